@@ -1,0 +1,97 @@
+"""capacity: orders in, seasonality learned, replicas planned under 80 %, the autoscaler's floor moved before the peak.
+
+The public API on one screen, in the order of the data flow. Names load on first use, so that `import capacity` is
+quick and a controller never pays for the forecasting stack.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from capacity.audit import Audit as Audit
+    from capacity.audit import Rule as Rule
+    from capacity.decision import decide as decide
+    from capacity.domain import CapacityError as CapacityError
+    from capacity.domain import ClusterError as ClusterError
+    from capacity.domain import ConfigError as ConfigError
+    from capacity.domain import DataError as DataError
+    from capacity.domain import Decision as Decision
+    from capacity.domain import Demand as Demand
+    from capacity.domain import Event as Event
+    from capacity.domain import Forecast as Forecast
+    from capacity.domain import LoadModel as LoadModel
+    from capacity.domain import Observation as Observation
+    from capacity.domain import Plan as Plan
+    from capacity.domain import PlanError as PlanError
+    from capacity.domain import Replica as Replica
+    from capacity.domain import Workload as Workload
+    from capacity.domain import WorkloadPlan as WorkloadPlan
+    from capacity.edge.config import read_config as read_config
+    from capacity.edge.planfile import read_plan as read_plan
+    from capacity.edge.planfile import write_plan as write_plan
+    from capacity.edge.plots import plot_forecast as plot_forecast
+    from capacity.edge.plots import plot_plan as plot_plan
+    from capacity.edge.sources import audit_sales as audit_sales
+    from capacity.edge.sources import read_sales as read_sales
+    from capacity.forecast import forecast_sales as forecast_sales
+    from capacity.load import project_load as project_load
+    from capacity.planning import plan_workload as plan_workload
+    from capacity.seasonality import Season as Season
+    from capacity.seasonality import find_seasons as find_seasons
+
+_HOME = {
+    # read and audit
+    "read_config": "edge.config",
+    "read_sales": "edge.sources",
+    "audit_sales": "edge.sources",
+    "Audit": "audit",
+    "Rule": "audit",
+    # learn what repeats, forecast what comes
+    "find_seasons": "seasonality",
+    "Season": "seasonality",
+    "Event": "domain",
+    "forecast_sales": "forecast",
+    "Forecast": "domain",
+    # from sales to load, from load to replicas
+    "LoadModel": "domain",
+    "project_load": "load",
+    "Demand": "domain",
+    "Replica": "domain",
+    "Workload": "domain",
+    "plan_workload": "planning",
+    "WorkloadPlan": "domain",
+    "Plan": "domain",
+    "read_plan": "edge.planfile",
+    "write_plan": "edge.planfile",
+    # decide
+    "Observation": "domain",
+    "decide": "decision",
+    "Decision": "domain",
+    # look
+    "plot_forecast": "edge.plots",
+    "plot_plan": "edge.plots",
+    # what can go wrong
+    "CapacityError": "domain",
+    "ConfigError": "domain",
+    "DataError": "domain",
+    "PlanError": "domain",
+    "ClusterError": "domain",
+}
+__all__ = list(_HOME)  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'capacity' has no attribute {name!r}; it has {', '.join(_HOME)}")
+    value = getattr(import_module(f"capacity.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])
