@@ -81,7 +81,7 @@ _HOME = {
     "PlanError": "domain",
     "ClusterError": "domain",
 }
-__all__ = list(_HOME)  # noqa: PLE0604
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ class PlanError(CapacityError):
 
 
 class ClusterError(CapacityError):
-    """The cluster refused a call or did not answer it."""
+    """The cluster refused a call or did not answer it; `status` is the HTTP status, None where there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def require(condition: bool, message: str, *values: object) -> None:
@@ -59,7 +64,7 @@ def _require_aware(name: str, moment: datetime) -> None:
 class Event:
     """Something known ahead that moves sales: a promotion, a holiday, an outage.
 
-    `uplift` is the expected factor on sales (1.5: half as much again); None means: learn it from past events of this kind.
+    `uplift` is the expected factor on sales (1.5: half as much again); None: learn it from past events of its kind.
 
     >>> from datetime import UTC
     >>> Event("sale", datetime(2026, 11, 27, tzinfo=UTC), datetime(2026, 11, 28, tzinfo=UTC), "promotion", 2.0).uplift
@@ -107,7 +112,7 @@ class Forecast:
         return self.quantiles.iloc[:, levels.index(quantile_level)]
 
     def plot(self, history: pd.Series | None = None) -> Any:
-        """Draw the median, the bands between the quantiles and, if given, the end of the history; returns the Figure."""
+        """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
         from capacity.edge.plots import plot_forecast  # a noun may show itself: docs/decisions/0007
 
         return plot_forecast(self, history)
@@ -120,8 +125,10 @@ def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> 
     _require_aware("origin", origin)
     require(step > timedelta(0), "step must be positive, got {}", step)
     starts = index.to_pydatetime()
-    require(starts[0] == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, starts[0])
-    gaps = {late - early for early, late in zip(starts, starts[1:], strict=False)}
+    require(
+        starts[0] == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, starts[0]
+    )
+    gaps = {late - early for early, late in pairwise(starts)}
     require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
 
 
@@ -184,6 +191,7 @@ class Replica:
 class Workload:
     """One Deployment or StatefulSet behind a HorizontalPodAutoscaler, and what we promise for it.
 
+    `target` is the name of its autoscaler; `ignored_by` names field managers that leave that autoscaler's floor alone.
     `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
     With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
     `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
@@ -196,6 +204,7 @@ class Workload:
     floor: int
     ceiling: int
     target: str = ""
+    ignored_by: tuple[str, ...] = ()
     target_utilization: float = 0.80
     quantile_level: float = 0.95
     lead_time: timedelta = timedelta(minutes=5)
@@ -205,7 +214,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
-        require(1 <= self.floor, "{}: floor must be >= 1, got {}", where, self.floor)
+        require(self.floor >= 1, "{}: floor must be >= 1, got {}", where, self.floor)
         require(self.floor <= self.ceiling, "{}: floor {} is above ceiling {}", where, self.floor, self.ceiling)
         require(0 < self.target_utilization <= 1, "{}: target_utilization must lie in (0, 1]", where)
         require(0 < self.quantile_level < 1, "{}: quantile_level must lie in (0, 1)", where)
@@ -228,6 +237,10 @@ class FloorChange:
     reason: str
 
     def __post_init__(self) -> None:
+        whole = isinstance(self.offset, int) and isinstance(self.replicas, int) and isinstance(self.reason, str)
+        require(
+            whole, "a floor change is (offset, replicas, reason), got {}", (self.offset, self.replicas, self.reason)
+        )
         require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
         require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
 
@@ -261,6 +274,7 @@ class WorkloadPlan:
     lead_time: timedelta
     resources: dict[str, int] = field(default_factory=dict)
     explain: dict[str, Any] = field(default_factory=dict)
+    demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:
         where = f"plan of {self.namespace}/{self.name}"
@@ -271,7 +285,7 @@ class WorkloadPlan:
         require(offsets == sorted(set(offsets)), "{}: floor changes must ascend, got {}", where, offsets)
         require(offsets[-1] < self.steps, "{}: a floor change lies beyond the last step", where)
         highest = max(self.safe_floor, *(change.replicas for change in self.floor))
-        require(1 <= self.safe_floor, "{}: safe_floor must be >= 1", where)
+        require(self.safe_floor >= 1, "{}: safe_floor must be >= 1", where)
         require(highest <= self.ceiling, "{}: floor {} is above ceiling {}", where, highest, self.ceiling)
 
     @property
@@ -283,6 +297,22 @@ class WorkloadPlan:
     def end(self) -> datetime:
         """The end of the last step; from here on the plan says nothing."""
         return self.start + self.step * self.steps
+
+    def floor_between(self, begin: datetime, end: datetime) -> int | None:
+        """The highest floor of the steps that overlap `[begin, end]`; None where no step does."""
+        if end < self.start or begin >= self.end:
+            return None
+        first = max(0, (begin - self.start) // self.step)
+        last = min(self.steps - 1, (end - self.start) // self.step)
+        ends = [*(change.offset for change in self.floor[1:]), self.steps]
+        spans = zip(self.floor, ends, strict=True)
+        return max(change.replicas for change, stop in spans if change.offset <= last and stop > first)
+
+    def plot(self) -> Any:
+        """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""
+        from capacity.edge.plots import plot_plan  # a noun may show itself: docs/decisions/0007
+
+        return plot_plan(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,22 +336,22 @@ class Plan:
         """The plan of one workload, or None where this plan does not know it."""
         return next((plan for plan in self.workloads if plan.key == (namespace, name)), None)
 
-    def plot(self, demand: Demand | None = None) -> Any:
-        """Draw the planned replicas over time, with the demand behind them if given; returns the Figure."""
-        from capacity.edge.plots import plot_plan  # a noun may show itself: docs/decisions/0007
-
-        return plot_plan(self, demand)
-
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the cluster says now about one autoscaler: replica counts, and who owns the floor's field."""
+    """What the cluster says now about one autoscaler: replica counts, and its bounds before we first touched it.
+
+    `current` 0 means scaled to zero: the HPA is idle and a floor does not wake it. A baseline of None: never touched.
+    `edited_by`: who changed the floor after our last write, None where nobody did.
+    """
 
     floor: int
     ceiling: int
     current: int
     desired: int
-    resource_version: str = ""
+    baseline_floor: int | None = None
+    baseline_ceiling: int | None = None
+    edited_by: str | None = None
 
     def __post_init__(self) -> None:
         counts = (self.floor, self.ceiling, self.current, self.desired)
@@ -347,7 +377,9 @@ class Decision:
     held: bool = False
 
     def __post_init__(self) -> None:
-        require(0 <= self.floor <= self.ceiling, "a decision needs floor <= ceiling, got {}", (self.floor, self.ceiling))
+        require(
+            0 <= self.floor <= self.ceiling, "a decision needs floor <= ceiling, got {}", (self.floor, self.ceiling)
+        )
 
     @property
     def changes(self) -> bool:

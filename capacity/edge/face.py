@@ -1,0 +1,137 @@
+"""What every command shares: which configuration, how to print, how much to say. One decorator, no globals."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from capacity.domain import ConfigError
+from capacity.edge.config import Config, read_config
+from capacity.edge.screen import Output, Sheet, say, show
+from capacity.edge.sources import sample_config
+
+ConfigOption = Annotated[
+    Path, typer.Option("-c", "--config", help="The configuration.", rich_help_panel="Every command")
+]
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="How to print results.", rich_help_panel="Every command")
+]
+QuietOption = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Only results and errors.", rich_help_panel="Every command")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Say how long each stage took.", rich_help_panel="Every command")
+]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Every command")
+]
+SampleOption = Annotated[
+    bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
+]
+FileArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE]", help="Orders to read instead of sales.source: CSV, .gz, Parquet or a glob."),
+]
+NowOption = Annotated[
+    str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of the clock's.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One call of the command: its configuration's path, its output, its loudness."""
+
+    config_path: Path
+    output: Output
+    quiet: bool
+    verbose: bool
+
+    def config(self, *, file: str | None = None, sample: bool = False) -> Config:
+        """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
+        if sample and file:
+            raise ConfigError("expected FILE or --sample, got both")
+        config = read_config(sample_config() if sample else self.config_path)
+        if file is None:
+            return config
+        return config.model_copy(update={"sales": config.sales.model_copy(update={"source": file})})
+
+    def show(self, sheet: Sheet) -> None:
+        """Print results."""
+        show(sheet, self.output)
+
+    def say(self, text: str) -> None:
+        """Remark on stderr, unless quiet."""
+        say(text, quiet=self.quiet)
+
+    @contextmanager
+    def stages(self, *names: str) -> Iterator[Callable[[], None]]:
+        """A progress bar on stderr over named stages; call what it yields as each ends. Only where a person looks."""
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=self.quiet or not sys.stderr.isatty(),
+        )
+        began, done = perf_counter(), 0
+        with bar:
+            task = bar.add_task(names[0], total=len(names))
+
+            def advance() -> None:
+                nonlocal began, done
+                if self.verbose:
+                    self.say(f"{names[done]}: {perf_counter() - began:.2f} s")
+                began, done = perf_counter(), done + 1
+                bar.update(task, advance=1, description=names[min(done, len(names) - 1)])
+
+            yield advance
+
+
+def verb(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command `(face, ...)` the options that every command has; typer sees one flat signature."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def called(*, config: Path, output: Output, quiet: bool, verbose: bool, debug: bool, **mine: Any) -> int:
+        del debug  # read by main, before anything can fail
+        return command(Face(config, output, quiet, verbose), **mine)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    common = [
+        inspect.Parameter("config", keyword, default=Path("capacity.yaml"), annotation=ConfigOption),
+        inspect.Parameter("output", keyword, default=Output.table, annotation=OutputOption),
+        inspect.Parameter("quiet", keyword, default=False, annotation=QuietOption),
+        inspect.Parameter("verbose", keyword, default=False, annotation=VerboseOption),
+        inspect.Parameter("debug", keyword, default=False, annotation=DebugOption),
+    ]
+    parameters = [*(parameter.replace(kind=keyword) for parameter in own), *common]
+    del called.__wrapped__
+    called.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": int}
+    return called
+
+
+def read_clock(text: str | None) -> datetime:
+    """The time to decide for: the given one, else the clock's. Raises `ConfigError` on a time without zone."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"--now: expected a time such as 2026-11-27T18:00:00Z, got {text!r}") from error
+    if moment.tzinfo is None:
+        raise ConfigError(f"--now: expected a time with a zone such as 2026-11-27T18:00:00Z, got {text!r}")
+    return moment.astimezone(UTC)

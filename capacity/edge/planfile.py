@@ -1,0 +1,193 @@
+"""Plans as JSON: the file between the planner and the controller. Read strictly, written in one piece."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from capacity.domain import PLAN_SCHEMA, CapacityError, FloorChange, Peak, Plan, PlanError, WorkloadPlan
+
+MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
+
+
+def write_plan(plan: Plan, path: str | Path) -> None:
+    """Write the plan as JSON, whole or not at all: a reader never meets half a file."""
+    file = Path(path)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(plan_text(plan))
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read a plan file. Raises `PlanError` where it is missing, truncated, of another schema or impossible."""
+    file = Path(path)
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise PlanError(f"{file}: expected at most {MAX_BYTES} bytes, got {file.stat().st_size}")
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise PlanError(f"no plan {file}: make one with `capacity plan`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"{file}: cannot be read: {error}") from error
+    return parse_plan(text, file.name)
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as JSON text."""
+    return json.dumps(plan_document(plan), indent=1) + "\n"
+
+
+def parse_plan(text: str, where: str) -> Plan:
+    """The plan in a JSON text; `where` names it in errors. Raises `PlanError`."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise PlanError(f"{where}: expected a whole plan in JSON, got a truncated or broken one ({error})") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != PLAN_SCHEMA:
+        raise PlanError(f"{where}: expected schema {PLAN_SCHEMA}, got {schema!r}; plan again with this version")
+    try:
+        return _plan(document)
+    except KeyError as error:
+        raise PlanError(f"{where}: expected the key {error}, which is missing") from error
+    except (CapacityError, TypeError, ValueError, AttributeError) as error:
+        raise PlanError(f"{where}: {error}") from error
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON values: times RFC 3339 in UTC, durations in seconds, CPU in millicores, memory in bytes."""
+    return {
+        "schema": PLAN_SCHEMA,
+        "created": rfc3339(plan.created),
+        "origin": rfc3339(plan.origin),
+        "valid_until": rfc3339(plan.valid_until),
+        "settings_hash": plan.settings_hash,
+        "source": plan.source,
+        "workloads": [_workload_document(workload) for workload in plan.workloads],
+    }
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time as RFC 3339 in UTC, with microseconds only where there are any.
+
+    >>> rfc3339(datetime(2026, 11, 27, 18, tzinfo=UTC))
+    '2026-11-27T18:00:00Z'
+    """
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """The inverse of `rfc3339`; a time without zone is refused."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with a zone such as 2026-11-27T18:00:00Z, got {text!r}")
+    return moment.astimezone(UTC)
+
+
+def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:
+    return {
+        "namespace": plan.namespace,
+        "name": plan.name,
+        "start": rfc3339(plan.start),
+        "step": _seconds(plan.step),
+        "steps": plan.steps,
+        "floor": [[change.offset, change.replicas, change.reason] for change in plan.floor],
+        "binding": plan.binding,
+        "peak": _peak_document(plan.peak),
+        "resources": plan.resources,
+        "safe_floor": plan.safe_floor,
+        "ceiling": plan.ceiling,
+        "lead_time": _seconds(plan.lead_time),
+        "explain": plan.explain,
+    }
+
+
+def _peak_document(peak: Peak) -> dict[str, Any]:
+    return {
+        "at": rfc3339(peak.at),
+        "sales": round(peak.sales, 3),
+        "cpu_cores": round(peak.cpu_cores, 3),
+        "cpu_millicores": round(peak.cpu_cores * 1000),
+        "memory_bytes": round(peak.memory_bytes),
+        "replicas": peak.replicas,
+        "quantile_level": peak.quantile_level,
+    }
+
+
+def _seconds(duration: timedelta) -> int:
+    return round(duration.total_seconds())
+
+
+def _plan(document: dict[str, Any]) -> Plan:
+    return Plan(
+        created=parse_time(document["created"]),
+        origin=parse_time(document["origin"]),
+        valid_until=parse_time(document["valid_until"]),
+        settings_hash=_typed(str, document, "settings_hash"),
+        source=_typed(dict, document, "source"),
+        workloads=tuple(map(_workload, _typed(list, document, "workloads"))),
+    )
+
+
+def _workload(document: dict[str, Any]) -> WorkloadPlan:
+    whole = _whole(document)
+    return WorkloadPlan(
+        namespace=_typed(str, document, "namespace"),
+        name=_typed(str, document, "name"),
+        start=parse_time(document["start"]),
+        step=timedelta(seconds=whole("step")),
+        steps=whole("steps"),
+        floor=tuple(FloorChange(*change) for change in _typed(list, document, "floor")),
+        binding=_binding(document["binding"]),
+        peak=_peak(document["peak"]),
+        safe_floor=whole("safe_floor"),
+        ceiling=whole("ceiling"),
+        lead_time=timedelta(seconds=whole("lead_time")),
+        resources=_typed(dict, document, "resources"),
+        explain=_typed(dict, document, "explain"),
+    )
+
+
+def _peak(document: dict[str, Any]) -> Peak:
+    return Peak(
+        at=parse_time(document["at"]),
+        sales=float(document["sales"]),
+        cpu_cores=float(document["cpu_cores"]),
+        memory_bytes=float(document["memory_bytes"]),
+        replicas=_whole(document)("replicas"),
+        quantile_level=float(document["quantile_level"]),
+    )
+
+
+def _binding(value: object) -> Any:
+    if value not in ("cpu", "memory"):
+        raise ValueError(f"expected binding cpu or memory, got {value!r}")
+    return value
+
+
+def _typed(kind: type[Any], document: dict[str, Any], key: str) -> Any:
+    value = document[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"{key}: expected {kind.__name__}, got {value!r}")
+    return value
+
+
+def _whole(document: dict[str, Any]) -> Callable[[str], int]:
+    def whole(key: str) -> int:
+        value = document[key]
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{key}: expected a whole number, got {value!r}")
+        return value
+
+    return whole

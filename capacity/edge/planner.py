@@ -1,0 +1,105 @@
+"""The planner's work without its screen: configuration in, orders read and judged, forecasts and plan out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from capacity.audit import Audit
+from capacity.domain import DataError, Event, Forecast, Plan, Workload
+from capacity.edge.config import Config
+from capacity.edge.orders import OrderTable
+from capacity.edge.planfile import rfc3339
+from capacity.edge.sources import read_events
+from capacity.events import holiday_events
+from capacity.pipeline import Histories, Outlook, Provenance, forecast_groups, plan_workloads
+
+AFTER = timedelta(days=2)  # of calendar beyond the horizon: a day that begins inside may end outside
+
+
+class QualityRefusedError(DataError):
+    """The data's score is below `quality.refuse_below`: no plan is made, the last good one stays in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Sales per group (None: all together) and the audit of the rows they were counted from."""
+
+    histories: Histories
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, the audit of its data, and what could not be planned."""
+
+    plan: Plan
+    audit: Audit
+    failures: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def read_orders(config: Config) -> Orders:
+    """Read and judge the orders once; sum up the groups that the workloads name. Raises `DataError`."""
+    with OrderTable.load(config.sales, config.timezone) as table:
+        return Orders(_histories(table.sales(), config.nouns()), table.audit())
+
+
+def forecast_orders(config: Config, orders: Orders) -> tuple[dict[str | None, Forecast], dict[str | None, str]]:
+    """One forecast per group that a workload names, and the reason for each group without."""
+    outlook = Outlook(
+        config.forecast.horizon, config.forecast.quantile_levels, _events(config, orders.histories), config.timezone
+    )
+    return forecast_groups(orders.histories, outlook)
+
+
+def make_plan(config: Config, orders: Orders, forecasts: dict[str | None, Forecast], now: datetime) -> Planned:
+    """The plan of every workload. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned."""
+    audit = orders.audit
+    if audit.verdict == "refuse":
+        raise QualityRefusedError(
+            f"{audit.source}: expected a score of at least {audit.quality.refuse_below:.4f}, got {audit.score:.4f}: "
+            f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
+        )
+    provenance = Provenance(now, config.settings_hash(), source_document(audit))
+    plan, failures = plan_workloads(forecasts, config.nouns(), provenance)
+    return Planned(plan, audit, failures)
+
+
+def source_document(audit: Audit) -> dict[str, Any]:
+    """Where the numbers come from, as the plan file says it."""
+    return {
+        "name": audit.source,
+        "first": None if audit.first is None else rfc3339(audit.first),
+        "last": None if audit.last is None else rfc3339(audit.last),
+        "rows": audit.rows,
+        "passed": audit.passed,
+        "score": round(audit.score, 6),
+        "verdict": audit.verdict,
+    }
+
+
+def _histories(sales: pd.Series | pd.DataFrame, workloads: tuple[Workload, ...]) -> dict[str | None, pd.Series]:
+    if isinstance(sales, pd.Series):
+        return {None: sales}
+    wanted = {workload.group for workload in workloads} or {None}
+    histories: dict[str | None, pd.Series] = {}
+    for group in sorted(wanted, key=str):
+        if group is None:
+            histories[None] = sales.sum(axis=1, min_count=1)
+        elif group in sales.columns:
+            histories[group] = sales[group]
+    for history in histories.values():
+        history.attrs = dict(sales.attrs)
+    return histories
+
+
+def _events(config: Config, histories: Histories) -> tuple[Event, ...]:
+    given = read_events(config.calendar.events, config.timezone) if config.calendar.events else []
+    if not config.calendar.holidays:
+        return tuple(given)
+    first = min(history.index[0] for history in histories.values()).to_pydatetime()
+    last = max(history.index[-1] for history in histories.values()).to_pydatetime() + config.forecast.horizon + AFTER
+    return (*given, *holiday_events(config.calendar.holidays, first, last, config.timezone))

@@ -1,0 +1,148 @@
+"""Pictures: forecasts and plans. The only import of matplotlib; figures are returned, never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import matplotlib.dates as mdates
+import pandas as pd
+from matplotlib.figure import Figure
+
+from capacity.domain import Demand, Forecast, WorkloadPlan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito (2008): told apart by every kind of colour vision.
+BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "#8A8A8A"
+RECENT = timedelta(days=14)  # of history before a forecast: two weeks show the shape that is continued
+MOST_ROWS = 4  # workloads on one picture: more cannot be read
+GIB = 2**30
+
+
+def plot_forecast(forecast: Forecast, history: pd.Series | None = None, timezone: str = "UTC") -> Figure:
+    """The median and the bands up to each higher quantile, with the last two weeks of the history before them."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    axes = figure.subplots()
+    if history is not None:
+        recent = history.loc[history.index > pd.Timestamp(forecast.origin) - RECENT]
+        axes.plot(_local(recent.index, timezone), recent.to_numpy(), color=BLACK, lw=1, label="sales so far")
+    _bands(axes, forecast.quantiles, timezone)
+    axes.set_title(f"Forecast: {forecast.model}", loc="left", fontsize=11)
+    axes.set_ylabel(forecast.unit)
+    _time_axis(axes, timezone)
+    _legend(axes)
+    return figure
+
+
+def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC") -> Figure:
+    """Per workload: the demand of the binding resource under what the planned replicas serve, and those replicas.
+
+    Demand is drawn where the plan was just made; a plan read from a file shows its replicas alone. Of many workloads
+    the four with the highest peaks are drawn.
+    """
+    chosen = (
+        [plans] if isinstance(plans, WorkloadPlan) else sorted(plans, key=lambda plan: -plan.peak.replicas)[:MOST_ROWS]
+    )
+    rows = [(plan, part) for plan in chosen for part in (("demand", "replicas") if plan.demand else ("replicas",))]
+    figure = Figure(figsize=(11, 3.1 * len(rows)), layout="constrained")
+    for axes, (plan, part) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows, strict=True):
+        if part == "demand" and plan.demand is not None:
+            _draw_demand(axes, plan, plan.demand, timezone)
+        else:
+            _draw_replicas(axes, plan, timezone)
+        _time_axis(axes, timezone)
+        _legend(axes)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG or SVG, by the file's ending."""
+    figure.savefig(path, dpi=110)
+
+
+def floor_series(plan: WorkloadPlan) -> pd.Series:
+    """The planned replicas, one value per step (UTC)."""
+    steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
+    changes = pd.Series({steps[change.offset]: change.replicas for change in plan.floor})
+    return changes.reindex(steps).ffill().astype(int)
+
+
+def _draw_demand(axes: Axes, plan: WorkloadPlan, demand: Demand, timezone: str) -> None:
+    memory = plan.binding == "memory"
+    scale, unit = (GIB, "memory, GiB") if memory else (1.0, "CPU, cores")
+    _bands(axes, (demand.memory if memory else demand.cpu).quantiles / scale, timezone)
+    request = (
+        plan.resources["memory_request_bytes"] / GIB if memory else plan.resources["cpu_request_millicores"] / 1000
+    )
+    target = float(plan.explain["target_utilization"])
+    served = floor_series(plan) * request * target
+    at = _local(served.index, timezone)
+    axes.step(
+        at, served.to_numpy(), where="post", color=GREEN, lw=1.6, label=f"planned replicas at {target:.0%} utilization"
+    )
+    axes.set_title(f"{plan.namespace}/{plan.name}: demand", loc="left", fontsize=11)
+    axes.set_ylabel(unit)
+
+
+def _draw_replicas(axes: Axes, plan: WorkloadPlan, timezone: str) -> None:
+    floor = floor_series(plan)
+    at = _local(floor.index, timezone)
+    axes.fill_between(at, floor.to_numpy(), step="post", color=GREEN, alpha=0.25, lw=0)
+    axes.step(at, floor.to_numpy(), where="post", color=GREEN, lw=1.6, label="floor (minReplicas)")
+    if plan.ceiling <= 2 * floor.max():
+        axes.axhline(plan.ceiling, color=GREY, ls="--", lw=1, label=f"ceiling {plan.ceiling}")
+    peak = plan.peak
+    axes.plot(
+        _local(pd.DatetimeIndex([peak.at]), timezone),
+        [peak.replicas],
+        "o",
+        color=ORANGE,
+        label=f"peak: {peak.replicas}",
+    )
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("replicas")
+    axes.set_title(f"{plan.namespace}/{plan.name}: planned replicas", loc="left", fontsize=11)
+
+
+def _bands(axes: Axes, quantiles: pd.DataFrame, timezone: str) -> None:
+    at = _local(quantiles.index, timezone)
+    levels = [float(level) for level in quantiles.columns]
+    middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
+    for place in range(len(levels) - 1, middle, -1):
+        low, high = quantiles.iloc[:, place - 1], quantiles.iloc[:, place]
+        shade = 0.45 / (place - middle)
+        axes.fill_between(
+            at,
+            low.to_numpy(),
+            high.to_numpy(),
+            color=BLUE,
+            alpha=shade,
+            lw=0,
+            label=f"to q{levels[place]:g}",
+        )
+    axes.plot(at, quantiles.iloc[:, middle].to_numpy(), color=BLUE, lw=1.4, label=f"q{levels[middle]:g}")
+    axes.set_ylim(bottom=0)
+
+
+def _local(index: Any, timezone: str) -> pd.DatetimeIndex:
+    """On the reader's clock; matplotlib draws naive times as they are written."""
+    return pd.DatetimeIndex(index).tz_convert(timezone).tz_localize(None)
+
+
+def _time_axis(axes: Axes, timezone: str) -> None:
+    locator = mdates.AutoDateLocator(minticks=5, maxticks=14)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    axes.set_xlabel(f"time ({ZoneInfo(timezone).key})", fontsize=9)
+    axes.margins(x=0)
+    axes.grid(axis="y", alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False, ncols=5, borderaxespad=0.2)

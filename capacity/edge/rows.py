@@ -1,0 +1,85 @@
+"""Rows of orders from files and databases into DuckDB, unchanged; what no reader can split is kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from capacity.domain import ConfigError, DataError
+from capacity.edge.config import DatabaseSource
+
+
+def quote(name: str) -> str:
+    """An identifier in DuckDB's SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text literal in DuckDB's SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource) -> None:
+    """Create `orders` (all columns, and source_row from 1) and `rejects` (lines no reader could split)."""
+    database.execute("CREATE TABLE rejects (line BIGINT, text VARCHAR)")
+    if isinstance(source, DatabaseSource):
+        frame = _query(source)
+        database.register("fetched", frame)
+        database.execute("CREATE TABLE orders AS SELECT row_number() OVER () AS source_row, * FROM fetched")
+        return
+    parquet = source.removesuffix("*").endswith((".parquet", ".pq"))
+    reader = (
+        f"read_parquet({literal(source)})"
+        if parquet
+        else f"read_csv({literal(source)}, sample_size=-1, store_rejects=true)"
+    )
+    try:
+        database.execute(f"CREATE TABLE orders AS SELECT row_number() OVER () AS source_row, * FROM {reader}")
+    except duckdb.Error as error:
+        raise DataError(
+            f"{source_name(source)}: cannot be read as {'Parquet' if parquet else 'CSV'}: {one_line(error)}"
+        ) from error
+    if not parquet:
+        lines = "SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
+        database.execute(f"INSERT INTO rejects {lines}")
+
+
+def _query(source: DatabaseSource) -> pd.DataFrame:
+    import sqlalchemy  # heavy, and only this kind of source needs it
+
+    try:
+        engine = sqlalchemy.create_engine(source.url)
+    except (sqlalchemy.exc.ArgumentError, ImportError) as error:
+        raise ConfigError(f"sales.source.url: {hide_password(one_line(error), source.url)}") from error
+    try:
+        with engine.connect() as connection:
+            return pd.read_sql(sqlalchemy.text(source.query), connection)
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise DataError(f"database: the query failed: {hide_password(one_line(error), source.url)}") from error
+    finally:
+        engine.dispose()
+
+
+def hide_password(text: str, url: str) -> str:
+    """The text without the URL's secret parts.
+
+    >>> hide_password("cannot reach postgresql://me:secret@db/x", "postgresql://me:secret@db/x")
+    'cannot reach ***'
+    """
+    secret = url.split("://", 1)[-1].rpartition("@")[0].partition(":")[2]
+    text = text.replace(url, "***")
+    return text.replace(secret, "***") if secret else text
+
+
+def source_name(source: str | DatabaseSource) -> str:
+    """How a source is called in messages: its file name, never a URL."""
+    return "database" if isinstance(source, DatabaseSource) else Path(source).name or source
+
+
+def one_line(error: Exception) -> str:
+    """An error's first sentences on one line, at most 300 characters."""
+    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines)[:300]

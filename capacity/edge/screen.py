@@ -1,0 +1,95 @@
+"""Tables for a terminal, and the same values as JSON or CSV: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+GIB = 2**30
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of named values: printed as a table for people, as CSV for spreadsheets; `document` is what JSON prints."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[object]]
+    document: Any
+    footer: tuple[str, ...] = ()
+
+
+def show(sheet: Sheet, output: Output) -> None:
+    """Print a sheet to stdout in the form asked for."""
+    if output is Output.json:
+        sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
+    elif output is Output.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(sheet.columns)
+        writer.writerows(sheet.rows)
+    else:
+        _print_table(sheet)
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """A remark for the person at the terminal, on stderr."""
+    if not quiet:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def _print_table(sheet: Sheet) -> None:
+    # A pipe has no width: wide enough that no value is cut; a terminal of 80 columns wraps the last column.
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    table = Table(
+        title=sheet.title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for place, name in enumerate(sheet.columns):
+        numeric = all(isinstance(row[place], int | float) for row in sheet.rows) and bool(sheet.rows)
+        last = place == len(sheet.columns) - 1
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=not last, header_style="dim")
+    for row in sheet.rows:
+        table.add_row(*(str(value) for value in row))
+    console.print(table, markup=False)
+    for line in sheet.footer:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def clock(moment: datetime, timezone: str) -> str:
+    """A time as a person reads it: weekday, date, hour on the business's clock."""
+    return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M}"
+
+
+def duration(span: timedelta) -> str:
+    """A duration in its largest sensible unit.
+
+    >>> duration(timedelta(minutes=5)), duration(timedelta(days=1127))
+    ('5 min', '1127 d')
+    """
+    seconds = span.total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length or (seconds >= length and seconds % length == 0):
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def memory(amount: float) -> str:
+    """Bytes as GiB."""
+    return f"{amount / GIB:.2f} GiB"

@@ -1,0 +1,205 @@
+"""What each command prints: audits, forecasts, plans and passes as sheets of named values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from capacity.audit import Audit
+from capacity.domain import Demand, Forecast, WorkloadPlan
+from capacity.edge.config import Config
+from capacity.edge.controller import Outcome, summary
+from capacity.edge.planfile import plan_document, rfc3339
+from capacity.edge.planner import Planned, source_document
+from capacity.edge.plots import floor_series
+from capacity.edge.screen import Sheet, clock, duration, memory
+
+ROWS = 10  # of daily peaks in all: what fits a screen beside the picture
+HOUR = timedelta(hours=1)
+
+
+def audit_sheet(audit: Audit, now: datetime, quarantine: str | None) -> Sheet:
+    """Failures by rule, the score, and how fresh the newest row is."""
+    rows: list[tuple[object, ...]] = [
+        (rule, failed, f"{failed / audit.rows:.4%}", audit.repaired.get(rule, 0))
+        for rule, failed in audit.failures.items()
+    ]
+    footer = [f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {audit.score:.4%}, {audit.verdict}"]
+    if audit.first is not None and audit.last is not None:
+        footer.append(f"from {rfc3339(audit.first)} to {rfc3339(audit.last)}; {audit.gaps} steps are gaps")
+        footer.append(f"the newest row is {duration(now - audit.last)} old")
+    if quarantine is not None:
+        footer.append(f"{audit.quarantined:,} rows quarantined in {quarantine}")
+    document = {
+        **source_document(audit),
+        "quarantined": audit.quarantined,
+        "quarantine": quarantine,
+        "failures": audit.failures,
+        "repaired": audit.repaired,
+        "gaps": audit.gaps,
+        "quality": {"warn_below": audit.quality.warn_below, "refuse_below": audit.quality.refuse_below},
+    }
+    return Sheet(f"Audit of {audit.source}", ("rule", "failed", "share", "repaired"), rows, document, tuple(footer))
+
+
+def forecast_sheet(forecasts: Mapping[str | None, Forecast], timezone: str) -> Sheet:
+    """Each day's highest step with its quantiles; JSON and CSV carry every step."""
+    rows: list[tuple[object, ...]] = []
+    levels = [float(level) for level in next(iter(forecasts.values())).quantiles.columns]
+    for group, forecast in forecasts.items():
+        for at, values in _daily_peaks(forecast.quantiles, levels[-1]).iterrows():
+            rows.append((group or "all", clock(_moment(at), timezone), *(f"{value:.4g}" for value in values)))
+    footer = [f"{group or 'all'}: {forecast.model}; {forecast.unit}" for group, forecast in forecasts.items()]
+    footer += [f"{group or 'all'}: {note}" for group, forecast in forecasts.items() for note in forecast.notes]
+    document = [_forecast_document(group, forecast) for group, forecast in forecasts.items()]
+    columns = ("sales of", f"highest step of each day ({timezone})", *(f"q{level:g}" for level in levels))
+    return Sheet("Forecast of sales", columns, rows, document, tuple(footer))
+
+
+def forecast_rows(forecasts: Mapping[str | None, Forecast]) -> Sheet:
+    """Every step of every forecast, for CSV."""
+    levels = [float(level) for level in next(iter(forecasts.values())).quantiles.columns]
+    rows = [
+        (group or "all", rfc3339(_moment(at)), *(round(float(value), 6) for value in values))
+        for group, forecast in forecasts.items()
+        for at, values in forecast.quantiles.iterrows()
+    ]
+    return Sheet("", ("group", "start", *(f"{level:g}" for level in levels)), rows, None)
+
+
+def plan_sheet(planned: Planned, config: Config) -> Sheet:
+    """Peaks first: when, what demand, how many replicas, and why."""
+    plans = sorted(planned.plan.workloads, key=lambda plan: -plan.peak.replicas)
+    each = max(1, ROWS // len(plans))
+    rows = [row for plan in plans for row in _peak_rows(plan, config.timezone, each)]
+    audit = planned.audit
+    footer = [
+        f"data: {audit.source}, {audit.passed:,} of {audit.rows:,} rows good, score {audit.score:.4f}: {audit.verdict}",
+        f"plan: from {rfc3339(plans[0].start)} until {rfc3339(planned.plan.valid_until)}",
+    ]
+    footer += [f"{plan.namespace}/{plan.name}: {text}" for plan in plans for text in _remarks(plan)]
+    columns = ("workload", f"when ({config.timezone})", "demand", "replicas", "why")
+    return Sheet("Plan, peak first", columns, rows, plan_document(planned.plan), tuple(dict.fromkeys(footer)))
+
+
+def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
+    """One row per workload: from, to, reason, why."""
+    rows: list[tuple[object, ...]] = []
+    for outcome in outcomes:
+        where, decision = f"{outcome.workload.namespace}/{outcome.workload.target}", outcome.decision
+        if decision is None:
+            rows.append((where, "", "Error", outcome.error))
+            continue
+        move = f"{decision.before} -> {decision.floor}" if decision.floor != decision.before else f"{decision.floor}"
+        if decision.before_ceiling not in (None, decision.ceiling):
+            move += f" (ceiling {decision.before_ceiling} -> {decision.ceiling})"
+        rows.append((where, move, decision.reason, decision.detail))
+    document = {**summary(outcomes, now), "decisions": [_outcome_document(outcome) for outcome in outcomes]}
+    counts = ", ".join(f"{document[name]} {name}" for name in ("changed", "held", "failed"))
+    footer = (f"{rfc3339(now)}: {len(outcomes)} workloads, {counts}",)
+    return Sheet(title, ("autoscaler", "floor", "reason", "why"), rows, document, footer)
+
+
+def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+    decision, workload = outcome.decision, outcome.workload
+    document: dict[str, Any] = {"namespace": workload.namespace, "name": workload.name, "target": workload.target}
+    if decision is None:
+        return {**document, "error": outcome.error}
+    return {
+        **document,
+        "before": decision.before,
+        "floor": decision.floor,
+        "before_ceiling": decision.before_ceiling,
+        "ceiling": decision.ceiling,
+        "reason": decision.reason,
+        "detail": decision.detail,
+        "clamps": list(decision.clamps),
+        "held": decision.held,
+        "changed": outcome.done,
+        "line": str(outcome),
+    }
+
+
+def _forecast_document(group: str | None, forecast: Forecast) -> dict[str, Any]:
+    quantiles = forecast.quantiles
+    return {
+        "group": group,
+        "origin": rfc3339(forecast.origin),
+        "step": round(forecast.step.total_seconds()),
+        "unit": forecast.unit,
+        "model": forecast.model,
+        "notes": list(forecast.notes),
+        "start": [rfc3339(_moment(at)) for at in quantiles.index],
+        "quantiles": {
+            f"{level:g}": [round(float(value), 6) for value in quantiles[level]] for level in quantiles.columns
+        },
+    }
+
+
+def _daily_peaks(quantiles: pd.DataFrame, level: float) -> pd.DataFrame:
+    index: Any = quantiles.index
+    highest = quantiles[level].groupby(index.floor("D")).idxmax()
+    return quantiles.loc[sorted(highest)]
+
+
+def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[object, ...]]:
+    """The workload's peak, then the peaks of its other days, highest first."""
+    name = f"{plan.namespace}/{plan.name}"
+    peaks = [(plan.peak.at, plan.peak.sales, plan.peak.cpu_cores, plan.peak.memory_bytes, plan.peak.replicas)]
+    if plan.demand is not None:
+        peaks += [peak for peak in _other_days(plan, plan.demand) if peak[0].date() != plan.peak.at.date()]
+    rate = HOUR / plan.step
+    return [
+        (
+            name,
+            clock(at, timezone),
+            f"{sales * rate:,.4g} sales/h, {cores:.3g} cores, {memory(size)}",
+            replicas,
+            _why(plan, cores, size, replicas),
+        )
+        for at, sales, cores, size, replicas in peaks[:count]
+    ]
+
+
+def _other_days(plan: WorkloadPlan, demand: Demand) -> list[tuple[datetime, float, float, float, int]]:
+    level, floor = plan.peak.quantile_level, floor_series(plan)
+    sales, cpu, size = (part.at(level) for part in (demand.sales, demand.cpu, demand.memory))
+    load = cpu if plan.binding == "cpu" else size
+    index: Any = load.index
+    days = load.groupby(index.floor("D")).idxmax()
+    found = [(_moment(at), float(sales[at]), float(cpu[at]), float(size[at]), int(floor[at])) for at in days]
+    return sorted(found, key=lambda peak: (-peak[4], -peak[1]))
+
+
+def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
+    """The division that gave the replicas, or the bound that replaced it."""
+    explain, resources = plan.explain, plan.resources
+    target = float(explain["target_utilization"])
+    cpu = resources["cpu_request_millicores"] / 1000
+    text = f"{cores:.3g} cores / ({cpu:g} x {target:g})"
+    if plan.binding == "memory":
+        text = f"{memory(size)} / ({memory(resources['memory_request_bytes'])} x {target:g})"
+    if replicas == int(explain["floor"]):
+        return f"static floor {replicas}"
+    if replicas == plan.ceiling and explain["steps_above_ceiling"]:
+        return f"CeilingReached: {text}"
+    return f"{plan.binding}: {text}" + (f", {explain['zones']} zones" if explain["zones"] > 1 else "")
+
+
+def _remarks(plan: WorkloadPlan) -> list[str]:
+    explain = plan.explain
+    remarks = [f"{explain['model']}: {note}" for note in explain["notes"]] or [str(explain["model"])]
+    if explain["steps_above_ceiling"]:
+        remarks.append(
+            f"the ceiling {plan.ceiling} cuts {explain['steps_above_ceiling']} steps, by up to "
+            f"{explain['replicas_short_of_need']} replicas: utilization will pass {explain['target_utilization']:.0%}"
+        )
+    return remarks
+
+
+def _moment(at: Any) -> datetime:
+    moment: datetime = pd.Timestamp(at).to_pydatetime()
+    return moment

@@ -1,0 +1,107 @@
+"""Orders in: files and databases to an audit and to sales per step, the same for library, command and controller."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from datetime import datetime
+from importlib.resources import files
+from math import isnan
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from pydantic import ValidationError
+
+from capacity.audit import Audit
+from capacity.domain import ConfigError, DataError, Event
+from capacity.edge.config import SalesSettings, describe
+from capacity.edge.orders import OrderTable
+
+SAMPLE = files("capacity") / "sample" / "capacity.yaml"  # hourly orders of an online retailer; see ATTRIBUTION.md there
+
+
+def sample_config() -> Path:
+    """The configuration of the bundled sample: real hourly orders and one example workload."""
+    return Path(str(SAMPLE))
+
+
+def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:
+    """Sales per step from a CSV, Parquet or a glob of them: only rows that pass every rule count.
+
+    `columns` are the keys of `sales:` in capacity.yaml (`value`, `step`, `group`, `time_format`, `rules`, ...);
+    `timezone` is the business's clock, in which times without a zone are read. Returns one value per step, indexed in
+    UTC by the step's start; with `group`, a frame with one column per group.
+
+    Raises `DataError` where the source cannot be read or has no good row, `ConfigError` where a key is wrong.
+
+    >>> sales = read_sales(sample_config().parent / "orders.csv.gz", time="timestamp", value={"sum": "orders"})
+    >>> sales.index[0].isoformat(), float(sales.iloc[7])
+    ('2009-12-01T00:00:00+00:00', 2.0)
+    """
+    with OrderTable.load(_settings(source, time, columns), _zone(timezone)) as orders:
+        return orders.sales()
+
+
+def audit_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> Audit:
+    """The quality of a source of orders: score, failures by rule, range of times. Same keys as `read_sales`.
+
+    >>> audit = audit_sales(sample_config().parent / "orders.csv.gz", time="timestamp", value={"sum": "orders"})
+    >>> audit.rows, audit.score
+    (17736, 1.0)
+    """
+    with OrderTable.load(_settings(source, time, columns), _zone(timezone)) as orders:
+        return orders.audit()
+
+
+def _settings(source: str | Path, time: str, columns: dict[str, Any]) -> SalesSettings:
+    try:
+        return SalesSettings.model_validate({"source": str(source), "time": time, **columns})
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from error
+
+
+def _zone(timezone: str) -> str:
+    try:
+        return ZoneInfo(timezone).key
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(f"timezone: expected an IANA time zone such as Europe/London, got {timezone!r}") from error
+
+
+def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
+    """Promotions and other events from a CSV with the columns name, start, end, kind, uplift (empty: learn it).
+
+    Times without a zone are read on the business's clock; an `end` that is a date alone means the end of that day.
+    Raises `DataError` with the line where a value is wrong.
+    """
+    file = Path(path)
+    opener = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opener(file, "rt", encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"calendar.events: {file.name} cannot be read: {error}") from error
+    return [_event(row, f"{file.name} line {number}", ZoneInfo(timezone)) for number, row in enumerate(rows, start=2)]
+
+
+def _event(row: dict[str, str | None], where: str, zone: ZoneInfo) -> Event:
+    missing = [name for name in ("name", "start", "end") if not row.get(name)]
+    if missing:
+        raise DataError(
+            f"{where}: expected the columns name, start, end, kind, uplift; nothing in {', '.join(missing)}"
+        )
+    try:
+        start, end = _moment(row["start"], zone), _moment(row["end"], zone, end=True)
+        uplift = float(row.get("uplift") or "nan")
+        return Event(str(row["name"]), start, end, row.get("kind") or "promotion", None if isnan(uplift) else uplift)
+    except (ValueError, DataError) as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _moment(text: str | None, zone: ZoneInfo, *, end: bool = False) -> datetime:
+    stamp = pd.Timestamp(str(text).strip())
+    if end and len(str(text).strip()) == len("2026-11-27"):
+        stamp += pd.Timedelta(days=1)
+    moment: datetime = (stamp.tz_localize(zone) if stamp.tzinfo is None else stamp).tz_convert("UTC").to_pydatetime()
+    return moment
