@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from capacity.edge.plots import plot_plan as plot_plan
     from capacity.edge.sources import audit_sales as audit_sales
     from capacity.edge.sources import read_sales as read_sales
+    from capacity.edge.sources import sample_orders as sample_orders
+    from capacity.events import holiday_events as holiday_events
     from capacity.forecast import forecast_sales as forecast_sales
     from capacity.load import project_load as project_load
     from capacity.planning import plan_workload as plan_workload
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 _HOME = {
     # read and audit
     "read_config": "edge.config",
+    "sample_orders": "edge.sources",
     "read_sales": "edge.sources",
     "audit_sales": "edge.sources",
     "Audit": "audit",
@@ -54,6 +57,7 @@ _HOME = {
     "find_seasons": "seasonality",
     "Season": "seasonality",
     "Event": "domain",
+    "holiday_events": "events",
     "forecast_sales": "forecast",
     "Forecast": "domain",
     # from sales to load, from load to replicas

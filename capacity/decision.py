@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from capacity.domain import Decision, Observation, WorkloadPlan, require
+
+ROUNDING = 1e-9  # 10 x 1.1 is 11.000000000000002 to a computer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def decide(
         return _expired(plan, observation, now, policy)
     reach = now + plan.lead_time + 2 * policy.period
     need = plan.floor_between(now, reach)
-    if need is None:
+    if need is None or (now < plan.start and need < observation.floor):
         return _hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
     if observation.edited_by is not None and need < observation.floor:
         return _hold(observation, "HeldEdited", f"{observation.edited_by} set this floor; the plan needs only {need}")
@@ -82,7 +85,7 @@ def _ceiling(need: int, observation: Observation, policy: Policy) -> int:
     if policy.ceiling_buffer is None:
         return observation.ceiling
     if need > observation.ceiling:
-        return -int(-need * (1 + policy.ceiling_buffer) // 1)
+        return ceil(need * (1 + policy.ceiling_buffer) - ROUNDING)
     baseline = observation.baseline_ceiling
     still_needed = max(need, observation.current, observation.desired, observation.floor)
     if baseline is not None and still_needed <= baseline < observation.ceiling:

@@ -237,7 +237,7 @@ class FloorChange:
     reason: str
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.offset, int) and isinstance(self.replicas, int) and isinstance(self.reason, str)
+        whole = type(self.offset) is int and type(self.replicas) is int and isinstance(self.reason, str)
         require(
             whole, "a floor change is (offset, replicas, reason), got {}", (self.offset, self.replicas, self.reason)
         )
@@ -255,6 +255,14 @@ class Peak:
     memory_bytes: float
     replicas: int
     quantile_level: float
+
+    def __post_init__(self) -> None:
+        _require_aware("peak", self.at)
+        for name in ("sales", "cpu_cores", "memory_bytes"):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), "peak: {} must be a number >= 0, got {}", name, value)
+        require(self.replicas >= 1, "peak: replicas must be >= 1, got {}", self.replicas)
+        require(0 < self.quantile_level < 1, "peak: quantile_level must lie in (0, 1), got {}", self.quantile_level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +288,8 @@ class WorkloadPlan:
         where = f"plan of {self.namespace}/{self.name}"
         _require_aware(where, self.start)
         require(self.step > timedelta(0) and self.steps > 0, "{}: needs at least one step", where)
+        require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
+        self._require_an_end(where)
         offsets = [change.offset for change in self.floor]
         require(bool(offsets) and offsets[0] == 0, "{}: the first floor must stand at offset 0", where)
         require(offsets == sorted(set(offsets)), "{}: floor changes must ascend, got {}", where, offsets)
@@ -297,6 +307,12 @@ class WorkloadPlan:
     def end(self) -> datetime:
         """The end of the last step; from here on the plan says nothing."""
         return self.start + self.step * self.steps
+
+    def _require_an_end(self, where: str) -> None:
+        try:
+            _ = self.end
+        except OverflowError as error:
+            raise DataError(f"{where}: {self.steps} steps of {self.step} end beyond the calendar") from error
 
     def floor_between(self, begin: datetime, end: datetime) -> int | None:
         """The highest floor of the steps that overlap `[begin, end]`; None where no step does."""

@@ -15,14 +15,16 @@ from capacity.load import project_load
 from capacity.planning import plan_workload
 
 Histories = Mapping[str | None, pd.Series]  # group -> sales; None: all groups together
+Forecasts = dict[str | None, Forecast | DataError]  # group -> forecast, or why there is none
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How far ahead to look, at which quantile levels, with which events, on which clock."""
+    """How far ahead to look, at which quantile levels, with which holidays and events, on which clock."""
 
     horizon: timedelta
     quantile_levels: tuple[float, ...]
+    holidays: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     timezone: str = "UTC"
 
@@ -36,26 +38,26 @@ class Provenance:
     source: dict[str, Any] = field(default_factory=dict)
 
 
-def forecast_groups(histories: Histories, outlook: Outlook) -> tuple[dict[str | None, Forecast], dict[str | None, str]]:
-    """One forecast per group, and the groups that could not be forecast with the reason: one never stops the others."""
-    forecasts: dict[str | None, Forecast] = {}
-    failures: dict[str | None, str] = {}
+def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
+    """One forecast per group, or the error that stood in its way: one never stops the others."""
+    forecasts: Forecasts = {}
     for group, sales in histories.items():
         try:
             forecasts[group] = forecast_sales(
                 sales,
                 horizon=outlook.horizon,
                 quantile_levels=outlook.quantile_levels,
+                holidays=outlook.holidays,
                 events=outlook.events,
                 timezone=outlook.timezone,
             )
         except DataError as error:
-            failures[group] = str(error)
-    return forecasts, failures
+            forecasts[group] = error
+    return forecasts
 
 
 def plan_workloads(
-    forecasts: Mapping[str | None, Forecast], workloads: Sequence[Workload], provenance: Provenance
+    forecasts: Forecasts, workloads: Sequence[Workload], provenance: Provenance
 ) -> tuple[Plan, dict[tuple[str, str], str]]:
     """The plan of every workload that can be planned, and the reason for each that cannot.
 
@@ -64,16 +66,24 @@ def plan_workloads(
     plans: list[WorkloadPlan] = []
     failures: dict[tuple[str, str], str] = {}
     for workload in workloads:
-        forecast = forecasts.get(workload.group)
         try:
-            if forecast is None:
-                raise DataError(f"no forecast for group {workload.group!r}; there are {sorted(map(str, forecasts))}")
+            forecast = _forecast_of(workload, forecasts)
             plans.append(plan_workload(project_load(forecast, workload.load), workload))
         except DataError as error:
             failures[workload.key] = str(error)
     if not plans:
-        raise DataError("; ".join(failures.values()) or "expected at least one workload in the configuration, got none")
+        raise DataError(
+            "; ".join(dict.fromkeys(failures.values()))
+            or "expected at least one workload in the configuration, got none"
+        )
     return _plan(plans, provenance), failures
+
+
+def _forecast_of(workload: Workload, forecasts: Forecasts) -> Forecast:
+    found = forecasts.get(workload.group)
+    if isinstance(found, Forecast):
+        return found
+    raise found or DataError(f"no sales of group {workload.group!r}; there are {sorted(map(str, forecasts))}")
 
 
 def _plan(plans: list[WorkloadPlan], provenance: Provenance) -> Plan:

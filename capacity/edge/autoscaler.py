@@ -64,6 +64,12 @@ class Autoscaler:
         names = {owner.manager for owner in found if owner.reconciles and owner.manager not in (MANAGER, *allowed)}
         return sorted(names)
 
+    @property
+    def maker(self) -> str | None:
+        """The object whose controller made this HPA and rewrites it, as kind/name (KEDA's ScaledObject), or None."""
+        references = self.document["metadata"].get("ownerReferences") or []
+        return next((f"{item['kind']}/{item['name']}" for item in references if item.get("controller")), None)
+
     def apply_body(self, decision: Decision, now: datetime) -> Document:
         """What to send by server-side apply: floor, ceiling where it moves or is ours already, and the baseline."""
         metadata = self.document["metadata"]

@@ -92,6 +92,7 @@ def forecast(
 
     Example: capacity forecast --sample --picture forecast.png
     """
+    from capacity.domain import Forecast
     from capacity.edge.planner import forecast_orders, read_orders
     from capacity.edge.sheets import forecast_rows, forecast_sheet
 
@@ -99,7 +100,8 @@ def forecast(
     with face.stages("reading orders", "forecasting", "drawing") as advance:
         orders = read_orders(config)
         advance()
-        forecasts, failures = forecast_orders(config, orders)
+        found = forecast_orders(config, orders)
+        forecasts = {group: one for group, one in found.items() if isinstance(one, Forecast)}
         advance()
         if picture is not None and forecasts:
             from capacity.edge.plots import plot_forecast, save_figure
@@ -108,8 +110,9 @@ def forecast(
             save_figure(plot_forecast(first, orders.histories[group], config.timezone), picture)
             face.say(f"wrote {picture}")
         advance()
-    for group, reason in failures.items():
-        say(f"capacity: {group or 'all sales'}: {reason}")
+    failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
+    for group, error in failures.items():
+        say(f"capacity: error: {group or 'sales'}: {error}")
     if forecasts:
         face.show(forecast_rows(forecasts) if face.output == "csv" else forecast_sheet(forecasts, config.timezone))
     return FAILED if failures else DONE
@@ -142,7 +145,7 @@ def plan(
     with face.stages("reading orders", "forecasting", "planning", "writing") as advance:
         orders = read_orders(config)
         advance()
-        forecasts, unforecast = forecast_orders(config, orders)
+        forecasts = forecast_orders(config, orders)
         advance()
         try:
             planned = make_plan(config, orders, forecasts, read_clock(None))
@@ -154,8 +157,6 @@ def plan(
         advance()
     face.show(plan_sheet(planned, config))
     face.say(f"wrote {', '.join(written)}")
-    for reason in unforecast.values():
-        say(f"capacity: forecast: {reason}")
     for (namespace, name), reason in planned.failures.items():
         say(f"capacity: {namespace}/{name}: not planned: {reason}")
     return HELD if planned.failures else DONE
@@ -165,6 +166,8 @@ def _to_files(plan: Plan, out: Path, timezone: str) -> list[str]:
     from capacity.edge.planfile import write_plan
     from capacity.edge.plots import plot_plan, save_figure
 
+    if not out.name or out.is_dir():
+        raise ConfigError(f"--plan: expected a file name such as plan.json, got {out}")
     picture = out.with_suffix(".png")
     try:
         write_plan(plan, out)
@@ -253,6 +256,8 @@ def _finish(face: Face, title: str, outcomes: list[Outcome], moment: datetime) -
 
     face.show(pass_sheet(title, outcomes, moment))
     for outcome in outcomes:
+        if outcome.error is not None:
+            say(f"capacity: error: {outcome.workload.namespace}/{outcome.workload.target}: {outcome.error}")
         for warning in outcome.warnings:
             say(f"capacity: {warning}")
     if any(outcome.error for outcome in outcomes):

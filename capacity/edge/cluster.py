@@ -120,10 +120,13 @@ def _connect(kubeconfig: str | None) -> Any:
     from kubernetes import client, config
     from kubernetes.dynamic import DynamicClient
     from urllib3 import Retry
+    from yaml import YAMLError
 
     settings = client.Configuration()
     try:
         config.load_kube_config(config_file=kubeconfig, client_configuration=settings)
+    except YAMLError as error:
+        raise ClusterError(f"kubeconfig: expected YAML, got {' '.join(str(error).split())[:200]}") from error
     except config.ConfigException as outside:
         try:
             config.load_incluster_config(client_configuration=settings)

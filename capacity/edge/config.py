@@ -8,7 +8,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
@@ -20,6 +20,7 @@ from capacity.edge.quantity import parse_quantity
 ASSUMED_LEAD_TIME = timedelta(minutes=5)  # pod scheduled, image pulled, warmed up; AWS assumes the same for an instance
 MAX_BYTES = 4 * 2**20  # a configuration is a few kB; four MiB is somebody's data in the wrong place
 NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # RFC 1123 subdomain: what Kubernetes takes for an object's name
+LOCAL_NAMES = {"localtime", "posixrules", "Factory"}  # of the machine, not of a place: DuckDB does not know them
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -34,7 +35,10 @@ def parse_duration(value: object) -> timedelta:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdwSMHDW])\s*", str(value))
     if match is None:
         raise ValueError(f"expected a duration such as 90s, 5m, 6h, 14d or 2w, got {value!r}")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2].lower()])
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2].lower()])
+    except OverflowError as error:
+        raise ValueError(f"expected a duration of at most 999999999 days, got {value!r}") from error
 
 
 def parse_share(value: object) -> float:
@@ -56,11 +60,11 @@ def _quantity(value: object) -> float:
         raise ValueError(f"expected a Kubernetes quantity such as 500m or 1Gi, got {value!r}") from error
 
 
-def _zone(value: object) -> str:
-    try:
-        return ZoneInfo(str(value)).key
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"expected an IANA time zone such as Europe/London, got {value!r}") from error
+def parse_zone(value: object) -> str:
+    """A time zone by its IANA name."""
+    if str(value) not in available_timezones() - LOCAL_NAMES:
+        raise ValueError(f"expected an IANA time zone such as Europe/London, got {value!r}")
+    return str(value)
 
 
 def _lead_time(value: object) -> object:
@@ -77,7 +81,7 @@ Share = Annotated[
 Quantity = Annotated[
     float, BeforeValidator(_quantity), Field(ge=0), WithJsonSchema({"type": ["string", "number"], "examples": ["500m"]})
 ]
-TimeZone = Annotated[str, BeforeValidator(_zone), WithJsonSchema(_TEXT)]
+TimeZone = Annotated[str, BeforeValidator(parse_zone), WithJsonSchema(_TEXT)]
 
 
 class Settings(BaseModel):

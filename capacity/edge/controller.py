@@ -62,19 +62,11 @@ class Pass:
         observation = autoscaler.observation
         policy = replace(self.policy, ceiling_buffer=workload.ceiling_buffer)
         decision = decide(self.plan.workload(*workload.key), observation, self.now, policy)
-        reconcilers = autoscaler.reconcilers(workload.ignored_by)
-        if not reconcilers:
+        foreign = _foreign_owner(workload, autoscaler)
+        if foreign is None:
             return decision
-        detail = _ignore_differences(workload, reconcilers)
-        return Decision(
-            observation.floor,
-            observation.ceiling,
-            "HeldForeignOwner",
-            observation.floor,
-            observation.ceiling,
-            detail,
-            held=True,
-        )
+        floor, ceiling = observation.floor, observation.ceiling
+        return Decision(floor, ceiling, "HeldForeignOwner", floor, ceiling, foreign, held=True)
 
 
 def preview(reader: ClusterReader, work: Pass) -> Iterator[Outcome]:
@@ -221,6 +213,14 @@ def _checked(left: Autoscaler, floor: int, before: int, before_ceiling: int) -> 
     if after.floor != floor:
         raise ClusterError(f"restore: expected the floor {floor} to stay, got {after.floor}; set it by hand")
     return Decision(after.floor, after.ceiling, "Restored", before, before_ceiling)
+
+
+def _foreign_owner(workload: Workload, autoscaler: Autoscaler) -> str | None:
+    """Why this floor is another controller's to set, and what to do about it; None where it is free."""
+    if autoscaler.maker is not None:
+        return f"made and rewritten by {autoscaler.maker}: its floor is set there, not here"
+    reconcilers = autoscaler.reconcilers(workload.ignored_by)
+    return _ignore_differences(workload, reconcilers) if reconcilers else None
 
 
 def _ignore_differences(workload: Workload, managers: list[str]) -> str:

@@ -16,10 +16,11 @@ from capacity.edge.config import SalesSettings
 from capacity.edge.rows import literal, load_rows, one_line, quote, source_name
 
 READABLE = "readable_row"  # the CSV reader could not split the line into the file's columns
+GROUP = "readable_group"  # the group column is empty: the row would be in no series
 TIME = "readable_time"  # the time column is empty, or not a time in the given format
 VALUE = "readable_value"  # the value column is empty, not a number, or not finite
 NOT_NEGATIVE = "value_not_negative"  # a negative amount cancels demand that was served: it is not demand
-BUILT_IN = (READABLE, TIME, VALUE, NOT_NEGATIVE)
+BUILT_IN = (READABLE, TIME, VALUE, NOT_NEGATIVE, GROUP)
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 
 
@@ -67,7 +68,6 @@ class OrderTable:
         loaded, passed = self._row("SELECT count(*), count(*) FILTER (WHERE len(failed) = 0) FROM judged")
         first, last = self._row("SELECT epoch(min(moment)), epoch(max(moment)) FROM judged WHERE len(failed) = 0")
         rejected = self._row("SELECT count(*) FROM rejects")[0]
-        history = None if first is None else self.sales()
         return Audit(
             source=source_name(self.settings.source),
             rows=loaded + rejected,
@@ -76,7 +76,7 @@ class OrderTable:
             repaired=dict(self.repaired),
             first=_utc(first),
             last=_utc(last),
-            gaps=0 if history is None else int(history.isna().to_numpy().sum()),
+            gaps=0 if first is None else int(self._wide().isna().to_numpy().sum()),
             quality=self.settings.thresholds(),
         )
 
@@ -87,26 +87,25 @@ class OrderTable:
         most one row per step: then a missing row is a missing measurement. The step that holds the newest row is left
         out where it may still be filling up.
         """
-        frame = self.database.execute(self._steps_query()).df()
-        if frame.empty:
-            raise DataError(
-                f"{source_name(self.settings.source)}: expected at least one good row, got none; see `capacity audit`"
-            )
-        index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
-        wide = frame.assign(step_start=index).pivot_table(index="step_start", columns="grp", values="value", sort=True)
-        wide = wide.reindex(self._steps(wide.index[0], wide.index[-1]))
-        filled = wide if self._is_measurement(frame) else wide.fillna(0.0)
-        return self._finish(filled)
-
-    def _finish(self, wide: pd.DataFrame) -> pd.Series | pd.DataFrame:
+        wide, name = self._wide(), source_name(self.settings.source)
         wide = wide if self._last_step_is_whole() else wide.iloc[:-1]
         if wide.empty:
-            name = source_name(self.settings.source)
             raise DataError(f"{name}: expected at least one whole step of {self.settings.step}, got none")
-        wide = wide.astype(float).rename_axis(index=None, columns=None)
         result: pd.Series | pd.DataFrame = wide if self.settings.group else wide.iloc[:, 0].rename("sales")
         result.attrs["timezone"] = self.timezone
         return result
+
+    def _wide(self) -> pd.DataFrame:
+        """One row per step from the first to the last, one column per group."""
+        frame = self.database.execute(self._steps_query()).df()
+        if frame.empty:
+            name = source_name(self.settings.source)
+            raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
+        index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
+        wide = frame.assign(step_start=index).pivot_table(index="step_start", columns="grp", values="value", sort=True)
+        steps = pd.date_range(wide.index[0], wide.index[-1], freq=pd.Timedelta(self.settings.step))
+        wide = wide.reindex(steps).astype(float).rename_axis(index=None, columns=None)
+        return wide if self._is_measurement(frame) else wide.fillna(0.0)
 
     def write_quarantine(self, path: Path) -> int:
         """Write every row that fails a rule, with its rules, to a Parquet file; returns how many."""
@@ -128,7 +127,7 @@ class OrderTable:
         counts = dict(self.database.execute(query).fetchall())
         counts[READABLE] = rejected
         names = [*BUILT_IN, *(rule.name for rule in self.settings.rules)]
-        return {name: int(counts[name]) for name in names if counts.get(name) or name not in BUILT_IN}
+        return {name: int(counts.get(name, 0)) for name in names if counts.get(name) or name not in BUILT_IN}
 
     def _steps_query(self) -> str:
         """One row per step and group: seconds since 1970 of the step's start, the value, how many rows it came from."""
@@ -146,9 +145,6 @@ class OrderTable:
         # Steps of days are business days, named by the date; weeks begin on Monday (1970-01-05 was one).
         local_day = f"epoch(date_trunc('day', timezone({literal(self.timezone)}, moment)))"
         return f"CAST(floor(({local_day} - 345600) / {seconds}) * {seconds} + 345600 AS BIGINT)"
-
-    def _steps(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-        return pd.date_range(first, last, freq=pd.Timedelta(self.settings.step))
 
     def _is_measurement(self, frame: pd.DataFrame) -> bool:
         return self.settings.value.sum is not None and bool((frame["row_count"] == 1).mean() > MEASURED)
@@ -172,7 +168,7 @@ class OrderTable:
         value = settings.value.sum or settings.value.count_distinct
         for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):
             if name is not None and name not in columns:
-                got = ", ".join(columns)
+                got = ", ".join(column for column in columns if column != "source_row")
                 raise DataError(f"{source_name(settings.source)}: no column {name!r} (sales.{key}); its columns: {got}")
 
     def _repair(self) -> None:
@@ -196,10 +192,14 @@ class OrderTable:
         value = self.settings.value
         chosen = f"TRY_CAST({quote(value.sum)} AS DOUBLE)" if value.sum else quote(value.count_distinct or "source_row")
         group = f"CAST({quote(self.settings.group)} AS VARCHAR)" if self.settings.group else "''"
-        self.database.execute(
+        query = (
             f"CREATE TABLE judged AS SELECT source_row, {self._time()} AS moment, {chosen} AS value, {group} AS grp, "
             f"list_filter([{failed}], lambda rule: rule IS NOT NULL) AS failed FROM orders"
         )
+        try:
+            self.database.execute(query)
+        except duckdb.Error as error:
+            raise ConfigError(f"rules: a check does not run on every row: {one_line(error)}") from error
 
     def _built_in(self) -> list[tuple[str, str]]:
         value = self.settings.value
@@ -210,11 +210,13 @@ class OrderTable:
             checks.append((NOT_NEGATIVE, f"coalesce({number} >= 0, true)"))
         elif value.count_distinct:
             checks.append((VALUE, f"({quote(value.count_distinct)} IS NOT NULL)"))
+        if self.settings.group:
+            checks.append((GROUP, f"({quote(self.settings.group)} IS NOT NULL)"))
         return checks
 
     def _passes(self, rule: Rule) -> str:
         """The rule as an expression that is never NULL: an error in a row is a failed row (windows cannot be tried)."""
-        for tried in (f"TRY({rule.check})", f"({rule.check})"):
+        for tried in (f"TRY(CAST(({rule.check}) AS BOOLEAN))", f"CAST(({rule.check}) AS BOOLEAN)"):
             expression = f"coalesce({tried}, false)"
             try:
                 self.database.execute(f"SELECT {expression} FROM orders LIMIT 0")

@@ -51,8 +51,8 @@ def plan_text(plan: Plan) -> str:
 def parse_plan(text: str, where: str) -> Plan:
     """The plan in a JSON text; `where` names it in errors. Raises `PlanError`."""
     try:
-        document = json.loads(text)
-    except ValueError as error:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise PlanError(f"{where}: expected a whole plan in JSON, got a truncated or broken one ({error})") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != PLAN_SCHEMA:
@@ -61,8 +61,12 @@ def parse_plan(text: str, where: str) -> Plan:
         return _plan(document)
     except KeyError as error:
         raise PlanError(f"{where}: expected the key {error}, which is missing") from error
-    except (CapacityError, TypeError, ValueError, AttributeError) as error:
+    except (CapacityError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PlanError(f"{where}: {error}") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"expected numbers, got {name}")
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from capacity.audit import Audit
-from capacity.domain import DataError, Event, Forecast, Plan, Workload
+from capacity.domain import DataError, Plan, Workload
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.sources import read_events
-from capacity.events import holiday_events
-from capacity.pipeline import Histories, Outlook, Provenance, forecast_groups, plan_workloads
-
-AFTER = timedelta(days=2)  # of calendar beyond the horizon: a day that begins inside may end outside
+from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
 
 
 class QualityRefusedError(DataError):
@@ -47,15 +44,21 @@ def read_orders(config: Config) -> Orders:
         return Orders(_histories(table.sales(), config.nouns()), table.audit())
 
 
-def forecast_orders(config: Config, orders: Orders) -> tuple[dict[str | None, Forecast], dict[str | None, str]]:
-    """One forecast per group that a workload names, and the reason for each group without."""
+def forecast_orders(config: Config, orders: Orders) -> Forecasts:
+    """One forecast per group that a workload names, or the reason why there is none."""
+    calendar = config.calendar
+    events = read_events(calendar.events, config.timezone) if calendar.events else []
     outlook = Outlook(
-        config.forecast.horizon, config.forecast.quantile_levels, _events(config, orders.histories), config.timezone
+        horizon=config.forecast.horizon,
+        quantile_levels=config.forecast.quantile_levels,
+        holidays=calendar.holidays,
+        events=tuple(events),
+        timezone=config.timezone,
     )
     return forecast_groups(orders.histories, outlook)
 
 
-def make_plan(config: Config, orders: Orders, forecasts: dict[str | None, Forecast], now: datetime) -> Planned:
+def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetime) -> Planned:
     """The plan of every workload. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned."""
     audit = orders.audit
     if audit.verdict == "refuse":
@@ -94,12 +97,3 @@ def _histories(sales: pd.Series | pd.DataFrame, workloads: tuple[Workload, ...])
     for history in histories.values():
         history.attrs = dict(sales.attrs)
     return histories
-
-
-def _events(config: Config, histories: Histories) -> tuple[Event, ...]:
-    given = read_events(config.calendar.events, config.timezone) if config.calendar.events else []
-    if not config.calendar.holidays:
-        return tuple(given)
-    first = min(history.index[0] for history in histories.values()).to_pydatetime()
-    last = max(history.index[-1] for history in histories.values()).to_pydatetime() + config.forecast.horizon + AFTER
-    return (*given, *holiday_events(config.calendar.holidays, first, last, config.timezone))

@@ -57,7 +57,7 @@ def _query(source: DatabaseSource) -> pd.DataFrame:
     try:
         with engine.connect() as connection:
             return pd.read_sql(sqlalchemy.text(source.query), connection)
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
         raise DataError(f"database: the query failed: {hide_password(one_line(error), source.url)}") from error
     finally:
         engine.dispose()
@@ -81,5 +81,5 @@ def source_name(source: str | DatabaseSource) -> str:
 
 def one_line(error: Exception) -> str:
     """An error's first sentences on one line, at most 300 characters."""
-    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines: Sequence[str] = [line.strip() for line in str(error).split("\nLINE ")[0].splitlines() if line.strip()]
     return " ".join(lines)[:300]

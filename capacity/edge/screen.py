@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 GIB = 2**30
 
@@ -59,12 +60,19 @@ def _print_table(sheet: Sheet) -> None:
     # A pipe has no width: wide enough that no value is cut; a terminal of 80 columns wraps the last column.
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     table = Table(
-        title=sheet.title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+        title=Text(sheet.title),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
     )
     for place, name in enumerate(sheet.columns):
         numeric = all(isinstance(row[place], int | float) for row in sheet.rows) and bool(sheet.rows)
         last = place == len(sheet.columns) - 1
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=not last, header_style="dim")
+        table.add_column(
+            name, justify="right" if numeric else "left", no_wrap=not last, header_style="dim", overflow="fold"
+        )
     for row in sheet.rows:
         table.add_row(*(str(value) for value in row))
     console.print(table, markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from datetime import datetime
 from importlib.resources import files
 from math import isnan
@@ -16,15 +17,24 @@ from pydantic import ValidationError
 
 from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError, Event
-from capacity.edge.config import SalesSettings, describe
+from capacity.edge.config import SalesSettings, describe, parse_zone
 from capacity.edge.orders import OrderTable
 
-SAMPLE = files("capacity") / "sample" / "capacity.yaml"  # hourly orders of an online retailer; see ATTRIBUTION.md there
+SAMPLE = files("capacity") / "sample"  # hourly orders of an online retailer; see ATTRIBUTION.md there
 
 
 def sample_config() -> Path:
     """The configuration of the bundled sample: real hourly orders and one example workload."""
-    return Path(str(SAMPLE))
+    return Path(str(SAMPLE / "capacity.yaml"))
+
+
+def sample_orders() -> Path:
+    """The bundled sample: orders per hour of an online retailer, CSV with `timestamp` (UK time) and `orders`.
+
+    >>> sample_orders().name
+    'orders.csv.gz'
+    """
+    return Path(str(SAMPLE / "orders.csv.gz"))
 
 
 def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:
@@ -36,7 +46,7 @@ def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **column
 
     Raises `DataError` where the source cannot be read or has no good row, `ConfigError` where a key is wrong.
 
-    >>> sales = read_sales(sample_config().parent / "orders.csv.gz", time="timestamp", value={"sum": "orders"})
+    >>> sales = read_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
     >>> sales.index[0].isoformat(), float(sales.iloc[7])
     ('2009-12-01T00:00:00+00:00', 2.0)
     """
@@ -47,9 +57,9 @@ def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **column
 def audit_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> Audit:
     """The quality of a source of orders: score, failures by rule, range of times. Same keys as `read_sales`.
 
-    >>> audit = audit_sales(sample_config().parent / "orders.csv.gz", time="timestamp", value={"sum": "orders"})
+    >>> audit = audit_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
     >>> audit.rows, audit.score
-    (17736, 1.0)
+    (17724, 1.0)
     """
     with OrderTable.load(_settings(source, time, columns), _zone(timezone)) as orders:
         return orders.audit()
@@ -64,9 +74,9 @@ def _settings(source: str | Path, time: str, columns: dict[str, Any]) -> SalesSe
 
 def _zone(timezone: str) -> str:
     try:
-        return ZoneInfo(timezone).key
-    except (KeyError, ValueError, OSError) as error:
-        raise ConfigError(f"timezone: expected an IANA time zone such as Europe/London, got {timezone!r}") from error
+        return parse_zone(timezone)
+    except ValueError as error:
+        raise ConfigError(f"timezone: {error}") from error
 
 
 def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
@@ -80,7 +90,7 @@ def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
     try:
         with opener(file, "rt", encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"calendar.events: {file.name} cannot be read: {error}") from error
     return [_event(row, f"{file.name} line {number}", ZoneInfo(timezone)) for number, row in enumerate(rows, start=2)]
 
@@ -95,7 +105,7 @@ def _event(row: dict[str, str | None], where: str, zone: ZoneInfo) -> Event:
         start, end = _moment(row["start"], zone), _moment(row["end"], zone, end=True)
         uplift = float(row.get("uplift") or "nan")
         return Event(str(row["name"]), start, end, row.get("kind") or "promotion", None if isnan(uplift) else uplift)
-    except (ValueError, DataError) as error:
+    except (ValueError, OverflowError, NotImplementedError, DataError) as error:
         raise DataError(f"{where}: {error}") from error
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast
-from capacity.events import overlapping
+from capacity.events import holiday_events, overlapping
 from capacity.forecast.conformal import calibrated_quantiles
 from capacity.forecast.history import History
 from capacity.seasonality import find_seasons, too_short_for
@@ -22,13 +22,15 @@ def forecast_sales(
     *,
     horizon: str | timedelta = "14D",
     quantile_levels: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
+    holidays: Sequence[str] = (),
     events: Sequence[Event] = (),
     timezone: str | None = None,
 ) -> Forecast:
     """Quantiles of sales for every step of the horizon, from the seasons that the history really shows.
 
     `sales`: one value >= 0 per step, regular UTC index, gaps as NaN. The seasonal shape lives on the clock of
-    `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included. `events` cover past and future:
+    `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included. `holidays` are countries or
+    states (GB-ENG, US-CA) whose public holidays count as events; `events` cover past and future:
     past ones teach their uplift, coming ones are raised or lowered by it. `notes`: what the history cannot support.
 
     Raises `DataError` for a history that is empty, not regular, negative, or shorter than two steps.
@@ -42,6 +44,10 @@ def forecast_sales(
     zone = timezone or sales.attrs.get("timezone", "UTC")
     history = History.of(sales, zone, events)
     steps = history.steps_in(horizon)
+    if holidays:
+        end = history.origin + (steps + 1) * history.step
+        known = holiday_events(holidays, history.index[0].to_pydatetime(), end, zone)
+        history = History(history.sales, history.step, zone, (*events, *known))
     seasons = find_seasons(history.sales)
     lengths = tuple(season.season_length for season in seasons)
     quantiles = calibrated_quantiles(history, steps, lengths, sorted(quantile_levels))

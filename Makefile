@@ -1,0 +1,27 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python
+DATA ?= ../shared/data
+
+.PHONY: help setup check test bench notebooks
+
+help:  ## Print this.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:  ## Install the package with everything its tests need.
+	$(PYTHON) -m pip install -e '.[test]'
+
+check:  ## Formatting, lint, types, import contracts, stripped notebooks.
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command as lint; sys.exit(lint())"
+	$(PYTHON) -m nbstripout --verify notebooks/*.ipynb
+
+test:  ## All tests, with coverage over package and tests.
+	$(PYTHON) -m pytest --cov --cov-report=term
+
+bench:  ## All benchmarks; each writes a table to benchmarks/results/.
+	$(PYTHON) -m benchmarks all --data $(DATA)
+
+notebooks:  ## Execute every notebook on the bundled sample.
+	$(PYTHON) -m pytest tests/e2e/test_notebooks.py

@@ -1,0 +1,58 @@
+"""Run one benchmark, or all of them into `benchmarks/results/`: a table for people, then one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+NAMES = ("pipeline",)
+RESULTS = Path(__file__).parent / "results"
+LIBRARIES = ("capacity", "numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
+Run = Callable[[Path, bool], dict[str, Any]]
+
+
+def main() -> int:
+    """Parse, run, print; with `all`, also write each table to a file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=(*NAMES, "all"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the data sets")
+    parser.add_argument("--quick", action="store_true", help="a smaller run of the same kind")
+    arguments = parser.parse_args()
+    for name in NAMES if arguments.name == "all" else (arguments.name,):
+        run: Run = import_module(f"benchmarks.{name}").run
+        figures = run(arguments.data, arguments.quick)
+        text = table(name, figures, quick=arguments.quick)
+        sys.stdout.write(f"{text}\n{json.dumps({name: figures})}\n")
+        if arguments.name == "all":
+            (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+    return 0
+
+
+def table(name: str, figures: dict[str, Any], *, quick: bool) -> str:
+    """The figures as a Markdown table under their date, machine and versions."""
+    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    head = [
+        f"# {name}",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {versions}{', quick' if quick else ''}.",
+        "",
+        f"Command: `python -m benchmarks {name}{' --quick' if quick else ''}`",
+        "",
+    ]
+    rows = {key: value if isinstance(value, dict) else {"value": value} for key, value in figures.items()}
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    lines += [f"| {key} | {' | '.join(str(row.get(column, '')) for column in columns)} |" for key, row in rows.items()]
+    return "\n".join([*head, *lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Fixtures that every kind of test shares: the Kubernetes double, and a plan whose floors the test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
+
+pytest_plugins = ["tests.double.fixtures"]
+
+START = datetime(2026, 11, 27, 0, 0, tzinfo=UTC)
+PlanOf = Callable[..., Plan]
+
+
+@pytest.fixture
+def plan_of() -> PlanOf:
+    """A plan of hourly steps from 2026-11-27T00:00Z: `plan_of(web=[4, 9, 9])` floors per workload of namespace shop."""
+
+    def build(ceiling: int = 20, **floors: list[int]) -> Plan:
+        workloads = tuple(_workload(name, values, ceiling) for name, values in floors.items())
+        return Plan(START, START - timedelta(hours=1), workloads[0].end, "test", {"name": "test"}, workloads)
+
+    return build
+
+
+def _workload(name: str, floors: list[int], ceiling: int) -> WorkloadPlan:
+    changes = [FloorChange(0, floors[0], "PlanStart")]
+    for at in range(1, len(floors)):
+        if floors[at] != floors[at - 1]:
+            moved = "DemandRising" if floors[at] > floors[at - 1] else "DemandFalling"
+            changes.append(FloorChange(at, floors[at], moved))
+    top = max(range(len(floors)), key=floors.__getitem__)
+    return WorkloadPlan(
+        namespace="shop",
+        name=name,
+        start=START,
+        step=timedelta(hours=1),
+        steps=len(floors),
+        floor=tuple(changes),
+        binding="cpu",
+        peak=Peak(START + timedelta(hours=top), 40.0, 4.0, 2.0**30, floors[top], 0.95),
+        safe_floor=max(floors),
+        ceiling=ceiling,
+        lead_time=timedelta(minutes=5),
+        explain={"target_utilization": 0.8},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs in a folder of its own: what it writes by default lands there."""
+    monkeypatch.chdir(tmp_path)

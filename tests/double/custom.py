@@ -1,0 +1,164 @@
+"""Custom resources: the checks of a CRD's schema, its defaults, and its rules.
+
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import operator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.double.shapes import Shape
+from tests.double.status import Cause, missing_value, wrong_value
+
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "int-or-string": (int, str),
+    "time": (str,),
+}
+WORDS = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+UNCHECKED = (
+    "Invalid value: null: some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
+TERM = re.compile(
+    r"(?P<absent>!?)has\(self\.(?P<has>[\w.]+)\)|self\.(?P<left>[\w.]+)\s*(?P<sign><=|>=|==|!=|<|>)\s*(?P<right>self\.[\w.]+|-?\d+)"
+)
+SIGNS = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+def validate(value: Any, shape: Shape) -> list[Cause]:
+    """Return what the schema and its rules refuse; rules are only asked of an object whose types are right."""
+    problems = list(_schema_problems(value, shape, ""))
+    if not has_rules(shape):
+        return problems
+    if any(problem.reason == "FieldValueTypeInvalid" for problem in problems):
+        return [*problems, Cause("<nil>", UNCHECKED)]
+    return problems + list(_rule_problems(value, shape, ""))
+
+
+def _schema_problems(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
+    if value is None:
+        return
+    types = TYPES.get(shape.type)
+    if types and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
+        word = WORDS[type(value)]
+        problem = f'{path} in body must be of type {shape.type}: "{word}"'
+        yield Cause(path, f'Invalid value: "{word}": {problem}', "FieldValueTypeInvalid")
+        return
+    yield from _value_problems(value, shape.schema, path)
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _schema_problems(part, shape.child(name), f"{path}.{name}".lstrip("."))
+    if isinstance(value, list) and shape.items:
+        for index, item in enumerate(value):
+            yield from _schema_problems(item, shape.items, f"{path}[{index}]")
+
+
+def _value_problems(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    if isinstance(value, dict):
+        for name in schema.get("required", ()):
+            if name not in value:
+                yield missing_value(f"{path}.{name}".lstrip("."))
+    if "minimum" in schema and value < schema["minimum"]:
+        problem = f"{path} in body should be greater than or equal to {schema['minimum']}"
+        yield wrong_value(path, value, problem)
+    if "enum" in schema and value not in schema["enum"]:
+        allowed = ", ".join(json.dumps(choice) for choice in schema["enum"])
+        text = f"Unsupported value: {json.dumps(value)}: supported values: {allowed}"
+        yield Cause(path, text, "FieldValueNotSupported")
+
+
+def has_rules(shape: Shape) -> bool:
+    """Tell whether a shape or a part of it has validation rules."""
+    parts = [*shape.fields.values(), *filter(None, (shape.values, shape.items))]
+    return bool(shape.schema.get("x-kubernetes-validations")) or any(has_rules(part) for part in parts)
+
+
+def _rule_problems(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
+    if not isinstance(value, dict):
+        return
+    for rule in shape.schema.get("x-kubernetes-validations", ()):
+        if not holds(rule["rule"], value):
+            yield Cause(path, f'Invalid value: "object": {rule.get("message") or "failed rule: " + rule["rule"]}')
+    for name, part in value.items():
+        yield from _rule_problems(part, shape.child(name), f"{path}.{name}".lstrip("."))
+
+
+def holds(rule: str, value: Mapping[str, Any]) -> bool:
+    """Evaluate the small part of CEL that scaling rules are written in: has(), comparisons, `&&`, `||`.
+
+    >>> holds("!has(self.min) || self.min <= self.max", {"min": 3, "max": 2})
+    False
+    """
+    return any(all(_term(term, value) for term in part.split("&&")) for part in rule.split("||"))
+
+
+def unreadable_term(rule: str) -> str | None:
+    """Return the first term of a rule that `holds` cannot evaluate, or None."""
+    terms = (term.strip() for part in rule.split("||") for term in part.split("&&"))
+    return next((term for term in terms if not TERM.fullmatch(term)), None)
+
+
+def _term(text: str, value: Mapping[str, Any]) -> bool:
+    form = TERM.fullmatch(text.strip())
+    assert form, f"unreadable terms are refused with the definition, got {text!r}"
+    if form["has"]:
+        return (_find(value, form["has"]) is not None) != bool(form["absent"])
+    right = form["right"]
+    other = _find(value, right[5:]) if right.startswith("self.") else int(right)
+    one = _find(value, form["left"])
+    return one is not None and other is not None and bool(SIGNS[form["sign"]](one, other))
+
+
+def _find(value: Any, dotted: str) -> Any:
+    for name in dotted.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def prune(value: Any, shape: Shape, path: str = "") -> tuple[Any, list[str]]:
+    """Return the value without undeclared fields, and their paths; nulls of absent-by-default fields go too."""
+    if isinstance(value, list) and shape.items:
+        pairs = [prune(item, shape.items, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [kept for kept, _ in pairs], [name for _, names in pairs for name in names]
+    if not isinstance(value, dict):
+        return value, []
+    kept, unknown = {}, []
+    for name, part in value.items():
+        here = f"{path}.{name}".lstrip(".")
+        if shape.closed and name not in shape.fields:
+            unknown.append(here)
+            continue
+        kept[name], below = prune(part, shape.child(name), here)
+        unknown += below
+    return kept, unknown
+
+
+def fill_defaults(value: Any, shape: Shape) -> Any:
+    """Return the value with the schema's defaults for absent fields."""
+    if isinstance(value, list) and shape.items:
+        return [fill_defaults(item, shape.items) for item in value]
+    if not isinstance(value, dict):
+        return value
+    filled = {name: fill_defaults(part, shape.child(name)) for name, part in value.items() if part is not None}
+    for name, part in shape.fields.items():
+        if name not in filled and "default" in part.schema:
+            filled[name] = fill_defaults(copy.deepcopy(part.schema["default"]), part)
+    return filled

@@ -1,0 +1,190 @@
+"""What the server refuses: the rules of the built-in types that `capacity` can break.
+
+`pkg/apis/{autoscaling,apps,core}/validation/validation.go`; exchanges 76 and 77 pin the words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.double.status import JSON, Cause, missing_value, wrong_value
+
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    rf"'{SUBDOMAIN.pattern}')"
+)
+IMMUTABLE = "field is immutable"
+LONGEST_WINDOW = 3600
+"""Seconds an HPA may look back (MaxStabilizationWindowSeconds)."""
+LONGEST_PERIOD = 1800
+"""Seconds a scaling policy may span (MaxPeriodSeconds)."""
+EVENT_TEXT = 128
+"""Characters of an event's action, reason or instance; a note has 1024."""
+
+
+def check_name(name: str, group: str) -> list[Cause]:
+    """Refuse a name that is no DNS subdomain; RBAC objects may have any path segment."""
+    if not name:
+        return [missing_value("metadata.name", "name or generateName is required")]
+    if group == "rbac.authorization.k8s.io" or (SUBDOMAIN.fullmatch(name) and len(name) <= 253):
+        return []
+    return [wrong_value("metadata.name", name, SUBDOMAIN_RULE)]
+
+
+def check_autoscaler(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse bad bounds (floor over ceiling is reported on the ceiling), targets, metrics and behavior."""
+    spec = item["spec"]
+    floor, ceiling = spec["minReplicas"], spec["maxReplicas"]
+    problems = []
+    if floor < 1:
+        problems.append(wrong_value("spec.minReplicas", floor, "must be greater than or equal to 1"))
+    if ceiling < 1:
+        problems.append(wrong_value("spec.maxReplicas", ceiling, "must be greater than 0"))
+    if ceiling < floor:
+        problems.append(wrong_value("spec.maxReplicas", ceiling, "must be greater than or equal to `minReplicas`"))
+    for name in ("kind", "name"):
+        if not spec["scaleTargetRef"].get(name):
+            problems.append(missing_value(f"spec.scaleTargetRef.{name}"))
+    for index, metric in enumerate(spec.get("metrics", [])):
+        problems += _check_metric(metric, f"spec.metrics[{index}]")
+    for way, rules in spec.get("behavior", {}).items():
+        problems += _check_scaling_rules(rules, f"spec.behavior.{way}")
+    return problems
+
+
+def _check_metric(metric: JSON, path: str) -> list[Cause]:
+    if not metric.get("type"):
+        return [missing_value(f"{path}.type", "must specify a metric source type")]
+    source = metric["type"][0].lower() + metric["type"][1:]
+    if source not in metric:
+        return [missing_value(f"{path}.{source}", "must populate information for the given metric source")]
+    target = metric[source].get("target", {})
+    problems = []
+    if not target.get("type"):
+        problems.append(missing_value(f"{path}.{source}.target.type", "must specify a metric target type"))
+    utilization = target.get("averageUtilization")
+    if utilization is not None and utilization < 1:
+        where = f"{path}.{source}.target.averageUtilization"
+        problems.append(wrong_value(where, utilization, "must be greater than 0"))
+    return problems
+
+
+def _check_scaling_rules(rules: JSON, path: str) -> list[Cause]:
+    problems = []
+    window = rules.get("stabilizationWindowSeconds")
+    if window is not None and not 0 <= window <= LONGEST_WINDOW:
+        problem = (
+            f"must be less than or equal to {LONGEST_WINDOW}" if window > 0 else "must be greater than or equal to zero"
+        )
+        problems.append(wrong_value(f"{path}.stabilizationWindowSeconds", window, problem))
+    for index, policy in enumerate(rules.get("policies", [])):
+        for name in ("value", "periodSeconds"):
+            if policy.get(name, 0) <= 0:
+                where = f"{path}.policies[{index}].{name}"
+                problems.append(wrong_value(where, policy.get(name, 0), "must be greater than zero"))
+        if policy.get("periodSeconds", 0) > LONGEST_PERIOD:
+            where = f"{path}.policies[{index}].periodSeconds"
+            problems.append(
+                wrong_value(where, policy["periodSeconds"], f"must be less than or equal to {LONGEST_PERIOD}")
+            )
+    return problems
+
+
+def check_workload(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a negative count, a selector that misses its pods or moves, and a pod without containers."""
+    spec = item["spec"]
+    problems = check_replicas(spec["replicas"])
+    labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    wanted = (spec.get("selector") or {}).get("matchLabels") or {}
+    if not spec.get("selector"):
+        problems.append(missing_value("spec.selector"))
+    elif any(labels.get(name) != value for name, value in wanted.items()):
+        rule = "`selector` does not match template `labels`"
+        problems.append(wrong_value("spec.template.metadata.labels", labels, rule))
+    if old and old["spec"].get("selector") != spec.get("selector"):
+        problems.append(wrong_value("spec.selector", spec.get("selector"), IMMUTABLE))
+    return problems + _check_pod(spec["template"]["spec"], "spec.template.spec")
+
+
+def check_pod(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a pod without containers."""
+    return _check_pod(item["spec"], "spec")
+
+
+def _check_pod(spec: JSON, path: str) -> list[Cause]:
+    if not spec.get("containers"):
+        return [missing_value(f"{path}.containers")]
+    problems = []
+    for index, container in enumerate(spec["containers"]):
+        for name in ("name", "image"):
+            if not container.get(name):
+                problems.append(missing_value(f"{path}.containers[{index}].{name}"))
+    return problems
+
+
+def check_replicas(count: int) -> list[Cause]:
+    """Refuse fewer than no replicas, of a workload and of its scale."""
+    if count >= 0:
+        return []
+    return [wrong_value("spec.replicas", count, "must be greater than or equal to 0")]
+
+
+def check_lease(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a lease of no time at all."""
+    seconds = item["spec"].get("leaseDurationSeconds")
+    if seconds is None or seconds > 0:
+        return []
+    return [wrong_value("spec.leaseDurationSeconds", seconds, "must be greater than 0")]
+
+
+def check_config_map(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a change of an immutable config map."""
+    if old and old.get("immutable") and item.get("data") != old.get("data"):
+        return [Cause("data", f"Forbidden: {IMMUTABLE} when `immutable` is set", "FieldValueForbidden")]
+    return []
+
+
+def check_binding(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a binding to another role than before."""
+    if old and old["roleRef"] != item["roleRef"]:
+        return [wrong_value("roleRef", item["roleRef"], "cannot change roleRef")]
+    return []
+
+
+def check_legacy_event(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse what the core group refuses of an event: foreign namespaces, and half a new-style event."""
+    return check_event(item, "reportingComponent")
+
+
+def check_event(item: JSON, controller_field: str) -> list[Cause]:
+    """Refuse an event whose object lives elsewhere or, with an eventTime, whose reporter is unknown."""
+    namespace, about = item["metadata"].get("namespace", ""), item["involvedObject"].get("namespace", "")
+    problems = []
+    allowed = ("default", "kube-system") if item.get("eventTime") else ("default",)
+    if about != namespace and (about or namespace not in allowed) and not (about and item.get("eventTime")):
+        problems.append(wrong_value("involvedObject.namespace", about, "does not match event.namespace"))
+    if not item.get("eventTime"):
+        return problems
+    if not item.get("reportingComponent"):
+        problems.append(missing_value(controller_field))
+    for name in ("reportingInstance", "action", "reason"):
+        if not item.get(name):
+            problems.append(missing_value(name))
+        elif len(item[name]) > EVENT_TEXT:
+            problems.append(wrong_value(name, "", f"can have at most {EVENT_TEXT} characters"))
+    return problems
+
+
+def check_new_event(item: JSON) -> list[Cause]:
+    """Refuse what events.k8s.io refuses beyond that when an event is created (ValidateEventCreate)."""
+    problems = check_event(item, "reportingController")
+    if not item.get("eventTime"):
+        problems.append(missing_value("eventTime"))
+    if item.get("type") not in ("Normal", "Warning"):
+        problems.append(wrong_value("type", "", f"has invalid value: {item.get('type', '')}"))
+    legacy: dict[str, Any] = {name: item.get(name) for name in ("firstTimestamp", "lastTimestamp", "count", "source")}
+    problems += [wrong_value(name, "", "needs to be unset") for name, value in legacy.items() if value]
+    return problems

@@ -1,0 +1,61 @@
+"""Help that teaches: every verb has an example that parses; documented keys and reasons are those in use."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from capacity.edge.cli import app, main
+
+ROOT = Path(__file__).parents[2]
+VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    example = re.search(r"Example: capacity (.+?) (?:>|[╭│])", text)
+    assert example is not None, text
+    words = shlex.split(example[1])
+    assert words[0] == verb
+    assert main([*words, "--help"]) == 0
+
+
+def test_the_verbs_stand_in_the_order_of_the_data() -> None:
+    assert VERBS == ["audit", "forecast", "plan", "preview", "apply", "restore", "schema"]
+
+
+def test_the_schema_knows_every_key_of_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    sample = yaml.safe_load((ROOT / "capacity/sample/capacity.yaml").read_text(encoding="utf-8"))
+    assert set(sample) <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+
+
+def test_the_plan_file_page_names_every_key_that_is_written() -> None:
+    assert main(["plan", "--sample", "--quiet"]) == 0
+    plan = json.loads(Path("plan.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/plan-file.md").read_text(encoding="utf-8")
+    (workload,) = plan["workloads"]
+    written = {*plan, *plan["source"], *workload, *workload["peak"], *workload["resources"]}
+    assert {key for key in written if f"`{key}`" not in page} == set()
+
+
+def test_every_reason_in_the_code_is_on_the_plan_file_page() -> None:
+    page = (ROOT / "docs/plan-file.md").read_text(encoding="utf-8")
+    deciding = ("planning.py", "decision.py", "edge/controller.py")
+    sources = "".join((ROOT / "capacity" / name).read_text(encoding="utf-8") for name in deciding)
+    reasons = set(re.findall(r'"((?:[A-Z][a-z]+){2,})"', sources)) - {
+        "HorizontalPodAutoscaler",
+        "MoveFloor",
+        "StepDown",
+    }
+    assert len(reasons) > 8
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
