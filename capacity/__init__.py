@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from capacity.edge.planfile import write_plan as write_plan
     from capacity.edge.plots import plot_forecast as plot_forecast
     from capacity.edge.plots import plot_plan as plot_plan
+    from capacity.edge.sample import sample_orders as sample_orders
     from capacity.edge.sources import audit_sales as audit_sales
     from capacity.edge.sources import read_sales as read_sales
-    from capacity.edge.sources import sample_orders as sample_orders
     from capacity.events import holiday_events as holiday_events
     from capacity.forecast import forecast_sales as forecast_sales
     from capacity.load import project_load as project_load
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _HOME = {
     # read and audit
     "read_config": "edge.config",
-    "sample_orders": "edge.sources",
+    "sample_orders": "edge.sample",
     "read_sales": "edge.sources",
     "audit_sales": "edge.sources",
     "Audit": "audit",

@@ -252,7 +252,7 @@ def schema(face: Face) -> int:
 
 
 def _finish(face: Face, title: str, outcomes: list[Outcome], moment: datetime) -> int:
-    from capacity.edge.sheets import pass_sheet
+    from capacity.edge.passes import pass_sheet
 
     face.show(pass_sheet(title, outcomes, moment))
     for outcome in outcomes:

@@ -19,8 +19,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capacity.domain import ConfigError
 from capacity.edge.config import Config, read_config
+from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, say, show
-from capacity.edge.sources import sample_config
 
 ConfigOption = Annotated[
     Path, typer.Option("-c", "--config", help="The configuration.", rich_help_panel="Every command")

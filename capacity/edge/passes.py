@@ -1,18 +1,21 @@
-"""From configuration and plans to passes: one per namespace, so that one unreadable plan never stops the others."""
+"""From configuration and plans to passes, from their outcomes to a sheet. An unreadable plan stops its own alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from capacity.decision import Policy
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.cluster import ClusterReader
 from capacity.edge.config import Config
-from capacity.edge.controller import Outcome, Pass
-from capacity.edge.planfile import read_plan
+from capacity.edge.controller import Outcome, Pass, summary
+from capacity.edge.planfile import read_plan, rfc3339
 from capacity.edge.planmaps import read_plan_maps
+from capacity.edge.screen import Sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,41 @@ def passes(config: Config, now: datetime, plan_file: Path | None, reader: Cluste
         except CapacityError as error:
             failed += [Outcome(workload, error=f"plan: {error}") for workload in members]
     return Passes(tuple(ready), tuple(failed))
+
+
+def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
+    """One row per workload: from, to, reason, why."""
+    rows: list[tuple[object, ...]] = []
+    for outcome in outcomes:
+        where, decision = f"{outcome.workload.namespace}/{outcome.workload.target}", outcome.decision
+        if decision is None:
+            rows.append((where, "", "Error", outcome.error))
+            continue
+        move = f"{decision.before} -> {decision.floor}" if decision.floor != decision.before else f"{decision.floor}"
+        if decision.before_ceiling not in (None, decision.ceiling):
+            move += f" (ceiling {decision.before_ceiling} -> {decision.ceiling})"
+        rows.append((where, move, decision.reason, decision.detail))
+    document = {**summary(outcomes, now), "decisions": [_outcome_document(outcome) for outcome in outcomes]}
+    counts = ", ".join(f"{document[name]} {name}" for name in ("changed", "held", "failed"))
+    footer = (f"{rfc3339(now)}: {len(outcomes)} workloads, {counts}",)
+    return Sheet(title, ("autoscaler", "floor", "reason", "why"), rows, document, footer)
+
+
+def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+    decision, workload = outcome.decision, outcome.workload
+    document: dict[str, Any] = {"namespace": workload.namespace, "name": workload.name, "target": workload.target}
+    if decision is None:
+        return {**document, "error": outcome.error}
+    return {
+        **document,
+        "before": decision.before,
+        "floor": decision.floor,
+        "before_ceiling": decision.before_ceiling,
+        "ceiling": decision.ceiling,
+        "reason": decision.reason,
+        "detail": decision.detail,
+        "clamps": list(decision.clamps),
+        "held": decision.held,
+        "changed": outcome.done,
+        "line": str(outcome),
+    }

@@ -61,7 +61,7 @@ def parse_plan(text: str, where: str) -> Plan:
         return _plan(document)
     except KeyError as error:
         raise PlanError(f"{where}: expected the key {error}, which is missing") from error
-    except (CapacityError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (CapacityError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise PlanError(f"{where}: {error}") from error
 
 
@@ -140,18 +140,19 @@ def _plan(document: dict[str, Any]) -> Plan:
         valid_until=parse_time(document["valid_until"]),
         settings_hash=_typed(str, document, "settings_hash"),
         source=_typed(dict, document, "source"),
-        workloads=tuple(map(_workload, _typed(list, document, "workloads"))),
+        workloads=tuple(_workload(item, document["valid_until"]) for item in _typed(list, document, "workloads")),
     )
 
 
-def _workload(document: dict[str, Any]) -> WorkloadPlan:
+def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
     whole = _whole(document)
+    start, step = parse_time(document["start"]), timedelta(seconds=whole("step"))
     return WorkloadPlan(
         namespace=_typed(str, document, "namespace"),
         name=_typed(str, document, "name"),
-        start=parse_time(document["start"]),
-        step=timedelta(seconds=whole("step")),
-        steps=whole("steps"),
+        start=start,
+        step=step,
+        steps=whole("steps") if "steps" in document else (parse_time(valid_until) - start) // step,
         floor=tuple(FloorChange(*change) for change in _typed(list, document, "floor")),
         binding=_binding(document["binding"]),
         peak=_peak(document["peak"]),

@@ -1,8 +1,8 @@
-"""What each command prints: audits, forecasts, plans and passes as sheets of named values."""
+"""What each command prints: audits, forecasts and plans as sheets of named values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,6 @@ import pandas as pd
 from capacity.audit import Audit
 from capacity.domain import Demand, Forecast, WorkloadPlan
 from capacity.edge.config import Config
-from capacity.edge.controller import Outcome, summary
 from capacity.edge.planfile import plan_document, rfc3339
 from capacity.edge.planner import Planned, source_document
 from capacity.edge.plots import floor_series
@@ -83,44 +82,6 @@ def plan_sheet(planned: Planned, config: Config) -> Sheet:
     footer += [f"{plan.namespace}/{plan.name}: {text}" for plan in plans for text in _remarks(plan)]
     columns = ("workload", f"when ({config.timezone})", "demand", "replicas", "why")
     return Sheet("Plan, peak first", columns, rows, plan_document(planned.plan), tuple(dict.fromkeys(footer)))
-
-
-def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
-    """One row per workload: from, to, reason, why."""
-    rows: list[tuple[object, ...]] = []
-    for outcome in outcomes:
-        where, decision = f"{outcome.workload.namespace}/{outcome.workload.target}", outcome.decision
-        if decision is None:
-            rows.append((where, "", "Error", outcome.error))
-            continue
-        move = f"{decision.before} -> {decision.floor}" if decision.floor != decision.before else f"{decision.floor}"
-        if decision.before_ceiling not in (None, decision.ceiling):
-            move += f" (ceiling {decision.before_ceiling} -> {decision.ceiling})"
-        rows.append((where, move, decision.reason, decision.detail))
-    document = {**summary(outcomes, now), "decisions": [_outcome_document(outcome) for outcome in outcomes]}
-    counts = ", ".join(f"{document[name]} {name}" for name in ("changed", "held", "failed"))
-    footer = (f"{rfc3339(now)}: {len(outcomes)} workloads, {counts}",)
-    return Sheet(title, ("autoscaler", "floor", "reason", "why"), rows, document, footer)
-
-
-def _outcome_document(outcome: Outcome) -> dict[str, Any]:
-    decision, workload = outcome.decision, outcome.workload
-    document: dict[str, Any] = {"namespace": workload.namespace, "name": workload.name, "target": workload.target}
-    if decision is None:
-        return {**document, "error": outcome.error}
-    return {
-        **document,
-        "before": decision.before,
-        "floor": decision.floor,
-        "before_ceiling": decision.before_ceiling,
-        "ceiling": decision.ceiling,
-        "reason": decision.reason,
-        "detail": decision.detail,
-        "clamps": list(decision.clamps),
-        "held": decision.held,
-        "changed": outcome.done,
-        "line": str(outcome),
-    }
 
 
 def _forecast_document(group: str | None, forecast: Forecast) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import csv
 import gzip
 import zlib
 from datetime import datetime
-from importlib.resources import files
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,6 @@ from capacity.domain import ConfigError, DataError, Event
 from capacity.edge.config import SalesSettings, describe, parse_zone
 from capacity.edge.orders import OrderTable
 
-SAMPLE = files("capacity") / "sample"  # hourly orders of an online retailer; see ATTRIBUTION.md there
-
-
-def sample_config() -> Path:
-    """The configuration of the bundled sample: real hourly orders and one example workload."""
-    return Path(str(SAMPLE / "capacity.yaml"))
-
-
-def sample_orders() -> Path:
-    """The bundled sample: orders per hour of an online retailer, CSV with `timestamp` (UK time) and `orders`.
-
-    >>> sample_orders().name
-    'orders.csv.gz'
-    """
-    return Path(str(SAMPLE / "orders.csv.gz"))
-
 
 def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:
     """Sales per step from a CSV, Parquet or a glob of them: only rows that pass every rule count.
@@ -46,6 +29,7 @@ def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **column
 
     Raises `DataError` where the source cannot be read or has no good row, `ConfigError` where a key is wrong.
 
+    >>> from capacity.edge.sample import sample_orders
     >>> sales = read_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
     >>> sales.index[0].isoformat(), float(sales.iloc[7])
     ('2009-12-01T00:00:00+00:00', 2.0)
@@ -57,6 +41,7 @@ def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **column
 def audit_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> Audit:
     """The quality of a source of orders: score, failures by rule, range of times. Same keys as `read_sales`.
 
+    >>> from capacity.edge.sample import sample_orders
     >>> audit = audit_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
     >>> audit.rows, audit.score
     (17724, 1.0)
