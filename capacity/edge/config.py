@@ -364,17 +364,25 @@ def _read_yaml(file: Path) -> Any:
 
 
 def describe(error: ValidationError) -> str:
-    """The first of pydantic's findings on one line, and how many more there are."""
+    """The most telling of pydantic's findings on one line, and how many more there are.
+
+    Of a key that may be written in several ways, each way has its finding: the deepest tells what was meant.
+    """
     findings = error.errors(include_url=False)
-    first = findings[0]
-    where = ".".join(str(part) for part in first["loc"])
+    first = max(findings, key=lambda finding: len(finding["loc"]))
+    where = ".".join(str(part) for part in first["loc"] if not _is_alternative(part))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "unknown key; see `capacity schema` for the keys"
-    elif first["type"] != "value_error" and first["type"] != "missing":
+    elif first["type"] not in ("value_error", "missing"):
         message = f"{message}, got {first['input']!r}"
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
     return f"{where}: {message}{more}" if where else f"{message}{more}"
+
+
+def _is_alternative(part: int | str) -> bool:
+    """Whether pydantic names one of several ways to write a key here (a class, a literal, a type), not a key."""
+    return isinstance(part, str) and (part[:1].isupper() or "[" in part or part == "str")
 
 
 def _anchor(config: Config, folder: Path) -> Config:
