@@ -1,0 +1,125 @@
+"""A batch of histories made ready for the members: gaps filled for the lags (never for the fit), both scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.forecast.setting import Array, Mask
+
+LOG_FLOOR = 0.1  # of the mean: added before the logarithm where a series comes close to zero, so that zeros stay finite
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """N series of T steps. `filled` has no gaps; `weights` is 0 where nothing was observed, and on outliers."""
+
+    filled: Array  # (N, T)
+    observed: Mask  # (N, T)
+    weights: Array  # (N, T)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A way to standardise N series and to come back; with `floor` (in units of `mean`) on the logarithm."""
+
+    center: Array  # (N, 1)
+    spread: Array  # (N, 1)
+    mean: Array  # (N, 1)
+    floor: Array | None = None  # (N, 1)
+
+    def apply(self, values: Array) -> Array:
+        """Values (N, T) to standard units."""
+        level = values if self.floor is None else np.log(values / self.mean + self.floor)
+        return (level - self.center) / self.spread
+
+    def invert(self, standard: Array) -> Array:
+        """Standard units (N, K, H) to values >= 0."""
+        level = standard * self.spread[:, :, None] + self.center[:, :, None]
+        if self.floor is not None:
+            level = self.mean[:, :, None] * (np.exp(level) - self.floor[:, :, None])
+        return np.maximum(level, 0.0)
+
+
+def prepare(values: Array, seasons: tuple[int, ...]) -> History:
+    """Fill gaps (NaN) of `values` (N, T) from the typical season at the local level; nothing observed is changed."""
+    observed = ~np.isnan(values)
+    filled = values if observed.all() else _fill(values, observed, seasons)
+    return History(filled, observed, observed.astype(np.float64))
+
+
+def raw_scale(history: History) -> Scale:
+    """Standardise in the unit of the series."""
+    center, spread = _moments(history.filled, history.weights)
+    return Scale(center, spread, _mean(history))
+
+
+def log_scale(history: History) -> Scale:
+    """Standardise the logarithm; only series that come close to zero are lifted by a floor."""
+    mean = _mean(history)
+    seen = np.where(history.weights > 0, history.filled, np.inf)
+    lowest = np.partition(seen, max(0, seen.shape[1] // 100), axis=1)[:, : max(1, seen.shape[1] // 100)].max(axis=1)
+    lowest = np.where(np.isfinite(lowest), lowest, 0.0)
+    floor = np.clip(LOG_FLOOR - lowest[:, None] / mean, 0.0, LOG_FLOOR) * (lowest[:, None] <= 0.01 * mean)
+    logs = np.log(history.filled / mean + np.maximum(floor, 1e-9))
+    center, spread = _moments(logs, history.weights)
+    return Scale(center, spread, mean, np.maximum(floor, 1e-9))
+
+
+def _mean(history: History) -> Array:
+    mean = (history.filled * history.weights).sum(axis=1) / np.maximum(history.weights.sum(axis=1), 1e-12)
+    return np.where(mean > 0, mean, 1.0)[:, None]
+
+
+def _moments(values: Array, weights: Array) -> tuple[Array, Array]:
+    mass = np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    center = (values * weights).sum(axis=1, keepdims=True) / mass
+    spread = np.sqrt((weights * (values - center) ** 2).sum(axis=1, keepdims=True) / mass)
+    return center, np.where(spread > 1e-12 * np.maximum(np.abs(center), 1.0), spread, 1.0)
+
+
+def nan_median(values: Array, axis: int) -> Array:
+    """The median of what is there along an axis; NaN where nothing is.
+
+    >>> nan_median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), 1)
+    array([ 2., nan])
+    """
+    ordered = np.sort(values, axis=axis)  # NaN goes to the end
+    count = np.expand_dims((~np.isnan(values)).sum(axis=axis), axis)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[axis] - 1), axis)
+    return np.squeeze(np.where(count > 0, (low + high) / 2, np.nan), axis)
+
+
+def typical(values: Array, seasons: tuple[int, ...]) -> Array:
+    """The median of each slot of the longest season, falling back to the first season and to the series: (N, T)."""
+    answer = np.broadcast_to(nan_median(values, 1)[:, None], values.shape)
+    for season in seasons:
+        short = values.shape[1] % season
+        padded = np.pad(values, ((0, 0), ((season - short) % season, 0)), constant_values=np.nan)
+        slots = nan_median(padded.reshape(len(values), -1, season), 1)  # (N, season)
+        tiled = np.tile(slots, padded.shape[1] // season)[:, -values.shape[1] :]
+        answer = np.where(np.isnan(tiled), answer, tiled)
+    return np.nan_to_num(answer)
+
+
+def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
+    shape = typical(values, seasons)
+    around = seasons[0] if seasons else 7
+    level = _local_mean(np.where(observed, values - shape, 0.0), observed.astype(np.float64), around)
+    return np.where(observed, values, np.maximum(shape + level, 0.0))
+
+
+def _local_mean(values: Array, mass: Array, width: int) -> Array:
+    """The mean of the last `width` observed steps before each step; before the first of them, zero."""
+    total = np.cumsum(values, axis=1)
+    count = np.cumsum(mass, axis=1)
+    back = np.searchsorted  # one row at a time below: gaps are rare, and rows with gaps are few
+    answer = np.zeros_like(values)
+    for n in np.flatnonzero((mass == 0).any(axis=1)):
+        start = back(count[n], count[n] - width, side="left")
+        start = np.minimum(start, values.shape[1] - 1)
+        seen = np.maximum(count[n] - np.where(count[n] > width, count[n][start], 0), 1)
+        answer[n] = (total[n] - np.where(count[n] > width, total[n][start], 0)) / seen
+    return answer
