@@ -1,0 +1,87 @@
+"""One series of sales in, one calibrated forecast out: the product's main path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from capacity.domain import DataError, Event, Forecast, require
+from capacity.forecast.batch import forecast_batch, supported_seasons
+from capacity.forecast.setting import Setting
+from capacity.forecast.wallclock import WallClock, regular_step, require_zone
+
+
+def forecast_sales(
+    sales: pd.Series,
+    *,
+    horizon: str | timedelta = "14D",
+    quantile_levels: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
+    events: Sequence[Event] = (),
+    timezone: str | None = None,
+) -> Forecast:
+    """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
+
+    `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero). The
+    shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
+    `events` cover past and future: past ones are kept out of the normal shape and teach their uplift, coming ones are
+    raised or lowered by it. What the history cannot support is left out and said in `notes`.
+
+    Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> forecast = forecast_sales(pd.Series(10.0 + (index.hour - 12) ** 2, index), horizon="1D")
+    >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
+    [154, 131, 110]
+    """
+    step = regular_step(sales)
+    clock = WallClock(sales.index[0], step, require_zone(timezone or sales.attrs.get("timezone", "UTC")))
+    future = _future(sales, step, horizon)
+    row = clock.row(sales)
+    ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
+    setting = Setting(step, int(ahead.max()) + 1, _levels(quantile_levels))
+    batch = forecast_batch(row[None, :], setting)
+    quantiles = pd.DataFrame(batch.quantiles[0][ahead], index=future, columns=list(setting.quantile_levels))
+    return Forecast(
+        origin=sales.index[-1].to_pydatetime(),
+        step=step,
+        quantiles=quantiles,
+        unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
+        model=batch.models[0],
+        notes=(*_history_notes(row, setting), *batch.notes[0]),
+    )
+
+
+def _future(sales: pd.Series, step: timedelta, horizon: str | timedelta) -> pd.DatetimeIndex:
+    try:
+        length = pd.Timedelta(horizon).to_pytimedelta()
+    except ValueError as error:
+        raise DataError(f"horizon: expected a duration such as 14D, got {horizon!r}") from error
+    steps = int(length // step)
+    require(steps >= 1, "horizon: expected at least one step of {}, got {}", step, length)
+    return pd.date_range(sales.index[-1] + step, periods=steps, freq=step)
+
+
+def _levels(quantile_levels: Sequence[float]) -> tuple[float, ...]:
+    return tuple(sorted(float(level) for level in quantile_levels))
+
+
+def _spoken(step: timedelta) -> str:
+    names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
+    return names.get(int(step.total_seconds()), str(step))
+
+
+def _history_notes(row: np.ndarray, setting: Setting) -> tuple[str, ...]:
+    notes = []
+    kept = supported_seasons(setting.seasons or (), len(row))
+    dropped = [season for season in setting.seasons or () if season not in kept]
+    if dropped:
+        notes.append(f"history of {len(row)} steps is short for a season of {max(dropped)} steps; two are needed")
+    gaps = int(np.isnan(row).sum())
+    if gaps:
+        notes.append(f"{gaps} of {len(row)} steps without data are gaps, not zero")
+    if setting.horizon > len(row):
+        notes.append(f"the horizon of {setting.horizon} steps is longer than the history of {len(row)}")
+    return tuple(notes)
