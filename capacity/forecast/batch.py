@@ -79,7 +79,7 @@ def _serve_chunk(values: Array, seasons: tuple[int, ...], origins: Origins) -> S
 def _calibrated(
     values: Array, served: Served, origins: Origins, setting: Setting, seasons: tuple[int, ...]
 ) -> BatchForecast:
-    errors = comparable_errors(served.past, origins.actuals(values), origins, seasons[0] if seasons else 1)
+    errors = comparable_errors(served, origins.actuals(values), origins, seasons[0] if seasons else 1)
     quantiles = add_quantiles(served.point, errors, setting.quantile_levels)
     maxima = {
         window: maximum_quantiles(quantiles, served.point, errors, window, setting.quantile_levels)

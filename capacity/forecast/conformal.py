@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.forecast.gate import Served
 from capacity.forecast.origins import Origins
 from capacity.forecast.setting import Array
 
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
 SLOTS = 24  # at most so many scales per season: minutes share theirs
+LEVEL_POWER = 0.5  # between additive (0) and multiplicative (1) errors, as counts have it: near nominal on traces and M4
 STEEPEST = 0.5  # errors grow with distance at most like a random walk's
 
 
@@ -26,15 +28,24 @@ class Errors:
     scale: Array  # (N, H), of the forecast from the real origin
 
 
-def comparable_errors(past: Array, actuals: Array, origins: Origins, season_length: int) -> Errors:
-    """Divide what came minus what was forecast by its usual size for this series, slot and distance."""
-    surprise = actuals - past  # (N, K, scored)
-    scored = surprise.shape[2]
+def comparable_errors(served: Served, actuals: Array, origins: Origins, season_length: int) -> Errors:
+    """Divide what came minus what was forecast by its usual size for this series, level, slot and distance."""
+    scored = actuals.shape[2]
+    level = _levels(served, scored)  # (N, K)
+    surprise = (actuals - served.past) / level[:, :, None]
     groups = _groups(origins, season_length)  # (K + 1, H)
     scales = _slot_scales(surprise, groups[1:, :scored], int(groups.max()) + 1)  # (N, groups)
     growth = _growth(surprise, scales[:, groups[1:, :scored]], origins.horizon)  # (H,)
-    past_scale = scales[:, groups[1:, :scored]] * growth[:scored]
-    return Errors(surprise / past_scale, past, past_scale, scales[:, groups[0]] * growth)
+    past_scale = scales[:, groups[1:, :scored]] * growth[:scored] * level[:, :, None]
+    return Errors((actuals - served.past) / past_scale, served.past, past_scale, scales[:, groups[0]] * growth)
+
+
+def _levels(served: Served, scored: int) -> Array:
+    """How high each past forecast stood, relative to the one from the real origin: errors grow with what is forecast."""
+    now = served.point[:, :scored].mean(axis=1, keepdims=True)
+    then = served.past.mean(axis=2)  # (N, K)
+    tiny = 1e-3 * np.maximum(now, then.max(axis=1, keepdims=True)) + 1e-300
+    return np.asarray(((then + tiny) / (now + tiny)) ** LEVEL_POWER)
 
 
 def add_quantiles(point: Array, errors: Errors, levels: tuple[float, ...]) -> Array:
