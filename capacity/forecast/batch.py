@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from capacity.domain import require
 from capacity.forecast.conformal import add_quantiles, comparable_errors
 from capacity.forecast.ensemble import blend_members
 from capacity.forecast.gate import Served, serve
-from capacity.forecast.history import prepare
+from capacity.forecast.history import prepare, without_spikes
 from capacity.forecast.members import member_forecasts
 from capacity.forecast.origins import Origins, place_origins
 from capacity.forecast.peaks import maximum_quantiles
@@ -33,12 +33,14 @@ def forecast_batch(histories: Array, setting: Setting) -> BatchForecast:
     >>> forecast.quantiles[0, :, 0].round(6)
     array([10., 11., 12.])
     """
-    values = _checked(histories)
+    raw = _checked(histories)
+    values = without_spikes(raw)
     seasons = supported_seasons(setting.seasons or (), values.shape[1])
     origins = _origins(values.shape[1], seasons, setting)
     rows = max(1, CHUNK_CELLS // values.shape[1])
     parts = [_serve_chunk(values[at : at + rows], seasons, origins) for at in range(0, len(values), rows)]
     served = Served.join(parts)
+    served = replace(served, notes=tuple(map(_with_quality, served.notes, raw, values)))
     return _calibrated(values, served, origins, setting, seasons)
 
 
@@ -63,6 +65,17 @@ def _checked(histories: Array) -> Array:
     return values
 
 
+def _with_quality(notes: tuple[str, ...], raw: Array, used: Array) -> tuple[str, ...]:
+    """What a reader must know about the history itself, before how it was forecast."""
+    found = []
+    spikes = int(np.isnan(used).sum() - np.isnan(raw).sum())
+    if spikes:
+        found.append(f"{spikes} values beyond ten times the 99th percentile (up to {np.nanmax(raw):.4g}) are masked as outliers")
+    if np.nanmax(used) == np.nanmin(used):
+        found.append(f"every value is {np.nanmax(used):.4g}: the history shows no variation to plan for")
+    return (*found, *notes)
+
+
 def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins:
     longest = seasons[-1] if seasons else 1
     need = max(longest + max(2, longest // 4), design_for(seasons).depth + LEAST_ROWS)
@@ -79,7 +92,7 @@ def _serve_chunk(values: Array, seasons: tuple[int, ...], origins: Origins) -> S
 def _calibrated(
     values: Array, served: Served, origins: Origins, setting: Setting, seasons: tuple[int, ...]
 ) -> BatchForecast:
-    errors = comparable_errors(served, origins.actuals(values), origins, seasons[0] if seasons else 1)
+    errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     quantiles = add_quantiles(served.point, errors, setting.quantile_levels)
     maxima = {
         window: maximum_quantiles(quantiles, served.point, errors, window, setting.quantile_levels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +29,38 @@ class Errors:
     scale: Array  # (N, H), of the forecast from the real origin
 
 
-def comparable_errors(served: Served, actuals: Array, origins: Origins, season_length: int) -> Errors:
+def comparable_errors(served: Served, values: Array, origins: Origins, season_length: int) -> Errors:
     """Divide what came minus what was forecast by its usual size for this series, level, slot and distance."""
-    scored = actuals.shape[2]
+    actuals = origins.actuals(values)
+    scored = origins.scored
     level = _levels(served, scored)  # (N, K)
     surprise = (actuals - served.past) / level[:, :, None]
     groups = _groups(origins, season_length)  # (K + 1, H)
-    scales = _slot_scales(surprise, groups[1:, :scored], int(groups.max()) + 1)  # (N, groups)
+    scales = _slot_scales(surprise, groups[1:, :scored], _usual_change(values, season_length))  # (N, groups)
     growth = _growth(surprise, scales[:, groups[1:, :scored]], origins.horizon)  # (H,)
     past_scale = scales[:, groups[1:, :scored]] * growth[:scored] * level[:, :, None]
     return Errors((actuals - served.past) / past_scale, served.past, past_scale, scales[:, groups[0]] * growth)
+
+
+def add_quantiles(point: Array, errors: Errors, levels: tuple[float, ...]) -> Array:
+    """Quantiles around the point forecast (N, H): (N, H, Q), in order and not negative."""
+    offsets = mixed_offsets(errors.shape.reshape(len(point), -1), errors.shape.shape[1], levels)
+    quantiles = point[:, :, None] + errors.scale[:, :, None] * offsets[:, None, :]
+    return np.maximum(np.maximum.accumulate(quantiles, axis=2), 0.0)
+
+
+def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Array:
+    """Quantiles of comparable errors (N, n), pooled and own, stretched for the few origins behind them: (N, Q).
+
+    A series without a single scored error takes the pooled shape; without any at all, a Gaussian one.
+    """
+    gaussian = np.array([NormalDist(0, 1.25).inv_cdf(level) for level in levels])  # mean |x| = 1, as the scales have it
+    scored = ~np.isnan(shape).all(axis=1)
+    pooled = np.nanquantile(shape, levels) if scored.any() else gaussian
+    own = np.tile(pooled, (len(shape), 1))
+    if scored.any():
+        own[scored] = np.nanquantile(shape[scored], levels, axis=1).T
+    return np.asarray((POOLED * pooled + (1 - POOLED) * own) * inflation(origins))
 
 
 def _levels(served: Served, scored: int) -> Array:
@@ -46,16 +69,6 @@ def _levels(served: Served, scored: int) -> Array:
     then = served.past.mean(axis=2)  # (N, K)
     tiny = 1e-3 * np.maximum(now, then.max(axis=1, keepdims=True)) + 1e-300
     return np.asarray(((then + tiny) / (now + tiny)) ** LEVEL_POWER)
-
-
-def add_quantiles(point: Array, errors: Errors, levels: tuple[float, ...]) -> Array:
-    """Quantiles around the point forecast (N, H): (N, H, Q), in order and not negative."""
-    flat = errors.shape.reshape(len(point), -1)
-    pooled = np.nanquantile(flat, levels)  # (Q,)
-    own = np.nanquantile(flat, levels, axis=1).T  # (N, Q)
-    offsets = (POOLED * pooled + (1 - POOLED) * own) * inflation(errors.shape.shape[1])
-    quantiles = point[:, :, None] + errors.scale[:, :, None] * offsets[:, None, :]
-    return np.maximum(np.maximum.accumulate(quantiles, axis=2), 0.0)
 
 
 def inflation(origins: int) -> float:
@@ -68,23 +81,35 @@ def _groups(origins: Origins, season_length: int) -> NDArray[np.intp]:
     return np.asarray(position * min(SLOTS, season_length) // season_length)
 
 
-def _slot_scales(surprise: Array, groups: NDArray[np.intp], count: int) -> Array:
+def _usual_change(values: Array, season_length: int) -> Array:
+    """The mean absolute change over a season (N,): the scale of a series none of whose origins could be scored."""
+    length = season_length if season_length < values.shape[1] else 1
+    change = np.abs(values[:, length:] - values[:, :-length])
+    seen = ~np.isnan(change)
+    spread = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
+    return np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread)
+
+
+def _slot_scales(surprise: Array, groups: NDArray[np.intp], usual: Array) -> Array:
     size = np.abs(surprise)
-    overall = np.nanmean(size, axis=(1, 2))
-    scales = np.empty((len(surprise), count))
-    for group in range(count):
-        here = size[:, groups == group]
-        scales[:, group] = (np.nansum(here, axis=1) + SHRINK * overall) / ((~np.isnan(here)).sum(axis=1) + SHRINK)
-    floor = 1e-9 * np.maximum(scales.max(axis=1, keepdims=True), 1e-300)
-    return np.maximum(scales, floor)
+    seen = ~np.isnan(size)
+    overall = np.where(seen.any(axis=(1, 2)), np.nansum(size, axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), usual)
+    scales = np.empty((len(surprise), int(groups.max()) + 1))
+    for group in range(scales.shape[1]):
+        here = groups == group
+        scales[:, group] = (np.nansum(size[:, here], axis=1) + SHRINK * overall) / (seen[:, here].sum(axis=1) + SHRINK)
+    return np.maximum(scales, 1e-12 * np.maximum(usual[:, None], 1e-290))
 
 
 def _growth(surprise: Array, scales: Array, horizon: int) -> Array:
     """How errors grow with distance, as a power between none and a random walk's, over all series: (H,)."""
-    size = np.nanmean(np.abs(surprise) / scales, axis=(0, 1))  # (scored,)
+    size = np.abs(surprise) / scales
+    count = (~np.isnan(size)).sum(axis=(0, 1))  # (scored,)
+    mean = np.nansum(size, axis=(0, 1)) / np.maximum(count, 1)
     distance = np.arange(1, horizon + 1, dtype=np.float64)
-    x = np.log(distance[: len(size)]) - np.log(distance[: len(size)]).mean()
-    y = np.log(np.maximum(size, 1e-12))
-    slope = float((x * (y - y.mean())).sum() / max((x * x).sum(), 1e-12))
-    power = float(np.clip(slope, 0.0, STEEPEST))
-    return np.asarray((distance / np.exp(np.log(distance[: len(size)]).mean())) ** power)
+    usable = mean > 0
+    if usable.sum() < 3:
+        return np.ones(horizon)
+    x, y = np.log(distance[: len(mean)][usable]), np.log(mean[usable])
+    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+    return np.asarray((distance / np.exp(x.mean())) ** np.clip(slope, 0.0, STEEPEST))

@@ -8,6 +8,8 @@ import numpy as np
 
 from capacity.forecast.setting import Array, Mask
 
+KNOWN_SLOT = 4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
+SPIKE = 10.0  # times the 99th percentile: the wildest real series here (Wikipedia, World Cup) stay below 7
 LOG_FLOOR = 0.1  # of the mean: added before the logarithm where a series comes close to zero, so that zeros stay finite
 
 
@@ -39,7 +41,7 @@ class Scale:
         level = standard * self.spread[:, :, None] + self.center[:, :, None]
         if self.floor is not None:
             level = self.mean[:, :, None] * (np.exp(level) - self.floor[:, :, None])
-        return np.maximum(level, 0.0)
+        return np.where(level > 1e-12 * self.mean[:, :, None], level, 0.0)
 
 
 def prepare(values: Array, seasons: tuple[int, ...]) -> History:
@@ -47,6 +49,22 @@ def prepare(values: Array, seasons: tuple[int, ...]) -> History:
     observed = ~np.isnan(values)
     filled = values if observed.all() else _fill(values, observed, seasons)
     return History(filled, observed, observed.astype(np.float64))
+
+
+def without_spikes(values: Array) -> Array:
+    """Values beyond ten times the series' 99th percentile become gaps: one wrong number may not move every forecast.
+
+    >>> without_spikes(np.array([[1.0, 2.0, 1.0, 1e12]]))
+    array([[ 1.,  2.,  1., nan]])
+    """
+    highest = np.nanmax(values, axis=1)
+    wild = np.flatnonzero(highest > 0.9 * SPIKE * np.nanmean(values, axis=1))  # no other row can hold such a value
+    if not len(wild):
+        return values
+    usual = np.nanquantile(values[wild], 0.99, axis=1, method="lower", keepdims=True)
+    answer = values.copy()
+    answer[wild] = np.where((values[wild] > SPIKE * usual) & (usual > 0), np.nan, values[wild])
+    return answer
 
 
 def raw_scale(history: History) -> Scale:
@@ -79,8 +97,8 @@ def _moments(values: Array, weights: Array) -> tuple[Array, Array]:
     return center, np.where(spread > 1e-12 * np.maximum(np.abs(center), 1.0), spread, 1.0)
 
 
-def nan_median(values: Array, axis: int) -> Array:
-    """The median of what is there along an axis; NaN where nothing is.
+def nan_median(values: Array, axis: int, least: int = 1) -> Array:
+    """The median of what is there along an axis; NaN where less than `least` values are.
 
     >>> nan_median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), 1)
     array([ 2., nan])
@@ -89,7 +107,7 @@ def nan_median(values: Array, axis: int) -> Array:
     count = np.expand_dims((~np.isnan(values)).sum(axis=axis), axis)
     low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis)
     high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[axis] - 1), axis)
-    return np.squeeze(np.where(count > 0, (low + high) / 2, np.nan), axis)
+    return np.squeeze(np.where(count >= least, (low + high) / 2, np.nan), axis)
 
 
 def typical(values: Array, seasons: tuple[int, ...]) -> Array:
@@ -98,7 +116,7 @@ def typical(values: Array, seasons: tuple[int, ...]) -> Array:
     for season in seasons:
         short = values.shape[1] % season
         padded = np.pad(values, ((0, 0), ((season - short) % season, 0)), constant_values=np.nan)
-        slots = nan_median(padded.reshape(len(values), -1, season), 1)  # (N, season)
+        slots = nan_median(padded.reshape(len(values), -1, season), 1, KNOWN_SLOT)  # (N, season)
         tiled = np.tile(slots, padded.shape[1] // season)[:, -values.shape[1] :]
         answer = np.where(np.isnan(tiled), answer, tiled)
     return np.nan_to_num(answer)
@@ -112,14 +130,9 @@ def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
 
 
 def _local_mean(values: Array, mass: Array, width: int) -> Array:
-    """The mean of the last `width` observed steps before each step; before the first of them, zero."""
-    total = np.cumsum(values, axis=1)
-    count = np.cumsum(mass, axis=1)
-    back = np.searchsorted  # one row at a time below: gaps are rare, and rows with gaps are few
-    answer = np.zeros_like(values)
-    for n in np.flatnonzero((mass == 0).any(axis=1)):
-        start = back(count[n], count[n] - width, side="left")
-        start = np.minimum(start, values.shape[1] - 1)
-        seen = np.maximum(count[n] - np.where(count[n] > width, count[n][start], 0), 1)
-        answer[n] = (total[n] - np.where(count[n] > width, total[n][start], 0)) / seen
-    return answer
+    """The exponentially weighted mean of what was observed up to each step; zero before the first observation."""
+    from scipy.signal import lfilter  # comes with scikit-learn; only histories with gaps pay for it
+
+    keep = 0.5 ** (1.0 / width)
+    total, count = (lfilter([1.0], [1.0, -keep], part, axis=1) for part in (values, mass))
+    return np.asarray(total / np.maximum(count, 1e-12))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.forecast.conformal import POOLED, Errors, inflation
+from capacity.forecast.conformal import Errors, mixed_offsets
 from capacity.forecast.setting import Array
 
 
@@ -26,9 +26,7 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
     """
     scale = window_maxima(errors.scale, window)  # (N, W)
     surprise = _past_surprise(errors, min(window, errors.shape.shape[2]))
-    pooled = np.nanquantile(surprise, levels)
-    own = np.nanquantile(surprise, levels, axis=1).T  # (N, Q)
-    offsets = (POOLED * pooled + (1 - POOLED) * own) * inflation(errors.shape.shape[1])
+    offsets = mixed_offsets(surprise, errors.shape.shape[1], levels)
     direct = window_maxima(point, window)[:, :, None] + scale[:, :, None] * offsets[:, None, :]
     floor = window_maxima(quantiles.transpose(0, 2, 1), window).transpose(0, 2, 1)
     return np.maximum.accumulate(np.maximum(direct, floor), axis=2)

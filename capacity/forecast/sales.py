@@ -39,7 +39,7 @@ def forecast_sales(
     step = regular_step(sales)
     clock = WallClock(sales.index[0], step, require_zone(timezone or sales.attrs.get("timezone", "UTC")))
     future = _future(sales, step, horizon)
-    row = clock.row(sales)
+    row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
     setting = Setting(step, int(ahead.max()) + 1, _levels(quantile_levels))
     batch = forecast_batch(row[None, :], setting)
