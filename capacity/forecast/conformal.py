@@ -36,7 +36,8 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
     level = _levels(served, scored)  # (N, K)
     surprise = (actuals - served.past) / level[:, :, None]
     groups = _groups(origins, season_length)  # (K + 1, H)
-    scales = _slot_scales(surprise, groups[1:, :scored], _usual_change(values, season_length))  # (N, groups)
+    count, usual = min(SLOTS, season_length), _usual_change(values, season_length)
+    scales = _slot_scales(surprise, groups[1:, :scored], count, usual)  # (N, count)
     growth = _growth(surprise, scales[:, groups[1:, :scored]], origins.horizon)  # (H,)
     past_scale = scales[:, groups[1:, :scored]] * growth[:scored] * level[:, :, None]
     return Errors((actuals - served.past) / past_scale, served.past, past_scale, scales[:, groups[0]] * growth)
@@ -90,12 +91,12 @@ def _usual_change(values: Array, season_length: int) -> Array:
     return np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread)
 
 
-def _slot_scales(surprise: Array, groups: NDArray[np.intp], usual: Array) -> Array:
+def _slot_scales(surprise: Array, groups: NDArray[np.intp], count: int, usual: Array) -> Array:
     size = np.abs(surprise)
     seen = ~np.isnan(size)
     overall = np.where(seen.any(axis=(1, 2)), np.nansum(size, axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), usual)
-    scales = np.empty((len(surprise), int(groups.max()) + 1))
-    for group in range(scales.shape[1]):
+    scales = np.empty((len(surprise), count))
+    for group in range(count):
         here = groups == group
         scales[:, group] = (np.nansum(size[:, here], axis=1) + SHRINK * overall) / (seen[:, here].sum(axis=1) + SHRINK)
     return np.maximum(scales, 1e-12 * np.maximum(usual[:, None], 1e-290))
