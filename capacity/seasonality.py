@@ -135,7 +135,12 @@ def _periodogram_peaks(flat: Array) -> list[int]:
     order = np.argsort(-power * usable)[:PEAKS]
     rough = [len(flat) / frequency for frequency in order if usable[frequency]]
     near = [range(max(3, int(0.9 * period)), int(1.1 * period) + 2) for period in rough]
-    return [max(span, key=lambda lag: _autocorrelation(flat, lag)) for span in near]
+    return [max(span, key=lambda lag: _repeats(flat, lag)) for span in near]
+
+
+def _repeats(flat: Array, lag: int) -> float:
+    """Autocorrelation over one, two and three cycles: the wrong length drifts out of step."""
+    return sum(_autocorrelation(flat, cycles * lag) for cycles in range(1, NEEDED + 1))
 
 
 def _measured(series: pd.Series, lengths: list[int]) -> dict[int, float]:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, require
-from capacity.forecast.batch import forecast_batch, supported_seasons
+from capacity.events import refuse_contradictions
+from capacity.forecast.row import forecast_row, occurrences
 from capacity.forecast.setting import Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
 
@@ -37,20 +38,20 @@ def forecast_sales(
     [154, 131, 110]
     """
     step = regular_step(sales)
+    refuse_contradictions(events)
     clock = WallClock(sales.index[0], step, require_zone(timezone or sales.attrs.get("timezone", "UTC")))
     future = _future(sales, step, horizon)
     row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
-    setting = Setting(step, int(ahead.max()) + 1, _levels(quantile_levels))
-    batch = forecast_batch(row[None, :], setting)
-    quantiles = pd.DataFrame(batch.quantiles[0][ahead], index=future, columns=list(setting.quantile_levels))
+    setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels))
+    answer = forecast_row(row, setting, occurrences(events, clock, future[-1] + step))
     return Forecast(
         origin=sales.index[-1].to_pydatetime(),
         step=step,
-        quantiles=quantiles,
+        quantiles=pd.DataFrame(answer.quantiles[ahead], index=future, columns=list(setting.quantile_levels)),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
-        model=batch.models[0],
-        notes=(*_history_notes(row, setting), *batch.notes[0]),
+        model=answer.model,
+        notes=answer.notes,
     )
 
 
@@ -64,24 +65,10 @@ def _future(sales: pd.Series, step: timedelta, horizon: str | timedelta) -> pd.D
     return pd.date_range(sales.index[-1] + step, periods=steps, freq=step)
 
 
-def _levels(quantile_levels: Sequence[float]) -> tuple[float, ...]:
+def _ascending(quantile_levels: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted(float(level) for level in quantile_levels))
 
 
 def _spoken(step: timedelta) -> str:
     names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
     return names.get(int(step.total_seconds()), str(step))
-
-
-def _history_notes(row: np.ndarray, setting: Setting) -> tuple[str, ...]:
-    notes = []
-    kept = supported_seasons(setting.seasons or (), len(row))
-    dropped = [season for season in setting.seasons or () if season not in kept]
-    if dropped:
-        notes.append(f"history of {len(row)} steps is short for a season of {max(dropped)} steps; two are needed")
-    gaps = int(np.isnan(row).sum())
-    if gaps:
-        notes.append(f"{gaps} of {len(row)} steps without data are gaps, not zero")
-    if setting.horizon > len(row):
-        notes.append(f"the horizon of {setting.horizon} steps is longer than the history of {len(row)}")
-    return tuple(notes)
