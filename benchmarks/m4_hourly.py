@@ -50,7 +50,9 @@ def interval_scores(actual: Array, quantiles: Array, scale: Array) -> dict[str, 
     """MSIS and coverage of the central 95 % interval, as in M4; coverage of the upper quantiles."""
     low, high = quantiles[:, :, LEVELS.index(0.025)], quantiles[:, :, LEVELS.index(0.975)]
     penalty = 2 / 0.05 * (np.maximum(low - actual, 0) + np.maximum(actual - high, 0))
-    upper = {f"coverage_q{level}": float((actual <= quantiles[:, :, place]).mean()) for place, level in enumerate(LEVELS)}
+    upper = {
+        f"coverage_q{level}": float((actual <= quantiles[:, :, place]).mean()) for place, level in enumerate(LEVELS)
+    }
     return {
         "msis": float(((high - low + penalty).mean(axis=1) / scale).mean()),
         "cov95": float(((actual >= low) & (actual <= high)).mean()),
@@ -66,7 +68,11 @@ def measure(histories: Array, actual: Array, global_layer: bool) -> dict[str, fl
     spent = 1000 * (time.process_time() - began) / len(histories)
     scale = mase_scale(histories)
     peak = actual.reshape(len(actual), -1, 24).max(axis=2)
-    covered = {f"peak_coverage_q{level}": float((peak <= forecast.maxima[24][:, :, place]).mean()) for place, level in enumerate(LEVELS) if level >= 0.9}
+    covered = {
+        f"peak_coverage_q{level}": float((peak <= forecast.maxima[24][:, :, place]).mean())
+        for place, level in enumerate(LEVELS)
+        if level >= 0.9
+    }
     return {
         **scores(actual, forecast.point, scale),
         **interval_scores(actual, forecast.quantiles, scale),

@@ -26,7 +26,7 @@ def read_hourly(path: Path) -> Array:
 
 
 def cuts(series: dict[str, Array]) -> tuple[list[str], Array, Array]:
-    """Names, histories (windows, context) and actuals (windows, horizon) of the last days of every long enough series."""
+    """Names, histories (windows, context) and actuals (windows, horizon) of the last days of every long series."""
     names, histories, actuals = [], [], []
     for name, values in series.items():
         for day in range(ORIGINS, 0, -1) if len(values) >= CONTEXT + ORIGINS * HORIZON else ():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -25,7 +23,8 @@ def holiday_events(codes: Iterable[str], start: datetime, end: datetime, timezon
     that nobody knows.
 
     >>> from datetime import UTC
-    >>> [event.name for event in holiday_events(["GB-ENG"], datetime(2026, 12, 24, tzinfo=UTC), datetime(2026, 12, 28, tzinfo=UTC))]
+    >>> start, end = datetime(2026, 12, 24, tzinfo=UTC), datetime(2026, 12, 28, tzinfo=UTC)
+    >>> [event.name for event in holiday_events(["GB-ENG"], start, end)]
     ['Christmas Day', 'Boxing Day']
     """
     zone = ZoneInfo(timezone)
@@ -48,7 +47,9 @@ def bridge_days(holidays: Sequence[Event], timezone: str = "UTC") -> list[Event]
     """
     zone = ZoneInfo(timezone)
     days = sorted(event.start.astimezone(zone).date() for event in holidays)
-    bridges = {day + ONE_DAY for day in days if day.weekday() == 3} | {day - ONE_DAY for day in days if day.weekday() == 1}
+    bridges = {day + ONE_DAY for day in days if day.weekday() == 3} | {
+        day - ONE_DAY for day in days if day.weekday() == 1
+    }
     return [_whole_day("bridge day", day, zone, "bridge") for day in sorted(bridges - set(days))]
 
 
@@ -75,7 +76,7 @@ def paydays(start: datetime, end: datetime, timezone: str = "UTC", day: int = 25
 
     >>> from datetime import UTC
     >>> [event.start.day for event in paydays(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 8, 30, tzinfo=UTC))]
-    [24, 24]
+    [24, 25]
     """
     zone = ZoneInfo(timezone)
     dates = (_at_most(month, day) for month in _months(start.astimezone(zone).date(), end.astimezone(zone).date()))
@@ -118,7 +119,9 @@ def refuse_contradictions(events: Sequence[Event]) -> None:
     """Raise `DataError` where two events of one kind overlap with different uplifts."""
     for early, late in overlapping(events):
         what = f"{early.name} ({early.uplift}) and {late.name} ({late.uplift})"
-        raise DataError(f"events: expected one uplift at a time, got {what}, which overlap; give them two kinds, or one uplift")
+        raise DataError(
+            f"events: expected one uplift at a time, got {what}, which overlap; give them two kinds, or one uplift"
+        )
 
 
 def _calendar(code: str, years: range) -> dict[date, str]:
@@ -128,7 +131,9 @@ def _calendar(code: str, years: range) -> dict[date, str]:
     try:
         return dict(holidays.country_holidays(country, subdiv=state or None, years=years, language="en_US"))
     except NotImplementedError as error:
-        raise ConfigError(f"calendar.holidays: expected a country or state such as GB, GB-ENG or US-CA, got {code!r}") from error
+        raise ConfigError(
+            f"calendar.holidays: expected a country or state such as GB, GB-ENG or US-CA, got {code!r}"
+        ) from error
 
 
 def _whole_day(name: str, day: date, zone: ZoneInfo, kind: str) -> Event:

@@ -23,6 +23,7 @@ NEEDED = 3  # cycles below which a strength cannot be told from chance or from o
 EVIDENCE = 0.3  # strength from which a cycle is real: white noise scores 0.15-0.22 on this statistic
 SIGNIFICANT = 2.6  # standard errors of an autocorrelation of white noise, 1 / sqrt(n): one false alarm in a hundred
 LONGEST = timedelta(days=210)  # of finer than daily data: thirty weeks tell the weekly cycle of today
+NEGLIGIBLE = 0.01  # of the variance: below it a cycle is what the decomposition left of a shorter one
 PEAKS = 3  # of the periodogram that are looked at
 CLEAR = 0.4  # autocorrelation that a cycle unknown to the calendar must show
 
@@ -101,7 +102,7 @@ def _hourly_or_coarser(history: pd.Series) -> tuple[pd.Series, timedelta]:
 
 
 def _candidates(series: pd.Series, step: timedelta) -> list[int]:
-    """Season lengths worth measuring: the calendar's, and the data's where they are no mere harmonic of one of those."""
+    """Season lengths worth measuring: the calendar's, and the data's own where no harmonic of those."""
     calendar = [length for length in calendar_seasons(step) if NEEDED * length <= len(series)] if step < 4 * DAY else []
     flat = _levelled(series, max([2, *calendar]))
     own = [
@@ -118,7 +119,7 @@ def _levelled(series: pd.Series, season_length: int) -> Array:
     roots = np.sqrt(series.clip(lower=0.0))
     width = min(2 * season_length + 1, len(roots))
     off = roots - roots.rolling(width, center=True, min_periods=1).median()
-    spread = float(off.abs().quantile(0.95)) * 2  # winsorising at twice what 95 % stay under leaves every real shape whole
+    spread = float(off.abs().quantile(0.95)) * 2  # twice what 95 % stay under leaves every real shape whole
     return np.asarray(off.clip(-spread, spread).fillna(0.0), dtype=np.float64)
 
 
@@ -154,7 +155,8 @@ def _measured(series: pd.Series, lengths: list[int]) -> dict[int, float]:
         alone = flat - seasonal[:, :place].sum(axis=1)  # a week must show beyond what its days explain
         total = float(np.var(seasonal[:, place] + resid))
         strength = max(0.0, 1.0 - float(np.var(resid)) / total) if total > 0 else 0.0
-        if strength >= EVIDENCE and _autocorrelation(alone, length) > SIGNIFICANT / np.sqrt(len(flat)):
+        counts = float(np.var(alone)) > NEGLIGIBLE * float(np.var(flat))
+        if strength >= EVIDENCE and counts and _autocorrelation(alone, length) > SIGNIFICANT / np.sqrt(len(flat)):
             strengths[length] = strength
     return strengths
 

@@ -61,7 +61,13 @@ def _checked(histories: Array) -> Array:
     require(bool(lowest >= 0), "expected values >= 0, got {}", lowest)
     seen = (~np.isnan(values)).sum(axis=1)
     worst = int(seen.argmin())
-    require(bool(seen[worst] >= LEAST_STEPS), "row {}: expected at least {} observed steps, got {}", worst, LEAST_STEPS, seen[worst])
+    require(
+        bool(seen[worst] >= LEAST_STEPS),
+        "row {}: expected at least {} observed steps, got {}",
+        worst,
+        LEAST_STEPS,
+        seen[worst],
+    )
     return values
 
 
@@ -70,7 +76,9 @@ def _with_quality(notes: tuple[str, ...], raw: Array, used: Array) -> tuple[str,
     found = []
     spikes = int(np.isnan(used).sum() - np.isnan(raw).sum())
     if spikes:
-        found.append(f"{spikes} values beyond ten times the 99th percentile (up to {np.nanmax(raw):.4g}) are masked as outliers")
+        found.append(
+            f"{spikes} values beyond ten times the 99th percentile (up to {np.nanmax(raw):.4g}) are masked as outliers"
+        )
     if np.nanmax(used) == np.nanmin(used):
         found.append(f"every value is {np.nanmax(used):.4g}: the history shows no variation to plan for")
     return (*found, *notes)

@@ -15,7 +15,9 @@ from capacity.forecast.setting import Array
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
 SLOTS = 24  # at most so many scales per season: minutes share theirs
-LEVEL_POWER = 0.5  # between additive (0) and multiplicative (1) errors, as counts have it: near nominal on traces and M4
+LEVEL_POWER = (
+    0.5  # between additive (0) and multiplicative (1) errors, as counts have it: near nominal on traces and M4
+)
 STEEPEST = 0.5  # errors grow with distance at most like a random walk's
 
 
@@ -65,7 +67,7 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
 
 
 def _levels(served: Served, scored: int) -> Array:
-    """How high each past forecast stood, relative to the one from the real origin: errors grow with what is forecast."""
+    """How high each past forecast stood, relative to the real origin's: errors grow with what is forecast."""
     now = served.point[:, :scored].mean(axis=1, keepdims=True)
     then = served.past.mean(axis=2)  # (N, K)
     tiny = 1e-3 * np.maximum(now, then.max(axis=1, keepdims=True)) + 1e-300
@@ -73,7 +75,7 @@ def _levels(served: Served, scored: int) -> Array:
 
 
 def inflation(origins: int) -> float:
-    """Few windows see too little, so their quantiles are stretched: 8 windows by 1.25, 14 by 1.14 (M4 training windows)."""
+    """Few windows see too little, so quantiles are stretched: 8 windows by 1.25, 14 by 1.14 (M4 training windows)."""
     return 1.0 + 2.0 / max(origins, 2)
 
 
@@ -88,13 +90,15 @@ def _usual_change(values: Array, season_length: int) -> Array:
     change = np.abs(values[:, length:] - values[:, :-length])
     seen = ~np.isnan(change)
     spread = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
-    return np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread)
+    return np.asarray(np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread))
 
 
 def _slot_scales(surprise: Array, groups: NDArray[np.intp], count: int, usual: Array) -> Array:
     size = np.abs(surprise)
     seen = ~np.isnan(size)
-    overall = np.where(seen.any(axis=(1, 2)), np.nansum(size, axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), usual)
+    overall = np.where(
+        seen.any(axis=(1, 2)), np.nansum(size, axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), usual
+    )
     scales = np.empty((len(surprise), count))
     for group in range(count):
         here = groups == group

@@ -43,12 +43,12 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
 
 
 def _without_own(misses: Array) -> Array:
-    return misses.sum(axis=2, keepdims=True) - misses
+    return np.asarray(misses.sum(axis=2, keepdims=True) - misses)
 
 
 def _weights(absolute: Array, relative: Array) -> Array:
     """Weights that fall with the sixth power of the error; absolute and relative error have the same say."""
-    power = (_ratio(absolute) * _ratio(relative)) ** (-POWER / 2)
+    power: Array = (_ratio(absolute) * _ratio(relative)) ** (-POWER / 2)
     return np.asarray(power / power.sum(axis=0))
 
 

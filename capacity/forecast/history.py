@@ -8,7 +8,9 @@ import numpy as np
 
 from capacity.forecast.setting import Array, Mask
 
-KNOWN_SLOT = 4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
+KNOWN_SLOT = (
+    4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
+)
 SPIKE = 10.0  # times the 99th percentile: the wildest real series here (Wikipedia, World Cup) stay below 7
 LOG_FLOOR = 0.1  # of the mean: added before the logarithm where a series comes close to zero, so that zeros stay finite
 
@@ -58,7 +60,7 @@ def without_spikes(values: Array) -> Array:
     array([[ 1.,  2.,  1., nan]])
     """
     highest = np.nanmax(values, axis=1)
-    wild = np.flatnonzero(highest > 0.9 * SPIKE * np.nanmean(values, axis=1))  # no other row can hold such a value
+    wild = np.flatnonzero(highest > 3.0 * np.nanmean(values, axis=1))  # no other row can hold such a value
     if not len(wild):
         return values
     usual = np.nanquantile(values[wild], 0.99, axis=1, method="lower", keepdims=True)
@@ -130,9 +132,9 @@ def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
 
 
 def _local_mean(values: Array, mass: Array, width: int) -> Array:
-    """The exponentially weighted mean of what was observed up to each step; zero before the first observation."""
-    from scipy.signal import lfilter  # comes with scikit-learn; only histories with gaps pay for it
-
-    keep = 0.5 ** (1.0 / width)
-    total, count = (lfilter([1.0], [1.0, -keep], part, axis=1) for part in (values, mass))
-    return np.asarray(total / np.maximum(count, 1e-12))
+    """The mean of what was observed in the last `width` steps up to each; where nothing was, of all before."""
+    total, count = np.cumsum(values, axis=1), np.cumsum(mass, axis=1)
+    recent, seen = total.copy(), count.copy()
+    recent[:, width:] -= total[:, :-width]
+    seen[:, width:] -= count[:, :-width]
+    return np.where(seen > 0.5, recent / np.maximum(seen, 1.0), total / np.maximum(count, 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.forecast.history import History, Scale, log_scale, raw_scale
+from capacity.forecast.history import History, log_scale, raw_scale
 from capacity.forecast.origins import Origins
 from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
 from capacity.forecast.setting import Array
@@ -13,8 +13,9 @@ from capacity.forecast.templates import Template, level_forecast, seasonal_naive
 STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
+
 def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:
-    """Every member's forecast from every origin, in the unit of the series and never negative: name -> (N, K + 1, H)."""
+    """Every member's forecast from every origin, in the unit of the series, never negative: name -> (N, K + 1, H)."""
     forecasts = {}
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
@@ -31,7 +32,9 @@ def _on_scale(standard: Array, history: History, seasons: tuple[int, ...], origi
         if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
             members[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
     if not seasons:
-        return members | {f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)}
+        return members | {
+            f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)
+        }
     members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
     members["tracking template"] = template_forecast(standard, history.weights, seasons, origins, TRACKING)
     if len(seasons) > 1:
@@ -44,4 +47,4 @@ def _row_weights(history: History, depth: int) -> Array:
     total = np.cumsum(history.observed, axis=1)
     before = np.concatenate([np.zeros((len(total), depth)), total[:, :-depth]], axis=1)
     share = (total - before) / depth
-    return history.weights * share**2
+    return np.asarray(history.weights * share**2)

@@ -31,7 +31,9 @@ def template_forecast(
     values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins, template: Template
 ) -> Array:
     """The average season (its last cycles weigh more) plus what the level has lately been off: (N, K + 1, H)."""
-    parts = [_from_origin(values[:, :end], weights[:, :end], seasons, origins.horizon, template) for end in origins.ends]
+    parts = [
+        _from_origin(values[:, :end], weights[:, :end], seasons, origins.horizon, template) for end in origins.ends
+    ]
     return np.stack(parts, axis=1)
 
 
@@ -53,11 +55,11 @@ def _profile(values: Array, weights: Array, seasons: tuple[int, ...], template: 
     total, mass = (say * cut).sum(axis=1), say.sum(axis=1)
     if len(seasons) == 1 or longest % first:
         overall = total.sum(axis=1, keepdims=True) / np.maximum(mass.sum(axis=1, keepdims=True), 1e-12)
-        return (total + 1e-3 * overall) / (mass + 1e-3)
+        return np.asarray((total + 1e-3 * overall) / (mass + 1e-3))
     short = (len(values), longest // first, first)
     day_total, day_mass = total.reshape(short).sum(axis=1), mass.reshape(short).sum(axis=1)
     day = np.tile(day_total / np.maximum(day_mass, 1e-12), longest // first)
-    return (total + template.shrink * day) / (mass + template.shrink)
+    return np.asarray((total + template.shrink * day) / (mass + template.shrink))
 
 
 def _level(values: Array, weights: Array, profile: Array, first: int, template: Template) -> Array:

@@ -147,5 +147,7 @@ def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread
     own = quantiles - point[:, None]
     far = np.sqrt(own**2 + extra**2)
     wide = point[:, None] + np.where(gauss >= 0, np.maximum(far, own), -far)
-    wide = np.where(spread[:, None] > 0, np.where(np.sign(own) * np.sign(gauss) >= 0, wide, quantiles + extra), quantiles)
+    wide = np.where(
+        spread[:, None] > 0, np.where(np.sign(own) * np.sign(gauss) >= 0, wide, quantiles + extra), quantiles
+    )
     return np.maximum(np.maximum.accumulate(wide, axis=1), 0.0)

@@ -64,12 +64,19 @@ def regular_step(sales: pd.Series) -> timedelta:
     require(str(index.tz) == "UTC", "sales: expected a UTC index, got {}", index.tz or "naive times; use tz_localize")
     require(index.is_unique, "sales: expected unique steps, got {} twice", index[index.duplicated()][:1].tolist())
     require(index.is_monotonic_increasing, "sales: expected ascending steps, got them unsorted; use sort_index")
-    require(int(sales.notna().sum()) >= 4, "sales: expected at least 4 steps with data, got {}", int(sales.notna().sum()))
+    require(
+        int(sales.notna().sum()) >= 4, "sales: expected at least 4 steps with data, got {}", int(sales.notna().sum())
+    )
     _require_usable(sales)
     gaps = np.diff(index.asi8)
     step = pd.Timedelta(int(gaps.min()), unit=index.unit)
     odd = gaps[gaps % gaps.min() != 0]
-    require(len(odd) == 0, "sales: expected steps {} apart up to gaps, got {}", step, pd.Timedelta(int(odd[0]) if len(odd) else 0, unit=index.unit))
+    require(
+        len(odd) == 0,
+        "sales: expected steps {} apart up to gaps, got {}",
+        step,
+        pd.Timedelta(int(odd[0]) if len(odd) else 0, unit=index.unit),
+    )
     require(step >= pd.Timedelta(seconds=1), "sales: expected steps of a second or more, got {}", step)
     answer: timedelta = step.to_pytimedelta()
     return answer
