@@ -102,13 +102,15 @@ def _name_offset(cases: Sequence[_Case], name: str, overall: float) -> float:
 
 
 def _by_slot(cases: Sequence[_Case], overall: float, day: int) -> Array:
+    """The kind's log factor on each slot of the day: its own shape, shrunk to flat, around the overall effect."""
     actual, expected = np.zeros(day), np.zeros(day)
     for case in cases:
         np.add.at(actual, case.slots % day, case.actual)
         np.add.at(expected, case.slots % day, case.expected)
-    prior = SLOT_TRUST * expected.sum() / max(day, 1) / max(len(cases), 1)
-    ratio = (actual + prior * np.exp(overall)) / np.maximum(expected + prior, 1e-300)
-    return np.asarray(np.log(np.maximum(ratio, LEAST_FACTOR)))
+    flat = max(actual.sum() / expected.sum(), LEAST_FACTOR)
+    prior = SLOT_TRUST * expected.sum() / (day * len(cases))
+    shape = (actual + prior * flat) / (expected + prior) / flat
+    return np.asarray(overall + np.log(np.maximum(shape, LEAST_FACTOR)))
 
 
 def coming_effect(
