@@ -1,36 +1,127 @@
-"""What is known about days to come: public holidays as events, and which steps an event covers."""
+"""What is known about days to come: holidays, bridge days, paydays, month ends; and what past ones did to sales."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from numpy.typing import NDArray
 
-from capacity.domain import ConfigError, Event
+from capacity.domain import ConfigError, DataError, Event
+
+ONE_DAY = timedelta(days=1)
+SATURDAY = 5  # date.weekday()
 
 
 def holiday_events(codes: Iterable[str], start: datetime, end: datetime, timezone: str = "UTC") -> list[Event]:
     """Public holidays of countries and states (`GB`, `GB-ENG`, `US-CA`) that touch `[start, end)`, as whole local days.
 
-    An observed day counts as the holiday's. Raises `ConfigError` for a code that nobody knows.
+    Moving feasts and observed days included; an observed day counts as the holiday's. Raises `ConfigError` for a code
+    that nobody knows.
 
     >>> from datetime import UTC
-    >>> eve, after = datetime(2026, 12, 24, tzinfo=UTC), datetime(2026, 12, 28, tzinfo=UTC)
-    >>> [event.name for event in holiday_events(["GB-ENG"], eve, after)]
+    >>> start, end = datetime(2026, 12, 24, tzinfo=UTC), datetime(2026, 12, 28, tzinfo=UTC)
+    >>> [event.name for event in holiday_events(["GB-ENG"], start, end)]
     ['Christmas Day', 'Boxing Day']
     """
     zone = ZoneInfo(timezone)
-    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
+    first, last = start.astimezone(zone).date(), (end - timedelta(microseconds=1)).astimezone(zone).date()
     days: dict[date, str] = {}
     for code in codes:
         for day, name in _calendar(code, range(first.year, last.year + 1)).items():
             if first <= day <= last:
                 days.setdefault(day, name)
-    return [_whole_day(name, day, zone) for day, name in sorted(days.items())]
+    return [_whole_day(name.removesuffix(" (observed)"), day, zone, "holiday") for day, name in sorted(days.items())]
+
+
+def bridge_days(holidays: Sequence[Event], timezone: str = "UTC") -> list[Event]:
+    """Working days between a holiday and a weekend: the Friday after a Thursday, the Monday before a Tuesday.
+
+    >>> from datetime import UTC
+    >>> ascension = Event("Ascension", datetime(2026, 5, 14, tzinfo=UTC), datetime(2026, 5, 15, tzinfo=UTC), "holiday")
+    >>> [str(event.start.date()) for event in bridge_days([ascension])]
+    ['2026-05-15']
+    """
+    zone = ZoneInfo(timezone)
+    days = sorted(event.start.astimezone(zone).date() for event in holidays)
+    bridges = {day + ONE_DAY for day in days if day.weekday() == 3} | {
+        day - ONE_DAY for day in days if day.weekday() == 1
+    }
+    return [_whole_day("bridge day", day, zone, "bridge") for day in sorted(bridges - set(days))]
+
+
+def days_around(holidays: Sequence[Event], timezone: str = "UTC") -> list[Event]:
+    """The days before and after each run of holidays, as kinds "before holiday" and "after holiday".
+
+    >>> from datetime import UTC
+    >>> noel = Event("Christmas", datetime(2026, 12, 25, tzinfo=UTC), datetime(2026, 12, 26, tzinfo=UTC), "holiday")
+    >>> [(event.kind, event.start.day) for event in days_around([noel])]
+    [('before holiday', 24), ('after holiday', 26)]
+    """
+    zone = ZoneInfo(timezone)
+    days = {event.start.astimezone(zone).date(): event.name for event in holidays}
+    before = {day - ONE_DAY: name for day, name in days.items() if day - ONE_DAY not in days}
+    after = {day + ONE_DAY: name for day, name in days.items() if day + ONE_DAY not in days}
+    return [
+        *(_whole_day(f"before {name}", day, zone, "before holiday") for day, name in sorted(before.items())),
+        *(_whole_day(f"after {name}", day, zone, "after holiday") for day, name in sorted(after.items())),
+    ]
+
+
+def paydays(start: datetime, end: datetime, timezone: str = "UTC", day: int = 25) -> list[Event]:
+    """The payday of every month that touches `[start, end)`: the `day`, or the last working day before it.
+
+    >>> from datetime import UTC
+    >>> [event.start.day for event in paydays(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 8, 30, tzinfo=UTC))]
+    [24, 25]
+    """
+    zone = ZoneInfo(timezone)
+    dates = (_at_most(month, day) for month in _months(start.astimezone(zone).date(), end.astimezone(zone).date()))
+    working = [moment - ONE_DAY * max(0, moment.weekday() - SATURDAY + 1) for moment in dates]
+    events = [_whole_day("payday", moment, zone, "payday") for moment in working]
+    return [event for event in events if start < event.end and event.start < end]
+
+
+def month_ends(start: datetime, end: datetime, timezone: str = "UTC") -> list[Event]:
+    """The last day of every month that touches `[start, end)`.
+
+    >>> from datetime import UTC
+    >>> [event.start.day for event in month_ends(datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))]
+    [31, 28]
+    """
+    zone = ZoneInfo(timezone)
+    months = _months(start.astimezone(zone).date(), end.astimezone(zone).date())
+    events = [_whole_day("month end", _at_most(month, 31), zone, "month end") for month in months]
+    return [event for event in events if start < event.end and event.start < end]
+
+
+def covered(event: Event, steps: pd.DatetimeIndex, step: timedelta) -> NDArray[np.bool_]:
+    """Which steps `[t, t + step)` the event overlaps: one truth value per step."""
+    start, end = pd.Timestamp(event.start).tz_convert("UTC"), pd.Timestamp(event.end).tz_convert("UTC")
+    return np.asarray((steps < end) & (steps + step > start), dtype=bool)
+
+
+def overlapping(events: Sequence[Event]) -> list[tuple[Event, Event]]:
+    """Pairs of events of one kind that overlap and whose given uplifts contradict each other."""
+    given = sorted((event for event in events if event.uplift is not None), key=lambda event: (event.kind, event.start))
+    return [
+        (early, late)
+        for index, early in enumerate(given)
+        for late in given[index + 1 :]
+        if late.kind == early.kind and late.start < early.end and late.uplift != early.uplift
+    ]
+
+
+def refuse_contradictions(events: Sequence[Event]) -> None:
+    """Raise `DataError` where two events of one kind overlap with different uplifts."""
+    for early, late in overlapping(events):
+        what = f"{early.name} ({early.uplift}) and {late.name} ({late.uplift})"
+        raise DataError(
+            f"events: expected one uplift at a time, got {what}, which overlap; give them two kinds, or one uplift"
+        )
 
 
 def _calendar(code: str, years: range) -> dict[date, str]:
@@ -45,25 +136,19 @@ def _calendar(code: str, years: range) -> dict[date, str]:
         ) from error
 
 
-def _whole_day(name: str, day: date, zone: ZoneInfo) -> Event:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    next_day = day + timedelta(days=1)
-    end = datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone)
-    return Event(name.removesuffix(" (observed)"), midnight, end, "holiday")
+def _whole_day(name: str, day: date, zone: ZoneInfo, kind: str) -> Event:
+    midnights = [datetime(at.year, at.month, at.day, tzinfo=zone) for at in (day, day + ONE_DAY)]
+    return Event(name, midnights[0], midnights[1], kind)
 
 
-def covered(event: Event, steps: pd.DatetimeIndex, step: timedelta) -> npt.NDArray[np.bool_]:
-    """Which steps `[t, t + step)` the event overlaps: one truth value per step."""
-    start, end = pd.Timestamp(event.start).tz_convert("UTC"), pd.Timestamp(event.end).tz_convert("UTC")
-    return np.asarray((steps < end) & (steps + step > start), dtype=bool)
+def _months(first: date, last: date) -> Iterator[date]:
+    month = first.replace(day=1)
+    while month <= last:
+        yield month
+        month = (month + timedelta(days=32)).replace(day=1)
 
 
-def overlapping(events: Sequence[Event]) -> list[tuple[Event, Event]]:
-    """Pairs of events of one kind that overlap and whose given uplifts contradict each other."""
-    ordered = sorted((event for event in events if event.uplift is not None), key=lambda event: event.start)
-    return [
-        (early, late)
-        for index, early in enumerate(ordered)
-        for late in ordered[index + 1 :]
-        if late.start < early.end and late.kind == early.kind and late.uplift != early.uplift
-    ]
+def _at_most(month: date, day: int) -> date:
+    """The `day` of a month, or its last."""
+    last = (month + timedelta(days=32)).replace(day=1) - ONE_DAY
+    return month.replace(day=min(day, last.day))

@@ -1,4 +1,8 @@
-"""Which cycles of a history are real, and how strong. "None" is an answer."""
+"""Which cycles of a history are real, and how strong. "None" is an answer.
+
+Candidates come from the calendar of the step and from the data (a periodogram whose peaks the autocorrelation must
+confirm); each is then measured by an MSTL decomposition against the noise level of that statistic.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,22 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from capacity.domain import require
 
-DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365)
-EVIDENCE = 0.3  # strength from which a cycle is real: white noise scores 0.15-0.22 on this statistic
-LONGEST = timedelta(days=210)  # of finer than daily data: thirty weeks tell the weekly cycle of today
+Array = NDArray[np.float64]
+
+DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
 CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}
-NEEDED = {DAY: 3, WEEK: 3, YEAR: 4}  # cycles below which a strength cannot be told from chance or from one level shift
+NEEDED = 3  # cycles below which a strength cannot be told from chance or from one level shift
+YEARS_NEEDED = 4  # of three years a growing business shows a shape that its breaks alone can draw
+EVIDENCE = 0.3  # strength from which a cycle is real: white noise scores 0.15-0.22 on this statistic
+SIGNIFICANT = 2.6  # standard errors of an autocorrelation of white noise, 1 / sqrt(n): one false alarm in a hundred
+LONGEST = timedelta(days=210)  # of finer than daily data: thirty weeks tell the weekly cycle of today
+NEGLIGIBLE = 0.01  # of the variance: below it a cycle is what the decomposition left of a shorter one
+PEAKS = 3  # of the periodogram that are looked at
+CLEAR = 0.4  # autocorrelation that a cycle unknown to the calendar must show
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,54 +39,46 @@ class Season:
 
 
 def find_seasons(history: pd.Series) -> tuple[Season, ...]:
-    """The cycles that the history (regular UTC index, gaps as NaN) really shows, shortest first: day, week, year.
+    """The cycles that a history (regular UTC index, gaps as NaN) really shows, shortest first.
 
     Strength is ``max(0, 1 - Var(resid) / Var(seasonal + resid))`` of a robust MSTL decomposition (Wang, Smith and
-    Hyndman, 2006); a cycle counts from 0.3 up. One seen less than three times (a year: four) is not judged, see
-    `too_short_for`.
+    Hyndman, 2006) of the square roots around their running median: level breaks and growth then leave no trace. A cycle
+    counts from 0.3 up, if the values one cycle apart also correlate. A cycle seen less than three times (a year: four)
+    is not judged; see `too_short_for`.
 
     >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
     >>> [season.name for season in find_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index))]
     ['daily']
     """
     require(len(history) >= 2, "seasonality: expected at least two steps, got {}", len(history))
+    found = {}
     series, step = _hourly_or_coarser(history)
-    lengths = {round(cycle / step): name for cycle, name in CYCLES.items() if _judged(cycle, step, len(series))}
-    if not lengths or series.nunique() < 2:
+    if series.nunique() < 2:
         return ()
-    strengths = _strengths(_recent(series, step), sorted(lengths))
-    scale = round(step / _step(history))
-    found = [Season(length * scale, lengths[length], strengths[length]) for length in sorted(lengths)]
-    return tuple(season for season in found if season.strength >= EVIDENCE)
+    factor = round(step / _step(history))
+    recent = series if step >= DAY else series.iloc[-round(LONGEST / step) :]
+    for length, strength in _measured(recent, _candidates(recent, step)).items():
+        found[length * factor] = Season(length * factor, _name(length * step), strength)
+    yearly = _yearly(history)
+    return tuple(found[length] for length in sorted(found)) + ((yearly,) if yearly else ())
 
 
 def too_short_for(history: pd.Series) -> tuple[str, ...]:
     """Names of the cycles that this history is too short to judge, for instance ("yearly",)."""
     step, span = _step(history), len(history) * _step(history)
-    return tuple(name for cycle, name in CYCLES.items() if step < cycle and span < NEEDED[cycle] * cycle)
+    needed = {DAY: NEEDED, WEEK: NEEDED, YEAR: YEARS_NEEDED}
+    return tuple(name for cycle, name in CYCLES.items() if 2 * step <= cycle and span < needed[cycle] * cycle)
 
 
-def _step(history: pd.Series) -> timedelta:
-    step: timedelta = (history.index[1] - history.index[0]).to_pytimedelta()
-    return step
+def calendar_seasons(step: timedelta) -> tuple[int, ...]:
+    """Season lengths that the calendar suggests for a step.
 
-
-def _judged(cycle: timedelta, step: timedelta, steps: int) -> bool:
-    """Enough cycles of at least two steps; a year only on daily or coarser steps (finer: too costly to tell)."""
-    fine_enough = cycle >= 2 * step and (cycle < YEAR or step >= DAY)
-    return fine_enough and steps * step >= NEEDED[cycle] * cycle
-
-
-def _hourly_or_coarser(history: pd.Series) -> tuple[pd.Series, timedelta]:
-    """Hourly means of finer data: the cycles are the same and the decomposition is sixty times cheaper."""
-    step, hour = _step(history), timedelta(hours=1)
-    if step >= hour or len(history) * step < 6 * DAY:
-        return history, step
-    return history.resample("1h").mean(), hour
-
-
-def _recent(series: pd.Series, step: timedelta) -> pd.Series:
-    return series if step >= DAY else series.iloc[-round(LONGEST / step) :]
+    >>> calendar_seasons(timedelta(hours=1)), calendar_seasons(timedelta(days=1))
+    ((24, 168), (7,))
+    """
+    if step >= timedelta(days=4):
+        return (round(YEAR / step),) if YEAR / step >= 2 else ()
+    return tuple(round(cycle / step) for cycle in (DAY, WEEK) if cycle / step >= 2)
 
 
 def decomposition(shortest: int) -> dict[str, object]:
@@ -82,18 +86,98 @@ def decomposition(shortest: int) -> dict[str, object]:
     return {"robust": True, "outer_iter": 3, "trend_jump": max(1, shortest), "low_pass_jump": max(1, shortest // 2)}
 
 
-def _strengths(series: pd.Series, lengths: list[int]) -> dict[int, float]:
+def _step(history: pd.Series) -> timedelta:
+    step: timedelta = (history.index[1:] - history.index[:-1]).min().to_pytimedelta()
+    return step
+
+
+def _name(length: timedelta) -> str:
+    known = [name for cycle, name in CYCLES.items() if abs(length / cycle - 1) < 0.02]
+    return known[0] if known else f"every {length}"
+
+
+def _hourly_or_coarser(history: pd.Series) -> tuple[pd.Series, timedelta]:
+    """Hourly means of finer data (the cycles are the same, the decomposition sixty times cheaper), on a full grid."""
+    step = _step(history)
+    wide = timedelta(hours=1) if step < timedelta(hours=1) and len(history) * step >= NEEDED * DAY else step
+    return history.resample(wide, origin="start").mean(), wide
+
+
+def _candidates(series: pd.Series, step: timedelta) -> list[int]:
+    """Season lengths worth measuring: the calendar's, and the data's own where no harmonic of those."""
+    calendar = [length for length in calendar_seasons(step) if NEEDED * length <= len(series)] if step < 4 * DAY else []
+    flat = _levelled(series, max([2, *calendar]))
+    own = [
+        length
+        for length in _periodogram_peaks(flat)
+        if _autocorrelation(flat, length) >= max(CLEAR, 2 * SIGNIFICANT / np.sqrt(len(flat)))
+        and all(known % length and length % known and abs(length / known - 1) > 0.1 for known in calendar)
+    ]
+    return sorted({*calendar, *own[:1]})
+
+
+def _levelled(series: pd.Series, season_length: int) -> Array:
+    """Square roots around their running median, winsorised: level, growth and single extremes taken out; gaps are 0."""
+    roots = np.sqrt(series.clip(lower=0.0))
+    width = min(2 * season_length + 1, len(roots))
+    off = roots - roots.rolling(width, center=True, min_periods=1).median()
+    spread = float(off.abs().quantile(0.95)) * 2  # twice what 95 % stay under leaves every real shape whole
+    return np.asarray(off.clip(-spread, spread).fillna(0.0), dtype=np.float64)
+
+
+def _autocorrelation(flat: Array, lag: int) -> float:
+    power = float(flat @ flat) / len(flat)
+    return float(flat[lag:] @ flat[:-lag]) / (len(flat) - lag) / power if power > 0 and lag < len(flat) else 0.0
+
+
+def _periodogram_peaks(flat: Array) -> list[int]:
+    """The periods with the most power, each moved to the best autocorrelation nearby."""
+    power = np.abs(np.fft.rfft(flat * np.hanning(len(flat)))) ** 2
+    frequencies = np.arange(len(power))
+    usable = (frequencies >= NEEDED) & (frequencies <= len(flat) // 3)
+    order = np.argsort(-power * usable)[:PEAKS]
+    rough = [len(flat) / frequency for frequency in order if usable[frequency]]
+    near = [range(max(3, int(0.9 * period)), int(1.1 * period) + 2) for period in rough]
+    return [max(span, key=lambda lag: _repeats(flat, lag)) for span in near]
+
+
+def _repeats(flat: Array, lag: int) -> float:
+    """Autocorrelation over one, two and three cycles: the wrong length drifts out of step."""
+    return sum(_autocorrelation(flat, cycles * lag) for cycles in range(1, NEEDED + 1))
+
+
+def _measured(series: pd.Series, lengths: list[int]) -> dict[int, float]:
+    """Strengths of the candidates that pass both tests."""
+    if not lengths:
+        return {}
+    flat = _levelled(series, lengths[-1])
+    seasonal, resid = _decomposed(flat, lengths)
+    strengths = {}
+    for place, length in enumerate(lengths):
+        alone = flat - seasonal[:, :place].sum(axis=1)  # a week must show beyond what its days explain
+        total = float(np.var(seasonal[:, place] + resid))
+        strength = max(0.0, 1.0 - float(np.var(resid)) / total) if total > 0 else 0.0
+        counts = float(np.var(alone)) > NEGLIGIBLE * float(np.var(flat))
+        if strength >= EVIDENCE and counts and _autocorrelation(alone, length) > SIGNIFICANT / np.sqrt(len(flat)):
+            strengths[length] = strength
+    return strengths
+
+
+def _decomposed(flat: Array, lengths: list[int]) -> tuple[Array, Array]:
+    """Seasonal parts (steps, lengths) and the remainder (steps,)."""
     from statsmodels.tsa.seasonal import MSTL  # 2.5 s of CPU: only where a decomposition is due
 
-    values = series.interpolate(limit_direction="both").to_numpy(dtype=float)
-    usable = [length for length in lengths if 2 * length < len(values)]
-    if not usable:
-        return dict.fromkeys(lengths, 0.0)
-    parts = MSTL(values, periods=usable, stl_kwargs=decomposition(usable[0])).fit()
-    seasonal = np.asarray(parts.seasonal).reshape(len(values), -1)  # (steps, cycles)
-    resid = np.asarray(parts.resid)
-    strengths = dict.fromkeys(lengths, 0.0)
-    for column, length in enumerate(usable):
-        total = float(np.var(seasonal[:, column] + resid))
-        strengths[length] = max(0.0, 1.0 - float(np.var(resid)) / total) if total > 0 else 0.0
-    return strengths
+    parts = MSTL(flat, periods=lengths, stl_kwargs=decomposition(lengths[0])).fit()
+    return np.asarray(parts.seasonal).reshape(len(flat), -1), np.asarray(parts.resid)
+
+
+def _yearly(history: pd.Series) -> Season | None:
+    """The yearly cycle, measured on weeks: four years of them at least."""
+    step = _step(history)
+    if 2 * step > YEAR or len(history) * step < YEARS_NEEDED * YEAR:
+        return None
+    wide = max(step, WEEK)
+    series = history.resample(wide, origin="start").mean() if step < WEEK else history
+    length = round(YEAR / wide)
+    strength = _measured(series, [length]).get(length)
+    return Season(round(YEAR / step), CYCLES[YEAR], strength) if strength else None

@@ -1,150 +1,140 @@
-"""A history checked once: regular, not negative, on the business's wall clock, with its events."""
+"""A batch of histories made ready for the members: gaps filled for the lags (never for the fit), both scales."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Self
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
-from capacity.domain import DataError, Event, require
-from capacity.events import covered
+from capacity.forecast.setting import Array, Mask
 
-Array = npt.NDArray[np.float64]
-DAY = timedelta(days=1)
-NEIGHBOURS = 4  # weeks on either side against which an event's uplift is measured
+KNOWN_SLOT = (
+    4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
+)
+SPIKE = 10.0  # times the 99th percentile: the wildest real series here (Wikipedia, World Cup) stay below 7
+LOG_FLOOR = 0.1  # of the mean: added before the logarithm where a series comes close to zero, so that zeros stay finite
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class History:
-    """Sales per step (UTC, gaps as NaN), the wall clock they follow, and events past and coming."""
+    """N series of T steps. `filled` has no gaps; `weights` is 0 where nothing was observed, and on outliers."""
 
-    sales: pd.Series
-    step: timedelta
-    timezone: str
-    events: tuple[Event, ...]
-
-    @classmethod
-    def of(cls, sales: pd.Series, timezone: str, events: Sequence[Event]) -> Self:
-        """Check a series and take it as history; a missing step becomes a gap. Raises `DataError`."""
-        checked = _checked(sales)
-        index = pd.DatetimeIndex(checked.index)
-        step = _smallest_step(index)
-        regular = checked.reindex(pd.date_range(index[0], index[-1], freq=pd.Timedelta(step)))
-        require(len(checked) == int(regular.index.isin(index).sum()), "steps must be {} apart throughout", step)
-        return cls(regular, step, timezone, tuple(events))
-
-    @property
-    def index(self) -> pd.DatetimeIndex:
-        """The steps known, UTC."""
-        return pd.DatetimeIndex(self.sales.index)
-
-    @property
-    def origin(self) -> datetime:
-        """Start of the last step known."""
-        return self.index[-1].to_pydatetime()
-
-    @property
-    def step_name(self) -> str:
-        """The step as a person writes it: 1 h, 1 d, 5 min."""
-        minutes = self.step / timedelta(minutes=1)
-        return (
-            f"{minutes / 1440:g} d"
-            if minutes >= 1440
-            else f"{minutes / 60:g} h"
-            if minutes >= 60
-            else f"{minutes:g} min"
-        )
-
-    def until(self, known: int) -> History:
-        """The history as it was when only its first `known` steps had happened."""
-        return History(self.sales.iloc[:known], self.step, self.timezone, self.events)
-
-    def steps_in(self, horizon: str | timedelta) -> int:
-        """How many steps the horizon holds; at least one."""
-        try:
-            steps = int(pd.Timedelta(horizon) / pd.Timedelta(self.step))
-        except ValueError as error:
-            raise DataError(f"horizon: expected a duration such as 14D, got {horizon!r}") from error
-        require(steps >= 1, "horizon: expected at least one step of {}, got {}", self.step, horizon)
-        return steps
-
-    def ahead(self, steps: int) -> pd.DatetimeIndex:
-        """The coming steps, UTC."""
-        return pd.date_range(self.index[-1] + self.step, periods=steps, freq=pd.Timedelta(self.step))
-
-    def wall_clock(self, index: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
-        """Each step's number on the wall clock: equal remainders by a season's length mean equal phases, DST or not."""
-        local = index if self.step >= DAY else index.tz_convert(self.timezone)
-        seconds = local.tz_localize(None).as_unit("s").asi8
-        return np.asarray(seconds // int(self.step.total_seconds()), dtype=np.int64)
-
-    def uplifts(self, index: pd.DatetimeIndex) -> Array:
-        """The factor that events put on each step; contradicting kinds multiply, unknown uplifts are learned."""
-        factors = np.ones(len(index))
-        for event in self.events:
-            touched = covered(event, index, self.step)
-            if touched.any():
-                factors[touched] *= event.uplift if event.uplift is not None else self.learned_uplift(event)
-        return factors
-
-    def in_event(self) -> npt.NDArray[np.bool_]:
-        """Which known steps some event covers."""
-        inside = np.zeros(len(self.sales), dtype=bool)
-        for event in self.events:
-            inside |= covered(event, self.index, self.step)
-        return inside
-
-    def learned_uplift(self, event: Event) -> float:
-        """Mean ratio of past events of this name (else kind) to the same hours of the weeks around; 1 without any.
-
-        Shrunk towards 1 by one pseudo-event, so that a single lucky day does not double a plan.
-        """
-        past = [other for other in self.events if other.end <= self.sales.index[-1] and other.kind == event.kind]
-        same = [other for other in past if other.name == event.name] or past
-        ratios = [ratio for ratio in map(self._ratio, same) if ratio is not None]
-        return float(np.mean([*ratios, 1.0]))
-
-    def _ratio(self, event: Event) -> float | None:
-        inside = covered(event, self.index, self.step)
-        actual = float(self.sales[inside].sum())
-        week = max(1, round(7 * DAY / self.step))
-        places = np.flatnonzero(inside)
-        around = [places + week * shift for shift in range(-NEIGHBOURS, NEIGHBOURS + 1) if shift]
-        values = self.sales.to_numpy(dtype=float)
-        usual = [float(np.nansum(values[at])) for at in around if len(at) and at[0] >= 0 and at[-1] < len(values)]
-        expected = float(np.median(usual)) if usual else 0.0
-        return actual / expected if expected > 0 else None
+    filled: Array  # (N, T)
+    observed: Mask  # (N, T)
+    weights: Array  # (N, T)
 
 
-def _checked(sales: pd.Series) -> pd.Series:
-    require(isinstance(sales, pd.Series), "expected a pandas Series, got {}", type(sales).__name__)
-    require(isinstance(sales.index, pd.DatetimeIndex), "expected a time index, got {}", type(sales.index).__name__)
-    require(len(sales) >= 2, "a forecast needs at least 2 steps of history, got {}", len(sales))
-    index = pd.DatetimeIndex(sales.index)
-    require(index.tz is not None, "expected a UTC index, got naive times: use tz_localize")
-    require(
-        sales.index.is_unique,
-        "expected each step once, got duplicates such as {}",
-        _first(sales.index.duplicated(), sales),
-    )
-    require(sales.index.is_monotonic_increasing, "expected ascending steps, got an unsorted index: use sort_index")
-    values = sales.to_numpy(dtype=float)
-    require(bool(np.isfinite(values).any()), "expected numbers, got NaN throughout")
-    require(not np.isinf(values).any(), "expected finite sales, got infinity at {}", _first(np.isinf(values), sales))
-    require(not (values < 0).any(), "expected sales >= 0, got a negative value at {}", _first(values < 0, sales))
-    clean = pd.Series(values, index.tz_convert("UTC").as_unit("ns"), name="sales")
-    return clean.loc[clean.first_valid_index() : clean.last_valid_index()]
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A way to standardise N series and to come back; with `floor` (in units of `mean`) on the logarithm."""
+
+    center: Array  # (N, 1)
+    spread: Array  # (N, 1)
+    mean: Array  # (N, 1)
+    floor: Array | None = None  # (N, 1)
+
+    def apply(self, values: Array) -> Array:
+        """Values (N, T) to standard units."""
+        level = values if self.floor is None else np.log(values / self.mean + self.floor)
+        return (level - self.center) / self.spread
+
+    def invert(self, standard: Array) -> Array:
+        """Standard units (N, K, H) to values >= 0."""
+        level = standard * self.spread[:, :, None] + self.center[:, :, None]
+        if self.floor is not None:
+            level = self.mean[:, :, None] * (np.exp(level) - self.floor[:, :, None])
+        return np.where(level > 1e-12 * self.mean[:, :, None], level, 0.0)
 
 
-def _first(mask: npt.NDArray[np.bool_], sales: pd.Series) -> object:
-    return sales.index[int(np.argmax(mask))] if mask.any() else None
+def prepare(values: Array, seasons: tuple[int, ...]) -> History:
+    """Fill gaps (NaN) of `values` (N, T) from the typical season at the local level; nothing observed is changed."""
+    observed = ~np.isnan(values)
+    filled = values if observed.all() else _fill(values, observed, seasons)
+    return History(filled, observed, observed.astype(np.float64))
 
 
-def _smallest_step(index: pd.DatetimeIndex) -> timedelta:
-    require(len(index) >= 2, "a forecast needs at least 2 steps with data, got {}", len(index))
-    return pd.Timedelta(np.diff(index.asi8).min(), unit="ns").to_pytimedelta()
+def without_spikes(values: Array) -> Array:
+    """Values beyond ten times the series' 99th percentile become gaps: one wrong number may not move every forecast.
+
+    >>> without_spikes(np.array([[1.0, 2.0, 1.0, 1e12]]))
+    array([[ 1.,  2.,  1., nan]])
+    """
+    highest = np.nanmax(values, axis=1)
+    wild = np.flatnonzero(highest > 3.0 * np.nanmean(values, axis=1))  # no other row can hold such a value
+    if not len(wild):
+        return values
+    usual = np.nanquantile(values[wild], 0.99, axis=1, method="lower", keepdims=True)
+    answer = values.copy()
+    answer[wild] = np.where((values[wild] > SPIKE * usual) & (usual > 0), np.nan, values[wild])
+    return answer
+
+
+def raw_scale(history: History) -> Scale:
+    """Standardise in the unit of the series."""
+    center, spread = _moments(history.filled, history.weights)
+    return Scale(center, spread, _mean(history))
+
+
+def log_scale(history: History) -> Scale:
+    """Standardise the logarithm; only series that come close to zero are lifted by a floor."""
+    mean = _mean(history)
+    seen = np.where(history.weights > 0, history.filled, np.inf)
+    lowest = np.partition(seen, max(0, seen.shape[1] // 100), axis=1)[:, : max(1, seen.shape[1] // 100)].max(axis=1)
+    lowest = np.where(np.isfinite(lowest), lowest, 0.0)
+    floor = np.clip(LOG_FLOOR - lowest[:, None] / mean, 0.0, LOG_FLOOR) * (lowest[:, None] <= 0.01 * mean)
+    logs = np.log(history.filled / mean + np.maximum(floor, 1e-9))
+    center, spread = _moments(logs, history.weights)
+    return Scale(center, spread, mean, np.maximum(floor, 1e-9))
+
+
+def _mean(history: History) -> Array:
+    mean = (history.filled * history.weights).sum(axis=1) / np.maximum(history.weights.sum(axis=1), 1e-12)
+    return np.where(mean > 0, mean, 1.0)[:, None]
+
+
+def _moments(values: Array, weights: Array) -> tuple[Array, Array]:
+    mass = np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    center = (values * weights).sum(axis=1, keepdims=True) / mass
+    spread = np.sqrt((weights * (values - center) ** 2).sum(axis=1, keepdims=True) / mass)
+    return center, np.where(spread > 1e-12 * np.maximum(np.abs(center), 1.0), spread, 1.0)
+
+
+def nan_median(values: Array, axis: int, least: int = 1) -> Array:
+    """The median of what is there along an axis; NaN where less than `least` values are.
+
+    >>> nan_median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), 1)
+    array([ 2., nan])
+    """
+    ordered = np.sort(values, axis=axis)  # NaN goes to the end
+    count = np.expand_dims((~np.isnan(values)).sum(axis=axis), axis)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[axis] - 1), axis)
+    return np.squeeze(np.where(count >= least, (low + high) / 2, np.nan), axis)
+
+
+def typical(values: Array, seasons: tuple[int, ...]) -> Array:
+    """The median of each slot of the longest season, falling back to the first season and to the series: (N, T)."""
+    answer = np.broadcast_to(nan_median(values, 1)[:, None], values.shape)
+    for season in seasons:
+        short = values.shape[1] % season
+        padded = np.pad(values, ((0, 0), ((season - short) % season, 0)), constant_values=np.nan)
+        slots = nan_median(padded.reshape(len(values), -1, season), 1, KNOWN_SLOT)  # (N, season)
+        tiled = np.tile(slots, padded.shape[1] // season)[:, -values.shape[1] :]
+        answer = np.where(np.isnan(tiled), answer, tiled)
+    return np.nan_to_num(answer)
+
+
+def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
+    shape = typical(values, seasons)
+    around = seasons[0] if seasons else 7
+    level = _local_mean(np.where(observed, values - shape, 0.0), observed.astype(np.float64), around)
+    return np.where(observed, values, np.maximum(shape + level, 0.0))
+
+
+def _local_mean(values: Array, mass: Array, width: int) -> Array:
+    """The mean of what was observed in the last `width` steps up to each; where nothing was, of all before."""
+    total, count = np.cumsum(values, axis=1), np.cumsum(mass, axis=1)
+    recent, seen = total.copy(), count.copy()
+    recent[:, width:] -= total[:, :-width]
+    seen[:, width:] -= count[:, :-width]
+    return np.where(seen > 0.5, recent / np.maximum(seen, 1.0), total / np.maximum(count, 1.0))

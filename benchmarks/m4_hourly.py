@@ -1,0 +1,92 @@
+"""M4 Hourly: 414 series, the official last 48 hours, the competition's own metrics."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.forecast import BatchForecast, Setting, forecast_batch
+
+Array = NDArray[np.float64]
+HORIZON, SEASON = 48, 24
+NAIVE2_SMAPE, NAIVE2_MASE = 18.383, 2.395  # published, Mcompetitions/M4-methods "Evaluation and Ranks.xlsx"
+LEVELS = (0.025, 0.5, 0.9, 0.95, 0.975, 0.99)
+
+
+def read(path: Path) -> list[Array]:
+    """The rows of an M4 file, without id and header."""
+    with gzip.open(path, "rt", newline="") as file:
+        rows = [[cell for cell in row[1:] if cell] for row in csv.reader(file)]
+    return [np.array(row, dtype=np.float64) for row in rows if row and row[0][0].isdigit()]
+
+
+def right_aligned(rows: list[Array]) -> Array:
+    """Histories of unequal length as one matrix that ends at the origin; what is before a series is NaN."""
+    width = max(len(row) for row in rows)
+    return np.stack([np.pad(row, (width - len(row), 0), constant_values=np.nan) for row in rows])
+
+
+def mase_scale(histories: Array) -> Array:
+    """The in-sample mean absolute error of the seasonal naive, per series (M4's MASE denominator)."""
+    return np.asarray(np.nanmean(np.abs(histories[:, SEASON:] - histories[:, :-SEASON]), axis=1))
+
+
+def scores(actual: Array, point: Array, scale: Array) -> dict[str, float]:
+    """sMAPE, MASE and OWA as in M4."""
+    miss = np.abs(actual - point)
+    smape = float((200 * miss / (np.abs(actual) + np.abs(point))).mean())
+    mase = float((miss.mean(axis=1) / scale).mean())
+    return {"smape": smape, "mase": mase, "owa": (smape / NAIVE2_SMAPE + mase / NAIVE2_MASE) / 2}
+
+
+def interval_scores(actual: Array, quantiles: Array, scale: Array) -> dict[str, float]:
+    """MSIS and coverage of the central 95 % interval, as in M4; coverage of the upper quantiles."""
+    low, high = quantiles[:, :, LEVELS.index(0.025)], quantiles[:, :, LEVELS.index(0.975)]
+    penalty = 2 / 0.05 * (np.maximum(low - actual, 0) + np.maximum(actual - high, 0))
+    upper = {
+        f"coverage_q{level}": float((actual <= quantiles[:, :, place]).mean()) for place, level in enumerate(LEVELS)
+    }
+    return {
+        "msis": float(((high - low + penalty).mean(axis=1) / scale).mean()),
+        "cov95": float(((actual >= low) & (actual <= high)).mean()),
+        **{name: upper[name] for name in ("coverage_q0.9", "coverage_q0.95", "coverage_q0.99")},
+    }
+
+
+def measure(histories: Array, actual: Array, global_layer: bool) -> dict[str, float]:
+    """Forecast every series once; CPU time of calibration included."""
+    setting = Setting(timedelta(hours=1), HORIZON, LEVELS, global_layer=global_layer, windows=(24,))
+    began = time.process_time()
+    forecast: BatchForecast = forecast_batch(histories, setting)
+    spent = 1000 * (time.process_time() - began) / len(histories)
+    scale = mase_scale(histories)
+    peak = actual.reshape(len(actual), -1, 24).max(axis=2)
+    covered = {
+        f"peak_coverage_q{level}": float((peak <= forecast.maxima[24][:, :, place]).mean())
+        for place, level in enumerate(LEVELS)
+        if level >= 0.9
+    }
+    return {
+        **scores(actual, forecast.point, scale),
+        **interval_scores(actual, forecast.quantiles, scale),
+        **covered,
+        "cpu_ms_per_series": spent,
+    }
+
+
+def run(data: Path, quick: bool = False) -> dict[str, Any]:
+    """The official window, default path and global layer; `quick` takes every tenth series and no global layer."""
+    every = 10 if quick else 1
+    histories = right_aligned(read(data / "m4_hourly" / "Hourly-train.csv.gz")[::every])
+    actual = np.stack(read(data / "m4_hourly" / "Hourly-test.csv.gz")[::every])
+    answer = {"default": measure(histories, actual, global_layer=False)}
+    if not quick:
+        answer["global"] = measure(histories, actual, global_layer=True)
+    return answer

@@ -1,0 +1,228 @@
+"""Would we have been right? Forecasts from past origins, scored beside the seasonal naive; none sees beyond itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from capacity.domain import Event, Forecast, require
+from capacity.forecast import forecast_sales
+from capacity.forecast.wallclock import regular_step
+from capacity.seasonality import calendar_seasons
+
+Array = NDArray[np.float64]
+
+LEVELS = (0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99)
+RESAMPLES = 1000  # of whole origins: errors within one window hang together
+SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How far a forecast was off. `pinball` and `coverage` by quantile level; `msis` of the central 95 % interval."""
+
+    mase: float
+    smape: float
+    wape: float
+    wql: float
+    msis: float
+    pinball: dict[float, float]
+    coverage: dict[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What each origin forecast and what came, with scores beside the seasonal naive's.
+
+    `windows` has one row per origin and step: origin, horizon (1, 2, ...), actual, naive, event, and one column per
+    quantile level. `skill` = 1 - MAE / MAE of the seasonal naive; `skill_interval` holds it at 95 % (bootstrap of
+    whole origins).
+    """
+
+    windows: pd.DataFrame
+    season_length: int
+    scores: Scores
+    naive_mase: float
+    skill: float
+    skill_interval: tuple[float, float]
+    models: tuple[str, ...]
+
+    def by_horizon(self) -> pd.DataFrame:
+        """Mean absolute error of forecast and naive, and coverage at .95, for each distance from the origin."""
+        return self._grouped("horizon")
+
+    def in_events(self) -> pd.DataFrame:
+        """The same, apart for steps inside and outside of events."""
+        return self._grouped("event")
+
+    def _grouped(self, column: str) -> pd.DataFrame:
+        seen = self.windows.dropna(subset=["actual"])
+        table = pd.DataFrame(
+            {
+                column: seen[column],
+                "mae": (seen[0.5] - seen["actual"]).abs(),
+                "naive_mae": (seen["naive"] - seen["actual"]).abs(),
+                "coverage_0.95": (seen["actual"] <= seen[0.95]).astype(float),
+            }
+        )
+        return table.groupby(column).mean()
+
+
+def backtest(
+    sales: pd.Series,
+    *,
+    horizon: str | timedelta = "1D",
+    origins: int = 8,
+    events: Sequence[Event] = (),
+    timezone: str | None = None,
+) -> Backtest:
+    """Forecast `sales` from the last `origins` origins, one horizon apart, and compare with what came.
+
+    Raises `DataError` where fewer than 8 steps would be left before the first origin.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> result = backtest(pd.Series(10.0 + (index.hour - 12) ** 2 + index.day % 3, index), origins=4)
+    >>> round(result.skill, 6) > 0, len(result.windows)
+    (True, 96)
+    """
+    step = regular_step(sales)
+    series = sales.asfreq(pd.tseries.frequencies.to_offset(step) or "1h")
+    steps = int(pd.Timedelta(horizon).to_pytimedelta() // step)
+    require(
+        steps >= 1 and origins >= 1,
+        "backtest: expected at least one step and one origin, got {} and {}",
+        steps,
+        origins,
+    )
+    first = len(series) - origins * steps
+    require(first >= 8, "backtest: expected at least 8 steps before the first origin, got {} of {}", first, len(series))
+    season = _naive_season(series.iloc[:first], step)
+    windows, models, scales = [], [], []
+    for end in range(first, len(series), steps):
+        known = series.iloc[:end]
+        forecast = forecast_sales(known, horizon=step * steps, quantile_levels=LEVELS, events=events, timezone=timezone)
+        windows.append(_window(forecast, series, season))
+        models.append(forecast.model)
+        scales.append(_scale(known, season))
+    table = pd.concat(windows)
+    table["event"] = _in_events(pd.DatetimeIndex(table.index), step, events)
+    return _summed(table, season, np.repeat(scales, steps), models)
+
+
+def _naive_season(known: pd.Series, step: timedelta) -> int:
+    """The season whose naive was best before the first origin."""
+    lengths = [length for length in calendar_seasons(step) if 2 * length <= len(known)] or [1]
+    return min(lengths, key=lambda length: float(known.diff(length).abs().mean()))
+
+
+def _window(forecast: Forecast, series: pd.Series, season: int) -> pd.DataFrame:
+    index = forecast.quantiles.index
+    known = series.loc[: pd.Timestamp(forecast.origin)].ffill()
+    ahead = np.arange(len(index)) % season - season
+    window = forecast.quantiles.copy()
+    window.insert(0, "origin", pd.Timestamp(forecast.origin))
+    window.insert(1, "horizon", np.arange(1, len(index) + 1))
+    window.insert(2, "actual", series.reindex(index).to_numpy(dtype=float))
+    window.insert(3, "naive", known.to_numpy(dtype=float)[len(known) + ahead])
+    return window
+
+
+def _scale(known: pd.Series, season: int) -> float:
+    change = float(known.diff(season).abs().mean())
+    return change if change > 0 else float("nan")
+
+
+def _in_events(index: pd.DatetimeIndex, step: timedelta, events: Sequence[Event]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(index), dtype=bool)
+    for event in events:
+        start, end = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))
+        inside |= np.asarray((index < end) & (index + step > start))
+    return inside
+
+
+def _summed(table: pd.DataFrame, season: int, scale: Array, models: Sequence[str]) -> Backtest:
+    seen = table["actual"].notna().to_numpy()
+    require(bool(seen.any()), "backtest: expected data after an origin, got only gaps")
+    actual, naive = (table[name].to_numpy(dtype=float)[seen] for name in ("actual", "naive"))
+    quantiles = table[list(LEVELS)].to_numpy(dtype=float)[seen]
+    point = quantiles[:, LEVELS.index(0.5)]
+    off, naive_off = np.abs(point - actual), np.abs(naive - actual)
+    origin = table["origin"].to_numpy()[seen]
+    return Backtest(
+        windows=table,
+        season_length=season,
+        scores=_scores(actual, quantiles, scale[seen]),
+        naive_mase=float(np.nanmean(naive_off / scale[seen])) if np.isfinite(scale[seen]).any() else 0.0,
+        skill=_skill(off.sum(), naive_off.sum()),
+        skill_interval=_skill_interval(off, naive_off, origin),
+        models=tuple(models),
+    )
+
+
+def _scores(actual: Array, quantiles: Array, scale: Array) -> Scores:
+    point = quantiles[:, LEVELS.index(0.5)]
+    losses = {level: float(pinball(actual, quantiles[:, k], level).mean()) for k, level in enumerate(LEVELS)}
+    size = float(np.abs(actual).mean())
+    width = interval_score(actual, quantiles[:, LEVELS.index(0.025)], quantiles[:, LEVELS.index(0.975)], 0.95)
+    known = bool(np.isfinite(scale).any())  # a constant history has no change to scale by
+    return Scores(
+        mase=float(np.nanmean(np.abs(point - actual) / scale)) if known else 0.0,
+        smape=smape(actual, point),
+        wape=float(np.abs(point - actual).mean() / size) if size > 0 else 0.0,
+        wql=2 * float(np.mean(list(losses.values()))) / size if size > 0 else 0.0,
+        msis=float(np.nanmean(width / scale)) if known else 0.0,
+        pinball=losses,
+        coverage={level: float((actual <= quantiles[:, k]).mean()) for k, level in enumerate(LEVELS)},
+    )
+
+
+def smape(actual: Array, point: Array) -> float:
+    """Symmetric mean absolute percentage error, 0..200 (M4's definition; 0 where both are 0).
+
+    >>> smape(np.array([100.0, 0.0]), np.array([50.0, 0.0])).__round__(3)
+    33.333
+    """
+    total = np.abs(actual) + np.abs(point)
+    return float((200 * np.abs(point - actual) / np.where(total > 0, total, 1.0)).mean())
+
+
+def pinball(actual: Array, quantile: Array, quantile_level: float) -> Array:
+    """The loss whose mean is least at the true quantile: level x shortfall + (1 - level) x excess.
+
+    >>> pinball(np.array([10.0, 10.0]), np.array([8.0, 12.0]), 0.9)
+    array([1.8, 0.2])
+    """
+    short = actual - quantile
+    return np.maximum(quantile_level * short, (quantile_level - 1) * short)
+
+
+def interval_score(actual: Array, low: Array, high: Array, coverage: float) -> Array:
+    """Width plus 2 / (1 - coverage) times what lies outside (Gneiting and Raftery, 2007); M4's MSIS before scaling.
+
+    >>> interval_score(np.array([5.0, 11.0]), np.array([0.0, 0.0]), np.array([10.0, 10.0]), 0.95).round(6)
+    array([10., 50.])
+    """
+    outside = np.maximum(low - actual, 0.0) + np.maximum(actual - high, 0.0)
+    return np.asarray(high - low + 2 / (1 - coverage) * outside)
+
+
+def _skill(off: float, naive_off: float) -> float:
+    if naive_off > 0:
+        return float(1.0 - off / naive_off)
+    return 0.0 if off == 0 else -1.0
+
+
+def _skill_interval(off: Array, naive_off: Array, origin: NDArray[np.generic]) -> tuple[float, float]:
+    """The skill's central 95 % over resampled origins."""
+    _, place = np.unique(origin, return_inverse=True)
+    sums, naive_sums = np.bincount(place, off), np.bincount(place, naive_off)
+    draws = np.random.default_rng(SEED).integers(0, len(sums), (RESAMPLES, len(sums)))
+    ours, theirs = sums[draws].sum(axis=1), naive_sums[draws].sum(axis=1)
+    skills = [_skill(float(a), float(b)) for a, b in zip(ours, theirs, strict=True)]
+    low, high = np.quantile(skills, (0.025, 0.975))
+    return float(low), float(high)

@@ -1,0 +1,58 @@
+"""How much each member may say: weights per series from its errors on the rolling origins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.forecast.setting import Array, Mask
+
+POWER = 6.0  # weights are error^-6: flat between 4 and 10 on M4 training windows; picking the best alone is worse
+SOFTENING = 0.1  # of the mean: below it a relative error says nothing (an hour of one order against two)
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The weighted members: what is forecast, and what would have been at each rolling origin."""
+
+    weights: Array  # (members, N)
+    point: Array  # (N, H)
+    past: Array  # (N, K, scored), each window blended without its own errors
+    member_errors: Array  # (members, N): mean absolute error over the rolling origins
+
+
+def blend_members(forecasts: Array, actuals: Array) -> Blend:
+    """Blend members (M, N, K + 1, H) by how near they came to what followed (N, K, scored), NaN where unknown."""
+    past = forecasts[:, :, 1:, : actuals.shape[2]]
+    seen = ~np.isnan(actuals)
+    count = seen.sum(axis=2)  # (N, K)
+    absolute, relative = _misses(past, np.nan_to_num(actuals), seen)  # (M, N, K) each
+    weights = _weights(absolute.sum(axis=2), relative.sum(axis=2))
+    others = _weights(_without_own(absolute), _without_own(relative))  # (M, N, K)
+    blended = np.einsum("mnk,mnkh->nkh", others, past)
+    point = np.einsum("mn,mnh->nh", weights, forecasts[:, :, 0])
+    return Blend(weights, point, blended, absolute.sum(axis=2) / np.maximum(count.sum(axis=1), 1))
+
+
+def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
+    """Sums over each window of |error|, and of |error| relative to both values (half of sMAPE's term)."""
+    size = np.where(seen, np.abs(past - actuals), 0.0)
+    usual = np.abs(actuals).mean(axis=(1, 2), keepdims=True) * SOFTENING + 1e-300
+    return size.sum(axis=3), (size / (np.abs(past) + np.abs(actuals) + usual)).sum(axis=3)
+
+
+def _without_own(misses: Array) -> Array:
+    return np.asarray(misses.sum(axis=2, keepdims=True) - misses)
+
+
+def _weights(absolute: Array, relative: Array) -> Array:
+    """Weights that fall with the sixth power of the error; absolute and relative error have the same say."""
+    power: Array = (_ratio(absolute) * _ratio(relative)) ** (-POWER / 2)
+    return np.asarray(power / power.sum(axis=0))
+
+
+def _ratio(errors: Array) -> Array:
+    """Errors relative to the best member's; members that are all but perfect count as equals."""
+    tiny = 1e-9 * errors.max(axis=0) + 1e-300
+    return np.asarray((errors + tiny) / (errors.min(axis=0) + tiny))

@@ -1,0 +1,50 @@
+"""The members of the ensemble: each a function from history to forecasts from every origin, all in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from capacity.forecast.history import History, log_scale, raw_scale
+from capacity.forecast.origins import Origins
+from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
+from capacity.forecast.setting import Array
+from capacity.forecast.templates import Template, level_forecast, seasonal_naive, template_forecast
+
+STEADY = Template()
+TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
+
+
+def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:
+    """Every member's forecast from every origin, in the unit of the series, never negative: name -> (N, K + 1, H)."""
+    forecasts = {}
+    for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
+        standard = scale.apply(history.filled)
+        for name, forecast in _on_scale(standard, history, seasons, origins).items():
+            forecasts[name + suffix] = scale.invert(forecast)
+    for season in seasons or (1,):
+        forecasts[f"seasonal naive {season}"] = seasonal_naive(history.filled, season, origins)
+    return forecasts
+
+
+def _on_scale(standard: Array, history: History, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:
+    members = {}
+    for name, design in (("ridge", design_for(seasons)), ("sparse ridge", sparse_design_for(seasons))):
+        if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
+            members[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
+    if not seasons:
+        return members | {
+            f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)
+        }
+    members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
+    members["tracking template"] = template_forecast(standard, history.weights, seasons, origins, TRACKING)
+    if len(seasons) > 1:
+        members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)
+    return members
+
+
+def _row_weights(history: History, depth: int) -> Array:
+    """A row counts if its target was observed, and less if the lags it leans on were not."""
+    total = np.cumsum(history.observed, axis=1)
+    before = np.concatenate([np.zeros((len(total), depth)), total[:, :-depth]], axis=1)
+    share = (total - before) / depth
+    return np.asarray(history.weights * share**2)

@@ -1,0 +1,96 @@
+"""One history on the wall clock, with its events: masked where they were, applied where they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from capacity.domain import Event
+from capacity.forecast.batch import LEAST_STEPS, forecast_batch, supported_seasons
+from capacity.forecast.setting import Array, Setting
+from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
+from capacity.forecast.wallclock import WallClock
+
+USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
+
+
+@dataclass(frozen=True, slots=True)
+class RowForecast:
+    """Quantiles of one history on the slots after it, and the reason for them."""
+
+    quantiles: Array  # (H, Q)
+    model: str
+    notes: tuple[str, ...]
+
+
+def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) -> list[Occurrence]:
+    """The events on the slots of a wall clock, from its first step to `end`; others are left out."""
+    found = []
+    for event in sorted(events, key=lambda event: (event.start, event.name)):
+        start, stop = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))
+        if start >= end or stop <= clock.first:
+            continue
+        early = max(0, (start - clock.first) // clock.step)
+        late = -((clock.first - min(stop, end)) // clock.step)
+        steps = pd.date_range(clock.first + early * clock.step, periods=late - early, freq=clock.step)
+        found.append(Occurrence(event.name, event.kind, np.unique(clock.slots(steps)), event.uplift))
+    return found
+
+
+def forecast_row(row: Array, setting: Setting, events: Sequence[Occurrence]) -> RowForecast:
+    """Forecast a history (T,) whose events lie on its slots and on the `setting.horizon` slots after it."""
+    past = [event for event in events if event.slots[0] < len(row)]
+    usual = _usual_kinds(row, past)
+    past = [event for event in past if event.kind not in usual]
+    quiet = masked(row, past)
+    batch = forecast_batch(quiet[None, :], setting)
+    effects = learn_effects(row, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7)))
+    slots = np.arange(len(row), len(row) + setting.horizon)
+    coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual]
+    factor, spread = coming_effect(slots, coming, effects)
+    point, quantiles = batch.point[0] * factor, batch.quantiles[0] * factor[:, None]
+    quantiles = spread_out(point, quantiles, setting.quantile_levels, spread)
+    notes = (*_history_notes(row, setting), *batch.notes[0], *_event_notes(coming, effects, usual))
+    return RowForecast(quantiles, batch.models[0], notes)
+
+
+def _steps(step: timedelta, cycle: timedelta) -> int:
+    return max(1, round(cycle / step))
+
+
+def _usual_kinds(row: Array, past: Sequence[Occurrence]) -> set[str]:
+    """Kinds that cover too much of the history to be kept out of it, or all of what is known."""
+    kinds = {event.kind for event in past}
+    slots = {kind: np.unique(np.concatenate([event.slots for event in past if event.kind == kind])) for kind in kinds}
+    usual = {kind for kind in kinds if (slots[kind] < len(row)).sum() > USUAL * len(row)}
+    quiet = masked(row, [event for event in past if event.kind not in usual])
+    return usual if (~np.isnan(quiet)).sum() >= LEAST_STEPS else kinds
+
+
+def _history_notes(row: Array, setting: Setting) -> tuple[str, ...]:
+    notes = []
+    kept = supported_seasons(setting.seasons or (), len(row))
+    dropped = [season for season in setting.seasons or () if season not in kept]
+    if dropped:
+        notes.append(f"history of {len(row)} steps is short for a season of {max(dropped)} steps; two are needed")
+    gaps = int(np.isnan(row).sum())
+    if gaps:
+        notes.append(f"{gaps} of {len(row)} steps without data are gaps, not zero")
+    if setting.horizon > len(row):
+        notes.append(f"the horizon of {setting.horizon} steps is longer than the history of {len(row)}")
+    return tuple(notes)
+
+
+def _event_notes(coming: Sequence[Occurrence], effects: dict[str, Effect], usual: set[str]) -> tuple[str, ...]:
+    learned = {event.kind for event in coming if event.uplift is None}
+    known = [
+        f"{kind}: uplift {np.exp(effects[kind].by_slot.mean()):.2f} learned from {effects[kind].seen} past events"
+        for kind in sorted(learned & set(effects))
+    ]
+    new = [f"{kind}: never seen before, no uplift assumed" for kind in sorted(learned - set(effects))]
+    common = [f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal" for kind in sorted(usual)]
+    return (*known, *new, *common)

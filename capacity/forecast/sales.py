@@ -1,0 +1,111 @@
+"""One series of sales in, one calibrated forecast out: the product's main path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from capacity.domain import DataError, Event, Forecast, require
+from capacity.events import holiday_events, refuse_contradictions
+from capacity.forecast.row import forecast_row, occurrences
+from capacity.forecast.setting import Setting
+from capacity.forecast.wallclock import WallClock, regular_step, require_zone
+from capacity.seasonality import NEEDED, calendar_seasons, find_seasons, too_short_for
+
+
+def forecast_sales(
+    sales: pd.Series,
+    *,
+    horizon: str | timedelta = "14D",
+    quantile_levels: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
+    holidays: Sequence[str] = (),
+    events: Sequence[Event] = (),
+    timezone: str | None = None,
+) -> Forecast:
+    """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
+
+    `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero). The
+    shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
+    `holidays` are countries and states (GB-ENG, US) whose public holidays count as events. `events` cover past and
+    future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or lowered by it.
+    What the history cannot support is left out and said in `notes`.
+
+    Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> forecast = forecast_sales(pd.Series(10.0 + (index.hour - 12) ** 2, index), horizon="1D")
+    >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
+    [154, 131, 110]
+    """
+    step = regular_step(sales)
+    refuse_contradictions(events)
+    clock = WallClock(sales.index[0], step, require_zone(timezone or sales.attrs.get("timezone", "UTC")))
+    future = _future(sales, step, horizon)
+    row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
+    ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
+    seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
+    setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons)
+    known = (*events, *_public_holidays(holidays, clock, future[-1] + step))
+    answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step))
+    return Forecast(
+        origin=sales.index[-1].to_pydatetime(),
+        step=step,
+        quantiles=pd.DataFrame(answer.quantiles[ahead], index=future, columns=list(setting.quantile_levels)),
+        unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
+        model=answer.model,
+        notes=(*_season_notes(sales, seasons), *answer.notes),
+    )
+
+
+def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
+    """The calendar's seasons (steps) without those that the history is long enough to rule out: no cycle is invented.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> real_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), timedelta(hours=1))
+    (24,)
+    """
+    calendar = calendar_seasons(step)
+    if not any(NEEDED * season <= len(sales) for season in calendar):
+        return calendar
+    found = {
+        season.season_length
+        for season in find_seasons(sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step)))
+    }
+    return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
+
+
+def _public_holidays(codes: Sequence[str], clock: WallClock, end: pd.Timestamp) -> list[Event]:
+    if not codes:
+        return []
+    return holiday_events(codes, clock.first.to_pydatetime(), end.to_pydatetime(), clock.timezone)
+
+
+def _season_notes(sales: pd.Series, seasons: tuple[int, ...]) -> tuple[str, ...]:
+    short = too_short_for(sales)
+    notes = () if seasons else ("no daily or weekly cycle stands out of the noise: the level is forecast",)
+    if not short:
+        return notes
+    days = (sales.index[-1] - sales.index[0]) / pd.Timedelta(days=1)
+    return (*notes, f"history of {days:.0f} days is short for a {' and a '.join(short)} cycle")
+
+
+def _future(sales: pd.Series, step: timedelta, horizon: str | timedelta) -> pd.DatetimeIndex:
+    try:
+        length = pd.Timedelta(horizon).to_pytimedelta()
+    except ValueError as error:
+        raise DataError(f"horizon: expected a duration such as 14D, got {horizon!r}") from error
+    steps = int(length // step)
+    require(steps >= 1, "horizon: expected at least one step of {}, got {}", step, length)
+    return pd.date_range(sales.index[-1] + step, periods=steps, freq=step)
+
+
+def _ascending(quantile_levels: Sequence[float]) -> tuple[float, ...]:
+    return tuple(sorted(float(level) for level in quantile_levels))
+
+
+def _spoken(step: timedelta) -> str:
+    names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
+    return names.get(int(step.total_seconds()), str(step))

@@ -1,0 +1,73 @@
+"""What is asked of a batch forecast, and what comes back: the two nouns of the matrix path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.domain import require
+from capacity.seasonality import calendar_seasons
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
+ORIGINS = 14  # eight rank the members as well; fourteen cover .954 where eight cover .935 (M4 Hourly, training windows)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How to forecast a batch: `horizon` steps of length `step`, at `quantile_levels`.
+
+    `seasons` are season lengths in steps, ascending; None takes the calendar of the step. `origins` is the number of
+    rolling origins that rank the members and calibrate the quantiles. `windows` are lengths in steps: for each, the
+    quantiles of the maximum over consecutive windows of that length. `global_layer` corrects the forecast by one
+    model trained over all series. `seed` is its randomness.
+
+    >>> Setting(timedelta(hours=1), 48).seasons
+    (24, 168)
+    """
+
+    step: timedelta
+    horizon: int
+    quantile_levels: tuple[float, ...] = DEFAULT_LEVELS
+    seasons: tuple[int, ...] | None = None
+    origins: int = ORIGINS
+    windows: tuple[int, ...] = ()
+    global_layer: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.step > timedelta(0), "step must be positive, got {}", self.step)
+        require(self.horizon >= 1, "horizon must be at least one step, got {}", self.horizon)
+        require(self.origins >= 2, "expected at least 2 rolling origins, got {}", self.origins)
+        levels = self.quantile_levels
+        require(bool(levels), "expected at least one quantile level, got none")
+        require(all(0 < level < 1 for level in levels), "quantile levels must lie in (0, 1), got {}", levels)
+        require(list(levels) == sorted(set(levels)), "quantile levels must ascend without repeats, got {}", levels)
+        if self.seasons is None:
+            object.__setattr__(self, "seasons", calendar_seasons(self.step))
+        seasons = self.seasons or ()
+        require(list(seasons) == sorted(set(seasons)), "seasons must ascend without repeats, got {}", seasons)
+        require(all(season >= 2 for season in seasons), "a season has at least 2 steps, got {}", seasons)
+        fits = all(1 <= window <= self.horizon for window in self.windows)
+        require(fits, "windows must lie in 1..{} (the horizon), got {}", self.horizon, self.windows)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchForecast:
+    """Quantiles of N series over H steps, with the reason for each.
+
+    `point` is the centre (the median of the calibrated errors is added in `quantiles`), `models` names what was
+    served, `notes` says what was found or could not be supported. `maxima` maps a window length to the quantiles of
+    the maximum over each consecutive window of that length.
+    """
+
+    point: Array  # (N, H)
+    quantiles: Array  # (N, H, Q)
+    models: tuple[str, ...]
+    notes: tuple[tuple[str, ...], ...]
+    maxima: dict[int, Array]  # window length -> (N, windows, Q)

@@ -1,0 +1,155 @@
+"""What past events did to sales, learned with partial pooling, and what coming ones will do to a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.forecast.setting import Array
+
+WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks
+LEAST_FACTOR = 0.01  # a closed day is one hundredth, so that its logarithm stays finite
+TRUST = 0.5  # events' worth of "no effect" against which a kind must show one
+NAME_TRUST = 1.0  # events' worth of its kind that a name (Christmas Day) starts from
+SLOT_TRUST = 2.0  # events' worth of the kind's own factor in the factor of each slot of the day
+WIDEST = 0.7  # log units; no kind of event is less certain than a factor of two
+TYPICAL_SPREAD = 0.3  # log units by which events of one kind differ, worth one event; all there is for a new kind
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One event on the grid of a history: its slots, and its given factor or None where it is to be learned."""
+
+    name: str
+    kind: str
+    slots: NDArray[np.intp]
+    uplift: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a kind of event does: log factor per slot of the day, per name beside it, and how much events differ."""
+
+    by_slot: Array  # (season_length,)
+    by_name: dict[str, float]
+    spread: float
+    seen: int
+
+
+def masked(row: Array, past: Sequence[Occurrence]) -> Array:
+    """The history without the steps of its events: they are gaps for the normal shape."""
+    answer = row.copy()
+    for occurrence in past:
+        answer[occurrence.slots[occurrence.slots < len(row)]] = np.nan
+    return answer
+
+
+def learn_effects(row: Array, past: Sequence[Occurrence], day: int, week: int) -> dict[str, Effect]:
+    """The effect of every kind of event seen in a history (T,), against the same slots of the weeks around."""
+    normal = masked(row, past)
+    kinds = sorted({occurrence.kind for occurrence in past})
+    effects = {}
+    for kind in kinds:
+        cases = [_case(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
+        known = [case for case in cases if case is not None]
+        if known:
+            effects[kind] = _effect(known, day)
+    return effects
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    name: str
+    slots: NDArray[np.intp]
+    actual: Array
+    expected: Array
+
+    @property
+    def log_factor(self) -> float:
+        return float(np.log(max(self.actual.sum() / self.expected.sum(), LEAST_FACTOR)))
+
+
+def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case | None:
+    slots = occurrence.slots[occurrence.slots < len(row)]
+    weeks = np.concatenate([np.arange(-WEEKS_AROUND, 0), np.arange(1, WEEKS_AROUND + 1)]) * week
+    around = slots[:, None] + weeks
+    inside = (around >= 0) & (around < len(row))
+    neighbours = np.where(inside, normal[np.clip(around, 0, len(row) - 1)], np.nan)
+    count = (~np.isnan(neighbours)).sum(axis=1)
+    expected = np.nansum(neighbours, axis=1) / np.maximum(count, 1)
+    usable = (count >= 2) & ~np.isnan(row[slots])
+    if not usable.any() or expected[usable].sum() <= 0:
+        return None
+    return _Case(occurrence.name, slots[usable], row[slots][usable], expected[usable])
+
+
+def _effect(cases: Sequence[_Case], day: int) -> Effect:
+    logs = np.array([case.log_factor for case in cases])
+    overall = float(logs.sum() / (len(logs) + TRUST))
+    names = {case.name for case in cases}
+    by_name = {name: _name_offset(cases, name, overall) for name in names}
+    variance = (((logs - logs.mean()) ** 2).sum() + TYPICAL_SPREAD**2) / len(logs)
+    return Effect(_by_slot(cases, overall, day), by_name, float(np.sqrt(min(variance, WIDEST**2))), len(cases))
+
+
+def _name_offset(cases: Sequence[_Case], name: str, overall: float) -> float:
+    own = [case.log_factor - overall for case in cases if case.name == name]
+    return sum(own) / (len(own) + NAME_TRUST)
+
+
+def _by_slot(cases: Sequence[_Case], overall: float, day: int) -> Array:
+    """The kind's log factor on each slot of the day: its own shape, shrunk to flat, around the overall effect."""
+    actual, expected = np.zeros(day), np.zeros(day)
+    for case in cases:
+        np.add.at(actual, case.slots % day, case.actual)
+        np.add.at(expected, case.slots % day, case.expected)
+    flat = max(actual.sum() / expected.sum(), LEAST_FACTOR)
+    prior = SLOT_TRUST * expected.sum() / (day * len(cases))
+    shape = (actual + prior * flat) / (expected + prior) / flat
+    return np.asarray(overall + np.log(np.maximum(shape, LEAST_FACTOR)))
+
+
+def coming_effect(
+    slots: NDArray[np.intp], coming: Sequence[Occurrence], effects: dict[str, Effect]
+) -> tuple[Array, Array]:
+    """Factor and log spread on each slot (H,) of a horizon; of several events of one kind the first one counts."""
+    log, variance = np.zeros(len(slots)), np.zeros(len(slots))
+    done: dict[str, NDArray[np.bool_]] = {}
+    for occurrence in coming:
+        before = done.get(occurrence.kind, np.zeros(len(slots), dtype=bool))
+        here = np.isin(slots, occurrence.slots) & ~before
+        shift, spread = _expected(occurrence, slots[here], effects)
+        log[here] += shift
+        variance[here] += spread**2
+        done[occurrence.kind] = before | here
+    return np.exp(log), np.sqrt(variance)
+
+
+def _expected(occurrence: Occurrence, slots: NDArray[np.intp], effects: dict[str, Effect]) -> tuple[Array, float]:
+    if occurrence.uplift is not None:
+        return np.full(len(slots), np.log(max(occurrence.uplift, LEAST_FACTOR))), 0.0
+    effect = effects.get(occurrence.kind)
+    if effect is None:
+        return np.zeros(len(slots)), TYPICAL_SPREAD
+    return effect.by_slot[slots % len(effect.by_slot)] + effect.by_name.get(occurrence.name, 0.0), effect.spread
+
+
+def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread: Array) -> Array:
+    """Widen quantiles (H, Q) around the point (H,) by a log-normal spread (H,), as independent of what they hold.
+
+    >>> spread_out(np.array([10.0]), np.array([[10.0, 10.0]]), (0.5, 0.95), np.array([0.3])).round(2)
+    array([[10.  , 16.38]])
+    """
+    gauss = np.array([NormalDist().inv_cdf(level) for level in levels])
+    extra = point[:, None] * (np.exp(spread[:, None] * gauss) - 1.0)  # (H, Q)
+    own = quantiles - point[:, None]
+    far = np.sqrt(own**2 + extra**2)
+    wide = point[:, None] + np.where(gauss >= 0, np.maximum(far, own), -far)
+    wide = np.where(
+        spread[:, None] > 0, np.where(np.sign(own) * np.sign(gauss) >= 0, wide, quantiles + extra), quantiles
+    )
+    return np.maximum(np.maximum.accumulate(wide, axis=1), 0.0)

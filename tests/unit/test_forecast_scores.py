@@ -1,0 +1,103 @@
+"""The backtest and its scores: against a slow loop, against published numbers, without look-ahead."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.backtest import LEVELS, backtest, interval_score, pinball, smape
+from capacity.domain import DataError
+
+
+def series(steps: int = 24 * 35, seed: int = 0) -> pd.Series:
+    rng = np.random.default_rng(seed)
+    index = pd.date_range("2026-01-05", periods=steps, freq="h", tz="UTC")
+    return pd.Series(rng.poisson(20 + 10 * np.sin(2 * np.pi * index.hour / 24)).astype(float), index)
+
+
+def test_scores_equal_a_slow_loop():
+    rng = np.random.default_rng(0)
+    actual, low, high = rng.random(50), rng.random(50) - 0.5, rng.random(50) + 0.5
+    slow_smape = np.mean([200 * abs(a - f) / (a + abs(f)) for a, f in zip(actual, high, strict=True)])
+    slow_pinball = [0.9 * (a - q) if a >= q else 0.1 * (q - a) for a, q in zip(actual, high, strict=True)]
+    slow_width = [
+        h - b + 40 * (b - a if a < b else 0.0) + 40 * (a - h if a > h else 0.0)
+        for a, b, h in zip(actual, low, high, strict=True)
+    ]
+    np.testing.assert_allclose(smape(actual, high), slow_smape)
+    np.testing.assert_allclose(pinball(actual, high, 0.9), slow_pinball)
+    np.testing.assert_allclose(interval_score(actual, low, high, 0.95), slow_width)
+
+
+def test_published_seasonal_naive_on_m4_hourly():
+    data = Path(os.environ.get("CAPACITY_DATA", "/nonexistent"))
+    if not (data / "m4_hourly").exists():
+        pytest.skip("the M4 files are not here: set CAPACITY_DATA to the directory that holds m4_hourly")
+    from benchmarks.m4_hourly import mase_scale, read, right_aligned, scores
+
+    histories = right_aligned(read(data / "m4_hourly" / "Hourly-train.csv.gz"))
+    actual = np.stack(read(data / "m4_hourly" / "Hourly-test.csv.gz"))
+    naive = np.tile(histories[:, -24:], 2)
+    found = scores(actual, naive, mase_scale(histories))
+    assert {name: round(value, 3) for name, value in found.items()} == pytest.approx(
+        {"smape": 13.912, "mase": 1.193, "owa": 0.627}, abs=0.0011
+    )
+
+
+def test_a_backtest_counts_every_step_once():
+    result = backtest(series(), horizon="1D", origins=5)
+    assert len(result.windows) == 5 * 24
+    assert result.windows.index.is_unique
+    assert list(result.by_horizon().index) == list(range(1, 25))
+    assert len(result.models) == 5
+
+
+def test_scores_of_a_backtest_equal_a_slow_loop_over_its_windows():
+    result = backtest(series(), origins=4)
+    table = result.windows
+    off = [abs(row[0.5] - row["actual"]) for _, row in table.iterrows()]
+    assert result.scores.wape == pytest.approx(sum(off) / table["actual"].sum())
+    assert result.scores.coverage[0.95] == pytest.approx(np.mean(table["actual"] <= table[0.95]))
+    naive = [abs(row["naive"] - row["actual"]) for _, row in table.iterrows()]
+    assert result.skill == pytest.approx(1 - sum(off) / sum(naive))
+    low, high = result.skill_interval
+    assert low <= result.skill <= high
+
+
+def test_the_naive_is_the_value_one_season_before_the_origin():
+    sales = series()
+    result = backtest(sales, origins=3)
+    season = pd.Timedelta(hours=result.season_length)
+    np.testing.assert_array_equal(result.windows["naive"], sales.reindex(result.windows.index - season))
+
+
+def test_changing_the_future_changes_no_earlier_window():
+    sales = series()
+    changed = sales.copy()
+    changed.iloc[-24:] *= 100
+    before, after = backtest(sales, origins=3).windows, backtest(changed, origins=3).windows
+    np.testing.assert_array_equal(before[list(LEVELS)].iloc[:-24], after[list(LEVELS)].iloc[:-24])
+    np.testing.assert_array_equal(before[list(LEVELS)].iloc[-24:], after[list(LEVELS)].iloc[-24:])
+
+
+def test_a_history_too_short_for_its_origins_is_refused():
+    with pytest.raises(DataError, match="before the first origin"):
+        backtest(series(48), origins=2)
+
+
+def test_constant_sales_have_no_scale_and_no_nan():
+    flat = series() * 0 + 5
+    result = backtest(flat, origins=2)
+    assert np.isfinite(list(result.scores.coverage.values())).all()
+    assert (result.scores.mase, result.skill) == (0.0, 0.0)
+
+
+def test_gaps_are_not_scored():
+    sales = series()
+    sales.iloc[-10:] = np.nan
+    result = backtest(sales, origins=2)
+    assert np.isfinite(result.scores.mase)
