@@ -304,6 +304,11 @@ class WorkloadPlan:
         return self.namespace, self.name
 
     @property
+    def label(self) -> str:
+        """namespace/name, as people write it."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
     def end(self) -> datetime:
         """The end of the last step; from here on the plan says nothing."""
         return self.start + self.step * self.steps

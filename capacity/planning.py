@@ -63,6 +63,13 @@ def plan_workload(demand: Demand, workload: Workload) -> WorkloadPlan:
     )
 
 
+def floor_series(plan: WorkloadPlan) -> pd.Series:
+    """The planned replicas, one value per step (UTC)."""
+    steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
+    changes = pd.Series({steps[change.offset]: change.replicas for change in plan.floor})
+    return changes.reindex(steps).ffill().astype(int)
+
+
 def _peak_step(demand: Demand, need: Need, workload: Workload) -> int:
     """The step that needs most replicas; of several, the one with the highest demand."""
     cpu = demand.cpu.at(workload.quantile_level).to_numpy(dtype=float)

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from capacity.domain import Demand, Forecast, WorkloadPlan
+from capacity.planning import floor_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,13 +64,6 @@ def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, by the file's ending."""
     figure.savefig(path, dpi=110)
-
-
-def floor_series(plan: WorkloadPlan) -> pd.Series:
-    """The planned replicas, one value per step (UTC)."""
-    steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
-    changes = pd.Series({steps[change.offset]: change.replicas for change in plan.floor})
-    return changes.reindex(steps).ffill().astype(int)
 
 
 def _draw_demand(axes: Axes, plan: WorkloadPlan, demand: Demand, timezone: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def _print_table(sheet: Sheet) -> None:
         padding=(0, 2, 0, 0),
     )
     for place, name in enumerate(sheet.columns):
-        numeric = all(isinstance(row[place], int | float) for row in sheet.rows) and bool(sheet.rows)
+        numeric = bool(sheet.rows) and all(_is_number(row[place]) for row in sheet.rows)
         last = place == len(sheet.columns) - 1
         table.add_column(
             name, justify="right" if numeric else "left", no_wrap=not last, header_style="dim", overflow="fold"
@@ -78,6 +79,10 @@ def _print_table(sheet: Sheet) -> None:
     console.print(table, markup=False)
     for line in sheet.footer:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"[\d.,]+%?", value) is not None)
 
 
 def clock(moment: datetime, timezone: str) -> str:
@@ -96,8 +101,3 @@ def duration(span: timedelta) -> str:
         if seconds >= 2 * length or (seconds >= length and seconds % length == 0):
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def memory(amount: float) -> str:
-    """Bytes as GiB."""
-    return f"{amount / GIB:.2f} GiB"

@@ -77,9 +77,6 @@ def _history_notes(row: Array, setting: Setting) -> tuple[str, ...]:
     dropped = [season for season in setting.seasons or () if season not in kept]
     if dropped:
         notes.append(f"history of {len(row)} steps is short for a season of {max(dropped)} steps; two are needed")
-    gaps = int(np.isnan(row).sum())
-    if gaps:
-        notes.append(f"{gaps} of {len(row)} steps without data are gaps, not zero")
     if setting.horizon > len(row):
         notes.append(f"the horizon of {setting.horizon} steps is longer than the history of {len(row)}")
     return tuple(notes)

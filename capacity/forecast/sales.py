@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, require
-from capacity.events import holiday_events, refuse_contradictions
+from capacity.events import ONE_DAY, holiday_events, refuse_contradictions
 from capacity.forecast.row import forecast_row, occurrences
 from capacity.forecast.setting import Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
@@ -56,7 +56,7 @@ def forecast_sales(
         quantiles=pd.DataFrame(answer.quantiles[ahead], index=future, columns=list(setting.quantile_levels)),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
-        notes=(*_season_notes(sales, seasons), *answer.notes),
+        notes=(*_history_notes(sales, step, seasons), *answer.notes),
     )
 
 
@@ -83,13 +83,17 @@ def _public_holidays(codes: Sequence[str], clock: WallClock, end: pd.Timestamp) 
     return holiday_events(codes, clock.first.to_pydatetime(), end.to_pydatetime(), clock.timezone)
 
 
-def _season_notes(sales: pd.Series, seasons: tuple[int, ...]) -> tuple[str, ...]:
+def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) -> tuple[str, ...]:
+    """What the history shows and what it is too short or too patchy for."""
+    notes = [] if seasons else ["no daily or weekly cycle stands out of the noise: the level is forecast"]
+    steps = (sales.index[-1] - sales.index[0]) // step + 1
     short = too_short_for(sales)
-    notes = () if seasons else ("no daily or weekly cycle stands out of the noise: the level is forecast",)
-    if not short:
-        return notes
-    days = (sales.index[-1] - sales.index[0]) / pd.Timedelta(days=1)
-    return (*notes, f"history of {days:.0f} days is short for a {' and a '.join(short)} cycle")
+    if short:
+        notes.append(f"history of {steps * step / ONE_DAY:.0f} days is short for a {' and a '.join(short)} cycle")
+    gaps = steps - int(sales.notna().sum())
+    if gaps:
+        notes.append(f"{gaps} of {steps} steps without data are gaps, not zero")
+    return tuple(notes)
 
 
 def _future(sales: pd.Series, step: timedelta, horizon: str | timedelta) -> pd.DatetimeIndex:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.double import builtin
 from tests.double.access import Access, review
 from tests.double.bodies import read_draft, served
 from tests.double.builtin import BUILT_IN
-from tests.double.calls import Call
+from tests.double.calls import APPLY_PATCH, Call
 from tests.double.deletion import Deletions
 from tests.double.reads import Reads
 from tests.double.resources import Catalogue
@@ -51,7 +53,12 @@ class Api:
             "delete": self._deletions.delete,
             "deletecollection": self._deletions.delete_collection,
         }
+        if call.verb == "patch" and call.content_type.startswith(APPLY_PATCH) and not self._exists(call):
+            self.access.check(replace(call, verb="create"))  # an apply that creates asks for both verbs
         return verbs[call.verb](call)
+
+    def _exists(self, call: Call) -> bool:
+        return self.store.get(call.resource, call.place.namespace, call.place.name) is not None
 
     def _review(self, call: Call) -> Answer:
         """Answer a SelfSubjectAccessReview, which is never stored and has no name (exchange 105)."""

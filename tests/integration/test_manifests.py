@@ -1,0 +1,399 @@
+"""The manifests of k8s/: valid for every supported Kubernetes, restricted, and in step with the code they run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+import capacity
+from capacity.edge.cli import main
+from capacity.edge.config import Config, read_config
+from capacity.edge.planmaps import NAME
+
+K8S = Path(__file__).resolve().parents[2] / "k8s"
+BASE = K8S / "base"
+KUSTOMIZATION = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))
+OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
+DAY = 24 * 60  # minutes
+KUBECTL = shutil.which("kubectl")
+Document = dict[str, Any]
+
+
+def documents(text: str) -> list[Document]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def title(document: Document) -> str:
+    return f"{document['kind']} {document['metadata']['name']}"
+
+
+WRITTEN = [item for name in KUSTOMIZATION["resources"] for item in documents((BASE / name).read_text(encoding="utf-8"))]
+CRON_JOBS = [document for document in WRITTEN if document["kind"] == "CronJob"]
+each_manifest = pytest.mark.parametrize("manifest", WRITTEN, ids=title)
+each_cron_job = pytest.mark.parametrize("cron_job", CRON_JOBS, ids=title)
+
+
+def the(kind: str, name: str) -> Document:
+    (found,) = (document for document in WRITTEN if title(document) == f"{kind} {name}")
+    return found
+
+
+def job_of(cron_job: Document) -> Document:
+    return cron_job["spec"]["jobTemplate"]["spec"]
+
+
+def pod_of(cron_job: Document) -> Document:
+    return job_of(cron_job)["template"]["spec"]
+
+
+def container_of(cron_job: Document) -> Document:
+    (container,) = pod_of(cron_job)["containers"]
+    return container
+
+
+@pytest.fixture(scope="module")
+def rendered() -> list[Document]:
+    if KUBECTL is None:
+        pytest.skip("no kubectl on this machine: the base is not rendered")
+    done = subprocess.run([KUBECTL, "kustomize", str(BASE)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return documents(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return read_config(BASE / "capacity.yaml")
+
+
+def validate(manifest: Document, version: str) -> None:
+    """The validator falls back to an older schema in silence: the version it took must be the one asked for."""
+    assert kubernetes_validate.validate(manifest, version, strict=True) == ".".join(version.split(".")[:2])
+
+
+# -- valid ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@each_manifest
+def test_every_manifest_is_valid_for_the_oldest_and_the_newest_kubernetes(manifest: Document, version: str) -> None:
+    validate(manifest, version)
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_a_misspelled_key_is_no_valid_manifest(version: str) -> None:
+    cron_job = {**CRON_JOBS[0], "spec": {**CRON_JOBS[0]["spec"], "startingDeadlineSecond": 200}}
+    with pytest.raises(kubernetes_validate.ValidationError, match="startingDeadlineSecond"):
+        validate(cron_job, version)
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_the_rendered_base_is_valid(rendered: list[Document], version: str) -> None:
+    for manifest in rendered:
+        validate(manifest, version)
+
+
+def test_kustomization_lists_exactly_the_files_of_the_base() -> None:
+    generated = [name for generator in KUSTOMIZATION["configMapGenerator"] for name in generator["files"]]
+    listed = ["kustomization.yaml", *KUSTOMIZATION["resources"], *generated]
+    assert sorted(listed) == sorted(path.relative_to(BASE).as_posix() for path in BASE.rglob("*") if path.is_file())
+
+
+def test_the_base_renders_to_what_is_written_and_the_configuration(rendered: list[Document]) -> None:
+    assert sorted(map(title, rendered)) == sorted([*map(title, WRITTEN), "ConfigMap capacity-config"])
+    assert {item["metadata"]["namespace"] for item in rendered} == {KUSTOMIZATION["namespace"]}
+    (config_map,) = (item for item in rendered if item["kind"] == "ConfigMap")
+    assert config_map["data"] == {"capacity.yaml": (BASE / "capacity.yaml").read_text(encoding="utf-8")}
+
+
+def test_rendered_bindings_name_the_namespace_of_their_service_accounts(rendered: list[Document]) -> None:
+    subjects = [subject for item in rendered if item["kind"] == "RoleBinding" for subject in item["subjects"]]
+    assert [subject.get("namespace") for subject in subjects] == [KUSTOMIZATION["namespace"]] * 2
+
+
+def test_rendered_image_is_of_this_version(rendered: list[Document]) -> None:
+    images = {container_of(item)["image"] for item in rendered if item["kind"] == "CronJob"}
+    assert {image.rpartition(":")[2] for image in images} == {capacity.__version__}
+
+
+# -- in step with the code --------------------------------------------------------------------------------------------
+
+
+def test_configuration_loads_and_plans_for_the_namespace_it_is_installed_in(config: Config) -> None:
+    assert {workload.namespace for workload in config.nouns()} == {KUSTOMIZATION["namespace"]}
+
+
+def test_configuration_shows_every_block_a_user_may_write(config: Config) -> None:
+    assert config.model_fields_set == set(Config.model_fields)
+
+
+@each_cron_job
+def test_command_is_one_the_command_line_takes(cron_job: Document, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*container_of(cron_job)["args"], "--help"]) == 0
+    assert container_of(cron_job)["args"][0] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param(["applied", "--help"], id="a verb that is none"),
+        pytest.param(["apply", "--to-cluster", "--help"], id="an option of another verb"),
+    ],
+)
+def test_a_wrong_command_is_not_taken(args: list[str]) -> None:
+    assert main(args) == 2
+
+
+@each_cron_job
+def test_configuration_is_mounted_where_the_command_reads_it(cron_job: Document) -> None:
+    args = container_of(cron_job)["args"]
+    read = Path(args[args.index("-c") + 1])
+    (volume,) = (item for item in pod_of(cron_job)["volumes"] if "configMap" in item)
+    (mount,) = (item for item in container_of(cron_job)["volumeMounts"] if item["name"] == volume["name"])
+    (generator,) = KUSTOMIZATION["configMapGenerator"]
+    assert volume["configMap"]["name"] == generator["name"]
+    assert [str(Path(mount["mountPath"]) / name) for name in generator["files"]] == [str(read)]
+
+
+def test_orders_are_read_from_the_claim_and_only_read(config: Config) -> None:
+    planner = the("CronJob", "capacity-planner")
+    (volume,) = (item for item in pod_of(planner)["volumes"] if "persistentVolumeClaim" in item)
+    (mount,) = (item for item in container_of(planner)["volumeMounts"] if item["name"] == volume["name"])
+    assert volume["persistentVolumeClaim"] == {"claimName": "capacity-orders", "readOnly": True}
+    assert mount["readOnly"] is True
+    assert isinstance(config.sales.source, str)
+    assert Path(config.sales.source).is_relative_to(mount["mountPath"])
+
+
+def test_controller_mounts_no_orders() -> None:
+    volumes = pod_of(the("CronJob", "capacity-controller"))["volumes"]
+    assert not [volume for volume in volumes if "persistentVolumeClaim" in volume]
+
+
+@pytest.mark.parametrize("role", ["capacity-planner", "capacity-controller"])
+def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str) -> None:
+    (rule,) = (rule for rule in the("Role", role)["rules"] if rule["resources"] == ["configmaps"])
+    assert rule["resourceNames"] == [NAME.format(part=part) for part in range(10)]
+
+
+# -- when it runs -----------------------------------------------------------------------------------------------------
+
+
+def fields_of(schedule: str) -> list[list[int]]:
+    """The five fields of a cron schedule, each as the values it stands for. Raises ValueError where it is none."""
+    bounds = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
+    fields = schedule.split()
+    if len(fields) != len(bounds):
+        raise ValueError(f"expected 5 fields, got {len(fields)}")
+    return [
+        sorted({value for part in field.split(",") for value in values_of(part, low, high)})
+        for field, (low, high) in zip(fields, bounds, strict=True)
+    ]
+
+
+def values_of(part: str, low: int, high: int) -> range:
+    match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
+    if match is None:
+        raise ValueError(f"expected *, a number or a range with an optional step, got {part!r}")
+    first, last, step = match.groups()
+    begin = low if first is None else int(first)
+    end = int(last) if last else high if first is None or step else begin
+    if not low <= begin <= end <= high:
+        raise ValueError(f"expected values from {low} to {high}, got {part!r}")
+    return range(begin, end + 1, int(step or 1))
+
+
+def period_of(schedule: str) -> int:
+    """Seconds between two starts, at the least; for schedules that run every day."""
+    minutes, hours, *days = fields_of(schedule)
+    assert [len(values) for values in days] == [31, 12, 8], "runs on some days only"
+    starts = [hour * 60 + minute for hour in hours for minute in minutes]
+    return 60 * min(late - early for early, late in pairwise([*starts, starts[0] + DAY]))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "seconds"),
+    [
+        pytest.param("* * * * *", 60, id="every minute"),
+        pytest.param("*/5 * * * *", 300, id="every five minutes"),
+        pytest.param("0,7 * * * *", 420, id="the closest two count"),
+        pytest.param("7 * * * *", 3600, id="every hour"),
+        pytest.param("30 6-8/2 * * *", 7200, id="a range of hours with a step"),
+        pytest.param("0 3 * * *", 86400, id="once a day"),
+    ],
+)
+def test_period_of_a_schedule(schedule: str, seconds: int) -> None:
+    assert period_of(schedule) == seconds
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        pytest.param("* * * *", id="four fields"),
+        pytest.param("* * * * * *", id="with seconds"),
+        pytest.param("60 * * * *", id="a minute that does not exist"),
+        pytest.param("*/0 * * * *", id="a step of nothing"),
+        pytest.param("5-1 * * * *", id="a range that ends before it begins"),
+        pytest.param("minutely", id="a word"),
+    ],
+)
+def test_what_is_no_schedule_is_refused(schedule: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        fields_of(schedule)
+
+
+@each_cron_job
+def test_a_run_is_over_before_the_next_one_starts(cron_job: Document) -> None:
+    longest = job_of(cron_job)["activeDeadlineSeconds"] + pod_of(cron_job)["terminationGracePeriodSeconds"]
+    assert longest < period_of(cron_job["spec"]["schedule"])
+
+
+@each_cron_job
+def test_runs_never_overlap_repeat_or_pile_up(cron_job: Document) -> None:
+    spec = cron_job["spec"]
+    assert (spec["concurrencyPolicy"], spec["startingDeadlineSeconds"]) == ("Forbid", 200)
+    assert (job_of(cron_job)["backoffLimit"], pod_of(cron_job)["restartPolicy"]) == (0, "Never")
+    assert 1 <= spec["successfulJobsHistoryLimit"] <= spec["failedJobsHistoryLimit"] <= 3
+    assert spec["timeZone"] == "Etc/UTC"
+
+
+def test_controller_runs_as_often_as_the_decision_assumes(config: Config) -> None:
+    schedule = the("CronJob", "capacity-controller")["spec"]["schedule"]
+    assert period_of(schedule) == config.controller.period.total_seconds()
+
+
+# -- as whom ----------------------------------------------------------------------------------------------------------
+
+
+@each_cron_job
+def test_pod_is_restricted_and_never_privileged(cron_job: Document) -> None:
+    pod, container = pod_of(cron_job), container_of(cron_job)
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & set(pod)
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "privileged": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {kind for volume in pod["volumes"] for kind in volume} <= {
+        "name",
+        "configMap",
+        "emptyDir",
+        "persistentVolumeClaim",
+    }
+
+
+@each_cron_job
+def test_the_only_writable_place_is_an_empty_tmp_where_home_is(cron_job: Document) -> None:
+    pod, container = pod_of(cron_job), container_of(cron_job)
+    writable = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"tmp": "/tmp"}
+    assert [list(volume) for volume in pod["volumes"] if volume["name"] == "tmp"] == [["name", "emptyDir"]]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert {environment["HOME"], environment["MPLCONFIGDIR"], container["workingDir"]} == {"/tmp"}
+
+
+@each_cron_job
+def test_cpu_and_memory_are_requested_and_limited(cron_job: Document) -> None:
+    resources = container_of(cron_job)["resources"]
+    assert [set(resources[bound]) for bound in ("requests", "limits")] == [{"cpu", "memory"}] * 2
+
+
+@each_cron_job
+def test_pod_runs_as_the_service_account_whose_role_bears_its_name(cron_job: Document) -> None:
+    name = cron_job["metadata"]["name"]
+    binding = the("RoleBinding", name)
+    assert pod_of(cron_job)["serviceAccountName"] == the("ServiceAccount", name)["metadata"]["name"]
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name}]
+
+
+@each_cron_job
+def test_token_is_mounted_only_where_it_is_asked_for(cron_job: Document) -> None:
+    account = the("ServiceAccount", pod_of(cron_job)["serviceAccountName"])
+    assert (account["automountServiceAccountToken"], pod_of(cron_job)["automountServiceAccountToken"]) == (False, True)
+
+
+@each_manifest
+def test_every_object_is_labelled_as_part_of_capacity(manifest: Document) -> None:
+    component = manifest["metadata"]["name"].removeprefix("capacity-")
+    assert manifest["metadata"]["labels"] == labels(component)
+
+
+@each_cron_job
+def test_pods_carry_no_label_that_selects_a_workload(cron_job: Document) -> None:
+    component = cron_job["metadata"]["name"].removeprefix("capacity-")
+    job = cron_job["spec"]["jobTemplate"]
+    assert job["metadata"]["labels"] == job["spec"]["template"]["metadata"]["labels"] == labels(component)
+
+
+def labels(component: str) -> dict[str, str]:
+    prefix = "app.kubernetes.io"
+    return {f"{prefix}/name": "capacity", f"{prefix}/component": component, f"{prefix}/part-of": "capacity"}
+
+
+@each_manifest
+def test_nothing_reaches_beyond_its_namespace(manifest: Document) -> None:
+    assert not manifest["kind"].startswith("Cluster")
+    assert "namespace" not in manifest["metadata"]
+
+
+# -- image and page ---------------------------------------------------------------------------------------------------
+
+
+def test_image_stands_on_a_digest_and_runs_as_the_pods_user() -> None:
+    lines = (K8S / "Containerfile").read_text(encoding="utf-8").splitlines()
+    stages = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert len(stages) == 2
+    assert {stage.partition("@")[2] for stage in stages} == {"${PYTHON_DIGEST}"}
+    assert "ARG PYTHON_DIGEST" in lines, "without a default: no build stands on a base nobody named"
+    users = {f"{context['runAsUser']}:{context['runAsGroup']}" for context in map(pod_security, CRON_JOBS)}
+    assert users == {line.removeprefix("USER ") for line in lines if line.startswith("USER ")}
+    assert lines[-1] == 'ENTRYPOINT ["capacity"]'
+    assert sum("compileall" in line for line in lines) == 2, "the packages, and the standard library"
+
+
+def pod_security(cron_job: Document) -> Document:
+    return pod_of(cron_job)["securityContext"]
+
+
+def readme_commands(program: str) -> list[list[str]]:
+    text = (K8S / "README.md").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    return [words for words in map(shlex.split, lines) if words[0] == program]
+
+
+@pytest.mark.parametrize("words", readme_commands("capacity"), ids=" ".join)
+def test_page_shows_commands_that_exist_on_files_that_exist(words: list[str]) -> None:
+    assert main([*words[1:], "--help"]) == 0
+    assert (K8S.parent / words[words.index("-c") + 1]).is_file()
+
+
+@pytest.mark.parametrize("words", readme_commands("kubectl"), ids=" ".join)
+def test_page_asks_kubectl_for_what_is_installed(words: list[str]) -> None:
+    names = {document["metadata"]["name"] for document in CRON_JOBS}
+    asked = {word.rpartition("/")[2] for word in words if re.search(r"capacity-(planner|controller)$", word)}
+    assert asked <= names
+    assert [words[at + 1] for at, word in enumerate(words) if word == "-n"] in ([], [KUSTOMIZATION["namespace"]])
+    assert [words[at + 1] for at, word in enumerate(words) if word == "-k"] in ([], ["k8s/base"])
+
+
+def test_page_restores_after_the_controller_is_gone_and_before_the_rest_goes() -> None:
+    text = (K8S / "README.md").read_text(encoding="utf-8").partition("## Remove")[2]
+    steps = ["delete cronjob capacity-controller", "capacity restore -c", "kubectl delete -k"]
+    assert [text.count(step) for step in steps] == [1, 1, 1]
+    assert sorted(steps, key=text.index) == steps

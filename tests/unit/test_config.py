@@ -1,0 +1,205 @@
+"""capacity.yaml: what is refused and in which words, what the defaults are, and what the nouns receive."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from capacity.domain import ConfigError, LoadModel, Replica
+from capacity.edge.config import Config, parse_duration, parse_share, read_config
+
+WEB: dict[str, Any] = {
+    "namespace": "shop",
+    "name": "web",
+    "floor": 2,
+    "ceiling": 20,
+    "load": {"cpu": {"base": "500m", "per_sale_per_hour": "12m"}, "memory": {"base": "1Gi"}},
+    "replica": {"cpu_request": "500m", "memory_request": "512Mi"},
+}
+MINIMAL: dict[str, Any] = {"sales": {"source": "orders.csv", "time": "at"}, "workloads": [WEB]}
+
+
+def settings(path: str = "", value: Any = None) -> dict[str, Any]:
+    """The minimal settings with one value put at a dotted path; numbers are places in a list."""
+    document = copy.deepcopy(MINIMAL)
+    *parents, last = [int(key) if key.isdecimal() else key for key in path.split(".")]
+    place: Any = document
+    for key in parents:
+        place = place.setdefault(key, {}) if isinstance(key, str) else place[key]
+    if path:
+        place[last] = value
+    return document
+
+
+def read(document: Any) -> Config:
+    path = Path("capacity.yaml")  # every test runs in a folder of its own
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
+    return read_config(path)
+
+
+REFUSED: list[tuple[str, str, Any, str]] = [
+    ("an unknown key", "salez", 1, "salez: unknown key; see `capacity schema`"),
+    ("an unknown key inside a workload", "workloads.0.flor", 2, r"workloads\.0\.flor: unknown key"),
+    ("an unknown key among the defaults", "defaults.flor", 2, r"defaults: unknown keys \['flor'\]; a workload has"),
+    ("a floor above the ceiling", "workloads.0.floor", 21, "shop/web: floor 21 is above ceiling 20"),
+    ("a floor of zero", "workloads.0.floor", 0, "floor: .*greater than or equal to 1, got 0"),
+    ("half a replica as ceiling", "workloads.0.ceiling", 2.5, "ceiling: .*integer.*, got 2.5"),
+    ("a negative base load", "workloads.0.load.cpu.base", "-1", "load.cpu.base: .*0, got '-1'"),
+    ("a negative slope", "workloads.0.load.memory.per_sale_per_hour", "-2Mi", "greater than or equal to 0, got '-2Mi'"),
+    ("a load in words", "workloads.0.load.cpu.base", "half", "expected a Kubernetes quantity .* got 'half'"),
+    ("a load of yes", "workloads.0.load.cpu.base", True, "expected a Kubernetes quantity .* got True"),
+    ("a load that is no number", "workloads.0.load.cpu.base", float("nan"), "cpu.base: .*, got nan"),
+    ("an endless load", "workloads.0.load.cpu.base", float("inf"), "cpu_base must be >= 0, got inf"),
+    ("a replica of nothing", "workloads.0.replica.cpu_request", 0, "cpu_request: .*greater than 0, got 0"),
+    ("a time zone that does not exist", "timezone", "Mars/Olympus", "IANA time zone .*, got 'Mars/Olympus'"),
+    ("a time zone that is a folder", "timezone", "Europe", "IANA time zone .*, got 'Europe'"),
+    ("a time zone that climbs the disk", "timezone", "../../etc/passwd", "IANA time zone"),
+    ("a time zone of nothing", "timezone", "", "IANA time zone .*, got ''"),
+    ("a horizon in words", "forecast.horizon", "a fortnight", "duration such as .*, got 'a fortnight'"),
+    ("a horizon beyond time", "forecast.horizon", "99999999999999d", "horizon: .*99999999999999d"),
+    ("a horizon shorter than a step", "forecast.horizon", "30m", "horizon 0:30:00 is shorter than one step 1:00:00"),
+    ("a negative lead time", "workloads.0.lead_time", "-5m", "duration such as .*, got '-5m'"),
+    ("a step of seven minutes", "sales.step", "7m", "parts or multiples of a day .*, got 0:07:00"),
+    ("a step of seconds", "sales.step", "30s", "from 1m up, got 0:00:30"),
+    ("a step of a day and a half", "sales.step", "36h", "multiples of a day"),
+    ("two values", "sales.value", {"sum": "n", "rows": True}, r"exactly one of .*, got \['sum', 'rows'\]"),
+    ("no value", "sales.value", {}, "exactly one of .*, got none"),
+    ("a quantile level in percent", "forecast.quantile_levels", [0.5, 95], "quantile_levels.1: .*less than 1"),
+    ("levels that descend", "forecast.quantile_levels", [0.95, 0.5], "ascending without repeats"),
+    ("no levels", "forecast.quantile_levels", [], "quantile_levels: .*at least 1"),
+    ("a workload's level not forecast", "workloads.0.quantile_level", 0.97, r"levels \[0\.97\] among them"),
+    ("a utilization in percent", "workloads.0.target_utilization", 80, "target_utilization: .*1, got 80"),
+    ("no zone", "workloads.0.zones", 0, "zones: .*1, got 0"),
+    ("a group without a column of groups", "workloads.0.group", "north", "shop/web: group needs sales.group"),
+    ("a name Kubernetes refuses", "workloads.0.name", "Web_1", r"workloads\.0\.name: .*got 'Web_1'"),
+    ("a kind of target we do not move", "workloads.0.target", {"kind": "Deployment", "name": "web"}, "target.kind"),
+    ("no replica", "workloads.0.replica", None, "replica: "),
+    ("workloads that are no list", "workloads", {"web": WEB}, "workloads: "),
+    ("one workload twice", "workloads", [WEB, WEB], "each namespace/name once"),
+    ("one autoscaler for two", "workloads", [WEB, {**WEB, "name": "b", "target": {"name": "web"}}], "each autoscaler"),
+    ("two rules of one name", "sales.rules", [{"name": "a", "check": "1=1"}] * 2, r"different names, got \['a', 'a'\]"),
+    ("a rule's name with blanks", "sales.rules", [{"name": "a b", "check": "1=1"}], "name: .*got 'a b'"),
+    ("a threshold above one", "sales.quality", {"refuse_below": 99.5}, "refuse_below: .*1, got 99.5"),
+    ("a step down of nothing", "controller.step_down", "0%", "step_down: .*greater than 0, got '0%'"),
+    ("a step down of more than all", "controller.step_down", "110%", "step_down: .*got '110%'"),
+    ("a period in words", "controller.period", "often", "duration such as .*, got 'often'"),
+    ("a buffer in words", "workloads.0.ceiling_policy", {"increase": {"buffer": "some"}}, "buffer: .*got 'some'"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_a_wrong_setting_is_refused_with_expected_and_got(path: str, value: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        read(settings(path, value))
+    assert str(caught.value).startswith("capacity.yaml: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("", "expected keys such as .*, got NoneType", id="an empty file"),
+        pytest.param("- 1\n", "expected keys such as .*, got list", id="a list"),
+        pytest.param("sales: [\n", "expected YAML, got", id="a bracket left open"),
+        pytest.param("sales:\n\tsource: x\n", "expected YAML, got", id="a tab"),
+        pytest.param("x: !!python/object/apply:os.getcwd []\n", "expected YAML, got", id="a call into Python"),
+        pytest.param("sales: {source: a, time: b}\nx: 1\ny: 2\n", r"x: unknown key.* \(and 1 more\)", id="two faults"),
+    ],
+)
+def test_what_is_no_configuration_is_refused_on_one_line(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        read(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_or_unreadable_file_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no configuration .*nowhere\.yaml: write one"):
+        read_config(tmp_path / "nowhere.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_config(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"timezone: \xe9\n")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_config(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", 90), ("5m", 300), ("1.5h", 5400), ("14d", 1_209_600), ("2w", 1_209_600), (" 6 H ", 21600)],
+)
+def test_durations(text: str, expected: int) -> None:
+    assert parse_duration(text) == timedelta(seconds=expected)
+
+
+@pytest.mark.parametrize("text", ["5", "", "m", "5mm", "1h30m", "-1h", "١٤dd", None, 5])
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="expected a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("0.5 %", 0.005), (0.25, 0.25), (1, 1.0)])
+def test_shares(text: object, share: float) -> None:
+    assert parse_share(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["ten", "10", True, None, "-10%"])
+def test_what_is_no_share(text: object) -> None:
+    with pytest.raises(ValueError, match="expected a share"):
+        parse_share(text)
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    config = read(settings())
+    (web,) = config.nouns()
+    assert (web.target_utilization, web.quantile_level, web.zones) == (0.8, 0.95, 1)
+    assert (web.lead_time, web.target, web.ceiling_buffer) == (timedelta(minutes=5), "web", None)
+    assert (config.timezone, config.sales.step, config.forecast.horizon) == ("UTC", timedelta(hours=1), timedelta(14))
+    assert (config.controller.period, config.controller.hold_for) == (timedelta(minutes=1), timedelta(hours=6))
+    assert (config.controller.step_down, config.sales.value.rows) == (0.1, True)
+
+
+def test_quantities_reach_the_nouns_in_cores_and_bytes() -> None:
+    (web,) = read(settings()).nouns()
+    assert web.load == LoadModel(0.5, 0.012, 2.0**30, 0.0)
+    assert web.replica == Replica(0.5, 2.0**29)
+
+
+def test_defaults_spread_to_workloads_and_the_workloads_own_key_wins() -> None:
+    document = settings("defaults", {"zones": 3, "floor": 5, "lead_time": "auto"})
+    (web,) = read(document).nouns()
+    assert (web.zones, web.floor, web.lead_time) == (3, 2, timedelta(minutes=5))
+
+
+def test_paths_are_relative_to_the_file_and_urls_are_left_alone(tmp_path: Path) -> None:
+    assert read(settings("calendar.events", "events.csv")).calendar.events == "events.csv"
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "c.yaml").write_text(yaml.safe_dump(settings()), encoding="utf-8")
+    assert read_config(folder / "c.yaml").sales.source == str(folder / "orders.csv")
+    remote = read(settings("sales.source", "s3://bucket/orders.parquet"))
+    assert remote.sales.source == "s3://bucket/orders.parquet"
+
+
+def test_the_settings_hash_follows_what_shapes_a_plan_and_not_how_it_is_written() -> None:
+    plain = read(settings()).settings_hash()
+    assert plain == read(settings("workloads.0.target_utilization", 0.80)).settings_hash()
+    assert plain == read(settings("workloads.0.load.cpu.base", 0.5)).settings_hash()
+    assert plain != read(settings("workloads.0.target_utilization", 0.79)).settings_hash()
+    assert plain != read(settings("timezone", "Europe/London")).settings_hash()
+    assert plain != read(settings("sales.rules", [{"name": "r", "check": "n > 0"}])).settings_hash()
+
+
+def test_the_schema_is_json_and_refuses_unknown_keys() -> None:
+    schema = json.loads(json.dumps(Config.model_json_schema()))
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) >= {"timezone", "sales", "calendar", "forecast", "workloads", "controller"}
+
+
+def test_the_password_of_a_database_is_never_in_the_representation() -> None:
+    config = read(settings("sales.source", {"url": "postgresql://me:secret@db/x", "query": "SELECT 1"}))
+    assert "secret" not in repr(config)

@@ -1,0 +1,58 @@
+"""The public names: all there, documented, loaded late."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import capacity
+
+HEAVY = ["pandas", "numpy", "statsmodels", "matplotlib", "duckdb", "kubernetes", "pydantic", "sqlalchemy", "typer"]
+
+
+def modules_after(code: str) -> set[str]:
+    """Which of the heavy libraries a fresh interpreter has loaded after running the code."""
+    ask = f"{code}\nimport sys\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", capacity.__all__)
+def test_every_public_name_loads_and_is_documented(name: str) -> None:
+    value = getattr(capacity, name)
+    assert inspect.isclass(value) or inspect.isfunction(value)
+    assert (inspect.getdoc(value) or "").strip()
+    assert name in dir(capacity)
+
+
+def test_no_public_name_stands_twice() -> None:
+    assert len(capacity.__all__) == len(set(capacity.__all__))
+
+
+def test_the_data_flow_is_public() -> None:
+    flow = ["read_config", "read_sales", "find_seasons", "forecast_sales", "project_load", "plan_workload", "decide"]
+    places = [capacity.__all__.index(name) for name in flow]
+    assert places == sorted(places)
+
+
+def test_what_is_not_there_is_an_attribute_error_that_says_what_is() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'predict'; it has .*forecast_sales"):
+        _ = capacity.predict
+    assert not hasattr(capacity, "_nothing")
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    assert modules_after("import capacity") == set()
+
+
+def test_deciding_never_pays_for_the_forecasting_stack() -> None:
+    assert modules_after("import capacity\ncapacity.decide\ncapacity.read_plan") == set()
+
+
+def test_the_version_is_a_release() -> None:
+    parts = capacity.__version__.split(".")
+    assert len(parts) == 3
+    assert all(part.isdecimal() for part in parts)

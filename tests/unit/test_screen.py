@@ -1,0 +1,97 @@
+"""What is printed: nothing cut, nothing interpreted, results on stdout and remarks on stderr."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from capacity.edge.screen import Output, Sheet, clock, duration, say, show
+
+TRICKY = ["[red]text[/red]", "[/b]", "a, b", 'say "yes"', "two\nlines", "ünïcödé"]
+SHEET = Sheet("Things [old]", ("name", "count"), [(text, place) for place, text in enumerate(TRICKY)], {"things": 6})
+
+
+def test_json_is_the_document_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    show(SHEET, Output.json)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"things": 6}
+    assert printed.err == ""
+
+
+def test_csv_reads_back_as_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    show(SHEET, Output.csv)
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["name", "count"]
+    assert rows == [[text, str(place)] for place, text in enumerate(TRICKY)]
+
+
+@pytest.mark.parametrize("text", ["[red]text[/red]", "[/b]", "orders[ab].csv", "[link=x]y[/link]"])
+def test_brackets_are_printed_as_they_are_wherever_they_stand(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show(Sheet(f"title {text}", (f"column {text}",), [(f"cell {text}",)], {}, (f"footer {text}",)), Output.table)
+    say(f"remark {text}")
+    printed = capsys.readouterr()
+    for place in ("title", "column", "cell", "footer"):
+        assert f"{place} {text}" in printed.out
+    assert printed.err == f"remark {text}\n"
+
+
+@pytest.mark.parametrize("length", [20, 119, 130, 317], ids=lambda length: f"{length} letters")
+def test_no_value_is_cut_in_a_pipe(length: int, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "n" * length
+    show(Sheet("t", ("autoscaler", "floor", "why"), [(name, 17, "because of rain")], {}), Output.table)
+    printed = capsys.readouterr().out
+    assert printed.count("n") - "t\nautoscaler".count("n") >= length
+    assert "17" in printed
+    assert "".join(printed.split()).endswith("becauseofrain") or "because of rain" in printed
+    assert "…" not in printed
+
+
+def test_a_long_remark_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    say("word " * 100)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_quiet_remark_is_not_made(capsys: pytest.CaptureFixture[str]) -> None:
+    say("hush", quiet=True)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+
+
+def test_a_sheet_without_rows_still_has_title_columns_and_footer(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Sheet("Nothing yet", ("name",), [], {}, ("the end",)), Output.table)
+    assert [line.strip() for line in capsys.readouterr().out.split("\n")] == ["Nothing yet", "name", "the end", ""]
+
+
+def test_numbers_stand_to_the_right_and_words_to_the_left(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Sheet("t", ("a long column", "word"), [(7, "x"), (12, "yy")], {}), Output.table)
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.index(str(number)) + len(str(number)) for row, number in zip(rows, (7, 12), strict=True)] == [13, 13]
+    assert rows[0].index("x") == rows[1].index("y")
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        pytest.param(timedelta(seconds=0), "0 s", id="no time"),
+        pytest.param(timedelta(seconds=59), "59 s", id="seconds"),
+        pytest.param(timedelta(minutes=1), "1 min", id="exactly a minute"),
+        pytest.param(timedelta(seconds=90), "90 s", id="a minute and a half stays exact"),
+        pytest.param(timedelta(minutes=119), "119 min", id="almost two hours"),
+        pytest.param(timedelta(hours=2), "2 h", id="two hours"),
+        pytest.param(timedelta(hours=24), "1 d", id="exactly a day"),
+        pytest.param(timedelta(hours=47), "47 h", id="almost two days"),
+        pytest.param(timedelta(days=1127), "1127 d", id="years"),
+    ],
+)
+def test_durations_are_written_in_their_largest_sensible_unit(span: timedelta, text: str) -> None:
+    assert duration(span) == text
+
+
+def test_the_clock_is_the_business_own_on_either_side_of_a_change() -> None:
+    assert clock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "Europe/London") == "Sun 2026-10-25 01:30"
+    assert clock(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/London") == "Sun 2026-10-25 01:30"
+    assert clock(datetime(2026, 10, 25, 18, 40, tzinfo=UTC), "Asia/Kathmandu") == "Mon 2026-10-26 00:25"
