@@ -99,12 +99,18 @@ def test_one_workload_twice_is_refused(plan: Plan) -> None:
 
 def test_every_key_is_needed(plan: Plan) -> None:
     whole = json.loads(plan_text(plan))
-    needed = [*whole["workloads"][0]]
-    for key in needed:
+    for key in [key for key in whole["workloads"][0] if key != "steps"]:
         document = copy.deepcopy(whole)
         del document["workloads"][0][key]
         with pytest.raises(PlanError, match=f"expected the key '{key}', which is missing"):
             parse_plan(json.dumps(document), "plan.json")
+
+
+def test_without_a_count_of_steps_the_plan_goes_to_its_end(plan: Plan) -> None:
+    document = json.loads(plan_text(plan))
+    for workload in document["workloads"]:
+        del workload["steps"]
+    assert parse_plan(json.dumps(document), "plan.json") == plan
 
 
 @pytest.mark.parametrize(

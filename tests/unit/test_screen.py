@@ -41,13 +41,11 @@ def test_brackets_are_printed_as_they_are_wherever_they_stand(text: str, capsys:
 
 @pytest.mark.parametrize("length", [20, 119, 130, 317], ids=lambda length: f"{length} letters")
 def test_no_value_is_cut_in_a_pipe(length: int, capsys: pytest.CaptureFixture[str]) -> None:
-    name = "n" * length
-    show(Sheet("t", ("autoscaler", "floor", "why"), [(name, 17, "because of rain")], {}), Output.table)
+    show(Sheet("t", ("autoscaler", "floor", "why"), [("z" * length, 17, "because of rain")], {}), Output.table)
     printed = capsys.readouterr().out
-    assert printed.count("n") - "t\nautoscaler".count("n") >= length
+    assert printed.count("z") == length
     assert "17" in printed
-    assert "".join(printed.split()).endswith("becauseofrain") or "because of rain" in printed
-    assert "…" not in printed
+    assert "because of rain" in " ".join(printed.split())
 
 
 def test_a_long_remark_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
