@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 GIB = 2**30
+WIDEST = 10_000  # characters: any row fits
 
 
 class Output(StrEnum):
@@ -58,25 +59,19 @@ def say(text: str, *, quiet: bool = False) -> None:
 
 
 def _print_table(sheet: Sheet) -> None:
-    # A pipe has no width: wide enough that no value is cut; a terminal of 80 columns wraps the last column.
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(
-        title=Text(sheet.title),
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    """On a terminal the last column wraps; a pipe has no width and gets as much as the longest value needs."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(sheet.columns):
         numeric = bool(sheet.rows) and all(_is_number(row[place]) for row in sheet.rows)
         last = place == len(sheet.columns) - 1
-        table.add_column(
-            name, justify="right" if numeric else "left", no_wrap=not last, header_style="dim", overflow="fold"
-        )
+        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=not last, header_style="dim")
     for row in sheet.rows:
-        table.add_row(*(str(value) for value in row))
-    console.print(table, markup=False)
+        table.add_row(*(Text(str(value)) for value in row))
+    if not sys.stdout.isatty():
+        console.width = max(80, table.__rich_measure__(console, console.options.update(width=WIDEST)).maximum)
+    console.print(Text(sheet.title, "bold"), soft_wrap=True)
+    console.print(table)
     for line in sheet.footer:
         console.print(line, markup=False, soft_wrap=True)
 
