@@ -14,6 +14,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from capacity.audit import Audit as Audit
     from capacity.audit import Rule as Rule
+    from capacity.backtest import Backtest as Backtest
+    from capacity.backtest import backtest as backtest
+    from capacity.decision import Policy as Policy
     from capacity.decision import decide as decide
     from capacity.domain import CapacityError as CapacityError
     from capacity.domain import ClusterError as ClusterError
@@ -30,11 +33,19 @@ if TYPE_CHECKING:
     from capacity.domain import Replica as Replica
     from capacity.domain import Workload as Workload
     from capacity.domain import WorkloadPlan as WorkloadPlan
+    from capacity.edge.cluster import ClusterReader as ClusterReader
+    from capacity.edge.cluster import ClusterWriter as ClusterWriter
     from capacity.edge.config import read_config as read_config
+    from capacity.edge.controller import Pass as Pass
+    from capacity.edge.controller import apply as apply
+    from capacity.edge.controller import preview as preview
+    from capacity.edge.controller import restore as restore
     from capacity.edge.planfile import read_plan as read_plan
     from capacity.edge.planfile import write_plan as write_plan
+    from capacity.edge.plots import plot_backtest as plot_backtest
     from capacity.edge.plots import plot_forecast as plot_forecast
     from capacity.edge.plots import plot_plan as plot_plan
+    from capacity.edge.plots import plot_seasons as plot_seasons
     from capacity.edge.sample import sample_orders as sample_orders
     from capacity.edge.sources import audit_sales as audit_sales
     from capacity.edge.sources import read_sales as read_sales
@@ -59,6 +70,8 @@ _HOME = {
     "Event": "domain",
     "holiday_events": "events",
     "forecast_sales": "forecast",
+    "backtest": "backtest",
+    "Backtest": "backtest",
     "Forecast": "domain",
     # from sales to load, from load to replicas
     "LoadModel": "domain",
@@ -75,8 +88,18 @@ _HOME = {
     "Observation": "domain",
     "decide": "decision",
     "Decision": "domain",
+    # see the cluster, move the floors, give them back
+    "ClusterReader": "edge.cluster",
+    "ClusterWriter": "edge.cluster",
+    "Pass": "edge.controller",
+    "Policy": "decision",
+    "preview": "edge.controller",
+    "apply": "edge.controller",
+    "restore": "edge.controller",
     # look
+    "plot_seasons": "edge.plots",
     "plot_forecast": "edge.plots",
+    "plot_backtest": "edge.plots",
     "plot_plan": "edge.plots",
     # what can go wrong
     "CapacityError": "domain",

@@ -12,7 +12,7 @@ import typer
 
 from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
-from capacity.edge.face import Face, FileArgument, NowOption, SampleOption, read_clock, verb
+from capacity.edge.face import Face, FileArgument, NowOption, SampleOption, read_clock, read_duration, verb
 from capacity.edge.screen import say
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3
 PlanOption = Annotated[Path, typer.Option("--plan", help="The plan file.")]
+PictureOption = Annotated[Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).")]
 OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
 ToCluster = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
 FromCluster = Annotated[bool, typer.Option("--from-cluster", help="Read the plan from ConfigMaps, not from a file.")]
@@ -86,7 +87,7 @@ def forecast(
     file: FileArgument = None,
     *,
     sample: SampleOption = False,
-    picture: Annotated[Path | None, typer.Option(help="Draw the forecast to this file (.png, .svg).")] = None,
+    picture: PictureOption = None,
 ) -> int:
     """Forecast sales with quantiles over the horizon, from the seasons that the history really shows.
 
@@ -116,6 +117,41 @@ def forecast(
     if forecasts:
         face.show(forecast_rows(forecasts) if face.output == "csv" else forecast_sheet(forecasts, config.timezone))
     return FAILED if failures else DONE
+
+
+@app.command(rich_help_panel="Look at the data")
+@verb
+def backtest(
+    face: Face,
+    file: FileArgument = None,
+    *,
+    sample: SampleOption = False,
+    origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8,
+    horizon: Annotated[str, typer.Option(help="How far each time; origins lie one horizon apart.")] = "7d",
+    picture: PictureOption = None,
+) -> int:
+    """Would the forecast have been right? Forecast from past origins, without looking ahead, and score what came.
+
+    Example: capacity backtest --sample --origins 8 --horizon 7d
+    """
+    from capacity.edge.planner import backtest_orders, read_orders
+    from capacity.edge.sheets import backtest_sheet
+
+    config = face.config(file=file, sample=sample)
+    with face.stages("reading orders", "forecasting the past", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        results = backtest_orders(config, orders, read_duration("--horizon", horizon), origins)
+        advance()
+        if picture is not None:
+            from capacity.edge.plots import plot_backtest, save_figure
+
+            save_figure(plot_backtest(next(iter(results.values())), config.timezone), picture)
+            face.say(f"wrote {picture}")
+        advance()
+    for group, result in results.items():
+        face.show(backtest_sheet(result, group or "sales"))
+    return DONE
 
 
 @app.command(rich_help_panel="Plan")

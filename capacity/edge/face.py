@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capacity.domain import ConfigError
-from capacity.edge.config import Config, read_config
+from capacity.edge.config import Config, parse_duration, read_config
 from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, say, show
 
@@ -135,3 +135,11 @@ def read_clock(text: str | None) -> datetime:
     if moment.tzinfo is None:
         raise ConfigError(f"--now: expected a time with a zone such as 2026-11-27T18:00:00Z, got {text!r}")
     return moment.astimezone(UTC)
+
+
+def read_duration(option: str, text: str) -> timedelta:
+    """A duration given on the command line. Raises `ConfigError` naming the option."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}") from error

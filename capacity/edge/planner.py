@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from capacity.audit import Audit
+from capacity.backtest import Backtest, backtest
 from capacity.domain import DataError, Plan, Workload
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.sources import read_events
+from capacity.events import holiday_events
 from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
 
 
@@ -46,16 +48,30 @@ def read_orders(config: Config) -> Orders:
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
+    return forecast_groups(orders.histories, _outlook(config))
+
+
+def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
+    """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
+    outlook = _outlook(config)
+    results: dict[str | None, Backtest] = {}
+    for group, sales in orders.histories.items():
+        first, last = sales.index[0].to_pydatetime(), sales.index[-1].to_pydatetime()
+        known = holiday_events(outlook.holidays, first, last, outlook.timezone)
+        events = (*outlook.events, *known)
+        results[group] = backtest(sales, horizon=horizon, origins=origins, events=events, timezone=outlook.timezone)
+    return results
+
+
+def _outlook(config: Config) -> Outlook:
     calendar = config.calendar
-    events = read_events(calendar.events, config.timezone) if calendar.events else []
-    outlook = Outlook(
+    return Outlook(
         horizon=config.forecast.horizon,
         quantile_levels=config.forecast.quantile_levels,
         holidays=calendar.holidays,
-        events=tuple(events),
+        events=tuple(read_events(calendar.events, config.timezone)) if calendar.events else (),
         timezone=config.timezone,
     )
-    return forecast_groups(orders.histories, outlook)
 
 
 def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetime) -> Planned:

@@ -18,8 +18,11 @@ from capacity.planning import floor_series
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from capacity.backtest import Backtest
+
 # Okabe and Ito (2008): told apart by every kind of colour vision.
 BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "#8A8A8A"
+TYPICAL = timedelta(weeks=12)  # of history: long enough for a typical week, short enough to be today's
 RECENT = timedelta(days=14)  # of history before a forecast: two weeks show the shape that is continued
 MOST_ROWS = 4  # workloads on one picture: more cannot be read
 GIB = 2**30
@@ -35,6 +38,36 @@ def plot_forecast(forecast: Forecast, history: pd.Series | None = None, timezone
     _bands(axes, forecast.quantiles, timezone)
     axes.set_title(f"Forecast: {forecast.model}", loc="left", fontsize=11)
     axes.set_ylabel(forecast.unit)
+    _time_axis(axes, timezone)
+    _legend(axes)
+    return figure
+
+
+def plot_seasons(sales: pd.Series, timezone: str = "UTC") -> Figure:
+    """The typical week of the last twelve on the business's clock, and the level of every day of the history."""
+    figure = Figure(figsize=(11, 6.2), layout="constrained")
+    week, days = figure.subplots(2)
+    _draw_week(week, sales, timezone)
+    _draw_days(days, sales, timezone)
+    return figure
+
+
+def plot_backtest(result: Backtest, timezone: str = "UTC") -> Figure:
+    """What came, against what was forecast for it from each origin before: median and band up to quantile 0.95."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    axes = figure.subplots()
+    at = _local(result.windows.index, timezone)
+    table = result.windows
+    axes.fill_between(at, table[0.5], table[0.95], color=BLUE, alpha=0.25, lw=0, label="forecast, q0.5 to q0.95")
+    axes.plot(at, table[0.5], color=BLUE, lw=1.4, label="forecast, q0.5")
+    axes.plot(at, table["actual"], color=BLACK, lw=1, label="what came")
+    origins = pd.DatetimeIndex(table["origin"].unique())
+    for place, origin in enumerate(_local(origins, timezone)):
+        axes.axvline(mdates.date2num(origin), color=GREY, ls=":", lw=1, label=None if place else "origin")
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("sales per step")
+    low, high = result.skill_interval
+    axes.set_title(f"Backtest: skill {result.skill:.2f} ({low:.2f} to {high:.2f})", loc="left", fontsize=11)
     _time_axis(axes, timezone)
     _legend(axes)
     return figure
@@ -64,6 +97,40 @@ def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, by the file's ending."""
     figure.savefig(path, dpi=110)
+
+
+def _draw_week(axes: Axes, sales: pd.Series, timezone: str) -> None:
+    recent = sales.loc[sales.index > sales.index[-1] - TYPICAL]
+    local = _local(recent.index, timezone)
+    phase = local.dayofweek + (local.hour + local.minute / 60) / 24
+    shape = recent.groupby(phase).quantile([0.1, 0.5, 0.9]).unstack()
+    at = shape.index.to_numpy(dtype=float)
+    axes.fill_between(at, shape[0.1], shape[0.9], color=BLUE, alpha=0.25, lw=0, label="eight weeks of ten")
+    axes.plot(at, shape[0.5], color=BLUE, lw=1.4, label="median")
+    axes.set_xticks([day + 0.5 for day in range(7)], ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
+    axes.set_xlabel(f"day of the week ({timezone})", fontsize=9)
+    axes.set_title("The typical week of the last twelve", loc="left", fontsize=11)
+    _finish(axes, "sales per step")
+
+
+def _draw_days(axes: Axes, sales: pd.Series, timezone: str) -> None:
+    local = pd.Series(sales.to_numpy(dtype=float), _local(sales.index, timezone))
+    daily = local.resample("1D").mean()
+    weekly = daily.rolling(7, center=True, min_periods=4).mean()
+    axes.plot(daily.index, daily.to_numpy(), color=GREY, lw=0.6, label="mean of each day")
+    axes.plot(weekly.index, weekly.to_numpy(), color=BLUE, lw=1.4, label="over seven days")
+    axes.set_title("The level", loc="left", fontsize=11)
+    _time_axis(axes, timezone)
+    _finish(axes, "sales per step")
+
+
+def _finish(axes: Axes, label: str) -> None:
+    axes.set_ylabel(label)
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0)
+    axes.grid(axis="y", alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend(axes)
 
 
 def _draw_demand(axes: Axes, plan: WorkloadPlan, demand: Demand, timezone: str) -> None:

@@ -1,0 +1,234 @@
+"""Sources: formats, encodings, several files, databases; clocks that change, half-hour zones, daily steps."""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.audit import Audit
+from capacity.domain import ConfigError, DataError
+from capacity.edge.config import SalesSettings
+from capacity.edge.orders import OrderTable
+from capacity.edge.rows import hide_password
+from capacity.edge.sources import audit_sales, read_sales
+
+LINES = ["at,n", "2026-01-05 00:00:00,1", "2026-01-05 01:00:00,2", "2026-01-05 02:00:00,3"]
+TEXT = "\n".join(LINES) + "\n"
+
+
+def written(name: str, content: str | bytes) -> Path:
+    path = Path(name).absolute()
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def parquet(name: str, query: str) -> Path:
+    duckdb.sql(f"COPY ({query}) TO '{name}' (FORMAT parquet)")
+    return Path(name).absolute()
+
+
+FORMATS: dict[str, tuple[str, bytes]] = {
+    "CSV": ("a.csv", TEXT.encode()),
+    "CSV, gzipped": ("a.csv.gz", gzip.compress(TEXT.encode())),
+    "semicolons": ("a.csv", TEXT.replace(",", ";").encode()),
+    "tabs": ("a.tsv", TEXT.replace(",", "\t").encode()),
+    "a byte order mark": ("a.csv", b"\xef\xbb\xbf" + TEXT.encode()),
+    "lines of Windows": ("a.csv", TEXT.replace("\n", "\r\n").encode()),
+    "no last line end": ("a.csv", TEXT.rstrip().encode()),
+    "quoted values": ("a.csv", "\n".join('"' + line.replace(",", '","') + '"' for line in LINES).encode()),
+    "an extension nobody knows": ("a.orders", TEXT.encode()),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), FORMATS.values(), ids=FORMATS)
+def test_a_text_file_is_read_whatever_its_dialect(name: str, content: bytes) -> None:
+    sales = read_sales(written(name, content), time="at", value={"sum": "n"})
+    np.testing.assert_array_equal(sales, [1.0, 2.0, 3.0])
+    assert sales.index[0] == pd.Timestamp("2026-01-05T00:00Z")
+
+
+def test_column_names_of_any_language() -> None:
+    path = written("bestellungen.csv", "Bestelltag;Stückzahl;Straße\n2026-01-05 00:00;1;Ä\n2026-01-05 01:00;2;ß\n")
+    sales = read_sales(path, time="Bestelltag", value={"sum": "Stückzahl"}, group="Straße")
+    assert list(sales.columns) == ["Ä", "ß"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_NS", "TIMESTAMPTZ", "VARCHAR"], ids=lambda kind: f"times as {kind}"
+)
+def test_parquet_is_read_with_times_of_every_kind(kind: str) -> None:
+    rows = "SELECT CAST(TIMESTAMP '2026-01-05' + INTERVAL (i) HOUR AS {}) AS at, i + 1 AS n FROM range(3) t(i)"
+    with closing(duckdb.connect()) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute(f"COPY ({rows.format(kind)}) TO 'a.parquet' (FORMAT parquet)")
+    np.testing.assert_array_equal(read_sales("a.parquet", time="at", value={"sum": "n"}), [1.0, 2.0, 3.0])
+
+
+def test_dates_in_parquet_are_days() -> None:
+    path = parquet("d.parquet", "SELECT DATE '2026-01-05' + CAST(i AS INT) AS at FROM range(3) t(i)")
+    np.testing.assert_array_equal(read_sales(path, time="at", step="1d", timezone="Asia/Tokyo"), [1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param("at,n\n2026-01-05 03:00:00,4\n", id="the same columns"),
+        pytest.param("n,at\n4,2026-01-05 03:00:00\n", id="in another order"),
+        pytest.param("at,n,note\n2026-01-05 03:00:00,4,x\n", id="with one more"),
+        pytest.param("at,n\n2026-01-05 03:00:00,4.0\n", id="of another number type"),
+    ],
+)
+def test_several_files_are_one_source(second: str) -> None:
+    written("orders-1.csv", TEXT)
+    written("orders-2.csv", second)
+    written("other.csv", "at,n\n2026-01-05 04:00:00,99\n")
+    audit = audit_sales("orders-*.csv", time="at", value={"sum": "n"})
+    np.testing.assert_array_equal(read_sales("orders-*.csv", time="at", value={"sum": "n"}), [1.0, 2.0, 3.0, 4.0])
+    assert (audit.rows, audit.passed, audit.source) == (4, 4, "orders-*.csv")
+
+
+def test_bad_lines_of_every_file_are_counted() -> None:
+    for number in (1, 2):
+        written(f"p{number}.csv", TEXT + "2026-01-05 03:00:00\n2026-01-05 04:00:00,5,extra\n")
+    audit = audit_sales("p*.csv", time="at", value={"sum": "n"})
+    assert (audit.rows, audit.passed, audit.failures) == (10, 6, {"readable_row": 4})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        pytest.param("none.csv", None, "none.csv: cannot be read as CSV", id="no file"),
+        pytest.param("none-*.csv", None, r"none-\*.csv: cannot be read as CSV", id="a glob of nothing"),
+        pytest.param("none.parquet", None, "none.parquet: cannot be read as Parquet", id="no Parquet file"),
+        pytest.param("a.parquet", b"PAR1 broken", "a.parquet: cannot be read as Parquet", id="a broken Parquet file"),
+        pytest.param("a.csv.gz", b"\x1f\x8b\x08\x00 broken", "a.csv.gz: cannot be read as CSV", id="a broken gzip"),
+        pytest.param("a.csv", bytes(range(256)) * 9, "a.csv: ", id="no text at all"),
+    ],
+)
+def test_what_cannot_be_read_is_a_data_error_on_one_line(name: str, content: bytes | None, words: str) -> None:
+    if content is not None:
+        written(name, content)
+    with pytest.raises(DataError, match=words) as caught:
+        read_sales(name, time="at")
+    assert "\n" not in str(caught.value)
+    assert "source_row" not in str(caught.value), "our own SQL is no help to anybody"
+
+
+AUTUMN = ["2026-10-25 00:30", "2026-10-25 01:30", "2026-10-25 01:30", "2026-10-25 02:30", "2026-10-25 03:00"]
+SPRING = ["2026-03-29 00:30", "2026-03-29 01:30", "2026-03-29 02:30", "2026-03-29 03:30", "2026-03-29 04:00"]
+
+
+@pytest.mark.parametrize(
+    ("times", "zone", "first", "expected"),
+    [
+        pytest.param(
+            AUTUMN, "Europe/London", "2026-10-24T23:00Z", [1, 0, 2, 1], id="the hour shown twice is the later"
+        ),
+        pytest.param(SPRING, "Europe/London", "2026-03-29T00:00Z", [1, 2, 1], id="the hour skipped is the one after"),
+        pytest.param(SPRING, "UTC", "2026-03-29T00:00Z", [1, 1, 1, 1], id="UTC knows no change"),
+        pytest.param(SPRING, "Asia/Kolkata", "2026-03-28T19:00Z", [1, 1, 1], id="half an hour off the grid"),
+        pytest.param(AUTUMN, "Asia/Kathmandu", "2026-10-24T18:00Z", [1, 2, 1], id="three quarters off the grid"),
+    ],
+)
+def test_times_without_zone_are_on_the_business_clock(
+    times: list[str], zone: str, first: str, expected: list[float]
+) -> None:
+    sales = read_sales(written("a.csv", "at\n" + "".join(f"{time}:00\n" for time in times)), time="at", timezone=zone)
+    assert sales.index[0] == pd.Timestamp(first)
+    np.testing.assert_array_equal(sales, expected)
+
+
+def test_times_with_offsets_tell_the_two_hours_apart() -> None:
+    times = ["2026-10-25T01:30:00+01:00", "2026-10-25T01:30:00+00:00", "2026-10-25T02:00:00+00:00"]
+    sales = read_sales(written("a.csv", "at\n" + "\n".join(times)), time="at", timezone="Europe/London")
+    assert list(sales.index) == list(pd.date_range("2026-10-25T00:00Z", periods=2, freq="h"))
+    np.testing.assert_array_equal(sales, [1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2026-10-25", 25), ("2026-03-29", 23), ("2026-01-05", 24)], ids=["autumn", "spring", "winter"]
+)
+@pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Asia/Kolkata"])
+def test_a_business_day_holds_every_order_of_its_own_clock(day: str, hours: int, zone: str) -> None:
+    start = pd.Timestamp(day, tz=zone)
+    moments = pd.date_range(start, start + pd.DateOffset(days=1), freq="h", inclusive="left")
+    assert len(moments) == (hours if zone == "Europe/London" else 24)
+    lines = [moment.isoformat() for moment in [*moments, start + pd.DateOffset(days=1)]]
+    sales = read_sales(written("a.csv", "at\n" + "\n".join(lines)), time="at", timezone=zone, step="1d")
+    assert sales.index[0] == pd.Timestamp(day, tz="UTC"), "a day is named by its date"
+    assert sales.iloc[0] == len(moments)
+
+
+def test_weeks_begin_on_monday() -> None:
+    path = written("a.csv", "at\n2026-01-04\n2026-01-05\n2026-01-11\n2026-01-12\n")
+    sales = read_sales(path, time="at", step="1w")
+    assert [day.day_name() for day in sales.index] == ["Monday"] * 3
+    np.testing.assert_array_equal(sales, [1.0, 2.0, 1.0])
+
+
+def test_integer_dates_need_a_format_and_bad_ones_are_counted() -> None:
+    path = written("a.csv", "at,n\n20260105,1\n20260106,2\n0,9\n32154,9\n20260108,4\n")
+    chosen: dict[str, Any] = {"time": "at", "value": {"sum": "n"}, "step": "1d"}
+    with pytest.raises(ConfigError, match=r"column 'at' holds BIGINT: give sales.time_format"):
+        read_sales(path, **chosen)
+    audit = audit_sales(path, time_format="%Y%m%d", **chosen)
+    assert (audit.passed, audit.failures) == (3, {"readable_time": 2})
+    np.testing.assert_array_equal(read_sales(path, time_format="%Y%m%d", **chosen), [1.0, 2.0, np.nan, 4.0])
+
+
+@pytest.fixture
+def database() -> str:
+    with closing(sqlite3.connect("orders.db")) as connection:
+        connection.execute("CREATE TABLE o (at TEXT, n INTEGER)")
+        rows = [("2026-01-05 00:00:00", 1), ("2026-01-05 01:00:00", None), ("2026-01-05 02:00:00", 3)]
+        connection.executemany("INSERT INTO o VALUES (?, ?)", rows)
+        connection.commit()
+    return f"sqlite:///{Path('orders.db').absolute()}"
+
+
+def queried(url: str, query: str) -> tuple[pd.Series | pd.DataFrame, Audit]:
+    source = {"source": {"url": url, "query": query}, "time": "at", "value": {"sum": "n"}}
+    with OrderTable.load(SalesSettings.model_validate(source), "UTC") as orders:
+        return orders.sales(), orders.audit()
+
+
+def test_a_database_is_a_source_like_any_other(database: str) -> None:
+    sales, audit = queried(database, "SELECT * FROM o WHERE at LIKE '2026%'")
+    np.testing.assert_array_equal(sales, [1.0, np.nan, 3.0])
+    assert (audit.source, audit.rows, audit.failures) == ("database", 3, {"readable_value": 1})
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        pytest.param("SELECT * FROM o WHERE 1 = 0", "expected rows of orders, got an empty source", id="no row"),
+        pytest.param("SELECT * FROM nowhere", "database: the query failed: .*nowhere", id="no table"),
+        pytest.param("SELEC", "database: the query failed", id="no SQL"),
+    ],
+)
+def test_a_query_that_gives_nothing_is_a_data_error(database: str, query: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        queried(database, query)
+
+
+@pytest.mark.parametrize("url", ["nosuch://me:secret@db/x", "me:secret at db"], ids=["no dialect", "no URL"])
+def test_a_wrong_url_is_a_configuration_error_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"sales\.source\.url: ") as caught:
+        queried(url, "SELECT 1")
+    assert "secret" not in str(caught.value)
+    assert hide_password("no driver for x://me:secret@db; secret", "x://me:secret@db") == "no driver for ***; ***"
+
+
+def test_a_wrong_key_or_zone_of_the_library_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match="stepp: unknown key"):
+        read_sales("a.csv", time="at", stepp="1h")
+    with pytest.raises(ConfigError, match=r"IANA time zone .*, got 'Mars/Olympus'"):
+        read_sales("a.csv", time="at", timezone="Mars/Olympus")
