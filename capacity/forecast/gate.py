@@ -38,16 +38,14 @@ def serve(blend: Blend, members: dict[str, Array], actuals: Array) -> Served:
     names = list(members)
     naives = [place for place, name in enumerate(names) if name.startswith("seasonal naive")]
     best = np.asarray(naives)[blend.member_errors[naives].argmin(axis=0)]  # (N,)
-    count = np.maximum((~np.isnan(actuals)).sum(axis=(1, 2)), 1)
-    blend_error = np.nansum(np.abs(blend.past - actuals), axis=(1, 2)) / count
     rows = np.arange(len(best))
     naive_error = blend.member_errors[best, rows]
-    beaten = blend_error > naive_error * (1 + 1e-9) + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0)
+    beaten = blend.errors > naive_error * (1 + 1e-9) + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0)
     naive = np.stack([members[name] for name in names])[best, rows]  # (N, K + 1, H)
     point = np.where(beaten[:, None], naive[:, 0], blend.point)
     past = np.where(beaten[:, None, None], naive[:, 1:, : actuals.shape[2]], blend.past)
     models = tuple(names[best[n]] if beaten[n] else _mixture(names, blend.weights[:, n]) for n in rows)
-    notes = tuple(_reason(bool(beaten[n]), blend_error[n], naive_error[n]) for n in rows)
+    notes = tuple(_reason(bool(beaten[n]), blend.errors[n], naive_error[n]) for n in rows)
     return Served(point, past, models, notes)
 
 
