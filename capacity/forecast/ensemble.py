@@ -24,7 +24,6 @@ class Blend:
     point: Array  # (N, H)
     past: Array  # (N, K, scored), each window blended without its own errors
     member_errors: Array  # (members, N)
-    errors: Array  # (N,), of `past`
 
 
 def blend_members(forecasts: Array, actuals: Array) -> Blend:
@@ -36,10 +35,16 @@ def blend_members(forecasts: Array, actuals: Array) -> Blend:
     weights = _weights(absolute.sum(axis=2), relative.sum(axis=2))
     others = _weights(_without_own(absolute), _without_own(relative))  # (M, N, K)
     blended = np.einsum("mnk,mnkh->nkh", others, past)
-    own, _ = _misses(blended[None], known, seen)
     count = np.maximum((seen.sum(axis=2) * recency).sum(axis=1), 1e-12)
     point = np.einsum("mn,mnh->nh", weights, forecasts[:, :, 0])
-    return Blend(weights, point, blended, absolute.sum(axis=2) / count, (own[0] * recency).sum(axis=1) / count)
+    return Blend(weights, point, blended, absolute.sum(axis=2) / count)
+
+
+def recent_errors(past: Array, actuals: Array) -> Array:
+    """Mean absolute errors over the rolling origins (N, K, scored), recent ones counting more: (N,)."""
+    recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)
+    count = np.maximum(((~np.isnan(actuals)).sum(axis=2) * recency).sum(axis=1), 1e-12)
+    return np.asarray((np.nansum(np.abs(past - actuals), axis=2) * recency).sum(axis=1) / count)
 
 
 def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
