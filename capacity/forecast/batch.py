@@ -9,7 +9,8 @@ import numpy as np
 from capacity.domain import require
 from capacity.forecast.conformal import add_quantiles, comparable_errors
 from capacity.forecast.ensemble import blend_members
-from capacity.forecast.gate import Served, serve
+from capacity.forecast.gate import Proposal, Served, propose, serve
+from capacity.forecast.globallayer import SERIES, Traits, corrected, traits_of
 from capacity.forecast.history import prepare, without_spikes
 from capacity.forecast.members import member_forecasts
 from capacity.forecast.origins import Origins, place_origins
@@ -37,9 +38,8 @@ def forecast_batch(histories: Array, setting: Setting) -> BatchForecast:
     values = without_spikes(raw)
     seasons = supported_seasons(setting.seasons or (), values.shape[1])
     origins = _origins(values.shape[1], seasons, setting)
-    rows = max(1, CHUNK_CELLS // values.shape[1])
-    parts = [_serve_chunk(values[at : at + rows], seasons, origins) for at in range(0, len(values), rows)]
-    served = Served.join(parts)
+    proposal = _proposal(values, seasons, origins, setting)
+    served = serve(proposal, origins.actuals(values))
     served = replace(served, notes=tuple(map(_with_quality, served.notes, raw, values)))
     return _calibrated(values, served, origins, setting, seasons)
 
@@ -90,11 +90,27 @@ def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins
     return place_origins(length, setting.horizon, setting.origins, seasons[0] if seasons else 1, need)
 
 
-def _serve_chunk(values: Array, seasons: tuple[int, ...], origins: Origins) -> Served:
+def _proposal(values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting) -> Proposal:
+    rows = max(1, CHUNK_CELLS // values.shape[1])
+    layered = setting.global_layer and len(values) >= SERIES
+    chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
+    parts = [_propose_chunk(chunk, seasons, origins, layered) for chunk in chunks]
+    proposal = Proposal.join([part for part, _ in parts])
+    if not layered:
+        return proposal
+    traits = Traits.join([part for _, part in parts if part is not None])
+    return corrected(proposal, traits, origins.actuals(values), setting.seed)
+
+
+def _propose_chunk(
+    values: Array, seasons: tuple[int, ...], origins: Origins, layered: bool
+) -> tuple[Proposal, Traits | None]:
     history = prepare(values, seasons)
     members = member_forecasts(history, seasons, origins)
-    blend = blend_members(np.stack(list(members.values())), origins.actuals(values))
-    return serve(blend, members, origins.actuals(values))
+    stacked = np.stack(list(members.values()))
+    blend = blend_members(stacked, origins.actuals(values))
+    traits = traits_of(history.filled, stacked, blend, seasons, origins) if layered else None
+    return propose(blend, members), traits
 
 
 def _calibrated(

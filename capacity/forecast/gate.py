@@ -7,10 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.forecast.ensemble import Blend
+from capacity.forecast.ensemble import Blend, recent_errors
 from capacity.forecast.setting import Array
 
 NAMED_SHARE = 0.1  # members with less say than this are not named
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the blend would serve for each series, and the seasonal naive that it must beat."""
+
+    point: Array  # (N, H)
+    past: Array  # (N, K, scored)
+    naive: Array  # (N, K + 1, H)
+    mixtures: tuple[str, ...]
+    naive_names: tuple[str, ...]
+
+    @staticmethod
+    def join(parts: Sequence[Proposal]) -> Proposal:
+        """Chunks of series, one below the other."""
+        return Proposal(
+            np.concatenate([part.point for part in parts]),
+            np.concatenate([part.past for part in parts]),
+            np.concatenate([part.naive for part in parts]),
+            tuple(name for part in parts for name in part.mixtures),
+            tuple(name for part in parts for name in part.naive_names),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,32 +44,33 @@ class Served:
     models: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
 
-    @staticmethod
-    def join(parts: Sequence[Served]) -> Served:
-        """Chunks of series, one below the other."""
-        return Served(
-            np.concatenate([part.point for part in parts]),
-            np.concatenate([part.past for part in parts]),
-            tuple(model for part in parts for model in part.models),
-            tuple(notes for part in parts for notes in part.notes),
-        )
 
-
-def serve(blend: Blend, members: dict[str, Array], actuals: Array) -> Served:
-    """The blend, or the best seasonal naive of the rolling origins where the blend was not at least as good."""
+def propose(blend: Blend, members: dict[str, Array]) -> Proposal:
+    """The blend beside the seasonal naive that was best on the rolling origins."""
     names = list(members)
     naives = [place for place, name in enumerate(names) if name.startswith("seasonal naive")]
     best = np.asarray(naives)[blend.member_errors[naives].argmin(axis=0)]  # (N,)
-    count = np.maximum((~np.isnan(actuals)).sum(axis=(1, 2)), 1)
-    blend_error = np.nansum(np.abs(blend.past - actuals), axis=(1, 2)) / count
     rows = np.arange(len(best))
-    naive_error = blend.member_errors[best, rows]
-    beaten = blend_error > naive_error * (1 + 1e-9) + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0)
-    naive = np.stack([members[name] for name in names])[best, rows]  # (N, K + 1, H)
-    point = np.where(beaten[:, None], naive[:, 0], blend.point)
-    past = np.where(beaten[:, None, None], naive[:, 1:, : actuals.shape[2]], blend.past)
-    models = tuple(names[best[n]] if beaten[n] else _mixture(names, blend.weights[:, n]) for n in rows)
-    notes = tuple(_reason(bool(beaten[n]), blend_error[n], naive_error[n]) for n in rows)
+    return Proposal(
+        blend.point,
+        blend.past,
+        np.stack([members[name] for name in names])[best, rows],
+        tuple(_mixture(names, blend.weights[:, n]) for n in rows),
+        tuple(names[place] for place in best),
+    )
+
+
+def serve(proposal: Proposal, actuals: Array) -> Served:
+    """The proposal, or the seasonal naive where it was better on the rolling origins (actuals (N, K, scored))."""
+    naive_past = proposal.naive[:, 1:, : actuals.shape[2]]
+    errors, naive_errors = recent_errors(proposal.past, actuals), recent_errors(naive_past, actuals)
+    tie = 1e-9 * naive_errors + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0)
+    beaten = errors > naive_errors + tie
+    point = np.where(beaten[:, None], proposal.naive[:, 0], proposal.point)
+    past = np.where(beaten[:, None, None], naive_past, proposal.past)
+    names = zip(beaten, proposal.naive_names, proposal.mixtures, strict=True)
+    models = tuple(naive if lost else mixture for lost, naive, mixture in names)
+    notes = tuple(map(_reason, beaten, errors, naive_errors))
     return Served(point, past, models, notes)
 
 
@@ -56,7 +79,7 @@ def _mixture(names: list[str], weights: Array) -> str:
     return "blend of " + ", ".join(f"{names[place]} {weights[place]:.0%}" for place in order)
 
 
-def _reason(beaten: bool, blend_error: float, naive_error: float) -> tuple[str, ...]:
+def _reason(beaten: bool, error: float, naive_error: float) -> tuple[str, ...]:
     if not beaten:
         return ()
-    return (f"no skill over the seasonal naive on the rolling origins ({blend_error:.4g} against {naive_error:.4g})",)
+    return (f"no skill over the seasonal naive on the rolling origins ({error:.4g} against {naive_error:.4g})",)

@@ -8,7 +8,7 @@ from capacity.forecast.history import History, log_scale, raw_scale
 from capacity.forecast.origins import Origins
 from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
 from capacity.forecast.setting import Array
-from capacity.forecast.templates import Template, level_forecast, seasonal_naive, template_forecast
+from capacity.forecast.templates import Template, level_forecast, seasonal_mean, seasonal_naive, template_forecast
 
 STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
@@ -23,6 +23,8 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
             forecasts[name + suffix] = scale.invert(forecast)
     for season in seasons or (1,):
         forecasts[f"seasonal naive {season}"] = seasonal_naive(history.filled, season, origins)
+    for cycles in (2, 4) if seasons else ():
+        forecasts[f"mean of {cycles} seasons"] = seasonal_mean(history.filled, seasons[-1], cycles, origins)
     return forecasts
 
 

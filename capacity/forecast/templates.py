@@ -23,7 +23,18 @@ class Template:
 
 def seasonal_naive(values: Array, season_length: int, origins: Origins) -> Array:
     """The last season, repeated, from every origin: (N, T) -> (N, K + 1, H)."""
-    ahead = np.arange(origins.horizon) % season_length - season_length
+    return _ago(values, season_length, 0, origins)
+
+
+def seasonal_mean(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
+    """The mean of the last `cycles` seasons, repeated: half the noise of the naive, nothing to estimate."""
+    room = max(1, int(origins.ends.min()) // season_length)
+    shifted = [_ago(values, season_length, cycle, origins) for cycle in range(min(cycles, room))]
+    return np.asarray(sum(shifted) / len(shifted))
+
+
+def _ago(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
+    ahead = np.arange(origins.horizon) % season_length - season_length * (1 + cycles)
     return values[:, origins.ends[:, None] + ahead]
 
 
