@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from capacity.audit import Audit as Audit
     from capacity.audit import Rule as Rule
     from capacity.backtest import Backtest as Backtest
-    from capacity.backtest import backtest as backtest
+    from capacity.backtest import backtest_sales as backtest_sales
     from capacity.decision import Policy as Policy
     from capacity.decision import decide as decide
     from capacity.domain import CapacityError as CapacityError
@@ -70,7 +70,7 @@ _HOME = {
     "Event": "domain",
     "holiday_events": "events",
     "forecast_sales": "forecast",
-    "backtest": "backtest",
+    "backtest_sales": "backtest",
     "Backtest": "backtest",
     "Forecast": "domain",
     # from sales to load, from load to replicas

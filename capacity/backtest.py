@@ -73,7 +73,7 @@ class Backtest:
         return table.groupby(column).mean()
 
 
-def backtest(
+def backtest_sales(
     sales: pd.Series,
     *,
     horizon: str | timedelta = "1D",
@@ -86,7 +86,7 @@ def backtest(
     Raises `DataError` where fewer than 8 steps would be left before the first origin.
 
     >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
-    >>> result = backtest(pd.Series(10.0 + (index.hour - 12) ** 2 + index.day % 3, index), origins=4)
+    >>> result = backtest_sales(pd.Series(10.0 + (index.hour - 12) ** 2 + index.day % 3, index), origins=4)
     >>> round(result.skill, 6) > 0, len(result.windows)
     (True, 96)
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
 from capacity.domain import Decision, Observation, WorkloadPlan, require
@@ -39,7 +39,7 @@ def decide(
     >>> decide(None, Observation(4, 20, 4, 4), datetime(2026, 11, 27, tzinfo=UTC)).reason
     'HeldNoPlan'
     """
-    policy = policy or Policy()
+    policy, now = policy or Policy(), now.astimezone(UTC)  # a local clock would add hours across a change of clocks
     if plan is None:
         return _hold(observation, "HeldNoPlan", "no plan names this workload")
     if observation.current == 0:

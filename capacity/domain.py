@@ -15,7 +15,7 @@ This module imports no heavy library, so that the controller can start in a frac
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -287,6 +287,7 @@ class WorkloadPlan:
     def __post_init__(self) -> None:
         where = f"plan of {self.namespace}/{self.name}"
         _require_aware(where, self.start)
+        object.__setattr__(self, "start", self.start.astimezone(UTC))
         require(self.step > timedelta(0) and self.steps > 0, "{}: needs at least one step", where)
         require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
         self._require_an_end(where)

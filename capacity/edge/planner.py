@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from capacity.audit import Audit
-from capacity.backtest import Backtest, backtest
+from capacity.backtest import Backtest, backtest_sales
 from capacity.domain import DataError, Plan, Workload
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
@@ -59,7 +59,9 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
         first, last = sales.index[0].to_pydatetime(), sales.index[-1].to_pydatetime()
         known = holiday_events(outlook.holidays, first, last, outlook.timezone)
         events = (*outlook.events, *known)
-        results[group] = backtest(sales, horizon=horizon, origins=origins, events=events, timezone=outlook.timezone)
+        results[group] = backtest_sales(
+            sales, horizon=horizon, origins=origins, events=events, timezone=outlook.timezone
+        )
     return results
 
 

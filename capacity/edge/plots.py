@@ -102,7 +102,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 def _draw_week(axes: Axes, sales: pd.Series, timezone: str) -> None:
     recent = sales.loc[sales.index > sales.index[-1] - TYPICAL]
     local = _local(recent.index, timezone)
-    phase = local.dayofweek + (local.hour + local.minute / 60) / 24
+    phase = local.day_of_week + (local.hour + local.minute / 60) / 24
     shape = recent.groupby(phase).quantile([0.1, 0.5, 0.9]).unstack()
     at = shape.index.to_numpy(dtype=float)
     axes.fill_between(at, shape[0.1], shape[0.9], color=BLUE, alpha=0.25, lw=0, label="eight weeks of ten")

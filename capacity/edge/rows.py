@@ -26,25 +26,26 @@ def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource)
     """Create `orders` (all columns, and source_row from 1) and `rejects` (lines no reader could split)."""
     database.execute("CREATE TABLE rejects (line BIGINT, text VARCHAR)")
     if isinstance(source, DatabaseSource):
-        frame = _query(source)
-        database.register("fetched", frame)
-        database.execute("CREATE TABLE orders AS SELECT row_number() OVER () AS source_row, * FROM fetched")
-        return
-    parquet = source.removesuffix("*").endswith((".parquet", ".pq"))
-    reader = (
-        f"read_parquet({literal(source)})"
-        if parquet
-        else f"read_csv({literal(source)}, sample_size=-1, store_rejects=true)"
-    )
-    try:
-        database.execute(f"CREATE TABLE orders AS SELECT row_number() OVER () AS source_row, * FROM {reader}")
-    except duckdb.Error as error:
-        raise DataError(
-            f"{source_name(source)}: cannot be read as {'Parquet' if parquet else 'CSV'}: {one_line(error)}"
-        ) from error
-    if not parquet:
+        database.register("fetched", _query(source))
+        _create_orders(database, "fetched", source)
+    elif source.removesuffix("*").endswith((".parquet", ".pq")):
+        _create_orders(database, f"read_parquet({literal(source)})", source)
+    else:
+        _create_orders(database, f"read_csv({literal(source)}, sample_size=-1, store_rejects=true)", source)
         lines = "SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
         database.execute(f"INSERT INTO rejects {lines}")
+
+
+def _create_orders(database: duckdb.DuckDBPyConnection, rows: str, source: str | DatabaseSource) -> None:
+    name = source_name(source)
+    try:
+        database.execute(f"CREATE TABLE orders AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
+    except duckdb.Error as error:
+        kind = "Parquet" if rows.startswith("read_parquet") else "CSV"
+        raise DataError(f"{name}: cannot be read as {kind}: {one_line(error)}") from error
+    columns = {column for column, *_ in database.execute("DESCRIBE orders").fetchall()}
+    if "source_row_1" in columns:  # DuckDB renamed the source's own
+        raise DataError(f"{name}: expected no column named source_row, which is ours, got one; rename it")
 
 
 def _query(source: DatabaseSource) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from capacity.domain import require
+from capacity.forecast.closing import closed_slots
 from capacity.forecast.conformal import add_quantiles, comparable_errors
 from capacity.forecast.ensemble import blend_members
 from capacity.forecast.gate import Proposal, Served, propose, serve
@@ -118,6 +119,8 @@ def _calibrated(
 ) -> BatchForecast:
     errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     quantiles = add_quantiles(served.point, errors, setting.quantile_levels)
+    if seasons:
+        quantiles = closed_slots(quantiles, values, seasons[-1], setting.quantile_levels)
     maxima = {
         window: maximum_quantiles(quantiles, served.point, errors, window, setting.quantile_levels)
         for window in setting.windows

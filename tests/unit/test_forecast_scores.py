@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.backtest import LEVELS, backtest, interval_score, pinball, smape
+from capacity.backtest import LEVELS, backtest_sales, interval_score, pinball, smape
 from capacity.domain import DataError
 
 
@@ -49,7 +49,7 @@ def test_published_seasonal_naive_on_m4_hourly():
 
 
 def test_a_backtest_counts_every_step_once():
-    result = backtest(series(), horizon="1D", origins=5)
+    result = backtest_sales(series(), horizon="1D", origins=5)
     assert len(result.windows) == 5 * 24
     assert result.windows.index.is_unique
     assert list(result.by_horizon().index) == list(range(1, 25))
@@ -57,7 +57,7 @@ def test_a_backtest_counts_every_step_once():
 
 
 def test_scores_of_a_backtest_equal_a_slow_loop_over_its_windows():
-    result = backtest(series(), origins=4)
+    result = backtest_sales(series(), origins=4)
     table = result.windows
     off = [abs(row[0.5] - row["actual"]) for _, row in table.iterrows()]
     assert result.scores.wape == pytest.approx(sum(off) / table["actual"].sum())
@@ -70,7 +70,7 @@ def test_scores_of_a_backtest_equal_a_slow_loop_over_its_windows():
 
 def test_the_naive_is_the_value_one_season_before_the_origin():
     sales = series()
-    result = backtest(sales, origins=3)
+    result = backtest_sales(sales, origins=3)
     season = pd.Timedelta(hours=result.season_length)
     np.testing.assert_array_equal(result.windows["naive"], sales.reindex(result.windows.index - season))
 
@@ -79,19 +79,19 @@ def test_changing_the_future_changes_no_earlier_window():
     sales = series()
     changed = sales.copy()
     changed.iloc[-24:] *= 100
-    before, after = backtest(sales, origins=3).windows, backtest(changed, origins=3).windows
+    before, after = backtest_sales(sales, origins=3).windows, backtest_sales(changed, origins=3).windows
     np.testing.assert_array_equal(before[list(LEVELS)].iloc[:-24], after[list(LEVELS)].iloc[:-24])
     np.testing.assert_array_equal(before[list(LEVELS)].iloc[-24:], after[list(LEVELS)].iloc[-24:])
 
 
 def test_a_history_too_short_for_its_origins_is_refused():
     with pytest.raises(DataError, match="before the first origin"):
-        backtest(series(48), origins=2)
+        backtest_sales(series(48), origins=2)
 
 
 def test_constant_sales_have_no_scale_and_no_nan():
     flat = series() * 0 + 5
-    result = backtest(flat, origins=2)
+    result = backtest_sales(flat, origins=2)
     assert np.isfinite(list(result.scores.coverage.values())).all()
     assert (result.scores.mase, result.skill) == (0.0, 0.0)
 
@@ -99,5 +99,5 @@ def test_constant_sales_have_no_scale_and_no_nan():
 def test_gaps_are_not_scored():
     sales = series()
     sales.iloc[-10:] = np.nan
-    result = backtest(sales, origins=2)
+    result = backtest_sales(sales, origins=2)
     assert np.isfinite(result.scores.mase)
