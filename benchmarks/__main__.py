@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-NAMES = ("pipeline",)
+NAMES = ("pipeline", "m4_hourly", "nab", "forecast_fleet")
 RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("capacity", "numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
 Run = Callable[[Path, bool], dict[str, Any]]
@@ -28,12 +28,19 @@ def main() -> int:
     arguments = parser.parse_args()
     for name in NAMES if arguments.name == "all" else (arguments.name,):
         run: Run = import_module(f"benchmarks.{name}").run
-        figures = run(arguments.data, arguments.quick)
+        figures = rounded(run(arguments.data, arguments.quick))
         text = table(name, figures, quick=arguments.quick)
         sys.stdout.write(f"{text}\n{json.dumps({name: figures})}\n")
         if arguments.name == "all":
             (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     return 0
+
+
+def rounded(figures: Any) -> Any:
+    """Every float to four significant digits: more would pretend that two runs agree in them."""
+    if isinstance(figures, dict):
+        return {key: rounded(value) for key, value in figures.items()}
+    return float(f"{figures:.4g}") if isinstance(figures, float) else figures
 
 
 def table(name: str, figures: dict[str, Any], *, quick: bool) -> str:

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capacity.domain import ConfigError
-from capacity.edge.config import Config, parse_duration, read_config
+from capacity.edge.config import Config, read_config
+from capacity.edge.fields import parse_duration
 from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, say, show
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from capacity.audit import Audit, Rule
 from capacity.domain import ConfigError, DataError
-from capacity.edge.config import SalesSettings
 from capacity.edge.rows import literal, load_rows, one_line, quote, source_name
+from capacity.edge.settings import SalesSettings
 
 READABLE = "readable_row"  # the CSV reader could not split the line into the file's columns
 GROUP = "readable_group"  # the group column is empty: the row would be in no series

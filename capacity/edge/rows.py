@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 
 from capacity.domain import ConfigError, DataError
-from capacity.edge.config import DatabaseSource
+from capacity.edge.settings import DatabaseSource
 
 
 def quote(name: str) -> str:

@@ -16,8 +16,10 @@ from pydantic import ValidationError
 
 from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError, Event
-from capacity.edge.config import SalesSettings, describe, parse_zone
+from capacity.edge.config import describe
+from capacity.edge.fields import parse_zone
 from capacity.edge.orders import OrderTable
+from capacity.edge.settings import SalesSettings
 
 
 def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from capacity.domain import ConfigError, LoadModel, Replica
-from capacity.edge.config import Config, parse_duration, parse_share, read_config
+from capacity.edge.config import Config, read_config
+from capacity.edge.fields import parse_duration, parse_share
 
 WEB: dict[str, Any] = {
     "namespace": "shop",

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from capacity.domain import ConfigError, DataError
-from capacity.edge.config import SalesSettings
 from capacity.edge.orders import OrderTable
+from capacity.edge.settings import SalesSettings
 
 Row = tuple[str, str, str, str]  # invoice, time, quantity, price
 START = datetime(2026, 1, 5, tzinfo=UTC)

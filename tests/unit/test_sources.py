@@ -15,9 +15,9 @@ import pytest
 
 from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError
-from capacity.edge.config import SalesSettings
 from capacity.edge.orders import OrderTable
 from capacity.edge.rows import hide_password
+from capacity.edge.settings import SalesSettings
 from capacity.edge.sources import audit_sales, read_sales
 
 LINES = ["at,n", "2026-01-05 00:00:00,1", "2026-01-05 01:00:00,2", "2026-01-05 02:00:00,3"]

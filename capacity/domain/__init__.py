@@ -1,0 +1,34 @@
+"""The nouns of capacity: frozen values, checked when they are built, and the errors they raise.
+
+Errors, as a tree::
+
+    CapacityError
+    ├── ConfigError    a setting or a flag cannot be used            (exit code 2)
+    ├── DataError      the input cannot carry what is asked of it    (exit code 1)
+    ├── PlanError      a plan is unreadable or of another schema     (exit code 1)
+    └── ClusterError   the cluster refused or did not answer         (exit code 1)
+
+Times are timezone-aware; a step is named by its start and is half open, ``[t, t + step)``.
+This module imports no heavy library, so that the controller can start in a fraction of a second.
+"""
+
+from capacity.domain.decision import Decision as Decision
+from capacity.domain.decision import Observation as Observation
+from capacity.domain.errors import CapacityError as CapacityError
+from capacity.domain.errors import ClusterError as ClusterError
+from capacity.domain.errors import ConfigError as ConfigError
+from capacity.domain.errors import DataError as DataError
+from capacity.domain.errors import PlanError as PlanError
+from capacity.domain.errors import require as require
+from capacity.domain.event import Event as Event
+from capacity.domain.forecast import Demand as Demand
+from capacity.domain.forecast import Forecast as Forecast
+from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
+from capacity.domain.plan import FloorChange as FloorChange
+from capacity.domain.plan import Peak as Peak
+from capacity.domain.plan import Plan as Plan
+from capacity.domain.plan import Resource as Resource
+from capacity.domain.plan import WorkloadPlan as WorkloadPlan
+from capacity.domain.workload import LoadModel as LoadModel
+from capacity.domain.workload import Replica as Replica
+from capacity.domain.workload import Workload as Workload

@@ -1,0 +1,87 @@
+"""Quantiles over the coming steps: of sales, and of the load that follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from capacity.domain.errors import require, require_aware
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Quantiles of a quantity over the coming steps.
+
+    `quantiles` has one row per step (UTC, the first one step after `origin`) and one column per quantile level in
+    (0, 1), ascending; values are finite, not negative and do not cross. `origin` is the last step the forecast knew.
+    """
+
+    origin: datetime
+    step: timedelta
+    quantiles: pd.DataFrame  # (steps, levels)
+    unit: str
+    model: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_steps(self.origin, self.step, self.quantiles)
+        _check_levels([float(level) for level in self.quantiles.columns])
+        _check_values(self.quantiles)
+
+    def at(self, quantile_level: float) -> pd.Series:
+        """The quantile at this level, one value per step; a level that was not forecast is refused."""
+        levels = [float(level) for level in self.quantiles.columns]
+        require(quantile_level in levels, "quantile level {} was not forecast; these were: {}", quantile_level, levels)
+        return self.quantiles.iloc[:, levels.index(quantile_level)]
+
+    def plot(self, history: pd.Series | None = None) -> Any:
+        """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
+        from capacity.edge.plots import plot_forecast  # a noun may show itself: docs/decisions/0007
+
+        return plot_forecast(self, history)
+
+
+def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> None:
+    index: Any = quantiles.index
+    require(len(index) > 0, "a forecast needs at least one step, got none")
+    require(str(getattr(index, "tz", None)) == "UTC", "steps must be in UTC, got {}", getattr(index, "tz", None))
+    require_aware("origin", origin)
+    require(step > timedelta(0), "step must be positive, got {}", step)
+    starts = index.to_pydatetime()
+    require(
+        starts[0] == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, starts[0]
+    )
+    gaps = {late - early for early, late in pairwise(starts)}
+    require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
+
+
+def _check_levels(levels: list[float]) -> None:
+    require(len(levels) > 0, "a forecast needs at least one quantile level, got none")
+    require(all(0 < level < 1 for level in levels), "quantile levels must lie in (0, 1), got {}", levels)
+    require(levels == sorted(set(levels)), "quantile levels must ascend without repeats, got {}", levels)
+
+
+def _check_values(quantiles: pd.DataFrame) -> None:
+    values = quantiles.to_numpy(dtype=float)  # (steps, levels)
+    require(bool((values >= 0).all()), "quantiles must be numbers >= 0, got a negative value or NaN")
+    require(bool((values < float("inf")).all()), "quantiles must be finite, got infinity")
+    require(bool((values[:, 1:] >= values[:, :-1]).all()), "quantiles must not cross")
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The load a workload must serve, independent of our actions: CPU in cores, memory in bytes, same steps."""
+
+    cpu: Forecast
+    memory: Forecast
+    sales: Forecast
+
+    def __post_init__(self) -> None:
+        for name, forecast in (("memory", self.memory), ("sales", self.sales)):
+            same = forecast.step == self.cpu.step and forecast.quantiles.index.equals(self.cpu.quantiles.index)
+            require(same, "CPU and {} demand must share their steps", name)

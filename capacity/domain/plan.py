@@ -1,0 +1,146 @@
+"""The floor of each workload over the coming steps, and the numbers that explain it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from capacity.domain.errors import DataError, require, require_aware
+
+if TYPE_CHECKING:
+    from capacity.domain.forecast import Demand
+
+PLAN_SCHEMA = "capacity.plan/v1"
+Resource = Literal["cpu", "memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorChange:
+    """From `offset` steps after the plan's start on, the floor is `replicas`, because of `reason`."""
+
+    offset: int
+    replicas: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        whole = type(self.offset) is int and type(self.replicas) is int and isinstance(self.reason, str)
+        require(
+            whole, "a floor change is (offset, replicas, reason), got {}", (self.offset, self.replicas, self.reason)
+        )
+        require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
+        require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The step that needs the most replicas: quantities at the plan's quantile level."""
+
+    at: datetime
+    sales: float
+    cpu_cores: float
+    memory_bytes: float
+    replicas: int
+    quantile_level: float
+
+    def __post_init__(self) -> None:
+        require_aware("peak", self.at)
+        for name in ("sales", "cpu_cores", "memory_bytes"):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), "peak: {} must be a number >= 0, got {}", name, value)
+        require(self.replicas >= 1, "peak: replicas must be >= 1, got {}", self.replicas)
+        require(0 < self.quantile_level < 1, "peak: quantile_level must lie in (0, 1), got {}", self.quantile_level)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPlan:
+    """The floor of one workload over the coming steps, as changes; and the numbers that explain it."""
+
+    namespace: str
+    name: str
+    start: datetime
+    step: timedelta
+    steps: int
+    floor: tuple[FloorChange, ...]
+    binding: Resource
+    peak: Peak
+    safe_floor: int
+    ceiling: int
+    lead_time: timedelta
+    resources: dict[str, int] = field(default_factory=dict)
+    explain: dict[str, Any] = field(default_factory=dict)
+    demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
+
+    def __post_init__(self) -> None:
+        where = f"plan of {self.namespace}/{self.name}"
+        require_aware(where, self.start)
+        object.__setattr__(self, "start", self.start.astimezone(UTC))
+        require(self.step > timedelta(0) and self.steps > 0, "{}: needs at least one step", where)
+        require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
+        self._require_an_end(where)
+        offsets = [change.offset for change in self.floor]
+        require(bool(offsets) and offsets[0] == 0, "{}: the first floor must stand at offset 0", where)
+        require(offsets == sorted(set(offsets)), "{}: floor changes must ascend, got {}", where, offsets)
+        require(offsets[-1] < self.steps, "{}: a floor change lies beyond the last step", where)
+        highest = max(self.safe_floor, *(change.replicas for change in self.floor))
+        require(self.safe_floor >= 1, "{}: safe_floor must be >= 1", where)
+        require(highest <= self.ceiling, "{}: floor {} is above ceiling {}", where, highest, self.ceiling)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    @property
+    def label(self) -> str:
+        """namespace/name, as people write it."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def end(self) -> datetime:
+        """The end of the last step; from here on the plan says nothing."""
+        return self.start + self.step * self.steps
+
+    def _require_an_end(self, where: str) -> None:
+        try:
+            _ = self.end
+        except OverflowError as error:
+            raise DataError(f"{where}: {self.steps} steps of {self.step} end beyond the calendar") from error
+
+    def floor_between(self, begin: datetime, end: datetime) -> int | None:
+        """The highest floor of the steps that overlap `[begin, end]`; None where no step does."""
+        if end < self.start or begin >= self.end:
+            return None
+        first = max(0, (begin - self.start) // self.step)
+        last = min(self.steps - 1, (end - self.start) // self.step)
+        ends = [*(change.offset for change in self.floor[1:]), self.steps]
+        spans = zip(self.floor, ends, strict=True)
+        return max(change.replicas for change, stop in spans if change.offset <= last and stop > first)
+
+    def plot(self) -> Any:
+        """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""
+        from capacity.edge.plots import plot_plan  # a noun may show itself: docs/decisions/0007
+
+        return plot_plan(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The floors of many workloads, where they came from, and until when they hold."""
+
+    created: datetime
+    origin: datetime
+    valid_until: datetime
+    settings_hash: str
+    source: dict[str, Any]
+    workloads: tuple[WorkloadPlan, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("created", "origin", "valid_until"):
+            require_aware(name, getattr(self, name))
+        keys = [workload.key for workload in self.workloads]
+        require(len(keys) == len(set(keys)), "a plan names each workload once, got {}", sorted(keys))
+
+    def workload(self, namespace: str, name: str) -> WorkloadPlan | None:
+        """The plan of one workload, or None where this plan does not know it."""
+        return next((plan for plan in self.workloads if plan.key == (namespace, name)), None)

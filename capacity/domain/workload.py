@@ -1,0 +1,77 @@
+"""What serves the load, what it costs, and what we promise for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from capacity.domain.errors import require
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel:
+    """Demand = base + slope x sales per hour, for the whole workload: CPU in cores, memory in bytes."""
+
+    cpu_base: float
+    cpu_per_sale_per_hour: float
+    memory_base: float
+    memory_per_sale_per_hour: float
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour"):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), "load: {} must be >= 0, got {}", name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """What one replica requests, and at 100 % utilization serves: CPU in cores, memory in bytes."""
+
+    cpu_request: float
+    memory_request: float
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_request", "memory_request"):
+            value = getattr(self, name)
+            require(0 < value < float("inf"), "replica: {} must be > 0, got {}", name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One Deployment or StatefulSet behind a HorizontalPodAutoscaler, and what we promise for it.
+
+    `target` is the name of its autoscaler; `ignored_by` names field managers that leave that autoscaler's floor alone.
+    `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
+    With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
+    `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
+    """
+
+    namespace: str
+    name: str
+    load: LoadModel
+    replica: Replica
+    floor: int
+    ceiling: int
+    target: str = ""
+    ignored_by: tuple[str, ...] = ()
+    target_utilization: float = 0.80
+    quantile_level: float = 0.95
+    lead_time: timedelta = timedelta(minutes=5)
+    zones: int = 1
+    ceiling_buffer: float | None = None
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        where = f"workload {self.namespace}/{self.name}"
+        require(self.floor >= 1, "{}: floor must be >= 1, got {}", where, self.floor)
+        require(self.floor <= self.ceiling, "{}: floor {} is above ceiling {}", where, self.floor, self.ceiling)
+        require(0 < self.target_utilization <= 1, "{}: target_utilization must lie in (0, 1]", where)
+        require(0 < self.quantile_level < 1, "{}: quantile_level must lie in (0, 1)", where)
+        require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
+        require(self.zones >= 1, "{}: zones must be >= 1, got {}", where, self.zones)
+        require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name: what a plan and a config agree on."""
+        return self.namespace, self.name
