@@ -57,7 +57,7 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
 
 
 def _equal_windows(misses: Array) -> Array:
-    """Misses (M, N, K) relative to the middle member's in the same window: no window of a high level outvotes the rest."""
+    """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
     middle = np.median(misses, axis=0)  # (N, K)
     return np.asarray(misses / (middle + 1e-3 * middle.max(axis=1, keepdims=True) + 1e-300))
 
