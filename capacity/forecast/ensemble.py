@@ -31,13 +31,15 @@ def blend_members(forecasts: Array, actuals: Array) -> Blend:
     past = forecasts[:, :, 1:, : actuals.shape[2]]
     seen, known = ~np.isnan(actuals), np.nan_to_num(actuals)
     recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)  # the first rolling origin is the latest
-    absolute, relative = (misses * recency for misses in _misses(past, known, seen))  # (M, N, K) each
+    absolute, relative = _misses(past, known, seen)  # (M, N, K) each
+    errors = (absolute * recency).sum(axis=2)
+    absolute, relative = _equal_windows(absolute) * recency, relative * recency
     weights = _weights(absolute.sum(axis=2), relative.sum(axis=2))
     others = _weights(_without_own(absolute), _without_own(relative))  # (M, N, K)
     blended = np.einsum("mnk,mnkh->nkh", others, past)
     count = np.maximum((seen.sum(axis=2) * recency).sum(axis=1), 1e-12)
     point = np.einsum("mn,mnh->nh", weights, forecasts[:, :, 0])
-    return Blend(weights, point, blended, absolute.sum(axis=2) / count)
+    return Blend(weights, point, blended, errors / count)
 
 
 def recent_errors(past: Array, actuals: Array) -> Array:
@@ -54,12 +56,18 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
     return size.sum(axis=3), (size / (np.abs(past) + np.abs(actuals) + usual)).sum(axis=3)
 
 
+def _equal_windows(misses: Array) -> Array:
+    """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
+    middle = np.median(misses, axis=0)  # (N, K)
+    return np.asarray(misses / (middle + 1e-3 * middle.max(axis=1, keepdims=True) + 1e-300))
+
+
 def _without_own(misses: Array) -> Array:
     return np.asarray(misses.sum(axis=2, keepdims=True) - misses)
 
 
 def _weights(absolute: Array, relative: Array) -> Array:
-    """Weights that fall with the sixth power of the error; absolute and relative error have the same say."""
+    """Weights that fall with a power of the error; absolute and relative error have the same say."""
     power: Array = (_ratio(absolute) * _ratio(relative)) ** (-POWER / 2)
     return np.asarray(power / power.sum(axis=0))
 
