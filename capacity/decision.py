@@ -8,6 +8,7 @@ from math import ceil
 
 from capacity.domain import Decision, Observation, WorkloadPlan, require
 
+CUT = "CeilingReached"
 ROUNDING = 1e-9  # 10 x 1.1 is 11.000000000000002 to a computer
 
 
@@ -39,6 +40,7 @@ def decide(
     >>> decide(None, Observation(4, 20, 4, 4), datetime(2026, 11, 27, tzinfo=UTC)).reason
     'HeldNoPlan'
     """
+    require(now.tzinfo is not None, "now must carry a time zone, got the naive time {}", now)
     policy, now = policy or Policy(), now.astimezone(UTC)  # a local clock would add hours across a change of clocks
     if plan is None:
         return _hold(observation, "HeldNoPlan", "no plan names this workload")
@@ -47,12 +49,14 @@ def decide(
     if now >= plan.end:
         return _expired(plan, observation, now, policy)
     reach = now + plan.lead_time + 2 * policy.period
-    need = plan.floor_between(now, reach)
-    if need is None or (now < plan.start and need < observation.floor):
+    highest = plan.highest_between(now, reach)
+    if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return _hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
+    need = highest.replicas
     if observation.edited_by is not None and need < observation.floor:
         return _hold(observation, "HeldEdited", f"{observation.edited_by} set this floor; the plan needs only {need}")
-    return _move(need, observation, policy, plan, _detail(plan, now, reach, need))
+    decision = _move(need, observation, policy, _detail(plan, now, reach, need))
+    return _cut(decision) if highest.reason == CUT else decision
 
 
 def _hold(observation: Observation, reason: str, detail: str) -> Decision:
@@ -65,19 +69,23 @@ def _expired(plan: WorkloadPlan, observation: Observation, now: datetime, policy
     ended = f"plan ended {plan.end:%Y-%m-%dT%H:%MZ}"
     if now < plan.end + policy.hold_for:
         return _hold(observation, "HeldPlanExpired", f"{ended}, floor held until {plan.end + policy.hold_for:%H:%MZ}")
-    moved = _move(plan.safe_floor, observation, policy, plan, f"{ended}: safe floor {plan.safe_floor}")
+    moved = _move(plan.safe_floor, observation, policy, f"{ended}: safe floor {plan.safe_floor}")
     return replace(moved, reason="PlanExpired", held=True)
 
 
-def _move(need: int, observation: Observation, policy: Policy, plan: WorkloadPlan, detail: str) -> Decision:
+def _move(need: int, observation: Observation, policy: Policy, detail: str) -> Decision:
     ceiling = _ceiling(need, observation, policy)
-    limit = max(1, min(ceiling, plan.ceiling))
-    wanted = min(need, limit)
-    floor = max(wanted, observation.floor - max(1, int(observation.floor * policy.step_down)))
-    floor = min(floor, ceiling)
-    clamps = (("CeilingReached",) if wanted < need else ()) + (("StepDown",) if floor > wanted else ())
+    wanted = min(need, ceiling)
+    lowest = observation.floor - max(1, int(observation.floor * policy.step_down))
+    floor = min(max(wanted, lowest), ceiling)
+    clamps = ((CUT,) if wanted < need else ()) + (("StepDown",) if floor > wanted else ())
     reason = _reason(floor, observation.floor, clamps)
     return Decision(floor, ceiling, reason, observation.floor, observation.ceiling, detail, clamps)
+
+
+def _cut(decision: Decision) -> Decision:
+    """The plan itself was cut at its ceiling: the floor is the highest allowed, and short of the need."""
+    return replace(decision, reason=CUT, clamps=tuple(dict.fromkeys((CUT, *decision.clamps))))
 
 
 def _ceiling(need: int, observation: Observation, policy: Policy) -> int:
@@ -94,8 +102,8 @@ def _ceiling(need: int, observation: Observation, policy: Policy) -> int:
 
 
 def _reason(floor: int, before: int, clamps: tuple[str, ...]) -> str:
-    if "CeilingReached" in clamps:
-        return "CeilingReached"
+    if CUT in clamps:
+        return CUT
     if floor == before:
         return "AsPlanned"
     return "DemandRising" if floor > before else "DemandFalling"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
 
 pytest_plugins = ["tests.double.fixtures"]
 
+# Larger real data, beside the checkout or where CAPACITY_DATA_DIR says; tests on it are extra and skip aloud.
+DATA = Path(os.environ.get("CAPACITY_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data"))
 START = datetime(2026, 11, 27, 0, 0, tzinfo=UTC)
 PlanOf = Callable[..., Plan]
 

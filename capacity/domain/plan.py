@@ -109,13 +109,19 @@ class WorkloadPlan:
 
     def floor_between(self, begin: datetime, end: datetime) -> int | None:
         """The highest floor of the steps that overlap `[begin, end]`; None where no step does."""
+        change = self.highest_between(begin, end)
+        return None if change is None else change.replicas
+
+    def highest_between(self, begin: datetime, end: datetime) -> FloorChange | None:
+        """The change that set the highest floor of the steps that overlap `[begin, end]`; None where no step does."""
         if end < self.start or begin >= self.end:
             return None
         first = max(0, (begin - self.start) // self.step)
         last = min(self.steps - 1, (end - self.start) // self.step)
         ends = [*(change.offset for change in self.floor[1:]), self.steps]
         spans = zip(self.floor, ends, strict=True)
-        return max(change.replicas for change, stop in spans if change.offset <= last and stop > first)
+        touched = [change for change, stop in spans if change.offset <= last and stop > first]
+        return max(touched, key=lambda change: change.replicas)
 
     def plot(self) -> Any:
         """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""

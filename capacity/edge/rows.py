@@ -42,7 +42,9 @@ def _create_orders(database: duckdb.DuckDBPyConnection, rows: str, source: str |
         database.execute(f"CREATE TABLE orders AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
     except duckdb.Error as error:
         kind = "Parquet" if rows.startswith("read_parquet") else "CSV"
-        raise DataError(f"{name}: cannot be read as {kind}: {one_line(error)}") from error
+        missing = "No files found" in str(error)
+        reason = f"No files found that match {source}: expected orders there" if missing else one_line(error)
+        raise DataError(f"{name}: cannot be read as {kind}: {reason}") from error
     columns = {column for column, *_ in database.execute("DESCRIBE orders").fetchall()}
     if "source_row_1" in columns:  # DuckDB renamed the source's own
         raise DataError(f"{name}: expected no column named source_row, which is ours, got one; rename it")

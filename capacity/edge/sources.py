@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
+from collections.abc import Mapping
 from datetime import datetime
 from math import isnan
 from pathlib import Path
@@ -21,9 +22,11 @@ from capacity.edge.fields import parse_zone
 from capacity.edge.orders import OrderTable
 from capacity.edge.settings import SalesSettings
 
+Source = str | Path | Mapping[str, str]  # a file, a glob, or {"url": ..., "query": ...}
 
-def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:
-    """Sales per step from a CSV, Parquet or a glob of them: only rows that pass every rule count.
+
+def read_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:
+    """Sales per step from a CSV, Parquet, a glob of them, or {"url": ..., "query": ...}: only good rows count.
 
     `columns` are the keys of `sales:` in capacity.yaml (`value`, `step`, `group`, `time_format`, `rules`, ...);
     `timezone` is the business's clock, in which times without a zone are read. Returns one value per step, indexed in
@@ -40,7 +43,7 @@ def read_sales(source: str | Path, *, time: str, timezone: str = "UTC", **column
         return orders.sales()
 
 
-def audit_sales(source: str | Path, *, time: str, timezone: str = "UTC", **columns: Any) -> Audit:
+def audit_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: Any) -> Audit:
     """The quality of a source of orders: score, failures by rule, range of times. Same keys as `read_sales`.
 
     >>> from capacity.edge.sample import sample_orders
@@ -52,9 +55,10 @@ def audit_sales(source: str | Path, *, time: str, timezone: str = "UTC", **colum
         return orders.audit()
 
 
-def _settings(source: str | Path, time: str, columns: dict[str, Any]) -> SalesSettings:
+def _settings(source: Source, time: str, columns: dict[str, Any]) -> SalesSettings:
+    place = source if isinstance(source, Mapping) else str(source)
     try:
-        return SalesSettings.model_validate({"source": str(source), "time": time, **columns})
+        return SalesSettings.model_validate({"source": place, "time": time, **columns})
     except ValidationError as error:
         raise ConfigError(describe(error)) from error
 
@@ -76,9 +80,13 @@ def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
     opener = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            rows = list(reader)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"calendar.events: {file.name} cannot be read: {error}") from error
+    missing = {"name", "start", "end"} - set(reader.fieldnames or ())
+    if missing:
+        raise DataError(f"{file.name}: expected the columns name, start, end, kind, uplift; missing {sorted(missing)}")
     return [_event(row, f"{file.name} line {number}", ZoneInfo(timezone)) for number, row in enumerate(rows, start=2)]
 
 

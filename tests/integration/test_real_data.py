@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +14,8 @@ from capacity.edge.config import Config
 from capacity.edge.planner import Orders, forecast_orders, make_plan, read_orders
 from capacity.edge.sources import audit_sales, read_sales
 from capacity.seasonality import find_seasons
+from tests.conftest import DATA
 
-DATA = Path(os.environ.get("CAPACITY_DATA_DIR", Path(__file__).resolve().parents[3] / "shared" / "data"))
 RETAIL, BICYCLES = DATA / "online_retail", DATA / "adventureworks"
 pytestmark = [
     pytest.mark.skipif(not RETAIL.is_dir(), reason=f"no {RETAIL}: set CAPACITY_DATA_DIR"),

@@ -171,3 +171,8 @@ def test_stepping_down_again_and_again_arrives_and_stops() -> None:
 def test_a_policy_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=next(iter(wrong))):
         Policy(**wrong)
+
+
+def test_a_time_without_zone_is_refused_and_never_taken_for_the_machines_own() -> None:
+    with pytest.raises(DataError, match="time zone"):
+        decide(plan([9]), seen(4), START.replace(tzinfo=None))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from capacity.backtest import LEVELS, backtest_sales, interval_score, pinball, smape
 from capacity.domain import DataError
+from tests.conftest import DATA
 
 
 def series(steps: int = 24 * 35, seed: int = 0) -> pd.Series:
@@ -34,13 +32,12 @@ def test_scores_equal_a_slow_loop():
 
 
 def test_published_seasonal_naive_on_m4_hourly():
-    data = Path(os.environ.get("CAPACITY_DATA", "/nonexistent"))
-    if not (data / "m4_hourly").exists():
-        pytest.skip("the M4 files are not here: set CAPACITY_DATA to the directory that holds m4_hourly")
+    if not (DATA / "m4_hourly").exists():
+        pytest.skip("the M4 files are not here: set CAPACITY_DATA_DIR to the directory that holds m4_hourly")
     from benchmarks.m4_hourly import mase_scale, read, right_aligned, scores
 
-    histories = right_aligned(read(data / "m4_hourly" / "Hourly-train.csv.gz"))
-    actual = np.stack(read(data / "m4_hourly" / "Hourly-test.csv.gz"))
+    histories = right_aligned(read(DATA / "m4_hourly" / "Hourly-train.csv.gz"))
+    actual = np.stack(read(DATA / "m4_hourly" / "Hourly-test.csv.gz"))
     naive = np.tile(histories[:, -24:], 2)
     found = scores(actual, naive, mase_scale(histories))
     assert {name: round(value, 3) for name, value in found.items()} == pytest.approx(

@@ -78,6 +78,7 @@ WRONG: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("a name of none", (*WEB, "name"), None, "name: expected str, got None"),
     ("a peak in words", (*WEB, "peak", "sales"), "many", "many"),
     ("a peak of NaN", (*WEB, "peak", "sales"), float("nan"), "plan.json: "),
+    ("NaN where nobody looks", (*WEB, "explain", "sales"), float("nan"), "plan.json: .*NaN"),
     ("a peak of negative replicas", (*WEB, "peak", "replicas"), -5, "plan.json: "),
     ("a peak at a level of 7", (*WEB, "peak", "quantile_level"), 7.0, "plan.json: "),
     ("a plan that ends after all time", (*WEB, "start"), "9999-12-31T23:00:00Z", "plan.json: "),

@@ -133,6 +133,9 @@ SPRING = ["2026-03-29 00:30", "2026-03-29 01:30", "2026-03-29 02:30", "2026-03-2
             AUTUMN, "Europe/London", "2026-10-24T23:00Z", [1, 0, 2, 1], id="the hour shown twice is the later"
         ),
         pytest.param(SPRING, "Europe/London", "2026-03-29T00:00Z", [1, 2, 1], id="the hour skipped is the one after"),
+        pytest.param(
+            [*SPRING, "soon"], "Europe/London", "2026-03-29T00:00Z", [1, 2, 1], id="also where one is no time"
+        ),
         pytest.param(SPRING, "UTC", "2026-03-29T00:00Z", [1, 1, 1, 1], id="UTC knows no change"),
         pytest.param(SPRING, "Asia/Kolkata", "2026-03-28T19:00Z", [1, 1, 1], id="half an hour off the grid"),
         pytest.param(AUTUMN, "Asia/Kathmandu", "2026-10-24T18:00Z", [1, 2, 1], id="three quarters off the grid"),
