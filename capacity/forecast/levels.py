@@ -77,7 +77,7 @@ def _peaks(score: Array) -> list[int]:
 
 
 def _sharpest(logs: Array, block: int, score: Array) -> tuple[int, int]:
-    """The block that splits the fortnights around a peak into the most even halves, and the place of the peak's jump."""
+    """The block that splits the fortnights around a peak into the most even halves, and the place of its jump."""
     around = logs[max(0, block - BLOCKS) : block + BLOCKS]
     start = max(0, block - BLOCKS)
     cuts = range(max(1, block - start - BLOCKS // 2), min(len(around) - 1, block - start + BLOCKS // 2) + 1)
