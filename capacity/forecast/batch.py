@@ -95,7 +95,8 @@ def _proposal(values: Array, seasons: tuple[int, ...], origins: Origins, setting
     rows = max(1, CHUNK_CELLS // values.shape[1])
     layered = setting.global_layer and len(values) >= SERIES
     chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
-    parts = [_propose_chunk(chunk, seasons, origins, layered) for chunk in chunks]
+    asked = replace(setting, global_layer=layered)
+    parts = [_propose_chunk(chunk, seasons, origins, asked) for chunk in chunks]
     proposal = Proposal.join([part for part, _ in parts])
     if not layered:
         return proposal
@@ -104,13 +105,13 @@ def _proposal(values: Array, seasons: tuple[int, ...], origins: Origins, setting
 
 
 def _propose_chunk(
-    values: Array, seasons: tuple[int, ...], origins: Origins, layered: bool
+    values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
 ) -> tuple[Proposal, Traits | None]:
     history = prepare(values, seasons)
-    members = member_forecasts(history, seasons, origins)
+    members = member_forecasts(history, seasons, origins, setting.year)
     stacked = np.stack(list(members.values()))
     blend = blend_members(stacked, origins.actuals(values))
-    traits = traits_of(history.filled, stacked, blend, seasons, origins) if layered else None
+    traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
     return propose(blend, members), traits
 
 

@@ -18,6 +18,8 @@ SLOTS = 24  # at most so many scales per season: minutes share theirs
 LEVEL_POWER = (
     0.5  # between additive (0) and multiplicative (1) errors, as counts have it: near nominal on traces and M4
 )
+LATELY = 4.0  # origins until an error counts half in today's scale
+FOLLOW = (0.8, 1.6)  # how far the scale may follow: a few origins are noisy themselves
 STEEPEST = 0.5  # errors grow with distance at most like a random walk's
 
 
@@ -42,7 +44,9 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
     scales = _slot_scales(surprise, groups[1:, :scored], count, usual)  # (N, count)
     growth = _growth(surprise, scales[:, groups[1:, :scored]], origins.horizon)  # (H,)
     past_scale = scales[:, groups[1:, :scored]] * growth[:scored] * level[:, :, None]
-    return Errors((actuals - served.past) / past_scale, served.past, past_scale, scales[:, groups[0]] * growth)
+    shape = (actuals - served.past) / past_scale
+    scale = scales[:, groups[0]] * growth * _lately(shape)[:, None]
+    return Errors(shape, served.past, past_scale, scale)
 
 
 def add_quantiles(point: Array, errors: Errors, levels: tuple[float, ...]) -> Array:
@@ -64,6 +68,15 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
     if scored.any():
         own[scored] = np.nanquantile(shape[scored], levels, axis=1).T
     return np.asarray((POOLED * pooled + (1 - POOLED) * own) * inflation(origins))
+
+
+def _lately(shape: Array) -> Array:
+    """How large the last origins' errors were among all (N,): where calm or storm has come, the quantiles follow."""
+    size, seen = np.nan_to_num(np.abs(shape)), ~np.isnan(shape)
+    recency = (0.5 ** (np.arange(shape.shape[1]) / LATELY))[:, None]  # the first rolling origin is the latest
+    recent = (size * recency).sum(axis=(1, 2)) / np.maximum((seen * recency).sum(axis=(1, 2)), 1e-12)
+    overall = size.sum(axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1)
+    return np.where(overall > 0, np.clip(recent / np.maximum(overall, 1e-300), *FOLLOW), 1.0)
 
 
 def _levels(served: Served, scored: int) -> Array:

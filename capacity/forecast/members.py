@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from capacity.forecast.drift import reaches_back, with_last_years_drift
 from capacity.forecast.history import History, log_scale, raw_scale
 from capacity.forecast.origins import Origins
 from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
@@ -14,13 +15,16 @@ STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
 
-def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:
+def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins, year: int = 0) -> dict[str, Array]:
     """Every member's forecast from every origin, in the unit of the series, never negative: name -> (N, K + 1, H)."""
     forecasts = {}
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
         for name, forecast in _on_scale(standard, history, seasons, origins).items():
             forecasts[name + suffix] = scale.invert(forecast)
+    if seasons and reaches_back(origins, year):
+        drifting = with_last_years_drift(forecasts["template of logs"], history.filled, year, origins)
+        forecasts["template with last year's drift"] = drifting
     for season in seasons or (1,):
         forecasts[f"seasonal naive {season}"] = seasonal_naive(history.filled, season, origins)
     for cycles in (2, 4) if seasons else ():

@@ -10,8 +10,9 @@ import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, holiday_events, refuse_contradictions
+from capacity.forecast.levels import level_shifts
 from capacity.forecast.row import forecast_row, occurrences
-from capacity.forecast.setting import Setting
+from capacity.forecast.setting import Array, Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
 from capacity.seasonality import NEEDED, calendar_seasons, find_seasons, too_short_for
 
@@ -56,7 +57,7 @@ def forecast_sales(
         quantiles=pd.DataFrame(answer.quantiles[ahead], index=future, columns=list(setting.quantile_levels)),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
-        notes=(*_history_notes(sales, step, seasons), *answer.notes),
+        notes=(*_history_notes(sales, step, seasons), *answer.notes, *_level_notes(row, clock)),
     )
 
 
@@ -113,3 +114,9 @@ def _ascending(quantile_levels: Sequence[float]) -> tuple[float, ...]:
 def _spoken(step: timedelta) -> str:
     names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
     return names.get(int(step.total_seconds()), str(step))
+
+
+def _level_notes(row: Array, clock: WallClock) -> tuple[str, ...]:
+    """Since when the level is what it is: the last three shifts, with their date on the wall clock."""
+    shifts = level_shifts(row, max(1, round(timedelta(days=1) / clock.step)))
+    return tuple(f"level x{shift.ratio:.2f} since {clock.date(shift.slot)}" for shift in shifts[-3:])

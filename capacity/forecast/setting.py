@@ -56,6 +56,11 @@ class Setting:
         fits = all(1 <= window <= self.horizon for window in self.windows)
         require(fits, "windows must lie in 1..{} (the horizon), got {}", self.horizon, self.windows)
 
+    @property
+    def year(self) -> int:
+        """Steps in a year of 52 whole weeks, so that weekdays meet; 0 above a day, where the season is the year."""
+        return round(timedelta(days=364) / self.step) if self.step <= timedelta(days=1) else 0
+
 
 @dataclass(frozen=True, slots=True)
 class BatchForecast:

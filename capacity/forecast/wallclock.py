@@ -41,6 +41,10 @@ class WallClock:
         anchor = self.first.tz_convert(self.timezone).tz_localize(None)
         return np.floor(np.asarray((local - anchor) / self.step) + 0.5).astype(np.intp)
 
+    def date(self, slot: int) -> str:
+        """The local date of a slot, for people."""
+        return str((self.first.tz_convert(self.timezone) + slot * self.step).date())
+
     def row(self, series: pd.Series) -> Array:
         """The values of a series on consecutive slots, the mean where two steps share one: (slots,), NaN for a gap."""
         known = series.dropna()

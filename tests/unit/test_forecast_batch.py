@@ -9,6 +9,7 @@ import pytest
 
 from capacity.domain import DataError
 from capacity.forecast import Setting, forecast_batch
+from capacity.forecast.drift import with_last_years_drift
 from capacity.forecast.history import without_spikes
 from capacity.forecast.origins import place_origins
 from capacity.forecast.peaks import window_maxima
@@ -145,3 +146,12 @@ def test_spikes_become_gaps_and_ordinary_peaks_stay():
     cleaned = without_spikes(values)
     assert np.isnan(cleaned[0, 7])
     assert np.isnan(cleaned).sum() == 1
+
+
+def test_last_years_drift_is_the_ratio_of_its_levels():
+    filled = np.repeat([10.0, 20.0, 10.0], [200, 164, 364])[None, :]
+    origins = place_origins(filled.shape[1] - 180, 100, 2, 7, 500)
+    flat = np.ones((1, len(origins.ends), 100))
+    moved = with_last_years_drift(flat, filled[:, : origins.ends[0]], 364, origins)
+    assert moved[0, 0, 0] == pytest.approx(1.0, abs=0.05)
+    assert moved[0, 0, 99] == pytest.approx(2**0.7, rel=0.05)
