@@ -14,7 +14,7 @@ from typing import Any
 from capacity.domain import ClusterError
 
 MANAGER = "capacity"  # our field manager in server-side apply
-TIMEOUT = (3.05, 15.0)  # seconds to connect and to read: the client itself would wait for ever
+TIMEOUT = (3.05, 10.0)  # seconds to connect and to read: the client itself would wait for ever
 PAGE = 500  # objects per LIST page, as kubectl asks
 MERGE, APPLY, JSON_PATCH = "application/merge-patch+json", "application/apply-patch+yaml", "application/json-patch+json"
 HPAS = "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
@@ -134,6 +134,7 @@ def _connect(kubeconfig: str | None) -> Any:
             raise ClusterError(f"no cluster: {outside}; set KUBECONFIG or run inside a cluster") from outside
     settings.retries = Retry(
         total=4,
+        read=2,  # a server that hangs is asked three times: half a minute, well within a pass
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=frozenset({"GET", "PATCH"}),  # not POST: an Event sent twice is two Events
         backoff_factor=0.1,

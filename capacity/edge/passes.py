@@ -62,7 +62,7 @@ def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
         rows.append((where, move, decision.reason, decision.detail))
     document = {**summary(outcomes, now), "decisions": [_outcome_document(outcome) for outcome in outcomes]}
     counts = ", ".join(f"{document[name]} {name}" for name in ("changed", "held", "failed"))
-    footer = (f"{rfc3339(now)}: {len(outcomes)} workloads, {counts}",)
+    footer = (f"{rfc3339(now.replace(microsecond=0))}: {len(outcomes)} workloads, {counts}",)
     return Sheet(title, ("autoscaler", "floor", "reason", "why"), rows, document, footer)
 
 
