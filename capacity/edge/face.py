@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,26 +79,26 @@ class Face:
     @contextmanager
     def stages(self, *names: str) -> Iterator[Callable[[], None]]:
         """A progress bar on stderr over named stages; call what it yields as each ends. Only where a person looks."""
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=self.quiet or not sys.stderr.isatty(),
-        )
+        bar = None if self.quiet or not sys.stderr.isatty() else _progress_bar()
         began, done = perf_counter(), 0
-        with bar:
-            task = bar.add_task(names[0], total=len(names))
 
-            def advance() -> None:
-                nonlocal began, done
-                if self.verbose:
-                    self.say(f"{names[done]}: {perf_counter() - began:.2f} s")
-                began, done = perf_counter(), done + 1
-                bar.update(task, advance=1, description=names[min(done, len(names) - 1)])
+        def advance() -> None:
+            nonlocal began, done
+            if self.verbose:
+                self.say(f"{names[done]}: {perf_counter() - began:.2f} s")
+            began, done = perf_counter(), done + 1
+            if bar is not None:
+                bar.update(bar.task_ids[0], advance=1, description=names[min(done, len(names) - 1)])
 
+        with bar or nullcontext():
+            if bar is not None:
+                bar.add_task(names[0], total=len(names))
             yield advance
+
+
+def _progress_bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def verb(command: Callable[..., int]) -> Callable[..., int]:
