@@ -11,6 +11,7 @@ from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, spar
 from capacity.forecast.setting import Array
 from capacity.forecast.templates import Template, level_forecast, seasonal_mean, seasonal_naive, template_forecast
 
+LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
 STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
@@ -35,6 +36,8 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
 def _on_scale(standard: Array, history: History, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:
     members = {}
     for name, design in (("ridge", design_for(seasons)), ("sparse ridge", sparse_design_for(seasons))):
+        if name == "ridge" and origins.horizon > LONG:
+            continue
         if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
             members[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
     if not seasons:

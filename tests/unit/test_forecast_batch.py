@@ -155,3 +155,20 @@ def test_last_years_drift_is_the_ratio_of_its_levels():
     moved = with_last_years_drift(flat, filled[:, : origins.ends[0]], 364, origins)
     assert moved[0, 0, 0] == pytest.approx(1.0, abs=0.05)
     assert moved[0, 0, 99] == pytest.approx(2**0.7, rel=0.05)
+
+
+def test_the_global_layer_corrects_repeatably_and_keeps_quantiles_in_order():
+    data = fleet(60, 700)
+    plain = forecast_batch(data, Setting(HOUR, 24))
+    layered = forecast_batch(data, Setting(HOUR, 24, global_layer=True))
+    assert any("corrected over 60 series" in model for model in layered.models)
+    assert np.isfinite(layered.quantiles).all()
+    assert (np.diff(layered.quantiles, axis=2) >= 0).all()
+    assert 0 < np.abs(layered.point - plain.point).max() < plain.point.max()
+    again = forecast_batch(data, Setting(HOUR, 24, global_layer=True))
+    np.testing.assert_array_equal(layered.quantiles, again.quantiles)
+
+
+def test_few_series_have_no_global_layer():
+    forecast = forecast_batch(fleet(3, 500), Setting(HOUR, 24, global_layer=True))
+    assert not any("corrected" in model for model in forecast.models)
