@@ -13,7 +13,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-from pandas.api.typing import NaTType
 from pydantic import ValidationError
 
 from capacity.audit import Audit
@@ -106,12 +105,12 @@ def _event(row: dict[str, str | None], where: str, zone: ZoneInfo) -> Event:
 
 
 def _moment(text: str | None, zone: ZoneInfo, *, end: bool = False) -> datetime:
-    stamp: pd.Timestamp | NaTType = pd.Timestamp(str(text).strip())
+    stamp: Any = pd.Timestamp(str(text).strip())
     if end and len(str(text).strip()) == len("2026-11-27"):
         stamp += pd.Timedelta(days=1)
     if stamp.tzinfo is None:
         stamp = stamp.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    if isinstance(stamp, NaTType):
+    if pd.isna(stamp):
         raise ValueError(f"{text} is a time that the clock in {zone.key} skips or shows twice: give it with its offset")
     moment: datetime = stamp.tz_convert("UTC").to_pydatetime()
     return moment
