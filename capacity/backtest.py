@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.domain import Event, Forecast, require
+from capacity.events import days_off
 from capacity.forecast import forecast_sales
 from capacity.forecast.wallclock import regular_step
 from capacity.seasonality import calendar_seasons
@@ -78,6 +79,7 @@ def backtest_sales(
     *,
     horizon: str | timedelta = "1D",
     origins: int = 8,
+    holidays: Sequence[str] = (),
     events: Sequence[Event] = (),
     timezone: str | None = None,
 ) -> Backtest:
@@ -101,16 +103,18 @@ def backtest_sales(
     )
     first = len(series) - origins * steps
     require(first >= 8, "backtest: expected at least 8 steps before the first origin, got {} of {}", first, len(series))
+    zone = timezone or sales.attrs.get("timezone", "UTC")
+    calendar = (*events, *days_off(holidays, series.index[0], series.index[-1] + step, zone))
     season = _naive_season(series.iloc[:first], step)
     windows, models, scales = [], [], []
     for end in range(first, len(series), steps):
         known = series.iloc[:end]
-        forecast = forecast_sales(known, horizon=step * steps, quantile_levels=LEVELS, events=events, timezone=timezone)
+        forecast = forecast_sales(known, horizon=step * steps, quantile_levels=LEVELS, events=calendar, timezone=zone)
         windows.append(_window(forecast, series, season))
         models.append(forecast.model)
         scales.append(_scale(known, season))
     table = pd.concat(windows)
-    table["event"] = _in_events(pd.DatetimeIndex(table.index), step, events)
+    table["event"] = _in_events(pd.DatetimeIndex(table.index), step, calendar)
     return _summed(table, season, np.repeat(scales, steps), models)
 
 

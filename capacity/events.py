@@ -37,6 +37,19 @@ def holiday_events(codes: Iterable[str], start: datetime, end: datetime, timezon
     return [_whole_day(name.removesuffix(" (observed)"), day, zone, "holiday") for day, name in sorted(days.items())]
 
 
+def days_off(codes: Iterable[str], start: datetime, end: datetime, timezone: str = "UTC") -> list[Event]:
+    """Public holidays and the bridge days they make: what a calendar code means to a forecast.
+
+    >>> from datetime import UTC
+    >>> start, end = datetime(2026, 5, 13, tzinfo=UTC), datetime(2026, 5, 17, tzinfo=UTC)
+    >>> [(event.start.day, event.kind) for event in days_off(["DE"], start, end)]
+    [(14, 'holiday'), (15, 'bridge')]
+    """
+    holidays = holiday_events(codes, start, end, timezone)
+    bridges = [bridge for bridge in bridge_days(holidays, timezone) if bridge.start < end and start < bridge.end]
+    return [*holidays, *bridges]
+
+
 def bridge_days(holidays: Sequence[Event], timezone: str = "UTC") -> list[Event]:
     """Working days between a holiday and a weekend: the Friday after a Thursday, the Monday before a Tuesday.
 

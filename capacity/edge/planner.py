@@ -15,7 +15,6 @@ from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.sources import read_events
-from capacity.events import holiday_events
 from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
 
 
@@ -54,15 +53,17 @@ def forecast_orders(config: Config, orders: Orders) -> Forecasts:
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
     outlook = _outlook(config)
-    results: dict[str | None, Backtest] = {}
-    for group, sales in orders.histories.items():
-        first, last = sales.index[0].to_pydatetime(), sales.index[-1].to_pydatetime()
-        known = holiday_events(outlook.holidays, first, last, outlook.timezone)
-        events = (*outlook.events, *known)
-        results[group] = backtest_sales(
-            sales, horizon=horizon, origins=origins, events=events, timezone=outlook.timezone
+    return {
+        group: backtest_sales(
+            sales,
+            horizon=horizon,
+            origins=origins,
+            holidays=outlook.holidays,
+            events=outlook.events,
+            timezone=outlook.timezone,
         )
-    return results
+        for group, sales in orders.histories.items()
+    }
 
 
 def _outlook(config: Config) -> Outlook:

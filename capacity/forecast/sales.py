@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, require
-from capacity.events import ONE_DAY, holiday_events, refuse_contradictions
+from capacity.events import ONE_DAY, days_off, refuse_contradictions
 from capacity.forecast.levels import level_shifts
 from capacity.forecast.row import forecast_row, occurrences
 from capacity.forecast.setting import Array, Setting
@@ -30,8 +30,9 @@ def forecast_sales(
 
     `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero). The
     shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
-    `holidays` are countries and states (GB-ENG, US) whose public holidays count as events. `events` cover past and
-    future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or lowered by it.
+    `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are events. `events` cover
+    past and future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or
+    lowered by it.
     What the history cannot support is left out and said in `notes`.
 
     Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
@@ -49,7 +50,7 @@ def forecast_sales(
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
     seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
     setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons)
-    known = (*events, *_public_holidays(holidays, clock, future[-1] + step))
+    known = (*events, *days_off(holidays, clock.first, future[-1] + step, clock.timezone))
     answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step))
     return Forecast(
         origin=sales.index[-1].to_pydatetime(),
@@ -76,12 +77,6 @@ def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
         for season in find_seasons(sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step)))
     }
     return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
-
-
-def _public_holidays(codes: Sequence[str], clock: WallClock, end: pd.Timestamp) -> list[Event]:
-    if not codes:
-        return []
-    return holiday_events(codes, clock.first.to_pydatetime(), end.to_pydatetime(), clock.timezone)
 
 
 def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) -> tuple[str, ...]:
