@@ -30,6 +30,7 @@ MOST = 8  # shifts that are told apart; a history with more has no level
 MEDIAN_ERROR = MEAN_TO_DEVIATION = 1.2533  # sqrt(pi / 2): a median's standard error over a mean's; and, for normal
 # noise, the standard deviation over the mean absolute one
 NORMAL = 1.4826  # standard deviation of normal noise over its median absolute deviation
+AROUND = 20  # windows on each side from which the usual size of a change is taken
 MOST_TIED = 0.9  # autocorrelation beyond which a history of weeks cannot tell noise from a wandering level
 YEAR_DAYS, SAME_SEASON = 365.25, 21  # a change that comes back within three weeks of its date is the year's own
 
@@ -205,8 +206,8 @@ def _holds(logs: Array, place: int, window: int) -> bool:
     jump = _jump(logs, place, window)
     if not (abs(jump) >= SMALLEST and _abrupt(logs, place, window, jump) and _lasting(logs, place, window, jump)):
         return False
-    levelled = logs.copy()
-    levelled[place:] -= jump
+    start, stop = max(0, place - AROUND * window), place + AROUND * window
+    levelled = np.concatenate([logs[start:place], logs[place:stop] - jump])
     return abs(jump) >= CLEAR * _usual(levelled, window)
 
 

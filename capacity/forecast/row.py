@@ -12,6 +12,7 @@ import pandas as pd
 from capacity.domain import Event
 from capacity.forecast.batch import LEAST_STEPS, forecast_batch, supported_seasons
 from capacity.forecast.setting import Array, Setting
+from capacity.forecast.trial import find_course
 from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
 from capacity.forecast.wallclock import WallClock
 
@@ -47,14 +48,16 @@ def forecast_row(row: Array, setting: Setting, events: Sequence[Occurrence]) -> 
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
     quiet = masked(row, past)
-    batch = forecast_batch(quiet[None, :], setting)
-    effects = learn_effects(row, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7)))
+    course = find_course(quiet, setting)
+    batch = forecast_batch((quiet / course.past)[None, :], setting)
+    effects = learn_effects(row / course.past, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7)))
     slots = np.arange(len(row), len(row) + setting.horizon)
     coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual]
     factor, spread = coming_effect(slots, coming, effects)
+    factor, spread = factor * course.ahead, np.hypot(spread, course.spread)
     point, quantiles = batch.point[0] * factor, batch.quantiles[0] * factor[:, None]
     quantiles = spread_out(point, quantiles, setting.quantile_levels, spread)
-    notes = (*_history_notes(row, setting), *batch.notes[0], *_event_notes(coming, effects, usual))
+    notes = (*_history_notes(row, setting), *batch.notes[0], *course.notes, *_event_notes(coming, effects, usual))
     return RowForecast(quantiles, batch.models[0], notes)
 
 
