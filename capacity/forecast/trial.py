@@ -15,12 +15,14 @@ from capacity.forecast.uplift import spread_out
 from capacity.levels import daily_means
 from capacity.seasonality import DAY, WEEK, YEAR
 
-ORIGINS = 8  # held-out origins, spread over up to a year: each season of the year has a say
+ORIGINS = 16  # held-out origins, spread over up to two years: each season of the year has a say
 LEAST_ORIGINS = 3  # fewer prove nothing
-WIDEST_STRIDE = timedelta(days=45)
+WIDEST_STRIDE = timedelta(days=46)
 SETTLED = timedelta(days=14)  # after a shift it is known; from then on its course can be tried
 HALF_YEAR = timedelta(days=183)
+SPAN = timedelta(days=42)  # that held-out origins cover at least; a longer horizon must fit in twice
 GAIN = 0.02  # share by which the error must fall: less is within what chance brings on eight origins
+DOUBT = 0.5  # standard errors by which the mean gain must stand clear of nothing
 MEMBER_ORIGINS = 6  # rolling origins inside each trial: enough to rank members, half the cost
 BAND = (0.05, 0.5, 0.95)
 SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # log units tried for what the distance adds
@@ -35,8 +37,9 @@ def find_course(row: Array, setting: Setting) -> Course:
     ends = _season_ends(len(days), coarse)
     if len(ends) < LEAST_ORIGINS:
         return base
-    kinds = (level, after(level, yearly_course), after(level, growth_course))
-    kinds = (*kinds, after(kinds[1], growth_course))
+    kinds = [level, after(level, yearly_course)]
+    if setting.horizon * setting.step >= LONG:  # nearer, growth is what the forecast follows by itself
+        kinds += [after(level, growth_course), after(kinds[1], growth_course)]
     errors, scores = _tried(days, coarse, kinds, ends)
     best = _best(errors)
     answer = kinds[best](row, setting.step, setting.horizon) or base
@@ -65,15 +68,17 @@ def _level_helps(days: Array, setting: Setting) -> bool:
     if len(ends) < LEAST_ORIGINS:
         return True
     errors, _ = _tried(days, replace(setting, horizon=horizon), (flat, level_course), ends)
-    return bool(errors[:, 1].sum() <= errors[:, 0].sum())
+    return _best(errors) == 1
 
 
 def _season_ends(length: int, setting: Setting) -> list[int]:
     """Held-out origins after a first year, or after half a one where there is no more; latest first."""
+    horizon = setting.horizon * setting.step
     for need in (YEAR + DAY, HALF_YEAR):
         room = length - setting.horizon - -(-need // setting.step)
-        stride = min(round(WIDEST_STRIDE / setting.step), room // (LEAST_ORIGINS - 1))
-        if stride * setting.step >= min(WEEK, 2 * setting.step) and stride >= 1:
+        if room * setting.step >= max(SPAN, horizon):
+            least = max(WEEK, horizon / 6) / setting.step
+            stride = max(1, round(min(max(room / (ORIGINS - 1), least), WIDEST_STRIDE / setting.step)))
             return [length - setting.horizon - stride * k for k in range(min(ORIGINS, room // stride + 1))]
     return []
 
@@ -101,12 +106,13 @@ def _tried(
 
 
 def _best(errors: Array) -> int:
-    """The kind with the least error, if it gains enough and on at least half of the origins; otherwise the first."""
+    """The kind with the least error if its gain is clear, in sum and origin by origin; otherwise the first."""
     if len(errors) < LEAST_ORIGINS:
         return 0
     total = errors.sum(axis=0)
-    wins = (errors < errors[:, :1]).mean(axis=0) >= 0.5
-    usable = wins & (total < (1 - GAIN) * total[0])
+    ratio = np.log((errors + 1e-9) / (errors[:, :1] + 1e-9))  # (origins, kinds)
+    doubt = DOUBT * ratio.std(axis=0, ddof=1) / np.sqrt(len(errors))
+    usable = (ratio.mean(axis=0) + doubt < np.log(1 - GAIN)) & (total < (1 - GAIN) * total[0])
     return int(np.where(usable, total, np.inf).argmin()) if usable.any() else 0
 
 

@@ -10,13 +10,15 @@ import numpy as np
 from capacity.forecast.setting import Array
 from capacity.seasonality import WEEK, YEAR
 
-WAVES = 3  # of the year: a shape no finer than two months, so that one promotion does not become a season
+WAVES = 6  # of the year from three cycles on: a shape no finer than a month
+FEW_WAVES = 3  # with less: no finer than two months, so that one promotion does not become a season
 WAVE_PENALTY = 1.0  # weeks' worth of "no season" per wave, growing with its square: smooth shapes are likelier
 BEND_PENALTY = 20.0  # weeks' worth of "no change" per changepoint of the trend
 BEND_EVERY = 13.0  # weeks between the places where the trend may bend
 ROBUST = 1.345  # robust standard deviations beyond which a week counts less (Huber, 1964)
 FITS = 5  # reweighted fits; the weights stand still by then
 TRUST = 1.0  # years' worth of "no season": one year carries half of its factor, two carry two thirds
+TREND_TRUST = 2.0  # years' worth of "no trend": in a year or two a trend and a season look alike
 DAMPING_WEEKS = 13.0  # half-life of the trend ahead: growth of a quarter says little about next year
 FLOOR = 0.02  # of the mean, added before the logarithm: a closed week stays finite
 LEAST_WEEKS = 26  # of data: from less, a trend of the business cannot be told from its season
@@ -58,10 +60,11 @@ def fit_year(row: Array, step: timedelta) -> Year | None:
     if seen.sum() * max(1.0, step / WEEK) < LEAST_WEEKS:
         return None
     design, penalty = _design(position, max(1.0, step / WEEK))
-    design[:, -2 * WAVES :] *= cycles >= 1
+    design[:, -2 * WAVES :] *= _supported(cycles)
     fitted, noise = _robust_ridge(design[seen], logs[seen], penalty)
     waves = fitted[-2 * WAVES :] * cycles / (cycles + TRUST)
-    return Year(waves, float(fitted[1 : -2 * WAVES].sum()), noise, cycles, step)
+    slope = float(fitted[1 : -2 * WAVES].sum()) * cycles / (cycles + TREND_TRUST)
+    return Year(waves, slope, noise, cycles, step)
 
 
 def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
@@ -74,6 +77,12 @@ def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
     logs = np.log(level / mean + FLOOR) if mean > 0 else np.full(len(level), np.nan)
     middles = (np.arange(-len(level), 0) + 0.5) * width * (step / WEEK)
     return logs, middles
+
+
+def _supported(cycles: float) -> Array:
+    """Which waves so many years can tell, one or nothing for each column."""
+    highest = 0 if cycles < 1 else FEW_WAVES if cycles < 3 else WAVES
+    return np.tile(np.arange(1, WAVES + 1) <= highest, 2).astype(np.float64)
 
 
 def _angles(years: Array) -> Array:
