@@ -84,7 +84,7 @@ def _among(daily: Array, days: float) -> list[tuple[int, float, float]] | None:
     window = WINDOW["day" if days == 1 else "week" if days <= WEEK_DAYS else "longer"]
     if len(daily) < window or not np.nansum(daily) > 0:
         return []
-    logs = _without_closures(_without_week(np.log(daily / np.nanmean(daily) + FLOOR), days), window)
+    logs = _without_closures(_without_week(np.log(daily / _usual_mean(daily) + FLOOR), days), window)
     open_days = daily[~np.isnan(logs)]
     if days == 1 and (open_days == 0).mean() > SPARSE:
         return None
@@ -92,6 +92,11 @@ def _among(daily: Array, days: float) -> list[tuple[int, float, float]] | None:
     edges = [0, *places, len(daily)]
     seen = np.where(np.isnan(logs), np.nan, daily)
     return [(at, *_levels(seen, edges[k : k + 3], window)) for k, at in enumerate(places)]
+
+
+def _usual_mean(daily: Array) -> float:
+    """The mean, in which one wild value weighs no more than the highest usual one."""
+    return float(np.nanmean(np.minimum(daily, np.nanquantile(daily, 0.99, method="lower")))) or float(np.nanmean(daily))
 
 
 def _levels(daily: Array, edges: list[int], window: int) -> tuple[float, float]:
@@ -120,7 +125,7 @@ def _without_week(logs: Array, days_per_slot: float) -> Array:
         return logs
     off = logs - _rolling_median(logs, WEEK_DAYS, center=True)
     padded = np.concatenate([off, np.full(-len(off) % WEEK_DAYS, np.nan)])
-    usual = np.nan_to_num(_median(padded.reshape(-1, WEEK_DAYS), axis=0))
+    usual = np.nan_to_num(pd.DataFrame(padded.reshape(-1, WEEK_DAYS)).median().to_numpy(dtype=np.float64))
     profile = np.tile(usual, len(padded) // WEEK_DAYS)[: len(logs)]
     return np.where(profile < np.log(CLOSED), np.nan, logs - profile)
 
@@ -134,10 +139,6 @@ def _without_closures(logs: Array, window: int) -> Array:
     return np.where(still, np.nan, logs)
 
 
-def _median(values: Array, axis: int) -> Array:
-    return np.asarray(pd.DataFrame(values).median(axis=axis).to_numpy(dtype=np.float64))
-
-
 def _rolling_median(values: Array, window: int, *, center: bool = False) -> Array:
     least = max(1, window // 2)
     return np.asarray(pd.Series(values).rolling(window, min_periods=least, center=center).median(), dtype=np.float64)
@@ -145,7 +146,8 @@ def _rolling_median(values: Array, window: int, *, center: bool = False) -> Arra
 
 def _search(logs: Array, window: int) -> list[int]:
     """Take the clearest change, level it, look again: places of all shifts, ascending."""
-    rest, places = logs.copy(), []
+    rest = logs.copy()
+    places: list[int] = []
     for _ in range(MOST):
         change = _changes(rest, window)
         place = _clearest(rest, change, window, places)

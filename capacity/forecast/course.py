@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -14,6 +14,14 @@ from capacity.levels import shift_slots
 from capacity.seasonality import WEEK
 
 FULL_DISTANCE = 13.0  # weeks ahead at which a yearly factor is as uncertain as it gets: a quarter of its cycle
+
+
+@dataclass(frozen=True, slots=True)
+class LevelShift:
+    """The last change of level: from `slot` on sales stand at `ratio` of what they were."""
+
+    slot: int
+    ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +36,17 @@ class Course:
     ahead: Array  # (H,)
     spread: Array  # (H,)
     notes: tuple[str, ...] = ()
+    shift: LevelShift | None = None
 
     def then(self, other: Course) -> Course:
         """Both courses, one after the other."""
-        spread = np.hypot(self.spread, other.spread)
-        return Course(self.past * other.past, self.ahead * other.ahead, spread, self.notes + other.notes)
+        return Course(
+            self.past * other.past,
+            self.ahead * other.ahead,
+            np.hypot(self.spread, other.spread),
+            self.notes + other.notes,
+            self.shift or other.shift,
+        )
 
 
 Kind = Callable[[Array, timedelta, int], Course | None]  # history (T,), step, horizon -> its course, None where none
@@ -45,16 +59,14 @@ def flat(row: Array, step: timedelta, horizon: int) -> Course:  # noqa: ARG001 -
 
 def level_course(row: Array, step: timedelta, horizon: int) -> Course | None:
     """Earlier levels brought to the level after the last shift; None where the level never shifted."""
-    past = np.ones(len(row))
-    shifts = shift_slots(row, step)
-    for slot, old, new in shifts:
-        if old > 0 and new > 0:
-            past[:slot] *= old / new
-    if not shifts or (past == 1.0).all():
+    shifts = [(slot, old, new) for slot, old, new in shift_slots(row, step) if old > 0 and new > 0]
+    if not shifts:
         return None
+    past = np.ones(len(row))
+    for slot, old, new in shifts:
+        past[:slot] *= old / new
     slot, old, new = shifts[-1]
-    note = f"level of the last {len(row) - slot} steps: {new / max(old, 1e-3 * new):.2f} of before"
-    return Course(past, np.ones(horizon), np.zeros(horizon), (note,))
+    return replace(flat(row, step, horizon), past=past, shift=LevelShift(slot, new / old))
 
 
 def yearly_course(row: Array, step: timedelta, horizon: int) -> Course | None:
@@ -62,11 +74,13 @@ def yearly_course(row: Array, step: timedelta, horizon: int) -> Course | None:
     year = fit_year(row, step)
     if year is None or year.cycles < 1:
         return None
-    today = year.factor(np.array([-1.0]))
-    past = year.factor(np.arange(-len(row), 0)) / today
+    today = year.factor(-1.0 + np.zeros(1))
+    past = year.factor(np.arange(-len(row), 0.0)) / today
     weeks = np.arange(1, horizon + 1) * (step / WEEK)
     spread = year.noise / np.sqrt(year.cycles) * np.minimum(1.0, weeks / FULL_DISTANCE)
-    return Course(past, year.factor(np.arange(horizon)) / today, spread, (f"yearly factor from {year.cycles:.1f} cycles",))
+    return Course(
+        past, year.factor(np.arange(0.0, horizon)) / today, spread, (f"yearly factor from {year.cycles:.1f} cycles",)
+    )
 
 
 def growth_course(row: Array, step: timedelta, horizon: int) -> Course | None:
@@ -88,3 +102,16 @@ def after(first: Kind, second: Kind) -> Kind:
         return None if more is None else base.then(more)
 
     return both
+
+
+def partly(kind: Kind, share: float) -> Kind:
+    """A share (in logs) of a kind of course, with its whole uncertainty."""
+
+    def some(row: Array, step: timedelta, horizon: int) -> Course | None:
+        full = kind(row, step, horizon)
+        if full is None:
+            return None
+        notes = tuple(f"{share:.0%} of the {note}" for note in full.notes)
+        return Course(full.past**share, full.ahead**share, full.spread, notes)
+
+    return some

@@ -11,6 +11,8 @@ import pandas as pd
 
 from capacity.domain import Event
 from capacity.forecast.batch import LEAST_STEPS, forecast_batch, supported_seasons
+from capacity.forecast.course import LevelShift
+from capacity.forecast.history import without_spikes
 from capacity.forecast.setting import Array, Setting
 from capacity.forecast.trial import find_course
 from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
@@ -26,6 +28,7 @@ class RowForecast:
     quantiles: Array  # (H, Q)
     model: str
     notes: tuple[str, ...]
+    shift: LevelShift | None = None  # the change of level that the history was brought over
 
 
 def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) -> list[Occurrence]:
@@ -48,9 +51,11 @@ def forecast_row(row: Array, setting: Setting, events: Sequence[Occurrence]) -> 
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
     quiet = masked(row, past)
-    course = find_course(quiet, setting)
+    course = find_course(without_spikes(quiet[None, :])[0], setting)
     batch = forecast_batch((quiet / course.past)[None, :], setting)
-    effects = learn_effects(row / course.past, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7)))
+    effects = learn_effects(
+        row / course.past, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7))
+    )
     slots = np.arange(len(row), len(row) + setting.horizon)
     coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual]
     factor, spread = coming_effect(slots, coming, effects)
@@ -58,7 +63,7 @@ def forecast_row(row: Array, setting: Setting, events: Sequence[Occurrence]) -> 
     point, quantiles = batch.point[0] * factor, batch.quantiles[0] * factor[:, None]
     quantiles = spread_out(point, quantiles, setting.quantile_levels, spread)
     notes = (*_history_notes(row, setting), *batch.notes[0], *course.notes, *_event_notes(coming, effects, usual))
-    return RowForecast(quantiles, batch.models[0], notes)
+    return RowForecast(quantiles, batch.models[0], notes, course.shift)
 
 
 def _steps(step: timedelta, cycle: timedelta) -> int:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, holiday_events, refuse_contradictions
+from capacity.forecast.course import LevelShift
 from capacity.forecast.row import forecast_row, occurrences
 from capacity.forecast.setting import Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
@@ -56,7 +57,7 @@ def forecast_sales(
         quantiles=pd.DataFrame(answer.quantiles[ahead], index=future, columns=list(setting.quantile_levels)),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
-        notes=(*_history_notes(sales, step, seasons), *answer.notes),
+        notes=(*_history_notes(sales, step, seasons), *_level_note(answer.shift, clock), *answer.notes),
     )
 
 
@@ -94,6 +95,14 @@ def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) 
     if gaps:
         notes.append(f"{gaps} of {steps} steps without data are gaps, not zero")
     return tuple(notes)
+
+
+def _level_note(shift: LevelShift | None, clock: WallClock) -> tuple[str, ...]:
+    """Since when, on the local calendar, the level is what it is."""
+    if shift is None:
+        return ()
+    since = clock.first.tz_convert(clock.timezone).tz_localize(None) + shift.slot * clock.step
+    return (f"level since {since.date()}: {shift.ratio:.2f} of before",)
 
 
 def _future(sales: pd.Series, step: timedelta, horizon: str | timedelta) -> pd.DatetimeIndex:

@@ -20,6 +20,7 @@ FITS = 5  # reweighted fits; the weights stand still by then
 TRUST = 1.0  # years' worth of "no season": one year carries half of its factor, two carry two thirds
 TREND_TRUST = 2.0  # years' worth of "no trend": in a year or two a trend and a season look alike
 DAMPING_WEEKS = 13.0  # half-life of the trend ahead: growth of a quarter says little about next year
+STEEPEST = np.log(3) / 52  # per week: growth beyond three times a year is not extrapolated
 FLOOR = 0.02  # of the mean, added before the logarithm: a closed week stays finite
 LEAST_WEEKS = 26  # of data: from less, a trend of the business cannot be told from its season
 
@@ -40,7 +41,7 @@ class Year:
 
     def factor(self, slots: Array) -> Array:
         """The yearly factor on slots counted from the end of the history (-1 is its last), 1 on average of a year."""
-        return np.exp(_angles(np.asarray(slots) * (self.step / YEAR)) @ self.waves)
+        return np.asarray(np.exp(_angles(slots * (self.step / YEAR)) @ self.waves))
 
     def growth(self, horizon: int) -> Array:
         """The damped growth on each slot ahead, 1 at the origin: (H,)."""
@@ -64,7 +65,7 @@ def fit_year(row: Array, step: timedelta) -> Year | None:
     fitted, noise = _robust_ridge(design[seen], logs[seen], penalty)
     waves = fitted[-2 * WAVES :] * cycles / (cycles + TRUST)
     slope = float(fitted[1 : -2 * WAVES].sum()) * cycles / (cycles + TREND_TRUST)
-    return Year(waves, slope, noise, cycles, step)
+    return Year(waves, float(np.clip(slope, -STEEPEST, STEEPEST)), noise, cycles, step)
 
 
 def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
@@ -76,7 +77,7 @@ def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
     mean = np.nanmean(row)
     logs = np.log(level / mean + FLOOR) if mean > 0 else np.full(len(level), np.nan)
     middles = (np.arange(-len(level), 0) + 0.5) * width * (step / WEEK)
-    return logs, middles
+    return np.asarray(logs), middles
 
 
 def _supported(cycles: float) -> Array:
