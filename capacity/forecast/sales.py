@@ -11,6 +11,7 @@ import pandas as pd
 from capacity.domain import DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, holiday_events, refuse_contradictions
 from capacity.forecast.course import LevelShift
+from capacity.forecast.covariates import read_columns
 from capacity.forecast.row import forecast_row, occurrences
 from capacity.forecast.setting import Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
@@ -25,6 +26,7 @@ def forecast_sales(
     holidays: Sequence[str] = (),
     events: Sequence[Event] = (),
     timezone: str | None = None,
+    covariates: pd.DataFrame | None = None,
 ) -> Forecast:
     """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
 
@@ -32,7 +34,9 @@ def forecast_sales(
     shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
     `holidays` are countries and states (GB-ENG, US) whose public holidays count as events. `events` cover past and
     future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or lowered by it.
-    What the history cannot support is left out and said in `notes`.
+    `covariates`: columns such as price or campaign spend on the same steps, known on history and whole horizon; their
+    effect is used where it would have helped, and named in `notes`. What the history cannot support is left out and
+    said there too.
 
     Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
 
@@ -50,7 +54,8 @@ def forecast_sales(
     seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
     setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons)
     known = (*events, *_public_holidays(holidays, clock, future[-1] + step))
-    answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step))
+    columns = None if covariates is None else read_columns(covariates, clock, row, future)
+    answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step), columns)
     return Forecast(
         origin=sales.index[-1].to_pydatetime(),
         step=step,

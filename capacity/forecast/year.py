@@ -41,7 +41,8 @@ class Year:
 
     def factor(self, slots: Array) -> Array:
         """The yearly factor on slots counted from the end of the history (-1 is its last), 1 on average of a year."""
-        return np.asarray(np.exp(_angles(slots * (self.step / YEAR)) @ self.waves))
+        factor: Array = np.exp(_angles(slots * (self.step / YEAR)) @ self.waves)
+        return factor
 
     def growth(self, horizon: int) -> Array:
         """The damped growth on each slot ahead, 1 at the origin: (H,)."""
@@ -77,7 +78,7 @@ def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
     mean = np.nanmean(row)
     logs = np.log(level / mean + FLOOR) if mean > 0 else np.full(len(level), np.nan)
     middles = (np.arange(-len(level), 0) + 0.5) * width * (step / WEEK)
-    return np.asarray(logs), middles
+    return np.asarray(logs, dtype=np.float64), np.asarray(middles, dtype=np.float64)
 
 
 def _supported(cycles: float) -> Array:
