@@ -90,7 +90,7 @@ def _require_known(frame: pd.DataFrame, future: pd.DatetimeIndex) -> None:
 
 def _on_slots(column: pd.Series, clock: WallClock) -> Array:
     """Values on slots; a slot that the clock skips repeats the one before."""
-    return pd.Series(clock.row(column)).ffill(limit=1).to_numpy(dtype=np.float64)
+    return np.asarray(pd.Series(clock.row(column)).ffill(limit=1), dtype=np.float64)
 
 
 def _clipped(ahead: Array, past: Array) -> Array:
@@ -168,7 +168,7 @@ def _robust_ridge(design: Array, target: Array, say: Array, per_day: float) -> t
         noise = 1.4826 * float(np.median(off)) + 1e-12
         weights = say * np.minimum(1.0, ROBUST * noise / np.maximum(off, 1e-12))
     spread = np.sqrt((weights * off**2).sum() / weights.sum())
-    return slopes, spread * np.sqrt(per_day * np.diag(np.linalg.inv(gram)))
+    return np.asarray(slopes, dtype=np.float64), spread * np.sqrt(per_day * np.diag(np.linalg.inv(gram)))
 
 
 def _applied(columns: Columns, slopes: Array, errors: Array) -> ColumnEffect:

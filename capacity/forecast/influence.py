@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.batch import LEAST_STEPS, forecast_batch
+from capacity.forecast.batch import LEAST_STEPS
 from capacity.forecast.covariates import ColumnEffect, Columns, learn_columns, spoken
+from capacity.forecast.far import forecast_far
 from capacity.forecast.setting import Array, Setting
 from capacity.seasonality import WEEK
 
@@ -60,6 +61,6 @@ def _errors(row: Array, end: int, setting: Setting, columns: Columns) -> tuple[f
         return float("nan"), float("nan")
     effect: ColumnEffect = learn_columns(known, columns.until(end, setting.horizon), _per_week(setting))
     quick = replace(setting, quantile_levels=(0.5,), origins=MEMBER_ORIGINS, windows=())
-    batch = forecast_batch(np.stack([known, known / effect.past]), quick)
+    batch = forecast_far(np.stack([known, known / effect.past]), quick)
     plain, told = batch.quantiles[0, :, 0], batch.quantiles[1, :, 0] * effect.ahead
     return float(np.nanmean(np.abs(plain - actual))), float(np.nanmean(np.abs(told - actual)))

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Event
-from capacity.forecast.batch import LEAST_STEPS, forecast_batch, supported_seasons
+from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
+from capacity.forecast.far import forecast_far
 from capacity.forecast.history import without_spikes
 from capacity.forecast.influence import find_influence
 from capacity.forecast.setting import Array, Setting
@@ -62,7 +63,7 @@ def forecast_row(
     influence = find_influence(without_spikes(quiet[None, :])[0], setting, columns)
     course = find_course(without_spikes((quiet / influence.past)[None, :])[0], setting)
     known = influence.past * course.past
-    batch = forecast_batch((quiet / known)[None, :], setting)
+    batch = forecast_far((quiet / known)[None, :], setting)
     effects = learn_effects(
         row / known, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7))
     )

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.batch import LEAST_STEPS, forecast_batch
+from capacity.forecast.batch import LEAST_STEPS
 from capacity.forecast.course import Course, Kind, after, flat, growth_course, level_course, partly, yearly_course
 from capacity.forecast.distance import BAND, LONG, distance_spread
+from capacity.forecast.far import forecast_far
 from capacity.forecast.setting import Array, Setting
 from capacity.forecast.uplift import spread_out
 from capacity.levels import daily_means
@@ -105,7 +106,7 @@ def hold_out(days: Array, setting: Setting, kinds: Sequence[Kind], ends: Sequenc
 
 def _bands(known: Array, setting: Setting, courses: Sequence[Course]) -> Array:
     """Low, middle and high quantile under each course: (kinds, H, 3)."""
-    batch = forecast_batch(np.stack([known / course.past for course in courses]), setting)
+    batch = forecast_far(np.stack([known / course.past for course in courses]), setting)
     scaled = batch.quantiles * np.stack([course.ahead for course in courses])[:, :, None]
     wide = [spread_out(q[:, 1], q, BAND, course.spread) for q, course in zip(scaled, courses, strict=True)]
     return np.stack(wide)

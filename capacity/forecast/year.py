@@ -41,14 +41,13 @@ class Year:
 
     def factor(self, slots: Array) -> Array:
         """The yearly factor on slots counted from the end of the history (-1 is its last), 1 on average of a year."""
-        factor: Array = np.exp(_angles(slots * (self.step / YEAR)) @ self.waves)
-        return factor
+        return np.asarray(np.exp(_angles(slots * (self.step / YEAR)) @ self.waves))
 
     def growth(self, horizon: int) -> Array:
         """The damped growth on each slot ahead, 1 at the origin: (H,)."""
         damping = 0.5 ** (1 / DAMPING_WEEKS)
         weeks = np.arange(1, horizon + 1) * (self.step / WEEK)
-        return np.exp(self.slope * (1 - damping**weeks) / -np.log(damping))
+        return np.asarray(np.exp(self.slope * (1 - damping**weeks) / -np.log(damping)))
 
 
 def fit_year(row: Array, step: timedelta) -> Year | None:
