@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from capacity.days import WEEK_DAYS, daily_means, rolling_median, without_closures, without_week
 from capacity.domain import require
 
 Array = NDArray[np.float64]
 
-DAY, WEEK_DAYS = timedelta(days=1), 7
+DAY = timedelta(days=1)
 WINDOW = {"day": 28, "week": 12, "longer": 6}  # steps on each side: four weeks hold every weekday four times
 LASTING = 0.5  # of the window: a level is believed after fourteen days, longer than any Christmas closure
 SMALLEST = 0.22  # log units, a quarter: smaller changes are within what the forecast follows by itself
@@ -24,8 +25,6 @@ CLEAR = 5.0  # times the usual size of such a change in this history; see the fa
 ABRUPT = 0.6  # share of the change that must show between one quarter of the window before and after
 FLOOR = 0.1  # of the mean, added before the logarithm: days without sales stay finite
 SPARSE = 1 / 3  # share of days without a sale from which single days carry no level
-CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and no evidence for a level
-RUN = 5  # steps whose median is low in a closure; single holidays do not move a median of weeks
 MOST = 8  # shifts that are told apart; a history with more has no level
 MEDIAN_ERROR = MEAN_TO_DEVIATION = 1.2533  # sqrt(pi / 2): a median's standard error over a mean's; and, for normal
 # noise, the standard deviation over the mean absolute one
@@ -84,7 +83,7 @@ def _among(daily: Array, days: float) -> list[tuple[int, float, float]] | None:
     window = WINDOW["day" if days == 1 else "week" if days <= WEEK_DAYS else "longer"]
     if len(daily) < window or not np.nansum(daily) > 0:
         return []
-    logs = _without_closures(_without_week(np.log(daily / _usual_mean(daily) + FLOOR), days), window)
+    logs = without_closures(without_week(np.log(daily / _usual_mean(daily) + FLOOR), days), window)
     open_days = daily[~np.isnan(logs)]
     if days == 1 and (open_days == 0).mean() > SPARSE:
         return None
@@ -106,44 +105,6 @@ def _levels(daily: Array, edges: list[int], window: int) -> tuple[float, float]:
     return float(np.nanmedian(before)), float(np.nanmedian(after))
 
 
-def daily_means(values: Array, per_day: int) -> Array:
-    """Means over days counted back from the end, whose last day is whole; half a day of data is enough for one.
-
-    >>> daily_means(np.array([9.0, 1.0, 3.0, 5.0, np.nan]), 2)
-    array([2., 5.])
-    """
-    if per_day == 1:
-        return values
-    days = values[len(values) % per_day :].reshape(-1, per_day)
-    seen = (~np.isnan(days)).sum(axis=1)
-    return np.where(2 * seen >= per_day, np.nansum(days, axis=1) / np.maximum(seen, 1), np.nan)
-
-
-def _without_week(logs: Array, days_per_slot: float) -> Array:
-    """Logs less the weekday's usual distance from the days around it; closed weekdays become gaps."""
-    if days_per_slot > 1 or len(logs) < 3 * WEEK_DAYS:
-        return logs
-    off = logs - _rolling_median(logs, WEEK_DAYS, center=True)
-    padded = np.concatenate([off, np.full(-len(off) % WEEK_DAYS, np.nan)])
-    usual = np.nan_to_num(pd.DataFrame(padded.reshape(-1, WEEK_DAYS)).median().to_numpy(dtype=np.float64))
-    profile = np.tile(usual, len(padded) // WEEK_DAYS)[: len(logs)]
-    return np.where(profile < np.log(CLOSED), np.nan, logs - profile)
-
-
-def _without_closures(logs: Array, window: int) -> Array:
-    """Logs with gaps where business stood still for three steps to half a window and then went on."""
-    if not np.nanmin(logs) < np.nanmedian(logs) + np.log(CLOSED):
-        return logs
-    before, after = _rolling_median(logs, window), _rolling_median(logs[::-1], window)[::-1]
-    still = _rolling_median(logs, RUN, center=True) < np.fmin(before, after) + np.log(CLOSED)
-    return np.where(still, np.nan, logs)
-
-
-def _rolling_median(values: Array, window: int, *, center: bool = False) -> Array:
-    least = max(1, window // 2)
-    return np.asarray(pd.Series(values).rolling(window, min_periods=least, center=center).median(), dtype=np.float64)
-
-
 def _search(logs: Array, window: int) -> list[int]:
     """Take the clearest change, level it, look again: places of all shifts, ascending."""
     rest = logs.copy()
@@ -160,8 +121,8 @@ def _search(logs: Array, window: int) -> list[int]:
 
 def _changes(logs: Array, window: int) -> Array:
     """Median of the window from each step on, less the median of the window before it: (n,), NaN near the ends."""
-    back = _rolling_median(logs, window)
-    ahead = _rolling_median(logs[::-1], window)[::-1]
+    back = rolling_median(logs, window)
+    ahead = rolling_median(logs[::-1], window)[::-1]
     change = np.full(len(logs), np.nan)
     change[1:] = ahead[1:] - back[:-1]
     return change
@@ -220,7 +181,7 @@ def _usual(levelled: Array, window: int) -> float:
     """
     change = _changes(levelled, window)
     between = NORMAL * np.nanmedian(np.abs(change - np.nanmedian(change)))
-    off = np.nan_to_num(levelled - _rolling_median(levelled, 2 * window + 1, center=True))
+    off = np.nan_to_num(levelled - rolling_median(levelled, 2 * window + 1, center=True))
     power = float(off @ off)
     tied = min(max(float(off[1:] @ off[:-1]) / power, 0.0), MOST_TIED) if power > 0 else 0.0
     noise = MEAN_TO_DEVIATION * float(np.abs(off).mean()) * np.sqrt((1 + tied) / (1 - tied))

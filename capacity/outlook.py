@@ -94,7 +94,9 @@ def coming_growth(history: pd.Series, forecast: Forecast) -> Growth:
     require(step == forecast.step, "growth: expected a forecast in steps of {}, got {}", step, forecast.step)
     levels = [float(level) for level in forecast.quantiles.columns]
     middle = min(levels, key=lambda level: abs(level - 0.5))
-    return _against(history, pd.DatetimeIndex(forecast.quantiles.index), forecast.at(middle).to_numpy(dtype=np.float64), step)
+    return _against(
+        history, pd.DatetimeIndex(forecast.quantiles.index), forecast.at(middle).to_numpy(dtype=np.float64), step
+    )
 
 
 def _step(history: pd.Series) -> timedelta:

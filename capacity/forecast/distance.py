@@ -14,14 +14,14 @@ LONG = timedelta(days=28)  # horizons from which the rolling origins, all of one
 QUARTER = timedelta(days=91)
 SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # log units that are tried
 LEAST_ORIGINS = 3
-UNKNOWN = 0.2  # log units a quarter ahead, where no origin could be held out: half of a retailer's yearly swing
+UNKNOWN = 0.3  # log units a quarter ahead, where no origin could be held out: a retailer swings by 0.9 in a year
 
 
 def distance_spread(bands: Array | None, actuals: Array | None, setting: Setting) -> tuple[Array, tuple[str, ...]]:
     """The log-normal deviation (H,) that distance adds, and its note; nothing for horizons below four weeks.
 
     `bands` (origins, H, 3) at `BAND` and `actuals` (origins, H) come from held-out origins: the deviation with the
-    least quantile loss there is taken. Without them it grows from four weeks on by 0.2 a quarter, like a random walk.
+    least quantile loss there is taken. Without them it grows from four weeks on by 0.3 a quarter, like a random walk.
     """
     steps = np.arange(1, setting.horizon + 1)
     if setting.horizon * setting.step < LONG:

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import numpy as np
 
+from capacity.days import daily_means
 from capacity.forecast.batch import LEAST_STEPS
 from capacity.forecast.course import Course, Kind, after, flat, growth_course, level_course, partly, yearly_course
 from capacity.forecast.distance import BAND, LONG, distance_spread
 from capacity.forecast.far import forecast_far
 from capacity.forecast.setting import Array, Setting
 from capacity.forecast.uplift import spread_out
-from capacity.levels import daily_means
 from capacity.seasonality import DAY, WEEK, YEAR
 
 ORIGINS = 16  # held-out origins, spread over up to two years: each season of the year has a say

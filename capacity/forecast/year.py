@@ -41,7 +41,7 @@ class Year:
 
     def factor(self, slots: Array) -> Array:
         """The yearly factor on slots counted from the end of the history (-1 is its last), 1 on average of a year."""
-        return np.asarray(np.exp(_angles(slots * (self.step / YEAR)) @ self.waves))
+        return np.asarray(np.exp(_angles((slots + 0.5) * (self.step / YEAR)) @ self.waves))
 
     def growth(self, horizon: int) -> Array:
         """The damped growth on each slot ahead, 1 at the origin: (H,)."""

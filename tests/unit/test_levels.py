@@ -62,14 +62,16 @@ SHIFTS = [
     pytest.param(series(poisson(np.where(DAYS < 200, 75, 32))), [(200, 75, 32)], id="down overnight"),
     pytest.param(series(poisson(np.where(DAYS < 349, 20, 40))), [(349, 20, 40)], id="sixteen days ago"),
     pytest.param(
-        series(poisson(np.select([DAYS < 100, DAYS < 131], [10, 42], 120))), [(100, 10, 42), (131, 42, 120)],
+        series(poisson(np.select([DAYS < 100, DAYS < 131], [10, 42], 120))),
+        [(100, 10, 42), (131, 42, 120)],
         id="two within a month",
     ),
     pytest.param(
         series(poisson(np.where(DAYS < 200, 20, 50) * (DAYS % 7 != 5))), [(200, 20, 50)], id="with closed Saturdays"
     ),
     pytest.param(
-        series(with_value(poisson(np.where(DAYS < 200, 20, 50)), slice(195, 199), np.nan)), [(200, 20, 50)],
+        series(with_value(poisson(np.where(DAYS < 200, 20, 50)), slice(195, 199), np.nan)),
+        [(200, 20, 50)],
         id="behind a gap",
     ),
     pytest.param(series(poisson(np.where(DAYS < 200, 20, 50) * np.exp(DAYS / 500))), [(200, 29, 76)], id="on a trend"),

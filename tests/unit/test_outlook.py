@@ -53,7 +53,7 @@ def test_growth_of_the_peak_is_told_apart_from_growth_of_the_mean():
 @pytest.mark.parametrize(
     ("history", "reason"),
     [
-        pytest.param(daily(np.ones(300)), "no data for most of the 28 days from 2023-09-", id="less than a year"),
+        pytest.param(daily(np.ones(300)), "no data for most of the 28 days from 2023-10-01", id="less than a year"),
         pytest.param(daily(np.where(np.arange(YEARS) < 600, 0.0, 1.0)), "no sales a year before", id="no sales then"),
         pytest.param(daily(np.where(np.arange(YEARS) < 600, np.nan, 1.0)), "no data", id="gaps then"),
         pytest.param(daily(np.where(np.arange(YEARS) > 775, np.nan, 1.0)), "no data", id="gaps now"),
