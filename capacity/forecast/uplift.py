@@ -62,7 +62,7 @@ def learn_effects(row: Array, past: Sequence[Occurrence], day: int, week: int) -
         cases = [_case(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
         known = [case for case in cases if case is not None]
         if known:
-            effects[kind] = _effect(known, day)
+            effects[kind] = _effect(known, day, week)
     return effects
 
 
@@ -92,7 +92,7 @@ def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case
     return _Case(occurrence.name, slots[usable], row[slots][usable], expected[usable])
 
 
-def _effect(cases: Sequence[_Case], day: int) -> Effect:
+def _effect(cases: Sequence[_Case], day: int, week: int) -> Effect:
     logs = np.array([case.log_factor for case in cases])
     overall = float(logs.sum() / (len(logs) + TRUST))
     names = {case.name for case in cases}
@@ -100,7 +100,8 @@ def _effect(cases: Sequence[_Case], day: int) -> Effect:
     variance = (((logs - logs.mean()) ** 2).sum() + TYPICAL_SPREAD**2) / len(logs)
     usual = {name: overall + offset for name, offset in by_name.items()}
     spread = float(np.sqrt(min(variance, WIDEST**2)))
-    return Effect(_by_slot(cases, overall, day), by_name, _by_weekday(cases, usual, day), spread, len(cases))
+    weekdays = _by_weekday(cases, usual, day) if week == 7 * day else np.zeros(7)  # longer steps have none
+    return Effect(_by_slot(cases, overall, day), by_name, weekdays, spread, len(cases))
 
 
 def _name_offset(cases: Sequence[_Case], name: str, overall: float) -> float:

@@ -22,7 +22,7 @@ WEEK = np.array([1.0, 1.1, 1.2, 1.1, 1.5, 0.8, 0.4])
 
 
 def shop(seed: int = 0, elasticity: float = -2.0, uplift: float = 0.3) -> tuple[pd.Series, pd.DataFrame]:
-    """Sales that answer to a price and to a campaign that runs on some days; and the campaigns' and prices' calendar."""
+    """Sales that answer to a price and to a campaign that runs on some days; and both columns."""
     rng = np.random.default_rng(seed)
     price = rng.choice([8.0, 9.0, 10.0, 11.0], DAYS + AHEAD)
     campaign = (rng.random(DAYS + AHEAD) < 0.2).astype(float)
