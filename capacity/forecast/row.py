@@ -10,8 +10,14 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Event
-from capacity.forecast.batch import LEAST_STEPS, forecast_batch, supported_seasons
+from capacity.forecast.batch import LEAST_STEPS, supported_seasons
+from capacity.forecast.course import LevelShift
+from capacity.forecast.covariates import Columns
+from capacity.forecast.far import forecast_far
+from capacity.forecast.history import without_spikes
+from capacity.forecast.influence import find_influence
 from capacity.forecast.setting import Array, Setting
+from capacity.forecast.trial import find_course
 from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
 from capacity.forecast.wallclock import WallClock
 
@@ -25,6 +31,7 @@ class RowForecast:
     quantiles: Array  # (H, Q)
     model: str
     notes: tuple[str, ...]
+    shift: LevelShift | None = None  # the change of level that the history was brought over
 
 
 def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) -> list[Occurrence]:
@@ -41,21 +48,35 @@ def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) ->
     return found
 
 
-def forecast_row(row: Array, setting: Setting, events: Sequence[Occurrence]) -> RowForecast:
-    """Forecast a history (T,) whose events lie on its slots and on the `setting.horizon` slots after it."""
+def forecast_row(
+    row: Array, setting: Setting, events: Sequence[Occurrence], columns: Columns | None = None
+) -> RowForecast:
+    """Forecast a history (T,) whose events and columns lie on its slots and on the `setting.horizon` slots after it.
+
+    What is known to move sales is taken out first (events are gaps, columns and the slow course divided by), the
+    steady rest is forecast, and what is known ahead is put back.
+    """
     past = [event for event in events if event.slots[0] < len(row)]
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
     quiet = masked(row, past)
-    batch = forecast_batch(quiet[None, :], setting)
-    effects = learn_effects(row, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7)))
+    influence = find_influence(without_spikes(quiet[None, :])[0], setting, columns)
+    course = find_course(without_spikes((quiet / influence.past)[None, :])[0], setting)
+    known = influence.past * course.past
+    batch = forecast_far((quiet / known)[None, :], setting)
+    effects = learn_effects(
+        row / known, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7))
+    )
     slots = np.arange(len(row), len(row) + setting.horizon)
     coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual]
     factor, spread = coming_effect(slots, coming, effects)
+    factor = factor * course.ahead * influence.ahead
+    spread = np.sqrt(spread**2 + course.spread**2 + influence.spread**2)
     point, quantiles = batch.point[0] * factor, batch.quantiles[0] * factor[:, None]
     quantiles = spread_out(point, quantiles, setting.quantile_levels, spread)
-    notes = (*_history_notes(row, setting), *batch.notes[0], *_event_notes(coming, effects, usual))
-    return RowForecast(quantiles, batch.models[0], notes)
+    said = (*course.notes, *influence.notes, *_event_notes(coming, effects, usual))
+    notes = (*_history_notes(row, setting), *batch.notes[0], *said)
+    return RowForecast(quantiles, batch.models[0], notes, course.shift)
 
 
 def _steps(step: timedelta, cycle: timedelta) -> int:

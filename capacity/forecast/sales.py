@@ -10,9 +10,10 @@ import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, days_off, refuse_contradictions
-from capacity.forecast.levels import level_shifts
+from capacity.forecast.course import LevelShift
+from capacity.forecast.covariates import read_columns
 from capacity.forecast.row import forecast_row, occurrences
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.setting import Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
 from capacity.seasonality import NEEDED, calendar_seasons, find_seasons, too_short_for
 
@@ -25,6 +26,7 @@ def forecast_sales(
     holidays: Sequence[str] = (),
     events: Sequence[Event] = (),
     timezone: str | None = None,
+    covariates: pd.DataFrame | None = None,
 ) -> Forecast:
     """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
 
@@ -32,8 +34,8 @@ def forecast_sales(
     shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
     `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are events. `events` cover
     past and future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or
-    lowered by it.
-    What the history cannot support is left out and said in `notes`.
+    lowered by it. `covariates`: columns such as price or campaign spend on the same steps, known on history and whole
+    horizon; their effect is used where it would have helped. `notes` say what was found and what was left out.
 
     Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
 
@@ -51,14 +53,15 @@ def forecast_sales(
     seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
     setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons)
     known = (*events, *days_off(holidays, clock.first, future[-1] + step, clock.timezone))
-    answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step))
+    columns = None if covariates is None else read_columns(covariates, clock, row, future)
+    answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step), columns)
     return Forecast(
         origin=sales.index[-1].to_pydatetime(),
         step=step,
         quantiles=pd.DataFrame(answer.quantiles[ahead], index=future, columns=list(setting.quantile_levels)),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
-        notes=(*_history_notes(sales, step, seasons), *answer.notes, *_level_notes(row, clock)),
+        notes=(*_history_notes(sales, step, seasons), *_level_note(answer.shift, clock), *answer.notes),
     )
 
 
@@ -92,6 +95,14 @@ def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) 
     return tuple(notes)
 
 
+def _level_note(shift: LevelShift | None, clock: WallClock) -> tuple[str, ...]:
+    """Since when, on the local calendar, the level is what it is."""
+    if shift is None:
+        return ()
+    since = clock.first.tz_convert(clock.timezone).tz_localize(None) + shift.slot * clock.step
+    return (f"level since {since.date()}: {shift.ratio:.2f} of before",)
+
+
 def _future(sales: pd.Series, step: timedelta, horizon: str | timedelta) -> pd.DatetimeIndex:
     try:
         length = pd.Timedelta(horizon).to_pytimedelta()
@@ -109,9 +120,3 @@ def _ascending(quantile_levels: Sequence[float]) -> tuple[float, ...]:
 def _spoken(step: timedelta) -> str:
     names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
     return names.get(int(step.total_seconds()), str(step))
-
-
-def _level_notes(row: Array, clock: WallClock) -> tuple[str, ...]:
-    """Since when the level is what it is: the last three shifts, with their date on the wall clock."""
-    shifts = level_shifts(row, max(1, round(timedelta(days=1) / clock.step)))
-    return tuple(f"level x{shift.ratio:.2f} since {clock.date(shift.slot)}" for shift in shifts[-3:])

@@ -15,6 +15,7 @@ WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its
 LEAST_FACTOR = 0.01  # a closed day is one hundredth, so that its logarithm stays finite
 TRUST = 0.5  # events' worth of "no effect" against which a kind must show one
 NAME_TRUST = 1.0  # events' worth of its kind that a name (Christmas Day) starts from
+WEEKDAY_TRUST = 3.0  # events' worth of no difference between weekdays: most kinds have been seen once or twice on each
 SLOT_TRUST = 2.0  # events' worth of the kind's own factor in the factor of each slot of the day
 WIDEST = 0.7  # log units; no kind of event is less certain than a factor of two
 TYPICAL_SPREAD = 0.3  # log units by which events of one kind differ, worth one event; all there is for a new kind
@@ -32,10 +33,14 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a kind of event does: log factor per slot of the day, per name beside it, and how much events differ."""
+    """What a kind of event does: log factor per slot of the day; per name and weekday beside it; how events differ.
+
+    Weekdays are counted from that of the history's first day; the factor is already against the same weekday.
+    """
 
     by_slot: Array  # (season_length,)
     by_name: dict[str, float]
+    by_weekday: Array  # (7,)
     spread: float
     seen: int
 
@@ -57,7 +62,7 @@ def learn_effects(row: Array, past: Sequence[Occurrence], day: int, week: int) -
         cases = [_case(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
         known = [case for case in cases if case is not None]
         if known:
-            effects[kind] = _effect(known, day)
+            effects[kind] = _effect(known, day, week)
     return effects
 
 
@@ -87,18 +92,34 @@ def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case
     return _Case(occurrence.name, slots[usable], row[slots][usable], expected[usable])
 
 
-def _effect(cases: Sequence[_Case], day: int) -> Effect:
+def _effect(cases: Sequence[_Case], day: int, week: int) -> Effect:
     logs = np.array([case.log_factor for case in cases])
     overall = float(logs.sum() / (len(logs) + TRUST))
     names = {case.name for case in cases}
     by_name = {name: _name_offset(cases, name, overall) for name in names}
     variance = (((logs - logs.mean()) ** 2).sum() + TYPICAL_SPREAD**2) / len(logs)
-    return Effect(_by_slot(cases, overall, day), by_name, float(np.sqrt(min(variance, WIDEST**2))), len(cases))
+    usual = {name: overall + offset for name, offset in by_name.items()}
+    spread = float(np.sqrt(min(variance, WIDEST**2)))
+    weekdays = _by_weekday(cases, usual, day) if week == 7 * day else np.zeros(7)  # longer steps have none
+    return Effect(_by_slot(cases, overall, day), by_name, weekdays, spread, len(cases))
 
 
 def _name_offset(cases: Sequence[_Case], name: str, overall: float) -> float:
     own = [case.log_factor - overall for case in cases if case.name == name]
     return sum(own) / (len(own) + NAME_TRUST)
+
+
+def _by_weekday(cases: Sequence[_Case], usual: dict[str, float], day: int) -> Array:
+    """How much more or less an event does on each weekday than events of its name usually do, shrunk: (7,)."""
+    off, seen = np.zeros(7), np.zeros(7)
+    for case in cases:
+        weekday = case.slots // day % 7
+        actual, expected = (np.bincount(weekday, values, 7) for values in (case.actual, case.expected))
+        here = expected > 0
+        logs = np.log(np.maximum(actual[here] / expected[here], LEAST_FACTOR))
+        off[here] += logs - usual[case.name]
+        seen += here
+    return off / (seen + WEEKDAY_TRUST)
 
 
 def _by_slot(cases: Sequence[_Case], overall: float, day: int) -> Array:
@@ -135,7 +156,9 @@ def _expected(occurrence: Occurrence, slots: NDArray[np.intp], effects: dict[str
     effect = effects.get(occurrence.kind)
     if effect is None:
         return np.zeros(len(slots)), TYPICAL_SPREAD
-    return effect.by_slot[slots % len(effect.by_slot)] + effect.by_name.get(occurrence.name, 0.0), effect.spread
+    day = len(effect.by_slot)
+    shift = effect.by_slot[slots % day] + effect.by_weekday[slots // day % 7]
+    return shift + effect.by_name.get(occurrence.name, 0.0), effect.spread
 
 
 def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread: Array) -> Array:

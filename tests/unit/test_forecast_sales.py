@@ -223,3 +223,13 @@ def test_an_event_that_covers_everything_counts_as_normal():
     always = Event("always", datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), "promotion")
     forecast = forecast_sales(hourly(noisy()), horizon="1D", events=[always])
     assert any("counts as normal" in note for note in forecast.notes)
+
+
+def test_what_an_event_does_on_its_weekday_is_learned():
+    days = np.arange(7 * 60)
+    lift = np.where(days % 14 == 5, 3.0, np.where(days % 14 == 8, 1.5, 1.0))  # every other Saturday and Tuesday
+    values = np.random.default_rng(0).poisson(200 * lift).astype(float)
+    past = [promotion(int(day)) for day in days[lift > 1]]
+    coming = [promotion(7 * 60 + 5), promotion(7 * 60 + 8)]
+    forecast = forecast_sales(hourly(values, freq="D"), horizon="10D", events=[*past, *coming]).at(0.5)
+    np.testing.assert_allclose(forecast.iloc[[5, 8]] / forecast.iloc[[4, 7]].to_numpy(), [3.0, 1.5], rtol=0.1)
