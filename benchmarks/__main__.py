@@ -6,7 +6,7 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -54,11 +54,29 @@ def table(name: str, figures: dict[str, Any], *, quick: bool) -> str:
         f"Command: `python -m benchmarks {name}{' --quick' if quick else ''}`",
         "",
     ]
-    rows = {key: value if isinstance(value, dict) else {"value": value} for key, value in figures.items()}
+    rows = dict(_rows(figures))
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     lines += [f"| {key} | {' | '.join(str(row.get(column, '')) for column in columns)} |" for key, row in rows.items()]
     return "\n".join([*head, *lines, ""])
+
+
+def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One row per entry; an entry of entries (peers) is a row for each, an inner table (coverage) a column for each."""
+    for key, value in figures.items():
+        if isinstance(value, dict) and value and all(isinstance(inner, dict) for inner in value.values()):
+            yield from ((f"{key}: {name}", _flat(inner)) for name, inner in value.items())
+        else:
+            yield key, _flat(value) if isinstance(value, dict) else {"value": value}
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        flat.update(
+            {f"{key} {name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
+        )
+    return flat
 
 
 if __name__ == "__main__":

@@ -51,7 +51,12 @@ if TYPE_CHECKING:
     from capacity.edge.sources import read_sales as read_sales
     from capacity.events import holiday_events as holiday_events
     from capacity.forecast import forecast_sales as forecast_sales
+    from capacity.levels import Shift as Shift
+    from capacity.levels import find_shifts as find_shifts
     from capacity.load import project_load as project_load
+    from capacity.outlook import coming_growth as coming_growth
+    from capacity.outlook import coming_peak as coming_peak
+    from capacity.outlook import past_growth as past_growth
     from capacity.planning import plan_workload as plan_workload
     from capacity.seasonality import Season as Season
     from capacity.seasonality import find_seasons as find_seasons
@@ -66,6 +71,11 @@ _HOME = {
     "Rule": "audit",
     # learn what repeats, forecast what comes
     "find_seasons": "seasonality",
+    "find_shifts": "levels",
+    "Shift": "levels",
+    "past_growth": "outlook",
+    "coming_growth": "outlook",
+    "coming_peak": "outlook",
     "Season": "seasonality",
     "Event": "domain",
     "holiday_events": "events",

@@ -82,6 +82,35 @@ def audit(
 
 @app.command(rich_help_panel="Look at the data")
 @verb
+def seasonality(
+    face: Face, file: FileArgument = None, *, sample: SampleOption = False, picture: PictureOption = None
+) -> int:
+    """What repeats, how strongly, since when the level, and how the business grew against last year.
+
+    Example: capacity seasonality --sample --picture seasons.png
+    """
+    from capacity.edge.planner import read_orders
+    from capacity.edge.sheets import seasons_sheet
+
+    config = face.config(file=file, sample=sample)
+    with face.stages("reading orders", "looking for cycles", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in orders.histories.items()]
+        advance()
+        if picture is not None:
+            from capacity.edge.plots import plot_seasons, save_figure
+
+            save_figure(plot_seasons(next(iter(orders.histories.values())), config.timezone), picture)
+            face.say(f"wrote {picture}")
+        advance()
+    for sheet in sheets:
+        face.show(sheet)
+    return DONE
+
+
+@app.command(rich_help_panel="Look at the data")
+@verb
 def forecast(
     face: Face,
     file: FileArgument = None,
@@ -115,7 +144,11 @@ def forecast(
     for group, error in failures.items():
         say(f"capacity: error: {group or 'sales'}: {error}")
     if forecasts:
-        face.show(forecast_rows(forecasts) if face.output == "csv" else forecast_sheet(forecasts, config.timezone))
+        face.show(
+            forecast_rows(forecasts)
+            if face.output == "csv"
+            else forecast_sheet(forecasts, orders.histories, config.timezone)
+        )
     return FAILED if failures else DONE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,7 +17,11 @@ from capacity.edge.config import Config
 from capacity.edge.planfile import plan_document, rfc3339
 from capacity.edge.planner import Planned, source_document
 from capacity.edge.screen import GIB, Sheet, clock, duration
+from capacity.levels import find_shifts
+from capacity.outlook import Growth, coming_growth, coming_peak, past_growth
+from capacity.pipeline import Histories
 from capacity.planning import floor_series
+from capacity.seasonality import find_seasons, too_short_for
 
 ROWS = 7  # of daily peaks in all: a week of them fits a screen with everything else
 DAY = timedelta(days=1)
@@ -47,7 +52,33 @@ def audit_sheet(audit: Audit, now: datetime, quarantine: str | None) -> Sheet:
     return Sheet(f"Audit of {audit.source}", ("rule", "failed", "share", "repaired"), rows, document, tuple(footer))
 
 
-def forecast_sheet(forecasts: Mapping[str | None, Forecast], timezone: str) -> Sheet:
+def seasons_sheet(sales: pd.Series, group: str | None, timezone: str) -> Sheet:
+    """Which cycles are real and how strong, since when the level, and growth against the year before."""
+    seasons, shifts, growth, short = find_seasons(sales), find_shifts(sales), past_growth(sales), too_short_for(sales)
+    rows = [(season.name, season.season_length, f"{season.strength:.2f}") for season in seasons]
+    footer = [] if seasons else ["no cycle stands out of the noise (strength 0.3; white noise scores 0.15 to 0.22)"]
+    if short:
+        footer.append(f"the history is short for a {' and a '.join(short)} cycle")
+    footer += [f"level x {shift.ratio:.2f} since {clock(shift.at, timezone)}" for shift in shifts]
+    footer.append(_growth_line("last 28 days", growth))
+    document = {
+        "group": group,
+        "seasons": [dataclasses.asdict(season) for season in seasons],
+        "too_short_for": list(short),
+        "shifts": [{"at": rfc3339(shift.at), "before": shift.before, "after": shift.after} for shift in shifts],
+        "growth": {"mean": growth.mean, "peak": growth.peak, "reason": growth.reason},
+    }
+    title = f"Seasonality of {group or 'sales'}"
+    return Sheet(title, ("cycle", "steps", "strength"), rows, document, tuple(footer))
+
+
+def _growth_line(what: str, growth: Growth) -> str:
+    if growth.mean is None or growth.peak is None:
+        return f"{what} against last year: not known, {growth.reason}"
+    return f"{what} against last year: mean {growth.mean:+.0%}, peak {growth.peak:+.0%}"
+
+
+def forecast_sheet(forecasts: Mapping[str | None, Forecast], histories: Histories, timezone: str) -> Sheet:
     """Each day's highest step with its quantiles; JSON and CSV carry every step."""
     rows: list[tuple[object, ...]] = []
     levels = [float(level) for level in next(iter(forecasts.values())).quantiles.columns]
@@ -55,10 +86,22 @@ def forecast_sheet(forecasts: Mapping[str | None, Forecast], timezone: str) -> S
         for at, values in _daily_peaks(forecast.quantiles, levels[-1]).iterrows():
             rows.append((group or "all", clock(_moment(at), timezone), *(f"{value:.4g}" for value in values)))
     footer = [f"{group or 'all'}: {forecast.model}; {forecast.unit}" for group, forecast in forecasts.items()]
+    for group, forecast in forecasts.items():
+        footer += [f"{group or 'all'}: {line}" for line in _outlook_lines(forecast, histories[group], timezone)]
     footer += [f"{group or 'all'}: {note}" for group, forecast in forecasts.items() for note in forecast.notes]
     document = [_forecast_document(group, forecast) for group, forecast in forecasts.items()]
     columns = ("sales of", f"highest step of each day ({timezone})", *(f"q{level:g}" for level in levels))
     return Sheet("Forecast of sales", columns, rows, document, tuple(footer))
+
+
+def _outlook_lines(forecast: Forecast, history: pd.Series, timezone: str) -> list[str]:
+    """What a planner asks first: the next peak, how sure, and against last year."""
+    peak = coming_peak(forecast)
+    return [
+        f"next peak {clock(peak.at, timezone)}: {peak.expected:.4g} at quantile {peak.expected_level:g}, "
+        f"{peak.high:.4g} at {peak.high_level:g}",
+        _growth_line("forecast", coming_growth(history, forecast)),
+    ]
 
 
 def forecast_rows(forecasts: Mapping[str | None, Forecast]) -> Sheet:
