@@ -62,10 +62,11 @@ def table(name: str, figures: dict[str, Any], *, quick: bool) -> str:
 
 
 def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One row per entry; an entry of entries (peers) is a row for each, an inner table (coverage) a column for each."""
+    """One row per entry, one per peer; an inner table (coverage) is a column for each of its values."""
     for key, value in figures.items():
-        if isinstance(value, dict) and value and all(isinstance(inner, dict) for inner in value.values()):
-            yield from ((f"{key}: {name}", _flat(inner)) for name, inner in value.items())
+        if key == "peers":
+            entries = ((name, inner if isinstance(inner, dict) else {"value": inner}) for name, inner in value.items())
+            yield from ((f"peers: {name}", _flat(inner)) for name, inner in entries)
         else:
             yield key, _flat(value) if isinstance(value, dict) else {"value": value}
 

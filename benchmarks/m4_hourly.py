@@ -93,8 +93,14 @@ def measure_peers(histories: Array, actual: Array) -> dict[str, Any]:
         "MSTL-AutoETS": models.MSTL([24, 168], trend_forecaster=models.AutoETS(model="ZZN")),
         "AutoETS": models.AutoETS(SEASON),
     }
-    ours = {"capacity": measure(histories, actual, global_layer=False)}
-    return ours | {name: _measure_peer(peer, histories, actual) for name, peer in peers.items()}
+    ours = measure(histories, actual, global_layer=False)
+    measured = {name: _measure_peer(peer, histories, actual) for name, peer in peers.items()}
+    return {"capacity": ours} | {name: row | ratios(row, ours) for name, row in measured.items()}
+
+
+def ratios(peer: dict[str, float], ours: dict[str, float]) -> dict[str, float]:
+    """How many times ours a peer's error and cost are, measured in the same run."""
+    return {f"{key}_over_ours": peer[key] / ours[key] for key in ("mase", "msis", "cpu_ms_per_series")}
 
 
 def _measure_peer(model: Any, histories: Array, actual: Array) -> dict[str, float]:
