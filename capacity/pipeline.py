@@ -20,13 +20,14 @@ Forecasts = dict[str | None, Forecast | DataError]  # group -> forecast, or why 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How far ahead to look, at which quantile levels, with which holidays and events, on which clock."""
+    """How far ahead to look, at which quantile levels, with which holidays, events and columns, on which clock."""
 
     horizon: timedelta
     quantile_levels: tuple[float, ...]
     holidays: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     timezone: str = "UTC"
+    covariates: pd.DataFrame | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
                 holidays=outlook.holidays,
                 events=outlook.events,
                 timezone=outlook.timezone,
+                covariates=outlook.covariates,
             )
         except DataError as error:
             forecasts[group] = error

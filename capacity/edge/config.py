@@ -137,12 +137,10 @@ def _is_alternative(part: int | str) -> bool:
 
 
 def _anchor(config: Config, folder: Path) -> Config:
-    source, events = config.sales.source, config.calendar.events
+    source, calendar = config.sales.source, config.calendar
     if isinstance(source, str) and "://" not in source:
         sales = config.sales.model_copy(update={"source": str(folder / source)})
         config = config.model_copy(update={"sales": sales})
-    if events is not None:
-        config = config.model_copy(
-            update={"calendar": config.calendar.model_copy(update={"events": str(folder / events)})}
-        )
-    return config
+    files = {key: getattr(calendar, key) for key in ("events", "columns")}
+    anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
+    return config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

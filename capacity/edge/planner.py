@@ -10,11 +10,12 @@ import pandas as pd
 
 from capacity.audit import Audit
 from capacity.backtest import Backtest, backtest_sales
-from capacity.domain import DataError, Plan, Workload
+from capacity.domain import DataError, Event, Plan, Workload
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
-from capacity.edge.sources import read_events
+from capacity.edge.sources import read_columns, read_events
+from capacity.events import month_ends, paydays
 from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
 
 
@@ -47,12 +48,12 @@ def read_orders(config: Config) -> Orders:
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, _outlook(config))
+    return forecast_groups(orders.histories, _outlook(config, orders.histories))
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    outlook = _outlook(config)
+    outlook = _outlook(config, orders.histories)
     return {
         group: backtest_sales(
             sales,
@@ -66,15 +67,27 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
     }
 
 
-def _outlook(config: Config) -> Outlook:
-    calendar = config.calendar
+def _outlook(config: Config, histories: Histories) -> Outlook:
+    calendar, zone = config.calendar, config.timezone
     return Outlook(
         horizon=config.forecast.horizon,
         quantile_levels=config.forecast.quantile_levels,
         holidays=calendar.holidays,
-        events=tuple(read_events(calendar.events, config.timezone)) if calendar.events else (),
-        timezone=config.timezone,
+        events=tuple(_events(config, histories)),
+        timezone=zone,
+        covariates=read_columns(calendar.columns, zone) if calendar.columns else None,
     )
+
+
+def _events(config: Config, histories: Histories) -> list[Event]:
+    """The user's own events, and the paydays and month ends asked for."""
+    calendar, zone = config.calendar, config.timezone
+    events = read_events(calendar.events, zone) if calendar.events else []
+    first = min(history.index[0] for history in histories.values()).to_pydatetime()
+    end = max(history.index[-1] for history in histories.values()).to_pydatetime() + config.forecast.horizon
+    if calendar.payday is not None:
+        events += paydays(first, end, zone, calendar.payday)
+    return events + month_ends(first, end, zone) if calendar.month_ends else events
 
 
 def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetime) -> Planned:

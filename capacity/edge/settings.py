@@ -94,6 +94,9 @@ class CalendarSettings(Settings):
 
     holidays: tuple[str, ...] = Field((), description="Countries or states with public holidays: GB, GB-ENG, US-CA.")
     events: str | None = Field(None, description="CSV file: name,start,end,kind,uplift; an empty uplift is learned.")
+    payday: int | None = Field(None, ge=1, le=31, description="Day of the month; on a weekend the working day before.")
+    month_ends: bool = Field(False, description="Whether the last day of a month is a day of its own.")
+    columns: str | None = Field(None, description="CSV: time, then columns known ahead (price, spend), one row a step.")
 
 
 class ForecastSettings(Settings):

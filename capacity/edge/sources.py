@@ -20,6 +20,7 @@ from capacity.domain import ConfigError, DataError, Event
 from capacity.edge.config import describe
 from capacity.edge.fields import parse_zone
 from capacity.edge.orders import OrderTable
+from capacity.edge.rows import one_line
 from capacity.edge.settings import SalesSettings
 
 Source = str | Path | Mapping[str, str]  # a file, a glob, or {"url": ..., "query": ...}
@@ -88,6 +89,22 @@ def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
     if missing:
         raise DataError(f"{file.name}: expected the columns name, start, end, kind, uplift; missing {sorted(missing)}")
     return [_event(row, f"{file.name} line {number}", ZoneInfo(timezone)) for number, row in enumerate(rows, start=2)]
+
+
+def read_columns(path: str | Path, timezone: str = "UTC") -> pd.DataFrame:
+    """A user's own columns from a CSV whose first column is the time of the step; UTC, one row per step.
+
+    Times without a zone are read on the business's clock. Raises `DataError` where a time cannot be read.
+    """
+    file = Path(path)
+    try:
+        frame = pd.read_csv(file, index_col=0)
+        times = pd.DatetimeIndex(pd.to_datetime(frame.index))
+        local = times.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT") if times.tz is None else times
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise DataError(f"calendar.columns: {file.name} cannot be read: {one_line(error)}") from error
+    frame.index = local.tz_convert("UTC")
+    return frame.loc[frame.index.notna()].rename_axis(index=None)
 
 
 def _event(row: dict[str, str | None], where: str, zone: ZoneInfo) -> Event:
