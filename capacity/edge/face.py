@@ -23,6 +23,7 @@ from capacity.edge.fields import parse_duration
 from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, say, show
 
+DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
 ConfigOption = Annotated[
     Path, typer.Option("-c", "--config", help="The configuration.", rich_help_panel="Every command")
 ]

@@ -1,0 +1,141 @@
+"""The verbs that look at the data: audit, seasonality, forecast, backtest. They write pictures and the quarantine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capacity.edge.face import DONE, FAILED, HELD, Face, FileArgument, SampleOption, read_clock, read_duration, verb
+from capacity.edge.screen import say
+
+PictureOption = Annotated[Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).")]
+
+
+@verb
+def audit(
+    face: Face,
+    file: FileArgument = None,
+    *,
+    sample: SampleOption = False,
+    quarantine: Annotated[Path, typer.Option(help="Where bad rows go.")] = Path("quarantine.parquet"),
+) -> int:
+    """Judge the orders: score, failures by rule, freshness. Bad rows are kept in a quarantine file, never dropped.
+
+    Example: capacity audit orders.csv -c capacity.yaml
+    """
+    from capacity.edge.orders import OrderTable
+    from capacity.edge.sheets import audit_sheet
+
+    config = face.config(file=file, sample=sample)
+    with face.stages("reading and judging orders") as advance, OrderTable.load(config.sales, config.timezone) as table:
+        report = table.audit()
+        written = table.write_quarantine(quarantine) if report.quarantined else 0
+        advance()
+    face.show(audit_sheet(report, read_clock(None), str(quarantine) if written else None))
+    return HELD if report.verdict == "refuse" else DONE
+
+
+@verb
+def seasonality(
+    face: Face, file: FileArgument = None, *, sample: SampleOption = False, picture: PictureOption = None
+) -> int:
+    """What repeats, how strongly, since when the level, and how the business grew against last year.
+
+    Example: capacity seasonality --sample --picture seasons.png
+    """
+    from capacity.edge.planner import read_orders
+    from capacity.edge.sheets import seasons_sheet
+
+    config = face.config(file=file, sample=sample)
+    with face.stages("reading orders", "looking for cycles", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in orders.histories.items()]
+        advance()
+        if picture is not None:
+            from capacity.edge.plots import plot_seasons, save_figure
+
+            save_figure(plot_seasons(next(iter(orders.histories.values())), config.timezone), picture)
+            face.say(f"wrote {picture}")
+        advance()
+    for sheet in sheets:
+        face.show(sheet)
+    return DONE
+
+
+@verb
+def forecast(
+    face: Face,
+    file: FileArgument = None,
+    *,
+    sample: SampleOption = False,
+    picture: PictureOption = None,
+) -> int:
+    """Forecast sales with quantiles over the horizon, from the seasons that the history really shows.
+
+    Example: capacity forecast --sample --picture forecast.png
+    """
+    from capacity.domain import Forecast
+    from capacity.edge.planner import forecast_orders, read_orders
+    from capacity.edge.sheets import forecast_rows, forecast_sheet
+
+    config = face.config(file=file, sample=sample)
+    with face.stages("reading orders", "forecasting", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        found = forecast_orders(config, orders)
+        forecasts = {group: one for group, one in found.items() if isinstance(one, Forecast)}
+        advance()
+        if picture is not None and forecasts:
+            from capacity.edge.plots import plot_forecast, save_figure
+
+            group, first = next(iter(forecasts.items()))
+            save_figure(plot_forecast(first, orders.histories[group], config.timezone), picture)
+            face.say(f"wrote {picture}")
+        advance()
+    failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
+    for group, error in failures.items():
+        say(f"capacity: error: {group or 'sales'}: {error}")
+    if forecasts:
+        face.show(
+            forecast_rows(forecasts)
+            if face.output == "csv"
+            else forecast_sheet(forecasts, orders.histories, config.timezone)
+        )
+    return FAILED if failures else DONE
+
+
+@verb
+def backtest(
+    face: Face,
+    file: FileArgument = None,
+    *,
+    sample: SampleOption = False,
+    origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8,
+    horizon: Annotated[str, typer.Option(help="How far each time; origins lie one horizon apart.")] = "7d",
+    picture: PictureOption = None,
+) -> int:
+    """Would the forecast have been right? Forecast from past origins, without looking ahead, and score what came.
+
+    Example: capacity backtest --sample --origins 8 --horizon 7d
+    """
+    from capacity.edge.planner import backtest_orders, read_orders
+    from capacity.edge.sheets import backtest_sheet
+
+    config = face.config(file=file, sample=sample)
+    with face.stages("reading orders", "forecasting the past", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        results = backtest_orders(config, orders, read_duration("--horizon", horizon), origins)
+        advance()
+        if picture is not None:
+            from capacity.edge.plots import plot_backtest, save_figure
+
+            save_figure(plot_backtest(next(iter(results.values())), config.timezone), picture)
+            face.say(f"wrote {picture}")
+        advance()
+    for group, result in results.items():
+        face.show(backtest_sheet(result, group or "sales"))
+    return DONE

@@ -1,0 +1,24 @@
+"""What a controller pays at every start: it never loads the forecasting stack, and the package itself loads at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("pandas", "numpy", "duckdb", "matplotlib", "statsmodels", "sklearn", "sqlalchemy", "holidays")
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        pytest.param("capacity", id="the package"),
+        pytest.param("capacity.edge.cli", id="the command, before a verb is chosen"),
+        pytest.param("capacity.edge.cli, capacity.edge.passes, capacity.edge.cluster, kubernetes.dynamic", id="apply"),
+    ],
+)
+def test_nothing_heavy_is_loaded_by(modules: str) -> None:
+    script = f"import sys, {modules}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
