@@ -76,8 +76,13 @@ class Config(Settings):
         return tuple(item.workload() for item in self.workloads)
 
     def settings_hash(self) -> str:
-        """A short fingerprint of everything that shapes a plan; equal settings, equal hash."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"defaults"}), sort_keys=True)
+        """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
+        settings = self.model_dump(mode="json", exclude={"defaults"})
+        if isinstance(self.sales.source, str):
+            settings["sales"]["source"] = Path(self.sales.source).name
+        for key in ("events", "columns"):
+            settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

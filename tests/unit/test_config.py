@@ -204,3 +204,15 @@ def test_the_schema_is_json_and_refuses_unknown_keys() -> None:
 def test_the_password_of_a_database_is_never_in_the_representation() -> None:
     config = read(settings("sales.source", {"url": "postgresql://me:secret@db/x", "query": "SELECT 1"}))
     assert "secret" not in repr(config)
+
+
+def test_equal_settings_have_one_hash_in_whatever_folder(tmp_path: Path) -> None:
+    hashes = set()
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "capacity.yaml").write_text("sales: {source: orders.csv, time: at}\ncalendar: {events: e.csv}\n")
+        hashes.add(read_config(folder / "capacity.yaml").settings_hash())
+    (tmp_path / "capacity.yaml").write_text("sales: {source: other.csv, time: at}\ncalendar: {events: e.csv}\n")
+    assert len(hashes) == 1
+    assert read_config(tmp_path / "capacity.yaml").settings_hash() not in hashes
