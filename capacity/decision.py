@@ -112,5 +112,6 @@ def _reason(floor: int, before: int, clamps: tuple[str, ...]) -> str:
 def _detail(plan: WorkloadPlan, now: datetime, reach: datetime, need: int) -> str:
     text, peak = f"{need} until {reach:%H:%MZ}", plan.peak
     if peak.at >= now:
-        text += f"; peak {peak.replicas} at {peak.at:%m-%d %H:%MZ}, {peak.sales:.4g} sales at {peak.quantile_level:g}"
+        text += f"; peak {peak.replicas} at {peak.at:%m-%d %H:%MZ}"
+        text += "" if peak.sales is None else f", {peak.sales:.4g} sales at {peak.quantile_level:g}"
     return text

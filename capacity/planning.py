@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capacity.domain import Demand, FloorChange, Peak, Resource, Workload, WorkloadPlan
+from capacity.domain import Demand, FloorChange, Forecast, Peak, Resource, Workload, WorkloadPlan
 from capacity.sizing import replicas_needed
 
 Counts = npt.NDArray[np.int64]
@@ -114,7 +114,7 @@ def _peak(demand: Demand, workload: Workload, step: int, replicas: int) -> Peak:
     level = workload.quantile_level
     return Peak(
         at=demand.cpu.quantiles.index[step].to_pydatetime(),
-        sales=float(demand.sales.at(level).iloc[step]),
+        sales=None if demand.sales is None else float(demand.sales.at(level).iloc[step]),
         cpu_cores=float(demand.cpu.at(level).iloc[step]),
         memory_bytes=float(demand.memory.at(level).iloc[step]),
         replicas=replicas,
@@ -136,17 +136,14 @@ def _resources(workload: Workload) -> dict[str, int]:
 
 def _explain(demand: Demand, need: Need, workload: Workload, peak: int) -> dict[str, Any]:
     """The numbers of the peak, from sales to replicas, in the order they were computed."""
-    level = workload.quantile_level
+    level, driver = workload.quantile_level, demand.sales or demand.cpu
     short = (
         np.maximum(need.replicas - workload.ceiling, 0)
         if workload.ceiling_buffer is None
         else np.zeros(1, dtype=np.int64)
     )
     return {
-        "sales_median": round(float(demand.sales.at(0.5).iloc[peak]), 3)
-        if 0.5 in demand.sales.quantiles.columns
-        else None,
-        "sales_quantile": round(float(demand.sales.at(level).iloc[peak]), 3),
+        **_sales_of(demand.sales, level, peak),
         "cpu_millicores": round(float(demand.cpu.at(level).iloc[peak]) * 1000),
         "memory_bytes": round(float(demand.memory.at(level).iloc[peak])),
         "target_utilization": workload.target_utilization,
@@ -157,6 +154,14 @@ def _explain(demand: Demand, need: Need, workload: Workload, peak: int) -> dict[
         "ceiling": workload.ceiling,
         "steps_above_ceiling": int((short > 0).sum()),
         "replicas_short_of_need": int(short.max()),
-        "model": demand.sales.model,
-        "notes": list(demand.sales.notes),
+        "model": driver.model,
+        "notes": list(driver.notes),
     }
+
+
+def _sales_of(sales: Forecast | None, level: float, step: int) -> dict[str, float | None]:
+    if sales is None:
+        return {}
+    known = 0.5 in sales.quantiles.columns
+    median = round(float(sales.at(0.5).iloc[step]), 3) if known else None
+    return {"sales_median": median, "sales_quantile": round(float(sales.at(level).iloc[step]), 3)}

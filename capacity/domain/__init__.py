@@ -27,6 +27,7 @@ from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
 from capacity.domain.plan import FloorChange as FloorChange
 from capacity.domain.plan import Peak as Peak
 from capacity.domain.plan import Plan as Plan
+from capacity.domain.plan import Quiet as Quiet
 from capacity.domain.plan import Resource as Resource
 from capacity.domain.plan import WorkloadPlan as WorkloadPlan
 from capacity.domain.workload import LoadModel as LoadModel

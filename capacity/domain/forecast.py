@@ -19,6 +19,8 @@ class Forecast:
 
     `quantiles` has one row per step (UTC, the first one step after `origin`) and one column per quantile level in
     (0, 1), ascending; values are finite, not negative and do not cross. `origin` is the last step the forecast knew.
+    `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
+    ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
     """
 
     origin: datetime
@@ -27,17 +29,28 @@ class Forecast:
     unit: str
     model: str = ""
     notes: tuple[str, ...] = ()
+    window: timedelta | None = None
+    maxima: pd.DataFrame | None = None  # (steps, levels)
 
     def __post_init__(self) -> None:
         _check_steps(self.origin, self.step, self.quantiles)
         _check_levels([float(level) for level in self.quantiles.columns])
         _check_values(self.quantiles)
+        _check_maxima(self)
 
     def at(self, quantile_level: float) -> pd.Series:
         """The quantile at this level, one value per step; a level that was not forecast is refused."""
+        return self.quantiles.iloc[:, self._column(quantile_level)]
+
+    def maximum_at(self, quantile_level: float) -> pd.Series:
+        """The quantile of the maximum over ``[t, t + window)`` at every step t; without a window, of the step alone."""
+        table = self.quantiles if self.maxima is None else self.maxima
+        return table.iloc[:, self._column(quantile_level)]
+
+    def _column(self, quantile_level: float) -> int:
         levels = [float(level) for level in self.quantiles.columns]
         require(quantile_level in levels, "quantile level {} was not forecast; these were: {}", quantile_level, levels)
-        return self.quantiles.iloc[:, levels.index(quantile_level)]
+        return levels.index(quantile_level)
 
     def plot(self, history: pd.Series | None = None) -> Any:
         """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
@@ -73,15 +86,34 @@ def _check_values(quantiles: pd.DataFrame) -> None:
     require(bool((values[:, 1:] >= values[:, :-1]).all()), "quantiles must not cross")
 
 
+def _check_maxima(forecast: Forecast) -> None:
+    window, maxima = forecast.window, forecast.maxima
+    require((window is None) == (maxima is None), "a forecast has window and maxima together or neither")
+    if window is None or maxima is None:
+        return
+    require(window > timedelta(0), "window must be positive, got {}", window)
+    same = maxima.index.equals(forecast.quantiles.index) and maxima.columns.equals(forecast.quantiles.columns)
+    require(same, "maxima must have the steps and levels of the quantiles")
+    _check_values(maxima)
+    above = bool((maxima.to_numpy(dtype=float) >= forecast.quantiles.to_numpy(dtype=float)).all())
+    require(above, "the maximum over a window must not be below its own first step")
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The load a workload must serve, independent of our actions: CPU in cores, memory in bytes, same steps."""
+    """The load a workload must serve, independent of our actions: CPU in cores, memory in bytes, same steps.
+
+    `requests` (per second) where the load model knows them; `sales` None where usage is forecast without them.
+    """
 
     cpu: Forecast
     memory: Forecast
-    sales: Forecast
+    sales: Forecast | None = None
+    requests: Forecast | None = None
 
     def __post_init__(self) -> None:
-        for name, forecast in (("memory", self.memory), ("sales", self.sales)):
+        for name, forecast in (("memory", self.memory), ("sales", self.sales), ("requests", self.requests)):
+            if forecast is None:
+                continue
             same = forecast.step == self.cpu.step and forecast.quantiles.index.equals(self.cpu.quantiles.index)
             require(same, "CPU and {} demand must share their steps", name)

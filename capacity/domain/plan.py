@@ -33,11 +33,24 @@ class FloorChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Quiet:
+    """From `offset` steps after the plan's start on, CPU usage below `cpu_millicores` is an incident, not a saving."""
+
+    offset: int
+    cpu_millicores: int
+
+    def __post_init__(self) -> None:
+        whole = type(self.offset) is int and type(self.cpu_millicores) is int
+        require(whole, "a quiet level is (offset, cpu_millicores), got {}", (self.offset, self.cpu_millicores))
+        require(self.offset >= 0 and self.cpu_millicores >= 0, "a quiet level must be >= 0, got {}", self)
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
-    """The step that needs the most replicas: quantities at the plan's quantile level."""
+    """The step that needs the most replicas: quantities at the plan's quantile level; sales None where not known."""
 
     at: datetime
-    sales: float
+    sales: float | None
     cpu_cores: float
     memory_bytes: float
     replicas: int
@@ -47,14 +60,19 @@ class Peak:
         require_aware("peak", self.at)
         for name in ("sales", "cpu_cores", "memory_bytes"):
             value = getattr(self, name)
-            require(0 <= value < float("inf"), "peak: {} must be a number >= 0, got {}", name, value)
+            known = value is not None and 0 <= value < float("inf")
+            require(known or (name == "sales" and value is None), "peak: {} must be a number >= 0, got {}", name, value)
         require(self.replicas >= 1, "peak: replicas must be >= 1, got {}", self.replicas)
         require(0 < self.quantile_level < 1, "peak: quantile_level must lie in (0, 1), got {}", self.quantile_level)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
-    """The floor of one workload over the coming steps, as changes; and the numbers that explain it."""
+    """The floor of one workload over the coming steps, as changes; and the numbers that explain it.
+
+    `quiet`: the low quantile of CPU demand, as changes; empty where none was planned. Observed usage below it freezes
+    the floor: traffic that vanished is an incident.
+    """
 
     namespace: str
     name: str
@@ -69,6 +87,7 @@ class WorkloadPlan:
     lead_time: timedelta
     resources: dict[str, int] = field(default_factory=dict)
     explain: dict[str, Any] = field(default_factory=dict)
+    quiet: tuple[Quiet, ...] = ()
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:
@@ -82,6 +101,8 @@ class WorkloadPlan:
         require(bool(offsets) and offsets[0] == 0, "{}: the first floor must stand at offset 0", where)
         require(offsets == sorted(set(offsets)), "{}: floor changes must ascend, got {}", where, offsets)
         require(offsets[-1] < self.steps, "{}: a floor change lies beyond the last step", where)
+        quiet = [level.offset for level in self.quiet]
+        require(quiet == sorted(set(quiet)) and quiet[:1] in ([], [0]), "{}: quiet levels must ascend from 0", where)
         highest = max(self.safe_floor, *(change.replicas for change in self.floor))
         require(self.safe_floor >= 1, "{}: safe_floor must be >= 1", where)
         require(highest <= self.ceiling, "{}: floor {} is above ceiling {}", where, highest, self.ceiling)
@@ -122,6 +143,13 @@ class WorkloadPlan:
         spans = zip(self.floor, ends, strict=True)
         touched = [change for change, stop in spans if change.offset <= last and stop > first]
         return max(touched, key=lambda change: change.replicas)
+
+    def quiet_at(self, moment: datetime) -> int | None:
+        """The CPU usage (millicores) below which traffic has vanished at this moment; None where it is not known."""
+        if not self.quiet or not self.start <= moment < self.end:
+            return None
+        step = (moment - self.start) // self.step
+        return next(level.cpu_millicores for level in reversed(self.quiet) if level.offset <= step)
 
     def plot(self) -> Any:
         """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""

@@ -11,11 +11,11 @@ import typer
 
 from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
-from capacity.edge.cluster_verbs import apply, preview, restore
-from capacity.edge.data_verbs import audit, backtest, forecast, seasonality
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
-from capacity.edge.plan_verb import plan
 from capacity.edge.screen import say
+from capacity.edge.verbs.cluster import apply, preview, restore
+from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
+from capacity.edge.verbs.plan import plan
 
 app = typer.Typer(
     name="capacity",

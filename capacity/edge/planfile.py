@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from capacity.domain import PLAN_SCHEMA, CapacityError, FloorChange, Peak, Plan, PlanError, WorkloadPlan
+from capacity.domain import PLAN_SCHEMA, CapacityError, FloorChange, Peak, Plan, PlanError, Quiet, WorkloadPlan
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
 
@@ -113,6 +113,7 @@ def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:
         "safe_floor": plan.safe_floor,
         "ceiling": plan.ceiling,
         "lead_time": _seconds(plan.lead_time),
+        "quiet": [[level.offset, level.cpu_millicores] for level in plan.quiet],
         "explain": plan.explain,
     }
 
@@ -120,7 +121,7 @@ def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:
 def _peak_document(peak: Peak) -> dict[str, Any]:
     return {
         "at": rfc3339(peak.at),
-        "sales": round(peak.sales, 3),
+        "sales": None if peak.sales is None else round(peak.sales, 3),
         "cpu_cores": round(peak.cpu_cores, 3),
         "cpu_millicores": round(peak.cpu_cores * 1000),
         "memory_bytes": round(peak.memory_bytes),
@@ -161,13 +162,14 @@ def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
         lead_time=timedelta(seconds=whole("lead_time")),
         resources=_typed(dict, document, "resources"),
         explain=_typed(dict, document, "explain"),
+        quiet=tuple(Quiet(*level) for level in document.get("quiet", ())),
     )
 
 
 def _peak(document: dict[str, Any]) -> Peak:
     return Peak(
         at=parse_time(document["at"]),
-        sales=float(document["sales"]),
+        sales=None if document["sales"] is None else float(document["sales"]),
         cpu_cores=float(document["cpu_cores"]),
         memory_bytes=float(document["memory_bytes"]),
         replicas=_whole(document)("replicas"),

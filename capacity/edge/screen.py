@@ -96,3 +96,9 @@ def duration(span: timedelta) -> str:
         if seconds >= 2 * length or (seconds >= length and seconds % length == 0):
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def moment(at: Any) -> datetime:
+    """A step's start, as pandas has it, as a plain time."""
+    found: datetime = at.to_pydatetime()
+    return found

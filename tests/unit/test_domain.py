@@ -26,6 +26,7 @@ from capacity.domain import (
     Peak,
     Plan,
     PlanError,
+    Quiet,
     Replica,
     Workload,
     WorkloadPlan,
@@ -210,3 +211,24 @@ def test_every_error_is_a_capacity_error_and_no_other(kind: type[CapacityError])
     assert issubclass(kind, CapacityError)
     assert not issubclass(kind, tuple(others))
     assert str(kind("expected 2, got 1")) == "expected 2, got 1"
+
+
+def test_a_maximum_below_its_own_first_step_is_refused() -> None:
+    steps = pd.date_range("2026-11-27", periods=2, freq="h", tz="UTC")
+    quantiles, hour = pd.DataFrame({0.95: [4.0, 2.0]}, index=steps), timedelta(hours=1)
+    maxima = pd.DataFrame({0.95: [4.5, 2.0]}, index=steps)
+    origin = steps[0].to_pydatetime() - hour
+    peaks = Forecast(origin, hour, quantiles, "sales", window=2 * hour, maxima=maxima)
+    assert peaks.maximum_at(0.95).tolist() == [4.5, 2.0]
+    with pytest.raises(DataError, match="must not be below its own first step"):
+        Forecast(origin, hour, quantiles, "sales", window=2 * hour, maxima=maxima - 1)
+    with pytest.raises(DataError, match="together or neither"):
+        Forecast(origin, hour, quantiles, "sales", window=2 * hour)
+
+
+def test_the_quiet_level_of_a_moment_is_the_last_that_began() -> None:
+    quiet = plan(quiet=(Quiet(0, 500), Quiet(1, 2000)))
+    assert [quiet.quiet_at(NOON + hours * HOUR) for hours in (-1, 0, 1, 4)] == [None, 500, 2000, None]
+    assert plan().quiet_at(NOON) is None
+    with pytest.raises(DataError, match="must ascend from 0"):
+        plan(quiet=(Quiet(1, 500),))

@@ -1,0 +1,102 @@
+"""A plan as a sheet: peaks first, each with the division that gave its replicas."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from capacity.domain import Demand, WorkloadPlan
+from capacity.edge.config import Config
+from capacity.edge.planfile import plan_document, rfc3339
+from capacity.edge.planner import Planned
+from capacity.edge.screen import GIB, Sheet, clock, duration, moment
+from capacity.planning import floor_series
+
+ROWS = 7  # of daily peaks in all: a week of them fits a screen with everything else
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+def plan_sheet(planned: Planned, config: Config) -> Sheet:
+    """Peaks first: when, what demand, how many replicas, and why. The workload's column goes where there is but one."""
+    plans = sorted(planned.plan.workloads, key=lambda plan: -plan.peak.replicas)
+    each = max(1, ROWS // len(plans))
+    rows = [(plan.label, *row) for plan in plans for row in _peak_rows(plan, config.timezone, each)]
+    columns: tuple[str, ...] = ("workload", f"when ({config.timezone})", "sales/h", "cores", "GiB", "replicas", "why")
+    level = ", ".join(sorted({f"{plan.peak.quantile_level:g}" for plan in plans}))
+    title = f"Plan, peak first; demand at quantile {level}"
+    if len(plans) == 1:
+        title, rows, columns = f"{plans[0].label}: {title}", [row[1:] for row in rows], columns[1:]
+    return Sheet(title, columns, rows, plan_document(planned.plan), _plan_footer(planned, plans))
+
+
+def _plan_footer(planned: Planned, plans: list[WorkloadPlan]) -> tuple[str, ...]:
+    audit = planned.audit
+    footer = [
+        f"data: {audit.source}, {audit.passed:,} of {audit.rows:,} rows good, score {audit.score:.4f}: {audit.verdict}",
+        f"plan: from {rfc3339(plans[0].start)} until {rfc3339(planned.plan.valid_until)}",
+    ]
+    for plan in plans:
+        prefix = f"{plan.label}: " if len(plans) > 1 else ""
+        footer += [f"{prefix}{remark}" for remark in _remarks(plan)]
+    return tuple(dict.fromkeys(footer))
+
+
+def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[object, ...]]:
+    """The workload's peak, then the peaks of its other days, highest first."""
+    peak = plan.peak
+    peaks = [(peak.at, peak.sales, peak.cpu_cores, peak.memory_bytes, peak.replicas)]
+    if plan.demand is not None:
+        peaks += [other for other in _other_days(plan, plan.demand) if other[0].date() != peak.at.date()]
+    rate = HOUR / plan.step
+    return [
+        (
+            clock(at, timezone),
+            "" if sales is None else f"{sales * rate:,.1f}",
+            f"{cores:.2f}",
+            f"{size / GIB:.2f}",
+            replicas,
+            _why(plan, cores, size, replicas),
+        )
+        for at, sales, cores, size, replicas in peaks[:count]
+    ]
+
+
+def _other_days(plan: WorkloadPlan, demand: Demand) -> list[tuple[datetime, float | None, float, float, int]]:
+    level, floor = plan.peak.quantile_level, floor_series(plan)
+    cpu, size = demand.cpu.at(level), demand.memory.at(level)
+    sales = None if demand.sales is None else demand.sales.at(level)
+    load = cpu if plan.binding == "cpu" else size
+    index: Any = load.index
+    days = load.groupby(index.floor("D")).idxmax()
+    found = [
+        (moment(at), None if sales is None else float(sales[at]), float(cpu[at]), float(size[at]), int(floor[at]))
+        for at in days
+    ]
+    return sorted(found, key=lambda peak: (-peak[4], -float(load[peak[0]])))
+
+
+def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
+    """The division that gave the replicas, or the bound that replaced it."""
+    explain, resources = plan.explain, plan.resources
+    if replicas == int(explain["floor"]):
+        return f"static floor {replicas}"
+    cpu, memory = resources["cpu_request_millicores"] / 1000, resources["memory_request_bytes"] / GIB
+    load, request = (cores, cpu) if plan.binding == "cpu" else (size / GIB, memory)
+    text = f"{plan.binding} {load:.2f} / ({request:g} x {float(explain['target_utilization']):g})"
+    if replicas == plan.ceiling and explain["steps_above_ceiling"]:
+        return f"CeilingReached: {text}"
+    return f"{text}, {explain['zones']} zones" if explain["zones"] > 1 else text
+
+
+def _remarks(plan: WorkloadPlan) -> list[str]:
+    explain = plan.explain
+    remarks = [f"model: {explain['model']}", *(f"note: {note}" for note in explain["notes"])]
+    if plan.step >= DAY:
+        remarks.append(f"note: in steps of {duration(plan.step)} the peak within the day is not known")
+    if explain["steps_above_ceiling"]:
+        remarks.append(
+            f"note: the ceiling {plan.ceiling} cuts {explain['steps_above_ceiling']} steps, by up to "
+            f"{explain['replicas_short_of_need']} replicas: utilization will pass {explain['target_utilization']:.0%}"
+        )
+    return remarks
