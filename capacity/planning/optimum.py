@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Extra = Callable[[int, Floats], Floats]  # (run, levels (n, K)) -> cost of overload (n, K)
-MOST_LEVELS = 256  # different counts in one row's program: of more, every so-manyth (a rise of 0.2 % on average)
-MOST_CELLS = 8_000_000  # runs x levels x rows at once: 64 MiB of costs
-MOST_ROUNDS = 60  # doublings of the price of a change: by then none is worth it
+Extra = Callable[[int, Floats], Floats]  # (run, levels (K, n)) -> cost of overload (K, n)
+MOST_LEVELS = (
+    48  # counts in one row's program: of more, the moments are found on so many and the counts made exact after
+)
+NEVER = 1e12  # stands for a level that a row does not have: dearer than any course
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +72,22 @@ def cheapest_floors(runs: Runs, start: float, extra: Extra | None = None, levels
     ([[3, 1, 3]], [[3, 3, 3]])
     """
     grid = _levels(runs.need) if levels is None else levels
-    lowest = _places(grid, runs.need)  # (n, R): the first level that serves the run
-    value = _values(runs, grid, lowest, start, extra)  # (R, n, K)
-    return _walk_back(value, grid, runs.change, start).astype(np.int64)
+    lowest = _places(grid, runs.need)  # (R, n): the first level that serves the run
+    columns = np.ascontiguousarray(grid.T)  # (K, n): a level's costs lie side by side, which is twice as fast
+    values, moved = _values(runs, columns, lowest, start, extra)
+    return _walk_back(values, moved, columns, start)
 
 
 def _levels(need: Counts) -> Floats:
-    """The different needs of each row, ascending, filled up with infinity (n, K)."""
-    ordered = np.sort(need, axis=1)
-    fresh = np.concatenate([np.ones((len(need), 1), dtype=bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
-    rows = [thin(row[new]) for row, new in zip(ordered, fresh, strict=True)]
-    grid = np.full((len(need), max(map(len, rows))), np.inf)
+    """The different needs of each row, ascending, filled up with what never pays (n, K)."""
+    rows = [np.unique(row) for row in need]
+    grid = np.full((len(need), max(map(len, rows))), NEVER)
     for place, row in enumerate(rows):
         grid[place, : len(row)] = row
     return grid
 
 
-def thin(levels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def thin(levels: Counts) -> Counts:
     """At most `MOST_LEVELS` of ascending levels, the highest among them."""
     if len(levels) <= MOST_LEVELS:
         return levels
@@ -96,44 +96,48 @@ def thin(levels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _places(grid: Floats, need: Counts) -> npt.NDArray[np.intp]:
-    return np.stack([np.searchsorted(levels, row) for levels, row in zip(grid, need, strict=True)])
+    return np.stack([np.searchsorted(levels, row) for levels, row in zip(grid, need, strict=True)], axis=1)
 
 
-def _values(runs: Runs, grid: Floats, lowest: npt.NDArray[np.intp], start: float, extra: Extra | None) -> Floats:
-    """The least cost up to and including each run, by the level that stands in it (R, n, K)."""
-    rows, count = runs.need.shape
-    places = np.arange(grid.shape[1])
-    finite = np.where(np.isfinite(grid), grid, 0.0)
-    ramp = start * finite
-    value = np.empty((count, rows, grid.shape[1]))
-    before = ramp.copy()  # what stands at the beginning was started too: nothing is gained by beginning high
+def _values(
+    runs: Runs, grid: Floats, lowest: npt.NDArray[np.intp], start: float, extra: Extra | None
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The least cost up to and including each run by the level that stands in it, and whether it came from another."""
+    count, (height, rows) = runs.need.shape[1], grid.shape
+    places, ramp = np.arange(height)[:, None], start * grid
+    values, moved = np.empty((count, height, rows)), np.zeros((count, height, rows), dtype=bool)
+    before = ramp  # what stands at the beginning was started too: nothing is gained by beginning high
     for run in range(count):
+        here = values[run]
         if run:
-            price = runs.change[:, run, None]
-            risen = np.minimum.accumulate(before - ramp, axis=1) + ramp
-            fallen = np.minimum.accumulate(before[:, ::-1], axis=1)[:, ::-1]
-            before = np.minimum(before, np.minimum(risen, fallen) + price)
-        cost = runs.lengths[:, run, None] * finite
+            np.minimum.accumulate(before - ramp, axis=0, out=here)
+            here += ramp
+            fallen = np.minimum.accumulate(before[::-1], axis=0)[::-1]
+            np.minimum(here, fallen, out=here)
+            here += runs.change[:, run]
+            np.less(here, before, out=moved[run])
+            np.minimum(here, before, out=here)
+        else:
+            here[:] = before
+        here += runs.lengths[:, run] * grid
         if extra is not None:
-            cost = cost + extra(run, finite)
-        before = before + cost
-        before[(places < lowest[:, run, None]) | ~np.isfinite(grid)] = np.inf
-        value[run] = before
-    return value
+            here += extra(run, grid)
+        here[places < lowest[run]] = np.inf
+        before = here
+    return values, moved
 
 
-def _walk_back(value: Floats, grid: Floats, change: Floats, start: float) -> Floats:
+def _walk_back(values: Floats, moved: npt.NDArray[np.bool_], grid: Floats, start: float) -> Counts:
     """From the cheapest end, the level of every run (n, R); where staying is as cheap, nothing changes."""
-    count, rows, _ = value.shape
+    count, _, rows = values.shape
     each = np.arange(rows)
-    finite = np.where(np.isfinite(grid), grid, 0.0)
-    at = value[-1].argmin(axis=1)  # (n,)
-    found = np.empty((rows, count))
-    found[:, -1] = grid[each, at]
-    for run in range(count - 1, 0, -1):
-        here = finite[each, at]
-        cost = value[run - 1] + start * np.maximum(here[:, None] - finite, 0.0) + change[:, run, None]
-        cost[each, at] = value[run - 1][each, at] - 1e-9
-        at = cost.argmin(axis=1)
-        found[:, run - 1] = grid[each, at]
+    at = values[-1].argmin(axis=0)  # (n,)
+    found = np.empty((rows, count), dtype=np.int64)
+    for run in range(count - 1, -1, -1):
+        found[:, run] = grid[at, each]
+        came = np.flatnonzero(moved[run, at, each])
+        if len(came):
+            levels = grid[:, came]
+            cost = values[run - 1][:, came] + start * np.maximum(levels[at[came], np.arange(len(came))] - levels, 0.0)
+            at[came] = cost.argmin(axis=0)
     return found

@@ -27,8 +27,8 @@ def overload_floors(
 
     def lacking(run: int, grid: Floats) -> Floats:
         block = quantiles[starts[run] : starts[run] + lengths[run]]  # (block, levels)
-        short = np.maximum(block[:, :, None] - grid[0], 0.0)  # (block, levels, K)
-        cost: Floats = price * np.einsum("l,blk->k", weights, short)[None, :]
+        short = np.maximum(block[:, :, None] - grid[:, 0], 0.0)  # (block, levels, K)
+        cost: Floats = price * np.einsum("l,blk->k", weights, short)[:, None]
         return cost
 
     change = workload.costs.change / demand.cpu.step
