@@ -121,8 +121,8 @@ class OrderTable:
 
     def _wide(self) -> pd.DataFrame:
         """One row per step from the first to the last, one column per group."""
-        steps = "SELECT step_start, grp, value, row_count FROM counted WHERE len(failed) = 0 ORDER BY step_start, grp"
-        frame = self.database.execute(steps).df()
+        good = "SELECT step_start, grp, value, row_count FROM counted WHERE len(failed) = 0 ORDER BY step_start, grp"
+        frame = self.database.execute(good).df()
         if frame.empty:
             name = source_name(self.settings.source)
             raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")

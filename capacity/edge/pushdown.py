@@ -117,7 +117,7 @@ def sqlite(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> B
         return None
     zoned, moment, fraction = _sqlite_time(settings)
     rows = _rows(settings, moment, "{}", "CAST({} AS TEXT)", f"{zoned} AS zoned, {fraction} AS fraction")
-    floored = f"(CAST(floor(moment / {float(grain)}) AS INTEGER) * {grain})"
+    floored = f"(moment - (moment % {grain} + {grain}) % {grain})"  # SQLAlchemy's floor() for SQLite fails on NULL
     exact = f"min(CASE WHEN fraction = 0 AND moment = {floored} THEN 1 ELSE 0 END)"
     finite = "typeof(amount) IN ('integer', 'real') AND abs(amount) < 9e999"
     query = (
@@ -150,10 +150,10 @@ def _sqlite_time(settings: SalesSettings) -> tuple[str, str, str]:
     if settings.time_format in EPOCHS:
         since = f"({column} / {float(EPOCHS[settings.time_format])})"
         sound = f"typeof({column}) IN ('integer', 'real') AND {since} BETWEEN {OLDEST} AND {NEWEST}"
-        whole = f"CASE WHEN {sound} THEN CAST(floor({since}) AS INTEGER) END"
-        return "1", whole, f"({since} - floor({since}))"
+        floored = f"(CAST({since} AS INTEGER) - ({since} < CAST({since} AS INTEGER)))"
+        return "1", f"CASE WHEN {sound} THEN {floored} END", f"({since} - {floored})"
     day = f"substr({column}, 1, 10)"
-    sound = f"typeof({column}) = 'text' AND {day} GLOB '{ISO_TIME}' AND date({day}) = {day}"
+    sound = f"typeof({column}) = 'text' AND {day} GLOB '{ISO_TIME}' AND date({day}, '+0 days') = {day}"
     digits = f"(substr({column}, 12) GLOB '*[-+][0-9][0-9]:[0-9][0-9]' OR {column} LIKE '%Z')"
     whole = f"CASE WHEN {sound} THEN CAST(strftime('%s', {column}) AS INTEGER) END"
     return f"CASE WHEN {digits} THEN 1 ELSE 0 END", whole, f"(strftime('%f', {column}) % 1.0)"

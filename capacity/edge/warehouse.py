@@ -104,7 +104,7 @@ def _columns(connection: Any, source: DatabaseSource) -> dict[str, str]:
     if connection.dialect.name != "postgresql" or not names:
         return dict.fromkeys(names, "")
     asked = ", ".join(f"CAST(pg_typeof({_quoted(name)}) AS text)" for name in names)
-    query = f"SELECT {asked} FROM (SELECT 1) AS one LEFT JOIN ({inner}) AS source ON false"
+    query = f"SELECT {asked} FROM (SELECT 1) AS one LEFT JOIN ({inner}\n) AS source ON false"
     kinds = _executed(connection, source, query).fetchone()
     return dict(zip(names, kinds, strict=True))
 

@@ -47,6 +47,10 @@ def local_times(zone: str) -> list[str | None]:
     return [*shown, None]
 
 
+def sqlalchemy_url(server: Postgres) -> str:
+    return server.url.replace("postgresql", "postgresql+psycopg", 1)
+
+
 def in_sqlite(rows: list[tuple[Any, ...]], kind: str) -> str:
     path = Path("orders.db").absolute()
     path.unlink(missing_ok=True)
@@ -59,13 +63,13 @@ def in_sqlite(rows: list[tuple[Any, ...]], kind: str) -> str:
 
 def in_postgresql(server: Postgres) -> Fill:
     def fill(rows: list[tuple[Any, ...]], kind: str) -> str:
-        import psycopg
+        psycopg = pytest.importorskip("psycopg")
 
-        with psycopg.connect(server.dsn) as connection, connection.cursor() as cursor:
+        with psycopg.connect(server.url) as connection, connection.cursor() as cursor:
             cursor.execute("DROP TABLE IF EXISTS orders")
             cursor.execute(f"CREATE TABLE orders (ordered {kind}, amount float8, shop text, invoice text)")
             cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s, %s)", rows)
-        return server.url
+        return sqlalchemy_url(server)
 
     return fill
 
@@ -122,7 +126,9 @@ def test_orders_and_rows_are_counted_too(fill: Fill, zone: str, value: dict[str,
 
 @pytest.mark.parametrize(("form", "scale"), [("epoch", 1), ("epoch_ms", 1000)])
 def test_epochs_are_counted_in_the_database(fill: Fill, form: str, scale: int) -> None:
-    times: list[Any] = [int(datetime(2026, 3, 28, 20, 0, number, tzinfo=UTC).timestamp()) * scale for number in range(40)]
+    times: list[Any] = [
+        int(datetime(2026, 3, 28, 20, 0, number, tzinfo=UTC).timestamp()) * scale for number in range(40)
+    ]
     rows = dirty_rows([*times, 10**17])
     settings: dict[str, Any] = {"time_format": form, "value": {"sum": "amount"}, "step": "1m", "late": None}
     with_end = [*rows, (times[0] + 120 * scale, 1.0, "a", "I")]
@@ -185,7 +191,9 @@ def test_integer_dates_are_fetched(fill: Fill) -> None:
 
 
 def test_a_password_is_in_no_message(postgres: Postgres) -> None:
-    for url in (f"postgresql+psycopg://me:s3cr%2Ft@127.0.0.1:{postgres.port}/none", "postgresql+psycopg://me:s3cr%2Ft@127.0.0.1:1/x"):
+    address = sqlalchemy_url(postgres).partition("@")[2]
+    for place in (address.partition("/")[0] + "/none", "127.0.0.1:1/x"):
+        url = f"postgresql+psycopg://me:s3cr%2Ft@{place}"
         with pytest.raises(DataError, match="database: the query failed") as caught:
             loaded({"url": url, "query": QUERY}, "UTC")
         assert "s3cr" not in str(caught.value)
