@@ -24,11 +24,16 @@ from capacity.domain.errors import DataError as DataError
 from capacity.domain.errors import PlanError as PlanError
 from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event
+from capacity.domain.explanation import Bar as Bar
+from capacity.domain.explanation import Explanation as Explanation
+from capacity.domain.explanation import SalesParts as SalesParts
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
 from capacity.domain.limits import ChangeHours as ChangeHours
 from capacity.domain.limits import Freeze as Freeze
 from capacity.domain.limits import Limits as Limits
+from capacity.domain.money import NodeChange as NodeChange
+from capacity.domain.money import NodePlan as NodePlan
 from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
 from capacity.domain.plan import FloorChange as FloorChange
 from capacity.domain.plan import Peak as Peak
@@ -36,6 +41,7 @@ from capacity.domain.plan import Plan as Plan
 from capacity.domain.plan import Quiet as Quiet
 from capacity.domain.plan import Resource as Resource
 from capacity.domain.plan import WorkloadPlan as WorkloadPlan
+from capacity.domain.scenario import Scenario as Scenario
 from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive
 from capacity.domain.serving import Throughput as Throughput
