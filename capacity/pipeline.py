@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from capacity.domain import DataError, Event, Forecast, Plan, Workload, WorkloadPlan
+from capacity.domain import DataError, Demand, Event, Forecast, Plan, Supply, Workload
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
-from capacity.planning import plan_workload
+from capacity.plans import Plans, plan_demands
 
 Histories = Mapping[str | None, pd.Series]  # group -> sales; None: all groups together
 Forecasts = dict[str | None, Forecast | DataError]  # group -> forecast, or why there is none
@@ -20,7 +20,10 @@ Forecasts = dict[str | None, Forecast | DataError]  # group -> forecast, or why 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How far ahead to look, at which quantile levels, with which holidays, events and columns, on which clock."""
+    """How far ahead to look, at which quantile levels, with which holidays, events and columns, on which clock.
+
+    `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
+    """
 
     horizon: timedelta
     quantile_levels: tuple[float, ...]
@@ -28,6 +31,7 @@ class Outlook:
     events: tuple[Event, ...] = ()
     timezone: str = "UTC"
     covariates: pd.DataFrame | None = field(default=None, compare=False)
+    reach: Mapping[str | None, timedelta] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +63,33 @@ def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
 
 
 def plan_workloads(
-    forecasts: Forecasts, workloads: Sequence[Workload], provenance: Provenance
+    forecasts: Forecasts, workloads: Sequence[Workload], provenance: Provenance, supply: Supply | None = None
 ) -> tuple[Plan, dict[tuple[str, str], str]]:
     """The plan of every workload that can be planned, and the reason for each that cannot.
 
     Raises `DataError` where no workload at all can be planned.
     """
-    plans: list[WorkloadPlan] = []
-    failures: dict[tuple[str, str], str] = {}
-    for workload in workloads:
-        try:
-            forecast = _forecast_of(workload, forecasts)
-            plans.append(plan_workload(project_load(forecast, workload.load), workload))
-        except DataError as error:
-            failures[workload.key] = str(error)
-    if not plans:
+    demands = {workload.key: demand_of(workload, forecasts) for workload in workloads}
+    made = plan_demands(demands, workloads, supply)
+    if not made.plans:
         raise DataError(
-            "; ".join(dict.fromkeys(failures.values()))
+            "; ".join(dict.fromkeys(made.failures.values()))
             or "expected at least one workload in the configuration, got none"
         )
-    return _plan(plans, provenance), failures
+    return _plan(made, provenance), made.failures
 
 
-def _forecast_of(workload: Workload, forecasts: Forecasts) -> Forecast:
+def demand_of(workload: Workload, forecasts: Forecasts) -> Demand | DataError:
+    """The load that follows from the forecast of the workload's group, or why there is none."""
     found = forecasts.get(workload.group)
     if isinstance(found, Forecast):
-        return found
-    raise found or DataError(f"no sales of group {workload.group!r}; there are {sorted(map(str, forecasts))}")
+        return project_load(found, workload.load)
+    return found or DataError(f"no sales of group {workload.group!r}; there are {sorted(map(str, forecasts))}")
 
 
-def _plan(plans: list[WorkloadPlan], provenance: Provenance) -> Plan:
+def _plan(made: Plans, provenance: Provenance) -> Plan:
+    plans = made.plans
     origin = min(plan.start - plan.step for plan in plans)
     valid_until = min(plan.end for plan in plans)
-    return Plan(provenance.created, origin, valid_until, provenance.settings_hash, provenance.source, tuple(plans))
+    source = provenance.source
+    return Plan(provenance.created, origin, valid_until, provenance.settings_hash, source, plans, made.nodes)

@@ -15,6 +15,7 @@ This module imports no heavy library, so that the controller can start in a frac
 from capacity.domain.costs import Costs as Costs
 from capacity.domain.costs import NodeType as NodeType
 from capacity.domain.costs import Quota as Quota
+from capacity.domain.costs import Supply as Supply
 from capacity.domain.decision import Decision as Decision
 from capacity.domain.decision import Observation as Observation
 from capacity.domain.errors import CapacityError as CapacityError

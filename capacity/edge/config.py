@@ -18,6 +18,7 @@ from capacity.edge.settings import (
     ForecastSettings,
     SalesSettings,
     Settings,
+    SupplySettings,
     WorkloadSettings,
 )
 
@@ -33,6 +34,7 @@ class Config(Settings):
     forecast: ForecastSettings = ForecastSettings()
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
+    supply: SupplySettings = SupplySettings()
     controller: ControllerSettings = ControllerSettings()
 
     @model_validator(mode="before")
@@ -73,7 +75,7 @@ class Config(Settings):
 
     def nouns(self) -> tuple[Workload, ...]:
         """All workloads as nouns of the domain."""
-        return tuple(item.workload() for item in self.workloads)
+        return tuple(item.workload(self.timezone) for item in self.workloads)
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,13 +10,16 @@ import pandas as pd
 
 from capacity.audit import Audit
 from capacity.backtest import Backtest, backtest_sales
-from capacity.domain import DataError, Event, Plan, Workload
+from capacity.domain import DataError, Event, Forecast, Plan, Scenario, Workload
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.sources import read_columns, read_events
 from capacity.events import month_ends, paydays
 from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
+from capacity.planning import QUIET_LEVEL
+from capacity.plans import reach_of
+from capacity.scenario import events_if, forecast_if, workload_if
 
 
 class QualityRefusedError(DataError):
@@ -49,6 +52,26 @@ def read_orders(config: Config) -> Orders:
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
     return forecast_groups(orders.histories, _outlook(config, orders.histories))
+
+
+def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None = None) -> Forecasts:
+    """The forecasts that plans are made of: with what a floor must serve for its time, and the quiet level.
+
+    In a scenario, without the events that it cancels and with its growth and promotions.
+    """
+    outlook = _outlook(config, orders.histories)
+    reach = reach_of(config.nouns(), config.supply.noun(), config.controller.period)
+    levels = tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL}))
+    if scenario is not None:
+        origin = max(history.index[-1] for history in orders.histories.values()).to_pydatetime()
+        outlook = replace(outlook, events=events_if(outlook.events, scenario, origin))
+    forecasts = forecast_groups(orders.histories, replace(outlook, quantile_levels=levels, reach=reach))
+    if scenario is None:
+        return forecasts
+    return {
+        group: forecast_if(found, scenario) if isinstance(found, Forecast) else found
+        for group, found in forecasts.items()
+    }
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
@@ -90,7 +113,9 @@ def _events(config: Config, histories: Histories) -> list[Event]:
     return events + month_ends(first, end, zone) if calendar.month_ends else events
 
 
-def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetime) -> Planned:
+def make_plan(
+    config: Config, orders: Orders, forecasts: Forecasts, now: datetime, scenario: Scenario | None = None
+) -> Planned:
     """The plan of every workload. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned."""
     audit = orders.audit
     if audit.verdict == "refuse":
@@ -99,7 +124,8 @@ def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetim
             f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
         )
     provenance = Provenance(now, config.settings_hash(), source_document(audit))
-    plan, failures = plan_workloads(forecasts, config.nouns(), provenance)
+    workloads = [workload if scenario is None else workload_if(workload, scenario) for workload in config.nouns()]
+    plan, failures = plan_workloads(forecasts, workloads, provenance, config.supply.noun())
     return Planned(plan, audit, failures)
 
 

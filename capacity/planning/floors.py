@@ -1,4 +1,4 @@
-"""The floors of many workloads at once: bounds, counts, moments; the cheapest course; ramps and budget."""
+"""The floors of many workloads at once: bounds, counts, moments; the cheapest course; ramps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capacity.domain import DataError, Demand, Workload
-from capacity.planning.budget import within_budget
+from capacity.domain import Demand, Workload
 from capacity.planning.churn import Prices, calm_floors
 from capacity.planning.counts import allowed_above, allowed_within
 from capacity.planning.moments import block_starts
@@ -126,12 +125,4 @@ def _finished(one: Draft, floors: Counts) -> Counts:
         hours = np.diff(starts) * (one.step / HOUR)
         lengths = np.diff([*starts, len(floors)])
         floors = np.repeat(ramped(floors[starts], hours, limits), lengths)
-    return within_budget(floors, one.workload, one.step)
-
-
-def require_plannable(workload: Workload) -> None:
-    """Refuse what cannot be met together, before anything is computed."""
-    if workload.limits.budget is not None and workload.costs.price_per_hour is None:
-        raise DataError(
-            f"workload {workload.namespace}/{workload.name}: expected costs.price_per_hour beside a budget, got none"
-        )
+    return floors

@@ -35,7 +35,7 @@ def plan(
 
     Example: capacity plan --sample
     """
-    from capacity.edge.planner import QualityRefusedError, forecast_orders, make_plan, read_orders
+    from capacity.edge.planner import QualityRefusedError, forecast_for_plans, make_plan, read_orders
     from capacity.edge.sheets import plan_sheet
 
     config = face.config(file=file, sample=sample)
@@ -44,7 +44,7 @@ def plan(
     with face.stages("reading orders", "forecasting", "planning", "writing") as advance:
         orders = read_orders(config)
         advance()
-        forecasts = forecast_orders(config, orders)
+        forecasts = forecast_for_plans(config, orders)
         advance()
         try:
             planned = make_plan(config, orders, forecasts, read_clock(None))
