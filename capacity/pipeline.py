@@ -63,14 +63,21 @@ def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
 
 
 def plan_workloads(
-    forecasts: Forecasts, workloads: Sequence[Workload], provenance: Provenance, supply: Supply | None = None
+    forecasts: Forecasts,
+    workloads: Sequence[Workload],
+    provenance: Provenance,
+    *,
+    supply: Supply | None = None,
+    histories: Histories | None = None,
 ) -> tuple[Plan, dict[tuple[str, str], str]]:
     """The plan of every workload that can be planned, and the reason for each that cannot.
 
-    Raises `DataError` where no workload at all can be planned.
+    `supply` is what they share; past sales (`histories`) tell where an autoscaler alone would do as well. Raises
+    `DataError` where no workload at all can be planned.
     """
     demands = {workload.key: demand_of(workload, forecasts) for workload in workloads}
-    made = plan_demands(demands, workloads, supply)
+    usage = {workload.key: _past_cpu(workload, (histories or {}).get(workload.group)) for workload in workloads}
+    made = plan_demands(demands, workloads, supply, {key: past for key, past in usage.items() if past is not None})
     if not made.plans:
         raise DataError(
             "; ".join(dict.fromkeys(made.failures.values()))
@@ -85,6 +92,15 @@ def demand_of(workload: Workload, forecasts: Forecasts) -> Demand | DataError:
     if isinstance(found, Forecast):
         return project_load(found, workload.load)
     return found or DataError(f"no sales of group {workload.group!r}; there are {sorted(map(str, forecasts))}")
+
+
+def _past_cpu(workload: Workload, sales: pd.Series | None) -> pd.Series | None:
+    """The CPU that past sales stand for, in cores."""
+    if sales is None or len(sales) < 2:
+        return None
+    hours = (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
+    past: pd.Series = workload.load.cpu_base + workload.load.cpu_per_sale_per_hour * sales / hours
+    return past
 
 
 def _plan(made: Plans, provenance: Provenance) -> Plan:

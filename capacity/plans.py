@@ -31,7 +31,7 @@ def plan_demands(
 ) -> Plans:
     """The plan of every workload with a demand, within what they share; one failure never stops the others.
 
-    `usage`: past demand of the binding resource by workload, where known: it tells whether looking ahead pays.
+    `usage`: past CPU demand (cores) by workload, where known: it tells whether looking ahead pays.
     """
     supply = supply or Supply()
     failures = {key: str(demand) for key, demand in demands.items() if isinstance(demand, DataError)}

@@ -45,15 +45,16 @@ def forecast_if(forecast: Forecast, scenario: Scenario) -> Forecast:
     return replace(forecast, quantiles=scaled, maxima=maxima, notes=(*forecast.notes, note))
 
 
-def workload_if(workload: Workload, scenario: Scenario) -> Workload:
-    """The workload in what is left of its zones; a zone that is lost is not lost again. Raises `DataError` on one."""
+def workloads_if(workloads: Sequence[Workload], scenario: Scenario) -> list[Workload]:
+    """The workloads in what is left of their zones; a zone that is lost is not lost again.
+
+    Raises `DataError` where no workload has more than one zone.
+    """
     if not scenario.lost_zone:
-        return workload
-    if workload.zones == 1:
-        raise DataError(
-            f"scenario {scenario.name}: expected more than one zone for {workload.namespace}/{workload.name}, got 1"
-        )
-    return replace(workload, zones=1)
+        return list(workloads)
+    if all(workload.zones == 1 for workload in workloads):
+        raise DataError(f"scenario {scenario.name}: expected a workload with zones of more than 1, got none")
+    return [replace(workload, zones=1) for workload in workloads]
 
 
 def events_if(events: Sequence[Event], scenario: Scenario, origin: datetime) -> tuple[Event, ...]:

@@ -15,7 +15,7 @@ from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
 from capacity.edge.verbs.cluster import apply, preview, restore
 from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
-from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.plan import explain, plan
 
 app = typer.Typer(
     name="capacity",
@@ -59,7 +59,7 @@ def schema(face: Face) -> int:
 
 VERBS = {
     "Look at the data": (audit, seasonality, forecast, backtest),
-    "Plan": (plan,),
+    "Plan": (plan, explain),
     "Move floors": (preview, apply, restore),
     "Reference": (schema,),
 }

@@ -19,7 +19,7 @@ from capacity.events import month_ends, paydays
 from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
 from capacity.planning import QUIET_LEVEL
 from capacity.plans import reach_of
-from capacity.scenario import events_if, forecast_if, workload_if
+from capacity.scenario import events_if, forecast_if, workloads_if
 
 
 class QualityRefusedError(DataError):
@@ -59,19 +59,24 @@ def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None
 
     In a scenario, without the events that it cancels and with its growth and promotions.
     """
-    outlook = _outlook(config, orders.histories)
-    reach = reach_of(config.nouns(), config.supply.noun(), config.controller.period)
-    levels = tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL}))
+    outlook = plan_outlook(config, orders)
     if scenario is not None:
         origin = max(history.index[-1] for history in orders.histories.values()).to_pydatetime()
         outlook = replace(outlook, events=events_if(outlook.events, scenario, origin))
-    forecasts = forecast_groups(orders.histories, replace(outlook, quantile_levels=levels, reach=reach))
+    forecasts = forecast_groups(orders.histories, outlook)
     if scenario is None:
         return forecasts
     return {
         group: forecast_if(found, scenario) if isinstance(found, Forecast) else found
         for group, found in forecasts.items()
     }
+
+
+def plan_outlook(config: Config, orders: Orders) -> Outlook:
+    """The outlook of forecasts that plans are made of: it also asks for windows and for the quiet level."""
+    outlook = _outlook(config, orders.histories)
+    reach = reach_of(config.nouns(), config.supply.noun(), config.controller.period)
+    return replace(outlook, quantile_levels=tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL})), reach=reach)
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
@@ -124,8 +129,9 @@ def make_plan(
             f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
         )
     provenance = Provenance(now, config.settings_hash(), source_document(audit))
-    workloads = [workload if scenario is None else workload_if(workload, scenario) for workload in config.nouns()]
-    plan, failures = plan_workloads(forecasts, workloads, provenance, config.supply.noun())
+    workloads = config.nouns() if scenario is None else workloads_if(config.nouns(), scenario)
+    supply, histories = config.supply.noun(), orders.histories
+    plan, failures = plan_workloads(forecasts, workloads, provenance, supply=supply, histories=histories)
     return Planned(plan, audit, failures)
 
 

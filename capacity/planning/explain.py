@@ -11,6 +11,7 @@ from capacity.domain import Bar, DataError, Demand, Explanation, Forecast, Sales
 from capacity.planning.counts import allowed_above
 from capacity.planning.floors import Draft, draft
 from capacity.planning.need import within_pool
+from capacity.planning.workload import plan_workload
 
 GIB = 2**30
 HOUR = timedelta(hours=1)
@@ -51,7 +52,9 @@ def explain_floor(
     step = (at - plan.start) // plan.step
     one = draft(demand, workload)
     line = _line(one, step)
-    courses = [*_load_course(one, line, step, parts), *_count_course(one, line, step, _floor_at(plan, step))]
+    alone = _floor_at(plan_workload(demand, workload), step)
+    courses = [*_load_course(one, line, step, parts), *_count_course(one, line, step, alone)]
+    courses.append(("quota", _floor_at(plan, step), "what the workloads share is not enough"))
     reach = at + plan.lead_time + PERIODS
     return Explanation(
         plan.namespace,
@@ -100,16 +103,14 @@ def _load_course(one: Draft, line: _Line, step: int, parts: SalesParts | None) -
     for name, sales, why in _sales_parts(one.demand.sales, parts, step, level):
         reached += line.slope * sales
         courses.append((name, line.replicas(reached), f"{sales:+,.1f} sales: {why}"))
-    courses.append(("load off the line", line.replicas(median), "lag, shape within the step, saturation; median load"))
+    courses.append(("load off the line", line.replicas(median), "lag, shape within the step, saturation"))
     courses.append(
         ("quantile margin", line.replicas(quantile), f"{line.say(quantile)} at {level:g}, {line.say(median)} at 0.5")
     )
-    why = f"{line.say(raised)} is the {level:g} quantile of the maximum over a lead time"
+    why = f"{line.say(raised)}: the most within a lead time"
     courses.append(("lead-time window", line.replicas(raised), why))
     division = f"{line.say(raised)} / ({line.request / line.scale:g} x {line.target:.3g})"
-    courses.append(
-        ("headroom", line.replicas(raised) / line.target, f"at utilization {line.target:.3g} instead of 1: {division}")
-    )
+    courses.append(("headroom", line.replicas(raised) / line.target, division))
     return courses
 
 
@@ -124,8 +125,8 @@ def _sales_parts(
     if sales is None:
         return []
     if parts is None:
-        return [("sales", _median(sales, step, level), "the median of the forecast")]
-    return [("level", parts.level, "the mean of the last four weeks"), *parts.parts]
+        return [("sales", _median(sales, step, level), "the forecast's median")]
+    return [("level", parts.level, "mean of the last four weeks"), *parts.parts]
 
 
 def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course]:
@@ -139,17 +140,17 @@ def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course
     raised, cut = max(need, one.low), min(max(need, one.low), one.high)
     allowed = int(allowed_above(np.array([cut]), limits)[0])
     held = int(one.bounded[step])
-    stays = "stays up, rises early or falls late" if floor > held else "budget"
-    why = "a start or a change costs more than the time it would save, or a ramp needs it"
+    stays = "stays up" if floor > held else "budget"
+    why = "dearer to change, or a ramp needs it"
     return [
         ("rounding", whole, "up to a whole replica"),
-        ("zones", own, f"what is left of {workload.zones} zones without one serves at 100 % at most"),
-        ("requests", need, "the load test's curve asks for more than CPU and memory do"),
+        ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
+        ("requests", need, "the load test's curve asks for more"),
         ("floor", raised, f"never below {one.low}"),
         ("ceiling", cut, f"never above {one.high}"),
         ("allowed counts", allowed, "the next count that may stand"),
-        ("freeze or hold", held, "the floor may not move here: what the time until then needs"),
-        (stays, floor, why if floor > held else "the highest floors that the budget pays for"),
+        ("freeze or hold", held, "may not move here: what all of it needs"),
+        (stays, floor, why if floor > held else "the most that the budget pays for"),
     ]
 
 

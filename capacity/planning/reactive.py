@@ -38,9 +38,9 @@ class ReactiveCase:
 def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> ReactiveCase | None:
     """The autoscaler alone, set so that demand may rise for lead time and reaction before new replicas serve.
 
-    `usage` is demand of the binding resource over the past at a regular step. At the quantile level of rises it stays
-    under the target: ``target utilization / growth``. None where the past is too short to know. Within a step demand is
-    taken to move evenly, so that coarse steps make the autoscaler look better than it is.
+    `usage` is the CPU demand of the past in cores at a regular step, which is what autoscalers watch. At the quantile
+    level of rises it stays under the target: ``target utilization / growth``. None where the past is too short to know.
+    Within a step demand is taken to move evenly: coarse steps make the autoscaler look better than it is.
     """
     values = usage.to_numpy(dtype=float)
     step = usage.index[1] - usage.index[0]
@@ -55,8 +55,7 @@ def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> R
     safe = within_pool(workload).target_utilization / growth
     tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
     target = _highest_target(round(safe * 100), tolerance)
-    request = workload.replica.memory_request if plan.binding == "memory" else workload.replica.cpu_request
-    replicas = np.maximum(values[np.isfinite(values)] / (request * safe), workload.floor)
+    replicas = np.maximum(values[np.isfinite(values)] / (workload.replica.cpu_request * safe), workload.floor)
     return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan))
 
 

@@ -75,7 +75,11 @@ def _cut(plan: WorkloadPlan, workload: Workload, moments: Sequence[datetime], cu
         floor=changes,
         peak=replace(plan.peak, replicas=int(after[peak])),
         safe_floor=min(plan.safe_floor, int(after.max())),
-        explain={**plan.explain, "notes": [*plan.explain.get("notes", []), note]},
+        explain={
+            **plan.explain,
+            "minutes_cut_by_quota": max(minutes, plan.explain.get("minutes_cut_by_quota", 0)),
+            "notes": [*plan.explain.get("notes", []), note],
+        },
     )
 
 

@@ -56,9 +56,7 @@ class WorkloadSettings(Settings):
     zones: int = Field(1, ge=1, description="With more than one, losing a zone leaves utilization at most 100 %.")
 
     limits: LimitSettings = Field(LimitSettings(), description="How floors may be set and moved.")
-    costs: SwitchingSettings = Field(
-        SwitchingSettings(), description="What starting, changing and lacking replicas costs."
-    )
+    costs: SwitchingSettings = Field(SwitchingSettings(), description="What starts, changes and lacks cost.")
     pool: PoolSettings | None = Field(None, description="Workers and waits: bounds the utilization planned for.")
     throughput: ThroughputSettings | None = Field(None, description="A load test: bounds what scaling out can serve.")
     autoscaler: AutoscalerSettings | None = Field(None, description="The autoscaler's own target, to be judged.")
