@@ -13,7 +13,6 @@ This module imports no heavy library, so that the controller can start in a frac
 """
 
 from capacity.domain.decision import Decision as Decision
-from capacity.domain.decision import Observation as Observation
 from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError
 from capacity.domain.errors import ConfigError as ConfigError
@@ -23,6 +22,10 @@ from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
+from capacity.domain.observation import Memory as Memory
+from capacity.domain.observation import Observation as Observation
+from capacity.domain.observation import Readings as Readings
+from capacity.domain.observation import Wishes as Wishes
 from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
 from capacity.domain.plan import FloorChange as FloorChange
 from capacity.domain.plan import Peak as Peak
