@@ -89,7 +89,7 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
 
 def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:
     """The plan's need, unless coming down to it is in doubt."""
-    doubt = _doubt(need, plan, observation, now) if need < observation.floor else None
+    doubt = _doubt(need, plan, observation, now, policy) if need < observation.floor else None
     if doubt is not None:
         return hold(observation, *doubt)
     decision = _move(need, observation, now, policy)
@@ -101,7 +101,9 @@ def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: date
     return replace(decision, memory=noted, notes=observation.memory.safe_floor is None)
 
 
-def _doubt(need: int, plan: WorkloadPlan | None, observation: Observation, now: datetime) -> tuple[str, str] | None:
+def _doubt(
+    need: int, plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy
+) -> tuple[str, str] | None:
     """Why the floor may not come down at all, as reason and detail. Nothing scales in because data vanished."""
     if observation.edited_by is not None:
         return "HeldEdited", f"{observation.edited_by} set this floor; the plan needs only {need}"
@@ -110,7 +112,7 @@ def _doubt(need: int, plan: WorkloadPlan | None, observation: Observation, now: 
         return None
     if readings.blind is not None:
         return "HeldNoMetrics", f"the plan needs only {need}, but {readings.blind}"
-    if readings.frozen:
+    if readings.frozen and lowest_floor(need, observation, now, policy) < observation.floor:  # a step is due
         return "HeldFrozenMetrics", f"the plan needs only {need}, but no metric moved since the last step down"
     quiet, usage = plan.quiet_at(now) if plan is not None else None, readings.cpu_millicores
     if quiet is not None and usage is not None and usage < quiet:
@@ -140,7 +142,7 @@ def _expired(plan: WorkloadPlan, observation: Observation, now: datetime, policy
 
 def _decayed(safe: int, why: str, observation: Observation, now: datetime, policy: Policy) -> Decision:
     """Towards the safe floor, in steps; a floor that may not come down stays."""
-    doubt = _doubt(safe, None, observation, now) if safe < observation.floor else None
+    doubt = _doubt(safe, None, observation, now, policy) if safe < observation.floor else None
     if doubt is not None:
         return hold(observation, *doubt)
     moved = _move(safe, observation, now, policy)

@@ -166,7 +166,7 @@ def test_the_floor_comes_down_one_step_per_five_minutes_however_often_passes_run
         for second in (0, 30):
             main(["apply", "--now", f"2026-11-27T04:1{minute}:{second:02}Z"])
         floors.append(shop.floor())
-    assert floors == [8, 8, 8, 8, 8, 7, 7, 7]
+    assert floors == [8, 8, 8, 8, 7, 7, 7, 7]
 
 
 def descend(shop: Shop, steps: int) -> list[int]:
