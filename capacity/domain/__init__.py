@@ -17,7 +17,6 @@ from capacity.domain.costs import NodeType as NodeType
 from capacity.domain.costs import Quota as Quota
 from capacity.domain.costs import Supply as Supply
 from capacity.domain.decision import Decision as Decision
-from capacity.domain.decision import Observation as Observation
 from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError
 from capacity.domain.errors import ConfigError as ConfigError
@@ -35,6 +34,10 @@ from capacity.domain.limits import Freeze as Freeze
 from capacity.domain.limits import Limits as Limits
 from capacity.domain.money import NodeChange as NodeChange
 from capacity.domain.money import NodePlan as NodePlan
+from capacity.domain.observation import Memory as Memory
+from capacity.domain.observation import Observation as Observation
+from capacity.domain.observation import Readings as Readings
+from capacity.domain.observation import Wishes as Wishes
 from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
 from capacity.domain.plan import FloorChange as FloorChange
 from capacity.domain.plan import Peak as Peak
