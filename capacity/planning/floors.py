@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Demand, Workload
-from capacity.planning.churn import Prices, calm_floors
+from capacity.planning.churn import Prices, calm_floors, days_of
 from capacity.planning.counts import allowed_above, allowed_within
 from capacity.planning.moments import block_starts
 from capacity.planning.moves import ramped
@@ -113,9 +113,8 @@ def _calm(drafts: Sequence[Draft]) -> list[Counts]:
     first = drafts[0]
     need = np.stack([one.bounded for one in drafts])  # (n, steps)
     closed = close_gaps(need, int(first.start_cost + ROUNDING))
-    days = np.asarray((first.steps.normalize() - first.steps[0].normalize()).days, dtype=np.intp)
     prices = Prices(first.start_cost, first.workload.costs.change / first.step, first.workload.limits.changes_a_day)
-    return list(calm_floors(closed, days, prices))
+    return list(calm_floors(closed, days_of(first.steps), prices))
 
 
 def _finished(one: Draft, floors: Counts) -> Counts:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capacity.planning.churn import busiest_day
 from capacity.planning.floors import Counts, Draft
 from capacity.sizing import highest_tolerated_utilization
 
@@ -54,11 +55,7 @@ def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:
 
 
 def _of_churn(one: Draft, floors: Counts) -> list[str]:
-    moved = np.flatnonzero(np.diff(floors)) + 1
-    if one.workload.limits.moves_are_free or not len(moved):
-        return []
-    days = np.asarray(one.steps)[moved].astype("datetime64[D]")
-    most = int(np.unique(days, return_counts=True)[1].max())
+    most = busiest_day(floors, one.steps)
     if most <= one.workload.limits.changes_a_day:
         return []
     return [f"steps and ramps ask for {most} changes on one day, above {one.workload.limits.changes_a_day}"]
