@@ -60,17 +60,15 @@ class Run:
     started: Counts
     service: Service
 
-    @property
-    def utilization(self) -> Array:
-        """Offered load over what ready replicas serve at 100 %; infinite where nothing is ready for it."""
-        capacity = self.service.capacity(self.ready)
-        idle = np.where(self.offered > 0, np.inf, 0.0)
-        return np.asarray(np.divide(self.offered, capacity, out=idle, where=capacity > 0))
+    def utilization_of(self, lane: int) -> Array:
+        """Offered load over what ready replicas serve at 100 %, (ticks,); infinite where nothing is ready for it."""
+        offered, capacity = self.offered[:, lane], self.service.capacity(self.ready[:, lane])
+        idle = np.where(offered > 0, np.inf, 0.0)
+        return np.asarray(np.divide(offered, capacity, out=idle, where=capacity > 0))
 
-    @property
-    def lost(self) -> Array:
-        """Load that nothing served."""
-        return np.asarray(np.maximum(self.offered - self.service.capacity(self.ready), 0.0))
+    def lost_of(self, lane: int) -> Array:
+        """Load that nothing served, (ticks,)."""
+        return np.asarray(np.maximum(self.offered[:, lane] - self.service.capacity(self.ready[:, lane]), 0.0))
 
 
 def run_cluster(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule], random: np.random.Generator) -> Run:

@@ -54,7 +54,7 @@ class Pods:
     @property
     def total(self) -> Counts:
         """Pods that exist."""
-        counts: Counts = self.ready + self.starting + self.lost
+        counts: Counts = np.asarray(self.ready + self.starting + self.lost, dtype=np.int64)
         return counts
 
     def arrive(self, at: int) -> None:
@@ -68,7 +68,7 @@ class Pods:
     def scale(self, at: int, wanted: Counts, random: np.random.Generator) -> Counts:
         """Start or stop pods until `wanted` exist; the number started per lane. Pods not yet ready stop first."""
         change = wanted - self.total
-        grown = np.maximum(change, 0)
+        grown: Counts = np.maximum(change, 0)
         if grown.any():
             self._begin(at, grown, random)
         if (change < 0).any():
