@@ -84,11 +84,14 @@ class _Window:
     def __init__(self, lanes: Counts, syncs: int, first: Counts) -> None:
         self.lanes = lanes
         self._ring = np.zeros((syncs + 1, len(lanes)), dtype=np.int64)
-        self._ring[-1] = first[lanes]  # the first recommendation is what runs
+        self._first: Counts | None = first[lanes]  # the first recommendation is what runs
         self._at = 0
 
     def highest(self, proposed: Counts, valid: Mask) -> Counts:
         self._ring[self._at] = np.where(valid, proposed, 0)
+        if self._first is not None:
+            self._ring[self._at] = np.maximum(self._ring[self._at], self._first)
+            self._first = None
         self._at = (self._at + 1) % len(self._ring)
         return np.asarray(self._ring.max(axis=0))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +42,7 @@ def test_level_by_level_a_gap_is_kept_where_keeping_is_cheaper(needed: Counts, s
         on = needed >= level
         kept = on.copy()
         places = np.flatnonzero(on)
-        for left, right in zip(places[:-1], places[1:], strict=True):
+        for left, right in pairwise(places):
             if right - left - 1 <= start_cost:
                 kept[left:right] = True
         np.testing.assert_array_equal(found >= level, kept)
