@@ -20,6 +20,7 @@ from capacity.simulation.optimum import clairvoyant, rate_oracle, running_max
 from capacity.simulation.reactive import Rule
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+SWEPT = "HPA at"  # how the policies of the sweep are named
 TARGETS = tuple(range(30, 91, 5))  # percent: the sweep of the HPA frontier
 STABILIZATIONS = tuple(timedelta(minutes=minutes) for minutes in (0, 5, 15, 60))
 
@@ -37,7 +38,7 @@ def hpa_sweep(case: Case) -> list[Policy]:
     """HPAs alone, at every target and stabilization: their undominated points are the frontier to beat."""
     lowest = np.full(case.judged_ticks, case.promise.floor)
     return [
-        Policy(f"HPA {target} % / {window // timedelta(minutes=1)} min", lowest, _rule(case, target, window))
+        Policy(f"{SWEPT} {target} %, {window // timedelta(minutes=1)} min", lowest, _rule(case, target, window))
         for target in TARGETS
         for window in STABILIZATIONS
     ]

@@ -147,10 +147,18 @@ def optimum_pod_hours(needed: Counts, promise: Promise, tick: timedelta, chosen:
 
 def _lead_misses(over: Mask, lane: Lane) -> int:
     """Stretches over 100 % during which pods were starting."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], over, [False]]).astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
     starting = lane.pods > lane.ready
-    return sum(bool(starting[begin:end].any()) for begin, end in zip(begins, ends, strict=True))
+    return sum(bool(starting[begin:end].any()) for begin, end in stretches(over))
+
+
+def stretches(chosen: Mask) -> list[tuple[int, int]]:
+    """Runs of chosen ticks, as half-open ranges.
+
+    >>> stretches(np.array([True, False, True, True]))
+    [(0, 1), (2, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))
+    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _elasticity(needed: Counts, lane: Lane, chosen: Mask) -> Elasticity:
