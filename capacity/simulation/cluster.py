@@ -74,7 +74,8 @@ class Run:
 def run_cluster(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule], random: np.random.Generator) -> Run:
     """Step every lane through `demand` and `floor`, both (ticks, lanes) of the HPA's sync period of 15 s.
 
-    The first floor is ready at the beginning. Equal arguments and an equal generator give an equal run.
+    What runs at the beginning is the first floor, or where the lane's HPA would have settled. Equal arguments and an
+    equal generator give an equal run.
 
     >>> demand = np.full((240, 1), 100.0)
     >>> floor = np.full((240, 1), 2)
@@ -85,11 +86,18 @@ def run_cluster(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule
     ticks, lanes = demand.shape
     require(floor.shape == demand.shape, "expected floors of shape {}, got {}", demand.shape, floor.shape)
     require(len(rules) == lanes, "expected one rule for each of {} lanes, got {}", lanes, len(rules))
-    stage = _Stage(cluster, floor[0], rules, random)
+    stage = _Stage(cluster, _settled(cluster, demand[0], floor[0], rules), rules, random)
     record = _Record(demand)
     for at in range(ticks):
         stage.step(at, demand[at], floor[at], record)
     return Run(SYNC_PERIOD, record.offered, record.ready, record.pods, record.started, cluster.service)
+
+
+def _settled(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule]) -> Counts:
+    target = np.array([rule.target if rule.follows else np.inf for rule in rules])
+    wanted = np.ceil(100 * demand / (cluster.service.replica_capacity * target)).astype(np.int64)
+    settled: Counts = np.minimum(np.maximum(wanted, floor), [rule.ceiling for rule in rules])
+    return settled
 
 
 class _Record:

@@ -20,6 +20,7 @@ from capacity.simulation.optimum import clairvoyant, rate_oracle, running_max
 from capacity.simulation.reactive import Rule
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+OPTIMUM = "clairvoyant"
 SWEPT = "HPA at"  # how the policies of the sweep are named
 TARGETS = tuple(range(30, 91, 5))  # percent: the sweep of the HPA frontier
 STABILIZATIONS = tuple(timedelta(minutes=minutes) for minutes in (0, 5, 15, 60))
@@ -117,12 +118,6 @@ def seasonal_naive(case: Case, quantile_level: float = 0.95, target: int = 70) -
 
     name = f"seasonal naive q{quantile_level:g}"
     return Policy(name, case.held(case.ahead(case.needed(_rolling(case, DAY, forecast)))), _rule(case, target))
-
-
-def optimum(case: Case) -> Policy:
-    """The clairvoyant's replicas, started in time: knows the demand to come."""
-    closed = clairvoyant(case.needed(case.judged), case.cluster.start.median / case.step)
-    return Policy("clairvoyant", case.held(case.ahead(closed)), Rule(ceiling=case.ceiling, follows=False))
 
 
 def oracle(case: Case, quantile_level: float = 0.999) -> Policy:

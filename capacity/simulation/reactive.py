@@ -79,21 +79,30 @@ class Reactive:
 
 
 class _Window:
-    """The recommendations of the lanes that share one stabilization window, as a ring; 0 where there was none."""
+    """The recommendations of the lanes that share one stabilization window; 0 where there was none.
+
+    Van Herk's blocks: the window ends in this block and began in the last one, whose suffix maxima are kept.
+    """
 
     def __init__(self, lanes: Counts, syncs: int, first: Counts) -> None:
         self.lanes = lanes
-        self._ring = np.zeros((syncs + 1, len(lanes)), dtype=np.int64)
-        self._first: Counts | None = first[lanes]  # the first recommendation is what runs
+        self._block = np.zeros((syncs + 1, len(lanes)), dtype=np.int64)
+        self._suffix = np.zeros((syncs + 2, len(lanes)), dtype=np.int64)
+        self._prefix: Counts = first[lanes]  # the first recommendation is what runs
+        self._block[0] = self._prefix
         self._at = 0
 
     def highest(self, proposed: Counts, valid: Mask) -> Counts:
-        self._ring[self._at] = np.where(valid, proposed, 0)
-        if self._first is not None:
-            self._ring[self._at] = np.maximum(self._ring[self._at], self._first)
-            self._first = None
-        self._at = (self._at + 1) % len(self._ring)
-        return np.asarray(self._ring.max(axis=0))
+        value = np.where(valid, proposed, 0)
+        self._prefix = np.maximum(self._prefix, value)
+        self._block[self._at] = np.maximum(self._block[self._at], value)
+        self._at += 1
+        found: Counts = np.maximum(self._suffix[self._at], self._prefix)
+        if self._at == len(self._block):
+            self._suffix[:-1] = np.maximum.accumulate(self._block[::-1], axis=0)[::-1]
+            self._block[:] = 0
+            self._prefix, self._at = np.zeros_like(value), 0
+        return found
 
 
 def _by_window(rules: list[Rule], sync: timedelta) -> dict[int, Counts]:

@@ -26,7 +26,6 @@ from capacity.simulation.policies import (
     aws_like,
     cron_schedule,
     hpa_sweep,
-    optimum,
     seasonal_naive,
     static_peak,
 )
@@ -35,7 +34,7 @@ from capacity.simulation.reactive import Rule
 from capacity.simulation.scores import Promise
 from capacity.simulation.service import Objective, Service
 from capacity.simulation.simulation import Simulation
-from capacity.simulation.trial import try_policies
+from capacity.simulation.trial import optimum_trial, try_policies
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PLAN, HPA = "plan", "your HPA"
@@ -93,7 +92,7 @@ def simulate(
     known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
     plans = make_plans(case, replay.schedule, lambda origin: _plan(known.iloc[:origin], workload, calendar, replay))
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
-    trials = try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed)
+    trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
     return Simulation(
         name=f"{workload.namespace}/{workload.name}",
         timezone=calendar.timezone,
@@ -181,6 +180,5 @@ def _policies(case: Case, workload: Workload, plans: Plans, schedule: Schedule) 
         autopilot_like(case),
         seasonal_naive(case, target=target),
         static_peak(case),
-        optimum(case),
         *hpa_sweep(case),
     ]

@@ -13,7 +13,9 @@ from capacity.simulation.case import Case
 from capacity.simulation.cluster import run_cluster
 from capacity.simulation.frontier import Daily, Frontier, frontier
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.policies import Policy
+from capacity.simulation.optimum import clairvoyant, running_max, started
+from capacity.simulation.policies import OPTIMUM, Policy
+from capacity.simulation.reactive import Rule
 from capacity.simulation.scores import DAY, HOUR, MINUTE, Lane, Score, lane_of, score
 
 
@@ -41,6 +43,17 @@ def try_policies(case: Case, policies: Sequence[Policy], seed: int) -> list[Tria
     run = run_cluster(case.cluster, spread, floor, rules, np.random.default_rng(seed))
     lanes = [lane_of(run, spread, floor, place) for place in range(len(policies))]
     return [Trial(policy, lane, judge(case, lane)) for policy, lane in zip(policies, lanes, strict=True)]
+
+
+def optimum_trial(case: Case) -> Trial:
+    """The clairvoyant's bound: replicas are there when needed, pods are paid for from their start on; no cluster."""
+    demand = case.ticks(case.demand)[-case.judged_ticks :]
+    ahead = max(1, round(case.promise.start / SYNC_PERIOD))
+    ready = clairvoyant(case.needed(demand), ahead)
+    pods = running_max(np.concatenate([ready, np.repeat(ready[-1:], ahead)]), ahead + 1)
+    utilization = demand / case.service.capacity(ready)
+    lane = Lane(demand, demand, utilization, ready, pods, started(ready), ready)
+    return Trial(Policy(OPTIMUM, ready, Rule(follows=False)), lane, judge(case, lane))
 
 
 def judge(case: Case, lane: Lane, within: Mask | None = None) -> Score:

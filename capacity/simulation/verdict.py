@@ -28,7 +28,7 @@ def say_verdict(compared: Comparison, misses: Sequence[Miss]) -> str:
     Two sentences: the promise and its cost beside the HPA alone; the saving at equal overload beside the best HPA.
     """
     plan, alone = compared.plan, compared.alone
-    held, cap = _percent(1 - plan.cap_breach_share), f"{compared.target:.0%}"
+    held, cap = _percent(1 - plan.cap_breach_share), _whole(compared.target)
     cost = _cost(plan.pod_hours / alone.pod_hours - 1)
     first = (
         f"Over the last {plan.days:.0f} days the plan would have kept utilization at or under {cap} for "
@@ -47,10 +47,15 @@ def _percent(share: float) -> str:
     return "100 %" if share >= 1 else f"{int(share * 10_000) / 100:.2f} %"
 
 
+def _whole(share: float) -> str:
+    """A share as whole percent, as this project writes it."""
+    return f"{100 * share:.0f} %"
+
+
 def _cost(change: float) -> str:
     if round(abs(change), 2) == 0:
         return "as many pod-hours as"
-    return f"{abs(change):.0%} {'fewer' if change < 0 else 'more'} pod-hours than"
+    return f"{_whole(abs(change))} {'fewer' if change < 0 else 'more'} pod-hours than"
 
 
 def _misses(misses: Sequence[Miss]) -> str:
@@ -67,7 +72,7 @@ def _misses(misses: Sequence[Miss]) -> str:
 
 
 def _utilization(miss: Miss) -> str:
-    return f"{miss.utilization:.0%}" if miss.utilization < float("inf") else "no capacity at all"
+    return _whole(miss.utilization) if miss.utilization < float("inf") else "no capacity at all"
 
 
 def _overload(plan: Score, alone: Score) -> str:
@@ -79,4 +84,4 @@ def _matched(share: float) -> str:
         return "At as many overload minutes the best HPA of all settings would have cost the same."
     more = "more" if share > 0 else "less"
     against = share / (1 - share) if share > 0 else -share / (1 - share)
-    return f"The best HPA of all settings with as few overload minutes would have cost {abs(against):.0%} {more}."
+    return f"The best HPA of all settings with as few overload minutes would have cost {_whole(abs(against))} {more}."
