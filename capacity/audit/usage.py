@@ -1,4 +1,4 @@
-"""Built-in rules for metrics: what a measured usage must be to be learned from. A gap is no fault, a frozen value is."""
+"""Built-in rules for metrics: what measured usage must be to be learned from. A gap is no fault, a frozen value is."""
 
 from __future__ import annotations
 

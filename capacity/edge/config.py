@@ -80,6 +80,9 @@ class Config(Settings):
         settings = self.model_dump(mode="json", exclude={"defaults"})
         if isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
+        for rule in settings["sales"]["rules"]:
+            if rule["reference"] is not None:
+                rule["reference"]["file"] = Path(rule["reference"]["file"]).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
         text = json.dumps(settings, sort_keys=True)
@@ -146,6 +149,8 @@ def _anchor(config: Config, folder: Path) -> Config:
     if isinstance(source, str) and "://" not in source:
         sales = config.sales.model_copy(update={"source": str(folder / source)})
         config = config.model_copy(update={"sales": sales})
+    rules = tuple(rule.beside(folder) for rule in config.sales.rules)
+    config = config.model_copy(update={"sales": config.sales.model_copy(update={"rules": rules})})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
     return config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

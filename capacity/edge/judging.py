@@ -5,19 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import duckdb
-
-from capacity.domain import ConfigError, DataError
+from capacity.domain import ConfigError
 from capacity.edge.predicates import Predicate, Source, assignment, predicate
-from capacity.edge.rows import literal, one_line, quote
+from capacity.edge.pushdown import EPOCHS, GROUP, NEWEST, NOT_NEGATIVE, OLDEST, TIME, VALUE, on_step, step_start
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal, quote
 
-READABLE = "readable_row"  # the CSV reader could not split the line into the file's columns
-GROUP = "readable_group"  # the group column is empty: the row would be in no series
-TIME = "readable_time"  # the time column is empty, or not a time in the given format
-VALUE = "readable_value"  # the value column is empty, not a number, not finite, or beyond any amount
-NOT_NEGATIVE = "value_not_negative"  # a negative amount cancels demand that was served: it is not demand
-BUILT_IN = (READABLE, TIME, VALUE, NOT_NEGATIVE, GROUP)
+OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$"  # text that says its own zone
 UNIT = 2**40  # values are summed as whole multiples of 1 / 2**40: exact in any order, so that equal rows sum up equally
 LARGEST = 1e17  # a single value; a billion of them still fit the 128 bits that they are summed in
 OWN = "capacity_"  # begins the columns that are ours, beside the source's
@@ -65,42 +59,53 @@ class Judgement:
         ours = ", ".join(f"{text} AS {OWN}{name}" for name, text in columns.items())
         return f"(SELECT *, {ours} FROM {self._repaired()})"
 
-    def tally(self, step_start: str, on_boundary: str) -> str:
-        """One row per step, group and outcome: rows, their value, first and last time, repaired rows per rule."""
+    def counted(self) -> str:
+        """One row per step, group and outcome: rows, their value, first and last time, repaired rows per rule.
+
+        `failed` lists the checks that the rows fail; rows set aside fail none.
+        """
         good = f"{OWN}failed = 0 AND {OWN}aside = 0"
         repaired = "".join(
             f", count(*) FILTER (WHERE NOT {OWN}fine_{place} AND ({OWN}failed & {self._bit(check.name)}) = 0 "
             f"AND {OWN}aside = 0) AS repaired_{place}"
             for place, (check, *_) in enumerate(self.repairs)
         )
-        return (
-            f"SELECT {step_start} AS step_start, {OWN}grp AS grp, {OWN}aside AS aside, "
-            f"CASE WHEN {OWN}aside = 0 THEN {OWN}failed ELSE 0 END AS failed, count(*) AS row_count, "
-            f"{self._total(good)} AS value, min({OWN}moment) AS first, max({OWN}moment) AS last, "
-            f"coalesce(bool_and({on_boundary}), true) AS on_boundary{repaired} FROM {self.rows()} GROUP BY ALL"
+        start, exact = (of(f"{OWN}moment", self.settings, self.timezone) for of in (step_start, on_step))
+        tally = (
+            f"SELECT {start} AS step_start, {OWN}grp AS grp, {OWN}aside AS aside, "
+            f"CASE WHEN {OWN}aside = 0 THEN {OWN}failed ELSE 0 END AS bits, {self._total(good)} AS value, "
+            f"count(*) AS row_count, min({OWN}moment) AS first, max({OWN}moment) AS last, "
+            f"bool_and({exact}) AS on_step{repaired} FROM {self.rows()} GROUP BY ALL"
         )
+        return f"SELECT * EXCLUDE (bits), {self._names('bits')} AS failed FROM ({tally})"
 
     def failing(self) -> str:
         """The rows that fail a check, as the source has them, with the names of the checks: what is quarantined."""
-        names = ", ".join(
-            f"CASE WHEN ({OWN}failed & {1 << bit}) != 0 THEN {literal(one.name)} END" for bit, one in self._bits()
-        )
         before = {column: place for place, (_, column, _) in reversed(list(enumerate(self.repairs)))}
         columns = ", ".join(
             f"{OWN}was_{before[name]} AS {quote(name)}" if name in before else quote(name)
             for name in self.source.columns
         )
-        listed = f"list_filter([{names}], lambda rule: rule IS NOT NULL)"
-        where = f"{OWN}failed != 0 AND {OWN}aside = 0"
+        listed, where = self._names(f"{OWN}failed"), f"{OWN}failed != 0 AND {OWN}aside = 0"
         return f"SELECT {listed} AS failed_rules, {columns} FROM {self.rows()} WHERE {where} ORDER BY source_row"
 
-    def explained(self, error: duckdb.Error) -> DataError | ConfigError:
-        """What an error while the rows were read means: a check that fails as a whole, or rows that cannot be read."""
-        untried = [one.name for one in (*self.selects, *self.checks) if not one.tried]
-        if untried and isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException):
-            said = f"rule {', '.join(untried)}: the check does not run on every row: {one_line(error)}"
-            return ConfigError(said + self.source.owned())
-        return DataError(f"{self.source.name}: cannot be read: {one_line(error)}{self.source.owned()}")
+    def latency(self, available_at: str) -> str:
+        """Seconds from the event to a column's time over good rows: median and 95 % quantile (estimated), highest."""
+        came = time_of(available_at, self.settings, self.source, self.timezone)
+        good = f"{OWN}failed = 0 AND {OWN}aside = 0"
+        late = f"SELECT epoch({came}) - epoch({OWN}moment) AS late FROM {self.rows()} WHERE {good}"
+        return f"SELECT approx_quantile(late, 0.5), approx_quantile(late, 0.95), max(late) FROM ({late})"
+
+    def untried(self) -> tuple[str, ...]:
+        """The rules whose error in one row ends the audit: those with windows and subqueries."""
+        return tuple(one.name for one in (*self.selects, *self.checks) if not one.tried)
+
+    def _names(self, bits: str) -> str:
+        """The names of the checks whose bits are set, as a list."""
+        names = ", ".join(
+            f"CASE WHEN ({bits} & {1 << bit}) != 0 THEN {literal(one.name)} END" for bit, one in self._bits()
+        )
+        return f"list_filter([{names}], lambda rule: rule IS NOT NULL)"
 
     def _bits(self) -> list[tuple[int, Predicate]]:
         return list(enumerate(self.checks))
@@ -138,16 +143,21 @@ def number(column: str) -> str:
 
 def time_of(column: str, settings: SalesSettings, source: Source, timezone: str) -> str:
     """A column as an instant (TIMESTAMP WITH TIME ZONE), NULL where it is none."""
-    name, kind, zone = quote(column), source.columns[column], literal(timezone)
+    name, kind, zone, form = quote(column), source.columns[column], literal(timezone), settings.time_format
     if kind.startswith("TIMESTAMP WITH TIME ZONE"):
         return name
     if kind.startswith(("TIMESTAMP", "DATE")):
         return f"timezone({zone}, CAST({name} AS TIMESTAMP))"
-    if settings.time_format is not None:
-        return f"timezone({zone}, try_strptime(CAST({name} AS VARCHAR), {literal(settings.time_format)}))"
+    if form in EPOCHS:
+        seconds = f"TRY_CAST({name} AS DOUBLE) / {EPOCHS[form]}"
+        return f"CASE WHEN {seconds} BETWEEN {OLDEST} AND {NEWEST} THEN to_timestamp({seconds}) END"
+    if form is not None:
+        return f"timezone({zone}, try_strptime(CAST({name} AS VARCHAR), {literal(form)}))"
     if kind == "VARCHAR":
-        return f"timezone({zone}, TRY_CAST({name} AS TIMESTAMP))"
-    raise ConfigError(f"sales.time: column {column!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d'")
+        local = f"timezone({zone}, TRY_CAST({name} AS TIMESTAMP))"
+        said = f"regexp_matches({name}, {literal(OFFSET)})"
+        return f"CASE WHEN {said} THEN TRY_CAST({name} AS TIMESTAMPTZ) ELSE {local} END"
+    raise ConfigError(f"sales.time: column {column!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d' or epoch")
 
 
 def _built_in(settings: SalesSettings, moment: str) -> tuple[Predicate, ...]:
@@ -155,7 +165,7 @@ def _built_in(settings: SalesSettings, moment: str) -> tuple[Predicate, ...]:
     checks = {TIME: f"({moment} IS NOT NULL)"}
     if value.sum:
         checks[VALUE] = f"coalesce(abs({number(value.sum)}) < {LARGEST}, false)"
-        checks[NOT_NEGATIVE] = f"coalesce({number(value.sum)} >= 0 OR isnan({number(value.sum)}), true)"
+        checks[NOT_NEGATIVE] = f"coalesce({number(value.sum)} >= 0, true)"
     elif value.count_distinct:
         checks[VALUE] = f"({quote(value.count_distinct)} IS NOT NULL)"
     if settings.group:

@@ -1,4 +1,4 @@
-"""Rules as DuckDB's SQL: every kind of rule becomes one expression that is never NULL, or an error that says why not."""
+"""Rules as DuckDB's SQL: every kind becomes one expression that is never NULL, or an error that says why not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import duckdb
 
 from capacity.audit import likeness
 from capacity.domain import ConfigError, DataError
-from capacity.edge.rows import literal, one_line, quote
 from capacity.edge.settings.rules import Bound, RangeSettings, ReferenceSettings, RuleSettings
+from capacity.edge.sql import literal, one_line, quote
 
 ALIKE = 0.6  # likeness from which a column is offered as the missing one's new name
 
@@ -75,7 +75,7 @@ def assignment(source: Source, rule: RuleSettings) -> tuple[str, str]:
     if not equals or not expression.strip():
         raise ConfigError(f"rule {rule.name}: expected a repair 'column = expression', got {rule.repair!r}")
     if name not in source.columns:
-        raise source.missing(name, f"repair of rule {rule.name}")
+        raise ConfigError(f"rule {rule.name}: repair {rule.repair!r} does not run: {source.missing(name, 'repair')}")
     kind = source.columns[name]
     for text in (f"TRY_CAST(TRY({expression}) AS {kind})", f"TRY_CAST(({expression}) AS {kind})"):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -66,6 +67,13 @@ class RuleSettings(Settings):
         if len(given) != 1:
             raise ValueError(f"rule {self.name}: expected exactly one of {', '.join(KINDS)}, got {given or 'none'}")
         return self
+
+    def beside(self, folder: Path) -> RuleSettings:
+        """This rule with its file relative to a folder."""
+        if self.reference is None:
+            return self
+        file = str(folder / self.reference.file)
+        return self.model_copy(update={"reference": self.reference.model_copy(update={"file": file})})
 
     def columns(self) -> tuple[str, ...]:
         """The columns that the rule names; none for an SQL check, whose columns only DuckDB can tell."""
