@@ -33,6 +33,9 @@ class Config(Settings):
     forecast: ForecastSettings = ForecastSettings()
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
+    workload_table: str | None = Field(
+        None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
+    )
     controller: ControllerSettings = ControllerSettings()
 
     @model_validator(mode="before")
@@ -85,6 +88,7 @@ class Config(Settings):
                 rule["reference"]["file"] = Path(rule["reference"]["file"]).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        settings["workload_table"] = Path(self.workload_table or "").name
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -95,7 +99,7 @@ def read_config(path: str | Path) -> Config:
     Raises `ConfigError` with the key, what was expected and what was got.
     """
     file = Path(path)
-    data = _read_yaml(file)
+    data = _with_table(_read_yaml(file), file.parent)
     try:
         config = Config.model_validate(data)
         config.nouns()
@@ -104,6 +108,17 @@ def read_config(path: str | Path) -> Config:
     except DataError as error:
         raise ConfigError(f"{file.name}: {error}") from error
     return _anchor(config, file.parent)
+
+
+def _with_table(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration with the workloads of its table among its own."""
+    table = data.get("workload_table")
+    if not isinstance(table, str):
+        return data
+    from capacity.edge.workloads import read_workload_table  # DuckDB: only where there is a table
+
+    own = data.get("workloads") or []
+    return {**data, "workloads": [*own, *read_workload_table(folder / table)]} if isinstance(own, list) else data
 
 
 def _read_yaml(file: Path) -> Any:

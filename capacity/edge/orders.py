@@ -121,19 +121,28 @@ class OrderTable:
         most one row per step: then a missing row is a missing measurement. The step that holds the newest row is left
         out where it may still be filling up, and with `late` every step that late rows may still reach.
         """
-        wide, name = self._wide(), source_name(self.settings.source)
-        wide = wide if self._last_step_is_whole() else wide.iloc[:-1]
-        if self.settings.late:
-            settled = self._row(f"SELECT epoch(max(last)) FROM counted WHERE {GOOD}")[0]
-            newest_start = pd.Timestamp(settled, unit="s", tz="UTC") - pd.Timedelta(
-                self.settings.late + self.settings.step
-            )
-            wide = wide.loc[:newest_start]
-        if wide.empty:
-            raise DataError(f"{name}: expected at least one whole step of {self.settings.step}, got none")
+        wide = self._wide().reindex(self.steps())
         result: pd.Series | pd.DataFrame = wide if self.settings.group else wide.iloc[:, 0].rename("sales")
         result.attrs["timezone"] = self.timezone
         return result
+
+    def steps(self) -> pd.DatetimeIndex:
+        """The steps of the sales: from the first with a good row to the last whole one."""
+        name, step = source_name(self.settings.source), self.settings.step
+        first, last, newest = self._row(
+            f"SELECT min(step_start), max(step_start), epoch(max(last)) FROM counted WHERE {GOOD}"
+        )
+        if first is None:
+            raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
+        start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
+        index = pd.date_range(start, end, freq=pd.Timedelta(step))
+        index = index if self._last_step_is_whole() else index[:-1]
+        if self.settings.late:
+            settled = pd.Timestamp(newest, unit="s", tz="UTC") - pd.Timedelta(self.settings.late + step)
+            index = index[index <= settled]
+        if index.empty:
+            raise DataError(f"{name}: expected at least one whole step of {step}, got none")
+        return index
 
     def _wide(self) -> pd.DataFrame:
         """One row per step from the first to the last, one column per group."""
