@@ -87,8 +87,8 @@ def likeness(name: str, other: str) -> float:
     >>> likeness("InvoiceDate", "invoice_date")
     1.0
     """
-    plain = [text.lower().translate(str.maketrans("", "", " _-")) for text in (name, other)]
-    return SequenceMatcher(None, *plain).ratio()
+    plain, compared = (text.lower().translate(str.maketrans("", "", " _-")) for text in (name, other))
+    return SequenceMatcher(a=plain, b=compared).ratio()
 
 
 def _heir(name: str, kind: str, came: Mapping[str, str], *, alone: bool) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from capacity.domain import DataError
 from capacity.edge.judging import UNIT
@@ -44,24 +45,23 @@ class Steps:
 
     def _series(self, database: duckdb.DuckDBPyConnection, files: list[Path]) -> dict[str | None, pd.Series]:
         names = ", ".join(literal(str(file)) for file in files)
-        rows = f"SELECT grp, step_start, value FROM read_parquet([{names}], hive_partitioning = false)"
+        rows = f"read_parquet([{names}], hive_partitioning = false)"
+        coded = f"SELECT grp, row_number() OVER (ORDER BY grp) - 1 AS code FROM (SELECT DISTINCT grp FROM {rows})"
         try:
-            frame = database.execute(f"{rows} ORDER BY grp, step_start").df()
+            groups = [name for name, _ in database.execute(f"{coded} ORDER BY code").fetchall()]
+            query = f"SELECT code, step_start, value FROM {rows} JOIN ({coded}) USING (grp)"
+            found = database.execute(query).fetchnumpy()
         except duckdb.Error as error:
             raise DataError(f"{files[0].name}: steps cannot be read: {one_line(error)}") from error
-        groups, codes = np.unique(frame["grp"].to_numpy(dtype=object), return_inverse=True)
         starts = self.index.as_unit("s").asi8
-        place = (frame["step_start"].to_numpy() - starts[0]) // self._seconds()
+        seconds = int(starts[1] - starts[0]) if len(starts) > 1 else 1
+        place = (np.asarray(found["step_start"]) - starts[0]) // seconds
         within = place < len(starts)  # the newest step may still be filling up
         table = np.full((len(groups), len(starts)), np.nan if self.measured else 0.0)
-        table[codes[within], place[within]] = frame["value"].to_numpy(dtype=float)[within]
-        return {str(group): self._named(row) for group, row in zip(groups, table, strict=True)}
+        table[np.asarray(found["code"])[within], place[within]] = np.asarray(found["value"])[within]
+        return {group: self._named(row) for group, row in zip(groups, table, strict=True)}
 
-    def _seconds(self) -> int:
-        starts = self.index.as_unit("s").asi8
-        return int(starts[1] - starts[0]) if len(starts) > 1 else 1
-
-    def _named(self, values: np.ndarray) -> pd.Series:
+    def _named(self, values: NDArray[np.float64]) -> pd.Series:
         series = pd.Series(values, self.index, name="sales")
         series.attrs["timezone"] = self.timezone
         return series

@@ -48,7 +48,7 @@ def audit_sheet(audit: Audit, now: datetime, quarantine: str | None) -> Sheet:
 
 def history_sheet(history: AuditHistory) -> Sheet:
     """One line per audit, oldest first, and where the score is going."""
-    audits: list[dict[str, Any]] = history.audits.to_dict("records")
+    audits: list[Any] = history.audits.to_dict("records")
     columns = ("audited", "source", "score", "verdict", "rows", "quarantined", "repaired", "worst rule")
     rows = [
         (
@@ -117,7 +117,7 @@ def _worst(failures: str) -> str:
     return f"{rule} {counts[rule]:,}" if rule and counts[rule] else "-"
 
 
-def _trend(audits: list[dict[str, Any]]) -> list[str]:
+def _trend(audits: list[Any]) -> list[str]:
     """Per source: how often which verdict, and the mean score of the later half beside the earlier one."""
     lines = []
     for source in sorted({audit["source"] for audit in audits}):
