@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from capacity.audit import Audit
 from capacity.backtest import Backtest, backtest_sales
 from capacity.domain import DataError, Event, Forecast, Plan, Scenario, Workload
+from capacity.edge.audits import audit_orders
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
@@ -18,7 +20,7 @@ from capacity.edge.sources import read_columns, read_events
 from capacity.events import month_ends, paydays
 from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
 from capacity.planning import QUIET_LEVEL
-from capacity.plans import reach_of
+from capacity.plans import reach_of, share
 from capacity.scenario import events_if, forecast_if, workloads_if
 
 
@@ -46,12 +48,12 @@ class Planned:
 def read_orders(config: Config) -> Orders:
     """Read and judge the orders once; sum up the groups that the workloads name. Raises `DataError`."""
     with OrderTable.load(config.sales, config.timezone) as table:
-        return Orders(_histories(table.sales(), config.nouns()), table.audit())
+        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config))
 
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, _outlook(config, orders.histories))
+    return forecast_groups(orders.histories, outlook_of(config, orders.histories))
 
 
 def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None = None) -> Forecasts:
@@ -74,14 +76,14 @@ def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None
 
 def plan_outlook(config: Config, orders: Orders) -> Outlook:
     """The outlook of forecasts that plans are made of: it also asks for windows and for the quiet level."""
-    outlook = _outlook(config, orders.histories)
+    outlook = outlook_of(config, orders.histories)
     reach = reach_of(config.nouns(), config.supply.noun(), config.controller.period)
     return replace(outlook, quantile_levels=tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL})), reach=reach)
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    outlook = _outlook(config, orders.histories)
+    outlook = outlook_of(config, orders.histories)
     return {
         group: backtest_sales(
             sales,
@@ -95,7 +97,8 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
     }
 
 
-def _outlook(config: Config, histories: Histories) -> Outlook:
+def outlook_of(config: Config, histories: Histories) -> Outlook:
+    """What the forecasts of these histories are asked for, with everything that is known ahead."""
     calendar, zone = config.calendar, config.timezone
     return Outlook(
         horizon=config.forecast.horizon,
@@ -122,17 +125,39 @@ def make_plan(
     config: Config, orders: Orders, forecasts: Forecasts, now: datetime, scenario: Scenario | None = None
 ) -> Planned:
     """The plan of every workload. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned."""
-    audit = orders.audit
-    if audit.verdict == "refuse":
-        raise QualityRefusedError(
-            f"{audit.source}: expected a score of at least {audit.quality.refuse_below:.4f}, got {audit.score:.4f}: "
-            f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
-        )
+    return share_supply(plan_alone(config, orders, forecasts, now, scenario), config, scenario)
+
+
+def plan_alone(
+    config: Config, orders: Orders, forecasts: Forecasts, now: datetime, scenario: Scenario | None = None
+) -> Planned:
+    """The plan of every workload as if it were alone; raises as `make_plan` does."""
+    audit = require_quality(orders.audit.at(now))
     provenance = Provenance(now, config.settings_hash(), source_document(audit))
-    workloads = config.nouns() if scenario is None else workloads_if(config.nouns(), scenario)
-    supply, histories = config.supply.noun(), orders.histories
-    plan, failures = plan_workloads(forecasts, workloads, provenance, supply=supply, histories=histories)
+    workloads, supply = _workloads(config, scenario), config.supply.noun()
+    plan, failures = plan_workloads(forecasts, workloads, provenance, supply=supply, histories=orders.histories)
     return Planned(plan, audit, failures)
+
+
+def share_supply(planned: Planned, config: Config, scenario: Scenario | None = None) -> Planned:
+    """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
+    shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply.noun())
+    plan = replace(planned.plan, workloads=shared.plans, nodes=shared.nodes)
+    return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
+
+
+def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
+    return config.nouns() if scenario is None else workloads_if(config.nouns(), scenario)
+
+
+def require_quality(audit: Audit) -> Audit:
+    """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
+    if audit.verdict == "refuse":
+        owner = f" (owner: {audit.owner})" if audit.owner else ""
+        raise QualityRefusedError(
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`"
+        )
+    return audit
 
 
 def source_document(audit: Audit) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "backtest",
         "plan",
         "explain",
+        "simulate",
         "preview",
         "apply",
         "run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,13 +11,25 @@ import typer
 
 from capacity.domain import ConfigError
 from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, verb
-from capacity.edge.screen import say
+from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
-    from capacity.domain import Explanation, Plan, Workload
+    from capacity.domain import Explanation, Plan, Scenario, Workload
     from capacity.edge.config import Config
+    from capacity.edge.fleet import Fleet
     from capacity.edge.planner import Planned
 
+OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
+ToClusterOption = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes that plan, where there are many workloads. Default: every core.")
+]
+DaskOption = Annotated[
+    str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
+]
+ShardsOption = Annotated[
+    Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+]
 ScenarioOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -25,6 +38,7 @@ ScenarioOption = Annotated[
         help="Also plan for growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT. Repeatable.",
     ),
 ]
+SHOWN = 20  # workloads in a table; the plan has them all
 
 
 @verb
@@ -33,12 +47,11 @@ def plan(
     file: FileArgument = None,
     *,
     sample: SampleOption = False,
-    out: Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")] = Path(
-        "plan.json"
-    ),
-    to_cluster: Annotated[
-        bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")
-    ] = False,
+    out: OutOption = Path("plan.json"),
+    to_cluster: ToClusterOption = False,
+    workers: WorkersOption = None,
+    cluster: DaskOption = None,
+    shards: ShardsOption = None,
     scenario: ScenarioOption = None,
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
@@ -47,34 +60,27 @@ def plan(
 
     Example: capacity plan --sample
     """
-    from capacity.edge.planner import QualityRefusedError, forecast_for_plans, make_plan, read_orders
+    from capacity.edge.fleet import Fleet
+    from capacity.edge.planner import QualityRefusedError
     from capacity.edge.scenarios import parse_scenarios
-    from capacity.edge.sheets import plan_sheet
 
     config = _planning_config(face, file, sample)
     scenarios = parse_scenarios(scenario or (), config.timezone)
-    with face.stages("reading orders", "forecasting", "planning", "writing") as advance:
-        orders = read_orders(config)
+    fleet = Fleet(workers, cluster, shards)
+    try:
+        if scenarios:
+            return _compare(face, config, scenarios)
+        planned = _planned(face, config, fleet)
+    except QualityRefusedError as refusal:
+        say(f"capacity: held: {refusal}")
+        return HELD
+    with face.stages("writing") as advance:
+        written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
         advance()
-        forecasts = forecast_for_plans(config, orders)
-        advance()
-        try:
-            planned = make_plan(config, orders, forecasts, read_clock(None))
-            others = [
-                (one.name, make_plan(config, orders, forecast_for_plans(config, orders, one), read_clock(None), one))
-                for one in scenarios
-            ]
-        except QualityRefusedError as refusal:
-            say(f"capacity: held: {refusal}")
-            return HELD
-        advance()
-        written = [] if others else _written(planned.plan, out, config.timezone, to_cluster)
-        advance()
-    if others:
-        return _compare(face, planned, others, config)
-    face.show(plan_sheet(planned, config))
+    _show(face, planned, config)
     face.say(f"wrote {', '.join(written)}")
-    return _say_failures(planned)
+    _say_failures(planned.failures)
+    return HELD if planned.failures else DONE
 
 
 @verb
@@ -117,17 +123,32 @@ def _planning_config(face: Face, file: str | None, sample: bool) -> Config:
     return config
 
 
-def _compare(face: Face, planned: Planned, others: list[tuple[str, Planned]], config: Config) -> int:
+def _planned(face: Face, config: Config, fleet: Fleet) -> Planned:
+    from capacity.edge.fleet import plan_fleet
+
+    with face.count("planning") as progress:
+        return plan_fleet(config, read_clock(None), fleet, progress)
+
+
+def _compare(face: Face, config: Config, scenarios: list[Scenario]) -> int:
+    """The plan as it is and one for each scenario, from one reading of the orders."""
+    from capacity.edge.planner import forecast_for_plans, make_plan, read_orders
     from capacity.edge.sheets import scenarios_sheet
 
+    now = read_clock(None)
+    with face.stages("reading orders", "planning") as advance:
+        orders = read_orders(config)
+        advance()
+        planned = make_plan(config, orders, forecast_for_plans(config, orders), now)
+        others = [
+            (one.name, make_plan(config, orders, forecast_for_plans(config, orders, one), now, one))
+            for one in scenarios
+        ]
+        advance()
     face.show(scenarios_sheet(planned, others, config))
-    return max(_say_failures(planned), *(_say_failures(other, f"{name}: ") for name, other in others))
-
-
-def _say_failures(planned: Planned, prefix: str = "") -> int:
-    for (namespace, name), reason in planned.failures.items():
-        say(f"capacity: {prefix}{namespace}/{name}: not planned: {reason}")
-    return HELD if planned.failures else DONE
+    for one in (planned, *(other for _, other in others)):
+        _say_failures(one.failures)
+    return HELD if any(one.failures for one in (planned, *(other for _, other in others))) else DONE
 
 
 def _workload(config: Config, name: str | None) -> Workload:
@@ -160,8 +181,28 @@ def _draw(explanation: Explanation, picture: Path, timezone: str) -> None:
         raise ConfigError(f"--picture: {picture} cannot be written: {error}") from error
 
 
-def _written(plan: Plan, out: Path, timezone: str, to_cluster: bool) -> list[str]:
-    return _to_cluster(plan) if to_cluster else _to_files(plan, out, timezone)
+def _show(face: Face, planned: Planned, config: Config) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
+    from capacity.edge.sheets import plan_sheet
+
+    plans = planned.plan.workloads
+    if face.output is Output.table and len(plans) > SHOWN:
+        highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
+        planned = replace(planned, plan=replace(planned.plan, workloads=highest))
+        face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
+    face.show(plan_sheet(planned, config))
+
+
+def _say_failures(failures: dict[tuple[str, str], str]) -> None:
+    """Each workload that could not be planned and why; where very many have one reason, it is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for (namespace, name), reason in failures.items():
+        by_reason.setdefault(reason, []).append(f"{namespace}/{name}")
+    for reason, names in by_reason.items():
+        for name in names[:SHOWN]:
+            say(f"capacity: {name}: not planned: {reason}")
+        if len(names) > SHOWN:
+            say(f"capacity: and {len(names) - SHOWN:,} more not planned: {reason}")
 
 
 def _to_files(plan: Plan, out: Path, timezone: str) -> list[str]:
