@@ -60,7 +60,7 @@ def _usual(recent: pd.Series, at: pd.Timestamp, timezone: str) -> tuple[float, f
     clock = pd.DatetimeIndex(recent.index).tz_convert(timezone)
     minutes = clock.hour * 60 + clock.minute
     same_time = np.asarray(minutes == at.hour * 60 + at.minute)
-    same_hour = same_time & np.asarray(clock.dayofweek == at.dayofweek)
+    same_hour = same_time & np.asarray(clock.day_of_week == at.day_of_week)
     values = recent.to_numpy(dtype=float)
     overall = float(values.mean())
     day = float(values[same_time].mean()) if same_time.any() else overall

@@ -10,7 +10,7 @@ import pandas as pd
 
 from capacity.domain import Workload, WorkloadPlan
 from capacity.planning.need import within_pool
-from capacity.sizing import highest_tolerated_utilization
+from capacity.sizing import highest_target
 
 REACTION = timedelta(seconds=75)  # a metric is up to 60 s old, and an HPA looks every 15 s
 LEAST_PAIRS = 48  # rises seen in less than two days of hours say nothing about their tail
@@ -54,7 +54,7 @@ def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> R
     growth = float(np.quantile(rises, workload.quantile_level))
     safe = within_pool(workload).target_utilization / growth
     tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
-    target = _highest_target(round(safe * 100), tolerance)
+    target = highest_target(round(safe * 100), tolerance)
     replicas = np.maximum(values[np.isfinite(values)] / (workload.replica.cpu_request * safe), workload.floor)
     return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan))
 
@@ -74,9 +74,3 @@ def mean_floor(plan: WorkloadPlan) -> float:
     """The planned floor on average over the plan."""
     ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
     return sum((end - one.offset) * one.replicas for one, end in zip(plan.floor, ends, strict=True)) / plan.steps
-
-
-def _highest_target(percent: int, tolerance: float) -> int:
-    """The highest target whose tolerance stays within so many percent; at least 1."""
-    fitting = (one for one in range(percent, 0, -1) if highest_tolerated_utilization(one, tolerance) <= percent)
-    return next(fitting, 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from capacity.planning.churn import busiest_day
 from capacity.planning.floors import Counts, Draft
-from capacity.sizing import highest_tolerated_utilization
+from capacity.sizing import highest_target, highest_tolerated_utilization
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +68,9 @@ def _of_autoscaler(one: Draft) -> list[str]:
         return []
     tolerated = highest_tolerated_utilization(reactive.target, reactive.tolerance)
     promised = round(one.workload.target_utilization * 100)
-    if tolerated <= promised:
+    if tolerated < promised:  # an HPA cuts fractions off: 80 may be 80.99
         return []
-    best = max(
-        (
-            target
-            for target in range(1, promised + 1)
-            if highest_tolerated_utilization(target, reactive.tolerance) < promised
-        ),
-        default=1,
-    )
+    best = highest_target(promised, reactive.tolerance)
     return [
         f"the autoscaler's target {reactive.target} % with tolerance {reactive.tolerance:g} adds nothing up to "
         f"{tolerated} %: set its target to {best} % to stay under {promised} %"
