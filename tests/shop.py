@@ -68,7 +68,7 @@ class Shop:
     def events(self) -> list[Document]:
         return [entry.json for entry in self.api.journal.writes if entry.path.endswith("/events")]
 
-    def measure(self, name: str = "web", *, millicores: int = 10) -> None:
+    def measure(self, name: str = "web", *, millicores: int = 5) -> None:
         """The HPA reports its CPU, far below its target: it asks for one replica, and runs its minimum."""
         replicas = self.floor(name)
         current = {"name": "cpu", "current": {"averageUtilization": 2, "averageValue": f"{millicores}m"}}

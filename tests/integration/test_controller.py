@@ -69,7 +69,7 @@ def test_the_floor_comes_down_one_step_per_five_minutes_however_often_passes_run
     main(["apply", "--now", NOON])
     floors = []
     for minute in range(8):
-        shop.measure(millicores=20 + minute)
+        shop.measure()
         for second in (0, 30):
             main(["apply", "--now", f"2026-11-27T04:1{minute}:{second:02}Z"])
         floors.append(shop.floor())
@@ -80,7 +80,7 @@ def descend(shop: Shop, steps: int) -> list[int]:
     """The floor after each of some passes, five minutes apart, while hardly anything runs."""
     floors = []
     for step in range(steps):
-        shop.measure(millicores=20 + step)
+        shop.measure()
         main(["apply", "--now", f"2026-11-27T04:{5 * step:02}:00Z"])
         floors.append(shop.floor())
     return floors

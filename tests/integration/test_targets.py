@@ -36,7 +36,7 @@ class Keda:
             self.api.create(made_hpa, manager="keda")
             self.measure()
 
-    def measure(self, millicores: int = 20) -> None:
+    def measure(self, millicores: int = 5) -> None:
         self.shop.measure("keda-hpa-jobs", millicores=millicores)
 
     @property
