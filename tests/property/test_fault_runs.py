@@ -164,7 +164,8 @@ def unjustified(world: World, name: str, before: int, after: int) -> list[str]:
     clock = world.now + world.skew
     lost = clock - world.bad_since.get(name, clock) >= POLICY.hold_for
     reported_at, usage = world.reported[name]
-    dead = world.metrics[name] == "frozen" and world.now - reported_at > 2 * POLICY.step_every
+    old = world.metrics[name] == "frozen" and world.now - reported_at > 2 * POLICY.step_every
+    dead = old and usage // before >= 10  # below, an idle replica cannot be told from one that nobody measures
     low = need(world, name) if world.plan == "good" else 7 if lost or world.plan == "expired" else None
     least = 0 if low is None else max(low, min(before, wanted(world, name)))
     share = max(1, int(before * POLICY.step_down))
