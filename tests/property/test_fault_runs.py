@@ -258,6 +258,7 @@ def one_pass(world: World, paper: Paper) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a minute of CPU
 def test_ten_thousand_runs_of_random_faults_scale_nothing_in_without_cause() -> None:
     falls, wrong = 0, list[str]()
     for seed in range(10_000):
