@@ -18,6 +18,7 @@ import capacity
 from capacity.edge.cli import main
 from capacity.edge.config import Config, read_config
 from capacity.edge.planmaps import NAME
+from capacity.edge.switch import NAME as SWITCH
 
 K8S = Path(__file__).resolve().parents[2] / "k8s"
 BASE = K8S / "base"
@@ -181,7 +182,8 @@ def test_controller_mounts_no_orders() -> None:
 @pytest.mark.parametrize("role", ["capacity-planner", "capacity-controller"])
 def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str) -> None:
     (rule,) = (rule for rule in the("Role", role)["rules"] if rule["resources"] == ["configmaps"])
-    assert rule["resourceNames"] == [NAME.format(part=part) for part in range(10)]
+    switch = [SWITCH] if role == "capacity-controller" else []
+    assert rule["resourceNames"] == [*(NAME.format(part=part) for part in range(10)), *switch]
 
 
 # -- when it runs -----------------------------------------------------------------------------------------------------
