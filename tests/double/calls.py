@@ -100,7 +100,7 @@ class Call:
         return self.place.name or (self.selector.single_name if self.verb != "create" else "")
 
     def read_body(self) -> Any:
-        """Return the JSON of the body, or raise 415 for another type (protobuf, but for Secrets) or 400."""
+        """Return the JSON of the body, or raise 415 for another type (most protobuf) or 400."""
         known = read_protobuf(self.body) if self.content_type == PROTOBUF else None
         if known is not None:
             return known

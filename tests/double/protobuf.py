@@ -1,4 +1,4 @@
-"""What Helm sends where it keeps its releases: Secrets and options of deletion in protobuf. No other kind is read.
+"""Bodies in protobuf, as typed Go clients send: Helm's Secrets, kubectl's ConfigMaps, options of deletion. No more.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding and
 https://protobuf.dev/programming-guides/encoding/; field numbers from `generated.proto` of the API types.
@@ -20,13 +20,13 @@ METADATA_MAPS = {11: "labels", 12: "annotations"}
 
 
 def read_protobuf(body: bytes) -> JSON | None:
-    """The Secret or DeleteOptions in a body, as the JSON that says the same; None for any other kind."""
+    """The Secret, ConfigMap or DeleteOptions in a body, as the JSON that says the same; None for any other kind."""
     if not body.startswith(MAGIC):
         return None
     envelope = dict(_fields(body[len(MAGIC) :]))
     about = dict(_fields(envelope.get(1, b"")))
     version, kind = (about.get(number, b"").decode() for number in (1, 2))
-    read = {"Secret": _secret, "DeleteOptions": _options}.get(kind)
+    read = {"Secret": _secret, "ConfigMap": _config_map, "DeleteOptions": _options}.get(kind)
     return None if read is None else {"apiVersion": version, "kind": kind, **read(envelope.get(2, b""))}
 
 
@@ -40,6 +40,17 @@ def _secret(message: bytes) -> JSON:
             item["data"][key] = base64.b64encode(content).decode()
         elif number == 3:
             item["type"] = value.decode()
+    return item
+
+
+def _config_map(message: bytes) -> JSON:
+    item: JSON = {"metadata": {}, "data": {}}
+    for number, value in _fields(message):
+        if number == 1:
+            item["metadata"] = _metadata(value)
+        elif number == 2:
+            key, content = _pair(value)
+            item["data"][key] = content.decode()
     return item
 
 
