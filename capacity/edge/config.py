@@ -18,6 +18,7 @@ from capacity.edge.settings import (
     ForecastSettings,
     SalesSettings,
     Settings,
+    TargetSettings,
     WorkloadSettings,
 )
 
@@ -52,7 +53,8 @@ class Config(Settings):
         names = [(item.namespace, item.name) for item in self.workloads]
         if len(names) != len(set(names)):
             raise ValueError(f"workloads: expected each namespace/name once, got {sorted(names)}")
-        targets = [(item.namespace, item.target.name if item.target else item.name) for item in self.workloads]
+        nouns = [item.target or TargetSettings(name=item.name) for item in self.workloads]
+        targets = [(item.namespace, of.kind, of.name) for item, of in zip(self.workloads, nouns, strict=True)]
         if len(targets) != len(set(targets)):
             raise ValueError(
                 f"workloads: expected each autoscaler to be the target of one workload, got {sorted(targets)}"
