@@ -36,6 +36,8 @@ FORMS = {
     "as it comes": Form("base"),
     "for the whole cluster": Form("overlays/cluster-wide", ("scope=cluster",)),
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
+    "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
+    "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
     "with orders in a database": Form(
         "overlays/database", ("orders.claim=", "orders.passwordSecret=capacity-database")
     ),

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import capacity
+from capacity.edge import lease, switch
 from capacity.edge.cli import main
 from capacity.edge.config import Config, read_config
 from capacity.edge.planmaps import NAME
@@ -148,10 +149,24 @@ def test_controller_mounts_no_orders() -> None:
     assert not [volume for volume in volumes if "persistentVolumeClaim" in volume]
 
 
-@pytest.mark.parametrize("role", ["capacity-planner", "capacity-controller"])
-def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str) -> None:
+@pytest.mark.parametrize(
+    ("role", "others"),
+    [
+        pytest.param("capacity-planner", [], id="planner"),
+        pytest.param("capacity-controller", [switch.NAME], id="controller, and the off switch"),
+    ],
+)
+def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str, others: list[str]) -> None:
     (rule,) = (rule for rule in the("Role", role)["rules"] if rule["resources"] == ["configmaps"])
-    assert rule["resourceNames"] == [NAME.format(part=part) for part in range(10)]
+    assert rule["resourceNames"] == [*(NAME.format(part=part) for part in range(10)), *others]
+
+
+def test_controller_may_change_no_lease_but_its_own() -> None:
+    rules = [rule for rule in the("Role", "capacity-controller")["rules"] if rule["resources"] == ["leases"]]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
+        (["create"], None),
+        (["get", "patch"], [lease.NAME]),
+    ]
 
 
 # -- as whom ----------------------------------------------------------------------------------------------------------
