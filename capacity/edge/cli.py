@@ -16,6 +16,7 @@ from capacity.edge.screen import say
 from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
 from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.simulate import simulate
 
 app = typer.Typer(
     name="capacity",
@@ -59,7 +60,7 @@ def schema(face: Face) -> int:
 
 VERBS = {
     "Look at the data": (audit, seasonality, forecast, backtest),
-    "Plan": (plan,),
+    "Plan": (plan, simulate),
     "Move floors": (preview, apply, run, restore),
     "Reference": (schema,),
 }

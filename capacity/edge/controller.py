@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from capacity.decision import Brake, Policy, decide, engage_brake, hold
-from capacity.domain import CapacityError, ClusterError, Decision, Plan, Workload
+from capacity.domain import CapacityError, ClusterError, Decision, Plan, Workload, WorkloadPlan
 from capacity.edge.cluster import CONFLICT, ClusterReader, ClusterWriter
 from capacity.edge.guards import Guard, clock_skew
 from capacity.edge.outcomes import Outcome as Outcome
@@ -41,6 +41,10 @@ class Pass:
     brake: Brake = field(default_factory=Brake)
     home: str | None = None
     real_time: bool = False
+    _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plans", {plan.key: plan for plan in self.plan.workloads} if self.plan else {})
 
     def decide(self, workload: Workload, scene: Scene, autoscaler: Autoscaler) -> Decision:
         """The decision for one workload, held where somebody else owns the floor."""
@@ -48,14 +52,14 @@ class Pass:
         owner = other_owner(workload, autoscaler.document, scene) or _reconciled(workload, autoscaler)
         if owner is not None and observation.wishes.excluded is None:
             return hold(observation, *owner)
-        plan = self.plan.workload(*workload.key) if self.plan else None
+        plan = self._plans.get(workload.key)
         decision = decide(plan, observation, self.now, replace(self.policy, ceiling_buffer=workload.ceiling_buffer))
         due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
         return replace(decision, notes=True) if due and not decision.notes else decision
 
     def expires(self, workload: Workload) -> datetime | None:
         """Until when a floor set now stands if nobody renews it; None without a plan."""
-        plan = self.plan.workload(*workload.key) if self.plan else None
+        plan = self._plans.get(workload.key)
         return None if plan is None else plan.end + self.policy.hold_for
 
 

@@ -21,7 +21,6 @@ from tests.rendering import FORMS, K8S, Document, kustomize, title
 
 PAGE = (K8S / "README.md").read_text(encoding="utf-8")
 NAMESPACE = yaml.safe_load((K8S / "base" / "kustomization.yaml").read_text(encoding="utf-8"))["namespace"]
-OWN = "app.kubernetes.io/part-of"
 HOUR = timedelta(hours=1)
 PLANNER, CONTROLLER = "capacity-planner", "capacity-controller"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # a few seconds each alone: planning, and starting programs
@@ -39,6 +38,13 @@ def words_of(command: str) -> list[str]:
 def other_way(tool: str) -> list[str]:
     """How each command of the page begins that belongs to the other of the two ways to install."""
     return {"kubectl": ["helm"], "helm": ["kubectl apply -k", "kubectl delete -k"]}[tool]
+
+
+THEN = {  # what the controller says in its next pass after a command with these words
+    "create job capacity-first-plan": "DemandRising",
+    "create configmap capacity-switch": "SwitchedOff",
+    "capacity/freeze=true": "Frozen",
+}
 
 
 class Machine:
@@ -86,11 +92,14 @@ class Machine:
         token = self.api.token(f"system:serviceaccount:{NAMESPACE}:{cron_job}")
         return self._run(["capacity", *args, *more], token)
 
+    def autoscaler(self) -> Document:
+        return self.api.get("HorizontalPodAutoscaler", NAMESPACE, "web")
+
     def own(self) -> set[str]:
-        """Everything that is labelled as capacity's, and the releases of Helm."""
-        kinds = installed_kinds() | {"Job", "ConfigMap", "Secret"}
+        """Everything that bears our name, and the releases of Helm."""
+        kinds = installed_kinds() | {"Job", "ConfigMap", "Secret", "Lease"}
         found = [item for kind in kinds for item in self.api.list(kind, "")]
-        return {title(item) for item in found if OWN in (item["metadata"].get("labels") or {}) or "helm" in named(item)}
+        return {title(item) for item in found if re.search(r"capacity|helm", named(item))}
 
 
 def installed_kinds() -> set[str]:
@@ -141,17 +150,19 @@ def machine(tmp_path: Path, kubetools: Path) -> Iterator[Machine]:
 
 @pytest.mark.parametrize("tool", ["kubectl", "helm"])
 def test_page_installs_moves_and_removes(machine: Machine, tool: str) -> None:
-    before = machine.api.get("HorizontalPodAutoscaler", NAMESPACE, "web")["spec"]
-    said: dict[str, str] = {}
+    before, said = machine.autoscaler(), {}
     for command in commands():
         if command.startswith(("docker", *other_way(tool))):
             continue
         said[command] = machine.run(command)
-        if " create job " in command:  # what the cluster does next: the first plan, the first pass
+        if " create job " in command:  # what the cluster does next: the first plan
             machine.pod(PLANNER, "orders.csv")
-            assert "web" in machine.pod(CONTROLLER)
-            assert machine.api.get("HorizontalPodAutoscaler", NAMESPACE, "web")["spec"]["minReplicas"] > 2
-    assert machine.api.get("HorizontalPodAutoscaler", NAMESPACE, "web")["spec"] == before
+        for words, reason in THEN.items():  # and the next pass of the controller
+            if words in command:
+                assert reason in machine.pod(CONTROLLER)
+    after = machine.autoscaler()
+    assert after["spec"] == before["spec"]
+    assert after["metadata"].get("annotations") == before["metadata"].get("annotations")
     assert machine.own() == set()
     (preview,) = (text for command, text in said.items() if command.startswith("capacity preview"))
     assert f"{NAMESPACE}/web" in preview

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from capacity.domain import Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.targets.autoscaler import made_by
-from capacity.edge.targets.kinds import HPA, KINDS, SCALED_OBJECT, Document
+from capacity.edge.targets.kinds import HPA, SCALED_OBJECT, Document
 from capacity.edge.targets.notes import BASELINE
+
+Movers = dict[tuple[str, str], set[str]]  # kind and name of a workload -> kind/name of what moves its replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,10 @@ class Scene:
     hpas: dict[str, Document] = field(default_factory=dict)
     scaled_objects: dict[str, Document] | None = None
     unseen: str | None = None
+    movers: Movers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "movers", _movers(self.hpas, self.scaled_objects or {}))
 
     def made_from(self, scaled_object: str) -> Document | None:
         """The HPA that KEDA made of a ScaledObject."""
@@ -46,7 +52,8 @@ def other_owner(workload: Workload, document: Document, scene: Scene) -> tuple[s
     maker = made_by(document) if workload.target_kind == HPA.name else None
     if maker is not None:
         return "HeldForeignOwner", _made(*maker)
-    others = sorted(_movers(_scaled(workload, document), scene) - {f"{workload.target_kind}/{workload.target}"})
+    movers = scene.movers.get(_scaled(workload, document), set())
+    others = sorted(movers - {f"{workload.target_kind}/{workload.target}"})
     if not others:
         return None
     if workload.target_kind in (HPA.name, SCALED_OBJECT.name):
@@ -69,13 +76,13 @@ def _scaled(workload: Workload, document: Document) -> tuple[str, str]:
     return str(reference.get("kind") or "Deployment"), str(reference.get("name"))
 
 
-def _movers(scaled: tuple[str, str], scene: Scene) -> set[str]:
-    """Every autoscaler that moves this workload; an HPA that another object made counts as that object."""
-    found = set()
-    for kind, documents in ((HPA.name, scene.hpas), (SCALED_OBJECT.name, scene.scaled_objects or {})):
+def _movers(hpas: dict[str, Document], scaled_objects: dict[str, Document]) -> Movers:
+    """Every autoscaler by the workload it moves; an HPA that another object made counts as that object."""
+    found: Movers = {}
+    for kind, documents in ((HPA, hpas), (SCALED_OBJECT, scaled_objects)):
         for name, document in documents.items():
             reference = (document.get("spec") or {}).get("scaleTargetRef") or {}
-            if (str(reference.get("kind") or "Deployment"), str(reference.get("name"))) == scaled:
-                maker = made_by(document) if KINDS[kind] is HPA else None
-                found.add("/".join(maker) if maker else f"{kind}/{name}")
+            scaled = (str(reference.get("kind") or "Deployment"), str(reference.get("name")))
+            maker = made_by(document) if kind is HPA else None
+            found.setdefault(scaled, set()).add("/".join(maker) if maker else f"{kind.name}/{name}")
     return found
