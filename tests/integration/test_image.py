@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
+import json
 import os
 import re
 import shlex
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import capacity
+from tests.double import KubernetesDouble
 from tests.peers.process import guard
 from tests.rendering import FORMS, K8S, kustomize, pod_of
 
@@ -137,7 +140,7 @@ def build_backend() -> str:
     return str(Path(importlib.metadata.distribution("hatchling").locate_file("")))
 
 
-def enter(prefix: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def enter(prefix: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The entry point as a pod runs it: as nobody, with a home that is empty, writing no byte code."""
     home = prefix.parent / "tmp"
     home.mkdir(exist_ok=True)
@@ -145,11 +148,11 @@ def enter(prefix: Path, *args: str) -> subprocess.CompletedProcess[str]:
     (entry,) = arguments("ENTRYPOINT")
     (program,) = re.findall(r'"(\w+)"', entry)
     set_by_file = dict(word.split("=", 1) for line in arguments("ENV") for word in line.split())
-    environment = {**set_by_file, "PATH": f"{prefix}/bin:/usr/bin:/bin", "HOME": str(home), "MPLCONFIGDIR": str(home)}
+    places = {"PATH": f"{prefix}/bin:/usr/bin:/bin", "HOME": str(home), "MPLCONFIGDIR": str(home)}
     return subprocess.run(
         [*guard(user=arguments("USER")[0].split(":")[0]), str(prefix / "bin" / program), *args],
         cwd=home,
-        env=environment,
+        env={**set_by_file, **places, **variables},
         capture_output=True,
         text=True,
         timeout=240,
@@ -186,6 +189,23 @@ def test_every_module_in_the_image_is_compiled_for_good(prefix: Path) -> None:
 
 @SLOW
 @pytest.mark.slow
-def test_no_tests_and_no_installer_are_in_the_image(prefix: Path) -> None:
+def test_entry_point_speaks_to_a_cluster(prefix: Path, kubernetes_double: KubernetesDouble, tmp_path: Path) -> None:
+    settings = json.loads(kubernetes_double.kubeconfig(tmp_path / "kubeconfig").read_text())
+    cluster = settings["clusters"][0]["cluster"]  # inline, for the certificate's file is its owner's
+    authority = Path(cluster.pop("certificate-authority")).read_bytes()
+    cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
+    kubeconfig, config = prefix.parent / "kubeconfig", prefix.parent / "capacity.yaml"
+    kubeconfig.write_text(json.dumps(settings))
+    shutil.copyfile(K8S / "base" / "capacity.yaml", config)
+    done = enter(prefix, "preview", "--from-cluster", "-c", str(config), KUBECONFIG=str(kubeconfig))
+    assert done.returncode == 1
+    assert "capacity-plan-0" in done.stderr
+    assert {entry.method for entry in kubernetes_double.journal} == {"GET"}
+
+
+@SLOW
+@pytest.mark.slow
+def test_what_nobody_needs_is_not_in_the_image(prefix: Path) -> None:
     assert not [path for path in prefix.rglob("tests") if path.is_dir()]
+    assert not list(prefix.rglob("kubernetes/aio"))
     assert not [path for path in prefix.glob("lib/*/site-packages/*") if path.name in ("pip", "setuptools")]
