@@ -19,6 +19,7 @@ import pytest
 
 import capacity
 from tests.double import KubernetesDouble
+from tests.double.manifests import autoscaler
 from tests.peers.process import guard
 from tests.rendering import FORMS, K8S, kustomize, pod_of
 
@@ -197,9 +198,9 @@ def test_entry_point_speaks_to_a_cluster(prefix: Path, kubernetes_double: Kubern
     kubeconfig, config = prefix.parent / "kubeconfig", prefix.parent / "capacity.yaml"
     kubeconfig.write_text(json.dumps(settings))
     shutil.copyfile(K8S / "base" / "capacity.yaml", config)
+    kubernetes_double.create(autoscaler(namespace="shop"))
     done = enter(prefix, "preview", "--from-cluster", "-c", str(config), KUBECONFIG=str(kubeconfig))
-    assert done.returncode == 1
-    assert "capacity-plan-0" in done.stderr
+    assert (done.returncode, "404" in done.stderr, "capacity-plan-0" in done.stderr) == (1, True, True), done.stderr
     assert {entry.method for entry in kubernetes_double.journal} == {"GET"}
 
 
