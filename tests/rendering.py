@@ -85,7 +85,7 @@ def validate(manifest: Document, version: str) -> None:
 
 
 def pod_of(document: Document) -> Document | None:
-    """The pod template's whole of a CronJob or Deployment; None of anything else."""
+    """The pod template of a CronJob or Deployment; None of anything else."""
     spec = document.get("spec") or {}
     template = (spec.get("jobTemplate") or {}).get("spec", spec).get("template")
     return template if isinstance(template, dict) else None
