@@ -23,6 +23,13 @@ from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
+from capacity.domain.load import Finding as Finding
+from capacity.domain.load import LoadModel as LoadModel
+from capacity.domain.load import LoadReport as LoadReport
+from capacity.domain.load import Pattern as Pattern
+from capacity.domain.load import Response as Response
+from capacity.domain.load import Shape as Shape
+from capacity.domain.load import Spread as Spread
 from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
 from capacity.domain.plan import FloorChange as FloorChange
 from capacity.domain.plan import Peak as Peak
@@ -30,6 +37,5 @@ from capacity.domain.plan import Plan as Plan
 from capacity.domain.plan import Quiet as Quiet
 from capacity.domain.plan import Resource as Resource
 from capacity.domain.plan import WorkloadPlan as WorkloadPlan
-from capacity.domain.workload import LoadModel as LoadModel
 from capacity.domain.workload import Replica as Replica
 from capacity.domain.workload import Workload as Workload
