@@ -69,31 +69,28 @@ def _on_steps(forecast: Forecast, like: Forecast) -> Forecast:
     if index.equals(steps):
         return forecast
     places = np.clip(index.searchsorted(steps, side="right") - 1, 0, len(index) - 1)
-    tables = [
-        None if table is None else table.iloc[places].set_axis(steps) for table in (forecast.quantiles, forecast.maxima)
-    ]
-    return replace(forecast, origin=like.origin, step=like.step, quantiles=tables[0], maxima=tables[1])
+    quantiles = forecast.quantiles.iloc[places].set_axis(steps)
+    maxima = None if forecast.maxima is None else forecast.maxima.iloc[places].set_axis(steps)
+    return replace(forecast, origin=like.origin, step=like.step, quantiles=quantiles, maxima=maxima)
 
 
 def _from_usage(report: LoadReport, forecast_usage: ForecastUsage, sales: Forecast | None) -> Demand:
     """Demand from usage alone, from the end of usage until that of the sales' forecast, or as far as is asked for."""
     if report.usage is None:
         raise DataError("no sales, and no usage of this workload either")
-    usage, forecasts = report.usage, {}
+    usage, forecasts = report.usage, dict[str, Forecast]()
     end = None if sales is None else sales.quantiles.index[-1].to_pydatetime() + sales.step
     for resource in usage.columns:
-        found = report.finding(resource)
-        if found is not None and found.verdict == "direct":
+        finding = report.finding(resource)
+        if finding is not None and finding.verdict == "direct":
             until = end or usage.index[-1].to_pydatetime()
             forecasts[resource] = forecast_usage(_series(usage, resource), until)
     if not forecasts:
         raise DataError("no sales, and no resource whose usage can be forecast")
     first = next(iter(forecasts.values()))
     found = {name: _on_steps(forecast, first) for name, forecast in forecasts.items()}
-    for resource in ("cpu", "memory"):
-        if resource not in found:
-            found[resource] = _flat(report, resource, first)
-    return Demand(_noted(found["cpu"], report), found["memory"], None, found.get("requests"))
+    cpu, memory = (found.get(name) or _flat(report, name, first) for name in ("cpu", "memory"))
+    return Demand(_noted(cpu, report), memory, None, found.get("requests"))
 
 
 def _flat(report: LoadReport, resource: str, like: Forecast) -> Forecast:

@@ -119,7 +119,7 @@ class Finding:
     """What usage says about one resource: `verdict` in one word, `words` in a sentence, and the figures behind them.
 
     `r2`: share of the load's variance that sales explain; `residual_season`: share of the rest that the hour of the
-    week explains. `drift`: since when another answer holds, and `drift_ratio` the load at usual sales since then over
+    week explains. `drift`: since when another answer holds, and `drift_ratio` the load at high sales since then over
     the one before. None: not known.
     """
 

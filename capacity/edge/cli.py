@@ -15,6 +15,7 @@ from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
 from capacity.edge.verbs.cluster import apply, preview, restore
 from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
+from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
 
 app = typer.Typer(
@@ -58,7 +59,7 @@ def schema(face: Face) -> int:
 
 
 VERBS = {
-    "Look at the data": (audit, seasonality, forecast, backtest),
+    "Look at the data": (audit, seasonality, forecast, backtest, load),
     "Plan": (plan,),
     "Move floors": (preview, apply, restore),
     "Reference": (schema,),

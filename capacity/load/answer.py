@@ -113,7 +113,8 @@ def _centre(course: Course, response: Response, felt: Array, middle: int) -> _Ce
 def volume_share(course: Course, response: Response, shape: Shape) -> Array:
     """How each step's load beyond idle lies to its mean over the step of sales: (T,), mean one."""
     slot = week_slots(course.steps, shape.step, shape.timezone)
-    return even_weights(shape.weights[None, slot], course.parents(response.lag), len(course.index))[0]
+    weights = even_weights(shape.weights[None, slot], course.parents(response.lag), len(course.index))
+    return np.asarray(weights[0], dtype=np.float64)
 
 
 def _shaped(course: Course, response: Response, shape: Shape, felt: Array) -> _Centre:

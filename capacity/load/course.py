@@ -14,6 +14,8 @@ from capacity.load.grid import DAY, HOUR, Places, hours_of, midnights, parents_o
 
 Array = npt.NDArray[np.float64]
 
+MOST_BEFORE = 4  # steps of sales that a lag can reach back to, and at least a day
+
 
 @dataclass(frozen=True, slots=True)
 class Course:
@@ -58,29 +60,32 @@ class Course:
 def course_of(
     forecast: Forecast, fine: tuple[timedelta, str] | None, history: pd.Series | None, window: timedelta | None
 ) -> Course:
-    """The course of a forecast; `fine` is the step and the clock of demand where they are not those of sales."""
+    """The course of a forecast; `fine` is the step and the clock of demand where they are not those of sales.
+
+    `window` after any moment of a step touches one step more than it is long.
+    """
     index = pd.DatetimeIndex(forecast.quantiles.index)
     step, timezone = fine or (forecast.step, "UTC")
     steps = index if fine is None else _fine_steps(index, forecast.step, step, timezone)
     rates = _per_hour(forecast.quantiles, forecast.step, timezone)
     maxima = None if forecast.maxima is None else _per_hour(forecast.maxima, forecast.step, timezone)
     if history is not None:
-        past = history.loc[(history.index < index[0]) & history.notna()].iloc[-_most_before(forecast.step) :]
-        past = (
-            past.reindex(pd.date_range(past.index[0], index[0] - forecast.step, freq=forecast.step))
-            if len(past)
-            else past
-        )
-        known = np.repeat(_per_hour(past.ffill().to_frame(), forecast.step, timezone), rates.shape[1], axis=1)
-        index = pd.DatetimeIndex(past.index).append(index) if len(past) else index
+        past = _past(history, index[0], forecast.step)
+        known = np.repeat(_per_hour(past.to_frame(), forecast.step, timezone), rates.shape[1], axis=1)
+        index = pd.DatetimeIndex([*past.index, *index])
         rates = np.concatenate([known, rates])
         maxima = None if maxima is None else np.concatenate([known, maxima])
     levels = tuple(float(level) for level in forecast.quantiles.columns)
-    return Course(index, forecast.step, rates, maxima, steps, step, levels, timezone, window)
+    whole = forecast.window if window is None or fine is None else step * (-(-window // step) + 1)
+    return Course(index, forecast.step, rates, maxima, steps, step, levels, timezone, whole)
 
 
-def _most_before(step: timedelta) -> int:
-    return max(4, int(DAY / step))  # steps of sales that a lag can reach back to
+def _past(history: pd.Series, first: pd.Timestamp, step: timedelta) -> pd.Series:
+    """Sales of the steps before the forecast that a lag can reach back to; a gap is as the step before it."""
+    past = history.loc[(history.index < first) & history.notna()].iloc[-max(MOST_BEFORE, int(DAY / step)) :]
+    if not len(past):
+        return past
+    return past.reindex(pd.date_range(past.index[0], first - step, freq=pd.Timedelta(step))).ffill()
 
 
 def _per_hour(table: pd.DataFrame, step: timedelta, timezone: str) -> Array:

@@ -24,7 +24,7 @@ MOST = 3  # breaks looked for, each within the newest regime
 class Regimes:
     """`start`: the step of sales from which the newest regime of each row holds, 0 where it always did: (W,).
 
-    `ratio`: load at usual sales since then, over the one before: (W,).
+    `ratio`: load at high sales since then, over the one before: (W,).
     """
 
     start: npt.NDArray[np.intp]
@@ -74,12 +74,12 @@ def _robust_power(error: Array, limit: Array) -> Array:
 
 
 def _change(x: Array, y: Array, before: Lines, after: Lines) -> tuple[Array, Array]:
-    """How far the load at median and high sales moved, as a share; and at median sales, as a ratio."""
+    """How far the load at median and high sales moved, as a share; and at high sales, as a ratio."""
     seen = np.where(np.isnan(y), np.nan, x)
     usual = row_quantiles(seen, np.array([0.5, 0.95]))  # (W, 2)
     new = np.maximum(np.nan_to_num(after.at(usual)), 0.0)
     old = np.maximum(np.nan_to_num(before.at(usual)), 1e-6 * new.max(axis=1, keepdims=True) + 1e-300)
-    return np.asarray(np.abs(new / old - 1).max(axis=1)), np.asarray(new[:, 0] / old[:, 0])
+    return np.asarray(np.abs(new / old - 1).max(axis=1)), np.asarray(new[:, 1] / old[:, 1])
 
 
 def _sup_wald(x: Array, y: Array, least: int) -> tuple[Array, npt.NDArray[np.intp]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from capacity.domain import require
 
 Array = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
+Table = TypeVar("Table", pd.Series, pd.DataFrame)
 
 DAY, WEEK, HOUR = timedelta(days=1), timedelta(days=7), timedelta(hours=1)
 ENOUGH = 0.5  # share of a step of sales that usage must cover for its mean to count
@@ -30,7 +32,12 @@ class Grid:
     @property
     def sales_step(self) -> timedelta:
         """The length of a step of sales."""
-        return spacing(pd.DatetimeIndex(self.sales.index))
+        return spacing(self.sales_steps)
+
+    @property
+    def sales_steps(self) -> pd.DatetimeIndex:
+        """The steps of sales: (S,)."""
+        return pd.DatetimeIndex(self.sales.index)
 
     @property
     def fine(self) -> bool:
@@ -39,13 +46,12 @@ class Grid:
 
     def rates(self) -> Array:
         """Sales per hour of each step of sales: (S,)."""
-        index = pd.DatetimeIndex(self.sales.index)
-        return self.sales.to_numpy(dtype=np.float64) / hours_of(index, self.sales_step, self.timezone)
+        return self.sales.to_numpy(dtype=np.float64) / hours_of(self.sales_steps, self.sales_step, self.timezone)
 
     def parents(self, lag: timedelta = timedelta(0)) -> Places:
         """The place of the step of sales that each step of usage answers to, `lag` earlier; -1 outside: (T,)."""
         clock = self.timezone if self.step < DAY else "UTC"  # usage by days is named by the business day already
-        return parents_of(self.steps - lag, pd.DatetimeIndex(self.sales.index), clock)
+        return parents_of(self.steps - lag, self.sales_steps, clock)
 
     def means(self, usage: Array, lag: timedelta = timedelta(0)) -> Array:
         """Mean usage (W, T) over each step of sales, `lag` later; NaN where less than half of it was seen: (W, S)."""
@@ -71,8 +77,13 @@ def grid_of(sales: pd.Series, steps: pd.DatetimeIndex, timezone: str) -> Grid:
         places = np.asarray((index - steps[0]) // pd.Timedelta(step))
         sales = sales.groupby(places).sum(min_count=max(1, int(step / spacing(index))))
         sales.index = steps[0] + sales.index.to_numpy() * pd.Timedelta(step)
-        sales = sales.asfreq(pd.Timedelta(step))
+        sales = on_grid(sales, step)
     return Grid(sales, step, steps, timezone)
+
+
+def on_grid(values: Table, step: timedelta) -> Table:
+    """Values on every step from the first to the last, NaN where there was none."""
+    return values.reindex(pd.date_range(values.index[0], values.index[-1], freq=pd.Timedelta(step)))
 
 
 def spacing(index: pd.DatetimeIndex) -> timedelta:

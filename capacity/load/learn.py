@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from capacity.domain import Pattern, Response, Shape, Spread
 from capacity.load.drift import Regimes, newest_regimes, since
-from capacity.load.grid import DAY, Grid, week_slots
+from capacity.load.grid import WEEK, Grid, week_slots
 from capacity.load.lag import find_lags
 from capacity.load.line import Lines, fit_lines
 from capacity.load.rows import variances
@@ -41,6 +41,7 @@ class Learned:
 
     response: Response
     slope: float  # as found, also below zero
+    sales_vary: bool
     points: int
     r2: float
     residual_season: float
@@ -102,14 +103,14 @@ def _with_line(grid: Grid, usage: Array, means: Array, lags: list[timedelta], re
     highest = np.nan_to_num(np.fmax.reduce(seen, axis=1))
     felt = effective(rates[None, :], saturation[:, None], highest[:, None])
     if grid.fine:
-        lines = _with_idle_limit(lines, felt, means, usage)
+        lines = _with_idle_limit(lines, felt, means, idle_limit(usage, grid.step))
     return _Rows(grid, usage, means, lags, regimes, lines, saturation, highest, felt, np.zeros((len(means), 0)))
 
 
-def _with_idle_limit(lines: Lines, felt: Array, means: Array, usage: Array) -> Lines:
-    """Idle load no higher than the quietest minutes; the slope then goes through it and the middle of what was seen."""
-    limit = idle_limit(usage)
-    above = lines.base > limit
+def _with_idle_limit(lines: Lines, felt: Array, means: Array, quietest: Array) -> Lines:
+    """Idle load no higher than the quietest hours; the slope then goes through it and the middle of what was seen."""
+    above = lines.base > quietest
+    limit = np.where(above, quietest, 0.0)
     weights = np.where(np.isnan(means) | np.isnan(felt), 0.0, lines.weights)
     x = np.where(weights > 0, felt, 0.0)
     power = np.maximum((weights * x**2).sum(axis=1), 1e-300)
@@ -121,7 +122,7 @@ def _with_extra(rows: _Rows) -> _Rows:
     """Load of the week that sales do not explain, where it is there: line and week are fitted in turn (backfitting)."""
     grid, means = rows.grid, rows.means
     season = residual_season(means - rows.lines.at(rows.felt), grid)
-    slot = week_slots(grid.sales.index, grid.sales_step, grid.timezone)
+    slot = week_slots(grid.sales_steps, grid.sales_step, grid.timezone)
     where = np.flatnonzero(season > SEASONAL)
     extra = np.zeros((len(means), int(slot.max()) + 1))
     if not len(where):
@@ -147,7 +148,7 @@ def _put(lines: Lines, where: npt.NDArray[np.intp], found: Lines) -> Lines:
 
 def _same(rows: _Rows) -> tuple[Array, Array, Shapes | None]:
     """Errors and fitted load where usage and sales have the same step: twice (W, S)."""
-    slot = week_slots(rows.grid.sales.index, rows.grid.sales_step, rows.grid.timezone)
+    slot = week_slots(rows.grid.sales_steps, rows.grid.sales_step, rows.grid.timezone)
     fitted = np.maximum(rows.lines.at(rows.felt) + rows.extra[:, slot], 0.0)
     return rows.means - fitted, fitted, None
 
@@ -174,11 +175,13 @@ def _answers(rows: _Rows, rest: Array, fitted: Array, shapes: Shapes | None) -> 
     whole_rest = rows.means - rows.lines.at(rows.felt)
     season = residual_season(whole_rest, rows.grid)
     if not rows.grid.fine:
-        slot = week_slots(rows.grid.sales.index, rows.grid.sales_step, rows.grid.timezone)
+        slot = week_slots(rows.grid.sales_steps, rows.grid.sales_step, rows.grid.timezone)
         whole_rest = whole_rest - rows.extra[:, slot]
     r2 = _explained(rows, rows.means - rows.lines.at(rows.felt))
     own = None if shapes is None else _own_errors(rows, shapes, whole_rest, rest)
-    points = (~np.isnan(rows.means) & ~np.isnan(rows.felt)).sum(axis=1)
+    seen = ~np.isnan(rows.means) & ~np.isnan(rows.felt)
+    points, lowest = seen.sum(axis=1), np.where(seen, rows.felt, np.inf).min(axis=1)
+    vary = lowest < np.where(seen, rows.felt, -np.inf).max(axis=1)
     for row in range(len(rest)):
         spread = Spread(LEVELS, excess[row], float(typical[row]), float(power[row]))
         response = _response(rows, row, spread)
@@ -188,10 +191,11 @@ def _answers(rows: _Rows, rest: Array, fitted: Array, shapes: Shapes | None) -> 
         yield Learned(
             response=response,
             slope=float(rows.lines.slope[row]),
+            sales_vary=bool(vary[row]),
             points=int(points[row]),
             r2=float(r2[row]),
             residual_season=float(season[row]),
-            drift=rows.grid.sales.index[start].to_pydatetime() if start else None,
+            drift=rows.grid.sales_steps[start].to_pydatetime() if start else None,
             drift_ratio=float(rows.regimes.ratio[row]),
         )
 
@@ -231,7 +235,7 @@ def _own_errors(rows: _Rows, shapes: Shapes, whole_rest: Array, rest: Array) -> 
     slot = week_slots(grid.steps, grid.step, grid.timezone)
     own = np.where(np.isnan(rows.usage), np.nan, shapes.own[:, slot])
     usual = grid.means(own)
-    weeks_seen = max(2.0, (grid.steps[-1] - grid.steps[0]) / (7 * DAY))
+    weeks_seen = max(2.0, len(grid.steps) * grid.step / WEEK)
     level = variances(rows.means / np.maximum(usual, 1e-300)) * (weeks_seen + 1) / (weeks_seen - 1)
     size = np.nan_to_num(shapes.own) / np.maximum(shapes.own.mean(axis=1, keepdims=True), 1e-300)
     return level, variances(whole_rest), variances(rest)[:, None] * size

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import DataError, Finding, LoadModel, LoadReport
-from capacity.load.grid import DAY, grid_of, spacing
+from capacity.load.grid import DAY, grid_of, on_grid, spacing
 from capacity.load.lag import LATEST_DAYS
 from capacity.load.learn import Learned, learn_rows, least_points
 from capacity.load.report import Case, judge, model_of
@@ -123,7 +123,7 @@ def _alike(rows: list[_Row], places: list[int]) -> list[list[int]]:
     groups: dict[tuple[timedelta, int], list[int]] = {}
     for place in places:
         step = rows[place].case.step
-        first = int(rows[place].series.index.as_unit("s").asi8[0])
+        first = round(rows[place].series.index[0].timestamp())
         groups.setdefault((step, first % int(step.total_seconds())), []).append(place)
     return list(groups.values())
 
@@ -136,7 +136,7 @@ def _learn(sales: pd.Series, rows: list[pd.Series], timezone: str) -> tuple[list
     near = sales.loc[(sales.index >= first - around) & (sales.index <= last + around)]
     if len(near) < 2 or not near.notna().any():
         return [], 0
-    near = near.asfreq(pd.Timedelta(spacing(pd.DatetimeIndex(near.index))))
+    near = on_grid(near, spacing(pd.DatetimeIndex(near.index)))
     steps = pd.date_range(first, last, freq=pd.Timedelta(step))
     grid = grid_of(near, steps, timezone)
     return list(learn_rows(grid, _matrix(rows, steps))), least_points(grid)

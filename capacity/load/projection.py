@@ -30,7 +30,9 @@ def project_load(
     distributions). Where usage was seen in finer steps than sales, demand has those steps (see `Shape`).
 
     `history`: sales so far, for load that comes after its orders; without it the first step stands for what was
-    before. `window` (default: the forecast's) adds the quantiles of the maximum over ``[t, t + window)``.
+    before. Maxima over the forecast's window come along. Where demand has finer steps, `window` asks for those over so
+    much time after any moment of a step, as in `forecast_sales`; it may be longer than a step of sales only where
+    sales were forecast with it.
 
     >>> import pandas as pd
     >>> steps = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
@@ -48,7 +50,7 @@ def project_load(
         )
     shaped = next((one for one in learned if one.shape is not None), None)
     fine = None if shaped is None or shaped.shape is None else (shaped.shape.step, shaped.shape.timezone)
-    course = course_of(forecast, fine, history, window or forecast.window)
+    course = course_of(forecast, fine, history, window)
     _require_maxima(course)
     cpu = load.cpu or _given(load.cpu_base, load.cpu_per_sale_per_hour)
     memory = load.memory or _given(load.memory_base, load.memory_per_sale_per_hour)

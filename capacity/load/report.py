@@ -18,6 +18,7 @@ Array = npt.NDArray[np.float64]
 LEAST_R2 = 0.2  # of the load's variance; below it usage says more about itself than sales do
 UNIT_MISTAKEN = 100.0  # times the configured load: a factor of 1000 (millicores, MB) seen through other errors
 LEAST_USAGE = timedelta(days=2)  # of usage from which it is forecast directly: one day repeated once
+NONE = timedelta(0)
 NAMES = {"cpu": "CPU", "memory": "memory", "requests": "requests"}
 
 
@@ -48,7 +49,7 @@ def judge(case: Case, learned: Learned | None, least: int | None) -> Finding:
     if learned is None or learned.points < least:
         points = 0 if learned is None else learned.points
         return _direct(case, f"only {points} steps of sales have usage, {least} are needed", learned)
-    if learned.response.highest <= 0 or (learned.response.slope_error == 0 and learned.slope == 0):
+    if not learned.sales_vary:
         return _direct(case, "sales never change, so that they explain nothing", learned)
     if learned.r2 < LEAST_R2:
         return _direct(case, f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}", learned)
@@ -114,11 +115,12 @@ def _notes(learned: Learned) -> tuple[str, ...]:
     if learned.drift is not None:
         notes.append(
             f"another answer to sales since {learned.drift:%Y-%m-%d %H:%MZ} (a deploy?): {learned.drift_ratio:.2f} "
-            "times the load before; only what came since counts"
+            "times the load before at high sales; only what came since counts"
         )
     if response.lag:
-        hours = abs(response.lag) / timedelta(hours=1)
-        notes.append(f"load comes {hours:.3g} h {'after' if response.lag > timedelta(0) else 'before'} its orders")
+        notes.append(
+            f"load comes {_spoken(abs(response.lag))} {'after' if response.lag > NONE else 'before'} its orders"
+        )
     if response.saturation is not None:
         notes.append(
             f"load flattens as sales rise (half its slope lost at {response.saturation:.4g} sales/h): caches, or a "
@@ -129,6 +131,16 @@ def _notes(learned: Learned) -> tuple[str, ...]:
             f"the hour of the week explains {learned.residual_season:.0%} of what sales leave; it is planned for"
         )
     return tuple(notes)
+
+
+def _spoken(span: timedelta) -> str:
+    """A lag as people say it.
+
+    >>> _spoken(timedelta(minutes=25)), _spoken(timedelta(hours=2))
+    ('25 minutes', '2 hours')
+    """
+    hours = span / timedelta(hours=1)
+    return f"{hours:.3g} hours" if hours >= 2 else f"{60 * hours:.3g} minutes"
 
 
 def level_response(values: Array) -> Response:

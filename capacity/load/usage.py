@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import DataError, require
-from capacity.load.grid import spacing
+from capacity.load.grid import on_grid, spacing
 
 RESOURCES = ("cpu", "memory", "requests")
 UNITS = {"cpu": "cores", "memory": "bytes", "requests": "requests/s"}
@@ -35,7 +35,7 @@ def checked_usage(usage: pd.DataFrame) -> pd.DataFrame:
         require(not np.isinf(values).any(), "usage: {}: expected finite values or NaN for a gap, got infinity", name)
         lowest = np.nanmin(values, initial=0.0)
         require(bool(lowest >= 0), "usage: {}: expected {} >= 0, got {:g}", name, UNITS[name], lowest)
-    return table.asfreq(pd.Timedelta(step))
+    return on_grid(table, step)
 
 
 def fault(resource: str, values: npt.NDArray[np.float64]) -> str | None:

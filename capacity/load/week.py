@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 
-from capacity.load.grid import Grid, Places, slots_in_week, week_slots, weeks
-from capacity.load.rows import by_week, slot_medians, variances
+from capacity.load.grid import HOUR, Grid, Places, slots_in_week, week_slots, weeks
+from capacity.load.rows import by_week, row_quantiles, slot_medians, variances
 
 Array = npt.NDArray[np.float64]
 
 LEAST_WEEKS = 2.0  # a slot seen less often is taken from the same time on other days
-NIGHT = 0.05  # quantile of usage that idle load cannot exceed
+NIGHT = 0.05  # quantile of hourly usage that idle load cannot exceed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def weekly_medians(values: Array, grid: Grid, steps: str = "usage") -> tuple[Arr
     The share of a slot's own median is n / (n + k), with k the variance between weeks over the variance between days
     (empirical Bayes, Efron and Morris 1975). Returns it and the weight of one week's value in it: twice (W, slots).
     """
-    moments, step = (grid.steps, grid.step) if steps == "usage" else (grid.sales.index, grid.sales_step)
+    moments, step = (grid.steps, grid.step) if steps == "usage" else (grid.sales_steps, grid.sales_step)
     slots = slots_in_week(step)
     week, slot = weeks(moments, step, grid.timezone), week_slots(moments, step, grid.timezone)
     cube = by_week(values, week, slot, slots)
@@ -60,7 +61,7 @@ def _pooled(cube: Array, slots: int, own: Array) -> Array:
 def residual_season(rest: Array, grid: Grid) -> Array:
     """Share of the variance of `rest` (W, S) that the slot of the week explains, without what chance explains: (W,)."""
     slots = slots_in_week(grid.sales_step)
-    moments = grid.sales.index
+    moments = grid.sales_steps
     cube = by_week(
         rest, weeks(moments, grid.sales_step, grid.timezone), week_slots(moments, grid.sales_step, grid.timezone), slots
     )
@@ -74,12 +75,14 @@ def residual_season(rest: Array, grid: Grid) -> Array:
     return np.asarray(np.where(twice & (total > 0), np.clip(1 - within / np.maximum(total, 1e-300), 0.0, 1.0), 0.0))
 
 
-def idle_limit(usage: Array) -> Array:
-    """The load of the quietest time, which idle load cannot exceed: (W,)."""
-    ordered = np.sort(usage, axis=1)
-    count = (~np.isnan(usage)).sum(axis=1)
-    place = np.floor(NIGHT * np.maximum(count - 1, 0)).astype(np.intp)
-    return np.nan_to_num(np.take_along_axis(ordered, place[:, None], axis=1)[:, 0])
+def idle_limit(usage: Array, step: timedelta) -> Array:
+    """The load of the quietest hours, which idle load cannot exceed; by hours, so that noise is none of it: (W,)."""
+    width = max(1, round(HOUR / step))
+    hours = usage[:, : usage.shape[1] // width * width].reshape(len(usage), -1, width)
+    seen = (~np.isnan(hours)).sum(axis=2)
+    means = np.where(2 * seen >= width, np.nansum(hours, axis=2) / np.maximum(seen, 1), np.nan)
+    limit = row_quantiles(means, np.array([NIGHT]))[:, 0]
+    return np.asarray(np.where(np.isnan(limit), np.inf, limit))
 
 
 def learn_shapes(usage: Array, base: Array, volume: Array, grid: Grid) -> Shapes:

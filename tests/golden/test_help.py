@@ -28,7 +28,18 @@ def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixtur
 
 
 def test_the_verbs_stand_in_the_order_of_the_data() -> None:
-    assert VERBS == ["audit", "seasonality", "forecast", "backtest", "plan", "preview", "apply", "restore", "schema"]
+    assert VERBS == [
+        "audit",
+        "seasonality",
+        "forecast",
+        "backtest",
+        "load",
+        "plan",
+        "preview",
+        "apply",
+        "restore",
+        "schema",
+    ]
 
 
 def test_the_schema_knows_every_key_of_the_sample(capsys: pytest.CaptureFixture[str]) -> None:

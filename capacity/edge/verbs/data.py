@@ -29,7 +29,10 @@ def audit(
     from capacity.edge.sheets import audit_sheet
 
     config = face.config(file=file, sample=sample)
-    with face.stages("reading and judging orders") as advance, OrderTable.load(config.sales, config.timezone) as table:
+    with (
+        face.stages("reading and judging orders") as advance,
+        OrderTable.load(config.orders(), config.timezone) as table,
+    ):
         report = table.audit()
         written = table.write_quarantine(quarantine) if report.quarantined else 0
         advance()
