@@ -43,7 +43,7 @@ def weekly_medians(values: Array, grid: Grid, steps: str = "usage") -> tuple[Arr
     known = np.where(count > 0, own - pooled, np.nan)
     between = np.maximum(variances(known) - within / np.maximum(count.mean(axis=1), 1), 1e-12 * (within + 1e-300))
     k = (within / np.maximum(between, 1e-300))[:, None]
-    share = np.where(count >= LEAST_WEEKS, count / (count + k), 0.0)
+    share = np.where(count >= LEAST_WEEKS, count / np.maximum(count + k, 1e-300), 0.0)
     answer = np.where(share > 0, share * np.nan_to_num(own) + (1 - share) * pooled, pooled)
     return answer, np.where(count > 0, share / np.maximum(count, 1), 0.0)
 
