@@ -81,7 +81,7 @@ def test_a_years_volume_meets_weeks_of_minutes_and_held_out_usage_lies_as_deep_a
 
 
 def test_a_forecast_of_days_and_the_loads_shape_together_cover_what_came() -> None:
-    """The whole chain from six origins: years of daily sales forecast, weeks of minutes for the shape, both held out."""
+    """The whole chain from six origins: years of daily sales, weeks of minutes for the shape; what came is held out."""
     hourly = retail_orders()
     days = business_days(hourly)
     steps, windows = [], []
