@@ -12,7 +12,7 @@ import pandas as pd
 
 from capacity.demand import demand_of
 from capacity.domain import DataError, Demand, Event, Forecast, LoadReport, Plan, Workload, WorkloadPlan
-from capacity.forecast import forecast_sales
+from capacity.forecast import Asked, forecast_sales, sales_work, together
 from capacity.load import learn_loads
 from capacity.planning import plan_workload
 
@@ -46,21 +46,15 @@ class Provenance:
 
 def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
     """One forecast per group, or the error that stood in its way: one never stops the others."""
-    forecasts: Forecasts = {}
-    for group, sales in histories.items():
-        try:
-            forecasts[group] = forecast_sales(
-                sales,
-                horizon=outlook.horizon,
-                quantile_levels=outlook.quantile_levels,
-                holidays=outlook.holidays,
-                events=outlook.events,
-                timezone=outlook.timezone,
-                covariates=outlook.covariates,
-            )
-        except DataError as error:
-            forecasts[group] = error
-    return forecasts
+    asked = Asked(
+        outlook.horizon,
+        tuple(sorted(outlook.quantile_levels)),
+        outlook.holidays,
+        outlook.events,
+        outlook.timezone,
+        outlook.covariates,
+    )
+    return together({group: sales_work(sales, asked) for group, sales in histories.items()})
 
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:

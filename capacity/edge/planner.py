@@ -12,6 +12,7 @@ import pandas as pd
 from capacity.audit import Audit, Quality
 from capacity.backtest import Backtest, backtest_sales
 from capacity.domain import DataError, Event, Plan, Workload
+from capacity.edge.audits import audit_orders
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
@@ -62,7 +63,7 @@ def read_orders(config: Config) -> Orders:
     if config.sales is None:
         return Orders({}, _usage_audit(config, usages), usages)
     with OrderTable.load(config.sales, config.timezone) as table:
-        return Orders(_histories(table.sales(), config.nouns()), table.audit(), usages)
+        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages)
 
 
 def learn_load_of(config: Config, orders: Orders) -> Reports:
@@ -88,12 +89,12 @@ def _usage_audit(config: Config, usages: Usages) -> Audit:
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, _outlook(config, orders.histories))
+    return forecast_groups(orders.histories, outlook_of(config, orders.histories))
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    outlook = _outlook(config, orders.histories)
+    outlook = outlook_of(config, orders.histories)
     return {
         group: backtest_sales(
             sales,
@@ -107,7 +108,8 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
     }
 
 
-def _outlook(config: Config, histories: Histories) -> Outlook:
+def outlook_of(config: Config, histories: Histories) -> Outlook:
+    """What the forecasts of these histories are asked for, with everything that is known ahead."""
     calendar, zone = config.calendar, config.timezone
     return Outlook(
         horizon=config.forecast.horizon,
@@ -139,17 +141,22 @@ def make_plan(
 
     Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned.
     """
-    audit = orders.audit
-    if audit.verdict == "refuse":
-        raise QualityRefusedError(
-            f"{audit.source}: expected a score of at least {audit.quality.refuse_below:.4f}, got {audit.score:.4f}: "
-            f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
-        )
+    audit = require_quality(orders.audit.at(now))
     provenance = Provenance(now, config.settings_hash(), source_document(audit))
     learned = learn_load_of(config, orders) if reports is None else reports
-    outlook = _outlook(config, orders.histories)
+    outlook = outlook_of(config, orders.histories)
     plan, failures = plan_workloads(forecasts, config.nouns(), provenance, reports=learned, outlook=outlook)
     return Planned(plan, audit, failures)
+
+
+def require_quality(audit: Audit) -> Audit:
+    """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
+    if audit.verdict == "refuse":
+        owner = f" (owner: {audit.owner})" if audit.owner else ""
+        raise QualityRefusedError(
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`"
+        )
+    return audit
 
 
 def source_document(audit: Audit) -> dict[str, Any]:
