@@ -11,7 +11,7 @@ import pandas as pd
 
 from capacity.audit import Audit, Quality
 from capacity.backtest import Backtest, backtest_sales
-from capacity.domain import DataError, Event, Plan, Workload
+from capacity.domain import DataError, Event, Finding, LoadReport, Plan, Workload
 from capacity.edge.audits import audit_orders
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
@@ -67,8 +67,16 @@ def read_orders(config: Config) -> Orders:
 
 
 def learn_load_of(config: Config, orders: Orders) -> Reports:
-    """What usage says about each workload's load; empty where no usage was given."""
-    return learn_workloads(orders.histories, orders.usages, config.nouns(), config.timezone)
+    """What usage says about each workload's load, also where it has none; empty where no usage is configured."""
+    if config.usage is None:
+        return {}
+    workloads, source = config.nouns(), Path(config.usage.source).name
+    reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
+    for workload in workloads:
+        if workload.key not in reports:
+            words = f"no usage of {workload.namespace}/{workload.name} in {source}: the configured costs are kept"
+            reports[workload.key] = LoadReport(workload.name, workload.load, (Finding("cpu", "configured", words),))
+    return reports
 
 
 def _usage_audit(config: Config, usages: Usages) -> Audit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +31,18 @@ def usage_of(config: Config) -> dict[Key, pd.DataFrame]:
     """
     if config.usage is None:
         return {}
-    return _by_workload(_read(config.usage), config.nouns(), config.usage)
+    workloads = config.nouns()
+    names = [one for workload in workloads for one in (f"{workload.namespace}/{workload.name}", workload.name)]
+    return _by_workload(_read(config.usage, names), workloads, config.usage)
+
+
+def usage_fingerprint(config: Config) -> str:
+    """One text for all that the usage files hold: equal files, equal text; empty without usage."""
+    if config.usage is None:
+        return ""
+    source = Path(config.usage.source)
+    files = sorted(source.parent.glob(source.name)) if "*" in source.name else [source]
+    return "-".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())
 
 
 def read_usage(source: str | Path, *, time: str, **columns: Any) -> pd.DataFrame | dict[str, pd.DataFrame]:
@@ -54,7 +66,6 @@ def _by_workload(
     tables: dict[str, pd.DataFrame], workloads: Sequence[Workload], settings: UsageSettings
 ) -> dict[Key, pd.DataFrame]:
     """Tables by namespace and name; a bare name is enough where only one workload has it."""
-    name = Path(settings.source).name
     if settings.workload is None:
         if len(workloads) != 1:
             raise ConfigError(f"usage.workload: {len(workloads)} workloads need a column that tells their rows apart")
@@ -67,20 +78,18 @@ def _by_workload(
         table = next((tables[one] for one in called if one in tables), None)
         if table is not None:
             found[workload.key] = table
-    if not found:
-        raise DataError(
-            f"{name}: expected rows of {workloads[0].namespace}/{workloads[0].name}, got {sorted(tables)[:5]}"
-        )
     return found
 
 
-def _read(settings: UsageSettings) -> dict[str, pd.DataFrame]:
-    """One regular table per workload's name."""
+def _read(settings: UsageSettings, names: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """One regular table per workload's name; of these names alone, where some are given."""
     name = Path(settings.source).name
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         kinds = _load(database, settings, name)
-        _measure(database, settings, kinds, name)
+        _measure(database, settings, kinds, names)
+        if not database.execute("SELECT count(*) FROM measured").fetchall()[0][0]:
+            return {}
         step = settings.step or _native_step(database, name)
         frame = database.execute(_steps_query(step)).df()
     return {str(called): _regular(rows, settings, step) for called, rows in frame.groupby("called", sort=True)}
@@ -102,23 +111,26 @@ def _load(database: duckdb.DuckDBPyConnection, settings: UsageSettings, name: st
     return kinds
 
 
-def _measure(database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds: dict[str, str], name: str) -> None:
+def _measure(
+    database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds: dict[str, str], names: Sequence[str]
+) -> None:
     """The table `measured`: called, moment (seconds since 1970) and the resources, NULL for what is no measurement."""
+    name = Path(settings.source).name
     called = f"trim(CAST({quote(settings.workload)} AS VARCHAR))" if settings.workload else f"{literal(EVERYTHING)}"
     values = [f"{_number(settings.columns.get(resource))} AS {resource}" for resource in RESOURCES]
     moment = _moment(settings, kinds[settings.time])
     query = (
         f"CREATE TABLE measured AS SELECT {called} AS called, epoch({moment}) AS moment, {', '.join(values)} FROM rows "
-        f"WHERE {moment} IS NOT NULL AND {called} IS NOT NULL"
+        f"WHERE {moment} IS NOT NULL AND {_asked(settings, called, names)}"
     )
     twice = "SELECT called, moment, count(*) FROM measured GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
     try:
         database.execute(query)
         repeated = database.execute(twice).fetchone()
-        size = database.execute("SELECT count(*) FROM measured").fetchone()
+        readable = database.execute(f"SELECT count(*) FROM rows WHERE {moment} IS NOT NULL").fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
-    if size == (0,):
+    if readable == (0,):
         raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
     if repeated is not None:
         who, when, count = repeated
@@ -127,6 +139,13 @@ def _measure(database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds
             f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: sum up the pods, or name the column in "
             "usage.workload"
         )
+
+
+def _asked(settings: UsageSettings, called: str, names: Sequence[str]) -> str:
+    """Which rows are asked for: those with a name, among `names` where some are given."""
+    if settings.workload is None or not names:
+        return f"{called} IS NOT NULL"
+    return f"{called} IN ({', '.join(map(literal, names))})"
 
 
 def _number(column: str | None) -> str:
