@@ -16,7 +16,7 @@ from capacity.load.lag import find_lags
 from capacity.load.line import Lines, fit_lines
 from capacity.load.rows import variances
 from capacity.load.saturation import effective, find_saturation
-from capacity.load.spread import LEVELS, spreads
+from capacity.load.spread import LEVELS, growth_power, spreads
 from capacity.load.week import (
     Shapes,
     even_weights,
@@ -31,6 +31,8 @@ Array = npt.NDArray[np.float64]
 CHUNK_CELLS = 2_000_000  # rows x steps worked on at once: a chunk's arrays then stay near 200 MB
 SEASONAL = 0.3  # share of what sales leave that the hour of the week must explain to be planned as load of its own
 BACKFITS = 3  # alternations between the line and the load of the week that sales do not explain
+GROWING = 0.25  # power of the load from which steps are weighed: below it weighing gains nothing
+QUIETEST = 0.05  # of the mean load: no step is weighed as if its errors were smaller than there
 REGIME = timedelta(days=2)  # a regime is at least two days long, and
 LEAST = 7  # steps of sales: a line through fewer says nothing
 
@@ -83,7 +85,7 @@ def _learn_chunk(grid: Grid, usage: Array) -> Iterator[Learned]:
     regimes = newest_regimes(rates, means, least_points(grid))
     means = since(means, regimes.start)
     rows = _with_line(grid, _since_regime(grid, usage, lags, regimes), means, lags, regimes)
-    rows = rows if grid.fine else _with_extra(rows)
+    rows = rows if grid.fine else _weighed(_with_extra(rows))
     parts = _fine(rows) if grid.fine else _same(rows)
     return _answers(rows, *parts)
 
@@ -133,6 +135,21 @@ def _with_extra(rows: _Rows) -> _Rows:
         lines = fit_lines(felt, part - usual[:, slot])
     extra[where] = usual[:, : extra.shape[1]]
     return replace(rows, extra=extra, lines=_put(rows.lines, where, lines))
+
+
+def _weighed(rows: _Rows) -> _Rows:
+    """Lines fitted again with each step weighed by how large its errors usually are, where they grow with the load."""
+    slot = week_slots(rows.grid.sales_steps, rows.grid.sales_step, rows.grid.timezone)
+    extra = rows.extra[:, slot]
+    fitted = np.nan_to_num(np.maximum(rows.lines.at(rows.felt) + extra, 0.0))
+    power = growth_power(rows.means - rows.lines.at(rows.felt) - extra, fitted)
+    where = np.flatnonzero(power > GROWING)
+    if not len(where):
+        return rows
+    level = np.maximum(fitted[where], QUIETEST * fitted[where].mean(axis=1, keepdims=True))
+    size = (level / np.maximum(level.mean(axis=1, keepdims=True), 1e-300)) ** power[where, None]
+    found = fit_lines(rows.felt[where], rows.means[where] - extra[where], size=size)
+    return replace(rows, lines=_put(rows.lines, where, found))
 
 
 def _rows_of(lines: Lines, where: npt.NDArray[np.intp]) -> Lines:

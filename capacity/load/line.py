@@ -33,8 +33,10 @@ class Lines:
         return np.asarray(self.base[:, None] + self.slope[:, None] * x)
 
 
-def fit_lines(x: Array, y: Array, *, positive: bool = True) -> Lines:
+def fit_lines(x: Array, y: Array, *, positive: bool = True, size: Array | None = None) -> Lines:
     """Fit W lines to `y` (W, S) over `x` ((S,) or (W, S)); NaN on either side is left out. Base is held >= 0.
+
+    `size` (W, S): how large errors usually are at each step, up to a factor; None: the same everywhere.
 
     Iteratively reweighted least squares with Huber's weights and the median absolute deviation as scale. Standard
     errors are Huber's, widened for errors and sales that hang together (first-order, Bartlett 1946).
@@ -46,21 +48,23 @@ def fit_lines(x: Array, y: Array, *, positive: bool = True) -> Lines:
     spread = np.broadcast_to(x, y.shape)
     seen = ~np.isnan(y) & ~np.isnan(spread)
     xs, ys = np.where(seen, spread, 0.0), np.where(seen, y, 0.0)
+    by_size = np.ones_like(ys) if size is None else 1.0 / np.where(seen, size, 1.0)
     weights = seen.astype(np.float64)
-    base, slope = _weighted(xs, ys, weights, positive)
+    base, slope = _weighted(xs, ys, weights * by_size**2, positive)
     scale = np.zeros(len(y))
     for _ in range(ROUNDS):
-        rest = np.where(seen, ys - base[:, None] - slope[:, None] * xs, np.nan)
+        rest = np.where(seen, (ys - base[:, None] - slope[:, None] * xs) * by_size, np.nan)
         scale = row_median(np.abs(rest)) / TO_DEVIATION
         scale = np.where(np.isfinite(scale), scale, 0.0)
-        floor = np.maximum(scale, 1e-12 * np.abs(ys).max(axis=1, initial=0.0))[:, None]
-        size = np.nan_to_num(np.abs(rest))
-        weights = np.where(size > TUNING * floor, TUNING * floor / np.maximum(size, 1e-300), 1.0) * seen
+        floor = np.maximum(scale, 1e-12 * np.abs(ys * by_size).max(axis=1, initial=0.0))[:, None]
+        error = np.nan_to_num(np.abs(rest))
+        weights = np.where(error > TUNING * floor, TUNING * floor / np.maximum(error, 1e-300), 1.0) * seen
         before = base, slope
-        base, slope = _weighted(xs, ys, weights, positive)
+        base, slope = _weighted(xs, ys, weights * by_size**2, positive)
         if _moved(before, (base, slope), xs) < CLOSE:
             break
-    return _with_errors(xs, ys, weights, seen, (base, slope, scale))
+    rest = np.where(seen, ys - base[:, None] - slope[:, None] * xs, np.nan)
+    return _with_errors(xs, rest, weights, by_size, (base, slope, scale))
 
 
 def _moved(before: tuple[Array, Array], after: tuple[Array, Array], x: Array) -> float:
@@ -87,21 +91,20 @@ def _weighted(x: Array, y: Array, weights: Array, positive: bool) -> tuple[Array
     return np.maximum(base, 0.0), np.where(base < 0, through_origin, slope)
 
 
-def _with_errors(
-    x: Array, y: Array, weights: Array, seen: npt.NDArray[np.bool_], fit: tuple[Array, Array, Array]
-) -> Lines:
+def _with_errors(x: Array, rest: Array, weights: Array, by_size: Array, fit: tuple[Array, Array, Array]) -> Lines:
     base, slope, scale = fit
-    count = np.maximum(seen.sum(axis=1), 1)
-    center = np.where(seen, x, 0.0).sum(axis=1) / count
+    seen = ~np.isnan(rest)
+    precision = seen * by_size**2
+    mass = np.maximum(precision.sum(axis=1), 1e-300)
+    center = (precision * x).sum(axis=1) / mass
     apart = np.where(seen, x - center[:, None], np.nan)
-    rest = np.where(seen, y - base[:, None] - slope[:, None] * x, np.nan)
-    free = np.maximum(count - 2, 1)
-    size = np.nan_to_num(weights * rest)  # Huber's psi times the scale
+    count = np.maximum(seen.sum(axis=1), 1)
+    psi = np.nan_to_num(weights * rest * by_size)  # Huber's psi times the scale
     inside = np.maximum((seen & (weights >= 1.0)).sum(axis=1) / count, 0.1)
-    variance = (size**2).sum(axis=1) / free / inside**2
-    tied, tied_x = autocorrelation(rest), autocorrelation(apart)
-    power = np.maximum(np.nansum(apart**2, axis=1), 1e-300)
+    variance = (psi**2).sum(axis=1) / np.maximum(count - 2, 1) / inside**2
+    tied, tied_x = autocorrelation(rest * by_size), autocorrelation(apart * by_size)
+    power = np.maximum((precision * np.nan_to_num(apart) ** 2).sum(axis=1), 1e-300)
     product = np.minimum(tied * tied_x, 0.95)
     slope_error = np.sqrt(variance / power * (1 + product) / (1 - product))
-    level_error = np.sqrt(variance / count * (1 + tied) / (1 - tied))
+    level_error = np.sqrt(variance / mass * (1 + tied) / (1 - tied))
     return Lines(base, slope, center, np.where(power > 1e-300, slope_error, 0.0), level_error, scale, weights)
