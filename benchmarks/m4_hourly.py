@@ -62,14 +62,15 @@ def interval_scores(actual: Array, quantiles: Array, scale: Array) -> dict[str, 
 
 def measure(histories: Array, actual: Array, global_layer: bool) -> dict[str, float]:
     """Forecast every series once; CPU time of calibration included."""
-    setting = Setting(timedelta(hours=1), HORIZON, LEVELS, global_layer=global_layer, windows=(24,))
+    setting = Setting(timedelta(hours=1), HORIZON, LEVELS, global_layer=global_layer, window=24)
     began = time.process_time()
     forecast: BatchForecast = forecast_batch(histories, setting)
     spent = 1000 * (time.process_time() - began) / len(histories)
+    assert forecast.maxima is not None
     scale = mase_scale(histories)
     peak = actual.reshape(len(actual), -1, 24).max(axis=2)
     covered = {
-        f"peak_coverage_q{level}": float((peak <= forecast.maxima[24][:, :, place]).mean())
+        f"peak_coverage_q{level}": float((peak <= forecast.maxima[:, ::24, place]).mean())
         for place, level in enumerate(LEVELS)
         if level >= 0.9
     }

@@ -8,16 +8,17 @@ import numpy as np
 
 from capacity.domain import require
 from capacity.forecast.closing import closed_slots
-from capacity.forecast.conformal import add_quantiles, comparable_errors
+from capacity.forecast.conformal import Errors, add_quantiles, comparable_errors, mixed_offsets
 from capacity.forecast.ensemble import blend_members
 from capacity.forecast.gate import Proposal, Served, propose, serve
-from capacity.forecast.globallayer import SERIES, Traits, corrected, traits_of
+from capacity.forecast.globallayer import SERIES, Traits, corrected, error_sizes, traits_of
 from capacity.forecast.history import prepare, without_spikes
 from capacity.forecast.members import member_forecasts
 from capacity.forecast.origins import Origins, place_origins
 from capacity.forecast.peaks import maximum_quantiles
 from capacity.forecast.ridge import LEAST_ROWS, design_for
 from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.tracking import track
 
 CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
 LEAST_STEPS = 4  # fewer observations than this say nothing about the next one
@@ -39,10 +40,15 @@ def forecast_batch(histories: Array, setting: Setting) -> BatchForecast:
     values = without_spikes(raw)
     seasons = supported_seasons(setting.seasons or (), values.shape[1])
     origins = _origins(values.shape[1], seasons, setting)
-    proposal = _proposal(values, seasons, origins, setting)
+    proposal, traits = _proposal(values, seasons, origins, setting)
     served = serve(proposal, origins.actuals(values))
     served = replace(served, notes=tuple(map(_with_quality, served.notes, raw, values)))
-    return _calibrated(values, served, origins, setting, seasons)
+    if traits is not None:
+        served = corrected(served, traits, origins.actuals(values), setting.seed)
+    errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
+    if traits is not None:
+        errors = error_sizes(traits, errors, setting.seed)
+    return _calibrated(values, served, errors, setting, seasons)
 
 
 def supported_seasons(seasons: tuple[int, ...], length: int) -> tuple[int, ...]:
@@ -91,17 +97,16 @@ def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins
     return place_origins(length, setting.horizon, setting.origins, seasons[0] if seasons else 1, need)
 
 
-def _proposal(values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting) -> Proposal:
+def _proposal(
+    values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
+) -> tuple[Proposal, Traits | None]:
     rows = max(1, CHUNK_CELLS // values.shape[1])
     layered = setting.global_layer and len(values) >= SERIES
     chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
     asked = replace(setting, global_layer=layered)
     parts = [_propose_chunk(chunk, seasons, origins, asked) for chunk in chunks]
     proposal = Proposal.join([part for part, _ in parts])
-    if not layered:
-        return proposal
-    traits = Traits.join([part for _, part in parts if part is not None])
-    return corrected(proposal, traits, origins.actuals(values), setting.seed)
+    return proposal, Traits.join([part for _, part in parts if part is not None]) if layered else None
 
 
 def _propose_chunk(
@@ -116,14 +121,13 @@ def _propose_chunk(
 
 
 def _calibrated(
-    values: Array, served: Served, origins: Origins, setting: Setting, seasons: tuple[int, ...]
+    values: Array, served: Served, errors: Errors, setting: Setting, seasons: tuple[int, ...]
 ) -> BatchForecast:
-    errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
-    quantiles = add_quantiles(served.point, errors, setting.quantile_levels)
+    levels = setting.quantile_levels
+    start = mixed_offsets(errors.shape.reshape(len(values), -1), errors.shape.shape[1], levels)
+    tracked = track(errors.shape, start, levels)
+    quantiles = add_quantiles(served.point, errors, tracked.offsets)
     if seasons:
-        quantiles = closed_slots(quantiles, values, seasons[-1], setting.quantile_levels)
-    maxima = {
-        window: maximum_quantiles(quantiles, served.point, errors, window, setting.quantile_levels)
-        for window in setting.windows
-    }
-    return BatchForecast(served.point, quantiles, served.models, served.notes, maxima)
+        quantiles = closed_slots(quantiles, values, seasons[-1], levels)
+    maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
+    return BatchForecast(served.point, quantiles, served.models, served.notes, maxima, tracked.coverage)

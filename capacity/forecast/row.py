@@ -16,7 +16,8 @@ from capacity.forecast.covariates import Columns
 from capacity.forecast.far import forecast_far
 from capacity.forecast.history import without_spikes
 from capacity.forecast.influence import find_influence
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.peaks import highest_quantiles, over_steps
+from capacity.forecast.setting import Array, BatchForecast, Setting
 from capacity.forecast.trial import find_course
 from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
 from capacity.forecast.wallclock import WallClock
@@ -29,6 +30,7 @@ class RowForecast:
     """Quantiles of one history on the slots after it, and the reason for them."""
 
     quantiles: Array  # (H, Q)
+    maxima: Array | None  # (H, Q), None where no window was asked for
     model: str
     notes: tuple[str, ...]
     shift: LevelShift | None = None  # the change of level that the history was brought over
@@ -75,8 +77,22 @@ def forecast_row(
     point, quantiles = batch.point[0] * factor, batch.quantiles[0] * factor[:, None]
     quantiles = spread_out(point, quantiles, setting.quantile_levels, spread)
     said = (*course.notes, *influence.notes, *_event_notes(coming, effects, usual))
-    notes = (*_history_notes(row, setting), *batch.notes[0], *said)
-    return RowForecast(quantiles, batch.models[0], notes, course.shift)
+    notes = (*_history_notes(row, setting), *batch.notes[0], *said, *_coverage_note(batch, setting))
+    maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
+    return RowForecast(quantiles, maxima, batch.models[0], notes, course.shift)
+
+
+def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
+    """Maxima (H, Q) over the final quantiles of their steps by as much as over those of the steady rest."""
+    excess = over_steps(batch.maxima, batch.quantiles, window)
+    return np.asarray(np.maximum.accumulate((highest_quantiles(quantiles[None], window) * excess)[0], axis=1))
+
+
+def _coverage_note(batch: BatchForecast, setting: Setting) -> tuple[str, ...]:
+    """What the quantiles covered on the rolling origins, as they stood at the time."""
+    covered = zip(setting.quantile_levels, batch.coverage[0], strict=True)
+    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in covered if np.isfinite(share))
+    return (f"steps of the rolling origins under their quantile at {said}; the quantiles follow",) if said else ()
 
 
 def _steps(step: timedelta, cycle: timedelta) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from capacity.domain import DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, days_off, refuse_contradictions
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
+from capacity.forecast.peaks import highest_quantiles
 from capacity.forecast.row import forecast_row, occurrences
-from capacity.forecast.setting import Setting
+from capacity.forecast.setting import Array, Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
 from capacity.seasonality import NEEDED, calendar_seasons, find_seasons, too_short_for
 
@@ -27,6 +29,7 @@ def forecast_sales(
     events: Sequence[Event] = (),
     timezone: str | None = None,
     covariates: pd.DataFrame | None = None,
+    window: timedelta | None = None,
 ) -> Forecast:
     """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
 
@@ -35,7 +38,9 @@ def forecast_sales(
     `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are events. `events` cover
     past and future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or
     lowered by it. `covariates`: columns such as price or campaign spend on the same steps, known on history and whole
-    horizon; their effect is used where it would have helped. `notes` say what was found and what was left out.
+    horizon; their effect is used where it would have helped. `window`: from any moment of a step to so much later, the
+    highest step is forecast too, as `maxima`; that touches window / step + 1 steps, and `Forecast.window` is as long.
+    `notes` say what was found and what was left out.
 
     Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
 
@@ -51,18 +56,39 @@ def forecast_sales(
     row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
     seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
-    setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons)
+    touched = 0 if window is None else steps_touched(window, step)
+    setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons, window=touched)
     known = (*events, *days_off(holidays, clock.first, future[-1] + step, clock.timezone))
     columns = None if covariates is None else read_columns(covariates, clock, row, future)
     answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step), columns)
+    quantiles = answer.quantiles[ahead]
+    maxima = None if answer.maxima is None else _over(answer.maxima[ahead], quantiles, touched)
+    table = partial(pd.DataFrame, index=future, columns=list(setting.quantile_levels))
     return Forecast(
         origin=sales.index[-1].to_pydatetime(),
         step=step,
-        quantiles=pd.DataFrame(answer.quantiles[ahead], index=future, columns=list(setting.quantile_levels)),
+        quantiles=table(quantiles),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
         notes=(*_history_notes(sales, step, seasons), *_level_note(answer.shift, clock), *answer.notes),
+        window=touched * step if touched else None,
+        maxima=None if maxima is None else table(maxima),
     )
+
+
+def steps_touched(window: timedelta, step: timedelta) -> int:
+    """How many steps ``[now, now + window]`` can touch for a `now` anywhere in its first one.
+
+    >>> steps_touched(timedelta(minutes=5), timedelta(hours=1)), steps_touched(timedelta(hours=2), timedelta(hours=1))
+    (2, 3)
+    """
+    require(window > timedelta(0), "window: expected a positive duration, got {}", window)
+    return -(-window // step) + 1
+
+
+def _over(maxima: Array, quantiles: Array, window: int) -> Array:
+    """Maxima that no step of theirs exceeds: where the clocks change, steps and slots differ by one."""
+    return np.asarray(np.maximum(maxima, highest_quantiles(quantiles[None], window)[0]))
 
 
 def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
