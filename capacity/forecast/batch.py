@@ -19,6 +19,7 @@ from capacity.forecast.peaks import maximum_quantiles
 from capacity.forecast.ridge import LEAST_ROWS, design_for
 from capacity.forecast.setting import Array, BatchForecast, Setting
 from capacity.forecast.tracking import track
+from capacity.seasonality import calendar_seasons
 
 CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
 LEAST_STEPS = 4  # fewer observations than this say nothing about the next one
@@ -94,7 +95,8 @@ def _with_quality(notes: tuple[str, ...], raw: Array, used: Array) -> tuple[str,
 def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins:
     longest = seasons[-1] if seasons else 1
     need = max(longest + max(2, longest // 4), design_for(seasons).depth + LEAST_ROWS)
-    return place_origins(length, setting.horizon, setting.origins, seasons[0] if seasons else 1, need)
+    stride = (seasons or calendar_seasons(setting.step) or (1,))[0]  # neighbours of a step apart would be one origin
+    return place_origins(length, setting.horizon, setting.origins, stride, need)
 
 
 def _proposal(
@@ -113,7 +115,7 @@ def _propose_chunk(
     values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
 ) -> tuple[Proposal, Traits | None]:
     history = prepare(values, seasons)
-    members = member_forecasts(history, seasons, origins, setting.year)
+    members = member_forecasts(history, seasons, origins, setting)
     stacked = np.stack(list(members.values()))
     blend = blend_members(stacked, origins.actuals(values))
     traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
