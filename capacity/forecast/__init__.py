@@ -1,5 +1,6 @@
 """History to quantile forecast: members, calibration, choice."""
 
+from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
 from capacity.forecast.sales import forecast_sales as forecast_sales
 from capacity.forecast.setting import BatchForecast as BatchForecast

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.batch import LEAST_STEPS
 from capacity.forecast.covariates import ColumnEffect, Columns, learn_columns, spoken
 from capacity.forecast.far import forecast_far
 from capacity.forecast.setting import Array, Setting
+from capacity.forecast.steady import LEAST_STEPS
 from capacity.seasonality import WEEK
 
 ORIGINS = 8  # held-out origins, a horizon apart

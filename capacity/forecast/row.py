@@ -10,19 +10,22 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Event
-from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
+from capacity.forecast.eventgroup import events_ahead, widen_events
 from capacity.forecast.far import forecast_far
 from capacity.forecast.history import without_spikes
 from capacity.forecast.influence import find_influence
 from capacity.forecast.peaks import highest_quantiles, over_steps
+from capacity.forecast.proof import proven_kinds
 from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.steady import LEAST_STEPS, supported_seasons
 from capacity.forecast.trial import find_course
-from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
+from capacity.forecast.uplift import Effect, Occurrence, learn_effects, masked, spread_out
 from capacity.forecast.wallclock import WallClock
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
+OFFERED = frozenset({"before holiday", "after holiday"})  # kinds that come with holidays: used where they foretell
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ def forecast_row(
     past = [event for event in events if event.slots[0] < len(row)]
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
+    unproven = _unproven(row, past, setting)
+    past = [event for event in past if event.kind not in unproven]
     quiet = masked(row, past)
     influence = find_influence(without_spikes(quiet[None, :])[0], setting, columns)
     course = find_course(without_spikes((quiet / influence.past)[None, :])[0], setting)
@@ -70,12 +75,12 @@ def forecast_row(
         row / known, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7))
     )
     slots = np.arange(len(row), len(row) + setting.horizon)
-    coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual]
-    factor, spread = coming_effect(slots, coming, effects)
-    factor = factor * course.ahead * influence.ahead
-    spread = np.sqrt(spread**2 + course.spread**2 + influence.spread**2)
+    coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual | unproven]
+    ahead = events_ahead(slots, coming, effects)
+    factor = ahead.factor * course.ahead * influence.ahead
     point, quantiles = batch.point[0] * factor, batch.quantiles[0] * factor[:, None]
-    quantiles = spread_out(point, quantiles, setting.quantile_levels, spread)
+    quantiles = widen_events(point, quantiles, setting.quantile_levels, ahead)
+    quantiles = spread_out(point, quantiles, setting.quantile_levels, np.hypot(course.spread, influence.spread))
     said = (*course.notes, *influence.notes, *_event_notes(coming, effects, usual))
     notes = (*_history_notes(row, setting), *batch.notes[0], *said, *_coverage_note(batch, setting))
     maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
@@ -106,6 +111,13 @@ def _usual_kinds(row: Array, past: Sequence[Occurrence]) -> set[str]:
     usual = {kind for kind in kinds if (slots[kind] < len(row)).sum() > USUAL * len(row)}
     quiet = masked(row, [event for event in past if event.kind not in usual])
     return usual if (~np.isnan(quiet)).sum() >= LEAST_STEPS else kinds
+
+
+def _unproven(row: Array, past: Sequence[Occurrence], setting: Setting) -> frozenset[str]:
+    """Kinds of days that the calendar offers unasked and that did nothing to this series."""
+    kinds = OFFERED & {event.kind for event in past}
+    week = _steps(setting.step, timedelta(days=7))
+    return OFFERED - proven_kinds(without_spikes(row[None, :])[0], past, kinds, week) if kinds else OFFERED
 
 
 def _history_notes(row: Array, setting: Setting) -> tuple[str, ...]:

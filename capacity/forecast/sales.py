@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, require
-from capacity.events import ONE_DAY, days_off, refuse_contradictions
+from capacity.events import ONE_DAY, calendar_days, refuse_contradictions
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.peaks import highest_quantiles
@@ -35,7 +35,8 @@ def forecast_sales(
 
     `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero). The
     shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
-    `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are events. `events` cover
+    `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before
+    and after them are too where past ones say so. `events` cover
     past and future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or
     lowered by it. `covariates`: columns such as price or campaign spend on the same steps, known on history and whole
     horizon; their effect is used where it would have helped. `window`: from any moment of a step to so much later, the
@@ -58,7 +59,7 @@ def forecast_sales(
     seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
     touched = 0 if window is None else steps_touched(window, step)
     setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons, window=touched)
-    known = (*events, *days_off(holidays, clock.first, future[-1] + step, clock.timezone))
+    known = (*events, *calendar_days(holidays, clock.first, future[-1] + step, clock.timezone))
     columns = None if covariates is None else read_columns(covariates, clock, row, future)
     answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step), columns)
     quantiles = answer.quantiles[ahead]
