@@ -46,10 +46,7 @@ def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) ->
         start, stop = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))
         if start >= end or stop <= clock.first:
             continue
-        early = max(0, (start - clock.first) // clock.step)
-        late = -((clock.first - min(stop, end)) // clock.step)
-        steps = pd.date_range(clock.first + early * clock.step, periods=late - early, freq=clock.step)
-        found.append(Occurrence(event.name, event.kind, np.unique(clock.slots(steps)), event.uplift))
+        found.append(Occurrence(event.name, event.kind, clock.span(start, min(stop, end)), event.uplift))
     return found
 
 
@@ -138,5 +135,7 @@ def _event_notes(coming: Sequence[Occurrence], effects: dict[str, Effect], usual
         for kind in sorted(learned & set(effects))
     ]
     new = [f"{kind}: never seen before, no uplift assumed" for kind in sorted(learned - set(effects))]
-    common = [f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal" for kind in sorted(usual)]
+    common = [
+        f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal" for kind in sorted(usual - OFFERED)
+    ]
     return (*known, *new, *common)

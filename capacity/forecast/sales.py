@@ -9,14 +9,15 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from capacity.domain import DataError, Event, Forecast, require
+from capacity.domain import MONTH, DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, calendar_days, refuse_contradictions
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.peaks import highest_quantiles
 from capacity.forecast.row import forecast_row, occurrences
 from capacity.forecast.setting import Array, Setting
-from capacity.forecast.wallclock import WallClock, regular_step, require_zone
+from capacity.forecast.wallclock import WallClock, clock_of
+from capacity.months import evened
 from capacity.seasonality import NEEDED, calendar_seasons, find_seasons, too_short_for
 
 
@@ -33,7 +34,8 @@ def forecast_sales(
 ) -> Forecast:
     """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
 
-    `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero). The
+    `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero), or month
+    starts, UTC or local. The
     shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
     `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before
     and after them are too where past ones say so. `events` cover
@@ -50,13 +52,14 @@ def forecast_sales(
     >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
     [154, 131, 110]
     """
-    step = regular_step(sales)
+    clock = clock_of(sales, timezone)
+    step = clock.step
     refuse_contradictions(events)
-    clock = WallClock(sales.index[0], step, require_zone(timezone or sales.attrs.get("timezone", "UTC")))
-    future = _future(sales, step, horizon)
+    future = clock.after(sales.index[-1], steps_ahead(horizon, step))
     row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
-    seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
+    even = evened(sales) if clock.months else sales
+    seasons = real_seasons(even.loc[: even.last_valid_index()], step)
     touched = 0 if window is None else steps_touched(window, step)
     setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons, window=touched)
     known = (*events, *calendar_days(holidays, clock.first, future[-1] + step, clock.timezone))
@@ -71,7 +74,7 @@ def forecast_sales(
         quantiles=table(quantiles),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
-        notes=(*_history_notes(sales, step, seasons), *_level_note(answer.shift, clock), *answer.notes),
+        notes=(*_history_notes(even, step, seasons), *_level_note(answer.shift, clock), *answer.notes),
         window=touched * step if touched else None,
         maxima=None if maxima is None else table(maxima),
     )
@@ -126,18 +129,22 @@ def _level_note(shift: LevelShift | None, clock: WallClock) -> tuple[str, ...]:
     """Since when, on the local calendar, the level is what it is."""
     if shift is None:
         return ()
-    since = clock.first.tz_convert(clock.timezone).tz_localize(None) + shift.slot * clock.step
-    return (f"level since {since.date()}: {shift.ratio:.2f} of before",)
+    return (f"level since {clock.date(shift.slot)}: {shift.ratio:.2f} of before",)
 
 
-def _future(sales: pd.Series, step: timedelta, horizon: str | timedelta) -> pd.DatetimeIndex:
+def steps_ahead(horizon: str | timedelta, step: timedelta) -> int:
+    """Whole steps in a horizon; of months, as many as come nearest to it.
+
+    >>> steps_ahead("14D", timedelta(hours=6)), steps_ahead("365D", MONTH)
+    (56, 12)
+    """
     try:
         length = pd.Timedelta(horizon).to_pytimedelta()
     except ValueError as error:
         raise DataError(f"horizon: expected a duration such as 14D, got {horizon!r}") from error
-    steps = int(length // step)
+    steps = round(length / step) if step % MONTH == timedelta(0) else int(length // step)
     require(steps >= 1, "horizon: expected at least one step of {}, got {}", step, length)
-    return pd.date_range(sales.index[-1] + step, periods=steps, freq=step)
+    return steps
 
 
 def _ascending(quantile_levels: Sequence[float]) -> tuple[float, ...]:
@@ -146,4 +153,6 @@ def _ascending(quantile_levels: Sequence[float]) -> tuple[float, ...]:
 
 def _spoken(step: timedelta) -> str:
     names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
+    if step % MONTH == timedelta(0):
+        return {1: "month", 3: "quarter", 12: "year"}.get(step // MONTH, f"{step // MONTH} months")
     return names.get(int(step.total_seconds()), str(step))
