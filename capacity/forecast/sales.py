@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -14,11 +15,25 @@ from capacity.events import ONE_DAY, calendar_days, refuse_contradictions
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.peaks import highest_quantiles
-from capacity.forecast.row import forecast_row, occurrences
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.row import Question, occurrences, row_work
+from capacity.forecast.setting import Array, BatchForecast, Setting
 from capacity.forecast.wallclock import WallClock, clock_of
+from capacity.forecast.work import alone
 from capacity.months import evened
-from capacity.seasonality import NEEDED, calendar_seasons, find_seasons, too_short_for
+from capacity.seasonality import NEEDED, calendar_seasons, clear_seasons, find_seasons, too_short_for
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a forecast of sales: the keywords of `forecast_sales`."""
+
+    horizon: str | timedelta
+    quantile_levels: tuple[float, ...]
+    holidays: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    timezone: str | None = None
+    covariates: pd.DataFrame | None = field(default=None, compare=False)
+    window: timedelta | None = None
 
 
 def forecast_sales(
@@ -35,15 +50,14 @@ def forecast_sales(
     """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
 
     `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero), or month
-    starts, UTC or local. The
-    shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23 and 25 hours included.
-    `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before
-    and after them are too where past ones say so. `events` cover
-    past and future: past ones are kept out of the normal shape and teach their uplift, coming ones are raised or
-    lowered by it. `covariates`: columns such as price or campaign spend on the same steps, known on history and whole
-    horizon; their effect is used where it would have helped. `window`: from any moment of a step to so much later, the
-    highest step is forecast too, as `maxima`; that touches window / step + 1 steps, and `Forecast.window` is as long.
-    `notes` say what was found and what was left out.
+    starts, UTC or local. The shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23
+    and 25 hours included. `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are
+    events; the days before and after them are too where past ones say so. `events` cover past and future: past ones are
+    kept out of the normal shape and teach their uplift, coming ones are raised or lowered by it. `covariates`: columns
+    such as price or campaign spend on the same steps, known on history and whole horizon; their effect is used where it
+    would have helped. `window`: from any moment of a step to so much later, the highest step is forecast too, as
+    `maxima`; that touches window / step + 1 steps, and `Forecast.window` is as long. `notes` say what was found and
+    what was left out.
 
     Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
 
@@ -52,19 +66,24 @@ def forecast_sales(
     >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
     [154, 131, 110]
     """
-    clock = clock_of(sales, timezone)
-    step = clock.step
-    refuse_contradictions(events)
-    future = clock.after(sales.index[-1], steps_ahead(horizon, step))
+    asked = Asked(horizon, _ascending(quantile_levels), tuple(holidays), tuple(events), timezone, covariates, window)
+    return alone(sales_work(sales, asked))
+
+
+def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForecast, Forecast]:
+    """The forecast of one series, paused where it needs the matrix path, so that many can be asked together."""
+    refuse_contradictions(asked.events)
+    clock = clock_of(sales, asked.timezone)
+    step, future = clock.step, clock.after(sales.index[-1], steps_ahead(asked.horizon, clock.step))
     row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
     even = evened(sales) if clock.months else sales
     seasons = real_seasons(even.loc[: even.last_valid_index()], step)
-    touched = 0 if window is None else steps_touched(window, step)
-    setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons, window=touched)
-    known = (*events, *calendar_days(holidays, clock.first, future[-1] + step, clock.timezone))
-    columns = None if covariates is None else read_columns(covariates, clock, row, future)
-    answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step), columns)
+    touched = 0 if asked.window is None else steps_touched(asked.window, step)
+    setting = Setting(step, int(ahead.max()) + 1, asked.quantile_levels, seasons, window=touched)
+    known = (*asked.events, *calendar_days(asked.holidays, clock.first, future[-1] + step, clock.timezone))
+    columns = None if asked.covariates is None else read_columns(asked.covariates, clock, row, future)
+    answer = yield from row_work(row, setting, occurrences(known, clock, future[-1] + step), columns)
     quantiles = answer.quantiles[ahead]
     maxima = None if answer.maxima is None else _over(answer.maxima[ahead], quantiles, touched)
     table = partial(pd.DataFrame, index=future, columns=list(setting.quantile_levels))
@@ -105,10 +124,10 @@ def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
     calendar = calendar_seasons(step)
     if not any(NEEDED * season <= len(sales) for season in calendar):
         return calendar
-    found = {
-        season.season_length
-        for season in find_seasons(sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step)))
-    }
+    regular = sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step))
+    if clear_seasons(regular, calendar):
+        return calendar
+    found = {season.season_length for season in find_seasons(regular)}
     return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
 
 
