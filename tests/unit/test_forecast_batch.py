@@ -124,7 +124,7 @@ def test_the_gate(error, share, name):
 def test_chunks_do_not_change_the_members(monkeypatch):
     data = fleet(9, 500)
     whole = forecast_batch(data, Setting(HOUR, 24))
-    monkeypatch.setattr("capacity.forecast.batch.CHUNK_CELLS", 1000)
+    monkeypatch.setattr("capacity.forecast.steady.CHUNK_CELLS", 1000)
     np.testing.assert_allclose(forecast_batch(data, Setting(HOUR, 24)).quantiles, whole.quantiles, rtol=1e-9)
 
 
