@@ -23,6 +23,7 @@ from capacity.domain.errors import DataError as DataError
 from capacity.domain.errors import PlanError as PlanError
 from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event
+from capacity.domain.forecast import MONTH as MONTH
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
 from capacity.domain.limits import ChangeHours as ChangeHours

@@ -111,6 +111,7 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
             holidays=outlook.holidays,
             events=outlook.events,
             timezone=outlook.timezone,
+            covariates=outlook.covariates,
         )
         for group, sales in orders.histories.items()
     }
