@@ -27,11 +27,19 @@ from capacity.domain.event import Event as Event
 from capacity.domain.explanation import Bar as Bar
 from capacity.domain.explanation import Explanation as Explanation
 from capacity.domain.explanation import SalesParts as SalesParts
+from capacity.domain.forecast import MONTH as MONTH
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
 from capacity.domain.limits import ChangeHours as ChangeHours
 from capacity.domain.limits import Freeze as Freeze
 from capacity.domain.limits import Limits as Limits
+from capacity.domain.load import Finding as Finding
+from capacity.domain.load import LoadModel as LoadModel
+from capacity.domain.load import LoadReport as LoadReport
+from capacity.domain.load import Pattern as Pattern
+from capacity.domain.load import Response as Response
+from capacity.domain.load import Shape as Shape
+from capacity.domain.load import Spread as Spread
 from capacity.domain.money import NodeChange as NodeChange
 from capacity.domain.money import NodePlan as NodePlan
 from capacity.domain.observation import Memory as Memory
@@ -49,6 +57,5 @@ from capacity.domain.scenario import Scenario as Scenario
 from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive
 from capacity.domain.serving import Throughput as Throughput
-from capacity.domain.workload import LoadModel as LoadModel
 from capacity.domain.workload import Replica as Replica
 from capacity.domain.workload import Workload as Workload

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from capacity.domain import DataError, Event, Explanation, Forecast, SalesParts, Workload
+from capacity.domain import DataError, Event, Explanation, Forecast, LoadReport, SalesParts, Workload
 from capacity.edge.config import Config
-from capacity.edge.planner import Orders, forecast_for_plans, make_plan, plan_outlook
+from capacity.edge.planner import Orders, forecast_for_plans, learn_load_of, make_plan, plan_outlook
 from capacity.parting import part_sales
 from capacity.pipeline import Forecasts, Outlook, forecast_groups
 from capacity.planning import explain_floor
@@ -16,7 +16,8 @@ from capacity.planning import explain_floor
 def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetime | None, now: datetime) -> Explanation:
     """The floor that a plan made now has for the step at `at` (None: its peak), taken apart. Raises `DataError`."""
     forecasts = forecast_for_plans(config, orders)
-    planned = make_plan(config, orders, forecasts, now)
+    reports = learn_load_of(config, orders)
+    planned = make_plan(config, orders, forecasts, now, reports=reports)
     plan = planned.plan.workload(*workload.key)
     if plan is None or plan.demand is None:
         raise DataError(planned.failures.get(workload.key, f"{workload.name} was not planned"))
@@ -25,7 +26,9 @@ def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetim
         raise DataError(f"--at: expected a time from {plan.start} to {plan.end}, which the plan covers, got {moment}")
     step = plan.start + (moment - plan.start) // plan.step * plan.step
     parts = _parts(config, orders, forecasts, (workload, step)) if plan.demand.sales is not None else None
-    return explain_floor(plan.demand, replace(workload, lead_time=plan.lead_time), plan, step, parts)
+    report = reports.get(workload.key)
+    load = report.model if isinstance(report, LoadReport) else workload.load
+    return explain_floor(plan.demand, replace(workload, load=load, lead_time=plan.lead_time), plan, step, parts)
 
 
 def _parts(config: Config, orders: Orders, forecasts: Forecasts, what: tuple[Workload, datetime]) -> SalesParts | None:

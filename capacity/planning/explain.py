@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from capacity.domain import Bar, DataError, Demand, Explanation, Forecast, SalesParts, Workload, WorkloadPlan
+from capacity.domain import Bar, DataError, Demand, Explanation, Forecast, Response, SalesParts, Workload, WorkloadPlan
 from capacity.planning.counts import allowed_above
 from capacity.planning.floors import Draft, draft
 from capacity.planning.need import within_pool
@@ -84,12 +84,19 @@ def _bars(courses: list[Course]) -> list[Bar]:
 
 def _line(one: Draft, step: int) -> _Line:
     load, replica = one.workload.load, one.workload.replica
-    per_step = HOUR / one.step
     if one.need.binding(step) == "memory":
-        slope, target = load.memory_per_sale_per_hour * per_step, one.workload.target_utilization
-        return _Line(load.memory_base, slope, replica.memory_request, target, "GiB", GIB)
-    target = within_pool(one.workload).target_utilization
-    return _Line(load.cpu_base, load.cpu_per_sale_per_hour * per_step, replica.cpu_request, target, "cores", 1.0)
+        base, slope = _answer(load.memory, load.memory_base, load.memory_per_sale_per_hour)
+        request, target, unit, scale = replica.memory_request, one.workload.target_utilization, "GiB", float(GIB)
+    else:
+        base, slope = _answer(load.cpu, load.cpu_base, load.cpu_per_sale_per_hour)
+        request, target, unit, scale = replica.cpu_request, within_pool(one.workload).target_utilization, "cores", 1.0
+    if one.demand.sales is None:
+        base, slope = 0.0, 0.0
+    return _Line(base, slope * (HOUR / one.step), request, target, unit, scale)
+
+
+def _answer(learned: Response | None, base: float, slope: float) -> tuple[float, float]:
+    return (base, slope) if learned is None else (learned.base, learned.per_sale_per_hour)
 
 
 def _load_course(one: Draft, line: _Line, step: int, parts: SalesParts | None) -> list[Course]:
@@ -103,7 +110,10 @@ def _load_course(one: Draft, line: _Line, step: int, parts: SalesParts | None) -
     for name, sales, why in _sales_parts(one.demand.sales, parts, step, level):
         reached += line.slope * sales
         courses.append((name, line.replicas(reached), f"{sales:+,.1f} sales: {why}"))
-    courses.append(("load off the line", line.replicas(median), "lag, shape within the step, saturation"))
+    if one.demand.sales is None:
+        courses = [("usual load", line.replicas(median), "the median, forecast from usage itself")]
+    else:
+        courses.append(("load off the line", line.replicas(median), "lag, shape within the step, saturation"))
     courses.append(
         ("quantile margin", line.replicas(quantile), f"{line.say(quantile)} at {level:g}, {line.say(median)} at 0.5")
     )

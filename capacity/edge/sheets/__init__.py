@@ -7,6 +7,7 @@ from capacity.edge.sheets.explain import explain_document as explain_document
 from capacity.edge.sheets.explain import explain_sheet as explain_sheet
 from capacity.edge.sheets.forecast import forecast_rows as forecast_rows
 from capacity.edge.sheets.forecast import forecast_sheet as forecast_sheet
+from capacity.edge.sheets.load import load_sheet as load_sheet
 from capacity.edge.sheets.plan import plan_sheet as plan_sheet
 from capacity.edge.sheets.scenarios import scenarios_sheet as scenarios_sheet
 from capacity.edge.sheets.seasons import seasons_sheet as seasons_sheet

@@ -141,7 +141,7 @@ def _compare(face: Face, config: Config, scenarios: list[Scenario]) -> int:
         advance()
         planned = make_plan(config, orders, forecast_for_plans(config, orders), now)
         others = [
-            (one.name, make_plan(config, orders, forecast_for_plans(config, orders, one), now, one))
+            (one.name, make_plan(config, orders, forecast_for_plans(config, orders, one), now, scenario=one))
             for one in scenarios
         ]
         advance()
