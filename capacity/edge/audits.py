@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from capacity.audit import Audit, Finding, anomaly_finding, compare_columns, find_anomalies
+from capacity.audit import Audit, Finding, compare_columns
+from capacity.audit.anomalies import anomaly_finding, find_anomalies
 from capacity.domain import DataError
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable

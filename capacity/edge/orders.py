@@ -10,7 +10,8 @@ from typing import Any, Self
 import duckdb
 import pandas as pd
 
-from capacity.audit import Audit, Finding, Latency, step_counts
+from capacity.audit import Audit, Finding, Latency
+from capacity.audit.completeness import step_counts
 from capacity.domain import ConfigError, DataError
 from capacity.edge.judging import Judgement
 from capacity.edge.predicates import Source
