@@ -13,7 +13,7 @@ from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
-from capacity.edge.verbs.cluster import apply, preview, restore
+from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
 from capacity.edge.verbs.plan import plan
 from capacity.edge.verbs.simulate import simulate
@@ -61,7 +61,7 @@ def schema(face: Face) -> int:
 VERBS = {
     "Look at the data": (audit, seasonality, forecast, backtest),
     "Plan": (plan, simulate),
-    "Move floors": (preview, apply, restore),
+    "Move floors": (preview, apply, run, restore),
     "Reference": (schema,),
 }
 for panel, commands in VERBS.items():

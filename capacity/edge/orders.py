@@ -12,15 +12,25 @@ import pandas as pd
 
 from capacity.audit import Audit, Rule
 from capacity.domain import ConfigError, DataError
-from capacity.edge.rows import literal, load_rows, one_line, quote, source_name
+from capacity.edge.pushdown import (
+    EPOCHS,
+    GROUP,
+    NEWEST,
+    NOT_NEGATIVE,
+    OLDEST,
+    READABLE,
+    TIME,
+    VALUE,
+    on_step,
+    step_start,
+)
+from capacity.edge.rows import load_rows, materialise, open_database, source_name
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal, one_line, quote
+from capacity.edge.warehouse import count_there
 
-READABLE = "readable_row"  # the CSV reader could not split the line into the file's columns
-GROUP = "readable_group"  # the group column is empty: the row would be in no series
-TIME = "readable_time"  # the time column is empty, or not a time in the given format
-VALUE = "readable_value"  # the value column is empty, not a number, or not finite
-NOT_NEGATIVE = "value_not_negative"  # a negative amount cancels demand that was served: it is not demand
 BUILT_IN = (READABLE, TIME, VALUE, NOT_NEGATIVE, GROUP)
+OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$"  # text that says its own zone
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 
 
@@ -28,8 +38,9 @@ MEASURED = 0.99  # share of steps with a single row above which a source is take
 class OrderTable:
     """The rows of one source, each with its time in UTC, its value, its group and the rules it fails.
 
-    Tables in `database`: `orders` (the source's columns and `source_row`, counted from 1), `rejects` (lines no reader
-    could split) and `judged` (source_row, moment, value, grp, failed).
+    In `database`: `orders` (the source's columns and `source_row`, counted from 1; a view where the source can be read
+    twice), `rejects` (lines no reader could split), `judged` (source_row, moment, value, grp, failed; a view) and
+    `counted` (one row per step, group and set of failed rules: the only pass over all rows).
     """
 
     database: duckdb.DuckDBPyConnection
@@ -41,15 +52,20 @@ class OrderTable:
     @classmethod
     def load(cls, settings: SalesSettings, timezone: str) -> Self:
         """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`."""
-        database = duckdb.connect()
-        database.execute("SET TimeZone = 'UTC'")
-        load_rows(database, settings.source)
-        columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
-        table = cls(database, settings, timezone, columns, {})
-        table._require_columns()
-        table._repair()
-        table._judge()
+        database = open_database(settings.memory_limit)
+        table = cls(database, settings, timezone, {}, {})
+        if not count_there(database, settings, timezone):
+            table._read()
+            table._count()
         return table
+
+    def _read(self) -> None:
+        load_rows(self.database, self.settings.source)
+        described = self.database.execute("DESCRIBE orders").fetchall()
+        self.columns.update({name: kind for name, kind, *_ in described})
+        self._require_columns()
+        self._repair()
+        self._judge()
 
     def close(self) -> None:
         """Free the rows."""
@@ -65,13 +81,15 @@ class OrderTable:
 
     def audit(self) -> Audit:
         """Rows, passing rows, failures by rule, range of times."""
-        loaded, passed = self._row("SELECT count(*), count(*) FILTER (WHERE len(failed) = 0) FROM judged")
-        first, last = self._row("SELECT epoch(min(moment)), epoch(max(moment)) FROM judged WHERE len(failed) = 0")
+        loaded = self._row("SELECT coalesce(sum(row_count), 0) FROM counted")[0]
+        passed, first, last = self._row(
+            "SELECT coalesce(sum(row_count), 0), epoch(min(first)), epoch(max(last)) FROM counted WHERE len(failed) = 0"
+        )
         rejected = self._row("SELECT count(*) FROM rejects")[0]
         return Audit(
             source=source_name(self.settings.source),
-            rows=loaded + rejected,
-            passed=passed,
+            rows=int(loaded) + rejected,
+            passed=int(passed),
             failures=self._failures(rejected),
             repaired=dict(self.repaired),
             first=_utc(first),
@@ -85,10 +103,16 @@ class OrderTable:
 
         A step without rows is zero sales where rows are single orders, and a gap (NaN) where the source itself has at
         most one row per step: then a missing row is a missing measurement. The step that holds the newest row is left
-        out where it may still be filling up.
+        out where it may still be filling up, and with `late` every step that late rows may still reach.
         """
         wide, name = self._wide(), source_name(self.settings.source)
         wide = wide if self._last_step_is_whole() else wide.iloc[:-1]
+        if self.settings.late:
+            settled = self._row("SELECT epoch(max(last)) FROM counted WHERE len(failed) = 0")[0]
+            newest_start = pd.Timestamp(settled, unit="s", tz="UTC") - pd.Timedelta(
+                self.settings.late + self.settings.step
+            )
+            wide = wide.loc[:newest_start]
         if wide.empty:
             raise DataError(f"{name}: expected at least one whole step of {self.settings.step}, got none")
         result: pd.Series | pd.DataFrame = wide if self.settings.group else wide.iloc[:, 0].rename("sales")
@@ -97,7 +121,8 @@ class OrderTable:
 
     def _wide(self) -> pd.DataFrame:
         """One row per step from the first to the last, one column per group."""
-        frame = self.database.execute(self._steps_query()).df()
+        good = "SELECT step_start, grp, value, row_count FROM counted WHERE len(failed) = 0 ORDER BY step_start, grp"
+        frame = self.database.execute(good).df()
         if frame.empty:
             name = source_name(self.settings.source)
             raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
@@ -109,6 +134,8 @@ class OrderTable:
 
     def write_quarantine(self, path: Path) -> int:
         """Write every row that fails a rule, with its rules, to a Parquet file; returns how many."""
+        if not self.columns:  # they were counted where they lie
+            self._read()
         rows = (
             "SELECT j.failed AS failed_rules, o.* FROM judged j JOIN orders o USING (source_row) "
             "WHERE len(j.failed) > 0 ORDER BY source_row"
@@ -123,41 +150,41 @@ class OrderTable:
         return count
 
     def _failures(self, rejected: int) -> dict[str, int]:
-        query = "SELECT rule, count(*) FROM (SELECT unnest(failed) AS rule FROM judged) GROUP BY rule"
+        query = "SELECT rule, sum(n) FROM (SELECT unnest(failed) AS rule, row_count AS n FROM counted) GROUP BY rule"
         counts = dict(self.database.execute(query).fetchall())
         counts[READABLE] = rejected
         names = [*BUILT_IN, *(rule.name for rule in self.settings.rules)]
         return {name: int(counts.get(name, 0)) for name in names if counts.get(name) or name not in BUILT_IN}
 
+    def _count(self) -> None:
+        """One pass over all rows; a source that breaks off is told apart from a rule that does not run."""
+        try:
+            self.database.execute(f"CREATE TABLE counted AS {self._steps_query()}")
+        except duckdb.Error as error:
+            try:
+                self._row("SELECT max(hash(orders)) FROM orders")
+            except duckdb.Error as broken:
+                name = source_name(self.settings.source)
+                raise DataError(f"{name}: cannot be read to its end: {one_line(broken)}") from error
+            raise ConfigError(f"rules: a check does not run on every row: {one_line(error)}") from error
+
     def _steps_query(self) -> str:
-        """One row per step and group: seconds since 1970 of the step's start, the value, how many rows it came from."""
+        """One row per step (seconds since 1970 of its start), group and set of failed rules."""
         value = self.settings.value
         total = "sum(value)" if value.sum else "count(DISTINCT value)" if value.count_distinct else "count(*)"
+        start, exact = (of("moment", self.settings, self.timezone) for of in (step_start, on_step))
         return (
-            f"SELECT {self._step_start()} AS step_start, grp, CAST({total} AS DOUBLE) AS value, count(*) AS row_count "
-            "FROM judged WHERE len(failed) = 0 GROUP BY ALL ORDER BY ALL"
+            f"SELECT {start} AS step_start, grp, failed, CAST({total} AS DOUBLE) AS value, "
+            f"count(*) AS row_count, min(moment) AS first, max(moment) AS last, bool_and({exact}) AS on_step "
+            "FROM judged GROUP BY ALL"
         )
-
-    def _step_start(self) -> str:
-        seconds = int(self.settings.step.total_seconds())
-        if seconds < 86400:
-            return f"CAST(floor(epoch(moment) / {seconds}) * {seconds} AS BIGINT)"
-        # Steps of days are business days, named by the date; weeks begin on Monday (1970-01-05 was one).
-        local_day = f"epoch(date_trunc('day', timezone({literal(self.timezone)}, moment)))"
-        return f"CAST(floor(({local_day} - 345600) / {seconds}) * {seconds} + 345600 AS BIGINT)"
 
     def _is_measurement(self, frame: pd.DataFrame) -> bool:
         return self.settings.value.sum is not None and bool((frame["row_count"] == 1).mean() > MEASURED)
 
     def _last_step_is_whole(self) -> bool:
         """Whether nothing can come after the newest row within its step: dates without time, or one row per step."""
-        seconds = int(self.settings.step.total_seconds())
-        if seconds >= 86400:
-            local = f"timezone({literal(self.timezone)}, moment)"
-            clock = f"date_trunc('day', {local}) = {local}"
-        else:
-            clock = f"epoch(moment) % {seconds} = 0"
-        return bool(self._row(f"SELECT coalesce(bool_and({clock}), false) FROM judged WHERE len(failed) = 0")[0])
+        return bool(self._row("SELECT coalesce(bool_and(on_step), false) FROM counted WHERE len(failed) = 0")[0])
 
     # -- judging --------------------------------------------------------------------------------------------------
 
@@ -172,9 +199,10 @@ class OrderTable:
                 raise DataError(f"{source_name(settings.source)}: no column {name!r} (sales.{key}); its columns: {got}")
 
     def _repair(self) -> None:
-        for rule in self.settings.quality_rules():
-            if rule.repair is None:
-                continue
+        repairs = [rule for rule in self.settings.quality_rules() if rule.repair is not None]
+        if repairs:
+            materialise(self.database)
+        for rule in repairs:
             failing = f"SELECT source_row FROM orders WHERE NOT {self._passes(rule)}"
             try:
                 self.database.execute(f"CREATE OR REPLACE TEMP TABLE failing AS {failing}")
@@ -192,14 +220,10 @@ class OrderTable:
         value = self.settings.value
         chosen = f"TRY_CAST({quote(value.sum)} AS DOUBLE)" if value.sum else quote(value.count_distinct or "source_row")
         group = f"CAST({quote(self.settings.group)} AS VARCHAR)" if self.settings.group else "''"
-        query = (
-            f"CREATE TABLE judged AS SELECT source_row, {self._time()} AS moment, {chosen} AS value, {group} AS grp, "
+        self.database.execute(
+            f"CREATE VIEW judged AS SELECT source_row, {self._time()} AS moment, {chosen} AS value, {group} AS grp, "
             f"list_filter([{failed}], lambda rule: rule IS NOT NULL) AS failed FROM orders"
         )
-        try:
-            self.database.execute(query)
-        except duckdb.Error as error:
-            raise ConfigError(f"rules: a check does not run on every row: {one_line(error)}") from error
 
     def _built_in(self) -> list[tuple[str, str]]:
         value = self.settings.value
@@ -234,12 +258,19 @@ class OrderTable:
             return column
         if kind.startswith(("TIMESTAMP", "DATE")):
             return f"timezone({literal(self.timezone)}, CAST({column} AS TIMESTAMP))"
+        if form in EPOCHS:
+            seconds = f"TRY_CAST({column} AS DOUBLE) / {EPOCHS[form]}"
+            return f"CASE WHEN {seconds} BETWEEN {OLDEST} AND {NEWEST} THEN to_timestamp({seconds}) END"
         if form is not None:
             return f"timezone({literal(self.timezone)}, try_strptime(CAST({column} AS VARCHAR), {literal(form)}))"
         if kind == "VARCHAR":
-            return f"timezone({literal(self.timezone)}, TRY_CAST({column} AS TIMESTAMP))"
+            local = f"timezone({literal(self.timezone)}, TRY_CAST({column} AS TIMESTAMP))"
+            return (
+                f"CASE WHEN regexp_matches({column}, {literal(OFFSET)}) THEN TRY_CAST({column} AS TIMESTAMPTZ) "
+                f"ELSE {local} END"
+            )
         raise ConfigError(
-            f"sales.time: column {self.settings.time!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d'"
+            f"sales.time: column {self.settings.time!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d' or epoch"
         )
 
     def _row(self, query: str) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from capacity.audit import Quality, Rule
-from capacity.edge.fields import Duration
+from capacity.edge.fields import Duration, Quantity
 from capacity.edge.settings.block import Settings
 
 
@@ -52,12 +52,20 @@ class ValueSettings(Settings):
 class SalesSettings(Settings):
     """Where the orders are and which rows count."""
 
-    source: str | DatabaseSource = Field(description="CSV, .gz, Parquet, a glob of them, or {url, query}.")
+    source: str | DatabaseSource = Field(description="CSV, .gz, Parquet, a glob or directory of them, or {url, query}.")
     time: str = Field(description="Column with the time of the order.")
-    time_format: str | None = Field(None, description="strptime format for integers and text, e.g. '%Y%m%d'.")
+    time_format: str | None = Field(
+        None, description="strptime format for integers and text, e.g. '%Y%m%d'; epoch or epoch_ms: since 1970, UTC."
+    )
     value: ValueSettings = Field(default_factory=lambda: ValueSettings(rows=True), description="Default: count rows.")
     group: str | None = Field(None, description="Column: one series per value. None: one series of everything.")
     step: Duration = Field(timedelta(hours=1), description="Length of a step. Default 1h.")
+    late: Duration | None = Field(
+        None, description="How late rows may arrive: steps they may still reach are left out. None: only the open step."
+    )
+    memory_limit: Annotated[Quantity, Field(gt=0)] | None = Field(
+        None, description="Memory for rows, e.g. 2Gi; past it they spill to disk. None: most of the machine's."
+    )
     rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.")
     quality: QualitySettings = QualitySettings()
 
