@@ -11,16 +11,19 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from capacity.domain import ConfigError, DataError, Workload
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.fields import TimeZone
 from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,
     ForecastSettings,
+    PrometheusSettings,
     SalesSettings,
     Settings,
     WorkloadSettings,
 )
 
+MEASURED_BY = ("url", "tenant", "matchers", "requests", "recorded", "step", "history")  # of `prometheus:`, in a plan
 MAX_BYTES = 4 * 2**20  # a configuration is a few kB; four MiB is somebody's data in the wrong place
 
 
@@ -31,6 +34,7 @@ class Config(Settings):
     sales: SalesSettings
     calendar: CalendarSettings = CalendarSettings()
     forecast: ForecastSettings = ForecastSettings()
+    prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
     controller: ControllerSettings = ControllerSettings()
@@ -82,6 +86,7 @@ class Config(Settings):
             settings["sales"]["source"] = Path(self.sales.source).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        settings["prometheus"] = {key: (settings["prometheus"] or {}).get(key) for key in MEASURED_BY}
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -133,7 +138,7 @@ def describe(error: ValidationError) -> str:
     elif first["type"] not in ("value_error", "missing"):
         message = f"{message}, got {first['input']!r}"
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{where}: {message}{more}" if where else f"{message}{more}"
+    return hide_secrets(f"{where}: {message}{more}" if where else f"{message}{more}")
 
 
 def _is_alternative(part: int | str) -> bool:
@@ -148,4 +153,14 @@ def _anchor(config: Config, folder: Path) -> Config:
         config = config.model_copy(update={"sales": sales})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
-    return config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    if config.prometheus is None:
+        return config
+    return config.model_copy(update={"prometheus": _anchor_prometheus(config.prometheus, folder)})
+
+
+def _anchor_prometheus(settings: PrometheusSettings, folder: Path) -> PrometheusSettings:
+    files = {key: getattr(settings, key) for key in ("token_file", "ca_file", "cache")}
+    anchored: dict[str, Any] = {key: str(folder / name) for key, name in files.items() if name is not None}
+    anchored["header_files"] = {name: str(folder / file) for name, file in settings.header_files.items()}
+    return settings.model_copy(update=anchored)

@@ -19,6 +19,7 @@ from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError
 from capacity.edge.orders import OrderTable
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sources import read_sales
 from tests.peers import Postgres
 
 Fill = Callable[[list[tuple[Any, ...]], str], str]  # rows and the type of their time: the URL of a database with them
@@ -199,8 +200,6 @@ def test_a_password_is_in_no_message(postgres: Postgres) -> None:
         assert "s3cr" not in str(caught.value)
     for source in ("postgresql://me:s3cret@db/x", ["postgresql://me:s3cret@db/x"], {"url": "x://me:s3cret@db", "q": 1}):
         with pytest.raises((DataError, ConfigError)) as refused:
-            from capacity.edge.sources import read_sales
-
             read_sales(source, time="ordered")  # type: ignore[arg-type]
         assert "s3cret" not in str(refused.value)
 

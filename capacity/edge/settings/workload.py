@@ -10,6 +10,7 @@ from capacity.domain import LoadModel, Replica, Workload
 from capacity.edge.fields import ASSUMED_LEAD_TIME, LeadTime, Share
 from capacity.edge.settings.block import NAME, Settings
 from capacity.edge.settings.load import LoadSettings, ReplicaSettings
+from capacity.edge.settings.prometheus import MetricsSettings
 
 
 class TargetSettings(Settings):
@@ -48,6 +49,7 @@ class WorkloadSettings(Settings):
     ceiling_policy: Literal["honor"] | IncreasePolicy = "honor"
     load: LoadSettings
     replica: ReplicaSettings
+    metrics: MetricsSettings = Field(MetricsSettings(), description="Which of Prometheus' series are its own.")
     target_utilization: float = Field(0.80, gt=0, le=1, description="Utilization planned for. Default 0.80.")
     quantile_level: float = Field(0.95, gt=0, lt=1, description="Quantile of demand served at that utilization.")
     lead_time: LeadTime = Field(ASSUMED_LEAD_TIME, description="From patch to ready replicas. auto: 5m is assumed.")
