@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from capacity.domain.costs import Costs
 from capacity.domain.errors import require
+from capacity.domain.limits import Limits
+from capacity.domain.serving import Pool, Reactive, Throughput
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Workload:
     `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
     With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
     `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
+    `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise;
+    `reactive` is what its autoscaler does by itself.
     """
 
     namespace: str
@@ -60,6 +65,11 @@ class Workload:
     zones: int = 1
     ceiling_buffer: float | None = None
     group: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    costs: Costs = field(default_factory=Costs)
+    pool: Pool | None = None
+    throughput: Throughput | None = None
+    reactive: Reactive | None = None
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"

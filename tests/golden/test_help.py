@@ -50,8 +50,9 @@ def test_the_plan_file_page_names_every_key_that_is_written() -> None:
 
 def test_every_reason_in_the_code_is_on_the_plan_file_page() -> None:
     page = (ROOT / "docs/plan-file.md").read_text(encoding="utf-8")
-    deciding = ("planning.py", "decision.py", "edge/controller.py")
-    sources = "".join((ROOT / "capacity" / name).read_text(encoding="utf-8") for name in deciding)
+    deciding = ("planning/*.py", "decision*", "decision/*.py", "edge/controller*", "edge/controller/*.py")
+    files = {file for pattern in deciding for file in (ROOT / "capacity").glob(pattern) if file.suffix == ".py"}
+    sources = "".join(file.read_text(encoding="utf-8") for file in sorted(files))
     reasons = set(re.findall(r'"((?:[A-Z][a-z]+){2,})"', sources)) - {
         "HorizontalPodAutoscaler",
         "MoveFloor",
