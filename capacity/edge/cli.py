@@ -16,6 +16,7 @@ from capacity.edge.screen import say
 from capacity.edge.verbs.cluster import apply, preview, restore
 from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
 from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.setup import init, rules
 
 app = typer.Typer(
     name="capacity",
@@ -58,10 +59,11 @@ def schema(face: Face) -> int:
 
 
 VERBS = {
+    "Begin": (init,),
     "Look at the data": (audit, seasonality, forecast, backtest),
     "Plan": (plan,),
     "Move floors": (preview, apply, restore),
-    "Reference": (schema,),
+    "Reference": (rules, schema),
 }
 for panel, commands in VERBS.items():
     for command in commands:

@@ -36,9 +36,13 @@ class ClusterReader:
 
     def hpas(self, namespace: str) -> Iterator[Document]:
         """Every HorizontalPodAutoscaler of a namespace, page by page."""
+        yield from self.objects(HPAS.format(namespace=namespace))
+
+    def objects(self, path: str) -> Iterator[Document]:
+        """Every object of the collection at a path of the API, page by page."""
         query: list[tuple[str, str]] = [("limit", str(PAGE))]
         while True:
-            page = self._request("GET", HPAS.format(namespace=namespace), query=query)
+            page = self._request("GET", path, query=query)
             yield from page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")
             if not token:

@@ -17,6 +17,7 @@ from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,
     ForecastSettings,
+    Measured,
     PrometheusSettings,
     SalesSettings,
     Settings,
@@ -78,6 +79,10 @@ class Config(Settings):
     def nouns(self) -> tuple[Workload, ...]:
         """All workloads as nouns of the domain."""
         return tuple(item.workload() for item in self.workloads)
+
+    def measured(self) -> tuple[Measured, ...]:
+        """All workloads as Prometheus is asked for them."""
+        return tuple(Measured(item.namespace, item.name, item.metrics) for item in self.workloads)
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""

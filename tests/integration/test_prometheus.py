@@ -19,8 +19,8 @@ from capacity.domain import DataError
 from capacity.edge.prometheus import read_usage, read_usages, recording_rules
 from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.prometheus.client import Prometheus, QuestionError
-from capacity.edge.prometheus.queries import CPU, Measured
-from capacity.edge.settings import MetricsSettings, PrometheusSettings
+from capacity.edge.prometheus.queries import CPU
+from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
 from tests.peers import Prometheus as Server
 from tests.peers import binary, openmetrics, running_prometheus
 

@@ -24,9 +24,8 @@ import trustme
 from capacity.domain import ConfigError, DataError
 from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.prometheus.client import LONGEST_WAIT, Prometheus
-from capacity.edge.prometheus.queries import Measured
 from capacity.edge.prometheus.usage import read_usage, read_usages
-from capacity.edge.settings import PrometheusSettings
+from capacity.edge.settings import Measured, PrometheusSettings
 
 HOUR = Chunk(3600, 7200, 300)
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)

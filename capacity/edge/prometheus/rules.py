@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from capacity.edge.prometheus.queries import RECORDED, RESOURCES, Measured, Resource, Wording, grouped
-from capacity.edge.settings.prometheus import PrometheusSettings
+from capacity.edge.prometheus.queries import RECORDED, RESOURCES, Resource, Wording, grouped
+from capacity.edge.settings.prometheus import Measured, PrometheusSettings
 
 HEADER = """\
 # Recording rules of `capacity rules`: load them with `rule_files:` (or a PrometheusRule of the operator, under spec:),

@@ -16,8 +16,8 @@ from capacity.edge.prometheus.answers import Answer, Key, read_answer, shared_ou
 from capacity.edge.prometheus.cache import Cache, empty
 from capacity.edge.prometheus.chunks import Chunk, cell_seconds, cells, chunks
 from capacity.edge.prometheus.client import Prometheus, QuestionError
-from capacity.edge.prometheus.queries import RESOURCES, Measured, Question, Wording
-from capacity.edge.settings.prometheus import PrometheusSettings
+from capacity.edge.prometheus.queries import RESOURCES, Question, Wording
+from capacity.edge.settings.prometheus import Measured, PrometheusSettings
 
 VALUES = 500_000  # values in one answer: some 12 MB of JSON
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -87,3 +88,17 @@ class PrometheusSettings(Settings):
         if seconds * self.max_points < 3600:
             raise ValueError(f"max_points: expected enough for an hour of steps of {self.step}, got {self.max_points}")
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A workload whose usage is asked for: where it is, what its pods are called, and queries of its own."""
+
+    namespace: str
+    name: str
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name

@@ -12,7 +12,10 @@ from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, rea
 from capacity.edge.screen import say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from capacity.domain import Plan
+    from capacity.edge.config import Config
 
 OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
 ToCluster = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
@@ -46,8 +49,10 @@ def plan(
         advance()
         forecasts = forecast_orders(config, orders)
         advance()
+        now = read_clock(None)
+        config, remarks = _lead_times(config, now, to_cluster=to_cluster)
         try:
-            planned = make_plan(config, orders, forecasts, read_clock(None))
+            planned = make_plan(config, orders, forecasts, now)
         except QualityRefusedError as refusal:
             say(f"capacity: held: {refusal}")
             return HELD
@@ -56,9 +61,23 @@ def plan(
         advance()
     face.show(plan_sheet(planned, config))
     face.say(f"wrote {', '.join(written)}")
+    for remark in remarks:
+        face.say(remark)
     for (namespace, name), reason in planned.failures.items():
         say(f"capacity: {namespace}/{name}: not planned: {reason}")
     return HELD if planned.failures else DONE
+
+
+def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
+    """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
+    if all(item.lead_time != "auto" for item in config.workloads):
+        return config, []
+    if not to_cluster:
+        return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
+    from capacity.edge.cluster import ClusterReader
+    from capacity.edge.starts import learn_lead_times
+
+    return learn_lead_times(config, ClusterReader(), now)
 
 
 def _to_files(plan: Plan, out: Path, timezone: str) -> list[str]:
