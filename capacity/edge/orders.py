@@ -12,6 +12,7 @@ import pandas as pd
 
 from capacity.audit import Audit, Rule
 from capacity.domain import ConfigError, DataError
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.pushdown import (
     EPOCHS,
     GROUP,
@@ -164,9 +165,12 @@ class OrderTable:
             try:
                 self._row("SELECT max(hash(orders)) FROM orders")
             except duckdb.Error as broken:
-                name = source_name(self.settings.source)
-                raise DataError(f"{name}: cannot be read to its end: {one_line(broken)}") from error
+                raise self._broken(broken) from error
             raise ConfigError(f"rules: a check does not run on every row: {one_line(error)}") from error
+
+    def _broken(self, error: duckdb.Error) -> DataError:
+        name = source_name(self.settings.source)
+        return DataError(f"{name}: cannot be read to its end: {hide_secrets(one_line(error))}")
 
     def _steps_query(self) -> str:
         """One row per step (seconds since 1970 of its start), group and set of failed rules."""
@@ -190,7 +194,11 @@ class OrderTable:
 
     def _require_columns(self) -> None:
         settings, columns = self.settings, self.columns
-        if not self._row("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)")[0]:
+        try:
+            loaded = self._row("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)")[0]
+        except duckdb.Error as error:
+            raise self._broken(error) from error
+        if not loaded:
             raise DataError(f"{source_name(settings.source)}: expected rows of orders, got an empty source")
         value = settings.value.sum or settings.value.count_distinct
         for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):

@@ -65,7 +65,7 @@ class Starts:
 
     def remark(self) -> str:
         """The lead time with its reason."""
-        counted = f"{len(self.took)} pod starts" + (f", {self.failed} failed" if self.failed else "")
+        counted = f"{len(self.took)} pod starts" + (f" ({self.failed} failed)" if self.failed else "")
         if self.lead_time is None:
             return f"lead time {_seconds(ASSUMED_LEAD_TIME)} assumed: {counted} seen, {FEWEST} are needed"
         longest = _seconds(self.usual_longest or timedelta())

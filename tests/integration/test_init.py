@@ -94,7 +94,7 @@ def test_a_first_configuration_reads_as_it_is(cluster: KubernetesDouble, capsys:
     assert (database.name, database.target.name, database.metrics.kind) == ("db", "db-scaler", "StatefulSet")
     assert database.lead_time == "auto"
     text = Path("capacity.yaml").read_text(encoding="utf-8")
-    assert re.search(r"# 55 s learned: 0.95 of 3 pod starts, 1 failed took up to 3[678] s", text)
+    assert re.search(r"# 55 s learned: 0.95 of 3 pod starts \(1 failed\) took up to 3[678] s", text)
     for words in (
         "# 300 s assumed: 1 pod starts seen, 3 are needed",
         "# yours: no memory request is set in the cluster: a guess",
@@ -177,7 +177,7 @@ def test_a_plan_for_the_cluster_learns_its_lead_times(
     capsys.readouterr()
     assert main(["plan", "--to-cluster"]) == 0
     remarks = capsys.readouterr().err
-    assert "shop/web: lead time 55 s learned: 0.95 of 3 pod starts, 1 failed took up to 3" in remarks
+    assert "shop/web: lead time 55 s learned: 0.95 of 3 pod starts (1 failed) took up to 3" in remarks
     assert "shop/db: lead time 300 s assumed: 1 pod starts seen, 3 are needed" in remarks
     maps = [str(one["data"]) for one in cluster.list("configmaps", "shop")]
     assert any('"lead_time":55' in text.replace(" ", "") for text in maps), maps
