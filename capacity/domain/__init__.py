@@ -16,7 +16,6 @@ from capacity.domain.costs import Costs as Costs
 from capacity.domain.costs import NodeType as NodeType
 from capacity.domain.costs import Quota as Quota
 from capacity.domain.decision import Decision as Decision
-from capacity.domain.decision import Observation as Observation
 from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError
 from capacity.domain.errors import ConfigError as ConfigError
@@ -29,6 +28,10 @@ from capacity.domain.forecast import Forecast as Forecast
 from capacity.domain.limits import ChangeHours as ChangeHours
 from capacity.domain.limits import Freeze as Freeze
 from capacity.domain.limits import Limits as Limits
+from capacity.domain.observation import Memory as Memory
+from capacity.domain.observation import Observation as Observation
+from capacity.domain.observation import Readings as Readings
+from capacity.domain.observation import Wishes as Wishes
 from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
 from capacity.domain.plan import FloorChange as FloorChange
 from capacity.domain.plan import Peak as Peak

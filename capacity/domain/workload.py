@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from capacity.domain.costs import Costs
 from capacity.domain.errors import require
 from capacity.domain.limits import Limits
 from capacity.domain.serving import Pool, Reactive, Throughput
+
+TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Replica:
 class Workload:
     """One Deployment or StatefulSet behind a HorizontalPodAutoscaler, and what we promise for it.
 
-    `target` is the name of its autoscaler; `ignored_by` names field managers that leave that autoscaler's floor alone.
+    `target` is the name of its autoscaler (of itself, where `target_kind` is Deployment or StatefulSet);
+    `ignored_by` names field managers that leave that autoscaler's floor alone.
     `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
     With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
     `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
@@ -58,6 +62,7 @@ class Workload:
     floor: int
     ceiling: int
     target: str = ""
+    target_kind: TargetKind = "HorizontalPodAutoscaler"
     ignored_by: tuple[str, ...] = ()
     target_utilization: float = 0.80
     quantile_level: float = 0.95

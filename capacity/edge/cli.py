@@ -13,10 +13,11 @@ from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
-from capacity.edge.verbs.cluster import apply, preview, restore
+from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
 from capacity.edge.verbs.plan import plan
 from capacity.edge.verbs.setup import init, rules
+from capacity.edge.verbs.simulate import simulate
 
 app = typer.Typer(
     name="capacity",
@@ -61,8 +62,8 @@ def schema(face: Face) -> int:
 VERBS = {
     "Begin": (init,),
     "Look at the data": (audit, seasonality, forecast, backtest),
-    "Plan": (plan,),
-    "Move floors": (preview, apply, restore),
+    "Plan": (plan, simulate),
+    "Move floors": (preview, apply, run, restore),
     "Reference": (rules, schema),
 }
 for panel, commands in VERBS.items():

@@ -75,7 +75,9 @@ def _prometheus(sight: Sight | None) -> Iterator[str]:
 def _workload(found: Found, sight: Sight | None) -> Iterator[str]:
     yield f"  - namespace: {scalar(found.namespace)}"
     yield f"    name: {scalar(found.name)}  # {found.kind}, {found.replicas} ready replicas when this was written"
-    if found.autoscaler != found.name:
+    if found.keda:
+        yield f"    target: {{kind: ScaledObject, name: {scalar(found.autoscaler)}}}  # KEDA makes the autoscaler"
+    elif found.autoscaler != found.name:
         yield f"    target: {{name: {scalar(found.autoscaler)}}}  # its HorizontalPodAutoscaler"
     yield f"    floor: {found.floor}  # minReplicas as it stands"
     yield f"    ceiling: {found.ceiling}  # maxReplicas as it stands"

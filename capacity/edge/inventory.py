@@ -40,6 +40,7 @@ class Found:
     name: str
     floor: int
     ceiling: int
+    keda: bool = False  # `autoscaler` is a ScaledObject, which makes and rewrites the HPA
     replicas: int = 0
     utilization: int | None = None  # percent of the CPU request that the autoscaler aims at
     requests: Mapping[str, float] = field(default_factory=dict)
@@ -101,9 +102,11 @@ def _look(document: Document, room: _Room) -> Found | str:
     namespace, name, spec = _meta(document, "namespace"), _meta(document, "name"), document.get("spec") or {}
     where = f"{namespace}/{name}"
     owners = (document.get("metadata") or {}).get("ownerReferences") or []
-    maker = next((f"{one.get('kind')} {one.get('name')}" for one in owners if one.get("controller")), None)
-    if maker is not None:
-        return f"{where}: made and rewritten by {maker}: its floor is set there"
+    kind_of_maker, maker = next(
+        ((one.get("kind"), one.get("name")) for one in owners if one.get("controller")), ("", "")
+    )
+    if maker and kind_of_maker != "ScaledObject":
+        return f"{where}: made and rewritten by {kind_of_maker} {maker}: its floor is set there"
     target = spec.get("scaleTargetRef") or {}
     scaled = str(target.get("name"))
     kind = next((kind for kind in SCALED if kind == target.get("kind")), None)
@@ -116,7 +119,8 @@ def _look(document: Document, room: _Room) -> Found | str:
     limits = _summed(containers, "limits")
     return Found(
         namespace=namespace,
-        autoscaler=name,
+        autoscaler=str(maker or name),
+        keda=bool(maker),
         kind=kind,
         name=scaled,
         floor=max(1, int(spec.get("minReplicas", 1))),

@@ -48,12 +48,12 @@ def read_orders(config: Config) -> Orders:
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, _outlook(config, orders.histories))
+    return forecast_groups(orders.histories, outlook_of(config, orders.histories))
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    outlook = _outlook(config, orders.histories)
+    outlook = outlook_of(config, orders.histories)
     return {
         group: backtest_sales(
             sales,
@@ -67,7 +67,8 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
     }
 
 
-def _outlook(config: Config, histories: Histories) -> Outlook:
+def outlook_of(config: Config, histories: Histories) -> Outlook:
+    """What the forecasts of these histories are asked for, with everything that is known ahead."""
     calendar, zone = config.calendar, config.timezone
     return Outlook(
         horizon=config.forecast.horizon,

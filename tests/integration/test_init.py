@@ -70,10 +70,13 @@ def cluster(kubernetes_double: KubernetesDouble, kubeconfig: Path, monkeypatch: 
     kubernetes_double.create(scaling("db-scaler", "StatefulSet", "db"))
     kubernetes_double.create(scaling("ghost", "Deployment", "ghost"))
     kubernetes_double.create(scaling("odd", "ReplicationController", "odd"))
-    made = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "jobs", "uid": "u", "controller": True}
-    keda = scaling("keda-hpa-jobs", "Deployment", "web")
-    keda["metadata"]["ownerReferences"] = [made]
-    kubernetes_double.create(keda)
+    kubernetes_double.create(deployment("jobs", namespace="shop"))
+    made = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "queue", "uid": "u", "controller": True}
+    kubernetes_double.create(scaling("keda-hpa-queue", "Deployment", "jobs", ownerReferences=[made]))
+    crane = {"apiVersion": "autoscaling.crane.io/v1alpha1", "kind": "EffectiveHorizontalPodAutoscaler", "name": "e"}
+    owned = [{**crane, "uid": "v", "controller": True}]
+    kubernetes_double.create(scaling("ehpa-web", "Deployment", "web", ownerReferences=owned))
+    kubernetes_double.create(scaling("web-too", "Deployment", "web"))
     for number, seconds in enumerate((20, 30, 37, None)):
         owner = ("ReplicaSet", "web-5d4f8c7b9")
         kubernetes_double.create(pod(f"web-5d4f8c7b9-{number}", owner, seconds, {"pod-template-hash": "5d4f8c7b9"}))
@@ -83,10 +86,12 @@ def cluster(kubernetes_double: KubernetesDouble, kubeconfig: Path, monkeypatch: 
 
 def test_a_first_configuration_reads_as_it_is(cluster: KubernetesDouble, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "--timezone", "Europe/Berlin"]) == 0
-    assert "2 workloads, 3 left out" in capsys.readouterr().err
+    assert "3 workloads, 4 left out" in capsys.readouterr().err
     assert {entry.method for entry in cluster.journal} == {"GET"}
     config = read_config("capacity.yaml")
-    database, web = config.workloads
+    database, jobs, web = config.workloads
+    assert jobs.target is not None
+    assert (jobs.name, jobs.target.kind, jobs.target.name) == ("jobs", "ScaledObject", "queue")
     assert config.timezone == "Europe/Berlin"
     assert (web.floor, web.ceiling, web.replica.cpu_request, web.replica.memory_request) == (3, 30, 0.3, 320 * 2.0**20)
     assert web.lead_time == timedelta(seconds=55), "37 s, a look of the autoscaler, rounded up"
@@ -100,7 +105,8 @@ def test_a_first_configuration_reads_as_it_is(cluster: KubernetesDouble, capsys:
         "# yours: no memory request is set in the cluster: a guess",
         "# left out: shop/ghost: scales Deployment ghost, which is not there",
         "# left out: shop/odd: scales a ReplicationController; expected a Deployment or a StatefulSet",
-        "# left out: shop/keda-hpa-jobs: made and rewritten by ScaledObject jobs: its floor is set there",
+        "# left out: shop/ehpa-web: made and rewritten by EffectiveHorizontalPodAutoscaler e: its floor is set there",
+        "# left out: shop/web-too: another autoscaler has a workload named web too",
         "the autoscaler itself aims at 60 % of the CPU request",
     ):
         assert words in text, words
@@ -133,11 +139,11 @@ def test_what_prometheus_measured_is_in_the_file(
     assert config.prometheus is not None
     assert (config.prometheus.url, config.prometheus.requests) == (server.url, "http_server_requests_seconds_count")
     document = yaml.safe_load(Path("capacity.yaml").read_text(encoding="utf-8"))
-    web = document["workloads"][1]
+    web = document["workloads"][2]
     assert web["load"]["cpu"]["base"] in ("700m", "701m")
     assert web["load"]["memory"]["base"] == "300Mi"
     text = Path("capacity.yaml").read_text(encoding="utf-8")
-    assert text.count("#   cpu: sum(label_replace(rate(container_cpu_usage_seconds_total{") == 2
+    assert text.count("#   cpu: sum(label_replace(rate(container_cpu_usage_seconds_total{") == 3
     capsys.readouterr()
     assert main(["rules"]) == 0
     assert len(yaml.safe_load(capsys.readouterr().out)["groups"]) == 3
