@@ -51,10 +51,11 @@ class Cache:
         present = [file for file in files if file.exists()]
         if not present:
             return empty()
-        try:
-            rows = _read(present)
-        except duckdb.Error:
-            rows = pd.concat([empty(), *(_read_or_drop(file) for file in present)], ignore_index=True)
+        with closing(duckdb.connect()) as database:
+            try:
+                rows = _read(database, present)
+            except duckdb.Error:
+                rows = pd.concat([empty(), *(_read_or_drop(database, file) for file in present)], ignore_index=True)
         return rows[(rows["cell"] >= wanted.start) & (rows["cell"] < wanted.stop)]
 
     def keep(self, rows: pd.DataFrame) -> None:
@@ -63,11 +64,12 @@ class Cache:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for day, fresh in rows.groupby(rows["cell"] // DAY):
-                file = _file(self.folder, int(day))
-                known = _read_or_drop(file) if file.exists() else empty()
-                known = known[~known["cell"].isin(fresh["cell"].unique())]
-                _write(pd.concat([known, fresh[list(COLUMNS)]], ignore_index=True), file)
+            with closing(duckdb.connect()) as database:
+                for day, fresh in rows.groupby(rows["cell"] // DAY):
+                    file = _file(self.folder, int(day))
+                    known = _read_or_drop(database, file) if file.exists() else empty()
+                    known = known[~known["cell"].isin(fresh["cell"].unique())]
+                    _write(database, pd.concat([known, fresh[list(COLUMNS)]], ignore_index=True), file)
         except OSError as error:
             raise ConfigError(f"prometheus.cache: {self.folder.parent} cannot be written: {error}") from error
 
@@ -82,29 +84,27 @@ def empty() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
 
 
-def _read(files: Iterable[Path]) -> pd.DataFrame:
+def _read(database: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> pd.DataFrame:
     names = ", ".join(literal(str(file)) for file in files)
-    with closing(duckdb.connect()) as database:
-        frame: pd.DataFrame = database.execute(f"SELECT {', '.join(COLUMNS)} FROM read_parquet([{names}])").df()
+    frame: pd.DataFrame = database.execute(f"SELECT {', '.join(COLUMNS)} FROM read_parquet([{names}])").df()
     return frame
 
 
-def _read_or_drop(file: Path) -> pd.DataFrame:
+def _read_or_drop(database: duckdb.DuckDBPyConnection, file: Path) -> pd.DataFrame:
     try:
-        return _read([file])
+        return _read(database, [file])
     except duckdb.Error:  # cut short, or another layout
         file.unlink(missing_ok=True)
         return empty()
 
 
-def _write(rows: pd.DataFrame, file: Path) -> None:
+def _write(database: duckdb.DuckDBPyConnection, rows: pd.DataFrame, file: Path) -> None:
     """Write beside the file, then move into its place: a reader sees the old file or the new one, whole."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, suffix=".part")
     os.close(descriptor)
     try:
-        with closing(duckdb.connect()) as database:
-            database.register("kept", rows)
-            database.execute(f"COPY (FROM kept ORDER BY series, seconds) TO {literal(name)} (FORMAT parquet)")
+        database.register("kept", rows)
+        database.execute(f"COPY (FROM kept ORDER BY series, seconds) TO {literal(name)} (FORMAT parquet)")
         Path(name).replace(file)
     except duckdb.Error as error:
         raise OSError(str(error)) from error
