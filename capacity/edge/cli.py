@@ -13,8 +13,9 @@ from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
+from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
-from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
+from capacity.edge.verbs.data import backtest, forecast, seasonality
 from capacity.edge.verbs.plan import plan
 from capacity.edge.verbs.setup import init, rules
 from capacity.edge.verbs.simulate import simulate

@@ -42,6 +42,9 @@ class Config(Settings):
     prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
+    workload_table: str | None = Field(
+        None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
+    )
     controller: ControllerSettings = ControllerSettings()
 
     @model_validator(mode="before")
@@ -94,9 +97,13 @@ class Config(Settings):
         settings = self.model_dump(mode="json", exclude={"defaults"})
         if isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
+        for rule in settings["sales"]["rules"]:
+            if rule["reference"] is not None:
+                rule["reference"]["file"] = Path(rule["reference"]["file"]).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
         settings["prometheus"] = {key: (settings["prometheus"] or {}).get(key) for key in MEASURED_BY}
+        settings["workload_table"] = Path(self.workload_table or "").name
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -107,7 +114,7 @@ def read_config(path: str | Path) -> Config:
     Raises `ConfigError` with the key, what was expected and what was got.
     """
     file = Path(path)
-    data = _read_yaml(file)
+    data = _with_table(_read_yaml(file), file.parent)
     try:
         config = Config.model_validate(data)
         config.nouns()
@@ -116,6 +123,17 @@ def read_config(path: str | Path) -> Config:
     except DataError as error:
         raise ConfigError(f"{file.name}: {error}") from error
     return _anchor(config, file.parent)
+
+
+def _with_table(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration with the workloads of its table among its own."""
+    table = data.get("workload_table")
+    if not isinstance(table, str):
+        return data
+    from capacity.edge.workloads import read_workload_table  # DuckDB: only where there is a table
+
+    own = data.get("workloads") or []
+    return {**data, "workloads": [*own, *read_workload_table(folder / table)]} if isinstance(own, list) else data
 
 
 def _read_yaml(file: Path) -> Any:
@@ -161,6 +179,8 @@ def _anchor(config: Config, folder: Path) -> Config:
     if isinstance(source, str) and "://" not in source:
         sales = config.sales.model_copy(update={"source": str(folder / source)})
         config = config.model_copy(update={"sales": sales})
+    rules = tuple(rule.beside(folder) for rule in config.sales.rules)
+    config = config.model_copy(update={"sales": config.sales.model_copy(update={"rules": rules})})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
     config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

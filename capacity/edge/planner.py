@@ -11,6 +11,7 @@ import pandas as pd
 from capacity.audit import Audit
 from capacity.backtest import Backtest, backtest_sales
 from capacity.domain import DataError, Event, Plan, Workload
+from capacity.edge.audits import audit_orders
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
@@ -43,7 +44,7 @@ class Planned:
 def read_orders(config: Config) -> Orders:
     """Read and judge the orders once; sum up the groups that the workloads name. Raises `DataError`."""
     with OrderTable.load(config.sales, config.timezone) as table:
-        return Orders(_histories(table.sales(), config.nouns()), table.audit())
+        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config))
 
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
@@ -93,15 +94,20 @@ def _events(config: Config, histories: Histories) -> list[Event]:
 
 def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetime) -> Planned:
     """The plan of every workload. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned."""
-    audit = orders.audit
-    if audit.verdict == "refuse":
-        raise QualityRefusedError(
-            f"{audit.source}: expected a score of at least {audit.quality.refuse_below:.4f}, got {audit.score:.4f}: "
-            f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
-        )
+    audit = require_quality(orders.audit.at(now))
     provenance = Provenance(now, config.settings_hash(), source_document(audit))
     plan, failures = plan_workloads(forecasts, config.nouns(), provenance)
     return Planned(plan, audit, failures)
+
+
+def require_quality(audit: Audit) -> Audit:
+    """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
+    if audit.verdict == "refuse":
+        owner = f" (owner: {audit.owner})" if audit.owner else ""
+        raise QualityRefusedError(
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`"
+        )
+    return audit
 
 
 def source_document(audit: Audit) -> dict[str, Any]:
