@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-NAMES = tuple(sorted(file.stem for file in HERE.glob("[a-z]*.py") if "def run(data" in file.read_text(encoding="utf-8")))
+NAMES = tuple(
+    sorted(file.stem for file in HERE.glob("[a-z]*.py") if "def run(data" in file.read_text(encoding="utf-8"))
+)
 RESULTS = HERE / "results"
 LIBRARIES = ("capacity", "numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
 Run = Callable[[Path, bool], dict[str, Any]]
