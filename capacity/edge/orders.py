@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,7 +170,8 @@ class OrderTable:
             written = self._row(f"COPY ({query}) TO {literal(str(part))} (FORMAT parquet)")
             part.replace(path)
         except (duckdb.Error, OSError) as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # there may be no folder to remove it from
+                part.unlink(missing_ok=True)
             raise DataError(f"{path}: quarantined rows cannot be written: {one_line(error)}") from error
         return int(written[0])
 
