@@ -20,7 +20,7 @@ from capacity.edge.sql import literal, one_line, quote
 
 Key = tuple[str, str]
 EVERYTHING = ""  # what rows without a workload's name are called inside
-RESOURCES = ("cpu", "memory", "requests")
+RESOURCES = ("cpu", "memory", "requests", "replicas")
 
 
 def usage_of(config: Config) -> dict[Key, pd.DataFrame]:

@@ -11,6 +11,7 @@ from capacity.domain import Demand, WorkloadPlan
 from capacity.edge.config import Config
 from capacity.edge.planfile import plan_document, rfc3339
 from capacity.edge.planner import Planned
+from capacity.edge.requests import Advice, advice_document, advice_lines
 from capacity.edge.screen import GIB, Sheet, clock, duration, moment
 from capacity.planning import floor_series, planned_demand
 
@@ -19,7 +20,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
-def plan_sheet(planned: Planned, config: Config) -> Sheet:
+def plan_sheet(planned: Planned, config: Config, advice: Advice | None = None) -> Sheet:
     """Peaks first: when, what demand, how many replicas, and why. The workload's column goes where there is but one."""
     plans = sorted(planned.plan.workloads, key=lambda plan: -plan.peak.replicas)
     each = max(1, ROWS // len(plans))
@@ -29,9 +30,9 @@ def plan_sheet(planned: Planned, config: Config) -> Sheet:
     title = f"Plan, peak first; demand at quantile {level}"
     if len(plans) == 1:
         title, rows, columns = f"{plans[0].label}: {title}", [row[1:] for row in rows], columns[1:]
-    return Sheet(
-        title, columns, rows, plan_document(planned.plan), _plan_footer(planned, plans, config.supply.currency)
-    )
+    footer = (*_plan_footer(planned, plans, config.supply.currency), *advice_lines(advice or {}, config))
+    document = plan_document(planned.plan) | ({"request_advice": advice_document(advice)} if advice else {})
+    return Sheet(title, columns, rows, document, footer)
 
 
 def _plan_footer(planned: Planned, plans: list[WorkloadPlan], currency: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The verbs that plan: from the orders to plan.json and plan.png, or to the cluster; and that explain one number."""
+"""The verb that plans: from the orders to plan.json and plan.png, or to the cluster's ConfigMaps; or what-ifs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError
-from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, verb
+from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, planning_config, read_clock, verb
 from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
-    from capacity.domain import Explanation, Plan, Scenario, Workload
+    from capacity.domain import Plan, Scenario
     from capacity.edge.config import Config
-    from capacity.edge.fleet import Fleet
     from capacity.edge.planner import Planned
+    from capacity.edge.requests import Advice
 
 OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
 ToClusterOption = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
@@ -38,6 +38,9 @@ ScenarioOption = Annotated[
         help="Also plan for growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT. Repeatable.",
     ),
 ]
+PatchOption = Annotated[
+    Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
+]
 SHOWN = 20  # workloads in a table; the plan has them all
 
 
@@ -53,6 +56,7 @@ def plan(
     cluster: DaskOption = None,
     shards: ShardsOption = None,
     scenario: ScenarioOption = None,
+    requests_patch: PatchOption = None,
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
@@ -60,82 +64,39 @@ def plan(
 
     Example: capacity plan --sample
     """
-    from capacity.edge.fleet import Fleet
+    from capacity.edge.fleet import Fleet, plan_fleet
     from capacity.edge.planner import QualityRefusedError
     from capacity.edge.scenarios import parse_scenarios
 
-    config = _planning_config(face, file, sample)
-    scenarios = parse_scenarios(scenario or (), config.timezone)
+    config = planning_config(face, file, sample)
+    scenarios, now = parse_scenarios(scenario or (), config.timezone), read_clock(None)
+    config, remarks = _lead_times(config, now, to_cluster=to_cluster)
     fleet = Fleet(workers, cluster, shards)
     try:
         if scenarios:
-            return _compare(face, config, scenarios)
-        planned = _planned(face, config, fleet)
+            return _compare(face, config, scenarios, now)
+        with face.count("planning") as progress:
+            planned = plan_fleet(config, now, fleet, progress)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
         return HELD
     with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
         advance()
-    _show(face, planned, config)
+    _show(face, planned, config, _advice(config, requests_patch))
+    written += [] if requests_patch is None else [str(requests_patch)]
     face.say(f"wrote {', '.join(written)}")
+    for remark in remarks:
+        face.say(remark)
     _say_failures(planned.failures)
     return HELD if planned.failures else DONE
 
 
-@verb
-def explain(
-    face: Face,
-    workload: Annotated[str | None, typer.Argument(metavar="[WORKLOAD]", help="name or namespace/name.")] = None,
-    *,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
-    ] = None,
-    sample: SampleOption = False,
-    picture: Annotated[Path | None, typer.Option(help="Draw the waterfall to this file (.png, .svg).")] = None,
-) -> int:
-    """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
-
-    Example: capacity explain web --at 2011-12-13T12:00Z --sample
-    """
-    from capacity.edge.explaining import explain_plan
-    from capacity.edge.planner import read_orders
-    from capacity.edge.sheets import explain_sheet
-
-    config = _planning_config(face, None, sample)
-    chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
-    with face.stages("reading orders", "forecasting and explaining") as advance:
-        orders = read_orders(config)
-        advance()
-        explanation = explain_plan(config, orders, chosen, moment, read_clock(None))
-        advance()
-    face.show(explain_sheet(explanation, config.timezone))
-    if picture is not None:
-        _draw(explanation, picture, config.timezone)
-        face.say(f"wrote {picture}")
-    return DONE
-
-
-def _planning_config(face: Face, file: str | None, sample: bool) -> Config:
-    config = face.config(file=file, sample=sample)
-    if not config.workloads:
-        raise ConfigError("workloads: expected at least one workload to plan for, got none")
-    return config
-
-
-def _planned(face: Face, config: Config, fleet: Fleet) -> Planned:
-    from capacity.edge.fleet import plan_fleet
-
-    with face.count("planning") as progress:
-        return plan_fleet(config, read_clock(None), fleet, progress)
-
-
-def _compare(face: Face, config: Config, scenarios: list[Scenario]) -> int:
+def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetime) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
     from capacity.edge.planner import forecast_for_plans, make_plan, read_orders
     from capacity.edge.sheets import scenarios_sheet
 
-    now = read_clock(None)
     with face.stages("reading orders", "planning") as advance:
         orders = read_orders(config)
         advance()
@@ -151,37 +112,29 @@ def _compare(face: Face, config: Config, scenarios: list[Scenario]) -> int:
     return HELD if any(one.failures for one in (planned, *(other for _, other in others))) else DONE
 
 
-def _workload(config: Config, name: str | None) -> Workload:
-    """The workload meant; without a name the only one. Raises `ConfigError`."""
-    workloads = config.nouns()
-    found = [one for one in workloads if name in (None, one.name, f"{one.namespace}/{one.name}")]
-    if len(found) != 1:
-        known = ", ".join(f"{one.namespace}/{one.name}" for one in workloads)
-        raise ConfigError(f"WORKLOAD: expected one of {known}, got {name or 'none'}")
-    return found[0]
+def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
+    """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
+    if all(item.lead_time != "auto" for item in config.workloads):
+        return config, []
+    if not to_cluster:
+        return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
+    from capacity.edge.cluster import ClusterReader
+    from capacity.edge.starts import learn_lead_times
+
+    return learn_lead_times(config, ClusterReader(), now)
 
 
-def _moment(text: str, timezone: str) -> datetime:
-    """A time on the command line; without a zone on the business's clock. Raises `ConfigError`."""
-    from zoneinfo import ZoneInfo
+def _advice(config: Config, patch: Path | None) -> Advice:
+    """What usage advises to request; written as a patch where asked."""
+    from capacity.edge.requests import advise, write_patch
 
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(f"--at: expected a time such as 2026-11-27T18:00Z, got {text!r}") from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))
-
-
-def _draw(explanation: Explanation, picture: Path, timezone: str) -> None:
-    from capacity.edge.plots import plot_explanation, save_figure
-
-    try:
-        save_figure(plot_explanation(explanation, timezone), picture)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--picture: {picture} cannot be written: {error}") from error
+    advice = advise(config)
+    if patch is not None:
+        write_patch(advice, config, patch)
+    return advice
 
 
-def _show(face: Face, planned: Planned, config: Config) -> None:
+def _show(face: Face, planned: Planned, config: Config, advice: Advice) -> None:
     """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
     from capacity.edge.sheets import plan_sheet
 
@@ -190,7 +143,7 @@ def _show(face: Face, planned: Planned, config: Config) -> None:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
         face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
-    face.show(plan_sheet(planned, config))
+    face.show(plan_sheet(planned, config, advice))
 
 
 def _say_failures(failures: dict[tuple[str, str], str]) -> None:
