@@ -217,6 +217,7 @@ def test_chart_is_of_this_version() -> None:
     ("values", "field", "expected"),
     [
         pytest.param([f"image.digest={DIGEST}"], "image", f"registry.example.com/capacity@{DIGEST}", id="digest"),
+        pytest.param(["workloads=name"], "workloads.csv", "name", id="table of workloads"),
         pytest.param(["image.tag=1.2.3"], "image", "registry.example.com/capacity:1.2.3", id="tag"),
         pytest.param(["image.pullSecrets={own}"], "imagePullSecrets", [{"name": "own"}], id="pull secret"),
         pytest.param(["pods.nodeSelector.pool=system"], "nodeSelector", {"pool": "system"}, id="node selector"),
