@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any, Self
 import duckdb
 import pandas as pd
 
-from capacity.audit import Audit, Finding, Latency, step_counts
+from capacity.audit import Audit, Finding, Latency
+from capacity.audit.completeness import step_counts
 from capacity.domain import ConfigError, DataError
 from capacity.edge.credentials import hide_secrets
 from capacity.edge.judging import Judgement
@@ -168,7 +170,8 @@ class OrderTable:
             written = self._row(f"COPY ({query}) TO {literal(str(part))} (FORMAT parquet)")
             part.replace(path)
         except (duckdb.Error, OSError) as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # there may be no folder to remove it from
+                part.unlink(missing_ok=True)
             raise DataError(f"{path}: quarantined rows cannot be written: {one_line(error)}") from error
         return int(written[0])
 

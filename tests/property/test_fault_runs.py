@@ -58,6 +58,7 @@ class World:
     fell: dict[str, datetime] = field(default_factory=dict)
     floors: dict[str, list[int]] = field(default_factory=dict)
     quiet: int = 0
+    plans: list[WorkloadPlan] = field(default_factory=list)
 
     def strike(self, call: str) -> None:
         """Before each call: the process dies, or the API server does not answer."""
@@ -90,9 +91,9 @@ def made_plan(world: World, name: str) -> WorkloadPlan:
 def plan_now(world: World) -> tuple[Plan | None, dict[str, str]]:
     if world.plan == "unreadable":
         return None, {"shop": "truncated"}
-    plans = [made_plan(world, name) for name in NAMES]
+    plans = world.plans = world.plans or [made_plan(world, name) for name in NAMES]
     moved = {"expired": -timedelta(days=3), "future": timedelta(days=3)}.get(world.plan, timedelta(0))
-    plans = [replace(plan, start=plan.start + moved) for plan in plans]
+    plans = [replace(plan, start=plan.start + moved) for plan in plans] if moved else plans
     kept = () if world.plan == "silent" else tuple(plans)
     return Plan(START, START, plans[0].end, "x", {}, kept), {}
 
@@ -149,12 +150,11 @@ def hpa(name: str, floor: int) -> Document:
 
 def need(world: World, name: str) -> int | None:
     """The highest floor of the steps that overlap what a pass must cover; None where the plan says nothing."""
-    plan = made_plan(world, name)
-    ends = world.now + plan.lead_time + 2 * POLICY.period
+    begin, step, ends = START - timedelta(hours=1), timedelta(minutes=15), world.now + 7 * MINUTE
     touched = [
         floor
         for place, floor in enumerate(world.floors[name])
-        if plan.start + plan.step * place <= ends and plan.start + plan.step * (place + 1) > world.now
+        if begin + step * place <= ends and begin + step * (place + 1) > world.now
     ]
     return max(touched, default=None)
 
