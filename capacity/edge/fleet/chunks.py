@@ -66,7 +66,8 @@ def plan_chunk(chunk: Chunk) -> Planned:
         histories = chunk.steps.histories(chunk.number, total=None in groups)
         known = {group: histories[group] for group in histories if group in groups}
         orders = Orders(known, chunk.audit)
-        planned = make_plan(chunk.config, orders, forecast_orders(chunk.config, orders), chunk.now)
+        forecasts = forecast_orders(chunk.config, orders) if known else {}  # there may be no sales of their groups
+        planned = make_plan(chunk.config, orders, forecasts, chunk.now)
     return replace(planned, plan=replace(planned.plan, settings_hash=chunk.settings_hash))
 
 
