@@ -67,7 +67,7 @@ class Face:
         config = read_config(sample_config() if sample else self.config_path)
         if file is None:
             return config
-        return config.model_copy(update={"sales": config.sales.model_copy(update={"source": file})})
+        return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
 
     def show(self, sheet: Sheet) -> None:
         """Print results."""

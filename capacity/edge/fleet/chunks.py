@@ -15,6 +15,7 @@ from capacity.edge.fleet.shards import Shard, write_shard
 from capacity.edge.fleet.steps import Steps
 from capacity.edge.planner import Orders, Planned, forecast_orders, make_plan
 from capacity.edge.settings import WorkloadSettings
+from capacity.edge.usage import usage_of
 
 SIZE = 250  # workloads: their arrays stay in some hundred MB, and a lost chunk is a few seconds of work
 LIBRARIES = ("numpy", "pandas", "duckdb", "scikit-learn", "statsmodels")  # whose versions may move a last digit
@@ -65,9 +66,8 @@ def plan_chunk(chunk: Chunk) -> Planned:
     with threadpool_limits(1):
         histories = chunk.steps.histories(chunk.number, total=None in groups)
         known = {group: histories[group] for group in histories if group in groups}
-        orders = Orders(known, chunk.audit)
-        forecasts = forecast_orders(chunk.config, orders) if known else {}  # there may be no sales of their groups
-        planned = make_plan(chunk.config, orders, forecasts, chunk.now)
+        orders = Orders(known, chunk.audit, usage_of(chunk.config))
+        planned = make_plan(chunk.config, orders, forecast_orders(chunk.config, orders), chunk.now)
     return replace(planned, plan=replace(planned.plan, settings_hash=chunk.settings_hash))
 
 

@@ -23,7 +23,8 @@ from capacity.edge.fleet.shards import Shard, is_done, joined, read_shard, shard
 from capacity.edge.fleet.steps import fingerprint, write_steps
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import parse_time, rfc3339
-from capacity.edge.planner import Planned, require_quality
+from capacity.edge.planner import Planned, make_plan, read_orders, require_quality
+from capacity.edge.usage import usage_fingerprint
 
 Progress = Callable[[int, int], None]  # chunks done, of how many
 MOST_SAID = 5  # different reasons in one error: one line has no room for a thousand
@@ -58,6 +59,8 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
     Equal data, settings and versions give equal plans to the last bit, whatever plans them and however often it was
     cut off; only a single chunk is planned in this process.
     """
+    if config.sales is None:  # usage lies with its workload: there are no steps of orders to deal out
+        return make_plan(config, read_orders(config), {}, now)
     with _folder(fleet.shards) as folder:
         chunks, audit = _chunks(config, now, folder, fleet.size)
         if len(chunks) == 1 and fleet.shards is None:
@@ -69,7 +72,7 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
 def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[list[Chunk], Audit]:
     """Read and judge the orders, write their steps, and cut the workloads into chunks."""
     dealt = deal(config.workloads, size)
-    with OrderTable.load(config.sales, config.timezone) as table:
+    with OrderTable.load(config.orders(), config.timezone) as table:
         audit = require_quality(audit_orders(table, config).at(now))
         run = _run(config, f"{fingerprint(table)} in chunks of {size}")
         _forget_others(folder, run)
@@ -88,10 +91,10 @@ def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[lis
 
 
 def _run(config: Config, data: str) -> str:
-    """What shards must agree on to belong together: settings, data, calendar and versions."""
+    """What shards must agree on to belong together: settings, orders, usage, calendar and versions."""
     files = [Path(name) for name in (config.calendar.events, config.calendar.columns) if name is not None]
     calendar = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-    facts = [config.settings_hash(), data, installed(), *calendar]
+    facts = [config.settings_hash(), data, installed(), usage_fingerprint(config), *calendar]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
