@@ -23,11 +23,19 @@ from capacity.domain.errors import DataError as DataError
 from capacity.domain.errors import PlanError as PlanError
 from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event
+from capacity.domain.forecast import MONTH as MONTH
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
 from capacity.domain.limits import ChangeHours as ChangeHours
 from capacity.domain.limits import Freeze as Freeze
 from capacity.domain.limits import Limits as Limits
+from capacity.domain.load import Finding as Finding
+from capacity.domain.load import LoadModel as LoadModel
+from capacity.domain.load import LoadReport as LoadReport
+from capacity.domain.load import Pattern as Pattern
+from capacity.domain.load import Response as Response
+from capacity.domain.load import Shape as Shape
+from capacity.domain.load import Spread as Spread
 from capacity.domain.observation import Memory as Memory
 from capacity.domain.observation import Observation as Observation
 from capacity.domain.observation import Readings as Readings
@@ -42,6 +50,5 @@ from capacity.domain.plan import WorkloadPlan as WorkloadPlan
 from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive
 from capacity.domain.serving import Throughput as Throughput
-from capacity.domain.workload import LoadModel as LoadModel
 from capacity.domain.workload import Replica as Replica
 from capacity.domain.workload import Workload as Workload

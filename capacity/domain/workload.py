@@ -9,24 +9,10 @@ from typing import Literal
 from capacity.domain.costs import Costs
 from capacity.domain.errors import require
 from capacity.domain.limits import Limits
+from capacity.domain.load import LoadModel
 from capacity.domain.serving import Pool, Reactive, Throughput
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadModel:
-    """Demand = base + slope x sales per hour, for the whole workload: CPU in cores, memory in bytes."""
-
-    cpu_base: float
-    cpu_per_sale_per_hour: float
-    memory_base: float
-    memory_per_sale_per_hour: float
-
-    def __post_init__(self) -> None:
-        for name in ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour"):
-            value = getattr(self, name)
-            require(0 <= value < float("inf"), "load: {} must be >= 0, got {}", name, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
+from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
-from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
+from capacity.edge.verbs.data import backtest, forecast, seasonality
+from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
 from capacity.edge.verbs.simulate import simulate
 
@@ -59,7 +61,7 @@ def schema(face: Face) -> int:
 
 
 VERBS = {
-    "Look at the data": (audit, seasonality, forecast, backtest),
+    "Look at the data": (audit, seasonality, forecast, backtest, load),
     "Plan": (plan, simulate),
     "Move floors": (preview, apply, run, restore),
     "Reference": (schema,),

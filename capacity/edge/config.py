@@ -19,6 +19,7 @@ from capacity.edge.settings import (
     SalesSettings,
     Settings,
     TargetSettings,
+    UsageSettings,
     WorkloadSettings,
 )
 
@@ -32,11 +33,15 @@ class Config(Settings):
     """The whole of capacity.yaml."""
 
     timezone: TimeZone = Field("UTC", description="The business's clock; inside everything is UTC.")
-    sales: SalesSettings
+    sales: SalesSettings | None = Field(None, description="Orders. None: usage is forecast by itself.")
+    usage: UsageSettings | None = Field(None, description="What workloads used: their load is learned from it.")
     calendar: CalendarSettings = CalendarSettings()
     forecast: ForecastSettings = ForecastSettings()
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
+    workload_table: str | None = Field(
+        None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
+    )
     controller: ControllerSettings = ControllerSettings()
 
     @model_validator(mode="before")
@@ -65,14 +70,16 @@ class Config(Settings):
         missing = {item.quantile_level for item in self.workloads} - set(self.forecast.quantile_levels)
         if missing:
             raise ValueError(f"forecast.quantile_levels: expected the workloads' levels {sorted(missing)} among them")
-        if self.forecast.horizon < self.sales.step:
+        if self.sales is None and self.usage is None:
+            raise ValueError("expected sales, usage or both, got neither")
+        if self.sales is not None and self.forecast.horizon < self.sales.step:
             raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")
         for item in self.workloads:
             if item.floor > item.ceiling:
                 raise ValueError(
                     f"workload {item.namespace}/{item.name}: floor {item.floor} is above ceiling {item.ceiling}"
                 )
-            if item.group is not None and self.sales.group is None:
+            if item.group is not None and (self.sales is None or self.sales.group is None):
                 raise ValueError(f"workload {item.namespace}/{item.name}: group needs sales.group")
         return self
 
@@ -80,13 +87,27 @@ class Config(Settings):
         """All workloads as nouns of the domain."""
         return tuple(item.workload() for item in self.workloads)
 
+    def orders(self) -> SalesSettings:
+        """The block `sales:`, for what cannot be done without it. Raises `ConfigError` where there is none."""
+        if self.sales is None:
+            raise ConfigError("sales: expected where the orders are, got nothing: this needs orders")
+        return self.sales
+
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
         settings = self.model_dump(mode="json", exclude={"defaults"})
-        if isinstance(self.sales.source, str):
+        if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
+        for rule in settings["sales"]["rules"] if self.sales is not None else ():
+            if rule["reference"] is not None:
+                rule["reference"]["file"] = Path(rule["reference"]["file"]).name
+        if self.usage is None:
+            del settings["usage"]  # what is not asked for leaves no trace
+        else:
+            settings["usage"]["source"] = Path(self.usage.source).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        settings["workload_table"] = Path(self.workload_table or "").name
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -97,7 +118,7 @@ def read_config(path: str | Path) -> Config:
     Raises `ConfigError` with the key, what was expected and what was got.
     """
     file = Path(path)
-    data = _read_yaml(file)
+    data = _with_table(_read_yaml(file), file.parent)
     try:
         config = Config.model_validate(data)
         config.nouns()
@@ -106,6 +127,17 @@ def read_config(path: str | Path) -> Config:
     except DataError as error:
         raise ConfigError(f"{file.name}: {error}") from error
     return _anchor(config, file.parent)
+
+
+def _with_table(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration with the workloads of its table among its own."""
+    table = data.get("workload_table")
+    if not isinstance(table, str):
+        return data
+    from capacity.edge.workloads import read_workload_table  # DuckDB: only where there is a table
+
+    own = data.get("workloads") or []
+    return {**data, "workloads": [*own, *read_workload_table(folder / table)]} if isinstance(own, list) else data
 
 
 def _read_yaml(file: Path) -> Any:
@@ -147,10 +179,14 @@ def _is_alternative(part: int | str) -> bool:
 
 
 def _anchor(config: Config, folder: Path) -> Config:
-    source, calendar = config.sales.source, config.calendar
-    if isinstance(source, str) and "://" not in source:
-        sales = config.sales.model_copy(update={"source": str(folder / source)})
-        config = config.model_copy(update={"sales": sales})
+    sales, usage, calendar = config.sales, config.usage, config.calendar
+    if sales is not None:
+        if isinstance(sales.source, str) and "://" not in sales.source:
+            sales = sales.model_copy(update={"source": str(folder / sales.source)})
+        sales = sales.model_copy(update={"rules": tuple(rule.beside(folder) for rule in sales.rules)})
+    if usage is not None and "://" not in usage.source:
+        usage = usage.model_copy(update={"source": str(folder / usage.source)})
+    config = config.model_copy(update={"sales": sales, "usage": usage})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
     return config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

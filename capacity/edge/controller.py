@@ -145,7 +145,7 @@ def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | str]) ->
     cases = [_case(work, seen) for seen in look(reader, work.workloads, scenes, work.now)]
     skew = clock_skew(work.now, reader.server_time) if work.real_time else None
     off, unknown = _switches(reader, work)
-    guard = _braked(work, cases, Guard(off, skew))
+    guard = _braked(work, cases, Guard(off, skew, reader.server_time))
     return [_guarded_case(work, guard, case, unknown) for case in cases], guard
 
 

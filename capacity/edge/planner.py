@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from capacity.audit import Audit
+from capacity.audit import Audit, Quality
 from capacity.backtest import Backtest, backtest_sales
-from capacity.domain import DataError, Event, Plan, Workload
+from capacity.domain import DataError, Event, Finding, LoadReport, Plan, Workload
+from capacity.edge.audits import audit_orders
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.sources import read_columns, read_events
+from capacity.edge.usage import usage_of
 from capacity.events import month_ends, paydays
-from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecast_groups, plan_workloads
+from capacity.pipeline import (
+    Forecasts,
+    Histories,
+    Outlook,
+    Provenance,
+    Reports,
+    Usages,
+    forecast_groups,
+    learn_workloads,
+    plan_workloads,
+)
 
 
 class QualityRefusedError(DataError):
@@ -25,10 +38,14 @@ class QualityRefusedError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Sales per group (None: all together) and the audit of the rows they were counted from."""
+    """Sales per group (None: all together), the audit of the rows they were counted from, and usage per workload.
+
+    Without sales there are no histories, and the audit counts the measurements of usage.
+    """
 
     histories: Histories
     audit: Audit
+    usages: Usages = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +58,41 @@ class Planned:
 
 
 def read_orders(config: Config) -> Orders:
-    """Read and judge the orders once; sum up the groups that the workloads name. Raises `DataError`."""
+    """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
+    usages = usage_of(config)
+    if config.sales is None:
+        return Orders({}, _usage_audit(config, usages), usages)
     with OrderTable.load(config.sales, config.timezone) as table:
-        return Orders(_histories(table.sales(), config.nouns()), table.audit())
+        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages)
+
+
+def learn_load_of(config: Config, orders: Orders) -> Reports:
+    """What usage says about each workload's load, also where it has none; empty where no usage is configured."""
+    if config.usage is None:
+        return {}
+    workloads, source = config.nouns(), Path(config.usage.source).name
+    reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
+    for workload in workloads:
+        if workload.key not in reports:
+            words = f"no usage of {workload.namespace}/{workload.name} in {source}: the configured costs are kept"
+            reports[workload.key] = LoadReport(workload.name, workload.load, (Finding("cpu", "configured", words),))
+    return reports
+
+
+def _usage_audit(config: Config, usages: Usages) -> Audit:
+    """Where there are no orders, what there is instead: measurements, and gaps between them."""
+    seen = sum(int(table.notna().to_numpy().sum()) for table in usages.values())
+    return Audit(
+        source=Path(config.usage.source).name if config.usage else "usage",
+        rows=seen,
+        passed=seen,
+        failures={},
+        repaired={},
+        first=min((table.index[0].to_pydatetime() for table in usages.values()), default=None),
+        last=max((table.index[-1].to_pydatetime() for table in usages.values()), default=None),
+        gaps=sum(int(table.isna().to_numpy().sum()) for table in usages.values()),
+        quality=Quality(),
+    )
 
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
@@ -62,6 +111,7 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
             holidays=outlook.holidays,
             events=outlook.events,
             timezone=outlook.timezone,
+            covariates=outlook.covariates,
         )
         for group, sales in orders.histories.items()
     }
@@ -84,6 +134,8 @@ def _events(config: Config, histories: Histories) -> list[Event]:
     """The user's own events, and the paydays and month ends asked for."""
     calendar, zone = config.calendar, config.timezone
     events = read_events(calendar.events, zone) if calendar.events else []
+    if not histories:
+        return events
     first = min(history.index[0] for history in histories.values()).to_pydatetime()
     end = max(history.index[-1] for history in histories.values()).to_pydatetime() + config.forecast.horizon
     if calendar.payday is not None:
@@ -91,17 +143,29 @@ def _events(config: Config, histories: Histories) -> list[Event]:
     return events + month_ends(first, end, zone) if calendar.month_ends else events
 
 
-def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetime) -> Planned:
-    """The plan of every workload. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned."""
-    audit = orders.audit
-    if audit.verdict == "refuse":
-        raise QualityRefusedError(
-            f"{audit.source}: expected a score of at least {audit.quality.refuse_below:.4f}, got {audit.score:.4f}: "
-            f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
-        )
+def make_plan(
+    config: Config, orders: Orders, forecasts: Forecasts, now: datetime, reports: Reports | None = None
+) -> Planned:
+    """The plan of every workload, from the loads in `reports` (default: learned now from the usage that was read).
+
+    Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned.
+    """
+    audit = require_quality(orders.audit.at(now))
     provenance = Provenance(now, config.settings_hash(), source_document(audit))
-    plan, failures = plan_workloads(forecasts, config.nouns(), provenance)
+    learned = learn_load_of(config, orders) if reports is None else reports
+    outlook = outlook_of(config, orders.histories)
+    plan, failures = plan_workloads(forecasts, config.nouns(), provenance, reports=learned, outlook=outlook)
     return Planned(plan, audit, failures)
+
+
+def require_quality(audit: Audit) -> Audit:
+    """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
+    if audit.verdict == "refuse":
+        owner = f" (owner: {audit.owner})" if audit.owner else ""
+        raise QualityRefusedError(
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`"
+        )
+    return audit
 
 
 def source_document(audit: Audit) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "seasonality",
         "forecast",
         "backtest",
+        "load",
         "plan",
         "simulate",
         "preview",
