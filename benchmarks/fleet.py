@@ -62,9 +62,9 @@ def _run(size: int) -> dict[str, Any]:
 def _make(folder: Path, size: int) -> None:
     histories = made_up_fleet(size, np.random.default_rng(1))
     times = pd.date_range("2026-01-01", periods=STEPS, freq="h").to_numpy()
-    names = np.array([f"shop{number:06}" for number in range(size)])
+    names = pd.Index([f"shop{number:06}" for number in range(size)])
     frame = pd.DataFrame({"at": np.tile(times, size), "n": histories.ravel().astype(np.int64)})
-    frame["shop"] = pd.Categorical.from_codes(np.repeat(np.arange(size), STEPS), categories=names)  # type: ignore[arg-type]
+    frame["shop"] = pd.Categorical.from_codes(np.repeat(np.arange(size), STEPS), categories=names)
     with duckdb.connect() as database:
         database.register("frame", frame)
         query = 'SELECT "at", n, CAST(shop AS VARCHAR) AS shop FROM frame'
