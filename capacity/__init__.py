@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from capacity.planning import plan_workload as plan_workload
     from capacity.seasonality import Season as Season
     from capacity.seasonality import find_seasons as find_seasons
+    from capacity.simulation.replay import Calendar as Calendar
+    from capacity.simulation.replay import Replay as Replay
+    from capacity.simulation.replay import simulate as simulate
+    from capacity.simulation.simulation import Simulation as Simulation
 
 _HOME = {
     # read and audit
@@ -103,6 +107,11 @@ _HOME = {
     "Plan": "domain",
     "read_plan": "edge.planfile",
     "write_plan": "edge.planfile",
+    # would it have held?
+    "simulate": "simulation.replay",
+    "Calendar": "simulation.replay",
+    "Replay": "simulation.replay",
+    "Simulation": "simulation.simulation",
     # decide
     "Observation": "domain",
     "decide": "decision",

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from capacity.audit.completeness import StepCount
 from capacity.audit.rules import Finding, Quality, Severity, Verdict
 from capacity.domain import require
-
-if TYPE_CHECKING:
-    from capacity.audit.completeness import StepCount
 
 WORST: dict[Verdict, int] = {"ok": 0, "warn": 1, "refuse": 2}
 

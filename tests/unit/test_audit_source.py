@@ -8,18 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.audit import (
-    Anomaly,
-    Audit,
-    Contract,
-    Finding,
-    Freshness,
-    anomaly_finding,
-    audit_usage,
-    compare_columns,
-    find_anomalies,
-    step_counts,
-)
+from capacity.audit import Audit, Contract, Finding, Freshness, compare_columns
+from capacity.audit.anomalies import Anomaly, anomaly_finding, find_anomalies
+from capacity.audit.completeness import step_counts
+from capacity.audit.usage import audit_usage
 from capacity.domain import DataError, Forecast
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)

@@ -45,7 +45,12 @@ class Chunk:
 
 
 def deal(workloads: tuple[WorkloadSettings, ...], size: int = SIZE) -> list[tuple[WorkloadSettings, ...]]:
-    """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice."""
+    """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice.
+
+    What fits one chunk stays in its order.
+    """
+    if len(workloads) <= size:
+        return [workloads]
     ordered = sorted(workloads, key=lambda one: (one.group or "", one.namespace, one.name))
     return [tuple(ordered[at : at + size]) for at in range(0, len(ordered), size)]
 

@@ -13,6 +13,8 @@ from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, rea
 from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from capacity.domain import Plan
     from capacity.edge.config import Config
     from capacity.edge.planner import Planned
@@ -53,10 +55,12 @@ def plan(
     config = face.config(file=file, sample=sample)
     if not config.workloads:
         raise ConfigError("workloads: expected at least one workload to plan for, got none")
+    now = read_clock(None)
+    config, remarks = _lead_times(config, now, to_cluster=to_cluster)
     fleet = Fleet(workers, cluster, shards)
     try:
         with face.count("planning") as progress:
-            planned = plan_fleet(config, read_clock(None), fleet, progress)
+            planned = plan_fleet(config, now, fleet, progress)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
         return HELD
@@ -65,8 +69,22 @@ def plan(
         advance()
     _show(face, planned, config)
     face.say(f"wrote {', '.join(written)}")
+    for remark in remarks:
+        face.say(remark)
     _say_failures(planned.failures)
     return HELD if planned.failures else DONE
+
+
+def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
+    """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
+    if all(item.lead_time != "auto" for item in config.workloads):
+        return config, []
+    if not to_cluster:
+        return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
+    from capacity.edge.cluster import ClusterReader
+    from capacity.edge.starts import learn_lead_times
+
+    return learn_lead_times(config, ClusterReader(), now)
 
 
 def _show(face: Face, planned: Planned, config: Config) -> None:
