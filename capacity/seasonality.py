@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.domain import require
+from capacity.months import evened
 
 Array = NDArray[np.float64]
 
@@ -51,7 +52,7 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
     ['daily']
     """
     require(len(history) >= 2, "seasonality: expected at least two steps, got {}", len(history))
-    found = {}
+    history, found = evened(history), {}
     series, step = _hourly_or_coarser(history)
     if series.nunique() < 2:
         return ()
@@ -63,9 +64,37 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
     return tuple(found[length] for length in sorted(found)) + ((yearly,) if yearly else ())
 
 
+def clear_seasons(history: pd.Series, lengths: tuple[int, ...]) -> bool:
+    """Whether every one of the season lengths stands out so clearly that no decomposition is needed to say so.
+
+    The values one season apart must correlate by 0.3 and more, each longer season in what the shorter ones leave: a
+    decomposition, which also fits some of the noise, never finds less. `find_seasons` agrees at twenty times the cost.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> clear_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), (24,))
+    True
+    """
+    if not lengths or NEEDED * lengths[-1] > len(history):
+        return False
+    rest = _levelled(history, lengths[-1])
+    variance = float(rest @ rest)
+    for length in lengths:
+        if float(rest @ rest) <= NEGLIGIBLE * variance or _autocorrelation(rest, length) < EVIDENCE:
+            return False
+        rest = rest - _profile(rest, length)
+    return True
+
+
+def _profile(flat: Array, length: int) -> Array:
+    """The mean over all seasons of every place in the season, as long as the series."""
+    slots = np.arange(len(flat)) % length
+    return np.asarray((np.bincount(slots, flat, length) / np.bincount(slots, minlength=length))[slots])
+
+
 def too_short_for(history: pd.Series) -> tuple[str, ...]:
     """Names of the cycles that this history is too short to judge, for instance ("yearly",)."""
-    step, span = _step(history), len(history) * _step(history)
+    step = _step(evened(history))
+    span = len(evened(history)) * step
     needed = {DAY: NEEDED, WEEK: NEEDED, YEAR: YEARS_NEEDED}
     return tuple(name for cycle, name in CYCLES.items() if 2 * step <= cycle and span < needed[cycle] * cycle)
 

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from capacity.domain.costs import Costs
 from capacity.domain.errors import require
 from capacity.domain.limits import Limits
+from capacity.domain.load import LoadModel
 from capacity.domain.serving import Pool, Reactive, Throughput
 
-
-@dataclass(frozen=True, slots=True)
-class LoadModel:
-    """Demand = base + slope x sales per hour, for the whole workload: CPU in cores, memory in bytes."""
-
-    cpu_base: float
-    cpu_per_sale_per_hour: float
-    memory_base: float
-    memory_per_sale_per_hour: float
-
-    def __post_init__(self) -> None:
-        for name in ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour"):
-            value = getattr(self, name)
-            require(0 <= value < float("inf"), "load: {} must be >= 0, got {}", name, value)
+TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +32,13 @@ class Replica:
 class Workload:
     """One Deployment or StatefulSet behind a HorizontalPodAutoscaler, and what we promise for it.
 
-    `target` is the name of its autoscaler; `ignored_by` names field managers that leave that autoscaler's floor alone.
+    `target` is the name of its autoscaler (of itself, where `target_kind` is Deployment or StatefulSet);
+    `ignored_by` names field managers that leave that autoscaler's floor alone.
     `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
     With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
     `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
     `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise;
-    `reactive` is what its autoscaler does by itself.
+    `reactive` is what its autoscaler does by itself; `today` how many replicas run around the clock now.
     """
 
     namespace: str
@@ -58,6 +48,7 @@ class Workload:
     floor: int
     ceiling: int
     target: str = ""
+    target_kind: TargetKind = "HorizontalPodAutoscaler"
     ignored_by: tuple[str, ...] = ()
     target_utilization: float = 0.80
     quantile_level: float = 0.95
@@ -70,6 +61,7 @@ class Workload:
     pool: Pool | None = None
     throughput: Throughput | None = None
     reactive: Reactive | None = None
+    today: int | None = None
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
@@ -79,6 +71,7 @@ class Workload:
         require(0 < self.quantile_level < 1, "{}: quantile_level must lie in (0, 1)", where)
         require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
         require(self.zones >= 1, "{}: zones must be >= 1, got {}", where, self.zones)
+        require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
 
     @property

@@ -13,9 +13,14 @@ from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
-from capacity.edge.verbs.cluster import apply, preview, restore
-from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
+from capacity.edge.verbs.audit import audit
+from capacity.edge.verbs.cluster import apply, preview, restore, run
+from capacity.edge.verbs.data import backtest, forecast, seasonality
+from capacity.edge.verbs.explain import explain
+from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.setup import init, rules
+from capacity.edge.verbs.simulate import simulate
 
 app = typer.Typer(
     name="capacity",
@@ -58,10 +63,11 @@ def schema(face: Face) -> int:
 
 
 VERBS = {
-    "Look at the data": (audit, seasonality, forecast, backtest),
-    "Plan": (plan,),
-    "Move floors": (preview, apply, restore),
-    "Reference": (schema,),
+    "Begin": (init,),
+    "Look at the data": (audit, seasonality, forecast, backtest, load),
+    "Plan": (plan, explain, simulate),
+    "Move floors": (preview, apply, run, restore),
+    "Reference": (rules, schema),
 }
 for panel, commands in VERBS.items():
     for command in commands:

@@ -67,7 +67,7 @@ class Face:
         config = read_config(sample_config() if sample else self.config_path)
         if file is None:
             return config
-        return config.model_copy(update={"sales": config.sales.model_copy(update={"source": file})})
+        return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
 
     def show(self, sheet: Sheet) -> None:
         """Print results."""
@@ -95,6 +95,23 @@ class Face:
             if bar is not None:
                 bar.add_task(names[0], total=len(names))
             yield advance
+
+    @contextmanager
+    def count(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """A progress bar on stderr over parts of one stage; call what it yields with how many of how many are done."""
+        bar = None if self.quiet or not sys.stderr.isatty() else _progress_bar()
+        began = perf_counter()
+
+        def progress(done: int, total: int) -> None:
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=done, total=total, description=f"{name} {done} of {total}")
+
+        with bar or nullcontext():
+            if bar is not None:
+                bar.add_task(name, total=None)
+            yield progress
+        if self.verbose:
+            self.say(f"{name}: {perf_counter() - began:.2f} s")
 
 
 def _progress_bar() -> Progress:
@@ -145,3 +162,11 @@ def read_duration(option: str, text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"{option}: {error}") from error
+
+
+def planning_config(face: Face, file: str | None, sample: bool) -> Config:
+    """The configuration, with something to plan for. Raises `ConfigError`."""
+    config = face.config(file=file, sample=sample)
+    if not config.workloads:
+        raise ConfigError("workloads: expected at least one workload to plan for, got none")
+    return config

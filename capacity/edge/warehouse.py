@@ -23,11 +23,11 @@ CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twent
 def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> bool:
     """Fill `counted` with what the source's own database counted per step; False where the rows themselves are needed.
 
-    They are needed for rules (they are DuckDB's SQL), for times that are text in a format of their own, and for
-    databases other than PostgreSQL and SQLite.
+    They are needed for rules (they are DuckDB's SQL), for a contract, for the time of availability, for times that are
+    text in a format of their own, and for databases other than PostgreSQL and SQLite.
     """
     source = settings.source
-    if not isinstance(source, DatabaseSource) or settings.rules:
+    if not isinstance(source, DatabaseSource) or settings.needs_rows():
         return False
     with _connected(source) as connection:
         statement = STATEMENTS.get(connection.dialect.name)

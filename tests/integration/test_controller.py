@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from capacity.edge.cli import main
 from capacity.edge.planfile import write_plan
 from tests.conftest import PlanOf
-from tests.double import KubernetesDouble
 from tests.double.faults import (
     Fault,
     garbled,
@@ -22,73 +20,7 @@ from tests.double.faults import (
     too_many_requests,
     unavailable,
 )
-
-NOON = "2026-11-27T02:30:00Z"
-CONFLICT = refusal(409, "Conflict", "the object has been modified")
-Document = dict[str, Any]
-
-
-def hpa(name: str = "web", floor: int = 2, ceiling: int = 20) -> Document:
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": name, "namespace": "shop"},
-        "spec": {
-            "minReplicas": floor,
-            "maxReplicas": ceiling,
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-        },
-    }
-
-
-class Shop:
-    """A namespace `shop` with HPAs, a configuration and a plan: what a user has before the first `apply`."""
-
-    def __init__(self, api: KubernetesDouble, folder: Path) -> None:
-        self.api, self.folder = api, folder
-
-    def configure(self, *names: str, **keys: object) -> None:
-        workloads = [{"namespace": "shop", "name": name, "ceiling": 20, **keys} for name in names]
-        defaults = {
-            "load": {"cpu": {"base": "1"}, "memory": {"base": "1Gi"}},
-            "replica": {"cpu_request": "500m", "memory_request": "512Mi"},
-        }
-        config = {"sales": {"source": "orders.csv", "time": "at"}, "defaults": defaults, "workloads": workloads}
-        (self.folder / "capacity.yaml").write_text(json.dumps(config))
-
-    def hpa(self, name: str = "web") -> Document:
-        return self.api.get("HorizontalPodAutoscaler", "shop", name)
-
-    def floor(self, name: str = "web") -> int:
-        return int(self.hpa(name)["spec"]["minReplicas"])
-
-    def writes(self) -> list[str]:
-        return [entry.method for entry in self.api.journal if entry.method != "GET"]
-
-    def owners(self, name: str = "web") -> set[tuple[str, str]]:
-        entries = self.hpa(name)["metadata"]["managedFields"]
-        return {
-            (entry["manager"], entry["operation"])
-            for entry in entries
-            if "f:minReplicas" in entry["fieldsV1"].get("f:spec", {})
-        }
-
-
-@pytest.fixture
-def shop(
-    kubernetes_double: KubernetesDouble,
-    kubeconfig: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    plan_of: PlanOf,
-) -> Shop:
-    # The client reads KUBECONFIG once, when it is imported.
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
-    shop = Shop(kubernetes_double, tmp_path)
-    shop.configure("web")
-    kubernetes_double.create(hpa())
-    write_plan(plan_of(web=[4, 4, 9, 9, 3]), tmp_path / "plan.json")
-    return shop
+from tests.shop import CONFLICT, NOON, Shop, hpa
 
 
 def test_preview_shows_the_move_and_sends_only_gets(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +34,7 @@ def test_preview_shows_the_move_and_sends_only_gets(shop: Shop, capsys: pytest.C
 
 def test_apply_takes_the_floor_from_kubectl_with_exactly_one_patch(shop: Shop) -> None:
     assert main(["apply", "--now", NOON]) == 0
-    (patch,) = [entry for entry in shop.api.journal if entry.method == "PATCH"]
+    (patch,) = shop.patches()
     assert patch.content_type == "application/apply-patch+yaml"
     assert dict(patch.query) == {"fieldManager": "capacity", "fieldValidation": "Strict", "force": "true"}
     assert patch.json["spec"] == {"minReplicas": 9}
@@ -120,7 +52,7 @@ def test_apply_notes_the_baseline_and_its_owner_once(shop: Shop) -> None:
 
 def test_apply_writes_an_event_with_the_reason(shop: Shop) -> None:
     main(["apply", "--now", NOON])
-    (event,) = [entry.json for entry in shop.api.journal if entry.method == "POST"]
+    (event,) = shop.events()
     assert event["reason"] == "DemandRising"
     assert event["note"].startswith("shop/web floor 2 -> 9 DemandRising (9 until 02:37Z")
     assert event["regarding"]["name"] == "web"
@@ -133,13 +65,25 @@ def test_applying_again_writes_nothing(shop: Shop) -> None:
     assert len(shop.writes()) == before
 
 
-def test_the_floor_comes_down_one_step_a_pass(shop: Shop) -> None:
+def test_the_floor_comes_down_one_step_per_five_minutes_however_often_passes_run(shop: Shop) -> None:
     main(["apply", "--now", NOON])
     floors = []
-    for _ in range(7):
-        main(["apply", "--now", "2026-11-27T04:10:00Z"])
+    for minute in range(8):
+        shop.measure()
+        for second in (0, 30):
+            main(["apply", "--now", f"2026-11-27T04:1{minute}:{second:02}Z"])
         floors.append(shop.floor())
-    assert floors == [8, 7, 6, 5, 4, 3, 3]
+    assert floors == [8, 8, 8, 8, 7, 7, 7, 7]
+
+
+def descend(shop: Shop, steps: int) -> list[int]:
+    """The floor after each of some passes, five minutes apart, while hardly anything runs."""
+    floors = []
+    for step in range(steps):
+        shop.measure()
+        main(["apply", "--now", f"2026-11-27T04:{5 * step:02}:00Z"])
+        floors.append(shop.floor())
+    return floors
 
 
 def test_restore_gives_value_and_ownership_back(shop: Shop) -> None:
@@ -156,9 +100,7 @@ def test_restore_gives_value_and_ownership_back(shop: Shop) -> None:
 def test_restoring_a_floor_that_equals_the_baseline_keeps_it(shop: Shop, plan_of: PlanOf, tmp_path: Path) -> None:
     main(["apply", "--now", NOON])
     write_plan(plan_of(web=[2, 2, 2, 2, 2]), tmp_path / "plan.json")
-    for _ in range(8):
-        main(["apply", "--now", NOON])
-    assert shop.floor() == 2
+    assert descend(shop, 8)[-1] == 2
     assert main(["restore"]) == 0
     assert shop.floor() == 2
     assert shop.owners() == {("kubectl-client-side-apply", "Update")}
@@ -176,8 +118,8 @@ def test_restoring_twice_and_restoring_the_untouched_changes_nothing(shop: Shop)
 
 def test_a_restore_cut_after_its_first_write_is_finished_by_the_next(shop: Shop) -> None:
     main(["apply", "--now", NOON])
-    shop.api.faults.add("PATCH", Fault())  # the first write goes through
-    shop.api.faults.add("PATCH", refusal(403, "Forbidden", "not now"))
+    shop.api.faults.add("PATCH .*horizontal", Fault())  # the first write goes through
+    shop.api.faults.add("PATCH .*horizontal", refusal(403, "Forbidden", "not now"))
     assert main(["restore"]) == 1
     assert shop.floor() == 2
     assert main(["restore"]) == 0
@@ -250,13 +192,13 @@ def test_one_missing_autoscaler_does_not_stop_the_others(shop: Shop, capsys: pyt
 
 
 def test_a_conflict_is_read_and_decided_again(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", CONFLICT)
+    shop.api.faults.add("PATCH .*horizontal", CONFLICT)
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
 
 
 def test_endless_conflicts_end_with_an_error_and_the_floor_untouched(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", CONFLICT, times=20)
+    shop.api.faults.add("PATCH .*horizontal", CONFLICT, times=20)
     assert main(["apply", "--now", NOON]) == 1
     assert shop.floor() == 2
 
@@ -271,13 +213,13 @@ def test_endless_conflicts_end_with_an_error_and_the_floor_untouched(shop: Shop)
     ],
 )
 def test_a_patch_is_retried_when_the_server_is(shop: Shop, fault: Fault) -> None:
-    shop.api.faults.add("PATCH", fault, times=2)
+    shop.api.faults.add("PATCH .*horizontal", fault, times=2)
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
 
 
 def test_a_connection_cut_after_the_change_is_harmless(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", reset_after())
+    shop.api.faults.add("PATCH .*horizontal", reset_after())
     main(["apply", "--now", NOON])
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
@@ -285,7 +227,7 @@ def test_a_connection_cut_after_the_change_is_harmless(shop: Shop) -> None:
 
 
 def test_an_answer_that_is_no_json_fails_one_pass_and_heals_in_the_next(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", garbled())
+    shop.api.faults.add("PATCH .*horizontal", garbled())
     assert main(["apply", "--now", NOON]) == 1
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
@@ -312,8 +254,8 @@ def test_floor_and_raised_ceiling_travel_in_one_patch_and_the_ceiling_comes_back
     assert main(["apply", "--now", NOON]) == 0
     assert shop.hpa()["spec"]["minReplicas"] == 30
     assert shop.hpa()["spec"]["maxReplicas"] == 33
-    for _ in range(24):
-        main(["apply", "--now", "2026-11-27T04:10:00Z"])
+    shop.configure("web", step_down="100%", ceiling_policy={"increase": {"buffer": "10%"}})
+    descend(shop, 2)
     assert (shop.floor(), shop.hpa()["spec"]["maxReplicas"]) == (3, 20)
     assert main(["restore"]) == 0
     assert (shop.floor(), shop.hpa()["spec"]["maxReplicas"]) == (2, 20)

@@ -1,21 +1,47 @@
-"""The verb that plans: from the orders to plan.json and plan.png, or to the cluster's ConfigMaps."""
+"""The verb that plans: from the orders to plan.json and plan.png, or to the cluster's ConfigMaps; or what-ifs."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capacity.domain import ConfigError
-from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, verb
-from capacity.edge.screen import say
+from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, planning_config, read_clock, verb
+from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
-    from capacity.domain import Plan
+    from capacity.domain import Plan, Scenario
+    from capacity.edge.config import Config
+    from capacity.edge.planner import Planned
+    from capacity.edge.requests import Advice
 
 OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
-ToCluster = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
+ToClusterOption = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes that plan, where there are many workloads. Default: every core.")
+]
+DaskOption = Annotated[
+    str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
+]
+ShardsOption = Annotated[
+    Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+]
+ScenarioOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario",
+        metavar="WHAT-IF",
+        help="Also plan for growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT. Repeatable.",
+    ),
+]
+PatchOption = Annotated[
+    Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
+]
+SHOWN = 20  # workloads in a table; the plan has them all
 
 
 @verb
@@ -24,41 +50,112 @@ def plan(
     file: FileArgument = None,
     *,
     sample: SampleOption = False,
-    out: Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")] = Path(
-        "plan.json"
-    ),
-    to_cluster: Annotated[
-        bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")
-    ] = False,
+    out: OutOption = Path("plan.json"),
+    to_cluster: ToClusterOption = False,
+    workers: WorkersOption = None,
+    cluster: DaskOption = None,
+    shards: ShardsOption = None,
+    scenario: ScenarioOption = None,
+    requests_patch: PatchOption = None,
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
+    With scenarios their plans stand side by side, and nothing is written.
+
     Example: capacity plan --sample
     """
-    from capacity.edge.planner import QualityRefusedError, forecast_orders, make_plan, read_orders
-    from capacity.edge.sheets import plan_sheet
+    from capacity.edge.fleet import Fleet, plan_fleet
+    from capacity.edge.planner import QualityRefusedError
+    from capacity.edge.scenarios import parse_scenarios
 
-    config = face.config(file=file, sample=sample)
-    if not config.workloads:
-        raise ConfigError("workloads: expected at least one workload to plan for, got none")
-    with face.stages("reading orders", "forecasting", "planning", "writing") as advance:
-        orders = read_orders(config)
-        advance()
-        forecasts = forecast_orders(config, orders)
-        advance()
-        try:
-            planned = make_plan(config, orders, forecasts, read_clock(None))
-        except QualityRefusedError as refusal:
-            say(f"capacity: held: {refusal}")
-            return HELD
-        advance()
+    config = planning_config(face, file, sample)
+    scenarios, now = parse_scenarios(scenario or (), config.timezone), read_clock(None)
+    config, remarks = _lead_times(config, now, to_cluster=to_cluster)
+    fleet = Fleet(workers, cluster, shards)
+    try:
+        if scenarios:
+            return _compare(face, config, scenarios, now)
+        with face.count("planning") as progress:
+            planned = plan_fleet(config, now, fleet, progress)
+    except QualityRefusedError as refusal:
+        say(f"capacity: held: {refusal}")
+        return HELD
+    with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
         advance()
-    face.show(plan_sheet(planned, config))
+    _show(face, planned, config, _advice(config, requests_patch))
+    written += [] if requests_patch is None else [str(requests_patch)]
     face.say(f"wrote {', '.join(written)}")
-    for (namespace, name), reason in planned.failures.items():
-        say(f"capacity: {namespace}/{name}: not planned: {reason}")
+    for remark in remarks:
+        face.say(remark)
+    _say_failures(planned.failures)
     return HELD if planned.failures else DONE
+
+
+def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetime) -> int:
+    """The plan as it is and one for each scenario, from one reading of the orders."""
+    from capacity.edge.planner import forecast_for_plans, make_plan, read_orders
+    from capacity.edge.sheets import scenarios_sheet
+
+    with face.stages("reading orders", "planning") as advance:
+        orders = read_orders(config)
+        advance()
+        planned = make_plan(config, orders, forecast_for_plans(config, orders), now)
+        others = [
+            (one.name, make_plan(config, orders, forecast_for_plans(config, orders, one), now, scenario=one))
+            for one in scenarios
+        ]
+        advance()
+    face.show(scenarios_sheet(planned, others, config))
+    for one in (planned, *(other for _, other in others)):
+        _say_failures(one.failures)
+    return HELD if any(one.failures for one in (planned, *(other for _, other in others))) else DONE
+
+
+def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
+    """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
+    if all(item.lead_time != "auto" for item in config.workloads):
+        return config, []
+    if not to_cluster:
+        return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
+    from capacity.edge.cluster import ClusterReader
+    from capacity.edge.starts import learn_lead_times
+
+    return learn_lead_times(config, ClusterReader(), now)
+
+
+def _advice(config: Config, patch: Path | None) -> Advice:
+    """What usage advises to request; written as a patch where asked."""
+    from capacity.edge.requests import advise, write_patch
+
+    advice = advise(config)
+    if patch is not None:
+        write_patch(advice, config, patch)
+    return advice
+
+
+def _show(face: Face, planned: Planned, config: Config, advice: Advice) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
+    from capacity.edge.sheets import plan_sheet
+
+    plans = planned.plan.workloads
+    if face.output is Output.table and len(plans) > SHOWN:
+        highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
+        planned = replace(planned, plan=replace(planned.plan, workloads=highest))
+        face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
+    face.show(plan_sheet(planned, config, advice))
+
+
+def _say_failures(failures: dict[tuple[str, str], str]) -> None:
+    """Each workload that could not be planned and why; where very many have one reason, it is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for (namespace, name), reason in failures.items():
+        by_reason.setdefault(reason, []).append(f"{namespace}/{name}")
+    for reason, names in by_reason.items():
+        for name in names[:SHOWN]:
+            say(f"capacity: {name}: not planned: {reason}")
+        if len(names) > SHOWN:
+            say(f"capacity: and {len(names) - SHOWN:,} more not planned: {reason}")
 
 
 def _to_files(plan: Plan, out: Path, timezone: str) -> list[str]:
