@@ -1,0 +1,49 @@
+"""Where conditions go: to the ticket system and to Alertmanager, both or neither. An outage there only warns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from capacity.domain import CapacityError
+from capacity.edge.incidents.alertmanager import Alertmanager
+from capacity.edge.incidents.conditions import Condition
+from capacity.edge.incidents.servicenow import ServiceNow
+from capacity.edge.incidents.tickets import Handling, reconcile
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who is told, and how tickets are handled."""
+
+    tickets: ServiceNow | None = None
+    alerts: Alertmanager | None = None
+    handling: Handling = field(default_factory=Handling)
+
+    def report(self, conditions: Sequence[Condition], now: datetime) -> list[str]:
+        """Bring tickets and alerts in line with what holds now; returns what stood in the way, one line each."""
+        warnings: list[str] = []
+        if self.alerts is not None:
+            try:
+                self.alerts.send(conditions, now)
+            except CapacityError as error:
+                warnings.append(f"alerts not sent: {error}")
+        if self.tickets is not None:
+            warnings += _reported(self.tickets, conditions, now, self.handling)
+        return warnings
+
+
+def _reported(tickets: ServiceNow, conditions: Sequence[Condition], now: datetime, handling: Handling) -> list[str]:
+    """One ticket that cannot be written never stops the others."""
+    try:
+        actions = reconcile(conditions, tickets.tickets(), now, handling)
+    except CapacityError as error:
+        return [f"tickets not read, none written: {error}"]
+    warnings = []
+    for action in actions:
+        try:
+            tickets.act(action)
+        except CapacityError as error:
+            warnings.append(f"ticket {action.correlation}: {action.verb} failed: {error}")
+    return warnings
