@@ -2,13 +2,16 @@
 PYTHON ?= python
 DATA ?= ../shared/data
 
-.PHONY: help setup check test bench notebooks
+.PHONY: help setup peers check test bench notebooks
 
 help:  ## Print this.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup:  ## Install the package with everything its tests need.
 	$(PYTHON) -m pip install -e '.[test]'
+
+peers:  ## The real peers of the tests: Prometheus, PostgreSQL, Chromium, kubectl, Helm, ... (as root: apt-get).
+	.ci/peers $(PYTHON)
 
 check:  ## Formatting, lint, types, import contracts, stripped notebooks.
 	$(PYTHON) -m ruff format --check .

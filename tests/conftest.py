@@ -11,7 +11,7 @@ import pytest
 
 from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
 
-pytest_plugins = ["tests.double.fixtures"]
+pytest_plugins = ["tests.double.fixtures", "tests.peers.fixtures"]
 
 # Larger real data, beside the checkout or where CAPACITY_DATA_DIR says; tests on it are extra and skip aloud.
 DATA = Path(os.environ.get("CAPACITY_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data"))
