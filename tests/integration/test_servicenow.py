@@ -147,10 +147,12 @@ def test_more_than_a_page_of_tickets(instance: ServiceNowDouble, web: Web) -> No
     assert len({ticket.key for ticket in ServiceNow(web).tickets()}) == 450
 
 
-def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(instance: ServiceNowDouble, web: Web) -> None:
+def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(
+    instance: ServiceNowDouble, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Desk(ServiceNow(web)).report([STALE, PLAN], NOON)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(web.ca_file))
     client = ServiceNowClient(instance.url, (USER, PASSWORD))
-    client.session.verify = str(web.ca_file)
     record = client.GlideRecord("incident")
     record.add_query("correlation_id", "STARTSWITH", "capacity/")
     record.query()
