@@ -63,7 +63,7 @@ def test_a_job_pushes_its_gauges_and_adds_to_its_counters(pushgateway: HttpPeer)
     assert counts['{instance="",job="controller",outcome="done",reason="DemandRising"}'] == 4
     assert counts['{instance="",job="controller",outcome="held",reason="HeldNoPlan"}'] == 1
     assert counts['{instance="",job="other",outcome="done",reason="DemandRising"}'] == 2
-    assert values(pushgateway, "capacity_floor_replicas") == {}
+    assert values(pushgateway, "capacity_floor_replicas") == {}  # the second push took its place
 
 
 def test_no_pushgateway_is_one_line() -> None:
