@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from capacity.audit import Audit, Quality
 from capacity.domain import DataError, Demand, Forecast, Plan
 from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, write_textfile
+from capacity.edge.telemetry.metrics import metrics_page
 from capacity.edge.telemetry.samples import audit_samples, plan_samples, trust_samples
 from tests.conftest import PlanOf
 
@@ -111,3 +112,8 @@ def test_demand_of_the_step_of_now(plan_of: PlanOf, hours: float, cores: float |
 def test_trust_in_samples() -> None:
     values = {sample.labels: sample.value for sample in trust_samples({0.95: 0.94}, 0.2, "all")}
     assert values == {("all", "0.95"): 0.94, ("all",): 0.2}
+
+
+def test_the_metric_reference_is_what_the_code_says() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+    assert page.read_text() == metrics_page(), "write it again: make reference"

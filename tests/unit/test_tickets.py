@@ -114,4 +114,4 @@ def test_acting_once_is_enough(active: bool, minutes: list[tuple[int, bool, int 
 
 def test_every_condition_has_its_runbook() -> None:
     runbooks = Path(__file__).resolve().parents[2] / "docs" / "runbooks"
-    assert {path.stem for path in runbooks.glob("[A-Z]*.md")} == set(CONDITIONS)
+    assert set(CONDITIONS) <= {path.stem for path in runbooks.glob("[A-Z]*.md")}

@@ -112,6 +112,16 @@ METRICS = {
     )
 }
 
+PAGE = """# Metrics
+
+Written by `plan` (the planner's job), `audit`, or `pass` (the controller, every pass). Units stand in the names: ratios
+lie in 0..1, times are Unix seconds. A job that ends pushes them to a Pushgateway, `capacity run` serves them on
+`/metrics`, and either writes a textfile where asked.
+
+| metric | kind | labels | written by | what it says |
+|---|---|---|---|---|
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -130,3 +140,12 @@ class Sample:
         expected = METRICS[self.name].labels
         require(len(self.labels) == len(expected), "{}: expected labels {}, got {}", self.name, expected, self.labels)
         require(abs(self.value) < float("inf"), "{}: expected a finite number, got {}", self.name, self.value)
+
+
+def metrics_page() -> str:
+    """The metric reference in Markdown, as `docs/metrics.md` holds it."""
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.writer} | {metric.help} |"
+        for metric in METRICS.values()
+    ]
+    return PAGE + "\n".join(rows) + "\n"
