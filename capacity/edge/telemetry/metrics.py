@@ -91,6 +91,8 @@ METRICS = {
         Metric("capacity_ceiling_replicas", "The ceiling (maxReplicas) after the pass.", WORKLOAD),
         Metric("capacity_current_replicas", "Replicas that run.", WORKLOAD),
         Metric("capacity_desired_replicas", "Replicas that the autoscaler wants.", WORKLOAD),
+        Metric("capacity_usage_cores", "CPU that the running replicas use together.", WORKLOAD),
+        Metric("capacity_usage_bytes", "Memory that the running replicas use together.", WORKLOAD),
         Metric(
             "capacity_utilization_ratio",
             "Usage over request of the running replicas, as the autoscaler sees it.",
