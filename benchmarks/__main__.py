@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-NAMES = ("pipeline", "m4_hourly", "nab", "traces", "forecast_fleet")
+NAMES = ("controller", "pipeline", "m4_hourly", "nab", "traces", "forecast_fleet")
 RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("capacity", "numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
 Run = Callable[[Path, bool], dict[str, Any]]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, Plan, Workload, WorkloadPlan
-from capacity.forecast import forecast_sales
+from capacity.forecast import Asked, sales_work, together
 from capacity.load import project_load
 from capacity.planning import plan_workload
 
@@ -41,21 +41,15 @@ class Provenance:
 
 def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
     """One forecast per group, or the error that stood in its way: one never stops the others."""
-    forecasts: Forecasts = {}
-    for group, sales in histories.items():
-        try:
-            forecasts[group] = forecast_sales(
-                sales,
-                horizon=outlook.horizon,
-                quantile_levels=outlook.quantile_levels,
-                holidays=outlook.holidays,
-                events=outlook.events,
-                timezone=outlook.timezone,
-                covariates=outlook.covariates,
-            )
-        except DataError as error:
-            forecasts[group] = error
-    return forecasts
+    asked = Asked(
+        outlook.horizon,
+        tuple(sorted(outlook.quantile_levels)),
+        outlook.holidays,
+        outlook.events,
+        outlook.timezone,
+        outlook.covariates,
+    )
+    return together({group: sales_work(sales, asked) for group, sales in histories.items()})
 
 
 def plan_workloads(

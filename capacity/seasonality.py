@@ -63,6 +63,33 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
     return tuple(found[length] for length in sorted(found)) + ((yearly,) if yearly else ())
 
 
+def clear_seasons(history: pd.Series, lengths: tuple[int, ...]) -> bool:
+    """Whether every one of the season lengths stands out so clearly that no decomposition is needed to say so.
+
+    The values one season apart must correlate by 0.3 and more, each longer season in what the shorter ones leave: a
+    decomposition, which also fits some of the noise, never finds less. `find_seasons` agrees at twenty times the cost.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> clear_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), (24,))
+    True
+    """
+    if not lengths or NEEDED * lengths[-1] > len(history):
+        return False
+    rest = _levelled(history, lengths[-1])
+    variance = float(rest @ rest)
+    for length in lengths:
+        if float(rest @ rest) <= NEGLIGIBLE * variance or _autocorrelation(rest, length) < EVIDENCE:
+            return False
+        rest = rest - _profile(rest, length)
+    return True
+
+
+def _profile(flat: Array, length: int) -> Array:
+    """The mean over all seasons of every place in the season, as long as the series."""
+    slots = np.arange(len(flat)) % length
+    return np.asarray((np.bincount(slots, flat, length) / np.bincount(slots, minlength=length))[slots])
+
+
 def too_short_for(history: pd.Series) -> tuple[str, ...]:
     """Names of the cycles that this history is too short to judge, for instance ("yearly",)."""
     step, span = _step(history), len(history) * _step(history)

@@ -12,8 +12,10 @@ Times are timezone-aware; a step is named by its start and is half open, ``[t, t
 This module imports no heavy library, so that the controller can start in a fraction of a second.
 """
 
+from capacity.domain.costs import Costs as Costs
+from capacity.domain.costs import NodeType as NodeType
+from capacity.domain.costs import Quota as Quota
 from capacity.domain.decision import Decision as Decision
-from capacity.domain.decision import Observation as Observation
 from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError
 from capacity.domain.errors import ConfigError as ConfigError
@@ -23,6 +25,13 @@ from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
+from capacity.domain.limits import ChangeHours as ChangeHours
+from capacity.domain.limits import Freeze as Freeze
+from capacity.domain.limits import Limits as Limits
+from capacity.domain.observation import Memory as Memory
+from capacity.domain.observation import Observation as Observation
+from capacity.domain.observation import Readings as Readings
+from capacity.domain.observation import Wishes as Wishes
 from capacity.domain.plan import PLAN_SCHEMA as PLAN_SCHEMA
 from capacity.domain.plan import FloorChange as FloorChange
 from capacity.domain.plan import Peak as Peak
@@ -30,6 +39,9 @@ from capacity.domain.plan import Plan as Plan
 from capacity.domain.plan import Quiet as Quiet
 from capacity.domain.plan import Resource as Resource
 from capacity.domain.plan import WorkloadPlan as WorkloadPlan
+from capacity.domain.serving import Pool as Pool
+from capacity.domain.serving import Reactive as Reactive
+from capacity.domain.serving import Throughput as Throughput
 from capacity.domain.workload import LoadModel as LoadModel
 from capacity.domain.workload import Replica as Replica
 from capacity.domain.workload import Workload as Workload

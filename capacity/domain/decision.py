@@ -1,37 +1,18 @@
-"""What the cluster says now, and what to set."""
+"""What to set, why, and what to note beside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from capacity.domain.errors import require
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What the cluster says now about one autoscaler: replica counts, and its bounds before we first touched it.
-
-    `current` 0 means scaled to zero: the HPA is idle and a floor does not wake it. A baseline of None: never touched.
-    `edited_by`: who changed the floor after our last write, None where nobody did.
-    """
-
-    floor: int
-    ceiling: int
-    current: int
-    desired: int
-    baseline_floor: int | None = None
-    baseline_ceiling: int | None = None
-    edited_by: str | None = None
-
-    def __post_init__(self) -> None:
-        counts = (self.floor, self.ceiling, self.current, self.desired)
-        require(min(counts) >= 0, "replica counts must be >= 0, got {}", counts)
-        require(self.floor <= self.ceiling, "observed floor {} is above ceiling {}", self.floor, self.ceiling)
+from capacity.domain.observation import Memory
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The floor and ceiling to set now, the reason, and what was clamped by what.
+
+    `memory`: what to note on the object with the move; `notes` where it must be noted even without a move.
 
     >>> Decision(9, 60, "DemandRising", before=4).changes
     True
@@ -45,6 +26,8 @@ class Decision:
     detail: str = ""
     clamps: tuple[str, ...] = ()
     held: bool = False
+    memory: Memory = field(default_factory=Memory)
+    notes: bool = False
 
     def __post_init__(self) -> None:
         require(
@@ -53,5 +36,10 @@ class Decision:
 
     @property
     def changes(self) -> bool:
-        """True where a patch is due."""
+        """True where floor or ceiling move."""
         return self.floor != self.before or self.before_ceiling not in (None, self.ceiling)
+
+    @property
+    def falls(self) -> bool:
+        """True where the floor comes down."""
+        return self.floor < self.before

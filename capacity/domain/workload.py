@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
+from capacity.domain.costs import Costs
 from capacity.domain.errors import require
+from capacity.domain.limits import Limits
+from capacity.domain.serving import Pool, Reactive, Throughput
+
+TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,13 @@ class Replica:
 class Workload:
     """One Deployment or StatefulSet behind a HorizontalPodAutoscaler, and what we promise for it.
 
-    `target` is the name of its autoscaler; `ignored_by` names field managers that leave that autoscaler's floor alone.
+    `target` is the name of its autoscaler (of itself, where `target_kind` is Deployment or StatefulSet);
+    `ignored_by` names field managers that leave that autoscaler's floor alone.
     `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
     With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
     `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
+    `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise;
+    `reactive` is what its autoscaler does by itself.
     """
 
     namespace: str
@@ -53,6 +62,7 @@ class Workload:
     floor: int
     ceiling: int
     target: str = ""
+    target_kind: TargetKind = "HorizontalPodAutoscaler"
     ignored_by: tuple[str, ...] = ()
     target_utilization: float = 0.80
     quantile_level: float = 0.95
@@ -60,6 +70,11 @@ class Workload:
     zones: int = 1
     ceiling_buffer: float | None = None
     group: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    costs: Costs = field(default_factory=Costs)
+    pool: Pool | None = None
+    throughput: Throughput | None = None
+    reactive: Reactive | None = None
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"

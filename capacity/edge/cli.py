@@ -13,9 +13,11 @@ from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.screen import say
-from capacity.edge.verbs.cluster import apply, preview, restore
-from capacity.edge.verbs.data import audit, backtest, forecast, seasonality
+from capacity.edge.verbs.audit import audit
+from capacity.edge.verbs.cluster import apply, preview, restore, run
+from capacity.edge.verbs.data import backtest, forecast, seasonality
 from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.simulate import simulate
 
 app = typer.Typer(
     name="capacity",
@@ -59,8 +61,8 @@ def schema(face: Face) -> int:
 
 VERBS = {
     "Look at the data": (audit, seasonality, forecast, backtest),
-    "Plan": (plan,),
-    "Move floors": (preview, apply, restore),
+    "Plan": (plan, simulate),
+    "Move floors": (preview, apply, run, restore),
     "Reference": (schema,),
 }
 for panel, commands in VERBS.items():

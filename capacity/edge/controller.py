@@ -1,243 +1,269 @@
-"""Observe -> decide -> act: one pass over the configured autoscalers. `preview` holds a reader, so it cannot write."""
+"""Observe -> decide -> act: one pass over the configured workloads. `preview` holds a reader, so it cannot write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from capacity.decision import Policy, decide
-from capacity.domain import CapacityError, ClusterError, Decision, Plan, Workload
-from capacity.edge.autoscaler import Autoscaler
-from capacity.edge.cluster import ClusterReader, ClusterWriter
-from capacity.edge.planfile import rfc3339
-
-TRIES = 4  # reads and decisions per workload when others write at the same time (409)
-CONFLICT = 409
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a pass made of one workload: a decision, or the error that stood in its way; `done` where it was written."""
-
-    workload: Workload
-    decision: Decision | None = None
-    error: str | None = None
-    done: bool = False
-    warnings: tuple[str, ...] = field(default_factory=tuple)
-
-    @property
-    def held(self) -> bool:
-        """Whether nothing was decided for safety's sake."""
-        return self.decision is not None and self.decision.held
-
-    def __str__(self) -> str:
-        where = f"{self.workload.namespace}/{self.workload.target}"
-        if self.decision is None:
-            return f"{where} error {self.error}"
-        decision = self.decision
-        move = (
-            f"floor {decision.before} -> {decision.floor}"
-            if decision.floor != decision.before
-            else f"floor {decision.floor}"
-        )
-        if decision.before_ceiling not in (None, decision.ceiling):
-            move += f" ceiling {decision.before_ceiling} -> {decision.ceiling}"
-        return f"{where} {move} {decision.reason}" + (f" ({decision.detail})" if decision.detail else "")
+from capacity.decision import Brake, Policy, decide, engage_brake, hold
+from capacity.domain import CapacityError, ClusterError, Decision, Plan, Workload, WorkloadPlan
+from capacity.edge.cluster import CONFLICT, ClusterReader, ClusterWriter
+from capacity.edge.guards import Guard, clock_skew
+from capacity.edge.outcomes import Outcome as Outcome
+from capacity.edge.outcomes import summary as summary
+from capacity.edge.restoring import give_back
+from capacity.edge.scenes import Seen, forgotten, look, read_scenes, read_target
+from capacity.edge.switch import read_switch
+from capacity.edge.targets.autoscaler import Autoscaler
+from capacity.edge.targets.kinds import KINDS
+from capacity.edge.targets.notes import read_expiry
+from capacity.edge.targets.owners import Scene, other_owner
+from capacity.edge.targets.wishes import read_wishes
+from capacity.edge.writers import TRIES, Writers
+from capacity.edge.writing import announce, write
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one pass works on: the workloads, their plan, the policy, and the time it is."""
+    """What one pass works on: the workloads, their plan, the policy, and the time it is.
+
+    `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
+    API server's. `home`: the namespace of the off switch; None: each workload's own.
+    """
 
     workloads: Sequence[Workload]
-    plan: Plan
+    plan: Plan | None
     policy: Policy
     now: datetime
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    brake: Brake = field(default_factory=Brake)
+    home: str | None = None
+    real_time: bool = False
+    _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
-    def decide(self, workload: Workload, autoscaler: Autoscaler) -> Decision:
-        """The decision for one workload, held where a reconciler owns the floor."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plans", {plan.key: plan for plan in self.plan.workloads} if self.plan else {})
+
+    def decide(self, workload: Workload, scene: Scene, autoscaler: Autoscaler) -> Decision:
+        """The decision for one workload, held where somebody else owns the floor."""
         observation = autoscaler.observation
-        policy = replace(self.policy, ceiling_buffer=workload.ceiling_buffer)
-        decision = decide(self.plan.workload(*workload.key), observation, self.now, policy)
-        foreign = _foreign_owner(workload, autoscaler)
-        if foreign is None:
-            return decision
-        floor, ceiling = observation.floor, observation.ceiling
-        return Decision(floor, ceiling, "HeldForeignOwner", floor, ceiling, foreign, held=True)
+        owner = other_owner(workload, autoscaler.document, scene) or _reconciled(workload, autoscaler)
+        if owner is not None and observation.wishes.excluded is None:
+            return hold(observation, *owner)
+        plan = self._plans.get(workload.key)
+        decision = decide(plan, observation, self.now, replace(self.policy, ceiling_buffer=workload.ceiling_buffer))
+        due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
+        return replace(decision, notes=True) if due and not decision.notes else decision
+
+    def expires(self, workload: Workload) -> datetime | None:
+        """Until when a floor set now stands if nobody renews it; None without a plan."""
+        plan = self._plans.get(workload.key)
+        return None if plan is None else plan.end + self.policy.hold_for
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One workload in a pass: what was seen and decided; an error where it could not be."""
+
+    seen: Seen
+    decision: Decision | None = None
+    error: str | None = None
+
+    @property
+    def workload(self) -> Workload:
+        """Whose case it is."""
+        return self.seen[0]
+
+    @property
+    def due(self) -> bool:
+        """Whether something is to be written."""
+        return self.decision is not None and (self.decision.changes or self.decision.notes)
+
+    def outcome(self, work: Pass) -> Outcome:
+        """The case as decided, before anything is written."""
+        unreadable = work.unreadable.get(self.workload.namespace)
+        return Outcome(self.workload, self.decision, self.error or (f"plan: {unreadable}" if unreadable else None))
 
 
 def preview(reader: ClusterReader, work: Pass) -> Iterator[Outcome]:
     """What `apply` would do now, one outcome per workload. Makes no call that can write."""
-    return (_decided(work, workload, found) for workload, found in _observed(reader, work.workloads))
+    scenes = read_scenes(reader, work.workloads)
+    cases, _ = _cases(reader, work, scenes)
+    yield from (case.outcome(work) for case in cases)
 
 
-def apply(writer: ClusterWriter, work: Pass) -> Iterator[Outcome]:
-    """One pass: decide as `preview` does, then patch what changes. One workload's failure never stops the others."""
-    for workload, found in _observed(writer, work.workloads):
-        outcome = _decided(work, workload, found)
-        if isinstance(found, Autoscaler) and outcome.decision is not None and outcome.decision.changes:
-            outcome = _guarded(workload, partial(_patch, writer, work, workload, found))
-        yield outcome
+def apply(writer: ClusterWriter, work: Pass, writers: Writers | None = None) -> Iterator[Outcome]:
+    """One pass: decide as `preview` does, then write what is due, rises first.
+
+    One workload's failure never stops the others. Floors that nobody renewed and nobody names any more are given back.
+    """
+    scenes = read_scenes(writer, work.workloads)
+    cases, guard = _cases(writer, work, scenes)
+    with writers or Writers(writer) as taken:
+        acted = {}
+        for case in sorted(cases, key=lambda case: case.decision is not None and case.decision.falls):
+            acted[id(case)] = _acted(writer, work, guard, taken, case) if case.due else case.outcome(work)
+        yield from (acted[id(case)] for case in cases)
+        yield from _expired(writer, work, guard, taken, scenes)
 
 
-def restore(writer: ClusterWriter, workloads: Sequence[Workload], now: datetime) -> Iterator[Outcome]:
-    """Give every floor and ceiling back: value first, then ownership, then our annotation goes."""
-    for workload, found in _observed(writer, workloads):
-        if isinstance(found, Autoscaler):
-            yield _guarded(workload, partial(_restored, writer, workload, found, now))
-        else:
-            yield Outcome(workload, error=found)
+def restore(
+    writer: ClusterWriter,
+    workloads: Sequence[Workload],
+    now: datetime,
+    *,
+    policy: Policy | None = None,
+    expired: bool = False,
+) -> Iterator[Outcome]:
+    """Give every floor and ceiling back: value first, then ownership, then our annotations go.
+
+    At once; or, with a `policy`, one step down as it allows: call again until no outcome is held. Covers what an
+    earlier configuration named, too. `expired`: only what nobody renewed in time.
+    """
+    scenes = read_scenes(writer, workloads)
+    with Writers(writer) as taken:
+        for workload, _, found in [*look(writer, workloads, scenes, now), *forgotten(scenes, workloads, now)]:
+            if isinstance(found, str):
+                yield Outcome(workload, error=found)
+                continue
+            if not expired or _has_expired(found, now):
+                yield guarded(workload, partial(_given_back, writer, workload, found, policy, taken))
 
 
-def _observed(reader: ClusterReader, workloads: Iterable[Workload]) -> Iterator[tuple[Workload, Autoscaler | str]]:
-    """Each workload with its autoscaler, or with the reason there is none: one LIST per namespace."""
-    by_namespace: dict[str, list[Workload]] = {}
-    for workload in workloads:
-        by_namespace.setdefault(workload.namespace, []).append(workload)
-    for namespace, members in by_namespace.items():
-        try:
-            found: dict[str, Any] = {item["metadata"]["name"]: item for item in reader.hpas(namespace)}
-        except ClusterError as error:
-            yield from ((workload, f"namespace {namespace}: {error}") for workload in members)
-            continue
-        for workload in members:
-            item = found.get(workload.target)
-            yield workload, Autoscaler(item) if item is not None else _missing(workload, sorted(found))
-
-
-def _missing(workload: Workload, names: list[str]) -> str:
-    return f"no HorizontalPodAutoscaler {workload.target!r} in namespace {workload.namespace}; it has {names or 'none'}"
-
-
-def _decided(work: Pass, workload: Workload, found: Autoscaler | str) -> Outcome:
-    if isinstance(found, str):
-        return Outcome(workload, error=found)
-    return _guarded(workload, lambda: Outcome(workload, work.decide(workload, found)))
-
-
-def _guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
+def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
     """The outcome of one workload; its failure stays its own. Documents of others may miss any key."""
     try:
         return act()
-    except (CapacityError, KeyError, TypeError, ValueError) as error:
+    except (CapacityError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = str(error) if isinstance(error, CapacityError) else f"unexpected answer: {type(error).__name__} {error}"
         return Outcome(workload, error=text)
 
 
-def _patch(writer: ClusterWriter, work: Pass, workload: Workload, autoscaler: Autoscaler) -> Outcome:
-    """Patch by server-side apply; when somebody else wrote in between, read and decide again."""
+def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | str]) -> tuple[list[Case], Guard]:
+    cases = [_case(work, seen) for seen in look(reader, work.workloads, scenes, work.now)]
+    skew = clock_skew(work.now, reader.server_time) if work.real_time else None
+    off, unknown = _switches(reader, work)
+    guard = _braked(work, cases, Guard(off, skew))
+    return [_guarded_case(work, guard, case, unknown) for case in cases], guard
+
+
+def _case(work: Pass, seen: Seen) -> Case:
+    workload, scene, found = seen
+    if isinstance(found, str):
+        return Case(seen, error=found)
+    outcome = guarded(workload, lambda: Outcome(workload, work.decide(workload, scene, found)))
+    return Case(seen, outcome.decision, outcome.error)
+
+
+def _switches(reader: ClusterReader, work: Pass) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Per namespace: why it is switched off; and why its switch cannot be read, which is as good as off."""
+    off: dict[str, str | None] = {}
+    unknown: dict[str, str] = {}
+    for namespace in dict.fromkeys(workload.namespace for workload in work.workloads):
+        try:
+            off[namespace] = read_switch(reader, work.home or namespace)
+        except ClusterError as error:
+            unknown[namespace] = f"off switch: {error}"
+    return off, unknown
+
+
+def _braked(work: Pass, cases: list[Case], guard: Guard) -> Guard:
+    fleet = [
+        (case.seen[2].observation, case.decision)
+        for case in cases
+        if case.decision is not None and isinstance(case.seen[2], Autoscaler) and case.decision.reason != "Excluded"
+    ]
+    held = engage_brake(fleet, work.now, work.brake)
+    braked = next((now.detail for (_, now), (_, was) in zip(held, fleet, strict=True) if now is not was), None)
+    return replace(guard, braked=braked)
+
+
+def _guarded_case(work: Pass, guard: Guard, case: Case, unknown: Mapping[str, str]) -> Case:
+    found, namespace = case.seen[2], case.workload.namespace
+    if case.decision is None or isinstance(found, str):
+        return case
+    if namespace in unknown:
+        return Case(case.seen, error=unknown[namespace])
+    return Case(case.seen, guard.hold(namespace, found.observation, case.decision, work.now))
+
+
+def _acted(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case: Case) -> Outcome:
+    """Write; when somebody else wrote in between, read and decide again."""
+    planned = case.outcome(work)
+    outcome = guarded(case.workload, partial(_written, writer, work, guard, taken, case))
+    return replace(outcome, error=outcome.error or planned.error)
+
+
+def _written(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case: Case) -> Outcome:
+    workload, scene, autoscaler = case.seen
+    decision = case.decision
+    assert decision is not None and not isinstance(autoscaler, str)  # noqa: S101, PT018 - a due case has both
+    other = taken.refusal(workload.namespace)
+    if other is not None:
+        return Outcome(workload, hold(autoscaler.observation, "HeldByOtherWriter", other))
     for attempt in range(1, TRIES + 1):
-        decision = work.decide(workload, autoscaler)
+        try:
+            write(writer, autoscaler, decision, work.expires(workload))
+        except ClusterError as error:
+            if error.status != CONFLICT or attempt == TRIES:
+                raise
+            autoscaler = _read_again(writer, workload, scene, autoscaler)
+            decision = work.decide(workload, scene, autoscaler)
+            decision = guard.hold(workload.namespace, autoscaler.observation, decision, work.now)
+            if not (decision.changes or decision.notes):
+                break
+            continue
         if not decision.changes:
-            return Outcome(workload, decision)
-        try:
-            writer.apply_hpa(workload.namespace, workload.target, autoscaler.apply_body(decision, work.now), force=True)
-        except ClusterError as error:
-            if error.status != CONFLICT or attempt == TRIES:
-                raise
-            autoscaler = Autoscaler(writer.hpa(workload.namespace, workload.target))
-            continue
-        return Outcome(
-            workload, decision, done=True, warnings=_announce(writer, workload, autoscaler, decision, work.now)
-        )
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            break
+        warnings = announce(writer, Outcome(workload, decision), autoscaler)
+        return Outcome(workload, decision, done=True, warnings=warnings)
+    return Outcome(workload, decision)
 
 
-def _announce(
-    writer: ClusterWriter, workload: Workload, autoscaler: Autoscaler, decision: Decision, now: datetime
-) -> tuple[str, ...]:
-    """Write the Event; the floor is moved already, so a failure to say so is only a warning."""
-    try:
-        writer.create_event(workload.namespace, _event(workload, autoscaler, decision, now))
-    except ClusterError as error:
-        return (f"{workload.namespace}/{workload.target}: moved, but no Event written: {error}",)
-    return ()
+def _read_again(writer: ClusterWriter, workload: Workload, scene: Scene, autoscaler: Autoscaler) -> Autoscaler:
+    document = writer.target(KINDS[workload.target_kind], workload.namespace, workload.target)
+    if autoscaler.kind.scaled:
+        return read_target(writer, workload, scene, autoscaler.now)
+    return autoscaler.reread(document)
 
 
-def _event(workload: Workload, autoscaler: Autoscaler, decision: Decision, now: datetime) -> dict[str, Any]:
-    regarding = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "namespace": workload.namespace,
-        "name": workload.target,
-        "uid": autoscaler.document["metadata"].get("uid", ""),
-        "resourceVersion": autoscaler.document["metadata"].get("resourceVersion", ""),
-    }
-    return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{workload.target}-", "namespace": workload.namespace},
-        "eventTime": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond:06d}Z",  # MicroTime: never without its six digits
-        "reportingController": "capacity",
-        "reportingInstance": "capacity",
-        "action": "MoveFloor",
-        "reason": decision.reason,
-        "regarding": regarding,
-        "note": str(Outcome(workload, decision))[:1024],
-        "type": "Warning" if decision.held or decision.clamps == ("CeilingReached",) else "Normal",
-    }
+def _expired(
+    writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, scenes: dict[str, Scene | str]
+) -> Iterator[Outcome]:
+    """Give back, step by step, what carries our notes, is named by nobody, and was not renewed in time."""
+    for workload, _, found in forgotten(scenes, work.workloads, work.now):
+        stopped = guard.off.get(workload.namespace) is not None or guard.skew is not None
+        if not stopped and not isinstance(found, str) and _has_expired(found, work.now):
+            yield guarded(workload, partial(_given_back, writer, workload, found, work.policy, taken))
 
 
-def _restored(writer: ClusterWriter, workload: Workload, autoscaler: Autoscaler, now: datetime) -> Outcome:
-    """Two guarded writes; after the first alone, running again finishes the second."""
-    for attempt in range(1, TRIES + 1):
-        baseline, observed = autoscaler.baseline, autoscaler.observation
-        if baseline is None:
-            detail = "never touched, or restored already"
-            return Outcome(
-                workload, Decision(observed.floor, observed.ceiling, "NothingToRestore", observed.floor, detail=detail)
-            )
-        try:
-            value = autoscaler.restore_value(baseline)
-            if value is not None:
-                autoscaler = Autoscaler(writer.merge_hpa(workload.namespace, workload.target, value))
-            left = Autoscaler(
-                writer.json_patch_hpa(workload.namespace, workload.target, autoscaler.release(baseline, now))
-            )
-        except ClusterError as error:
-            if error.status != CONFLICT or attempt == TRIES:
-                raise
-            autoscaler = Autoscaler(writer.hpa(workload.namespace, workload.target))
-            continue
-        expected = observed.floor if observed.edited_by else baseline.floor
-        return Outcome(workload, _checked(left, expected, observed.floor, observed.ceiling), done=True)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+def _has_expired(found: Autoscaler, now: datetime) -> bool:
+    """Whether nobody renewed it in time, and nobody asked to leave it alone."""
+    expires = read_expiry(found.annotations)
+    return expires is not None and now >= expires and read_wishes(found.annotations, now).excluded is None
 
 
-def _checked(left: Autoscaler, floor: int, before: int, before_ceiling: int) -> Decision:
-    """The value must have survived the hand-over."""
-    after = left.observation
-    if after.floor != floor:
-        raise ClusterError(f"restore: expected the floor {floor} to stay, got {after.floor}; set it by hand")
-    return Decision(after.floor, after.ceiling, "Restored", before, before_ceiling)
+def _given_back(
+    writer: ClusterWriter, workload: Workload, found: Autoscaler, policy: Policy | None, taken: Writers
+) -> Outcome:
+    if found.notes.baseline is not None:
+        other = taken.refusal(workload.namespace)
+        if other is not None:
+            return Outcome(workload, hold(found.observation, "HeldByOtherWriter", other))
+    return give_back(writer, workload, found, policy)
 
 
-def _foreign_owner(workload: Workload, autoscaler: Autoscaler) -> str | None:
-    """Why this floor is another controller's to set, and what to do about it; None where it is free."""
-    if autoscaler.maker is not None:
-        return f"made and rewritten by {autoscaler.maker}: its floor is set there, not here"
-    reconcilers = autoscaler.reconcilers(workload.ignored_by)
-    return _ignore_differences(workload, reconcilers) if reconcilers else None
-
-
-def _ignore_differences(workload: Workload, managers: list[str]) -> str:
-    return (
-        f"{', '.join(managers)} writes this field again by itself; in Argo CD add ignoreDifferences: "
-        f"[{{group: autoscaling, kind: HorizontalPodAutoscaler, name: {workload.target}, "
-        "jsonPointers: [/spec/minReplicas, /spec/maxReplicas]}] and syncOptions: [RespectIgnoreDifferences=true], "
-        f"then set target.ignored_by: [{', '.join(managers)}]"
+def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[str, str] | None:
+    """Why a reconciler's field is not ours to set, and the exact setting that makes it so."""
+    managers = autoscaler.reconcilers(workload.ignored_by)
+    if not managers:
+        return None
+    kind, names = autoscaler.kind, ", ".join(managers)
+    return "HeldForeignOwner", (
+        f"{names} writes this field again by itself; in Argo CD add ignoreDifferences: "
+        f"[{{group: {kind.group}, kind: {kind.name}, name: {workload.target}, "
+        f"jsonPointers: [{', '.join(kind.pointers)}]}}] and syncOptions: [RespectIgnoreDifferences=true], "
+        f"then set target.ignored_by: [{names}]"
     )
-
-
-def summary(outcomes: Sequence[Outcome], now: datetime) -> dict[str, Any]:
-    """A pass in figures: how many workloads were changed, held, failed, at what time."""
-    return {
-        "now": rfc3339(now),
-        "workloads": len(outcomes),
-        "changed": sum(outcome.done for outcome in outcomes),
-        "held": sum(outcome.held for outcome in outcomes),
-        "failed": sum(outcome.error is not None for outcome in outcomes),
-    }

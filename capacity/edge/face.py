@@ -96,6 +96,23 @@ class Face:
                 bar.add_task(names[0], total=len(names))
             yield advance
 
+    @contextmanager
+    def count(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """A progress bar on stderr over parts of one stage; call what it yields with how many of how many are done."""
+        bar = None if self.quiet or not sys.stderr.isatty() else _progress_bar()
+        began = perf_counter()
+
+        def progress(done: int, total: int) -> None:
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=done, total=total, description=f"{name} {done} of {total}")
+
+        with bar or nullcontext():
+            if bar is not None:
+                bar.add_task(name, total=None)
+            yield progress
+        if self.verbose:
+            self.say(f"{name}: {perf_counter() - began:.2f} s")
+
 
 def _progress_bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

@@ -3,53 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
 import pandas as pd
 
-from capacity.audit import Audit, Rule
+from capacity.audit import Audit, Finding, Latency, step_counts
 from capacity.domain import ConfigError, DataError
-from capacity.edge.rows import literal, load_rows, one_line, quote, source_name
+from capacity.edge.judging import Judgement
+from capacity.edge.predicates import Source
+from capacity.edge.pushdown import GROUP, NOT_NEGATIVE, READABLE, TIME, VALUE
+from capacity.edge.rows import load_rows, open_database, source_name
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal, one_line
+from capacity.edge.warehouse import count_there
 
-READABLE = "readable_row"  # the CSV reader could not split the line into the file's columns
-GROUP = "readable_group"  # the group column is empty: the row would be in no series
-TIME = "readable_time"  # the time column is empty, or not a time in the given format
-VALUE = "readable_value"  # the value column is empty, not a number, or not finite
-NOT_NEGATIVE = "value_not_negative"  # a negative amount cancels demand that was served: it is not demand
 BUILT_IN = (READABLE, TIME, VALUE, NOT_NEGATIVE, GROUP)
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
+GOOD = "aside = 0 AND len(failed) = 0"
+KINDS = {  # DuckDB's types by the kind of value that a contract speaks of; longer names begin with these
+    "text": ("VARCHAR", "ENUM", "UUID"),
+    "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    "number": ("FLOAT", "DOUBLE", "DECIMAL"),
+    "time": ("TIMESTAMP", "DATE", "TIME"),
+    "boolean": ("BOOLEAN",),
+}
 
 
 @dataclass(frozen=True)
 class OrderTable:
     """The rows of one source, each with its time in UTC, its value, its group and the rules it fails.
 
-    Tables in `database`: `orders` (the source's columns and `source_row`, counted from 1), `rejects` (lines no reader
-    could split) and `judged` (source_row, moment, value, grp, failed).
+    In `database`: `orders` (the source's columns and `source_row`, counted from 1; a view where the source can be read
+    twice), `rejects` (lines no reader could split) and `counted` (one row per step, group and outcome: the only pass
+    over all rows). `judgement` is None where the rows were counted in the database that holds them.
     """
 
     database: duckdb.DuckDBPyConnection
     settings: SalesSettings
     timezone: str
-    columns: dict[str, str]
-    repaired: dict[str, int]
+    judgement: Judgement | None
 
     @classmethod
     def load(cls, settings: SalesSettings, timezone: str) -> Self:
         """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`."""
-        database = duckdb.connect()
-        database.execute("SET TimeZone = 'UTC'")
-        load_rows(database, settings.source)
-        columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
-        table = cls(database, settings, timezone, columns, {})
-        table._require_columns()
-        table._repair()
-        table._judge()
-        return table
+        database = open_database(settings.memory_limit)
+        if count_there(database, settings, timezone):
+            database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
+            return cls(database, settings, timezone, None)
+        judgement = _judgement(database, settings, timezone)
+        _count(database, judgement)
+        return cls(database, settings, timezone, judgement)
 
     def close(self) -> None:
         """Free the rows."""
@@ -64,40 +70,84 @@ class OrderTable:
     # -- counting -------------------------------------------------------------------------------------------------
 
     def audit(self) -> Audit:
-        """Rows, passing rows, failures by rule, range of times."""
-        loaded, passed = self._row("SELECT count(*), count(*) FILTER (WHERE len(failed) = 0) FROM judged")
-        first, last = self._row("SELECT epoch(min(moment)), epoch(max(moment)) FROM judged WHERE len(failed) = 0")
+        """Rows, passing rows, failures by rule, range of times, and what the source as a whole lacks."""
+        settings = self.settings
+        judged = self._row("SELECT coalesce(sum(row_count), 0) FROM counted WHERE aside = 0")[0]
+        passed, first, last = self._row(
+            f"SELECT coalesce(sum(row_count), 0), epoch(min(first)), epoch(max(last)) FROM counted WHERE {GOOD}"
+        )
         rejected = self._row("SELECT count(*) FROM rejects")[0]
         return Audit(
-            source=source_name(self.settings.source),
-            rows=loaded + rejected,
-            passed=passed,
+            source=source_name(settings.source),
+            rows=int(judged) + rejected,
+            passed=int(passed),
             failures=self._failures(rejected),
-            repaired=dict(self.repaired),
+            repaired=self._repaired(),
             first=_utc(first),
             last=_utc(last),
-            gaps=0 if first is None else int(self._wide().isna().to_numpy().sum()),
-            quality=self.settings.thresholds(),
+            gaps=self._gaps(),
+            quality=settings.thresholds(),
+            owner=settings.owner,
+            set_aside=self._set_aside(),
+            findings=self._findings(),
+            columns=self.columns,
+            latency=self._latency(),
+            freshness=settings.expected_age(),
+            counts=() if first is None else step_counts(*self.row_counts()),
         )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The source's columns and the kind of value each holds; none where it was counted in its own database."""
+        known = {} if self.judgement is None else self.judgement.source.columns
+        return {name: _kind(found) for name, found in known.items() if name != "source_row"}
+
+    def row_counts(self) -> tuple[pd.Series, pd.Series]:
+        """Rows and good rows per step, from the first step to the last; a step without rows is 0."""
+        query = (
+            f"SELECT step_start, sum(row_count) AS n, coalesce(sum(row_count) FILTER (WHERE {GOOD}), 0) AS good "
+            "FROM counted WHERE aside = 0 AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
+        )
+        frame = self.database.execute(query).df()
+        frame.index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
+        steps = pd.date_range(frame.index[0], frame.index[-1], freq=pd.Timedelta(self.settings.step))
+        frame = frame.reindex(steps, fill_value=0)
+        return frame["n"].astype(float), frame["good"].astype(float)
 
     def sales(self) -> pd.Series | pd.DataFrame:
         """Sales per step from the rows that pass every rule; a frame with one column per group where there are groups.
 
         A step without rows is zero sales where rows are single orders, and a gap (NaN) where the source itself has at
         most one row per step: then a missing row is a missing measurement. The step that holds the newest row is left
-        out where it may still be filling up.
+        out where it may still be filling up, and with `late` every step that late rows may still reach.
         """
-        wide, name = self._wide(), source_name(self.settings.source)
-        wide = wide if self._last_step_is_whole() else wide.iloc[:-1]
-        if wide.empty:
-            raise DataError(f"{name}: expected at least one whole step of {self.settings.step}, got none")
+        wide = self._wide().reindex(self.steps())
         result: pd.Series | pd.DataFrame = wide if self.settings.group else wide.iloc[:, 0].rename("sales")
         result.attrs["timezone"] = self.timezone
         return result
 
+    def steps(self) -> pd.DatetimeIndex:
+        """The steps of the sales: from the first with a good row to the last whole one."""
+        name, step = source_name(self.settings.source), self.settings.step
+        first, last, newest = self._row(
+            f"SELECT min(step_start), max(step_start), epoch(max(last)) FROM counted WHERE {GOOD}"
+        )
+        if first is None:
+            raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
+        start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
+        index = pd.date_range(start, end, freq=pd.Timedelta(step))
+        index = index if self._last_step_is_whole() else index[:-1]
+        if self.settings.late:
+            settled = pd.Timestamp(newest, unit="s", tz="UTC") - pd.Timedelta(self.settings.late + step)
+            index = index[index <= settled]
+        if index.empty:
+            raise DataError(f"{name}: expected at least one whole step of {step}, got none")
+        return index
+
     def _wide(self) -> pd.DataFrame:
         """One row per step from the first to the last, one column per group."""
-        frame = self.database.execute(self._steps_query()).df()
+        good = f"SELECT step_start, grp, value, row_count FROM counted WHERE {GOOD} ORDER BY step_start, grp"
+        frame = self.database.execute(good).df()
         if frame.empty:
             name = source_name(self.settings.source)
             raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
@@ -105,145 +155,109 @@ class OrderTable:
         wide = frame.assign(step_start=index).pivot_table(index="step_start", columns="grp", values="value", sort=True)
         steps = pd.date_range(wide.index[0], wide.index[-1], freq=pd.Timedelta(self.settings.step))
         wide = wide.reindex(steps).astype(float).rename_axis(index=None, columns=None)
-        return wide if self._is_measurement(frame) else wide.fillna(0.0)
+        return wide if self.is_measurement() else wide.fillna(0.0)
 
     def write_quarantine(self, path: Path) -> int:
-        """Write every row that fails a rule, with its rules, to a Parquet file; returns how many."""
-        rows = (
-            "SELECT j.failed AS failed_rules, o.* FROM judged j JOIN orders o USING (source_row) "
-            "WHERE len(j.failed) > 0 ORDER BY source_row"
-        )
+        """Write every row that fails a rule, with its rules, to Parquet, whole or not at all; returns how many."""
+        judgement = self.judgement or _judgement(self.database, self.settings, self.timezone)
         rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row, text AS source_text FROM rejects"
-        query = f"({rows}) UNION ALL BY NAME ({rejects})"
-        count = int(self._row(f"SELECT count(*) FROM ({query})")[0])
+        query = f"({judgement.failing()}) UNION ALL BY NAME ({rejects})"
+        part = path.with_name(f".{path.name}.part")
         try:
-            self.database.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
-        except duckdb.Error as error:
+            written = self._row(f"COPY ({query}) TO {literal(str(part))} (FORMAT parquet)")
+            part.replace(path)
+        except (duckdb.Error, OSError) as error:
+            part.unlink(missing_ok=True)
             raise DataError(f"{path}: quarantined rows cannot be written: {one_line(error)}") from error
-        return count
+        return int(written[0])
+
+    def is_measurement(self) -> bool:
+        """Whether the source has at most one row per step and group: then a missing row is a missing measurement."""
+        single = f"SELECT avg(CAST(row_count = 1 AS INTEGER)) FROM counted WHERE {GOOD}"
+        return self.settings.value.sum is not None and float(self._row(single)[0] or 0) > MEASURED
+
+    def _gaps(self) -> int:
+        """Steps of groups without a row, where that is a missing measurement."""
+        if not self.is_measurement():
+            return 0
+        step = int(self.settings.step.total_seconds())
+        query = (
+            f"SELECT ((max(step_start) - min(step_start)) // {step} + 1) * count(DISTINCT grp) - count(*) "
+            f"FROM counted WHERE {GOOD}"
+        )
+        return int(self._row(query)[0])
 
     def _failures(self, rejected: int) -> dict[str, int]:
-        query = "SELECT rule, count(*) FROM (SELECT unnest(failed) AS rule FROM judged) GROUP BY rule"
+        query = "SELECT rule, sum(n) FROM (SELECT unnest(failed) AS rule, row_count AS n FROM counted) GROUP BY rule"
         counts = dict(self.database.execute(query).fetchall())
         counts[READABLE] = rejected
         names = [*BUILT_IN, *(rule.name for rule in self.settings.rules)]
         return {name: int(counts.get(name, 0)) for name in names if counts.get(name) or name not in BUILT_IN}
 
-    def _steps_query(self) -> str:
-        """One row per step and group: seconds since 1970 of the step's start, the value, how many rows it came from."""
-        value = self.settings.value
-        total = "sum(value)" if value.sum else "count(DISTINCT value)" if value.count_distinct else "count(*)"
-        return (
-            f"SELECT {self._step_start()} AS step_start, grp, CAST({total} AS DOUBLE) AS value, count(*) AS row_count "
-            "FROM judged WHERE len(failed) = 0 GROUP BY ALL ORDER BY ALL"
-        )
+    def _repaired(self) -> dict[str, int]:
+        repairs = () if self.judgement is None else self.judgement.repairs
+        if not repairs:
+            return {}
+        sums = ", ".join(f"coalesce(sum(repaired_{place}), 0)" for place in range(len(repairs)))
+        counts = self._row(f"SELECT {sums} FROM counted")
+        return {check.name: int(count) for (check, *_), count in zip(repairs, counts, strict=True)}
 
-    def _step_start(self) -> str:
-        seconds = int(self.settings.step.total_seconds())
-        if seconds < 86400:
-            return f"CAST(floor(epoch(moment) / {seconds}) * {seconds} AS BIGINT)"
-        # Steps of days are business days, named by the date; weeks begin on Monday (1970-01-05 was one).
-        local_day = f"epoch(date_trunc('day', timezone({literal(self.timezone)}, moment)))"
-        return f"CAST(floor(({local_day} - 345600) / {seconds}) * {seconds} + 345600 AS BIGINT)"
+    def _set_aside(self) -> dict[str, int]:
+        counts = dict(self.database.execute("SELECT aside, sum(row_count) FROM counted GROUP BY aside").fetchall())
+        return {rule.name: int(counts.get(place, 0)) for place, rule in enumerate(self.settings.select, start=1)}
 
-    def _is_measurement(self, frame: pd.DataFrame) -> bool:
-        return self.settings.value.sum is not None and bool((frame["row_count"] == 1).mean() > MEASURED)
+    def _findings(self) -> tuple[Finding, ...]:
+        contract = self.settings.promised()
+        return () if contract is None else contract.findings(self.columns)
+
+    def _latency(self) -> Latency | None:
+        column = self.settings.available_at
+        if column is None or self.judgement is None:
+            return None
+        if column not in self.judgement.source.columns:
+            raise self.judgement.source.missing(column, "sales.available_at")
+        seconds = self._row(self.judgement.latency(column))
+        return None if seconds[0] is None else Latency(*(timedelta(seconds=float(value)) for value in seconds))
 
     def _last_step_is_whole(self) -> bool:
         """Whether nothing can come after the newest row within its step: dates without time, or one row per step."""
-        seconds = int(self.settings.step.total_seconds())
-        if seconds >= 86400:
-            local = f"timezone({literal(self.timezone)}, moment)"
-            clock = f"date_trunc('day', {local}) = {local}"
-        else:
-            clock = f"epoch(moment) % {seconds} = 0"
-        return bool(self._row(f"SELECT coalesce(bool_and({clock}), false) FROM judged WHERE len(failed) = 0")[0])
-
-    # -- judging --------------------------------------------------------------------------------------------------
-
-    def _require_columns(self) -> None:
-        settings, columns = self.settings, self.columns
-        if not self._row("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)")[0]:
-            raise DataError(f"{source_name(settings.source)}: expected rows of orders, got an empty source")
-        value = settings.value.sum or settings.value.count_distinct
-        for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):
-            if name is not None and name not in columns:
-                got = ", ".join(column for column in columns if column != "source_row")
-                raise DataError(f"{source_name(settings.source)}: no column {name!r} (sales.{key}); its columns: {got}")
-
-    def _repair(self) -> None:
-        for rule in self.settings.quality_rules():
-            if rule.repair is None:
-                continue
-            failing = f"SELECT source_row FROM orders WHERE NOT {self._passes(rule)}"
-            try:
-                self.database.execute(f"CREATE OR REPLACE TEMP TABLE failing AS {failing}")
-                self.database.execute(f"UPDATE orders SET {rule.repair} WHERE source_row IN (FROM failing)")
-            except duckdb.Error as error:
-                raise ConfigError(
-                    f"rule {rule.name}: repair {rule.repair!r} does not run: {one_line(error)}"
-                ) from error
-            passing = f"SELECT count(*) FROM orders WHERE source_row IN (FROM failing) AND {self._passes(rule)}"
-            self.repaired[rule.name] = int(self._row(passing)[0])
-
-    def _judge(self) -> None:
-        verdicts = [*self._built_in(), *((rule.name, self._passes(rule)) for rule in self.settings.quality_rules())]
-        failed = ", ".join(f"CASE WHEN NOT {passes} THEN {literal(name)} END" for name, passes in verdicts)
-        value = self.settings.value
-        chosen = f"TRY_CAST({quote(value.sum)} AS DOUBLE)" if value.sum else quote(value.count_distinct or "source_row")
-        group = f"CAST({quote(self.settings.group)} AS VARCHAR)" if self.settings.group else "''"
-        query = (
-            f"CREATE TABLE judged AS SELECT source_row, {self._time()} AS moment, {chosen} AS value, {group} AS grp, "
-            f"list_filter([{failed}], lambda rule: rule IS NOT NULL) AS failed FROM orders"
-        )
-        try:
-            self.database.execute(query)
-        except duckdb.Error as error:
-            raise ConfigError(f"rules: a check does not run on every row: {one_line(error)}") from error
-
-    def _built_in(self) -> list[tuple[str, str]]:
-        value = self.settings.value
-        checks = [(TIME, f"({self._time()} IS NOT NULL)")]
-        if value.sum:
-            number = f"TRY_CAST({quote(value.sum)} AS DOUBLE)"
-            checks.append((VALUE, f"coalesce(isfinite({number}), false)"))
-            checks.append((NOT_NEGATIVE, f"coalesce({number} >= 0, true)"))
-        elif value.count_distinct:
-            checks.append((VALUE, f"({quote(value.count_distinct)} IS NOT NULL)"))
-        if self.settings.group:
-            checks.append((GROUP, f"({quote(self.settings.group)} IS NOT NULL)"))
-        return checks
-
-    def _passes(self, rule: Rule) -> str:
-        """The rule as an expression that is never NULL: an error in a row is a failed row (windows cannot be tried)."""
-        for tried in (f"TRY(CAST(({rule.check}) AS BOOLEAN))", f"CAST(({rule.check}) AS BOOLEAN)"):
-            expression = f"coalesce({tried}, false)"
-            try:
-                self.database.execute(f"SELECT {expression} FROM orders LIMIT 0")
-            except duckdb.Error as error:
-                failure = error
-                continue
-            return expression
-        raise ConfigError(f"rule {rule.name}: check {rule.check!r} does not run: {one_line(failure)}") from failure
-
-    def _time(self) -> str:
-        """The time column as an instant (TIMESTAMP WITH TIME ZONE), NULL where it is none."""
-        column, kind = quote(self.settings.time), self.columns[self.settings.time]
-        form = self.settings.time_format
-        if kind.startswith("TIMESTAMP WITH TIME ZONE"):
-            return column
-        if kind.startswith(("TIMESTAMP", "DATE")):
-            return f"timezone({literal(self.timezone)}, CAST({column} AS TIMESTAMP))"
-        if form is not None:
-            return f"timezone({literal(self.timezone)}, try_strptime(CAST({column} AS VARCHAR), {literal(form)}))"
-        if kind == "VARCHAR":
-            return f"timezone({literal(self.timezone)}, TRY_CAST({column} AS TIMESTAMP))"
-        raise ConfigError(
-            f"sales.time: column {self.settings.time!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d'"
-        )
+        return bool(self._row(f"SELECT coalesce(bool_and(on_step), false) FROM counted WHERE {GOOD}")[0])
 
     def _row(self, query: str) -> Any:
         return self.database.execute(query).fetchone()
+
+
+def _judgement(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> Judgement:
+    """Load the rows and make every rule ready to judge them."""
+    load_rows(database, settings.source)
+    columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
+    source = Source(database, source_name(settings.source), columns, settings.owner)
+    count = database.execute("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)").fetchone()
+    if not count or not count[0]:
+        raise DataError(f"{source.name}: expected rows of orders, got an empty source{source.owned()}")
+    value = settings.value.sum or settings.value.count_distinct
+    for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):
+        if name is not None and name not in columns:
+            raise source.missing(name, f"sales.{key}")
+    return Judgement.of(source, settings, timezone)
+
+
+def _count(database: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
+    """One pass over all rows; a source that breaks off is told apart from a rule that does not run."""
+    source = judgement.source
+    try:
+        database.execute(f"CREATE TABLE counted AS {judgement.counted()}")
+    except duckdb.Error as error:
+        try:
+            database.execute("SELECT max(hash(orders)) FROM orders").fetchone()
+        except duckdb.Error as broken:
+            raise DataError(f"{source.name}: cannot be read to its end: {one_line(broken)}{source.owned()}") from error
+        names = ", ".join(judgement.untried()) or "rules"
+        raise ConfigError(f"{names}: a check does not run on every row: {one_line(error)}{source.owned()}") from error
+
+
+def _kind(found: str) -> str:
+    return next((kind for kind, names in KINDS.items() if found.startswith(names)), "any")
 
 
 def _utc(seconds: float | None) -> datetime | None:

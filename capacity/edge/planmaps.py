@@ -11,18 +11,22 @@ from capacity.edge.planfile import parse_plan, plan_text
 
 NAME = "capacity-plan-{part}"
 KEY = "plan.json"
+WRITTEN_TO = "capacity/written-to"  # annotation: uid of the ConfigMap the plan was written to; a copy has another
 PARTS = "capacity/parts"  # annotation: how many ConfigMaps make up the plan of this namespace
 LARGEST = 900_000  # bytes of plan in one ConfigMap: the limit is 1 MiB for the whole object
 
 
 def write_plan_maps(writer: ClusterWriter, plan: Plan) -> list[str]:
-    """Write each namespace's share of the plan to its ConfigMaps; returns their names as namespace/name."""
+    """Write each namespace's share of the plan to its ConfigMaps; returns their names as namespace/name.
+
+    Each then carries its own uid: a plan copied to another cluster is known by its wrong one.
+    """
     written = []
     for namespace in sorted({workload.namespace for workload in plan.workloads}):
         shards = _shards(plan, [workload for workload in plan.workloads if workload.namespace == namespace])
         for part, shard in enumerate(shards):
             name = NAME.format(part=part)
-            writer.apply_configmap(namespace, name, _document(namespace, name, shard, len(shards)))
+            _write(writer, _document(namespace, name, shard, len(shards)))
             written.append(f"{namespace}/{name}")
     return written
 
@@ -36,6 +40,16 @@ def read_plan_maps(reader: ClusterReader, namespace: str) -> Plan:
     if len({plan.created for plan in plans}) != 1:
         raise PlanError(f"{namespace}: the parts of the plan are of different making: it is being written; try again")
     return replace(plans[0], workloads=tuple(workload for plan in plans for workload in plan.workloads))
+
+
+def _write(writer: ClusterWriter, document: dict[str, Any]) -> None:
+    """Twice: only the answer to the first tells the uid. Between the two the plan is whole, and unmarked."""
+    metadata = document["metadata"]
+    made = writer.apply_configmap(metadata["namespace"], metadata["name"], document)
+    uid = made["metadata"].get("uid")
+    if uid is not None:
+        marked = {**metadata, "annotations": {**metadata["annotations"], WRITTEN_TO: uid}}
+        writer.apply_configmap(metadata["namespace"], metadata["name"], {**document, "metadata": marked})
 
 
 def _shards(plan: Plan, workloads: list[WorkloadPlan]) -> list[Plan]:
@@ -69,8 +83,20 @@ def _parts(document: dict[str, Any], namespace: str) -> int:
 
 
 def _parse(document: dict[str, Any], namespace: str) -> Plan:
-    name = f"{namespace}/{document['metadata']['name']}"
+    metadata = document["metadata"]
+    name = f"{namespace}/{metadata['name']}"
+    written_to = (metadata.get("annotations") or {}).get(WRITTEN_TO)
+    if written_to not in (None, metadata.get("uid")):
+        raise PlanError(
+            f"ConfigMap {name}: expected a plan written here, got a copy made for another cluster; plan again"
+        )
     text = (document.get("data") or {}).get(KEY)
     if text is None:
         raise PlanError(f"ConfigMap {name}: expected the key {KEY}, which is missing")
-    return parse_plan(text, name)
+    plan = parse_plan(text, name)
+    strangers = sorted({workload.namespace for workload in plan.workloads} - {namespace})
+    if strangers:
+        raise PlanError(
+            f"ConfigMap {name}: expected workloads of {namespace}, got a plan for {', '.join(strangers[:3])}"
+        )
+    return plan

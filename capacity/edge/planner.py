@@ -11,6 +11,7 @@ import pandas as pd
 from capacity.audit import Audit
 from capacity.backtest import Backtest, backtest_sales
 from capacity.domain import DataError, Event, Plan, Workload
+from capacity.edge.audits import audit_orders
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
@@ -43,17 +44,17 @@ class Planned:
 def read_orders(config: Config) -> Orders:
     """Read and judge the orders once; sum up the groups that the workloads name. Raises `DataError`."""
     with OrderTable.load(config.sales, config.timezone) as table:
-        return Orders(_histories(table.sales(), config.nouns()), table.audit())
+        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config))
 
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, _outlook(config, orders.histories))
+    return forecast_groups(orders.histories, outlook_of(config, orders.histories))
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    outlook = _outlook(config, orders.histories)
+    outlook = outlook_of(config, orders.histories)
     return {
         group: backtest_sales(
             sales,
@@ -67,7 +68,8 @@ def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins:
     }
 
 
-def _outlook(config: Config, histories: Histories) -> Outlook:
+def outlook_of(config: Config, histories: Histories) -> Outlook:
+    """What the forecasts of these histories are asked for, with everything that is known ahead."""
     calendar, zone = config.calendar, config.timezone
     return Outlook(
         horizon=config.forecast.horizon,
@@ -92,15 +94,20 @@ def _events(config: Config, histories: Histories) -> list[Event]:
 
 def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetime) -> Planned:
     """The plan of every workload. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned."""
-    audit = orders.audit
-    if audit.verdict == "refuse":
-        raise QualityRefusedError(
-            f"{audit.source}: expected a score of at least {audit.quality.refuse_below:.4f}, got {audit.score:.4f}: "
-            f"{audit.quarantined} of {audit.rows} rows quarantined; the last plan stays in force, see `capacity audit`"
-        )
+    audit = require_quality(orders.audit.at(now))
     provenance = Provenance(now, config.settings_hash(), source_document(audit))
     plan, failures = plan_workloads(forecasts, config.nouns(), provenance)
     return Planned(plan, audit, failures)
+
+
+def require_quality(audit: Audit) -> Audit:
+    """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
+    if audit.verdict == "refuse":
+        owner = f" (owner: {audit.owner})" if audit.owner else ""
+        raise QualityRefusedError(
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`"
+        )
+    return audit
 
 
 def source_document(audit: Audit) -> dict[str, Any]:

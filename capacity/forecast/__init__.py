@@ -1,6 +1,9 @@
 """History to quantile forecast: members, calibration, choice."""
 
 from capacity.forecast.batch import forecast_batch as forecast_batch
+from capacity.forecast.sales import Asked as Asked
 from capacity.forecast.sales import forecast_sales as forecast_sales
+from capacity.forecast.sales import sales_work as sales_work
 from capacity.forecast.setting import BatchForecast as BatchForecast
 from capacity.forecast.setting import Setting as Setting
+from capacity.forecast.work import together as together

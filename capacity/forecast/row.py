@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,10 +13,9 @@ from capacity.domain import Event
 from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
-from capacity.forecast.far import forecast_far
 from capacity.forecast.history import without_spikes
 from capacity.forecast.influence import find_influence
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.setting import Array, BatchForecast, Setting
 from capacity.forecast.trial import find_course
 from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
 from capacity.forecast.wallclock import WallClock
@@ -34,6 +33,14 @@ class RowForecast:
     shift: LevelShift | None = None  # the change of level that the history was brought over
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A steady history (T,) that waits for its forecast, and what is asked of it."""
+
+    history: Array
+    setting: Setting
+
+
 def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) -> list[Occurrence]:
     """The events on the slots of a wall clock, from its first step to `end`; others are left out."""
     found = []
@@ -48,10 +55,13 @@ def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) ->
     return found
 
 
-def forecast_row(
+def row_work(
     row: Array, setting: Setting, events: Sequence[Occurrence], columns: Columns | None = None
-) -> RowForecast:
+) -> Generator[Question, BatchForecast, RowForecast]:
     """Forecast a history (T,) whose events and columns lie on its slots and on the `setting.horizon` slots after it.
+
+    It pauses where it needs the matrix path: it yields its steady rest, is sent the forecast of it (N = 1), and returns
+    its answer. One series is served at once, many are asked together: `forecast.work`.
 
     What is known to move sales is taken out first (events are gaps, columns and the slow course divided by), the
     steady rest is forecast, and what is known ahead is put back.
@@ -63,7 +73,7 @@ def forecast_row(
     influence = find_influence(without_spikes(quiet[None, :])[0], setting, columns)
     course = find_course(without_spikes((quiet / influence.past)[None, :])[0], setting)
     known = influence.past * course.past
-    batch = forecast_far((quiet / known)[None, :], setting)
+    batch = yield Question(quiet / known, setting)
     effects = learn_effects(
         row / known, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7))
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
@@ -12,10 +13,23 @@ from capacity.domain import DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, days_off, refuse_contradictions
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
-from capacity.forecast.row import forecast_row, occurrences
-from capacity.forecast.setting import Setting
+from capacity.forecast.row import Question, occurrences, row_work
+from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.wallclock import WallClock, regular_step, require_zone
-from capacity.seasonality import NEEDED, calendar_seasons, find_seasons, too_short_for
+from capacity.forecast.work import alone
+from capacity.seasonality import NEEDED, calendar_seasons, clear_seasons, find_seasons, too_short_for
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a forecast of sales: the keywords of `forecast_sales`."""
+
+    horizon: str | timedelta
+    quantile_levels: tuple[float, ...]
+    holidays: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    timezone: str | None = None
+    covariates: pd.DataFrame | None = field(default=None, compare=False)
 
 
 def forecast_sales(
@@ -44,6 +58,14 @@ def forecast_sales(
     >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
     [154, 131, 110]
     """
+    asked = Asked(horizon, _ascending(quantile_levels), tuple(holidays), tuple(events), timezone, covariates)
+    return alone(sales_work(sales, asked))
+
+
+def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForecast, Forecast]:
+    """The forecast of one series, paused where it needs the matrix path, so that many can be asked together."""
+    horizon, quantile_levels, holidays, events = asked.horizon, asked.quantile_levels, asked.holidays, asked.events
+    timezone, covariates = asked.timezone, asked.covariates
     step = regular_step(sales)
     refuse_contradictions(events)
     clock = WallClock(sales.index[0], step, require_zone(timezone or sales.attrs.get("timezone", "UTC")))
@@ -51,10 +73,10 @@ def forecast_sales(
     row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
     seasons = real_seasons(sales.loc[: sales.last_valid_index()], step)
-    setting = Setting(step, int(ahead.max()) + 1, _ascending(quantile_levels), seasons)
+    setting = Setting(step, int(ahead.max()) + 1, quantile_levels, seasons)
     known = (*events, *days_off(holidays, clock.first, future[-1] + step, clock.timezone))
     columns = None if covariates is None else read_columns(covariates, clock, row, future)
-    answer = forecast_row(row, setting, occurrences(known, clock, future[-1] + step), columns)
+    answer = yield from row_work(row, setting, occurrences(known, clock, future[-1] + step), columns)
     return Forecast(
         origin=sales.index[-1].to_pydatetime(),
         step=step,
@@ -75,10 +97,10 @@ def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
     calendar = calendar_seasons(step)
     if not any(NEEDED * season <= len(sales) for season in calendar):
         return calendar
-    found = {
-        season.season_length
-        for season in find_seasons(sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step)))
-    }
+    regular = sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step))
+    if clear_seasons(regular, calendar):
+        return calendar
+    found = {season.season_length for season in find_seasons(regular)}
     return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
 
 

@@ -11,7 +11,7 @@ import pytest
 from capacity.edge.cli import main
 from capacity.edge.planfile import write_plan
 from tests.conftest import PlanOf
-from tests.double import KubernetesDouble
+from tests.double import Entry, KubernetesDouble
 from tests.double.faults import (
     Fault,
     garbled,
@@ -25,6 +25,7 @@ from tests.double.faults import (
 
 NOON = "2026-11-27T02:30:00Z"
 CONFLICT = refusal(409, "Conflict", "the object has been modified")
+CPU = {"type": "Utilization", "averageUtilization": 60}
 Document = dict[str, Any]
 
 
@@ -37,6 +38,7 @@ def hpa(name: str = "web", floor: int = 2, ceiling: int = 20) -> Document:
             "minReplicas": floor,
             "maxReplicas": ceiling,
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": CPU}}],
         },
     }
 
@@ -48,12 +50,14 @@ class Shop:
         self.api, self.folder = api, folder
 
     def configure(self, *names: str, **keys: object) -> None:
+        step_down = keys.pop("step_down", "10%")
         workloads = [{"namespace": "shop", "name": name, "ceiling": 20, **keys} for name in names]
         defaults = {
             "load": {"cpu": {"base": "1"}, "memory": {"base": "1Gi"}},
             "replica": {"cpu_request": "500m", "memory_request": "512Mi"},
         }
         config = {"sales": {"source": "orders.csv", "time": "at"}, "defaults": defaults, "workloads": workloads}
+        config["controller"] = {"step_down": step_down}
         (self.folder / "capacity.yaml").write_text(json.dumps(config))
 
     def hpa(self, name: str = "web") -> Document:
@@ -64,6 +68,27 @@ class Shop:
 
     def writes(self) -> list[str]:
         return [entry.method for entry in self.api.journal if entry.method != "GET"]
+
+    def patches(self) -> list[Entry]:
+        return [entry for entry in self.api.journal.writes if entry.place and entry.place.plural.startswith("horiz")]
+
+    def events(self) -> list[Document]:
+        return [entry.json for entry in self.api.journal.writes if entry.path.endswith("/events")]
+
+    def measure(self, name: str = "web", *, millicores: int = 10) -> None:
+        """The HPA reports its CPU, far below its target: it asks for one replica, and runs its minimum."""
+        replicas = self.floor(name)
+        current = {"name": "cpu", "current": {"averageUtilization": 2, "averageValue": f"{millicores}m"}}
+        status = {
+            "currentReplicas": replicas,
+            "desiredReplicas": replicas,
+            "conditions": [
+                {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale"},
+                {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound"},
+            ],
+            "currentMetrics": [{"type": "Resource", "resource": current}],
+        }
+        self.api.patch("HorizontalPodAutoscaler", "shop", name, {"status": status}, subresource="status")
 
     def owners(self, name: str = "web") -> set[tuple[str, str]]:
         entries = self.hpa(name)["metadata"]["managedFields"]
@@ -102,7 +127,7 @@ def test_preview_shows_the_move_and_sends_only_gets(shop: Shop, capsys: pytest.C
 
 def test_apply_takes_the_floor_from_kubectl_with_exactly_one_patch(shop: Shop) -> None:
     assert main(["apply", "--now", NOON]) == 0
-    (patch,) = [entry for entry in shop.api.journal if entry.method == "PATCH"]
+    (patch,) = shop.patches()
     assert patch.content_type == "application/apply-patch+yaml"
     assert dict(patch.query) == {"fieldManager": "capacity", "fieldValidation": "Strict", "force": "true"}
     assert patch.json["spec"] == {"minReplicas": 9}
@@ -120,7 +145,7 @@ def test_apply_notes_the_baseline_and_its_owner_once(shop: Shop) -> None:
 
 def test_apply_writes_an_event_with_the_reason(shop: Shop) -> None:
     main(["apply", "--now", NOON])
-    (event,) = [entry.json for entry in shop.api.journal if entry.method == "POST"]
+    (event,) = shop.events()
     assert event["reason"] == "DemandRising"
     assert event["note"].startswith("shop/web floor 2 -> 9 DemandRising (9 until 02:37Z")
     assert event["regarding"]["name"] == "web"
@@ -133,13 +158,25 @@ def test_applying_again_writes_nothing(shop: Shop) -> None:
     assert len(shop.writes()) == before
 
 
-def test_the_floor_comes_down_one_step_a_pass(shop: Shop) -> None:
+def test_the_floor_comes_down_one_step_per_five_minutes_however_often_passes_run(shop: Shop) -> None:
     main(["apply", "--now", NOON])
     floors = []
-    for _ in range(7):
-        main(["apply", "--now", "2026-11-27T04:10:00Z"])
+    for minute in range(8):
+        shop.measure(millicores=20 + minute)
+        for second in (0, 30):
+            main(["apply", "--now", f"2026-11-27T04:1{minute}:{second:02}Z"])
         floors.append(shop.floor())
-    assert floors == [8, 7, 6, 5, 4, 3, 3]
+    assert floors == [8, 8, 8, 8, 7, 7, 7, 7]
+
+
+def descend(shop: Shop, steps: int) -> list[int]:
+    """The floor after each of some passes, five minutes apart, while hardly anything runs."""
+    floors = []
+    for step in range(steps):
+        shop.measure(millicores=20 + step)
+        main(["apply", "--now", f"2026-11-27T04:{5 * step:02}:00Z"])
+        floors.append(shop.floor())
+    return floors
 
 
 def test_restore_gives_value_and_ownership_back(shop: Shop) -> None:
@@ -156,9 +193,7 @@ def test_restore_gives_value_and_ownership_back(shop: Shop) -> None:
 def test_restoring_a_floor_that_equals_the_baseline_keeps_it(shop: Shop, plan_of: PlanOf, tmp_path: Path) -> None:
     main(["apply", "--now", NOON])
     write_plan(plan_of(web=[2, 2, 2, 2, 2]), tmp_path / "plan.json")
-    for _ in range(8):
-        main(["apply", "--now", NOON])
-    assert shop.floor() == 2
+    assert descend(shop, 8)[-1] == 2
     assert main(["restore"]) == 0
     assert shop.floor() == 2
     assert shop.owners() == {("kubectl-client-side-apply", "Update")}
@@ -176,8 +211,8 @@ def test_restoring_twice_and_restoring_the_untouched_changes_nothing(shop: Shop)
 
 def test_a_restore_cut_after_its_first_write_is_finished_by_the_next(shop: Shop) -> None:
     main(["apply", "--now", NOON])
-    shop.api.faults.add("PATCH", Fault())  # the first write goes through
-    shop.api.faults.add("PATCH", refusal(403, "Forbidden", "not now"))
+    shop.api.faults.add("PATCH .*horizontal", Fault())  # the first write goes through
+    shop.api.faults.add("PATCH .*horizontal", refusal(403, "Forbidden", "not now"))
     assert main(["restore"]) == 1
     assert shop.floor() == 2
     assert main(["restore"]) == 0
@@ -250,13 +285,13 @@ def test_one_missing_autoscaler_does_not_stop_the_others(shop: Shop, capsys: pyt
 
 
 def test_a_conflict_is_read_and_decided_again(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", CONFLICT)
+    shop.api.faults.add("PATCH .*horizontal", CONFLICT)
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
 
 
 def test_endless_conflicts_end_with_an_error_and_the_floor_untouched(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", CONFLICT, times=20)
+    shop.api.faults.add("PATCH .*horizontal", CONFLICT, times=20)
     assert main(["apply", "--now", NOON]) == 1
     assert shop.floor() == 2
 
@@ -271,13 +306,13 @@ def test_endless_conflicts_end_with_an_error_and_the_floor_untouched(shop: Shop)
     ],
 )
 def test_a_patch_is_retried_when_the_server_is(shop: Shop, fault: Fault) -> None:
-    shop.api.faults.add("PATCH", fault, times=2)
+    shop.api.faults.add("PATCH .*horizontal", fault, times=2)
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
 
 
 def test_a_connection_cut_after_the_change_is_harmless(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", reset_after())
+    shop.api.faults.add("PATCH .*horizontal", reset_after())
     main(["apply", "--now", NOON])
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
@@ -285,7 +320,7 @@ def test_a_connection_cut_after_the_change_is_harmless(shop: Shop) -> None:
 
 
 def test_an_answer_that_is_no_json_fails_one_pass_and_heals_in_the_next(shop: Shop) -> None:
-    shop.api.faults.add("PATCH", garbled())
+    shop.api.faults.add("PATCH .*horizontal", garbled())
     assert main(["apply", "--now", NOON]) == 1
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
@@ -312,8 +347,8 @@ def test_floor_and_raised_ceiling_travel_in_one_patch_and_the_ceiling_comes_back
     assert main(["apply", "--now", NOON]) == 0
     assert shop.hpa()["spec"]["minReplicas"] == 30
     assert shop.hpa()["spec"]["maxReplicas"] == 33
-    for _ in range(24):
-        main(["apply", "--now", "2026-11-27T04:10:00Z"])
+    shop.configure("web", step_down="100%", ceiling_policy={"increase": {"buffer": "10%"}})
+    descend(shop, 2)
     assert (shop.floor(), shop.hpa()["spec"]["maxReplicas"]) == (3, 20)
     assert main(["restore"]) == 0
     assert (shop.floor(), shop.hpa()["spec"]["maxReplicas"]) == (2, 20)

@@ -30,7 +30,7 @@ def test_the_verdict_follows_the_score(passed: int, rows: int, verdict: str) -> 
 
 
 def test_a_refusal_of_zero_never_refuses() -> None:
-    assert Audit("orders.csv", 10, 0).verdict == "warn"
+    assert Audit("orders.csv", 10, 0, quality=Quality(0.999, 0.0)).verdict == "warn"
 
 
 def test_score_and_quarantine_add_up() -> None:

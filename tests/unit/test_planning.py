@@ -130,7 +130,7 @@ def test_the_plan_carries_what_the_controller_needs() -> None:
     )
     assert (plan.key, plan.lead_time, plan.ceiling) == (("shop", "web"), timedelta(minutes=7), 10)
     assert plan.resources == {"cpu_request_millicores": 1000, "memory_request_bytes": 2**30}
-    assert (plan.explain["model"], plan.explain["notes"]) == ("m", ["n"])
+    assert (plan.explain["model"], plan.explain["notes"][0]) == ("m", "n")
     assert all(isinstance(change, FloorChange) for change in plan.floor)
 
 

@@ -7,4 +7,5 @@ from capacity.edge.settings.outlook import CalendarSettings as CalendarSettings
 from capacity.edge.settings.outlook import ForecastSettings as ForecastSettings
 from capacity.edge.settings.sales import DatabaseSource as DatabaseSource
 from capacity.edge.settings.sales import SalesSettings as SalesSettings
+from capacity.edge.settings.workload import TargetSettings as TargetSettings
 from capacity.edge.settings.workload import WorkloadSettings as WorkloadSettings

@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from capacity.audit import Quality, Rule
-from capacity.edge.fields import Duration
+from capacity.audit import Contract, Freshness, Quality, Severity
+from capacity.edge.fields import Duration, Quantity
 from capacity.edge.settings.block import Settings
+from capacity.edge.settings.rules import RuleSettings
 
-
-class RuleSettings(Settings):
-    """A predicate in DuckDB's SQL that a good row satisfies."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name of the rule in reports: lower case, underscores.")
-    check: str = Field(description="SQL over the source's columns and source_row; NULL or an error counts as failed.")
-    repair: str | None = Field(None, description="Assignment tried on rows that fail, e.g. 'a = b - INTERVAL 7 DAY'.")
+Kind = Literal["text", "integer", "number", "time", "boolean", "any"]
+MOST_RULES = 48  # each is a bit of one 64-bit number, beside the built-in ones
 
 
 class QualitySettings(Settings):
     """Thresholds on the share of rows that pass every rule."""
 
-    warn_below: float = Field(0.995, ge=0, le=1, description="Below this score the audit warns.")
-    refuse_below: float = Field(0.0, ge=0, le=1, description="Below this score no plan is made; 0: never refuse.")
+    warn_below: float = Field(0.999, ge=0, le=1, description="Below this score the audit warns. Default 0.999.")
+    refuse_below: float = Field(
+        0.995, ge=0, le=1, description="Below this score no plan is made, the last one stays. Default 0.995; 0: never."
+    )
+
+
+class ContractSettings(Settings):
+    """The columns that the source promises."""
+
+    columns: dict[str, Kind] = Field(min_length=1, description="Column and its kind of value; integer is a number.")
+    changed: Severity = Field("refuse", description="What a column gone, renamed or of another kind means.")
+    added: Severity | None = Field(None, description="What a new column means. None: nothing.")
+
+
+class FreshnessSettings(Settings):
+    """How old the newest good row may be."""
+
+    within: Duration = Field(gt=timedelta(0))
+    otherwise: Severity = Field("warn", description="What an older one means.")
+
+
+class AnomalySettings(Settings):
+    """The newest steps against a forecast made before them, for rows and for values."""
+
+    window: Duration = Field(timedelta(days=1), gt=timedelta(0), description="How much of the end is looked at.")
+    coverage: float = Field(0.99, gt=0, lt=1, description="Share of steps that the forecast's interval should hold.")
+    otherwise: Severity = Field("warn", description="What more steps outside than chance means.")
 
 
 class DatabaseSource(Settings):
@@ -52,13 +73,29 @@ class ValueSettings(Settings):
 class SalesSettings(Settings):
     """Where the orders are and which rows count."""
 
-    source: str | DatabaseSource = Field(description="CSV, .gz, Parquet, a glob of them, or {url, query}.")
+    source: str | DatabaseSource = Field(description="CSV, .gz, Parquet, a glob or directory of them, or {url, query}.")
     time: str = Field(description="Column with the time of the order.")
-    time_format: str | None = Field(None, description="strptime format for integers and text, e.g. '%Y%m%d'.")
+    time_format: str | None = Field(
+        None, description="strptime format for integers and text, e.g. '%Y%m%d'; epoch or epoch_ms: since 1970, UTC."
+    )
     value: ValueSettings = Field(default_factory=lambda: ValueSettings(rows=True), description="Default: count rows.")
     group: str | None = Field(None, description="Column: one series per value. None: one series of everything.")
     step: Duration = Field(timedelta(hours=1), description="Length of a step. Default 1h.")
-    rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.")
+    late: Duration | None = Field(
+        None, description="How late rows may arrive: steps they may still reach are left out. None: only the open step."
+    )
+    memory_limit: Annotated[Quantity, Field(gt=0)] | None = Field(
+        None, description="Memory for rows, e.g. 2Gi; past it they spill to disk. None: most of the machine's."
+    )
+    owner: str | None = Field(None, description="Who answers for the source; named in reports and errors.")
+    available_at: str | None = Field(None, description="Column with the time the row became available: data latency.")
+    select: tuple[RuleSettings, ...] = Field(
+        (), description="Which rows are orders at all; others (cancellations) are set aside, counted, not judged."
+    )
+    rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.", max_length=MOST_RULES)
+    contract: ContractSettings | None = Field(None, description="Columns the source promises. None: only those used.")
+    freshness: FreshnessSettings | None = Field(None, description="None: any age will do.")
+    anomalies: AnomalySettings | None = Field(None, description="None: not looked for.")
     quality: QualitySettings = QualitySettings()
 
     @model_validator(mode="after")
@@ -66,16 +103,27 @@ class SalesSettings(Settings):
         day, seconds = 86400, self.step.total_seconds()
         if seconds < 60 or (day % seconds if seconds < day else seconds % day):
             raise ValueError(f"step: expected whole parts or multiples of a day from 1m up, got {self.step}")
-        names = [rule.name for rule in self.rules]
+        names = [rule.name for rule in (*self.select, *self.rules)]
         if len(names) != len(set(names)):
             raise ValueError(f"rules: expected different names, got {names}")
+        if repairing := [rule.name for rule in self.select if rule.repair is not None]:
+            raise ValueError(f"select: rows that are no orders are not repaired, got a repair in {repairing}")
         return self
 
-    def quality_rules(self) -> tuple[Rule, ...]:
-        """The rules as nouns of the domain."""
-        return tuple(Rule(rule.name, rule.check, rule.repair) for rule in self.rules)
+    def needs_rows(self) -> bool:
+        """Whether the rows themselves are judged, and not only counted where they lie."""
+        return bool(self.rules or self.select or self.contract or self.available_at)
 
     def thresholds(self) -> Quality:
         """The quality thresholds as a noun of the domain; refusing implies warning."""
         quality = self.quality
         return Quality(max(quality.warn_below, quality.refuse_below), quality.refuse_below)
+
+    def promised(self) -> Contract | None:
+        """The contract as a noun of the domain."""
+        asked = self.contract
+        return None if asked is None else Contract(dict(asked.columns), asked.changed, asked.added)
+
+    def expected_age(self) -> Freshness | None:
+        """The freshness asked for, as a noun of the domain."""
+        return None if self.freshness is None else Freshness(self.freshness.within, self.freshness.otherwise)

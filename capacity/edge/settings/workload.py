@@ -7,15 +7,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from capacity.domain import LoadModel, Replica, Workload
+from capacity.domain.workload import TargetKind
 from capacity.edge.fields import ASSUMED_LEAD_TIME, LeadTime, Share
 from capacity.edge.settings.block import NAME, Settings
 from capacity.edge.settings.load import LoadSettings, ReplicaSettings
 
 
 class TargetSettings(Settings):
-    """The autoscaler whose floor is moved."""
+    """The object whose floor is moved: an autoscaler, or the workload itself where it has none."""
 
-    kind: Literal["HorizontalPodAutoscaler"] = "HorizontalPodAutoscaler"
+    kind: TargetKind = Field(
+        "HorizontalPodAutoscaler",
+        description="Or ScaledObject (KEDA), Deployment, StatefulSet: replicas of a workload without an autoscaler.",
+    )
     name: str = Field(pattern=NAME, max_length=253)
     ignored_by: tuple[str, ...] = Field(
         (), description="Field managers (Argo CD, Flux) set up to leave the floor alone."
@@ -65,6 +69,7 @@ class WorkloadSettings(Settings):
             floor=self.floor,
             ceiling=self.ceiling,
             target=self.target.name if self.target else self.name,
+            target_kind=self.target.kind if self.target else "HorizontalPodAutoscaler",
             ignored_by=self.target.ignored_by if self.target else (),
             target_utilization=self.target_utilization,
             quantile_level=self.quantile_level,

@@ -1,13 +1,20 @@
-"""The audit as a sheet: failures by rule, the score, how fresh the newest row is."""
+"""The audit as a sheet: failures by rule, the score, how fresh and complete it is; and audits over time."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from datetime import datetime
+from typing import Any
 
 from capacity.audit import Audit
+from capacity.edge.audits import AuditHistory
 from capacity.edge.planfile import rfc3339
 from capacity.edge.planner import source_document
 from capacity.edge.screen import Sheet, duration
+
+SPARSE = 0.5  # of the usual rows of a step: below, the step is named as incomplete
+MOST_NAMED = 5  # incomplete steps that the table names; the JSON has them all
 
 
 def audit_sheet(audit: Audit, now: datetime, quarantine: str | None) -> Sheet:
@@ -16,19 +23,113 @@ def audit_sheet(audit: Audit, now: datetime, quarantine: str | None) -> Sheet:
         (rule, failed, f"{failed / audit.rows:.4%}", audit.repaired.get(rule, 0))
         for rule, failed in audit.failures.items()
     ]
-    footer = [f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {audit.score:.4%}, {audit.verdict}"]
-    if audit.first is not None and audit.last is not None:
-        footer.append(f"from {rfc3339(audit.first)} to {rfc3339(audit.last)}; {audit.gaps} steps are gaps")
-        footer.append(f"the newest row is {duration(now - audit.last)} old")
-    if quarantine is not None:
-        footer.append(f"{audit.quarantined:,} rows quarantined in {quarantine}")
     document = {
         **source_document(audit),
+        "owner": audit.owner,
         "quarantined": audit.quarantined,
         "quarantine": quarantine,
         "failures": audit.failures,
         "repaired": audit.repaired,
+        "set_aside": audit.set_aside,
         "gaps": audit.gaps,
         "quality": {"warn_below": audit.quality.warn_below, "refuse_below": audit.quality.refuse_below},
+        "findings": [
+            {"rule": finding.rule, "severity": finding.severity, "message": finding.message}
+            for finding in audit.findings
+        ],
+        "columns": audit.columns,
+        "counts": [_count(count) for count in audit.counts],
+        "figures": audit.figures(now),
+        "notes": list(audit.notes),
     }
-    return Sheet(f"Audit of {audit.source}", ("rule", "failed", "share", "repaired"), rows, document, tuple(footer))
+    title = f"Audit of {audit.source}" + (f", owner {audit.owner}" if audit.owner else "")
+    return Sheet(title, ("rule", "failed", "share", "repaired"), rows, document, tuple(_footer(audit, now, quarantine)))
+
+
+def history_sheet(history: AuditHistory) -> Sheet:
+    """One line per audit, oldest first, and where the score is going."""
+    audits: list[Any] = history.audits.to_dict("records")
+    columns = ("audited", "source", "score", "verdict", "rows", "quarantined", "repaired", "worst rule")
+    rows = [
+        (
+            f"{audit['audited_at']:%Y-%m-%d %H:%M}Z",
+            audit["source"],
+            f"{audit['score']:.4%}",
+            audit["verdict"],
+            audit["rows"],
+            audit["rows"] - audit["passed"],
+            audit["repaired"],
+            _worst(audit["failures"]),
+        )
+        for audit in audits
+    ]
+    footer = [*_trend(audits), *(f"{name} is no whole audit and was left out" for name in history.broken)]
+    document = [
+        {
+            "audited_at": rfc3339(audit["audited_at"].to_pydatetime()),
+            **{key: audit[key] for key in ("source", "owner", "verdict", "score", "rows", "passed")},
+            "set_aside": audit["set_aside"],
+            "repaired": audit["repaired"],
+            "failures": json.loads(audit["failures"]),
+            "reasons": list(audit["reasons"]),
+        }
+        for audit in audits
+    ]
+    return Sheet("Audits", columns, rows, document, tuple(footer))
+
+
+def _footer(audit: Audit, now: datetime, quarantine: str | None) -> list[str]:
+    footer = [f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {audit.score:.4%}, {audit.verdict}"]
+    footer += [f"{count:,} rows set aside: {rule}" for rule, count in audit.set_aside.items() if count]
+    if audit.first is not None and audit.last is not None:
+        footer.append(f"from {rfc3339(audit.first)} to {rfc3339(audit.last)}; {audit.gaps} steps are gaps")
+        footer.append(f"the newest row is {duration(now - audit.last)} old")
+    if audit.latency is not None:
+        late = audit.latency
+        spans = (duration(late.median), duration(late.p95), duration(late.highest))
+        footer.append("available after {} (median), {} (95 %), {} at most".format(*spans))
+    sparse = [count for count in audit.counts[:-1] if count.completeness is not None and count.completeness < SPARSE]
+    footer += [
+        f"step {rfc3339(count.start)}: {count.rows} rows, {count.usual:g} are usual" for count in sparse[:MOST_NAMED]
+    ]
+    if len(sparse) > MOST_NAMED:
+        footer.append(f"and {len(sparse) - MOST_NAMED} more of the newest steps have less than half of their rows")
+    footer += [f"{finding.severity}: {finding.message}" for finding in audit.findings]
+    footer += [f"note: {note}" for note in audit.notes]
+    if quarantine is not None:
+        footer.append(f"{audit.quarantined:,} rows quarantined in {quarantine}")
+    return footer
+
+
+def _count(count: Any) -> dict[str, Any]:
+    return {
+        "start": rfc3339(count.start),
+        "rows": count.rows,
+        "passed": count.passed,
+        "usual": count.usual,
+        "completeness": count.completeness,
+    }
+
+
+def _worst(failures: str) -> str:
+    counts: dict[str, int] = json.loads(failures)
+    rule = max(counts, key=counts.__getitem__, default="")
+    return f"{rule} {counts[rule]:,}" if rule and counts[rule] else "-"
+
+
+def _trend(audits: list[Any]) -> list[str]:
+    """Per source: how often which verdict, and the mean score of the later half beside the earlier one."""
+    lines = []
+    for source in sorted({audit["source"] for audit in audits}):
+        own = [audit for audit in audits if audit["source"] == source]
+        verdicts = Counter(audit["verdict"] for audit in own)
+        said = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("ok", "warn", "refuse") if verdicts[verdict])
+        line = f"{source}: {len(own)} audits: {said}; lowest score {min(audit['score'] for audit in own):.4%}"
+        if len(own) >= 2:
+            half = len(own) // 2
+            early, late = (
+                sum(audit["score"] for audit in part) / len(part) for part in (own[:half], own[len(own) - half :])
+            )
+            line += f"; earlier half {early:.4%}, later half {late:.4%}"
+        lines.append(line)
+    return lines

@@ -1,27 +1,39 @@
-"""The verbs that meet the cluster: preview cannot write, apply moves floors, restore gives them back."""
+"""The verbs that meet the cluster: preview cannot write; apply, run and restore move floors and give them back."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, verb
-from capacity.edge.screen import say
+from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from capacity.edge.controller import Outcome
+    from capacity.edge.cluster import ClusterWriter
+    from capacity.edge.loop import Leader
+    from capacity.edge.outcomes import Outcome
 
 PlanOption = Annotated[Path, typer.Option("--plan", help="The plan file.")]
 FromCluster = Annotated[bool, typer.Option("--from-cluster", help="Read the plan from ConfigMaps, not from a file.")]
+JsonLines = Annotated[bool, typer.Option("--json-lines", help="One JSON object per workload and line.")]
+HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit 0, not 3, where some floors were held: for a CronJob.")]
 
 
 @verb
 def preview(
-    face: Face, *, plan: PlanOption = Path("plan.json"), from_cluster: FromCluster = False, now: NowOption = None
+    face: Face,
+    *,
+    plan: PlanOption = Path("plan.json"),
+    from_cluster: FromCluster = False,
+    json_lines: JsonLines = False,
+    now: NowOption = None,
 ) -> int:
     """Read the autoscalers and show what `apply` would change, and why. It cannot write.
 
@@ -29,17 +41,28 @@ def preview(
     """
     from capacity.edge.cluster import ClusterReader
     from capacity.edge.controller import preview as preview_pass
-    from capacity.edge.passes import passes
+    from capacity.edge.passes import make_pass, pass_sheet
 
-    config, moment, reader = face.config(), read_clock(now), ClusterReader()
-    work = passes(config, moment, None if from_cluster else plan, reader)
-    outcomes = [outcome for one in work.ready for outcome in preview_pass(reader, one)]
-    return _finish(face, "Preview: nothing was changed", [*outcomes, *work.failed], moment)
+    config, moment = face.config(), read_clock(now)
+    reader = ClusterReader(requests_per_second=config.controller.requests_per_second)
+    work = make_pass(config, moment, None if from_cluster else plan, reader, real_time=now is None)
+    outcomes = list(preview_pass(reader, work))
+    if json_lines:
+        _show_json_lines(outcomes)
+    else:
+        face.show(pass_sheet("Preview: nothing was changed", outcomes, moment))
+    return _finish(outcomes)
 
 
 @verb
 def apply(
-    face: Face, *, plan: PlanOption = Path("plan.json"), from_cluster: FromCluster = False, now: NowOption = None
+    face: Face,
+    *,
+    plan: PlanOption = Path("plan.json"),
+    from_cluster: FromCluster = False,
+    json_lines: JsonLines = False,
+    held_ok: HeldOk = False,
+    now: NowOption = None,
 ) -> int:
     """One controller pass: preview, then patch each floor that must move. Running it twice changes nothing more.
 
@@ -47,37 +70,140 @@ def apply(
     """
     from capacity.edge.cluster import ClusterWriter
     from capacity.edge.controller import apply as apply_pass
-    from capacity.edge.passes import passes
+    from capacity.edge.passes import make_pass
 
-    config, moment, writer = face.config(), read_clock(now), ClusterWriter()
-    work = passes(config, moment, None if from_cluster else plan, writer)
-    outcomes = [outcome for one in work.ready for outcome in apply_pass(writer, one)]
-    return _finish(face, "Applied", [*outcomes, *work.failed], moment)
+    config, moment = face.config(), read_clock(now)
+    writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
+    work = make_pass(config, moment, None if from_cluster else plan, writer, real_time=now is None)
+    outcomes = list(apply_pass(writer, work))
+    _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+    return _finish(outcomes, held_ok=held_ok)
 
 
 @verb
-def restore(face: Face, *, now: NowOption = None) -> int:
+def run(
+    face: Face,
+    *,
+    plan: PlanOption = Path("plan.json"),
+    from_cluster: FromCluster = False,
+    json_lines: JsonLines = False,
+    health_port: Annotated[
+        int, typer.Option("--health-port", min=0, max=65535, help="For /healthz and /readyz; 0: none.")
+    ] = 8080,
+) -> int:
+    """`apply` again and again, every controller.period; of several, one leads. SIGTERM ends it after the pass.
+
+    Example: capacity run -c capacity.yaml --from-cluster
+    """
+    from time import monotonic
+
+    from capacity.edge.cluster import ClusterWriter
+    from capacity.edge.health import Health
+    from capacity.edge.loop import Leader, repeat, stopping
+
+    config = face.config()
+    controller = config.controller
+    writer = ClusterWriter(requests_per_second=controller.requests_per_second)
+    namespaces = sorted({workload.namespace for workload in config.nouns()})
+    leader = Leader(writer, namespaces, controller.period)
+    health = Health(monotonic, max(180.0, 3 * controller.period.total_seconds()))
+
+    def one_pass() -> None:
+        try:
+            _lead_one(face, writer, leader, None if from_cluster else plan, json_lines=json_lines)
+        finally:
+            health.beat()
+
+    with stopping() as stop:
+        server = health.serve(health_port) if health_port else None
+        try:
+            repeat(one_pass, controller.period, stop, say)
+        finally:
+            leader.resign()
+            if server is not None:
+                server.shutdown()
+    return DONE
+
+
+@verb
+def restore(
+    face: Face,
+    *,
+    ramp: Annotated[
+        bool, typer.Option("--ramp", help="Come down in the controller's steps, waiting between them; else at once.")
+    ] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="Only what no controller renewed in time.")] = False,
+    json_lines: JsonLines = False,
+    now: NowOption = None,
+) -> int:
     """Give every floor and ceiling back as it was before the first touch, with its owner.
 
     Example: capacity restore -c capacity.yaml
     """
     from capacity.edge.cluster import ClusterWriter
     from capacity.edge.controller import restore as restore_pass
+    from capacity.edge.loop import stopping
 
-    config, moment = face.config(), read_clock(now)
-    outcomes = list(restore_pass(ClusterWriter(), config.nouns(), moment))
-    return _finish(face, "Restored", outcomes, moment)
+    config = face.config()
+    writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
+    policy = config.controller.policy() if ramp else None
+    with stopping() as stop:
+        while True:
+            moment = read_clock(now)
+            outcomes = list(restore_pass(writer, config.nouns(), moment, policy=policy, expired=expired))
+            _show(face, "Restored", outcomes, moment, json_lines=json_lines)
+            code = _finish(outcomes)
+            more = any(o.decision is not None and o.decision.reason == "Restoring" for o in outcomes)
+            if not more or now is not None or stop.wait(config.controller.step_every.total_seconds()):
+                return code
 
 
-def _finish(face: Face, title: str, outcomes: list[Outcome], moment: datetime) -> int:
-    from capacity.edge.passes import pass_sheet
+def _lead_one(face: Face, writer: ClusterWriter, leader: Leader, plan: Path | None, *, json_lines: bool) -> None:
+    """One pass over the namespaces that we lead; the configuration is read again each time."""
+    from dataclasses import replace
 
-    face.show(pass_sheet(title, outcomes, moment))
+    from capacity.edge.controller import apply as apply_pass
+    from capacity.edge.passes import make_pass
+    from capacity.edge.writers import Writers
+
+    moment = read_clock(None)
+    leaders = leader.lead()
+    led = frozenset(namespace for namespace, other in leaders.items() if other is None)
+    for namespace in sorted(set(leaders) - led):
+        face.say(f"capacity: {namespace} is led by {leaders[namespace]}")
+    work = make_pass(face.config(), moment, plan, writer, real_time=True)
+    mine = tuple(workload for workload in work.workloads if workload.namespace in led)
+    outcomes = list(apply_pass(writer, replace(work, workloads=mine), Writers(writer, led)))
+    _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+    _finish(outcomes)
+
+
+def _show(face: Face, title: str, outcomes: Sequence[Outcome], moment: datetime, *, json_lines: bool) -> None:
+    """One line per workload, to be searched with grep; the other forms on request."""
+    from capacity.edge.passes import pass_footer, pass_sheet
+
+    if json_lines:
+        _show_json_lines(outcomes)
+    elif face.output is Output.table:
+        sys.stdout.write("".join(f"{' '.join(str(outcome).split())}\n" for outcome in outcomes))
+        face.say(pass_footer(outcomes, moment))
+    else:
+        face.show(pass_sheet(title, outcomes, moment))
+    sys.stdout.flush()
+
+
+def _show_json_lines(outcomes: Sequence[Outcome]) -> None:
+    from capacity.edge.outcomes import outcome_document
+
+    sys.stdout.write("".join(f"{json.dumps(outcome_document(outcome))}\n" for outcome in outcomes))
+
+
+def _finish(outcomes: Sequence[Outcome], *, held_ok: bool = False) -> int:
     for outcome in outcomes:
         if outcome.error is not None:
-            say(f"capacity: error: {outcome.workload.namespace}/{outcome.workload.target}: {outcome.error}")
+            say(f"capacity: error: {outcome.where}: {outcome.error}")
         for warning in outcome.warnings:
             say(f"capacity: {warning}")
     if any(outcome.error for outcome in outcomes):
         return FAILED
-    return HELD if any(outcome.held for outcome in outcomes) else DONE
+    return HELD if not held_ok and any(outcome.held for outcome in outcomes) else DONE

@@ -1,4 +1,4 @@
-"""The verbs that look at the data: audit, seasonality, forecast, backtest. They write pictures and the quarantine."""
+"""The verbs that look at the data: seasonality, forecast, backtest. They write nothing but pictures."""
 
 from __future__ import annotations
 
@@ -7,34 +7,10 @@ from typing import Annotated
 
 import typer
 
-from capacity.edge.face import DONE, FAILED, HELD, Face, FileArgument, SampleOption, read_clock, read_duration, verb
+from capacity.edge.face import DONE, FAILED, Face, FileArgument, SampleOption, read_duration, verb
 from capacity.edge.screen import say
 
 PictureOption = Annotated[Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).")]
-
-
-@verb
-def audit(
-    face: Face,
-    file: FileArgument = None,
-    *,
-    sample: SampleOption = False,
-    quarantine: Annotated[Path, typer.Option(help="Where bad rows go.")] = Path("quarantine.parquet"),
-) -> int:
-    """Judge the orders: score, failures by rule, freshness. Bad rows are kept in a quarantine file, never dropped.
-
-    Example: capacity audit orders.csv -c capacity.yaml
-    """
-    from capacity.edge.orders import OrderTable
-    from capacity.edge.sheets import audit_sheet
-
-    config = face.config(file=file, sample=sample)
-    with face.stages("reading and judging orders") as advance, OrderTable.load(config.sales, config.timezone) as table:
-        report = table.audit()
-        written = table.write_quarantine(quarantine) if report.quarantined else 0
-        advance()
-    face.show(audit_sheet(report, read_clock(None), str(quarantine) if written else None))
-    return HELD if report.verdict == "refuse" else DONE
 
 
 @verb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,13 +10,25 @@ import typer
 
 from capacity.domain import ConfigError
 from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, verb
-from capacity.edge.screen import say
+from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
     from capacity.domain import Plan
+    from capacity.edge.config import Config
+    from capacity.edge.planner import Planned
 
 OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
-ToCluster = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
+ToClusterOption = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes that plan, where there are many workloads. Default: every core.")
+]
+DaskOption = Annotated[
+    str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
+]
+ShardsOption = Annotated[
+    Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+]
+SHOWN = 20  # workloads in a table; the plan has them all
 
 
 @verb
@@ -24,41 +37,60 @@ def plan(
     file: FileArgument = None,
     *,
     sample: SampleOption = False,
-    out: Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")] = Path(
-        "plan.json"
-    ),
-    to_cluster: Annotated[
-        bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")
-    ] = False,
+    out: OutOption = Path("plan.json"),
+    to_cluster: ToClusterOption = False,
+    workers: WorkersOption = None,
+    cluster: DaskOption = None,
+    shards: ShardsOption = None,
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
     Example: capacity plan --sample
     """
-    from capacity.edge.planner import QualityRefusedError, forecast_orders, make_plan, read_orders
-    from capacity.edge.sheets import plan_sheet
+    from capacity.edge.fleet import Fleet, plan_fleet
+    from capacity.edge.planner import QualityRefusedError
 
     config = face.config(file=file, sample=sample)
     if not config.workloads:
         raise ConfigError("workloads: expected at least one workload to plan for, got none")
-    with face.stages("reading orders", "forecasting", "planning", "writing") as advance:
-        orders = read_orders(config)
-        advance()
-        forecasts = forecast_orders(config, orders)
-        advance()
-        try:
-            planned = make_plan(config, orders, forecasts, read_clock(None))
-        except QualityRefusedError as refusal:
-            say(f"capacity: held: {refusal}")
-            return HELD
-        advance()
+    fleet = Fleet(workers, cluster, shards)
+    try:
+        with face.count("planning") as progress:
+            planned = plan_fleet(config, read_clock(None), fleet, progress)
+    except QualityRefusedError as refusal:
+        say(f"capacity: held: {refusal}")
+        return HELD
+    with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
         advance()
-    face.show(plan_sheet(planned, config))
+    _show(face, planned, config)
     face.say(f"wrote {', '.join(written)}")
-    for (namespace, name), reason in planned.failures.items():
-        say(f"capacity: {namespace}/{name}: not planned: {reason}")
+    _say_failures(planned.failures)
     return HELD if planned.failures else DONE
+
+
+def _show(face: Face, planned: Planned, config: Config) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
+    from capacity.edge.sheets import plan_sheet
+
+    plans = planned.plan.workloads
+    if face.output is Output.table and len(plans) > SHOWN:
+        highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
+        planned = replace(planned, plan=replace(planned.plan, workloads=highest))
+        face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
+    face.show(plan_sheet(planned, config))
+
+
+def _say_failures(failures: dict[tuple[str, str], str]) -> None:
+    """Each workload that could not be planned and why; where very many have one reason, it is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for (namespace, name), reason in failures.items():
+        by_reason.setdefault(reason, []).append(f"{namespace}/{name}")
+    for reason, names in by_reason.items():
+        for name in names[:SHOWN]:
+            say(f"capacity: {name}: not planned: {reason}")
+        if len(names) > SHOWN:
+            say(f"capacity: and {len(names) - SHOWN:,} more not planned: {reason}")
 
 
 def _to_files(plan: Plan, out: Path, timezone: str) -> list[str]:

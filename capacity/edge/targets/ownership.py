@@ -10,8 +10,6 @@ from typing import Any
 Document = dict[str, Any]
 Path = tuple[str, ...]
 
-FLOOR: Path = ("f:spec", "f:minReplicas")
-CEILING: Path = ("f:spec", "f:maxReplicas")
 RECONCILERS = (
     "argocd",
     "argo-cd",

@@ -1,0 +1,207 @@
+"""The decision itself: which rule speaks, and with which reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from capacity.decision.policy import Policy
+from capacity.decision.steps import allowed_ceiling, highest_floor, lowest_floor
+from capacity.domain import Decision, Observation, WorkloadPlan, require
+
+CUT = "CeilingReached"
+NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
+FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
+
+
+def decide(
+    plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy | None = None
+) -> Decision:
+    """The floor and ceiling to set now, and why. Deciding again on the result changes nothing within the same step.
+
+    The floor covers every step that overlaps `[now, now + lead time + controller period + one spare period]`, so that
+    one missed run opens no hole. It rises at once (or on a ramp) and comes down in steps, never below what the
+    autoscaler's own metrics ask for, and not at all while these are missing or usage lies below what the plan calls
+    quiet. What people wrote on the object goes first. Without a plan the floor stays (`held`); `hold_for` later it
+    moves to the safe floor.
+
+    >>> from datetime import UTC
+    >>> decide(None, Observation(4, 20, 4, 4), datetime(2026, 11, 27, tzinfo=UTC)).reason
+    'HeldNoPlan'
+    """
+    require(now.tzinfo is not None, "now must carry a time zone, got the naive time {}", now)
+    policy, now = policy or Policy(), now.astimezone(UTC)  # a local clock would add hours across a change of clocks
+    return _wished(observation, now, policy) or _planned(plan, observation, now, policy)
+
+
+def hold(observation: Observation, reason: str, detail: str) -> Decision:
+    """Everything stays as it is, and somebody should look.
+
+    >>> hold(Observation(4, 20, 4, 4), "HeldNoPlan", "no plan names this workload").changes
+    False
+    """
+    floor, ceiling, memory = observation.floor, observation.ceiling, observation.memory
+    return Decision(floor, ceiling, reason, floor, ceiling, detail=detail, held=True, memory=memory)
+
+
+def hold_marked(observation: Observation, reason: str, detail: str, now: datetime) -> Decision:
+    """Held, and noted since when: a hold of this kind ends after some time."""
+    held = hold(observation, reason, detail)
+    memory = observation.memory
+    if memory.held_for == reason and memory.held_since is not None and memory.held_since <= now + FUTURE:
+        return held
+    return replace(held, memory=replace(memory, held_for=reason, held_since=now), notes=True)
+
+
+def _wished(observation: Observation, now: datetime, policy: Policy) -> Decision | None:
+    """What people, or an autoscaler at rest, ask for before any plan."""
+    wishes = observation.wishes
+    if wishes.excluded is not None:
+        return replace(hold(observation, "Excluded", wishes.excluded), held=False)
+    if observation.current == 0:
+        return hold(observation, "ScaledToZero", "a floor does not wake a workload at 0 replicas")
+    if wishes.unclear is not None:
+        return hold(observation, "HeldUnclearWish", wishes.unclear)
+    if wishes.frozen is not None:
+        return hold(observation, "Frozen", wishes.frozen)
+    if wishes.floor is None:
+        return None
+    moved = _move(wishes.floor, observation, now, policy)
+    return replace(moved, reason=CUT if CUT in moved.clamps else "Forced", detail=f"floor {wishes.floor} by annotation")
+
+
+def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy) -> Decision:
+    if plan is None:
+        return _unplanned(observation, now, policy)
+    if now >= plan.end:
+        return _expired(plan, observation, now, policy)
+    reach = now + plan.lead_time + 2 * policy.period
+    highest = plan.highest_between(now, reach)
+    if highest is None or (now < plan.start and highest.replicas < observation.floor):
+        return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
+    need = highest.replicas
+    decision = _followed(need, plan, observation, now, policy)
+    if decision.held:
+        return decision
+    decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), decision.detail))
+    return _cut(decision) if highest.reason == CUT else decision
+
+
+def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:
+    """The plan's need, unless coming down to it is in doubt."""
+    doubt = _doubt(need, plan, observation, now, policy) if need < observation.floor else None
+    if doubt is not None:
+        return hold(observation, *doubt)
+    decision = _move(need, observation, now, policy)
+    if observation.baseline_floor is None and not decision.changes:
+        return decision  # never touched, and nothing to note
+    noted = replace(decision.memory, safe_floor=plan.safe_floor)
+    if noted.held_for is not None and (noted.held_for != BRAKE or decision.floor <= need):
+        return replace(decision, memory=replace(noted, held_for=None, held_since=None), notes=True)
+    return replace(decision, memory=noted, notes=observation.memory.safe_floor is None)
+
+
+def _doubt(
+    need: int, plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy
+) -> tuple[str, str] | None:
+    """Why the floor may not come down at all, as reason and detail. Nothing scales in because data vanished."""
+    if observation.edited_by is not None:
+        return "HeldEdited", f"{observation.edited_by} set this floor; the plan needs only {need}"
+    readings = observation.readings
+    if readings is None:
+        return None
+    if readings.blind is not None:
+        return "HeldNoMetrics", f"the plan needs only {need}, but {readings.blind}"
+    if readings.frozen and lowest_floor(need, observation, now, policy) < observation.floor:  # a step is due
+        return "HeldFrozenMetrics", f"the plan needs only {need}, but no metric moved since the last step down"
+    quiet, usage = plan.quiet_at(now) if plan is not None else None, readings.cpu_millicores
+    if quiet is not None and usage is not None and usage < quiet:
+        return "HeldTrafficVanished", f"usage {usage}m is below the {quiet}m that a quiet hour has; an incident?"
+    return None
+
+
+def _unplanned(observation: Observation, now: datetime, policy: Policy) -> Decision:
+    """Held where it stands; what we raised moves to the last known safe floor when the hold is over."""
+    missing, memory = "no plan names this workload", observation.memory
+    if observation.baseline_floor is None:
+        return hold(observation, NO_PLAN, missing)
+    held = hold_marked(observation, NO_PLAN, missing, now)
+    since = held.memory.held_since or now
+    if held.notes or now < since + policy.hold_for:
+        return replace(held, detail=f"{missing}; floor held until {since + policy.hold_for:%m-%d %H:%MZ}")
+    safe = memory.safe_floor or max(observation.baseline_floor, 1)
+    return _decayed(safe, f"{missing} since {since:%m-%d %H:%MZ}", observation, now, policy)
+
+
+def _expired(plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:
+    ended = f"plan ended {plan.end:%Y-%m-%dT%H:%MZ}"
+    if now < plan.end + policy.hold_for:
+        return hold(observation, "HeldPlanExpired", f"{ended}, floor held until {plan.end + policy.hold_for:%H:%MZ}")
+    return _decayed(plan.safe_floor, ended, observation, now, policy)
+
+
+def _decayed(safe: int, why: str, observation: Observation, now: datetime, policy: Policy) -> Decision:
+    """Towards the safe floor, in steps; a floor that may not come down stays."""
+    doubt = _doubt(safe, None, observation, now, policy) if safe < observation.floor else None
+    if doubt is not None:
+        return hold(observation, *doubt)
+    moved = _move(safe, observation, now, policy)
+    return replace(moved, reason="PlanExpired", detail=f"{why}: safe floor {safe}", held=True)
+
+
+def _move(need: int, observation: Observation, now: datetime, policy: Policy) -> Decision:
+    """The floor as near to the need as ceiling, steps and the autoscaler's own demand allow, each clamp by its name."""
+    before, ceiling = observation.floor, allowed_ceiling(need, observation, policy)
+    wanted = min(need, ceiling)
+    clamps: tuple[str, ...] = (CUT,) if wanted < need else ()
+    floor, clamp, detail = (
+        _risen(wanted, observation, now, policy) if wanted > before else _fallen(wanted, observation, now, policy)
+    )
+    clamps += (clamp,) if clamp else ()
+    floor = min(floor, ceiling)
+    memory = observation.memory if floor == before else replace(observation.memory, moved_at=now)
+    reason = _reason(floor, before, clamps)
+    return Decision(floor, ceiling, reason, before, observation.ceiling, detail, clamps, memory=memory)
+
+
+def _risen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, str, str]:
+    if observation.wishes.no_rise is not None:
+        return observation.floor, "RisePaused", observation.wishes.no_rise
+    highest = highest_floor(observation, now, policy)
+    if highest is None or highest >= wanted:
+        return wanted, "", ""
+    return highest, "StepUp", ""
+
+
+def _fallen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, str, str]:
+    readings, before = observation.readings, observation.floor
+    asked = 0 if readings is None or readings.wanted is None else min(readings.wanted, before)
+    lowest = min(before, lowest_floor(max(wanted, asked), observation, now, policy))
+    if asked >= lowest and asked > wanted:
+        return asked, "AutoscalerNeeds", f"its metrics ask for {readings.wanted if readings else asked}"
+    return max(wanted, lowest), "StepDown" if lowest > wanted else "", ""
+
+
+def _cut(decision: Decision) -> Decision:
+    """The plan itself was cut at its ceiling: the floor is the highest allowed, and short of the need."""
+    return replace(decision, reason=CUT, clamps=tuple(dict.fromkeys((CUT, *decision.clamps))))
+
+
+def _reason(floor: int, before: int, clamps: tuple[str, ...]) -> str:
+    if CUT in clamps:
+        return CUT
+    if floor == before:
+        return clamps[-1] if clamps else "AsPlanned"
+    return "DemandRising" if floor > before else "DemandFalling"
+
+
+def _detail(plan: WorkloadPlan, now: datetime, reach: datetime, need: int) -> str:
+    text, peak = f"{need} until {reach:%H:%MZ}", plan.peak
+    if peak.at >= now:
+        text += f"; peak {peak.replicas} at {peak.at:%m-%d %H:%MZ}"
+        text += "" if peak.sales is None else f", {peak.sales:.4g} sales at {peak.quantile_level:g}"
+    return text
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)

@@ -1,0 +1,36 @@
+"""How floors move: how often we look, how fast they rise and fall, how long a dead plan is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from capacity.domain import require
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How floors move. Shares are of the floor that stands; a step is at least one replica.
+
+    Down: at most `step_down` per `step_every`, however often passes run, and where `half_life` is set no faster than
+    halving the excess in that time. Up: at once, or by `step_up` per period where that is set. `ceiling_buffer`: None
+    leaves the ceiling; a share lets it rise to need x (1 + share).
+    """
+
+    period: timedelta = timedelta(minutes=1)
+    hold_for: timedelta = timedelta(hours=6)
+    step_down: float = 0.10
+    step_every: timedelta = timedelta(minutes=5)  # the HPA's own window before it scales down
+    half_life: timedelta | None = None
+    step_up: float | None = None
+    ceiling_buffer: float | None = None
+
+    def __post_init__(self) -> None:
+        require(self.period > timedelta(0), "period must be > 0, got {}", self.period)
+        require(self.hold_for >= timedelta(0), "hold_for must be >= 0, got {}", self.hold_for)
+        require(0 < self.step_down <= 1, "step_down must lie in (0, 1], got {}", self.step_down)
+        require(self.step_every >= timedelta(0), "step_every must be >= 0, got {}", self.step_every)
+        require(
+            self.half_life is None or self.half_life > timedelta(0), "half_life must be > 0, got {}", self.half_life
+        )
+        require(self.step_up is None or self.step_up > 0, "step_up must be > 0, got {}", self.step_up)

@@ -1,0 +1,71 @@
+"""A simulation as a sheet: every policy beside the others, and the verdict below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capacity.edge.planfile import rfc3339
+from capacity.edge.screen import Sheet
+from capacity.simulation.misses import Miss
+from capacity.simulation.simulation import COLUMNS, Simulation
+from capacity.simulation.trial import Trial
+
+SHOWN = ("policy", "over 100 %", "over cap", "slow", "lost", "pod-hours", "x optimum", "starts/d", "changes/d")
+
+
+def simulation_sheet(result: Simulation) -> Sheet:
+    """The named policies, the best HPA of the sweep at the plan's overload, and the verdict; JSON has the sweep too."""
+    return Sheet(
+        title=f"{result.name}: Simulation of {result.plan.score.days:.0f} days, minutes over 100 % and over the target",
+        columns=SHOWN,
+        rows=[_row(trial) for trial in result.named],
+        document=_document(result),
+        footer=(result.verdict, *_notes(result)),
+    )
+
+
+def _row(trial: Trial) -> tuple[object, ...]:
+    score = trial.score
+    return (
+        trial.name,
+        f"{score.overload_minutes:.0f}",
+        f"{score.cap_breach_minutes:.0f}",
+        f"{score.slo_minutes:.0f}",
+        f"{score.lost_share:.3%}",
+        f"{score.pod_hours:,.0f}",
+        f"{score.over_clairvoyant:.2f}",
+        f"{score.starts_per_day:.0f}",
+        f"{score.floor_changes_per_day:.0f}",
+    )
+
+
+def _notes(result: Simulation) -> tuple[str, ...]:
+    return (
+        f"plans made: {result.plans}, none of them saw beyond its origin; slow: waits beyond one service time at p99",
+        "within a step demand is a straight line: peaks shorter than a step are not known",
+    )
+
+
+def _document(result: Simulation) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "begin": rfc3339(result.begin),
+        "days": round(result.plan.score.days, 6),
+        "target_utilization": result.promise.target,
+        "verdict": result.verdict,
+        "saving": round(result.saving, 6),
+        "misses": [_miss(miss) for miss in result.misses],
+        "policies": {
+            trial.name: {key: round(value(trial.score), 6) for key, value in COLUMNS.items()} for trial in result.trials
+        },
+    }
+
+
+def _miss(miss: Miss) -> dict[str, Any]:
+    finite = miss.utilization < float("inf")
+    return {
+        "start": rfc3339(miss.start),
+        "minutes": miss.length.total_seconds() / 60,
+        "utilization": round(miss.utilization, 4) if finite else None,
+        "pods_were_starting": miss.late,
+    }

@@ -1,0 +1,65 @@
+"""The verb that judges the orders, and shows how their quality went over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capacity.domain import ConfigError
+from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, read_duration, verb
+
+HistoryOption = Annotated[Path, typer.Option(help="Folder that keeps every audit, one Parquet file each.")]
+SinceOption = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="Show the audits of the last 7d, 24h, ... instead of a new one.")
+]
+
+
+@verb
+def audit(
+    face: Face,
+    file: FileArgument = None,
+    *,
+    sample: SampleOption = False,
+    quarantine: Annotated[Path, typer.Option(help="Where bad rows go.")] = Path("quarantine.parquet"),
+    history: HistoryOption = Path("audits"),
+    since: SinceOption = None,
+) -> int:
+    """Judge the orders: score, failures by rule, freshness. Bad rows are kept in a quarantine file, never dropped.
+
+    Exit code 0: ok or a warning; 3: refused, no plan would be made. Every audit is kept; --since shows how they went.
+
+    Example: capacity audit orders.csv -c capacity.yaml
+    """
+    if since is not None:
+        return _show_history(face, history, since)
+    from capacity.edge.audits import append_audit, audit_orders, compared, read_audits
+    from capacity.edge.orders import OrderTable
+    from capacity.edge.sheets import audit_sheet
+
+    config = face.config(file=file, sample=sample)
+    now = read_clock(None)
+    with (
+        face.stages("reading and judging orders", "writing") as advance,
+        OrderTable.load(config.sales, config.timezone) as table,
+    ):
+        report = compared(audit_orders(table, config).at(now), read_audits(history))
+        advance()
+        written = table.write_quarantine(quarantine) if report.quarantined else 0
+        append_audit(history, report, now)
+        advance()
+    face.show(audit_sheet(report, now, str(quarantine) if written else None))
+    return HELD if report.verdict == "refuse" else DONE
+
+
+def _show_history(face: Face, folder: Path, since: str) -> int:
+    from capacity.edge.audits import read_audits
+    from capacity.edge.sheets import history_sheet
+
+    if not folder.is_dir():
+        raise ConfigError(f"--history: no folder {folder}: audits are kept there once `capacity audit` has run")
+    history = read_audits(folder, read_clock(None) - read_duration("--since", since))
+    face.show(history_sheet(history))
+    latest = history.audits.iloc[-1]["verdict"] if len(history.audits) else "ok"
+    return HELD if latest == "refuse" else DONE

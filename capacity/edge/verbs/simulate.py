@@ -1,0 +1,105 @@
+"""The verb that replays the past: would the plan have held, against the HPA alone and the optimum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.domain import ConfigError
+from capacity.edge.face import DONE, FAILED, Face, FileArgument, SampleOption, read_duration, verb
+from capacity.edge.screen import say
+from capacity.edge.verbs.data import PictureOption
+
+if TYPE_CHECKING:
+    from capacity.domain import Workload
+    from capacity.edge.config import Config
+    from capacity.edge.planner import Orders
+    from capacity.simulation.replay import Replay
+    from capacity.simulation.simulation import Simulation
+
+
+@verb
+def simulate(
+    face: Face,
+    file: FileArgument = None,
+    *,
+    sample: SampleOption = False,
+    days: Annotated[float, typer.Option(min=1, help="How many of the last days to replay.")] = 28,
+    refit: Annotated[str, typer.Option(help="How often a plan is made; each sees only what came before.")] = "1d",
+    workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the pods' random starts; equal seeds, equal results.")] = 7,
+    picture: PictureOption = None,
+) -> int:
+    """Would the plan have held? Replay the last weeks through forecast, plan and decision, beside the HPA alone.
+
+    Example: capacity simulate --sample --picture simulation.png
+    """
+    from capacity.edge.planner import read_orders
+    from capacity.edge.sheets import simulation_sheet
+
+    config = face.config(file=file, sample=sample)
+    chosen = _chosen(config, workload)
+    replay = _replay(config, days, refit, seed)
+    with face.stages("reading orders", "replaying", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        results, failures = _simulated(config, orders, chosen, replay)
+        advance()
+        if picture is not None and results:
+            from capacity.edge.plots import plot_simulation, save_figure
+
+            save_figure(plot_simulation(results[0]), picture)
+            face.say(f"wrote {picture}")
+        advance()
+    for result in results:
+        face.show(simulation_sheet(result))
+    for key, reason in failures.items():
+        say(f"capacity: error: {key}: {reason}")
+    return FAILED if failures else DONE
+
+
+def _chosen(config: Config, name: str | None) -> list[Workload]:
+    workloads = {f"{one.namespace}/{one.name}": one for one in config.nouns()}
+    if not workloads:
+        raise ConfigError("workloads: expected at least one workload to simulate, got none")
+    if name is None:
+        return list(workloads.values())
+    if name not in workloads:
+        raise ConfigError(f"--workload: expected one of {sorted(workloads)}, got {name!r}")
+    return [workloads[name]]
+
+
+def _replay(config: Config, days: float, refit: str, seed: int) -> Replay:
+    from capacity.decision import Policy
+    from capacity.simulation.production import Schedule
+    from capacity.simulation.replay import Replay
+
+    controller = config.controller
+    pace = Policy(controller.period, controller.hold_for, controller.step_down)
+    return Replay(days=days, schedule=Schedule(every=read_duration("--refit", refit), pace=pace), seed=seed)
+
+
+def _simulated(
+    config: Config, orders: Orders, workloads: list[Workload], replay: Replay
+) -> tuple[list[Simulation], dict[str, str]]:
+    """Each workload on its own: one that cannot be simulated never stops the others."""
+    from capacity.domain import DataError
+    from capacity.edge.planner import outlook_of
+    from capacity.simulation.replay import Calendar
+    from capacity.simulation.replay import simulate as replayed
+
+    outlook = outlook_of(config, orders.histories)
+    calendar = Calendar(outlook.holidays, outlook.events, outlook.timezone)
+    results, failures = [], {}
+    for place, workload in enumerate(workloads):
+        try:
+            sales = orders.histories[workload.group]
+            own = replace(replay, seed=replay.seed + place)
+            results.append(replayed(sales, workload, calendar=calendar, replay=own))
+        except KeyError:
+            failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
+        except DataError as error:
+            failures[f"{workload.namespace}/{workload.name}"] = str(error)
+    return results, failures

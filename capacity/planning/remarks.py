@@ -1,0 +1,87 @@
+"""What a plan must say about itself: where it falls short, what it could not know, what stands against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.planning.floors import Counts, Draft
+from capacity.sizing import highest_tolerated_utilization
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Where the floors stand below the need: how many steps and minutes, and at worst how many replicas and cores."""
+
+    steps: int
+    minutes: int
+    replicas: int
+    cores: float
+
+
+def breach_of(one: Draft, floors: Counts) -> Breach:
+    """How far the floors fall short of the need; the cores are those of the missing replicas at the target."""
+    short = np.maximum(one.need.replicas - floors, 0)
+    steps = int((short > 0).sum())
+    most = int(short.max())
+    cores = most * one.workload.replica.cpu_request * one.workload.target_utilization
+    return Breach(steps, round(steps * one.step.total_seconds() / 60), most, cores)
+
+
+def remarks_on(one: Draft, floors: Counts, breach: Breach) -> list[str]:
+    """Sentences for the reader of the plan; none where there is nothing to say."""
+    return [
+        *_of_windows(one),
+        *_of_breach(one, floors, breach),
+        *_of_churn(one, floors),
+        *_of_autoscaler(one),
+    ]
+
+
+def _of_windows(one: Draft) -> list[str]:
+    if one.demand.cpu.window is not None:
+        return []
+    return ["each step is planned for by itself: the forecast knows no quantile of a lead time's maximum"]
+
+
+def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:
+    if not breach.steps:
+        return []
+    by = f"{breach.replicas} replicas ({breach.cores:.2f} cores)"
+    bound = "ceiling" if int(floors.max()) == one.high else "budget"
+    return [f"the {bound} of {int(floors.max())} replicas is below the need for {breach.minutes} min, by up to {by}"]
+
+
+def _of_churn(one: Draft, floors: Counts) -> list[str]:
+    moved = np.flatnonzero(np.diff(floors)) + 1
+    if one.workload.limits.moves_are_free or not len(moved):
+        return []
+    days = np.asarray(one.steps)[moved].astype("datetime64[D]")
+    most = int(np.unique(days, return_counts=True)[1].max())
+    if most <= one.workload.limits.changes_a_day:
+        return []
+    return [f"steps and ramps ask for {most} changes on one day, above {one.workload.limits.changes_a_day}"]
+
+
+def _of_autoscaler(one: Draft) -> list[str]:
+    """An autoscaler that lets its replicas idle above what we promise makes the promise alone in vain."""
+    reactive = one.workload.reactive
+    if reactive is None:
+        return []
+    tolerated = highest_tolerated_utilization(reactive.target, reactive.tolerance)
+    promised = round(one.workload.target_utilization * 100)
+    if tolerated <= promised:
+        return []
+    best = max(
+        (
+            target
+            for target in range(1, promised + 1)
+            if highest_tolerated_utilization(target, reactive.tolerance) < promised
+        ),
+        default=1,
+    )
+    return [
+        f"the autoscaler's target {reactive.target} % with tolerance {reactive.tolerance:g} adds nothing up to "
+        f"{tolerated} %: set its target to {best} % to stay under {promised} %"
+    ]

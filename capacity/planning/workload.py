@@ -1,0 +1,142 @@
+"""One workload's plan, and the plans of many: the floors, and the numbers that explain them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from capacity.domain import Demand, Forecast, Peak, Workload, WorkloadPlan
+from capacity.planning.changes import floor_changes, quiet_levels
+from capacity.planning.floors import Counts, Draft, choose_floors, draft, require_plannable
+from capacity.planning.need import within_pool
+from capacity.planning.optimum import run_starts
+from capacity.planning.remarks import breach_of, remarks_on
+from capacity.sizing import safe_target
+
+CHUNK = 256  # workloads at once: enough to share the arrays' overhead, few enough to stay in 100 MB
+
+
+def plan_workload(demand: Demand, workload: Workload) -> WorkloadPlan:
+    """The cheapest floors that keep CPU and memory at the quantile level under the target utilization.
+
+    The demand is that of the maximum over the window that a floor covers, where the forecast has it. Floors lie within
+    the workload's floor and ceiling and keep to its limits. Where the need passes the ceiling, an honored ceiling cuts
+    it and the plan says by how much and for how long; a ceiling with a buffer rises to need x (1 + buffer).
+
+    Raises `DataError` where the quantile level was not forecast, the need is beyond any cluster or beyond what scaling
+    out can reach, or the limits cannot be met together.
+    """
+    return next(plan_many([(demand, workload)]))
+
+
+def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan]:
+    """The plan of each pair of demand and workload, in their order; what `plan_workload` gives, at a third of its time.
+
+    Takes the pairs in chunks, so that a generator of any length is planned in constant memory.
+    """
+    waiting = iter(pairs)
+    while chunk := list(islice(waiting, CHUNK)):
+        for _, workload in chunk:
+            require_plannable(workload)
+        drafts = [draft(demand, workload) for demand, workload in chunk]
+        for one, floors in zip(drafts, choose_floors(drafts), strict=True):
+            yield _plan(one, floors)
+
+
+def floor_series(plan: WorkloadPlan) -> pd.Series:
+    """The planned replicas, one value per step (UTC)."""
+    steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
+    changes = pd.Series({steps[change.offset]: change.replicas for change in plan.floor})
+    return changes.reindex(steps).ffill().astype(int)
+
+
+def _plan(one: Draft, floors: Counts) -> WorkloadPlan:
+    workload, demand = one.workload, one.demand
+    peak = _peak_step(one)
+    return WorkloadPlan(
+        namespace=workload.namespace,
+        name=workload.name,
+        start=one.steps[0].to_pydatetime(),
+        step=one.step,
+        steps=len(floors),
+        floor=floor_changes(floors, one.need.replicas, one.low, one.high),
+        binding=one.need.binding(peak),
+        peak=_peak(one, peak, int(floors[peak])),
+        safe_floor=_safe_floor(floors, one.steps),
+        ceiling=one.ceiling,
+        lead_time=workload.lead_time,
+        resources=_resources(workload),
+        explain=_explain(one, floors, peak),
+        quiet=quiet_levels(demand),
+        demand=demand,
+    )
+
+
+def _peak_step(one: Draft) -> int:
+    """The step that needs most replicas; of several, the one with the highest demand."""
+    return int(np.lexsort((one.load.cpu, one.need.replicas))[-1])
+
+
+def _peak(one: Draft, step: int, replicas: int) -> Peak:
+    level, sales = one.workload.quantile_level, one.demand.sales
+    return Peak(
+        at=one.steps[step].to_pydatetime(),
+        sales=None if sales is None else float(sales.at(level).iloc[step]),
+        cpu_cores=float(one.load.cpu[step]),
+        memory_bytes=float(one.load.memory[step]),
+        replicas=replicas,
+        quantile_level=level,
+    )
+
+
+def _safe_floor(floors: Counts, steps: pd.DatetimeIndex) -> int:
+    """The median of the days' highest floors: serves an ordinary day's peak when there is no plan any more."""
+    days = run_starts(np.asarray(steps.normalize().asi8))
+    return int(np.ceil(np.median(np.maximum.reduceat(floors, days))))
+
+
+def _resources(workload: Workload) -> dict[str, int]:
+    return {
+        "cpu_request_millicores": round(workload.replica.cpu_request * 1000),
+        "memory_request_bytes": round(workload.replica.memory_request),
+    }
+
+
+def _explain(one: Draft, floors: Counts, peak: int) -> dict[str, Any]:
+    """The numbers of the peak, from sales to replicas, in the order they were computed."""
+    workload, need, driver = one.workload, one.need, one.demand.sales or one.demand.cpu
+    breach, safe = breach_of(one, floors), safe_target(workload)
+    requests = {} if need.requests is None else {"replicas_for_requests": int(need.requests[peak])}
+    return {
+        **_sales_of(one.demand.sales, workload.quantile_level, peak),
+        "cpu_millicores": round(float(one.load.cpu[peak]) * 1000),
+        "memory_bytes": round(float(one.load.memory[peak])),
+        "target_utilization": within_pool(workload).target_utilization,
+        "target_bound": safe.bound,
+        "target_why": safe.why,
+        "replicas_for_cpu": int(need.cpu[peak]),
+        "replicas_for_memory": int(need.memory[peak]),
+        **requests,
+        "zones": workload.zones,
+        "floor": workload.floor,
+        "ceiling": workload.ceiling,
+        "steps_above_ceiling": breach.steps,
+        "minutes_above_ceiling": breach.minutes,
+        "replicas_short_of_need": breach.replicas,
+        "cores_short_of_need": round(breach.cores, 3),
+        "window_seconds": None if driver.window is None else round(driver.window.total_seconds()),
+        "model": driver.model,
+        "notes": [*driver.notes, *remarks_on(one, floors, breach)],
+    }
+
+
+def _sales_of(sales: Forecast | None, level: float, step: int) -> dict[str, float | None]:
+    if sales is None:
+        return {}
+    known = 0.5 in sales.quantiles.columns
+    median = round(float(sales.at(0.5).iloc[step]), 3) if known else None
+    return {"sales_median": median, "sales_quantile": round(float(sales.at(level).iloc[step]), 3)}

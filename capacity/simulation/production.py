@@ -1,0 +1,59 @@
+"""Our own policy: the forecast, the plan and the decision that production calls, from every origin of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from capacity.decision import Policy as Pace
+from capacity.decision import decide
+from capacity.domain import Observation, Workload, WorkloadPlan
+from capacity.simulation.arrays import Counts
+from capacity.simulation.case import Case
+from capacity.simulation.hpa.spec import SYNC_PERIOD
+
+Plans = Mapping[int, WorkloadPlan]  # origin (the first step not yet known) -> the plan made then
+PlanAt = Callable[[int], WorkloadPlan | None]  # None: no plan could be made from what was known
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often a plan is made, how long it takes to arrive, and how the controller moves."""
+
+    every: timedelta = timedelta(hours=1)
+    delay: timedelta = timedelta(minutes=1)  # the planner reads, forecasts and writes
+    pace: Pace = field(default_factory=Pace)
+
+
+def make_plans(case: Case, schedule: Schedule, plan_at: PlanAt) -> Plans:
+    """One plan per origin, from one interval before the judged steps on; an origin without a plan is left out."""
+    stride = case.steps_in(schedule.every)
+    origins = range(max(1, case.begin - stride), len(case.demand), stride)
+    made = {origin: plan_at(origin) for origin in origins}
+    return {origin: plan for origin, plan in made.items() if plan is not None}
+
+
+def decided_floor(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Counts:
+    """The floors that the controller sets, per sync (ticks,): every pass sees its last floor and the newest plan.
+
+    A floor holds from the pass that set it. Without a plan yet, the workload's own floor stands.
+    """
+    passes = round((len(case.demand) - case.begin) * case.step / schedule.pace.period)
+    floors = np.empty(passes, dtype=np.int64)
+    arrivals = [(case.moment(origin) + schedule.delay, plan) for origin, plan in sorted(plans.items())]
+    floor, current, now = workload.floor, None, case.moment(case.begin)
+    for one in range(passes):
+        while arrivals and arrivals[0][0] <= now:
+            current = arrivals.pop(0)[1]
+        floor = _decided(current, workload, floor, now, schedule.pace)
+        floors[one] = floor
+        now += schedule.pace.period
+    return np.repeat(floors, schedule.pace.period // SYNC_PERIOD)
+
+
+def _decided(plan: WorkloadPlan | None, workload: Workload, floor: int, now: datetime, pace: Pace) -> int:
+    observation = Observation(floor, workload.ceiling, max(floor, 1), max(floor, 1))
+    return decide(plan, observation, now, pace).floor

@@ -1,0 +1,184 @@
+"""Would the plan have held? A history of sales replayed through forecast, plan and decision, beside an HPA alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from capacity.domain import DataError, Event, Workload, WorkloadPlan, require
+from capacity.forecast import forecast_sales
+from capacity.forecast.wallclock import regular_step
+from capacity.load import project_load
+from capacity.planning import plan_workload
+from capacity.simulation.arrays import Array
+from capacity.simulation.case import Case
+from capacity.simulation.cluster import Cluster
+from capacity.simulation.hpa.spec import SYNC_PERIOD
+from capacity.simulation.pods import P95, Start
+from capacity.simulation.policies import (
+    Policy,
+    ahpa_like,
+    autopilot_like,
+    aws_like,
+    cron_schedule,
+    hpa_sweep,
+    seasonal_naive,
+    static_peak,
+)
+from capacity.simulation.production import Plans, Schedule, decided_floor, make_plans
+from capacity.simulation.reactive import Rule
+from capacity.simulation.scores import Promise
+from capacity.simulation.service import Objective, Service
+from capacity.simulation.simulation import Simulation
+from capacity.simulation.trial import optimum_trial, try_policies
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PLAN, HPA = "plan", "your HPA"
+LEVELS_BESIDE = 0.5  # the median travels with the workload's own quantile level: the plan explains itself by it
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What was known ahead at every origin: holidays (GB-ENG, US), events, and the clock of the business."""
+
+    holidays: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How a history is replayed: the last `days`, a plan every `schedule.every`, under a `seed`.
+
+    `start` None: pods take so long that 19 of 20 are ready within the workload's lead time.
+    """
+
+    days: float = 28.0
+    schedule: Schedule = field(default_factory=lambda: Schedule(every=DAY))
+    start: Start | None = None
+    objective: Objective = field(default_factory=Objective)
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        require(self.days > 0, "days must be > 0, got {}", self.days)
+
+
+def simulate(
+    sales: pd.Series, workload: Workload, *, calendar: Calendar | None = None, replay: Replay | None = None
+) -> Simulation:
+    """Replay the end of a history of sales: plans made from each origin with what was known then, decided every minute.
+
+    Demand is what the workload's load model says of the sales that came, in straight lines between the middles of the
+    steps; what happens within a step is not known. The same demand meets an HPA alone at the workload's target, HPAs
+    at every other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
+
+    Raises `DataError` for a history too short to plan from before the replayed days, or with a gap of more than a day.
+
+    >>> import capacity as cap
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> sales = pd.Series(60.0 * (1 + (index.hour > 8)), index)
+    >>> web = cap.Workload("shop", "web", cap.LoadModel(0, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)
+    >>> result = simulate(sales, web, replay=Replay(days=3))
+    >>> result.plan.score.overload_minutes
+    0.0
+    """
+    calendar, replay = calendar or Calendar(), replay or Replay()
+    step, filled = _filled(sales)
+    case = _case(filled, step, workload, replay)
+    known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
+    plans = make_plans(case, replay.schedule, lambda origin: _plan(known.iloc[:origin], workload, calendar, replay))
+    require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
+    trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
+    return Simulation(
+        name=f"{workload.namespace}/{workload.name}",
+        timezone=calendar.timezone,
+        begin=case.moment(case.begin),
+        tick=SYNC_PERIOD,
+        promise=case.promise,
+        trials=tuple(trials),
+        plans=len(plans),
+    )
+
+
+def _filled(sales: pd.Series) -> tuple[timedelta, pd.Series]:
+    """The history on its full grid; short gaps are bridged in straight lines, since something must be served then."""
+    step = regular_step(sales)
+    grid = pd.date_range(sales.index[0], sales.index[-1], freq=pd.Timedelta(step))
+    filled = sales.reindex(grid).interpolate(limit=max(1, int(DAY / step)), limit_area="inside")
+    require(not filled.isna().any(), "simulate: expected no gap longer than a day, got one at {}", _first_gap(filled))
+    return step, filled
+
+
+def _first_gap(filled: pd.Series) -> str:
+    gaps = filled.index[filled.isna()]
+    return f"{gaps[0]:%Y-%m-%dT%H:%MZ}" if len(gaps) else "none"
+
+
+def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay) -> Case:
+    start = replay.start or Start(max(workload.lead_time, SYNC_PERIOD) / P95)
+    judged = round(timedelta(days=replay.days) / step)
+    require(
+        len(sales) >= 2 * judged or len(sales) - judged >= round(7 * DAY / step),
+        "simulate: expected a week of history before the {:g} days replayed, got {} steps in all: ask for fewer days",
+        replay.days,
+        len(sales),
+    )
+    return Case(
+        demand=_replica_demand(sales.to_numpy(dtype=float) * (HOUR / step), workload),
+        start=sales.index[0].to_pydatetime(),
+        step=step,
+        begin=len(sales) - judged,
+        cluster=Cluster(Service(1.0), start),
+        promise=Promise(
+            workload.target_utilization, replay.objective.highest_utilization(), workload.floor, start.median
+        ),
+        ceiling=workload.ceiling,
+        name=f"{workload.namespace}/{workload.name}",
+    )
+
+
+def _replica_demand(sales_per_hour: Array, workload: Workload) -> Array:
+    """Demand in whole replicas at 100 %: of CPU or memory, whichever asks for more."""
+    load, replica = workload.load, workload.replica
+    cpu = (load.cpu_base + load.cpu_per_sale_per_hour * sales_per_hour) / replica.cpu_request
+    memory = (load.memory_base + load.memory_per_sale_per_hour * sales_per_hour) / replica.memory_request
+    return np.maximum(cpu, memory)
+
+
+def _plan(known: pd.Series, workload: Workload, calendar: Calendar, replay: Replay) -> WorkloadPlan | None:
+    """What production would have planned from this much history; None where it could not."""
+    reach = 2 * replay.schedule.every + workload.lead_time + 2 * replay.schedule.pace.period
+    step = known.index[1] - known.index[0]
+    try:
+        forecast = forecast_sales(
+            known,
+            horizon=-(-pd.Timedelta(reach) // step) * step + step,
+            quantile_levels=sorted({LEVELS_BESIDE, workload.quantile_level}),
+            holidays=calendar.holidays,
+            events=calendar.events,
+            timezone=calendar.timezone,
+        )
+    except DataError:
+        return None
+    return plan_workload(project_load(forecast, workload.load), workload)
+
+
+def _policies(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Sequence[Policy]:
+    target = round(100 * workload.target_utilization)
+    own = Rule(target, ceiling=workload.ceiling)
+    floor = decided_floor(case, workload, plans, schedule)
+    return [
+        Policy(PLAN, floor, own),
+        Policy(HPA, np.full(case.judged_ticks, workload.floor), own),
+        cron_schedule(case, target),
+        aws_like(case, target),
+        ahpa_like(case, target),
+        autopilot_like(case),
+        seasonal_naive(case, target=target),
+        static_peak(case),
+        *hpa_sweep(case),
+    ]

@@ -1,0 +1,210 @@
+"""Orders counted in their own database: the same audit and sales as DuckDB's from the same rows, in SQLite and
+PostgreSQL, whatever the clock, the step and the dirt."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.audit import Audit
+from capacity.domain import ConfigError, DataError
+from capacity.edge.orders import OrderTable
+from capacity.edge.settings import SalesSettings
+from capacity.edge.sources import read_sales
+from tests.peers import Postgres
+
+Fill = Callable[[list[tuple[Any, ...]], str], str]  # rows and the type of their time: the URL of a database with them
+QUERY = "SELECT * FROM orders -- of the shop"
+
+
+def dirty_rows(times: list[str | None]) -> list[tuple[Any, ...]]:
+    """Time, amount, shop, invoice: every sixth row has a fault of its own."""
+    generator = np.random.default_rng(11)
+    rows: list[tuple[Any, ...]] = []
+    for number, time in enumerate(times):
+        amount: float | None = float(generator.integers(1, 9))
+        shop: str | None = "ab"[number % 2]
+        fault = number % 18
+        amount = None if fault == 0 else -amount if fault == 6 else amount
+        shop = None if fault == 12 else shop
+        rows.append((time, amount, shop, f"I{number // 3}" if fault != 3 else None))
+    return rows
+
+
+def local_times(zone: str) -> list[str | None]:
+    """Minutes around both changes of the clock, each shown as the clock on the wall shows it, and one of no time."""
+    starts = [datetime(2026, 3, 28, 20, tzinfo=UTC), datetime(2026, 10, 24, 20, tzinfo=UTC)]
+    moments = [start + timedelta(minutes=7 * number) for start in starts for number in range(200)]
+    shown: list[str | None] = [f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}" for moment in moments]
+    return [*shown, None]
+
+
+def sqlalchemy_url(server: Postgres) -> str:
+    return server.url.replace("postgresql", "postgresql+psycopg", 1)
+
+
+def in_sqlite(rows: list[tuple[Any, ...]], kind: str) -> str:
+    path = Path("orders.db").absolute()
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE TABLE orders (ordered {kind}, amount REAL, shop TEXT, invoice TEXT)")
+        connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?)", rows)
+        connection.commit()
+    return f"sqlite:///{path}"
+
+
+def in_postgresql(server: Postgres) -> Fill:
+    def fill(rows: list[tuple[Any, ...]], kind: str) -> str:
+        psycopg = pytest.importorskip("psycopg")
+
+        with psycopg.connect(server.url) as connection, connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS orders")
+            cursor.execute(f"CREATE TABLE orders (ordered {kind}, amount float8, shop text, invoice text)")
+            cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s, %s)", rows)
+        return sqlalchemy_url(server)
+
+    return fill
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fill(request: pytest.FixtureRequest) -> Fill:
+    return in_sqlite if request.param == "sqlite" else in_postgresql(request.getfixturevalue("postgres"))
+
+
+def loaded(source: Any, timezone: str, **settings: Any) -> tuple[pd.DataFrame | pd.Series, Audit, bool]:
+    chosen = SalesSettings.model_validate({"source": source, "time": "ordered", **settings})
+    with OrderTable.load(chosen, timezone) as table:
+        tables = {name for (name,) in table.database.execute("SHOW TABLES").fetchall()}
+        return table.sales(), table.audit(), "orders" not in tables
+
+
+def in_parquet(rows: list[tuple[Any, ...]], kind: str) -> str:
+    frame = pd.DataFrame(rows, columns=["ordered", "amount", "shop", "invoice"])
+    import duckdb
+
+    with closing(duckdb.connect()) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.register("frame", frame)
+        query = f"SELECT CAST(ordered AS {kind}) AS ordered, * EXCLUDE ordered FROM frame"
+        database.execute(f"COPY ({query}) TO 'orders.parquet' (FORMAT parquet)")
+    return str(Path("orders.parquet").absolute())
+
+
+def same(got: tuple[Any, Audit, bool], expected: tuple[Any, Audit, bool]) -> None:
+    pd.testing.assert_index_equal(got[0].index, expected[0].index, exact=False)
+    np.testing.assert_allclose(got[0], expected[0])
+    for field in ("rows", "passed", "failures", "first", "last", "gaps"):
+        assert getattr(got[1], field) == getattr(expected[1], field), field
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/London", "America/New_York", "Asia/Kathmandu"])
+@pytest.mark.parametrize("step", ["5m", "1h", "1d", "1w"])
+def test_sums_are_counted_in_the_database(fill: Fill, zone: str, step: str) -> None:
+    rows = dirty_rows(local_times(zone))
+    settings: dict[str, Any] = {"step": step, "value": {"sum": "amount"}, "group": "shop"}
+    got = loaded({"url": fill(rows, "timestamp"), "query": QUERY}, zone, **settings)
+    assert got[2], "no row was fetched"
+    same(got, loaded(in_parquet(rows, "TIMESTAMP"), zone, **settings))
+
+
+@pytest.mark.parametrize("value", [{"count_distinct": "invoice"}, {"rows": True}], ids=["orders", "rows"])
+@pytest.mark.parametrize("zone", ["UTC", "Europe/London"])
+def test_orders_and_rows_are_counted_too(fill: Fill, zone: str, value: dict[str, Any]) -> None:
+    rows = dirty_rows(local_times(zone))
+    got = loaded({"url": fill(rows, "timestamp"), "query": QUERY}, zone, value=value)
+    same(got, loaded(in_parquet(rows, "TIMESTAMP"), zone, value=value))
+    assert got[1].failures["readable_time"] == 1
+
+
+@pytest.mark.parametrize(("form", "scale"), [("epoch", 1), ("epoch_ms", 1000)])
+def test_epochs_are_counted_in_the_database(fill: Fill, form: str, scale: int) -> None:
+    times: list[Any] = [
+        int(datetime(2026, 3, 28, 20, 0, number, tzinfo=UTC).timestamp()) * scale for number in range(40)
+    ]
+    rows = dirty_rows([*times, 10**17])
+    settings: dict[str, Any] = {"time_format": form, "value": {"sum": "amount"}, "step": "1m", "late": None}
+    with_end = [*rows, (times[0] + 120 * scale, 1.0, "a", "I")]
+    got = loaded({"url": fill(with_end, "bigint"), "query": QUERY}, "Europe/London", **settings)
+    assert got[2]
+    same(got, loaded(in_parquet(with_end, "BIGINT"), "Europe/London", **settings))
+    assert got[1].failures["readable_time"] == 1, "milliseconds of the year 5138 are no order"
+
+
+def test_moments_with_a_zone_are_counted_in_postgresql(postgres: Postgres) -> None:
+    rows = dirty_rows([None if time is None else time + "+02:00" for time in local_times("UTC")])
+    settings: dict[str, Any] = {"value": {"count_distinct": "invoice"}, "step": "1d"}
+    url = in_postgresql(postgres)(rows, "timestamptz")
+    got = loaded({"url": url, "query": QUERY}, "Asia/Tokyo", **settings)
+    assert got[2]
+    same(got, loaded(in_parquet(rows, "TIMESTAMPTZ"), "Asia/Tokyo", **settings))
+
+
+def test_text_with_offsets_is_counted_in_sqlite() -> None:
+    texts: list[str | None] = [
+        *("2026-10-25T01:30:00+01:00", "2026-10-25T01:30:00Z", "2026-10-25 01:30:00.500", "2026-02-31 00:00:00"),
+        *("soon", "12:00", "2026-10-25 04:00:00"),
+    ]
+    rows = [(text, 1.0, "a", f"I{number}") for number, text in enumerate(texts)]
+    got = loaded({"url": in_sqlite(rows, "text"), "query": QUERY}, "Europe/London", value={"sum": "amount"})
+    assert got[2]
+    assert got[1].failures == {"readable_time": 3}
+    same(got, loaded(in_parquet(rows, "VARCHAR"), "Europe/London", value={"sum": "amount"}))
+    np.testing.assert_array_equal(got[0], [1.0, 2.0, 0.0, 0.0, 1.0][: len(got[0])])
+
+
+def test_rules_need_the_rows_and_chunks_agree_with_a_file(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capacity.edge.warehouse.CHUNK", 37)
+    rows = dirty_rows(local_times("UTC"))
+    rows[:40] = [(time, None, None, invoice) for time, _, _, invoice in rows[:40]]
+    settings: dict[str, Any] = {
+        "value": {"sum": "amount"},
+        "rules": [{"name": "small", "check": "amount < 8"}, {"name": "known", "check": "invoice LIKE 'I%'"}],
+    }
+    got = loaded({"url": fill(rows, "timestamp"), "query": QUERY}, "UTC", **settings)
+    assert not got[2], "the rows were fetched"
+    same(got, loaded(in_parquet(rows, "TIMESTAMP"), "UTC", **settings))
+
+
+def test_bad_rows_are_fetched_for_the_quarantine(fill: Fill) -> None:
+    rows = dirty_rows(local_times("UTC"))
+    source = {"url": fill(rows, "timestamp"), "query": QUERY}
+    chosen = SalesSettings.model_validate({"source": source, "time": "ordered", "value": {"sum": "amount"}})
+    with OrderTable.load(chosen, "UTC") as table:
+        assert table.write_quarantine(Path("bad.parquet")) == table.audit().quarantined > 0
+
+
+def test_integer_dates_are_fetched(fill: Fill) -> None:
+    rows = [(20260105, 1.0, "a", "I"), (20260106, 2.0, "a", "I"), (0, 9.0, "a", "I")]
+    url = fill(rows, "integer")
+    settings: dict[str, Any] = {"time_format": "%Y%m%d", "value": {"sum": "amount"}, "step": "1d"}
+    sales, audit, _ = loaded({"url": url, "query": QUERY}, "UTC", **settings)
+    np.testing.assert_array_equal(sales, [1.0, 2.0])
+    assert audit.failures == {"readable_time": 1}
+
+
+def test_a_password_is_in_no_message(postgres: Postgres) -> None:
+    address = sqlalchemy_url(postgres).partition("@")[2]
+    for place in (address.partition("/")[0] + "/none", "127.0.0.1:1/x"):
+        url = f"postgresql+psycopg://me:s3cr%2Ft@{place}"
+        with pytest.raises(DataError, match="database: the query failed") as caught:
+            loaded({"url": url, "query": QUERY}, "UTC")
+        assert "s3cr" not in str(caught.value)
+    for source in ("postgresql://me:s3cret@db/x", ["postgresql://me:s3cret@db/x"], {"url": "x://me:s3cret@db", "q": 1}):
+        with pytest.raises((DataError, ConfigError)) as refused:
+            read_sales(source, time="ordered")  # type: ignore[arg-type]
+        assert "s3cret" not in str(refused.value)
+
+
+def test_a_renamed_column_names_what_is_there(fill: Fill) -> None:
+    url = fill(dirty_rows(local_times("UTC")), "timestamp")
+    with pytest.raises(DataError, match=r"no column 'ordered' \(sales.time\); its columns: ordered_at, amount"):
+        loaded({"url": url, "query": "SELECT ordered AS ordered_at, amount FROM orders"}, "UTC")
