@@ -16,9 +16,11 @@ from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,
     ForecastSettings,
+    IncidentSettings,
     SalesSettings,
     Settings,
     TargetSettings,
+    TelemetrySettings,
     WorkloadSettings,
 )
 
@@ -41,6 +43,8 @@ class Config(Settings):
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
     controller: ControllerSettings = ControllerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    incidents: IncidentSettings = IncidentSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from capacity.decision import Brake, Policy, decide, engage_brake, hold
-from capacity.domain import CapacityError, ClusterError, Decision, Plan, Workload, WorkloadPlan
+from capacity.domain import CapacityError, ClusterError, Decision, Observation, Plan, Workload, WorkloadPlan
 from capacity.edge.cluster import CONFLICT, ClusterReader, ClusterWriter
 from capacity.edge.guards import Guard, clock_skew
 from capacity.edge.outcomes import Outcome as Outcome
@@ -86,6 +86,12 @@ class Case:
         unreadable = work.unreadable.get(self.workload.namespace)
         return Outcome(self.workload, self.decision, self.error or (f"plan: {unreadable}" if unreadable else None))
 
+    @property
+    def observation(self) -> Observation | None:
+        """What was seen of it; None where nothing could be."""
+        found = self.seen[2]
+        return None if isinstance(found, str) or self.decision is None else found.observation
+
 
 def preview(reader: ClusterReader, work: Pass) -> Iterator[Outcome]:
     """What `apply` would do now, one outcome per workload. Makes no call that can write."""
@@ -105,7 +111,7 @@ def apply(writer: ClusterWriter, work: Pass, writers: Writers | None = None) -> 
         acted = {}
         for case in sorted(cases, key=lambda case: case.decision is not None and case.decision.falls):
             acted[id(case)] = _acted(writer, work, guard, taken, case) if case.due else case.outcome(work)
-        yield from (acted[id(case)] for case in cases)
+        yield from (replace(acted[id(case)], observation=case.observation) for case in cases)
         yield from _expired(writer, work, guard, taken, scenes)
 
 

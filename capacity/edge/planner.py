@@ -23,6 +23,10 @@ from capacity.pipeline import Forecasts, Histories, Outlook, Provenance, forecas
 class QualityRefusedError(DataError):
     """The data's score is below `quality.refuse_below`: no plan is made, the last good one stays in force."""
 
+    def __init__(self, message: str, audit: Audit) -> None:
+        super().__init__(message)
+        self.audit = audit
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from capacity.edge.incidents import Alertmanager, Condition, Desk
+from capacity.edge.incidents import Alertmanager, Condition, Desk, Scope
 from capacity.edge.telemetry import Gateway, Sample
 from capacity.edge.web import ServiceError, Web
 from tests.peers import HttpPeer
 
 STALE = Condition("DataStale", "orders.csv", "newest row 2026-11-27T09:00Z")
-PLAN = Condition("PlanStale", "shop", "plan ended 2026-11-27T06:00Z")
+PLAN = Condition("PlanFailed", "shop", "shop/web: no sales of that group")
+ALL = Scope("plan", {"orders.csv", "shop"})
 DONE = Sample("capacity_pass_total", 2, ("done", "DemandRising"))
 FLOOR = Sample("capacity_floor_replicas", 9, ("shop", "web"))
 
@@ -27,25 +28,25 @@ def firing(peer: HttpPeer) -> dict[str, dict[str, Any]]:
 def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager: Callable[[], HttpPeer]) -> None:
     peer, now = alertmanager(), datetime.now(UTC)
     desk = Desk(alerts=Alertmanager(Web(peer.url)))
-    assert desk.report([STALE, PLAN], now) == []
+    assert desk.report([STALE, PLAN], ALL, now) == []
     alerts = firing(peer)
-    assert set(alerts) == {"CapacityDataStale", "CapacityPlanStale"}
-    assert alerts["CapacityPlanStale"]["labels"]["severity"] == "critical"
+    assert set(alerts) == {"CapacityDataStale", "CapacityPlanFailed"}
+    assert alerts["CapacityPlanFailed"]["labels"]["severity"] == "warning"
     assert alerts["CapacityDataStale"]["annotations"]["runbook_url"] == "docs/runbooks/DataStale.md"
 
-    assert desk.report([PLAN], datetime.now(UTC)) == []
-    assert set(firing(peer)) == {"CapacityPlanStale"}
+    assert desk.report([PLAN], ALL, datetime.now(UTC)) == []
+    assert set(firing(peer)) == {"CapacityPlanFailed"}
 
 
 def test_an_alert_ends_by_itself_when_no_pass_comes(alertmanager: Callable[[], HttpPeer]) -> None:
     peer, now = alertmanager(), datetime.now(UTC)
-    Alertmanager(Web(peer.url), lasting=timedelta(minutes=5)).send([STALE], now)
+    Alertmanager(Web(peer.url), lasting=timedelta(minutes=5)).send([STALE], ALL, now)
     ends = datetime.fromisoformat(firing(peer)["CapacityDataStale"]["endsAt"])
     assert abs(ends - now - timedelta(minutes=5)) < timedelta(seconds=1)
 
 
 def test_no_alertmanager_is_a_warning() -> None:
-    (warning,) = Desk(alerts=Alertmanager(Web("http://127.0.0.1:9"))).report([STALE], datetime.now(UTC))
+    (warning,) = Desk(alerts=Alertmanager(Web("http://127.0.0.1:9"))).report([STALE], ALL, datetime.now(UTC))
     assert warning.startswith("alerts not sent: no answer from http://127.0.0.1:9")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pysnc import ServiceNowClient
 
-from capacity.edge.incidents import Condition, Desk, ServiceNow
+from capacity.edge.incidents import Condition, Desk, Scope, ServiceNow
 from capacity.edge.web import ServiceError, Web
 from tests.servicenow import ServiceNowDouble
 from tests.servicenow.server import PASSWORD, TOKEN, USER, Fault
@@ -17,7 +17,8 @@ from tests.servicenow.server import PASSWORD, TOKEN, USER, Fault
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 STALE = Condition("DataStale", "orders.csv", "newest row 2026-11-27T09:00Z")
-PLAN = Condition("PlanStale", "shop", "plan ended 2026-11-27T06:00Z")
+PLAN = Condition("PlanFailed", "shop", "shop/web: no sales of that group")
+ALL = Scope("plan", {"orders.csv", "shop"})
 
 
 @pytest.fixture
@@ -39,43 +40,43 @@ def states(instance: ServiceNowDouble) -> list[tuple[str, str]]:
 
 def test_the_life_of_a_ticket(instance: ServiceNowDouble, web: Web) -> None:
     desk = Desk(ServiceNow(web))
-    assert desk.report([STALE, PLAN], NOON) == []
-    assert desk.report([STALE, PLAN], NOON + MINUTE) == []
-    assert states(instance) == [("DataStale", "1"), ("PlanStale", "1")]
+    assert desk.report([STALE, PLAN], ALL, NOON) == []
+    assert desk.report([STALE, PLAN], ALL, NOON + MINUTE) == []
+    assert states(instance) == [("DataStale", "1"), ("PlanFailed", "1")]
     first = instance.rows("incident")[0]
     assert (first["impact"], first["urgency"], first["correlation_display"]) == ("2", "2", "capacity")
     assert "docs/runbooks/DataStale.md" in first["description"]
 
-    assert desk.report([Condition("DataStale", "orders.csv", "newest row 10:00Z")], NOON + 40 * MINUTE) == []
+    assert desk.report([Condition("DataStale", "orders.csv", "newest row 10:00Z")], ALL, NOON + 40 * MINUTE) == []
     first, second = instance.rows("incident")
     assert first["work_notes"] == "Changed: newest row 10:00Z\nNot cleared after 0:30:00: escalated."
     assert (first["escalation"], first["urgency"], second["state"]) == ("1", "1", "6")
 
     instance.now = NOON + 41 * MINUTE
-    assert desk.report([PLAN], NOON + 50 * MINUTE) == []
-    assert states(instance) == [("DataStale", "6"), ("PlanStale", "2")]
+    assert desk.report([PLAN], ALL, NOON + 50 * MINUTE) == []
+    assert states(instance) == [("DataStale", "6"), ("PlanFailed", "2")]
     assert instance.rows("incident")[1]["work_notes"].startswith("It is back")
 
 
 def test_a_second_writer_finds_the_ticket(instance: ServiceNowDouble, web: Web) -> None:
     for desk in (Desk(ServiceNow(web)), Desk(ServiceNow(web))):
-        assert desk.report([STALE], NOON) == []
+        assert desk.report([STALE], ALL, NOON) == []
     assert len(instance.rows("incident")) == 1
 
 
 def test_a_post_applied_twice_leaves_one_open_ticket(instance: ServiceNowDouble, web: Web) -> None:
     desk = Desk(ServiceNow(web))
     instance.order(Fault(), Fault(twice=True))
-    desk.report([STALE], NOON)
+    desk.report([STALE], ALL, NOON)
     assert len(instance.rows("incident")) == 2
-    desk.report([STALE], NOON)
+    desk.report([STALE], ALL, NOON)
     assert sorted(row["state"] for row in instance.rows("incident")) == ["1", "6"]
 
 
 def test_tickets_of_others_are_never_touched(instance: ServiceNowDouble, web: Web) -> None:
     theirs = instance.insert("incident", correlation_id="pagerduty/1", short_description="theirs")
     closed = instance.insert("incident", correlation_id=STALE.correlation, state="7")
-    assert Desk(ServiceNow(web)).report([], NOON) == []
+    assert Desk(ServiceNow(web)).report([], ALL, NOON) == []
     assert instance.rows("incident") == [theirs, closed]
 
 
@@ -95,7 +96,7 @@ def test_an_outage_only_warns(
 ) -> None:
     monkeypatch.setattr("capacity.edge.web.TIMEOUT", 0.1)
     instance.order(*[fault] * 8)
-    (warning,) = Desk(ServiceNow(web)).report([STALE], NOON)
+    (warning,) = Desk(ServiceNow(web)).report([STALE], ALL, NOON)
     assert warning.startswith("tickets not read, none written: ")
     assert words in warning
     assert TOKEN not in warning
@@ -104,14 +105,14 @@ def test_an_outage_only_warns(
 
 def test_one_refused_write_does_not_stop_the_others(instance: ServiceNowDouble, web: Web) -> None:
     instance.order(Fault(), Fault(403))
-    (warning,) = Desk(ServiceNow(web)).report([STALE, PLAN], NOON)
+    (warning,) = Desk(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
     assert warning.startswith("ticket capacity/DataStale/orders.csv: open failed: ")
-    assert states(instance) == [("PlanStale", "1")]
+    assert states(instance) == [("PlanFailed", "1")]
 
 
 def test_a_busy_instance_is_asked_again(instance: ServiceNowDouble, web: Web) -> None:
     instance.order(Fault(429, headers={"Retry-After": "0"}), Fault(503))
-    assert Desk(ServiceNow(web)).report([STALE], NOON) == []
+    assert Desk(ServiceNow(web)).report([STALE], ALL, NOON) == []
     assert len(instance.rows("incident")) == 1
 
 
@@ -150,7 +151,7 @@ def test_more_than_a_page_of_tickets(instance: ServiceNowDouble, web: Web) -> No
 def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(
     instance: ServiceNowDouble, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Desk(ServiceNow(web)).report([STALE, PLAN], NOON)
+    Desk(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(web.ca_file))
     client = ServiceNowClient(instance.url, (USER, PASSWORD))
     record = client.GlideRecord("incident")
@@ -162,3 +163,14 @@ def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(
     record.set_value("state", "6")
     assert record.update() is not None
     assert instance.rows("incident")[0]["state"] == "6"
+
+
+def test_a_job_leaves_alone_what_it_has_not_looked_at(instance: ServiceNowDouble, web: Web) -> None:
+    desk = Desk(ServiceNow(web))
+    held = Condition("FloorHeld", "shop", "web: HeldNoMetrics")
+    desk.report([held], Scope("pass", {"shop"}), NOON)
+    desk.report([STALE], ALL, NOON)
+    desk.report([], Scope("pass", {"bank"}), NOON)
+    assert states(instance) == [("FloorHeld", "1"), ("DataStale", "1")]
+    desk.report([], Scope("pass", {"shop"}), NOON)
+    assert states(instance) == [("FloorHeld", "6"), ("DataStale", "1")]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
+from typing import Literal
 
 from capacity.domain import require
 
+Job = Literal["plan", "pass"]
 ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of condition: impact and urgency as ITIL has them (1 high, 2 medium, 3 low), and what runs by itself."""
+    """A kind of condition: impact and urgency as ITIL has them (1 high to 3 low), what runs by itself, who looks."""
 
     impact: int
     urgency: int
     summary: str
     remediation: str
+    seen_by: Job = "pass"
 
     @property
     def severity(self) -> str:
@@ -25,9 +29,9 @@ class Kind:
 
 
 CONDITIONS = {
-    "DataQualityRefused": Kind(2, 2, "orders are too bad to plan from", "the last good plan stays in force"),
-    "DataStale": Kind(2, 2, "no new orders arrive", "the last good plan stays in force"),
-    "PlanFailed": Kind(2, 2, "workloads could not be planned", "their last good plan stays in force"),
+    "DataQualityRefused": Kind(2, 2, "orders are too bad to plan from", "the last good plan stays in force", "plan"),
+    "DataStale": Kind(2, 2, "no new orders arrive", "the last good plan stays in force", "plan"),
+    "PlanFailed": Kind(2, 2, "workloads could not be planned", "their last good plan stays in force", "plan"),
     "PlanStale": Kind(2, 1, "the plan has ended and no new one came", "floors are held, then move to the safe floor"),
     "PassFailed": Kind(2, 1, "autoscalers could not be read or written", "calls are retried; floors stay as they are"),
     "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
@@ -78,3 +82,22 @@ class Condition:
     def text(self) -> str:
         """The whole description of a ticket."""
         return f"{self.detail}\nDone by itself: {self.kind.remediation}.\nRunbook: {self.runbook}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a job has looked at: only there does a condition that it does not see count as cleared."""
+
+    job: Job
+    subjects: Set[str]
+
+    def covers(self, correlation: str) -> bool:
+        """Whether this job would have seen the condition of that correlation id.
+
+        >>> Scope("plan", {"orders.csv"}).covers("capacity/DataStale/orders.csv")
+        True
+        """
+        origin, _, rest = correlation.partition("/")
+        name, _, subject = rest.partition("/")
+        kind = CONDITIONS.get(name)
+        return origin == ORIGIN and kind is not None and kind.seen_by == self.job and subject in self.subjects

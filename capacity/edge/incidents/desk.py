@@ -8,7 +8,7 @@ from datetime import datetime
 
 from capacity.domain import CapacityError
 from capacity.edge.incidents.alertmanager import Alertmanager
-from capacity.edge.incidents.conditions import Condition
+from capacity.edge.incidents.conditions import Condition, Scope
 from capacity.edge.incidents.servicenow import ServiceNow
 from capacity.edge.incidents.tickets import Handling, reconcile
 
@@ -21,29 +21,28 @@ class Desk:
     alerts: Alertmanager | None = None
     handling: Handling = field(default_factory=Handling)
 
-    def report(self, conditions: Sequence[Condition], now: datetime) -> list[str]:
+    def report(self, conditions: Sequence[Condition], scope: Scope, now: datetime) -> list[str]:
         """Bring tickets and alerts in line with what holds now; returns what stood in the way, one line each."""
         warnings: list[str] = []
         if self.alerts is not None:
             try:
-                self.alerts.send(conditions, now)
+                self.alerts.send(conditions, scope, now)
             except CapacityError as error:
                 warnings.append(f"alerts not sent: {error}")
         if self.tickets is not None:
-            warnings += _reported(self.tickets, conditions, now, self.handling)
+            warnings += self._tend(self.tickets, conditions, scope, now)
         return warnings
 
-
-def _reported(tickets: ServiceNow, conditions: Sequence[Condition], now: datetime, handling: Handling) -> list[str]:
-    """One ticket that cannot be written never stops the others."""
-    try:
-        actions = reconcile(conditions, tickets.tickets(), now, handling)
-    except CapacityError as error:
-        return [f"tickets not read, none written: {error}"]
-    warnings = []
-    for action in actions:
+    def _tend(self, tickets: ServiceNow, conditions: Sequence[Condition], scope: Scope, now: datetime) -> list[str]:
+        """One ticket that cannot be written never stops the others."""
         try:
-            tickets.act(action)
+            ours = [ticket for ticket in tickets.tickets() if scope.covers(ticket.correlation)]
         except CapacityError as error:
-            warnings.append(f"ticket {action.correlation}: {action.verb} failed: {error}")
-    return warnings
+            return [f"tickets not read, none written: {error}"]
+        warnings = []
+        for action in reconcile(conditions, ours, now, self.handling):
+            try:
+                tickets.act(action)
+            except CapacityError as error:
+                warnings.append(f"ticket {action.correlation}: {action.verb} failed: {error}")
+        return warnings
