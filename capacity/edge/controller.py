@@ -30,7 +30,8 @@ class Pass:
     """What one pass works on: the workloads, their plan, the policy, and the time it is.
 
     `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
-    API server's. `home`: the namespace of the off switch; None: each workload's own.
+    API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
+    and holds every floor; None: none is.
     """
 
     workloads: Sequence[Workload]
@@ -41,6 +42,7 @@ class Pass:
     brake: Brake = field(default_factory=Brake)
     home: str | None = None
     real_time: bool = False
+    change: str | None = None
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -151,7 +153,7 @@ def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | str]) ->
     cases = [_case(work, seen) for seen in look(reader, work.workloads, scenes, work.now)]
     skew = clock_skew(work.now, reader.server_time) if work.real_time else None
     off, unknown = _switches(reader, work)
-    guard = _braked(work, cases, Guard(off, skew))
+    guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
     return [_guarded_case(work, guard, case, unknown) for case in cases], guard
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from capacity.domain import PLAN_SCHEMA, CapacityError, FloorChange, Peak, Plan, PlanError, Quiet, WorkloadPlan
+from capacity.edge.planwindow import cut_changes
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
 
@@ -29,8 +30,11 @@ def write_plan(plan: Plan, path: str | Path) -> None:
         raise
 
 
-def read_plan(path: str | Path) -> Plan:
-    """Read a plan file. Raises `PlanError` where it is missing, truncated, of another schema or impossible."""
+def read_plan(path: str | Path, *, near: datetime | None = None) -> Plan:
+    """Read a plan file. Raises `PlanError` where it is missing, truncated, of another schema or impossible.
+
+    `near`: keep only what the plan says of days around this time.
+    """
     file = Path(path)
     try:
         if file.stat().st_size > MAX_BYTES:
@@ -40,18 +44,22 @@ def read_plan(path: str | Path) -> Plan:
         raise PlanError(f"no plan {file}: make one with `capacity plan`") from error
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"{file}: cannot be read: {error}") from error
-    return parse_plan(text, file.name)
+    return parse_plan(text, file.name, near=near)
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan as JSON text."""
-    return json.dumps(plan_document(plan), indent=1) + "\n"
+    """The plan as JSON text: a line for each key, and for each workload a line of its own."""
+    document = plan_document(plan)
+    workloads = ",\n".join(f"  {json.dumps(workload)}" for workload in document.pop("workloads"))
+    head = "".join(f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in document.items())
+    return f'{{\n{head} "workloads": [\n{workloads}\n ]\n}}\n'
 
 
-def parse_plan(text: str, where: str) -> Plan:
-    """The plan in a JSON text; `where` names it in errors. Raises `PlanError`."""
+def parse_plan(text: str, where: str, *, near: datetime | None = None) -> Plan:
+    """The plan in a JSON text; `where` names it in errors. Raises `PlanError`. `near` as for `read_plan`."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        hook = None if near is None else cut_changes(near)
+        document = json.loads(text, parse_constant=_refuse_constant, object_hook=hook)
     except (ValueError, RecursionError) as error:
         raise PlanError(f"{where}: expected a whole plan in JSON, got a truncated or broken one ({error})") from error
     schema = document.get("schema") if isinstance(document, dict) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -104,12 +104,19 @@ def make_plan(config: Config, orders: Orders, forecasts: Forecasts, now: datetim
     return Planned(plan, audit, failures)
 
 
+def signed(planned: Planned, run: str) -> Planned:
+    """The same with the run that made it named in the plan's source, as its Events and tickets name theirs."""
+    plan = planned.plan
+    return replace(planned, plan=replace(plan, source={**plan.source, "run": run}))
+
+
 def require_quality(audit: Audit) -> Audit:
     """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
     if audit.verdict == "refuse":
         owner = f" (owner: {audit.owner})" if audit.owner else ""
         raise QualityRefusedError(
-            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`"
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`",
+            audit,
         )
     return audit
 

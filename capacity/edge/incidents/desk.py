@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from capacity.domain import CapacityError
 from capacity.edge.incidents.alertmanager import Alertmanager
 from capacity.edge.incidents.conditions import Condition, Scope
 from capacity.edge.incidents.servicenow import ServiceNow
-from capacity.edge.incidents.tickets import Handling, reconcile
+from capacity.edge.incidents.tickets import Action, Handling, reconcile
+from capacity.edge.logs import current_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,14 @@ class Desk:
         warnings = []
         for action in reconcile(conditions, ours, now, self.handling):
             try:
-                tickets.act(action)
+                tickets.act(_signed(action))
             except CapacityError as error:
                 warnings.append(f"ticket {action.correlation}: {action.verb} failed: {error}")
         return warnings
+
+
+def _signed(action: Action) -> Action:
+    """The action with the run that took it in its work notes."""
+    run = current_run().id
+    notes = "\n".join(filter(None, [action.fields.get("work_notes"), f"capacity run {run}" if run else None]))
+    return replace(action, fields={**action.fields, **({"work_notes": notes} if notes else {})})

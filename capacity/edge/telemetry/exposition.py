@@ -41,6 +41,12 @@ class Exposition:
             if mine:
                 yield _family(metric, mine)
 
+    def text(self) -> str:
+        """Everything in Prometheus' text format."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry()).decode()
+
     def registry(self) -> CollectorRegistry:
         """A registry with nothing but these samples: no process metrics of a pod that lives for seconds."""
         from prometheus_client import CollectorRegistry
@@ -66,11 +72,9 @@ def exposition_text(samples: Sequence[Sample]) -> str:
     >>> print(exposition_text([Sample("capacity_floor_replicas", 9, ("shop", "web"))]).splitlines()[-1])
     capacity_floor_replicas{namespace="shop",workload="web"} 9.0
     """
-    from prometheus_client import generate_latest
-
     exposition = Exposition()
     exposition.update(samples)
-    return generate_latest(exposition.registry()).decode()
+    return exposition.text()
 
 
 def write_textfile(samples: Sequence[Sample], path: Path) -> None:

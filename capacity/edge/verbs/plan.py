@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,18 +49,21 @@ def plan(
 
     Example: capacity plan --sample
     """
+    from capacity.edge.bulletin import Bulletin
     from capacity.edge.fleet import Fleet, plan_fleet
-    from capacity.edge.planner import QualityRefusedError
+    from capacity.edge.planner import QualityRefusedError, signed
 
     config = face.config(file=file, sample=sample)
     if not config.workloads:
         raise ConfigError("workloads: expected at least one workload to plan for, got none")
     fleet = Fleet(workers, cluster, shards)
+    bulletin, began = Bulletin.of(config), perf_counter()
     try:
         with face.count("planning") as progress:
-            planned = plan_fleet(config, read_clock(None), fleet, progress)
+            planned = signed(plan_fleet(config, read_clock(None), fleet, progress), face.run.id)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
+        _say_warnings(bulletin.refused(refusal.audit, read_clock(None)))
         return HELD
     with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
@@ -66,6 +71,7 @@ def plan(
     _show(face, planned, config)
     face.say(f"wrote {', '.join(written)}")
     _say_failures(planned.failures)
+    _say_warnings(bulletin.planned(planned, timedelta(seconds=perf_counter() - began)))
     return HELD if planned.failures else DONE
 
 
@@ -79,6 +85,11 @@ def _show(face: Face, planned: Planned, config: Config) -> None:
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
         face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
     face.show(plan_sheet(planned, config))
+
+
+def _say_warnings(warnings: list[str]) -> None:
+    for warning in warnings:
+        say(f"capacity: {warning}")
 
 
 def _say_failures(failures: dict[tuple[str, str], str]) -> None:
