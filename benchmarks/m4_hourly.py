@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers import hourly_peers
 from capacity.forecast import BatchForecast, Setting, forecast_batch
 
 Array = NDArray[np.float64]
@@ -62,14 +63,15 @@ def interval_scores(actual: Array, quantiles: Array, scale: Array) -> dict[str, 
 
 def measure(histories: Array, actual: Array, global_layer: bool) -> dict[str, float]:
     """Forecast every series once; CPU time of calibration included."""
-    setting = Setting(timedelta(hours=1), HORIZON, LEVELS, global_layer=global_layer, windows=(24,))
+    setting = Setting(timedelta(hours=1), HORIZON, LEVELS, global_layer=global_layer, window=24)
     began = time.process_time()
     forecast: BatchForecast = forecast_batch(histories, setting)
     spent = 1000 * (time.process_time() - began) / len(histories)
+    assert forecast.maxima is not None
     scale = mase_scale(histories)
     peak = actual.reshape(len(actual), -1, 24).max(axis=2)
     covered = {
-        f"peak_coverage_q{level}": float((peak <= forecast.maxima[24][:, :, place]).mean())
+        f"peak_coverage_q{level}": float((peak <= forecast.maxima[:, ::24, place]).mean())
         for place, level in enumerate(LEVELS)
         if level >= 0.9
     }
@@ -82,20 +84,12 @@ def measure(histories: Array, actual: Array, global_layer: bool) -> dict[str, fl
 
 
 def measure_peers(histories: Array, actual: Array) -> dict[str, Any]:
-    """statsforecast's models at their defaults on the same series, one process; empty where it is not installed."""
-    try:
-        from statsforecast import models
-    except ImportError:
-        return {"skipped": "statsforecast is not installed"}
-    peers = {
-        "SeasonalNaive": models.SeasonalNaive(SEASON),
-        "DynamicOptimizedTheta": models.DynamicOptimizedTheta(SEASON),
-        "MSTL-AutoETS": models.MSTL([24, 168], trend_forecaster=models.AutoETS(model="ZZN")),
-        "AutoETS": models.AutoETS(SEASON),
-    }
+    """Peers at their defaults on the same series, one process; those that are not installed are named."""
     ours = measure(histories, actual, global_layer=False)
-    measured = {name: _measure_peer(peer, histories, actual) for name, peer in peers.items()}
-    return {"capacity": ours} | {name: row | ratios(row, ours) for name, row in measured.items()}
+    peers = hourly_peers()
+    measured = {name: _measure_peer(peer, histories, actual) for name, peer in peers.items() if peer is not None}
+    missing = {name: {"skipped": "not installed"} for name, peer in peers.items() if peer is None}
+    return {"capacity": ours} | {name: row | ratios(row, ours) for name, row in measured.items()} | missing
 
 
 def ratios(peer: dict[str, float], ours: dict[str, float]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +15,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.events import bridge_days, days_around, holiday_events
-from capacity.forecast import Setting, forecast_batch, forecast_sales
+from capacity.forecast import forecast_sales
+from capacity.forecast.sales import window_steps
+from capacity.planning import planning_window
 from capacity.seasonality import calendar_seasons
 
 Array = NDArray[np.float64]
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+WINDOWS = (HOUR, DAY)  # lead times whose windows' maxima are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,13 @@ class Trace:
     origins: int = 12
     drop: int = 0  # last steps that are only partly filled
 
-    def read(self, data: Path) -> Array:
-        """The values on a full grid, gaps as NaN."""
+    def read(self, data: Path) -> pd.Series:
+        """The values on a full grid, gaps as NaN; the local clock of the file is taken for UTC."""
         frame = pd.read_csv(data / self.path)
         times = frame.iloc[:, 0]
         index = pd.to_datetime(times, unit="s") if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
         series = pd.Series(frame[self.column].to_numpy(dtype=float), pd.DatetimeIndex(index)).resample(self.step).mean()
-        values: Array = series.to_numpy(dtype=np.float64)
-        return values[: len(values) - self.drop]
+        return series.tz_localize("UTC").iloc[: len(series) - self.drop]
 
 
 RETAIL, AUGUST, END = (
@@ -53,10 +56,15 @@ WORLD_CUP, MINUTE, FIVE = "worldcup98/requests_per_minute.csv.gz", timedelta(min
 TRACES = {
     "retail_hourly": Trace(RETAIL, "orders", HOUR, 14 * DAY, 14 * DAY, drop=12),
     "retail_daily": Trace("online_retail/daily_sales.csv", "orders", DAY, 28 * DAY, 14 * DAY, drop=1),
+    "retail_daily_quarter_ahead": Trace("online_retail/daily_sales.csv", "orders", DAY, 90 * DAY, 30 * DAY, 8, drop=1),
     "bikes_hourly": Trace("bike_sharing/hourly_rentals.csv.gz", "users", HOUR, 7 * DAY, 10 * DAY),
     "adventureworks_daily": Trace("adventureworks/daily_sales.csv", "orders", DAY, 14 * DAY, 14 * DAY, 24),
     "peyton_manning_daily": Trace(
         "wikipedia_pageviews/peyton_manning_daily.csv", "pageviews", DAY, 28 * DAY, 28 * DAY, 20
+    ),
+    "bikes_daily_quarter_ahead": Trace("bike_sharing/hourly_rentals.csv.gz", "users", DAY, 90 * DAY, 30 * DAY, 8),
+    "peyton_manning_daily_quarter_ahead": Trace(
+        "wikipedia_pageviews/peyton_manning_daily.csv", "pageviews", DAY, 90 * DAY, 90 * DAY, 10
     ),
     "worldcup_minutes_hour_ahead": Trace(WORLD_CUP, "requests", MINUTE, HOUR, 11 * HOUR, 20),
     "worldcup_minutes_day_ahead": Trace(WORLD_CUP, "requests", MINUTE, DAY, DAY, 10),
@@ -70,34 +78,44 @@ TRACES = {
 }
 
 
-def measure(trace: Trace, values: Array, every: int = 1) -> dict[str, Any]:
+def measure(trace: Trace, series: pd.Series, every: int = 1) -> dict[str, Any]:
     """Scores of one trace over its windows; the naive is the better one of day and week over the same windows."""
     steps, stride = int(trace.horizon / trace.step), int(trace.stride / trace.step)
+    values: Array = series.to_numpy(dtype=np.float64)
     seasons = [season for season in calendar_seasons(trace.step) if 2 * season + steps + trace.origins <= len(values)]
-    window = min(steps, max(1, round(DAY / trace.step)) if trace.step < DAY else steps)
-    off, naive_off, covered, peaks, served = [], [], [], [], []
-    began = time.process_time()
+    off, naive_off, covered, served, spent = [], [], [], [], 0.0
+    peaks: dict[timedelta, list[Array]] = {length: [] for length in WINDOWS}
     for k in range(0, trace.origins, every):
         end = len(values) - steps - k * stride
-        actual = values[end : end + steps]
-        if end < 2 * seasons[0] or np.isnan(actual).mean() > 0.5:
+        actual = series.iloc[end : end + steps]
+        if end < 2 * seasons[0] or actual.isna().mean() > 0.5:
             continue
-        forecast = forecast_batch(values[None, :end], Setting(trace.step, steps, LEVELS, windows=(window,)))
-        off.append(np.nanmean(np.abs(forecast.point[0] - actual)))
+        known = series.iloc[:end].dropna()
+        ahead = series.index[end - 1] - known.index[-1] + trace.horizon
+        for length in WINDOWS:
+            window = planning_window(length, timedelta(0), trace.step)
+            began = time.process_time()
+            forecast = forecast_sales(known, horizon=ahead, quantile_levels=LEVELS, window=window)
+            spent += (time.process_time() - began) / len(WINDOWS)
+            peaks[length].append(_covered(forecast.maxima, actual, window_steps(window, trace.step)))
+        off.append((forecast.at(0.5).reindex(actual.index) - actual).abs().mean())
         naive_off.append([np.nanmean(np.abs(_naive(values[:end], season, steps) - actual)) for season in seasons])
-        covered.append((actual[:, None] <= forecast.quantiles[0])[~np.isnan(actual)].mean(axis=0))
-        peaks.append(_peaks_covered(actual, forecast.maxima[window][0], window))
-        served.append(forecast.models[0])
+        covered.append(_covered(forecast.quantiles, actual, 1))
+        served.append(forecast.model)
     best = float(np.mean(naive_off, axis=0).min())
     return {
         "windows": len(off),
         "skill": 1 - float(np.mean(off)) / best,
-        "coverage": dict(zip(map(str, LEVELS), np.mean(covered, axis=0).round(4).tolist(), strict=True)),
-        "peaks_covered": np.concatenate(peaks).sum(axis=0).tolist(),
-        "peaks": len(np.concatenate(peaks)),
+        "coverage": _by_level(covered),
+        **{f"maxima {window / HOUR:g} h": _by_level(shares) for window, shares in peaks.items()},
         "seasonal_naive_served": sum(model.startswith("seasonal naive") for model in served),
-        "cpu_ms_per_forecast": 1000 * (time.process_time() - began) / len(off),
+        "cpu_ms_per_forecast": 1000 * spent / len(off),
     }
+
+
+def _by_level(shares: Sequence[Array]) -> dict[str, float]:
+    mean = np.nanmean(np.array(shares), axis=0)
+    return {str(level): round(float(share), 4) for level, share in zip(LEVELS, mean, strict=True)}
 
 
 def _naive(known: Array, season: int, steps: int) -> Array:
@@ -106,11 +124,15 @@ def _naive(known: Array, season: int, steps: int) -> Array:
     return np.where(np.isnan(last), np.nanmean(known), last)
 
 
-def _peaks_covered(actual: Array, maxima: Array, window: int) -> NDArray[np.bool_]:
-    """For each whole window without gaps, whether its highest step stayed under each quantile: (windows, levels)."""
-    highest = actual[: len(maxima) * window].reshape(len(maxima), window).max(axis=1)
-    whole = ~np.isnan(highest)
-    return np.asarray(highest[whole, None] <= maxima[whole])
+def _covered(quantiles: pd.DataFrame | None, actual: pd.Series, window: int) -> Array:
+    """The share of windows without gaps whose highest actual stayed under each quantile: (levels,)."""
+    assert quantiles is not None
+    whole = min(window, len(actual))
+    highest = actual.iloc[::-1].rolling(whole, min_periods=whole).max().iloc[::-1].dropna()
+    if highest.empty:
+        return np.full(len(LEVELS), np.nan)
+    under = highest.to_numpy()[:, None] <= quantiles.reindex(highest.index).to_numpy()
+    return np.asarray(under.mean(axis=0))
 
 
 def taxi_over_the_holidays(data: Path, every: int = 1) -> dict[str, float]:
@@ -141,12 +163,15 @@ def run(data: Path, quick: bool = False) -> dict[str, Any]:
     every = 4 if quick else 1
     found = {name: trace for name, trace in TRACES.items() if (data / trace.path).exists()}
     answer: dict[str, Any] = {name: measure(trace, trace.read(data), every) for name, trace in found.items()}
-    peaks = sum(result["peaks"] for result in answer.values())
-    covered = np.sum([result["peaks_covered"] for result in answer.values()], axis=0) / max(peaks, 1)
     skills = [result["skill"] for result in answer.values()]
     answer["all"] = {
-        "peak_coverage": dict(zip(map(str, LEVELS), covered.round(4).tolist(), strict=True)),
-        "peaks": peaks,
+        **{
+            name: {
+                str(level): round(float(np.mean([row[name][str(level)] for row in answer.values()])), 4)
+                for level in LEVELS
+            }
+            for name in ("coverage", *(f"maxima {window / HOUR:g} h" for window in WINDOWS))
+        },
         "geometric_mean_error_ratio": float(np.exp(np.mean(np.log1p(-np.array(skills))))),
         "worst_skill": min(skills),
     }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from capacity.domain import Event as Event
     from capacity.domain import Forecast as Forecast
     from capacity.domain import LoadModel as LoadModel
+    from capacity.domain import LoadReport as LoadReport
     from capacity.domain import Observation as Observation
     from capacity.domain import Plan as Plan
     from capacity.domain import PlanError as PlanError
@@ -44,15 +45,19 @@ if TYPE_CHECKING:
     from capacity.edge.planfile import write_plan as write_plan
     from capacity.edge.plots import plot_backtest as plot_backtest
     from capacity.edge.plots import plot_forecast as plot_forecast
+    from capacity.edge.plots import plot_load as plot_load
     from capacity.edge.plots import plot_plan as plot_plan
     from capacity.edge.plots import plot_seasons as plot_seasons
     from capacity.edge.sample import sample_orders as sample_orders
     from capacity.edge.sources import audit_sales as audit_sales
     from capacity.edge.sources import read_sales as read_sales
+    from capacity.edge.usage import read_usage as read_usage
     from capacity.events import holiday_events as holiday_events
     from capacity.forecast import forecast_sales as forecast_sales
     from capacity.levels import Shift as Shift
     from capacity.levels import find_shifts as find_shifts
+    from capacity.load import learn_load as learn_load
+    from capacity.load import learn_loads as learn_loads
     from capacity.load import project_load as project_load
     from capacity.outlook import coming_growth as coming_growth
     from capacity.outlook import coming_peak as coming_peak
@@ -60,6 +65,10 @@ if TYPE_CHECKING:
     from capacity.planning import plan_workload as plan_workload
     from capacity.seasonality import Season as Season
     from capacity.seasonality import find_seasons as find_seasons
+    from capacity.simulation.replay import Calendar as Calendar
+    from capacity.simulation.replay import Replay as Replay
+    from capacity.simulation.replay import simulate as simulate
+    from capacity.simulation.simulation import Simulation as Simulation
 
 _HOME = {
     # read and audit
@@ -67,6 +76,7 @@ _HOME = {
     "sample_orders": "edge.sample",
     "read_sales": "edge.sources",
     "audit_sales": "edge.sources",
+    "read_usage": "edge.usage",
     "Audit": "audit",
     "Rule": "audit",
     # learn what repeats, forecast what comes
@@ -84,6 +94,9 @@ _HOME = {
     "Backtest": "backtest",
     "Forecast": "domain",
     # from sales to load, from load to replicas
+    "learn_load": "load",
+    "learn_loads": "load",
+    "LoadReport": "domain",
     "LoadModel": "domain",
     "project_load": "load",
     "Demand": "domain",
@@ -94,6 +107,11 @@ _HOME = {
     "Plan": "domain",
     "read_plan": "edge.planfile",
     "write_plan": "edge.planfile",
+    # would it have held?
+    "simulate": "simulation.replay",
+    "Calendar": "simulation.replay",
+    "Replay": "simulation.replay",
+    "Simulation": "simulation.simulation",
     # decide
     "Observation": "domain",
     "decide": "decision",
@@ -110,6 +128,7 @@ _HOME = {
     "plot_seasons": "edge.plots",
     "plot_forecast": "edge.plots",
     "plot_backtest": "edge.plots",
+    "plot_load": "edge.plots",
     "plot_plan": "edge.plots",
     # what can go wrong
     "CapacityError": "domain",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from capacity.domain import Event, Forecast, require
 from capacity.events import days_off
 from capacity.forecast import forecast_sales
-from capacity.forecast.wallclock import regular_step
+from capacity.forecast.sales import steps_ahead
+from capacity.forecast.wallclock import clock_of
 from capacity.seasonality import calendar_seasons
 
 Array = NDArray[np.float64]
@@ -40,9 +41,9 @@ class Scores:
 class Backtest:
     """What each origin forecast and what came, with scores beside the seasonal naive's.
 
-    `windows` has one row per origin and step: origin, horizon (1, 2, ...), actual, naive, event, and one column per
-    quantile level. `skill` = 1 - MAE / MAE of the seasonal naive; `skill_interval` holds it at 95 % (bootstrap of
-    whole origins).
+    `windows` has one row per origin and step: origin, horizon (1, 2, ...), actual, naive, event, scale (of MASE), and
+    one column per quantile level. `skill` = 1 - MAE / MAE of the seasonal naive; `skill_interval` holds it at 95 %
+    (bootstrap of whole origins).
     """
 
     windows: pd.DataFrame
@@ -53,9 +54,18 @@ class Backtest:
     skill_interval: tuple[float, float]
     models: tuple[str, ...]
 
+    @property
+    def coverage(self) -> dict[float, float]:
+        """The share of steps that stayed under each quantile."""
+        return self.scores.coverage
+
     def by_horizon(self) -> pd.DataFrame:
-        """Mean absolute error of forecast and naive, and coverage at .95, for each distance from the origin."""
+        """Scores for each distance from the origin: one row a distance, columns as in `Scores`, naive and coverage."""
         return self._grouped("horizon")
+
+    def by_origin(self) -> pd.DataFrame:
+        """The same for each origin: whether the coverage held over the last weeks."""
+        return self._grouped("origin")
 
     def in_events(self) -> pd.DataFrame:
         """The same, apart for steps inside and outside of events."""
@@ -63,15 +73,7 @@ class Backtest:
 
     def _grouped(self, column: str) -> pd.DataFrame:
         seen = self.windows.dropna(subset=["actual"])
-        table = pd.DataFrame(
-            {
-                column: seen[column],
-                "mae": (seen[0.5] - seen["actual"]).abs(),
-                "naive_mae": (seen["naive"] - seen["actual"]).abs(),
-                "coverage_0.95": (seen["actual"] <= seen[0.95]).astype(float),
-            }
-        )
-        return table.groupby(column).mean()
+        return pd.DataFrame({key: _row(part) for key, part in seen.groupby(column)}).T.rename_axis(column)
 
 
 def backtest_sales(
@@ -82,8 +84,12 @@ def backtest_sales(
     holidays: Sequence[str] = (),
     events: Sequence[Event] = (),
     timezone: str | None = None,
+    covariates: pd.DataFrame | None = None,
 ) -> Backtest:
     """Forecast `sales` from the last `origins` origins, one horizon apart, and compare with what came.
+
+    Holidays, events and `covariates` are known ahead, as in `forecast_sales`; their effects are learned anew at each
+    origin from what was known then.
 
     Raises `DataError` where fewer than 8 steps would be left before the first origin.
 
@@ -92,30 +98,33 @@ def backtest_sales(
     >>> round(result.skill, 6) > 0, len(result.windows)
     (True, 96)
     """
-    step = regular_step(sales)
-    series = sales.asfreq(pd.tseries.frequencies.to_offset(step) or "1h")
-    steps = int(pd.Timedelta(horizon).to_pytimedelta() // step)
-    require(
-        steps >= 1 and origins >= 1,
-        "backtest: expected at least one step and one origin, got {} and {}",
-        steps,
-        origins,
-    )
+    clock = clock_of(sales, timezone)
+    series = sales.reindex(clock.grid(sales.index[-1]))
+    steps = steps_ahead(horizon, clock.step)
+    require(origins >= 1, "backtest: expected at least one origin, got {}", origins)
     first = len(series) - origins * steps
     require(first >= 8, "backtest: expected at least 8 steps before the first origin, got {} of {}", first, len(series))
-    zone = timezone or sales.attrs.get("timezone", "UTC")
-    calendar = (*events, *days_off(holidays, series.index[0], series.index[-1] + step, zone))
-    season = _naive_season(series.iloc[:first], step)
+    season = _naive_season(series.iloc[:first], clock.step)
     windows, models, scales = [], [], []
     for end in range(first, len(series), steps):
         known = series.iloc[:end]
-        forecast = forecast_sales(known, horizon=step * steps, quantile_levels=LEVELS, events=calendar, timezone=zone)
+        forecast = forecast_sales(
+            known,
+            horizon=clock.step * steps,
+            quantile_levels=LEVELS,
+            holidays=holidays,
+            events=events,
+            timezone=clock.timezone,
+            covariates=covariates,
+        )
         windows.append(_window(forecast, series, season))
         models.append(forecast.model)
         scales.append(_scale(known, season))
+    calendar = (*events, *days_off(holidays, series.index[0], series.index[-1] + clock.step, clock.timezone))
     table = pd.concat(windows)
-    table["event"] = _in_events(pd.DatetimeIndex(table.index), step, calendar)
-    return _summed(table, season, np.repeat(scales, steps), models)
+    table["event"] = _in_events(pd.DatetimeIndex(table.index), clock.step, calendar)
+    table["scale"] = np.repeat(scales, steps)
+    return _summed(table, season, models)
 
 
 def _naive_season(known: pd.Series, step: timedelta) -> int:
@@ -149,10 +158,25 @@ def _in_events(index: pd.DatetimeIndex, step: timedelta, events: Sequence[Event]
     return inside
 
 
-def _summed(table: pd.DataFrame, season: int, scale: Array, models: Sequence[str]) -> Backtest:
+def _row(part: pd.DataFrame) -> dict[str, float]:
+    """Scores of some steps beside the seasonal naive's."""
+    actual, naive, scale = (part[name].to_numpy(dtype=float) for name in ("actual", "naive", "scale"))
+    scores = _scores(actual, part[list(LEVELS)].to_numpy(dtype=float), scale)
+    plain = {name: float(getattr(scores, name)) for name in ("mase", "smape", "wape", "wql", "msis")}
+    off = np.abs(part[0.5].to_numpy(dtype=float) - actual)
+    means = {"steps": float(len(part)), "mae": float(off.mean()), "naive_mae": float(np.abs(naive - actual).mean())}
+    return {
+        **means,
+        **plain,
+        **{f"pinball_{level:g}": loss for level, loss in scores.pinball.items()},
+        **{f"coverage_{level:g}": share for level, share in scores.coverage.items()},
+    }
+
+
+def _summed(table: pd.DataFrame, season: int, models: Sequence[str]) -> Backtest:
     seen = table["actual"].notna().to_numpy()
     require(bool(seen.any()), "backtest: expected data after an origin, got only gaps")
-    actual, naive = (table[name].to_numpy(dtype=float)[seen] for name in ("actual", "naive"))
+    actual, naive, scale = (table[name].to_numpy(dtype=float)[seen] for name in ("actual", "naive", "scale"))
     quantiles = table[list(LEVELS)].to_numpy(dtype=float)[seen]
     point = quantiles[:, LEVELS.index(0.5)]
     off, naive_off = np.abs(point - actual), np.abs(naive - actual)
@@ -160,8 +184,8 @@ def _summed(table: pd.DataFrame, season: int, scale: Array, models: Sequence[str
     return Backtest(
         windows=table,
         season_length=season,
-        scores=_scores(actual, quantiles, scale[seen]),
-        naive_mase=float(np.nanmean(naive_off / scale[seen])) if np.isfinite(scale[seen]).any() else 0.0,
+        scores=_scores(actual, quantiles, scale),
+        naive_mase=float(np.nanmean(naive_off / scale)) if np.isfinite(scale).any() else 0.0,
         skill=_skill(off.sum(), naive_off.sum()),
         skill_interval=_skill_interval(off, naive_off, origin),
         models=tuple(models),

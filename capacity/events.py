@@ -50,6 +50,20 @@ def days_off(codes: Iterable[str], start: datetime, end: datetime, timezone: str
     return [*holidays, *bridges]
 
 
+def calendar_days(codes: Iterable[str], start: datetime, end: datetime, timezone: str = "UTC") -> list[Event]:
+    """Days off, and the days before and after holidays: all that a calendar code offers to a forecast.
+
+    >>> from datetime import UTC
+    >>> start, end = datetime(2026, 5, 13, tzinfo=UTC), datetime(2026, 5, 17, tzinfo=UTC)
+    >>> [(event.start.day, event.kind) for event in calendar_days(["DE"], start, end)]
+    [(14, 'holiday'), (15, 'bridge'), (13, 'before holiday')]
+    """
+    known = days_off(codes, start, end, timezone)
+    off = {event.start for event in known}
+    around = days_around([event for event in known if event.kind == "holiday"], timezone)
+    return [*known, *(day for day in around if day.start not in off and day.start < end and start < day.end)]
+
+
 def bridge_days(holidays: Sequence[Event], timezone: str = "UTC") -> list[Event]:
     """Working days between a holiday and a weekend: the Friday after a Thursday, the Monday before a Tuesday.
 

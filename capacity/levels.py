@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from capacity.days import WEEK_DAYS, daily_means, rolling_median, without_closures, without_week
 from capacity.domain import require
+from capacity.months import evened
 
 Array = NDArray[np.float64]
 
@@ -60,10 +61,16 @@ def find_shifts(history: pd.Series) -> tuple[Shift, ...]:
     datetime.date(2026, 2, 20)
     """
     require(len(history) >= 2, "levels: expected at least two steps, got {}", len(history))
+    dates, history = history, evened(history)
     step = (history.index[1:] - history.index[:-1]).min()
     grid = history.asfreq(step) if len(history) * step != history.index[-1] - history.index[0] + step else history
     found = shift_slots(grid.to_numpy(dtype=np.float64), step.to_pytimedelta())
-    return tuple(Shift(grid.index[slot].to_pydatetime(), before, after) for slot, before, after in found)
+    steps = grid.index if dates is history else _nearest(dates, grid.index)  # months have their own first days
+    return tuple(Shift(steps[slot].to_pydatetime(), before, after) for slot, before, after in found)
+
+
+def _nearest(dates: pd.Series, steps: pd.Index) -> pd.Index:
+    return dates.index[dates.index.get_indexer(steps, method="nearest")]
 
 
 def shift_slots(values: Array, step: timedelta) -> list[tuple[int, float, float]]:

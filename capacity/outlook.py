@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.domain import Forecast, require
+from capacity.months import evened, month_zone
 from capacity.seasonality import DAY, WEEK, YEAR
 
 WINDOW = timedelta(days=28)  # four of every weekday: long enough for a mean, short enough for "now"
@@ -101,7 +102,8 @@ def coming_growth(history: pd.Series, forecast: Forecast) -> Growth:
 
 def _step(history: pd.Series) -> timedelta:
     require(len(history) >= 2, "growth: expected at least two steps, got {}", len(history))
-    step: timedelta = pd.Timedelta((history.index[1:] - history.index[:-1]).min()).to_pytimedelta()
+    even = evened(history).index
+    step: timedelta = pd.Timedelta((even[1:] - even[:-1]).min()).to_pytimedelta()
     return step
 
 
@@ -109,11 +111,18 @@ def _against(history: pd.Series, index: pd.DatetimeIndex, now: NDArray[np.float6
     """Values now at these steps against the history a year before each of them."""
     year = round(YEAR / step) * step if step > WEEK else 52 * WEEK
     start, end = index[0].to_pydatetime(), (index[-1] + step).to_pydatetime()
-    then = history.reindex(index - year).to_numpy(dtype=np.float64)
+    then = history.reindex(_before(index, history, year)).to_numpy(dtype=np.float64)
     for values, when in ((now, start), (then, start - year)):
         if np.isfinite(values).mean() < SEEN:
             return Growth(start, end, None, None, _missing(when, end - start))
     return Growth(start, end, *_grown(now, then))
+
+
+def _before(index: pd.DatetimeIndex, history: pd.Series, year: timedelta) -> pd.DatetimeIndex:
+    zone = month_zone(pd.DatetimeIndex(history.index), str(history.attrs.get("timezone", "UTC")))
+    if zone is None:
+        return index - year
+    return (index.tz_convert(zone) - pd.DateOffset(years=1)).tz_convert("UTC")
 
 
 def _missing(start: datetime, length: timedelta) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.domain import require
+from capacity.months import evened
 
 Array = NDArray[np.float64]
 
@@ -51,7 +52,7 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
     ['daily']
     """
     require(len(history) >= 2, "seasonality: expected at least two steps, got {}", len(history))
-    found = {}
+    history, found = evened(history), {}
     series, step = _hourly_or_coarser(history)
     if series.nunique() < 2:
         return ()
@@ -92,7 +93,8 @@ def _profile(flat: Array, length: int) -> Array:
 
 def too_short_for(history: pd.Series) -> tuple[str, ...]:
     """Names of the cycles that this history is too short to judge, for instance ("yearly",)."""
-    step, span = _step(history), len(history) * _step(history)
+    step = _step(evened(history))
+    span = len(evened(history)) * step
     needed = {DAY: NEEDED, WEEK: NEEDED, YEAR: YEARS_NEEDED}
     return tuple(name for cycle, name in CYCLES.items() if 2 * step <= cycle and span < needed[cycle] * cycle)
 

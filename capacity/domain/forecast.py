@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MONTH = timedelta(days=365, hours=6) / 12  # the mean month: the `step` of forecasts for calendar months
+SHORTEST, LONGEST = timedelta(days=28, hours=-1), timedelta(days=31, hours=1)  # real ones, on a clock that may change
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Quantiles of a quantity over the coming steps.
 
     `quantiles` has one row per step (UTC, the first one step after `origin`) and one column per quantile level in
     (0, 1), ascending; values are finite, not negative and do not cross. `origin` is the last step the forecast knew.
+    Calendar months begin with their first day and are as long as they are: their `step` is so many times `MONTH`.
     `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
     ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
     """
@@ -66,11 +71,20 @@ def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> 
     require_aware("origin", origin)
     require(step > timedelta(0), "step must be positive, got {}", step)
     starts = index.to_pydatetime()
+    if step % MONTH == timedelta(0):
+        _check_months(step // MONTH, [origin, *starts])
+        return
     require(
         starts[0] == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, starts[0]
     )
     gaps = {late - early for early, late in pairwise(starts)}
     require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
+
+
+def _check_months(months: int, starts: list[datetime]) -> None:
+    gaps = [late - early for early, late in pairwise(starts)]
+    odd = [gap for gap in gaps if not months * SHORTEST <= gap <= months * LONGEST]
+    require(not odd, "steps of {} months must be 28 to 31 days apart for each of them, got {}", months, odd[:1])
 
 
 def _check_levels(levels: list[float]) -> None:

@@ -72,7 +72,7 @@ class Face:
         config = read_config(sample_config() if sample else self.config_path)
         if file is None:
             return config
-        return config.model_copy(update={"sales": config.sales.model_copy(update={"source": file})})
+        return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
 
     def show(self, sheet: Sheet) -> None:
         """Print results."""
@@ -169,3 +169,11 @@ def read_duration(option: str, text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"{option}: {error}") from error
+
+
+def planning_config(face: Face, file: str | None, sample: bool) -> Config:
+    """The configuration, with something to plan for. Raises `ConfigError`."""
+    config = face.config(file=file, sample=sample)
+    if not config.workloads:
+        raise ConfigError("workloads: expected at least one workload to plan for, got none")
+    return config

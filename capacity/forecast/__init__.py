@@ -1,5 +1,6 @@
 """History to quantile forecast: members, calibration, choice."""
 
+from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
 from capacity.forecast.sales import Asked as Asked
 from capacity.forecast.sales import forecast_sales as forecast_sales

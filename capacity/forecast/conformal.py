@@ -15,11 +15,11 @@ from capacity.forecast.setting import Array
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
 SLOTS = 24  # at most so many scales per season: minutes share theirs
-LEVEL_POWER = (
-    0.5  # between additive (0) and multiplicative (1) errors, as counts have it: near nominal on traces and M4
-)
-LATELY = 4.0  # origins until an error counts half in today's scale
-FOLLOW = (0.8, 1.6)  # how far the scale may follow: a few origins are noisy themselves
+LEVEL_POWER = 0.6  # between additive (0) and multiplicative (1) errors; counts have 0.5; flat on traces and M4
+LATELY = 6.0  # origins until an error counts half in today's scale
+FOLLOW = (0.5, 2.5)  # how far the scale may follow: a few origins are noisy themselves
+NEIGHBOUR = 0.25  # of a slot's scale is each neighbour's: the size of errors changes smoothly over a day
+MANY_SLOTS = 12  # slots from which neighbours are alike; the days of a week are not
 STEEPEST = 0.5  # errors grow with distance at most like a random walk's
 
 
@@ -49,9 +49,8 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
     return Errors(shape, served.past, past_scale, scale)
 
 
-def add_quantiles(point: Array, errors: Errors, levels: tuple[float, ...]) -> Array:
-    """Quantiles around the point forecast (N, H): (N, H, Q), in order and not negative."""
-    offsets = mixed_offsets(errors.shape.reshape(len(point), -1), errors.shape.shape[1], levels)
+def add_quantiles(point: Array, errors: Errors, offsets: Array) -> Array:
+    """Quantiles around the point forecast (N, H) at offsets (N, Q): (N, H, Q), in order and not negative."""
     quantiles = point[:, :, None] + errors.scale[:, :, None] * offsets[:, None, :]
     return np.maximum(np.maximum.accumulate(quantiles, axis=2), 0.0)
 
@@ -116,6 +115,9 @@ def _slot_scales(surprise: Array, groups: NDArray[np.intp], count: int, usual: A
     for group in range(count):
         here = groups == group
         scales[:, group] = (np.nansum(size[:, here], axis=1) + SHRINK * overall) / (seen[:, here].sum(axis=1) + SHRINK)
+    if count >= MANY_SLOTS:
+        around = np.roll(scales, 1, axis=1) + np.roll(scales, -1, axis=1)
+        scales = (1 - 2 * NEIGHBOUR) * scales + NEIGHBOUR * around
     return np.maximum(scales, 1e-12 * np.maximum(usual[:, None], 1e-290))
 
 

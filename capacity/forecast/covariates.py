@@ -58,7 +58,7 @@ def read_columns(covariates: pd.DataFrame, clock: WallClock, row: Array, future:
         raise DataError(f"covariates: expected a DatetimeIndex in UTC, got {getattr(index, 'tz', None) or 'none'}")
     require(index.is_unique and index.is_monotonic_increasing, "covariates: expected ascending, unique steps")
     require(bool(covariates.columns.is_unique) and covariates.shape[1] > 0, "covariates: expected named columns")
-    grid = pd.date_range(clock.first, future[-1], freq=clock.step)
+    grid = clock.grid(future[-1])
     inside = index[(index >= grid[0]) & (index <= grid[-1])]
     require(bool(inside.isin(grid).all()), "covariates: expected steps of {} as the sales have", clock.step)
     frame = _numbers(covariates).reindex(grid)

@@ -1,4 +1,7 @@
-"""The gate: where the blend showed no skill over the seasonal naive, the seasonal naive is served, and named."""
+"""The gate: where the blend showed no skill over the seasonal naive, the seasonal naive is served, and named.
+
+Between "as good" and "worse for sure" both are mixed: a hard choice between near equals costs more than it saves.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from capacity.forecast.ensemble import Blend, recent_errors
 from capacity.forecast.setting import Array
 
 NAMED_SHARE = 0.1  # members with less say than this are not named
+CLOSED = (
+    1.1  # times the naive's error from which the naive alone is served (M4 training windows: 1.05 to 1.3 are level)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Served:
     past: Array  # (N, K, scored)
     models: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
+    naive_share: Array  # (N,)
 
 
 def propose(blend: Blend, members: dict[str, Array]) -> Proposal:
@@ -61,17 +68,32 @@ def propose(blend: Blend, members: dict[str, Array]) -> Proposal:
 
 
 def serve(proposal: Proposal, actuals: Array) -> Served:
-    """The proposal, or the seasonal naive where it was better on the rolling origins (actuals (N, K, scored))."""
+    """The proposal, or the seasonal naive as far as that was better on the rolling origins (actuals (N, K, scored))."""
     naive_past = proposal.naive[:, 1:, : actuals.shape[2]]
     errors, naive_errors = recent_errors(proposal.past, actuals), recent_errors(naive_past, actuals)
-    tie = 1e-9 * naive_errors + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0)
-    beaten = errors > naive_errors + tie
-    point = np.where(beaten[:, None], proposal.naive[:, 0], proposal.point)
-    past = np.where(beaten[:, None, None], naive_past, proposal.past)
-    names = zip(beaten, proposal.naive_names, proposal.mixtures, strict=True)
-    models = tuple(naive if lost else mixture for lost, naive, mixture in names)
-    notes = tuple(map(_reason, beaten, errors, naive_errors))
-    return Served(point, past, models, notes)
+    tie = 1e-9 * naive_errors + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0) + 1e-300
+    share = naive_share(errors / (naive_errors + tie))  # (N,)
+    point = proposal.point + share[:, None] * (proposal.naive[:, 0] - proposal.point)
+    past = proposal.past + share[:, None, None] * (naive_past - proposal.past)
+    named = zip(share, proposal.naive_names, proposal.mixtures, strict=True)
+    return Served(
+        point, past, tuple(_name(*row) for row in named), tuple(map(_reason, share, errors, naive_errors)), share
+    )
+
+
+def naive_share(ratio: Array) -> Array:
+    """How much of the seasonal naive is served, from the blend's error over the naive's.
+
+    >>> naive_share(np.array([0.8, 1.0, 1.05, 1.2])).round(3)
+    array([0. , 0. , 0.5, 1. ])
+    """
+    return np.clip((ratio - 1.0) / (CLOSED - 1.0), 0.0, 1.0)
+
+
+def _name(share: float, naive: str, mixture: str) -> str:
+    if share >= 1 - NAMED_SHARE:
+        return naive
+    return mixture if share < NAMED_SHARE else f"{naive} {share:.0%}, {mixture} {1 - share:.0%}"
 
 
 def _mixture(names: list[str], weights: Array) -> str:
@@ -79,7 +101,7 @@ def _mixture(names: list[str], weights: Array) -> str:
     return "blend of " + ", ".join(f"{names[place]} {weights[place]:.0%}" for place in order)
 
 
-def _reason(beaten: bool, error: float, naive_error: float) -> tuple[str, ...]:
-    if not beaten:
+def _reason(share: float, error: float, naive_error: float) -> tuple[str, ...]:
+    if share < NAMED_SHARE:
         return ()
     return (f"no skill over the seasonal naive on the rolling origins ({error:.4g} against {naive_error:.4g})",)

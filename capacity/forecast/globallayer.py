@@ -12,22 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.forecast.conformal import Errors
 from capacity.forecast.ensemble import Blend
-from capacity.forecast.gate import Proposal
+from capacity.forecast.gate import Served
 from capacity.forecast.origins import Origins
 from capacity.forecast.setting import Array
 
 SERIES = 50  # below so many series there is too little in common to learn
 SHARE = 0.75  # of the learned correction that is applied; half and all score worse on M4 training windows
 EARLIER, EARLIER_STRIDE = 3, 2  # so many earlier windows are looked back at, every second one: neighbours overlap
-MOST_ROWS = 150_000  # trained on; neighbouring windows share half of their steps, twice as many rows score the same
 TREES: dict[str, Any] = {  # fifteen leaves beat thirty-one at equal cost (M4 training windows)
+    "loss": "absolute_error",
+    "rows": 150_000,  # neighbouring windows share half of their steps: twice as many rows score the same
     "max_iter": 250,
     "learning_rate": 0.06,
     "max_leaf_nodes": 15,
     "min_samples_leaf": 200,
     "max_features": 0.3,
 }
+SIZES = TREES | {"loss": "squared_error", "rows": 100_000, "max_iter": 100, "learning_rate": 0.08}
+WILDEST, LEAST_SIZE = 6.0, 0.1  # times the usual size: beyond it an error teaches no more; below it none is expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +71,46 @@ def traits_of(filled: Array, members: Array, blend: Blend, seasons: tuple[int, .
     return Traits(np.stack(scaled, axis=-1).astype(np.float32), unit)
 
 
-def corrected(proposal: Proposal, traits: Traits, actuals: Array, seed: int) -> Proposal:
-    """The proposal moved by what the trees expect it to be off; each past window by trees that have not seen it."""
+def corrected(served: Served, traits: Traits, actuals: Array, seed: int) -> Served:
+    """What is served moved by what the trees expect it to be off; each past window by trees that have not seen it.
+
+    The gate has decided before: trees that saw half of the origins are worse judges of skill than the blend itself.
+    """
     scored = actuals.shape[2]
-    off = (actuals - proposal.past) / traits.unit[:, None, None]  # (N, K, scored)
+    off = (actuals - served.past) / traits.unit[:, None, None]  # (N, K, scored)
     past = traits.values[:, 1:, :scored]
-    shift = SHARE * traits.unit[:, None]
-    point = proposal.point + shift * _fit(past, off, seed).predict(_rows(traits.values[:, 0])).reshape(
-        proposal.point.shape
-    )
-    answer = proposal.past.copy()
-    for learn, judge in _halves(actuals.shape[1]):
-        trees = _fit(past[:, learn], off[:, learn], seed)
-        answer[:, judge] += shift[:, :, None] * trees.predict(_rows(past[:, judge])).reshape(answer[:, judge].shape)
-    mixtures = tuple(f"{name}, corrected over {len(off)} series" for name in proposal.mixtures)
-    return replace(proposal, point=np.maximum(point, 0.0), past=np.maximum(answer, 0.0), mixtures=mixtures)
+    shift = SHARE * traits.unit * (1.0 - served.naive_share)  # (N,)
+    expected = _predicted(_fit(past, off, seed), traits.values[:, 0])
+    point = served.point + shift[:, None] * expected
+    answer = served.past + shift[:, None, None] * out_of_sample(past, off, seed)
+    models = tuple(f"{name}, corrected over {len(off)} series" for name in served.models)
+    return replace(served, point=np.maximum(point, 0.0), past=np.maximum(answer, 0.0), models=models)
+
+
+def out_of_sample(traits: NDArray[np.float32], target: Array, seed: int, trees: dict[str, Any] = TREES) -> Array:
+    """What trees that learned from the other half of the windows predict for each past window: (N, K, scored)."""
+    answer = np.empty(traits.shape[:-1])
+    for learn, judge in _halves(target.shape[1]):
+        answer[:, judge] = _predicted(_fit(traits[:, learn], target[:, learn], seed, trees), traits[:, judge])
+    return answer
+
+
+def error_sizes(traits: Traits, errors: Errors, seed: int) -> Errors:
+    """Errors in units that the trees expect at each step: what they say of size beside series, slot and distance.
+
+    Learned is |error| over its usual size (its mean, hence squared loss), wild ones cut.
+    """
+    scored = errors.shape.shape[2]
+    past = _with_scale(traits.values[:, 1:, :scored], errors.past_scale / traits.unit[:, None, None])
+    ahead = _with_scale(traits.values[:, 0], errors.scale / traits.unit[:, None])
+    size = np.minimum(np.abs(errors.shape), WILDEST)
+    seen = np.maximum(out_of_sample(past, size, seed, SIZES), LEAST_SIZE)
+    coming = np.maximum(_predicted(_fit(past, size, seed, SIZES), ahead), LEAST_SIZE)
+    return Errors(errors.shape / seen, errors.past, errors.past_scale * seen, errors.scale * coming)
+
+
+def _with_scale(traits: NDArray[np.float32], scale: Array) -> NDArray[np.float32]:
+    return np.concatenate([traits, np.log(scale + 1e-9).astype(np.float32)[..., None]], axis=-1)
 
 
 def _seasonal_change(filled: Array, season_length: int) -> Array:
@@ -145,12 +174,17 @@ def _rows(traits: NDArray[np.float32]) -> NDArray[np.float32]:
     return traits.reshape(-1, traits.shape[-1])
 
 
-def _fit(traits: NDArray[np.float32], off: Array, seed: int) -> Any:
+def _predicted(trees: Any, traits: NDArray[np.float32]) -> Array:
+    return np.asarray(trees.predict(_rows(traits)), dtype=np.float64).reshape(traits.shape[:-1])
+
+
+def _fit(traits: NDArray[np.float32], target: Array, seed: int, trees: dict[str, Any] = TREES) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor  # only the global layer pays for it
 
-    rows, target = _rows(traits), off.reshape(-1)
-    usable = np.flatnonzero(~np.isnan(target))
-    if len(usable) > MOST_ROWS:
-        usable = np.sort(np.random.default_rng(seed).choice(usable, MOST_ROWS, replace=False))
-    trees = HistGradientBoostingRegressor(loss="absolute_error", early_stopping=False, random_state=seed, **TREES)
-    return trees.fit(rows[usable], target[usable])
+    rows, wanted = _rows(traits), target.reshape(-1)
+    usable = np.flatnonzero(~np.isnan(wanted))
+    if len(usable) > trees["rows"]:
+        usable = np.sort(np.random.default_rng(seed).choice(usable, trees["rows"], replace=False))
+    options = {name: value for name, value in trees.items() if name != "rows"}
+    model = HistGradientBoostingRegressor(early_stopping=False, random_state=seed, **options)
+    return model.fit(rows[usable], wanted[usable])

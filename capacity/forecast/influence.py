@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.batch import LEAST_STEPS
 from capacity.forecast.covariates import ColumnEffect, Columns, learn_columns, spoken
 from capacity.forecast.far import forecast_far
 from capacity.forecast.setting import Array, Setting
+from capacity.forecast.steady import LEAST_STEPS
 from capacity.seasonality import WEEK
 
 ORIGINS = 8  # held-out origins, a horizon apart
@@ -60,7 +60,7 @@ def _errors(row: Array, end: int, setting: Setting, columns: Columns) -> tuple[f
     if (~np.isnan(known)).sum() < LEAST_STEPS or np.isnan(actual).all():
         return float("nan"), float("nan")
     effect: ColumnEffect = learn_columns(known, columns.until(end, setting.horizon), _per_week(setting))
-    quick = replace(setting, quantile_levels=(0.5,), origins=MEMBER_ORIGINS, windows=())
+    quick = replace(setting, quantile_levels=(0.5,), origins=MEMBER_ORIGINS, window=0)
     batch = forecast_far(np.stack([known, known / effect.past]), quick)
     plain, told = batch.quantiles[0, :, 0], batch.quantiles[1, :, 0] * effect.ahead
     return float(np.nanmean(np.abs(plain - actual))), float(np.nanmean(np.abs(told - actual)))

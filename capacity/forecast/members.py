@@ -8,29 +8,37 @@ from capacity.forecast.drift import reaches_back, with_last_years_drift
 from capacity.forecast.history import History, log_scale, raw_scale
 from capacity.forecast.origins import Origins
 from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
-from capacity.forecast.setting import Array
+from capacity.forecast.setting import Array, Setting
 from capacity.forecast.templates import Template, level_forecast, seasonal_mean, seasonal_naive, template_forecast
+from capacity.seasonality import calendar_seasons
 
 LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
 STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
 
-def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins, year: int = 0) -> dict[str, Array]:
+def member_forecasts(
+    history: History, seasons: tuple[int, ...], origins: Origins, setting: Setting
+) -> dict[str, Array]:
     """Every member's forecast from every origin, in the unit of the series, never negative: name -> (N, K + 1, H)."""
     forecasts = {}
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
         for name, forecast in _on_scale(standard, history, seasons, origins).items():
             forecasts[name + suffix] = scale.invert(forecast)
-    if seasons and reaches_back(origins, year):
-        drifting = with_last_years_drift(forecasts["template of logs"], history.filled, year, origins)
+    if seasons and reaches_back(origins, setting.year):
+        drifting = with_last_years_drift(forecasts["template of logs"], history.filled, setting.year, origins)
         forecasts["template with last year's drift"] = drifting
-    for season in seasons or (1,):
+    for season in seasons or _lags(origins, setting):
         forecasts[f"seasonal naive {season}"] = seasonal_naive(history.filled, season, origins)
     for cycles in (2, 4) if seasons else ():
         forecasts[f"mean of {cycles} seasons"] = seasonal_mean(history.filled, seasons[-1], cycles, origins)
     return forecasts
+
+
+def _lags(origins: Origins, setting: Setting) -> tuple[int, ...]:
+    """Lags whose naive a series without a cycle is held against: the last step, and the calendar's few."""
+    return (1, *(lag for lag in calendar_seasons(setting.step) if lag <= int(origins.ends.min())))
 
 
 def _on_scale(standard: Array, history: History, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:

@@ -6,38 +6,73 @@ import numpy as np
 
 from capacity.forecast.conformal import Errors, mixed_offsets
 from capacity.forecast.setting import Array
+from capacity.forecast.tracking import track
 
-FEW = 3.0  # one series of 14 origins: by 1.21 (traces cover .946 at .95, unstretched .915); a fleet: by next to none
+FEW = 1.0  # one series of 14 origins is stretched by 1.07, a fleet by next to none (coverage over the traces)
 
 
-def window_maxima(values: Array, window: int) -> Array:
-    """The maximum over consecutive whole windows along the last axis: (..., H) -> (..., H // window).
+def sliding_maxima(values: Array, window: int) -> Array:
+    """The maximum over ``[t, t + window)`` for every t along the last axis, over what is left near its end.
 
-    >>> window_maxima(np.array([[1.0, 5.0, 2.0, 3.0, 9.0]]), 2)
-    array([[5., 3.]])
+    >>> sliding_maxima(np.array([1.0, 5.0, 2.0, 3.0]), 2)
+    array([5., 5., 3., 3.])
     """
-    count = values.shape[-1] // window
-    return np.asarray(values[..., : count * window].reshape(*values.shape[:-1], count, window).max(axis=-1))
+    answer, reach = np.array(values, dtype=np.float64), 1
+    while reach < min(window, values.shape[-1]):
+        ahead = min(reach, window - reach)
+        np.maximum(answer[..., :-ahead], answer[..., ahead:], out=answer[..., :-ahead])
+        reach += ahead
+    return answer
 
 
 def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
-    """Quantiles of the maximum over each window: (N, H, Q) -> (N, H // window, Q).
+    """Quantiles of the maximum over ``[t, t + window)`` from every step of the horizon: (N, H, Q) as `quantiles`.
 
-    The highest actual of each past window is compared with the highest forecast, in units of the scale at that step;
-    a maximum is never below any of its own steps' quantiles.
+    The highest actual of each past window is compared with the highest forecast, in units of the largest scale in it;
+    a maximum is never below any of its own steps' quantiles. Near the end, where less than a window is left, it goes
+    from a window's to a step's with the logarithm of the length, as maxima of noise do.
     """
-    scale = window_maxima(errors.scale, window)  # (N, W)
-    surprise = _past_surprise(errors, min(window, errors.shape.shape[2]))
-    stretch = 1.0 + FEW / (errors.shape.shape[0] * errors.shape.shape[1])
-    offsets = mixed_offsets(surprise, errors.shape.shape[1], levels) * stretch
-    direct = window_maxima(point, window)[:, :, None] + scale[:, :, None] * offsets[:, None, :]
-    floor = window_maxima(quantiles.transpose(0, 2, 1), window).transpose(0, 2, 1)
-    return np.maximum.accumulate(np.maximum(direct, floor), axis=2)
+    offsets = _offsets(errors, min(window, errors.shape.shape[2]), levels)  # (N, Q)
+    floor = highest_quantiles(quantiles, window)
+    direct = sliding_maxima(point, window)[:, :, None]
+    direct = direct + sliding_maxima(errors.scale, window)[:, :, None] * offsets[:, None, :]
+    share = share_left(point.shape[1], window)
+    return np.maximum.accumulate(floor + share[:, None] * np.maximum(direct - floor, 0.0), axis=2)
 
 
-def _past_surprise(errors: Errors, window: int) -> Array:
-    """(highest actual - highest forecast) / highest scale of every past window: (N, K * windows), NaN where unknown."""
-    past_scale = window_maxima(errors.past_scale, window)
-    highest = window_maxima(errors.past + errors.shape * errors.past_scale, window)
-    surprise = (highest - window_maxima(errors.past, window)) / past_scale
-    return np.asarray(surprise.reshape(len(surprise), -1))
+def share_left(horizon: int, window: int) -> Array:
+    """How much of what a window adds to a step is left at each step of a horizon: all of it but near the end, (H,).
+
+    >>> share_left(4, 3).round(2)
+    array([1.  , 1.  , 0.63, 0.  ])
+    """
+    if window == 1:
+        return np.zeros(horizon)
+    return np.asarray(np.log(np.minimum(window, np.arange(horizon, 0, -1))) / np.log(window))
+
+
+def highest_quantiles(quantiles: Array, window: int) -> Array:
+    """The highest quantile of any step in ``[t, t + window)``, level by level: (N, H, Q)."""
+    return sliding_maxima(quantiles.transpose(0, 2, 1), window).transpose(0, 2, 1)
+
+
+def over_steps(maxima: Array | None, quantiles: Array, window: int) -> Array:
+    """By what factor (>= 1) the maximum of a window lies above the highest quantile of its steps: (N, H, Q).
+
+    What is known ahead (an event, growth) moves the steps; the factor carries the window's maximum along.
+    """
+    highest = highest_quantiles(quantiles, window)
+    if maxima is None:
+        return np.ones_like(quantiles)
+    return np.asarray(np.where(highest > 0, maxima / np.where(highest > 0, highest, 1.0), 1.0))
+
+
+def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
+    """How far, in scales, the highest actual of a window lies above its highest forecast: (N, Q)."""
+    whole = slice(0, errors.shape.shape[2] - window + 1)
+    past_scale = sliding_maxima(errors.past_scale, window)[:, :, whole]
+    highest = sliding_maxima(errors.past + errors.shape * errors.past_scale, window)[:, :, whole]
+    surprise = (highest - sliding_maxima(errors.past, window)[:, :, whole]) / past_scale  # (N, K, windows)
+    count = errors.shape.shape[1]
+    stretch = 1.0 + FEW / (len(surprise) * count)
+    return track(surprise, mixed_offsets(surprise.reshape(len(surprise), -1), count, levels) * stretch, levels).offsets

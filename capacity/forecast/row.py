@@ -10,17 +10,21 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Event
-from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
+from capacity.forecast.eventgroup import events_ahead, widen_events
 from capacity.forecast.history import without_spikes
 from capacity.forecast.influence import find_influence
+from capacity.forecast.peaks import highest_quantiles, over_steps
+from capacity.forecast.proof import proven_kinds
 from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.steady import LEAST_STEPS, supported_seasons
 from capacity.forecast.trial import find_course
-from capacity.forecast.uplift import Effect, Occurrence, coming_effect, learn_effects, masked, spread_out
+from capacity.forecast.uplift import Effect, Occurrence, learn_effects, masked, spread_out
 from capacity.forecast.wallclock import WallClock
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
+OFFERED = frozenset({"before holiday", "after holiday"})  # kinds that come with holidays: used where they foretell
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class RowForecast:
     """Quantiles of one history on the slots after it, and the reason for them."""
 
     quantiles: Array  # (H, Q)
+    maxima: Array | None  # (H, Q), None where no window was asked for
     model: str
     notes: tuple[str, ...]
     shift: LevelShift | None = None  # the change of level that the history was brought over
@@ -48,10 +53,7 @@ def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) ->
         start, stop = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))
         if start >= end or stop <= clock.first:
             continue
-        early = max(0, (start - clock.first) // clock.step)
-        late = -((clock.first - min(stop, end)) // clock.step)
-        steps = pd.date_range(clock.first + early * clock.step, periods=late - early, freq=clock.step)
-        found.append(Occurrence(event.name, event.kind, np.unique(clock.slots(steps)), event.uplift))
+        found.append(Occurrence(event.name, event.kind, clock.span(start, min(stop, end)), event.uplift))
     return found
 
 
@@ -69,6 +71,8 @@ def row_work(
     past = [event for event in events if event.slots[0] < len(row)]
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
+    unproven = _unproven(row, past, setting)
+    past = [event for event in past if event.kind not in unproven]
     quiet = masked(row, past)
     influence = find_influence(without_spikes(quiet[None, :])[0], setting, columns)
     course = find_course(without_spikes((quiet / influence.past)[None, :])[0], setting)
@@ -78,15 +82,29 @@ def row_work(
         row / known, past, _steps(setting.step, timedelta(days=1)), _steps(setting.step, timedelta(days=7))
     )
     slots = np.arange(len(row), len(row) + setting.horizon)
-    coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual]
-    factor, spread = coming_effect(slots, coming, effects)
-    factor = factor * course.ahead * influence.ahead
-    spread = np.sqrt(spread**2 + course.spread**2 + influence.spread**2)
+    coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual | unproven]
+    ahead = events_ahead(slots, coming, effects)
+    factor = ahead.factor * course.ahead * influence.ahead
     point, quantiles = batch.point[0] * factor, batch.quantiles[0] * factor[:, None]
-    quantiles = spread_out(point, quantiles, setting.quantile_levels, spread)
+    quantiles = widen_events(point, quantiles, setting.quantile_levels, ahead)
+    quantiles = spread_out(point, quantiles, setting.quantile_levels, np.hypot(course.spread, influence.spread))
     said = (*course.notes, *influence.notes, *_event_notes(coming, effects, usual))
-    notes = (*_history_notes(row, setting), *batch.notes[0], *said)
-    return RowForecast(quantiles, batch.models[0], notes, course.shift)
+    notes = (*_history_notes(row, setting), *batch.notes[0], *said, *_coverage_note(batch, setting))
+    maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
+    return RowForecast(quantiles, maxima, batch.models[0], notes, course.shift)
+
+
+def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
+    """Maxima (H, Q) over the final quantiles of their steps by as much as over those of the steady rest."""
+    excess = over_steps(batch.maxima, batch.quantiles, window)
+    return np.asarray(np.maximum.accumulate((highest_quantiles(quantiles[None], window) * excess)[0], axis=1))
+
+
+def _coverage_note(batch: BatchForecast, setting: Setting) -> tuple[str, ...]:
+    """What the quantiles covered on the rolling origins, as they stood at the time."""
+    covered = zip(setting.quantile_levels, batch.coverage[0], strict=True)
+    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in covered if np.isfinite(share))
+    return (f"steps of the rolling origins under their quantile at {said}; the quantiles follow",) if said else ()
 
 
 def _steps(step: timedelta, cycle: timedelta) -> int:
@@ -100,6 +118,13 @@ def _usual_kinds(row: Array, past: Sequence[Occurrence]) -> set[str]:
     usual = {kind for kind in kinds if (slots[kind] < len(row)).sum() > USUAL * len(row)}
     quiet = masked(row, [event for event in past if event.kind not in usual])
     return usual if (~np.isnan(quiet)).sum() >= LEAST_STEPS else kinds
+
+
+def _unproven(row: Array, past: Sequence[Occurrence], setting: Setting) -> frozenset[str]:
+    """Kinds of days that the calendar offers unasked and that did nothing to this series."""
+    kinds = OFFERED & {event.kind for event in past}
+    week = _steps(setting.step, timedelta(days=7))
+    return OFFERED - proven_kinds(without_spikes(row[None, :])[0], past, kinds, week) if kinds else OFFERED
 
 
 def _history_notes(row: Array, setting: Setting) -> tuple[str, ...]:
@@ -120,5 +145,7 @@ def _event_notes(coming: Sequence[Occurrence], effects: dict[str, Effect], usual
         for kind in sorted(learned & set(effects))
     ]
     new = [f"{kind}: never seen before, no uplift assumed" for kind in sorted(learned - set(effects))]
-    common = [f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal" for kind in sorted(usual)]
+    common = [
+        f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal" for kind in sorted(usual - OFFERED)
+    ]
     return (*known, *new, *common)

@@ -23,8 +23,8 @@ class Setting:
     """How to forecast a batch: `horizon` steps of length `step`, at `quantile_levels`.
 
     `seasons` are season lengths in steps, ascending; None takes the calendar of the step. `origins` is the number of
-    rolling origins that rank the members and calibrate the quantiles. `windows` are lengths in steps: for each, the
-    quantiles of the maximum over consecutive windows of that length. `global_layer` corrects the forecast by one
+    rolling origins that rank the members and calibrate the quantiles. `window`, in steps, asks for the quantiles of
+    the maximum over ``[t, t + window)`` from every step t; 0 for none. `global_layer` corrects the forecast by one
     model trained over all series. `seed` is its randomness.
 
     >>> Setting(timedelta(hours=1), 48).seasons
@@ -36,7 +36,7 @@ class Setting:
     quantile_levels: tuple[float, ...] = DEFAULT_LEVELS
     seasons: tuple[int, ...] | None = None
     origins: int = ORIGINS
-    windows: tuple[int, ...] = ()
+    window: int = 0
     global_layer: bool = False
     seed: int = 0
 
@@ -53,8 +53,7 @@ class Setting:
         seasons = self.seasons or ()
         require(list(seasons) == sorted(set(seasons)), "seasons must ascend without repeats, got {}", seasons)
         require(all(season >= 2 for season in seasons), "a season has at least 2 steps, got {}", seasons)
-        fits = all(1 <= window <= self.horizon for window in self.windows)
-        require(fits, "windows must lie in 1..{} (the horizon), got {}", self.horizon, self.windows)
+        require(self.window >= 0, "window must be 0 (none) or a number of steps, got {}", self.window)
 
     @property
     def year(self) -> int:
@@ -67,12 +66,14 @@ class BatchForecast:
     """Quantiles of N series over H steps, with the reason for each.
 
     `point` is the centre (the median of the calibrated errors is added in `quantiles`), `models` names what was
-    served, `notes` says what was found or could not be supported. `maxima` maps a window length to the quantiles of
-    the maximum over each consecutive window of that length.
+    served, `notes` says what was found or could not be supported. `maxima` are the quantiles of the maximum over
+    ``[t, t + window)``, shorter at the horizon's end, None where no window was asked for. `coverage` is the share of
+    the rolling origins' steps under each quantile as it stood at the time, NaN where none could be scored.
     """
 
     point: Array  # (N, H)
     quantiles: Array  # (N, H, Q)
     models: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
-    maxima: dict[int, Array]  # window length -> (N, windows, Q)
+    maxima: Array | None  # (N, H, Q)
+    coverage: Array  # (N, Q)

@@ -16,6 +16,8 @@ LEAST_FACTOR = 0.01  # a closed day is one hundredth, so that its logarithm stay
 TRUST = 0.5  # events' worth of "no effect" against which a kind must show one
 NAME_TRUST = 1.0  # events' worth of its kind that a name (Christmas Day) starts from
 WEEKDAY_TRUST = 3.0  # events' worth of no difference between weekdays: most kinds have been seen once or twice on each
+LAST = 30  # events of a kind whose misses count: older ones were another business
+SERIES_TRUST = 2.0  # events' worth of the other series' mean effect in each series' own
 SLOT_TRUST = 2.0  # events' worth of the kind's own factor in the factor of each slot of the day
 WIDEST = 0.7  # log units; no kind of event is less certain than a factor of two
 TYPICAL_SPREAD = 0.3  # log units by which events of one kind differ, worth one event; all there is for a new kind
@@ -43,13 +45,14 @@ class Effect:
     by_weekday: Array  # (7,)
     spread: float
     seen: int
+    misses: Array  # log factors that the other events of the kind did not foretell, of the last ones
 
 
-def masked(row: Array, past: Sequence[Occurrence]) -> Array:
-    """The history without the steps of its events: they are gaps for the normal shape."""
-    answer = row.copy()
+def masked(values: Array, past: Sequence[Occurrence]) -> Array:
+    """Histories (..., T) without the steps of their events: they are gaps for the normal shape."""
+    answer = values.copy()
     for occurrence in past:
-        answer[occurrence.slots[occurrence.slots < len(row)]] = np.nan
+        answer[..., occurrence.slots[occurrence.slots < values.shape[-1]]] = np.nan
     return answer
 
 
@@ -64,6 +67,55 @@ def learn_effects(row: Array, past: Sequence[Occurrence], day: int, week: int) -
         if known:
             effects[kind] = _effect(known, day, week)
     return effects
+
+
+def event_cases(
+    row: Array, normal: Array, past: Sequence[Occurrence], kind: str, week: int
+) -> list[tuple[str, Array, Array]]:
+    """Past occurrences of a kind as (name, actual, expected without it); those with too few neighbours are left out."""
+    cases = [_case(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
+    return [(case.name, case.actual, case.expected) for case in cases if case is not None]
+
+
+def foretold_factor(cases: Sequence[tuple[str, Array, Array]], place: int) -> float:
+    """The factor that the other cases of a kind would have given one of them."""
+    known = [_Case(name, np.arange(len(actual)), actual, expected) for name, actual, expected in cases]
+    return float(np.exp(_foretold(known, place)))
+
+
+def pooled_effects(rows: Sequence[dict[str, Effect]]) -> list[dict[str, Effect]]:
+    """Effects of many series, each leaning on the mean of all for what it has seen little of itself."""
+    kinds = sorted({kind for effects in rows for kind in effects})
+    pooled = {kind: _mean_effect([effects[kind] for effects in rows if kind in effects]) for kind in kinds}
+    return [{kind: _leaning(effects.get(kind), pooled[kind]) for kind in kinds} for effects in rows]
+
+
+def _mean_effect(effects: Sequence[Effect]) -> Effect:
+    names = {name for effect in effects for name in effect.by_name}
+    by_name = {name: float(np.mean([effect.by_name.get(name, 0.0) for effect in effects])) for name in names}
+    return Effect(
+        np.mean([effect.by_slot for effect in effects], axis=0),
+        by_name,
+        np.mean([effect.by_weekday for effect in effects], axis=0),
+        float(np.mean([effect.spread for effect in effects])),
+        0,
+        np.concatenate([effect.misses for effect in effects]),
+    )
+
+
+def _leaning(own: Effect | None, pooled: Effect) -> Effect:
+    if own is None:
+        return pooled
+    say = own.seen / (own.seen + SERIES_TRUST)
+    names = own.by_name.keys() | pooled.by_name.keys()
+    return Effect(
+        say * own.by_slot + (1 - say) * pooled.by_slot,
+        {name: say * own.by_name.get(name, 0.0) + (1 - say) * pooled.by_name.get(name, 0.0) for name in names},
+        say * own.by_weekday + (1 - say) * pooled.by_weekday,
+        say * own.spread + (1 - say) * pooled.spread,
+        own.seen,
+        own.misses,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +153,15 @@ def _effect(cases: Sequence[_Case], day: int, week: int) -> Effect:
     usual = {name: overall + offset for name, offset in by_name.items()}
     spread = float(np.sqrt(min(variance, WIDEST**2)))
     weekdays = _by_weekday(cases, usual, day) if week == 7 * day else np.zeros(7)  # longer steps have none
-    return Effect(_by_slot(cases, overall, day), by_name, weekdays, spread, len(cases))
+    misses = np.array([case.log_factor - _foretold(cases, place) for place, case in enumerate(cases)])[-LAST:]
+    return Effect(_by_slot(cases, overall, day), by_name, weekdays, spread, len(cases), misses)
+
+
+def _foretold(cases: Sequence[_Case], place: int) -> float:
+    """What a kind's other events say of one of them, as it would have been forecast without it."""
+    others = [case for at, case in enumerate(cases) if at != place]
+    overall = sum(case.log_factor for case in others) / (len(others) + TRUST)
+    return overall + _name_offset(others, cases[place].name, overall)
 
 
 def _name_offset(cases: Sequence[_Case], name: str, overall: float) -> float:
@@ -168,11 +228,15 @@ def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread
     array([[10.  , 16.38]])
     """
     gauss = np.array([NormalDist().inv_cdf(level) for level in levels])
-    extra = point[:, None] * (np.exp(spread[:, None] * gauss) - 1.0)  # (H, Q)
+    return combined(point, quantiles, levels, point[:, None] * (np.exp(spread[:, None] * gauss) - 1.0))
+
+
+def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: Array) -> Array:
+    """Quantiles (H, Q) whose distance from the point is joined with an independent `extra` one; 0 adds nothing."""
+    up = np.asarray(levels) >= 0.5
     own = quantiles - point[:, None]
     far = np.sqrt(own**2 + extra**2)
-    wide = point[:, None] + np.where(gauss >= 0, np.maximum(far, own), -far)
-    wide = np.where(
-        spread[:, None] > 0, np.where(np.sign(own) * np.sign(gauss) >= 0, wide, quantiles + extra), quantiles
-    )
-    return np.maximum(np.maximum.accumulate(wide, axis=1), 0.0)
+    wide = point[:, None] + np.where(up, np.maximum(far, own), -far)
+    same_side = np.sign(own) * np.where(up, 1.0, -1.0) >= 0
+    wide = np.where(extra != 0, np.where(same_side, wide, quantiles + extra), quantiles)
+    return np.asarray(np.maximum(np.maximum.accumulate(wide, axis=1), 0.0))

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.domain import DataError, require
+from capacity.domain import MONTH, DataError, require
 from capacity.forecast.setting import Array
+from capacity.months import month_numbers, month_starts, month_zone, months_apart
 
 DAY = timedelta(days=1)
 
@@ -27,6 +28,7 @@ class WallClock:
     first: pd.Timestamp
     step: timedelta
     timezone: str
+    months: int = 0  # of each step, which then begins with a local month; 0 for steps of one length
 
     def slots(self, index: pd.DatetimeIndex) -> NDArray[np.intp]:
         """The slot of every UTC step.
@@ -35,15 +37,46 @@ class WallClock:
         >>> clock.slots(pd.date_range("2026-10-25", periods=4, freq="h", tz="UTC"))
         array([0, 0, 1, 2])
         """
+        if self.months:
+            numbers = month_numbers(index, self.timezone)
+            first = month_numbers(pd.DatetimeIndex([self.first]), self.timezone)
+            return np.asarray((numbers - first) // self.months)
         if self.step >= DAY:
             return np.asarray((index - self.first) / self.step).round().astype(np.intp)
         local = index.tz_convert(self.timezone).tz_localize(None)
         anchor = self.first.tz_convert(self.timezone).tz_localize(None)
         return np.floor(np.asarray((local - anchor) / self.step) + 0.5).astype(np.intp)
 
+    def span(self, start: pd.Timestamp, end: pd.Timestamp) -> NDArray[np.intp]:
+        """The slots of the steps that overlap ``[start, end)``, none before the first."""
+        if self.months:
+            early, late = self.slots(pd.DatetimeIndex([start, end - pd.Timedelta("1us")]))
+            return np.arange(max(0, early), late + 1)
+        begin = max(0, (start - self.first) // self.step)
+        steps = pd.date_range(
+            self.first + begin * self.step, periods=-((self.first - end) // self.step) - begin, freq=self.step
+        )
+        return np.unique(self.slots(steps))
+
+    def grid(self, last: pd.Timestamp) -> pd.DatetimeIndex:
+        """Every step from the first to one that begins at `last`."""
+        if not self.months:
+            return pd.date_range(self.first, last, freq=self.step)
+        return month_starts(self.first, int(self.slots(pd.DatetimeIndex([last]))[0]) + 1, self.months, self.timezone)
+
+    def after(self, last: pd.Timestamp, periods: int) -> pd.DatetimeIndex:
+        """The `periods` steps that follow the one that begins at `last`."""
+        if not self.months:
+            return pd.date_range(last + self.step, periods=periods, freq=self.step)
+        return month_starts(last, periods + 1, self.months, self.timezone)[1:]
+
     def date(self, slot: int) -> str:
         """The local date of a slot, for people."""
-        return str((self.first.tz_convert(self.timezone) + slot * self.step).date())
+        if self.months:
+            return str(
+                month_starts(self.first, slot + 1, self.months, self.timezone)[-1].tz_convert(self.timezone).date()
+            )
+        return str((self.first.tz_convert(self.timezone).tz_localize(None) + slot * self.step).date())
 
     def row(self, series: pd.Series) -> Array:
         """The values of a series on consecutive slots, the mean where two steps share one: (slots,), NaN for a gap."""
@@ -56,8 +89,23 @@ class WallClock:
         return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 
 
-def regular_step(sales: pd.Series) -> timedelta:
+def clock_of(sales: pd.Series, timezone: str | None = None) -> WallClock:
+    """The clock of a checked series in its business's time zone: the given one, or the one noted on the series.
+
+    >>> monthly = pd.Series(1.0, pd.date_range("2026-01-01", periods=5, freq="MS", tz="UTC"))
+    >>> clock_of(monthly).after(monthly.index[-1], 2)[1].date()
+    datetime.date(2026, 7, 1)
+    """
+    zone = require_zone(timezone or str(sales.attrs.get("timezone", "UTC")))
+    step = regular_step(sales, zone)
+    months = month_zone(pd.DatetimeIndex(sales.index), zone) if step % MONTH == timedelta(0) else None
+    return WallClock(sales.index[0], step, months or zone, step // MONTH if months else 0)
+
+
+def regular_step(sales: pd.Series, timezone: str = "UTC") -> timedelta:
     """The step of a checked series: UTC, ascending, unique, on one grid, at least 4 values, none below zero.
+
+    Steps that all begin with a month, in UTC or on the local calendar, are so many times `MONTH`.
 
     >>> regular_step(pd.Series(1.0, pd.date_range("2026-01-01", periods=5, freq="15min", tz="UTC")))
     datetime.timedelta(seconds=900)
@@ -72,6 +120,8 @@ def regular_step(sales: pd.Series) -> timedelta:
         int(sales.notna().sum()) >= 4, "sales: expected at least 4 steps with data, got {}", int(sales.notna().sum())
     )
     _require_usable(sales)
+    if apart := months_apart(index, timezone):
+        return apart * MONTH
     gaps = np.diff(index.asi8)
     step = pd.Timedelta(int(gaps.min()), unit=index.unit)
     odd = gaps[gaps % gaps.min() != 0]

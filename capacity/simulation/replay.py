@@ -167,9 +167,16 @@ def _plan(known: pd.Series, workload: Workload, calendar: Calendar, replay: Repl
     return plan_workload(project_load(forecast, workload.load), workload)
 
 
+def _own_rule(workload: Workload) -> Rule:
+    """The workload's autoscaler as observed; where it was not, one at the target utilization."""
+    if workload.reactive is None:
+        return Rule(round(100 * workload.target_utilization), ceiling=workload.ceiling)
+    return Rule(workload.reactive.target, ceiling=workload.ceiling, tolerance=workload.reactive.tolerance)
+
+
 def _policies(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Sequence[Policy]:
-    target = round(100 * workload.target_utilization)
-    own = Rule(target, ceiling=workload.ceiling)
+    own = _own_rule(workload)
+    target = own.target
     floor = decided_floor(case, workload, plans, schedule)
     return [
         Policy(PLAN, floor, own),

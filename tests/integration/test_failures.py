@@ -20,7 +20,16 @@ from capacity.edge.planfile import plan_text, write_plan
 from capacity.edge.planmaps import write_plan_maps
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
-from tests.double.faults import refusal, slow, too_many_requests
+from tests.double.faults import (
+    garbled,
+    internal_error,
+    refusal,
+    reset_after,
+    reset_before,
+    slow,
+    too_many_requests,
+    unavailable,
+)
 from tests.shop import NOON, Shop, hpa
 
 LATER = "2026-11-27T04:10:00Z"
@@ -274,6 +283,50 @@ def test_killed_again_and_again(shop: Shop, plan_of: PlanOf) -> None:
     assert {shop.floor(name) for name in names} == {4}
     assert main(["restore"]) == 0
     assert {shop.floor(name) for name in names} == {3}
+
+
+FAULTS = (
+    too_many_requests(retry_after=0),
+    internal_error(),
+    unavailable(),
+    reset_before(),
+    reset_after(),
+    garbled(),
+    refusal(403, "Forbidden", "no"),
+    refusal(409, "Conflict", "the object has been modified"),
+    refusal(404, "NotFound", "gone"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("measured", [True, False], ids=["with metrics", "without metrics"])
+def test_random_faults_over_the_wire_scale_nothing_in_without_cause(
+    shop: Shop, plan_of: PlanOf, measured: bool
+) -> None:
+    """What the runs on paper leave out: real requests, retries and half answers."""
+    dice = random.Random(11)
+    now, fell, falls = datetime(2026, 11, 27, 1, tzinfo=UTC), datetime(2026, 11, 27, tzinfo=UTC), 0
+    for _ in range(60):
+        need = dice.choice([3, 4, 6, 9])
+        write_plan(plan_of(web=[need] * 24), shop.folder / "plan.json")
+        if measured:
+            shop.measure()
+        for _ in range(dice.choice([0, 1, 3])):
+            where = dice.choice(["PATCH", "GET", "POST", "horizontal", "leases", "configmaps"])
+            shop.api.faults.add(where, dice.choice(FAULTS), times=dice.choice([1, 2, 9]))
+        before = shop.floor()
+        main(["apply", "--now", now.isoformat()])
+        shop.api.faults.clear()
+        if shop.floor() < before:
+            assert measured
+            assert before - shop.floor() == 1
+            assert shop.floor() >= need
+            assert now - fell >= timedelta(minutes=4, seconds=30)
+            fell, falls = now, falls + 1
+        now += timedelta(minutes=dice.choice([0, 1, 5, 6]))
+    assert (falls > 5) == measured
+    assert main(["restore"]) == 0
+    assert (shop.floor(), shop.owners()) == (2, {("kubectl-client-side-apply", "Update")})
 
 
 @pytest.mark.slow

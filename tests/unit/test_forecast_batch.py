@@ -10,9 +10,10 @@ import pytest
 from capacity.domain import DataError
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.drift import with_last_years_drift
+from capacity.forecast.gate import Proposal, serve
 from capacity.forecast.history import without_spikes
 from capacity.forecast.origins import place_origins
-from capacity.forecast.peaks import window_maxima
+from capacity.forecast.peaks import sliding_maxima
 from capacity.forecast.ridge import design_for, ridge_forecast
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -48,7 +49,7 @@ def test_bad_histories_are_refused(histories, message):
         pytest.param({"origins": 1}, "2 rolling origins", id="one origin"),
         pytest.param({"seasons": (24, 7)}, "ascend", id="seasons that do not ascend"),
         pytest.param({"seasons": (1,)}, "at least 2", id="a season of one step"),
-        pytest.param({"windows": (100,)}, "1..48", id="a window beyond the horizon"),
+        pytest.param({"window": -1}, "0 \\(none\\) or a number of steps, got -1", id="a window of less than nothing"),
         pytest.param({"quantile_levels": (0.9, 0.5)}, "ascend", id="levels that do not ascend"),
     ],
 )
@@ -58,30 +59,38 @@ def test_bad_settings_are_refused(given, message):
 
 
 def test_shapes_and_names():
-    forecast = forecast_batch(fleet(3, 600), Setting(HOUR, 30, (0.1, 0.5, 0.9), windows=(24, 7)))
-    assert forecast.quantiles.shape == (3, 30, 3)
+    forecast = forecast_batch(fleet(3, 600), Setting(HOUR, 30, (0.1, 0.5, 0.9), window=7))
+    assert forecast.quantiles.shape == forecast.maxima.shape == (3, 30, 3)
     assert forecast.point.shape == (3, 30)
-    assert forecast.maxima[24].shape == (3, 1, 3)
-    assert forecast.maxima[7].shape == (3, 4, 3)
+    assert forecast.coverage.shape == (3, 3)
     assert len(forecast.models) == len(forecast.notes) == 3
+    assert forecast_batch(fleet(3, 600), Setting(HOUR, 30)).maxima is None
 
 
-def test_the_maximum_of_a_window_is_at_least_each_hours_quantile():
-    setting = Setting(HOUR, 48, windows=(24,))
-    forecast = forecast_batch(fleet(4, 700), setting)
-    highest = window_maxima(forecast.quantiles.transpose(0, 2, 1), 24).transpose(0, 2, 1)
-    assert (forecast.maxima[24] >= highest).all()
+@pytest.mark.parametrize("window", [1, 2, 5, 24, 30, 500], ids=lambda window: f"window of {window}")
+def test_sliding_maxima_equal_a_slow_loop(window):
+    values = np.random.default_rng(0).random((2, 3, 30))
+    slow = [values[..., t : t + window].max(axis=-1) for t in range(30)]
+    np.testing.assert_array_equal(sliding_maxima(values, window), np.stack(slow, axis=-1))
+
+
+@pytest.mark.parametrize("window", [1, 3, 24, 100], ids=lambda window: f"window of {window}")
+def test_the_maximum_of_a_window_is_at_least_each_hours_quantile(window):
+    forecast = forecast_batch(fleet(4, 700), Setting(HOUR, 48, window=window))
+    highest = sliding_maxima(forecast.quantiles.transpose(0, 2, 1), window).transpose(0, 2, 1)
+    assert (forecast.maxima >= highest).all()
+    assert (np.diff(forecast.maxima, axis=2) >= 0).all()
 
 
 def test_quantiles_cover_what_they_promise():
     data = fleet(60, 900)
-    setting = Setting(HOUR, 48, (0.1, 0.5, 0.9, 0.95, 0.99), windows=(24,))
+    setting = Setting(HOUR, 48, (0.1, 0.5, 0.9, 0.95, 0.99), window=6)
     forecast = forecast_batch(data[:, :-48], setting)
     actual = data[:, -48:, None]
     covered = (actual <= forecast.quantiles).mean(axis=(0, 1))
     np.testing.assert_allclose(covered, (0.1, 0.5, 0.9, 0.95, 0.99), atol=0.06)
-    peak = window_maxima(data[:, -48:], 24)[:, :, None]
-    np.testing.assert_allclose((peak <= forecast.maxima[24]).mean(axis=(0, 1))[2:], (0.9, 0.95, 0.99), atol=0.06)
+    peak = sliding_maxima(data[:, -48:], 6)[:, :, None]
+    np.testing.assert_allclose((peak <= forecast.maxima).mean(axis=(0, 1))[2:], (0.9, 0.95, 0.99), atol=0.06)
 
 
 def test_better_than_the_seasonal_naive_on_noisy_seasons():
@@ -91,25 +100,31 @@ def test_better_than_the_seasonal_naive_on_noisy_seasons():
     assert np.abs(forecast.point - data[:, -48:]).mean() < 0.85 * np.abs(naive - data[:, -48:]).mean()
 
 
-def test_without_skill_the_seasonal_naive_is_served_and_named():
-    rng = np.random.default_rng(3)
-    week = rng.integers(0, 100, 7) * 1.0
-    data = np.tile(week, 40)
-    data[-9:] = week[np.arange(-9, 0) % 7] + np.array([0, 90, 0, 0, 90, 0, 0, 90, 0])
-    walk = np.cumsum(rng.standard_cauchy(300)) ** 2
-    for row in (walk, data):
-        forecast = forecast_batch(row[None, :], Setting(DAY, 14))
-        if forecast.models[0].startswith("seasonal naive"):
-            assert "no skill over the seasonal naive" in forecast.notes[0][-1]
-            np.testing.assert_array_equal(forecast.point[0], row[len(row) - 7 + np.arange(14) % 7])
-            return
-    pytest.fail("expected the gate to close on at least one of these series")
+@pytest.mark.parametrize(
+    ("error", "share", "name"),
+    [
+        pytest.param(0.9, 0.0, "blend of ridge 100%", id="a better blend is served alone"),
+        pytest.param(1.0, 0.0, "blend of ridge 100%", id="a tie goes to the blend"),
+        pytest.param(1.05, 0.5, "seasonal naive 7 50%, blend of ridge 100% 50%", id="a slightly worse one by half"),
+        pytest.param(1.2, 1.0, "seasonal naive 7", id="without skill the seasonal naive is served and named"),
+    ],
+)
+def test_the_gate(error, share, name):
+    actuals = np.ones((1, 8, 7))
+    naive = np.full((1, 9, 7), 2.0)  # off by 1 everywhere
+    blend = Proposal(np.full((1, 7), 5.0), actuals + error, naive, ("blend of ridge 100%",), ("seasonal naive 7",))
+    served = serve(blend, actuals)
+    np.testing.assert_allclose(served.point, 5.0 + share * (2.0 - 5.0))
+    np.testing.assert_allclose(served.past, 1 + error + share * (1.0 - error))
+    assert served.models == (name,)
+    assert bool(served.notes[0]) == (share > 0)
+    assert all("no skill over the seasonal naive" in note for note in served.notes[0])
 
 
 def test_chunks_do_not_change_the_members(monkeypatch):
     data = fleet(9, 500)
     whole = forecast_batch(data, Setting(HOUR, 24))
-    monkeypatch.setattr("capacity.forecast.batch.CHUNK_CELLS", 1000)
+    monkeypatch.setattr("capacity.forecast.steady.CHUNK_CELLS", 1000)
     np.testing.assert_allclose(forecast_batch(data, Setting(HOUR, 24)).quantiles, whole.quantiles, rtol=1e-9)
 
 

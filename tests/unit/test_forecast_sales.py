@@ -233,3 +233,47 @@ def test_what_an_event_does_on_its_weekday_is_learned():
     coming = [promotion(7 * 60 + 5), promotion(7 * 60 + 8)]
     forecast = forecast_sales(hourly(values, freq="D"), horizon="10D", events=[*past, *coming]).at(0.5)
     np.testing.assert_allclose(forecast.iloc[[5, 8]] / forecast.iloc[[4, 7]].to_numpy(), [3.0, 1.5], rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("step", "window", "touched"),
+    [
+        pytest.param("1h", timedelta(minutes=5), 1, id="minutes within hours are one step"),
+        pytest.param("1h", timedelta(hours=2), 2, id="whole hours are counted"),
+        pytest.param("5min", timedelta(minutes=12), 3, id="a part of a step counts as one"),
+        pytest.param("1D", timedelta(days=40), 40, id="a window longer than the horizon"),
+    ],
+)
+def test_the_maximum_over_a_window_comes_with_every_step(step, window, touched):
+    forecast = forecast_sales(hourly(noisy(), freq=step), horizon=30 * pd.Timedelta(step), window=window)
+    assert forecast.window == touched * pd.Timedelta(step)
+    ahead = forecast.quantiles.iloc[::-1].rolling(touched, min_periods=1).max().iloc[::-1]
+    assert (forecast.maxima >= ahead - 1e-9).all(axis=None)
+    np.testing.assert_allclose(forecast.maxima.iloc[-1], forecast.quantiles.iloc[-1])
+
+
+def test_a_coming_event_raises_the_maximum_of_every_window_that_touches_it():
+    plain = forecast_sales(hourly(noisy()), horizon="2D", window=timedelta(hours=2))
+    raised = forecast_sales(hourly(noisy()), horizon="2D", events=[promotion(29, 3.0)], window=timedelta(hours=2))
+    np.testing.assert_allclose(raised.maxima.iloc[24:], 3 * plain.maxima.iloc[24:])
+    assert (raised.maxima.iloc[23] >= raised.quantiles.iloc[24]).all()
+
+
+def test_far_ahead_a_windows_maximum_lies_as_far_over_its_steps_as_nearby():
+    forecast = forecast_sales(hourly(noisy()), horizon="40D", window=timedelta(hours=4))
+    over = [
+        forecast.maxima[0.5].iloc[at] / forecast.quantiles[0.5].iloc[at : at + 4].max()
+        for at in (24 * 7 * 3 + 5, 24 * 7 * 5 + 5)
+    ]
+    assert over[1] == pytest.approx(over[0], rel=1e-3)
+    assert over[0] > 1.01
+
+
+def test_a_window_of_nothing_is_refused():
+    with pytest.raises(DataError, match="window: expected a positive duration"):
+        forecast_sales(hourly(noisy()), window=timedelta(0))
+
+
+def test_what_past_quantiles_covered_is_said():
+    notes = forecast_sales(hourly(noisy()), horizon="1D").notes
+    assert any("rolling origins under their quantile at 0.5: " in note for note in notes)

@@ -98,3 +98,26 @@ def test_gaps_are_not_scored():
     sales.iloc[-10:] = np.nan
     result = backtest_sales(sales, origins=2)
     assert np.isfinite(result.scores.mase)
+
+
+def test_tables_by_horizon_origin_and_event_hold_every_score():
+    result = backtest_sales(series(), horizon="1D", origins=3)
+    for table, rows in ((result.by_horizon(), 24), (result.by_origin(), 3), (result.in_events(), 1)):
+        assert len(table) == rows
+        assert {"mase", "smape", "wape", "wql", "msis", "mae", "naive_mae", "pinball_0.95", "coverage_0.95"} <= {*table}
+        assert table["steps"].sum() == 72
+    np.testing.assert_allclose(np.average(result.by_origin()["coverage_0.9"]), result.coverage[0.9])
+
+
+def test_columns_known_ahead_help_a_backtest_and_later_ones_change_nothing():
+    index = pd.date_range("2026-01-05", periods=150, freq="D", tz="UTC")
+    rng = np.random.default_rng(0)
+    promoted = pd.DataFrame({"promotion": (rng.random(150) < 0.3).astype(float)}, index)
+    sales = pd.Series(rng.poisson(100 * np.where(promoted["promotion"] > 0, 2.0, 1.0)).astype(float), index)
+    plain = backtest_sales(sales, horizon="7D", origins=4)
+    told = backtest_sales(sales, horizon="7D", origins=4, covariates=promoted)
+    assert told.scores.mase < 0.6 * plain.scores.mase
+    changed = sales.copy()
+    changed.iloc[-7:] *= 100
+    again = backtest_sales(changed, horizon="7D", origins=4, covariates=promoted)
+    np.testing.assert_array_equal(told.windows[list(LEVELS)], again.windows[list(LEVELS)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from capacity.domain import ClusterError, Decision, Observation, Wishes
@@ -17,7 +18,7 @@ from capacity.edge.targets.readings import read_metrics, scaled_to_zero
 from capacity.edge.targets.wishes import read_wishes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is read once is kept
 class Autoscaler:
     """One object as the cluster returned it, at the time it was looked at.
 
@@ -42,7 +43,7 @@ class Autoscaler:
         found = self.document["metadata"].get("annotations")
         return found if isinstance(found, dict) else {}
 
-    @property
+    @cached_property
     def notes(self) -> Notes:
         """What we noted on it. Raises `ClusterError` where the baseline cannot be read."""
         return read_notes(self.annotations, self.name)
@@ -70,7 +71,7 @@ class Autoscaler:
             raise ClusterError(f"{self.name}: expected spec.{self.kind.ceiling}, got none")
         return int(value)
 
-    @property
+    @cached_property
     def observation(self) -> Observation:
         """The replica counts, bounds, metrics and wishes of now."""
         notes = self.notes

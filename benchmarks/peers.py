@@ -1,0 +1,54 @@
+"""Peers that are measured in the same run: statsforecast's models and Prophet, at their defaults."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class HourlyProphet:
+    """Prophet behind statsforecast's call: hourly values in, mean and the central 95 % interval out."""
+
+    def __init__(self) -> None:
+        from prophet import Prophet
+
+        logging.getLogger("cmdstanpy").setLevel(logging.ERROR)
+        logging.getLogger("prophet").setLevel(logging.ERROR)
+        self.make = Prophet
+
+    def forecast(self, y: Array, h: int, level: list[int]) -> dict[str, Array]:
+        """The coming `h` steps after `y`; times are made up, hours from a Monday on."""
+        times = pd.date_range("2024-01-01", periods=len(y) + h, freq="h")
+        model = self.make(interval_width=level[0] / 100, daily_seasonality=True, weekly_seasonality=True)
+        model.fit(pd.DataFrame({"ds": times[: len(y)], "y": y}))
+        ahead = model.predict(pd.DataFrame({"ds": times[len(y) :]}))
+        named = {"mean": "yhat", f"lo-{level[0]}": "yhat_lower", f"hi-{level[0]}": "yhat_upper"}
+        return {name: ahead[column].to_numpy(dtype=np.float64) for name, column in named.items()}
+
+
+def hourly_peers() -> dict[str, Any]:
+    """Models of hourly series that are installed here, by name."""
+    peers: dict[str, Any] = {}
+    try:
+        from statsforecast import models
+
+        peers |= {
+            "SeasonalNaive 24": models.SeasonalNaive(24),
+            "SeasonalNaive 168": models.SeasonalNaive(168),
+            "DynamicOptimizedTheta": models.DynamicOptimizedTheta(24),
+            "MSTL-AutoETS": models.MSTL([24, 168], trend_forecaster=models.AutoETS(model="ZZN")),
+            "AutoETS": models.AutoETS(24),
+        }
+    except ImportError:
+        peers["statsforecast"] = None
+    try:
+        peers["Prophet"] = HourlyProphet()
+    except ImportError:
+        peers["Prophet"] = None
+    return peers

@@ -1,0 +1,98 @@
+"""What is known ahead, for many series at once: events and columns, pooled over events and over series."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from capacity.domain import DataError
+from capacity.forecast import Known, Setting, forecast_batch
+from capacity.forecast.proof import proven_kinds
+from capacity.forecast.uplift import Occurrence
+
+DAY = timedelta(days=1)
+DAYS, HORIZON = 140, 14
+PAST, COMING = (10, 24, 38, 52, 66, 80, 94, 108), 145
+
+
+def sales(series: int = 4, lift: float = 3.0, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    values = rng.poisson(100 + 20 * (np.arange(DAYS) % 7 < 5), (series, DAYS)).astype(float)
+    values[:, PAST] *= lift
+    return values
+
+
+def promotions(*slots: int, uplift: float | None = None) -> tuple[Occurrence, ...]:
+    return tuple(Occurrence("sale", "promotion", np.array([slot]), uplift) for slot in slots)
+
+
+SETTING = Setting(DAY, HORIZON, (0.5, 0.95), window=2)
+
+
+def test_an_uplift_is_learned_and_put_on_every_series():
+    plain = forecast_batch(sales(), SETTING, Known(promotions(*PAST)))
+    raised = forecast_batch(sales(), SETTING, Known(promotions(*PAST, COMING)))
+    lift = raised.quantiles[:, COMING - DAYS, 0] / plain.quantiles[:, COMING - DAYS, 0]
+    np.testing.assert_allclose(lift, 3.0, rtol=0.15)
+    np.testing.assert_array_equal(raised.quantiles[:, 0], plain.quantiles[:, 0])
+    assert (raised.maxima[:, COMING - DAYS - 1] >= raised.quantiles[:, COMING - DAYS]).all()
+
+
+def test_a_series_that_saw_no_event_leans_on_the_others():
+    values = sales(5)
+    values[0, list(PAST)] = np.nan
+    plain = forecast_batch(values, SETTING, Known(promotions(*PAST)))
+    raised = forecast_batch(values, SETTING, Known(promotions(*PAST, COMING)))
+    assert raised.point[0, COMING - DAYS] / plain.point[0, COMING - DAYS] == pytest.approx(3.0, rel=0.2)
+
+
+def test_a_given_uplift_is_applied_as_it_is():
+    plain = forecast_batch(sales(), SETTING, Known(promotions(*PAST)))
+    raised = forecast_batch(sales(), SETTING, Known((*promotions(*PAST), *promotions(COMING, uplift=2.0))))
+    np.testing.assert_allclose(raised.quantiles[:, COMING - DAYS], 2 * plain.quantiles[:, COMING - DAYS])
+
+
+def test_columns_move_the_series_that_follow_them():
+    rng = np.random.default_rng(0)
+    price = rng.choice([8.0, 10.0, 12.0], (6, DAYS + HORIZON))
+    values = rng.poisson(200 * (price[:, :DAYS] / 10) ** -2.0).astype(float)
+    told = forecast_batch(values, SETTING, Known(columns=price[:, :, None]))
+    cheap, dear = price[:, DAYS:] == 8.0, price[:, DAYS:] == 12.0
+    assert told.point[cheap].mean() / told.point[dear].mean() == pytest.approx((8 / 12) ** -2.0, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        pytest.param(Known(columns=np.ones((4, DAYS, 1))), "columns of shape", id="columns that end at the origin"),
+        pytest.param(Known(columns=np.full((4, DAYS + HORIZON, 1), np.nan)), "finite columns", id="a gap ahead"),
+        pytest.param(
+            Known((Occurrence("all", "all", np.arange(DAYS), None),)), "less than half", id="an event all the time"
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:All-NaN")
+def test_what_cannot_be_known_is_refused(known, message):
+    with pytest.raises(DataError, match=message):
+        forecast_batch(sales(), SETTING, known)
+
+
+def days(kind: str, *slots: int) -> list[Occurrence]:
+    return [Occurrence(kind, kind, np.array([slot]), None) for slot in slots]
+
+
+@pytest.mark.parametrize(
+    ("factor", "slots", "proven"),
+    [
+        pytest.param(1.6, (10, 24, 38, 52, 66, 80), True, id="an effect that comes every time"),
+        pytest.param(1.0, (10, 24, 38, 52, 66, 80), False, id="no effect at all"),
+        pytest.param(1.6, (10, 24, 38), False, id="three occurrences prove nothing"),
+    ],
+)
+def test_days_around_holidays_must_foretell_what_they_were_not_learned_from(factor, slots, proven):
+    row = sales(1, 1.0)[0]
+    row[list(slots)] *= factor
+    found = proven_kinds(row, days("before holiday", *slots), frozenset({"before holiday"}), 7)
+    assert found == (frozenset({"before holiday"}) if proven else frozenset())
