@@ -43,6 +43,11 @@ def current_run() -> Run:
     return _CURRENT.get(Run("", "library"))
 
 
+def end_run() -> None:
+    """What is said from now on is said by no run: the process may go on as a library."""
+    _CURRENT.set(Run("", "library"))
+
+
 def record(text: str, now: datetime, run: Run) -> str:
     """A remark as one JSON line. What begins with `capacity: error:` is an error, with `capacity:` a warning.
 
