@@ -1,4 +1,4 @@
-"""What a planning and a pass tell: a real Pushgateway, the ServiceNow double, JSON lines; all bear the id of one run."""
+"""What a planning and a pass tell: a real Pushgateway, the ServiceNow double, JSON lines; all bear one run id."""
 
 from __future__ import annotations
 
