@@ -1,4 +1,4 @@
-"""Five hourly series, a day ahead from each of the last seven days, 21 days known, beside statsforecast and Prophet."""
+"""Five hourly series, a day ahead from each of the last seven days, 20 days known, beside statsforecast and Prophet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.peers import hourly_peers
 from capacity.forecast import Setting, forecast_batch
 
 Array = NDArray[np.float64]
-HORIZON, CONTEXT, ORIGINS = 24, 21 * 24, 7
+HORIZON, CONTEXT, ORIGINS = 24, 20 * 24, 7
 LEVELS = (0.025, 0.5, 0.95, 0.975)
 SERIES = {
     "bikes": ("bike_sharing/hourly_rentals.csv.gz", "users"),

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from capacity.events import bridge_days, days_around, holiday_events
 from capacity.forecast import forecast_sales
-from capacity.forecast.sales import steps_touched
+from capacity.forecast.sales import window_steps
+from capacity.planning import planning_window
 from capacity.seasonality import calendar_seasons
 
 Array = NDArray[np.float64]
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-WINDOWS = (HOUR, DAY)  # of the maxima: a lead time's, and the day's peak
+WINDOWS = (HOUR, DAY)  # lead times whose windows' maxima are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def measure(trace: Trace, series: pd.Series, every: int = 1) -> dict[str, Any]:
     values: Array = series.to_numpy(dtype=np.float64)
     seasons = [season for season in calendar_seasons(trace.step) if 2 * season + steps + trace.origins <= len(values)]
     off, naive_off, covered, served, spent = [], [], [], [], 0.0
-    peaks: dict[timedelta, list[Array]] = {window: [] for window in WINDOWS}
+    peaks: dict[timedelta, list[Array]] = {length: [] for length in WINDOWS}
     for k in range(0, trace.origins, every):
         end = len(values) - steps - k * stride
         actual = series.iloc[end : end + steps]
@@ -91,11 +92,12 @@ def measure(trace: Trace, series: pd.Series, every: int = 1) -> dict[str, Any]:
             continue
         known = series.iloc[:end].dropna()
         ahead = series.index[end - 1] - known.index[-1] + trace.horizon
-        for window in WINDOWS:
+        for length in WINDOWS:
+            window = planning_window(length, timedelta(0), trace.step)
             began = time.process_time()
             forecast = forecast_sales(known, horizon=ahead, quantile_levels=LEVELS, window=window)
             spent += (time.process_time() - began) / len(WINDOWS)
-            peaks[window].append(_covered(forecast.maxima, actual, steps_touched(window, trace.step)))
+            peaks[length].append(_covered(forecast.maxima, actual, window_steps(window, trace.step)))
         off.append((forecast.at(0.5).reindex(actual.index) - actual).abs().mean())
         naive_off.append([np.nanmean(np.abs(_naive(values[:end], season, steps) - actual)) for season in seasons])
         covered.append(_covered(forecast.quantiles, actual, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import marshal
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -30,11 +30,11 @@ class Paper:
 
     def targets(self, kind: Kind, namespace: str) -> Iterator[Document]:
         self._before("list")
-        return iter(copy.deepcopy(list(self.objects.values())))
+        return iter([_copied(item) for item in self.objects.values()])
 
     def target(self, kind: Kind, namespace: str, name: str) -> Document:
         self._before("get")
-        return copy.deepcopy(_found(self.objects, name))
+        return _copied(_found(self.objects, name))
 
     def configmap(self, namespace: str, name: str) -> Document:
         self._before("configmap")
@@ -42,11 +42,11 @@ class Paper:
 
     def lease(self, namespace: str, name: str) -> Document:
         self._before("lease")
-        return copy.deepcopy(_found(self.leases, name))
+        return _copied(_found(self.leases, name))
 
     def create_lease(self, namespace: str, body: Document) -> Document:
         self._before("lease")
-        self.leases[body["metadata"]["name"]] = self._stamped(copy.deepcopy(body))
+        self.leases[body["metadata"]["name"]] = self._stamped(_copied(body))
         return body
 
     def merge_lease(self, namespace: str, name: str, body: Document) -> Document:
@@ -59,7 +59,7 @@ class Paper:
         self._before("patch")
         item = self.write(name, body, "capacity")
         self._before("answer")
-        return copy.deepcopy(item)
+        return _copied(item)
 
     def create_event(self, namespace: str, body: Document) -> Document:
         self._before("event")
@@ -88,6 +88,12 @@ class Paper:
         self._version += 1
         item["metadata"]["resourceVersion"] = str(self._version)
         return item
+
+
+def _copied(item: Document) -> Document:
+    """A copy of plain values, many times faster than `deepcopy`."""
+    made: Document = marshal.loads(marshal.dumps(item))
+    return made
 
 
 def _found(where: dict[str, Document], name: str) -> Document:

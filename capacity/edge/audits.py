@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,7 +131,8 @@ def append_audit(folder: Path, audit: Audit, now: datetime) -> Path:
             os.fsync(written.fileno())
         part.replace(path)
     except (duckdb.Error, OSError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be no folder to remove it from
+            part.unlink(missing_ok=True)
         raise DataError(f"--history: {folder} cannot be written: {one_line(error)}") from error
     return path
 

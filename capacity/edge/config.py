@@ -11,18 +11,23 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from capacity.domain import ConfigError, DataError, Workload
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.fields import TimeZone
 from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,
     ForecastSettings,
+    Measured,
+    PrometheusSettings,
     SalesSettings,
     Settings,
+    SupplySettings,
     TargetSettings,
     UsageSettings,
     WorkloadSettings,
 )
 
+MEASURED_BY = ("url", "tenant", "matchers", "requests", "recorded", "step", "history")  # of `prometheus:`, in a plan
 LOADER = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # the same in C where PyYAML was built with it: ten times as fast
@@ -37,8 +42,10 @@ class Config(Settings):
     usage: UsageSettings | None = Field(None, description="What workloads used: their load is learned from it.")
     calendar: CalendarSettings = CalendarSettings()
     forecast: ForecastSettings = ForecastSettings()
+    prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
+    supply: SupplySettings = SupplySettings()
     workload_table: str | None = Field(
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
@@ -70,7 +77,7 @@ class Config(Settings):
         missing = {item.quantile_level for item in self.workloads} - set(self.forecast.quantile_levels)
         if missing:
             raise ValueError(f"forecast.quantile_levels: expected the workloads' levels {sorted(missing)} among them")
-        if self.sales is None and self.usage is None:
+        if self.sales is None and self.usage is None and self.prometheus is None:
             raise ValueError("expected sales, usage or both, got neither")
         if self.sales is not None and self.forecast.horizon < self.sales.step:
             raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")
@@ -85,7 +92,11 @@ class Config(Settings):
 
     def nouns(self) -> tuple[Workload, ...]:
         """All workloads as nouns of the domain."""
-        return tuple(item.workload() for item in self.workloads)
+        return tuple(item.workload(self.timezone) for item in self.workloads)
+
+    def measured(self) -> tuple[Measured, ...]:
+        """All workloads as Prometheus is asked for them."""
+        return tuple(Measured(item.namespace, item.name, item.metrics) for item in self.workloads)
 
     def orders(self) -> SalesSettings:
         """The block `sales:`, for what cannot be done without it. Raises `ConfigError` where there is none."""
@@ -107,6 +118,10 @@ class Config(Settings):
             settings["usage"]["source"] = Path(self.usage.source).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        if self.prometheus is None:
+            del settings["prometheus"]
+        else:
+            settings["prometheus"] = {key: settings["prometheus"][key] for key in MEASURED_BY}
         settings["workload_table"] = Path(self.workload_table or "").name
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -170,7 +185,7 @@ def describe(error: ValidationError) -> str:
     elif first["type"] not in ("value_error", "missing"):
         message = f"{message}, got {first['input']!r}"
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{where}: {message}{more}" if where else f"{message}{more}"
+    return hide_secrets(f"{where}: {message}{more}" if where else f"{message}{more}")
 
 
 def _is_alternative(part: int | str) -> bool:
@@ -189,4 +204,14 @@ def _anchor(config: Config, folder: Path) -> Config:
     config = config.model_copy(update={"sales": sales, "usage": usage})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
-    return config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    if config.prometheus is None:
+        return config
+    return config.model_copy(update={"prometheus": _anchor_prometheus(config.prometheus, folder)})
+
+
+def _anchor_prometheus(settings: PrometheusSettings, folder: Path) -> PrometheusSettings:
+    files = {key: getattr(settings, key) for key in ("token_file", "ca_file", "cache")}
+    anchored: dict[str, Any] = {key: str(folder / name) for key, name in files.items() if name is not None}
+    anchored["header_files"] = {name: str(folder / file) for name, file in settings.header_files.items()}
+    return settings.model_copy(update=anchored)

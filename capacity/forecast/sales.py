@@ -55,9 +55,8 @@ def forecast_sales(
     events; the days before and after them are too where past ones say so. `events` cover past and future: past ones are
     kept out of the normal shape and teach their uplift, coming ones are raised or lowered by it. `covariates`: columns
     such as price or campaign spend on the same steps, known on history and whole horizon; their effect is used where it
-    would have helped. `window`: from any moment of a step to so much later, the highest step is forecast too, as
-    `maxima`; that touches window / step + 1 steps, and `Forecast.window` is as long. `notes` say what was found and
-    what was left out.
+    would have helped. `window`: the highest step of ``[t, t + window)`` is forecast too, from every step t, as
+    `maxima`; a part of a step counts as a whole one. `notes` say what was found and what was left out.
 
     Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
 
@@ -79,7 +78,7 @@ def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForec
     ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
     even = evened(sales) if clock.months else sales
     seasons = real_seasons(even.loc[: even.last_valid_index()], step)
-    touched = 0 if asked.window is None else steps_touched(asked.window, step)
+    touched = 0 if asked.window is None else window_steps(asked.window, step)
     setting = Setting(step, int(ahead.max()) + 1, asked.quantile_levels, seasons, window=touched)
     known = (*asked.events, *calendar_days(asked.holidays, clock.first, future[-1] + step, clock.timezone))
     columns = None if asked.covariates is None else read_columns(asked.covariates, clock, row, future)
@@ -99,14 +98,14 @@ def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForec
     )
 
 
-def steps_touched(window: timedelta, step: timedelta) -> int:
-    """How many steps ``[now, now + window]`` can touch for a `now` anywhere in its first one.
+def window_steps(window: timedelta, step: timedelta) -> int:
+    """The steps of ``[t, t + window)`` from the start of a step on, the last one counted whole.
 
-    >>> steps_touched(timedelta(minutes=5), timedelta(hours=1)), steps_touched(timedelta(hours=2), timedelta(hours=1))
-    (2, 3)
+    >>> window_steps(timedelta(minutes=90), timedelta(hours=1))
+    2
     """
     require(window > timedelta(0), "window: expected a positive duration, got {}", window)
-    return -(-window // step) + 1
+    return -(-window // step)
 
 
 def _over(maxima: Array, quantiles: Array, window: int) -> Array:

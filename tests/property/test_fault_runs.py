@@ -58,6 +58,7 @@ class World:
     fell: dict[str, datetime] = field(default_factory=dict)
     floors: dict[str, list[int]] = field(default_factory=dict)
     quiet: int = 0
+    plans: list[WorkloadPlan] = field(default_factory=list)
 
     def strike(self, call: str) -> None:
         """Before each call: the process dies, or the API server does not answer."""
@@ -65,6 +66,8 @@ class World:
             raise Killed
         if self.dice.random() < self.refuse:
             status = self.dice.choice([None, 403, 404, 409, 429, 500, 503])
+            if call == "configmap" and status == 404:
+                status = 403  # no server says of a switch that is there that it is not
             raise ClusterError(f"{call} refused", status)
 
 
@@ -90,9 +93,9 @@ def made_plan(world: World, name: str) -> WorkloadPlan:
 def plan_now(world: World) -> tuple[Plan | None, dict[str, str]]:
     if world.plan == "unreadable":
         return None, {"shop": "truncated"}
-    plans = [made_plan(world, name) for name in NAMES]
+    plans = world.plans = world.plans or [made_plan(world, name) for name in NAMES]
     moved = {"expired": -timedelta(days=3), "future": timedelta(days=3)}.get(world.plan, timedelta(0))
-    plans = [replace(plan, start=plan.start + moved) for plan in plans]
+    plans = [replace(plan, start=plan.start + moved) for plan in plans] if moved else plans
     kept = () if world.plan == "silent" else tuple(plans)
     return Plan(START, START, plans[0].end, "x", {}, kept), {}
 
@@ -149,20 +152,18 @@ def hpa(name: str, floor: int) -> Document:
 
 def need(world: World, name: str) -> int | None:
     """The highest floor of the steps that overlap what a pass must cover; None where the plan says nothing."""
-    plan = made_plan(world, name)
-    ends = world.now + plan.lead_time + 2 * POLICY.period
+    begin, step, ends = START - timedelta(hours=1), timedelta(minutes=15), world.now + 7 * MINUTE
     touched = [
         floor
         for place, floor in enumerate(world.floors[name])
-        if plan.start + plan.step * place <= ends and plan.start + plan.step * (place + 1) > world.now
+        if begin + step * place <= ends and begin + step * (place + 1) > world.now
     ]
     return max(touched, default=None)
 
 
 def unjustified(world: World, name: str, before: int, after: int) -> list[str]:
     """Every reason why this fall should not have been."""
-    clock = world.now + world.skew
-    lost = clock - world.bad_since.get(name, clock) >= POLICY.hold_for
+    lost = world.now - world.bad_since.get(name, world.now) >= POLICY.hold_for
     reported_at, usage = world.reported[name]
     old = world.metrics[name] == "frozen" and world.now - reported_at > 2 * POLICY.step_every
     dead = old and usage // before >= 10  # below, an idle replica cannot be told from one that nobody measures
@@ -244,7 +245,7 @@ def one_pass(world: World, paper: Paper) -> None:
     plan, unreadable = plan_now(world)
     for name in NAMES:
         if world.plan in ("unreadable", "silent"):
-            world.bad_since.setdefault(name, world.now + world.skew)
+            world.bad_since.setdefault(name, world.now)
     work = Pass(WORKLOADS, plan, POLICY, world.now + world.skew, unreadable, Brake(at_least=9), real_time=True)
     undisturbed = not (world.kill or world.refuse or world.off or world.skew)
     try:

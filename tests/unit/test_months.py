@@ -48,7 +48,7 @@ def test_months_are_found(index, apart):
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"])
 def test_coming_months_begin_on_local_first_days(zone):
-    forecast = forecast_sales(monthly(year(4), zone=zone), horizon="365D", window=timedelta(days=20))
+    forecast = forecast_sales(monthly(year(4), zone=zone), horizon="365D", window=timedelta(days=40))
     local = forecast.quantiles.index.tz_convert(zone)
     assert list(local.day) == [1] * 12
     assert list(local.hour) == [0] * 12
