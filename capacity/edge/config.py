@@ -77,7 +77,7 @@ class Config(Settings):
         missing = {item.quantile_level for item in self.workloads} - set(self.forecast.quantile_levels)
         if missing:
             raise ValueError(f"forecast.quantile_levels: expected the workloads' levels {sorted(missing)} among them")
-        if self.sales is None and self.usage is None:
+        if self.sales is None and self.usage is None and self.prometheus is None:
             raise ValueError("expected sales, usage or both, got neither")
         if self.sales is not None and self.forecast.horizon < self.sales.step:
             raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")

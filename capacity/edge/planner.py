@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.sources import read_columns, read_events
-from capacity.edge.usage import usage_of
+from capacity.edge.usage import known_usage
 from capacity.events import month_ends, paydays
 from capacity.pipeline import (
     Forecasts,
@@ -51,6 +51,7 @@ class Orders:
     histories: Histories
     audit: Audit
     usages: Usages = field(default_factory=dict)
+    unmeasured: dict[tuple[str, str], str] = field(default_factory=dict)  # why Prometheus says nothing of a workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +63,38 @@ class Planned:
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def read_orders(config: Config) -> Orders:
+def read_orders(config: Config, now: datetime | None = None) -> Orders:
     """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
-    usages = usage_of(config)
+    usages, unmeasured = known_usage(config, now or datetime.now(UTC))
     if config.sales is None:
-        return Orders({}, _usage_audit(config, usages), usages)
+        return Orders({}, _usage_audit(config, usages), usages, unmeasured)
     with OrderTable.load(config.sales, config.timezone) as table:
-        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages)
+        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages, unmeasured)
 
 
 def learn_load_of(config: Config, orders: Orders) -> Reports:
     """What usage says about each workload's load, also where it has none; empty where no usage is configured."""
-    if config.usage is None:
+    if config.usage is None and config.prometheus is None:
         return {}
-    workloads, source = config.nouns(), Path(config.usage.source).name
+    workloads, source = config.nouns(), _measured_by(config)
     reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
     for workload in workloads:
         if workload.key not in reports:
-            words = f"no usage of {workload.namespace}/{workload.name} in {source}: the configured costs are kept"
+            none = f"no usage of {workload.namespace}/{workload.name} in {source}"
+            words = f"{orders.unmeasured.get(workload.key, none)}: the configured costs are kept"
             reports[workload.key] = LoadReport(workload.name, workload.load, (Finding("cpu", "configured", words),))
     return reports
+
+
+def _measured_by(config: Config) -> str:
+    return Path(config.usage.source).name if config.usage else "Prometheus"
 
 
 def _usage_audit(config: Config, usages: Usages) -> Audit:
     """Where there are no orders, what there is instead: measurements, and gaps between them."""
     seen = sum(int(table.notna().to_numpy().sum()) for table in usages.values())
     return Audit(
-        source=Path(config.usage.source).name if config.usage else "usage",
+        source=_measured_by(config),
         rows=seen,
         passed=seen,
         failures={},
