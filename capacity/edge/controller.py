@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from capacity.decision import Brake, Policy, decide, engage_brake, hold
-from capacity.domain import CapacityError, ClusterError, Decision, Plan, Workload, WorkloadPlan
+from capacity.domain import CapacityError, ClusterError, Decision, Observation, Plan, Workload, WorkloadPlan
 from capacity.edge.cluster import CONFLICT, ClusterReader, ClusterWriter
 from capacity.edge.guards import Guard, clock_skew
 from capacity.edge.outcomes import Outcome as Outcome
@@ -30,7 +30,8 @@ class Pass:
     """What one pass works on: the workloads, their plan, the policy, and the time it is.
 
     `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
-    API server's. `home`: the namespace of the off switch; None: each workload's own.
+    API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
+    and holds every floor; None: none is.
     """
 
     workloads: Sequence[Workload]
@@ -41,6 +42,7 @@ class Pass:
     brake: Brake = field(default_factory=Brake)
     home: str | None = None
     real_time: bool = False
+    change: str | None = None
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +89,12 @@ class Case:
         errors = [f"plan: {unreadable}" if unreadable else None, self.error]
         return Outcome(self.workload, self.decision, "; ".join(text for text in errors if text) or None)
 
+    @property
+    def observation(self) -> Observation | None:
+        """What was seen of it; None where nothing could be."""
+        found = self.seen[2]
+        return None if isinstance(found, str) or self.decision is None else found.observation
+
 
 def preview(reader: ClusterReader, work: Pass) -> Iterator[Outcome]:
     """What `apply` would do now, one outcome per workload. Makes no call that can write."""
@@ -106,7 +114,7 @@ def apply(writer: ClusterWriter, work: Pass, writers: Writers | None = None) -> 
         acted = {}
         for case in sorted(cases, key=lambda case: case.decision is not None and case.decision.falls):
             acted[id(case)] = _acted(writer, work, guard, taken, case) if case.due else case.outcome(work)
-        yield from (acted[id(case)] for case in cases)
+        yield from (replace(acted[id(case)], observation=case.observation) for case in cases)
         yield from _expired(writer, work, guard, taken, scenes)
 
 
@@ -146,7 +154,7 @@ def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | str]) ->
     cases = [_case(work, seen) for seen in look(reader, work.workloads, scenes, work.now)]
     skew = clock_skew(work.now, reader.server_time) if work.real_time else None
     off, unknown = _switches(reader, work)
-    guard = _braked(work, cases, Guard(off, skew, reader.server_time))
+    guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
     return [_guarded_case(work, guard, case, unknown) for case in cases], guard
 
 

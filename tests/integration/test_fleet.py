@@ -42,9 +42,11 @@ def config(tmp_path: Path) -> Config:
     """Twelve shops, three weeks of hours each, one workload a shop and one for all of them together."""
     hours = pd.date_range("2026-01-05", periods=24 * 21, freq="h")
     generator = np.random.default_rng(11)
-    day = 1 + np.sin(2 * np.pi * hours.hour.to_numpy() / 24)
+    day = (1 + np.sin(2 * np.pi * hours.hour.to_numpy() / 24)) * np.where(hours.day_of_week < 5, 2.0, 1.0)
     frames = [
-        pd.DataFrame({"at": hours, "shop": f"s{shop:02}", "n": generator.gamma(9.0, (shop + 1) / 3, len(hours)) * day})
+        pd.DataFrame(
+            {"at": hours, "shop": f"s{shop:02}", "n": generator.gamma(90.0, (shop + 1) / 30, len(hours)) * day}
+        )
         for shop in range(SHOPS)
     ]
     pd.concat(frames).to_csv(tmp_path / "orders.csv", index=False)
@@ -145,7 +147,7 @@ def test_a_fleet_that_cannot_be(arguments: dict[str, object], words: str) -> Non
     [
         pytest.param("", "workload_table: workloads.csv", id="an empty file"),
         pytest.param(HEADER, "expected one workload a row, got none", id="no workload"),
-        pytest.param(HEADER.replace("name,", "nome,") + "shop,w,s00,1,1m,1Gi\n", "unknown key", id="a column unknown"),
+        pytest.param(HEADER.replace("group", "nope") + "shop,w,s00,1,1m,1Gi\n", "unknown key", id="a column unknown"),
         pytest.param(HEADER + "shop,w,s00,much,1m,1Gi\n", "got 'much'", id="no quantity"),
         pytest.param(HEADER + "shop,w,s00,1,1m,1Gi\n" * 2, "expected each namespace/name once", id="twice"),
     ],
@@ -172,9 +174,9 @@ class Cluster:
 
 
 def started(folder: Path, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    log = (folder / f"{module}-{len(list(folder.glob('*.log')))}.log").open("wb")
     command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments]
-    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+    with (folder / f"{module}-{len(list(folder.glob('*.log')))}.log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
 
 
 @pytest.fixture
