@@ -86,7 +86,8 @@ class Case:
     def outcome(self, work: Pass) -> Outcome:
         """The case as decided, before anything is written."""
         unreadable = work.unreadable.get(self.workload.namespace)
-        return Outcome(self.workload, self.decision, self.error or (f"plan: {unreadable}" if unreadable else None))
+        errors = [f"plan: {unreadable}" if unreadable else None, self.error]
+        return Outcome(self.workload, self.decision, "; ".join(text for text in errors if text) or None)
 
     @property
     def observation(self) -> Observation | None:
@@ -201,7 +202,7 @@ def _acted(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case
     """Write; when somebody else wrote in between, read and decide again."""
     planned = case.outcome(work)
     outcome = guarded(case.workload, partial(_written, writer, work, guard, taken, case))
-    return replace(outcome, error=outcome.error or planned.error)
+    return replace(outcome, error="; ".join(text for text in (planned.error, outcome.error) if text) or None)
 
 
 def _written(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case: Case) -> Outcome:

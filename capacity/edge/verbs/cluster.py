@@ -212,7 +212,8 @@ def _show(face: Face, title: str, outcomes: Sequence[Outcome], moment: datetime,
         _show_json_lines(outcomes)
     elif face.output is Output.table:
         sys.stdout.write("".join(f"{' '.join(str(outcome).split())}\n" for outcome in outcomes))
-        face.say(pass_footer(outcomes, moment))
+        if face.verbose:
+            face.say(pass_footer(outcomes, moment))
     else:
         face.show(pass_sheet(title, outcomes, moment))
     sys.stdout.flush()
