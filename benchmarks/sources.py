@@ -33,7 +33,7 @@ RULES = [
 VALUES: dict[str, dict[str, Any]] = {"rows": {"rows": True}, "orders": {"count_distinct": "Invoice"}}
 LIMIT = "3Gi"  # what DuckDB may use; the process as a whole stays under 4 GiB
 WORKLOADS, DAYS = 1000, 14
-SCRAPE = timedelta(minutes=5)
+SCRAPE = timedelta(minutes=15)  # of the made history: a minute would take longer to write than to read
 START = datetime(2026, 11, 2, tzinfo=UTC)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,17 @@ UNITS = {"cpu": "cores", "memory": "bytes", "requests": "requests/s"}
 
 
 def demand_of(
-    workload: Workload, forecast: Forecast | None, report: LoadReport | None, forecast_usage: ForecastUsage
+    workload: Workload,
+    forecast: Forecast | None,
+    report: LoadReport | None,
+    forecast_usage: ForecastUsage,
+    reach: timedelta | None = None,
 ) -> Demand:
     """Demand of a workload over the coming steps, each resource from what explains it best.
 
     `forecast` of sales and `report` on the load may each be missing; `forecast_usage` forecasts a resource from its own
     usage. Without a report the configured costs are used as they are. Where neither CPU nor memory answers to sales,
-    or there are none, `Demand.sales` is None.
+    or there are none, `Demand.sales` is None. `reach`: how long a floor must serve, where steps are finer than sales'.
 
     Raises `DataError` where neither sales nor usage can carry a demand.
     """
@@ -34,7 +38,7 @@ def demand_of(
     driven = [report.finding(resource) for resource in ("cpu", "memory")]
     if forecast is None or all(found is not None and found.verdict == "direct" for found in driven):
         return _from_usage(report, forecast_usage, forecast)
-    demand = project_load(forecast, report.model, history=report.sales)
+    demand = project_load(forecast, report.model, history=report.sales, window=reach)
     return _with_usage(demand, report, forecast_usage)
 
 

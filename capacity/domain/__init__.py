@@ -15,6 +15,7 @@ This module imports no heavy library, so that the controller can start in a frac
 from capacity.domain.costs import Costs as Costs
 from capacity.domain.costs import NodeType as NodeType
 from capacity.domain.costs import Quota as Quota
+from capacity.domain.costs import Supply as Supply
 from capacity.domain.decision import Decision as Decision
 from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError
@@ -23,6 +24,9 @@ from capacity.domain.errors import DataError as DataError
 from capacity.domain.errors import PlanError as PlanError
 from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event
+from capacity.domain.explanation import Bar as Bar
+from capacity.domain.explanation import Explanation as Explanation
+from capacity.domain.explanation import SalesParts as SalesParts
 from capacity.domain.forecast import MONTH as MONTH
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
@@ -36,6 +40,8 @@ from capacity.domain.load import Pattern as Pattern
 from capacity.domain.load import Response as Response
 from capacity.domain.load import Shape as Shape
 from capacity.domain.load import Spread as Spread
+from capacity.domain.money import NodeChange as NodeChange
+from capacity.domain.money import NodePlan as NodePlan
 from capacity.domain.observation import Memory as Memory
 from capacity.domain.observation import Observation as Observation
 from capacity.domain.observation import Readings as Readings
@@ -47,6 +53,7 @@ from capacity.domain.plan import Plan as Plan
 from capacity.domain.plan import Quiet as Quiet
 from capacity.domain.plan import Resource as Resource
 from capacity.domain.plan import WorkloadPlan as WorkloadPlan
+from capacity.domain.scenario import Scenario as Scenario
 from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive
 from capacity.domain.serving import Throughput as Throughput

@@ -16,6 +16,7 @@ from capacity.edge.screen import say
 from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import backtest, forecast, seasonality
+from capacity.edge.verbs.explain import explain
 from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
 from capacity.edge.verbs.setup import init, rules
@@ -64,7 +65,7 @@ def schema(face: Face) -> int:
 VERBS = {
     "Begin": (init,),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
-    "Plan": (plan, simulate),
+    "Plan": (plan, explain, simulate),
     "Move floors": (preview, apply, run, restore),
     "Reference": (rules, schema),
 }

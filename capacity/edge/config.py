@@ -21,6 +21,7 @@ from capacity.edge.settings import (
     PrometheusSettings,
     SalesSettings,
     Settings,
+    SupplySettings,
     TargetSettings,
     UsageSettings,
     WorkloadSettings,
@@ -44,6 +45,7 @@ class Config(Settings):
     prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
+    supply: SupplySettings = SupplySettings()
     workload_table: str | None = Field(
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
@@ -75,7 +77,7 @@ class Config(Settings):
         missing = {item.quantile_level for item in self.workloads} - set(self.forecast.quantile_levels)
         if missing:
             raise ValueError(f"forecast.quantile_levels: expected the workloads' levels {sorted(missing)} among them")
-        if self.sales is None and self.usage is None:
+        if self.sales is None and self.usage is None and self.prometheus is None:
             raise ValueError("expected sales, usage or both, got neither")
         if self.sales is not None and self.forecast.horizon < self.sales.step:
             raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")
@@ -90,7 +92,7 @@ class Config(Settings):
 
     def nouns(self) -> tuple[Workload, ...]:
         """All workloads as nouns of the domain."""
-        return tuple(item.workload() for item in self.workloads)
+        return tuple(item.workload(self.timezone) for item in self.workloads)
 
     def measured(self) -> tuple[Measured, ...]:
         """All workloads as Prometheus is asked for them."""

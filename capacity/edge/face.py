@@ -162,3 +162,11 @@ def read_duration(option: str, text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"{option}: {error}") from error
+
+
+def planning_config(face: Face, file: str | None, sample: bool) -> Config:
+    """The configuration, with something to plan for. Raises `ConfigError`."""
+    config = face.config(file=file, sample=sample)
+    if not config.workloads:
+        raise ConfigError("workloads: expected at least one workload to plan for, got none")
+    return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from capacity.edge.sql import literal, one_line, quote
 
 Key = tuple[str, str]
 EVERYTHING = ""  # what rows without a workload's name are called inside
-RESOURCES = ("cpu", "memory", "requests")
+RESOURCES = ("cpu", "memory", "requests", "replicas")
 
 
 def usage_of(config: Config) -> dict[Key, pd.DataFrame]:
@@ -34,6 +34,23 @@ def usage_of(config: Config) -> dict[Key, pd.DataFrame]:
     workloads = config.nouns()
     names = [one for workload in workloads for one in (f"{workload.namespace}/{workload.name}", workload.name)]
     return _by_workload(_read(config.usage, names), workloads, config.usage)
+
+
+def known_usage(config: Config, now: datetime) -> tuple[dict[Key, pd.DataFrame], dict[Key, str]]:
+    """Usage of the configured workloads, from their file, else from Prometheus, and why a workload has none.
+
+    Raises `DataError` where the file cannot be read or Prometheus does not answer: absent is not zero.
+    """
+    if config.usage is not None or config.prometheus is None:
+        return usage_of(config), {}
+    from capacity.edge.prometheus import read_usages  # heavy, and only this source needs it
+
+    settings = config.prometheus
+    found = read_usages(settings, config.measured(), now - settings.history, now, now=now)
+    tables = {
+        key: table.dropna(axis="columns", how="all") for key, table in found.items() if isinstance(table, pd.DataFrame)
+    }
+    return tables, {key: str(error) for key, error in found.items() if isinstance(error, DataError)}
 
 
 def usage_fingerprint(config: Config) -> str:

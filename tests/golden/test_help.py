@@ -36,6 +36,7 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "backtest",
         "load",
         "plan",
+        "explain",
         "simulate",
         "preview",
         "apply",

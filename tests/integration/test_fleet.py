@@ -43,8 +43,12 @@ def config(tmp_path: Path) -> Config:
     hours = pd.date_range("2026-01-05", periods=24 * 21, freq="h")
     generator = np.random.default_rng(11)
     day = (1 + np.sin(2 * np.pi * hours.hour.to_numpy() / 24)) * np.where(hours.day_of_week < 5, 2.0, 1.0)
-    sold = [day * generator.gamma(90.0, (shop + 1) / 30, len(hours)) for shop in range(SHOPS)]
-    frames = [pd.DataFrame({"at": hours, "shop": f"s{shop:02}", "n": sold[shop]}) for shop in range(SHOPS)]
+    frames = [
+        pd.DataFrame(
+            {"at": hours, "shop": f"s{shop:02}", "n": generator.gamma(90.0, (shop + 1) / 30, len(hours)) * day}
+        )
+        for shop in range(SHOPS)
+    ]
     pd.concat(frames).to_csv(tmp_path / "orders.csv", index=False)
     rows = [f"shop,w{shop:02},s{shop:02},500m,20m,1Gi\n" for shop in reversed(range(SHOPS))]
     (tmp_path / "workloads.csv").write_text(HEADER + "".join(rows) + "shop,all,,1,1m,1Gi\n", encoding="utf-8")

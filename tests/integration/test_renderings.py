@@ -127,7 +127,7 @@ def test_namespace_and_image_of_the_base_reach_every_object(form: Form, kubectl:
 def test_the_rules_are_the_same_in_a_namespace_and_in_the_cluster(of_kustomize: dict[str, list[Document]]) -> None:
     narrow, wide = of_kustomize["base"], of_kustomize["overlays/cluster-wide"]
     roles = [item for item in narrow if item["kind"] == "Role"]
-    assert [len(role["rules"]) for role in roles] == [5, 1]
+    assert [len(role["rules"]) for role in roles] == [5, 2]
     for role in roles:
         assert the(wide, "ClusterRole", role["metadata"]["name"])["rules"] == role["rules"]
     assert not [item for item in wide if item["kind"] in ("Role", "RoleBinding")]
@@ -217,6 +217,7 @@ def test_chart_is_of_this_version() -> None:
     ("values", "field", "expected"),
     [
         pytest.param([f"image.digest={DIGEST}"], "image", f"registry.example.com/capacity@{DIGEST}", id="digest"),
+        pytest.param(["workloads=name"], "workloads.csv", "name", id="table of workloads"),
         pytest.param(["image.tag=1.2.3"], "image", "registry.example.com/capacity:1.2.3", id="tag"),
         pytest.param(["image.pullSecrets={own}"], "imagePullSecrets", [{"name": "own"}], id="pull secret"),
         pytest.param(["pods.nodeSelector.pool=system"], "nodeSelector", {"pool": "system"}, id="node selector"),

@@ -66,6 +66,8 @@ class World:
             raise Killed
         if self.dice.random() < self.refuse:
             status = self.dice.choice([None, 403, 404, 409, 429, 500, 503])
+            if call == "configmap" and status == 404:
+                status = 403  # no server says of a switch that is there that it is not
             raise ClusterError(f"{call} refused", status)
 
 
@@ -161,8 +163,7 @@ def need(world: World, name: str) -> int | None:
 
 def unjustified(world: World, name: str, before: int, after: int) -> list[str]:
     """Every reason why this fall should not have been."""
-    clock = world.now + world.skew
-    lost = clock - world.bad_since.get(name, clock) >= POLICY.hold_for
+    lost = world.now - world.bad_since.get(name, world.now) >= POLICY.hold_for
     reported_at, usage = world.reported[name]
     old = world.metrics[name] == "frozen" and world.now - reported_at > 2 * POLICY.step_every
     dead = old and usage // before >= 10  # below, an idle replica cannot be told from one that nobody measures
@@ -244,7 +245,7 @@ def one_pass(world: World, paper: Paper) -> None:
     plan, unreadable = plan_now(world)
     for name in NAMES:
         if world.plan in ("unreadable", "silent"):
-            world.bad_since.setdefault(name, world.now + world.skew)
+            world.bad_since.setdefault(name, world.now)
     work = Pass(WORKLOADS, plan, POLICY, world.now + world.skew, unreadable, Brake(at_least=9), real_time=True)
     undisturbed = not (world.kill or world.refuse or world.off or world.skew)
     try:

@@ -23,7 +23,7 @@ from capacity.edge.fleet.shards import Shard, is_done, joined, read_shard, shard
 from capacity.edge.fleet.steps import fingerprint, write_steps
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import parse_time, rfc3339
-from capacity.edge.planner import Planned, make_plan, read_orders, require_quality
+from capacity.edge.planner import Planned, make_plan, read_orders, require_quality, share_supply
 from capacity.edge.usage import usage_fingerprint
 
 Progress = Callable[[int, int], None]  # chunks done, of how many
@@ -64,9 +64,9 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
     with _folder(fleet.shards) as folder:
         chunks, audit = _chunks(config, now, folder, fleet.size)
         if len(chunks) == 1 and fleet.shards is None:
-            return plan_chunk(chunks[0])
+            return share_supply(plan_chunk(chunks[0]), config)
         shards = _shards(chunks, fleet, progress or _silent)
-        return _planned(shards, config, audit)
+        return share_supply(_planned(shards, config, audit), config)
 
 
 def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[list[Chunk], Audit]:

@@ -2,6 +2,7 @@
 
 from capacity.edge.plots.backtest import plot_backtest as plot_backtest
 from capacity.edge.plots.canvas import save_figure as save_figure
+from capacity.edge.plots.explain import plot_explanation as plot_explanation
 from capacity.edge.plots.forecast import plot_forecast as plot_forecast
 from capacity.edge.plots.load import plot_load as plot_load
 from capacity.edge.plots.plan import plot_plan as plot_plan

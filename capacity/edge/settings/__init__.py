@@ -10,6 +10,7 @@ from capacity.edge.settings.prometheus import MetricsSettings as MetricsSettings
 from capacity.edge.settings.prometheus import PrometheusSettings as PrometheusSettings
 from capacity.edge.settings.sales import DatabaseSource as DatabaseSource
 from capacity.edge.settings.sales import SalesSettings as SalesSettings
+from capacity.edge.settings.supply import SupplySettings as SupplySettings
 from capacity.edge.settings.usage import UsageSettings as UsageSettings
 from capacity.edge.settings.workload import TargetSettings as TargetSettings
 from capacity.edge.settings.workload import WorkloadSettings as WorkloadSettings

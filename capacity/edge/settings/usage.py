@@ -25,11 +25,14 @@ class UsageSettings(Settings):
     cpu: str | None = Field(None, description="Column with CPU cores in use (a rate, not a counter).")
     memory: str | None = Field(None, description="Column with bytes of memory in use.")
     requests: str | None = Field(None, description="Column with requests per second (a rate, not a counter).")
+    replicas: str | None = Field(
+        None, description="Column with ready replicas: what one should request is then advised."
+    )
     step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if not self.columns:
+        if not {"cpu", "memory", "requests"} & set(self.columns):
             raise ValueError("expected at least one of cpu, memory, requests, got none")
         if self.step is not None and (self.step < timedelta(minutes=1) or self.step > DAY or DAY % self.step):
             raise ValueError(f"step: expected whole parts of a day from 1m up, got {self.step}")
@@ -38,5 +41,5 @@ class UsageSettings(Settings):
     @property
     def columns(self) -> dict[str, str]:
         """Resource to column, for those that are given."""
-        named = {name: getattr(self, name) for name in ("cpu", "memory", "requests")}
+        named = {name: getattr(self, name) for name in ("cpu", "memory", "requests", "replicas")}
         return {name: column for name, column in named.items() if column is not None}

@@ -11,8 +11,10 @@ from capacity.domain import LoadModel, Replica, Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.fields import ASSUMED_LEAD_TIME, LeadTime, Share
 from capacity.edge.settings.block import NAME, Settings
+from capacity.edge.settings.limits import LimitSettings, SwitchingSettings
 from capacity.edge.settings.load import LoadSettings, ReplicaSettings
 from capacity.edge.settings.prometheus import MetricsSettings
+from capacity.edge.settings.serving import AutoscalerSettings, PoolSettings, ThroughputSettings
 
 
 class TargetSettings(Settings):
@@ -62,6 +64,15 @@ class WorkloadSettings(Settings):
     )
     zones: int = Field(1, ge=1, description="With more than one, losing a zone leaves utilization at most 100 %.")
 
+    limits: LimitSettings = Field(LimitSettings(), description="How floors may be set and moved.")
+    costs: SwitchingSettings = Field(SwitchingSettings(), description="What starts, changes and lacks cost.")
+    pool: PoolSettings | None = Field(None, description="Workers and waits: bounds the utilization planned for.")
+    throughput: ThroughputSettings | None = Field(None, description="A load test: bounds what scaling out can serve.")
+    autoscaler: AutoscalerSettings | None = Field(None, description="The autoscaler's own target, to be judged.")
+    today: int | None = Field(
+        None, ge=0, description="Replicas that run around the clock now: what cost is held against."
+    )
+
     _learned: timedelta | None = PrivateAttr(None)  # no setting: a plan's hash does not change with it
 
     def learned(self, lead_time: timedelta | None) -> Self:
@@ -70,8 +81,8 @@ class WorkloadSettings(Settings):
         copy._learned = lead_time
         return copy
 
-    def workload(self) -> Workload:
-        """The workload as a noun of the domain."""
+    def workload(self, timezone: str = "UTC") -> Workload:
+        """The workload as a noun of the domain; `timezone` is the business's clock."""
         increase = self.ceiling_policy.increase if isinstance(self.ceiling_policy, IncreasePolicy) else None
         cpu, memory = self.load.cpu, self.load.memory
         return Workload(
@@ -90,4 +101,10 @@ class WorkloadSettings(Settings):
             zones=self.zones,
             ceiling_buffer=increase.buffer if increase else None,
             group=self.group,
+            limits=self.limits.noun(timezone),
+            costs=self.costs.noun(),
+            pool=self.pool.noun() if self.pool else None,
+            throughput=self.throughput.noun() if self.throughput else None,
+            reactive=self.autoscaler.noun() if self.autoscaler else None,
+            today=self.today,
         )

@@ -18,8 +18,10 @@ def load(face: Face, *, picture: PictureOption = None) -> int:
     from capacity.edge.sheets import load_sheet
 
     config = face.config()
-    if config.usage is None:
-        raise ConfigError("usage: expected where usage is measured, got nothing: load is learned from it")
+    if config.usage is None and config.prometheus is None:
+        raise ConfigError(
+            "usage: expected where usage is measured, or prometheus, got nothing: load is learned from it"
+        )
     with face.stages("reading orders and usage", "learning", "drawing") as advance:
         orders = read_orders(config)
         advance()
