@@ -13,8 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-NAMES = ("controller", "pipeline", "m4_hourly", "hourly", "nab", "traces", "forecast_fleet")
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
+NAMES = tuple(
+    sorted(file.stem for file in HERE.glob("[a-z]*.py") if "def run(data" in file.read_text(encoding="utf-8"))
+)
+RESULTS = HERE / "results"
 LIBRARIES = ("capacity", "numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
 Run = Callable[[Path, bool], dict[str, Any]]
 

@@ -1,10 +1,9 @@
-"""How good the rows are: rules, what failed them, the score, the verdict. Counting the rows is the edge's work."""
+"""How good the rows are: rules, what failed them, the score, the verdict. Counting the rows is the edge's work.
 
-from capacity.audit.anomalies import Anomaly as Anomaly
-from capacity.audit.anomalies import anomaly_finding as anomaly_finding
-from capacity.audit.anomalies import find_anomalies as find_anomalies
+What needs numpy and pandas is imported from its own module: settings are read where neither is loaded.
+"""
+
 from capacity.audit.completeness import StepCount as StepCount
-from capacity.audit.completeness import step_counts as step_counts
 from capacity.audit.contract import Changes as Changes
 from capacity.audit.contract import Contract as Contract
 from capacity.audit.contract import compare_columns as compare_columns
@@ -17,4 +16,3 @@ from capacity.audit.rules import Quality as Quality
 from capacity.audit.rules import Rule as Rule
 from capacity.audit.rules import Severity as Severity
 from capacity.audit.rules import Verdict as Verdict
-from capacity.audit.usage import audit_usage as audit_usage

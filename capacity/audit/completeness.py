@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 WEEKS = 4  # earlier weeks whose median says what is usual: one holiday or outage among them changes nothing
 WEEK = timedelta(days=7)
@@ -36,6 +38,7 @@ def step_counts(rows: pd.Series, passed: pd.Series, newest: int = 24) -> tuple[S
 
     `rows` and `passed` have one value per step, on the same regular UTC index; steps without rows are 0.
 
+    >>> import pandas as pd
     >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
     >>> counts = pd.Series(10.0, index)
     >>> step_counts(counts, counts, 1)[0].usual
@@ -46,7 +49,7 @@ def step_counts(rows: pd.Series, passed: pd.Series, newest: int = 24) -> tuple[S
     found = []
     for place in range(max(0, len(values) - newest), len(values)):
         earlier = [values[place - week * steps] for week in range(1, WEEKS + 1) if place >= week * steps]
-        usual = float(np.median(earlier)) if earlier else None
-        start = pd.Timestamp(rows.index[place]).to_pydatetime()
+        usual = float(median(earlier)) if earlier else None
+        start = rows.index[place].to_pydatetime()
         found.append(StepCount(start, int(values[place]), int(passed.iloc[place]), usual))
     return tuple(found)

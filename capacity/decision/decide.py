@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from capacity.decision.looks import looked, looked_in_vain, second_look
 from capacity.decision.policy import Policy
 from capacity.decision.steps import allowed_ceiling, highest_floor, lowest_floor
-from capacity.domain import Decision, Observation, WorkloadPlan, require
+from capacity.domain import Decision, Memory, Observation, WorkloadPlan, require
 
 CUT = "CeilingReached"
 NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
@@ -90,15 +91,13 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
 def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:
     """The plan's need, unless coming down to it is in doubt."""
     doubt = _doubt(need, plan, observation, now, policy) if need < observation.floor else None
-    if doubt is not None:
-        return hold(observation, *doubt)
-    decision = _move(need, observation, now, policy)
-    if observation.baseline_floor is None and not decision.changes:
+    decision = _move(need, observation, now, policy) if doubt is None else hold(observation, *doubt)
+    if observation.baseline_floor is None and not (decision.changes or decision.notes):
         return decision  # never touched, and nothing to note
     noted = replace(decision.memory, safe_floor=plan.safe_floor)
     if noted.held_for is not None and (noted.held_for != BRAKE or decision.floor <= need):
         return replace(decision, memory=replace(noted, held_for=None, held_since=None), notes=True)
-    return replace(decision, memory=noted, notes=observation.memory.safe_floor is None)
+    return replace(decision, memory=noted, notes=decision.notes or observation.memory.safe_floor is None)
 
 
 def _doubt(
@@ -112,8 +111,8 @@ def _doubt(
         return None
     if readings.blind is not None:
         return "HeldNoMetrics", f"the plan needs only {need}, but {readings.blind}"
-    if readings.frozen and lowest_floor(need, observation, now, policy) < observation.floor:  # a step is due
-        return "HeldFrozenMetrics", f"the plan needs only {need}, but no metric moved since the last step down"
+    if looked_in_vain(observation, now, policy):
+        return "HeldFrozenMetrics", f"the plan needs only {need}, but its metrics stand still"
     quiet, usage = plan.quiet_at(now) if plan is not None else None, readings.cpu_millicores
     if quiet is not None and usage is not None and usage < quiet:
         return "HeldTrafficVanished", f"usage {usage}m is below the {quiet}m that a quiet hour has; an incident?"
@@ -159,9 +158,30 @@ def _move(need: int, observation: Observation, now: datetime, policy: Policy) ->
     )
     clamps += (clamp,) if clamp else ()
     floor = min(floor, ceiling)
+    waiting = second_look(observation, now, policy) if floor < before else None
+    if waiting is not None:
+        return _look_twice(observation, ceiling, waiting)
     memory = observation.memory if floor == before else replace(observation.memory, moved_at=now)
+    memory = looked(replace(observation, memory=memory), now) if floor < before else memory
     reason = _reason(floor, before, clamps)
     return Decision(floor, ceiling, reason, before, observation.ceiling, detail, clamps, memory=memory)
+
+
+def _look_twice(observation: Observation, ceiling: int, memory: Memory) -> Decision:
+    """The step down that is due waits: what says so must be seen to be alive first."""
+    before, detail = observation.floor, "a floor comes down on two looks, a step apart, at metrics that move"
+    clamps, notes = ("StepDown",), memory is not observation.memory
+    return Decision(
+        before,
+        max(ceiling, before),
+        "SecondLook",
+        before,
+        observation.ceiling,
+        detail,
+        clamps,
+        memory=memory,
+        notes=notes,
+    )
 
 
 def _risen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, str, str]:

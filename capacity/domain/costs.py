@@ -1,8 +1,9 @@
-"""What replicas cost: to run, to start, to change, to lack; and the nodes they run on."""
+"""What replicas cost: to run, to start, to change, to lack; and what there is to run on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from capacity.domain.errors import require
@@ -69,3 +70,12 @@ class Quota:
         for name in ("cpu", "memory", "pods"):
             value = getattr(self, name)
             require(value is None or 0 < value < float("inf"), "quota: {} must be > 0, got {}", name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What there is to run on: node types, quotas by namespace, the cluster's whole; empty: no bound and no price."""
+
+    node_types: tuple[NodeType, ...] = ()
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
+    cluster: Quota | None = None

@@ -12,17 +12,19 @@ from capacity.domain.errors import require, require_aware
 class Readings:
     """What the autoscaler's own metrics say. `blind` names why they cannot be trusted; None: they can.
 
-    `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`: CPU usage of all
-    replicas together. None: not known. `frozen`: nothing moved since our last step down, though it should have.
+    `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`, `memory_bytes`: usage of
+    all replicas together. `mark`: text that differs between any two looks at a workload that is measured. None: not
+    known.
     """
 
     wanted: int | None = None
     cpu_millicores: int | None = None
+    memory_bytes: int | None = None
     blind: str | None = None
-    frozen: bool = False
+    mark: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("wanted", "cpu_millicores"):
+        for name in ("wanted", "cpu_millicores", "memory_bytes"):
             value = getattr(self, name)
             require(value is None or value >= 0, "readings: {} must be >= 0, got {}", name, value)
 
@@ -50,16 +52,18 @@ class Memory:
     """What earlier passes noted on the object: all the state there is.
 
     `moved_at`: our last move of the floor. `safe_floor`: of the last plan that was read. `held_since`: since when
-    there is no plan to follow, or the brake is on, as `held_for` says.
+    there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`.
     """
 
     moved_at: datetime | None = None
     safe_floor: int | None = None
     held_for: str | None = None
     held_since: datetime | None = None
+    mark: str | None = None
+    looked_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("moved_at", "held_since"):
+        for name in ("moved_at", "held_since", "looked_at"):
             moment = getattr(self, name)
             if moment is not None:
                 require_aware(name, moment)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from capacity.domain.errors import DataError, require, require_aware
+from capacity.domain.money import NodePlan
 
 if TYPE_CHECKING:
     from capacity.domain.forecast import Demand
@@ -160,7 +161,7 @@ class WorkloadPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The floors of many workloads, where they came from, and until when they hold."""
+    """The floors of many workloads, where they came from, until when they hold; and the nodes they fill, if asked."""
 
     created: datetime
     origin: datetime
@@ -168,6 +169,7 @@ class Plan:
     settings_hash: str
     source: dict[str, Any]
     workloads: tuple[WorkloadPlan, ...]
+    nodes: NodePlan | None = None
 
     def __post_init__(self) -> None:
         for name in ("created", "origin", "valid_until"):

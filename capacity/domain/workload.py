@@ -9,24 +9,10 @@ from typing import Literal
 from capacity.domain.costs import Costs
 from capacity.domain.errors import require
 from capacity.domain.limits import Limits
+from capacity.domain.load import LoadModel
 from capacity.domain.serving import Pool, Reactive, Throughput
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadModel:
-    """Demand = base + slope x sales per hour, for the whole workload: CPU in cores, memory in bytes."""
-
-    cpu_base: float
-    cpu_per_sale_per_hour: float
-    memory_base: float
-    memory_per_sale_per_hour: float
-
-    def __post_init__(self) -> None:
-        for name in ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour"):
-            value = getattr(self, name)
-            require(0 <= value < float("inf"), "load: {} must be >= 0, got {}", name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +38,7 @@ class Workload:
     With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
     `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
     `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise;
-    `reactive` is what its autoscaler does by itself.
+    `reactive` is what its autoscaler does by itself; `today` how many replicas run around the clock now.
     """
 
     namespace: str
@@ -75,6 +61,7 @@ class Workload:
     pool: Pool | None = None
     throughput: Throughput | None = None
     reactive: Reactive | None = None
+    today: int | None = None
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
@@ -84,6 +71,7 @@ class Workload:
         require(0 < self.quantile_level < 1, "{}: quantile_level must lie in (0, 1)", where)
         require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
         require(self.zones >= 1, "{}: zones must be >= 1, got {}", where, self.zones)
+        require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from capacity.audit import Audit, Finding, anomaly_finding, compare_columns, find_anomalies
+from capacity.audit import Audit, Finding, compare_columns
+from capacity.audit.anomalies import anomaly_finding, find_anomalies
 from capacity.domain import DataError
 from capacity.edge.config import Config
 from capacity.edge.orders import OrderTable
@@ -48,7 +50,7 @@ class AuditHistory:
 def audit_orders(table: OrderTable, config: Config) -> Audit:
     """The audit of the rows, with the anomalies of the newest steps where they are looked for."""
     audit = table.audit()
-    asked = config.sales.anomalies
+    asked = config.orders().anomalies
     if asked is None or audit.first is None:
         return audit
     sales = table.sales()
@@ -66,16 +68,16 @@ def audit_orders(table: OrderTable, config: Config) -> Audit:
 
 def _anomalies(name: str, series: pd.Series, config: Config) -> Finding | None:
     """Whether the newest steps are what a forecast from before them says: no look at them before."""
-    asked = config.sales.anomalies
+    asked = config.orders().anomalies
     if asked is None:
         return None
-    steps = max(1, asked.window // config.sales.step)
+    steps = max(1, asked.window // config.orders().step)
     low = round((1 - asked.coverage) / 2, 6)
     known = series.iloc[:-steps]
     known.attrs = {}
     forecast = forecast_sales(
         known,
-        horizon=steps * config.sales.step,
+        horizon=steps * config.orders().step,
         quantile_levels=(low, 1 - low),
         holidays=config.calendar.holidays,
         timezone=config.timezone,
@@ -129,7 +131,8 @@ def append_audit(folder: Path, audit: Audit, now: datetime) -> Path:
             os.fsync(written.fileno())
         part.replace(path)
     except (duckdb.Error, OSError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be no folder to remove it from
+            part.unlink(missing_ok=True)
         raise DataError(f"--history: {folder} cannot be written: {one_line(error)}") from error
     return path
 

@@ -12,11 +12,15 @@ import typer
 from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
+from capacity.edge.logs import end_run
 from capacity.edge.screen import say
 from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import backtest, forecast, seasonality
+from capacity.edge.verbs.explain import explain
+from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.setup import init, rules
 from capacity.edge.verbs.simulate import simulate
 
 app = typer.Typer(
@@ -60,10 +64,11 @@ def schema(face: Face) -> int:
 
 
 VERBS = {
-    "Look at the data": (audit, seasonality, forecast, backtest),
-    "Plan": (plan, simulate),
+    "Begin": (init,),
+    "Look at the data": (audit, seasonality, forecast, backtest, load),
+    "Plan": (plan, explain, simulate),
     "Move floors": (preview, apply, run, restore),
-    "Reference": (schema,),
+    "Reference": (rules, schema),
 }
 for panel, commands in VERBS.items():
     for command in commands:
@@ -81,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in arguments:
             raise
         return _report(error)
+    finally:
+        end_run()
     return code if isinstance(code, int) else DONE
 
 

@@ -48,9 +48,13 @@ class ClusterReader:
 
     def targets(self, kind: Kind, namespace: str) -> Iterator[Document]:
         """Every object of a kind in a namespace, page by page."""
+        yield from self.objects(kind.path.format(namespace=namespace))
+
+    def objects(self, path: str) -> Iterator[Document]:
+        """Every object of the collection at a path of the API, page by page."""
         query: list[tuple[str, str]] = [("limit", str(PAGE))]
         while True:
-            page = self._request("GET", kind.path.format(namespace=namespace), query=query)
+            page = self._request("GET", path, query=query)
             yield from page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")
             if not token:

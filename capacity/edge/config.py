@@ -11,17 +11,25 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from capacity.domain import ConfigError, DataError, Workload
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.fields import TimeZone
 from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,
     ForecastSettings,
+    IncidentSettings,
+    Measured,
+    PrometheusSettings,
     SalesSettings,
     Settings,
+    SupplySettings,
     TargetSettings,
+    TelemetrySettings,
+    UsageSettings,
     WorkloadSettings,
 )
 
+MEASURED_BY = ("url", "tenant", "matchers", "requests", "recorded", "step", "history")  # of `prometheus:`, in a plan
 LOADER = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # the same in C where PyYAML was built with it: ten times as fast
@@ -32,15 +40,20 @@ class Config(Settings):
     """The whole of capacity.yaml."""
 
     timezone: TimeZone = Field("UTC", description="The business's clock; inside everything is UTC.")
-    sales: SalesSettings
+    sales: SalesSettings | None = Field(None, description="Orders. None: usage is forecast by itself.")
+    usage: UsageSettings | None = Field(None, description="What workloads used: their load is learned from it.")
     calendar: CalendarSettings = CalendarSettings()
     forecast: ForecastSettings = ForecastSettings()
+    prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
     workloads: tuple[WorkloadSettings, ...] = ()
+    supply: SupplySettings = SupplySettings()
     workload_table: str | None = Field(
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
     controller: ControllerSettings = ControllerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    incidents: IncidentSettings = IncidentSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -68,31 +81,51 @@ class Config(Settings):
         missing = {item.quantile_level for item in self.workloads} - set(self.forecast.quantile_levels)
         if missing:
             raise ValueError(f"forecast.quantile_levels: expected the workloads' levels {sorted(missing)} among them")
-        if self.forecast.horizon < self.sales.step:
+        if self.sales is None and self.usage is None and self.prometheus is None:
+            raise ValueError("expected sales, usage or both, got neither")
+        if self.sales is not None and self.forecast.horizon < self.sales.step:
             raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")
         for item in self.workloads:
             if item.floor > item.ceiling:
                 raise ValueError(
                     f"workload {item.namespace}/{item.name}: floor {item.floor} is above ceiling {item.ceiling}"
                 )
-            if item.group is not None and self.sales.group is None:
+            if item.group is not None and (self.sales is None or self.sales.group is None):
                 raise ValueError(f"workload {item.namespace}/{item.name}: group needs sales.group")
         return self
 
     def nouns(self) -> tuple[Workload, ...]:
         """All workloads as nouns of the domain."""
-        return tuple(item.workload() for item in self.workloads)
+        return tuple(item.workload(self.timezone) for item in self.workloads)
+
+    def measured(self) -> tuple[Measured, ...]:
+        """All workloads as Prometheus is asked for them."""
+        return tuple(Measured(item.namespace, item.name, item.metrics) for item in self.workloads)
+
+    def orders(self) -> SalesSettings:
+        """The block `sales:`, for what cannot be done without it. Raises `ConfigError` where there is none."""
+        if self.sales is None:
+            raise ConfigError("sales: expected where the orders are, got nothing: this needs orders")
+        return self.sales
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
         settings = self.model_dump(mode="json", exclude={"defaults"})
-        if isinstance(self.sales.source, str):
+        if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
-        for rule in settings["sales"]["rules"]:
+        for rule in [*settings["sales"]["select"], *settings["sales"]["rules"]] if self.sales is not None else ():
             if rule["reference"] is not None:
                 rule["reference"]["file"] = Path(rule["reference"]["file"]).name
+        if self.usage is None:
+            del settings["usage"]  # what is not asked for leaves no trace
+        else:
+            settings["usage"]["source"] = Path(self.usage.source).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        if self.prometheus is None:
+            del settings["prometheus"]
+        else:
+            settings["prometheus"] = {key: settings["prometheus"][key] for key in MEASURED_BY}
         settings["workload_table"] = Path(self.workload_table or "").name
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -156,7 +189,7 @@ def describe(error: ValidationError) -> str:
     elif first["type"] not in ("value_error", "missing"):
         message = f"{message}, got {first['input']!r}"
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{where}: {message}{more}" if where else f"{message}{more}"
+    return hide_secrets(f"{where}: {message}{more}" if where else f"{message}{more}")
 
 
 def _is_alternative(part: int | str) -> bool:
@@ -165,12 +198,25 @@ def _is_alternative(part: int | str) -> bool:
 
 
 def _anchor(config: Config, folder: Path) -> Config:
-    source, calendar = config.sales.source, config.calendar
-    if isinstance(source, str) and "://" not in source:
-        sales = config.sales.model_copy(update={"source": str(folder / source)})
-        config = config.model_copy(update={"sales": sales})
-    rules = tuple(rule.beside(folder) for rule in config.sales.rules)
-    config = config.model_copy(update={"sales": config.sales.model_copy(update={"rules": rules})})
+    sales, usage, calendar = config.sales, config.usage, config.calendar
+    if sales is not None:
+        if isinstance(sales.source, str) and "://" not in sales.source:
+            sales = sales.model_copy(update={"source": str(folder / sales.source)})
+        lists = {key: tuple(rule.beside(folder) for rule in getattr(sales, key)) for key in ("select", "rules")}
+        sales = sales.model_copy(update=lists)
+    if usage is not None and "://" not in usage.source:
+        usage = usage.model_copy(update={"source": str(folder / usage.source)})
+    config = config.model_copy(update={"sales": sales, "usage": usage})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
-    return config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    if config.prometheus is None:
+        return config
+    return config.model_copy(update={"prometheus": _anchor_prometheus(config.prometheus, folder)})
+
+
+def _anchor_prometheus(settings: PrometheusSettings, folder: Path) -> PrometheusSettings:
+    files = {key: getattr(settings, key) for key in ("token_file", "ca_file", "cache")}
+    anchored: dict[str, Any] = {key: str(folder / name) for key, name in files.items() if name is not None}
+    anchored["header_files"] = {name: str(folder / file) for name, file in settings.header_files.items()}
+    return settings.model_copy(update=anchored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -60,13 +60,14 @@ def parse_zone(value: object) -> str:
 
 
 def _lead_time(value: object) -> object:
-    return ASSUMED_LEAD_TIME if value == "auto" else parse_duration(value)
+    return value if value == "auto" else parse_duration(value)
 
 
 _TEXT = {"type": "string"}
 _DURATION = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[smhdwSMHDW]\s*$", "examples": ["5m", "14d"]}
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(_DURATION)]
-LeadTime = Annotated[timedelta, BeforeValidator(_lead_time), WithJsonSchema({"anyOf": [{"const": "auto"}, _DURATION]})]
+_LEAD_TIME = {"anyOf": [{"const": "auto"}, _DURATION]}
+LeadTime = Annotated[timedelta | Literal["auto"], BeforeValidator(_lead_time), WithJsonSchema(_LEAD_TIME)]
 Share = Annotated[
     float, BeforeValidator(parse_share), WithJsonSchema({"type": ["string", "number"], "examples": ["10%"]})
 ]

@@ -45,7 +45,7 @@ class Lease:
         try:
             found = self.writer.lease(self.namespace, NAME)
             if (found.get("spec") or {}).get("holderIdentity") == self.holder:
-                self._written(found, {"holderIdentity": "", "renewTime": micro_time(now)}, "")
+                self._written(found, {"holderIdentity": None, "renewTime": micro_time(now)}, "")
         except ClusterError:
             return
 

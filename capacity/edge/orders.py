@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any, Self
 import duckdb
 import pandas as pd
 
-from capacity.audit import Audit, Finding, Latency, step_counts
+from capacity.audit import Audit, Finding, Latency
+from capacity.audit.completeness import step_counts
 from capacity.domain import ConfigError, DataError
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.judging import Judgement
 from capacity.edge.predicates import Source
 from capacity.edge.pushdown import GROUP, NOT_NEGATIVE, READABLE, TIME, VALUE
@@ -167,7 +170,8 @@ class OrderTable:
             written = self._row(f"COPY ({query}) TO {literal(str(part))} (FORMAT parquet)")
             part.replace(path)
         except (duckdb.Error, OSError) as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # there may be no folder to remove it from
+                part.unlink(missing_ok=True)
             raise DataError(f"{path}: quarantined rows cannot be written: {one_line(error)}") from error
         return int(written[0])
 
@@ -232,7 +236,10 @@ def _judgement(database: duckdb.DuckDBPyConnection, settings: SalesSettings, tim
     load_rows(database, settings.source)
     columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
     source = Source(database, source_name(settings.source), columns, settings.owner)
-    count = database.execute("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)").fetchone()
+    try:
+        count = database.execute("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)").fetchone()
+    except duckdb.Error as error:
+        raise _broken(source, error) from error
     if not count or not count[0]:
         raise DataError(f"{source.name}: expected rows of orders, got an empty source{source.owned()}")
     value = settings.value.sum or settings.value.count_distinct
@@ -251,9 +258,13 @@ def _count(database: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
         try:
             database.execute("SELECT max(hash(orders)) FROM orders").fetchone()
         except duckdb.Error as broken:
-            raise DataError(f"{source.name}: cannot be read to its end: {one_line(broken)}{source.owned()}") from error
+            raise _broken(source, broken) from error
         names = ", ".join(judgement.untried()) or "rules"
         raise ConfigError(f"{names}: a check does not run on every row: {one_line(error)}{source.owned()}") from error
+
+
+def _broken(source: Source, error: duckdb.Error) -> DataError:
+    return DataError(f"{source.name}: cannot be read to its end: {hide_secrets(one_line(error))}{source.owned()}")
 
 
 def _kind(found: str) -> str:

@@ -34,13 +34,13 @@ def make_pass(
     namespaces = sorted({workload.namespace for workload in workloads})
     if plan_file is not None:
         try:
-            return replace(work, plan=read_plan(plan_file))
+            return replace(work, plan=read_plan(plan_file, near=now))
         except CapacityError as error:
             return replace(work, unreadable=dict.fromkeys(namespaces, str(error)))
     plans, unreadable = list[Plan](), dict[str, str]()
     for namespace in namespaces:
         try:
-            plans.append(read_plan_maps(reader, namespace))
+            plans.append(read_plan_maps(reader, namespace, near=now))
         except CapacityError as error:
             unreadable[namespace] = str(error)
     return replace(work, plan=_joined(plans), unreadable=unreadable)

@@ -10,7 +10,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from capacity.domain import PLAN_SCHEMA, CapacityError, FloorChange, Peak, Plan, PlanError, Quiet, WorkloadPlan
+from capacity.domain import (
+    PLAN_SCHEMA,
+    CapacityError,
+    FloorChange,
+    NodeChange,
+    NodePlan,
+    Peak,
+    Plan,
+    PlanError,
+    Quiet,
+    WorkloadPlan,
+)
+from capacity.edge.planwindow import cut_changes
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
 
@@ -29,8 +41,11 @@ def write_plan(plan: Plan, path: str | Path) -> None:
         raise
 
 
-def read_plan(path: str | Path) -> Plan:
-    """Read a plan file. Raises `PlanError` where it is missing, truncated, of another schema or impossible."""
+def read_plan(path: str | Path, *, near: datetime | None = None) -> Plan:
+    """Read a plan file. Raises `PlanError` where it is missing, truncated, of another schema or impossible.
+
+    `near`: keep only what the plan says of days around this time.
+    """
     file = Path(path)
     try:
         if file.stat().st_size > MAX_BYTES:
@@ -40,18 +55,22 @@ def read_plan(path: str | Path) -> Plan:
         raise PlanError(f"no plan {file}: make one with `capacity plan`") from error
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"{file}: cannot be read: {error}") from error
-    return parse_plan(text, file.name)
+    return parse_plan(text, file.name, near=near)
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan as JSON text."""
-    return json.dumps(plan_document(plan), indent=1) + "\n"
+    """The plan as JSON text: a line for each key, and for each workload a line of its own."""
+    document = plan_document(plan)
+    workloads = ",\n".join(f"  {json.dumps(workload)}" for workload in document.pop("workloads"))
+    head = "".join(f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in document.items())
+    return f'{{\n{head} "workloads": [\n{workloads}\n ]\n}}\n'
 
 
-def parse_plan(text: str, where: str) -> Plan:
-    """The plan in a JSON text; `where` names it in errors. Raises `PlanError`."""
+def parse_plan(text: str, where: str, *, near: datetime | None = None) -> Plan:
+    """The plan in a JSON text; `where` names it in errors. Raises `PlanError`. `near` as for `read_plan`."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        hook = None if near is None else cut_changes(near)
+        document = json.loads(text, parse_constant=_refuse_constant, object_hook=hook)
     except (ValueError, RecursionError) as error:
         raise PlanError(f"{where}: expected a whole plan in JSON, got a truncated or broken one ({error})") from error
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -79,6 +98,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "settings_hash": plan.settings_hash,
         "source": plan.source,
         "workloads": [_workload_document(workload) for workload in plan.workloads],
+        **({} if plan.nodes is None else {"nodes": _nodes_document(plan.nodes)}),
     }
 
 
@@ -130,6 +150,26 @@ def _peak_document(peak: Peak) -> dict[str, Any]:
     }
 
 
+def _nodes_document(nodes: NodePlan) -> dict[str, Any]:
+    """The nodes; the mean and the money are there to be read by people, and are computed anew when read back."""
+    return {
+        "type": nodes.node_type,
+        "price_per_hour": nodes.price_per_hour,
+        "start": rfc3339(nodes.start),
+        "changes": [[change.hour, change.nodes] for change in nodes.changes],
+        "hours": nodes.hours,
+        "peak": nodes.peak,
+        "fewest": nodes.fewest,
+        "today": nodes.today,
+        "today_known": nodes.today_known,
+        "mean": round(nodes.mean, 3),
+        "cost_per_hour": round(nodes.cost_per_hour, 4),
+        "cost_at_peak": round(nodes.cost_at_peak, 4),
+        "cost_per_month": round(nodes.cost_per_month, 2),
+        "cost_per_month_today": round(nodes.cost_per_month_today, 2),
+    }
+
+
 def _seconds(duration: timedelta) -> int:
     return round(duration.total_seconds())
 
@@ -142,6 +182,22 @@ def _plan(document: dict[str, Any]) -> Plan:
         settings_hash=_typed(str, document, "settings_hash"),
         source=_typed(dict, document, "source"),
         workloads=tuple(_workload(item, document["valid_until"]) for item in _typed(list, document, "workloads")),
+        nodes=_nodes(_typed(dict, document, "nodes")) if "nodes" in document else None,
+    )
+
+
+def _nodes(document: dict[str, Any]) -> NodePlan:
+    whole = _whole(document)
+    return NodePlan(
+        node_type=_typed(str, document, "type"),
+        price_per_hour=float(document["price_per_hour"]),
+        start=parse_time(document["start"]),
+        changes=tuple(NodeChange(*change) for change in _typed(list, document, "changes")),
+        hours=whole("hours"),
+        peak=whole("peak"),
+        fewest=whole("fewest"),
+        today=whole("today"),
+        today_known=_typed(bool, document, "today_known"),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from capacity.domain import Plan, PlanError, WorkloadPlan
@@ -31,12 +33,15 @@ def write_plan_maps(writer: ClusterWriter, plan: Plan) -> list[str]:
     return written
 
 
-def read_plan_maps(reader: ClusterReader, namespace: str) -> Plan:
-    """The plan of one namespace, all parts of one making. Raises `PlanError` where parts are missing or mixed."""
+def read_plan_maps(reader: ClusterReader, namespace: str, *, near: datetime | None = None) -> Plan:
+    """The plan of one namespace, all parts of one making. Raises `PlanError` where parts are missing or mixed.
+
+    `near`: keep only what the plan says of days around this time.
+    """
     first = reader.configmap(namespace, NAME.format(part=0))
     parts = _parts(first, namespace)
-    maps = [first, *(reader.configmap(namespace, NAME.format(part=part)) for part in range(1, parts))]
-    plans = [_parse(document, namespace) for document in maps]
+    rest = (reader.configmap(namespace, NAME.format(part=part)) for part in range(1, parts))
+    plans = [_parse(document, namespace, near) for document in chain([first], rest)]
     if len({plan.created for plan in plans}) != 1:
         raise PlanError(f"{namespace}: the parts of the plan are of different making: it is being written; try again")
     return replace(plans[0], workloads=tuple(workload for plan in plans for workload in plan.workloads))
@@ -82,7 +87,7 @@ def _parts(document: dict[str, Any], namespace: str) -> int:
     return int(text)
 
 
-def _parse(document: dict[str, Any], namespace: str) -> Plan:
+def _parse(document: dict[str, Any], namespace: str, near: datetime | None) -> Plan:
     metadata = document["metadata"]
     name = f"{namespace}/{metadata['name']}"
     written_to = (metadata.get("annotations") or {}).get(WRITTEN_TO)
@@ -93,7 +98,7 @@ def _parse(document: dict[str, Any], namespace: str) -> Plan:
     text = (document.get("data") or {}).get(KEY)
     if text is None:
         raise PlanError(f"ConfigMap {name}: expected the key {KEY}, which is missing")
-    plan = parse_plan(text, name)
+    plan = parse_plan(text, name, near=near)
     strangers = sorted({workload.namespace for workload in plan.workloads} - {namespace})
     if strangers:
         raise PlanError(

@@ -101,7 +101,7 @@ def _expression(source: Source, rule: RuleSettings) -> str:
     if rule.range is not None:
         return f"{columns[0]} IS NULL OR ({_within(columns[0], rule.range)})"
     if rule.regex is not None:
-        pattern = literal(rule.regex.pattern)
+        pattern = _pattern(source, rule.name, rule.regex.pattern)
         return f"{columns[0]} IS NULL OR regexp_full_match(CAST({columns[0]} AS VARCHAR), {pattern})"
     assert rule.reference is not None, "a rule has one kind"  # noqa: S101 - the settings hold it
     known = _known_values(source, rule.name, rule.reference)
@@ -110,6 +110,15 @@ def _expression(source: Source, rule: RuleSettings) -> str:
 
 def _or_missing(columns: Sequence[str]) -> str:
     return " OR ".join(f"{column} IS NULL" for column in columns)
+
+
+def _pattern(source: Source, rule: str, pattern: str) -> str:
+    """A regular expression as SQL. One that is none would be an error in every row: it is refused before."""
+    try:
+        source.database.execute(f"SELECT regexp_full_match('', {literal(pattern)})")
+    except duckdb.Error as error:
+        raise ConfigError(f"rule {rule}: {pattern!r} is no pattern: {one_line(error)}{source.owned()}") from error
+    return literal(pattern)
 
 
 def _within(column: str, asked: RangeSettings) -> str:

@@ -24,6 +24,7 @@ def open_database(memory_limit: float | None) -> duckdb.DuckDBPyConnection:
     """
     database = duckdb.connect()
     database.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
+    database.execute("SET enable_progress_bar = false")  # it would be drawn into the results on stdout
     database.execute(f"SET temp_directory = {literal(str(Path(tempfile.gettempdir()) / 'capacity-spill'))}")
     if memory_limit is not None:
         database.execute(f"SET memory_limit = '{int(memory_limit)}B'")

@@ -20,8 +20,10 @@ def within_budget(floors: Counts, workload: Workload, step: timedelta) -> Counts
     Raises `DataError` where not even the workload's own floor is paid for.
     """
     budget, price = workload.limits.budget, workload.costs.price_per_hour
-    if budget is None or price is None:
+    if budget is None:
         return floors
+    if price is None:
+        raise DataError("budget: expected costs.price_per_hour or priced node types beside it, got neither")
     replica_steps = budget * (len(floors) * step / MONTH) / (price * (step / HOUR)) if price else np.inf
     if floors.sum() <= replica_steps:
         return floors

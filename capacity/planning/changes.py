@@ -40,7 +40,7 @@ def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
     if QUIET_LEVEL not in [float(level) for level in cpu.quantiles.columns]:
         return ()
     millicores = np.floor(cpu.at(QUIET_LEVEL).to_numpy(dtype=float) * 1000).astype(np.int64)
-    hours = np.asarray(pd.DatetimeIndex(cpu.quantiles.index).floor("h"))
+    hours = pd.DatetimeIndex(cpu.quantiles.index).floor("h").asi8
     starts = run_starts(hours)
     least = np.minimum.reduceat(millicores, starts)
     keep = run_starts(least)

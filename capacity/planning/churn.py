@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from capacity.planning.optimum import MOST_LEVELS, Runs, cheapest_floors, run_starts, thin
 
@@ -41,6 +42,17 @@ def calm_floors(need: Counts, days: npt.NDArray[np.intp], prices: Prices) -> Cou
         price[rows] = np.where(busy[rows], np.maximum(2 * price[rows], least), price[rows])
         floors[rows] = _all(need[rows], days, price[rows], prices.start)
     return floors
+
+
+def days_of(steps: pd.DatetimeIndex) -> npt.NDArray[np.intp]:
+    """The day of each step (UTC), counted from the first (steps,)."""
+    midnights = steps.normalize()
+    return np.asarray((midnights - midnights[0]).days, dtype=np.intp)
+
+
+def busiest_day(floors: Counts, steps: pd.DatetimeIndex) -> int:
+    """Changes on the day that has most of them."""
+    return int(_changes(floors[None, :], days_of(steps)).max())
 
 
 def _changes(floors: Counts, days: npt.NDArray[np.intp]) -> Counts:

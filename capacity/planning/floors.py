@@ -1,4 +1,4 @@
-"""The floors of many workloads at once: bounds, counts, moments; the cheapest course; ramps and budget."""
+"""The floors of many workloads at once: bounds, counts, moments; the cheapest course; ramps."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capacity.domain import DataError, Demand, Workload
-from capacity.planning.budget import within_budget
-from capacity.planning.churn import Prices, calm_floors
+from capacity.domain import Demand, Workload
+from capacity.planning.churn import Prices, calm_floors, days_of
 from capacity.planning.counts import allowed_above, allowed_within
 from capacity.planning.moments import block_starts
 from capacity.planning.moves import ramped
@@ -114,9 +113,8 @@ def _calm(drafts: Sequence[Draft]) -> list[Counts]:
     first = drafts[0]
     need = np.stack([one.bounded for one in drafts])  # (n, steps)
     closed = close_gaps(need, int(first.start_cost + ROUNDING))
-    days = np.asarray((first.steps.normalize() - first.steps[0].normalize()).days, dtype=np.intp)
     prices = Prices(first.start_cost, first.workload.costs.change / first.step, first.workload.limits.changes_a_day)
-    return list(calm_floors(closed, days, prices))
+    return list(calm_floors(closed, days_of(first.steps), prices))
 
 
 def _finished(one: Draft, floors: Counts) -> Counts:
@@ -126,12 +124,4 @@ def _finished(one: Draft, floors: Counts) -> Counts:
         hours = np.diff(starts) * (one.step / HOUR)
         lengths = np.diff([*starts, len(floors)])
         floors = np.repeat(ramped(floors[starts], hours, limits), lengths)
-    return within_budget(floors, one.workload, one.step)
-
-
-def require_plannable(workload: Workload) -> None:
-    """Refuse what cannot be met together, before anything is computed."""
-    if workload.limits.budget is not None and workload.costs.price_per_hour is None:
-        raise DataError(
-            f"workload {workload.namespace}/{workload.name}: expected costs.price_per_hour beside a budget, got none"
-        )
+    return floors

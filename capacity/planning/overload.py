@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from capacity.domain import Demand, Workload
+from capacity.planning.churn import busiest_day
 from capacity.planning.counts import allowed_above
 from capacity.planning.need import within_pool
 from capacity.planning.optimum import Counts, Floats, Runs, cheapest_floors, thin
@@ -38,7 +40,7 @@ def overload_floors(
         runs = Runs(needed, lengths[None, :].astype(float), np.full((1, len(starts)), change))
         found = cheapest_floors(runs, begin / demand.cpu.step, lacking, levels[None, :].astype(float))[0]
         floors = np.repeat(found, lengths)
-        if _most_changes(floors, demand) <= workload.limits.changes_a_day:
+        if busiest_day(floors, pd.DatetimeIndex(demand.cpu.quantiles.index)) <= workload.limits.changes_a_day:
             break
         change = max(2 * change, 0.5)
     return floors
@@ -63,11 +65,3 @@ def _levels(need: Counts, quantiles: Floats, workload: Workload, high: int) -> n
     every = np.arange(int(need.min()), highest + 1)
     allowed = np.unique(allowed_above(every, workload.limits))
     return np.union1d(thin(allowed[allowed <= max(highest, int(need.max()))]), [int(need.max())])
-
-
-def _most_changes(floors: Counts, demand: Demand) -> int:
-    moved = np.flatnonzero(np.diff(floors)) + 1
-    if not len(moved):
-        return 0
-    days = np.asarray(demand.cpu.quantiles.index)[moved].astype("datetime64[D]")
-    return int(np.unique(days, return_counts=True)[1].max())

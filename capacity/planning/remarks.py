@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capacity.planning.churn import busiest_day
 from capacity.planning.floors import Counts, Draft
-from capacity.sizing import highest_tolerated_utilization
+from capacity.sizing import highest_target, highest_tolerated_utilization
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,7 @@ def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:
 
 
 def _of_churn(one: Draft, floors: Counts) -> list[str]:
-    moved = np.flatnonzero(np.diff(floors)) + 1
-    if one.workload.limits.moves_are_free or not len(moved):
-        return []
-    days = np.asarray(one.steps)[moved].astype("datetime64[D]")
-    most = int(np.unique(days, return_counts=True)[1].max())
+    most = busiest_day(floors, one.steps)
     if most <= one.workload.limits.changes_a_day:
         return []
     return [f"steps and ramps ask for {most} changes on one day, above {one.workload.limits.changes_a_day}"]
@@ -71,16 +68,9 @@ def _of_autoscaler(one: Draft) -> list[str]:
         return []
     tolerated = highest_tolerated_utilization(reactive.target, reactive.tolerance)
     promised = round(one.workload.target_utilization * 100)
-    if tolerated <= promised:
+    if tolerated < promised:  # an HPA cuts fractions off: 80 may be 80.99
         return []
-    best = max(
-        (
-            target
-            for target in range(1, promised + 1)
-            if highest_tolerated_utilization(target, reactive.tolerance) < promised
-        ),
-        default=1,
-    )
+    best = highest_target(promised, reactive.tolerance)
     return [
         f"the autoscaler's target {reactive.target} % with tolerance {reactive.tolerance:g} adds nothing up to "
         f"{tolerated} %: set its target to {best} % to stay under {promised} %"

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Demand, Forecast, Peak, Workload, WorkloadPlan
+from capacity.domain import DataError, Demand, Forecast, Peak, Workload, WorkloadPlan
+from capacity.planning.budget import within_budget
 from capacity.planning.changes import floor_changes, quiet_levels
-from capacity.planning.floors import Counts, Draft, choose_floors, draft, require_plannable
+from capacity.planning.floors import Counts, Draft, choose_floors, draft
 from capacity.planning.need import within_pool
 from capacity.planning.optimum import run_starts
 from capacity.planning.remarks import breach_of, remarks_on
 from capacity.sizing import safe_target
 
+Made = TypeVar("Made")
 CHUNK = 256  # workloads at once: enough to share the arrays' overhead, few enough to stay in 100 MB
 
 
@@ -30,21 +32,33 @@ def plan_workload(demand: Demand, workload: Workload) -> WorkloadPlan:
     Raises `DataError` where the quantile level was not forecast, the need is beyond any cluster or beyond what scaling
     out can reach, or the limits cannot be met together.
     """
-    return next(plan_many([(demand, workload)]))
+    made = next(plan_many([(demand, workload)]))
+    if isinstance(made, DataError):
+        raise made
+    return made
 
 
-def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan]:
-    """The plan of each pair of demand and workload, in their order; what `plan_workload` gives, at a third of its time.
+def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan | DataError]:
+    """The plan of each pair of demand and workload in their order, or the error that stood in its way.
 
-    Takes the pairs in chunks, so that a generator of any length is planned in constant memory.
+    Each is what `plan_workload` gives, at a third of its time. Pairs are taken in chunks: a generator of any length is
+    planned in constant memory.
     """
     waiting = iter(pairs)
     while chunk := list(islice(waiting, CHUNK)):
-        for _, workload in chunk:
-            require_plannable(workload)
-        drafts = [draft(demand, workload) for demand, workload in chunk]
-        for one, floors in zip(drafts, choose_floors(drafts), strict=True):
-            yield _plan(one, floors)
+        drafts = [_tried(draft, *pair) for pair in chunk]
+        good = [one for one in drafts if isinstance(one, Draft)]
+        chosen = iter(zip(good, choose_floors(good), strict=True))
+        for one in drafts:
+            yield one if isinstance(one, DataError) else _tried(_plan, *next(chosen))
+
+
+def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
+    """What the work makes, or why it cannot: one workload's failure never stops the others."""
+    try:
+        return work(*arguments)
+    except DataError as error:
+        return error
 
 
 def floor_series(plan: WorkloadPlan) -> pd.Series:
@@ -54,8 +68,9 @@ def floor_series(plan: WorkloadPlan) -> pd.Series:
     return changes.reindex(steps).ffill().astype(int)
 
 
-def _plan(one: Draft, floors: Counts) -> WorkloadPlan:
+def _plan(one: Draft, course: Counts) -> WorkloadPlan:
     workload, demand = one.workload, one.demand
+    floors = within_budget(course, workload, one.step)
     peak = _peak_step(one)
     return WorkloadPlan(
         namespace=workload.namespace,

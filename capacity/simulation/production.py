@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
 from capacity.decision import Policy as Pace
 from capacity.decision import decide
 from capacity.domain import Observation, Workload, WorkloadPlan
+from capacity.domain.observation import Memory
 from capacity.simulation.arrays import Counts
 from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import SYNC_PERIOD
@@ -39,21 +40,31 @@ def make_plans(case: Case, schedule: Schedule, plan_at: PlanAt) -> Plans:
 def decided_floor(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Counts:
     """The floors that the controller sets, per sync (ticks,): every pass sees its last floor and the newest plan.
 
-    A floor holds from the pass that set it. Without a plan yet, the workload's own floor stands.
+    A floor holds from the pass that set it. Without a plan yet, the workload's own floor stands. That a floor never
+    falls below what the autoscaler asks for is left out: the autoscaler runs that many replicas by itself.
     """
     passes = round((len(case.demand) - case.begin) * case.step / schedule.pace.period)
     floors = np.empty(passes, dtype=np.int64)
     arrivals = [(case.moment(origin) + schedule.delay, plan) for origin, plan in sorted(plans.items())]
-    floor, current, now = workload.floor, None, case.moment(case.begin)
+    current, now = None, case.moment(case.begin)
+    floor, memory = workload.floor, Memory()
     for one in range(passes):
         while arrivals and arrivals[0][0] <= now:
             current = arrivals.pop(0)[1]
-        floor = _decided(current, workload, floor, now, schedule.pace)
+        decision = decide(current, _observed(workload, floor, memory), now, schedule.pace)
+        floor, memory = decision.floor, decision.memory
         floors[one] = floor
         now += schedule.pace.period
     return np.repeat(floors, schedule.pace.period // SYNC_PERIOD)
 
 
-def _decided(plan: WorkloadPlan | None, workload: Workload, floor: int, now: datetime, pace: Pace) -> int:
-    observation = Observation(floor, workload.ceiling, max(floor, 1), max(floor, 1))
-    return decide(plan, observation, now, pace).floor
+def _observed(workload: Workload, floor: int, memory: Memory) -> Observation:
+    return Observation(
+        floor=floor,
+        ceiling=workload.ceiling,
+        current=max(floor, 1),
+        desired=max(floor, 1),
+        baseline_floor=workload.floor,
+        baseline_ceiling=workload.ceiling,
+        memory=memory,
+    )

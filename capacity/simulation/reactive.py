@@ -25,6 +25,7 @@ class Rule:
     stabilization: timedelta = DOWNSCALE_STABILIZATION
     ceiling: int = 1_000_000
     follows: bool = True
+    tolerance: float = DEFAULT
 
     def __post_init__(self) -> None:
         require(self.target >= 1, "target must be a whole percent >= 1, got {}", self.target)
@@ -50,6 +51,7 @@ class Reactive:
     def __init__(self, rules: list[Rule], sync: timedelta, first: Counts) -> None:
         self.ceiling = np.array([rule.ceiling for rule in rules])
         self._target = np.array([float(rule.target) for rule in rules])
+        self._tolerance = np.array([rule.tolerance for rule in rules])
         self._follows = np.array([rule.follows for rule in rules])
         self._windows = [_Window(lanes, length, first) for length, lanes in _by_window(rules, sync).items()]
 
@@ -73,7 +75,7 @@ class Reactive:
         second = np.floor_divide(seen.counted * seen.utilization, np.maximum(everyone, 1)) / self._target
         used = np.where(guessed, second, ratio)
         proposed = np.ceil(used * np.where(guessed, everyone, seen.counted)).astype(np.int64)
-        held = (used >= 1.0 - DEFAULT) & (used <= 1.0 + DEFAULT)
+        held = (used >= 1.0 - self._tolerance) & (used <= 1.0 + self._tolerance)
         held |= guessed & ((second < 1.0) | (proposed < replicas))
         return np.where(held, replicas, proposed), seen.counted > 0
 

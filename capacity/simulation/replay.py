@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
@@ -73,7 +73,8 @@ def simulate(
     """Replay the end of a history of sales: plans made from each origin with what was known then, decided every minute.
 
     Demand is what the workload's load model says of the sales that came, in straight lines between the middles of the
-    steps; what happens within a step is not known. The same demand meets an HPA alone at the workload's target, HPAs
+    steps; what happens within a step is not known. Of a load that was learned from usage its two numbers of each
+    resource are replayed, on both sides. The same demand meets an HPA alone at the workload's target, HPAs
     at every other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
 
     Raises `DataError` for a history too short to plan from before the replayed days, or with a gap of more than a day.
@@ -87,6 +88,7 @@ def simulate(
     0.0
     """
     calendar, replay = calendar or Calendar(), replay or Replay()
+    workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, filled = _filled(sales)
     case = _case(filled, step, workload, replay)
     known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
@@ -167,9 +169,16 @@ def _plan(known: pd.Series, workload: Workload, calendar: Calendar, replay: Repl
     return plan_workload(project_load(forecast, workload.load), workload)
 
 
+def _own_rule(workload: Workload) -> Rule:
+    """The workload's autoscaler as observed; where it was not, one at the target utilization."""
+    if workload.reactive is None:
+        return Rule(round(100 * workload.target_utilization), ceiling=workload.ceiling)
+    return Rule(workload.reactive.target, ceiling=workload.ceiling, tolerance=workload.reactive.tolerance)
+
+
 def _policies(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Sequence[Policy]:
-    target = round(100 * workload.target_utilization)
-    own = Rule(target, ceiling=workload.ceiling)
+    own = _own_rule(workload)
+    target = own.target
     floor = decided_floor(case, workload, plans, schedule)
     return [
         Policy(PLAN, floor, own),

@@ -13,4 +13,5 @@ from capacity.sizing.target import safe_target as safe_target
 from capacity.sizing.throughput import fit_throughput as fit_throughput
 from capacity.sizing.throughput import peak_throughput as peak_throughput
 from capacity.sizing.throughput import replicas_for_requests as replicas_for_requests
+from capacity.sizing.tolerance import highest_target as highest_target
 from capacity.sizing.tolerance import highest_tolerated_utilization as highest_tolerated_utilization

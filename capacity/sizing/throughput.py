@@ -71,17 +71,18 @@ def replicas_for_requests(
 ) -> npt.NDArray[np.int64]:
     """Fewest replicas that reach each rate (any shape, per second) at the target utilization.
 
-    Raises `DataError` where a rate needs more than 0.8 of the peak that scaling out can reach: more replicas cannot
-    serve it.
+    Raises `DataError` where a rate needs more than 0.8 of the peak that scaling out can reach, or more than the target
+    of it: more replicas cannot serve it.
 
     >>> replicas_for_requests(np.array([0.0, 80.0, 300.0]), Throughput(100.0, 0.0, 0.001), 0.8).tolist()
     [0, 1, 4]
     """
     best, peak = peak_throughput(law)
     most = float(np.max(requests, initial=0.0))
-    if most > REACHABLE * peak:
+    share = min(REACHABLE, target_utilization)
+    if most > share * peak:
         raise DataError(
-            f"expected at most {REACHABLE * peak:.4g} requests/s ({REACHABLE:g} of the {peak:.4g} that scaling out "
+            f"expected at most {share * peak:.4g} requests/s ({share:g} of the {peak:.4g} that scaling out "
             f"reaches{'' if best == inf else f', at {best} replicas'}), got {most:.4g}: scale-out cannot serve this; "
             "shard it or shed load"
         )

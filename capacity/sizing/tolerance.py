@@ -24,5 +24,15 @@ def highest_tolerated_utilization(target: int, tolerance: float = 0.10, rule: Ru
     return utilization
 
 
+def highest_target(percent: int, tolerance: float = 0.10) -> int:
+    """The highest target whose tolerance stays under so many percent, fractions that an HPA cuts off included.
+
+    >>> highest_target(80), highest_target(80, tolerance=0.0)
+    (72, 79)
+    """
+    fitting = (one for one in range(percent, 0, -1) if highest_tolerated_utilization(one, tolerance) < percent)
+    return next(fitting, 1)
+
+
 def _tolerated(ratio: float, tolerance: float, rule: Rule) -> bool:
     return ratio <= 1.0 + tolerance if rule == "band" else abs(1.0 - ratio) <= tolerance

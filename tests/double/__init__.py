@@ -19,11 +19,13 @@ from tests.double.faults import (
     too_many_requests,
     unavailable,
 )
+from tests.double.installed import INSTALLED
 from tests.double.journal import Entry
 from tests.double.status import StatusError
 from tests.double.wire import Response, Wire
 
 __all__ = [
+    "INSTALLED",
     "Entry",
     "Fault",
     "KubernetesDouble",

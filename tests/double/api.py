@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.double import builtin
@@ -11,7 +12,7 @@ from tests.double.builtin import BUILT_IN
 from tests.double.calls import APPLY_PATCH, Call
 from tests.double.deletion import Deletions
 from tests.double.reads import Reads
-from tests.double.resources import Catalogue
+from tests.double.resources import Catalogue, Resource
 from tests.double.scale import Scales
 from tests.double.status import method_not_allowed
 from tests.double.store import Store
@@ -22,9 +23,9 @@ from tests.double.writes import Answer, Writes
 class Api:
     """Everything the double knows and does, without HTTP."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Sequence[Resource] = ()) -> None:
         self.store = Store()
-        self.catalogue = Catalogue(BUILT_IN)
+        self.catalogue = Catalogue((*BUILT_IN, *also))
         self.access = Access(self.store)
         self._reads = Reads(self.store)
         self._writes = Writes(self.store)

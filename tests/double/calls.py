@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.double.protobuf import PROTOBUF, read_protobuf
 from tests.double.resources import Catalogue, Resource, View
 from tests.double.selectors import Selector
 from tests.double.status import JSON, StatusError, bad_request, method_not_allowed, no_such_resource, unsupported_body
@@ -99,7 +100,10 @@ class Call:
         return self.place.name or (self.selector.single_name if self.verb != "create" else "")
 
     def read_body(self) -> Any:
-        """Return the JSON of the body, or raise 415 for another type (typed Go clients send protobuf) or 400."""
+        """Return the JSON of the body, or raise 415 for another type (most protobuf) or 400."""
+        known = read_protobuf(self.body) if self.content_type == PROTOBUF else None
+        if known is not None:
+            return known
         if self.verb in ("create", "update") and self.content_type not in ("", "application/json"):
             raise unsupported_body()
         try:

@@ -31,11 +31,12 @@ class KubernetesDouble:
     """A Kubernetes API server for tests.
 
     The Python side (`create`, `get`, `patch`, ...) goes through the same code as HTTP, as the admin, and is not in the
-    journal. It makes missing namespaces; over HTTP they are missing.
+    journal. It makes missing namespaces; over HTTP they are missing. `also` are resources beside the built-in ones,
+    such as `INSTALLED`: what kubectl and Helm install.
     """
 
-    def __init__(self) -> None:
-        self._api = Api()
+    def __init__(self, also: Sequence[Resource] = ()) -> None:
+        self._api = Api(also)
         self.faults = Faults()
         self.journal = Journal()
         for name in NAMESPACES:

@@ -29,16 +29,20 @@ def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixtur
 
 def test_the_verbs_stand_in_the_order_of_the_data() -> None:
     assert VERBS == [
+        "init",
         "audit",
         "seasonality",
         "forecast",
         "backtest",
+        "load",
         "plan",
+        "explain",
         "simulate",
         "preview",
         "apply",
         "run",
         "restore",
+        "rules",
         "schema",
     ]
 

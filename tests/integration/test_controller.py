@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from capacity.edge.cli import main
 from capacity.edge.planfile import write_plan
 from tests.conftest import PlanOf
-from tests.double import Entry, KubernetesDouble
 from tests.double.faults import (
     Fault,
     garbled,
@@ -22,98 +20,7 @@ from tests.double.faults import (
     too_many_requests,
     unavailable,
 )
-
-NOON = "2026-11-27T02:30:00Z"
-CONFLICT = refusal(409, "Conflict", "the object has been modified")
-CPU = {"type": "Utilization", "averageUtilization": 60}
-Document = dict[str, Any]
-
-
-def hpa(name: str = "web", floor: int = 2, ceiling: int = 20) -> Document:
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": name, "namespace": "shop"},
-        "spec": {
-            "minReplicas": floor,
-            "maxReplicas": ceiling,
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": CPU}}],
-        },
-    }
-
-
-class Shop:
-    """A namespace `shop` with HPAs, a configuration and a plan: what a user has before the first `apply`."""
-
-    def __init__(self, api: KubernetesDouble, folder: Path) -> None:
-        self.api, self.folder = api, folder
-
-    def configure(self, *names: str, **keys: object) -> None:
-        step_down = keys.pop("step_down", "10%")
-        workloads = [{"namespace": "shop", "name": name, "ceiling": 20, **keys} for name in names]
-        defaults = {
-            "load": {"cpu": {"base": "1"}, "memory": {"base": "1Gi"}},
-            "replica": {"cpu_request": "500m", "memory_request": "512Mi"},
-        }
-        config = {"sales": {"source": "orders.csv", "time": "at"}, "defaults": defaults, "workloads": workloads}
-        config["controller"] = {"step_down": step_down}
-        (self.folder / "capacity.yaml").write_text(json.dumps(config))
-
-    def hpa(self, name: str = "web") -> Document:
-        return self.api.get("HorizontalPodAutoscaler", "shop", name)
-
-    def floor(self, name: str = "web") -> int:
-        return int(self.hpa(name)["spec"]["minReplicas"])
-
-    def writes(self) -> list[str]:
-        return [entry.method for entry in self.api.journal if entry.method != "GET"]
-
-    def patches(self) -> list[Entry]:
-        return [entry for entry in self.api.journal.writes if entry.place and entry.place.plural.startswith("horiz")]
-
-    def events(self) -> list[Document]:
-        return [entry.json for entry in self.api.journal.writes if entry.path.endswith("/events")]
-
-    def measure(self, name: str = "web", *, millicores: int = 10) -> None:
-        """The HPA reports its CPU, far below its target: it asks for one replica, and runs its minimum."""
-        replicas = self.floor(name)
-        current = {"name": "cpu", "current": {"averageUtilization": 2, "averageValue": f"{millicores}m"}}
-        status = {
-            "currentReplicas": replicas,
-            "desiredReplicas": replicas,
-            "conditions": [
-                {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale"},
-                {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound"},
-            ],
-            "currentMetrics": [{"type": "Resource", "resource": current}],
-        }
-        self.api.patch("HorizontalPodAutoscaler", "shop", name, {"status": status}, subresource="status")
-
-    def owners(self, name: str = "web") -> set[tuple[str, str]]:
-        entries = self.hpa(name)["metadata"]["managedFields"]
-        return {
-            (entry["manager"], entry["operation"])
-            for entry in entries
-            if "f:minReplicas" in entry["fieldsV1"].get("f:spec", {})
-        }
-
-
-@pytest.fixture
-def shop(
-    kubernetes_double: KubernetesDouble,
-    kubeconfig: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    plan_of: PlanOf,
-) -> Shop:
-    # The client reads KUBECONFIG once, when it is imported.
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
-    shop = Shop(kubernetes_double, tmp_path)
-    shop.configure("web")
-    kubernetes_double.create(hpa())
-    write_plan(plan_of(web=[4, 4, 9, 9, 3]), tmp_path / "plan.json")
-    return shop
+from tests.shop import CONFLICT, NOON, Shop, hpa
 
 
 def test_preview_shows_the_move_and_sends_only_gets(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +69,7 @@ def test_the_floor_comes_down_one_step_per_five_minutes_however_often_passes_run
     main(["apply", "--now", NOON])
     floors = []
     for minute in range(8):
-        shop.measure(millicores=20 + minute)
+        shop.measure()
         for second in (0, 30):
             main(["apply", "--now", f"2026-11-27T04:1{minute}:{second:02}Z"])
         floors.append(shop.floor())
@@ -173,7 +80,7 @@ def descend(shop: Shop, steps: int) -> list[int]:
     """The floor after each of some passes, five minutes apart, while hardly anything runs."""
     floors = []
     for step in range(steps):
-        shop.measure(millicores=20 + step)
+        shop.measure()
         main(["apply", "--now", f"2026-11-27T04:{5 * step:02}:00Z"])
         floors.append(shop.floor())
     return floors

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
-import subprocess
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
 import capacity
+from capacity.edge import lease, switch
 from capacity.edge.cli import main
 from capacity.edge.config import Config, read_config
 from capacity.edge.planmaps import NAME
+from tests.rendering import BASE, NEWEST, OLDEST, Document, documents, kustomize, title, validate
 
-K8S = Path(__file__).resolve().parents[2] / "k8s"
-BASE = K8S / "base"
 KUSTOMIZATION = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))
-OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
-DAY = 24 * 60  # minutes
-KUBECTL = shutil.which("kubectl")
-Document = dict[str, Any]
-
-
-def documents(text: str) -> list[Document]:
-    return [document for document in yaml.safe_load_all(text) if document]
-
-
-def title(document: Document) -> str:
-    return f"{document['kind']} {document['metadata']['name']}"
-
-
 WRITTEN = [item for name in KUSTOMIZATION["resources"] for item in documents((BASE / name).read_text(encoding="utf-8"))]
 CRON_JOBS = [document for document in WRITTEN if document["kind"] == "CronJob"]
 each_manifest = pytest.mark.parametrize("manifest", WRITTEN, ids=title)
@@ -61,22 +42,13 @@ def container_of(cron_job: Document) -> Document:
 
 
 @pytest.fixture(scope="module")
-def rendered() -> list[Document]:
-    if KUBECTL is None:
-        pytest.skip("no kubectl on this machine: the base is not rendered")
-    done = subprocess.run([KUBECTL, "kustomize", str(BASE)], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return documents(done.stdout)
+def rendered(kubectl: str) -> list[Document]:
+    return kustomize(kubectl, BASE)
 
 
 @pytest.fixture(scope="module")
 def config() -> Config:
     return read_config(BASE / "capacity.yaml")
-
-
-def validate(manifest: Document, version: str) -> None:
-    """The validator falls back to an older schema in silence: the version it took must be the one asked for."""
-    assert kubernetes_validate.validate(manifest, version, strict=True) == ".".join(version.split(".")[:2])
 
 
 # -- valid ------------------------------------------------------------------------------------------------------------
@@ -132,7 +104,8 @@ def test_configuration_loads_and_plans_for_the_namespace_it_is_installed_in(conf
 
 
 def test_configuration_shows_every_block_a_user_may_write(config: Config) -> None:
-    assert config.model_fields_set == set(Config.model_fields)
+    commented = re.findall(r"^# (\w+): \S+$", (BASE / "capacity.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert config.model_fields_set | set(commented) == set(Config.model_fields)
 
 
 @each_cron_job
@@ -178,96 +151,24 @@ def test_controller_mounts_no_orders() -> None:
     assert not [volume for volume in volumes if "persistentVolumeClaim" in volume]
 
 
-@pytest.mark.parametrize("role", ["capacity-planner", "capacity-controller"])
-def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str) -> None:
+@pytest.mark.parametrize(
+    ("role", "others"),
+    [
+        pytest.param("capacity-planner", [], id="planner"),
+        pytest.param("capacity-controller", [switch.NAME], id="controller, and the off switch"),
+    ],
+)
+def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str, others: list[str]) -> None:
     (rule,) = (rule for rule in the("Role", role)["rules"] if rule["resources"] == ["configmaps"])
-    assert rule["resourceNames"] == [NAME.format(part=part) for part in range(10)]
+    assert rule["resourceNames"] == [*(NAME.format(part=part) for part in range(10)), *others]
 
 
-# -- when it runs -----------------------------------------------------------------------------------------------------
-
-
-def fields_of(schedule: str) -> list[list[int]]:
-    """The five fields of a cron schedule, each as the values it stands for. Raises ValueError where it is none."""
-    bounds = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
-    fields = schedule.split()
-    if len(fields) != len(bounds):
-        raise ValueError(f"expected 5 fields, got {len(fields)}")
-    return [
-        sorted({value for part in field.split(",") for value in values_of(part, low, high)})
-        for field, (low, high) in zip(fields, bounds, strict=True)
+def test_controller_may_change_no_lease_but_its_own() -> None:
+    rules = [rule for rule in the("Role", "capacity-controller")["rules"] if rule["resources"] == ["leases"]]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
+        (["create"], None),
+        (["get", "patch"], [lease.NAME]),
     ]
-
-
-def values_of(part: str, low: int, high: int) -> range:
-    match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
-    if match is None:
-        raise ValueError(f"expected *, a number or a range with an optional step, got {part!r}")
-    first, last, step = match.groups()
-    begin = low if first is None else int(first)
-    end = int(last) if last else high if first is None or step else begin
-    if not low <= begin <= end <= high:
-        raise ValueError(f"expected values from {low} to {high}, got {part!r}")
-    return range(begin, end + 1, int(step or 1))
-
-
-def period_of(schedule: str) -> int:
-    """Seconds between two starts, at the least; for schedules that run every day."""
-    minutes, hours, *days = fields_of(schedule)
-    assert [len(values) for values in days] == [31, 12, 8], "runs on some days only"
-    starts = [hour * 60 + minute for hour in hours for minute in minutes]
-    return 60 * min(late - early for early, late in pairwise([*starts, starts[0] + DAY]))
-
-
-@pytest.mark.parametrize(
-    ("schedule", "seconds"),
-    [
-        pytest.param("* * * * *", 60, id="every minute"),
-        pytest.param("*/5 * * * *", 300, id="every five minutes"),
-        pytest.param("0,7 * * * *", 420, id="the closest two count"),
-        pytest.param("7 * * * *", 3600, id="every hour"),
-        pytest.param("30 6-8/2 * * *", 7200, id="a range of hours with a step"),
-        pytest.param("0 3 * * *", 86400, id="once a day"),
-    ],
-)
-def test_period_of_a_schedule(schedule: str, seconds: int) -> None:
-    assert period_of(schedule) == seconds
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        pytest.param("* * * *", id="four fields"),
-        pytest.param("* * * * * *", id="with seconds"),
-        pytest.param("60 * * * *", id="a minute that does not exist"),
-        pytest.param("*/0 * * * *", id="a step of nothing"),
-        pytest.param("5-1 * * * *", id="a range that ends before it begins"),
-        pytest.param("minutely", id="a word"),
-    ],
-)
-def test_what_is_no_schedule_is_refused(schedule: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        fields_of(schedule)
-
-
-@each_cron_job
-def test_a_run_is_over_before_the_next_one_starts(cron_job: Document) -> None:
-    longest = job_of(cron_job)["activeDeadlineSeconds"] + pod_of(cron_job)["terminationGracePeriodSeconds"]
-    assert longest < period_of(cron_job["spec"]["schedule"])
-
-
-@each_cron_job
-def test_runs_never_overlap_repeat_or_pile_up(cron_job: Document) -> None:
-    spec = cron_job["spec"]
-    assert (spec["concurrencyPolicy"], spec["startingDeadlineSeconds"]) == ("Forbid", 200)
-    assert (job_of(cron_job)["backoffLimit"], pod_of(cron_job)["restartPolicy"]) == (0, "Never")
-    assert 1 <= spec["successfulJobsHistoryLimit"] <= spec["failedJobsHistoryLimit"] <= 3
-    assert spec["timeZone"] == "Etc/UTC"
-
-
-def test_controller_runs_as_often_as_the_decision_assumes(config: Config) -> None:
-    schedule = the("CronJob", "capacity-controller")["spec"]["schedule"]
-    assert period_of(schedule) == config.controller.period.total_seconds()
 
 
 # -- as whom ----------------------------------------------------------------------------------------------------------
@@ -350,50 +251,3 @@ def labels(component: str) -> dict[str, str]:
 def test_nothing_reaches_beyond_its_namespace(manifest: Document) -> None:
     assert not manifest["kind"].startswith("Cluster")
     assert "namespace" not in manifest["metadata"]
-
-
-# -- image and page ---------------------------------------------------------------------------------------------------
-
-
-def test_image_stands_on_a_digest_and_runs_as_the_pods_user() -> None:
-    lines = (K8S / "Containerfile").read_text(encoding="utf-8").splitlines()
-    stages = [line.split()[1] for line in lines if line.startswith("FROM ")]
-    assert len(stages) == 2
-    assert {stage.partition("@")[2] for stage in stages} == {"${PYTHON_DIGEST}"}
-    assert "ARG PYTHON_DIGEST" in lines, "without a default: no build stands on a base nobody named"
-    users = {f"{context['runAsUser']}:{context['runAsGroup']}" for context in map(pod_security, CRON_JOBS)}
-    assert users == {line.removeprefix("USER ") for line in lines if line.startswith("USER ")}
-    assert lines[-1] == 'ENTRYPOINT ["capacity"]'
-    assert sum("compileall" in line for line in lines) == 2, "the packages, and the standard library"
-
-
-def pod_security(cron_job: Document) -> Document:
-    return pod_of(cron_job)["securityContext"]
-
-
-def readme_commands(program: str) -> list[list[str]]:
-    text = (K8S / "README.md").read_text(encoding="utf-8")
-    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
-    return [words for words in map(shlex.split, lines) if words[0] == program]
-
-
-@pytest.mark.parametrize("words", readme_commands("capacity"), ids=" ".join)
-def test_page_shows_commands_that_exist_on_files_that_exist(words: list[str]) -> None:
-    assert main([*words[1:], "--help"]) == 0
-    assert (K8S.parent / words[words.index("-c") + 1]).is_file()
-
-
-@pytest.mark.parametrize("words", readme_commands("kubectl"), ids=" ".join)
-def test_page_asks_kubectl_for_what_is_installed(words: list[str]) -> None:
-    names = {document["metadata"]["name"] for document in CRON_JOBS}
-    asked = {word.rpartition("/")[2] for word in words if re.search(r"capacity-(planner|controller)$", word)}
-    assert asked <= names
-    assert [words[at + 1] for at, word in enumerate(words) if word == "-n"] in ([], [KUSTOMIZATION["namespace"]])
-    assert [words[at + 1] for at, word in enumerate(words) if word == "-k"] in ([], ["k8s/base"])
-
-
-def test_page_restores_after_the_controller_is_gone_and_before_the_rest_goes() -> None:
-    text = (K8S / "README.md").read_text(encoding="utf-8").partition("## Remove")[2]
-    steps = ["delete cronjob capacity-controller", "capacity restore -c", "kubectl delete -k"]
-    assert [text.count(step) for step in steps] == [1, 1, 1]
-    assert sorted(steps, key=text.index) == steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -179,3 +180,45 @@ def test_kubernetes_tools_are_the_real_ones(
     path = request.getfixturevalue(tool)
     done = subprocess.run([path, *words], capture_output=True, text=True, timeout=60, check=True)
     assert answer in done.stdout
+
+
+# -- the script that installs them ------------------------------------------------------------------------------------
+
+
+def install(folder: Path, uid: int) -> tuple[str, list[str]]:
+    """What `.ci/peers` says and what it asks of apt-get, on a machine that has the shell's tools and nothing else."""
+    tools = ["bash", "dirname", "tr", "mktemp", "tail", "rm", "cat"]
+    for tool in tools:
+        (folder / tool).symlink_to(shutil.which(tool) or tool)
+    asked = folder / "asked"
+    asked.touch()
+    stub(folder / "id", f"echo {uid}")
+    stub(folder / "timeout", f'echo "$@" >> {asked}; exit 100')
+    stub(folder / "apt-get", "exit 100")
+    stub(folder / "python", "exit 1")
+    script = Path(__file__).resolve().parents[2] / ".ci" / "peers"
+    done = subprocess.run(
+        [str(folder / "bash"), str(script)], env={"PATH": str(folder)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout, asked.read_text().splitlines()
+
+
+def stub(path: Path, line: str) -> None:
+    path.write_text(f"#!{path.parent / 'bash'}\n{line}\n")
+    path.chmod(0o755)
+
+
+def test_who_is_not_root_is_told_what_to_run(tmp_path: Path) -> None:
+    said, asked = install(tmp_path, uid=1000)
+    assert "not root; run: sudo apt-get install -y --no-install-recommends prometheus" in said
+    assert "chromium" in said
+    assert asked == []
+
+
+def test_what_cannot_be_installed_is_named_and_fails_nothing(tmp_path: Path) -> None:
+    said, asked = install(tmp_path, uid=0)
+    assert ["update" in line for line in asked] == [True], "no package is asked for when the lists cannot be had"
+    assert "peers: apt-get failed (100)" in said
+    assert "peers: SKIPPED prometheus prometheus-alertmanager prometheus-pushgateway" in said
+    assert "peers: SKIPPED kubectl, helm" in said

@@ -222,8 +222,16 @@ def test_planner_is_refused_without_one_of_its_verbs(
 ) -> None:
     installation.install(**{PLANNER: without(ROLES[PLANNER], revoked)})
     assert installation.plan() == 1
-    assert [(entry.method, entry.code) for entry in installation.api.journal] == [("PATCH", 403)]
+    assert [(entry.method, entry.code) for entry in installation.api.journal] == [("GET", 200), ("PATCH", 403)]
     assert "see the Role in k8s/base" in capsys.readouterr().err
+
+
+def test_planner_that_may_not_see_pods_assumes_lead_times_and_says_so(
+    installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation.install(**{PLANNER: without(ROLES[PLANNER], ("list", "", "pods"))})
+    assert installation.plan() == 0
+    assert "lead time 300 s assumed: its pods cannot be read: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("no zone", "workloads.0.zones", 0, "zones: .*1, got 0"),
     ("a group without a column of groups", "workloads.0.group", "north", "shop/web: group needs sales.group"),
     ("a name Kubernetes refuses", "workloads.0.name", "Web_1", r"workloads\.0\.name: .*got 'Web_1'"),
-    ("a kind of target we do not move", "workloads.0.target", {"kind": "Deployment", "name": "web"}, "target.kind"),
+    ("a kind of target we do not move", "workloads.0.target", {"kind": "DaemonSet", "name": "web"}, "target.kind"),
     ("no replica", "workloads.0.replica", None, "replica: "),
     ("workloads that are no list", "workloads", {"web": WEB}, "workloads: "),
     ("one workload twice", "workloads", [WEB, WEB], "each namespace/name once"),

@@ -235,3 +235,121 @@ def test_a_wrong_key_or_zone_of_the_library_is_a_configuration_error() -> None:
         read_sales("a.csv", time="at", stepp="1h")
     with pytest.raises(ConfigError, match=r"IANA time zone .*, got 'Mars/Olympus'"):
         read_sales("a.csv", time="at", timezone="Mars/Olympus")
+
+
+def shards(folder: str) -> None:
+    for number, day in enumerate(("05", "06"), start=1):
+        Path(folder, f"day={number}").mkdir(parents=True)
+        rows = f"SELECT TIMESTAMP '2026-01-{day}' + INTERVAL (i) HOUR AS at, i AS n FROM range(24) t(i)"
+        parquet(f"{folder}/day={number}/part.parquet", rows)
+
+
+def test_a_directory_is_all_its_files() -> None:
+    shards("lake")
+    written("lake/_SUCCESS", "")
+    sales = read_sales("lake", time="at", value={"sum": "n"})
+    np.testing.assert_array_equal(sales, [*range(24), *range(24)])
+    Path("csv").mkdir()
+    written("csv/a.csv", TEXT)
+    written("csv/b.csv", TEXT.replace("01-05", "01-06"))
+    assert audit_sales("csv", time="at", value={"sum": "n"}).rows == 6
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        pytest.param([], "expected a directory with files of one kind, got none among 0 files", id="empty"),
+        pytest.param(["a.csv", "b.parquet"], r"got \.csv and \.parquet; give a glob", id="of two kinds"),
+        pytest.param(["notes.md"], "got none among 1 files", id="of no known kind"),
+    ],
+)
+def test_a_directory_of_anything_else_is_refused(names: list[str], words: str) -> None:
+    Path("mixed").mkdir()
+    for name in names:
+        written(f"mixed/{name}", "x")
+    with pytest.raises(DataError, match=words):
+        read_sales("mixed", time="at")
+
+
+def test_parquet_is_counted_where_it_lies() -> None:
+    shards("lake")
+    chosen = SalesSettings.model_validate({"source": "lake", "time": "at"})
+    with OrderTable.load(chosen, "UTC") as table:
+        kinds = dict(table.database.execute("SELECT table_name, table_type FROM information_schema.tables").fetchall())
+    assert (kinds["orders"], kinds["counted"]) == ("VIEW", "BASE TABLE")
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.9, 0.99], ids=lambda share: f"to {share:.0%}")
+def test_one_file_of_many_cut_short_is_named(cut: float) -> None:
+    shards("lake")
+    file = Path("lake/day=2/part.parquet")
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * cut)])
+    with pytest.raises(
+        DataError, match=r"lake: cannot be read (as Parquet|to its end): .*day=2/part.parquet"
+    ) as caught:
+        read_sales("lake", time="at", value={"sum": "n"})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_a_column_renamed_overnight_is_named(suffix: str) -> None:
+    for day, name in (("05", "at"), ("06", "ordered_at")):
+        rows = f"SELECT TIMESTAMP '2026-01-{day}' + INTERVAL (i) HOUR AS {name}, i AS n FROM range(24) t(i)"
+        duckdb.sql(f"COPY ({rows}) TO 'orders-{day}.{suffix}'")
+    with pytest.raises(DataError, match=r"orders-\*: |orders-\*\.") as caught:
+        read_sales(f"orders-*.{suffix}", time="at", value={"sum": "n"})
+    assert "06" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("form", "scale"), [("epoch", 1), ("epoch_ms", 1000)])
+@pytest.mark.parametrize("kind", ["BIGINT", "DOUBLE", "VARCHAR"])
+def test_seconds_and_milliseconds_since_1970_are_utc(form: str, scale: int, kind: str) -> None:
+    first = int(pd.Timestamp("2026-10-25T00:00Z").timestamp())
+    rows = f"SELECT CAST(({first} + 3600 * i) * {scale} AS {kind}) AS at, i AS n FROM range(3) t(i)"
+    path = parquet("e.parquet", f"{rows} UNION ALL SELECT CAST({10**18} AS {kind}), 9")
+    chosen: dict[str, Any] = {"time": "at", "time_format": form, "timezone": "Europe/London", "value": {"sum": "n"}}
+    sales = read_sales(path, **chosen)
+    assert sales.index[0] == pd.Timestamp("2026-10-25T00:00Z")
+    np.testing.assert_array_equal(sales, [0.0, 1.0, 2.0])
+    assert audit_sales(path, **chosen).failures == {"readable_time": 1}
+
+
+def test_text_that_says_its_offset_is_not_read_on_the_business_clock() -> None:
+    times = ["2026-07-01 12:00:00+02:00", "2026-07-01T11:00:00Z", "2026-07-01 12:30:00", "soon"]
+    sales = read_sales(written("a.csv", "at\n" + "\n".join(times)), time="at", timezone="Europe/London")
+    assert sales.index[0] == pd.Timestamp("2026-07-01T10:00Z")
+    np.testing.assert_array_equal(sales, [1.0])
+
+
+def test_late_rows_land_in_their_step_and_steps_they_may_reach_are_left_out() -> None:
+    early = "".join(f"2026-01-05 {hour:02}:30:00,1\n" for hour in range(10))
+    path = written("late.csv", "at,n\n" + early + "2026-01-05 07:45:00,5\n")
+    every: dict[str, Any] = {"time": "at", "value": {"sum": "n"}}
+    assert read_sales(path, **every).tolist() == [1.0] * 7 + [6.0, 1.0]
+    assert read_sales(path, late="2h", **every).tolist() == [1.0] * 7
+    with pytest.raises(DataError, match="at least one whole step"):
+        read_sales(path, late="1d", **every)
+
+
+def test_rows_that_do_not_fit_in_memory_spill_to_disk() -> None:
+    rows = "SELECT TIMESTAMP '2026-01-05' + INTERVAL (i) SECOND AS at, hash(i) AS id, 'x' || hash(i) AS note"
+    duckdb.sql(f"COPY ({rows} FROM range(1_000_000) t(i)) TO 'large.csv'")
+    assert Path("large.csv").stat().st_size > 50e6
+    chosen: dict[str, Any] = {"time": "at", "value": {"count_distinct": "id"}, "memory_limit": "150Mi"}
+    assert read_sales("large.csv", **chosen).sum() == 277 * 3600
+    assert list(Path().iterdir()) == [Path("large.csv")], "nothing is left behind"
+
+
+@pytest.mark.parametrize("url", ["s3://me:s3cret@bucket/orders/*.parquet", "s3://bucket/o.csv"])
+def test_an_object_store_without_its_extension_says_how_to_get_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path("nobody").absolute()))  # where DuckDB keeps its extensions
+    with pytest.raises(ConfigError, match=r"sales\.source: s3:// needs DuckDB's extension httpfs, .*INSTALL httpfs"):
+        read_sales(url, time="at")
+
+
+@pytest.mark.parametrize("source", ["postgresql://me:s3cret@db/x", "s3cret://me:s3cret@x/*.parquet"])
+def test_a_url_where_a_file_is_expected_is_not_printed(source: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_sales(source, time="at")
+    assert "me:s3cret" not in str(caught.value)

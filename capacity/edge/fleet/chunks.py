@@ -13,8 +13,9 @@ from capacity.domain import DataError
 from capacity.edge.config import Config
 from capacity.edge.fleet.shards import Shard, write_shard
 from capacity.edge.fleet.steps import Steps
-from capacity.edge.planner import Orders, Planned, forecast_orders, make_plan
+from capacity.edge.planner import Orders, Planned, forecast_for_plans, plan_alone
 from capacity.edge.settings import WorkloadSettings
+from capacity.edge.usage import known_usage
 
 SIZE = 250  # workloads: their arrays stay in some hundred MB, and a lost chunk is a few seconds of work
 LIBRARIES = ("numpy", "pandas", "duckdb", "scikit-learn", "statsmodels")  # whose versions may move a last digit
@@ -44,13 +45,20 @@ class Chunk:
 
 
 def deal(workloads: tuple[WorkloadSettings, ...], size: int = SIZE) -> list[tuple[WorkloadSettings, ...]]:
-    """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice."""
+    """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice.
+
+    What fits one chunk stays in its order.
+    """
+    if len(workloads) <= size:
+        return [workloads]
     ordered = sorted(workloads, key=lambda one: (one.group or "", one.namespace, one.name))
     return [tuple(ordered[at : at + size]) for at in range(0, len(ordered), size)]
 
 
 def plan_chunk(chunk: Chunk) -> Planned:
-    """The plan of a chunk's workloads, on one thread: more would add up in another order and differ in last digits.
+    """The plans of a chunk's workloads, each for itself: what they share is known when all of them are there.
+
+    On one thread: more would add up in another order and differ in last digits.
 
     Raises `DataError` where none of them can be planned.
     """
@@ -60,8 +68,8 @@ def plan_chunk(chunk: Chunk) -> Planned:
     with threadpool_limits(1):
         histories = chunk.steps.histories(chunk.number, total=None in groups)
         known = {group: histories[group] for group in histories if group in groups}
-        orders = Orders(known, chunk.audit)
-        planned = make_plan(chunk.config, orders, forecast_orders(chunk.config, orders), chunk.now)
+        orders = Orders(known, chunk.audit, *known_usage(chunk.config, chunk.now))
+        planned = plan_alone(chunk.config, orders, forecast_for_plans(chunk.config, orders), chunk.now)
     return replace(planned, plan=replace(planned.plan, settings_hash=chunk.settings_hash))
 
 

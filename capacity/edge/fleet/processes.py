@@ -33,7 +33,8 @@ def in_processes(
             running: dict[Future[Answer], Task] = {}
             while (waiting or running) and not suspects:
                 while waiting and len(running) < workers:
-                    running[pool.submit(work, waiting[-1])] = waiting.pop()
+                    task = waiting.pop()
+                    running[pool.submit(work, task)] = task
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     task = running.pop(future)
                     if isinstance(future.exception(), BrokenProcessPool):

@@ -16,14 +16,15 @@ from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError
 from capacity.edge.audits import audit_orders
 from capacity.edge.config import Config
-from capacity.edge.fleet.chunks import Chunk, deal, installed, plan_chunk, work_on
+from capacity.edge.fleet.chunks import SIZE, Chunk, deal, installed, plan_chunk, work_on
 from capacity.edge.fleet.cluster import on_cluster
 from capacity.edge.fleet.processes import cores, in_processes
 from capacity.edge.fleet.shards import Shard, is_done, joined, read_shard, shard_path
 from capacity.edge.fleet.steps import fingerprint, write_steps
 from capacity.edge.orders import OrderTable
 from capacity.edge.planfile import parse_time, rfc3339
-from capacity.edge.planner import Planned, require_quality
+from capacity.edge.planner import Planned, make_plan, read_orders, require_quality, share_supply
+from capacity.edge.usage import usage_fingerprint
 
 Progress = Callable[[int, int], None]  # chunks done, of how many
 MOST_SAID = 5  # different reasons in one error: one line has no room for a thousand
@@ -34,12 +35,14 @@ class Fleet:
     """How many workloads are planned: on `workers` processes of this machine, or on the Dask `cluster` at an address.
 
     `shards` is the folder that keeps steps and shards, so that a run that was cut off goes on where it stopped; None
-    keeps nothing. On a cluster it must be a folder that every worker sees under the same path.
+    keeps nothing. On a cluster it must be a folder that every worker sees under the same path. `size` is how many
+    workloads are a chunk: series of one chunk are forecast in one array, so that it belongs to the settings of a run.
     """
 
     workers: int | None = None
     cluster: str | None = None
     shards: Path | None = None
+    size: int = SIZE
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -56,20 +59,22 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
     Equal data, settings and versions give equal plans to the last bit, whatever plans them and however often it was
     cut off; only a single chunk is planned in this process.
     """
+    if config.sales is None:  # usage lies with its workload: there are no steps of orders to deal out
+        return make_plan(config, read_orders(config), {}, now)
     with _folder(fleet.shards) as folder:
-        chunks, audit = _chunks(config, now, folder)
+        chunks, audit = _chunks(config, now, folder, fleet.size)
         if len(chunks) == 1 and fleet.shards is None:
-            return plan_chunk(chunks[0])
+            return share_supply(plan_chunk(chunks[0]), config)
         shards = _shards(chunks, fleet, progress or _silent)
-        return _planned(shards, config, audit)
+        return share_supply(_planned(shards, config, audit), config)
 
 
-def _chunks(config: Config, now: datetime, folder: Path) -> tuple[list[Chunk], Audit]:
+def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[list[Chunk], Audit]:
     """Read and judge the orders, write their steps, and cut the workloads into chunks."""
-    dealt = deal(config.workloads)
-    with OrderTable.load(config.sales, config.timezone) as table:
+    dealt = deal(config.workloads, size)
+    with OrderTable.load(config.orders(), config.timezone) as table:
         audit = require_quality(audit_orders(table, config).at(now))
-        run = _run(config, fingerprint(table))
+        run = _run(config, f"{fingerprint(table)} in chunks of {size}")
         _forget_others(folder, run)
         groups = [sorted({one.group for one in part if one.group is not None}) for part in dealt]
         steps = write_steps(table, folder / f"steps-{run}", groups)
@@ -86,10 +91,10 @@ def _chunks(config: Config, now: datetime, folder: Path) -> tuple[list[Chunk], A
 
 
 def _run(config: Config, data: str) -> str:
-    """What shards must agree on to belong together: settings, data, calendar and versions."""
+    """What shards must agree on to belong together: settings, orders, usage, calendar and versions."""
     files = [Path(name) for name in (config.calendar.events, config.calendar.columns) if name is not None]
     calendar = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-    facts = [config.settings_hash(), data, installed(), *calendar]
+    facts = [config.settings_hash(), data, installed(), usage_fingerprint(config), *calendar]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -2,7 +2,9 @@
 
 from capacity.edge.plots.backtest import plot_backtest as plot_backtest
 from capacity.edge.plots.canvas import save_figure as save_figure
+from capacity.edge.plots.explain import plot_explanation as plot_explanation
 from capacity.edge.plots.forecast import plot_forecast as plot_forecast
+from capacity.edge.plots.load import plot_load as plot_load
 from capacity.edge.plots.plan import plot_plan as plot_plan
 from capacity.edge.plots.seasons import plot_seasons as plot_seasons
 from capacity.edge.plots.simulation import plot_simulation as plot_simulation

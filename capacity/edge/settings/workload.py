@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from capacity.domain import LoadModel, Replica, Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.fields import ASSUMED_LEAD_TIME, LeadTime, Share
 from capacity.edge.settings.block import NAME, Settings
+from capacity.edge.settings.limits import LimitSettings, SwitchingSettings
 from capacity.edge.settings.load import LoadSettings, ReplicaSettings
+from capacity.edge.settings.prometheus import MetricsSettings
+from capacity.edge.settings.serving import AutoscalerSettings, PoolSettings, ThroughputSettings
 
 
 class TargetSettings(Settings):
@@ -52,13 +56,33 @@ class WorkloadSettings(Settings):
     ceiling_policy: Literal["honor"] | IncreasePolicy = "honor"
     load: LoadSettings
     replica: ReplicaSettings
+    metrics: MetricsSettings = Field(MetricsSettings(), description="Which of Prometheus' series are its own.")
     target_utilization: float = Field(0.80, gt=0, le=1, description="Utilization planned for. Default 0.80.")
     quantile_level: float = Field(0.95, gt=0, lt=1, description="Quantile of demand served at that utilization.")
-    lead_time: LeadTime = Field(ASSUMED_LEAD_TIME, description="From patch to ready replicas. auto: 5m is assumed.")
+    lead_time: LeadTime = Field(
+        "auto", description="From patch to ready replicas. auto: learned from the pods by plan --to-cluster, else 5m."
+    )
     zones: int = Field(1, ge=1, description="With more than one, losing a zone leaves utilization at most 100 %.")
 
-    def workload(self) -> Workload:
-        """The workload as a noun of the domain."""
+    limits: LimitSettings = Field(LimitSettings(), description="How floors may be set and moved.")
+    costs: SwitchingSettings = Field(SwitchingSettings(), description="What starts, changes and lacks cost.")
+    pool: PoolSettings | None = Field(None, description="Workers and waits: bounds the utilization planned for.")
+    throughput: ThroughputSettings | None = Field(None, description="A load test: bounds what scaling out can serve.")
+    autoscaler: AutoscalerSettings | None = Field(None, description="The autoscaler's own target, to be judged.")
+    today: int | None = Field(
+        None, ge=0, description="Replicas that run around the clock now: what cost is held against."
+    )
+
+    _learned: timedelta | None = PrivateAttr(None)  # no setting: a plan's hash does not change with it
+
+    def learned(self, lead_time: timedelta | None) -> Self:
+        """The same settings with a lead time learned from the cluster in place of `auto`."""
+        copy = self.model_copy()
+        copy._learned = lead_time
+        return copy
+
+    def workload(self, timezone: str = "UTC") -> Workload:
+        """The workload as a noun of the domain; `timezone` is the business's clock."""
         increase = self.ceiling_policy.increase if isinstance(self.ceiling_policy, IncreasePolicy) else None
         cpu, memory = self.load.cpu, self.load.memory
         return Workload(
@@ -73,8 +97,14 @@ class WorkloadSettings(Settings):
             ignored_by=self.target.ignored_by if self.target else (),
             target_utilization=self.target_utilization,
             quantile_level=self.quantile_level,
-            lead_time=self.lead_time,
+            lead_time=self._learned or ASSUMED_LEAD_TIME if self.lead_time == "auto" else self.lead_time,
             zones=self.zones,
             ceiling_buffer=increase.buffer if increase else None,
             group=self.group,
+            limits=self.limits.noun(timezone),
+            costs=self.costs.noun(),
+            pool=self.pool.noun() if self.pool else None,
+            throughput=self.throughput.noun() if self.throughput else None,
+            reactive=self.autoscaler.noun() if self.autoscaler else None,
+            today=self.today,
         )

@@ -5,19 +5,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import pandas as pd
+
 from capacity.domain import Demand, WorkloadPlan
 from capacity.edge.config import Config
 from capacity.edge.planfile import plan_document, rfc3339
 from capacity.edge.planner import Planned
+from capacity.edge.requests import Advice, advice_document, advice_lines
 from capacity.edge.screen import GIB, Sheet, clock, duration, moment
-from capacity.planning import floor_series
+from capacity.planning import floor_series, planned_demand
 
 ROWS = 7  # of daily peaks in all: a week of them fits a screen with everything else
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
-def plan_sheet(planned: Planned, config: Config) -> Sheet:
+def plan_sheet(planned: Planned, config: Config, advice: Advice | None = None) -> Sheet:
     """Peaks first: when, what demand, how many replicas, and why. The workload's column goes where there is but one."""
     plans = sorted(planned.plan.workloads, key=lambda plan: -plan.peak.replicas)
     each = max(1, ROWS // len(plans))
@@ -27,19 +30,36 @@ def plan_sheet(planned: Planned, config: Config) -> Sheet:
     title = f"Plan, peak first; demand at quantile {level}"
     if len(plans) == 1:
         title, rows, columns = f"{plans[0].label}: {title}", [row[1:] for row in rows], columns[1:]
-    return Sheet(title, columns, rows, plan_document(planned.plan), _plan_footer(planned, plans))
+    footer = (*_plan_footer(planned, plans, config.supply.currency), *advice_lines(advice or {}, config))
+    document = plan_document(planned.plan) | ({"request_advice": advice_document(advice)} if advice else {})
+    return Sheet(title, columns, rows, document, footer)
 
 
-def _plan_footer(planned: Planned, plans: list[WorkloadPlan]) -> tuple[str, ...]:
+def _plan_footer(planned: Planned, plans: list[WorkloadPlan], currency: str) -> tuple[str, ...]:
     audit = planned.audit
     footer = [
         f"data: {audit.source}, {audit.passed:,} of {audit.rows:,} rows good, score {audit.score:.4f}: {audit.verdict}",
         f"plan: from {rfc3339(plans[0].start)} until {rfc3339(planned.plan.valid_until)}",
     ]
+    footer += _money(planned, currency)
     for plan in plans:
         prefix = f"{plan.label}: " if len(plans) > 1 else ""
         footer += [f"{prefix}{remark}" for remark in _remarks(plan)]
     return tuple(dict.fromkeys(footer))
+
+
+def _money(planned: Planned, currency: str) -> list[str]:
+    """The nodes, and what they cost against what runs today."""
+    nodes = planned.plan.nodes
+    if nodes is None:
+        return []
+    text = f"nodes: up to {nodes.peak} {nodes.node_type} (at least {nodes.fewest}), {nodes.mean:.1f} on average"
+    if not nodes.price_per_hour:
+        return [text]
+    today = "today" if nodes.today_known else "with the peak always up"
+    costs = f"{nodes.cost_per_hour:,.2f} an hour, {nodes.cost_at_peak:,.2f} at the peak, {nodes.cost_per_month:,.2f}"
+    against = f"{nodes.cost_per_month_today:,.2f} {today}"
+    return [text, f"cost: {costs} a month against {against}{f' ({currency})' if currency else ''}"]
 
 
 def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[object, ...]]:
@@ -64,10 +84,11 @@ def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[obje
 
 def _other_days(plan: WorkloadPlan, demand: Demand) -> list[tuple[datetime, float | None, float, float, int]]:
     level, floor = plan.peak.quantile_level, floor_series(plan)
-    cpu, size = demand.cpu.at(level), demand.memory.at(level)
+    index: Any = demand.cpu.quantiles.index
+    cpu = pd.Series(planned_demand(demand.cpu, level), index)
+    size = pd.Series(planned_demand(demand.memory, level), index)
     sales = None if demand.sales is None else demand.sales.at(level)
     load = cpu if plan.binding == "cpu" else size
-    index: Any = load.index
     days = load.groupby(index.floor("D")).idxmax()
     found = [
         (moment(at), None if sales is None else float(sales[at]), float(cpu[at]), float(size[at]), int(floor[at]))
@@ -86,7 +107,10 @@ def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
     text = f"{plan.binding} {load:.2f} / ({request:g} x {float(explain['target_utilization']):g})"
     if replicas == plan.ceiling and explain["steps_above_ceiling"]:
         return f"CeilingReached: {text}"
-    return f"{text}, {explain['zones']} zones" if explain["zones"] > 1 else text
+    if explain["zones"] > 1:
+        return f"{text}, {explain['zones']} zones"
+    needed = load / (request * float(explain["target_utilization"]))
+    return text if needed > replicas - 1 and needed <= replicas else f"{text}; see explain"
 
 
 def _remarks(plan: WorkloadPlan) -> list[str]:
@@ -94,9 +118,6 @@ def _remarks(plan: WorkloadPlan) -> list[str]:
     remarks = [f"model: {explain['model']}", *(f"note: {note}" for note in explain["notes"])]
     if plan.step >= DAY:
         remarks.append(f"note: in steps of {duration(plan.step)} the peak within the day is not known")
-    if explain["steps_above_ceiling"]:
-        remarks.append(
-            f"note: the ceiling {plan.ceiling} cuts {explain['steps_above_ceiling']} steps, by up to "
-            f"{explain['replicas_short_of_need']} replicas: utilization will pass {explain['target_utilization']:.0%}"
-        )
+    if explain.get("target_bound", "target") != "target":
+        remarks.append(f"note: utilization is bound by {explain['target_why']}")
     return remarks

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from capacity.domain import ClusterError, Decision, Observation, Readings, Wishes
+from capacity.domain import ClusterError, Decision, Observation, Wishes
 from capacity.edge.cluster import MANAGER
 from capacity.edge.planfile import rfc3339
 from capacity.edge.targets.kinds import HPA, Document, Kind
 from capacity.edge.targets.notes import BASELINE, EXPIRES, OURS, STATE, Baseline, Notes, baseline_text, read_notes
 from capacity.edge.targets.notes import state_text as text_of_state
 from capacity.edge.targets.ownership import Owner, handed_over, owners, owns
-from capacity.edge.targets.readings import fingerprint, read_metrics, scaled_to_zero
+from capacity.edge.targets.readings import read_metrics, scaled_to_zero
 from capacity.edge.targets.wishes import read_wishes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is read once is kept
 class Autoscaler:
     """One object as the cluster returned it, at the time it was looked at.
 
@@ -42,7 +43,7 @@ class Autoscaler:
         found = self.document["metadata"].get("annotations")
         return found if isinstance(found, dict) else {}
 
-    @property
+    @cached_property
     def notes(self) -> Notes:
         """What we noted on it. Raises `ClusterError` where the baseline cannot be read."""
         return read_notes(self.annotations, self.name)
@@ -70,7 +71,7 @@ class Autoscaler:
             raise ClusterError(f"{self.name}: expected spec.{self.kind.ceiling}, got none")
         return int(value)
 
-    @property
+    @cached_property
     def observation(self) -> Observation:
         """The replica counts, bounds, metrics and wishes of now."""
         notes = self.notes
@@ -84,7 +85,7 @@ class Autoscaler:
             baseline_floor=self._floor_of(baseline) if baseline else None,
             baseline_ceiling=baseline.ceiling if baseline else None,
             edited_by=self._editor() if baseline else None,
-            readings=self._readings(notes.metrics),
+            readings=None if self._measured is None else read_metrics(self._measured),
             wishes=self._wishes(),
             memory=notes.memory,
         )
@@ -111,7 +112,8 @@ class Autoscaler:
         For server-side apply this is all we own; as a merge patch it changes just these fields.
         """
         metadata = self.document["metadata"]
-        spec: Document = {self.kind.floor: decision.floor}
+        edited = self.observation.edited_by is not None and decision.floor == self.floor
+        spec: Document = {} if edited else {self.kind.floor: decision.floor}  # a person's edit stays his
         if self.kind.ceiling and (decision.ceiling != self.ceiling or self._owns_ceiling):
             spec[self.kind.ceiling] = decision.ceiling
         if not self.kind.applied:
@@ -174,9 +176,6 @@ class Autoscaler:
     def _owns_ceiling(self) -> bool:
         return self.kind.ceiling_path is not None and owns(self.document, MANAGER, self.kind.ceiling_path)
 
-    def _readings(self, noted: str | None) -> Readings | None:
-        return None if self._measured is None else read_metrics(self._measured, noted)
-
     def _wishes(self) -> Wishes:
         wishes = read_wishes(self.annotations, self.now)
         at_rest = wishes == Wishes() and self._measured is None and not self.kind.scaled
@@ -192,11 +191,10 @@ class Autoscaler:
         return others[0] if others and not owns(self.document, MANAGER, path) else None
 
     def _annotations(self, decision: Decision, expires: datetime | None) -> Document:
-        notes, measured = self.notes, self._measured
-        mark = fingerprint(measured) if decision.falls and measured else notes.metrics
+        notes = self.notes
         until = expires or notes.expires
         text = notes.baseline_text or baseline_text(self._first_touch(), self.now)
-        found = {BASELINE: text, STATE: text_of_state(decision.memory, mark)}
+        found = {BASELINE: text, STATE: text_of_state(decision.memory)}
         return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
 
     def _first_touch(self) -> Baseline:

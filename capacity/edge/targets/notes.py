@@ -32,13 +32,12 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Our annotations as nouns. `metrics`: the fingerprint of the metrics at our last step down."""
+    """Our annotations as nouns."""
 
     baseline: Baseline | None = None
     baseline_text: str | None = None
     expires: datetime | None = None
     memory: Memory = NOTHING
-    metrics: str | None = None
 
 
 def read_notes(annotations: Mapping[str, Any], name: str) -> Notes:
@@ -47,13 +46,11 @@ def read_notes(annotations: Mapping[str, Any], name: str) -> Notes:
     A state or an expiry that cannot be read is as good as none: it is written again with the next move.
     """
     text = annotations.get(BASELINE)
-    memory, metrics = _memory(annotations.get(STATE))
     return Notes(
         None if text is None else _baseline(str(text), name),
         None if text is None else str(text),
         read_expiry(annotations),
-        memory,
-        metrics,
+        _memory(annotations.get(STATE)),
     )
 
 
@@ -74,31 +71,33 @@ def baseline_text(baseline: Baseline, now: datetime) -> str:
     return json.dumps(note, separators=(",", ":"))
 
 
-def state_text(memory: Memory, metrics: str | None) -> str:
+def state_text(memory: Memory) -> str:
     """What passes remember, as an annotation."""
     note = {
         "moved": None if memory.moved_at is None else rfc3339(memory.moved_at),
         "safe_floor": memory.safe_floor,
         "held_for": memory.held_for,
         "held_since": None if memory.held_since is None else rfc3339(memory.held_since),
-        "metrics": metrics,
+        "mark": memory.mark,
+        "looked": None if memory.looked_at is None else rfc3339(memory.looked_at),
     }
     return json.dumps({key: value for key, value in note.items() if value is not None}, separators=(",", ":"))
 
 
-def _memory(text: Any) -> tuple[Memory, str | None]:
+def _memory(text: Any) -> Memory:
     try:
         note = json.loads(str(text)[:LARGEST]) if text is not None else {}
-        safe, held_for, metrics = note.get("safe_floor"), note.get("held_for"), note.get("metrics")
-        memory = Memory(
+        safe, held_for, mark = note.get("safe_floor"), note.get("held_for"), note.get("mark")
+        return Memory(
             moved_at=_moment(note.get("moved")),
             safe_floor=safe if isinstance(safe, int) and not isinstance(safe, bool) and safe >= 1 else None,
             held_for=None if held_for is None else str(held_for),
             held_since=_moment(note.get("held_since")),
+            mark=None if mark is None else str(mark),
+            looked_at=_moment(note.get("looked")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return Memory(), None
-    return memory, None if metrics is None else str(metrics)
+        return NOTHING
 
 
 def _moment(text: Any) -> datetime | None:

@@ -21,32 +21,31 @@ SOURCES = {
 }
 
 
-def read_metrics(hpa: Document, noted: str | None) -> Readings:
-    """The readings of an HPA (autoscaling/v2); `noted` is what `fingerprint` said at our last step down."""
+def read_metrics(hpa: Document) -> Readings:
+    """The readings of an HPA (autoscaling/v2)."""
     spec, status = hpa.get("spec") or {}, hpa.get("status") or {}
     blind = _blind(status)
     if blind is not None:
         return Readings(blind=blind)
     try:
-        wanted, millicores = _wanted(spec, status), _cpu(status)
+        wanted, cores, memory = _wanted(spec, status), _used(status, "cpu"), _used(status, "memory")
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         return Readings(blind=f"a metric cannot be read ({type(error).__name__}: {str(error)[:80]})")
-    mark = fingerprint(hpa)
-    return Readings(wanted, millicores, frozen=mark is not None and mark == noted)
+    return Readings(
+        wanted,
+        cpu_millicores=None if cores is None else round(cores * 1000),
+        memory_bytes=None if memory is None else round(memory),
+        mark=_mark(status),
+    )
 
 
-def fingerprint(hpa: Document) -> str | None:
+def _mark(status: Document) -> str | None:
     """CPU per replica of a busy workload, as text: two equal ones minutes apart mean that nobody measures."""
-    try:
-        values = [
-            item["resource"]["current"]["averageValue"]
-            for item in (hpa.get("status") or {}).get("currentMetrics") or []
-            if item.get("type") == "Resource" and item["resource"].get("name") == "cpu"
-        ]
-        busy = [str(value) for value in values if _number(value) >= BUSY]
-    except (KeyError, TypeError, ValueError, ArithmeticError):
-        return None
-    return ",".join(busy) or None
+    for item in status["currentMetrics"]:
+        if item.get("type") == "Resource" and item["resource"].get("name") == "cpu":
+            value = item["resource"]["current"].get("averageValue")
+            return str(value) if value is not None and _number(value) >= BUSY else None
+    return None
 
 
 def scaled_to_zero(hpa: Document) -> bool:
@@ -90,11 +89,12 @@ def _ratio(target: Document, current: Document) -> float:
     return ratio
 
 
-def _cpu(status: Document) -> int | None:
+def _used(status: Document, resource: str) -> float | None:
+    """What all replicas use together, in cores or bytes; None where no metric of the autoscaler tells."""
     for item in status["currentMetrics"]:
-        if item.get("type") == "Resource" and item["resource"].get("name") == "cpu":
+        if item.get("type") == "Resource" and item["resource"].get("name") == resource:
             value = item["resource"]["current"].get("averageValue")
-            return None if value is None else round(_number(value) * 1000 * int(status["currentReplicas"]))
+            return None if value is None else _number(value) * int(status["currentReplicas"])
     return None
 
 

@@ -25,6 +25,7 @@ def seasonality(
     from capacity.edge.sheets import seasons_sheet
 
     config = face.config(file=file, sample=sample)
+    config.orders()  # without sales there is nothing to look at, and this says so
     with face.stages("reading orders", "looking for cycles", "drawing") as advance:
         orders = read_orders(config)
         advance()
@@ -58,6 +59,7 @@ def forecast(
     from capacity.edge.sheets import forecast_rows, forecast_sheet
 
     config = face.config(file=file, sample=sample)
+    config.orders()  # without sales there is nothing to look at, and this says so
     with face.stages("reading orders", "forecasting", "drawing") as advance:
         orders = read_orders(config)
         advance()
@@ -101,6 +103,7 @@ def backtest(
     from capacity.edge.sheets import backtest_sheet
 
     config = face.config(file=file, sample=sample)
+    config.orders()  # without sales there is nothing to look at, and this says so
     with face.stages("reading orders", "forecasting the past", "drawing") as advance:
         orders = read_orders(config)
         advance()

@@ -1,21 +1,24 @@
-"""The verb that plans: from the orders to plan.json and plan.png, or to the cluster's ConfigMaps."""
+"""The verb that plans: from the orders to plan.json and plan.png, or to the cluster's ConfigMaps; or what-ifs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capacity.domain import ConfigError
-from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, verb
+from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, planning_config, read_clock, verb
 from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
-    from capacity.domain import Plan
+    from capacity.domain import Plan, Scenario
     from capacity.edge.config import Config
     from capacity.edge.planner import Planned
+    from capacity.edge.requests import Advice
 
 OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
 ToClusterOption = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
@@ -27,6 +30,17 @@ DaskOption = Annotated[
 ]
 ShardsOption = Annotated[
     Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+]
+ScenarioOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario",
+        metavar="WHAT-IF",
+        help="Also plan for growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT. Repeatable.",
+    ),
+]
+PatchOption = Annotated[
+    Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
 ]
 SHOWN = 20  # workloads in a table; the plan has them all
 
@@ -42,34 +56,90 @@ def plan(
     workers: WorkersOption = None,
     cluster: DaskOption = None,
     shards: ShardsOption = None,
+    scenario: ScenarioOption = None,
+    requests_patch: PatchOption = None,
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
+    With scenarios their plans stand side by side, and nothing is written.
+
     Example: capacity plan --sample
     """
+    from capacity.edge.bulletin import Bulletin
     from capacity.edge.fleet import Fleet, plan_fleet
-    from capacity.edge.planner import QualityRefusedError
+    from capacity.edge.planner import QualityRefusedError, signed
+    from capacity.edge.scenarios import parse_scenarios
 
-    config = face.config(file=file, sample=sample)
-    if not config.workloads:
-        raise ConfigError("workloads: expected at least one workload to plan for, got none")
+    config = planning_config(face, file, sample)
+    scenarios, now = parse_scenarios(scenario or (), config.timezone), read_clock(None)
+    config, remarks = _lead_times(config, now, to_cluster=to_cluster)
     fleet = Fleet(workers, cluster, shards)
+    bulletin, began = Bulletin.of(config), perf_counter()
     try:
+        if scenarios:
+            return _compare(face, config, scenarios, now)
         with face.count("planning") as progress:
-            planned = plan_fleet(config, read_clock(None), fleet, progress)
+            planned = signed(plan_fleet(config, now, fleet, progress), face.run.id)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
+        _say_warnings(bulletin.refused(refusal.audit, read_clock(None)))
         return HELD
     with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
         advance()
-    _show(face, planned, config)
+    _show(face, planned, config, _advice(config, requests_patch))
+    written += [] if requests_patch is None else [str(requests_patch)]
     face.say(f"wrote {', '.join(written)}")
+    for remark in remarks:
+        face.say(remark)
     _say_failures(planned.failures)
+    _say_warnings(bulletin.planned(planned, timedelta(seconds=perf_counter() - began)))
     return HELD if planned.failures else DONE
 
 
-def _show(face: Face, planned: Planned, config: Config) -> None:
+def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetime) -> int:
+    """The plan as it is and one for each scenario, from one reading of the orders."""
+    from capacity.edge.planner import forecast_for_plans, make_plan, read_orders
+    from capacity.edge.sheets import scenarios_sheet
+
+    with face.stages("reading orders", "planning") as advance:
+        orders = read_orders(config)
+        advance()
+        planned = make_plan(config, orders, forecast_for_plans(config, orders), now)
+        others = [
+            (one.name, make_plan(config, orders, forecast_for_plans(config, orders, one), now, scenario=one))
+            for one in scenarios
+        ]
+        advance()
+    face.show(scenarios_sheet(planned, others, config))
+    for one in (planned, *(other for _, other in others)):
+        _say_failures(one.failures)
+    return HELD if any(one.failures for one in (planned, *(other for _, other in others))) else DONE
+
+
+def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
+    """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
+    if all(item.lead_time != "auto" for item in config.workloads):
+        return config, []
+    if not to_cluster:
+        return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
+    from capacity.edge.cluster import ClusterReader
+    from capacity.edge.starts import learn_lead_times
+
+    return learn_lead_times(config, ClusterReader(), now)
+
+
+def _advice(config: Config, patch: Path | None) -> Advice:
+    """What usage advises to request; written as a patch where asked."""
+    from capacity.edge.requests import advise, write_patch
+
+    advice = advise(config)
+    if patch is not None:
+        write_patch(advice, config, patch)
+    return advice
+
+
+def _show(face: Face, planned: Planned, config: Config, advice: Advice) -> None:
     """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
     from capacity.edge.sheets import plan_sheet
 
@@ -78,7 +148,12 @@ def _show(face: Face, planned: Planned, config: Config) -> None:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
         face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
-    face.show(plan_sheet(planned, config))
+    face.show(plan_sheet(planned, config, advice))
+
+
+def _say_warnings(warnings: list[str]) -> None:
+    for warning in warnings:
+        say(f"capacity: {warning}")
 
 
 def _say_failures(failures: dict[tuple[str, str], str]) -> None:

@@ -72,13 +72,11 @@ def _chosen(config: Config, name: str | None) -> list[Workload]:
 
 
 def _replay(config: Config, days: float, refit: str, seed: int) -> Replay:
-    from capacity.decision import Policy
     from capacity.simulation.production import Schedule
     from capacity.simulation.replay import Replay
 
-    controller = config.controller
-    pace = Policy(controller.period, controller.hold_for, controller.step_down)
-    return Replay(days=days, schedule=Schedule(every=read_duration("--refit", refit), pace=pace), seed=seed)
+    schedule = Schedule(every=read_duration("--refit", refit), pace=config.controller.policy())
+    return Replay(days=days, schedule=schedule, seed=seed)
 
 
 def _simulated(

@@ -1,0 +1,182 @@
+"""The planner by itself: how near to the optimum, how fast over 10,000 workloads, how many changes on real traces."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.traces import TRACES
+from capacity.domain import Demand, Forecast, LoadModel, Replica, Workload, WorkloadPlan
+from capacity.planning import cheapest_floors, close_gaps, floor_series, plan_many
+from capacity.planning.churn import Prices, calm_floors
+from capacity.planning.optimum import Runs
+
+FIVE, START = timedelta(minutes=5), datetime(2026, 11, 27, tzinfo=UTC)
+STEPS = 14 * 288  # fourteen days
+LEAD = timedelta(minutes=15)
+WINDOW = 5  # five-minute steps that a lead time of 15 minutes and two passes touch
+SMALL = 400  # random cases for the brute force
+ON_FIVE = ("nasa_5min", "azure_5min", "google_5min", "cluster2_5min", "cluster9_5min", "worldcup_minutes_day_ahead")
+
+
+def run(data: Path, quick: bool) -> dict[str, Any]:
+    """Every figure of the planner."""
+    workloads = 1000 if quick else 10_000
+    return {
+        "brute_force": _brute_force(SMALL // 10 if quick else SMALL),
+        "capped_days": _capped(SMALL // 10 if quick else SMALL),
+        "tenth_of_the_workloads": _fleet(workloads // 10),
+        "all_workloads": _fleet(workloads),
+        **{f"changes_{name}": _changes(data, name) for name in ON_FIVE},
+    }
+
+
+def _cost(floors: np.ndarray, start: float, change: float) -> float:
+    moves = np.diff(floors)
+    return float(floors.sum() + start * (floors[0] + moves.clip(0).sum()) + change * np.count_nonzero(moves))
+
+
+def _courses(need: np.ndarray) -> Iterator[np.ndarray]:
+    return (np.array(course) for course in product(*(range(low, need.max() + 1) for low in need)))
+
+
+def _brute_force(cases: int) -> dict[str, float]:
+    """The program against every course there is; without a cost of change the closing as well."""
+    rng = np.random.default_rng(1)
+    worst, worst_closing = 0.0, 0.0
+    for _ in range(cases):
+        need = rng.integers(1, 6, rng.integers(2, 7))
+        start, change = float(rng.choice([0.0, 0.7, 1.0, 2.5, 4.0])), float(rng.choice([0.0, 0.5, 1.5, 4.0]))
+        runs = Runs(need[None, :], np.ones((1, len(need))), np.full((1, len(need)), change))
+        found = cheapest_floors(runs, start)[0]
+        best = min(_cost(course, start, change) for course in _courses(need))
+        worst = max(worst, _cost(found, start, change) / best - 1)
+        closed = close_gaps(need, int(start + 1e-9))
+        free = min(_cost(course, start, 0.0) for course in _courses(need))
+        worst_closing = max(worst_closing, _cost(closed, start, 0.0) / free - 1)
+    return {"cases": float(cases), "worst_above_optimum": worst, "closing_worst_above_optimum": worst_closing}
+
+
+def _capped(cases: int) -> dict[str, float]:
+    """Days of at most 24 changes against the exact optimum with that count, by a program that counts them."""
+    rng = np.random.default_rng(2)
+    above = []
+    for _ in range(cases):
+        need = _needs(rng, 288)
+        floors = calm_floors(close_gaps(need[None, :], 3), np.zeros(288, dtype=np.intp), Prices(3.0, 0.0, 24))[0]
+        above.append(_cost(floors, 3.0, 0.0) / _exact_capped(close_gaps(need, 3), 3.0, 24) - 1)
+    return {"cases": float(cases), "mean_above_optimum": float(np.mean(above)), "worst_above_optimum": max(above)}
+
+
+def _needs(rng: np.random.Generator, steps: int) -> np.ndarray:
+    """A day and its noise, in replicas."""
+    day = 1.2 + 0.8 * np.sin(np.arange(steps) / 288 * 2 * np.pi + rng.uniform(0, 6))
+    noise = np.exp(np.convolve(rng.normal(0, 0.06, steps), np.ones(3) / 3, "same"))
+    return np.maximum(np.ceil(rng.uniform(2, 40) * day * noise), 1).astype(np.int64)
+
+
+def _exact_capped(need: np.ndarray, start: float, most: int) -> float:
+    """The least cost with at most so many changes: state is the level and the changes made (levels, changes)."""
+    levels = np.unique(need).astype(float)
+    ramp = start * levels[:, None]
+    value = np.full((len(levels), most + 1), np.inf)
+    value[:, 0] = start * levels
+    for step, low in enumerate(need):
+        if step:
+            risen = np.minimum.accumulate(value - ramp, axis=0) + ramp
+            fallen = np.minimum.accumulate(value[::-1], axis=0)[::-1]
+            moved = np.minimum(risen, fallen)
+            value[:, 1:] = np.minimum(value[:, 1:], moved[:, :-1])
+        value = value + levels[:, None]
+        value[levels < low] = np.inf
+    return float(value.min())
+
+
+def _fleet(workloads: int) -> dict[str, float]:
+    """Fourteen days at five minutes, on two processes; making the demands is not planning and is not counted."""
+    parts = np.array_split(np.arange(workloads), 2)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        done = list(pool.map(_part, [(int(part[0]), len(part)) for part in parts if len(part)]))
+    cpu = sum(one["cpu"] for one in done)
+    return {
+        "workloads": float(workloads),
+        "cpu_s": cpu,
+        "s_on_two_cores": max(one["cpu"] for one in done),
+        "ms_per_workload": 1000 * cpu / workloads,
+        "mib_both": sum(one["mib"] for one in done),
+        "changes_a_day": float(np.mean([one["changes"] for one in done])),
+        "most_changes_on_a_day": max(one["most"] for one in done),
+    }
+
+
+def _part(what: tuple[int, int]) -> dict[str, float]:
+    """CPU seconds in the planner alone, and the changes of its plans."""
+    first, count = what
+    index = pd.date_range(START, periods=STEPS, freq="5min")
+    planning, changes, most = 0.0, 0, 0.0
+    for begin in range(first, first + count, 256):
+        pairs = [_pair(place, index) for place in range(begin, min(begin + 256, first + count))]
+        before = time.process_time()
+        plans = [plan for plan in plan_many(pairs) if isinstance(plan, WorkloadPlan)]
+        planning += time.process_time() - before
+        changes += sum(len(plan.floor) - 1 for plan in plans)
+        most = max(most, *(_busiest(plan) for plan in plans))
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"cpu": planning, "mib": size, "changes": changes / count / 14, "most": most}
+
+
+def _pair(place: int, index: pd.DatetimeIndex) -> tuple[Demand, Workload]:
+    rng = np.random.default_rng(place)
+    t = np.arange(STEPS)
+    day = 1.2 + 0.8 * np.sin(t / 288 * 2 * np.pi + rng.uniform(0, 6)) + 0.2 * np.sin(t / 2016 * 2 * np.pi)
+    cores = np.exp(rng.uniform(0, 4)) * day * np.exp(np.convolve(rng.normal(0, 0.06, STEPS), np.ones(3) / 3, "same"))
+    cpu, memory = _forecast(cores, index, "cores"), _forecast(cores * 2**29, index, "bytes")
+    load, replica = LoadModel(0, 1, 0, 0), Replica(0.5, 2.0**29)
+    return Demand(cpu, memory), Workload("shop", f"w{place}", load, replica, floor=1, ceiling=1000, lead_time=LEAD)
+
+
+def _forecast(values: np.ndarray, index: pd.DatetimeIndex, unit: str) -> Forecast:
+    high = pd.Series(1.25 * values[::-1]).rolling(WINDOW, min_periods=1).max().to_numpy()[::-1]
+    quantiles = pd.DataFrame({0.05: 0.8 * values, 0.95: 1.2 * values}, index)
+    maxima = pd.DataFrame({0.05: high * 0.8, 0.95: high}, index)
+    return Forecast(START - FIVE, FIVE, quantiles, unit, window=WINDOW * FIVE, maxima=maxima)
+
+
+def _busiest(plan: WorkloadPlan) -> float:
+    days = [(plan.start + change.offset * plan.step).date() for change in plan.floor[1:]]
+    return float(max((days.count(day) for day in set(days)), default=0))
+
+
+def _changes(data: Path, name: str) -> dict[str, float]:
+    """A real trace at five minutes, known ahead (the hardest course for the planner), peak at 40 replicas."""
+    trace = TRACES[name]
+    values = pd.Series(trace.read(data)).interpolate(limit_direction="both").to_numpy()
+    every = round(FIVE / trace.step)
+    cut = len(values) // every * every
+    values = values[:cut].reshape(-1, every).mean(axis=1)
+    index = pd.date_range(START, periods=len(values), freq="5min")
+    cores = values / np.quantile(values, 0.999) * 40 * 0.5 * 0.8
+    demand = Demand(_forecast(cores / 1.25, index, "cores"), _forecast(np.zeros(len(values)), index, "bytes"))
+    web = Workload("shop", "web", LoadModel(0, 1, 0, 0), Replica(0.5, 2.0**29), 1, 100, lead_time=LEAD)
+    plan = next(iter(plan_many([(demand, web)])))
+    if not isinstance(plan, WorkloadPlan):
+        raise plan
+    need = np.maximum(np.ceil(cores / (0.5 * 0.8) * (1 - 1e-9)), 1)
+    floors = floor_series(plan).to_numpy()
+    return {
+        "days": len(values) / 288,
+        "changes_a_day": (len(plan.floor) - 1) / (len(values) / 288),
+        "most_changes_on_a_day": _busiest(plan),
+        "needs_changed_a_day": float(np.count_nonzero(np.diff(need)) / (len(values) / 288)),
+        "replica_hours_over_need": float(floors.sum() / need.sum()),
+    }

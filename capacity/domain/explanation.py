@@ -1,0 +1,64 @@
+"""One number of a plan, taken apart: from sales to replicas, bar by bar, adding up exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from capacity.domain.errors import require, require_aware
+
+
+@dataclass(frozen=True, slots=True)
+class SalesParts:
+    """The median of the sales of one step, taken apart: sales per step; what each part means stands in `why`."""
+
+    level: float
+    parts: tuple[tuple[str, float, str], ...]  # (name, sales per step, why)
+
+    @property
+    def total(self) -> float:
+        """The median of the step."""
+        return self.level + sum(value for _, value, _ in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One part of a number: what it adds, in thousandths of a replica, and why."""
+
+    name: str
+    milli: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The planned floor of a workload at one step as a sum of bars; `covered_floor` is the highest within reach.
+
+    A floor set at `at` must serve until the next one can be ready: that is `covered_floor`, until `covered_until`.
+    """
+
+    namespace: str
+    name: str
+    at: datetime
+    resource: str
+    floor: int
+    bars: tuple[Bar, ...]
+    covered_floor: int
+    covered_until: datetime
+
+    def __post_init__(self) -> None:
+        require_aware("explanation", self.at)
+        total = sum(bar.milli for bar in self.bars)
+        require(total == 1000 * self.floor, "explanation: bars add up to {} thousandths, not {}", total, self.floor)
+
+    @property
+    def label(self) -> str:
+        """namespace/name, as people write it."""
+        return f"{self.namespace}/{self.name}"
+
+    def plot(self, timezone: str = "UTC") -> Any:
+        """Draw the waterfall; returns the Figure."""
+        from capacity.edge.plots import plot_explanation  # a noun may show itself: docs/decisions/0007
+
+        return plot_explanation(self, timezone)

@@ -1,0 +1,79 @@
+"""The verb that explains: one planned floor, from sales to replicas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.domain import ConfigError
+from capacity.edge.face import DONE, Face, SampleOption, planning_config, read_clock, verb
+
+if TYPE_CHECKING:
+    from capacity.domain import Explanation, Workload
+    from capacity.edge.config import Config
+
+
+@verb
+def explain(
+    face: Face,
+    workload: Annotated[str | None, typer.Argument(metavar="[WORKLOAD]", help="name or namespace/name.")] = None,
+    *,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
+    ] = None,
+    sample: SampleOption = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw the waterfall to this file (.png, .svg).")] = None,
+) -> int:
+    """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
+
+    Example: capacity explain web --at 2011-12-13T12:00Z --sample
+    """
+    from capacity.edge.explaining import explain_plan
+    from capacity.edge.planner import read_orders
+    from capacity.edge.sheets import explain_sheet
+
+    config = planning_config(face, None, sample)
+    chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
+    with face.stages("reading orders", "forecasting and explaining") as advance:
+        orders = read_orders(config)
+        advance()
+        explanation = explain_plan(config, orders, chosen, moment, read_clock(None))
+        advance()
+    face.show(explain_sheet(explanation, config.timezone))
+    if picture is not None:
+        _draw(explanation, picture, config.timezone)
+        face.say(f"wrote {picture}")
+    return DONE
+
+
+def _workload(config: Config, name: str | None) -> Workload:
+    """The workload meant; without a name the only one. Raises `ConfigError`."""
+    workloads = config.nouns()
+    found = [one for one in workloads if name in (None, one.name, f"{one.namespace}/{one.name}")]
+    if len(found) != 1:
+        known = ", ".join(f"{one.namespace}/{one.name}" for one in workloads)
+        raise ConfigError(f"WORKLOAD: expected one of {known}, got {name or 'none'}")
+    return found[0]
+
+
+def _moment(text: str, timezone: str) -> datetime:
+    """A time on the command line; without a zone on the business's clock. Raises `ConfigError`."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"--at: expected a time such as 2026-11-27T18:00Z, got {text!r}") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))
+
+
+def _draw(explanation: Explanation, picture: Path, timezone: str) -> None:
+    from capacity.edge.plots import plot_explanation, save_figure
+
+    try:
+        save_figure(plot_explanation(explanation, timezone), picture)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--picture: {picture} cannot be written: {error}") from error

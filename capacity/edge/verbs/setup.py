@@ -1,0 +1,111 @@
+"""The verbs that set things up: a first configuration, and the recording rules for Prometheus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.domain import ConfigError
+from capacity.edge.face import DONE, Face, read_clock, verb
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from capacity.edge.draft import Sight
+    from capacity.edge.inventory import Inventory
+
+Namespaces = Annotated[
+    list[str] | None, typer.Option("--namespace", "-n", help="Look into this namespace only; may be repeated.")
+]
+PrometheusUrl = Annotated[str | None, typer.Option("--prometheus", help="URL of Prometheus, to measure usage with.")]
+TokenFile = Annotated[str | None, typer.Option("--prometheus-token", help="File with a bearer token for it.")]
+CaFile = Annotated[str | None, typer.Option("--prometheus-ca", help="File with the authority of its certificate.")]
+Zone = Annotated[str, typer.Option("--timezone", help="The business's clock.")]
+
+
+@verb
+def init(
+    face: Face,
+    *,
+    namespace: Namespaces = None,
+    prometheus: PrometheusUrl = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+    timezone: Zone = "UTC",
+) -> int:
+    """Look at the cluster (and Prometheus) and write a first, commented capacity.yaml. It never overwrites one.
+
+    Example: capacity init -c capacity.yaml --prometheus http://prometheus:9090
+    """
+    from capacity.edge.cluster import ClusterReader
+    from capacity.edge.draft import draft_config
+    from capacity.edge.fields import parse_zone
+    from capacity.edge.inventory import read_inventory
+
+    if face.config_path.exists():
+        raise ConfigError(
+            f"{face.config_path}: expected no file there, got one; it is not overwritten: give another -c"
+        )
+    try:
+        parse_zone(timezone)
+    except ValueError as error:
+        raise ConfigError(f"--timezone: {error}") from error
+    settings = {"url": prometheus, "token_file": token_file, "ca_file": ca_file}
+    now = read_clock(None)
+    with face.stages("looking at the cluster", "looking at Prometheus", "writing") as advance:
+        inventory = read_inventory(ClusterReader(), namespace or (), now)
+        advance()
+        sight = None if prometheus is None else _sight(settings, inventory, now)
+        advance()
+        _write(draft_config(inventory, sight, timezone), face.config_path)
+        advance()
+    face.say(f"wrote {face.config_path}: {len(inventory.found)} workloads, {len(inventory.left_out)} left out")
+    face.say("next: set sales.source and sales.time in it, then `capacity audit`")
+    return DONE
+
+
+@verb
+def rules(face: Face) -> int:
+    """Print recording rules: Prometheus adds pods up as it scrapes, and the planner asks for one ready series.
+
+    Example: capacity rules -c capacity.yaml > capacity-rules.yaml
+    """
+    from capacity.edge.prometheus.rules import recording_rules
+
+    config = face.config()
+    if config.prometheus is None:
+        raise ConfigError("prometheus: expected a block with the url of a server, got none; see `capacity schema`")
+    typer.echo(recording_rules(config.prometheus, config.measured()), nl=False)
+    return DONE
+
+
+def _sight(given: dict[str, str | None], inventory: Inventory, now: datetime) -> Sight:
+    from pydantic import ValidationError
+
+    from capacity.edge.config import describe
+    from capacity.edge.prometheus.sight import look
+    from capacity.edge.settings import PrometheusSettings
+
+    try:
+        settings = PrometheusSettings.model_validate({key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigError(f"--prometheus: {describe(error)}") from error
+    return look(settings, inventory, now)
+
+
+def _write(text: str, path: Path) -> None:
+    """Write the file, which must not be there, only if it reads as a configuration."""
+    import yaml
+
+    from capacity.edge.config import Config
+
+    Config.model_validate(yaml.safe_load(text))
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError(f"{path}: expected no file there, got one; it is not overwritten: give another -c") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error}") from error

@@ -1,0 +1,6 @@
+"""From sales to load: costs given or learned from usage, projected onto the coming steps."""
+
+from capacity.load.explained import explained_load as explained_load
+from capacity.load.learning import learn_load as learn_load
+from capacity.load.learning import learn_loads as learn_loads
+from capacity.load.projection import project_load as project_load

@@ -1,0 +1,171 @@
+"""Sales and usage in, a report per workload out: what drives its load, how surely, since when."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from capacity.domain import DataError, Finding, LoadModel, LoadReport
+from capacity.load.grid import DAY, grid_of, on_grid, spacing
+from capacity.load.lag import LATEST_DAYS
+from capacity.load.learn import Learned, learn_rows, least_points
+from capacity.load.report import Case, judge, model_of
+from capacity.load.usage import checked_usage, fault
+
+Key = TypeVar("Key", bound=Hashable)
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One resource of one workload, with why it is not learned from sales where it is not."""
+
+    key: Hashable
+    case: Case
+    series: pd.Series
+
+
+def learn_load(
+    sales: pd.Series | None,
+    usage: pd.DataFrame,
+    *,
+    prior: LoadModel | None = None,
+    timezone: str | None = None,
+    name: str = "workload",
+) -> LoadReport:
+    """How CPU, memory and requests of one workload follow its sales, learned from where both were seen.
+
+    `sales`: per step, regular UTC index, gaps as NaN; None where there are none. `usage`: columns among cpu (cores),
+    memory (bytes), requests (per second), regular UTC steps finer than, equal to or longer than those of sales. Shapes
+    within the day and the week live on the clock of `timezone` (default: the one `read_sales` noted). `prior` is what
+    was configured: it is kept where usage cannot be trusted.
+
+    Raises `DataError` where the tables are unusable, or CPU or memory have neither usable usage nor a prior.
+
+    >>> steps = pd.date_range("2026-01-05", periods=24 * 28, freq="h", tz="UTC")
+    >>> sales = pd.Series(50 + 40 * np.sin(steps.hour.to_numpy() / 24 * 2 * np.pi), steps)
+    >>> report = learn_load(sales, pd.DataFrame({"cpu": 0.5 + 0.01 * sales, "memory": 2e9}))
+    >>> report.findings[0].words
+    "sales explain 100% of this workload's CPU: 0.5 cores idle + 0.01 (0.01 to 0.01) per sale per hour"
+    """
+    answer = learn_loads(sales, {name: usage}, priors={name: prior} if prior else {}, timezone=timezone)[name]
+    if isinstance(answer, DataError):
+        raise answer
+    return answer
+
+
+def learn_loads(
+    sales: pd.Series | None,
+    usages: Mapping[Key, pd.DataFrame],
+    *,
+    priors: Mapping[Key, LoadModel] | None = None,
+    timezone: str | None = None,
+) -> dict[Key, LoadReport | DataError]:
+    """`learn_load` for many workloads that the same sales drive: one matrix per step of usage, no loop in the fit.
+
+    A workload that cannot be learned has its error in the place of a report: one never stops the others.
+    """
+    known = priors or {}
+    zone = timezone or (str(sales.attrs.get("timezone", "UTC")) if sales is not None else "UTC")
+    tables: dict[Key, pd.DataFrame] = {}
+    answers: dict[Key, LoadReport | DataError] = {}
+    for key, usage in usages.items():
+        try:
+            tables[key] = checked_usage(usage)
+        except DataError as error:
+            answers[key] = error
+    rows = [row for key, table in tables.items() for row in _rows(key, table, known.get(key))]
+    found: dict[Hashable, list[Finding]] = {key: [] for key in tables}
+    for row, finding in zip(rows, _findings(rows, sales, zone), strict=True):
+        found[row.key].append(finding)
+    for key, table in tables.items():
+        answers[key] = _report(str(key), tuple(found[key]), known.get(key), (table, sales, zone))
+    return {key: answers[key] for key in usages}
+
+
+def _rows(key: Hashable, table: pd.DataFrame, prior: LoadModel | None) -> list[_Row]:
+    rows = []
+    step = spacing(pd.DatetimeIndex(table.index))
+    for resource in table.columns:
+        values = table[resource].to_numpy(dtype=np.float64)
+        configured = _configured(prior, resource)
+        rows.append(_Row(key, Case(resource, values, step, configured, fault(resource, values)), table[resource]))
+    return rows
+
+
+def _configured(prior: LoadModel | None, resource: str) -> tuple[float, float] | None:
+    if prior is None or resource == "requests":
+        return None
+    costs = getattr(prior, f"{resource}_base"), getattr(prior, f"{resource}_per_sale_per_hour")
+    return costs if any(costs) else None
+
+
+def _findings(rows: list[_Row], sales: pd.Series | None, timezone: str) -> list[Finding]:
+    """The verdict on every row, in their order."""
+    learned: dict[int, Learned] = {}
+    least = 0
+    if sales is not None:
+        usable = [place for place, row in enumerate(rows) if row.case.reason is None]
+        for places in _alike(rows, usable):
+            found, least = _learn(sales, [rows[place].series for place in places], timezone)
+            learned |= dict(zip(places, found, strict=False))
+    return [judge(row.case, learned.get(place), None if sales is None else least) for place, row in enumerate(rows)]
+
+
+def _alike(rows: list[_Row], places: list[int]) -> list[list[int]]:
+    """Rows whose steps lie on one grid: they make one matrix."""
+    groups: dict[tuple[timedelta, int], list[int]] = {}
+    for place in places:
+        step = rows[place].case.step
+        first = round(rows[place].series.index[0].timestamp())
+        groups.setdefault((step, first % int(step.total_seconds())), []).append(place)
+    return list(groups.values())
+
+
+def _learn(sales: pd.Series, rows: list[pd.Series], timezone: str) -> tuple[list[Learned], int]:
+    """What each row says, and how many steps of sales it needs; nothing where sales and usage do not meet."""
+    step = spacing(pd.DatetimeIndex(rows[0].index))
+    first, last = min(row.index[0] for row in rows), max(row.index[-1] for row in rows)
+    around = (LATEST_DAYS + 1) * DAY
+    near = sales.loc[(sales.index >= first - around) & (sales.index <= last + around)]
+    if len(near) < 2 or not near.notna().any():
+        return [], 0
+    near = on_grid(near, spacing(pd.DatetimeIndex(near.index)))
+    steps = pd.date_range(first, last, freq=pd.Timedelta(step))
+    grid = grid_of(near, steps, timezone)
+    return list(learn_rows(grid, _matrix(rows, steps))), least_points(grid)
+
+
+def _matrix(rows: list[pd.Series], steps: pd.DatetimeIndex) -> Array:
+    """Rows on common steps, gaps where one has none: (W, T)."""
+    answer = np.full((len(rows), len(steps)), np.nan)
+    for place, row in enumerate(rows):
+        start = int((row.index[0] - steps[0]) // (steps[1] - steps[0]))
+        answer[place, start : start + len(row)] = row.to_numpy(dtype=np.float64)
+    return answer
+
+
+def _report(
+    name: str,
+    findings: tuple[Finding, ...],
+    prior: LoadModel | None,
+    source: tuple[pd.DataFrame, pd.Series | None, str],
+) -> LoadReport | DataError:
+    table, sales, timezone = source
+    known = {found.resource for found in findings if found.response is not None}
+    for resource in ("cpu", "memory"):
+        if resource in known or _given(prior, resource):
+            continue
+        reason = next((found.words for found in findings if found.resource == resource), "it has no usage and no costs")
+        return DataError(f"{name}: {resource}: {reason}: give its usage, or its costs under `load`")
+    return LoadReport(name, model_of(findings, prior), findings, table, sales, timezone)
+
+
+def _given(prior: LoadModel | None, resource: str) -> bool:
+    return _configured(prior, resource) is not None

@@ -1,0 +1,169 @@
+"""From arrays to an answer that a person can act on: learned, forecast usage directly, or keep what was configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from capacity.domain import Finding, LoadModel, Response, Spread
+from capacity.load.learn import Learned
+from capacity.load.spread import LEVELS, spreads
+from capacity.load.usage import UNITS
+
+Array = npt.NDArray[np.float64]
+
+LEAST_R2 = 0.2  # of the load's variance; below it usage says more about itself than sales do
+UNIT_MISTAKEN = 100.0  # times the configured load: a factor of 1000 (millicores, MB) seen through other errors
+LEAST_USAGE = timedelta(days=2)  # of usage from which it is forecast directly: one day repeated once
+NONE = timedelta(0)
+NAMES = {"cpu": "CPU", "memory": "memory", "requests": "requests"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One resource of one workload: its usage (T,), what is configured (base, slope), and why not to learn if not."""
+
+    resource: str
+    values: Array
+    step: timedelta
+    configured: tuple[float, float] | None
+    reason: str | None = None
+
+    @property
+    def points(self) -> int:
+        """Steps of usage that were seen."""
+        return int((~np.isnan(self.values)).sum())
+
+
+def judge(case: Case, learned: Learned | None, least: int | None) -> Finding:
+    """The verdict on one resource, with its sentence; `least` steps of sales must have usage, None: no sales at all."""
+    if case.reason is not None:
+        return _without(case, case.reason)
+    if least is None:
+        return _direct(case, "there are no sales to explain it", None)
+    if learned is None and least == 0:
+        return _direct(case, "usage and sales do not overlap", None)
+    if learned is None or learned.points < least:
+        points = 0 if learned is None else learned.points
+        return _direct(case, f"only {points} steps of sales have usage, {least} are needed", learned)
+    if not learned.sales_vary:
+        return _direct(case, "sales never change, so that they explain nothing", learned)
+    if learned.r2 < LEAST_R2:
+        return _direct(case, f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}", learned)
+    if learned.slope < 0:
+        return _direct(case, f"{NAMES[case.resource]} falls as sales rise: they do not drive it", learned)
+    return _mistaken(case, learned) or _learned(case, learned)
+
+
+def _learned(case: Case, learned: Learned) -> Finding:
+    response, unit = learned.response, UNITS[case.resource]
+    low, high = response.slope_interval
+    words = (
+        f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}: {response.base:.4g} {unit} idle + "
+        f"{response.per_sale_per_hour:.4g} ({low:.4g} to {high:.4g}) per sale per hour"
+    )
+    return _finding(case, "learned", words, learned, response)
+
+
+def _mistaken(case: Case, learned: Learned) -> Finding | None:
+    if case.configured is None:
+        return None
+    base, slope = case.configured
+    usual, prior = float(np.nanmedian(case.values)), base + slope * learned.response.center
+    if not prior or 1 / UNIT_MISTAKEN < usual / prior < UNIT_MISTAKEN:
+        return None
+    words = (
+        f"usual {NAMES[case.resource]} is {usual:.4g} {UNITS[case.resource]}, {usual / prior:.3g} times the configured "
+        f"{prior:.4g}: is one of the two in another unit? The configured costs are kept"
+    )
+    return _finding(case, "configured", words, learned, None)
+
+
+def _direct(case: Case, reason: str, learned: Learned | None) -> Finding:
+    if case.points * case.step < LEAST_USAGE:
+        return _without(case, f"{reason}, and its usage covers less than {LEAST_USAGE.days} days")
+    words = f"{reason}: forecast usage directly"
+    return _finding(case, "direct", words, learned, level_response(case.values))
+
+
+def _without(case: Case, reason: str) -> Finding:
+    kept = "the configured costs are kept" if case.configured else "and no costs are configured"
+    return Finding(case.resource, "configured", f"usage of {NAMES[case.resource]}: {reason}; {kept}", case.points)
+
+
+def _finding(case: Case, verdict: str, words: str, learned: Learned | None, response: Response | None) -> Finding:
+    known = learned if learned is not None and learned.points else None
+    return Finding(
+        resource=case.resource,
+        verdict=verdict,  # type: ignore[arg-type]
+        words=words,
+        points=known.points if known else case.points,
+        r2=known.r2 if known else None,
+        response=response,
+        residual_season=known.residual_season if known else None,
+        drift=known.drift if known else None,
+        drift_ratio=known.drift_ratio if known and known.drift else None,
+        notes=_notes(known) if known and verdict == "learned" else (),
+    )
+
+
+def _notes(learned: Learned) -> tuple[str, ...]:
+    response, notes = learned.response, []
+    if learned.drift is not None:
+        notes.append(
+            f"another answer to sales since {learned.drift:%Y-%m-%d %H:%MZ} (a deploy?): {learned.drift_ratio:.2f} "
+            "times the load before at high sales; only what came since counts"
+        )
+    if response.lag:
+        notes.append(
+            f"load comes {_spoken(abs(response.lag))} {'after' if response.lag > NONE else 'before'} its orders"
+        )
+    if response.saturation is not None:
+        notes.append(
+            f"load flattens as sales rise (half its slope lost at {response.saturation:.4g} sales/h): caches, or a "
+            "limit that was hit? Beyond the highest sales seen it is planned to rise on"
+        )
+    if response.extra is not None:
+        notes.append(
+            f"the hour of the week explains {learned.residual_season:.0%} of what sales leave; it is planned for"
+        )
+    return tuple(notes)
+
+
+def _spoken(span: timedelta) -> str:
+    """A lag as people say it.
+
+    >>> _spoken(timedelta(minutes=25)), _spoken(timedelta(hours=2))
+    ('25 minutes', '2 hours')
+    """
+    hours = span / timedelta(hours=1)
+    return f"{hours:.3g} hours" if hours >= 2 else f"{60 * hours:.3g} minutes"
+
+
+def level_response(values: Array) -> Response:
+    """A load that follows no sales: the median of its usage and the spread around it."""
+    seen = values[~np.isnan(values)]
+    middle = float(np.median(seen))
+    excess, typical, _ = spreads(seen[None, :] - middle, np.full((1, len(seen)), middle))
+    spread = Spread(LEVELS, excess[0], float(typical[0]), 0.0)
+    return Response(middle, 0.0, 0.0, 0.0, 0.0, 0.0, spread)
+
+
+def model_of(findings: tuple[Finding, ...], prior: LoadModel | None) -> LoadModel:
+    """The load model of what was found; what was not found is as configured."""
+    responses = {found.resource: found.response for found in findings if found.response is not None}
+    numbers: dict[str, float] = {}
+    for resource in ("cpu", "memory"):
+        response = responses.get(resource)
+        for name, value in (("base", "base"), ("per_sale_per_hour", "per_sale_per_hour")):
+            configured = getattr(prior, f"{resource}_{name}") if prior else 0.0
+            numbers[f"{resource}_{name}"] = configured if response is None else getattr(response, value)
+    return LoadModel(
+        **numbers,
+        cpu=responses.get("cpu"),
+        memory=responses.get("memory"),
+        requests=responses.get("requests"),
+    )

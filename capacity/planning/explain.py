@@ -1,0 +1,168 @@
+"""One planned floor as a waterfall: idle load, each part of the sales, the margins, the rounding, the limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from capacity.domain import Bar, DataError, Demand, Explanation, Forecast, Response, SalesParts, Workload, WorkloadPlan
+from capacity.planning.counts import allowed_above
+from capacity.planning.floors import Draft, draft
+from capacity.planning.need import within_pool
+from capacity.planning.workload import plan_workload
+
+GIB = 2**30
+HOUR = timedelta(hours=1)
+PERIODS = timedelta(minutes=2)  # two passes of the controller, as `decide` counts them
+MILLI = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """How one resource answers to sales and fills a replica: demand = base + slope x sales per step."""
+
+    base: float
+    slope: float
+    request: float
+    target: float
+    unit: str
+    scale: float
+
+    def replicas(self, demand: float) -> float:
+        """Replicas that run full with this demand."""
+        return demand / self.request
+
+    def say(self, demand: float) -> str:
+        """The demand as people read it."""
+        return f"{demand / self.scale:.2f} {self.unit}"
+
+
+def explain_floor(
+    demand: Demand, workload: Workload, plan: WorkloadPlan, at: datetime, parts: SalesParts | None = None
+) -> Explanation:
+    """The floor planned for the step at `at`, as bars in replicas that add up to it exactly.
+
+    `parts` takes the median sales of that step apart; without them sales are one bar. Every bar is the difference of
+    two counts, the one with the named part and the one without, in this order. Raises `DataError` outside of the plan.
+    """
+    if not plan.start <= at < plan.end:
+        raise DataError(f"expected a time between {plan.start} and {plan.end}, which the plan covers, got {at}")
+    step = (at - plan.start) // plan.step
+    one = draft(demand, workload)
+    line = _line(one, step)
+    alone = _floor_at(plan_workload(demand, workload), step)
+    courses = [*_load_course(one, line, step, parts), *_count_course(one, line, step, alone)]
+    courses.append(("quota", _floor_at(plan, step), "what the workloads share is not enough"))
+    reach = at + plan.lead_time + PERIODS
+    return Explanation(
+        plan.namespace,
+        plan.name,
+        plan.start + step * plan.step,
+        "memory" if line.unit == "GiB" else "cpu",
+        _floor_at(plan, step),
+        tuple(_bars(courses)),
+        plan.floor_between(at, reach) or _floor_at(plan, step),
+        reach,
+    )
+
+
+Course = tuple[str, float, str]  # (name, replicas with everything up to here, why)
+
+
+def _bars(courses: list[Course]) -> list[Bar]:
+    """Differences of thousandths: whole numbers, so that they add up."""
+    bars, before = [], 0
+    for name, replicas, why in courses:
+        here = round(replicas * MILLI)
+        if here != before or name == "rounding":
+            bars.append(Bar(name, here - before, why))
+        before = here
+    return bars
+
+
+def _line(one: Draft, step: int) -> _Line:
+    load, replica = one.workload.load, one.workload.replica
+    if one.need.binding(step) == "memory":
+        base, slope = _answer(load.memory, load.memory_base, load.memory_per_sale_per_hour)
+        request, target, unit, scale = replica.memory_request, one.workload.target_utilization, "GiB", float(GIB)
+    else:
+        base, slope = _answer(load.cpu, load.cpu_base, load.cpu_per_sale_per_hour)
+        request, target, unit, scale = replica.cpu_request, within_pool(one.workload).target_utilization, "cores", 1.0
+    if one.demand.sales is None:
+        base, slope = 0.0, 0.0
+    return _Line(base, slope * (HOUR / one.step), request, target, unit, scale)
+
+
+def _answer(learned: Response | None, base: float, slope: float) -> tuple[float, float]:
+    return (base, slope) if learned is None else (learned.base, learned.per_sale_per_hour)
+
+
+def _load_course(one: Draft, line: _Line, step: int, parts: SalesParts | None) -> list[Course]:
+    """From nothing to the demand that is planned for, in replicas at 100 %."""
+    forecast = one.demand.memory if line.unit == "GiB" else one.demand.cpu
+    raised = float((one.load.memory if line.unit == "GiB" else one.load.cpu)[step])
+    level = one.workload.quantile_level
+    quantile, median = float(forecast.at(level).iloc[step]), _median(forecast, step, level)
+    reached = min(line.base, median)
+    courses = [("idle load", line.replicas(reached), f"{line.say(reached)} without any sale")]
+    for name, sales, why in _sales_parts(one.demand.sales, parts, step, level):
+        reached += line.slope * sales
+        courses.append((name, line.replicas(reached), f"{sales:+,.1f} sales: {why}"))
+    if one.demand.sales is None:
+        courses = [("usual load", line.replicas(median), "the median, forecast from usage itself")]
+    else:
+        courses.append(("load off the line", line.replicas(median), "lag, shape within the step, saturation"))
+    courses.append(
+        ("quantile margin", line.replicas(quantile), f"{line.say(quantile)} at {level:g}, {line.say(median)} at 0.5")
+    )
+    why = f"{line.say(raised)}: the most within a lead time"
+    courses.append(("lead-time window", line.replicas(raised), why))
+    division = f"{line.say(raised)} / ({line.request / line.scale:g} x {line.target:.3g})"
+    courses.append(("headroom", line.replicas(raised) / line.target, division))
+    return courses
+
+
+def _median(forecast: Forecast, step: int, level: float) -> float:
+    known = 0.5 in [float(one) for one in forecast.quantiles.columns]
+    return float(forecast.at(0.5 if known else level).iloc[step])
+
+
+def _sales_parts(
+    sales: Forecast | None, parts: SalesParts | None, step: int, level: float
+) -> list[tuple[str, float, str]]:
+    if sales is None:
+        return []
+    if parts is None:
+        return [("sales", _median(sales, step, level), "the forecast's median")]
+    return [("level", parts.level, "mean of the last four weeks"), *parts.parts]
+
+
+def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course]:
+    """From the replicas that the load asks for to the floor that stands."""
+    workload, limits = one.workload, one.workload.limits
+    memory = line.unit == "GiB"
+    load = float((one.load.memory if memory else one.load.cpu)[step])
+    own = int((one.need.memory if memory else one.need.cpu)[step])
+    whole = int(np.ceil(load / (line.request * line.target) * (1 - 1e-9)))
+    need = int(one.need.replicas[step])
+    raised, cut = max(need, one.low), min(max(need, one.low), one.high)
+    allowed = int(allowed_above(np.array([cut]), limits)[0])
+    held = int(one.bounded[step])
+    stays = "stays up" if floor > held else "budget"
+    why = "dearer to change, or a ramp needs it"
+    return [
+        ("rounding", whole, "up to a whole replica"),
+        ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
+        ("requests", need, "the load test's curve asks for more"),
+        ("floor", raised, f"never below {one.low}"),
+        ("ceiling", cut, f"never above {one.high}"),
+        ("allowed counts", allowed, "the next count that may stand"),
+        ("freeze or hold", held, "may not move here: what all of it needs"),
+        (stays, floor, why if floor > held else "the most that the budget pays for"),
+    ]
+
+
+def _floor_at(plan: WorkloadPlan, step: int) -> int:
+    return next(change.replicas for change in reversed(plan.floor) if change.offset <= step)

@@ -1,0 +1,89 @@
+"""Scenarios: forecasts and workloads as they would be if."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from capacity.domain import DataError, Event, Forecast, Scenario, Workload
+from capacity.events import covered, refuse_contradictions
+
+
+def forecast_if(forecast: Forecast, scenario: Scenario) -> Forecast:
+    """The forecast with the scenario's growth, and its promotions' uplifts on the steps they cover.
+
+    Where two promotions overlap their uplifts multiply, as two reasons to buy do; of one kind they must agree. Raises
+    `DataError` where a promotion touches no step of the forecast: it lies in the past or beyond the horizon.
+
+    >>> import pandas as pd
+    >>> from datetime import timedelta
+    >>> steps = pd.date_range("2026-11-27T01:00Z", periods=2, freq="h")
+    >>> quantiles = pd.DataFrame({0.5: [40.0, 50.0]}, index=steps)
+    >>> forecast = Forecast(steps[0].to_pydatetime() - timedelta(hours=1), timedelta(hours=1), quantiles, "sales")
+    >>> forecast_if(forecast, Scenario("growth", growth=0.5)).at(0.5).tolist()
+    [60.0, 75.0]
+    """
+    factor = np.full(len(forecast.quantiles), 1 + scenario.growth)
+    refuse_contradictions(scenario.promotions)
+    steps = pd.DatetimeIndex(forecast.quantiles.index)
+    for promotion in scenario.promotions:
+        touched = covered(promotion, steps, forecast.step)
+        if not touched.any():
+            raise DataError(
+                f"promotion {promotion.name}: expected a time from {steps[0]} to {steps[-1] + forecast.step}, which "
+                f"the forecast covers, got {promotion.start} to {promotion.end}"
+            )
+        factor[touched] *= promotion.uplift or 0.0
+    note = f"scenario {scenario.name}: sales as forecast, times {factor.min():.3g} to {factor.max():.3g}"
+    maxima = None if forecast.maxima is None else forecast.maxima.mul(_reach(factor, forecast), axis=0)
+    scaled = forecast.quantiles.mul(factor, axis=0)
+    return replace(forecast, quantiles=scaled, maxima=maxima, notes=(*forecast.notes, note))
+
+
+def workloads_if(workloads: Sequence[Workload], scenario: Scenario) -> list[Workload]:
+    """The workloads in what is left of their zones; a zone that is lost is not lost again.
+
+    Raises `DataError` where no workload has more than one zone.
+    """
+    if not scenario.lost_zone:
+        return list(workloads)
+    if all(workload.zones == 1 for workload in workloads):
+        raise DataError(f"scenario {scenario.name}: expected a workload with zones of more than 1, got none")
+    return [replace(workload, zones=1) for workload in workloads]
+
+
+def events_if(events: Sequence[Event], scenario: Scenario, origin: datetime) -> tuple[Event, ...]:
+    """The events without the coming ones that are cancelled; past ones stay, as they teach. Raises `DataError`."""
+    coming = {event.name for event in events if event.end > origin}
+    for name in scenario.cancelled:
+        if name not in coming:
+            raise DataError(f"cancel: expected a coming event, one of {sorted(coming) or 'none'}, got {name!r}")
+    return tuple(event for event in events if event.name not in scenario.cancelled or event.end <= origin)
+
+
+def promotion_notes(events: Sequence[Event], origin: datetime, end: datetime) -> tuple[str, ...]:
+    """What a plan must say about promotions: which lie in the past or beyond it, and which overlap."""
+    given = [event for event in events if event.kind == "promotion" and event.uplift is not None]
+    late = [
+        f"promotion {event.name} ended {event.end:%Y-%m-%d}: it lies in the past"
+        for event in given
+        if event.end <= origin
+    ]
+    coming = [event for event in given if event.end > origin and event.start < end]
+    both = [
+        f"promotions {one.name} and {other.name} overlap"
+        for one, other in combinations(coming, 2)
+        if one.start < other.end and other.start < one.end
+    ]
+    return (*late, *both)
+
+
+def _reach(factor: np.ndarray, forecast: Forecast) -> np.ndarray:
+    """The largest factor within each step's window: the maximum may lie in any of its steps (steps,)."""
+    width = 1 if forecast.window is None else -(-forecast.window // forecast.step)
+    return np.array([factor[at : at + width].max() for at in range(len(factor))])

@@ -1,0 +1,29 @@
+"""The shop that the controller's tests work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from capacity.edge.planfile import write_plan
+from tests.conftest import PlanOf
+from tests.double import KubernetesDouble
+from tests.shop import Shop, hpa
+
+
+@pytest.fixture
+def shop(
+    kubernetes_double: KubernetesDouble,
+    kubeconfig: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plan_of: PlanOf,
+) -> Shop:
+    # The client reads KUBECONFIG once, when it is imported.
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    shop = Shop(kubernetes_double, tmp_path)
+    shop.configure("web")
+    kubernetes_double.create(hpa())
+    write_plan(plan_of(web=[4, 4, 9, 9, 3]), tmp_path / "plan.json")
+    return shop

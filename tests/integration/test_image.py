@@ -1,0 +1,212 @@
+"""The container file: what it says, and its steps carried out in a folder, without an image being built."""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import capacity
+from tests.double import KubernetesDouble
+from tests.double.manifests import autoscaler
+from tests.peers.process import guard
+from tests.rendering import FORMS, K8S, kustomize, pod_of
+
+CONTAINERFILE = (K8S / "Containerfile").read_text(encoding="utf-8")
+PREFIX = "/opt/capacity"  # where the image keeps the package
+SLOW = pytest.mark.timeout(480)  # seconds for the first, who waits for the steps; 30 s of CPU, most of it compiling
+UNCHECKED = b"\x01\x00\x00\x00"  # flags of a .pyc that is never compared with its source
+Step = tuple[str, str]  # instruction, arguments
+
+
+def steps() -> list[Step]:
+    """The instructions, continued lines joined, comments left out."""
+    lines = [line for line in CONTAINERFILE.splitlines() if line and not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined.splitlines())]
+
+
+def arguments(instruction: str) -> list[str]:
+    return [rest for word, rest in steps() if word == instruction]
+
+
+# -- what it says -----------------------------------------------------------------------------------------------------
+
+
+def test_both_stages_stand_on_a_digest_that_the_builder_names() -> None:
+    assert {stage.split()[0].partition("@")[2] for stage in arguments("FROM")} == {"${PYTHON_DIGEST}"}
+    assert len(arguments("FROM")) == 2
+    assert "PYTHON_DIGEST" in arguments("ARG"), "without a default: no build stands on a base nobody named"
+
+
+def test_user_is_that_of_every_pod(kubectl: str) -> None:
+    pods = [pod for form in FORMS.values() for pod in filter(None, map(pod_of, kustomize(kubectl, K8S / form.folder)))]
+    contexts = [pod["spec"]["securityContext"] for pod in pods]
+    assert {f"{one['runAsUser']}:{one['runAsGroup']}" for one in contexts} == set(arguments("USER"))
+    assert arguments("USER")[0].split(":")[0] != "0"
+
+
+def test_packages_and_standard_library_are_compiled_and_their_sources_never_looked_at() -> None:
+    compiled = [line for line in arguments("RUN") if "compileall" in line]
+    assert ["--invalidation-mode unchecked-hash" in line for line in compiled] == [True, True]
+
+
+def test_only_what_the_package_needs_is_copied() -> None:
+    copied = [word for line in arguments("COPY") if not line.startswith("--from") for word in line.split()[:-1]]
+    assert sorted(copied) == ["LICENSE", "README.md", "capacity", "pyproject.toml"]
+    assert all((K8S.parent / name).exists() for name in copied)
+
+
+# -- what its steps make ----------------------------------------------------------------------------------------------
+
+
+def dependencies() -> list[importlib.metadata.Distribution]:
+    """What `pip install .` brings beside the package: taken from this environment, so that nothing is downloaded."""
+    found: dict[str, importlib.metadata.Distribution] = {}
+    wanted = ["capacity"]
+    while wanted:
+        name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
+        if name in found:
+            continue
+        try:
+            found[name] = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:  # wanted on another system or Python only
+            continue
+        needs = [need for need in found[name].requires or [] if "extra ==" not in need]
+        wanted += [match[0] for need in needs if (match := re.match(r"[\w.-]+", need))]
+    return [distribution for name, distribution in found.items() if name != "capacity"]
+
+
+def link(site: Path) -> None:
+    """The dependencies' files as hard links: the steps may remove them there, and compile beside them."""
+    for distribution in dependencies():
+        for file in distribution.files or []:
+            source, target = Path(str(distribution.locate_file(file))), site / file
+            if ".." in file.parts or "__pycache__" in file.parts or not source.is_file():
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, target)
+            except OSError:  # another file system
+                shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def prefix() -> Iterator[Path]:
+    """The folder that the build stage makes; not below pytest's folder, which only its owner enters."""
+    with tempfile.TemporaryDirectory(prefix="capacity-image-") as work:
+        Path(work).chmod(0o755)
+        yield build(Path(work))
+
+
+def build(work: Path) -> Path:
+    """Each command of the build stage, pip without network and without dependencies; gives the folder they fill."""
+    prefix, checkout = work / "capacity", work / "src"
+    checkout.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy2(K8S.parent / name, checkout)
+    shutil.copytree(K8S.parent / "capacity", checkout / "capacity", ignore=shutil.ignore_patterns("__pycache__"))
+    commands = next(line for line in arguments("RUN") if "pip" in line)
+    for command in commands.replace(PREFIX, str(prefix)).replace("${DRIVERS}", "").split("&&"):
+        words = shlex.split(command)
+        if words[0] == "pip":
+            words = [sys.executable, "-m", *words, "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+            link(next(prefix.glob("lib/python*/site-packages")))
+        done = subprocess.run(
+            [sys.executable if words[0] == "python" else words[0], *words[1:]],
+            cwd=checkout,
+            env={**os.environ, "PYTHONPATH": build_backend()} if "pip" in words else None,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
+    return prefix
+
+
+def build_backend() -> str:
+    """Where pip finds the backend that makes the wheel, for the interpreter of the new folder has none."""
+    return str(Path(importlib.metadata.distribution("hatchling").locate_file("")))
+
+
+def enter(prefix: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The entry point as a pod runs it: as nobody, with a home that is empty, writing no byte code."""
+    home = prefix.parent / "tmp"
+    home.mkdir(exist_ok=True)
+    home.chmod(0o777)
+    (entry,) = arguments("ENTRYPOINT")
+    (program,) = re.findall(r'"(\w+)"', entry)
+    set_by_file = dict(word.split("=", 1) for line in arguments("ENV") for word in line.split())
+    places = {"PATH": f"{prefix}/bin:/usr/bin:/bin", "HOME": str(home), "MPLCONFIGDIR": str(home)}
+    return subprocess.run(
+        [*guard(user=arguments("USER")[0].split(":")[0]), str(prefix / "bin" / program), *args],
+        cwd=home,
+        env={**set_by_file, **places, **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@SLOW
+@pytest.mark.slow
+def test_entry_point_plans_the_sample_as_nobody_and_writes_nothing_beside_the_package(prefix: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in prefix.rglob("*")}
+    done = enter(prefix, "plan", "--sample")
+    assert (done.returncode, "shop/web" in done.stdout) == (0, True), done.stderr
+    assert {path: path.stat().st_mtime_ns for path in prefix.rglob("*")} == before
+    version = enter(prefix, "--version")
+    assert version.stdout.split()[-1] == capacity.__version__, version.stderr
+
+
+@SLOW
+@pytest.mark.slow
+def test_every_module_in_the_image_is_compiled_for_good(prefix: Path) -> None:
+    tag = sys.implementation.cache_tag
+    sources = [path for path in prefix.rglob("*.py") if path.is_relative_to(next(prefix.glob("lib/*")))]
+    missing, checked = [], []
+    for source in sources:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        if not compiled.is_file():
+            missing.append(source.name)
+        elif compiled.read_bytes()[4:8] != UNCHECKED:
+            checked.append(source.name)
+    assert len(sources) > 1000
+    assert (missing, checked) == ([], [])
+
+
+@SLOW
+@pytest.mark.slow
+def test_entry_point_speaks_to_a_cluster(prefix: Path, kubernetes_double: KubernetesDouble, tmp_path: Path) -> None:
+    settings = json.loads(kubernetes_double.kubeconfig(tmp_path / "kubeconfig").read_text())
+    cluster = settings["clusters"][0]["cluster"]  # inline, for the certificate's file is its owner's
+    authority = Path(cluster.pop("certificate-authority")).read_bytes()
+    cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
+    kubeconfig, config = prefix.parent / "kubeconfig", prefix.parent / "capacity.yaml"
+    kubeconfig.write_text(json.dumps(settings))
+    shutil.copyfile(K8S / "base" / "capacity.yaml", config)
+    kubernetes_double.create(autoscaler(namespace="shop"))
+    done = enter(prefix, "preview", "--from-cluster", "-c", str(config), KUBECONFIG=str(kubeconfig))
+    assert (done.returncode, "404" in done.stderr, "capacity-plan-0" in done.stderr) == (1, True, True), done.stderr
+    assert {entry.method for entry in kubernetes_double.journal} == {"GET"}
+
+
+@SLOW
+@pytest.mark.slow
+def test_what_nobody_needs_is_not_in_the_image(prefix: Path) -> None:
+    assert not [path for path in prefix.rglob("tests") if path.is_dir()]
+    assert not list(prefix.rglob("kubernetes/aio"))
+    assert not [path for path in prefix.glob("lib/*/site-packages/*") if path.name in ("pip", "setuptools")]

@@ -1,0 +1,189 @@
+"""`capacity init` over the socket: a cluster with autoscalers of every kind, a real Prometheus, a file that reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from capacity.edge.cli import main
+from capacity.edge.config import read_config
+from tests.double import KubernetesDouble
+from tests.double.manifests import autoscaler, deployment
+from tests.peers import Prometheus, openmetrics
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+Document = dict[str, Any]
+
+
+def pod(name: str, owner: tuple[str, str], seconds: int | None, labels: Document | None = None) -> Document:
+    """A pod created now, as the server says it, and ready `seconds` later; None: it crashes."""
+    created = datetime.now(UTC)
+    ready = {"type": "Ready", "status": "False" if seconds is None else "True"}
+    ready["lastTransitionTime"] = f"{created + timedelta(seconds=seconds or 0):%Y-%m-%dT%H:%M:%SZ}"
+    crash = {"name": "app", "restartCount": 9, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    kind, of = owner
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "shop",
+            "labels": labels or {},
+            "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": kind, "name": of, "uid": f"u-{of}", "controller": True}
+            ],
+        },
+        "spec": {"containers": [{"name": "app", "image": "img:1"}]},
+        "status": {"phase": "Running", "conditions": [ready], "containerStatuses": [crash] if seconds is None else []},
+    }
+
+
+def scaling(name: str, kind: str, target: str, **more: Any) -> Document:
+    document = autoscaler(name, namespace="shop", **more)
+    document["spec"]["scaleTargetRef"] = {"apiVersion": "apps/v1", "kind": kind, "name": target}
+    return document
+
+
+@pytest.fixture
+def cluster(kubernetes_double: KubernetesDouble, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> KubernetesDouble:
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    web = deployment("web", namespace="shop")
+    web["spec"]["template"]["spec"]["containers"][0]["resources"] = {
+        "requests": {"cpu": "250m", "memory": "256Mi"},
+        "limits": {"cpu": "1", "memory": "512Mi"},
+    }
+    sidecar = {"name": "mesh", "image": "img:1", "restartPolicy": "Always"}
+    sidecar["resources"] = {"requests": {"cpu": "50m", "memory": "64Mi"}}  # type: ignore[assignment]
+    web["spec"]["template"]["spec"]["initContainers"] = [sidecar]
+    database = deployment("db", namespace="shop")
+    database |= {"kind": "StatefulSet", "spec": {**database["spec"], "serviceName": "db"}}
+    kubernetes_double.create(web)
+    kubernetes_double.create(database)
+    kubernetes_double.create(autoscaler("web", namespace="shop", floor=3, ceiling=30))
+    kubernetes_double.create(scaling("db-scaler", "StatefulSet", "db"))
+    kubernetes_double.create(scaling("ghost", "Deployment", "ghost"))
+    kubernetes_double.create(scaling("odd", "ReplicationController", "odd"))
+    kubernetes_double.create(deployment("jobs", namespace="shop"))
+    made = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "queue", "uid": "u", "controller": True}
+    kubernetes_double.create(scaling("keda-hpa-queue", "Deployment", "jobs", ownerReferences=[made]))
+    crane = {"apiVersion": "autoscaling.crane.io/v1alpha1", "kind": "EffectiveHorizontalPodAutoscaler", "name": "e"}
+    owned = [{**crane, "uid": "v", "controller": True}]
+    kubernetes_double.create(scaling("ehpa-web", "Deployment", "web", ownerReferences=owned))
+    kubernetes_double.create(scaling("web-too", "Deployment", "web"))
+    for number, seconds in enumerate((20, 30, 37, None)):
+        owner = ("ReplicaSet", "web-5d4f8c7b9")
+        kubernetes_double.create(pod(f"web-5d4f8c7b9-{number}", owner, seconds, {"pod-template-hash": "5d4f8c7b9"}))
+    kubernetes_double.create(pod("db-0", ("StatefulSet", "db"), 90))
+    return kubernetes_double
+
+
+def test_a_first_configuration_reads_as_it_is(cluster: KubernetesDouble, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--timezone", "Europe/Berlin"]) == 0
+    assert "3 workloads, 4 left out" in capsys.readouterr().err
+    assert {entry.method for entry in cluster.journal} == {"GET"}
+    config = read_config("capacity.yaml")
+    database, jobs, web = config.workloads
+    assert jobs.target is not None
+    assert (jobs.name, jobs.target.kind, jobs.target.name) == ("jobs", "ScaledObject", "queue")
+    assert config.timezone == "Europe/Berlin"
+    assert (web.floor, web.ceiling, web.replica.cpu_request, web.replica.memory_request) == (3, 30, 0.3, 320 * 2.0**20)
+    assert web.lead_time == timedelta(seconds=55), "37 s, a look of the autoscaler, rounded up"
+    assert database.target is not None
+    assert (database.name, database.target.name, database.metrics.kind) == ("db", "db-scaler", "StatefulSet")
+    assert database.lead_time == "auto"
+    text = Path("capacity.yaml").read_text(encoding="utf-8")
+    assert re.search(r"# 55 s learned: 0.95 of 3 pod starts \(1 failed\) took up to 3[678] s", text)
+    for words in (
+        "# 300 s assumed: 1 pod starts seen, 3 are needed",
+        "# yours: no memory request is set in the cluster: a guess",
+        "# left out: shop/ghost: scales Deployment ghost, which is not there",
+        "# left out: shop/odd: scales a ReplicationController; expected a Deployment or a StatefulSet",
+        "# left out: shop/ehpa-web: made and rewritten by EffectiveHorizontalPodAutoscaler e: its floor is set there",
+        "# left out: shop/web-too: another autoscaler has a workload named web too",
+        "the autoscaler itself aims at 60 % of the CPU request",
+    ):
+        assert words in text, words
+
+
+def test_a_file_that_is_there_is_never_overwritten(
+    cluster: KubernetesDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("capacity.yaml").write_text("mine", encoding="utf-8")
+    assert main(["init"]) == 2
+    assert "it is not overwritten" in capsys.readouterr().err
+    assert Path("capacity.yaml").read_text(encoding="utf-8") == "mine"
+    assert list(cluster.journal) == [], "nobody was asked"
+
+
+def test_what_prometheus_measured_is_in_the_file(
+    cluster: KubernetesDouble, prometheus: Callable[..., Prometheus], capsys: pytest.CaptureFixture[str]
+) -> None:
+    minutes = pd.date_range(NOW - timedelta(hours=26), NOW, freq="1min")
+    seconds = pd.Series(range(len(minutes)), minutes, dtype=float) * 60
+    labels = 'namespace="shop",pod="web-5d4f8c7b9-abcde"'
+    history = {
+        f'container_cpu_usage_seconds_total{{{labels},container="app"}}': 0.7 * seconds,
+        f'container_memory_working_set_bytes{{{labels},container="app"}}': 0 * seconds + 300 * 2**20,
+        f"http_server_requests_seconds_count{{{labels}}}": 5 * seconds,
+    }
+    server = prometheus(history=openmetrics(history))
+    assert main(["init", "--prometheus", server.url, "-n", "shop"]) == 0
+    config = read_config("capacity.yaml")
+    assert config.prometheus is not None
+    assert (config.prometheus.url, config.prometheus.requests) == (server.url, "http_server_requests_seconds_count")
+    document = yaml.safe_load(Path("capacity.yaml").read_text(encoding="utf-8"))
+    web = document["workloads"][2]
+    assert web["load"]["cpu"]["base"] in ("700m", "701m")
+    assert web["load"]["memory"]["base"] == "300Mi"
+    text = Path("capacity.yaml").read_text(encoding="utf-8")
+    assert text.count("#   cpu: sum(label_replace(rate(container_cpu_usage_seconds_total{") == 3
+    capsys.readouterr()
+    assert main(["rules"]) == 0
+    assert len(yaml.safe_load(capsys.readouterr().out)["groups"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        pytest.param(["--prometheus", "http://127.0.0.1:1"], 1, "no answer: ", id="no Prometheus"),
+        pytest.param(
+            ["--prometheus", "http://me:s3cret@p"], 2, "--prometheus: url: expected a URL without", id="password"
+        ),
+        pytest.param(["--timezone", "Mars"], 2, "--timezone: expected an IANA time zone", id="no time zone"),
+    ],
+)
+def test_what_init_refuses(
+    cluster: KubernetesDouble, arguments: list[str], code: int, words: str,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("capacity.edge.prometheus.client.FIRST_WAIT", 0.0)
+    assert main(["init", *arguments]) == code
+    line = capsys.readouterr().err
+    assert words in line
+    assert line.count("\n") == 1
+    assert "s3cret" not in line
+    assert not Path("capacity.yaml").exists()
+
+
+def test_a_plan_for_the_cluster_learns_its_lead_times(
+    cluster: KubernetesDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "".join(f"{at:%Y-%m-%d %H:%M:%S}\n" for at in pd.date_range("2026-10-01", "2026-10-29", freq="20min"))
+    Path("orders.csv").write_text("ordered_at\n" + lines, encoding="utf-8")
+    assert main(["init"]) == 0
+    text = Path("capacity.yaml").read_text(encoding="utf-8")
+    Path("capacity.yaml").write_text(text.replace("lead_time: 55s", "lead_time: auto"), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["plan", "--to-cluster"]) == 0
+    remarks = capsys.readouterr().err
+    assert "shop/web: lead time 55 s learned: 0.95 of 3 pod starts (1 failed) took up to 3" in remarks
+    assert "shop/db: lead time 300 s assumed: 1 pod starts seen, 3 are needed" in remarks
+    maps = [str(one["data"]) for one in cluster.list("configmaps", "shop")]
+    assert any('"lead_time":55' in text.replace(" ", "") for text in maps), maps

@@ -1,0 +1,296 @@
+"""Kustomize and Helm install the same objects in every form; all are valid; values that make no sense are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import capacity
+from tests.rendering import (
+    BASE,
+    CONFIG,
+    FORMS,
+    K8S,
+    NEWEST,
+    OLDEST,
+    Document,
+    Form,
+    chart,
+    documents,
+    kustomize,
+    pod_of,
+    run,
+    shown,
+    the,
+    title,
+    validate,
+)
+
+CHART = K8S / "chart"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+OWN = {"app.kubernetes.io/name": "capacity", "app.kubernetes.io/part-of": "capacity"}
+each_form = pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
+each_version = pytest.mark.parametrize("version", [OLDEST, NEWEST])
+
+
+@pytest.fixture(scope="module")
+def of_kustomize(kubectl: str) -> dict[str, list[Document]]:
+    return {form.folder: kustomize(kubectl, K8S / form.folder) for form in FORMS.values()}
+
+
+@pytest.fixture(scope="module")
+def of_helm(helm: str) -> dict[str, list[Document]]:
+    return {form.folder: chart(helm, form.values) for form in FORMS.values()}
+
+
+def copied(folder: Path) -> Path:
+    return Path(shutil.copytree(K8S, folder / "k8s"))
+
+
+# -- the same, and valid ----------------------------------------------------------------------------------------------
+
+
+def test_every_overlay_and_component_is_a_form() -> None:
+    overlays = {path.parent.relative_to(K8S).as_posix() for path in K8S.glob("overlays/*/kustomization.yaml")}
+    assert overlays == {form.folder for form in FORMS.values()} - {"base"}
+    used = {Path(component).name for form in FORMS.values() for component in form.components}
+    assert used == {path.name for path in (K8S / "components").iterdir()}
+
+
+@each_form
+def test_kustomize_and_helm_render_the_same_objects(
+    form: Form, of_kustomize: dict[str, list[Document]], of_helm: dict[str, list[Document]]
+) -> None:
+    assert [title(document) for document in of_helm[form.folder]] == [
+        title(document) for document in of_kustomize[form.folder]
+    ]
+    assert of_helm[form.folder] == of_kustomize[form.folder]
+
+
+def test_all_forms_at_once_are_the_same_too(kubectl: str, helm: str, tmp_path: Path) -> None:
+    overlay = copied(tmp_path) / "overlays" / "everything"
+    overlay.mkdir()
+    components = [component for form in FORMS.values() for component in form.components]
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["../../base"], "components": components}))
+    values = [value for form in FORMS.values() for value in form.values]
+    rendered = kustomize(kubectl, overlay)
+    assert rendered == chart(helm, values)
+    for document in rendered:
+        validate(document, NEWEST)
+
+
+@each_version
+@each_form
+def test_every_form_is_valid(form: Form, version: str, of_kustomize: dict[str, list[Document]]) -> None:
+    for document in of_kustomize[form.folder]:
+        validate(document, version)
+
+
+@each_form
+def test_a_kubectl_of_the_machine_renders_the_same(form: Form, of_kustomize: dict[str, list[Document]]) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("no kubectl on the path: only the newest is asked")
+    assert kustomize(kubectl, K8S / form.folder) == of_kustomize[form.folder]
+
+
+@each_form
+def test_helm_lint_finds_nothing(form: Form, helm: str) -> None:
+    sets = [word for value in form.values for word in ("--set", value)]
+    assert "0 chart(s) failed" in run([helm, "lint", "--strict", str(CHART), *CONFIG, *sets])
+
+
+# -- what the forms differ in -----------------------------------------------------------------------------------------
+
+
+@each_form
+def test_namespace_and_image_of_the_base_reach_every_object(form: Form, kubectl: str, tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    base = folder / "base" / "kustomization.yaml"
+    text = base.read_text().replace("namespace: shop", "namespace: store").replace("registry.example.com", "other.org")
+    base.write_text(text)
+    rendered = kustomize(kubectl, folder / form.folder)
+    assert {item["metadata"].get("namespace", "store") for item in rendered} == {"store"}
+    assert {subject["namespace"] for item in rendered for subject in item.get("subjects", [])} == {"store"}
+    images = {
+        container["image"] for pod in filter(None, map(pod_of, rendered)) for container in pod["spec"]["containers"]
+    }
+    assert images == {f"other.org/capacity:{capacity.__version__}"}
+
+
+def test_the_rules_are_the_same_in_a_namespace_and_in_the_cluster(of_kustomize: dict[str, list[Document]]) -> None:
+    narrow, wide = of_kustomize["base"], of_kustomize["overlays/cluster-wide"]
+    roles = [item for item in narrow if item["kind"] == "Role"]
+    assert [len(role["rules"]) for role in roles] == [5, 2]
+    for role in roles:
+        assert the(wide, "ClusterRole", role["metadata"]["name"])["rules"] == role["rules"]
+    assert not [item for item in wide if item["kind"] in ("Role", "RoleBinding")]
+
+
+def test_only_the_form_for_the_whole_cluster_reaches_beyond_its_namespace(
+    of_kustomize: dict[str, list[Document]],
+) -> None:
+    wide = {folder for folder, rendered in of_kustomize.items() if any("Cluster" in item["kind"] for item in rendered)}
+    assert wide == {"overlays/cluster-wide"}
+
+
+def test_loop_has_the_pod_of_the_cron_job_but_for_what_a_server_needs(of_kustomize: dict[str, list[Document]]) -> None:
+    once = the(of_kustomize["base"], "CronJob", "capacity-controller")["spec"]["jobTemplate"]["spec"]["template"]
+    loop = the(of_kustomize["overlays/loop"], "Deployment", "capacity-controller")["spec"]["template"]
+    assert loop["metadata"] == once["metadata"]
+    (first,), (second,) = once["spec"].pop("containers"), loop["spec"].pop("containers")
+    assert set(first["args"]) - set(second["args"]) == {"apply", "--held-ok"}
+    assert set(second.pop("args")) - set(first.pop("args")) == {"run", "--health-port", "8080"}
+    assert {second.pop(name) is not None for name in ("ports", "livenessProbe", "readinessProbe")} == {True}
+    assert second == first
+    assert once["spec"].pop("restartPolicy") == "Never"
+    assert once["spec"].pop("terminationGracePeriodSeconds") == 5
+    assert loop["spec"].pop("topologySpreadConstraints")
+    assert loop["spec"].pop("terminationGracePeriodSeconds") == 60
+    assert loop["spec"] == once["spec"]
+
+
+def test_a_database_needs_no_claim_and_its_password_is_a_secret(of_kustomize: dict[str, list[Document]]) -> None:
+    planner = the(of_kustomize["overlays/database"], "CronJob", "capacity-planner")
+    assert "persistentVolumeClaim" not in json.dumps(planner)
+    (container,) = planner["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    (password,) = (item for item in container["env"] if item["name"] == "PGPASSWORD")
+    assert password["valueFrom"] == {"secretKeyRef": {"name": "capacity-database", "key": "password"}}
+
+
+# -- whom it touches --------------------------------------------------------------------------------------------------
+
+
+@each_form
+def test_selectors_select_our_own_pods_and_no_others(form: Form, of_kustomize: dict[str, list[Document]]) -> None:
+    rendered = of_kustomize[form.folder]
+    pods = [pod["metadata"]["labels"] for pod in filter(None, map(pod_of, rendered))]
+    assert all(labels.items() >= OWN.items() for labels in pods)
+    selectors = [spec[key] for item in rendered if (spec := item.get("spec")) for key in spec if "elector" in key]
+    assert len(selectors) >= 2
+    for selector in selectors:
+        wanted = selector["matchLabels"]
+        assert [labels for labels in pods if wanted.items() <= labels.items()], "it selects nothing"
+        assert wanted["app.kubernetes.io/name"] == "capacity"
+        assert "app.kubernetes.io/component" in wanted
+
+
+@each_form
+def test_pods_may_reach_name_service_and_api_server_and_nobody_reaches_them(
+    form: Form, of_kustomize: dict[str, list[Document]]
+) -> None:
+    policies = [item["spec"] for item in of_kustomize[form.folder] if item["kind"] == "NetworkPolicy"]
+    assert len(policies) == 2
+    for policy in policies:
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        assert "ingress" not in policy
+        ports = {(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]}
+        assert ports - {("TCP", 5432)} == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443)}
+
+
+@each_version
+def test_every_optional_peer_of_the_network_policy_is_valid_when_switched_on(version: str) -> None:
+    written = (BASE / "network-policy.yaml").read_text(encoding="utf-8")
+    policies = documents(shown(written))
+    assert [len(policy["spec"]["egress"]) for policy in policies] == [3, 4]
+    assert [len(policy["spec"]["egress"]) for policy in documents(written)] == [2, 2]
+    for policy in policies:
+        validate(policy, version)
+
+
+# -- the chart's own values -------------------------------------------------------------------------------------------
+
+
+def test_chart_is_of_this_version() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert about["version"] == about["appVersion"] == capacity.__version__
+    assert OLDEST in about["kubeVersion"]
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "expected"),
+    [
+        pytest.param([f"image.digest={DIGEST}"], "image", f"registry.example.com/capacity@{DIGEST}", id="digest"),
+        pytest.param(["workloads=name"], "workloads.csv", "name", id="table of workloads"),
+        pytest.param(["image.tag=1.2.3"], "image", "registry.example.com/capacity:1.2.3", id="tag"),
+        pytest.param(["image.pullSecrets={own}"], "imagePullSecrets", [{"name": "own"}], id="pull secret"),
+        pytest.param(["pods.nodeSelector.pool=system"], "nodeSelector", {"pool": "system"}, id="node selector"),
+        pytest.param(["pods.tolerations[0].operator=Exists"], "tolerations", [{"operator": "Exists"}], id="toleration"),
+        pytest.param(["pods.priorityClassName=high"], "priorityClassName", "high", id="priority"),
+        pytest.param(["orders.claim=other"], "claimName", "other", id="another claim"),
+        pytest.param(["controller.resources.limits.cpu=2"], "limits", {"cpu": 2, "memory": "256Mi"}, id="resources"),
+        pytest.param(["controller.form=loop", "controller.replicas=3"], "replicas", 3, id="replicas"),
+        pytest.param(["planner.schedule=*/15 * * * *"], "schedule", "*/15 * * * *", id="schedule"),
+        pytest.param(["planner.activeDeadlineSeconds=600"], "activeDeadlineSeconds", 600, id="deadline"),
+        pytest.param(["controller.egress[0].ports[0].port=9091"], "ports", [{"port": 9091}], id="a further peer"),
+    ],
+)
+def test_values_reach_valid_objects(helm: str, values: list[str], field: str, expected: object) -> None:
+    rendered = chart(helm, values)
+    assert expected in list(all_of(rendered, field))
+    assert expected not in list(all_of(chart(helm), field))
+    for document in rendered:
+        validate(document, NEWEST)
+
+
+def all_of(node: object, field: str) -> Iterator[object]:
+    """Every value that a field of this name has, however deep."""
+    if isinstance(node, list):
+        for item in node:
+            yield from all_of(item, field)
+    elif isinstance(node, dict):
+        if field in node:
+            yield node[field]
+        yield from all_of(list(node.values()), field)
+
+
+def test_network_policy_can_be_left_to_others(helm: str) -> None:
+    assert {item["kind"] for item in chart(helm)} - {item["kind"] for item in chart(helm, ["networkPolicy=false"])} == {
+        "NetworkPolicy"
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        pytest.param("contrller.form=loop", "additional properties 'contrller' not allowed", id="a misspelled key"),
+        pytest.param("controller.replica=3", "additional properties 'replica' not allowed", id="a key of no block"),
+        pytest.param("scope=everywhere", "must be one of 'namespace', 'cluster'", id="an unknown scope"),
+        pytest.param("controller.form=job", "must be one of 'cronjob', 'loop'", id="an unknown form"),
+        pytest.param("controller.replicas=0", "minimum: got 0, want 1", id="a loop of nobody"),
+        pytest.param("image.digest=sha256:abc", "does not match pattern", id="a short digest"),
+        pytest.param("image.repository=", "does not match pattern", id="an image without a name"),
+        pytest.param("planner.schedule=hourly", "does not match pattern", id="a schedule in words"),
+        pytest.param("planner.activeDeadlineSeconds=soon", "want integer", id="a deadline in words"),
+        pytest.param("controller.resources.limits.cpu=null", "missing property 'cpu'", id="no CPU limit"),
+        pytest.param("controller.resources.requests.memory=lots", "does not match pattern", id="no quantity"),
+        pytest.param("networkPolicy=maybe", "want boolean", id="neither yes nor no"),
+        pytest.param("orders.claim=Orders", "does not match pattern", id="a claim no server would take"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(helm: str, value: str, complaint: str) -> None:
+    words = [helm, "template", "capacity", str(CHART), *CONFIG, "--set", value]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+
+
+def test_chart_without_a_configuration_says_how_to_give_one(helm: str) -> None:
+    done = subprocess.run([helm, "template", str(CHART)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "--set-file config=capacity.yaml" in done.stderr
+
+
+def test_schema_describes_every_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert set(schema["properties"]) - {"global"} == set(values)
+    for name, block in values.items():
+        if isinstance(block, dict):
+            assert set(schema["properties"][name]["properties"]) == set(block), name

@@ -1,0 +1,113 @@
+"""`capacity simulate` end to end: table, JSON, CSV, picture, verdict; what cannot be simulated says why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import capacity as cap
+from capacity.edge.cli import main
+from capacity.simulation.replay import Calendar, Replay
+
+WEB = cap.Workload("shop", "web", cap.LoadModel(0.5, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)
+
+
+@pytest.fixture(scope="module")
+def sales() -> pd.Series:
+    index = pd.date_range("2026-01-05", periods=24 * 28, freq="h", tz="UTC")
+    hour, weekday = index.hour.to_numpy(), index.day_of_week.to_numpy() < 5
+    daytime = np.sin((hour - 7) * np.pi / 12).clip(0) * (1 + 0.4 * weekday)
+    return pd.Series(20 + 180 * daytime * np.random.default_rng(3).lognormal(0, 0.05, len(index)), index)
+
+
+@pytest.fixture(scope="module")
+def result(sales: pd.Series) -> cap.Simulation:
+    return cap.simulate(sales, WEB, calendar=Calendar(timezone="Europe/London"), replay=Replay(days=4))
+
+
+def test_the_plan_holds_where_the_hpa_alone_is_late(result: cap.Simulation) -> None:
+    assert result.plan.score.cap_breach_share < 0.1
+    assert result.alone.score.cap_breach_minutes > 3 * result.plan.score.cap_breach_minutes
+    assert result.plan.score.pod_hours < result.trial("static peak").score.pod_hours
+    assert result.trial("clairvoyant").score.pod_hours < result.plan.score.pod_hours
+    assert result.plans == 5  # one from a day before on, then daily
+
+
+def test_the_noun_shows_itself(result: cap.Simulation) -> None:
+    frame = result.to_frame()
+    assert frame.loc["plan", "pod_hours"] == result.plan.score.pod_hours
+    assert len(frame) == len(result.trials)
+    assert "the plan would have kept utilization" in result._repr_html_()
+    assert len(result.plot().axes) == 3
+    with pytest.raises(cap.DataError, match="no policy 'best' was simulated; these were"):
+        result.trial("best")
+
+
+def test_equal_seeds_equal_results(sales: pd.Series, result: cap.Simulation) -> None:
+    again = cap.simulate(sales, WEB, calendar=Calendar(timezone="Europe/London"), replay=Replay(days=4))
+    pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())
+
+
+def test_a_workload_bound_by_memory_is_judged_by_memory(sales: pd.Series) -> None:
+    bound = cap.Workload("a", "b", cap.LoadModel(0, 0, 0, 2.0**24), cap.Replica(1, 2**29), floor=2, ceiling=90)
+    found = cap.simulate(sales, bound, replay=Replay(days=2))
+    middles = sales.iloc[-48:].max() * 2.0**24 / 2**29  # straight lines between syncs pass it within a thousandth
+    assert found.plan.lane.demand.max() == pytest.approx(middles, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("cut", "days", "message"),
+    [
+        pytest.param(slice(-60, None), 2, "expected a week of history before", id="too short"),
+        pytest.param(slice(None), 40, "expected a week of history before", id="more days than there are"),
+    ],
+)
+def test_a_history_that_cannot_carry_it(sales: pd.Series, cut: slice, days: float, message: str) -> None:
+    with pytest.raises(cap.DataError, match=message):
+        cap.simulate(sales.iloc[cut], WEB, replay=Replay(days=days))
+
+
+def test_a_gap_longer_than_a_day_is_named(sales: pd.Series) -> None:
+    torn = sales.drop(sales.index[300:340])
+    with pytest.raises(cap.DataError, match="no gap longer than a day, got one at 2026-01-1"):
+        cap.simulate(torn, WEB, replay=Replay(days=2))
+    short = sales.drop(sales.index[300:310])
+    assert cap.simulate(short, WEB, replay=Replay(days=1)).plans == 2
+
+
+def test_the_command_prints_a_table_and_a_verdict_and_draws(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--sample", "--days", "1", "--picture", "simulation.png"]) == 0
+    out = capsys.readouterr().out
+    assert "shop/web: Simulation of 1 days" in out
+    assert "Over the last 1 days the plan would have kept utilization at or under 80 %" in out
+    assert all(name in out for name in ("plan", "your HPA", "AWS-like", "clairvoyant"))
+    assert Path("simulation.png").stat().st_size > 20_000
+
+
+def test_json_has_every_score_of_every_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--sample", "--days", "1", "--output", "json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["name"] == "shop/web"
+    assert document["policies"]["plan"]["overload_minutes"] >= 0
+    assert len(document["policies"]) > 50
+    assert all(set(miss) == {"start", "minutes", "utilization", "pods_were_starting"} for miss in document["misses"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--workload", "shop/cart"], 2, "--workload: expected one of ['shop/web'], got 'shop/cart'"),
+        (["--refit", "soon"], 2, "--refit: "),
+        (["--days", "800"], 1, "shop/web: simulate: expected a week of history before"),
+    ],
+    ids=["an unknown workload", "no duration", "more days than there are"],
+)
+def test_what_is_asked_wrongly(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", "--sample", *arguments]) == code
+    assert message in capsys.readouterr().err

@@ -1,0 +1,237 @@
+"""Usage from files, as a table and through the command: what is read, what is refused, and what a plan makes of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from capacity.domain import ConfigError, DataError
+from capacity.edge.cli import main
+from capacity.edge.config import read_config
+from capacity.edge.usage import read_usage, usage_of
+
+HOURS = pd.date_range("2026-03-02", periods=24 * 28, freq="h", tz="UTC")
+WEB: dict[str, Any] = {
+    "namespace": "shop",
+    "name": "web",
+    "floor": 1,
+    "ceiling": 60,
+    "load": {"cpu": {"base": "400m", "per_sale_per_hour": "20m"}, "memory": {"base": "2Gi"}},
+    "replica": {"cpu_request": "500m", "memory_request": "512Mi"},
+}
+COLUMNS = {"time": "at", "cpu": "cpu", "memory": "mem"}
+
+
+def lines(*rows: str, header: str = "at,cpu,mem") -> str:
+    Path("usage.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return "usage.csv"
+
+
+def write_history(workloads: tuple[str, ...] = ("shop/web",), deaf: bool = False) -> None:
+    """orders.csv and usage.csv of four weeks; `deaf`: load that follows no sales."""
+    rng = np.random.default_rng(1)
+    orders = rng.poisson(60 + 50 * np.sin((HOURS.hour.to_numpy() - 8) / 24 * 2 * np.pi))
+    pd.DataFrame({"at": HOURS.strftime("%Y-%m-%dT%H:%M:%SZ"), "n": orders}).to_csv("orders.csv", index=False)
+    parts = []
+    for place, name in enumerate(workloads, start=1):
+        cpu = (
+            (2 + rng.normal(0, 0.1, len(HOURS)))
+            if deaf
+            else place * (0.5 + 0.02 * orders) * rng.gamma(200, 1 / 200, len(HOURS))
+        )
+        mem = 2e9 + rng.normal(0, 2e7, len(HOURS))
+        parts.append(pd.DataFrame({"at": HOURS.strftime("%Y-%m-%dT%H:%M:%SZ"), "who": name, "cpu": cpu, "mem": mem}))
+    pd.concat(parts).to_csv("usage.csv", index=False)
+
+
+def configure(sales: bool = True, workloads: list[dict[str, Any]] | None = None, **usage: Any) -> None:
+    document = {
+        "usage": {"source": "usage.csv", **COLUMNS, "workload": "who", **usage},
+        "forecast": {"horizon": "3d"},
+        "workloads": workloads or [WEB],
+    }
+    if sales:
+        document["sales"] = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}}
+    Path("capacity.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def test_rows_are_averaged_over_steps_and_what_is_missing_is_a_gap() -> None:
+    source = lines(
+        "2026-03-02T00:00:00Z,1,10", "2026-03-02T00:02:00Z,3,30", "2026-03-02T00:10:00Z,5,", "2026-03-02T00:17:00Z,-1,x"
+    )
+    table = read_usage(source, **COLUMNS, step="5m")
+    assert isinstance(table, pd.DataFrame)
+    assert list(table.index) == list(pd.date_range("2026-03-02", periods=4, freq="5min", tz="UTC"))
+    np.testing.assert_array_equal(table["cpu"], [2.0, np.nan, 5.0, np.nan])
+    np.testing.assert_array_equal(table["memory"], [20.0, np.nan, np.nan, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step"),
+    [
+        pytest.param(30, timedelta(minutes=5), id="samples of half a minute"),
+        pytest.param(900, timedelta(minutes=15), id="quarters of an hour"),
+        pytest.param(3600, timedelta(hours=1), id="hours"),
+        pytest.param(7 * 60, timedelta(minutes=8), id="seven minutes, up to a part of a day"),
+    ],
+)
+def test_the_step_is_the_files_own_and_at_least_five_minutes(seconds: int, step: timedelta) -> None:
+    times = pd.date_range("2026-03-02", periods=200, freq=pd.Timedelta(seconds=seconds))
+    table = read_usage(lines(*(f"{at:%Y-%m-%d %H:%M:%S},1,1" for at in times)), **COLUMNS)
+    assert isinstance(table, pd.DataFrame)
+    assert table.index[1] - table.index[0] == step
+
+
+@pytest.mark.parametrize(
+    ("time", "settings"),
+    [
+        pytest.param("2026-07-01 13:00:00", {"timezone": "Europe/London"}, id="local times"),
+        pytest.param("2026-07-01T14:00:00+02:00", {}, id="times with an offset"),
+        pytest.param("1782907200", {}, id="seconds since 1970"),
+        pytest.param("202607011200", {"time_format": "%Y%m%d%H%M"}, id="times in a format"),
+    ],
+)
+def test_times_are_read_as_they_are_written(time: str, settings: dict[str, Any]) -> None:
+    table = read_usage(lines(f"{time},1,1"), **COLUMNS, step="1h", **settings)
+    assert isinstance(table, pd.DataFrame)
+    assert table.index[0] == pd.Timestamp("2026-07-01T12:00Z")
+
+
+def test_parquet_is_read_and_workloads_are_told_apart() -> None:
+    moment = "TIMESTAMPTZ '2026-03-02 00:00:00Z' + INTERVAL (i) HOUR"
+    query = f"SELECT {moment} AS at, 'w' || (i % 2) AS who, i AS cpu FROM range(6) t(i)"
+    duckdb.sql(f"COPY ({query}) TO 'usage.parquet'")
+    tables = read_usage("usage.parquet", time="at", workload="who", cpu="cpu")
+    assert isinstance(tables, dict)
+    assert {name: table["cpu"].dropna().tolist() for name, table in tables.items()} == {
+        "w0": [0, 2, 4],
+        "w1": [1, 3, 5],
+    }
+
+
+REFUSED = [
+    (
+        "a column that is not there",
+        {"cpu": "cores"},
+        DataError,
+        r"no column 'cores' \(usage.cpu\); its columns: at, cpu",
+    ),
+    ("a file that is not there", {"source": "none.csv"}, DataError, "none.csv: usage cannot be read"),
+    ("no resource", {"cpu": None, "memory": None}, ConfigError, "at least one of cpu, memory, requests"),
+    ("a step of seven minutes", {"step": "7m"}, ConfigError, "whole parts of a day"),
+    ("a time that is none", {"time": "mem"}, DataError, "expected rows with a readable time in 'mem', got none"),
+    ("an unknown key", {"colour": "red"}, ConfigError, "colour: unknown key"),
+]
+
+
+@pytest.mark.parametrize(("keys", "error", "words"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_a_source_that_is_no_usage_is_refused(keys: dict[str, Any], error: type[Exception], words: str) -> None:
+    lines("2026-03-02 00:00:00,1,many", "2026-03-02 01:00:00,1,more")
+    with pytest.raises(error, match=words):
+        read_usage(**{"source": "usage.csv", **COLUMNS, **keys})
+
+
+def test_one_row_per_pod_is_refused_because_their_mean_would_be_taken_for_their_sum() -> None:
+    with pytest.raises(DataError, match="got 2 of it at 2026-03-02T00:00:00Z: sum up the pods"):
+        read_usage(lines("2026-03-02T00:00:00Z,1,1", "2026-03-02T00:00:00Z,2,2"), **COLUMNS)
+
+
+def test_workloads_are_found_by_namespace_and_name_or_by_name() -> None:
+    write_history(("shop/web", "api", "else/db"))
+    configure(workloads=[WEB, {**WEB, "name": "api"}, {**WEB, "name": "mail"}])
+    assert set(usage_of(read_config("capacity.yaml"))) == {("shop", "web"), ("shop", "api")}
+
+
+def test_rows_without_names_cannot_be_of_two_workloads() -> None:
+    write_history()
+    configure(workloads=[WEB, {**WEB, "name": "api"}], workload=None)
+    with pytest.raises(ConfigError, match="2 workloads need a column"):
+        usage_of(read_config("capacity.yaml"))
+
+
+def test_the_load_verb_says_what_a_sale_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    write_history()
+    configure()
+    assert main(["load", "--picture", "load.png"]) == 0
+    out = capsys.readouterr().out
+    assert "learned" in out
+    assert "sales explain 9" in out
+    assert Path("load.png").stat().st_size > 10_000
+    assert main(["load", "--output", "json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    cpu = next(found for found in report["resources"] if found["resource"] == "cpu")
+    assert cpu["per_sale_per_hour"] == pytest.approx(0.02, rel=0.03)
+    assert cpu["slope_interval"][0] < cpu["per_sale_per_hour"] < cpu["slope_interval"][1]
+    assert main(["load", "--output", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("workload,resource,sales explain,idle,per sale/h")
+
+
+def test_the_load_verb_needs_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["load", "-c", "none.yaml"]) == 2
+    write_history()
+    configure()
+    document = yaml.safe_load(Path("capacity.yaml").read_text(encoding="utf-8"))
+    del document["usage"]
+    Path("capacity.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert main(["load"]) == 2
+    assert "usage: expected where usage is measured" in capsys.readouterr().err
+
+
+def plan(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["plan", "--quiet", "--output", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["workloads"]
+    return dict(found)
+
+
+def test_a_plan_is_made_of_the_load_that_was_learned(capsys: pytest.CaptureFixture[str]) -> None:
+    write_history()
+    configure()
+    learned = plan(capsys)
+    assert any("sales explain" in note for note in learned["explain"]["notes"])
+    rate = learned["peak"]["sales"]
+    assert learned["peak"]["cpu_cores"] > 0.5 + 0.0195 * rate
+
+
+def test_a_load_that_follows_no_sales_is_planned_from_its_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    write_history(deaf=True)
+    configure()
+    found = plan(capsys)
+    assert found["peak"]["sales"] is None
+    assert found["peak"]["cpu_cores"] == pytest.approx(2.2, abs=0.25)
+    assert any("forecast usage directly" in note for note in found["explain"]["notes"])
+
+
+def test_without_sales_the_plan_comes_from_usage_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    write_history()
+    configure(sales=False)
+    found = plan(capsys)
+    assert found["peak"]["sales"] is None
+    assert found["peak"]["cpu_cores"] == pytest.approx(2.9, abs=0.7)
+    for verb in ("audit", "seasonality", "forecast", "backtest"):
+        assert main([verb]) == 2
+        assert "sales: expected where the orders are" in capsys.readouterr().err
+
+
+def test_neither_sales_nor_usage_is_refused() -> None:
+    Path("capacity.yaml").write_text(yaml.safe_dump({"workloads": [WEB]}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="expected sales, usage or both, got neither"):
+        read_config("capacity.yaml")
+
+
+def test_a_workload_without_usage_is_planned_from_its_costs_beside_one_that_is_learned() -> None:
+    write_history()
+    configure(workloads=[WEB, {**WEB, "name": "api"}])
+    assert main(["plan", "--quiet"]) == 0
+    plans = json.loads(Path("plan.json").read_text(encoding="utf-8"))["workloads"]
+    notes = {one["name"]: " ".join(one["explain"]["notes"]) for one in plans}
+    assert "sales explain" in notes["web"]
+    assert "no usage of shop/api in usage.csv: the configured costs are kept" in notes["api"]

@@ -1,0 +1,123 @@
+"""No policy looks ahead: whatever the future holds, what was set before it stays; and floors keep to their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.domain import LoadModel, Replica, Workload
+from capacity.simulation.arrays import Array
+from capacity.simulation.case import Case
+from capacity.simulation.cluster import Cluster
+from capacity.simulation.hpa.spec import SYNC_PERIOD
+from capacity.simulation.pods import Start
+from capacity.simulation.policies import (
+    Policy,
+    ahpa_like,
+    autopilot_like,
+    aws_like,
+    cron_schedule,
+    hpa_sweep,
+    oracle,
+    seasonal_naive,
+    static_peak,
+    static_quantile,
+)
+from capacity.simulation.production import Schedule, decided_floor, make_plans
+from capacity.simulation.replay import Calendar, Replay, _plan
+from capacity.simulation.scores import Promise
+from capacity.simulation.service import Service
+from capacity.simulation.trial import by_day, optimum_trial, swept, try_policies
+
+STEP, DAY = timedelta(minutes=15), timedelta(days=1)
+PER_DAY = 96
+BEGIN, STEPS = 16 * PER_DAY, 19 * PER_DAY
+START = datetime(2026, 3, 2, tzinfo=UTC)
+POLICIES: dict[str, Callable[[Case], Policy]] = {
+    "static peak": static_peak,
+    "static quantile": static_quantile,
+    "cron schedule": cron_schedule,
+    "AWS-like": aws_like,
+    "AHPA-like": ahpa_like,
+    "Autopilot-like": autopilot_like,
+    "seasonal naive": seasonal_naive,
+    "plan": lambda case: planned(case),
+}
+
+
+def demand(seed: int = 1) -> Array:
+    random, at = np.random.default_rng(seed), np.arange(STEPS)
+    shape = 20 + 15 * np.sin(2 * np.pi * at / PER_DAY) + 6 * (at // PER_DAY % 7 < 5)
+    return np.asarray(shape * random.lognormal(0, 0.1, STEPS))
+
+
+def case_of(values: Array, ceiling: int = 40) -> Case:
+    cluster = Cluster(Service(1.0), Start(timedelta(minutes=5)))
+    return Case(values, START, STEP, BEGIN, cluster, Promise(floor=3, start=timedelta(minutes=5)), ceiling)
+
+
+def workload_of(case: Case) -> Workload:
+    load, replica = LoadModel(0.0, STEP / timedelta(hours=1), 0.0, 0.0), Replica(1.0, 2.0**40)
+    return Workload("shop", "web", load, replica, case.promise.floor, case.ceiling, lead_time=case.lead)
+
+
+def planned(case: Case) -> Policy:
+    workload, schedule = workload_of(case), Schedule(every=timedelta(hours=12))
+    series = pd.Series(case.demand, pd.date_range(START, periods=len(case.demand), freq=STEP))
+    replay = Replay(schedule=schedule)
+    plans = make_plans(case, schedule, lambda origin: _plan(series.iloc[:origin], workload, Calendar(), replay))
+    floor = decided_floor(case, workload, plans, schedule)
+    return Policy("plan", floor, hpa_sweep(case)[0].rule)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("torn_after", [STEPS - 2 * PER_DAY, STEPS - 37], ids=["two days", "half a day"])
+def test_perturbing_the_future_changes_nothing_before_it(name: str, torn_after: int) -> None:
+    known = case_of(demand())
+    torn = known.demand.copy()
+    torn[torn_after:] = 7 * torn[torn_after:][::-1] + 100
+    before, after = POLICIES[name](known).floor, POLICIES[name](replace(known, demand=torn)).floor
+    until = (torn_after - BEGIN) * (STEP // SYNC_PERIOD)
+    np.testing.assert_array_equal(before[:until], after[:until])
+    assert len(before) == known.judged_ticks
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_floors_keep_within_their_bounds(name: str) -> None:
+    floor = POLICIES[name](case_of(demand(), ceiling=30)).floor
+    assert floor.min() >= 3
+    assert floor.max() <= 30
+
+
+def test_the_oracle_and_the_optimum_know_the_future_and_the_optimum_costs_least() -> None:
+    case = case_of(demand(), ceiling=1000)
+    trials = try_policies(case, [oracle(case), static_peak(case), cron_schedule(case)], seed=5)
+    optimum = optimum_trial(case)
+    assert optimum.score.over_clairvoyant == pytest.approx(1.0, abs=0.02)
+    assert optimum.score.cap_breach_minutes == 0
+    assert all(trial.score.pod_hours > optimum.score.pod_hours for trial in trials)
+    assert trials[0].score.overload_minutes == 0
+
+
+def test_equal_seeds_give_equal_trials_and_days_add_up() -> None:
+    case = case_of(demand())
+    sweep = hpa_sweep(case)[::9]
+    one, other = try_policies(case, sweep, seed=5), try_policies(case, sweep, seed=5)
+    assert [trial.score for trial in one] == [trial.score for trial in other]
+    days = by_day(one)
+    np.testing.assert_allclose(days.pod_hours.sum(axis=0), [trial.score.pod_hours for trial in one])
+    np.testing.assert_allclose(days.violations.sum(axis=0), [trial.score.overload_minutes for trial in one])
+    assert (np.diff(swept(one).violations) < 0).all()
+
+
+def test_a_lower_target_never_has_more_overload_on_a_smooth_day() -> None:
+    at = np.arange(STEPS)
+    case = case_of(np.asarray(30 + 25 * np.sin(2 * np.pi * at / PER_DAY)), ceiling=1000)
+    sweep = [policy for policy in hpa_sweep(case) if policy.name.endswith(" 5 min")]
+    over = [trial.score.cap_breach_minutes for trial in try_policies(case, sweep, seed=1)]
+    assert over == sorted(over)

@@ -1,0 +1,96 @@
+"""The objects that k8s/ installs, as kubectl and Helm really render them, in each form there is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import yaml
+
+K8S = Path(__file__).resolve().parents[1] / "k8s"
+BASE = K8S / "base"
+OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to install: a folder for Kustomize, and the values that make Helm install the same."""
+
+    folder: str
+    values: tuple[str, ...] = ()
+
+    @property
+    def components(self) -> list[str]:
+        """The components of Kustomize that make the difference to the base."""
+        kustomization = yaml.safe_load((K8S / self.folder / "kustomization.yaml").read_text(encoding="utf-8"))
+        return list(kustomization.get("components", []))
+
+
+FORMS = {
+    "as it comes": Form("base"),
+    "for the whole cluster": Form("overlays/cluster-wide", ("scope=cluster",)),
+    "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
+    "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
+    "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
+    "with orders in a database": Form(
+        "overlays/database", ("orders.claim=", "orders.passwordSecret=capacity-database")
+    ),
+}
+
+
+def kustomize(kubectl: str, folder: Path) -> list[Document]:
+    """What `kubectl apply -k folder` would apply."""
+    return documents(run([kubectl, "kustomize", str(folder)]))
+
+
+def chart(helm: str, values: Sequence[str] = (), *words: str) -> list[Document]:
+    """What `helm install -n shop --set value ...` would create, with the base's own capacity.yaml."""
+    sets = [word for value in values for word in ("--set", value)]
+    return documents(run([helm, "template", "capacity", str(K8S / "chart"), "-n", "shop", *CONFIG, *sets, *words]))
+
+
+CONFIG = ("--set-file", f"config={BASE / 'capacity.yaml'}")
+
+
+def run(words: Sequence[str]) -> str:
+    """The output of a command that must succeed."""
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def documents(text: str) -> list[Document]:
+    return sorted((document for document in yaml.safe_load_all(text) if document), key=title)
+
+
+def title(document: Document) -> str:
+    return f"{document['kind']} {document['metadata']['name']}"
+
+
+def the(rendered: Sequence[Document], kind: str, name: str) -> Document:
+    """The one object of a kind and name."""
+    (found,) = (document for document in rendered if title(document) == f"{kind} {name}")
+    return found
+
+
+def validate(manifest: Document, version: str) -> None:
+    """The validator falls back to an older schema in silence: the version it took must be the one asked for."""
+    assert kubernetes_validate.validate(manifest, version, strict=True) == ".".join(version.split(".")[:2])
+
+
+def pod_of(document: Document) -> Document | None:
+    """The pod template of a CronJob or Deployment; None of anything else."""
+    spec = document.get("spec") or {}
+    template = (spec.get("jobTemplate") or {}).get("spec", spec).get("template")
+    return template if isinstance(template, dict) else None
+
+
+def shown(text: str) -> str:
+    """A manifest with every optional block on: `#- to:` and `#  ports:` are YAML, `# Prose` is not."""
+    return re.sub(r"^( *)#(?=- |  )", r"\1", text, flags=re.MULTILINE)

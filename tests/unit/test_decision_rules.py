@@ -1,0 +1,209 @@
+"""The rules around a plan: metrics, two looks, time between steps, ramps, wishes, holds, the brake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from capacity.decision import Brake, Policy, decide, engage_brake
+from capacity.domain import DataError, Decision, Memory, Observation, Quiet, Readings, Wishes
+from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
+
+NOW = START + MINUTE
+
+
+@pytest.mark.parametrize(
+    ("readings", "floor", "reason"),
+    [
+        pytest.param(None, 36, "DemandFalling", id="no autoscaler to ask"),
+        pytest.param(Readings(wanted=3), 36, "DemandFalling", id="it asks for less"),
+        pytest.param(Readings(wanted=38), 38, "DemandFalling", id="it asks for more than the step leaves"),
+        pytest.param(Readings(wanted=40), 40, "AutoscalerNeeds", id="it asks for all of it"),
+        pytest.param(Readings(wanted=55), 40, "AutoscalerNeeds", id="it asks for more than the floor"),
+        pytest.param(Readings(blind="nothing reported"), 40, "HeldNoMetrics", id="blind"),
+        pytest.param(Readings(cpu_millicores=900), 40, "HeldTrafficVanished", id="less than quiet"),
+        pytest.param(Readings(cpu_millicores=1000), 36, "DemandFalling", id="just quiet"),
+        pytest.param(Readings(wanted=0, cpu_millicores=0), 40, "HeldTrafficVanished", id="nothing at all"),
+    ],
+)
+def test_a_floor_comes_down_only_with_the_autoscalers_own_metrics(
+    readings: Readings | None, floor: int, reason: str
+) -> None:
+    decision = decide(plan([4], quiet=(Quiet(0, 1000),)), seen(40, readings=readings), NOW)
+    assert (decision.floor, decision.reason) == (floor, reason)
+    assert decision.held == reason.startswith("Held")
+
+
+@pytest.mark.parametrize("readings", [Readings(blind="x"), Readings(cpu_millicores=0), Readings(mark="5m")])
+def test_no_metric_is_needed_to_rise(readings: Readings) -> None:
+    assert decide(plan([9], quiet=(Quiet(0, 1000),)), seen(4, readings=readings), NOW).floor == 9
+
+
+@pytest.mark.parametrize(
+    ("minutes", "floor"),
+    [(0, 40), (1, 40), (4.4, 40), (4.5, 36), (5, 36), (600, 36), (-4, 40), (-600, 36)],
+    ids=lambda value: str(value),
+)
+def test_two_steps_lie_their_time_apart(minutes: float, floor: int) -> None:
+    memory = Memory(moved_at=NOW - minutes * MINUTE)
+    decision = decide(plan([4]), seen(40, memory=memory), NOW)
+    assert decision.floor == floor
+    assert decision.reason == ("DemandFalling" if floor < 40 else "StepDown")
+    assert not decision.held
+
+
+def test_passes_more_often_come_down_no_faster() -> None:
+    def minutes_down(period: timedelta) -> float:
+        observation, now = seen(40), NOW
+        while observation.floor > 6:
+            decision = decide(plan([6], steps=9), observation, now)
+            observation = replace(observation, floor=decision.floor, memory=decision.memory)
+            now += period
+        return (now - NOW) / MINUTE
+
+    assert minutes_down(MINUTE / 6) == pytest.approx(minutes_down(MINUTE), rel=0.15)
+    assert minutes_down(5 * MINUTE) == pytest.approx(minutes_down(MINUTE), rel=0.15)
+
+
+def test_with_a_half_life_the_excess_halves_no_faster() -> None:
+    policy = Policy(step_down=1.0, half_life=HOUR)
+    observation, now = seen(68), NOW
+    made = plan([4], steps=99)
+    while now < NOW + HOUR:
+        decision = decide(made, observation, now, policy)
+        observation = replace(observation, floor=decision.floor, memory=decision.memory)
+        now += MINUTE
+    assert 36 <= observation.floor <= 42
+
+
+@pytest.mark.parametrize(
+    ("before", "ago", "floor", "reason"),
+    [
+        pytest.param(4, None, 6, "DemandRising", id="half of what stands"),
+        pytest.param(1, None, 2, "DemandRising", id="one at least"),
+        pytest.param(18, None, 20, "DemandRising", id="not beyond the need"),
+        pytest.param(4, 0.4, 4, "StepUp", id="not again within its period"),
+        pytest.param(4, 1, 6, "DemandRising", id="again after it"),
+    ],
+)
+def test_a_ramp_rises_by_its_share_per_period(before: int, ago: float | None, floor: int, reason: str) -> None:
+    memory = Memory(moved_at=None if ago is None else NOW - ago * MINUTE)
+    decision = decide(plan([20]), seen(before, memory=memory), NOW, Policy(step_up=0.5))
+    assert (decision.floor, decision.reason) == (floor, reason)
+
+
+def test_two_looks_a_step_apart_at_metrics_that_move() -> None:
+    observation = seen(40, readings=Readings(wanted=3, mark="20m"))
+    first = decide(plan([4]), observation, NOW)
+    assert (first.reason, first.floor, first.notes, first.held) == ("SecondLook", 40, True, False)
+    young = replace(observation, memory=first.memory, readings=Readings(wanted=3, mark="21m"))
+    assert decide(plan([4]), young, NOW + MINUTE).notes is False
+    assert decide(plan([4]), young, NOW + 5 * MINUTE).floor == 36
+    frozen = replace(observation, memory=first.memory)
+    assert decide(plan([4]), frozen, NOW + 5 * MINUTE).reason == "HeldFrozenMetrics"
+    assert decide(plan([4]), frozen, NOW + 55 * MINUTE).reason == "HeldFrozenMetrics"
+    assert decide(plan([4]), young, NOW + 11 * MINUTE).reason == "SecondLook", "too old to say anything"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason", "floor", "held"),
+    [
+        pytest.param(Wishes(excluded="x"), "Excluded", 8, False, id="excluded"),
+        pytest.param(Wishes(frozen="x"), "Frozen", 8, True, id="frozen"),
+        pytest.param(Wishes(unclear="x"), "HeldUnclearWish", 8, True, id="unclear"),
+        pytest.param(Wishes(no_rise="x"), "RisePaused", 8, False, id="no rise"),
+        pytest.param(Wishes(floor=12), "Forced", 12, False, id="forced up"),
+        pytest.param(Wishes(floor=3), "Forced", 7, False, id="forced down comes in steps"),
+        pytest.param(Wishes(floor=500), "CeilingReached", 100, False, id="forced above the ceiling"),
+        pytest.param(Wishes(excluded="x", floor=12), "Excluded", 8, False, id="excluded goes first"),
+    ],
+)
+def test_wishes_of_people_go_before_the_plan(wishes: Wishes, reason: str, floor: int, held: bool) -> None:
+    decision = decide(plan([20]), seen(8, wishes=wishes), NOW)
+    assert (decision.reason, decision.floor, decision.held) == (reason, floor, held)
+    assert decide(None, seen(8, wishes=wishes), NOW).floor == (8 if reason == "RisePaused" else floor)
+
+
+def test_without_a_plan_what_we_raised_is_held_then_decays() -> None:
+    observation = seen(20, baseline_floor=2, memory=Memory(safe_floor=12))
+    first = decide(None, observation, NOW)
+    assert (first.reason, first.notes, first.changes) == ("HeldNoPlan", True, False)
+    noted = replace(observation, memory=first.memory)
+    almost = decide(None, noted, NOW + 6 * HOUR - MINUTE)
+    assert (almost.reason, almost.notes, almost.floor) == ("HeldNoPlan", False, 20)
+    later = decide(None, noted, NOW + 6 * HOUR)
+    assert (later.reason, later.floor, later.held) == ("PlanExpired", 18, True)
+    assert decide(None, replace(noted, floor=12), NOW + 7 * HOUR).floor == 12
+    followed = decide(plan([20]), noted, NOW)
+    assert (followed.memory.held_for, followed.notes, followed.memory.safe_floor) == (None, True, 6)
+
+
+def test_without_any_known_safe_floor_the_baseline_is_safe() -> None:
+    memory = Memory(held_for="HeldNoPlan", held_since=NOW - 9 * HOUR)
+    assert decide(None, seen(4, baseline_floor=3, memory=memory), NOW).floor == 3
+    assert decide(None, seen(3, baseline_floor=0, memory=memory), NOW).floor == 2
+    assert decide(None, seen(1, baseline_floor=0, memory=memory), NOW).floor == 1, "never to 0"
+
+
+def test_a_hold_noted_in_the_future_begins_now() -> None:
+    memory = Memory(held_for="HeldNoPlan", held_since=NOW + 900 * HOUR)
+    decision = decide(None, seen(9, baseline_floor=3, memory=memory), NOW)
+    assert (decision.notes, decision.memory.held_since) == (True, NOW)
+
+
+def test_a_dead_plan_lowers_nothing_without_metrics() -> None:
+    decision = decide(plan([9]), seen(20, readings=Readings(blind="x")), START + 8 * HOUR)
+    assert (decision.reason, decision.floor) == ("HeldNoMetrics", 20)
+
+
+def fleet(falling: int, others: int, **memory: Any) -> list[tuple[Observation, Decision]]:
+    down = (seen(9, memory=Memory(**memory)), Decision(8, 100, "DemandFalling", 9, 100))
+    stay = (seen(9), Decision(9, 100, "AsPlanned", 9, 100))
+    return [down] * falling + [stay] * others
+
+
+@pytest.mark.parametrize(
+    ("falling", "others", "braked"),
+    [
+        pytest.param(4, 0, False, id="fewer than at_least"),
+        pytest.param(5, 5, False, id="just the share"),
+        pytest.param(6, 5, True, id="more than the share"),
+        pytest.param(6, 0, True, id="all of them"),
+        pytest.param(0, 9, False, id="nobody"),
+    ],
+)
+def test_more_than_a_share_that_wants_down_is_held(falling: int, others: int, braked: bool) -> None:
+    held = engage_brake(fleet(falling, others), NOW, Brake())
+    assert [decision.floor for _, decision in held] == [9 if braked else 8] * falling + [9] * others
+    assert all(decision.held == braked for _, decision in held[:falling])
+    assert not any(decision.held for _, decision in held[falling:])
+
+
+@pytest.mark.parametrize(("minutes", "braked"), [(29, True), (30, False), (300, False)])
+def test_the_brake_lets_go_in_time(minutes: int, braked: bool) -> None:
+    since = NOW - minutes * MINUTE
+    held = engage_brake(fleet(6, 0, held_for="HeldBrake", held_since=since), NOW, Brake())
+    assert {decision.reason for _, decision in held} == {"HeldBrake" if braked else "DemandFalling"}
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Policy(step_every=-MINUTE),
+        lambda: Policy(half_life=timedelta(0)),
+        lambda: Policy(step_up=0.0),
+        lambda: Brake(share=0.0),
+        lambda: Brake(at_least=0),
+        lambda: Brake(hold_for=-MINUTE),
+        lambda: Wishes(floor=0),
+        lambda: Readings(wanted=-1),
+        lambda: Memory(safe_floor=0),
+        lambda: Memory(moved_at=START.replace(tzinfo=None)),
+    ],
+)
+def test_what_cannot_be_is_refused(build: Any) -> None:
+    with pytest.raises(DataError):
+        build()
