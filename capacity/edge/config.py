@@ -17,12 +17,14 @@ from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,
     ForecastSettings,
+    IncidentSettings,
     Measured,
     PrometheusSettings,
     SalesSettings,
     Settings,
     SupplySettings,
     TargetSettings,
+    TelemetrySettings,
     UsageSettings,
     WorkloadSettings,
 )
@@ -50,6 +52,8 @@ class Config(Settings):
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
     controller: ControllerSettings = ControllerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    incidents: IncidentSettings = IncidentSettings()
 
     @model_validator(mode="before")
     @classmethod
