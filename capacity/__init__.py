@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from capacity.audit import Audit as Audit
     from capacity.audit import Rule as Rule
+    from capacity.audit.usage import audit_usage as audit_usage
     from capacity.backtest import Backtest as Backtest
     from capacity.backtest import backtest_sales as backtest_sales
     from capacity.decision import Policy as Policy
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from capacity.edge.controller import apply as apply
     from capacity.edge.controller import preview as preview
     from capacity.edge.controller import restore as restore
+    from capacity.edge.fleet import Fleet as Fleet
+    from capacity.edge.fleet import plan_fleet as plan_fleet
     from capacity.edge.planfile import read_plan as read_plan
     from capacity.edge.planfile import write_plan as write_plan
     from capacity.edge.plots import plot_backtest as plot_backtest
@@ -95,6 +98,7 @@ _HOME = {
     "read_sales": "edge.sources",
     "audit_sales": "edge.sources",
     "read_usage": "edge.usage",
+    "audit_usage": "audit.usage",
     "Audit": "audit",
     "Rule": "audit",
     # learn what repeats, forecast what comes
@@ -140,6 +144,8 @@ _HOME = {
     "plan_nodes": "planning",
     "WorkloadPlan": "domain",
     "Plan": "domain",
+    "plan_fleet": "edge.fleet",
+    "Fleet": "edge.fleet",
     "read_plan": "edge.planfile",
     "write_plan": "edge.planfile",
     # would it have held?

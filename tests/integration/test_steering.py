@@ -181,7 +181,7 @@ def test_two_passes_at_once_move_each_floor_once(shop: Shop) -> None:
 
 def test_every_pass_ends_with_one_line_per_workload(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.configure("web", "gone")
-    main(["apply", "--now", NOON])
+    main(["apply", "--now", NOON, "-v"])
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
     assert [line.split()[0] for line in lines] == ["shop/web", "shop/gone"]
