@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from capacity.audit import Audit as Audit
     from capacity.audit import Rule as Rule
+    from capacity.audit.usage import audit_usage as audit_usage
     from capacity.backtest import Backtest as Backtest
     from capacity.backtest import backtest_sales as backtest_sales
     from capacity.decision import Policy as Policy
@@ -21,17 +22,26 @@ if TYPE_CHECKING:
     from capacity.domain import CapacityError as CapacityError
     from capacity.domain import ClusterError as ClusterError
     from capacity.domain import ConfigError as ConfigError
+    from capacity.domain import Costs as Costs
     from capacity.domain import DataError as DataError
     from capacity.domain import Decision as Decision
     from capacity.domain import Demand as Demand
     from capacity.domain import Event as Event
+    from capacity.domain import Explanation as Explanation
     from capacity.domain import Forecast as Forecast
+    from capacity.domain import Limits as Limits
     from capacity.domain import LoadModel as LoadModel
     from capacity.domain import LoadReport as LoadReport
+    from capacity.domain import NodeType as NodeType
     from capacity.domain import Observation as Observation
     from capacity.domain import Plan as Plan
     from capacity.domain import PlanError as PlanError
+    from capacity.domain import Pool as Pool
+    from capacity.domain import Quota as Quota
     from capacity.domain import Replica as Replica
+    from capacity.domain import Scenario as Scenario
+    from capacity.domain import Supply as Supply
+    from capacity.domain import Throughput as Throughput
     from capacity.domain import Workload as Workload
     from capacity.domain import WorkloadPlan as WorkloadPlan
     from capacity.edge.cluster import ClusterReader as ClusterReader
@@ -41,9 +51,12 @@ if TYPE_CHECKING:
     from capacity.edge.controller import apply as apply
     from capacity.edge.controller import preview as preview
     from capacity.edge.controller import restore as restore
+    from capacity.edge.fleet import Fleet as Fleet
+    from capacity.edge.fleet import plan_fleet as plan_fleet
     from capacity.edge.planfile import read_plan as read_plan
     from capacity.edge.planfile import write_plan as write_plan
     from capacity.edge.plots import plot_backtest as plot_backtest
+    from capacity.edge.plots import plot_explanation as plot_explanation
     from capacity.edge.plots import plot_forecast as plot_forecast
     from capacity.edge.plots import plot_load as plot_load
     from capacity.edge.plots import plot_plan as plot_plan
@@ -62,13 +75,21 @@ if TYPE_CHECKING:
     from capacity.outlook import coming_growth as coming_growth
     from capacity.outlook import coming_peak as coming_peak
     from capacity.outlook import past_growth as past_growth
+    from capacity.planning import explain_floor as explain_floor
+    from capacity.planning import plan_many as plan_many
+    from capacity.planning import plan_nodes as plan_nodes
     from capacity.planning import plan_workload as plan_workload
+    from capacity.scenario import forecast_if as forecast_if
     from capacity.seasonality import Season as Season
     from capacity.seasonality import find_seasons as find_seasons
     from capacity.simulation.replay import Calendar as Calendar
     from capacity.simulation.replay import Replay as Replay
     from capacity.simulation.replay import simulate as simulate
     from capacity.simulation.simulation import Simulation as Simulation
+    from capacity.sizing import advise_requests as advise_requests
+    from capacity.sizing import fit_throughput as fit_throughput
+    from capacity.sizing import highest_tolerated_utilization as highest_tolerated_utilization
+    from capacity.sizing import safe_target as safe_target
 
 _HOME = {
     # read and audit
@@ -77,6 +98,7 @@ _HOME = {
     "read_sales": "edge.sources",
     "audit_sales": "edge.sources",
     "read_usage": "edge.usage",
+    "audit_usage": "audit.usage",
     "Audit": "audit",
     "Rule": "audit",
     # learn what repeats, forecast what comes
@@ -103,8 +125,27 @@ _HOME = {
     "Replica": "domain",
     "Workload": "domain",
     "plan_workload": "planning",
+    "plan_many": "planning",
+    "explain_floor": "planning",
+    "Limits": "domain",
+    "Costs": "domain",
+    "Pool": "domain",
+    "Throughput": "domain",
+    "NodeType": "domain",
+    "Quota": "domain",
+    "Supply": "domain",
+    "Scenario": "domain",
+    "Explanation": "domain",
+    "fit_throughput": "sizing",
+    "safe_target": "sizing",
+    "advise_requests": "sizing",
+    "highest_tolerated_utilization": "sizing",
+    "forecast_if": "scenario",
+    "plan_nodes": "planning",
     "WorkloadPlan": "domain",
     "Plan": "domain",
+    "plan_fleet": "edge.fleet",
+    "Fleet": "edge.fleet",
     "read_plan": "edge.planfile",
     "write_plan": "edge.planfile",
     # would it have held?
@@ -130,6 +171,7 @@ _HOME = {
     "plot_backtest": "edge.plots",
     "plot_load": "edge.plots",
     "plot_plan": "edge.plots",
+    "plot_explanation": "edge.plots",
     # what can go wrong
     "CapacityError": "domain",
     "ConfigError": "domain",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
 
@@ -17,6 +18,10 @@ pytest_plugins = ["tests.double.fixtures", "tests.peers.fixtures"]
 DATA = Path(os.environ.get("CAPACITY_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data"))
 START = datetime(2026, 11, 27, 0, 0, tzinfo=UTC)
 PlanOf = Callable[..., Plan]
+
+# A slow machine is no failure of a property: time is what the benchmarks and `timeout` are for.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -12,17 +12,19 @@ from capacity.domain.errors import require, require_aware
 class Readings:
     """What the autoscaler's own metrics say. `blind` names why they cannot be trusted; None: they can.
 
-    `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`: CPU usage of all
-    replicas together. `mark`: text that differs between any two looks at a workload that is measured. None: not known.
+    `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`, `memory_bytes`: usage of
+    all replicas together. `mark`: text that differs between any two looks at a workload that is measured. None: not
+    known.
     """
 
     wanted: int | None = None
     cpu_millicores: int | None = None
+    memory_bytes: int | None = None
     blind: str | None = None
     mark: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("wanted", "cpu_millicores"):
+        for name in ("wanted", "cpu_millicores", "memory_bytes"):
             value = getattr(self, name)
             require(value is None or value >= 0, "readings: {} must be >= 0, got {}", name, value)
 

@@ -12,6 +12,7 @@ import typer
 from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
+from capacity.edge.logs import end_run
 from capacity.edge.screen import say
 from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
@@ -85,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in arguments:
             raise
         return _report(error)
+    finally:
+        end_run()
     return code if isinstance(code, int) else DONE
 
 

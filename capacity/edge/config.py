@@ -17,12 +17,14 @@ from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,
     ForecastSettings,
+    IncidentSettings,
     Measured,
     PrometheusSettings,
     SalesSettings,
     Settings,
     SupplySettings,
     TargetSettings,
+    TelemetrySettings,
     UsageSettings,
     WorkloadSettings,
 )
@@ -50,6 +52,8 @@ class Config(Settings):
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
     controller: ControllerSettings = ControllerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    incidents: IncidentSettings = IncidentSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -109,7 +113,7 @@ class Config(Settings):
         settings = self.model_dump(mode="json", exclude={"defaults"})
         if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
-        for rule in settings["sales"]["rules"] if self.sales is not None else ():
+        for rule in [*settings["sales"]["select"], *settings["sales"]["rules"]] if self.sales is not None else ():
             if rule["reference"] is not None:
                 rule["reference"]["file"] = Path(rule["reference"]["file"]).name
         if self.usage is None:
@@ -198,7 +202,8 @@ def _anchor(config: Config, folder: Path) -> Config:
     if sales is not None:
         if isinstance(sales.source, str) and "://" not in sales.source:
             sales = sales.model_copy(update={"source": str(folder / sales.source)})
-        sales = sales.model_copy(update={"rules": tuple(rule.beside(folder) for rule in sales.rules)})
+        lists = {key: tuple(rule.beside(folder) for rule in getattr(sales, key)) for key in ("select", "rules")}
+        sales = sales.model_copy(update=lists)
     if usage is not None and "://" not in usage.source:
         usage = usage.model_copy(update={"source": str(folder / usage.source)})
     config = config.model_copy(update={"sales": sales, "usage": usage})

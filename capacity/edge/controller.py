@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from capacity.decision import Brake, Policy, decide, engage_brake, hold
-from capacity.domain import CapacityError, ClusterError, Decision, Plan, Workload, WorkloadPlan
+from capacity.domain import CapacityError, ClusterError, Decision, Observation, Plan, Workload, WorkloadPlan
 from capacity.edge.cluster import CONFLICT, ClusterReader, ClusterWriter
 from capacity.edge.guards import Guard, clock_skew
 from capacity.edge.outcomes import Outcome as Outcome
@@ -30,7 +30,8 @@ class Pass:
     """What one pass works on: the workloads, their plan, the policy, and the time it is.
 
     `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
-    API server's. `home`: the namespace of the off switch; None: each workload's own.
+    API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
+    and holds every floor; None: none is.
     """
 
     workloads: Sequence[Workload]
@@ -41,6 +42,7 @@ class Pass:
     brake: Brake = field(default_factory=Brake)
     home: str | None = None
     real_time: bool = False
+    change: str | None = None
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -84,7 +86,14 @@ class Case:
     def outcome(self, work: Pass) -> Outcome:
         """The case as decided, before anything is written."""
         unreadable = work.unreadable.get(self.workload.namespace)
-        return Outcome(self.workload, self.decision, self.error or (f"plan: {unreadable}" if unreadable else None))
+        errors = [f"plan: {unreadable}" if unreadable else None, self.error]
+        return Outcome(self.workload, self.decision, "; ".join(text for text in errors if text) or None)
+
+    @property
+    def observation(self) -> Observation | None:
+        """What was seen of it; None where nothing could be."""
+        found = self.seen[2]
+        return None if isinstance(found, str) or self.decision is None else found.observation
 
 
 def preview(reader: ClusterReader, work: Pass) -> Iterator[Outcome]:
@@ -105,7 +114,7 @@ def apply(writer: ClusterWriter, work: Pass, writers: Writers | None = None) -> 
         acted = {}
         for case in sorted(cases, key=lambda case: case.decision is not None and case.decision.falls):
             acted[id(case)] = _acted(writer, work, guard, taken, case) if case.due else case.outcome(work)
-        yield from (acted[id(case)] for case in cases)
+        yield from (replace(acted[id(case)], observation=case.observation) for case in cases)
         yield from _expired(writer, work, guard, taken, scenes)
 
 
@@ -145,7 +154,7 @@ def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | str]) ->
     cases = [_case(work, seen) for seen in look(reader, work.workloads, scenes, work.now)]
     skew = clock_skew(work.now, reader.server_time) if work.real_time else None
     off, unknown = _switches(reader, work)
-    guard = _braked(work, cases, Guard(off, skew, reader.server_time))
+    guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
     return [_guarded_case(work, guard, case, unknown) for case in cases], guard
 
 
@@ -193,7 +202,7 @@ def _acted(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case
     """Write; when somebody else wrote in between, read and decide again."""
     planned = case.outcome(work)
     outcome = guarded(case.workload, partial(_written, writer, work, guard, taken, case))
-    return replace(outcome, error=outcome.error or planned.error)
+    return replace(outcome, error="; ".join(text for text in (planned.error, outcome.error) if text) or None)
 
 
 def _written(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case: Case) -> Outcome:

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from capacity.domain import ConfigError
 from capacity.edge.config import Config, read_config
 from capacity.edge.fields import parse_duration
+from capacity.edge.logs import LogForm, Run
 from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, say, show
 
@@ -38,6 +39,9 @@ VerboseOption = Annotated[
 ]
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Every command")
+]
+LogFormOption = Annotated[
+    LogForm, typer.Option("--log-format", help="Remarks on stderr.", rich_help_panel="Every command")
 ]
 SampleOption = Annotated[
     bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
@@ -59,6 +63,7 @@ class Face:
     output: Output
     quiet: bool
     verbose: bool
+    run: Run
 
     def config(self, *, file: str | None = None, sample: bool = False) -> Config:
         """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
@@ -124,9 +129,10 @@ def verb(command: Callable[..., int]) -> Callable[..., int]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
     @functools.wraps(command)
-    def called(*, config: Path, output: Output, quiet: bool, verbose: bool, debug: bool, **mine: Any) -> int:
-        del debug  # read by main, before anything can fail
-        return command(Face(config, output, quiet, verbose), **mine)
+    def called(**given: Any) -> int:
+        common = {name: given.pop(name) for name in ("config", "output", "quiet", "verbose", "debug", "log_format")}
+        run = Run.begin(command.__name__, common["log_format"])
+        return command(Face(common["config"], common["output"], common["quiet"], common["verbose"], run), **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     common = [
@@ -135,6 +141,7 @@ def verb(command: Callable[..., int]) -> Callable[..., int]:
         inspect.Parameter("quiet", keyword, default=False, annotation=QuietOption),
         inspect.Parameter("verbose", keyword, default=False, annotation=VerboseOption),
         inspect.Parameter("debug", keyword, default=False, annotation=DebugOption),
+        inspect.Parameter("log_format", keyword, default=LogForm.console, annotation=LogFormOption),
     ]
     parameters = [*(parameter.replace(kind=keyword) for parameter in own), *common]
     del called.__wrapped__

@@ -15,7 +15,7 @@ SKEW = timedelta(minutes=2)  # between our clock and the API server's: NTP keeps
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Why floors may not move, by namespace (`off`), or may not come down (`skew`, `braked`); None where they may.
+    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `braked`); None: they may.
 
     `server_time`: the API server's clock, by which is noted what moves while ours is wrong.
     """
@@ -24,12 +24,15 @@ class Guard:
     skew: str | None = None
     server_time: datetime | None = None
     braked: str | None = None
+    change: str | None = None
 
     def hold(self, namespace: str, observation: Observation, decision: Decision, now: datetime) -> Decision:
         """The decision, held where this guard says so."""
         off = self.off.get(namespace)
         if off is not None:
             return hold(observation, "SwitchedOff", off)
+        if self.change is not None:
+            return hold(observation, "HeldChangeWindow", f"a change is on: {self.change}")
         if self.skew is not None:
             return self._skewed(observation, decision)
         if decision.falls and self.braked is not None:

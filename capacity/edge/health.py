@@ -1,4 +1,4 @@
-"""Whether the loop lives: two paths for the kubelet, answered from a thread of their own."""
+"""Whether the loop lives, for the kubelet, and its metrics, for Prometheus: answered from a thread of their own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from capacity.domain import ConfigError
+from capacity.edge.telemetry import Exposition
 
 
 class Health:
-    """`/healthz`: passes end in time; `/readyz`: one has ended. `serve` answers on a port of every interface."""
+    """`/healthz`: passes end in time; `/readyz`: one has ended; `/metrics`. `serve` answers on every interface."""
 
-    def __init__(self, clock: Callable[[], float], patience: float) -> None:
+    def __init__(self, clock: Callable[[], float], patience: float, exposition: Exposition) -> None:
         self._clock, self._patience = clock, patience  # seconds without the end of a pass that are still healthy
+        self._exposition = exposition
         self._ended: float | None = None
         self._began = clock()
 
@@ -23,8 +25,10 @@ class Health:
 
     def answer(self, path: str) -> tuple[int, str]:
         """Status and text for a path."""
+        if path == "/metrics":
+            return 200, self._exposition.text()
         if path not in ("/healthz", "/readyz"):
-            return 404, "expected /healthz or /readyz"
+            return 404, "expected /healthz, /readyz or /metrics"
         if path == "/readyz" and self._ended is None:
             return 503, "no pass has ended yet"
         since = self._clock() - (self._began if self._ended is None else self._ended)

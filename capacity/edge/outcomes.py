@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from capacity.domain import Decision, Workload
+from capacity.domain import Decision, Observation, Workload
 from capacity.edge.planfile import rfc3339
 
 
@@ -15,7 +15,8 @@ from capacity.edge.planfile import rfc3339
 class Outcome:
     """What a pass made of one workload: a decision, or the error that stood in its way; `done` where it was written.
 
-    Both where the plan could not be read: the floor is held, and somebody must look.
+    Both where the plan could not be read: the floor is held, and somebody must look. `observation`: what was seen
+    before anything was written.
     """
 
     workload: Workload
@@ -23,6 +24,7 @@ class Outcome:
     error: str | None = None
     done: bool = False
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    observation: Observation | None = None
 
     @property
     def held(self) -> bool:

@@ -40,6 +40,10 @@ from capacity.scenario import events_if, forecast_if, workloads_if
 class QualityRefusedError(DataError):
     """The data's score is below `quality.refuse_below`: no plan is made, the last good one stays in force."""
 
+    def __init__(self, message: str, audit: Audit) -> None:
+        super().__init__(message)
+        self.audit = audit
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -215,6 +219,12 @@ def plan_alone(
     return Planned(plan, audit, failures)
 
 
+def signed(planned: Planned, run: str) -> Planned:
+    """The same with the run that made it named in the plan's source, as its Events and tickets name theirs."""
+    plan = planned.plan
+    return replace(planned, plan=replace(plan, source={**plan.source, "run": run}))
+
+
 def share_supply(planned: Planned, config: Config, scenario: Scenario | None = None) -> Planned:
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply.noun())
@@ -231,7 +241,8 @@ def require_quality(audit: Audit) -> Audit:
     if audit.verdict == "refuse":
         owner = f" (owner: {audit.owner})" if audit.owner else ""
         raise QualityRefusedError(
-            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`"
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`",
+            audit,
         )
     return audit
 

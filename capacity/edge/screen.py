@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from capacity.edge.logs import LogForm, current_run, write_record
+
 GIB = 2**30
 WIDEST = 10_000  # characters: any row fits
 
@@ -53,8 +55,12 @@ def show(sheet: Sheet, output: Output) -> None:
 
 
 def say(text: str, *, quiet: bool = False) -> None:
-    """A remark for the person at the terminal, on stderr."""
-    if not quiet:
+    """A remark on stderr: for the person at the terminal, or as a JSON line where the run was asked for those."""
+    if quiet:
+        return
+    if current_run().form is LogForm.json:
+        write_record(text)
+    else:
         Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
 
 

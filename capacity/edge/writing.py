@@ -8,6 +8,7 @@ from typing import Any
 from capacity.domain import ClusterError, Decision
 from capacity.edge.cluster import ClusterWriter
 from capacity.edge.lease import micro_time
+from capacity.edge.logs import current_run
 from capacity.edge.outcomes import Outcome
 from capacity.edge.targets.autoscaler import Autoscaler
 from capacity.edge.targets.kinds import Document
@@ -59,7 +60,7 @@ def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
         "metadata": {"generateName": f"{autoscaler.name[:200]}-", "namespace": outcome.workload.namespace},
         "eventTime": micro_time(autoscaler.now),
         "reportingController": "capacity",
-        "reportingInstance": "capacity",
+        "reportingInstance": f"capacity-{current_run().id}".rstrip("-"),
         "action": "MoveFloor",
         "reason": decision.reason,
         "regarding": regarding,

@@ -7,4 +7,5 @@ from capacity.forecast.sales import forecast_sales as forecast_sales
 from capacity.forecast.sales import sales_work as sales_work
 from capacity.forecast.setting import BatchForecast as BatchForecast
 from capacity.forecast.setting import Setting as Setting
+from capacity.forecast.uplift import Occurrence as Occurrence
 from capacity.forecast.work import together as together

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
@@ -73,7 +73,8 @@ def simulate(
     """Replay the end of a history of sales: plans made from each origin with what was known then, decided every minute.
 
     Demand is what the workload's load model says of the sales that came, in straight lines between the middles of the
-    steps; what happens within a step is not known. The same demand meets an HPA alone at the workload's target, HPAs
+    steps; what happens within a step is not known. Of a load that was learned from usage its two numbers of each
+    resource are replayed, on both sides. The same demand meets an HPA alone at the workload's target, HPAs
     at every other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
 
     Raises `DataError` for a history too short to plan from before the replayed days, or with a gap of more than a day.
@@ -87,6 +88,7 @@ def simulate(
     0.0
     """
     calendar, replay = calendar or Calendar(), replay or Replay()
+    workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, filled = _filled(sales)
     case = _case(filled, step, workload, replay)
     known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))

@@ -44,7 +44,9 @@ def config(tmp_path: Path) -> Config:
     generator = np.random.default_rng(11)
     day = (1 + np.sin(2 * np.pi * hours.hour.to_numpy() / 24)) * np.where(hours.day_of_week < 5, 2.0, 1.0)
     frames = [
-        pd.DataFrame({"at": hours, "shop": f"s{shop:02}", "n": generator.gamma(90.0, (shop + 1) / 30, len(hours)) * day})
+        pd.DataFrame(
+            {"at": hours, "shop": f"s{shop:02}", "n": generator.gamma(90.0, (shop + 1) / 30, len(hours)) * day}
+        )
         for shop in range(SHOPS)
     ]
     pd.concat(frames).to_csv(tmp_path / "orders.csv", index=False)

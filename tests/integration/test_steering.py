@@ -22,6 +22,7 @@ from capacity.edge.health import Health
 from capacity.edge.lease import Lease, micro_time
 from capacity.edge.loop import repeat
 from capacity.edge.planfile import write_plan
+from capacity.edge.telemetry import Exposition
 from tests.conftest import PlanOf
 from tests.shop import NOON, Document, Shop, hpa
 
@@ -181,7 +182,7 @@ def test_two_passes_at_once_move_each_floor_once(shop: Shop) -> None:
 
 def test_every_pass_ends_with_one_line_per_workload(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.configure("web", "gone")
-    main(["apply", "--now", NOON])
+    main(["apply", "--now", NOON, "-v"])
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
     assert [line.split()[0] for line in lines] == ["shop/web", "shop/gone"]
@@ -321,7 +322,7 @@ def test_a_pass_that_fails_is_said_and_the_next_tries() -> None:
 )
 def test_health_is_the_end_of_passes(age: float, beaten: bool, path: str, status: int) -> None:
     clock = [0.0]
-    health = Health(lambda: clock[0], patience=180.0)
+    health = Health(lambda: clock[0], 180.0, Exposition())
     if beaten:
         health.beat()
     clock[0] = age

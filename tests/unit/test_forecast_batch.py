@@ -11,6 +11,7 @@ from capacity.domain import DataError
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.drift import with_last_years_drift
 from capacity.forecast.gate import Proposal, serve
+from capacity.forecast.globallayer import SIZES, TREES
 from capacity.forecast.history import without_spikes
 from capacity.forecast.origins import place_origins
 from capacity.forecast.peaks import sliding_maxima
@@ -172,8 +173,10 @@ def test_last_years_drift_is_the_ratio_of_its_levels():
     assert moved[0, 0, 99] == pytest.approx(2**0.7, rel=0.05)
 
 
-def test_the_global_layer_corrects_repeatably_and_keeps_quantiles_in_order():
-    data = fleet(60, 700)
+def test_the_global_layer_corrects_repeatably_and_keeps_quantiles_in_order(monkeypatch):
+    for trees in (TREES, SIZES):
+        monkeypatch.setitem(trees, "max_iter", 20)  # as right as many, and fast
+    data = fleet(60, 500)
     plain = forecast_batch(data, Setting(HOUR, 24))
     layered = forecast_batch(data, Setting(HOUR, 24, global_layer=True))
     assert any("corrected over 60 series" in model for model in layered.models)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from capacity.domain import DataError
-from capacity.forecast import Known, Setting, forecast_batch
+from capacity.forecast import Known, Occurrence, Setting, forecast_batch
 from capacity.forecast.proof import proven_kinds
-from capacity.forecast.uplift import Occurrence
 
 DAY = timedelta(days=1)
 DAYS, HORIZON = 140, 14

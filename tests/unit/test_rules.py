@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from capacity.domain import ConfigError, DataError
+from capacity.edge.config import read_config
 from capacity.edge.orders import OrderTable
 from capacity.edge.settings import SalesSettings
 
@@ -183,3 +184,17 @@ def test_a_contract_tells_what_was_renamed_retyped_removed_and_added() -> None:
         ("refuse", "contract: column 'gone_for_good' is gone"),
         ("warn", "contract: column 'mail' came"),
     }
+
+
+def test_the_files_that_rules_refer_to_lie_beside_the_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "known.csv").write_text("code\nA1\n", encoding="utf-8")
+    (folder / "orders.csv").write_text(TEXT, encoding="utf-8")
+    known = "{column: code, file: known.csv}"
+    lists = f"select: [{{name: a, reference: {known}}}], rules: [{{name: b, reference: {known}}}]"
+    (folder / "capacity.yaml").write_text(f"sales: {{source: orders.csv, time: ordered, {lists}}}\n", encoding="utf-8")
+    config = read_config(folder / "capacity.yaml")
+    with OrderTable.load(config.orders(), config.timezone) as orders:
+        audit = orders.audit()
+    assert (audit.rows, audit.set_aside, audit.failures) == (3, {"a": 2}, {"b": 0})

@@ -3,6 +3,8 @@
 from capacity.edge.settings.block import Settings as Settings
 from capacity.edge.settings.controller import ControllerSettings as ControllerSettings
 from capacity.edge.settings.load import LoadSettings as LoadSettings
+from capacity.edge.settings.monitoring import IncidentSettings as IncidentSettings
+from capacity.edge.settings.monitoring import TelemetrySettings as TelemetrySettings
 from capacity.edge.settings.outlook import CalendarSettings as CalendarSettings
 from capacity.edge.settings.outlook import ForecastSettings as ForecastSettings
 from capacity.edge.settings.prometheus import Measured as Measured

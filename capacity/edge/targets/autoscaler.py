@@ -112,7 +112,7 @@ class Autoscaler:
         For server-side apply this is all we own; as a merge patch it changes just these fields.
         """
         metadata = self.document["metadata"]
-        edited = self._editor() is not None and decision.floor == self.floor
+        edited = self.observation.edited_by is not None and decision.floor == self.floor
         spec: Document = {} if edited else {self.kind.floor: decision.floor}  # a person's edit stays his
         if self.kind.ceiling and (decision.ceiling != self.ceiling or self._owns_ceiling):
             spec[self.kind.ceiling] = decision.ceiling

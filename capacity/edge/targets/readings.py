@@ -28,10 +28,15 @@ def read_metrics(hpa: Document) -> Readings:
     if blind is not None:
         return Readings(blind=blind)
     try:
-        wanted, millicores = _wanted(spec, status), _cpu(status)
+        wanted, cores, memory = _wanted(spec, status), _used(status, "cpu"), _used(status, "memory")
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         return Readings(blind=f"a metric cannot be read ({type(error).__name__}: {str(error)[:80]})")
-    return Readings(wanted, millicores, mark=_mark(status))
+    return Readings(
+        wanted,
+        cpu_millicores=None if cores is None else round(cores * 1000),
+        memory_bytes=None if memory is None else round(memory),
+        mark=_mark(status),
+    )
 
 
 def _mark(status: Document) -> str | None:
@@ -84,11 +89,12 @@ def _ratio(target: Document, current: Document) -> float:
     return ratio
 
 
-def _cpu(status: Document) -> int | None:
+def _used(status: Document, resource: str) -> float | None:
+    """What all replicas use together, in cores or bytes; None where no metric of the autoscaler tells."""
     for item in status["currentMetrics"]:
-        if item.get("type") == "Resource" and item["resource"].get("name") == "cpu":
+        if item.get("type") == "Resource" and item["resource"].get("name") == resource:
             value = item["resource"]["current"].get("averageValue")
-            return None if value is None else round(_number(value) * 1000 * int(status["currentReplicas"]))
+            return None if value is None else _number(value) * int(status["currentReplicas"])
     return None
 
 

@@ -13,12 +13,15 @@ from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, 
 from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
+    from capacity.edge.bulletin import Bulletin
     from capacity.edge.cluster import ClusterWriter
+    from capacity.edge.controller import Pass
     from capacity.edge.loop import Leader
     from capacity.edge.outcomes import Outcome
+    from capacity.edge.telemetry import Exposition
 
 PlanOption = Annotated[Path, typer.Option("--plan", help="The plan file.")]
 FromCluster = Annotated[bool, typer.Option("--from-cluster", help="Read the plan from ConfigMaps, not from a file.")]
@@ -68,6 +71,7 @@ def apply(
 
     Example: capacity apply -c capacity.yaml --plan plan.json
     """
+    from capacity.edge.bulletin import Bulletin
     from capacity.edge.cluster import ClusterWriter
     from capacity.edge.controller import apply as apply_pass
     from capacity.edge.passes import make_pass
@@ -75,7 +79,7 @@ def apply(
     config, moment = face.config(), read_clock(now)
     writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
     work = make_pass(config, moment, None if from_cluster else plan, writer, real_time=now is None)
-    outcomes = list(apply_pass(writer, work))
+    outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one))
     _show(face, "Applied", outcomes, moment, json_lines=json_lines)
     return _finish(outcomes, held_ok=held_ok)
 
@@ -88,7 +92,7 @@ def run(
     from_cluster: FromCluster = False,
     json_lines: JsonLines = False,
     health_port: Annotated[
-        int, typer.Option("--health-port", min=0, max=65535, help="For /healthz and /readyz; 0: none.")
+        int, typer.Option("--health-port", min=0, max=65535, help="For /healthz, /readyz and /metrics; 0: none.")
     ] = 8080,
 ) -> int:
     """`apply` again and again, every controller.period; of several, one leads. SIGTERM ends it after the pass.
@@ -100,17 +104,21 @@ def run(
     from capacity.edge.cluster import ClusterWriter
     from capacity.edge.health import Health
     from capacity.edge.loop import Leader, repeat, stopping
+    from capacity.edge.telemetry import Exposition
 
     config = face.config()
     controller = config.controller
     writer = ClusterWriter(requests_per_second=controller.requests_per_second)
     namespaces = sorted({workload.namespace for workload in config.nouns()})
     leader = Leader(writer, namespaces, controller.period)
-    health = Health(monotonic, max(180.0, 3 * controller.period.total_seconds()))
+    exposition = Exposition()
+    health = Health(monotonic, max(180.0, 3 * controller.period.total_seconds()), exposition)
 
     def one_pass() -> None:
         try:
-            _lead_one(face, writer, leader, None if from_cluster else plan, json_lines=json_lines)
+            outcomes, moment = _lead_one(face, writer, leader, None if from_cluster else plan, exposition)
+            _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+            _finish(outcomes)
         finally:
             health.beat()
 
@@ -158,24 +166,42 @@ def restore(
                 return code
 
 
-def _lead_one(face: Face, writer: ClusterWriter, leader: Leader, plan: Path | None, *, json_lines: bool) -> None:
-    """One pass over the namespaces that we lead; the configuration is read again each time."""
+def _lead_one(
+    face: Face, writer: ClusterWriter, leader: Leader, plan: Path | None, exposition: Exposition
+) -> tuple[list[Outcome], datetime]:
+    """One pass over the namespaces that we lead, and its time; the configuration is read again each time."""
     from dataclasses import replace
 
+    from capacity.edge.bulletin import Bulletin
     from capacity.edge.controller import apply as apply_pass
     from capacity.edge.passes import make_pass
     from capacity.edge.writers import Writers
 
-    moment = read_clock(None)
+    moment, config = read_clock(None), face.config()
     leaders = leader.lead()
     led = frozenset(namespace for namespace, other in leaders.items() if other is None)
     for namespace in sorted(set(leaders) - led):
         face.say(f"capacity: {namespace} is led by {leaders[namespace]}")
-    work = make_pass(face.config(), moment, plan, writer, real_time=True)
+    work = make_pass(config, moment, plan, writer, real_time=True)
     mine = tuple(workload for workload in work.workloads if workload.namespace in led)
-    outcomes = list(apply_pass(writer, replace(work, workloads=mine), Writers(writer, led)))
-    _show(face, "Applied", outcomes, moment, json_lines=json_lines)
-    _finish(outcomes)
+    bulletin = Bulletin.of(config, exposition)
+    outcomes = _told(bulletin, replace(work, workloads=mine), lambda one: apply_pass(writer, one, Writers(writer, led)))
+    return outcomes, moment
+
+
+def _told(bulletin: Bulletin, work: Pass, act: Callable[[Pass], Iterable[Outcome]]) -> list[Outcome]:
+    """The outcomes of a pass, told to whom the configuration names; held where a change is on there."""
+    from dataclasses import replace
+    from datetime import timedelta
+    from time import perf_counter
+
+    change, warnings = bulletin.change_window(work.now)
+    began = perf_counter()
+    outcomes = list(act(replace(work, change=change)))
+    took = timedelta(seconds=perf_counter() - began)
+    for warning in [*warnings, *bulletin.passed(work, outcomes, work.now + took, took)]:
+        say(f"capacity: {warning}")
+    return outcomes
 
 
 def _show(face: Face, title: str, outcomes: Sequence[Outcome], moment: datetime, *, json_lines: bool) -> None:
@@ -186,7 +212,8 @@ def _show(face: Face, title: str, outcomes: Sequence[Outcome], moment: datetime,
         _show_json_lines(outcomes)
     elif face.output is Output.table:
         sys.stdout.write("".join(f"{' '.join(str(outcome).split())}\n" for outcome in outcomes))
-        face.say(pass_footer(outcomes, moment))
+        if face.verbose:
+            face.say(pass_footer(outcomes, moment))
     else:
         face.show(pass_sheet(title, outcomes, moment))
     sys.stdout.flush()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,21 +65,24 @@ def plan(
 
     Example: capacity plan --sample
     """
+    from capacity.edge.bulletin import Bulletin
     from capacity.edge.fleet import Fleet, plan_fleet
-    from capacity.edge.planner import QualityRefusedError
+    from capacity.edge.planner import QualityRefusedError, signed
     from capacity.edge.scenarios import parse_scenarios
 
     config = planning_config(face, file, sample)
     scenarios, now = parse_scenarios(scenario or (), config.timezone), read_clock(None)
     config, remarks = _lead_times(config, now, to_cluster=to_cluster)
     fleet = Fleet(workers, cluster, shards)
+    bulletin, began = Bulletin.of(config), perf_counter()
     try:
         if scenarios:
             return _compare(face, config, scenarios, now)
         with face.count("planning") as progress:
-            planned = plan_fleet(config, now, fleet, progress)
+            planned = signed(plan_fleet(config, now, fleet, progress), face.run.id)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
+        _say_warnings(bulletin.refused(refusal.audit, read_clock(None)))
         return HELD
     with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
@@ -89,6 +93,7 @@ def plan(
     for remark in remarks:
         face.say(remark)
     _say_failures(planned.failures)
+    _say_warnings(bulletin.planned(planned, timedelta(seconds=perf_counter() - began)))
     return HELD if planned.failures else DONE
 
 
@@ -144,6 +149,11 @@ def _show(face: Face, planned: Planned, config: Config, advice: Advice) -> None:
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
         face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
     face.show(plan_sheet(planned, config, advice))
+
+
+def _say_warnings(warnings: list[str]) -> None:
+    for warning in warnings:
+        say(f"capacity: {warning}")
 
 
 def _say_failures(failures: dict[tuple[str, str], str]) -> None:

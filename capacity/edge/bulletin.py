@@ -1,0 +1,107 @@
+"""What a job tells the world when it ends: metrics, alerts, tickets. Failing to tell is a warning, never a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from capacity.domain import CapacityError
+from capacity.edge.telemetry import Exposition, Sample, write_textfile
+
+if TYPE_CHECKING:
+    from capacity.audit import Audit
+    from capacity.domain import WorkloadPlan
+    from capacity.edge.config import Config
+    from capacity.edge.controller import Pass
+    from capacity.edge.incidents import Condition, Scope
+    from capacity.edge.outcomes import Outcome
+    from capacity.edge.planner import Planned
+    from capacity.edge.settings import IncidentSettings, TelemetrySettings
+
+PLANNER, CONTROLLER = "capacity-planner", "capacity-controller"  # jobs at the Pushgateway, names of textfiles
+
+
+@dataclass(frozen=True, slots=True)
+class Bulletin:
+    """Where the news of this configuration go. Empty settings cost nothing: no library is loaded for them."""
+
+    telemetry: TelemetrySettings
+    incidents: IncidentSettings
+    exposition: Exposition | None = None  # of a running controller: what /metrics shows
+
+    @classmethod
+    def of(cls, config: Config, exposition: Exposition | None = None) -> Bulletin:
+        """The bulletin that the configuration asks for."""
+        return cls(config.telemetry, config.incidents, exposition)
+
+    def planned(self, planned: Planned, took: timedelta) -> list[str]:
+        """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
+        from capacity.edge.telemetry.samples import audit_samples, plan_samples
+
+        plan, now = planned.plan, planned.plan.created
+        samples = [*audit_samples(planned.audit, now), *plan_samples(plan, len(planned.failures), now, took)]
+        return [*self._tell(samples, PLANNER), *self._found(planned.audit, planned.failures, plan.workloads, now)]
+
+    def refused(self, audit: Audit, now: datetime) -> list[str]:
+        """Tell of data too bad to plan from."""
+        from capacity.edge.telemetry.samples import audit_samples
+
+        return [*self._tell(audit_samples(audit, now), PLANNER), *self._found(audit, {}, (), now)]
+
+    def passed(self, work: Pass, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[str]:
+        """Tell of a pass."""
+        from capacity.edge.incidents.conditions import Scope
+        from capacity.edge.incidents.findings import pass_conditions
+        from capacity.edge.telemetry.samples import pass_samples
+
+        warnings = self._tell(pass_samples(work, outcomes, now, took), CONTROLLER)
+        scope = Scope("pass", {outcome.workload.namespace for outcome in outcomes})
+        return [*warnings, *self._report(pass_conditions(outcomes), scope, now)]
+
+    def change_window(self, now: datetime) -> tuple[str | None, list[str]]:
+        """The change that is on, if windows are read at all; and what stood in the way of reading."""
+        settings = self.incidents.servicenow
+        if settings is None or settings.change_windows is None:
+            return None, []
+        try:
+            return settings.instance().change_window(now, settings.change_windows), []
+        except CapacityError as error:
+            return None, [f"change windows not read, none assumed: {error}"]
+
+    def _found(
+        self,
+        audit: Audit,
+        failures: Mapping[tuple[str, str], str],
+        plans: Sequence[WorkloadPlan],
+        now: datetime,
+    ) -> list[str]:
+        from capacity.edge.incidents.conditions import Scope
+        from capacity.edge.incidents.findings import plan_conditions
+
+        namespaces = {plan.namespace for plan in plans} | {namespace for namespace, _ in failures}
+        return self._report(plan_conditions(audit, failures), Scope("plan", {audit.source, *namespaces}), now)
+
+    def _report(self, conditions: Sequence[Condition], scope: Scope, now: datetime) -> list[str]:
+        settings = self.incidents
+        if settings.servicenow is None and settings.alertmanager is None:
+            return []
+        return settings.desk().report(conditions, scope, now)
+
+    def _tell(self, samples: Sequence[Sample], job: str) -> list[str]:
+        warnings = []
+        if self.exposition is not None:
+            self.exposition.update(samples)
+        gateway, folder = self.telemetry.gateway(), self.telemetry.textfile
+        try:
+            if gateway is not None:
+                gateway.push(samples, job)
+        except CapacityError as error:
+            warnings.append(f"metrics not pushed: {error}")
+        try:
+            if folder is not None:
+                write_textfile(samples, folder / f"{job}.prom")
+        except OSError as error:
+            warnings.append(f"metrics not written: {folder}: {error.strerror}")
+        return warnings

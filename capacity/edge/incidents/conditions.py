@@ -1,0 +1,103 @@
+"""What can be wrong, what was done about it by itself, and how bad it is for people: one table, one runbook each."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Literal
+
+from capacity.domain import require
+
+Job = Literal["plan", "pass"]
+ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of condition: impact and urgency as ITIL has them (1 high to 3 low), what runs by itself, who looks."""
+
+    impact: int
+    urgency: int
+    summary: str
+    remediation: str
+    seen_by: Job = "pass"
+
+    @property
+    def severity(self) -> str:
+        """For alerts: critical where somebody must look now, else warning."""
+        return "critical" if self.impact + self.urgency <= 3 else "warning"
+
+
+CONDITIONS = {
+    "DataQualityRefused": Kind(2, 2, "orders are too bad to plan from", "the last good plan stays in force", "plan"),
+    "DataStale": Kind(2, 2, "no new orders arrive", "the last good plan stays in force", "plan"),
+    "PlanFailed": Kind(2, 2, "workloads could not be planned", "their last good plan stays in force", "plan"),
+    "PlanStale": Kind(2, 1, "the plan has ended and no new one came", "floors are held, then move to the safe floor"),
+    "PassFailed": Kind(2, 1, "autoscalers could not be read or written", "calls are retried; floors stay as they are"),
+    "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
+    "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor is left to its owner"),
+    "CeilingReached": Kind(1, 2, "the coming peak needs more than the ceiling", "the floor is set to the ceiling"),
+    "UtilizationHigh": Kind(1, 1, "utilization is above its target", "the autoscaler adds replicas up to the ceiling"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is wrong now. One subject (a namespace, a source) has one ticket, however many workloads it has.
+
+    `detail` must not change while nothing changes: no clock, no age in it, or every pass would write a note.
+
+    >>> Condition("DataStale", "orders.csv", "newest row 2026-11-27T09:00Z").correlation
+    'capacity/DataStale/orders.csv'
+    """
+
+    name: str
+    subject: str
+    detail: str
+
+    def __post_init__(self) -> None:
+        require(self.name in CONDITIONS, "unknown condition {}; these are known: {}", self.name, list(CONDITIONS))
+
+    @property
+    def kind(self) -> Kind:
+        """Its row of the table."""
+        return CONDITIONS[self.name]
+
+    @property
+    def correlation(self) -> str:
+        """What ties it to its ticket over all passes."""
+        return f"{ORIGIN}/{self.name}/{self.subject}"
+
+    @property
+    def title(self) -> str:
+        """One line for a person."""
+        return f"{self.subject}: {self.kind.summary}"
+
+    @property
+    def runbook(self) -> str:
+        """Where the documentation tells what to do."""
+        return f"docs/runbooks/{self.name}.md"
+
+    @property
+    def text(self) -> str:
+        """The whole description of a ticket."""
+        return f"{self.detail}\nDone by itself: {self.kind.remediation}.\nRunbook: {self.runbook}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a job has looked at: only there does a condition that it does not see count as cleared."""
+
+    job: Job
+    subjects: Set[str]
+
+    def covers(self, correlation: str) -> bool:
+        """Whether this job would have seen the condition of that correlation id.
+
+        >>> Scope("plan", {"orders.csv"}).covers("capacity/DataStale/orders.csv")
+        True
+        """
+        origin, _, rest = correlation.partition("/")
+        name, _, subject = rest.partition("/")
+        kind = CONDITIONS.get(name)
+        return origin == ORIGIN and kind is not None and kind.seen_by == self.job and subject in self.subjects

@@ -1,0 +1,83 @@
+"""Incidents and change windows in ServiceNow, through its Table API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from capacity.edge.incidents.conditions import ORIGIN
+from capacity.edge.incidents.tickets import Action, Ticket
+from capacity.edge.web import ServiceError, Web
+
+PAGE = 200
+MOST = 5_000  # tickets of ours: more is a loop gone wrong, not a bad day
+FIELDS = "sys_id,correlation_id,description,escalation,opened_at,resolved_at,state"
+CLOSED = ("6", "7", "8")  # resolved, closed, cancelled
+TIME = "%Y-%m-%d %H:%M:%S"  # the API's times, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceNow:
+    """A ServiceNow instance; `table` is where incidents live."""
+
+    web: Web
+    table: str = "incident"
+
+    def tickets(self) -> list[Ticket]:
+        """Our incidents: the open ones, and those resolved (not closed) that may be reopened."""
+        query = f"correlation_idSTARTSWITH{ORIGIN}/^stateNOT IN7,8^ORDERBYopened_at"
+        return [_ticket(row) for row in self._rows(self.table, query, FIELDS)]
+
+    def act(self, action: Action) -> None:
+        """Carry out one action. Raises `ServiceError`."""
+        path = f"/api/now/table/{self.table}"
+        if action.key is None:
+            self.web.call("POST", path, body=action.fields)
+        else:
+            self.web.call("PATCH", f"{path}/{action.key}", body=action.fields)
+
+    def change_window(self, now: datetime, query: str) -> str | None:
+        """The number and title of a change that is on at this moment, or None. `query` selects whose changes count."""
+        moment = now.astimezone(UTC).strftime(TIME)
+        during = f"start_date<={moment}^end_date>={moment}"
+        rows = list(self._rows("change_request", f"{query}^{during}" if query else during, "number,short_description"))
+        return f"{rows[0].get('number')}: {rows[0].get('short_description')}" if rows else None
+
+    def _rows(self, table: str, query: str, fields: str) -> Iterator[dict[str, Any]]:
+        for offset in range(0, MOST, PAGE):
+            asked = {
+                "sysparm_query": query,
+                "sysparm_fields": fields,
+                "sysparm_limit": str(PAGE),
+                "sysparm_offset": str(offset),
+                "sysparm_exclude_reference_link": "true",
+            }
+            answer = self.web.call("GET", f"/api/now/table/{table}", query=asked)
+            rows = answer.get("result") if isinstance(answer, dict) else None
+            if not isinstance(rows, list):
+                raise ServiceError(f"{self.web.url}: expected a list of {table} rows, got {str(answer)[:60]!r}")
+            yield from (row for row in rows if isinstance(row, dict))
+            if len(rows) < PAGE:
+                return
+        raise ServiceError(f"{self.web.url}: expected at most {MOST} rows of {table}: {query}")
+
+
+def _ticket(row: dict[str, Any]) -> Ticket:
+    closed = str(row.get("state")) in CLOSED
+    return Ticket(
+        key=str(row["sys_id"]),
+        correlation=str(row["correlation_id"]),
+        text=str(row.get("description") or ""),
+        escalated=str(row.get("escalation") or "0") != "0",
+        opened=_time(row["opened_at"]),
+        resolved=_time(row.get("resolved_at") or row["opened_at"]) if closed else None,
+    )
+
+
+def _time(text: Any) -> datetime:
+    try:
+        return datetime.strptime(str(text), TIME).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ServiceError(f"expected a time such as 2026-11-27 18:00:00, got {text!r}") from error

@@ -1,0 +1,90 @@
+"""`telemetry:` and `incidents:` - where metrics go, who is told what is wrong. None of it shapes a plan."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from capacity.edge.fields import Duration
+from capacity.edge.incidents import Alertmanager, Desk, ServiceNow
+from capacity.edge.incidents.tickets import Handling, Route
+from capacity.edge.settings.block import Settings
+from capacity.edge.telemetry import Gateway
+from capacity.edge.web import Web
+
+
+class ServiceSettings(Settings):
+    """A service over HTTP and how to prove who we are; secrets are read from files, each time anew."""
+
+    url: str = Field(pattern=r"^https?://", description="Its address, without a path.")
+    token_file: Path | None = Field(None, description="File with a bearer token.")
+    user: str | None = Field(None, description="User, with password_file.")
+    password_file: Path | None = Field(None, description="File with the user's password.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority that signed its certificate.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("expected user and password_file together")
+        if self.user is not None and self.token_file is not None:
+            raise ValueError("expected token_file or user, got both")
+        return self
+
+    def web(self) -> Web:
+        """How to speak to it."""
+        return Web(self.url, self.token_file, self.user, self.password_file, self.ca_file)
+
+
+class TelemetrySettings(Settings):
+    """Where the metrics of a planning and of a pass go; `capacity run` serves its own on /metrics besides."""
+
+    pushgateway: ServiceSettings | None = Field(None, description="A Pushgateway: what a CronJob leaves there stays.")
+    textfile: Path | None = Field(None, description="Folder of the node exporter's textfile collector.")
+
+    def gateway(self) -> Gateway | None:
+        """The Pushgateway, if there is one."""
+        return None if self.pushgateway is None else Gateway(self.pushgateway.web())
+
+
+class ServiceNowSettings(ServiceSettings):
+    """A ServiceNow instance."""
+
+    table: str = Field("incident", pattern=r"^[a-z0-9_]+$", description="Table of the incidents.")
+    change_windows: str | None = Field(
+        None, description="Encoded query on change_request: while such a change is on, floors are held."
+    )
+
+    def instance(self) -> ServiceNow:
+        """The instance as the ticket system that it is."""
+        return ServiceNow(self.web(), self.table)
+
+
+class RouteSettings(Settings):
+    """Whose tickets these are. The first route that fits counts."""
+
+    group: str = Field(min_length=1, description="Assignment group.")
+    conditions: tuple[str, ...] = Field(("*",), description="Conditions, as shell patterns: Plan*, DataStale.")
+    subjects: tuple[str, ...] = Field(("*",), description="Namespaces or sources, as shell patterns.")
+    escalate_to: str | None = Field(None, description="Assignment group once it has lasted too long.")
+
+
+class IncidentSettings(Settings):
+    """Who is told what is wrong, and what happens to tickets."""
+
+    servicenow: ServiceNowSettings | None = None
+    alertmanager: ServiceSettings | None = None
+    routes: tuple[RouteSettings, ...] = ()
+    escalate_after: Duration = Field(timedelta(minutes=30), description="A ticket open this long is escalated once.")
+    reopen_within: Duration = Field(timedelta(hours=4), description="A condition back within this reopens its ticket.")
+
+    def desk(self) -> Desk:
+        """Who is told."""
+        routes = tuple(Route(one.group, one.conditions, one.subjects, one.escalate_to) for one in self.routes)
+        return Desk(
+            tickets=None if self.servicenow is None else self.servicenow.instance(),
+            alerts=None if self.alertmanager is None else Alertmanager(self.alertmanager.web()),
+            handling=Handling(routes, self.escalate_after, self.reopen_within),
+        )

@@ -1,0 +1,138 @@
+"""What happened, as samples: of an audit, a plan, a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from capacity import __version__
+from capacity.edge.incidents.findings import utilization_of
+from capacity.edge.telemetry.metrics import Sample
+
+if TYPE_CHECKING:
+    from capacity.audit import Audit
+    from capacity.domain import Forecast, Plan, WorkloadPlan
+    from capacity.edge.controller import Pass
+    from capacity.edge.outcomes import Outcome
+
+
+def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
+    """The score, the rows by result, the failures by rule, and how old the newest row is."""
+    source = audit.source
+    repaired = sum(audit.repaired.values())
+    rows = (("passed", audit.passed), ("quarantined", audit.quarantined), ("repaired", repaired))
+    samples = [Sample("capacity_audit_score_ratio", audit.score, (source,))]
+    samples += [Sample("capacity_audit_rows", count, (source, result)) for result, count in rows]
+    samples += [Sample("capacity_audit_rule_failures", count, (source, rule)) for rule, count in audit.failures.items()]
+    if audit.last is not None:
+        samples.append(Sample("capacity_data_latency_seconds", (now - audit.last).total_seconds(), (source,)))
+    return samples
+
+
+def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> list[Sample]:
+    """Peaks, demand of the current step at each quantile level, and what could not be planned."""
+    samples = [
+        Sample("capacity_build_info", 1, (__version__,)),
+        Sample("capacity_plan_created_timestamp_seconds", plan.created.timestamp()),
+        Sample("capacity_plan_valid_until_timestamp_seconds", plan.valid_until.timestamp()),
+        Sample("capacity_plan_duration_seconds", took.total_seconds()),
+        Sample("capacity_plan_workloads", len(plan.workloads), ("planned",)),
+        Sample("capacity_plan_workloads", failed, ("failed",)),
+    ]
+    for workload in plan.workloads:
+        samples += _workload_samples(workload, now)
+    return samples
+
+
+def _workload_samples(plan: WorkloadPlan, now: datetime) -> list[Sample]:
+    samples = [
+        Sample("capacity_plan_peak_replicas", plan.peak.replicas, plan.key),
+        Sample("capacity_plan_peak_timestamp_seconds", plan.peak.at.timestamp(), plan.key),
+    ]
+    if plan.demand is not None:
+        samples += _demand_samples("capacity_forecast_demand_cores", plan.demand.cpu, plan.key, now)
+        samples += _demand_samples("capacity_forecast_demand_bytes", plan.demand.memory, plan.key, now)
+    return samples
+
+
+def _demand_samples(name: str, demand: Forecast, key: tuple[str, str], now: datetime) -> list[Sample]:
+    """The step of now; before the plan starts its first step, after its end none."""
+    place = max(0, (now - demand.origin - demand.step) // demand.step)
+    if place >= len(demand.quantiles):
+        return []
+    row = demand.quantiles.iloc[place]
+    return [Sample(name, float(value), (*key, f"{level:g}")) for level, value in row.items()]
+
+
+def trust_samples(coverage: Mapping[float, float], skill: float, group: str) -> list[Sample]:
+    """How often the quantiles held, and the skill over the seasonal naive, on held-out origins."""
+    covered: Sequence[tuple[float, float]] = list(coverage.items())
+    samples = [Sample("capacity_forecast_coverage_ratio", share, (group, f"{level:g}")) for level, share in covered]
+    return [*samples, Sample("capacity_forecast_skill_ratio", skill, (group,))]
+
+
+def pass_samples(work: Pass, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[Sample]:
+    """Floors, what runs, utilization, what is held and why, and how the pass went."""
+    samples = [
+        Sample("capacity_build_info", 1, (__version__,)),
+        Sample("capacity_pass_duration_seconds", took.total_seconds()),
+        Sample("capacity_pass_timestamp_seconds", now.timestamp()),
+    ]
+    if work.plan is not None:
+        age = (now - work.plan.created).total_seconds()
+        namespaces = sorted({plan.namespace for plan in work.plan.workloads})
+        samples += [Sample("capacity_plan_age_seconds", age, (namespace,)) for namespace in namespaces]
+    plans = {plan.key: plan for plan in work.plan.workloads} if work.plan is not None else {}
+    for outcome in outcomes:
+        samples += _outcome_samples(outcome)
+        samples += _expected_samples(outcome, plans.get(outcome.workload.key), now, 2 * work.policy.period)
+    return [*samples, *_counted(outcomes)]
+
+
+def _outcome_samples(outcome: Outcome) -> list[Sample]:
+    key, decision, seen = outcome.workload.key, outcome.decision, outcome.observation
+    if decision is None or seen is None:
+        return []
+    written = outcome.done or not decision.changes
+    samples = [
+        Sample("capacity_floor_replicas", decision.floor if written else decision.before, key),
+        Sample("capacity_ceiling_replicas", decision.ceiling if written else seen.ceiling, key),
+        Sample("capacity_current_replicas", seen.current, key),
+        Sample("capacity_desired_replicas", seen.desired, key),
+        Sample("capacity_ceiling_reached", float(decision.reason == "CeilingReached"), key),
+    ]
+    samples += [Sample("capacity_utilization_ratio", u, (*key, name)) for name, u in utilization_of(outcome).items()]
+    if seen.readings is not None:
+        used = {
+            "capacity_usage_cores": seen.readings.cpu_millicores,
+            "capacity_usage_bytes": seen.readings.memory_bytes,
+        }
+        scale = {"capacity_usage_cores": 1000, "capacity_usage_bytes": 1}
+        samples += [Sample(name, value / scale[name], key) for name, value in used.items() if value is not None]
+    return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
+
+
+def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime, reach: timedelta) -> list[Sample]:
+    """What the plan asks for now, and the utilization within the lead time that it means at the floor that stands."""
+    workload, decision = outcome.workload, outcome.decision
+    if plan is None or decision is None:
+        return []
+    asked, highest = plan.floor_between(now, now), plan.floor_between(now, now + plan.lead_time + reach)
+    samples = [] if asked is None else [Sample("capacity_plan_replicas", asked, workload.key)]
+    floor = decision.floor if outcome.done or not decision.changes else decision.before
+    if highest is None or floor == 0:
+        return samples
+    # A plan cut at its ceiling knows by how many replicas it is short at its worst.
+    short = int(plan.explain.get("replicas_short_of_need") or 0) if decision.reason == "CeilingReached" else 0
+    expected = (highest + short) / floor * workload.target_utilization
+    return [*samples, Sample("capacity_forecast_utilization_ratio", expected, workload.key)]
+
+
+def _counted(outcomes: Sequence[Outcome]) -> list[Sample]:
+    counts: dict[tuple[str, str], int] = {}
+    for outcome in outcomes:
+        kind = "failed" if outcome.error else "held" if outcome.held else "changed" if outcome.done else "done"
+        reason = "Error" if outcome.decision is None else outcome.decision.reason
+        counts[kind, reason] = counts.get((kind, reason), 0) + 1
+    return [Sample("capacity_pass_total", count, key) for key, count in counts.items()]

@@ -1,0 +1,72 @@
+"""Conditions in a real Alertmanager, samples in a real Pushgateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from capacity.edge.incidents import Alertmanager, Condition, Desk, Scope
+from capacity.edge.telemetry import Gateway, Sample
+from capacity.edge.web import ServiceError, Web
+from tests.peers import HttpPeer
+
+STALE = Condition("DataStale", "orders.csv", "newest row 2026-11-27T09:00Z")
+PLAN = Condition("PlanFailed", "shop", "shop/web: no sales of that group")
+ALL = Scope("plan", {"orders.csv", "shop"})
+DONE = Sample("capacity_pass_total", 2, ("done", "DemandRising"))
+FLOOR = Sample("capacity_floor_replicas", 9, ("shop", "web"))
+
+
+def firing(peer: HttpPeer) -> dict[str, dict[str, Any]]:
+    alerts: list[dict[str, Any]] = peer.json("/api/v2/alerts")
+    return {alert["labels"]["alertname"]: alert for alert in alerts}
+
+
+def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager: Callable[[], HttpPeer]) -> None:
+    peer, now = alertmanager(), datetime.now(UTC)
+    desk = Desk(alerts=Alertmanager(Web(peer.url)))
+    assert desk.report([STALE, PLAN], ALL, now) == []
+    alerts = firing(peer)
+    assert set(alerts) == {"CapacityDataStale", "CapacityPlanFailed"}
+    assert alerts["CapacityPlanFailed"]["labels"]["severity"] == "warning"
+    assert alerts["CapacityDataStale"]["annotations"]["runbook_url"] == "docs/runbooks/DataStale.md"
+
+    assert desk.report([PLAN], ALL, datetime.now(UTC)) == []
+    assert set(firing(peer)) == {"CapacityPlanFailed"}
+
+
+def test_an_alert_ends_by_itself_when_no_pass_comes(alertmanager: Callable[[], HttpPeer]) -> None:
+    peer, now = alertmanager(), datetime.now(UTC)
+    Alertmanager(Web(peer.url), lasting=timedelta(minutes=5)).send([STALE], ALL, now)
+    ends = datetime.fromisoformat(firing(peer)["CapacityDataStale"]["endsAt"])
+    assert abs(ends - now - timedelta(minutes=5)) < timedelta(seconds=1)
+
+
+def test_no_alertmanager_is_a_warning() -> None:
+    (warning,) = Desk(alerts=Alertmanager(Web("http://127.0.0.1:9"))).report([STALE], ALL, datetime.now(UTC))
+    assert warning.startswith("alerts not sent: no answer from http://127.0.0.1:9")
+
+
+def values(peer: HttpPeer, name: str) -> dict[str, float]:
+    lines = [line for line in peer.text("/metrics").splitlines() if line.startswith(name + "{")]
+    return {line.rpartition(" ")[0].removeprefix(name): float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_a_job_pushes_its_gauges_and_adds_to_its_counters(pushgateway: HttpPeer) -> None:
+    gateway = Gateway(Web(pushgateway.url))
+    gateway.push([FLOOR, DONE], "controller")
+    gateway.push([DONE, Sample("capacity_pass_total", 1, ("held", "HeldNoPlan"))], "controller")
+    gateway.push([DONE], "other")
+    counts = values(pushgateway, "capacity_pass_total")
+    assert counts['{instance="",job="controller",outcome="done",reason="DemandRising"}'] == 4
+    assert counts['{instance="",job="controller",outcome="held",reason="HeldNoPlan"}'] == 1
+    assert counts['{instance="",job="other",outcome="done",reason="DemandRising"}'] == 2
+    assert values(pushgateway, "capacity_floor_replicas") == {}  # the second push took its place
+
+
+def test_no_pushgateway_is_one_line() -> None:
+    with pytest.raises(ServiceError, match=r"no answer from http://127\.0\.0\.1:9"):
+        Gateway(Web("http://127.0.0.1:9")).push([FLOOR], "controller")

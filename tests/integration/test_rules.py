@@ -1,0 +1,195 @@
+"""Every alert fires when it should and stays silent when it should not, by promtool's own test of rules."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from capacity.edge.telemetry import METRICS
+from tests.peers import binary
+
+MONITORING = Path(__file__).resolve().parents[2] / "k8s" / "monitoring"
+RUNBOOKS = Path(__file__).resolve().parents[2]
+WEB = 'namespace="shop",workload="web"'
+
+
+@dataclass(frozen=True)
+class Case:
+    """An alert, series that make it fire at `at`, series that do not, and the labels it carries."""
+
+    alert: str
+    fires: dict[str, str]
+    silent: dict[str, str]
+    at: str = "2h"
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+SHOP_WEB = (("namespace", "shop"), ("workload", "web"))
+ORDERS = (("source", "orders.csv"),)
+PASSING = {"capacity_pass_timestamp_seconds": "0+60x600"}  # a pass ends every minute
+LATE = {"capacity_pass_timestamp_seconds": "0+60x60 3600x540"}  # and none after the first hour
+
+CASES = [
+    Case(
+        "CapacityDataVolumeAnomaly",
+        {'capacity_audit_rows{source="orders.csv",result="passed"}': "1000x1000 300x40"},
+        {'capacity_audit_rows{source="orders.csv",result="passed"}': "1000x1000 800x40"},
+        at="1030m",
+        labels=ORDERS,
+    ),
+    Case(
+        "CapacityDataQualityLow",
+        {'capacity_audit_score_ratio{source="orders.csv"}': "0.994x120"},
+        {'capacity_audit_score_ratio{source="orders.csv"}': "0.995x120"},
+        labels=ORDERS,
+    ),
+    Case(
+        "CapacityDataLatencyHigh",
+        {'capacity_data_latency_seconds{source="orders.csv"}': "301x120"},
+        {'capacity_data_latency_seconds{source="orders.csv"}': "300x120"},
+        labels=ORDERS,
+    ),
+    Case(
+        "CapacityPlanStale",
+        {'capacity_plan_age_seconds{namespace="shop"}': "10860x120"},
+        {'capacity_plan_age_seconds{namespace="shop"}': "10740x120"},
+        labels=(("namespace", "shop"),),
+    ),
+    Case(
+        "CapacityPlanFailed",
+        {'capacity_plan_workloads{outcome="failed"}': "1x200"},
+        {'capacity_plan_workloads{outcome="failed"}': "1x60 0x140"},
+        at="150m",
+        labels=(("outcome", "failed"),),
+    ),
+    Case(
+        "CapacityProcessingSlow",
+        {"capacity_plan_duration_seconds": "10x1000 60x40"},
+        {"capacity_plan_duration_seconds": "10x1000 20x40"},
+        at="1020m",
+    ),
+    Case(
+        "CapacityProcessingSlow",
+        {"capacity_pass_duration_seconds": "31x120"},
+        {"capacity_pass_duration_seconds": "29x120"},
+    ),
+    Case(
+        "CapacityForecastCoverageOff",
+        {'capacity_forecast_coverage_ratio{group="all",quantile="0.95"}': "0.89x200"},
+        {'capacity_forecast_coverage_ratio{group="all",quantile="0.95"}': "0.91x200"},
+        at="150m",
+        labels=(("group", "all"), ("quantile", "0.95")),
+    ),
+    Case("CapacityPassMissed", LATE, PASSING, at="70m"),
+    Case(
+        "CapacityErrorRateHigh",
+        {
+            'capacity_pass_total{outcome="failed",reason="Error"}': "0+1x120",
+            'capacity_pass_total{outcome="done",reason="AsPlanned"}': "0+9x120",
+        },
+        {'capacity_pass_total{outcome="done",reason="AsPlanned"}': "0+9x120"},
+    ),
+    Case(
+        "CapacityFloorRefused",
+        {f'capacity_held{{{WEB},reason="HeldForeignOwner"}}': "1x120"},
+        {f'capacity_held{{{WEB},reason="HeldPlanExpired"}}': "1x120"},
+        labels=(*SHOP_WEB, ("reason", "HeldForeignOwner")),
+    ),
+    Case(
+        "CapacityFloorHeld",
+        {f'capacity_held{{{WEB},reason="HeldPlanExpired"}}': "1x120"},
+        {f'capacity_held{{{WEB},reason="HeldPlanExpired"}}': "1x20 0x100"},
+        labels=(*SHOP_WEB, ("reason", "HeldPlanExpired")),
+    ),
+    Case(
+        "CapacityUtilizationHigh",
+        {f'capacity_utilization_ratio{{{WEB},resource="cpu"}}': "0.81x120"},
+        {f'capacity_utilization_ratio{{{WEB},resource="cpu"}}': "0.80x120"},
+        labels=SHOP_WEB,
+    ),
+    Case(
+        "CapacityUtilizationForecastHigh",
+        {f"capacity_forecast_utilization_ratio{{{WEB}}}": "0.85x120"},
+        {f"capacity_forecast_utilization_ratio{{{WEB}}}": "0.80x120"},
+        labels=SHOP_WEB,
+    ),
+    Case(
+        "CapacityCeilingReached",
+        {f"capacity_ceiling_reached{{{WEB}}}": "1x120"},
+        {f"capacity_ceiling_reached{{{WEB}}}": "0x120"},
+        labels=SHOP_WEB,
+    ),
+    Case("CapacityErrorBudgetBurnFast", LATE, PASSING, at="80m"),
+    Case("CapacityErrorBudgetBurnSlow", LATE, PASSING, at="100m"),
+]
+
+
+def rules() -> list[dict[str, Any]]:
+    document = yaml.safe_load((MONITORING / "rules.yaml").read_text())
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    return {rule["alert"]: rule for rule in rules() if "alert" in rule}
+
+
+def tried(tmp_path: Path, case: Case, series: dict[str, str], expected: list[dict[str, Any]]) -> str:
+    """What promtool says of one alert over these series; empty where the expectation holds."""
+    check = {"eval_time": case.at, "alertname": case.alert, "exp_alerts": expected}
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    test = {"interval": "1m", "input_series": inputs, "alert_rule_test": [check]}
+    document = {"rule_files": [str(MONITORING / "rules.yaml")], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(document))
+    words = [binary("promtool"), "test", "rules", str(tmp_path / "test.yaml")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
+def test_an_alert_fires(case: Case, tmp_path: Path) -> None:
+    rule = alerts()[case.alert]
+    expected = {"exp_labels": {**dict(case.labels), "severity": rule["labels"]["severity"]}}
+    said = tried(tmp_path, case, case.fires, [expected])
+    assert "exp:[" in said or said == ""
+    got = said.partition("got:[")[2]
+    assert f'alertname="{case.alert}"' in got, said
+    assert all(f'{name}="{value}"' in got for name, value in expected["exp_labels"].items()), said
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
+def test_it_stays_silent(case: Case, tmp_path: Path) -> None:
+    assert tried(tmp_path, case, case.silent, []) == ""
+
+
+def test_every_alert_is_tried_and_says_how_bad_it_is_and_what_to_do() -> None:
+    assert {case.alert for case in CASES} == set(alerts())
+    for rule in alerts().values():
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"]["summary"]
+        assert (RUNBOOKS / rule["annotations"]["runbook_url"]).is_file(), rule["annotations"]["runbook_url"]
+
+
+def test_rules_speak_only_of_metrics_that_exist() -> None:
+    import re
+
+    for rule in rules():
+        named = set(re.findall(r"\bcapacity_[a-z_]+", rule["expr"]))
+        assert named <= set(METRICS), named - set(METRICS)
+
+
+def test_promtool_accepts_the_rules() -> None:
+    words = [binary("promtool"), "check", "rules", "--lint-fatal", str(MONITORING / "rules.yaml")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_prometheus_rule_has_the_same_groups() -> None:
+    plain = yaml.safe_load((MONITORING / "rules.yaml").read_text())
+    resource = yaml.safe_load((MONITORING / "prometheusrule.yaml").read_text())
+    assert resource["kind"] == "PrometheusRule"
+    assert resource["spec"] == plain

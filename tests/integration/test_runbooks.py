@@ -1,0 +1,73 @@
+"""Every command of every runbook runs: capacity in process, kubectl for real, both against the Kubernetes double."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from capacity.edge.cli import main
+from capacity.edge.sample import sample_config, sample_orders
+from tests.double import KubernetesDouble
+
+BOOKS = sorted((Path(__file__).resolve().parents[2] / "docs" / "runbooks").glob("[A-Z]*.md"))
+WEEKS = 10  # of the sample's end: enough to plan from, and quick
+RAN = (0, 3)  # a command that finds something to hold has run
+
+
+def commands(book: Path) -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", book.read_text(), re.DOTALL)
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture
+def on_call(
+    kubernetes_double: KubernetesDouble,
+    kubeconfig: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """The folder and the cluster of somebody on call: a configuration, recent orders, an autoscaler, a plan."""
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    head, *rows = gzip.decompress(sample_orders().read_bytes()).decode().splitlines()
+    (tmp_path / "orders.csv").write_text("\n".join([head, *rows[-WEEKS * 168 :]]) + "\n")
+    text = sample_config().read_text().replace("orders.csv.gz", "orders.csv")
+    (tmp_path / "capacity.yaml").write_text(text)
+    scale = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"minReplicas": 2, "maxReplicas": 20, "scaleTargetRef": scale}
+    meta = {"name": "web", "namespace": "shop"}
+    kubernetes_double.create(
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
+    )
+    assert main(["plan", "--quiet"]) == 0
+    assert main(["plan", "--quiet", "--to-cluster"]) == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
+def test_the_commands_of_a_runbook_run(book: Path, on_call: Path, request: pytest.FixtureRequest) -> None:
+    found = commands(book)
+    assert found, f"{book.name} tells nothing to do"
+    for command in found:
+        words = shlex.split(command)
+        if words[0] == "capacity":
+            assert main(words[1:]) in RAN, command
+        else:
+            program = request.getfixturevalue(words[0])
+            done = subprocess.run([program, *words[1:]], capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
+def test_a_runbook_says_what_it_means_what_runs_by_itself_and_when_it_clears(book: Path) -> None:
+    text = book.read_text()
+    assert text.startswith(f"# {book.stem}\n")
+    for part in ("**What it means.**", "**What happens by itself.**", "## Look", "## Mend", "## It clears"):
+        assert part in text
+    for link in re.findall(r"\]\((\w+\.md)\)", text):
+        assert (book.parent / link).is_file()

@@ -1,0 +1,119 @@
+"""Samples of what happened, and the text they become."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from capacity.audit import Audit, Quality
+from capacity.domain import DataError, Demand, Forecast, Plan
+from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, write_textfile
+from capacity.edge.telemetry.metrics import metrics_page
+from capacity.edge.telemetry.samples import audit_samples, plan_samples, trust_samples
+from tests.conftest import PlanOf
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+FLOOR = Sample("capacity_floor_replicas", 9, ("shop", "web"))
+
+
+def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(text)
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def demand(cores: list[float]) -> Demand:
+    steps = pd.date_range(NOON, periods=len(cores), freq="h")
+    table = pd.DataFrame({0.5: cores, 0.95: np.array(cores) * 2}, index=steps)
+    cpu = Forecast(NOON - HOUR, HOUR, table, "cores")
+    return Demand(cpu, Forecast(NOON - HOUR, HOUR, table * 2**30, "bytes"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "labels", "words"),
+    [
+        ("capacity_speed", 1.0, (), "unknown metric"),
+        ("capacity_floor_replicas", 1.0, ("shop",), "expected labels"),
+        ("capacity_floor_replicas", float("nan"), ("shop", "web"), "finite"),
+        ("capacity_floor_replicas", float("inf"), ("shop", "web"), "finite"),
+    ],
+    ids=["a name not in the table", "a label missing", "NaN", "infinity"],
+)
+def test_a_sample_that_cannot_be(name: str, value: float, labels: tuple[str, ...], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Sample(name, value, labels)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_name_carries_its_unit_and_every_label_is_a_word(name: str) -> None:
+    metric = METRICS[name]
+    units = ("_replicas", "_cores", "_bytes", "_seconds", "_ratio", "_total", "_info")
+    counts = ("_workloads", "_rows", "_failures", "_reached", "_held")
+    assert name.startswith("capacity_")
+    assert name.endswith((*units, *counts))
+    assert (metric.kind == "counter") == name.endswith("_total")
+    assert metric.help.endswith(".")
+    assert all(label.isidentifier() for label in metric.labels)
+
+
+def test_gauges_are_replaced_and_counters_added_up() -> None:
+    exposition = Exposition()
+    done = Sample("capacity_pass_total", 2, ("done", "DemandRising"))
+    exposition.update([FLOOR, done])
+    exposition.update([done])
+    text = "".join(str(family) for family in exposition.collect())
+    assert "capacity_floor_replicas" not in text
+    assert "value=4" in text
+
+
+def test_the_text_is_read_back_by_the_client_librarys_own_parser() -> None:
+    odd = Sample("capacity_audit_score_ratio", 0.995, ('orders "of\n2026\\".csv',))
+    values = parsed(exposition_text([FLOOR, odd]))
+    assert values[("capacity_floor_replicas", (("namespace", "shop"), ("workload", "web")))] == 9
+    assert values[("capacity_audit_score_ratio", (("source", 'orders "of\n2026\\".csv'),))] == 0.995
+
+
+def test_a_textfile_is_whole(tmp_path: Path) -> None:
+    write_textfile([FLOOR], tmp_path / "capacity.prom")
+    assert [path.name for path in tmp_path.iterdir()] == ["capacity.prom"]
+    assert parsed((tmp_path / "capacity.prom").read_text())
+
+
+def test_the_audit_in_samples() -> None:
+    audit = Audit("orders.csv", 1000, 990, {"price": 10, "date": 3}, {"date": 3}, NOON - HOUR, NOON, 0, Quality())
+    values = {(sample.name, sample.labels): sample.value for sample in audit_samples(audit, NOON + HOUR)}
+    assert values[("capacity_audit_score_ratio", ("orders.csv",))] == 0.99
+    assert values[("capacity_audit_rows", ("orders.csv", "repaired"))] == 3
+    assert values[("capacity_audit_rule_failures", ("orders.csv", "price"))] == 10
+    assert values[("capacity_data_latency_seconds", ("orders.csv",))] == 3600
+
+
+@pytest.mark.parametrize(
+    ("hours", "cores"),
+    [(-3, 1.0), (0, 1.0), (1.5, 2.0), (3, None)],
+    ids=["before the plan: its first step", "the first step", "within a step", "after the end: nothing"],
+)
+def test_demand_of_the_step_of_now(plan_of: PlanOf, hours: float, cores: float | None) -> None:
+    made = plan_of(web=[4, 9, 9])
+    workload = made.workloads[0]
+    object.__setattr__(workload, "demand", demand([1.0, 2.0, 3.0]))
+    samples = plan_samples(Plan(NOON, NOON, NOON, "x", {}, (workload,)), 1, NOON + hours * HOUR, HOUR)
+    values = {(sample.name, sample.labels): sample.value for sample in samples}
+    assert values.get(("capacity_forecast_demand_cores", ("shop", "web", "0.5"))) == cores
+    assert values[("capacity_plan_workloads", ("failed",))] == 1
+    assert values[("capacity_plan_peak_replicas", ("shop", "web"))] == 9
+
+
+def test_trust_in_samples() -> None:
+    values = {sample.labels: sample.value for sample in trust_samples({0.95: 0.94}, 0.2, "all")}
+    assert values == {("all", "0.95"): 0.94, ("all",): 0.2}
+
+
+def test_the_metric_reference_is_what_the_code_says() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+    assert page.read_text() == metrics_page(), "write it again: make reference"
