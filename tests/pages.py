@@ -66,6 +66,7 @@ class Reader:
     folder: Path
     program: Callable[[str], str]
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    others: Callable[[], None] = lambda: None  # what the rest of the world does after each command
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
 
     def follow(self, text: str) -> Iterator[tuple[Block, str]]:
@@ -93,6 +94,7 @@ class Reader:
         into = words.index(">") if ">" in words else len(words)
         code, out, said = (self._capacity if words[0] == "capacity" else self._other)(words[:into])
         assert code == expected, f"$ {command}\nends with {code}, not {expected}: {said}{out}"
+        self.others()
         if into == len(words):
             return out
         (self.folder / words[into + 1]).write_text(out, encoding="utf-8")

@@ -6,14 +6,19 @@ After a change of what is printed, `python -m pytest tests/integration/test_docs
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from capacity.edge.sample import sample_orders
 from tests.double import KubernetesDouble
-from tests.double.manifests import SCALED_OBJECT_DEFINITION
+from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
 from tests.pages import Reader, rewritten, same
+from tests.peers import Postgres, Prometheus, openmetrics
 from tests.peers.process import binary
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -50,10 +55,46 @@ def cluster(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
 
 
 @pytest.fixture
-def keda(cluster: StandIns, kubernetes_double: KubernetesDouble) -> StandIns:
-    """The same, with KEDA's definition."""
-    kubernetes_double.create(SCALED_OBJECT_DEFINITION)
+def keda(cluster: StandIns, kubernetes_double: KubernetesDouble, reader: Reader) -> StandIns:
+    """The same, with KEDA's definition, and its operator: an HPA for each ScaledObject that has none yet."""
+    api = kubernetes_double
+    api.create(SCALED_OBJECT_DEFINITION)
+
+    def operate() -> None:
+        made = {item["metadata"]["name"] for item in api.list("HorizontalPodAutoscaler", "shop")}
+        for item in api.list("ScaledObject", "shop"):
+            name = item["metadata"]["name"]
+            if f"keda-hpa-{name}" not in made:
+                owner = {"apiVersion": item["apiVersion"], "kind": "ScaledObject", "name": name, "controller": True}
+                owners = [{**owner, "uid": item["metadata"]["uid"]}]
+                api.create(autoscaler(f"keda-hpa-{name}", namespace="shop", ownerReferences=owners), manager="keda")
+
+    reader.others = operate
     return cluster
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> StandIns:
+    """An empty database in a real PostgreSQL, which trusts everybody on loopback."""
+    place = postgres.url.partition("@")[2]
+    return {"owner@db.example.com/shop": f"capacity@{place}", "capacity_reader@db.example.com/shop": f"capacity_reader@{place}"}
+
+
+@pytest.fixture
+def measured(prometheus: Callable[..., Prometheus], tmp_path: Path) -> StandIns:
+    """orders.csv of sixteen days until now, and what one pod used meanwhile, in a real Prometheus."""
+    now = pd.Timestamp(datetime.now(UTC)).floor("h")
+    hours = pd.date_range(now - pd.Timedelta(days=16), now, freq="h", inclusive="left")
+    orders = pd.Series(60 + 40 * np.sin(2 * np.pi * hours.hour.to_numpy() / 24), hours).round()
+    orders.rename("orders").rename_axis("hour").to_csv(tmp_path / "orders.csv")
+    minutes = pd.date_range(hours[0], now, freq="1min")
+    cores = 0.4 + 0.02 * orders.reindex(minutes, method="ffill")
+    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-abcde"'
+    series = {
+        f"container_cpu_usage_seconds_total{{{labels}}}": (cores * 60).cumsum(),
+        f"container_memory_working_set_bytes{{{labels}}}": 0 * cores + 2.0**31,
+    }
+    return {"https://prometheus.example.com": prometheus(history=openmetrics(series)).url}
 
 
 @pytest.fixture
