@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,19 +17,45 @@ from capacity import _HOME
 from capacity.edge.cli import VERBS, app
 from capacity.edge.config import Config
 
+ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"Runbooks": "runbooks", "Decisions": "decisions"}
+LINK = re.compile(r"\[([^]]+)\]\((?!https?:|#)([^)]+)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages; list runbooks and decisions in the navigation, whichever there are."""
-    pages = {"commands": commands_page(), "configuration": configuration_page(), "library": library_page()}
-    for name, text in pages.items():
-        files.append(File.generated(config, f"reference/{name}.md", content=text))
+    """Add the generated pages; list in the navigation what it does not name: runbooks, decisions, any other page."""
+    pages = {
+        "reference/commands.md": commands_page(),
+        "reference/configuration.md": configuration_page(),
+        "reference/library.md": library_page(),
+        "howto/install.md": install_page(),
+    }
+    for place, text in pages.items():
+        files.append(File.generated(config, place, content=text))
+    assert config.nav is not None
+    found = sorted(file.src_uri for file in files.documentation_pages())
     for title, folder in FOLDERS.items():
-        found = sorted(file.src_uri for file in files.documentation_pages() if file.src_uri.startswith(f"{folder}/"))
-        if found and config.nav is not None:
-            config.nav.append({title: found})
+        config.nav.append({title: [name for name in found if name.startswith(f"{folder}/")]})
+    rest = [name for name in found if name not in set(named(config.nav))]
+    if rest:
+        config.nav.append({"More": rest})
     return files
+
+
+def named(nav: Any) -> Iterator[str]:
+    """Every page that a part of the navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for part in nav.values() if isinstance(nav, dict) else nav:
+            yield from named(part)
+
+
+def install_page() -> str:
+    """k8s/README.md, whose links to manifests become their places in the repository."""
+    text = (ROOT / "k8s" / "README.md").read_text(encoding="utf-8")
+    text = LINK.sub(r"\1 (`k8s/\2`)", text)
+    return text.replace("# Capacity on a cluster", "# Install it on a cluster", 1)
 
 
 def commands_page() -> str:
@@ -81,7 +109,7 @@ def _kind(value: dict[str, Any]) -> str:
         name = value["$ref"].rpartition("/")[2].removesuffix("Settings")
         return f"[{name}](#{name.lower()})"
     if "anyOf" in value:
-        return " or ".join(dict.fromkeys(_kind(one) for one in value["anyOf"]))
+        return " or ".join(dict.fromkeys(_kind(one) for one in value["anyOf"] if one.get("type") != "null"))
     if "const" in value:
         return f"`{value['const']}`"
     if "enum" in value:

@@ -142,8 +142,12 @@ def same(shown: str, printed: str) -> bool:
 
 
 def rewritten(text: str, printed: list[tuple[Block, str]]) -> str:
-    """The page with what was printed in truth; blocks with `...` stay as their author cut them."""
+    """The page with what was printed in truth; lines with `...` in them stay where they still hold, and so does a block
+    that leaves lines out."""
     for block, truth in reversed(printed):
-        if "..." not in block.text:
-            text = text[: block.span[0]] + plain(truth) + text[block.span[1] :]
+        shown = block.text.splitlines()
+        if "..." not in (line.strip() for line in shown):
+            kept = [line for line in shown if "..." in line]
+            lines = [next((line for line in kept if same(line, new)), new) for new in plain(truth).splitlines()]
+            text = text[: block.span[0]] + plain("\n".join(lines)) + text[block.span[1] :]
     return text
