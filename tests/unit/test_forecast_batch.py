@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from benchmarks.forecast_fleet import made_up_fleet
 from capacity.domain import DataError
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.drift import with_last_years_drift
