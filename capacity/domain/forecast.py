@@ -49,8 +49,8 @@ class Forecast:
     (0, 1), ascending; values are finite, not negative and do not cross. `origin` is the last step the forecast knew.
     Calendar months begin with their first day and are as long as they are: their `step` is so many times `MONTH`.
     `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
-    ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys. `trust`: how right earlier
-    forecasts were; None where the history is too short to tell.
+    ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
+    `trust`: how right earlier forecasts were; None where the history is too short to tell.
     """
 
     origin: datetime

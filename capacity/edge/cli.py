@@ -22,6 +22,7 @@ from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
 from capacity.edge.verbs.setup import init, rules
 from capacity.edge.verbs.simulate import simulate
+from capacity.edge.verbs.status import status
 
 app = typer.Typer(
     name="capacity",
@@ -68,6 +69,7 @@ VERBS = {
     "Look at the data": (audit, seasonality, forecast, backtest, load),
     "Plan": (plan, explain, simulate),
     "Move floors": (preview, apply, run, restore),
+    "Watch": (status,),
     "Reference": (rules, schema),
 }
 for panel, commands in VERBS.items():

@@ -49,7 +49,9 @@ def end_run() -> None:
 
 
 def record(text: str, now: datetime, run: Run, **facts: str) -> str:
-    """A remark as one JSON line, with facts of its own. What begins with `capacity: error:` is an error, with `capacity:` a warning.
+    """A remark as one JSON line, with facts of its own.
+
+    What begins with `capacity: error:` is an error, with `capacity:` a warning.
 
     >>> line = record("capacity: metrics not pushed", datetime(2026, 11, 27, tzinfo=UTC), Run("3f2a", "plan"))
     >>> json.loads(line)["level"], json.loads(line)["run"]

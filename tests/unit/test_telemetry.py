@@ -115,7 +115,9 @@ def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> Non
     web, api = plan_of(web=[4, 9], api=[4, 9]).workloads
     trusted = tuple(replace(one, explain={**one.explain, **trust}) for one in (web, api))
     samples = plan_samples(Plan(NOON, NOON, NOON, "x", {}, trusted), 0, NOON, HOUR)
-    values = [(sample.name, sample.labels, sample.value) for sample in samples if "group" in METRICS[sample.name].labels]
+    values = [
+        (sample.name, sample.labels, sample.value) for sample in samples if "group" in METRICS[sample.name].labels
+    ]
     assert values == [
         ("capacity_forecast_coverage_ratio", ("all", "0.95"), 0.94),
         ("capacity_forecast_skill_ratio", ("all",), 0.2),

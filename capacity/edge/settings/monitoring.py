@@ -102,7 +102,9 @@ class IncidentSettings(Settings):
         routes = tuple(Route(one.group, one.conditions, one.subjects, one.escalate_to) for one in self.routes)
         return Desk(
             tickets=None if self.servicenow is None else self.servicenow.instance(),
-            alerts=None if self.alertmanager is None else Alertmanager(self.alertmanager.web(), self.alerts_last.noun()),
+            alerts=None
+            if self.alertmanager is None
+            else Alertmanager(self.alertmanager.web(), self.alerts_last.noun()),
             handling=Handling(routes, self.escalate_after, self.reopen_within),
             runbooks=self.runbooks.rstrip("/"),
         )
