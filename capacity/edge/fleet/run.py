@@ -73,6 +73,7 @@ def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[lis
     """Read and judge the orders, write their steps, and cut the workloads into chunks."""
     dealt = deal(config.workloads, size)
     with OrderTable.load(config.orders(), config.timezone) as table:
+        table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
         run = _run(config, f"{fingerprint(table)} in chunks of {size}")
         _forget_others(folder, run)

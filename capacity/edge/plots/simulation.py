@@ -84,9 +84,9 @@ def _draw_costs(axes: Axes, result: Simulation) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter("{x:,.0f}")
-    axes.margins(x=0.08)
     axes.tick_params(axis="x", which="both", labelsize=8)
     axes.set_xlabel("pod-hours", fontsize=9)
     target = f"{result.promise.target:.0%}"
     axes.set_title(f"Cost against minutes over {target}: down and left is better", loc="left", fontsize=10)
     finish(axes, f"minutes a day over {target}")
+    axes.margins(x=0.08)
