@@ -13,7 +13,7 @@ from capacity.edge.promises.promise import TARGETS, Promise
 
 if TYPE_CHECKING:
     from capacity.edge.config import Config
-    from capacity.edge.outcomes import Outcome
+    from capacity.edge.controller.outcomes import Outcome
 
 Read = Callable[[], Promise]
 RECORDED_ONLY = "no prometheus is configured, whose rules record it"
@@ -121,7 +121,7 @@ def _audited(folder: Path, now: datetime, window: timedelta) -> dict[str, Read]:
     """Nothing where no audit of this time was kept."""
     if not folder.is_dir():
         return {}
-    from capacity.edge.audits import read_audits
+    from capacity.edge.orders.audits import read_audits
     from capacity.edge.promises.audited import latency_promise, quality_promise
 
     audits = read_audits(folder, now - window).audits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from capacity.edge.outcomes import outcome_document
+from capacity.edge.controller.outcomes import outcome_document
 from capacity.edge.planfile import rfc3339
 from capacity.edge.promises import Promise, Status, Target
 from capacity.edge.promises.status import Coming

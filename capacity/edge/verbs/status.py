@@ -66,9 +66,9 @@ def _code(found: Status) -> int:
 def _standing(config: Config, now: datetime, plan: Path | None, real_time: bool) -> Standing:
     """What a pass would do now, by a client that cannot write; without a cluster, the plan alone."""
     from capacity.domain import CapacityError
-    from capacity.edge.cluster import ClusterReader
-    from capacity.edge.controller import preview
-    from capacity.edge.passes import make_pass
+    from capacity.edge.cluster.client import ClusterReader
+    from capacity.edge.controller.passes import make_pass
+    from capacity.edge.controller.work import preview
     from capacity.edge.promises.status import Standing
 
     if not config.workloads:
