@@ -28,7 +28,8 @@ from tests.shop import Shop, hpa
 
 RULES = Path(__file__).resolve().parents[2] / "k8s" / "monitoring" / "rules.yaml"
 MINUTE = timedelta(minutes=1)
-# Minutes of the drill, followed one by one from 50 on. Plans reach three hours: the one made at minute 7 from the orders before minute 0 ends at 180.
+# Minutes of the drill, followed one by one from 50 on. Plans reach three hours: the one made at minute 7 from the
+# orders before minute 0 ends at 180.
 FOLLOWED, STOPS, RETURNS, PLANNED_BY_HAND, ENDS = 50, 60, 195, 200, 210
 PLANNINGS, AUDIT_EVERY = (7, 67, 127, 187), 5
 DETECTED_WITHIN, RESTORED_WITHIN = 10, 30  # minutes: two audits; the promise for critical incidents

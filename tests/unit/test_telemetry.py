@@ -14,7 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from capacity.audit import Audit, Quality
 from capacity.domain import DataError, Demand, Forecast, Plan
 from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, write_textfile
-from capacity.edge.telemetry.metrics import metrics_page
 from capacity.edge.telemetry.samples import audit_samples, plan_samples
 from tests.conftest import PlanOf
 
@@ -124,8 +123,3 @@ def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> Non
     ]
     untried = plan_samples(plan_of(web=[4, 9]), 0, NOON, HOUR)
     assert not [sample for sample in untried if "group" in METRICS[sample.name].labels]
-
-
-def test_the_metric_reference_is_what_the_code_says() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
-    assert page.read_text() == metrics_page(), "write it again: make reference"
