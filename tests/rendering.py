@@ -38,12 +38,12 @@ FORMS = {
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
     "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
     "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
+    "with orders in a database": Form(
+        "overlays/database", ("orders.claim=", "orders.passwordSecret=capacity-database")
+    ),
     "with monitoring": Form(
         "overlays/monitoring",
         ("monitoring.rules=true", "monitoring.dashboards=true", "monitoring.namespace=monitoring"),
-    ),
-    "with orders in a database": Form(
-        "overlays/database", ("orders.claim=", "orders.passwordSecret=capacity-database")
     ),
 }
 

@@ -44,6 +44,12 @@ CASES = [
         labels=ORDERS,
     ),
     Case(
+        "CapacityDataVolumeAnomaly",
+        {'capacity_data_completeness_ratio{source="orders.csv"}': "0.4x120"},
+        {'capacity_data_completeness_ratio{source="orders.csv"}': "0.6x120"},
+        labels=ORDERS,
+    ),
+    Case(
         "CapacityDataQualityLow",
         {'capacity_audit_score_ratio{source="orders.csv"}': "0.994x120"},
         {'capacity_audit_score_ratio{source="orders.csv"}': "0.995x120"},
