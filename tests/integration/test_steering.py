@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from capacity.edge.cli import main
-from capacity.edge.cluster import ClusterWriter
-from capacity.edge.health import Health
-from capacity.edge.lease import Lease, micro_time
-from capacity.edge.loop import repeat
+from capacity.edge.cluster.client import ClusterWriter
+from capacity.edge.cluster.lease import Lease, micro_time
+from capacity.edge.controller.health import Health
+from capacity.edge.controller.loop import repeat
 from capacity.edge.planfile import write_plan
 from capacity.edge.telemetry import Exposition
 from tests.conftest import PlanOf

@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from benchmarks.forecast_fleet import made_up_fleet
 from capacity.domain import DataError
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.drift import with_last_years_drift
@@ -190,3 +191,10 @@ def test_the_global_layer_corrects_repeatably_and_keeps_quantiles_in_order(monke
 def test_few_series_have_no_global_layer():
     forecast = forecast_batch(fleet(3, 500), Setting(HOUR, 24, global_layer=True))
     assert not any("corrected" in model for model in forecast.models)
+
+
+def test_an_unstable_fit_of_logs_stays_within_the_history_and_half_of_it() -> None:
+    """Counts of up to 78 an hour, of which a ridge of their logs once made 644,554 a fortnight ahead."""
+    counts = made_up_fleet(1000, np.random.default_rng(1))[629:630]
+    answer = forecast_batch(counts, Setting(timedelta(hours=1), 336))
+    assert answer.point.max() <= 1.5 * counts.max()
