@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from capacity.edge.controller.guards import clock_skew
 from capacity.edge.doctor.finding import Finding
 from capacity.edge.doctor.rights import RightsReader
-from capacity.edge.guards import clock_skew
 from capacity.edge.screen import duration
 
 FIX_CLUSTER = "set KUBECONFIG, mend the network, or renew the credentials; `kubectl version` shows the same"

@@ -21,8 +21,8 @@ STATE_OF: dict[str, State] = {"ok": "ok", "warn": "warn", "refuse": "fail"}
 
 def check_orders(config: Config, now: datetime) -> Iterator[Finding]:
     """The verdict of an audit, and the age of the newest good row."""
-    from capacity.edge.audits import audit_orders
-    from capacity.edge.orders import OrderTable
+    from capacity.edge.orders.audits import audit_orders
+    from capacity.edge.orders.table import OrderTable
 
     if config.sales is None:
         yield Finding("orders", "ok", "none: usage is forecast by itself")

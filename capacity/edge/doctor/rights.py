@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from capacity.domain import Workload
-from capacity.edge.cluster import ClusterReader
+from capacity.edge.cluster.client import ClusterReader
 from capacity.edge.config import Config
+from capacity.edge.controller.targets.kinds import HPA, KINDS, SCALED_OBJECT
 from capacity.edge.doctor.finding import Finding
-from capacity.edge.targets.kinds import HPA, KINDS, SCALED_OBJECT
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 PLAN_MAP, SWITCH, LEASE = "capacity-plan-0", "capacity-switch", "capacity"

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from capacity.domain import Workload
-from capacity.edge.cluster import ClusterReader
+from capacity.edge.cluster.client import ClusterReader
+from capacity.edge.controller.scenes import look, read_scenes
+from capacity.edge.controller.targets.autoscaler import Autoscaler
+from capacity.edge.controller.targets.kinds import HPA
+from capacity.edge.controller.targets.owners import Scene, other_owner
+from capacity.edge.controller.targets.readings import TOLERANCE
 from capacity.edge.doctor.finding import Finding, isolated
 from capacity.edge.quantity import parse_quantity
-from capacity.edge.scenes import look, read_scenes
-from capacity.edge.targets.autoscaler import Autoscaler
-from capacity.edge.targets.kinds import HPA
-from capacity.edge.targets.owners import Scene, other_owner
-from capacity.edge.targets.readings import TOLERANCE
 from capacity.sizing import highest_target, highest_tolerated_utilization
 
 FIX_TARGET = "correct target.kind, target.name or namespace, or create the autoscaler"
