@@ -15,7 +15,7 @@ from capacity.events import holiday_events
 
 FIX_ORDERS = "correct sales.source, or mend what it names; `capacity audit` says more"
 FIX_CALENDAR = "correct the file, or take its key out of calendar"
-FIX_USAGE = "correct usage.source, usage.columns or usage.workload"
+FIX_USAGE = "correct usage.source, its columns or usage.workload"
 STATE_OF: dict[str, State] = {"ok": "ok", "warn": "warn", "refuse": "fail"}
 
 
