@@ -17,6 +17,7 @@ from capacity.edge.screen import say
 from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import backtest, forecast, seasonality
+from capacity.edge.verbs.doctor import doctor
 from capacity.edge.verbs.explain import explain
 from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
@@ -65,7 +66,7 @@ def schema(face: Face) -> int:
 
 
 VERBS = {
-    "Begin": (init,),
+    "Begin": (init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
     "Plan": (plan, explain, simulate),
     "Move floors": (preview, apply, run, restore),
