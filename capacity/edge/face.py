@@ -74,9 +74,9 @@ class Face:
             return config
         return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
 
-    def show(self, sheet: Sheet) -> None:
+    def show(self, *sheets: Sheet) -> None:
         """Print results."""
-        show(sheet, self.output)
+        show(sheets, self.output)
 
     def say(self, text: str) -> None:
         """Remark on stderr, unless quiet."""

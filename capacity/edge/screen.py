@@ -29,6 +29,7 @@ class Output(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    html = "html"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,18 @@ class Sheet:
     footer: tuple[str, ...] = ()
 
 
-def show(sheet: Sheet, output: Output) -> None:
-    """Print a sheet to stdout in the form asked for."""
+def show(sheets: Sequence[Sheet], output: Output) -> None:
+    """Print sheets to stdout in the form asked for; as HTML all of them on one page."""
+    if output is Output.html:
+        from capacity.edge.report.page import sheets_page  # Jinja: only where a page is asked for
+
+        sys.stdout.write(sheets_page(sheets))
+        return
+    for sheet in sheets:
+        _show(sheet, output)
+
+
+def _show(sheet: Sheet, output: Output) -> None:
     if output is Output.json:
         sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
     elif output is Output.csv:

@@ -78,7 +78,7 @@ class Canvas:
         middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
         for place in range(len(levels) - 1, middle, -1):
             low, high = quantiles.iloc[:, place - 1].to_numpy(), quantiles.iloc[:, place].to_numpy()
-            shade, label = 0.5 / (place - middle), f"up to q{levels[place]:g}"
+            shade, label = max(0.22, 0.5 / (place - middle)), f"up to q{levels[place]:g}"
             axes.fill_between(at, low, high, color=self.look.blue, alpha=shade, lw=0, label=label)
         label = f"q{levels[middle]:g}"
         axes.plot(at, quantiles.iloc[:, middle].to_numpy(), color=self.look.blue, lw=1.6, label=label)

@@ -47,6 +47,7 @@ def draw_costs(canvas: Canvas, axes: Axes, result: Simulation) -> None:
         axes.annotate(trial.name, spot, (6, 4), textcoords="offset points", fontsize=8, color=colour)
     axes.set_yscale("symlog", linthresh=1.0)
     axes.set_xscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter("{x:,.0f}")
     axes.tick_params(axis="x", which="both", labelsize=8)
