@@ -20,6 +20,7 @@ from capacity.edge.verbs.data import backtest, forecast, seasonality
 from capacity.edge.verbs.explain import explain
 from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.report import report
 from capacity.edge.verbs.setup import init, rules
 from capacity.edge.verbs.simulate import simulate
 
@@ -66,7 +67,7 @@ def schema(face: Face) -> int:
 VERBS = {
     "Begin": (init,),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
-    "Plan": (plan, explain, simulate),
+    "Plan": (plan, explain, simulate, report),
     "Move floors": (preview, apply, run, restore),
     "Reference": (rules, schema),
 }

@@ -176,7 +176,7 @@ def coming_events(config: Config, histories: Histories) -> list[Event]:
     if not histories:
         return []
     last = max(history.index[-1] for history in histories.values()).to_pydatetime()
-    own = [event for event in _events(config, histories) if event.kind not in ("payday", "month_end")]
+    own = [event for event in _events(config, histories) if event.kind not in ("payday", "month end")]
     return [
         *own,
         *holiday_events(config.calendar.holidays, last - config.forecast.horizon, last + config.forecast.horizon, config.timezone),

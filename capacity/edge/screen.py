@@ -80,7 +80,7 @@ def _print_table(sheet: Sheet) -> None:
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(sheet.columns):
-        numeric = bool(sheet.rows) and all(_is_number(row[place]) for row in sheet.rows)
+        numeric = bool(sheet.rows) and all(is_number(row[place]) for row in sheet.rows)
         last = place == len(sheet.columns) - 1
         table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=not last, header_style="dim")
     for row in sheet.rows:
@@ -93,7 +93,8 @@ def _print_table(sheet: Sheet) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value stands to the right in its column: a number, or text that is one."""
     return isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"[\d.,]+%?", value) is not None)
 
 
