@@ -9,14 +9,15 @@ import pandas as pd
 
 from capacity.domain import require
 from capacity.months import evened
-from capacity.seasonality import YEAR, decomposition, find_seasons
+from capacity.seasonality import DAY, YEAR, decomposition, find_seasons
 
-LONGEST = timedelta(weeks=26)  # of history that is taken apart: half a year shows the cycles of today
+LONGEST = timedelta(weeks=26)  # of fine history that is taken apart: half a year shows the cycles of today
 HOUR = timedelta(hours=1)
 
 
 def decompose_sales(sales: pd.Series) -> pd.DataFrame:
-    """The newest half year of a history (regular UTC index, gaps as NaN) as level + one column per cycle + rest.
+    """A history (regular UTC index, gaps as NaN) as level + one column per cycle + rest: its newest half year, three
+    years where its steps are days or longer.
 
     Columns: `sales`, `level`, each cycle of `find_seasons` that fits twice by its name, `rest`; all in the unit of the
     sales, means of an hour where steps are finer. MSTL (Bandara, Hyndman and Bergmeir, 2021), robust against single
@@ -28,10 +29,11 @@ def decompose_sales(sales: pd.Series) -> pd.DataFrame:
     >>> list(parts.columns), round(float(parts["rest"].abs().max()), 6)
     (['sales', 'level', 'daily', 'rest'], 0.0)
     """
-    require(int(sales.notna().sum()) >= 8, "decompose: expected at least 8 steps with data, got {}", sales.notna().sum())
+    seen = int(sales.notna().sum())
+    require(seen >= 8, "decompose: expected at least 8 steps with data, got {}", seen)
     series = evened(sales)
     step: timedelta = (series.index[1:] - series.index[:-1]).min().to_pytimedelta()
-    recent = series.loc[series.index > series.index[-1] - max(LONGEST, 3 * YEAR if step > LONGEST / 26 else LONGEST)]
+    recent = series.loc[series.index > series.index[-1] - (3 * YEAR if step >= DAY else LONGEST)]
     hourly = recent.resample(HOUR).mean() if step < HOUR else recent.asfreq(pd.Timedelta(step))
     factor = 1.0 if step >= HOUR else step / HOUR
     whole = hourly.interpolate(limit_direction="both")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from capacity.domain import Forecast, require
+from capacity.domain import DataError, Forecast, require
 from capacity.forecast import forecast_sales
 
 Ahead = str | int | timedelta | pd.DatetimeIndex | pd.DataFrame  # how far: a horizon, steps, or the times themselves
@@ -56,15 +56,18 @@ class SalesForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def fit(self, X: pd.DataFrame | pd.Series, y: pd.Series | None = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Take the history: `fit(sales)`, or `fit(X, sales)` with what is known ahead. Raises `DataError`."""
-        sales, known = (X, None) if y is None else (y, X)
+        sales: Any = X if y is None else y
+        known: Any = None if y is None else X
         require(isinstance(sales, pd.Series), "fit: expected y as a series of sales, got {}", type(sales).__name__)
         require(0 < self.point < 1, "point: expected a quantile level in (0, 1), got {}", self.point)
-        require(isinstance(sales.index, pd.DatetimeIndex), "fit: expected y with a UTC index, got {}", sales.index.dtype)
+        require(
+            isinstance(sales.index, pd.DatetimeIndex), "fit: expected y with a UTC index, got {}", sales.index.dtype
+        )
         if known is not None:
             require(isinstance(known, pd.DataFrame), "fit: expected X as a frame, got {}", type(known).__name__)
             require(known.index.equals(sales.index), "fit: expected X and y on one index")
-        self.sales_ = sales
-        self.known_ = None if known is None or not len(known.columns) else known
+        self.sales_: pd.Series = sales
+        self.known_: pd.DataFrame | None = None if known is None or not len(known.columns) else known
         self.n_features_in_ = 0 if known is None else len(known.columns)
         return self
 
@@ -98,9 +101,12 @@ class SalesForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
     def _covariates(self, ahead: Ahead) -> pd.DataFrame | None:
         if self.known_ is None:
             return None
-        require(isinstance(ahead, pd.DataFrame), "predict: expected X with columns {}", list(self.known_.columns))
+        if not isinstance(ahead, pd.DataFrame):
+            raise DataError(f"predict: expected X with columns {list(self.known_.columns)}, got {ahead}")
         return pd.concat([self.known_, ahead])
 
 
 def _times(ahead: Ahead) -> pd.DatetimeIndex | None:
-    return ahead.index if isinstance(ahead, pd.DataFrame) else ahead if isinstance(ahead, pd.DatetimeIndex) else None
+    if isinstance(ahead, pd.DataFrame):
+        return pd.DatetimeIndex(ahead.index)
+    return ahead if isinstance(ahead, pd.DatetimeIndex) else None

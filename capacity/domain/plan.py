@@ -220,9 +220,7 @@ class Plan:
         import pandas as pd
 
         require(bool(self.workloads), "a plan without workloads has no frame")
-        tables = [
-            plan.to_frame().assign(namespace=plan.namespace, name=plan.name) for plan in self.workloads
-        ]
+        tables = [plan.to_frame().assign(namespace=plan.namespace, name=plan.name) for plan in self.workloads]
         table = pd.concat(tables)
         return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
 

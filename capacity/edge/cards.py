@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capacity.edge.screen import GIB, clock, duration
 
@@ -31,7 +31,8 @@ def forecast_card(forecast: Forecast) -> str:
         f"{peak.high:.4g} at {peak.high_level:g}."
     )
     table = forecast.to_frame().iloc[:, : len(forecast.quantiles.columns)]
-    days = table.loc[sorted(table.iloc[:, -1].groupby(table.index.floor("D")).idxmax())]
+    index: Any = table.index
+    days = table.loc[sorted(table.iloc[:, -1].groupby(index.floor("D")).idxmax())].round(3)
     return _card(f"Forecast, {forecast.unit}", said, _frame(days), notes=(forecast.model, *forecast.notes))
 
 
@@ -41,8 +42,8 @@ def workload_card(plan: WorkloadPlan) -> str:
     sales = "" if peak.sales is None else f" for {peak.sales:.4g} sales,"
     said = (
         f"Peak {clock(peak.at, 'UTC')} UTC: {peak.replicas} replicas{sales} {peak.cpu_cores:.2f} cores, "
-        f"{peak.memory_bytes / GIB:.2f} GiB at quantile {peak.quantile_level:g}. {len(plan.floor)} changes of the floor "
-        f"in {duration(plan.step * plan.steps)}; ceiling {plan.ceiling}, safe floor {plan.safe_floor}."
+        f"{peak.memory_bytes / GIB:.2f} GiB at quantile {peak.quantile_level:g}. {len(plan.floor)} changes of the "
+        f"floor in {duration(plan.step * plan.steps)}; ceiling {plan.ceiling}, safe floor {plan.safe_floor}."
     )
     rows = [
         (clock(plan.start + plan.step * change.offset, "UTC"), change.replicas, change.reason) for change in plan.floor
@@ -54,10 +55,17 @@ def workload_card(plan: WorkloadPlan) -> str:
 def plan_card(plan: Plan) -> str:
     """Every workload's peak, the highest first."""
     nodes = "" if plan.nodes is None else f" Up to {plan.nodes.peak} nodes {plan.nodes.node_type}."
-    said = f"{len(plan.workloads)} workloads, valid until {clock(plan.valid_until, 'UTC')} UTC.{nodes}"
+    count = len(plan.workloads)
+    said = f"{count} workload{'s' * (count != 1)}, valid until {clock(plan.valid_until, 'UTC')} UTC.{nodes}"
     ordered = sorted(plan.workloads, key=lambda one: -one.peak.replicas)
     rows = [
-        (one.label, one.peak.replicas, clock(one.peak.at, "UTC"), min(change.replicas for change in one.floor), one.binding)
+        (
+            one.label,
+            one.peak.replicas,
+            clock(one.peak.at, "UTC"),
+            min(change.replicas for change in one.floor),
+            one.binding,
+        )
         for one in ordered
     ]
     return _card("Plan", said, (("workload", "peak", "when (UTC)", "fewest", "binding"), rows))

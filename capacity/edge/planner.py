@@ -179,7 +179,9 @@ def coming_events(config: Config, histories: Histories) -> list[Event]:
     own = [event for event in _events(config, histories) if event.kind not in ("payday", "month end")]
     return [
         *own,
-        *holiday_events(config.calendar.holidays, last - config.forecast.horizon, last + config.forecast.horizon, config.timezone),
+        *holiday_events(
+            config.calendar.holidays, last - config.forecast.horizon, last + config.forecast.horizon, config.timezone
+        ),
     ]
 
 

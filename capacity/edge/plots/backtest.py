@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib.dates as mdates
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "ligh
     axes.plot(at, table["actual"].to_numpy(), color=look.ink, lw=1, label="what came")
     origins = canvas.on_clock(pd.DatetimeIndex(table["origin"].unique()))
     for place, origin in enumerate(origins):
-        axes.axvline(origin, color=look.muted, ls=":", lw=1, label=None if place else "origin")
+        axes.axvline(mdates.date2num(origin), color=look.muted, ls=":", lw=1, label=None if place else "origin")
     low, high = result.skill_interval
     canvas.title(axes, f"Backtest: skill {result.skill:.2f} ({low:.2f} to {high:.2f}) beside the seasonal naive")
     canvas.time_axis(axes)

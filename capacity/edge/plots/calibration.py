@@ -38,9 +38,9 @@ def _draw_reliability(canvas: Canvas, axes: Axes, result: Backtest) -> None:
     levels, shares = (np.array(list(part)) for part in (result.coverage, result.coverage.values()))
     seen, look = result.windows.dropna(subset=["actual"]), canvas.look
     below = [float((seen["actual"] < seen[level]).mean()) for level in levels]
-    axes.plot([0, 1], [0, 1], color=look.muted, ls="--", lw=1, label="keeps its word")
-    axes.vlines(levels, below, shares, color=look.blue, alpha=0.4, lw=6, label="exactly at it")
-    axes.plot(levels, shares, "o", color=look.blue, ms=6, label="at or under it")
+    axes.plot([0, 1], [0, 1], color=look.muted, ls="--", lw=1, label="promised")
+    axes.vlines(levels, below, shares, color=look.blue, alpha=0.4, lw=6, label="exactly at")
+    axes.plot(levels, shares, "o", color=look.blue, ms=6, label="at or under")
     canvas.title(axes, "Does a quantile keep its word?")
     canvas.finish(axes, "share of steps")
     axes.set_xlabel("quantile level", fontsize=9)

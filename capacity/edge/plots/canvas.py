@@ -69,7 +69,9 @@ class Canvas:
         """One line between the title and the axes, out of the way of what is drawn."""
         if axes.get_legend_handles_labels()[0]:
             where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 6, "borderpad": 0.1}
-            axes.legend(fontsize=9, frameon=False, borderaxespad=0.2, columnspacing=1.2, handlelength=1.6, **where)
+            text: dict[str, Any] = {"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.6}
+            drawn = axes.legend(frameon=False, borderaxespad=0.2, **where, **text)
+            drawn.set_in_layout(False)  # a long line must not narrow the axes; the title's pad keeps its place
 
     def bands(self, axes: Axes, quantiles: pd.DataFrame) -> None:
         """The median and the bands up to each higher quantile."""
@@ -94,5 +96,6 @@ class Canvas:
         for text in self.figure.findobj(Text):
             if text.get_color() in UNSAID:
                 text.set_color(self.look.ink)
+            text.set_parse_math(False)  # names come from outside: a dollar sign is a dollar sign
         self.figure.set_label(words)
         return self.figure

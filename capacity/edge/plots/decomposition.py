@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capacity.edge.plots.canvas import Canvas
 from capacity.decomposition import decompose_sales
+from capacity.edge.plots.canvas import Canvas
 
 SHOWN = pd.Timedelta(weeks=6)  # the newest: a cycle within the day can still be told apart
 

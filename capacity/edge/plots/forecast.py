@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import matplotlib.dates as mdates
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -47,7 +48,7 @@ def plot_forecast(
     canvas.finish(axes, forecast.unit)
     named = _mark_events(canvas, axes, events)
     return canvas.done(
-        f"Forecast in {forecast.unit}: next peak {label.removeprefix('peak ')} ({timezone}), {peak.expected:.4g} expected, "
+        f"Forecast in {forecast.unit}: next {label} ({timezone}), {peak.expected:.4g} expected, "
         f"{peak.high:.4g} at quantile {peak.high_level:g}{named}."
     )
 
@@ -55,9 +56,10 @@ def plot_forecast(
 def _mark_events(canvas: Canvas, axes: Axes, events: Sequence[Event]) -> str:
     """Shade every event in view, name the first ones; gives their names in words."""
     low, high = axes.get_xlim()
-    top, shown = axes.get_ylim()[1], []
+    top = axes.get_ylim()[1]
+    shown: list[str] = []
     for event in sorted(events, key=lambda event: event.start):
-        begin, end = canvas.figure.axes[0].convert_xunits(list(canvas.on_clock([event.start, event.end])))
+        begin, end = mdates.date2num(canvas.on_clock([event.start, event.end]))
         if end <= low or begin >= high:
             continue
         axes.axvspan(max(begin, low), min(end, high), color=canvas.look.orange, alpha=0.16, lw=0)

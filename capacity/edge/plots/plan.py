@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 4  # workloads on one picture: more cannot be read
 
 
-def plot_plan(
-    plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC", *, theme: str = "light"
-) -> Figure:
+def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC", *, theme: str = "light") -> Figure:
     """Per workload: the demand of the binding resource under what the planned replicas serve, and those replicas.
 
     The green line is what the replicas serve at the target utilization: demand stays under it. Demand is drawn where
@@ -58,8 +56,8 @@ def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, demand: Demand)
     target = float(plan.explain["target_utilization"])
     whole = floor_series(plan) * request
     at, green = canvas.on_clock(whole.index), canvas.look.green
-    axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label="planned replicas at 100 %")
-    label = f"at {100 * target:.0f} %, the target"
+    axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label="planned replicas")
+    label = f"{100 * target:.0f} % of them"
     axes.step(at, (whole * target).to_numpy(), where="post", color=green, lw=1.8, label=label)
     canvas.title(axes, f"{plan.label}: demand")
     canvas.time_axis(axes)

@@ -6,6 +6,7 @@ import io
 import re
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from capacity.edge.plots.looks import LIGHT
 FORMATS = (".png", ".svg")
 DOTS = 110  # an inch: 1210 dots across
 # Text stays text (searched, copied, read aloud), and equal figures give equal files.
-SVG: dict[str, object] = {"svg.fonttype": "none", "svg.hashsalt": "capacity"}
+SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "capacity"}
 UNDATED = {"Date": None, "Creator": None}
 
 

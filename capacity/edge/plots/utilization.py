@@ -53,7 +53,8 @@ def _draw(canvas: Canvas, axes: Axes, grid: pd.DataFrame, target: float) -> None
     split = 1 / HIGHEST
     colours = [(0.0, look.paper), (split, look.blue), (split, look.orange), (1.0, look.orange)]
     shades = LinearSegmentedColormap.from_list("utilization", colours).with_extremes(bad=look.paper)
-    edges = mdates.date2num(grid.columns.append(grid.columns[-1:] + DAY))
+    days = pd.DatetimeIndex(grid.columns)
+    edges = mdates.date2num(days.append(days[-1:] + DAY))
     values = np.ma.masked_invalid(grid.to_numpy())
     mesh = axes.pcolormesh(edges, np.arange(25), values, cmap=shades, vmin=0, vmax=top, lw=0.4, edgecolors=look.paper)
     rows, columns = np.nonzero(np.nan_to_num(grid.to_numpy()) > target + 1e-9)

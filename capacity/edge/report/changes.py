@@ -29,7 +29,9 @@ def changes_section(review: Review) -> Section | None:
         *_words(before, now, review.config.supply.currency),
     ]
     notes = ["Replica-hours are those of the time that both plans cover."]
-    return Section("What changed", words, (), [Table(head, rows, frozenset({1, 2, 4, 5, 6}))] if rows else [], (), notes)
+    return Section(
+        "What changed", words, (), [Table(head, rows, frozenset({1, 2, 4, 5, 6}))] if rows else [], (), notes
+    )
 
 
 def _row(before: WorkloadPlan, now: WorkloadPlan, timezone: str) -> tuple[object, ...]:
@@ -59,9 +61,10 @@ def _words(before: Plan, now: Plan, currency: str) -> Iterator[str]:
     if before.nodes is not None and now.nodes is not None:
         change = now.nodes.cost_per_month - before.nodes.cost_per_month
         unit = f" {currency}" if currency else ""
-        yield f"Cost a month: {before.nodes.cost_per_month:,.2f} before, {now.nodes.cost_per_month:,.2f} now ({change:+,.2f}{unit})."
+        costs = f"{before.nodes.cost_per_month:,.2f} before, {now.nodes.cost_per_month:,.2f} now"
+        yield f"Cost a month: {costs} ({change:+,.2f}{unit})."
     rows = before.source.get("rows"), now.source.get("rows")
     if all(isinstance(count, int) for count in rows):
         yield f"Rows of orders: {rows[0]:,} before, {rows[1]:,} now."
     same = before.settings_hash == now.settings_hash
-    yield "The settings are the same." if same else "The settings changed, or the period did: part of the difference is theirs."
+    yield ("The settings are the same." if same else "The settings or the period changed too.")

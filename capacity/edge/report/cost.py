@@ -10,26 +10,23 @@ from capacity.edge.report.section import Section, Table
 from capacity.planning import mean_floor
 
 HOUR = timedelta(hours=1)
+UNPRICED = "Prices are not configured (supply.node_types), so cost is counted in replica-hours, not in money."
 
 
 def cost_section(review: Review) -> Section:
     """The money of the plan beside that of what runs today; and replica-hours beside the peak kept up all the time."""
     if not review.plans or review.planned is None:
         return Section("What it costs", ["Not known: no plan was made."])
-    words, nodes = [], review.planned.plan.nodes
-    if nodes is None:
-        words.append(
-            "No node types are configured (`supply.node_types`), so costs are counted in replica-hours, not in money."
-        )
-    else:
-        words += _money(nodes, review.config.supply.currency)
+    nodes, currency = review.planned.plan.nodes, review.config.supply.currency
     hours = sum(mean_floor(plan) * _hours(plan) for plan in review.plans)
     always = sum(max(change.replicas for change in plan.floor) * _hours(plan) for plan in review.plans)
-    words.append(
+    counted = (
         f"The plan asks for {hours:,.0f} replica-hours; keeping every peak up all the time would take {always:,.0f}, "
         f"{always / hours:.1f} times as many."
     )
-    return Section("What it costs", words, (), [] if nodes is None else [_table(nodes, review.config.supply.currency)])
+    if nodes is None:
+        return Section("What it costs", [counted, UNPRICED])
+    return Section("What it costs", [*_money(nodes, currency), counted], (), [_table(nodes, currency)])
 
 
 def _hours(plan: WorkloadPlan) -> float:

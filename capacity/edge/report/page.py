@@ -39,13 +39,17 @@ def report_page(review: Review) -> str:
         changes_section(review),
         quality_section(review),
     ]
-    return _templates().get_template("report.html").render(
-        title=_title(review),
-        period=_period(review),
-        summary=_summary(review, sections),
-        sections=[section for section in sections if section is not None],
-        provenance=_provenance(review),
-        style=_style(),
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            title=_title(review),
+            period=_period(review),
+            summary=_summary(review, sections),
+            sections=[section for section in sections if section is not None],
+            provenance=_provenance(review),
+            style=_style(),
+        )
     )
 
 
@@ -79,7 +83,11 @@ def _summary(review: Review, sections: Sequence[Section | None]) -> list[str]:
     """The first sentence of what a reader with one minute needs: peak, plan, cost, trust, attention."""
     chosen = [section for section in sections[:4] if section is not None]
     count = len(risks(review))
-    attention = "Nothing needs attention." if not count else f"{count} {'thing needs' if count == 1 else 'things need'} attention, listed below."
+    attention = (
+        "Nothing needs attention."
+        if not count
+        else f"{count} {'thing needs' if count == 1 else 'things need'} attention, listed below."
+    )
     return [*(section.words[0] for section in chosen), attention]
 
 
@@ -87,7 +95,9 @@ def _provenance(review: Review) -> list[str]:
     lines = [f"Made by capacity {__version__} from {review.audit.source} on {rfc3339(review.now)}."]
     if review.planned is not None:
         plan = review.planned.plan
-        lines.append(f"Plan from {rfc3339(plan.origin)}, valid until {rfc3339(plan.valid_until)}, settings {plan.settings_hash}.")
+        lines.append(
+            f"Plan from {rfc3339(plan.origin)}, valid until {rfc3339(plan.valid_until)}, settings {plan.settings_hash}."
+        )
     return lines
 
 

@@ -26,7 +26,11 @@ def peaks_section(review: Review) -> Section:
         tables.append(_table(name, forecast, review.timezone))
         pictures.append(picture(_figure(review, name, forecast), f"forecast{place}"))
         notes += [f"{name}: {note}" for note in (f"model: {forecast.model}", *forecast.notes)]
-    failed = [f"{group or 'sales'}: no forecast: {one}" for group, one in review.forecasts.items() if not isinstance(one, Forecast)]
+    failed = [
+        f"{group or 'sales'}: no forecast: {one}"
+        for group, one in review.forecasts.items()
+        if not isinstance(one, Forecast)
+    ]
     return Section("When it gets busy", words or ["No forecast could be made."], failed, tables, pictures, notes)
 
 
@@ -48,7 +52,7 @@ def _table(name: str, forecast: Forecast, timezone: str) -> Table:
     """The highest step of each of the busiest days, by the median."""
     levels = [float(level) for level in forecast.quantiles.columns]
     middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
-    table = forecast.quantiles
+    table: Any = forecast.quantiles
     local: Any = pd.DatetimeIndex(table.index).tz_convert(timezone).normalize()
     tops = table.loc[table.iloc[:, middle].groupby(local).idxmax()].sort_values(levels[middle], ascending=False)
     shown = [level for level in levels if level >= 0.5]

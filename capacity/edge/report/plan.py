@@ -36,8 +36,8 @@ def plan_section(review: Review) -> Section:
 def _sentence(plan: WorkloadPlan, timezone: str) -> str:
     peak, fewest = plan.peak, min(change.replicas for change in plan.floor)
     return (
-        f"{plan.label} gets {peak.replicas} replicas for its peak on {clock(peak.at, timezone)} and {fewest} when it is "
-        f"quiet; {plan.binding.upper() if plan.binding == 'cpu' else 'memory'} decides. So planned, utilization stays "
+        f"{plan.label} gets {peak.replicas} replicas for its peak on {clock(peak.at, timezone)} and {fewest} when it "
+        f"is quiet; {'CPU' if plan.binding == 'cpu' else 'memory'} decides. So planned, utilization stays "
         f"at or under {100 * float(plan.explain['target_utilization']):.0f} %."
     )
 
@@ -45,7 +45,16 @@ def _sentence(plan: WorkloadPlan, timezone: str) -> str:
 def _row(plan: WorkloadPlan, timezone: str) -> tuple[object, ...]:
     peak, fewest = plan.peak, min(change.replicas for change in plan.floor)
     cores, size = f"{peak.cpu_cores:.2f}", f"{peak.memory_bytes / GIB:.2f}"
-    return plan.label, clock(peak.at, timezone), peak.replicas, cores, size, f"{mean_floor(plan):.1f}", fewest, plan.ceiling
+    return (
+        plan.label,
+        clock(peak.at, timezone),
+        peak.replicas,
+        cores,
+        size,
+        f"{mean_floor(plan):.1f}",
+        fewest,
+        plan.ceiling,
+    )
 
 
 def _pictures(review: Review, plans: tuple[WorkloadPlan, ...]) -> list[Markup]:

@@ -9,6 +9,7 @@ from capacity.edge.report.section import Section, Table
 from capacity.edge.screen import clock, duration
 
 LISTED = 8  # audits, the newest
+MEANING = {"ok": "good", "warn": "usable, with a warning", "refuse": "not good enough to plan with"}
 
 
 def quality_section(review: Review) -> Section:
@@ -16,7 +17,7 @@ def quality_section(review: Review) -> Section:
     audit, timezone = review.audit, review.timezone
     words = [
         f"{audit.passed:,} of {audit.rows:,} rows of {audit.source} pass every rule ({100 * audit.score:.2f} %): "
-        f"{ {'ok': 'good', 'warn': 'usable, with a warning', 'refuse': 'not good enough to plan with'}[audit.verdict] }."
+        f"{MEANING[audit.verdict]}."
     ]
     if audit.first is not None and audit.last is not None:
         gaps = f"{audit.gaps:,} steps are gaps" if audit.gaps else "no step is missing"
@@ -41,7 +42,14 @@ def _history(review: Review) -> list[Table]:
     own = kept.audits[kept.audits["source"] == review.audit.source].tail(LISTED)
     audits: list[Any] = own.to_dict("records")
     rows = [
-        (clock(one["audited_at"].to_pydatetime(), review.timezone), f"{100 * one['score']:.2f} %", one["verdict"], f"{one['rows']:,}")
+        (
+            clock(one["audited_at"].to_pydatetime(), review.timezone),
+            f"{100 * one['score']:.2f} %",
+            one["verdict"],
+            f"{one['rows']:,}",
+        )
         for one in audits
     ]
-    return [Table((f"audited ({review.timezone})", "score", "verdict", "rows"), rows, frozenset({1, 3}))] if rows else []
+    return (
+        [Table((f"audited ({review.timezone})", "score", "verdict", "rows"), rows, frozenset({1, 3}))] if rows else []
+    )

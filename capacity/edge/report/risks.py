@@ -39,8 +39,8 @@ def _of_plans(review: Review) -> Iterator[str]:
     for plan in review.plans:
         if minutes := int(plan.explain.get("minutes_above_ceiling", 0)):
             yield (
-                f"{plan.label} needs more than its ceiling of {plan.ceiling} for {minutes:,} minutes: raise the ceiling, "
-                "or the CPU request of a replica."
+                f"{plan.label} needs more than its ceiling of {plan.ceiling} for {minutes:,} minutes: raise the "
+                "ceiling, or the CPU request of a replica."
             )
         if minutes := int(plan.explain.get("minutes_cut_by_quota", 0)):
             yield f"{plan.label} is cut by a quota for {minutes:,} minutes: raise the quota, or move a workload."
@@ -54,7 +54,7 @@ def _of_age(review: Review) -> Iterator[str]:
     if age is None:
         yield "There is no good row of orders at all."
     elif age > STALE:
-        yield f"The newest order is {duration(age)} old: the forecast knows nothing later. Check what delivers the orders."
+        yield f"The newest order is {duration(age)} old: nothing later is known. Check what delivers the orders."
 
 
 def _of_data(review: Review) -> Iterator[str]:
@@ -69,14 +69,15 @@ def _of_trust(review: Review) -> Iterator[str]:
         if not isinstance(result, Backtest):
             continue
         name, shares = group or "sales", result.by_origin()["coverage_0.95"]
+        held = f"{100 * result.coverage[0.95]:.1f} %"
         error = float(shares.std(ddof=1)) / len(shares) ** 0.5 if len(shares) > 1 else 0.0
         if result.coverage[0.95] + SLACK * error < 0.95:
             yield (
-                f"Forecasts of {name} were too low too often: {100 * result.coverage[0.95]:.1f} % of steps stayed at or "
+                f"Forecasts of {name} were too low too often: {held} of steps stayed at or "
                 "under the quantile that promises 95 %. Plan at a higher quantile_level until it holds."
             )
         if result.skill_interval[0] <= 0:
-            yield f"Forecasts of {name} are not surely better than repeating the season before: plan with more headroom."
+            yield f"Forecasts of {name} may be no better than repeating the season before: plan more headroom."
 
 
 def _of_history(review: Review) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from markupsafe import Markup
 
 from capacity.backtest import Backtest
 from capacity.domain import Forecast
@@ -15,7 +16,10 @@ DRAWN = 2  # groups
 
 def trust_section(review: Review) -> Section:
     """Skill and coverage of each group in words, and the calibration."""
-    words, points, tables, pictures = [], [], [], []
+    words: list[str] = []
+    points: list[str] = []
+    tables: list[Table] = []
+    pictures: list[Markup] = []
     for group, result in review.backtests.items():
         name = group or "sales"
         if not isinstance(result, Backtest):
@@ -30,19 +34,21 @@ def trust_section(review: Review) -> Section:
     notes = [
         f"From each of {ORIGINS} origins in the past the forecast was made again, knowing nothing later, and held "
         "against what came. Skill: by how much its error is below that of repeating the last season as it was.",
-        "Quantile 0.95: the amount that 95 of 100 steps should stay at or under. Coverage: how many did.",
+        "Quantile 0.95: the amount that 95 of 100 steps should stay at or under. In the picture a bar is the share of "
+        "steps exactly at the quantile, such as hours without a sale: the line may cross it anywhere.",
     ]
     return Section("How far to trust it", words or ["Not known yet."], points, tables, pictures, notes)
 
 
 def skill_sentence(name: str, result: Backtest) -> str:
     """Better or worse than repeating the last season, and whether the quantile that is planned for kept its word."""
-    low, high = result.skill_interval
+    low, high = (100 * bound for bound in result.skill_interval)
+    held = f"{100 * result.coverage[0.95]:.1f} %"
     better = "better" if result.skill >= 0 else "worse"
     sure = "" if low > 0 or high < 0 else ", which may be chance"
     return (
         f"Over the last {ORIGINS} weeks the forecast of {name} was {abs(100 * result.skill):.0f} % {better} than "
-        f"repeating the season before ({100 * low:.0f} to {100 * high:.0f} %{sure}). {100 * result.coverage[0.95]:.1f} % of "
+        f"repeating the season before ({low:.0f} to {high:.0f} %{sure}). {held} of "
         "steps stayed at or under the quantile that promises 95 %."
     )
 
@@ -51,7 +57,7 @@ def _table(name: str, result: Backtest) -> Table:
     rows = [
         (f"quantile {level:g}", f"{100 * level:g} %", f"{100 * share:.1f} %")
         for level, share in result.coverage.items()
-        if level >= 0.5
+        if level >= 0.9  # what plans are made at; lower ones are often exactly nothing, at night
     ]
     return Table((name, "promised", "came true"), rows, frozenset({1, 2}))
 

@@ -12,7 +12,7 @@ from capacity.edge.drawing import PictureOption, Theme, ThemeOption
 from capacity.edge.face import DONE, Face, SampleOption, planning_config, read_clock, verb
 
 if TYPE_CHECKING:
-    from capacity.domain import Explanation, Workload
+    from capacity.domain import Workload
     from capacity.edge.config import Config
 
 

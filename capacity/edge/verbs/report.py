@@ -29,7 +29,8 @@ def report(
     sample: SampleOption = False,
     page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
     month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="A month, as it was known on its first day. Default: what comes.")
+        str | None,
+        typer.Option(metavar="YYYY-MM", help="A month, as it was known on its first day. Default: what comes."),
     ] = None,
     since: Annotated[Path | None, typer.Option(metavar="PLAN", help="An earlier plan.json: say what changed.")] = None,
     history: Annotated[Path, typer.Option(help="Folder of kept audits, where there is one.")] = Path("audits"),
