@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from capacity.edge.orders import OrderTable
+from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
 
 LINES = "online_retail/raw_lines.parquet"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from capacity.backtest import Backtest as Backtest
     from capacity.backtest import backtest_sales as backtest_sales
     from capacity.decision import Policy as Policy
-    from capacity.decision import decide as decide
+    from capacity.decision.decide import decide as decide
     from capacity.decomposition import decompose_sales as decompose_sales
     from capacity.domain import CapacityError as CapacityError
     from capacity.domain import ClusterError as ClusterError
@@ -45,17 +45,17 @@ if TYPE_CHECKING:
     from capacity.domain import Throughput as Throughput
     from capacity.domain import Workload as Workload
     from capacity.domain import WorkloadPlan as WorkloadPlan
-    from capacity.edge.cluster import ClusterReader as ClusterReader
-    from capacity.edge.cluster import ClusterWriter as ClusterWriter
+    from capacity.edge.cluster.client import ClusterReader as ClusterReader
+    from capacity.edge.cluster.client import ClusterWriter as ClusterWriter
     from capacity.edge.config import read_config as read_config
-    from capacity.edge.controller import Pass as Pass
-    from capacity.edge.controller import apply as apply
-    from capacity.edge.controller import preview as preview
-    from capacity.edge.controller import restore as restore
-    from capacity.edge.fleet import Fleet as Fleet
-    from capacity.edge.fleet import plan_fleet as plan_fleet
+    from capacity.edge.controller.work import Pass as Pass
+    from capacity.edge.controller.work import apply as apply
+    from capacity.edge.controller.work import preview as preview
+    from capacity.edge.controller.work import restore as restore
     from capacity.edge.planfile import read_plan as read_plan
     from capacity.edge.planfile import write_plan as write_plan
+    from capacity.edge.planning.fleet import Fleet as Fleet
+    from capacity.edge.planning.fleet import plan_fleet as plan_fleet
     from capacity.edge.plots import plot_backtest as plot_backtest
     from capacity.edge.plots import plot_calibration as plot_calibration
     from capacity.edge.plots import plot_decomposition as plot_decomposition
@@ -154,8 +154,8 @@ _HOME = {
     "plan_nodes": "planning",
     "WorkloadPlan": "domain",
     "Plan": "domain",
-    "plan_fleet": "edge.fleet",
-    "Fleet": "edge.fleet",
+    "plan_fleet": "edge.planning.fleet",
+    "Fleet": "edge.planning.fleet",
     "read_plan": "edge.planfile",
     "write_plan": "edge.planfile",
     # would it have held?

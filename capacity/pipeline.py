@@ -25,6 +25,7 @@ from capacity.domain import (
 )
 from capacity.forecast import Asked, forecast_sales, sales_work, together
 from capacity.load import learn_loads
+from capacity.planning import planning_window
 from capacity.plans import plan_demands
 from capacity.scenario import forecast_if
 
@@ -84,10 +85,17 @@ def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
         outlook.timezone,
         outlook.covariates,
     )
-    reach = outlook.reach
+    windows = {group: _window(sales, outlook.reach.get(group)) for group, sales in histories.items()}
     return together(
-        {group: sales_work(sales, replace(asked, window=reach.get(group))) for group, sales in histories.items()}
+        {group: sales_work(sales, replace(asked, window=windows[group])) for group, sales in histories.items()}
     )
+
+
+def _window(history: pd.Series, reach: timedelta | None) -> timedelta | None:
+    """The steps that a floor must serve, as a duration; None where nothing is planned or no step is known."""
+    if reach is None or len(history) < 2:
+        return None
+    return planning_window(reach, timedelta(0), (history.index[1] - history.index[0]).to_pytimedelta())
 
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:
@@ -173,7 +181,7 @@ def forecast_usage(
         quantile_levels=outlook.quantile_levels,
         holidays=outlook.holidays,
         timezone=outlook.timezone,
-        window=reach,
+        window=_window(usage, reach),
     )
 
 

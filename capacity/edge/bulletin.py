@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from capacity.audit import Audit
     from capacity.domain import WorkloadPlan
     from capacity.edge.config import Config
-    from capacity.edge.controller import Pass
+    from capacity.edge.controller.outcomes import Outcome
+    from capacity.edge.controller.work import Pass
     from capacity.edge.incidents import Condition, Scope
-    from capacity.edge.outcomes import Outcome
-    from capacity.edge.planner import Planned
+    from capacity.edge.planning.planner import Planned
     from capacity.edge.settings import IncidentSettings, TelemetrySettings
 
 PLANNER, CONTROLLER = "capacity-planner", "capacity-controller"  # jobs at the Pushgateway, names of textfiles

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from capacity.edge.inventory import Found, Inventory
+from capacity.edge.cluster.inventory import Found, Inventory
 from capacity.edge.prometheus.queries import Wording
 from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
 

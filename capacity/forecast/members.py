@@ -21,11 +21,11 @@ def member_forecasts(
     history: History, seasons: tuple[int, ...], origins: Origins, setting: Setting
 ) -> dict[str, Array]:
     """Every member's forecast from every origin, in the unit of the series, never negative: name -> (N, K + 1, H)."""
-    forecasts = {}
+    forecasts, highest = {}, _highest(history.filled)
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
         for name, forecast in _on_scale(standard, history, seasons, origins).items():
-            forecasts[name + suffix] = scale.invert(forecast)
+            forecasts[name + suffix] = np.minimum(scale.invert(forecast), highest)
     if seasons and reaches_back(origins, setting.year):
         drifting = with_last_years_drift(forecasts["template of logs"], history.filled, setting.year, origins)
         forecasts["template with last year's drift"] = drifting
@@ -34,6 +34,12 @@ def member_forecasts(
     for cycles in (2, 4) if seasons else ():
         forecasts[f"mean of {cycles} seasons"] = seasonal_mean(history.filled, seasons[-1], cycles, origins)
     return forecasts
+
+
+def _highest(values: Array) -> Array:
+    """The history and half its range, in the series' own unit: half a range of logs may be a factor of thousands."""
+    low, high = values.min(axis=1), values.max(axis=1)
+    return np.asarray((high + 0.5 * (high - low))[:, None, None])
 
 
 def _lags(origins: Origins, setting: Setting) -> tuple[int, ...]:

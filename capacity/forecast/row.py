@@ -103,8 +103,8 @@ def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
 def _coverage_note(batch: BatchForecast, setting: Setting) -> tuple[str, ...]:
     """What the quantiles covered on the rolling origins, as they stood at the time."""
     covered = zip(setting.quantile_levels, batch.coverage[0], strict=True)
-    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in covered if np.isfinite(share))
-    return (f"steps of the rolling origins under their quantile at {said}; the quantiles follow",) if said else ()
+    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in covered if level >= 0.5 and np.isfinite(share))
+    return (f"coverage on past origins at {said}",) if said else ()
 
 
 def _steps(step: timedelta, cycle: timedelta) -> int:

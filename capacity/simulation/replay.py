@@ -13,7 +13,7 @@ from capacity.domain import DataError, Event, Workload, WorkloadPlan, require
 from capacity.forecast import forecast_sales
 from capacity.forecast.wallclock import regular_step
 from capacity.load import project_load
-from capacity.planning import plan_workload
+from capacity.planning import plan_workload, planning_window
 from capacity.simulation.arrays import Array
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
@@ -163,6 +163,7 @@ def _plan(known: pd.Series, workload: Workload, calendar: Calendar, replay: Repl
             holidays=calendar.holidays,
             events=calendar.events,
             timezone=calendar.timezone,
+            window=planning_window(workload.lead_time, replay.schedule.pace.period, step),
         )
     except DataError:
         return None

@@ -52,6 +52,11 @@ class Simulation:
     plans: int
 
     @property
+    def days(self) -> timedelta:
+        """How long a stretch was replayed."""
+        return timedelta(days=self.plan.score.days)
+
+    @property
     def plan(self) -> Trial:
         """Ours: the floors that production would have set, and the workload's HPA above them."""
         return self.trials[0]

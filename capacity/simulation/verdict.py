@@ -31,11 +31,15 @@ def say_verdict(compared: Comparison, misses: Sequence[Miss]) -> str:
     held, cap = _percent(1 - plan.cap_breach_share), _whole(compared.target)
     cost = _cost(plan.pod_hours / alone.pod_hours - 1)
     first = (
-        f"Over the last {plan.days:.0f} days the plan would have kept utilization at or under {cap} for "
+        f"Over the last {_days(plan.days)} the plan would have kept utilization at or under {cap} for "
         f"{held} of minutes with {cost} your HPA, which kept it for {_percent(1 - alone.cap_breach_share)}; "
         f"{_misses(misses)}."
     )
     return f"{first} {_overload(plan, alone)} {_matched(compared.saving)}"
+
+
+def _days(days: float) -> str:
+    return "day" if round(days) == 1 else f"{days:.0f} days"
 
 
 def _percent(share: float) -> str:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from capacity.edge.cli import main
-from capacity.edge.cluster import ClusterWriter
+from capacity.edge.cluster.client import ClusterWriter
+from capacity.edge.cluster.planmaps import write_plan_maps
 from capacity.edge.planfile import plan_text, write_plan
-from capacity.edge.planmaps import write_plan_maps
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.double.faults import (
@@ -45,7 +45,7 @@ def test_api_server_down(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_api_server_hangs(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("capacity.edge.cluster.TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr("capacity.edge.cluster.client.TIMEOUT", (0.2, 0.2))
     shop.api.faults.add("GET .*horizontal", slow(2), times=9)
     began = time.monotonic()
     assert main(["apply", "--now", NOON]) == 1
@@ -73,7 +73,7 @@ def test_429_is_waited_for(shop: Shop, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_retry_after_of_an_hour_is_not_waited_for() -> None:
     from urllib3 import HTTPResponse, Retry
 
-    from capacity.edge.cluster import PATIENCE
+    from capacity.edge.cluster.client import PATIENCE
 
     retries = Retry(total=4, retry_after_max=PATIENCE)  # type: ignore[arg-type]
     wait = retries.get_retry_after(HTTPResponse(headers={"Retry-After": "3600"}, status=429))

@@ -19,10 +19,10 @@ import pytest
 from capacity.domain import ClusterError, ConfigError, DataError
 from capacity.edge.cli import main
 from capacity.edge.config import Config, read_config
-from capacity.edge.fleet import Fleet, plan_fleet
-from capacity.edge.fleet.processes import in_processes
 from capacity.edge.planfile import plan_document, read_plan
-from capacity.edge.planner import QualityRefusedError
+from capacity.edge.planning.fleet import Fleet, plan_fleet
+from capacity.edge.planning.fleet.processes import in_processes
+from capacity.edge.planning.planner import QualityRefusedError
 from tests.integration.dying import dies_on_three
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -236,7 +236,7 @@ def test_dask_plans_the_same_to_the_last_bit_though_a_worker_is_killed(
 def test_a_scheduler_that_is_not_there_is_one_line(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("capacity.edge.fleet.cluster.CONNECT", 1)
+    monkeypatch.setattr("capacity.edge.planning.fleet.cluster.CONNECT", 1)
     with pytest.raises(ClusterError, match=r"--cluster: no scheduler at tcp://127.0.0.1:1"):
         plan_fleet(config, NOW, Fleet(cluster="tcp://127.0.0.1:1", shards=tmp_path / "s", size=4))
 

@@ -90,7 +90,9 @@ def test_a_plan_carries_its_nodes_and_their_cost(tmp_path: Path, capsys: pytest.
     printed = capsys.readouterr().out
     assert "nodes: up to" in printed
     assert "a month against" in printed
-    nodes = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["nodes"]
+    document = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert document["workloads"][0]["explain"]["window_seconds"] == 7200, "10 minutes may touch two hours"
+    nodes = document["nodes"]
     assert nodes["type"] == "m"
     assert nodes["cost_per_month"] <= nodes["cost_per_month_today"]
 

@@ -16,8 +16,8 @@ import yaml
 
 from capacity.domain import Plan
 from capacity.edge.cli import main
-from capacity.edge.cluster import ClusterWriter
-from capacity.edge.planmaps import write_plan_maps
+from capacity.edge.cluster.client import ClusterWriter
+from capacity.edge.cluster.planmaps import write_plan_maps
 from tests.double import Entry, KubernetesDouble, refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler, deployment, scaled_object
 from tests.peers.process import came_up, free_port, started, stop

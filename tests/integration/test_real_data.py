@@ -11,7 +11,7 @@ import pytest
 
 from capacity.audit import Audit
 from capacity.edge.config import Config
-from capacity.edge.planner import Orders, forecast_orders, make_plan, read_orders
+from capacity.edge.planning.planner import Orders, forecast_orders, make_plan, read_orders
 from capacity.edge.sources import audit_sales, read_sales
 from capacity.seasonality import find_seasons
 from tests.conftest import DATA

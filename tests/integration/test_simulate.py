@@ -82,8 +82,8 @@ def test_a_gap_longer_than_a_day_is_named(sales: pd.Series) -> None:
 def test_the_command_prints_a_table_and_a_verdict_and_draws(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--sample", "--days", "1", "--picture", "simulation.png"]) == 0
     out = capsys.readouterr().out
-    assert "shop/web: Simulation of 1 days" in out
-    assert "Over the last 1 days the plan would have kept utilization at or under 80 %" in out
+    assert "shop/web: Simulation of 1 d," in out
+    assert "Over the last day the plan would have kept utilization at or under 80 %" in out
     assert all(name in out for name in ("plan", "your HPA", "AWS-like", "clairvoyant"))
     assert Path("simulation.png").stat().st_size > 20_000
 

@@ -15,7 +15,10 @@ HEAVY = ("pandas", "numpy", "duckdb", "matplotlib", "statsmodels", "sklearn", "s
     [
         pytest.param("capacity", id="the package"),
         pytest.param("capacity.edge.cli", id="the command, before a verb is chosen"),
-        pytest.param("capacity.edge.cli, capacity.edge.passes, capacity.edge.cluster, kubernetes.dynamic", id="apply"),
+        pytest.param(
+            "capacity.edge.cli, capacity.edge.controller.passes, capacity.edge.cluster.client, kubernetes.dynamic",
+            id="apply",
+        ),
     ],
 )
 def test_nothing_heavy_is_loaded_by(modules: str) -> None:

@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from capacity.edge.cli import main
-from capacity.edge.cluster import ClusterWriter
-from capacity.edge.health import Health
-from capacity.edge.lease import Lease, micro_time
-from capacity.edge.loop import repeat
+from capacity.edge.cluster.client import ClusterWriter
+from capacity.edge.cluster.lease import Lease, micro_time
+from capacity.edge.controller.health import Health
+from capacity.edge.controller.loop import repeat
 from capacity.edge.planfile import write_plan
+from capacity.edge.telemetry import Exposition
 from tests.conftest import PlanOf
 from tests.shop import NOON, Document, Shop, hpa
 
@@ -321,7 +322,7 @@ def test_a_pass_that_fails_is_said_and_the_next_tries() -> None:
 )
 def test_health_is_the_end_of_passes(age: float, beaten: bool, path: str, status: int) -> None:
     clock = [0.0]
-    health = Health(lambda: clock[0], patience=180.0)
+    health = Health(lambda: clock[0], 180.0, Exposition())
     if beaten:
         health.beat()
     clock[0] = age

@@ -17,7 +17,7 @@ import pytest
 
 from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError
-from capacity.edge.orders import OrderTable
+from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
 from capacity.edge.sources import read_sales
 from tests.peers import Postgres
@@ -162,7 +162,7 @@ def test_text_with_offsets_is_counted_in_sqlite() -> None:
 
 
 def test_rules_need_the_rows_and_chunks_agree_with_a_file(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.edge.warehouse.CHUNK", 37)
+    monkeypatch.setattr("capacity.edge.orders.warehouse.CHUNK", 37)
     rows = dirty_rows(local_times("UTC"))
     rows[:40] = [(time, None, None, invoice) for time, _, _, invoice in rows[:40]]
     settings: dict[str, Any] = {

@@ -15,8 +15,8 @@ import pytest
 
 from capacity.decision import Brake, Policy
 from capacity.domain import ClusterError, FloorChange, LoadModel, Peak, Plan, Quiet, Replica, Workload, WorkloadPlan
-from capacity.edge.cluster import ClusterWriter
-from capacity.edge.controller import Pass, apply
+from capacity.edge.cluster.client import ClusterWriter
+from capacity.edge.controller.work import Pass, apply
 from tests.paper import Document, Killed, Paper
 
 START = datetime(2026, 3, 28, 20, tzinfo=UTC)  # clocks change in this night

@@ -276,4 +276,4 @@ def test_a_window_of_nothing_is_refused():
 
 def test_what_past_quantiles_covered_is_said():
     notes = forecast_sales(hourly(noisy()), horizon="1D").notes
-    assert any("rolling origins under their quantile at 0.5: " in note for note in notes)
+    assert any("coverage on past origins at 0.5: " in note for note in notes)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from capacity.domain import ConfigError, DataError
-from capacity.edge.orders import OrderTable
+from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
 
 Row = tuple[str, str, str, str]  # invoice, time, quantity, price

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from capacity.domain import ConfigError, DataError
 from capacity.edge.config import read_config
-from capacity.edge.orders import OrderTable
+from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
 
 TEXT = (

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from capacity.domain import ConfigError, DataError, Event, Forecast, Scenario
-from capacity.edge.scenarios import parse_scenario, parse_scenarios
+from capacity.edge.planning.scenarios import parse_scenario, parse_scenarios
 from capacity.scenario import events_if, forecast_if, promotion_notes, workloads_if
 from tests.unit.test_planning_limits import workload
 

@@ -16,14 +16,14 @@ SHEET = Sheet("Things [old]", ("name", "count"), [(text, place) for place, text 
 
 
 def test_json_is_the_document_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    show([SHEET], Output.json)
+    show(SHEET, Output.json)
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"things": 6}
     assert printed.err == ""
 
 
 def test_csv_reads_back_as_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    show([SHEET], Output.csv)
+    show(SHEET, Output.csv)
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == ["name", "count"]
     assert rows == [[text, str(place)] for place, text in enumerate(TRICKY)]

@@ -10,7 +10,7 @@ from capacity.edge.incidents.conditions import Condition
 if TYPE_CHECKING:
     from capacity.audit import Audit
     from capacity.domain import Decision
-    from capacity.edge.outcomes import Outcome
+    from capacity.edge.controller.outcomes import Outcome
 
 MOST = 20  # workloads named in a ticket; the rest is counted
 PLANLESS = ("HeldNoPlan", "HeldPlanExpired", "PlanExpired")

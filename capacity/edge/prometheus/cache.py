@@ -18,8 +18,8 @@ import duckdb
 import pandas as pd
 
 from capacity.domain import ConfigError
+from capacity.edge.orders.sql import literal
 from capacity.edge.prometheus.client import Prometheus
-from capacity.edge.sql import literal
 
 DAY = 86400
 COLUMNS = ("cell", "series", "seconds", "value")  # start of the hour; name of the series; start of the step; value

@@ -18,7 +18,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, SSLError
 
 from capacity.domain import ConfigError, DataError
-from capacity.edge.credentials import hide_secrets
+from capacity.edge.orders.credentials import hide_secrets
 from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.settings.prometheus import PrometheusSettings
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from capacity.edge.cluster.inventory import Inventory
 from capacity.edge.draft import Sight
-from capacity.edge.inventory import Inventory
 from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.prometheus.client import Prometheus
 from capacity.edge.prometheus.queries import text

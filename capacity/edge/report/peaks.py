@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from capacity.domain import Forecast
-from capacity.edge.planner import coming_events
+from capacity.edge.planning.planner import coming_events
 from capacity.edge.report.review import Review
 from capacity.edge.report.section import Section, Table, picture
 from capacity.edge.screen import clock, moment

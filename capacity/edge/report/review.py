@@ -11,9 +11,9 @@ import pandas as pd
 from capacity.audit import Audit
 from capacity.backtest import Backtest
 from capacity.domain import ConfigError, DataError, Forecast, Plan, WorkloadPlan
-from capacity.edge.audits import AuditHistory
 from capacity.edge.config import Config
-from capacity.edge.planner import (
+from capacity.edge.orders.audits import AuditHistory
+from capacity.edge.planning.planner import (
     Orders,
     Planned,
     QualityRefusedError,

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from capacity.audit import Audit
-from capacity.edge.audits import AuditHistory
+from capacity.edge.orders.audits import AuditHistory
 from capacity.edge.planfile import rfc3339
-from capacity.edge.planner import source_document
+from capacity.edge.planning.planner import source_document
 from capacity.edge.screen import Sheet, duration
 
 SPARSE = 0.5  # of the usual rows of a step: below, the step is named as incomplete

@@ -10,8 +10,8 @@ import pandas as pd
 from capacity.domain import Demand, WorkloadPlan
 from capacity.edge.config import Config
 from capacity.edge.planfile import plan_document, rfc3339
-from capacity.edge.planner import Planned
-from capacity.edge.requests import Advice, advice_document, advice_lines
+from capacity.edge.planning.planner import Planned
+from capacity.edge.planning.requests import Advice, advice_document, advice_lines
 from capacity.edge.screen import GIB, Sheet, clock, duration, moment
 from capacity.planning import floor_series, planned_demand
 

@@ -9,7 +9,7 @@ from typing import Any
 from capacity.domain import WorkloadPlan
 from capacity.edge.config import Config
 from capacity.edge.planfile import plan_document
-from capacity.edge.planner import Planned
+from capacity.edge.planning.planner import Planned
 from capacity.edge.screen import Sheet, clock
 from capacity.planning import mean_floor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from capacity.edge.planfile import rfc3339
-from capacity.edge.screen import Sheet
+from capacity.edge.screen import Sheet, duration
 from capacity.simulation.misses import Miss
 from capacity.simulation.simulation import COLUMNS, Simulation
 from capacity.simulation.trial import Trial
@@ -16,7 +16,7 @@ SHOWN = ("policy", "over 100 %", "over cap", "slow", "lost", "pod-hours", "x opt
 def simulation_sheet(result: Simulation) -> Sheet:
     """The named policies, the best HPA of the sweep at the plan's overload, and the verdict; JSON has the sweep too."""
     return Sheet(
-        title=f"{result.name}: Simulation of {result.plan.score.days:.0f} days, minutes over 100 % and over the target",
+        title=f"{result.name}: Simulation of {duration(result.days)}, minutes over 100 % and over the target",
         columns=SHOWN,
         rows=[_row(trial) for trial in result.named],
         document=_document(result),

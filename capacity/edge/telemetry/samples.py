@@ -13,8 +13,8 @@ from capacity.edge.telemetry.metrics import Sample
 if TYPE_CHECKING:
     from capacity.audit import Audit
     from capacity.domain import Forecast, Plan, WorkloadPlan
-    from capacity.edge.controller import Pass
-    from capacity.edge.outcomes import Outcome
+    from capacity.edge.controller.outcomes import Outcome
+    from capacity.edge.controller.work import Pass
 
 
 def audit_samples(audit: Audit, now: datetime) -> list[Sample]:

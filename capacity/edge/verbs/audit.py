@@ -34,8 +34,8 @@ def audit(
     """
     if since is not None:
         return _show_history(face, history, since)
-    from capacity.edge.audits import append_audit, audit_orders, compared, read_audits
-    from capacity.edge.orders import OrderTable
+    from capacity.edge.orders.audits import append_audit, audit_orders, compared, read_audits
+    from capacity.edge.orders.table import OrderTable
     from capacity.edge.sheets import audit_sheet
 
     config = face.config(file=file, sample=sample)
@@ -54,7 +54,7 @@ def audit(
 
 
 def _show_history(face: Face, folder: Path, since: str) -> int:
-    from capacity.edge.audits import read_audits
+    from capacity.edge.orders.audits import read_audits
     from capacity.edge.sheets import history_sheet
 
     if not folder.is_dir():

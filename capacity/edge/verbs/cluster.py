@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from capacity.edge.bulletin import Bulletin
-    from capacity.edge.cluster import ClusterWriter
-    from capacity.edge.controller import Pass
-    from capacity.edge.loop import Leader
-    from capacity.edge.outcomes import Outcome
+    from capacity.edge.cluster.client import ClusterWriter
+    from capacity.edge.controller.loop import Leader
+    from capacity.edge.controller.outcomes import Outcome
+    from capacity.edge.controller.work import Pass
     from capacity.edge.telemetry import Exposition
 
 PlanOption = Annotated[Path, typer.Option("--plan", help="The plan file.")]
@@ -42,9 +42,9 @@ def preview(
 
     Example: capacity preview -c capacity.yaml --plan plan.json
     """
-    from capacity.edge.cluster import ClusterReader
-    from capacity.edge.controller import preview as preview_pass
-    from capacity.edge.passes import make_pass, pass_sheet
+    from capacity.edge.cluster.client import ClusterReader
+    from capacity.edge.controller.passes import make_pass, pass_sheet
+    from capacity.edge.controller.work import preview as preview_pass
 
     config, moment = face.config(), read_clock(now)
     reader = ClusterReader(requests_per_second=config.controller.requests_per_second)
@@ -72,9 +72,9 @@ def apply(
     Example: capacity apply -c capacity.yaml --plan plan.json
     """
     from capacity.edge.bulletin import Bulletin
-    from capacity.edge.cluster import ClusterWriter
-    from capacity.edge.controller import apply as apply_pass
-    from capacity.edge.passes import make_pass
+    from capacity.edge.cluster.client import ClusterWriter
+    from capacity.edge.controller.passes import make_pass
+    from capacity.edge.controller.work import apply as apply_pass
 
     config, moment = face.config(), read_clock(now)
     writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
@@ -101,9 +101,9 @@ def run(
     """
     from time import monotonic
 
-    from capacity.edge.cluster import ClusterWriter
-    from capacity.edge.health import Health
-    from capacity.edge.loop import Leader, repeat, stopping
+    from capacity.edge.cluster.client import ClusterWriter
+    from capacity.edge.controller.health import Health
+    from capacity.edge.controller.loop import Leader, repeat, stopping
     from capacity.edge.telemetry import Exposition
 
     config = face.config()
@@ -148,9 +148,9 @@ def restore(
 
     Example: capacity restore -c capacity.yaml
     """
-    from capacity.edge.cluster import ClusterWriter
-    from capacity.edge.controller import restore as restore_pass
-    from capacity.edge.loop import stopping
+    from capacity.edge.cluster.client import ClusterWriter
+    from capacity.edge.controller.loop import stopping
+    from capacity.edge.controller.work import restore as restore_pass
 
     config = face.config()
     writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
@@ -173,9 +173,9 @@ def _lead_one(
     from dataclasses import replace
 
     from capacity.edge.bulletin import Bulletin
-    from capacity.edge.controller import apply as apply_pass
-    from capacity.edge.passes import make_pass
-    from capacity.edge.writers import Writers
+    from capacity.edge.controller.passes import make_pass
+    from capacity.edge.controller.work import apply as apply_pass
+    from capacity.edge.controller.writers import Writers
 
     moment, config = read_clock(None), face.config()
     leaders = leader.lead()
@@ -206,7 +206,7 @@ def _told(bulletin: Bulletin, work: Pass, act: Callable[[Pass], Iterable[Outcome
 
 def _show(face: Face, title: str, outcomes: Sequence[Outcome], moment: datetime, *, json_lines: bool) -> None:
     """One line per workload, to be searched with grep; the other forms on request."""
-    from capacity.edge.passes import pass_footer, pass_sheet
+    from capacity.edge.controller.passes import pass_footer, pass_sheet
 
     if json_lines:
         _show_json_lines(outcomes)
@@ -220,7 +220,7 @@ def _show(face: Face, title: str, outcomes: Sequence[Outcome], moment: datetime,
 
 
 def _show_json_lines(outcomes: Sequence[Outcome]) -> None:
-    from capacity.edge.outcomes import outcome_document
+    from capacity.edge.controller.outcomes import outcome_document
 
     sys.stdout.write("".join(f"{json.dumps(outcome_document(outcome))}\n" for outcome in outcomes))
 

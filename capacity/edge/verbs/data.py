@@ -25,7 +25,7 @@ def seasonality(
 
     Example: capacity seasonality --sample --picture seasons.png
     """
-    from capacity.edge.planner import read_orders
+    from capacity.edge.planning.planner import read_orders
     from capacity.edge.sheets import seasons_sheet
 
     config = face.config(file=file, sample=sample)
@@ -60,7 +60,7 @@ def forecast(
     Example: capacity forecast --sample --picture forecast.png
     """
     from capacity.domain import Forecast
-    from capacity.edge.planner import coming_events, forecast_orders, read_orders
+    from capacity.edge.planning.planner import coming_events, forecast_orders, read_orders
     from capacity.edge.sheets import forecast_rows, forecast_sheet
 
     config = face.config(file=file, sample=sample)
@@ -107,7 +107,7 @@ def backtest(
 
     Example: capacity backtest --sample --origins 8 --horizon 7d
     """
-    from capacity.edge.planner import backtest_orders, read_orders
+    from capacity.edge.planning.planner import backtest_orders, read_orders
     from capacity.edge.sheets import backtest_sheet
 
     config = face.config(file=file, sample=sample)

@@ -32,8 +32,8 @@ def explain(
 
     Example: capacity explain web --at 2011-12-13T12:00Z --sample
     """
-    from capacity.edge.explaining import explain_plan
-    from capacity.edge.planner import read_orders
+    from capacity.edge.planning.explaining import explain_plan
+    from capacity.edge.planning.planner import read_orders
     from capacity.edge.sheets import explain_sheet
 
     config = planning_config(face, None, sample)

@@ -14,7 +14,7 @@ def load(face: Face, *, picture: PictureOption = None, theme: ThemeOption = Them
 
     Example: capacity load -c capacity.yaml --picture load.png
     """
-    from capacity.edge.planner import learn_load_of, read_orders
+    from capacity.edge.planning.planner import learn_load_of, read_orders
     from capacity.edge.sheets import load_sheet
 
     config = face.config()

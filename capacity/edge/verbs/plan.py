@@ -18,8 +18,8 @@ from capacity.edge.screen import Output, say
 if TYPE_CHECKING:
     from capacity.domain import Plan, Scenario
     from capacity.edge.config import Config
-    from capacity.edge.planner import Planned
-    from capacity.edge.requests import Advice
+    from capacity.edge.planning.planner import Planned
+    from capacity.edge.planning.requests import Advice
 
 OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
 ToClusterOption = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
@@ -70,9 +70,9 @@ def plan(
     Example: capacity plan --sample
     """
     from capacity.edge.bulletin import Bulletin
-    from capacity.edge.fleet import Fleet, plan_fleet
-    from capacity.edge.planner import QualityRefusedError, signed
-    from capacity.edge.scenarios import parse_scenarios
+    from capacity.edge.planning.fleet import Fleet, plan_fleet
+    from capacity.edge.planning.planner import QualityRefusedError, signed
+    from capacity.edge.planning.scenarios import parse_scenarios
 
     config = planning_config(face, file, sample)
     scenarios, now = parse_scenarios(scenario or (), config.timezone), read_clock(None)
@@ -107,7 +107,7 @@ def plan(
 
 def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetime) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
-    from capacity.edge.planner import forecast_for_plans, make_plan, read_orders
+    from capacity.edge.planning.planner import forecast_for_plans, make_plan, read_orders
     from capacity.edge.sheets import scenarios_sheet
 
     with face.stages("reading orders", "planning") as advance:
@@ -131,15 +131,15 @@ def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Con
         return config, []
     if not to_cluster:
         return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
-    from capacity.edge.cluster import ClusterReader
-    from capacity.edge.starts import learn_lead_times
+    from capacity.edge.cluster.client import ClusterReader
+    from capacity.edge.cluster.starts import learn_lead_times
 
     return learn_lead_times(config, ClusterReader(), now)
 
 
 def _advice(config: Config, patch: Path | None) -> Advice:
     """What usage advises to request; written as a patch where asked."""
-    from capacity.edge.requests import advise, write_patch
+    from capacity.edge.planning.requests import advise, write_patch
 
     advice = advise(config)
     if patch is not None:
@@ -203,7 +203,7 @@ def _draw(plan: Plan, config: Config, picture: Path, how: tuple[PlanView, Theme]
 
 
 def _to_cluster(plan: Plan) -> list[str]:
-    from capacity.edge.cluster import ClusterWriter
-    from capacity.edge.planmaps import write_plan_maps
+    from capacity.edge.cluster.client import ClusterWriter
+    from capacity.edge.cluster.planmaps import write_plan_maps
 
     return [f"ConfigMap {name}" for name in write_plan_maps(ClusterWriter(), plan)]

@@ -40,9 +40,9 @@ def report(
 
     Example: capacity report --sample --page report.html
     """
-    from capacity.edge.audits import read_audits
+    from capacity.edge.orders.audits import read_audits
     from capacity.edge.planfile import read_plan
-    from capacity.edge.planner import read_orders
+    from capacity.edge.planning.planner import read_orders
     from capacity.edge.report import Question, make_review, report_page
 
     config, moment = planning_config(face, file, sample), read_clock(now)

@@ -13,8 +13,8 @@ from capacity.edge.face import DONE, Face, read_clock, verb
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from capacity.edge.cluster.inventory import Inventory
     from capacity.edge.draft import Sight
-    from capacity.edge.inventory import Inventory
 
 Namespaces = Annotated[
     list[str] | None, typer.Option("--namespace", "-n", help="Look into this namespace only; may be repeated.")
@@ -39,10 +39,10 @@ def init(
 
     Example: capacity init -c capacity.yaml --prometheus http://prometheus:9090
     """
-    from capacity.edge.cluster import ClusterReader
+    from capacity.edge.cluster.client import ClusterReader
+    from capacity.edge.cluster.inventory import read_inventory
     from capacity.edge.draft import draft_config
     from capacity.edge.fields import parse_zone
-    from capacity.edge.inventory import read_inventory
 
     if face.config_path.exists():
         raise ConfigError(

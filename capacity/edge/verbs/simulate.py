@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from capacity.domain import Workload
     from capacity.edge.config import Config
-    from capacity.edge.planner import Orders
+    from capacity.edge.planning.planner import Orders
     from capacity.simulation.replay import Replay
     from capacity.simulation.simulation import Simulation
 
@@ -40,7 +40,7 @@ def simulate(
 
     Example: capacity simulate --sample --picture simulation.png
     """
-    from capacity.edge.planner import read_orders
+    from capacity.edge.planning.planner import read_orders
     from capacity.edge.sheets import simulation_sheet
 
     config = face.config(file=file, sample=sample)
@@ -103,7 +103,7 @@ def _simulated(
 ) -> tuple[list[Simulation], dict[str, str]]:
     """Each workload on its own: one that cannot be simulated never stops the others."""
     from capacity.domain import DataError
-    from capacity.edge.planner import outlook_of
+    from capacity.edge.planning.planner import outlook_of
     from capacity.simulation.replay import Calendar
     from capacity.simulation.replay import simulate as replayed
 

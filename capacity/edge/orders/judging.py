@@ -1,0 +1,173 @@
+"""One pass over the rows: repaired where a rule says how, judged by every rule, counted by step, all in one query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from capacity.domain import ConfigError
+from capacity.edge.orders.predicates import Predicate, Source, assignment, predicate
+from capacity.edge.orders.pushdown import EPOCHS, GROUP, NEWEST, NOT_NEGATIVE, OLDEST, TIME, VALUE, on_step, step_start
+from capacity.edge.orders.sql import literal, quote
+from capacity.edge.settings import SalesSettings
+
+OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$"  # text that says its own zone
+UNIT = 2**40  # values are summed as whole multiples of 1 / 2**40: exact in any order, so that equal rows sum up equally
+LARGEST = 1e17  # a single value; a billion of them still fit the 128 bits that they are summed in
+OWN = "capacity_"  # begins the columns that are ours, beside the source's
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The SQL that judges rows: what they are selected by, what they must pass, what is repaired and how."""
+
+    source: Source
+    settings: SalesSettings
+    timezone: str
+    selects: tuple[Predicate, ...]
+    checks: tuple[Predicate, ...]
+    repairs: tuple[tuple[Predicate, str, str], ...]  # the check, the column, its new value
+
+    @classmethod
+    def of(cls, source: Source, settings: SalesSettings, timezone: str) -> Self:
+        """Every rule made ready. Raises `DataError` or `ConfigError` that names rule and owner."""
+        rules = {rule.name: predicate(source, rule) for rule in settings.rules}
+        moment = time_of(settings.time, settings, source, timezone)
+        return cls(
+            source,
+            settings,
+            timezone,
+            tuple(predicate(source, rule) for rule in settings.select),
+            (*_built_in(settings, moment), *rules.values()),
+            tuple((rules[rule.name], *assignment(source, rule)) for rule in settings.rules if rule.repair is not None),
+        )
+
+    def rows(self) -> str:
+        """The judged rows: the source's columns as repaired, then ours: moment, value, grp, failed (bits), aside.
+
+        `failed` has one bit per check; `aside` is the number of the first `select` that the row fails, from 1, or 0.
+        """
+        failed = " + ".join(f"CASE WHEN {check.passes} THEN 0 ELSE {1 << bit} END" for bit, check in self._bits())
+        aside = " ".join(f"WHEN NOT {one.passes} THEN {place}" for place, one in enumerate(self.selects, start=1))
+        columns = {
+            "moment": time_of(self.settings.time, self.settings, self.source, self.timezone),
+            "value": self._value(),
+            "grp": f"CAST({quote(self.settings.group)} AS VARCHAR)" if self.settings.group else "''",
+            "failed": f"CAST({failed} AS UBIGINT)",
+            "aside": f"CASE {aside} ELSE 0 END" if aside else "0",
+        }
+        ours = ", ".join(f"{text} AS {OWN}{name}" for name, text in columns.items())
+        return f"(SELECT *, {ours} FROM {self._repaired()})"
+
+    def counted(self) -> str:
+        """One row per step, group and outcome: rows, their value, first and last time, repaired rows per rule.
+
+        `failed` lists the checks that the rows fail; rows set aside fail none.
+        """
+        good = f"{OWN}failed = 0 AND {OWN}aside = 0"
+        repaired = "".join(
+            f", count(*) FILTER (WHERE NOT {OWN}fine_{place} AND ({OWN}failed & {self._bit(check.name)}) = 0 "
+            f"AND {OWN}aside = 0) AS repaired_{place}"
+            for place, (check, *_) in enumerate(self.repairs)
+        )
+        start, exact = (of(f"{OWN}moment", self.settings, self.timezone) for of in (step_start, on_step))
+        tally = (
+            f"SELECT {start} AS step_start, {OWN}grp AS grp, {OWN}aside AS aside, "
+            f"CASE WHEN {OWN}aside = 0 THEN {OWN}failed ELSE 0 END AS bits, {self._total(good)} AS value, "
+            f"count(*) AS row_count, min({OWN}moment) AS first, max({OWN}moment) AS last, "
+            f"bool_and({exact}) AS on_step{repaired} FROM {self.rows()} GROUP BY ALL"
+        )
+        return f"SELECT * EXCLUDE (bits), {self._names('bits')} AS failed FROM ({tally})"
+
+    def failing(self) -> str:
+        """The rows that fail a check, as the source has them, with the names of the checks: what is quarantined."""
+        before = {column: place for place, (_, column, _) in reversed(list(enumerate(self.repairs)))}
+        columns = ", ".join(
+            f"{OWN}was_{before[name]} AS {quote(name)}" if name in before else quote(name)
+            for name in self.source.columns
+        )
+        listed, where = self._names(f"{OWN}failed"), f"{OWN}failed != 0 AND {OWN}aside = 0"
+        return f"SELECT {listed} AS failed_rules, {columns} FROM {self.rows()} WHERE {where} ORDER BY source_row"
+
+    def latency(self, available_at: str) -> str:
+        """Seconds from the event to a column's time over good rows: median and 95 % quantile (estimated), highest."""
+        came = time_of(available_at, self.settings, self.source, self.timezone)
+        good = f"{OWN}failed = 0 AND {OWN}aside = 0"
+        late = f"SELECT epoch({came}) - epoch({OWN}moment) AS late FROM {self.rows()} WHERE {good}"
+        return f"SELECT approx_quantile(late, 0.5), approx_quantile(late, 0.95), max(late) FROM ({late})"
+
+    def untried(self) -> tuple[str, ...]:
+        """The rules whose error in one row ends the audit: those with windows and subqueries."""
+        return tuple(one.name for one in (*self.selects, *self.checks) if not one.tried)
+
+    def _names(self, bits: str) -> str:
+        """The names of the checks whose bits are set, as a list."""
+        names = ", ".join(
+            f"CASE WHEN ({bits} & {1 << bit}) != 0 THEN {literal(one.name)} END" for bit, one in self._bits()
+        )
+        return f"list_filter([{names}], lambda rule: rule IS NOT NULL)"
+
+    def _bits(self) -> list[tuple[int, Predicate]]:
+        return list(enumerate(self.checks))
+
+    def _bit(self, name: str) -> int:
+        return next(1 << bit for bit, check in self._bits() if check.name == name)
+
+    def _repaired(self) -> str:
+        """`orders` with each repair applied in turn; what a column was, and whether its check was fine, stay beside."""
+        rows = "orders"
+        for place, (check, column, value) in enumerate(self.repairs):
+            name = quote(column)
+            known = f"SELECT *, {check.passes} AS {OWN}fine_{place}, {name} AS {OWN}was_{place} FROM {rows}"
+            mended = f"CASE WHEN {OWN}fine_{place} THEN {name} ELSE {value} END AS {name}"
+            rows = f"(SELECT * REPLACE ({mended}) FROM ({known}))"
+        return rows
+
+    def _value(self) -> str:
+        value = self.settings.value
+        return number(value.sum) if value.sum else quote(value.count_distinct) if value.count_distinct else "1"
+
+    def _total(self, good: str) -> str:
+        value = self.settings.value
+        if value.sum:
+            return f"sum(CASE WHEN {good} THEN CAST({OWN}value * {UNIT} AS HUGEINT) END) / {UNIT}"
+        if value.count_distinct:
+            return f"CAST(count(DISTINCT CASE WHEN {good} THEN {OWN}value END) AS DOUBLE)"
+        return f"CAST(count(*) FILTER (WHERE {good}) AS DOUBLE)"
+
+
+def number(column: str) -> str:
+    """A column as a number, NULL where it is none."""
+    return f"TRY_CAST({quote(column)} AS DOUBLE)"
+
+
+def time_of(column: str, settings: SalesSettings, source: Source, timezone: str) -> str:
+    """A column as an instant (TIMESTAMP WITH TIME ZONE), NULL where it is none."""
+    name, kind, zone, form = quote(column), source.columns[column], literal(timezone), settings.time_format
+    if kind.startswith("TIMESTAMP WITH TIME ZONE"):
+        return name
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"timezone({zone}, CAST({name} AS TIMESTAMP))"
+    if form in EPOCHS:
+        seconds = f"TRY_CAST({name} AS DOUBLE) / {EPOCHS[form]}"
+        return f"CASE WHEN {seconds} BETWEEN {OLDEST} AND {NEWEST} THEN to_timestamp({seconds}) END"
+    if form is not None:
+        return f"timezone({zone}, try_strptime(CAST({name} AS VARCHAR), {literal(form)}))"
+    if kind == "VARCHAR":
+        local = f"timezone({zone}, TRY_CAST({name} AS TIMESTAMP))"
+        said = f"regexp_matches({name}, {literal(OFFSET)})"
+        return f"CASE WHEN {said} THEN TRY_CAST({name} AS TIMESTAMPTZ) ELSE {local} END"
+    raise ConfigError(f"sales.time: column {column!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d' or epoch")
+
+
+def _built_in(settings: SalesSettings, moment: str) -> tuple[Predicate, ...]:
+    value = settings.value
+    checks = {TIME: f"({moment} IS NOT NULL)"}
+    if value.sum:
+        checks[VALUE] = f"coalesce(abs({number(value.sum)}) < {LARGEST}, false)"
+        checks[NOT_NEGATIVE] = f"coalesce({number(value.sum)} >= 0, true)"
+    elif value.count_distinct:
+        checks[VALUE] = f"({quote(value.count_distinct)} IS NOT NULL)"
+    if settings.group:
+        checks[GROUP] = f"({quote(settings.group)} IS NOT NULL)"
+    return tuple(Predicate(name, passes, tried=True) for name, passes in checks.items())

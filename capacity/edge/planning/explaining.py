@@ -1,0 +1,48 @@
+"""The explanation of one floor without its screen: forecasts with and without the coming events, plan, waterfall."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from capacity.domain import DataError, Event, Explanation, Forecast, LoadReport, SalesParts, Workload
+from capacity.edge.config import Config
+from capacity.edge.planning.planner import Orders, forecast_for_plans, learn_load_of, make_plan, plan_outlook
+from capacity.parting import part_sales
+from capacity.pipeline import Forecasts, Outlook, forecast_groups
+from capacity.planning import explain_floor
+
+
+def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetime | None, now: datetime) -> Explanation:
+    """The floor that a plan made now has for the step at `at` (None: its peak), taken apart. Raises `DataError`."""
+    forecasts = forecast_for_plans(config, orders)
+    reports = learn_load_of(config, orders)
+    planned = make_plan(config, orders, forecasts, now, reports=reports)
+    plan = planned.plan.workload(*workload.key)
+    if plan is None or plan.demand is None:
+        raise DataError(planned.failures.get(workload.key, f"{workload.name} was not planned"))
+    moment = plan.peak.at if at is None else at
+    if not plan.start <= moment < plan.end:
+        raise DataError(f"--at: expected a time from {plan.start} to {plan.end}, which the plan covers, got {moment}")
+    step = plan.start + (moment - plan.start) // plan.step * plan.step
+    parts = _parts(config, orders, forecasts, (workload, step)) if plan.demand.sales is not None else None
+    report = reports.get(workload.key)
+    load = report.model if isinstance(report, LoadReport) else workload.load
+    return explain_floor(plan.demand, replace(workload, load=load, lead_time=plan.lead_time), plan, step, parts)
+
+
+def _parts(config: Config, orders: Orders, forecasts: Forecasts, what: tuple[Workload, datetime]) -> SalesParts | None:
+    """The sales of the workload's group at the step, where they have the step's length."""
+    workload, step = what
+    sales, history = forecasts[workload.group], orders.histories[workload.group]
+    if not isinstance(sales, Forecast) or step not in sales.quantiles.index:
+        return None
+    outlook = _without_coming(plan_outlook(config, orders), sales.origin)
+    plain = forecast_groups({workload.group: history}, outlook)[workload.group]
+    return part_sales(history, sales, step, config.timezone, plain if isinstance(plain, Forecast) else None)
+
+
+def _without_coming(outlook: Outlook, origin: datetime) -> Outlook:
+    """The outlook without what is known of the days to come: no holidays, no event that ends after the origin."""
+    past: tuple[Event, ...] = tuple(event for event in outlook.events if event.end <= origin)
+    return replace(outlook, holidays=(), events=past)

@@ -1,0 +1,289 @@
+"""The planner's work without its screen: configuration in, orders read and judged, forecasts and plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from capacity.audit import Audit, Quality
+from capacity.backtest import Backtest, backtest_sales
+from capacity.domain import DataError, Event, Finding, Forecast, LoadReport, Plan, Scenario, Workload
+from capacity.edge.config import Config
+from capacity.edge.orders.audits import audit_orders
+from capacity.edge.orders.table import OrderTable
+from capacity.edge.planfile import rfc3339
+from capacity.edge.sources import read_columns, read_events
+from capacity.edge.usage import known_usage
+from capacity.events import holiday_events, month_ends, paydays
+from capacity.pipeline import (
+    Forecasts,
+    Histories,
+    Knowledge,
+    Outlook,
+    Provenance,
+    Reports,
+    Usages,
+    forecast_groups,
+    learn_workloads,
+    plan_workloads,
+)
+from capacity.planning import QUIET_LEVEL
+from capacity.plans import reach_of, share
+from capacity.scenario import events_if, forecast_if, workloads_if
+
+
+class QualityRefusedError(DataError):
+    """The data's score is below `quality.refuse_below`: no plan is made, the last good one stays in force."""
+
+    def __init__(self, message: str, audit: Audit) -> None:
+        super().__init__(message)
+        self.audit = audit
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Sales per group (None: all together), the audit of the rows they were counted from, and usage per workload.
+
+    Without sales there are no histories, and the audit counts the measurements of usage.
+    """
+
+    histories: Histories
+    audit: Audit
+    usages: Usages = field(default_factory=dict)
+    unmeasured: dict[tuple[str, str], str] = field(default_factory=dict)  # why Prometheus says nothing of a workload
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, the audit of its data, and what could not be planned."""
+
+    plan: Plan
+    audit: Audit
+    failures: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def read_orders(config: Config, now: datetime | None = None) -> Orders:
+    """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
+    usages, unmeasured = known_usage(config, now or datetime.now(UTC))
+    if config.sales is None:
+        return Orders({}, _usage_audit(config, usages), usages, unmeasured)
+    with OrderTable.load(config.sales, config.timezone) as table:
+        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages, unmeasured)
+
+
+def learn_load_of(config: Config, orders: Orders) -> Reports:
+    """What usage says about each workload's load, also where it has none; empty where no usage is configured."""
+    if config.usage is None and config.prometheus is None:
+        return {}
+    workloads, source = config.nouns(), _measured_by(config)
+    reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
+    for workload in workloads:
+        if workload.key not in reports:
+            none = f"no usage of {workload.namespace}/{workload.name} in {source}"
+            words = f"{orders.unmeasured.get(workload.key, none)}: the configured costs are kept"
+            reports[workload.key] = LoadReport(workload.name, workload.load, (Finding("cpu", "configured", words),))
+    return reports
+
+
+def _measured_by(config: Config) -> str:
+    return Path(config.usage.source).name if config.usage else "Prometheus"
+
+
+def _usage_audit(config: Config, usages: Usages) -> Audit:
+    """Where there are no orders, what there is instead: measurements, and gaps between them."""
+    seen = sum(int(table.notna().to_numpy().sum()) for table in usages.values())
+    return Audit(
+        source=_measured_by(config),
+        rows=seen,
+        passed=seen,
+        failures={},
+        repaired={},
+        first=min((table.index[0].to_pydatetime() for table in usages.values()), default=None),
+        last=max((table.index[-1].to_pydatetime() for table in usages.values()), default=None),
+        gaps=sum(int(table.isna().to_numpy().sum()) for table in usages.values()),
+        quality=Quality(),
+    )
+
+
+def forecast_orders(config: Config, orders: Orders) -> Forecasts:
+    """One forecast per group that a workload names, or the reason why there is none."""
+    return forecast_groups(orders.histories, outlook_of(config, orders.histories))
+
+
+def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None = None) -> Forecasts:
+    """The forecasts that plans are made of: with what a floor must serve for its time, and the quiet level.
+
+    In a scenario, without the events that it cancels and with its growth and promotions.
+    """
+    outlook = plan_outlook(config, orders)
+    if scenario is not None:
+        ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
+        if last := max(ends, default=orders.audit.last):
+            outlook = replace(outlook, events=events_if(outlook.events, scenario, last))
+    forecasts = forecast_groups(orders.histories, outlook)
+    if scenario is None:
+        return forecasts
+    return {
+        group: forecast_if(found, scenario) if isinstance(found, Forecast) else found
+        for group, found in forecasts.items()
+    }
+
+
+def plan_outlook(config: Config, orders: Orders) -> Outlook:
+    """The outlook of forecasts that plans are made of: it also asks for windows and for the quiet level."""
+    outlook = outlook_of(config, orders.histories)
+    reach = reach_of(config.nouns(), config.supply.noun(), config.controller.period)
+    return replace(outlook, quantile_levels=tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL})), reach=reach)
+
+
+def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
+    """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
+    outlook = outlook_of(config, orders.histories)
+    return {
+        group: backtest_sales(
+            sales,
+            horizon=horizon,
+            origins=origins,
+            holidays=outlook.holidays,
+            events=outlook.events,
+            timezone=outlook.timezone,
+            covariates=outlook.covariates,
+        )
+        for group, sales in orders.histories.items()
+    }
+
+
+def outlook_of(config: Config, histories: Histories) -> Outlook:
+    """What the forecasts of these histories are asked for, with everything that is known ahead."""
+    calendar, zone = config.calendar, config.timezone
+    return Outlook(
+        horizon=config.forecast.horizon,
+        quantile_levels=config.forecast.quantile_levels,
+        holidays=calendar.holidays,
+        events=tuple(_events(config, histories)),
+        timezone=zone,
+        covariates=read_columns(calendar.columns, zone) if calendar.columns else None,
+    )
+
+
+def coming_events(config: Config, histories: Histories) -> list[Event]:
+    """What a picture of the forecast marks: the user's own events, and the holidays around the horizon."""
+    if not histories:
+        return []
+    last = max(history.index[-1] for history in histories.values()).to_pydatetime()
+    own = [event for event in _events(config, histories) if event.kind not in ("payday", "month end")]
+    return [
+        *own,
+        *holiday_events(
+            config.calendar.holidays, last - config.forecast.horizon, last + config.forecast.horizon, config.timezone
+        ),
+    ]
+
+
+def _events(config: Config, histories: Histories) -> list[Event]:
+    """The user's own events, and the paydays and month ends asked for."""
+    calendar, zone = config.calendar, config.timezone
+    events = read_events(calendar.events, zone) if calendar.events else []
+    if not histories:
+        return events
+    first = min(history.index[0] for history in histories.values()).to_pydatetime()
+    end = max(history.index[-1] for history in histories.values()).to_pydatetime() + config.forecast.horizon
+    if calendar.payday is not None:
+        events += paydays(first, end, zone, calendar.payday)
+    return events + month_ends(first, end, zone) if calendar.month_ends else events
+
+
+def make_plan(
+    config: Config,
+    orders: Orders,
+    forecasts: Forecasts,
+    now: datetime,
+    *,
+    reports: Reports | None = None,
+    scenario: Scenario | None = None,
+) -> Planned:
+    """The plan of every workload, from the loads in `reports` (default: learned now from the usage that was read).
+
+    Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned.
+    """
+    planned = plan_alone(config, orders, forecasts, now, reports=reports, scenario=scenario)
+    return share_supply(planned, config, scenario)
+
+
+def plan_alone(
+    config: Config,
+    orders: Orders,
+    forecasts: Forecasts,
+    now: datetime,
+    *,
+    reports: Reports | None = None,
+    scenario: Scenario | None = None,
+) -> Planned:
+    """The plan of every workload as if it were alone; raises as `make_plan` does."""
+    audit = require_quality(orders.audit.at(now))
+    provenance = Provenance(now, config.settings_hash(), source_document(audit))
+    learned = learn_load_of(config, orders) if reports is None else reports
+    knowledge = Knowledge(learned, plan_outlook(config, orders), orders.histories, config.supply.noun(), scenario)
+    plan, failures = plan_workloads(forecasts, _workloads(config, scenario), provenance, knowledge)
+    return Planned(plan, audit, failures)
+
+
+def signed(planned: Planned, run: str) -> Planned:
+    """The same with the run that made it named in the plan's source, as its Events and tickets name theirs."""
+    plan = planned.plan
+    return replace(planned, plan=replace(plan, source={**plan.source, "run": run}))
+
+
+def share_supply(planned: Planned, config: Config, scenario: Scenario | None = None) -> Planned:
+    """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
+    shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply.noun())
+    plan = replace(planned.plan, workloads=shared.plans, nodes=shared.nodes)
+    return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
+
+
+def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
+    return config.nouns() if scenario is None else workloads_if(config.nouns(), scenario)
+
+
+def require_quality(audit: Audit) -> Audit:
+    """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
+    if audit.verdict == "refuse":
+        owner = f" (owner: {audit.owner})" if audit.owner else ""
+        raise QualityRefusedError(
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`",
+            audit,
+        )
+    return audit
+
+
+def source_document(audit: Audit) -> dict[str, Any]:
+    """Where the numbers come from, as the plan file says it."""
+    return {
+        "name": audit.source,
+        "first": None if audit.first is None else rfc3339(audit.first),
+        "last": None if audit.last is None else rfc3339(audit.last),
+        "rows": audit.rows,
+        "passed": audit.passed,
+        "score": round(audit.score, 6),
+        "verdict": audit.verdict,
+    }
+
+
+def _histories(sales: pd.Series | pd.DataFrame, workloads: tuple[Workload, ...]) -> dict[str | None, pd.Series]:
+    if isinstance(sales, pd.Series):
+        return {None: sales}
+    wanted = {workload.group for workload in workloads} or {None}
+    histories: dict[str | None, pd.Series] = {}
+    for group in sorted(wanted, key=str):
+        if group is None:
+            histories[None] = sales.sum(axis=1, min_count=1)
+        elif group in sales.columns:
+            histories[group] = sales[group]
+    for history in histories.values():
+        history.attrs = dict(sales.attrs)
+    return histories
