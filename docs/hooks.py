@@ -1,4 +1,4 @@
-"""Pages that the code writes while the site is built: commands from their help, configuration from its schema, library."""
+"""Pages that the code writes while the site is built: commands, configuration, library."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def _command(name: str, command: Any) -> str:
     text, _, example = inspect.cleandoc(command.help or "").partition("Example: ")
     rows = [_option(option) for option in command.params]
     shown = f"\n\n```console\n$ {example.strip()}\n```" if example else ""
-    return f"### capacity {name}\n\n{text.strip()}{shown}\n\n| option | meaning | default |\n|---|---|---|\n" + "\n".join(rows)
+    return (
+        f"### capacity {name}\n\n{text.strip()}{shown}\n\n| option | meaning | default |\n|---|---|---|\n"
+        + "\n".join(rows)
+    )
 
 
 def _option(option: Any) -> str:
@@ -90,14 +93,23 @@ def configuration_page() -> str:
         "`capacity schema` prints the same as JSON Schema for editors.",
         _block("The whole file", schema),
     ]
-    parts += [_block(name.removesuffix("Settings"), block) for name, block in schema["$defs"].items() if "properties" in block]
+    parts += [
+        _block(name.removesuffix("Settings"), block) for name, block in schema["$defs"].items() if "properties" in block
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def _block(name: str, block: dict[str, Any]) -> str:
     needed = set(block.get("required", ()))
     rows = [
-        f"| `{key}` | {_cell(_kind(value))} | {'needed' if key in needed else _default(value)} | {_cell(value.get('description', ''))} |"
+        " | ".join(
+            (
+                f"| `{key}`",
+                _cell(_kind(value)),
+                "needed" if key in needed else _default(value),
+                f"{_cell(value.get('description', ''))} |",
+            )
+        )
         for key, value in block["properties"].items()
     ]
     about = inspect.cleandoc(block.get("description", ""))

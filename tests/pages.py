@@ -1,4 +1,4 @@
-"""Pages of docs/ as a reader follows them: files saved, commands and Python run, and what they print beside what is shown.
+"""Pages of docs/ as a reader follows them: files saved, commands and Python run, what they print beside what is shown.
 
 What a fenced block is:
 
@@ -61,7 +61,7 @@ def blocks_of(text: str) -> list[Block]:
 
 @dataclass
 class Reader:
-    """Somebody who types what a page says, in a folder; `stand_ins`: addresses of examples and what answers for them."""
+    """Somebody who types what a page says; `stand_ins`: addresses of examples and what answers for them."""
 
     folder: Path
     program: Callable[[str], str]

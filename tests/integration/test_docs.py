@@ -1,6 +1,6 @@
-"""docs/ followed word by word: files saved, commands and Python run, output compared; clusters and servers are real peers.
+"""docs/ followed word by word: files saved, commands and Python run, output compared, servers real or doubles.
 
-After a change of what is printed, `python -m pytest tests/integration/test_docs.py --write-docs` writes it into the pages.
+After a change of what is printed, `make docs-output` writes it into the pages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 StandIns = dict[str, str]  # an example's address -> the server that answers for it here
 WEEKS = 10  # of the sample's end: enough to plan from, and quick
 FOLLOWED = sorted(
-    path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if path.parent.name not in ("runbooks", "decisions")
+    path.relative_to(DOCS).as_posix()
+    for path in DOCS.rglob("*.md")
+    if path.parent.name not in ("runbooks", "decisions")
 )
 WORLDS = {  # what a page's reader has beside the files and commands that the page itself names
     "tutorial.md": ["cluster"],
@@ -76,7 +78,10 @@ def keda(cluster: StandIns, kubernetes_double: KubernetesDouble, reader: Reader)
 def database(postgres: Postgres) -> StandIns:
     """An empty database in a real PostgreSQL, which trusts everybody on loopback."""
     place = postgres.url.partition("@")[2]
-    return {"owner@db.example.com/shop": f"capacity@{place}", "capacity_reader@db.example.com/shop": f"capacity_reader@{place}"}
+    return {
+        "owner@db.example.com/shop": f"capacity@{place}",
+        "capacity_reader@db.example.com/shop": f"capacity_reader@{place}",
+    }
 
 
 @pytest.fixture
