@@ -83,11 +83,27 @@ class Forecast:
         require(quantile_level in levels, "quantile level {} was not forecast; these were: {}", quantile_level, levels)
         return levels.index(quantile_level)
 
-    def plot(self, history: pd.Series | None = None) -> Any:
+    def to_frame(self) -> pd.DataFrame:
+        """One row per step (index `start`, UTC); columns `q0.5`, `q0.95`, ... in the unit of the forecast.
+
+        With a window also `maximum_q0.5`, ...: the quantiles of the maximum over ``[start, start + window)``.
+        """
+        table = self.quantiles.set_axis([f"q{float(level):g}" for level in self.quantiles.columns], axis=1)
+        if self.maxima is not None:
+            names = [f"maximum_q{float(level):g}" for level in self.maxima.columns]
+            table = table.join(self.maxima.set_axis(names, axis=1))
+        return table.rename_axis("start")
+
+    def plot(self, history: pd.Series | None = None, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
         from capacity.edge.plots import plot_forecast  # a noun may show itself: docs/decisions/0007
 
-        return plot_forecast(self, history)
+        return plot_forecast(self, history, timezone, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from capacity.edge.cards import forecast_card
+
+        return forecast_card(self)
 
 
 def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> None:

@@ -30,6 +30,7 @@ def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixtur
 def test_the_verbs_stand_in_the_order_of_the_data() -> None:
     assert VERBS == [
         "init",
+        "doctor",
         "audit",
         "seasonality",
         "forecast",
@@ -38,6 +39,7 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "plan",
         "explain",
         "simulate",
+        "report",
         "preview",
         "apply",
         "run",

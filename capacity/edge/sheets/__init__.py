@@ -3,6 +3,7 @@
 from capacity.edge.sheets.audit import audit_sheet as audit_sheet
 from capacity.edge.sheets.audit import history_sheet as history_sheet
 from capacity.edge.sheets.backtest import backtest_sheet as backtest_sheet
+from capacity.edge.sheets.doctor import doctor_sheet as doctor_sheet
 from capacity.edge.sheets.explain import explain_document as explain_document
 from capacity.edge.sheets.explain import explain_sheet as explain_sheet
 from capacity.edge.sheets.forecast import forecast_rows as forecast_rows
