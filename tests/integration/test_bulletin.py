@@ -123,6 +123,26 @@ def test_an_audit_tells_by_itself_and_a_refused_planning_forgets_no_plan(
     assert f"capacity_plan_created_timestamp_seconds{{{planned}}}" in text
 
 
+def test_a_planning_that_makes_no_plan_at_all_opens_a_ticket(
+    on_duty: dict[str, Any], instance: ServiceNowDouble
+) -> None:
+    here = on_duty["sales"]["source"]
+    on_duty["sales"]["source"] = "gone.csv"
+    configure(on_duty)
+    assert main(["plan", "--quiet"]) == 1
+    (ticket,) = instance.rows("incident")
+    assert (ticket["correlation_id"], ticket["state"]) == ("capacity/PlanFailed/shop", "1")
+    assert "gone.csv" in ticket["description"]
+    assert main(["plan", "--quiet", here]) == 0
+    assert main(["plan", "--quiet", "--scenario", "growth=+20%"]) == 1
+    assert [row["state"] for row in instance.rows("incident")] == ["1"], "a look is no news"
+    on_duty["sales"]["source"] = here
+    configure(on_duty)
+    assert main(["plan", "--quiet"]) == 0
+    (ticket,) = instance.rows("incident")
+    assert ticket["state"] == "6"
+
+
 def test_an_outage_of_the_ticket_system_fails_no_pass(
     on_duty: dict[str, Any],
     instance: ServiceNowDouble,
