@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from pathlib import Path
 
@@ -26,10 +27,26 @@ def code_of(notebook: nbformat.NotebookNode) -> str:
     return "\n".join(line for line in lines if not line.startswith("%"))
 
 
-def test_there_are_notebooks() -> None:
-    assert NOTEBOOKS
+def test_there_is_a_notebook_for_each_question() -> None:
+    assert [path.stem[3:] for path in NOTEBOOKS] == [
+        "seasonality",
+        "backtest_and_trust",
+        "from_sales_to_load",
+        "peak_plan",
+        "would_it_have_held",
+        "on_kubernetes",
+    ]
 
 
+def test_it_asks_a_question_and_ends_with_an_answer(notebook: nbformat.NotebookNode) -> None:
+    first, *_, answer, last = notebook.cells
+    assert first.cell_type == "markdown"
+    assert re.search(r"\n\n[*][*][^*]+[?][*][*]\n", first.source)
+    assert answer.source.startswith("## The answer")
+    assert "print(" in last.source
+
+
+@pytest.mark.slow
 def test_it_runs(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the kernel's own messaging libraries warn about themselves
@@ -38,6 +55,11 @@ def test_it_runs(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
         output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
     ]
     assert pictures
+    said = [output.text for output in notebook.cells[-1].outputs if output.output_type == "stream"]
+    assert len("".join(said)) > 80, "the answer is said in words"
+    assert not [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if output.get("name") == "stderr"
+    ]
 
 
 def test_it_is_stored_without_outputs(notebook: nbformat.NotebookNode) -> None:

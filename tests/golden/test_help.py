@@ -30,6 +30,7 @@ def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixtur
 def test_the_verbs_stand_in_the_order_of_the_data() -> None:
     assert VERBS == [
         "init",
+        "doctor",
         "audit",
         "seasonality",
         "forecast",
@@ -43,6 +44,7 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "apply",
         "run",
         "restore",
+        "status",
         "rules",
         "schema",
     ]

@@ -13,10 +13,12 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from inspect import signature
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capacity.domain import ClusterError
-from capacity.edge.controller.targets.kinds import Document, Kind
+
+if TYPE_CHECKING:  # the controller is made of this door: not the other way round
+    from capacity.edge.controller.targets.kinds import Document, Kind
 
 MANAGER = "capacity"  # our field manager in server-side apply
 TIMEOUT = (3.05, 10.0)  # seconds to connect and to read: the client itself would wait for ever

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from capacity.domain import ClusterError
 from capacity.edge.cluster.client import ABSENT, CONFLICT, ClusterWriter
-from capacity.edge.controller.targets.kinds import Document
+
+if TYPE_CHECKING:  # the controller is made of this door: not the other way round
+    from capacity.edge.controller.targets.kinds import Document
 
 NAME = "capacity"
 SHORTEST = timedelta(seconds=60)  # a pass is over by then: its CronJob ends it after 50 s

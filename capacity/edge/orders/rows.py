@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -24,7 +25,8 @@ def open_database(memory_limit: float | None) -> duckdb.DuckDBPyConnection:
     """
     database = duckdb.connect()
     database.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
-    database.execute("SET enable_progress_bar = false")  # it would be drawn into the results on stdout
+    with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar, and refuses to say so
+        database.execute("SET enable_progress_bar = false")  # it would be drawn into the results on stdout
     database.execute(f"SET temp_directory = {literal(str(Path(tempfile.gettempdir()) / 'capacity-spill'))}")
     if memory_limit is not None:
         database.execute(f"SET memory_limit = '{int(memory_limit)}B'")

@@ -86,7 +86,7 @@ def plan(
             planned = signed(plan_fleet(config, now, fleet, progress), face.run.id)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
-        _say_warnings(bulletin.refused(refusal.audit, read_clock(None)))
+        _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
         return HELD
     with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out)
