@@ -168,7 +168,13 @@ def test_refused_data_are_reported_as_held(tmp_path: Path) -> None:
 
 def test_audits_that_were_kept_are_in_the_page() -> None:
     assert main(["audit", "-q"]) == 0
-    assert "audited (Europe/London) score verdict rows" in words_of(reported())
+    said = words_of(reported())
+    assert "audited (Europe/London) score verdict rows" in said
+    assert "Of 5 promises" not in said, "no audit was kept at that time: nothing is known of the promises"
+    assert main(["report", "-q"]) == 0
+    said = words_of(Path("report.html").read_text(encoding="utf-8"))
+    assert "Of 5 promises over the last 30 d: kept 1, broken 1 (data latency), not known 3." in said
+    assert "The promise of data latency is broken: see below." in said
 
 
 @pytest.fixture
