@@ -95,6 +95,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(error: Exception) -> int:
     formatted: Callable[[], str] | None = getattr(error, "format_message", None)  # the parser's own errors have it
     usage, message = formatted is not None, formatted() if formatted else str(error)
+    if isinstance(error, NoArgsIsHelpError):
+        return USAGE  # the help is its message, and is on the screen already
+    if usage:
+        message = f"{message.strip().rstrip('.')}; `{_help_of(error)} --help` says what there is"
     if isinstance(error, CapacityError) or usage:
         say(f"capacity: error: {' '.join(message.split())}")
     else:
