@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= ../shared/data
 
-.PHONY: help setup peers check test bench notebooks
+.PHONY: help setup peers check test bench notebooks reference
 
 help:  ## Print this.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,3 +28,6 @@ bench:  ## All benchmarks; each writes a table to benchmarks/results/.
 
 notebooks:  ## Execute every notebook on the bundled sample.
 	$(PYTHON) -m pytest tests/e2e/test_notebooks.py
+
+reference:  ## Write again what is written from something else: docs/metrics.md, the PrometheusRule, the chart's copies.
+	$(PYTHON) -m tests.reference

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from capacity.backtest import Backtest as Backtest
     from capacity.backtest import backtest_sales as backtest_sales
     from capacity.decision import Policy as Policy
-    from capacity.decision import decide as decide
+    from capacity.decision.decide import decide as decide
+    from capacity.decomposition import decompose_sales as decompose_sales
     from capacity.domain import CapacityError as CapacityError
     from capacity.domain import ClusterError as ClusterError
     from capacity.domain import ConfigError as ConfigError
@@ -56,15 +57,22 @@ if TYPE_CHECKING:
     from capacity.edge.planning.fleet import Fleet as Fleet
     from capacity.edge.planning.fleet import plan_fleet as plan_fleet
     from capacity.edge.plots import plot_backtest as plot_backtest
+    from capacity.edge.plots import plot_calibration as plot_calibration
+    from capacity.edge.plots import plot_decomposition as plot_decomposition
     from capacity.edge.plots import plot_explanation as plot_explanation
     from capacity.edge.plots import plot_forecast as plot_forecast
+    from capacity.edge.plots import plot_frontier as plot_frontier
     from capacity.edge.plots import plot_load as plot_load
     from capacity.edge.plots import plot_plan as plot_plan
     from capacity.edge.plots import plot_seasons as plot_seasons
+    from capacity.edge.plots import plot_simulation as plot_simulation
+    from capacity.edge.plots import plot_utilization as plot_utilization
+    from capacity.edge.plots import save_figure as save_figure
     from capacity.edge.sample import sample_orders as sample_orders
     from capacity.edge.sources import audit_sales as audit_sales
     from capacity.edge.sources import read_sales as read_sales
     from capacity.edge.usage import read_usage as read_usage
+    from capacity.estimator import SalesForecaster as SalesForecaster
     from capacity.events import holiday_events as holiday_events
     from capacity.forecast import forecast_sales as forecast_sales
     from capacity.levels import Shift as Shift
@@ -103,6 +111,7 @@ _HOME = {
     "Rule": "audit",
     # learn what repeats, forecast what comes
     "find_seasons": "seasonality",
+    "decompose_sales": "decomposition",
     "find_shifts": "levels",
     "Shift": "levels",
     "past_growth": "outlook",
@@ -112,6 +121,7 @@ _HOME = {
     "Event": "domain",
     "holiday_events": "events",
     "forecast_sales": "forecast",
+    "SalesForecaster": "estimator",
     "backtest_sales": "backtest",
     "Backtest": "backtest",
     "Forecast": "domain",
@@ -167,11 +177,17 @@ _HOME = {
     "restore": "edge.controller",
     # look
     "plot_seasons": "edge.plots",
+    "plot_decomposition": "edge.plots",
     "plot_forecast": "edge.plots",
     "plot_backtest": "edge.plots",
+    "plot_calibration": "edge.plots",
     "plot_load": "edge.plots",
     "plot_plan": "edge.plots",
     "plot_explanation": "edge.plots",
+    "plot_utilization": "edge.plots",
+    "plot_simulation": "edge.plots",
+    "plot_frontier": "edge.plots",
+    "save_figure": "edge.plots",
     # what can go wrong
     "CapacityError": "domain",
     "ConfigError": "domain",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,23 @@ class Backtest:
     def in_events(self) -> pd.DataFrame:
         """The same, apart for steps inside and outside of events."""
         return self._grouped("event")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per origin and step (index `start`, UTC): `origin`, `horizon` (1, 2, ...), `actual`, `naive`,
+        `event`, `scale` and the quantiles `q0.025`, ..., in sales per step."""
+        named = {level: f"q{level:g}" for level in LEVELS}
+        return self.windows.rename(columns=named).rename_axis("start")
+
+    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
+        """Draw what came against what was forecast for it; returns the Figure."""
+        from capacity.edge.plots import plot_backtest  # a noun may show itself: docs/decisions/0007
+
+        return plot_backtest(self, timezone, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from capacity.edge.cards import backtest_card
+
+        return backtest_card(self)
 
     def _grouped(self, column: str) -> pd.DataFrame:
         seen = self.windows.dropna(subset=["actual"])

@@ -30,6 +30,7 @@ from capacity.domain.explanation import SalesParts as SalesParts
 from capacity.domain.forecast import MONTH as MONTH
 from capacity.domain.forecast import Demand as Demand
 from capacity.domain.forecast import Forecast as Forecast
+from capacity.domain.forecast import Trust as Trust
 from capacity.domain.limits import ChangeHours as ChangeHours
 from capacity.domain.limits import Freeze as Freeze
 from capacity.domain.limits import Limits as Limits

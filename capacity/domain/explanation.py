@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capacity.domain.errors import require, require_aware
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,26 @@ class Explanation:
         """namespace/name, as people write it."""
         return f"{self.namespace}/{self.name}"
 
-    def plot(self, timezone: str = "UTC") -> Any:
+    def to_frame(self) -> pd.DataFrame:
+        """One row per bar (index `part`): `replicas` it adds, `total` so far, `why`; the last total is the floor."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "replicas": [bar.milli / 1000 for bar in self.bars],
+                "total": [sum(bar.milli for bar in self.bars[: place + 1]) / 1000 for place in range(len(self.bars))],
+                "why": [bar.why for bar in self.bars],
+            },
+            index=pd.Index([bar.name for bar in self.bars], name="part"),
+        )
+
+    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the waterfall; returns the Figure."""
         from capacity.edge.plots import plot_explanation  # a noun may show itself: docs/decisions/0007
 
-        return plot_explanation(self, timezone)
+        return plot_explanation(self, timezone, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from capacity.edge.cards import explanation_card
+
+        return explanation_card(self)

@@ -18,6 +18,30 @@ SHORTEST, LONGEST = timedelta(days=28, hours=-1), timedelta(days=31, hours=1)  #
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """How right forecasts from earlier origins were, as they would have been made then.
+
+    `coverage`: per quantile level the share of steps at or under the quantile. `skill`: 1 - mean absolute error / the
+    seasonal naive's; below 0 the naive is better.
+
+    >>> Trust(((0.5, 0.493), (0.95, 0.955)), skill=0.31).covered(0.95)
+    0.955
+    """
+
+    coverage: tuple[tuple[float, float], ...]
+    skill: float
+
+    def __post_init__(self) -> None:
+        for level, share in self.coverage:
+            require(0 < level < 1 and 0 <= share <= 1, "coverage: expected shares in [0, 1], got {}", (level, share))
+        require(self.skill <= 1, "skill: expected a number of at most 1, got {}", self.skill)
+
+    def covered(self, quantile_level: float) -> float | None:
+        """The share of past steps at or under the quantile of this level; None where none was scored."""
+        return dict(self.coverage).get(quantile_level)
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """Quantiles of a quantity over the coming steps.
 
@@ -26,6 +50,7 @@ class Forecast:
     Calendar months begin with their first day and are as long as they are: their `step` is so many times `MONTH`.
     `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
     ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
+    `trust`: how right earlier forecasts were; None where the history is too short to tell.
     """
 
     origin: datetime
@@ -36,6 +61,7 @@ class Forecast:
     notes: tuple[str, ...] = ()
     window: timedelta | None = None
     maxima: pd.DataFrame | None = None  # (steps, levels)
+    trust: Trust | None = None
 
     def __post_init__(self) -> None:
         _check_steps(self.origin, self.step, self.quantiles)
@@ -57,11 +83,27 @@ class Forecast:
         require(quantile_level in levels, "quantile level {} was not forecast; these were: {}", quantile_level, levels)
         return levels.index(quantile_level)
 
-    def plot(self, history: pd.Series | None = None) -> Any:
+    def to_frame(self) -> pd.DataFrame:
+        """One row per step (index `start`, UTC); columns `q0.5`, `q0.95`, ... in the unit of the forecast.
+
+        With a window also `maximum_q0.5`, ...: the quantiles of the maximum over ``[start, start + window)``.
+        """
+        table = self.quantiles.set_axis([f"q{float(level):g}" for level in self.quantiles.columns], axis=1)
+        if self.maxima is not None:
+            names = [f"maximum_q{float(level):g}" for level in self.maxima.columns]
+            table = table.join(self.maxima.set_axis(names, axis=1))
+        return table.rename_axis("start")
+
+    def plot(self, history: pd.Series | None = None, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
         from capacity.edge.plots import plot_forecast  # a noun may show itself: docs/decisions/0007
 
-        return plot_forecast(self, history)
+        return plot_forecast(self, history, timezone, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from capacity.edge.cards import forecast_card
+
+        return forecast_card(self)
 
 
 def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> None:

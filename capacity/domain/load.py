@@ -160,8 +160,37 @@ class LoadReport:
             text for found in self.findings for text in (found.words, *(f"{found.resource}: {n}" for n in found.notes))
         )
 
-    def plot(self) -> Any:
+    def to_frame(self) -> pd.DataFrame:
+        """One row per resource (index `resource`): `verdict`, `points`, `r2`, `base`, `per_sale_per_hour`, its 95 %
+        interval `low` to `high`, `lag`, `drift`; in the unit of the resource, NaN where not known."""
+        import pandas as pd
+
+        rows = {found.resource: _answer(found) for found in self.findings}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("resource")
+
+    def plot(self, *, theme: str = "light") -> Any:
         """Draw load against sales with the fitted answer, and both over time; returns the Figure."""
         from capacity.edge.plots import plot_load  # a noun may show itself: docs/decisions/0007
 
-        return plot_load(self)
+        return plot_load(self, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from capacity.edge.cards import load_card
+
+        return load_card(self)
+
+
+def _answer(found: Finding) -> dict[str, Any]:
+    """A finding as a row of plain values."""
+    response = found.response
+    known: dict[str, Any] = {"verdict": found.verdict, "points": found.points, "r2": found.r2}
+    slope = (None, None) if response is None else response.slope_interval
+    return {
+        **known,
+        "base": None if response is None else response.base,
+        "per_sale_per_hour": None if response is None else response.per_sale_per_hour,
+        "low": slope[0],
+        "high": slope[1],
+        "lag": None if response is None else response.lag,
+        "drift": found.drift,
+    }

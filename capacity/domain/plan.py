@@ -10,6 +10,8 @@ from capacity.domain.errors import DataError, require, require_aware
 from capacity.domain.money import NodePlan
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from capacity.domain.forecast import Demand
 
 PLAN_SCHEMA = "capacity.plan/v1"
@@ -152,11 +154,43 @@ class WorkloadPlan:
         step = (moment - self.start) // self.step
         return next(level.cpu_millicores for level in reversed(self.quiet) if level.offset <= step)
 
-    def plot(self) -> Any:
+    def to_frame(self) -> pd.DataFrame:
+        """One row per step (index `start`, UTC): `floor` in replicas and the `reason` that set it.
+
+        Where the plan was just made, also the demand behind it at the plan's quantile level: `sales` (per step, where
+        known), `cpu_cores`, `memory_bytes`, and the `utilization` that the floor then has, the higher of the two.
+        """
+        import pandas as pd
+
+        steps = pd.date_range(self.start, periods=self.steps, freq=pd.Timedelta(self.step), name="start")
+        changes = {steps[change.offset]: (change.replicas, change.reason) for change in self.floor}
+        table = pd.DataFrame.from_dict(changes, orient="index", columns=["floor", "reason"])
+        table = table.reindex(steps).ffill().astype({"floor": int})
+        return table if self.demand is None else table.join(self._loads(self.demand, table["floor"]))
+
+    def _loads(self, demand: Demand, floor: pd.Series) -> pd.DataFrame:
+        """Demand at the plan's quantile level, and the utilization of the floor."""
+        import pandas as pd
+
+        level, known = self.peak.quantile_level, {}
+        if demand.sales is not None:
+            known["sales"] = demand.sales.at(level)
+        loads = pd.DataFrame({**known, "cpu_cores": demand.cpu.at(level), "memory_bytes": demand.memory.at(level)})
+        loads = loads.reindex(floor.index)
+        cpu = loads["cpu_cores"] * 1000 / self.resources["cpu_request_millicores"]
+        memory = loads["memory_bytes"] / self.resources["memory_request_bytes"]
+        return loads.assign(utilization=cpu.combine(memory, max) / floor)
+
+    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""
         from capacity.edge.plots import plot_plan  # a noun may show itself: docs/decisions/0007
 
-        return plot_plan(self)
+        return plot_plan(self, timezone, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from capacity.edge.cards import workload_card
+
+        return workload_card(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +214,23 @@ class Plan:
     def workload(self, namespace: str, name: str) -> WorkloadPlan | None:
         """The plan of one workload, or None where this plan does not know it."""
         return next((plan for plan in self.workloads if plan.key == (namespace, name)), None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every workload's steps in one long frame: index `start` (UTC), columns `namespace`, `name`, then as there."""
+        import pandas as pd
+
+        require(bool(self.workloads), "a plan without workloads has no frame")
+        tables = [plan.to_frame().assign(namespace=plan.namespace, name=plan.name) for plan in self.workloads]
+        table = pd.concat(tables)
+        return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
+
+    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
+        """Draw the plans with the highest peaks; returns the Figure."""
+        from capacity.edge.plots import plot_plan  # a noun may show itself: docs/decisions/0007
+
+        return plot_plan(self.workloads, timezone, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from capacity.edge.cards import plan_card
+
+        return plan_card(self)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from capacity.domain import CapacityError
+from capacity.edge.logs import LogForm, current_run, write_record
 from capacity.edge.telemetry import Exposition, Sample, write_textfile
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from capacity.edge.planning.planner import Planned
     from capacity.edge.settings import IncidentSettings, TelemetrySettings
 
-PLANNER, CONTROLLER = "capacity-planner", "capacity-controller"  # jobs at the Pushgateway, names of textfiles
+# Jobs at the Pushgateway, names of textfiles. A push takes the place of the job's last one: audits are a job of their
+# own, whether the planner made them or `capacity audit`, so that a planning that refuses its data forgets no plan.
+PLANNER, AUDIT, CONTROLLER = "capacity-planner", "capacity-audit", "capacity-controller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,15 @@ class Bulletin:
         from capacity.edge.telemetry.samples import audit_samples, plan_samples
 
         plan, now = planned.plan, planned.plan.created
-        samples = [*audit_samples(planned.audit, now), *plan_samples(plan, len(planned.failures), now, took)]
-        return [*self._tell(samples, PLANNER), *self._found(planned.audit, planned.failures, plan.workloads, now)]
+        warnings = self._tell(audit_samples(planned.audit, now), AUDIT)
+        warnings += self._tell(plan_samples(plan, len(planned.failures), now, took), PLANNER)
+        return [*warnings, *self._found(planned.audit, planned.failures, plan.workloads, now)]
 
-    def refused(self, audit: Audit, now: datetime) -> list[str]:
-        """Tell of data too bad to plan from."""
+    def audited(self, audit: Audit, now: datetime) -> list[str]:
+        """Tell of an audit: by itself, or of data too bad to plan from."""
         from capacity.edge.telemetry.samples import audit_samples
 
-        return [*self._tell(audit_samples(audit, now), PLANNER), *self._found(audit, {}, (), now)]
+        return [*self._tell(audit_samples(audit, now), AUDIT), *self._found(audit, {}, (), now)]
 
     def passed(self, work: Pass, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[str]:
         """Tell of a pass."""
@@ -84,6 +88,7 @@ class Bulletin:
         return self._report(plan_conditions(audit, failures), Scope("plan", {audit.source, *namespaces}), now)
 
     def _report(self, conditions: Sequence[Condition], scope: Scope, now: datetime) -> list[str]:
+        _log(conditions)
         settings = self.incidents
         if settings.servicenow is None and settings.alertmanager is None:
             return []
@@ -105,3 +110,12 @@ class Bulletin:
         except OSError as error:
             warnings.append(f"metrics not written: {folder}: {error.strerror}")
         return warnings
+
+
+def _log(conditions: Sequence[Condition]) -> None:
+    """What is wrong and what was done about it by itself, where logs are read by machines; people read tickets."""
+    if current_run().form is not LogForm.json:
+        return
+    for one in conditions:
+        facts = {"condition": one.name, "subject": one.subject, "detail": one.detail}
+        write_record(f"capacity: {one.title}", **facts, remediation=one.kind.remediation)

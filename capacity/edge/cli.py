@@ -21,8 +21,10 @@ from capacity.edge.verbs.doctor import doctor
 from capacity.edge.verbs.explain import explain
 from capacity.edge.verbs.load import load
 from capacity.edge.verbs.plan import plan
+from capacity.edge.verbs.report import report
 from capacity.edge.verbs.setup import init, rules
 from capacity.edge.verbs.simulate import simulate
+from capacity.edge.verbs.status import status
 
 app = typer.Typer(
     name="capacity",
@@ -67,8 +69,9 @@ def schema(face: Face) -> int:
 VERBS = {
     "Begin": (init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
-    "Plan": (plan, explain, simulate),
+    "Plan": (plan, explain, simulate, report),
     "Move floors": (preview, apply, run, restore),
+    "Watch": (status,),
     "Reference": (rules, schema),
 }
 for panel, commands in VERBS.items():

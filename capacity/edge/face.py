@@ -22,7 +22,7 @@ from capacity.edge.config import Config, read_config
 from capacity.edge.fields import parse_duration
 from capacity.edge.logs import LogForm, Run
 from capacity.edge.sample import sample_config
-from capacity.edge.screen import Output, Sheet, say, show
+from capacity.edge.screen import Output, Sheet, say, show_all
 
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
 ConfigOption = Annotated[
@@ -74,9 +74,9 @@ class Face:
             return config
         return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
 
-    def show(self, sheet: Sheet) -> None:
+    def show(self, *sheets: Sheet) -> None:
         """Print results."""
-        show(sheet, self.output)
+        show_all(sheets, self.output)
 
     def say(self, text: str) -> None:
         """Remark on stderr, unless quiet."""

@@ -48,8 +48,10 @@ def end_run() -> None:
     _CURRENT.set(Run("", "library"))
 
 
-def record(text: str, now: datetime, run: Run) -> str:
-    """A remark as one JSON line. What begins with `capacity: error:` is an error, with `capacity:` a warning.
+def record(text: str, now: datetime, run: Run, **facts: str) -> str:
+    """A remark as one JSON line, with facts of its own.
+
+    What begins with `capacity: error:` is an error, with `capacity:` a warning.
 
     >>> line = record("capacity: metrics not pushed", datetime(2026, 11, 27, tzinfo=UTC), Run("3f2a", "plan"))
     >>> json.loads(line)["level"], json.loads(line)["run"]
@@ -59,10 +61,10 @@ def record(text: str, now: datetime, run: Run) -> str:
     for mark, meant in (("capacity: error: ", "error"), ("capacity: ", "warning")):
         if text.startswith(mark):
             level, text = meant, text.removeprefix(mark)
-    fields = {"time": now.isoformat(), "level": level, "run": run.id, "verb": run.verb, "message": text}
+    fields = {"time": now.isoformat(), "level": level, "run": run.id, "verb": run.verb, "message": text, **facts}
     return json.dumps(fields)
 
 
-def write_record(text: str) -> None:
+def write_record(text: str, **facts: str) -> None:
     """Write a remark of the current run to stderr as JSON."""
-    sys.stderr.write(f"{record(text, datetime.now(UTC), current_run())}\n")
+    sys.stderr.write(f"{record(text, datetime.now(UTC), current_run(), **facts)}\n")

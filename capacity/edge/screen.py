@@ -29,6 +29,7 @@ class Output(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    html = "html"
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,22 @@ class Sheet:
     footer: tuple[str, ...] = ()
 
 
+def show_all(sheets: Sequence[Sheet], output: Output) -> None:
+    """Print sheets to stdout one after the other; as HTML all of them on one page."""
+    if output is not Output.html:
+        for sheet in sheets:
+            show(sheet, output)
+        return
+    from capacity.edge.report.page import sheets_page  # Jinja: only where a page is asked for
+
+    sys.stdout.write(sheets_page(sheets))
+
+
 def show(sheet: Sheet, output: Output) -> None:
     """Print a sheet to stdout in the form asked for."""
-    if output is Output.json:
+    if output is Output.html:
+        show_all([sheet], output)
+    elif output is Output.json:
         sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
     elif output is Output.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -69,7 +83,7 @@ def _print_table(sheet: Sheet) -> None:
     console, endless = Console(highlight=False), not sys.stdout.isatty()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(sheet.columns):
-        numeric = bool(sheet.rows) and all(_is_number(row[place]) for row in sheet.rows)
+        numeric = bool(sheet.rows) and all(is_number(row[place]) for row in sheet.rows)
         last = place == len(sheet.columns) - 1
         table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=not last, header_style="dim")
     for row in sheet.rows:
@@ -92,7 +106,8 @@ def _narrow(table: Table) -> None:
         column.no_wrap, column.overflow = False, "fold"
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value stands to the right in its column: a number, or text that is one."""
     return isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"[\d.,]+%?", value) is not None)
 
 

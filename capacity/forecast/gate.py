@@ -18,6 +18,8 @@ CLOSED = (
     1.1  # times the naive's error from which the naive alone is served (M4 training windows: 1.05 to 1.3 are level)
 )
 
+LEAST_SKILL = -10.0  # eleven times the naive's error: where the naive is all but perfect, less says nothing more
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -50,6 +52,7 @@ class Served:
     models: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
     naive_share: Array  # (N,)
+    skill: Array  # (N,), 1 - error / the seasonal naive's, on the rolling origins
 
 
 def propose(blend: Blend, members: dict[str, Array]) -> Proposal:
@@ -75,9 +78,15 @@ def serve(proposal: Proposal, actuals: Array) -> Served:
     share = naive_share(errors / (naive_errors + tie))  # (N,)
     point = proposal.point + share[:, None] * (proposal.naive[:, 0] - proposal.point)
     past = proposal.past + share[:, None, None] * (naive_past - proposal.past)
+    skill = np.maximum(1.0 - (recent_errors(past, actuals) + tie) / (naive_errors + tie), LEAST_SKILL)
     named = zip(share, proposal.naive_names, proposal.mixtures, strict=True)
     return Served(
-        point, past, tuple(_name(*row) for row in named), tuple(map(_reason, share, errors, naive_errors)), share
+        point=point,
+        past=past,
+        models=tuple(_name(*row) for row in named),
+        notes=tuple(map(_reason, share, errors, naive_errors)),
+        naive_share=share,
+        skill=skill,
     )
 
 

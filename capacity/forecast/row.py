@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Event
+from capacity.domain import Event, Trust
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
 from capacity.forecast.eventgroup import events_ahead, widen_events
@@ -35,6 +35,7 @@ class RowForecast:
     maxima: Array | None  # (H, Q), None where no window was asked for
     model: str
     notes: tuple[str, ...]
+    trust: Trust | None  # None where no past origin could be scored
     shift: LevelShift | None = None  # the change of level that the history was brought over
 
 
@@ -89,9 +90,10 @@ def row_work(
     quantiles = widen_events(point, quantiles, setting.quantile_levels, ahead)
     quantiles = spread_out(point, quantiles, setting.quantile_levels, np.hypot(course.spread, influence.spread))
     said = (*course.notes, *influence.notes, *_event_notes(coming, effects, usual))
-    notes = (*_history_notes(row, setting), *batch.notes[0], *said, *_coverage_note(batch, setting))
+    trust = _trust(batch, setting)
+    notes = (*_history_notes(row, setting), *batch.notes[0], *said, *_coverage_note(trust))
     maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
-    return RowForecast(quantiles, maxima, batch.models[0], notes, course.shift)
+    return RowForecast(quantiles, maxima, batch.models[0], notes, trust, course.shift)
 
 
 def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
@@ -100,10 +102,15 @@ def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
     return np.asarray(np.maximum.accumulate((highest_quantiles(quantiles[None], window) * excess)[0], axis=1))
 
 
-def _coverage_note(batch: BatchForecast, setting: Setting) -> tuple[str, ...]:
-    """What the quantiles covered on the rolling origins, as they stood at the time."""
-    covered = zip(setting.quantile_levels, batch.coverage[0], strict=True)
-    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in covered if level >= 0.5 and np.isfinite(share))
+def _trust(batch: BatchForecast, setting: Setting) -> Trust | None:
+    """What the quantiles covered on the rolling origins, as they stood at the time, and the skill there."""
+    covered = zip(setting.quantile_levels, batch.coverage[0].tolist(), strict=True)
+    known = tuple((level, share) for level, share in covered if np.isfinite(share))
+    return Trust(known, float(batch.skill[0])) if known else None
+
+
+def _coverage_note(trust: Trust | None) -> tuple[str, ...]:
+    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in (trust.coverage if trust else ()) if level >= 0.5)
     return (f"coverage on past origins at {said}",) if said else ()
 
 

@@ -93,6 +93,7 @@ def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForec
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
         notes=(*_history_notes(even, step, seasons), *_level_note(answer.shift, clock), *answer.notes),
+        trust=answer.trust,
         window=touched * step if touched else None,
         maxima=None if maxima is None else table(maxima),
     )

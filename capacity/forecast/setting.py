@@ -68,7 +68,8 @@ class BatchForecast:
     `point` is the centre (the median of the calibrated errors is added in `quantiles`), `models` names what was
     served, `notes` says what was found or could not be supported. `maxima` are the quantiles of the maximum over
     ``[t, t + window)``, shorter at the horizon's end, None where no window was asked for. `coverage` is the share of
-    the rolling origins' steps under each quantile as it stood at the time, NaN where none could be scored.
+    the rolling origins' steps under each quantile as it stood at the time, NaN where none could be scored. `skill` is
+    1 - mean absolute error / the seasonal naive's, on the same origins.
     """
 
     point: Array  # (N, H)
@@ -77,3 +78,4 @@ class BatchForecast:
     notes: tuple[tuple[str, ...], ...]
     maxima: Array | None  # (N, H, Q)
     coverage: Array  # (N, Q)
+    skill: Array  # (N,)

@@ -132,4 +132,4 @@ def _calibrated(
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
     maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
-    return BatchForecast(served.point, quantiles, served.models, served.notes, maxima, tracked.coverage)
+    return BatchForecast(served.point, quantiles, served.models, served.notes, maxima, tracked.coverage, served.skill)

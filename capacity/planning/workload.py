@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from capacity.domain import DataError, Demand, Forecast, Peak, Workload, WorkloadPlan
+from capacity.domain import DataError, Demand, Forecast, Peak, Trust, Workload, WorkloadPlan
 from capacity.planning.budget import within_budget
 from capacity.planning.changes import floor_changes, quiet_levels
 from capacity.planning.floors import Counts, Draft, choose_floors, draft
@@ -145,8 +145,18 @@ def _explain(one: Draft, floors: Counts, peak: int) -> dict[str, Any]:
         "cores_short_of_need": round(breach.cores, 3),
         "window_seconds": None if driver.window is None else round(driver.window.total_seconds()),
         "model": driver.model,
+        **_trust_in(one, driver.trust),
         "notes": [*driver.notes, *remarks_on(one, floors, breach)],
     }
+
+
+def _trust_in(one: Draft, trust: Trust | None) -> dict[str, Any]:
+    """How right earlier forecasts were, and of what: a group of sales, or this workload's own usage."""
+    if trust is None:
+        return {}
+    group = one.workload.group or "all" if one.demand.sales else f"{one.workload.namespace}/{one.workload.name}"
+    shares = {f"{level:g}": round(share, 4) for level, share in trust.coverage}
+    return {"group": group, "coverage": shares, "skill": round(trust.skill, 4)}
 
 
 def _sales_of(sales: Forecast | None, level: float, step: int) -> dict[str, float | None]:

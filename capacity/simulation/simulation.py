@@ -106,15 +106,13 @@ class Simulation:
         names = pd.Index([trial.name for trial in self.trials], name="policy")
         return pd.DataFrame(rows, index=names, columns=list(COLUMNS))
 
-    def plot(self) -> Any:
+    def plot(self, *, theme: str = "light") -> Any:
         """Draw demand, what each policy serves, breaches, and cost against violations; returns the Figure."""
         from capacity.edge.plots import plot_simulation  # a noun may show itself: docs/decisions/0007
 
-        return plot_simulation(self)
+        return plot_simulation(self, theme=theme)
 
     def _repr_html_(self) -> str:
-        """For notebooks: the verdict over the table."""
-        from html import escape
+        from capacity.edge.cards import simulation_card
 
-        table = self.to_frame().loc[[trial.name for trial in self.named]]
-        return f"<p>{escape(self.name)}: {escape(self.verdict)}</p>{table.round(3).to_html()}"
+        return simulation_card(self)

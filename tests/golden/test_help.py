@@ -39,10 +39,12 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "plan",
         "explain",
         "simulate",
+        "report",
         "preview",
         "apply",
         "run",
         "restore",
+        "status",
         "rules",
         "schema",
     ]

@@ -12,6 +12,7 @@ import yaml
 
 from capacity.edge.telemetry import METRICS
 from tests.peers import binary
+from tests.rendering import check_rules
 
 MONITORING = Path(__file__).resolve().parents[2] / "k8s" / "monitoring"
 RUNBOOKS = Path(__file__).resolve().parents[2]
@@ -40,6 +41,12 @@ CASES = [
         {'capacity_audit_rows{source="orders.csv",result="passed"}': "1000x1000 300x40"},
         {'capacity_audit_rows{source="orders.csv",result="passed"}': "1000x1000 800x40"},
         at="1030m",
+        labels=ORDERS,
+    ),
+    Case(
+        "CapacityDataVolumeAnomaly",
+        {'capacity_data_completeness_ratio{source="orders.csv"}': "0.4x120"},
+        {'capacity_data_completeness_ratio{source="orders.csv"}': "0.6x120"},
         labels=ORDERS,
     ),
     Case(
@@ -188,8 +195,8 @@ def test_promtool_accepts_the_rules() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_prometheus_rule_has_the_same_groups() -> None:
+def test_the_prometheus_rule_has_the_same_groups_in_the_shape_that_the_operator_takes() -> None:
     plain = yaml.safe_load((MONITORING / "rules.yaml").read_text())
     resource = yaml.safe_load((MONITORING / "prometheusrule.yaml").read_text())
-    assert resource["kind"] == "PrometheusRule"
+    check_rules(resource)
     assert resource["spec"] == plain

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from capacity.edge.incidents import Alertmanager, Condition, Desk, Scope
+from capacity.edge.incidents import Alertmanager, Condition, Desk, Scope, ServiceNow
+from capacity.edge.incidents.conditions import Job
 from capacity.edge.telemetry import Gateway, Sample
 from capacity.edge.web import ServiceError, Web
 from tests.peers import HttpPeer
+from tests.servicenow import ServiceNowDouble
 
 STALE = Condition("DataStale", "orders.csv", "newest row 2026-11-27T09:00Z")
 PLAN = Condition("PlanFailed", "shop", "shop/web: no sales of that group")
@@ -40,9 +43,29 @@ def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager:
 
 def test_an_alert_ends_by_itself_when_no_pass_comes(alertmanager: Callable[[], HttpPeer]) -> None:
     peer, now = alertmanager(), datetime.now(UTC)
-    Alertmanager(Web(peer.url), lasting=timedelta(minutes=5)).send([STALE], ALL, now)
+    lasting: dict[Job, timedelta] = {"pass": timedelta(minutes=1), "plan": timedelta(minutes=5)}
+    Alertmanager(Web(peer.url), lasting).send([STALE], ALL, now)
     ends = datetime.fromisoformat(firing(peer)["CapacityDataStale"]["endsAt"])
     assert abs(ends - now - timedelta(minutes=5)) < timedelta(seconds=1)
+
+
+def test_one_hot_minute_opens_no_ticket_and_five_do(alertmanager: Callable[[], HttpPeer], tmp_path: Path) -> None:
+    peer, now = alertmanager(), datetime.now(UTC)
+    hot, scope = Condition("UtilizationHigh", "shop", "web: cpu above 80%"), Scope("pass", {"shop"})
+    with ServiceNowDouble(now) as instance:
+        (tmp_path / "ca.pem").write_bytes(instance.ca_pem)
+        (tmp_path / "token").write_text(instance.token)
+        web = Web(instance.url, token_file=tmp_path / "token", ca_file=tmp_path / "ca.pem")
+        desk = Desk(ServiceNow(web), Alertmanager(Web(peer.url)), runbooks="https://docs.example.com/runbooks")
+        for minute, tickets in ((0, 0), (4, 0), (5, 1), (6, 1)):
+            assert desk.report([hot], scope, now + timedelta(minutes=minute)) == []
+            assert len(instance.rows("incident")) == tickets, minute
+        (ticket,) = instance.rows("incident")
+        assert "https://docs.example.com/runbooks/UtilizationHigh.md" in ticket["description"]
+        # A ticket that is open stays, though an Alertmanager that lost its memory calls the alert young.
+        forgetful = Desk(ServiceNow(web), Alertmanager(Web(alertmanager().url)))
+        forgetful.report([hot], scope, now + timedelta(minutes=7))
+        assert [row["state"] for row in instance.rows("incident")] == ["1"]
 
 
 def test_no_alertmanager_is_a_warning() -> None:

@@ -104,8 +104,18 @@ def test_configuration_loads_and_plans_for_the_namespace_it_is_installed_in(conf
 
 
 def test_configuration_shows_every_block_a_user_may_write(config: Config) -> None:
-    commented = re.findall(r"^# (\w+): \S+$", (BASE / "capacity.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert config.model_fields_set | set(commented) == set(Config.model_fields)
+    assert config.model_fields_set | set(commented()) == set(Config.model_fields)
+
+
+@pytest.mark.parametrize("block", ["telemetry", "incidents", "supply"])
+def test_a_block_is_one_that_a_user_may_take_the_mark_off(block: str) -> None:
+    written = yaml.safe_load((BASE / "capacity.yaml").read_text(encoding="utf-8"))
+    assert Config.model_validate({**written, block: yaml.safe_load(commented()[block])}).model_fields_set >= {block}
+
+
+def commented() -> dict[str, str]:
+    """The blocks that stand there as comments, each on one line."""
+    return dict(re.findall(r"^# (\w+): (\S.*)$", (BASE / "capacity.yaml").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @each_cron_job

@@ -108,7 +108,7 @@ class ServiceNowDouble:
             row["work_notes"] = "\n\n".join(filter(None, [notes, row.get("work_notes", "")]))  # newest first
         if values.get("state") == "6":
             row["resolved_at"] = f"{self.now:%Y-%m-%d %H:%M:%S}"
-        elif "state" in values:
+        elif values.get("state") in ("1", "2", "3"):  # open again; closing keeps when it was resolved
             row["resolved_at"] = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from capacity.audit import Audit, Quality
 from capacity.domain import DataError, Demand, Forecast, Plan
 from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, write_textfile
-from capacity.edge.telemetry.metrics import metrics_page
-from capacity.edge.telemetry.samples import audit_samples, plan_samples, trust_samples
+from capacity.edge.telemetry.samples import audit_samples, plan_samples
 from tests.conftest import PlanOf
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -109,11 +109,17 @@ def test_demand_of_the_step_of_now(plan_of: PlanOf, hours: float, cores: float |
     assert values[("capacity_plan_peak_replicas", ("shop", "web"))] == 9
 
 
-def test_trust_in_samples() -> None:
-    values = {sample.labels: sample.value for sample in trust_samples({0.95: 0.94}, 0.2, "all")}
-    assert values == {("all", "0.95"): 0.94, ("all",): 0.2}
-
-
-def test_the_metric_reference_is_what_the_code_says() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
-    assert page.read_text() == metrics_page(), "write it again: make reference"
+def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> None:
+    trust = {"group": "all", "coverage": {"0.95": 0.94}, "skill": 0.2}
+    web, api = plan_of(web=[4, 9], api=[4, 9]).workloads
+    trusted = tuple(replace(one, explain={**one.explain, **trust}) for one in (web, api))
+    samples = plan_samples(Plan(NOON, NOON, NOON, "x", {}, trusted), 0, NOON, HOUR)
+    values = [
+        (sample.name, sample.labels, sample.value) for sample in samples if "group" in METRICS[sample.name].labels
+    ]
+    assert values == [
+        ("capacity_forecast_coverage_ratio", ("all", "0.95"), 0.94),
+        ("capacity_forecast_skill_ratio", ("all",), 0.2),
+    ]
+    untried = plan_samples(plan_of(web=[4, 9]), 0, NOON, HOUR)
+    assert not [sample for sample in untried if "group" in METRICS[sample.name].labels]

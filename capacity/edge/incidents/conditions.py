@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from capacity.domain import require
 
 Job = Literal["plan", "pass"]
+RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
 ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of condition: impact and urgency as ITIL has them (1 high to 3 low), what runs by itself, who looks."""
+    """A kind of condition: impact and urgency as ITIL has them (1 high to 3 low), what runs by itself, who looks.
+
+    `patience`: how long its alert must have lasted before a ticket is opened, where an Alertmanager keeps count.
+    """
 
     impact: int
     urgency: int
     summary: str
     remediation: str
     seen_by: Job = "pass"
+    patience: timedelta = timedelta(0)
 
     @property
     def severity(self) -> str:
@@ -37,7 +43,13 @@ CONDITIONS = {
     "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
     "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor is left to its owner"),
     "CeilingReached": Kind(1, 2, "the coming peak needs more than the ceiling", "the floor is set to the ceiling"),
-    "UtilizationHigh": Kind(1, 1, "utilization is above its target", "the autoscaler adds replicas up to the ceiling"),
+    "UtilizationHigh": Kind(
+        1,
+        1,
+        "utilization is above its target, and the autoscaler adds nothing more",
+        "the autoscaler has added replicas up to what it wants or may",
+        patience=timedelta(minutes=5),  # as the alert of rules.yaml: one hot minute is no incident
+    ),
 }
 
 
@@ -54,6 +66,7 @@ class Condition:
     name: str
     subject: str
     detail: str
+    runbooks: str = RUNBOOKS
 
     def __post_init__(self) -> None:
         require(self.name in CONDITIONS, "unknown condition {}; these are known: {}", self.name, list(CONDITIONS))
@@ -76,7 +89,7 @@ class Condition:
     @property
     def runbook(self) -> str:
         """Where the documentation tells what to do."""
-        return f"docs/runbooks/{self.name}.md"
+        return f"{self.runbooks}/{self.name}.md"
 
     @property
     def text(self) -> str:

@@ -53,10 +53,16 @@ def _of(outcome: Outcome) -> list[tuple[str, str]]:
         found.append((name, outcome.decision.reason))
     utilization = utilization_of(outcome)
     target = outcome.workload.target_utilization
-    if any(value > target for value in utilization.values()):
+    if any(value > target for value in utilization.values()) and _unanswered(outcome):
         over = ", ".join(resource for resource, value in utilization.items() if value > target)
         found.append(("UtilizationHigh", f"{over} above {target:.0%}"))
     return found
+
+
+def _unanswered(outcome: Outcome) -> bool:
+    """Whether the autoscaler adds nothing more: while it does, the remedy runs, and there is nothing to tell yet."""
+    seen = outcome.observation
+    return seen is not None and (seen.desired <= seen.current or seen.current >= seen.ceiling)
 
 
 def _name(decision: Decision) -> str | None:

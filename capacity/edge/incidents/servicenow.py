@@ -13,7 +13,7 @@ from capacity.edge.web import ServiceError, Web
 
 PAGE = 200
 MOST = 5_000  # tickets of ours: more is a loop gone wrong, not a bad day
-FIELDS = "sys_id,correlation_id,description,escalation,opened_at,resolved_at,state"
+FIELDS = "sys_id,correlation_id,description,escalation,opened_at,resolved_at,closed_at,state"
 CLOSED = ("6", "7", "8")  # resolved, closed, cancelled
 TIME = "%Y-%m-%d %H:%M:%S"  # the API's times, UTC
 
@@ -28,6 +28,12 @@ class ServiceNow:
     def tickets(self) -> list[Ticket]:
         """Our incidents: the open ones, and those resolved (not closed) that may be reopened."""
         query = f"correlation_idSTARTSWITH{ORIGIN}/^stateNOT IN7,8^ORDERBYopened_at"
+        return [_ticket(row) for row in self._rows(self.table, query, FIELDS)]
+
+    def past(self, since: datetime) -> list[Ticket]:
+        """Our incidents that ended after `since` or have not ended, closed ones too, cancelled ones not."""
+        ended = f"resolved_at>={since.astimezone(UTC).strftime(TIME)}^ORstateIN1,2,3"
+        query = f"correlation_idSTARTSWITH{ORIGIN}/^stateNOT IN8^{ended}^ORDERBYopened_at"
         return [_ticket(row) for row in self._rows(self.table, query, FIELDS)]
 
     def act(self, action: Action) -> None:
@@ -72,7 +78,7 @@ def _ticket(row: dict[str, Any]) -> Ticket:
         text=str(row.get("description") or ""),
         escalated=str(row.get("escalation") or "0") != "0",
         opened=_time(row["opened_at"]),
-        resolved=_time(row.get("resolved_at") or row["opened_at"]) if closed else None,
+        resolved=_time(row.get("resolved_at") or row.get("closed_at") or row["opened_at"]) if closed else None,
     )
 
 

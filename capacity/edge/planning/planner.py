@@ -19,7 +19,7 @@ from capacity.edge.orders.table import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.sources import read_columns, read_events
 from capacity.edge.usage import known_usage
-from capacity.events import month_ends, paydays
+from capacity.events import holiday_events, month_ends, paydays
 from capacity.pipeline import (
     Forecasts,
     Histories,
@@ -169,6 +169,20 @@ def outlook_of(config: Config, histories: Histories) -> Outlook:
         timezone=zone,
         covariates=read_columns(calendar.columns, zone) if calendar.columns else None,
     )
+
+
+def coming_events(config: Config, histories: Histories) -> list[Event]:
+    """What a picture of the forecast marks: the user's own events, and the holidays around the horizon."""
+    if not histories:
+        return []
+    last = max(history.index[-1] for history in histories.values()).to_pydatetime()
+    own = [event for event in _events(config, histories) if event.kind not in ("payday", "month end")]
+    return [
+        *own,
+        *holiday_events(
+            config.calendar.holidays, last - config.forecast.horizon, last + config.forecast.horizon, config.timezone
+        ),
+    ]
 
 
 def _events(config: Config, histories: Histories) -> list[Event]:

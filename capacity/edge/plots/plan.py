@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from capacity.domain import Demand, WorkloadPlan
-from capacity.edge.plots.canvas import GIB, GREEN, GREY, ORANGE, bands, legend, on_clock, time_axis
+from capacity.edge.plots.canvas import GIB, Canvas
 from capacity.planning import floor_series
 
 if TYPE_CHECKING:
@@ -18,59 +18,61 @@ if TYPE_CHECKING:
 MOST_ROWS = 4  # workloads on one picture: more cannot be read
 
 
-def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC") -> Figure:
+def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC", *, theme: str = "light") -> Figure:
     """Per workload: the demand of the binding resource under what the planned replicas serve, and those replicas.
 
-    Demand is drawn where the plan was just made; a plan read from a file shows its replicas alone. Of many workloads
-    the four with the highest peaks are drawn.
+    The green line is what the replicas serve at the target utilization: demand stays under it. Demand is drawn where
+    the plan was just made; a plan read from a file shows its replicas alone. Of many workloads the four with the
+    highest peaks are drawn.
     """
     chosen = (
         [plans] if isinstance(plans, WorkloadPlan) else sorted(plans, key=lambda plan: -plan.peak.replicas)[:MOST_ROWS]
     )
     rows = [(plan, part) for plan in chosen for part in (("demand", "replicas") if plan.demand else ("replicas",))]
-    figure = Figure(figsize=(11, 3.1 * len(rows)), layout="constrained")
-    for axes, (plan, part) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows, strict=True):
+    canvas = Canvas.new(3.3 * len(rows), timezone, theme)
+    for axes, (plan, part) in zip(canvas.axes(len(rows)), rows, strict=True):
         if part == "demand" and plan.demand is not None:
-            _draw_demand(axes, plan, plan.demand, timezone)
+            _draw_demand(canvas, axes, plan, plan.demand)
         else:
-            _draw_replicas(axes, plan, timezone)
-        time_axis(axes, timezone)
-        legend(axes)
-    return figure
+            _draw_replicas(canvas, axes, plan)
+    return canvas.done(" ".join(_said(plan, canvas) for plan in chosen))
 
 
-def _draw_demand(axes: Axes, plan: WorkloadPlan, demand: Demand, timezone: str) -> None:
+def _said(plan: WorkloadPlan, canvas: Canvas) -> str:
+    at = canvas.on_clock([plan.peak.at])[0]
+    return (
+        f"{plan.label}: {plan.peak.replicas} replicas planned at the peak, {at:%a %d %b %H:%M} ({canvas.timezone}), "
+        f"{min(change.replicas for change in plan.floor)} at the fewest."
+    )
+
+
+def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, demand: Demand) -> None:
     memory = plan.binding == "memory"
     scale, unit = (GIB, "memory, GiB") if memory else (1.0, "CPU, cores")
-    bands(axes, (demand.memory if memory else demand.cpu).quantiles / scale, timezone)
+    canvas.bands(axes, (demand.memory if memory else demand.cpu).quantiles / scale)
     request = (
         plan.resources["memory_request_bytes"] / GIB if memory else plan.resources["cpu_request_millicores"] / 1000
     )
     target = float(plan.explain["target_utilization"])
-    served = floor_series(plan) * request * target
-    at = on_clock(served.index, timezone)
-    axes.step(
-        at, served.to_numpy(), where="post", color=GREEN, lw=1.6, label=f"planned replicas at {target:.0%} utilization"
-    )
-    axes.set_title(f"{plan.namespace}/{plan.name}: demand", loc="left", fontsize=11)
-    axes.set_ylabel(unit)
+    whole = floor_series(plan) * request
+    at, green = canvas.on_clock(whole.index), canvas.look.green
+    axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label="planned replicas")
+    label = f"{100 * target:.0f} % of them"
+    axes.step(at, (whole * target).to_numpy(), where="post", color=green, lw=1.8, label=label)
+    canvas.title(axes, f"{plan.label}: demand")
+    canvas.time_axis(axes)
+    canvas.finish(axes, unit)
 
 
-def _draw_replicas(axes: Axes, plan: WorkloadPlan, timezone: str) -> None:
-    floor = floor_series(plan)
-    at = on_clock(floor.index, timezone)
-    axes.fill_between(at, floor.to_numpy(), step="post", color=GREEN, alpha=0.25, lw=0)
-    axes.step(at, floor.to_numpy(), where="post", color=GREEN, lw=1.6, label="floor (minReplicas)")
+def _draw_replicas(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
+    floor, look, peak = floor_series(plan), canvas.look, plan.peak
+    at = canvas.on_clock(floor.index)
+    axes.fill_between(at, floor.to_numpy(), step="post", color=look.green, alpha=0.25, lw=0)
+    axes.step(at, floor.to_numpy(), where="post", color=look.green, lw=1.6, label="floor (minReplicas)")
     if plan.ceiling <= 2 * floor.max():
-        axes.axhline(plan.ceiling, color=GREY, ls="--", lw=1, label=f"ceiling {plan.ceiling}")
-    peak = plan.peak
-    axes.plot(
-        on_clock(pd.DatetimeIndex([peak.at]), timezone),
-        [peak.replicas],
-        "o",
-        color=ORANGE,
-        label=f"peak: {peak.replicas}",
-    )
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("replicas")
-    axes.set_title(f"{plan.namespace}/{plan.name}: planned replicas", loc="left", fontsize=11)
+        axes.axhline(plan.ceiling, color=look.muted, ls="--", lw=1, label=f"ceiling {plan.ceiling}")
+    spot = canvas.on_clock(pd.DatetimeIndex([peak.at]))
+    axes.plot(spot, [peak.replicas], "v", ms=8, color=look.orange, label=f"peak: {peak.replicas}")
+    canvas.title(axes, f"{plan.label}: planned replicas")
+    canvas.time_axis(axes)
+    canvas.finish(axes, "replicas")

@@ -8,43 +8,48 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capacity.edge.plots.canvas import BLUE, GREY, finish, on_clock, time_axis
+from capacity.edge.plots.canvas import Canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TYPICAL = timedelta(weeks=12)  # of history: long enough for a typical week, short enough to be today's
+DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-def plot_seasons(sales: pd.Series, timezone: str = "UTC") -> Figure:
+def plot_seasons(sales: pd.Series, timezone: str = "UTC", *, theme: str = "light") -> Figure:
     """The typical week of the last twelve on the business's clock, and the level of every day of the history."""
-    figure = Figure(figsize=(11, 6.2), layout="constrained")
-    week, days = figure.subplots(2)
-    _draw_week(week, sales, timezone)
-    _draw_days(days, sales, timezone)
-    return figure
+    canvas = Canvas.new(6.6, timezone, theme)
+    week, days = canvas.axes(2)
+    peak = _draw_week(canvas, week, sales)
+    _draw_days(canvas, days, sales)
+    return canvas.done(f"Sales by time of the week and by day: the usual peak of the week is on {peak} ({timezone}).")
 
 
-def _draw_week(axes: Axes, sales: pd.Series, timezone: str) -> None:
+def _draw_week(canvas: Canvas, axes: Axes, sales: pd.Series) -> str:
     recent = sales.loc[sales.index > sales.index[-1] - TYPICAL]
-    local = on_clock(recent.index, timezone)
+    local = canvas.on_clock(recent.index)
     phase = local.day_of_week + (local.hour + local.minute / 60) / 24
     shape = recent.groupby(phase).quantile([0.1, 0.5, 0.9]).unstack()
-    at = shape.index.to_numpy(dtype=float)
-    axes.fill_between(at, shape[0.1], shape[0.9], color=BLUE, alpha=0.25, lw=0, label="eight weeks of ten")
-    axes.plot(at, shape[0.5], color=BLUE, lw=1.4, label="median")
-    axes.set_xticks([day + 0.5 for day in range(7)], ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
-    axes.set_xlabel(f"day of the week ({timezone})", fontsize=9)
-    axes.set_title("The typical week of the last twelve", loc="left", fontsize=11)
-    finish(axes, "sales per step")
+    at, look = shape.index.to_numpy(dtype=float), canvas.look
+    low, high = shape[0.1].to_numpy(), shape[0.9].to_numpy()
+    axes.fill_between(at, low, high, color=look.blue, alpha=0.3, lw=0, label="eight weeks of ten")
+    axes.plot(at, shape[0.5].to_numpy(), color=look.blue, lw=1.4, label="median")
+    axes.set_xticks([day + 0.5 for day in range(7)], DAYS)
+    axes.set_xlabel(f"day of the week ({canvas.timezone})", fontsize=9)
+    canvas.title(axes, "The typical week of the last twelve")
+    canvas.finish(axes, "sales per step")
+    top = float(shape[0.5].idxmax())
+    hour = round(24 * 60 * (top % 1))
+    return f"{DAYS[int(top)]} {hour // 60:02d}:{hour % 60:02d}"
 
 
-def _draw_days(axes: Axes, sales: pd.Series, timezone: str) -> None:
-    local = pd.Series(sales.to_numpy(dtype=float), on_clock(sales.index, timezone))
+def _draw_days(canvas: Canvas, axes: Axes, sales: pd.Series) -> None:
+    local = pd.Series(sales.to_numpy(dtype=float), canvas.on_clock(sales.index))
     daily = local.resample("1D").mean()
     weekly = daily.rolling(7, center=True, min_periods=4).mean()
-    axes.plot(daily.index, daily.to_numpy(), color=GREY, lw=0.6, label="mean of each day")
-    axes.plot(weekly.index, weekly.to_numpy(), color=BLUE, lw=1.4, label="over seven days")
-    axes.set_title("The level", loc="left", fontsize=11)
-    time_axis(axes, timezone)
-    finish(axes, "sales per step")
+    axes.plot(daily.index, daily.to_numpy(), color=canvas.look.muted, lw=0.6, label="mean of each day")
+    axes.plot(weekly.index, weekly.to_numpy(), color=canvas.look.blue, lw=1.6, label="over seven days")
+    canvas.title(axes, "The level")
+    canvas.time_axis(axes)
+    canvas.finish(axes, "sales per step")

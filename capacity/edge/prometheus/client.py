@@ -10,6 +10,8 @@ import json
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -44,6 +46,14 @@ class Series:
     samples: Samples
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One series of an answer at one moment: its labels and its value."""
+
+    labels: Labels
+    value: float
+
+
 class Prometheus:
     """A server that answers Prometheus' HTTP API. `wait` is how time passes between tries."""
 
@@ -74,6 +84,23 @@ class Prometheus:
             raise DataError(
                 f"{self._name}: expected series with metric and values (no histograms), got others"
             ) from error
+
+    def query(self, query: str, at: datetime) -> list[Value]:
+        """The series of a query at one moment; one without a finite value is no answer. Raises `DataError`."""
+        fields = {
+            "query": query,
+            "time": repr(at.timestamp()),
+            "timeout": f"{self.settings.timeout.total_seconds():g}s",
+            "partial_response": "false",
+        }
+        answer = self._ask("/api/v1/query", fields)
+        if answer.get("resultType") != "vector":
+            raise QuestionError(f"{self._name}: expected a vector, got {answer.get('resultType')!r}")
+        try:
+            found = [Value(item["metric"], float(item["value"][1])) for item in answer["result"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{self._name}: expected series with metric and value, got others") from error
+        return [one for one in found if isfinite(one.value)]
 
     @property
     def _name(self) -> str:

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from capacity.edge.fields import Duration
 from capacity.edge.incidents import Alertmanager, Desk, ServiceNow
+from capacity.edge.incidents.alertmanager import LASTING
+from capacity.edge.incidents.conditions import RUNBOOKS, Job
 from capacity.edge.incidents.tickets import Handling, Route
 from capacity.edge.settings.block import Settings
 from capacity.edge.telemetry import Gateway
@@ -71,6 +73,19 @@ class RouteSettings(Settings):
     escalate_to: str | None = Field(None, description="Assignment group once it has lasted too long.")
 
 
+class AlertSettings(Settings):
+    """How long an alert stays without news from its job: a few of its periods."""
+
+    passes: Duration = Field(LASTING["pass"], gt=timedelta(0), description="What passes have seen. Default 5m.")
+    plannings: Duration = Field(
+        LASTING["plan"], gt=timedelta(0), description="What plannings and audits have seen. Default 3h."
+    )
+
+    def noun(self) -> dict[Job, timedelta]:
+        """By job."""
+        return {"pass": self.passes, "plan": self.plannings}
+
+
 class IncidentSettings(Settings):
     """Who is told what is wrong, and what happens to tickets."""
 
@@ -79,12 +94,17 @@ class IncidentSettings(Settings):
     routes: tuple[RouteSettings, ...] = ()
     escalate_after: Duration = Field(timedelta(minutes=30), description="A ticket open this long is escalated once.")
     reopen_within: Duration = Field(timedelta(hours=4), description="A condition back within this reopens its ticket.")
+    runbooks: str = Field(RUNBOOKS, description="Where docs/runbooks is published: the links of tickets and alerts.")
+    alerts_last: AlertSettings = AlertSettings()
 
     def desk(self) -> Desk:
         """Who is told."""
         routes = tuple(Route(one.group, one.conditions, one.subjects, one.escalate_to) for one in self.routes)
         return Desk(
             tickets=None if self.servicenow is None else self.servicenow.instance(),
-            alerts=None if self.alertmanager is None else Alertmanager(self.alertmanager.web()),
+            alerts=None
+            if self.alertmanager is None
+            else Alertmanager(self.alertmanager.web(), self.alerts_last.noun()),
             handling=Handling(routes, self.escalate_after, self.reopen_within),
+            runbooks=self.runbooks.rstrip("/"),
         )

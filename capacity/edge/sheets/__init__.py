@@ -13,3 +13,4 @@ from capacity.edge.sheets.plan import plan_sheet as plan_sheet
 from capacity.edge.sheets.scenarios import scenarios_sheet as scenarios_sheet
 from capacity.edge.sheets.seasons import seasons_sheet as seasons_sheet
 from capacity.edge.sheets.simulation import simulation_sheet as simulation_sheet
+from capacity.edge.sheets.status import status_sheet as status_sheet

@@ -44,13 +44,13 @@ METRICS = {
         ),
         Metric(
             "capacity_forecast_coverage_ratio",
-            "Share of past steps at or under the quantile, over held-out origins.",
+            "Share of past steps at or under the quantile, over the rolling origins.",
             ("group", "quantile"),
             writer="plan",
         ),
         Metric(
             "capacity_forecast_skill_ratio",
-            "One minus the error over that of the seasonal naive, over held-out origins.",
+            "One minus the error over that of the seasonal naive, over the rolling origins.",
             ("group",),
             writer="plan",
         ),
@@ -84,6 +84,12 @@ METRICS = {
         Metric(
             "capacity_data_latency_seconds", "Age of the newest row when it was audited.", ("source",), writer="audit"
         ),
+        Metric(
+            "capacity_data_completeness_ratio",
+            "Rows of the newest whole step over those usual in that hour of the week, at most 1.",
+            ("source",),
+            writer="audit",
+        ),
         # the controller, every pass
         Metric("capacity_plan_replicas", "The floor that the plan asks for now.", WORKLOAD),
         Metric("capacity_plan_age_seconds", "Time since the plan was made.", ("namespace",)),
@@ -116,7 +122,9 @@ METRICS = {
 
 PAGE = """# Metrics
 
-Written by `plan` (the planner's job), `audit`, or `pass` (the controller, every pass). Units stand in the names: ratios
+Written by `plan` (the planner's job), `audit` (by each planning and by `capacity audit`), or `pass` (the controller,
+every pass); at a Pushgateway and as textfiles these are the jobs `capacity-planner`, `capacity-audit` and
+`capacity-controller`. Units stand in the names: ratios
 lie in 0..1, times are Unix seconds. A job that ends pushes them to a Pushgateway, `capacity run` serves them on
 `/metrics`, and either writes a textfile where asked.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capacity import __version__
 from capacity.edge.incidents.findings import utilization_of
@@ -27,6 +27,9 @@ def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
     samples += [Sample("capacity_audit_rule_failures", count, (source, rule)) for rule, count in audit.failures.items()]
     if audit.last is not None:
         samples.append(Sample("capacity_data_latency_seconds", (now - audit.last).total_seconds(), (source,)))
+    whole = audit.counts[-2] if len(audit.counts) > 1 else None  # the newest step may still be filling
+    if whole is not None and whole.completeness is not None:
+        samples.append(Sample("capacity_data_completeness_ratio", whole.completeness, (source,)))
     return samples
 
 
@@ -42,7 +45,9 @@ def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> lis
     ]
     for workload in plan.workloads:
         samples += _workload_samples(workload, now)
-    return samples
+    # Workloads of one group share its forecast: each group is told once.
+    trusted = {str(one.explain["group"]): one.explain for one in plan.workloads if "coverage" in one.explain}
+    return [*samples, *(sample for group, explain in trusted.items() for sample in _trust_samples(group, explain))]
 
 
 def _workload_samples(plan: WorkloadPlan, now: datetime) -> list[Sample]:
@@ -65,11 +70,11 @@ def _demand_samples(name: str, demand: Forecast, key: tuple[str, str], now: date
     return [Sample(name, float(value), (*key, f"{level:g}")) for level, value in row.items()]
 
 
-def trust_samples(coverage: Mapping[float, float], skill: float, group: str) -> list[Sample]:
-    """How often the quantiles held, and the skill over the seasonal naive, on held-out origins."""
-    covered: Sequence[tuple[float, float]] = list(coverage.items())
-    samples = [Sample("capacity_forecast_coverage_ratio", share, (group, f"{level:g}")) for level, share in covered]
-    return [*samples, Sample("capacity_forecast_skill_ratio", skill, (group,))]
+def _trust_samples(group: str, explain: Mapping[str, Any]) -> list[Sample]:
+    """How often the quantiles held, and the skill over the seasonal naive, on the rolling origins of this planning."""
+    covered: Mapping[str, float] = explain["coverage"]
+    samples = [Sample("capacity_forecast_coverage_ratio", share, (group, level)) for level, share in covered.items()]
+    return [*samples, Sample("capacity_forecast_skill_ratio", explain["skill"], (group,))]
 
 
 def pass_samples(work: Pass, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[Sample]:

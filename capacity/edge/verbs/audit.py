@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from capacity.domain import ConfigError
+from capacity.edge.bulletin import Bulletin
 from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, read_duration, verb
+from capacity.edge.screen import say
 
 HistoryOption = Annotated[Path, typer.Option(help="Folder that keeps every audit, one Parquet file each.")]
 SinceOption = Annotated[
@@ -28,6 +30,7 @@ def audit(
 ) -> int:
     """Judge the orders: score, failures by rule, freshness. Bad rows are kept in a quarantine file, never dropped.
 
+    Metrics, alerts and tickets of the configuration are told of it, unless it looks at another FILE.
     Exit code 0: ok or a warning; 3: refused, no plan would be made. Every audit is kept; --since shows how they went.
 
     Example: capacity audit orders.csv -c capacity.yaml
@@ -50,6 +53,9 @@ def audit(
         append_audit(history, report, now)
         advance()
     face.show(audit_sheet(report, now, str(quarantine) if written else None))
+    if file is None and not sample:
+        for warning in Bulletin.of(config).audited(report, now):
+            say(f"capacity: {warning}")
     return HELD if report.verdict == "refuse" else DONE
 
 

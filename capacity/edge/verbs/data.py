@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from capacity.edge.drawing import BacktestView, PictureOption, SeasonsView, Theme, ThemeOption
 from capacity.edge.face import DONE, FAILED, Face, FileArgument, SampleOption, read_duration, verb
 from capacity.edge.screen import say
-
-PictureOption = Annotated[Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).")]
 
 
 @verb
 def seasonality(
-    face: Face, file: FileArgument = None, *, sample: SampleOption = False, picture: PictureOption = None
+    face: Face,
+    file: FileArgument = None,
+    *,
+    sample: SampleOption = False,
+    picture: PictureOption = None,
+    draw: Annotated[SeasonsView, typer.Option(help="The usual week and the level, or the parts.")] = SeasonsView.week,
+    theme: ThemeOption = Theme.light,
 ) -> int:
     """What repeats, how strongly, since when the level, and how the business grew against last year.
 
@@ -32,13 +36,13 @@ def seasonality(
         sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in orders.histories.items()]
         advance()
         if picture is not None:
-            from capacity.edge.plots import plot_seasons, save_figure
+            from capacity.edge.plots import plot_decomposition, plot_seasons, save_figure
 
-            save_figure(plot_seasons(next(iter(orders.histories.values())), config.timezone), picture)
+            plot = plot_seasons if draw is SeasonsView.week else plot_decomposition
+            save_figure(plot(next(iter(orders.histories.values())), config.timezone, theme=theme), picture)
             face.say(f"wrote {picture}")
         advance()
-    for sheet in sheets:
-        face.show(sheet)
+    face.show(*sheets)
     return DONE
 
 
@@ -49,13 +53,14 @@ def forecast(
     *,
     sample: SampleOption = False,
     picture: PictureOption = None,
+    theme: ThemeOption = Theme.light,
 ) -> int:
     """Forecast sales with quantiles over the horizon, from the seasons that the history really shows.
 
     Example: capacity forecast --sample --picture forecast.png
     """
     from capacity.domain import Forecast
-    from capacity.edge.planning.planner import forecast_orders, read_orders
+    from capacity.edge.planning.planner import coming_events, forecast_orders, read_orders
     from capacity.edge.sheets import forecast_rows, forecast_sheet
 
     config = face.config(file=file, sample=sample)
@@ -70,7 +75,8 @@ def forecast(
             from capacity.edge.plots import plot_forecast, save_figure
 
             group, first = next(iter(forecasts.items()))
-            save_figure(plot_forecast(first, orders.histories[group], config.timezone), picture)
+            history, events = orders.histories[group], coming_events(config, orders.histories)
+            save_figure(plot_forecast(first, history, config.timezone, events=events, theme=theme), picture)
             face.say(f"wrote {picture}")
         advance()
     failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
@@ -94,6 +100,8 @@ def backtest(
     origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8,
     horizon: Annotated[str, typer.Option(help="How far each time; origins lie one horizon apart.")] = "7d",
     picture: PictureOption = None,
+    draw: Annotated[BacktestView, typer.Option(help="What came, or how quantiles kept.")] = BacktestView.course,
+    theme: ThemeOption = Theme.light,
 ) -> int:
     """Would the forecast have been right? Forecast from past origins, without looking ahead, and score what came.
 
@@ -110,11 +118,11 @@ def backtest(
         results = backtest_orders(config, orders, read_duration("--horizon", horizon), origins)
         advance()
         if picture is not None:
-            from capacity.edge.plots import plot_backtest, save_figure
+            from capacity.edge.plots import plot_backtest, plot_calibration, save_figure
 
-            save_figure(plot_backtest(next(iter(results.values())), config.timezone), picture)
+            plot = plot_backtest if draw is BacktestView.course else plot_calibration
+            save_figure(plot(next(iter(results.values())), config.timezone, theme=theme), picture)
             face.say(f"wrote {picture}")
         advance()
-    for group, result in results.items():
-        face.show(backtest_sheet(result, group or "sales"))
+    face.show(*(backtest_sheet(result, group or "sales") for group, result in results.items()))
     return DONE

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capacity.domain import ConfigError
+from capacity.edge.drawing import PictureOption, Theme, ThemeOption
 from capacity.edge.face import DONE, Face, SampleOption, planning_config, read_clock, verb
 
 if TYPE_CHECKING:
-    from capacity.domain import Explanation, Workload
+    from capacity.domain import Workload
     from capacity.edge.config import Config
 
 
@@ -25,7 +25,8 @@ def explain(
         str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
     ] = None,
     sample: SampleOption = False,
-    picture: Annotated[Path | None, typer.Option(help="Draw the waterfall to this file (.png, .svg).")] = None,
+    picture: PictureOption = None,
+    theme: ThemeOption = Theme.light,
 ) -> int:
     """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
 
@@ -44,7 +45,9 @@ def explain(
         advance()
     face.show(explain_sheet(explanation, config.timezone))
     if picture is not None:
-        _draw(explanation, picture, config.timezone)
+        from capacity.edge.plots import plot_explanation, save_figure
+
+        save_figure(plot_explanation(explanation, config.timezone, theme=theme), picture)
         face.say(f"wrote {picture}")
     return DONE
 
@@ -68,12 +71,3 @@ def _moment(text: str, timezone: str) -> datetime:
     except ValueError as error:
         raise ConfigError(f"--at: expected a time such as 2026-11-27T18:00Z, got {text!r}") from error
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))
-
-
-def _draw(explanation: Explanation, picture: Path, timezone: str) -> None:
-    from capacity.edge.plots import plot_explanation, save_figure
-
-    try:
-        save_figure(plot_explanation(explanation, timezone), picture)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--picture: {picture} cannot be written: {error}") from error

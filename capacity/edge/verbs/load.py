@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from capacity.domain import ConfigError, DataError
+from capacity.edge.drawing import PictureOption, Theme, ThemeOption
 from capacity.edge.face import DONE, FAILED, Face, verb
 from capacity.edge.screen import say
-from capacity.edge.verbs.data import PictureOption
 
 
 @verb
-def load(face: Face, *, picture: PictureOption = None) -> int:
+def load(face: Face, *, picture: PictureOption = None, theme: ThemeOption = Theme.light) -> int:
     """What a sale costs in CPU, memory and requests, how surely, how much later, and since which deploy.
 
     Example: capacity load -c capacity.yaml --picture load.png
@@ -31,7 +31,7 @@ def load(face: Face, *, picture: PictureOption = None) -> int:
         if picture is not None and found:
             from capacity.edge.plots import plot_load, save_figure
 
-            save_figure(plot_load(found[0]), picture)
+            save_figure(plot_load(found[0], theme=theme), picture)
             face.say(f"wrote {picture}")
         advance()
     failures = {key: report for key, report in reports.items() if isinstance(report, DataError)}

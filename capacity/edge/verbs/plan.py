@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError
+from capacity.edge.drawing import PictureOption, PlanView, Theme, ThemeOption
 from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, planning_config, read_clock, verb
 from capacity.edge.screen import Output, say
 
@@ -58,6 +59,9 @@ def plan(
     shards: ShardsOption = None,
     scenario: ScenarioOption = None,
     requests_patch: PatchOption = None,
+    picture: PictureOption = None,
+    draw: Annotated[PlanView, typer.Option(help="Demand and replicas, or utilization.")] = PlanView.demand,
+    theme: ThemeOption = Theme.light,
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
@@ -82,10 +86,14 @@ def plan(
             planned = signed(plan_fleet(config, now, fleet, progress), face.run.id)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
-        _say_warnings(bulletin.refused(refusal.audit, read_clock(None)))
+        _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
         return HELD
     with face.stages("writing") as advance:
-        written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out, config.timezone)
+        written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out)
+        if picture is not None or not to_cluster:
+            picture = picture or out.with_suffix(".png")
+            _draw(planned.plan, config, picture, (draw, theme))
+            written.append(str(picture))
         advance()
     _show(face, planned, config, _advice(config, requests_patch))
     written += [] if requests_patch is None else [str(requests_patch)]
@@ -168,19 +176,30 @@ def _say_failures(failures: dict[tuple[str, str], str]) -> None:
             say(f"capacity: and {len(names) - SHOWN:,} more not planned: {reason}")
 
 
-def _to_files(plan: Plan, out: Path, timezone: str) -> list[str]:
+def _to_files(plan: Plan, out: Path) -> list[str]:
     from capacity.edge.planfile import write_plan
-    from capacity.edge.plots import plot_plan, save_figure
 
     if not out.name or out.is_dir():
         raise ConfigError(f"--plan: expected a file name such as plan.json, got {out}")
-    picture = out.with_suffix(".png")
     try:
         write_plan(plan, out)
-        save_figure(plot_plan(plan.workloads, timezone), picture)
     except OSError as error:
         raise ConfigError(f"--plan: {out} cannot be written: {error}") from error
-    return [str(out), str(picture)]
+    return [str(out)]
+
+
+def _draw(plan: Plan, config: Config, picture: Path, how: tuple[PlanView, Theme]) -> None:
+    """Demand and replicas of the highest peaks; or the planned utilization of the highest one as a calendar."""
+    from capacity.edge.plots import plot_plan, plot_utilization, save_figure
+
+    (view, theme), timezone = how, config.timezone
+    highest = max(plan.workloads, key=lambda one: one.peak.replicas)
+    if view is PlanView.demand or highest.demand is None:
+        save_figure(plot_plan(plan.workloads, timezone, theme=theme), picture)
+        return
+    target = float(highest.explain["target_utilization"])
+    planned = highest.to_frame()["utilization"]
+    save_figure(plot_utilization(planned, timezone, target=target, name=highest.label, theme=theme), picture)
 
 
 def _to_cluster(plan: Plan) -> list[str]:

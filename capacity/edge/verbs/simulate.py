@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError
+from capacity.edge.drawing import PictureOption, SimulationView, Theme, ThemeOption
 from capacity.edge.face import DONE, FAILED, Face, FileArgument, SampleOption, read_duration, verb
 from capacity.edge.screen import say
-from capacity.edge.verbs.data import PictureOption
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from capacity.domain import Workload
     from capacity.edge.config import Config
     from capacity.edge.planning.planner import Orders
@@ -31,6 +33,8 @@ def simulate(
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the pods' random starts; equal seeds, equal results.")] = 7,
     picture: PictureOption = None,
+    draw: Annotated[SimulationView, typer.Option(help="Courses, cost, or a calendar.")] = SimulationView.course,
+    theme: ThemeOption = Theme.light,
 ) -> int:
     """Would the plan have held? Replay the last weeks through forecast, plan and decision, beside the HPA alone.
 
@@ -48,16 +52,31 @@ def simulate(
         results, failures = _simulated(config, orders, chosen, replay)
         advance()
         if picture is not None and results:
-            from capacity.edge.plots import plot_simulation, save_figure
+            from capacity.edge.plots import save_figure
 
-            save_figure(plot_simulation(results[0]), picture)
+            save_figure(_drawn(results[0], draw, theme), picture)
             face.say(f"wrote {picture}")
         advance()
-    for result in results:
-        face.show(simulation_sheet(result))
+    face.show(*(simulation_sheet(result) for result in results))
     for key, reason in failures.items():
         say(f"capacity: error: {key}: {reason}")
     return FAILED if failures else DONE
+
+
+def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
+    """The view asked for; the calendar is that of the plan's own utilization."""
+    import pandas as pd
+
+    from capacity.edge.plots import plot_frontier, plot_simulation, plot_utilization
+
+    if view is SimulationView.course:
+        return plot_simulation(result, theme=theme)
+    if view is SimulationView.frontier:
+        return plot_frontier(result, theme=theme)
+    lane = result.plan.lane.utilization
+    ticks = pd.date_range(result.begin, periods=len(lane), freq=pd.Timedelta(result.tick))
+    target = result.promise.target
+    return plot_utilization(pd.Series(lane, ticks), result.timezone, target=target, name=result.name, theme=theme)
 
 
 def _chosen(config: Config, name: str | None) -> list[Workload]:

@@ -1,0 +1,49 @@
+"""The options of verbs that draw: where to, what of it, on light or dark paper."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Theme(StrEnum):
+    """The paper that a picture is drawn for."""
+
+    light = "light"
+    dark = "dark"
+
+
+PictureOption = Annotated[Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).")]
+ThemeOption = Annotated[Theme, typer.Option(help="Colours of the picture.")]
+
+
+class SeasonsView(StrEnum):
+    """What `seasonality` draws."""
+
+    week = "week"
+    decomposition = "decomposition"
+
+
+class BacktestView(StrEnum):
+    """What `backtest` draws."""
+
+    course = "course"
+    calibration = "calibration"
+
+
+class SimulationView(StrEnum):
+    """What `simulate` draws."""
+
+    course = "course"
+    frontier = "frontier"
+    utilization = "utilization"
+
+
+class PlanView(StrEnum):
+    """What `plan` draws."""
+
+    demand = "demand"
+    utilization = "utilization"

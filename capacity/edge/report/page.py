@@ -1,0 +1,116 @@
+"""The page itself: sections and sheets through templates that escape whatever is put in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from capacity import __version__
+from capacity.edge.planfile import rfc3339
+from capacity.edge.report.changes import changes_section
+from capacity.edge.report.cost import cost_section
+from capacity.edge.report.peaks import peaks_section
+from capacity.edge.report.plan import plan_section
+from capacity.edge.report.quality import quality_section
+from capacity.edge.report.risks import risks, risks_section
+from capacity.edge.report.section import Section, Table
+from capacity.edge.report.trust import outcome_section, trust_section
+from capacity.edge.screen import clock, is_number
+
+if TYPE_CHECKING:
+    from capacity.edge.report.review import Review
+    from capacity.edge.screen import Sheet
+
+
+def report_page(review: Review) -> str:
+    """The capacity review as one HTML page: words first, pictures inline, nothing fetched, no script."""
+    sections = [
+        peaks_section(review),
+        plan_section(review),
+        cost_section(review),
+        trust_section(review),
+        outcome_section(review),
+        risks_section(review),
+        changes_section(review),
+        quality_section(review),
+    ]
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            title=_title(review),
+            period=_period(review),
+            summary=_summary(review, sections),
+            sections=[section for section in sections if section is not None],
+            provenance=_provenance(review),
+            style=_style(),
+        )
+    )
+
+
+def sheets_page(sheets: Sequence[Sheet]) -> str:
+    """Sheets as a small page of their own: each with its title, its table, and what stands below it."""
+    sections = [
+        Section(sheet.title, (), (), [Table(sheet.columns, sheet.rows, _numbers(sheet))], (), sheet.footer)
+        for sheet in sheets
+    ]
+    title = sheets[0].title if sheets else "capacity"
+    return _templates().get_template("sheets.html").render(title=title, sections=sections, style=_style())
+
+
+def _numbers(sheet: Sheet) -> frozenset[int]:
+    """The columns that hold nothing but numbers."""
+    places = range(len(sheet.columns))
+    return frozenset(place for place in places if sheet.rows and all(is_number(row[place]) for row in sheet.rows))
+
+
+def _title(review: Review) -> str:
+    month = review.question.month
+    return "Capacity review" if month is None else f"Capacity review of {review.begin:%B %Y}"
+
+
+def _period(review: Review) -> str:
+    begin, end = clock(review.begin, review.timezone), clock(review.end, review.timezone)
+    return f"{begin} to {end} ({review.timezone}), as known on {clock(review.now, review.timezone)}"
+
+
+def _summary(review: Review, sections: Sequence[Section | None]) -> list[str]:
+    """The first sentence of what a reader with one minute needs: peak, plan, cost, trust, attention."""
+    chosen = [section for section in sections[:4] if section is not None]
+    count = len(risks(review))
+    attention = (
+        "Nothing needs attention."
+        if not count
+        else f"{count} {'thing needs' if count == 1 else 'things need'} attention, listed below."
+    )
+    return [*(section.words[0] for section in chosen), attention]
+
+
+def _provenance(review: Review) -> list[str]:
+    lines = [f"Made by capacity {__version__} from {review.audit.source} on {rfc3339(review.now)}."]
+    if review.planned is not None:
+        plan = review.planned.plan
+        lines.append(
+            f"Plan from {rfc3339(plan.origin)}, valid until {rfc3339(plan.valid_until)}, settings {plan.settings_hash}."
+        )
+    return lines
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("capacity.edge.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _style() -> Markup:
+    return Markup(files("capacity.edge.report").joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704 - ours

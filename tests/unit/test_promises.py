@@ -1,0 +1,158 @@
+"""The promises: when one is kept, what is left of its budget, how long incidents took, what audits say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capacity.domain import DataError
+from capacity.edge.incidents import Ticket
+from capacity.edge.promises import TARGETS, Promise
+from capacity.edge.promises.audited import latency_promise, quality_promise
+from capacity.edge.promises.outages import restore_promise
+from capacity.edge.sheets.status import spoken
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+MINUTE, MONTH = timedelta(minutes=1), timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept", "left"),
+    [
+        pytest.param("uptime", 0.9995, True, 0.5, id="half of the minutes that may be missed were"),
+        pytest.param("uptime", 0.999, False, 0.0, id="uptime at its bound is not above it"),
+        pytest.param("uptime", 0.997, False, -2.0, id="three times the budget"),
+        pytest.param("time to restore", 900.0, True, 0.5, id="a quarter of an hour to restore"),
+        pytest.param("time to restore", 1800.0, False, 0.0, id="half an hour is not under half an hour"),
+        pytest.param("data latency", 300.0, False, 0.0, id="five minutes are not under five"),
+        pytest.param("CPU and memory", 0.79, True, 0.0125, id="just under 80 %"),
+        pytest.param("CPU and memory", 0.80, False, 0.0, id="80 % is not under 80 %"),
+        pytest.param("data quality", 0.995, True, 0.0, id="quality at its bound is kept, with nothing left"),
+        pytest.param("data quality", 1.0, True, 1.0, id="every row good"),
+    ],
+)
+def test_a_promise_is_kept_or_broken(name: str, value: float, kept: bool, left: float) -> None:
+    promise = Promise(TARGETS[name], value, "x")
+    assert promise.kept is kept
+    assert promise.budget_left == pytest.approx(left, abs=1e-9)
+
+
+@given(name=st.sampled_from(list(TARGETS)), value=st.floats(0, 1e6))
+def test_a_kept_promise_has_budget_left_and_a_broken_one_has_none(name: str, value: float) -> None:
+    promise = Promise(TARGETS[name], value if TARGETS[name].unit == "seconds" else min(value, 1.0), "x")
+    assert promise.budget_left is not None
+    assert promise.budget_left >= -1e-9 if promise.kept else promise.budget_left <= 1e-9
+
+
+def test_what_is_not_known_is_neither_kept_nor_broken_nor_zero() -> None:
+    unknown = Promise(TARGETS["uptime"], None, "", "no prometheus")
+    assert (unknown.value, unknown.kept, unknown.budget_left) == (None, None, None)
+    untried = Promise(TARGETS["time to restore"], None, "x", "no incident", untried=True)
+    assert (untried.value, untried.kept, untried.budget_left) == (None, True, 1.0)
+    with pytest.raises(DataError, match="no reason why"):
+        Promise(TARGETS["uptime"], None, "")
+
+
+def ticket(name: str, opened: int, resolved: int | None, key: str = "1") -> Ticket:
+    """Opened and resolved so many minutes before NOW."""
+    ended = None if resolved is None else NOW - resolved * MINUTE
+    return Ticket(key, f"capacity/{name}/shop", "", False, NOW - opened * MINUTE, ended)
+
+
+@pytest.mark.parametrize(
+    ("tickets", "minutes", "note"),
+    [
+        pytest.param([ticket("PlanStale", 60, 40)], 20, "1 critical incidents", id="twenty minutes"),
+        pytest.param(
+            [ticket("PlanStale", 60, 40), ticket("PassFailed", 90, 80)],
+            15,
+            "2 critical incidents",
+            id="mean of two",
+        ),
+        pytest.param(
+            [ticket("PlanStale", 50, None)],
+            50,
+            "1 critical incidents, 1 still open",
+            id="an open one counts with what it has lasted",
+        ),
+        pytest.param(
+            [ticket("PlanStale", 60, 40), ticket("PlanStale", 59, 59, "2")],
+            20,
+            "1 critical incidents",
+            id="a duplicate is no second incident",
+        ),
+        pytest.param(
+            [ticket("PlanStale", 90000, 80000), ticket("PlanStale", 60, 40)],
+            20,
+            "1 critical incidents",
+            id="one that ended before the window is not counted",
+        ),
+    ],
+)
+def test_time_to_restore_is_the_mean_from_opened_to_resolved(tickets: list[Ticket], minutes: int, note: str) -> None:
+    promise = restore_promise(tickets, NOW, MONTH)
+    assert promise.value == minutes * 60
+    assert promise.note == note
+
+
+@pytest.mark.parametrize(
+    "tickets",
+    [[], [ticket("DataStale", 600, 10)], [Ticket("1", "capacity/odd", "", False, NOW)]],
+    ids=["none", "only a warning", "none of ours"],
+)
+def test_without_a_critical_incident_nothing_was_tried(tickets: list[Ticket]) -> None:
+    promise = restore_promise(tickets, NOW, MONTH)
+    assert (promise.value, promise.untried, promise.kept) == (None, True, True)
+
+
+def audits(*rows: tuple[str, int, int, float, float | None]) -> pd.DataFrame:
+    """(source, passed, rows, age in seconds, latency in seconds)."""
+    return pd.DataFrame(
+        {
+            "audited_at": [pd.Timestamp(NOW)] * len(rows),
+            "source": [row[0] for row in rows],
+            "passed": [row[1] for row in rows],
+            "rows": [row[2] for row in rows],
+            "score": [row[1] / row[2] if row[2] else 0.0 for row in rows],
+            "newest": [pd.Timestamp(NOW) - pd.Timedelta(row[3], "s") for row in rows],
+            "latency_seconds": [row[4] for row in rows],
+        }
+    )
+
+
+def test_one_late_audit_in_twenty_breaks_no_promise_and_two_do() -> None:
+    late, good = ("a", 1, 1, 4000.0, None), ("a", 1, 1, 60.0, None)
+    assert latency_promise(audits(*[good] * 19, late)).value == 60
+    broken = latency_promise(audits(*[good] * 18, late, late))
+    assert (broken.value, broken.kept) == (4000, False)
+    assert broken.note == "a, 20 audits, 67 min at most"
+
+
+def test_latency_is_the_sources_own_where_it_tells() -> None:
+    assert latency_promise(audits(("a", 1, 1, 4000.0, 30.0))).value == 30
+    assert latency_promise(audits(("a", 1, 1, -5.0, None))).value == 0
+
+
+def test_quality_is_that_of_the_worst_source() -> None:
+    promise = quality_promise(audits(("a", 99, 100, 0, None), ("a", 100, 100, 0, None), ("b", 100, 100, 0, None)))
+    assert (promise.value, promise.kept) == (0.995, True)
+    assert promise.note == "a, 2 audits, lowest score 99.00%"
+    empty = quality_promise(audits(("a", 0, 0, 0, None)))
+    assert (empty.value, empty.kept) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("uptime", 0.99899, "99.899 %"),
+        ("data quality", 0.99499, "99.499 %"),
+        ("time to restore", 720.0, "12 min"),
+        ("data latency", 12.4, "12 s"),
+    ],
+)
+def test_a_figure_is_not_rounded_over_its_bound(name: str, value: float, text: str) -> None:
+    assert spoken(value, TARGETS[name]) == text
