@@ -68,6 +68,12 @@ def show(sheet: Sheet, output: Output) -> None:
         _print_table(sheet)
 
 
+def show_lines(lines: Sequence[str]) -> None:
+    """Results of one line each, to be searched with grep; before a person they wrap at words."""
+    for line in lines:
+        Console(highlight=False).print(line, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
 def say(text: str, *, quiet: bool = False) -> None:
     """A remark on stderr: for the person at the terminal, or as a JSON line where the run was asked for those."""
     if quiet:
