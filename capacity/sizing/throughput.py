@@ -11,6 +11,7 @@ import numpy.typing as npt
 from capacity.domain import DataError, Throughput
 
 REACHABLE = 0.8  # of the peak: beyond, the curve is flat and each further replica serves next to nothing
+NEGLIGIBLE = 1e-18  # coherence whose peak lies beyond a billion replicas: it never comes
 
 
 def fit_throughput(points: Sequence[tuple[int, float]]) -> Throughput:
@@ -51,7 +52,7 @@ def peak_throughput(law: Throughput) -> tuple[float, float]:
     >>> peak_throughput(Throughput(100.0, 0.05, 0.0))
     (inf, 2000.0)
     """
-    if law.coherence == 0:
+    if law.coherence < NEGLIGIBLE:
         return inf, inf if law.contention == 0 else law.rate / law.contention
     best = max(1, int(sqrt(max(0.0, 1 - law.contention) / law.coherence)))
     reached = reached_by(law, np.array([best, best + 1]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -81,3 +83,7 @@ def test_a_rate_that_only_a_higher_utilization_would_serve_is_refused() -> None:
     law = Throughput(100.0, 0.0, 0.01)
     with pytest.raises(DataError, match=r"at most 263\.2 requests/s \(0\.5 of the 526\.3"):
         replicas_for_requests(np.array([300.0]), law, 0.5)
+
+
+def test_a_coherence_too_small_to_matter_is_none() -> None:
+    assert peak_throughput(Throughput(1.0, 0.0, 2.2e-311)) == (inf, inf)
