@@ -109,6 +109,7 @@ def test_a_screen_of_80_columns_holds_it(look: Look, folder: Path, words: str) -
     assert "unexpected" not in err.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", ["plan --sample", "audit --sample", "forecast --sample", "simulate --sample --days 1"]
 )
