@@ -37,7 +37,7 @@ ScenarioOption = Annotated[
     typer.Option(
         "--scenario",
         metavar="WHAT-IF",
-        help="Also plan for growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT. Repeatable.",
+        help="Also plan for growth=+20%, promotion=FROM/UNTIL:+50% (dates), lost-zone, cancel=EVENT. Repeatable.",
     ),
 ]
 PatchOption = Annotated[
@@ -188,7 +188,9 @@ def _to_files(plan: Plan, out: Path) -> list[str]:
     try:
         write_plan(plan, out)
     except OSError as error:
-        raise ConfigError(f"--plan: {out} cannot be written: {error}") from error
+        raise ConfigError(
+            f"--plan: {out} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
     return [str(out)]
 
 
