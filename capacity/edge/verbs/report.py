@@ -80,4 +80,6 @@ def _write(page: Path, text: str) -> None:
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--page: {page} cannot be written: {error}") from error
+        raise ConfigError(
+            f"--page: {page} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
