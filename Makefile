@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= ../shared/data
 
-.PHONY: help setup peers check test bench notebooks reference
+.PHONY: help setup peers check test bench notebooks reference docs docs-output
 
 help:  ## Print this.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,3 +31,9 @@ notebooks:  ## Execute every notebook on the bundled sample.
 
 reference:  ## Write again what is written from something else: docs/metrics.md, the PrometheusRule, the chart's copies.
 	$(PYTHON) -m tests.reference
+
+docs:  ## Build the documentation as a site in build/site; any warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+docs-output:  ## Write what the commands of docs/ print now into its pages.
+	$(PYTHON) -m pytest -q tests/integration/test_docs.py --write-docs

@@ -62,3 +62,7 @@ def _workload(name: str, floors: list[int], ceiling: int) -> WorkloadPlan:
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in a folder of its own: what it writes by default lands there."""
     monkeypatch.chdir(tmp_path)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-docs", action="store_true", help="write what was printed into the pages of docs/")

@@ -1,0 +1,123 @@
+"""docs/ followed word by word: files saved, commands and Python run, output compared, servers real or doubles.
+
+After a change of what is printed, `make docs-output` writes it into the pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.edge.sample import sample_orders
+from tests.double import KubernetesDouble
+from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
+from tests.pages import Reader, rewritten, same
+from tests.peers import Postgres, Prometheus, openmetrics
+from tests.peers.process import binary
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+StandIns = dict[str, str]  # an example's address -> the server that answers for it here
+WEEKS = 10  # of the sample's end: enough to plan from, and quick
+FOLLOWED = sorted(
+    path.relative_to(DOCS).as_posix()
+    for path in DOCS.rglob("*.md")
+    if path.parent.name not in ("runbooks", "decisions")
+)
+WORLDS = {  # what a page's reader has beside the files and commands that the page itself names
+    "tutorial.md": ["cluster"],
+    "howto/argocd.md": ["cluster", "orders"],
+    "howto/keda.md": ["keda", "orders"],
+    "howto/postgresql.md": ["database", "orders"],
+    "howto/prometheus.md": ["measured"],
+    "howto/promotions.md": ["orders"],
+    "understand/floors.md": ["cluster"],
+}
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> StandIns:
+    """orders.csv: the last weeks of the sample, in the two columns that the pages speak of."""
+    last = pd.read_csv(sample_orders(), usecols=["timestamp", "orders"]).tail(WEEKS * 168)
+    last.set_axis(["hour", "orders"], axis="columns").to_csv(tmp_path / "orders.csv", index=False)
+    return {}
+
+
+@pytest.fixture
+def cluster(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
+    """A cluster that kubectl and capacity speak to."""
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    return {}
+
+
+@pytest.fixture
+def keda(cluster: StandIns, kubernetes_double: KubernetesDouble, reader: Reader) -> StandIns:
+    """The same, with KEDA's definition, and its operator: an HPA for each ScaledObject that has none yet."""
+    api = kubernetes_double
+    api.create(SCALED_OBJECT_DEFINITION)
+
+    def operate() -> None:
+        made = {item["metadata"]["name"] for item in api.list("HorizontalPodAutoscaler", "shop")}
+        for item in api.list("ScaledObject", "shop"):
+            name = item["metadata"]["name"]
+            if f"keda-hpa-{name}" not in made:
+                owner = {"apiVersion": item["apiVersion"], "kind": "ScaledObject", "name": name, "controller": True}
+                owners = [{**owner, "uid": item["metadata"]["uid"]}]
+                api.create(autoscaler(f"keda-hpa-{name}", namespace="shop", ownerReferences=owners), manager="keda")
+
+    reader.others = operate
+    return cluster
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> StandIns:
+    """An empty database in a real PostgreSQL, which trusts everybody on loopback."""
+    place = postgres.url.partition("@")[2]
+    return {
+        "owner@db.example.com/shop": f"capacity@{place}",
+        "capacity_reader@db.example.com/shop": f"capacity_reader@{place}",
+    }
+
+
+@pytest.fixture
+def measured(prometheus: Callable[..., Prometheus], tmp_path: Path) -> StandIns:
+    """orders.csv of sixteen days until now, and what one pod used meanwhile, in a real Prometheus."""
+    now = pd.Timestamp(datetime.now(UTC)).floor("h")
+    hours = pd.date_range(now - pd.Timedelta(days=16), now, freq="h", inclusive="left")
+    orders = pd.Series(60 + 40 * np.sin(2 * np.pi * hours.hour.to_numpy() / 24), hours).round()
+    orders.rename("orders").rename_axis("hour").to_csv(tmp_path / "orders.csv")
+    minutes = pd.date_range(hours[0], now, freq="1min")
+    cores = 0.4 + 0.02 * orders.reindex(minutes, method="ffill")
+    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-abcde"'
+    series = {
+        f"container_cpu_usage_seconds_total{{{labels}}}": (cores * 60).cumsum(),
+        f"container_memory_working_set_bytes{{{labels}}}": 0 * cores + 2.0**31,
+    }
+    return {"https://prometheus.example.com": prometheus(history=openmetrics(series)).url}
+
+
+@pytest.fixture
+def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Reader:
+    def program(name: str) -> str:
+        return str(request.getfixturevalue(name)) if name in ("kubectl", "helm") else binary(name)
+
+    return Reader(tmp_path, program)
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_a_page_does_what_it_says(name: str, reader: Reader, request: pytest.FixtureRequest) -> None:
+    page = DOCS / name
+    text = page.read_text(encoding="utf-8")
+    for world in WORLDS.get(name, ()):
+        reader.stand_ins = {**reader.stand_ins, **request.getfixturevalue(world)}
+    printed = list(reader.follow(text))
+    if request.config.getoption("--write-docs"):
+        page.write_text(rewritten(text, printed), encoding="utf-8")
+        return
+    for block, truth in printed:
+        assert same(block.text, truth), f"{name} shows\n{block.text}\nbut this was printed:\n{truth}"
