@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,7 @@ from capacity.edge.logs import LogForm, current_run, write_record
 
 GIB = 2**30
 WIDEST = 10_000  # characters: any row fits
+LEAST_LAST = 20  # characters that the last column wraps in; with less left all columns wrap
 
 
 class Output(StrEnum):
@@ -97,12 +99,17 @@ def _print_table(sheet: Sheet) -> None:
     widest = table.__rich_measure__(console, console.options.update(width=WIDEST)).maximum
     if endless:
         console.width = max(80, widest)
-    elif widest > console.width:
+    elif widest > console.width and widest - _longest_last(sheet) > console.width - LEAST_LAST:
         _narrow(table)
     console.print(Text(sheet.title, "bold"), soft_wrap=endless)
     console.print(table)
     for line in sheet.footer:
         console.print(line, markup=False, soft_wrap=endless)
+
+
+def _longest_last(sheet: Sheet) -> int:
+    """Characters of the longest value in the last column."""
+    return max((cell_len(str(row[-1])) for row in sheet.rows), default=0)
 
 
 def _narrow(table: Table) -> None:

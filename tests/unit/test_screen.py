@@ -93,3 +93,34 @@ def test_the_clock_is_the_business_own_on_either_side_of_a_change() -> None:
     assert clock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "Europe/London") == "Sun 2026-10-25 01:30"
     assert clock(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/London") == "Sun 2026-10-25 01:30"
     assert clock(datetime(2026, 10, 25, 18, 40, tzinfo=UTC), "Asia/Kathmandu") == "Mon 2026-10-26 00:25"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "lines"),
+    [
+        pytest.param(("a", "b"), ("x" * 60, "12"), [f"{'x' * 60}  12"], id="what fits stays as it is"),
+        pytest.param(
+            ("a", "why"), ("x" * 20, "word " * 20), [f"{'x' * 20}  {('word ' * 11).strip()}"], id="the last wraps"
+        ),
+        pytest.param(("a", "b"), ("word " * 12, "word " * 12), ["word word"], id="all wrap where the last has no room"),
+        pytest.param(("a", "b"), ("x" * 100, "12"), ["x"], id="a word longer than the screen is folded, never cut"),
+    ],
+)
+def test_a_terminal_of_80_columns_holds_every_value(
+    columns: tuple[str, ...], row: tuple[str, ...], lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout", screen)
+    show(Sheet("t", columns, [row], {}), Output.table)
+    printed = screen.getvalue().splitlines()
+    assert all(len(line) <= 80 for line in printed)
+    assert printed[2].rstrip().startswith(lines[0])
+    letters = sum(value.count("x") + value.count("word") for value in row)
+    assert sum(line.count("x") + line.count("word") for line in printed) == letters
