@@ -23,7 +23,7 @@ Run = Callable[[Path, bool], dict[str, Any]]
 
 
 def main() -> int:
-    """Parse, run, print; with `all`, also write each table to a file."""
+    """Parse, run, print; a whole run is also written to its file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=(*NAMES, "all"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the data sets")
@@ -34,7 +34,7 @@ def main() -> int:
         figures = rounded(run(arguments.data, arguments.quick))
         text = table(name, figures, quick=arguments.quick)
         sys.stdout.write(f"{text}\n{json.dumps({name: figures})}\n")
-        if arguments.name == "all":
+        if not arguments.quick:
             (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     return 0
 

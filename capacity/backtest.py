@@ -121,7 +121,8 @@ def backtest_sales(
     steps = steps_ahead(horizon, clock.step)
     require(origins >= 1, "backtest: expected at least one origin, got {}", origins)
     first = len(series) - origins * steps
-    require(first >= 8, "backtest: expected at least 8 steps before the first origin, got {} of {}", first, len(series))
+    enough = "backtest: expected at least 8 steps before the first origin, got {} of {}: ask for fewer or shorter ones"
+    require(first >= 8, enough, max(0, first), len(series))
     season = _naive_season(series.iloc[:first], clock.step)
     windows, models, scales = [], [], []
     for end in range(first, len(series), steps):

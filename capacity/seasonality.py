@@ -51,7 +51,7 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
     >>> [season.name for season in find_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index))]
     ['daily']
     """
-    require(len(history) >= 2, "seasonality: expected at least two steps, got {}", len(history))
+    require(len(history) >= 2, "seasonality: expected at least two steps, got {}: bring a longer history", len(history))
     history, found = evened(history), {}
     series, step = _hourly_or_coarser(history)
     if series.nunique() < 2:

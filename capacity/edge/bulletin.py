@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -39,6 +39,13 @@ class Bulletin:
         """The bulletin that the configuration asks for."""
         return cls(config.telemetry, config.incidents, exposition)
 
+    @classmethod
+    def silent(cls) -> Bulletin:
+        """Of somebody's look at other data or at a what-if: no news of the job's."""
+        from capacity.edge.settings import IncidentSettings, TelemetrySettings
+
+        return cls(TelemetrySettings(), IncidentSettings())
+
     def planned(self, planned: Planned, took: timedelta) -> list[str]:
         """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
         from capacity.edge.telemetry.samples import audit_samples, plan_samples
@@ -53,6 +60,14 @@ class Bulletin:
         from capacity.edge.telemetry.samples import audit_samples
 
         return [*self._tell(audit_samples(audit, now), AUDIT), *self._found(audit, {}, (), now)]
+
+    def failed(self, namespaces: Iterable[str], error: CapacityError, now: datetime) -> list[str]:
+        """Tell of a planning that made no plan at all; its metrics stay those of the last plan."""
+        from capacity.edge.incidents.conditions import Condition, Scope
+
+        subjects = sorted(set(namespaces))
+        conditions = [Condition("PlanFailed", subject, " ".join(str(error).split())) for subject in subjects]
+        return self._report(conditions, Scope("plan", set(subjects)), now)
 
     def passed(self, work: Pass, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[str]:
         """Tell of a pass."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -98,11 +98,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(error: Exception) -> int:
     formatted: Callable[[], str] | None = getattr(error, "format_message", None)  # the parser's own errors have it
     usage, message = formatted is not None, formatted() if formatted else str(error)
+    if usage and not message.strip():
+        return USAGE  # no command was given: the help is on the screen already
+    if usage:
+        message = f"{message.strip().rstrip('.')}; see `{_help_of(error)}`"
     if isinstance(error, CapacityError) or usage:
         say(f"capacity: error: {' '.join(message.split())}")
     else:
         say(f"capacity: error: unexpected {type(error).__name__}: {' '.join(message.split())}; --debug shows where")
     return USAGE if usage or isinstance(error, ConfigError) else FAILED
+
+
+def _help_of(error: Exception) -> str:
+    """The call that says what the parser would have understood."""
+    context: Any = getattr(error, "ctx", None)
+    if context is None or context.parent is None:
+        return "capacity --help"
+    return f"capacity {context.info_name} --help"
 
 
 if __name__ == "__main__":

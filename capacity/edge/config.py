@@ -110,7 +110,7 @@ class Config(Settings):
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
-        settings = self.model_dump(mode="json", exclude={"defaults"})
+        settings = self.model_dump(mode="json", exclude={"defaults", "telemetry", "incidents"})
         if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
         for rule in [*settings["sales"]["select"], *settings["sales"]["rules"]] if self.sales is not None else ():
@@ -206,7 +206,8 @@ def _anchor(config: Config, folder: Path) -> Config:
         sales = sales.model_copy(update=lists)
     if usage is not None and "://" not in usage.source:
         usage = usage.model_copy(update={"source": str(folder / usage.source)})
-    config = config.model_copy(update={"sales": sales, "usage": usage})
+    told = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
+    config = config.model_copy(update={"sales": sales, "usage": usage, **told})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
     config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

@@ -85,7 +85,7 @@ class Face:
     @contextmanager
     def stages(self, *names: str) -> Iterator[Callable[[], None]]:
         """A progress bar on stderr over named stages; call what it yields as each ends. Only where a person looks."""
-        bar = None if self.quiet or not sys.stderr.isatty() else _progress_bar()
+        bar = None if self.quiet or not _watched() else _progress_bar()
         began, done = perf_counter(), 0
 
         def advance() -> None:
@@ -104,7 +104,7 @@ class Face:
     @contextmanager
     def count(self, name: str) -> Iterator[Callable[[int, int], None]]:
         """A progress bar on stderr over parts of one stage; call what it yields with how many of how many are done."""
-        bar = None if self.quiet or not sys.stderr.isatty() else _progress_bar()
+        bar = None if self.quiet or not _watched() else _progress_bar()
         began = perf_counter()
 
         def progress(done: int, total: int) -> None:
@@ -117,6 +117,11 @@ class Face:
             yield progress
         if self.verbose:
             self.say(f"{name}: {perf_counter() - began:.2f} s")
+
+
+def _watched() -> bool:
+    """Whether a person looks at stderr, on a terminal that can draw over a line."""
+    return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
 
 
 def _progress_bar() -> Progress:

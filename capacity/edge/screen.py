@@ -68,6 +68,12 @@ def show(sheet: Sheet, output: Output) -> None:
         _print_table(sheet)
 
 
+def show_lines(lines: Sequence[str]) -> None:
+    """Results of one line each, to be searched with grep; before a person they wrap at words."""
+    for line in lines:
+        Console(highlight=False).print(line, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
 def say(text: str, *, quiet: bool = False) -> None:
     """A remark on stderr: for the person at the terminal, or as a JSON line where the run was asked for those."""
     if quiet:
@@ -75,12 +81,12 @@ def say(text: str, *, quiet: bool = False) -> None:
     if current_run().form is LogForm.json:
         write_record(text)
     else:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+        Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=not sys.stderr.isatty())
 
 
 def _print_table(sheet: Sheet) -> None:
-    """On a terminal the last column wraps; a pipe has no width and gets as much as the longest value needs."""
-    console = Console(highlight=False)
+    """On a terminal all wraps at words; a pipe has no width and gets as much as the longest value needs."""
+    console, endless = Console(highlight=False), not sys.stdout.isatty()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(sheet.columns):
         numeric = bool(sheet.rows) and all(is_number(row[place]) for row in sheet.rows)
@@ -88,12 +94,22 @@ def _print_table(sheet: Sheet) -> None:
         table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=not last, header_style="dim")
     for row in sheet.rows:
         table.add_row(*(Text(str(value)) for value in row))
-    if not sys.stdout.isatty():
-        console.width = max(80, table.__rich_measure__(console, console.options.update(width=WIDEST)).maximum)
-    console.print(Text(sheet.title, "bold"), soft_wrap=True)
+    widest = table.__rich_measure__(console, console.options.update(width=WIDEST)).maximum
+    if endless:
+        console.width = max(80, widest)
+    elif widest > console.width:
+        _narrow(table)
+    console.print(Text(sheet.title, "bold"), soft_wrap=endless)
     console.print(table)
     for line in sheet.footer:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, soft_wrap=endless)
+
+
+def _narrow(table: Table) -> None:
+    """Headers and words wrap in every column, so that no value is cut."""
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns:
+        column.no_wrap, column.overflow = False, "fold"
 
 
 def is_number(value: object) -> bool:

@@ -117,7 +117,9 @@ def regular_step(sales: pd.Series, timezone: str = "UTC") -> timedelta:
     require(index.is_unique, "sales: expected unique steps, got {} twice", index[index.duplicated()][:1].tolist())
     require(index.is_monotonic_increasing, "sales: expected ascending steps, got them unsorted; use sort_index")
     require(
-        int(sales.notna().sum()) >= 4, "sales: expected at least 4 steps with data, got {}", int(sales.notna().sum())
+        int(sales.notna().sum()) >= 4,
+        "sales: expected at least 4 steps with data, got {}: bring more",
+        int(sales.notna().sum()),
     )
     _require_usable(sales)
     if apart := months_apart(index, timezone):

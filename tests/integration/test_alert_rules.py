@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from capacity.edge.incidents.findings import WISHED
 from capacity.edge.telemetry import METRICS
 from tests.peers import binary
 from tests.rendering import check_rules
@@ -114,6 +116,12 @@ CASES = [
         labels=(*SHOP_WEB, ("reason", "HeldPlanExpired")),
     ),
     Case(
+        "CapacityFloorHeld",
+        {f'capacity_held{{{WEB},reason="HeldNoMetrics"}}': "1x120"},
+        {f'capacity_held{{{WEB},reason="Frozen"}}': "1x120"},
+        labels=(*SHOP_WEB, ("reason", "HeldNoMetrics")),
+    ),
+    Case(
         "CapacityUtilizationHigh",
         {f'capacity_utilization_ratio{{{WEB},resource="cpu"}}': "0.81x120"},
         {f'capacity_utilization_ratio{{{WEB},resource="cpu"}}': "0.80x120"},
@@ -182,11 +190,15 @@ def test_every_alert_is_tried_and_says_how_bad_it_is_and_what_to_do() -> None:
 
 
 def test_rules_speak_only_of_metrics_that_exist() -> None:
-    import re
-
     for rule in rules():
         named = set(re.findall(r"\bcapacity_[a-z_]+", rule["expr"]))
         assert named <= set(METRICS), named - set(METRICS)
+
+
+def test_what_somebody_wished_is_no_alert() -> None:
+    (held,) = (rule for rule in rules() if rule.get("alert") == "CapacityFloorHeld")
+    (left_out,) = re.findall(r'reason!~"([^"]+)"', held["expr"])
+    assert set(left_out.split("|")) == {*WISHED, "HeldForeignOwner"}
 
 
 def test_promtool_accepts_the_rules() -> None:

@@ -96,6 +96,53 @@ def test_a_pass_opens_and_resolves_tickets(on_duty: dict[str, Any], instance: Se
     assert "capacity run " in instance.rows("incident")[0]["work_notes"]
 
 
+def test_an_audit_tells_by_itself_and_a_refused_planning_forgets_no_plan(
+    on_duty: dict[str, Any], pushgateway: HttpPeer, instance: ServiceNowDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_duty["telemetry"] = {"pushgateway": {"url": pushgateway.url}}
+    configure(on_duty)
+    assert main(["plan", "--quiet"]) == 0
+    on_duty["sales"]["freshness"] = {"within": "5m", "otherwise": "refuse"}
+    configure(on_duty)
+    assert main(["audit", "--sample"]) == 0
+    assert instance.rows("incident") == [], "a look at other rows is no news"
+    assert main(["audit", "--log-format", "json"]) == 3
+    records = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (stale,) = [record for record in records if record.get("condition") == "DataStale"]
+    assert stale["remediation"] == "the last good plan stays in force"
+    tickets = {row["correlation_id"] for row in instance.rows("incident")}
+    assert tickets == {"capacity/DataStale/orders.csv.gz", "capacity/DataQualityRefused/orders.csv.gz"}
+    assert main(["plan", "--quiet"]) == 3
+    text = pushgateway.text("/metrics")
+    audited = 'instance="",job="capacity-audit"'
+    assert f'capacity_data_latency_seconds{{{audited},source="orders.csv.gz"}}' in text
+    assert f'capacity_audit_score_ratio{{{audited},source="orders.csv.gz"}} 1' in text
+    planned = 'instance="",job="capacity-planner"'
+    assert f'capacity_forecast_coverage_ratio{{group="all",{planned},quantile="0.95"}}' in text
+    assert f'capacity_forecast_skill_ratio{{group="all",{planned}}}' in text
+    assert f"capacity_plan_created_timestamp_seconds{{{planned}}}" in text
+
+
+def test_a_planning_that_makes_no_plan_at_all_opens_a_ticket(
+    on_duty: dict[str, Any], instance: ServiceNowDouble
+) -> None:
+    here = on_duty["sales"]["source"]
+    on_duty["sales"]["source"] = "gone.csv"
+    configure(on_duty)
+    assert main(["plan", "--quiet"]) == 1
+    (ticket,) = instance.rows("incident")
+    assert (ticket["correlation_id"], ticket["state"]) == ("capacity/PlanFailed/shop", "1")
+    assert "gone.csv" in ticket["description"]
+    assert main(["plan", "--quiet", here]) == 0
+    assert main(["plan", "--quiet", "--scenario", "growth=+20%"]) == 1
+    assert [row["state"] for row in instance.rows("incident")] == ["1"], "a look is no news"
+    on_duty["sales"]["source"] = here
+    configure(on_duty)
+    assert main(["plan", "--quiet"]) == 0
+    (ticket,) = instance.rows("incident")
+    assert ticket["state"] == "6"
+
+
 def test_an_outage_of_the_ticket_system_fails_no_pass(
     on_duty: dict[str, Any],
     instance: ServiceNowDouble,

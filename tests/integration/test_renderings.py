@@ -35,6 +35,10 @@ from tests.rendering import (
 CHART = K8S / "chart"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 OWN = {"app.kubernetes.io/name": "capacity", "app.kubernetes.io/part-of": "capacity"}
+SCRAPE = {  # the one who may call, where asked: Prometheus
+    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+    "ports": [{"protocol": "TCP", "port": 8080}],
+}
 each_form = pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
 each_version = pytest.mark.parametrize("version", [OLDEST, NEWEST])
 
@@ -189,7 +193,7 @@ def test_pods_may_reach_name_service_and_api_server_and_nobody_reaches_them(
     assert len(policies) == 2
     for policy in policies:
         assert policy["policyTypes"] == ["Ingress", "Egress"]
-        assert "ingress" not in policy
+        assert policy.get("ingress", []) in ([], [SCRAPE] if form.folder == "overlays/monitoring" else [])
         ports = {(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]}
         further = {5432, 9090, 9091, 9093}
         kept = {(protocol, port) for protocol, port in ports if port not in further}
@@ -209,6 +213,17 @@ def test_every_optional_peer_of_the_network_policy_is_valid_when_switched_on(ver
     assert [len(policy["spec"]["egress"]) for policy in documents(written)] == [2, 2]
     for policy in policies:
         validate(policy, version)
+
+
+@each_version
+def test_alerts_link_the_runbooks_where_they_are_published(helm: str, version: str) -> None:
+    site = "https://docs.example.com/runbooks"
+    rule = the(chart(helm, ["monitoring.rules=true", f"monitoring.runbooks={site}/"]), "PrometheusRule", "capacity")
+    validate(rule, version)
+    links = {link for link in all_of(rule, "runbook_url") if isinstance(link, str)}
+    assert len(links) >= 10
+    assert {link.rpartition("/")[0] for link in links} == {site}
+    assert {(K8S.parent / "docs" / "runbooks" / link.rpartition("/")[2]).is_file() for link in links} == {True}
 
 
 # -- the chart's own values -------------------------------------------------------------------------------------------

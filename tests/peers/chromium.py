@@ -42,6 +42,17 @@ class Chromium:
         """The document as HTML after its scripts ran."""
         return self._run(page, "--dump-dom")
 
+    def console(self, page: Path | str) -> list[str]:
+        """What the page said on the browser's console: its own words, errors, and what its policy refused."""
+        said = self._run(page, "--enable-logging=stderr", "--dump-dom")
+        return [line for line in said.splitlines() if ":CONSOLE" in line]
+
+    def pdf(self, page: Path | str, file: Path) -> Path:
+        """Write the page as it prints to `file`; gives `file` back."""
+        self._run(page, "--no-pdf-header-footer", f"--print-to-pdf={file.absolute()}")
+        assert file.is_file(), f"chromium printed nothing of {page}"
+        return file
+
     def _run(self, page: Path | str, *flags: str) -> str:
         url = page.absolute().as_uri() if isinstance(page, Path) else page
         with tempfile.TemporaryDirectory(prefix="capacity-chromium-", ignore_cleanup_errors=True) as profile:

@@ -186,6 +186,19 @@ def test_paths_are_relative_to_the_file_and_urls_are_left_alone(tmp_path: Path) 
     assert remote.sales.source == "s3://bucket/orders.parquet"
 
 
+def test_who_is_told_shapes_no_plan_and_its_files_lie_beside_the_configuration(tmp_path: Path) -> None:
+    snow = {"url": "https://example.service-now.com", "token_file": "secrets/token", "ca_file": "/etc/ca.pem"}
+    document = {**settings("incidents.servicenow", snow), "telemetry": {"textfile": "metrics"}}
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "capacity.yaml").write_text(yaml.safe_dump(document))
+    found = read_config(tmp_path / "deep" / "capacity.yaml")
+    assert found.incidents.servicenow is not None
+    assert found.incidents.servicenow.token_file == tmp_path / "deep" / "secrets" / "token"
+    assert found.incidents.servicenow.ca_file == Path("/etc/ca.pem")
+    assert found.telemetry.textfile == tmp_path / "deep" / "metrics"
+    assert found.settings_hash() == read(settings()).settings_hash()
+
+
 def test_the_settings_hash_follows_what_shapes_a_plan_and_not_how_it_is_written() -> None:
     plain = read(settings()).settings_hash()
     assert plain == read(settings("workloads.0.target_utilization", 0.80)).settings_hash()

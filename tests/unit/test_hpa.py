@@ -22,10 +22,10 @@ from capacity.simulation.hpa import (
     ScalingRules,
     Timed,
     Tolerance,
-    highest_tolerated_utilization,
     smallest_accepted_replicas,
     sync,
 )
+from capacity.sizing import highest_tolerated_utilization
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 OLD = NOW - timedelta(hours=1)
@@ -51,13 +51,13 @@ def asked(metric: Metric, reading: Reading, replicas: int, running: int | None =
     ids=lambda value: str(value),
 )
 def test_the_highest_utilization_that_moves_nothing(target: int, older: int, newer: int) -> None:
-    assert highest_tolerated_utilization(target, Tolerance(symmetric=True)) == older
+    assert highest_tolerated_utilization(target, rule="distance") == older
     assert highest_tolerated_utilization(target) == newer
     assert not Tolerance().holds((newer + 1) / target)
 
 
 def test_no_tolerance_upward_leaves_the_target_itself() -> None:
-    assert highest_tolerated_utilization(80, Tolerance(up=0.0)) == 80
+    assert highest_tolerated_utilization(80, tolerance=0.0) == 80
 
 
 @pytest.mark.parametrize(("wanted", "accepted"), [(20, 19), (45, 41), (100, 91), (500, 455)])

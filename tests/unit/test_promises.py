@@ -66,29 +66,29 @@ def ticket(name: str, opened: int, resolved: int | None, key: str = "1") -> Tick
 @pytest.mark.parametrize(
     ("tickets", "minutes", "note"),
     [
-        pytest.param([ticket("PlanStale", 60, 40)], 20, "1 critical incidents", id="twenty minutes"),
+        pytest.param([ticket("PlanStale", 60, 40)], 20, "critical incidents: 1", id="twenty minutes"),
         pytest.param(
             [ticket("PlanStale", 60, 40), ticket("PassFailed", 90, 80)],
             15,
-            "2 critical incidents",
+            "critical incidents: 2",
             id="mean of two",
         ),
         pytest.param(
             [ticket("PlanStale", 50, None)],
             50,
-            "1 critical incidents, 1 still open",
+            "critical incidents: 1, still open: 1",
             id="an open one counts with what it has lasted",
         ),
         pytest.param(
             [ticket("PlanStale", 60, 40), ticket("PlanStale", 59, 59, "2")],
             20,
-            "1 critical incidents",
+            "critical incidents: 1",
             id="a duplicate is no second incident",
         ),
         pytest.param(
             [ticket("PlanStale", 90000, 80000), ticket("PlanStale", 60, 40)],
             20,
-            "1 critical incidents",
+            "critical incidents: 1",
             id="one that ended before the window is not counted",
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,28 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from capacity.audit import Audit, Quality
-from capacity.domain import DataError, Demand, Forecast, Plan
-from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, write_textfile
-from capacity.edge.telemetry.samples import audit_samples, plan_samples
+from capacity.audit import Audit, Quality, StepCount
+from capacity.decision import Policy
+from capacity.domain import (
+    DataError,
+    Decision,
+    Demand,
+    Forecast,
+    LoadModel,
+    Observation,
+    Plan,
+    Readings,
+    Replica,
+    Workload,
+)
+from capacity.edge.controller.outcomes import Outcome
+from capacity.edge.controller.work import Pass
+from capacity.edge.incidents.findings import pass_conditions
+from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, samples, write_textfile
+from capacity.edge.telemetry.samples import audit_samples, pass_samples, plan_samples
 from tests.conftest import PlanOf
 
+PER_WORKLOAD = 12  # series of a workload whose plan is read back: peaks, floors, replicas, usage, utilization, held
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 FLOOR = Sample("capacity_floor_replicas", 9, ("shop", "web"))
@@ -123,3 +140,55 @@ def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> Non
     ]
     untried = plan_samples(plan_of(web=[4, 9]), 0, NOON, HOUR)
     assert not [sample for sample in untried if "group" in METRICS[sample.name].labels]
+
+
+def workloads_of(count: int, plan_of: PlanOf) -> list[Sample]:
+    """Every sample of a planning and of a pass over so many workloads, each held with a detail of its own."""
+    names = [f"w{number}" for number in range(count)]
+    plan = plan_of(**{name: [4, 9, 9] for name in names})
+    load, replica = LoadModel(1.0, 0.1, 2**30, 0), Replica(0.5, 2**29)
+    workloads = [Workload("shop", name, load, replica, floor=2, ceiling=20) for name in names]
+    seen = Observation(2, 20, 4, 4, readings=Readings(cpu_millicores=900, memory_bytes=2**30))
+    held = [Decision(2, 20, "HeldNoMetrics", before=2, detail=f"of {one.name}", held=True) for one in workloads]
+    outcomes = [Outcome(one, decision, observation=seen) for one, decision in zip(workloads, held, strict=True)]
+    work = Pass(workloads, plan, Policy(), NOON)
+    return [*plan_samples(plan, 0, NOON, HOUR), *pass_samples(work, outcomes, NOON, HOUR)]
+
+
+def test_series_grow_with_workloads_alone_and_no_label_holds_a_text(plan_of: PlanOf) -> None:
+    few, many = workloads_of(10, plan_of), workloads_of(110, plan_of)
+    series = {(sample.name, sample.labels) for sample in many}
+    assert len(series) == len({*((sample.name, sample.labels) for sample in few)}) + 100 * PER_WORKLOAD
+    assert all(re.fullmatch(r"[\w.-]+", label) for sample in many for label in sample.labels), "a text is no label"
+
+
+def test_every_sample_name_is_written_by_somebody(plan_of: PlanOf) -> None:
+    source = Path(samples.__file__).read_text()
+    assert {name for name in METRICS if f'"{name}"' not in source} == set()
+
+
+@pytest.mark.parametrize(
+    ("current", "desired", "ceiling", "found"),
+    [
+        pytest.param(4, 6, 20, False, id="the autoscaler is adding replicas: the remedy runs"),
+        pytest.param(4, 4, 20, True, id="it wants no more, and it is hot"),
+        pytest.param(4, 6, 4, True, id="it wants more than its ceiling allows"),
+    ],
+)
+def test_hot_is_an_incident_where_the_autoscaler_adds_nothing_more(
+    current: int, desired: int, ceiling: int, found: bool
+) -> None:
+    web = Workload("shop", "web", LoadModel(1.0, 0.1, 2**30, 0), Replica(0.5, 2**29), floor=2, ceiling=20)
+    hot = Readings(cpu_millicores=1900, memory_bytes=2**20)  # 95 % of four replicas of 500m
+    seen = Observation(2, ceiling, current, desired, readings=hot)
+    outcome = Outcome(web, Decision(2, ceiling, "AsPlanned", before=2), observation=seen)
+    assert ([one.name for one in pass_conditions([outcome])] == ["UtilizationHigh"]) is found
+
+
+def test_the_newest_whole_step_says_how_complete_it_is() -> None:
+    hours = [StepCount(NOON + place * HOUR, rows, rows, 40.0) for place, rows in enumerate([40, 30, 5])]
+    audit = Audit("orders.csv", 100, 100, counts=tuple(hours))
+    values = {sample.name: sample.value for sample in audit_samples(audit, NOON + 3 * HOUR)}
+    assert values["capacity_data_completeness_ratio"] == 0.75, "the last step is still filling"
+    untold = {sample.name for sample in audit_samples(Audit("orders.csv", 100, 100), NOON)}
+    assert "capacity_data_completeness_ratio" not in untold, "absent is not zero"

@@ -44,10 +44,11 @@ class Health:
             def do_GET(self) -> None:  # http.server calls it so
                 status, text = health.answer(self.path)
                 self.send_response(status)
-                self.send_header("Content-Type", "text/plain; charset=utf-8")
-                self.send_header("Content-Length", str(len(text)))
+                body = text.encode()
+                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")  # as Prometheus 3 asks
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own name
                 del format, args

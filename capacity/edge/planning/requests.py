@@ -71,7 +71,9 @@ def write_patch(advice: Advice, config: Config, file: Path) -> None:
     try:
         file.write_text(head + yaml.safe_dump_all(patches, sort_keys=False), encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--requests-patch: {file} cannot be written: {error}") from error
+        raise ConfigError(
+            f"--requests-patch: {file} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
 
 
 def _line(workload: Workload, advice: RequestAdvice | DataError) -> str:

@@ -35,7 +35,9 @@ def save_figure(figure: Figure, path: Path) -> None:
         else:
             figure.savefig(path, dpi=DOTS, metadata={"Description": words} if words else None)
     except OSError as error:
-        raise ConfigError(f"a picture: {path} cannot be written: {error}") from error
+        raise ConfigError(
+            f"a picture: {path} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
 
 
 def inline_svg(figure: Figure, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from capacity.edge.promises.promise import TARGETS, Promise
@@ -46,8 +47,6 @@ def quality_promise(audits: pd.DataFrame) -> Promise:
 
 def duration_of(seconds: float) -> str:
     """Seconds as people read them."""
-    from datetime import timedelta
-
     return duration(timedelta(seconds=round(seconds)))
 
 

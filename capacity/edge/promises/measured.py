@@ -55,7 +55,7 @@ class Recorded:
             return Promise(target, None, SOURCE, f"no critical alert{self._known(since)}", untried=True)
         began = max(1, math.ceil(self._ask(f"changes({name}[{self._span}])")[0].value / 2))
         seconds = share[0].value * (self.now - since).total_seconds() / began
-        return Promise(target, seconds, SOURCE, f"{began} critical alerts{self._known(since)}")
+        return Promise(target, seconds, SOURCE, f"critical alerts: {began}{self._known(since)}")
 
     @property
     def _span(self) -> str:

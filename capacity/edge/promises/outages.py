@@ -28,7 +28,7 @@ def restore_promise(tickets: Iterable[Ticket], now: datetime, window: timedelta)
         return Promise(target, None, SOURCE, "no critical incident", untried=True)
     mean = sum((end - begin for begin, end in spans), timedelta(0)) / len(spans)
     open_ones = len({one.correlation for one in lasting})
-    note = f"{len(spans)} critical incidents" + (f", {open_ones} still open" if open_ones else "")
+    note = f"critical incidents: {len(spans)}" + (f", still open: {open_ones}" if open_ones else "")
     return Promise(target, mean.total_seconds(), SOURCE, note)
 
 

@@ -16,6 +16,7 @@ from capacity.edge.report.changes import changes_section
 from capacity.edge.report.cost import cost_section
 from capacity.edge.report.peaks import peaks_section
 from capacity.edge.report.plan import plan_section
+from capacity.edge.report.promises import promises_section
 from capacity.edge.report.quality import quality_section
 from capacity.edge.report.risks import risks, risks_section
 from capacity.edge.report.section import Section, Table
@@ -36,6 +37,7 @@ def report_page(review: Review) -> str:
         trust_section(review),
         outcome_section(review),
         risks_section(review),
+        promises_section(review),
         changes_section(review),
         quality_section(review),
     ]

@@ -37,8 +37,8 @@ def _sentence(plan: WorkloadPlan, timezone: str) -> str:
     peak, fewest = plan.peak, min(change.replicas for change in plan.floor)
     return (
         f"{plan.label} gets {peak.replicas} replicas for its peak on {clock(peak.at, timezone)} and {fewest} when it "
-        f"is quiet; {'CPU' if plan.binding == 'cpu' else 'memory'} decides. So planned, utilization stays "
-        f"at or under {100 * float(plan.explain['target_utilization']):.0f} %."
+        f"is quiet; {'CPU' if plan.binding == 'cpu' else 'memory'} decides. At the load planned for, "
+        f"utilization stays at or under {100 * float(plan.explain['target_utilization']):.0f} %."
     )
 
 

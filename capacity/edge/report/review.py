@@ -21,6 +21,7 @@ from capacity.edge.planning.planner import (
     forecast_for_plans,
     make_plan,
 )
+from capacity.edge.promises import Status
 from capacity.pipeline import Forecasts, Histories
 
 ORIGINS = 8  # of the backtest: two months of weeks
@@ -29,11 +30,12 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: a month as `2026-11` (None: the coming horizon), beside which earlier plan and which audits."""
+    """What is asked: a month as `2026-11` (None: the coming horizon), beside which plan, audits, promises."""
 
     month: str | None = None
     since: Plan | None = None
     audits: AuditHistory | None = None
+    status: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from capacity.backtest import Backtest
+from capacity.edge.report.promises import broken_promises
 from capacity.edge.report.review import Review
 from capacity.edge.report.section import Section
 from capacity.edge.screen import clock, duration
@@ -26,7 +27,8 @@ def risks_section(review: Review) -> Section:
 
 def risks(review: Review) -> list[str]:
     """Held plans first, then bounds, stale data, quality, forecasts that missed, and short histories."""
-    return [*_of_plans(review), *_of_age(review), *_of_data(review), *_of_trust(review), *_of_history(review)]
+    found = [*_of_plans(review), *broken_promises(review), *_of_age(review), *_of_data(review)]
+    return [*found, *_of_trust(review), *_of_history(review)]
 
 
 def _of_plans(review: Review) -> Iterator[str]:

@@ -35,6 +35,11 @@ class ServiceSettings(Settings):
             raise ValueError("expected token_file or user, got both")
         return self
 
+    def beside(self, folder: Path) -> Self:
+        """The same with its files relative to a folder."""
+        files = {name: getattr(self, name) for name in ("token_file", "password_file", "ca_file")}
+        return self.model_copy(update={name: folder / file for name, file in files.items() if file is not None})
+
     def web(self) -> Web:
         """How to speak to it."""
         return Web(self.url, self.token_file, self.user, self.password_file, self.ca_file)
@@ -45,6 +50,16 @@ class TelemetrySettings(Settings):
 
     pushgateway: ServiceSettings | None = Field(None, description="A Pushgateway: what a CronJob leaves there stays.")
     textfile: Path | None = Field(None, description="Folder of the node exporter's textfile collector.")
+
+    def beside(self, folder: Path) -> Self:
+        """The same with its files relative to a folder."""
+        gateway, textfile = self.pushgateway, self.textfile
+        return self.model_copy(
+            update={
+                "pushgateway": None if gateway is None else gateway.beside(folder),
+                "textfile": None if textfile is None else folder / textfile,
+            }
+        )
 
     def gateway(self) -> Gateway | None:
         """The Pushgateway, if there is one."""
@@ -96,6 +111,12 @@ class IncidentSettings(Settings):
     reopen_within: Duration = Field(timedelta(hours=4), description="A condition back within this reopens its ticket.")
     runbooks: str = Field(RUNBOOKS, description="Where docs/runbooks is published: the links of tickets and alerts.")
     alerts_last: AlertSettings = AlertSettings()
+
+    def beside(self, folder: Path) -> Self:
+        """The same with its files relative to a folder."""
+        services = {"servicenow": self.servicenow, "alertmanager": self.alertmanager}
+        found = {name: service.beside(folder) for name, service in services.items() if service is not None}
+        return self.model_copy(update=found)
 
     def desk(self) -> Desk:
         """Who is told."""

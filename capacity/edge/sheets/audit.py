@@ -56,9 +56,9 @@ def history_sheet(history: AuditHistory) -> Sheet:
             audit["source"],
             f"{audit['score']:.4%}",
             audit["verdict"],
-            audit["rows"],
-            audit["rows"] - audit["passed"],
-            audit["repaired"],
+            f"{audit['rows']:,}",
+            f"{audit['rows'] - audit['passed']:,}",
+            f"{audit['repaired']:,}",
             _worst(audit["failures"]),
         )
         for audit in audits

@@ -14,14 +14,18 @@ from capacity.edge.sheets.seasons import growth_line
 from capacity.outlook import coming_growth, coming_peak
 from capacity.pipeline import Histories
 
+NOTHING = 1e-4  # of the highest value: a person reads less as zero, and 7.736e-05 as noise; JSON and CSV keep it
+
 
 def forecast_sheet(forecasts: Mapping[str | None, Forecast], histories: Histories, timezone: str) -> Sheet:
     """Each day's highest step with its quantiles; JSON and CSV carry every step."""
     rows: list[tuple[object, ...]] = []
     levels = [float(level) for level in next(iter(forecasts.values())).quantiles.columns]
     for group, forecast in forecasts.items():
+        least = NOTHING * float(forecast.quantiles.to_numpy().max())
         for at, values in _daily_peaks(forecast.quantiles, levels[-1]).iterrows():
-            rows.append((group or "all", clock(moment(at), timezone), *(f"{value:.4g}" for value in values)))
+            shown = (f"{value:.4g}" if value > least else "0" for value in values)
+            rows.append((group or "all", clock(moment(at), timezone), *shown))
     footer = [f"{group or 'all'}: {forecast.model}; {forecast.unit}" for group, forecast in forecasts.items()]
     for group, forecast in forecasts.items():
         footer += [f"{group or 'all'}: {line}" for line in _outlook_lines(forecast, histories[group], timezone)]

@@ -28,7 +28,7 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
         )
         for promise in status.promises
     ]
-    columns = ("promise", "target", f"last {duration(status.window)}", "", "budget left", "source")
+    columns = ("promise", "target", f"last {duration(status.window)}", "verdict", "budget left", "source")
     title = f"The five promises, {rfc3339(status.now.replace(microsecond=0))}"
     footer = (*_notes(status), *_peaks(status, timezone), *_held(status))
     return Sheet(title, columns, rows, _document(status), footer)

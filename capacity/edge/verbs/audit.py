@@ -53,9 +53,9 @@ def audit(
         append_audit(history, report, now)
         advance()
     face.show(audit_sheet(report, now, str(quarantine) if written else None))
-    if file is None and not sample:
-        for warning in Bulletin.of(config).audited(report, now):
-            say(f"capacity: {warning}")
+    bulletin = Bulletin.silent() if file is not None or sample else Bulletin.of(config)
+    for warning in bulletin.audited(report, now):
+        say(f"capacity: {warning}")
     return HELD if report.verdict == "refuse" else DONE
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, verb
-from capacity.edge.screen import Output, say
+from capacity.edge.screen import Output, say, show_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -211,7 +211,7 @@ def _show(face: Face, title: str, outcomes: Sequence[Outcome], moment: datetime,
     if json_lines:
         _show_json_lines(outcomes)
     elif face.output is Output.table:
-        sys.stdout.write("".join(f"{' '.join(str(outcome).split())}\n" for outcome in outcomes))
+        show_lines([" ".join(str(outcome).split()) for outcome in outcomes])
         if face.verbose:
             face.say(pass_footer(outcomes, moment))
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.domain import ConfigError
+from capacity.domain import ConfigError, DataError
 from capacity.edge.drawing import PictureOption, PlanView, Theme, ThemeOption
 from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, planning_config, read_clock, verb
 from capacity.edge.screen import Output, say
@@ -37,7 +37,7 @@ ScenarioOption = Annotated[
     typer.Option(
         "--scenario",
         metavar="WHAT-IF",
-        help="Also plan for growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT. Repeatable.",
+        help="Also plan for growth=+20%, promotion=FROM/UNTIL:+50% (dates), lost-zone, cancel=EVENT. Repeatable.",
     ),
 ]
 PatchOption = Annotated[
@@ -78,7 +78,8 @@ def plan(
     scenarios, now = parse_scenarios(scenario or (), config.timezone), read_clock(None)
     config, remarks = _lead_times(config, now, to_cluster=to_cluster)
     fleet = Fleet(workers, cluster, shards)
-    bulletin, began = Bulletin.of(config), perf_counter()
+    looking = file is not None or sample or bool(scenarios)
+    bulletin, began = Bulletin.silent() if looking else Bulletin.of(config), perf_counter()
     try:
         if scenarios:
             return _compare(face, config, scenarios, now)
@@ -88,6 +89,9 @@ def plan(
         say(f"capacity: held: {refusal}")
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
         return HELD
+    except DataError as error:
+        _say_warnings(bulletin.failed([one.namespace for one in config.workloads], error, read_clock(None)))
+        raise
     with face.stages("writing") as advance:
         written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out)
         if picture is not None or not to_cluster:
@@ -184,7 +188,9 @@ def _to_files(plan: Plan, out: Path) -> list[str]:
     try:
         write_plan(plan, out)
     except OSError as error:
-        raise ConfigError(f"--plan: {out} cannot be written: {error}") from error
+        raise ConfigError(
+            f"--plan: {out} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
     return [str(out)]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,12 @@ from capacity.edge.face import (
     read_clock,
     verb,
 )
+
+if TYPE_CHECKING:
+    from capacity.edge.config import Config
+    from capacity.edge.promises import Status
+
+WINDOW = timedelta(days=30)  # in which the promises are judged: the month that a review is about
 
 
 @verb
@@ -47,7 +54,9 @@ def report(
 
     config, moment = planning_config(face, file, sample), read_clock(now)
     before = None if since is None else read_plan(since)
-    question = Question(month, before, read_audits(history) if history.is_dir() else None)
+    question = Question(
+        month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
+    )
     with face.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
         orders = read_orders(config, moment)
         advance()
@@ -59,8 +68,18 @@ def report(
     return HELD if review.held or (review.planned is not None and review.planned.failures) else DONE
 
 
+def _status(config: Config, now: datetime, audits: Path) -> Status:
+    """The promises from audits, Prometheus and tickets, where those are configured; the cluster is not asked."""
+    from capacity.edge.promises import read_status
+    from capacity.edge.promises.status import Standing
+
+    return read_status(config, now, WINDOW, audits, lambda: Standing(unknown="a report asks no cluster"))
+
+
 def _write(page: Path, text: str) -> None:
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--page: {page} cannot be written: {error}") from error
+        raise ConfigError(
+            f"--page: {page} cannot be written: {error.strerror or error}; choose another place"
+        ) from error

@@ -108,4 +108,4 @@ def _write(text: str, path: Path) -> None:
     except FileExistsError as error:
         raise ConfigError(f"{path}: expected no file there, got one; it is not overwritten: give another -c") from error
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error}") from error
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error

@@ -27,5 +27,4 @@ from capacity.simulation.hpa.sync import Reading as Reading
 from capacity.simulation.hpa.sync import Scale as Scale
 from capacity.simulation.hpa.sync import sync as sync
 from capacity.simulation.hpa.tolerance import Tolerance as Tolerance
-from capacity.simulation.hpa.tolerance import highest_tolerated_utilization as highest_tolerated_utilization
 from capacity.simulation.hpa.tolerance import smallest_accepted_replicas as smallest_accepted_replicas

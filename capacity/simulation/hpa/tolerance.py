@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -37,22 +36,6 @@ class Tolerance:
         return 1.0 - self.down <= ratio <= 1.0 + self.up
 
 
-def highest_tolerated_utilization(target: int, tolerance: Tolerance | None = None) -> int:
-    """The highest utilization (whole percent, truncated) at which an HPA with this target does not scale up.
-
-    The true utilization may lie almost one point above: the HPA truncates.
-
-    >>> [highest_tolerated_utilization(target) for target in (70, 72, 73, 75, 80)]
-    [77, 79, 80, 82, 88]
-    >>> highest_tolerated_utilization(80, Tolerance(up=0.0))
-    80
-    """
-    require(target >= 1, "a utilization target is a whole percent >= 1, got {}", target)
-    band = tolerance or Tolerance()
-    highest = int(target * (1 + band.up)) + 1
-    return _last(range(target, highest + 1), lambda percent: band.holds(percent / target))
-
-
 def smallest_accepted_replicas(wanted: int, tolerance: Tolerance | None = None) -> int:
     """The fewest replicas an HPA leaves in place where a metric of AverageValue asks for `wanted`.
 
@@ -65,7 +48,3 @@ def smallest_accepted_replicas(wanted: int, tolerance: Tolerance | None = None) 
     band = tolerance or Tolerance()
     lowest = max(1, ceil(wanted / (1 + band.up)) - 1)
     return next(replicas for replicas in range(lowest, wanted + 1) if band.holds(wanted / replicas))
-
-
-def _last(percents: range, holds: Callable[[int], bool]) -> int:
-    return max(percent for percent in percents if holds(percent))
