@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= ../shared/data
 
-.PHONY: help setup peers check test bench notebooks reference docs docs-output
+.PHONY: help setup peers check test bench notebooks reference docs outputs
 
 help:  ## Print this.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,5 +35,5 @@ reference:  ## Write again what is written from something else: docs/metrics.md,
 docs:  ## Build the documentation as a site in build/site; any warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
-docs-output:  ## Write what the commands of docs/ print now into its pages.
+outputs:  ## Write what the commands of docs/ print now into its pages.
 	$(PYTHON) -m pytest -q tests/integration/test_docs.py --write-docs

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +70,18 @@ def test_the_version_is_a_release() -> None:
     parts = capacity.__version__.split(".")
     assert len(parts) == 3
     assert all(part.isdecimal() for part in parts)
+
+
+def test_importing_the_package_takes_less_than_three_tenths_of_a_second() -> None:
+    code = "import time; began = time.process_time(); import capacity; print(time.process_time() - began)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.3
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(capacity.__file__).parent / "py.typed").is_file()
+
+
+def test_type_checkers_see_the_same_names_as_users() -> None:
+    source = Path(capacity.__file__).read_text(encoding="utf-8")
+    assert set(re.findall(r"import (\w+) as \1$", source, re.MULTILINE)) == set(capacity.__all__)
