@@ -140,7 +140,7 @@ def test_what_prometheus_measured_is_in_the_file(
     assert (config.prometheus.url, config.prometheus.requests) == (server.url, "http_server_requests_seconds_count")
     document = yaml.safe_load(Path("capacity.yaml").read_text(encoding="utf-8"))
     web = document["workloads"][2]
-    assert web["load"]["cpu"]["base"] in ("700m", "701m")
+    assert web["load"]["cpu"]["base"] in ("699m", "700m", "701m")  # a mean of rates at whatever minute this runs
     assert web["load"]["memory"]["base"] == "300Mi"
     text = Path("capacity.yaml").read_text(encoding="utf-8")
     assert text.count("#   cpu: sum(label_replace(rate(container_cpu_usage_seconds_total{") == 3
