@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from capacity.edge.config import Config
 from capacity.edge.sample import sample_orders
+from capacity.edge.settings import WorkloadSettings
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
-from tests.pages import Reader, rewritten, same
+from tests.pages import Reader, blocks_of, rewritten, same
 from tests.peers import Postgres, Prometheus, openmetrics
 from tests.peers.process import binary
 
@@ -107,6 +111,27 @@ def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Reader:
         return str(request.getfixturevalue(name)) if name in ("kubectl", "helm") else binary(name)
 
     return Reader(tmp_path, program)
+
+
+def fragments() -> list[tuple[str, dict[str, Any]]]:
+    """Each YAML block without a title that has keys of capacity.yaml or of a workload in it, by page."""
+    found = []
+    for name in FOLLOWED:
+        for block in blocks_of((DOCS / name).read_text(encoding="utf-8")):
+            if block.language == "yaml" and block.title is None and not block.shows:
+                found.append((name, yaml.safe_load(block.text)))
+    known = set(Config.model_fields) | set(WorkloadSettings.model_fields)
+    return [(name, keys) for name, keys in found if known & set(keys)]
+
+
+@pytest.mark.parametrize(("name", "keys"), fragments())
+def test_a_part_of_a_configuration_can_be_read(name: str, keys: dict[str, Any]) -> None:
+    own = {key: value for key, value in keys.items() if key in WorkloadSettings.model_fields}
+    load = {"cpu": {"base": 1}, "memory": {"base": "1Gi"}}
+    replica = {"cpu_request": 1, "memory_request": "1Gi"}
+    web = {"namespace": "shop", "name": "web", "ceiling": 9, "load": load, "replica": replica, **own}
+    rest = {key: value for key, value in keys.items() if key not in own}
+    Config.model_validate({"sales": {"source": "orders.csv", "time": "at"}, "workloads": [web], **rest})
 
 
 @pytest.mark.parametrize("name", FOLLOWED)
