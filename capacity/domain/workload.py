@@ -32,7 +32,8 @@ class Replica:
 class Workload:
     """One Deployment or StatefulSet behind a HorizontalPodAutoscaler, and what we promise for it.
 
-    `target` is the name of its autoscaler (of itself, where `target_kind` is Deployment or StatefulSet);
+    `target` is the name of its autoscaler, by default its own (of itself, where `target_kind` is a Deployment's or
+    StatefulSet's);
     `ignored_by` names field managers that leave that autoscaler's floor alone.
     `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
     With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
@@ -65,6 +66,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
+        object.__setattr__(self, "target", self.target or self.name)
         require(self.floor >= 1, "{}: floor must be >= 1, got {}", where, self.floor)
         require(self.floor <= self.ceiling, "{}: floor {} is above ceiling {}", where, self.floor, self.ceiling)
         require(0 < self.target_utilization <= 1, "{}: target_utilization must lie in (0, 1]", where)

@@ -169,6 +169,19 @@ def test_a_floor_that_argo_cd_leaves_alone_is_moved(shop: Shop) -> None:
     assert shop.floor("api") == 9
 
 
+def test_an_honored_ceiling_in_git_holds_no_floor_that_is_not(shop: Shop) -> None:
+    """The manifest in git leaves minReplicas out, as it should; a ceiling that may rise is another matter."""
+    document = hpa("api")
+    del document["spec"]["minReplicas"]
+    shop.api.create(document, manager="argocd-controller")
+    shop.configure("api")
+    write_plan_for(shop, "api")
+    assert main(["apply", "--now", NOON]) == 0
+    assert shop.floor("api") == 9
+    shop.configure("api", ceiling_policy={"increase": {"buffer": "10%"}})
+    assert main(["apply", "--now", "2026-11-27T02:40:00Z"]) == 3
+
+
 def write_plan_for(shop: Shop, name: str) -> None:
     path = shop.folder / "plan.json"
     path.write_text(path.read_text().replace('"name": "web"', f'"name": "{name}"'))

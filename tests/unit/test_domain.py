@@ -232,3 +232,8 @@ def test_the_quiet_level_of_a_moment_is_the_last_that_began() -> None:
     assert plan().quiet_at(NOON) is None
     with pytest.raises(DataError, match="must ascend from 0"):
         plan(quiet=(Quiet(1, 500),))
+
+
+def test_a_workloads_autoscaler_has_its_name_where_none_is_given() -> None:
+    assert workload().target == "web"
+    assert workload(target="web-hpa").target == "web-hpa"

@@ -265,8 +265,8 @@ def _given_back(
 
 
 def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[str, str] | None:
-    """Why a reconciler's field is not ours to set, and the exact setting that makes it so."""
-    managers = autoscaler.reconcilers(workload.ignored_by)
+    """Why a reconciler's field is not ours to set, and what makes it so; an honored ceiling is no matter."""
+    managers = autoscaler.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
     if not managers:
         return None
     kind, names = autoscaler.kind, ", ".join(managers)

@@ -43,7 +43,7 @@ def _wrong(workload: Workload, scene: Scene, found: Autoscaler) -> Iterator[Find
     other = other_owner(workload, found.document, scene)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
-    managers = ", ".join(found.reconcilers(workload.ignored_by))
+    managers = ", ".join(found.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None))
     if managers:
         fix = f"let it ignore the field (`capacity preview` prints how), then set target.ignored_by: [{managers}]"
         yield Finding("targets", "fail", f"{managers} writes its floor again by itself", fix)

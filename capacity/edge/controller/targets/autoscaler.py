@@ -99,9 +99,10 @@ class Autoscaler:
             memory=notes.memory,
         )
 
-    def reconcilers(self, allowed: tuple[str, ...]) -> list[str]:
-        """Managers of the floor or ceiling that would write again by themselves; `allowed` leave them alone."""
-        paths = [self.kind.floor_path, *([self.kind.ceiling_path] if self.kind.ceiling_path else [])]
+    def reconcilers(self, allowed: tuple[str, ...], *, with_ceiling: bool) -> list[str]:
+        """Managers of the floor (and ceiling) that would write again by themselves; `allowed` leave them alone."""
+        ceiling = self.kind.ceiling_path if with_ceiling else None
+        paths = [self.kind.floor_path, *([ceiling] if ceiling else [])]
         found = [owner for path in paths for owner in owners(self.document, path)]
         names = {owner.manager for owner in found if owner.reconciles and owner.manager not in (MANAGER, *allowed)}
         return sorted(names)
