@@ -173,7 +173,7 @@ def test_an_honored_ceiling_in_git_holds_no_floor_that_is_not(shop: Shop) -> Non
     """The manifest in git leaves minReplicas out, as it should; a ceiling that may rise is another matter."""
     document = hpa("api")
     del document["spec"]["minReplicas"]
-    shop.api.create(document, manager="argocd-controller")
+    shop.api.apply(document, manager="argocd-controller")  # server-side: what git says, not what the server fills in
     shop.configure("api")
     write_plan_for(shop, "api")
     assert main(["apply", "--now", NOON]) == 0
