@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capacity.domain import ConfigError
 from capacity.edge.config import Config, read_config
@@ -23,6 +21,9 @@ from capacity.edge.fields import parse_duration
 from capacity.edge.logs import LogForm, Run
 from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, say, show_all
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
 ConfigOption = Annotated[
@@ -121,10 +122,17 @@ class Face:
 
 def _watched() -> bool:
     """Whether a person looks at stderr, on a terminal that can draw over a line."""
-    return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+    if not sys.stderr.isatty():
+        return False
+    from rich.console import Console
+
+    return not Console(stderr=True).is_dumb_terminal
 
 
 def _progress_bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
 

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from capacity.edge.logs import LogForm, current_run, write_record
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 GIB = 2**30
 WIDEST = 10_000  # characters: any row fits
@@ -73,7 +71,7 @@ def show(sheet: Sheet, output: Output) -> None:
 def show_lines(lines: Sequence[str]) -> None:
     """Results of one line each, to be searched with grep; before a person they wrap at words."""
     for line in lines:
-        Console(highlight=False).print(line, markup=False, soft_wrap=not sys.stdout.isatty())
+        _write(line, sys.stdout)
 
 
 def say(text: str, *, quiet: bool = False) -> None:
@@ -83,11 +81,25 @@ def say(text: str, *, quiet: bool = False) -> None:
     if current_run().form is LogForm.json:
         write_record(text)
     else:
-        Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=not sys.stderr.isatty())
+        _write(text, sys.stderr)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """A line: on a terminal wrapped at words by rich, which a job in a cluster need not load."""
+    if not stream.isatty():
+        stream.write(f"{text}\n")
+        return
+    from rich.console import Console
+
+    Console(file=stream, highlight=False).print(text, markup=False, emoji=False)
 
 
 def _print_table(sheet: Sheet) -> None:
     """On a terminal all wraps at words; a pipe has no width and gets as much as the longest value needs."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console, endless = Console(highlight=False), not sys.stdout.isatty()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(sheet.columns):
@@ -109,6 +121,8 @@ def _print_table(sheet: Sheet) -> None:
 
 def _longest_last(sheet: Sheet) -> int:
     """Characters of the longest value in the last column."""
+    from rich.cells import cell_len
+
     return max((cell_len(str(row[-1])) for row in sheet.rows), default=0)
 
 
