@@ -1,4 +1,4 @@
-"""A hundred million real order lines judged by eight rules and counted per hour: seconds and memory, two threads."""
+"""A hundred million real order lines judged and counted per hour: seconds and memory, two threads."""
 
 from __future__ import annotations
 
