@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.planning.churn import busiest_day
-from capacity.planning.floors import Counts, Draft
+from capacity.planning.draft import Counts, Draft
 from capacity.sizing import highest_target, highest_tolerated_utilization
 
 
@@ -55,10 +54,11 @@ def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:
 
 
 def _of_churn(one: Draft, floors: Counts) -> list[str]:
-    most = busiest_day(floors, one.steps)
-    if most <= one.workload.limits.changes_a_day:
+    changes, days = one.days.changes(floors[None, :])[0], one.days
+    if (changes <= days.most).all():
         return []
-    return [f"steps and ramps ask for {most} changes on one day, above {one.workload.limits.changes_a_day}"]
+    worst = int((changes - days.most).argmax())
+    return [f"steps and ramps ask for {changes[worst]} changes on one day, above {days.most[worst]}"]
 
 
 def _of_autoscaler(one: Draft) -> list[str]:

@@ -152,7 +152,8 @@ def test_a_ceiling_below_the_need_says_the_breach_in_cores_and_minutes() -> None
 def test_a_start_costs_its_lead_time_so_that_short_valleys_stay_up() -> None:
     five, valley = timedelta(minutes=5), [5.0, 1.0, 1.0, 5.0, 1.0, 1.0, 1.0, 1.0, 5.0]
     assert floors(valley, five, lead_time=2 * five) == [10, 10, 10, 10, 2, 2, 2, 2, 10]
-    assert floors(valley, five, lead_time=five) == [10, 2, 2, 10, 2, 2, 2, 2, 10]
+    many = Limits(changes_a_day=288)
+    assert floors(valley, five, lead_time=five, limits=many) == [10, 2, 2, 10, 2, 2, 2, 2, 10]
     assert floors(valley, five, costs=Costs(start=4 * five)) == [10] * 9
     assert floors(valley, five, costs=Costs(start=timedelta(0), change=30 * five)) == [10] * 9
 
