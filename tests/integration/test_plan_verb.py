@@ -85,6 +85,34 @@ def test_scenarios_stand_side_by_side_and_write_nothing(tmp_path: Path, capsys: 
     assert "EUR a month" in printed
 
 
+EVENTS = """name,start,end,kind,uplift
+old,2026-01-10,2026-01-11,promotion,2
+one,2026-01-26T09:00,2026-01-26T12:00,promotion,1.5
+two,2026-01-26T11:00,2026-01-26T14:00,press,2
+"""
+PAST = "promotion old lies in the past, it ended 2026-01-11: its uplift of 2 is not used"
+BOTH = "promotion one and press two overlap: their uplifts of 1.5 and 2 multiply"
+
+
+def test_promotions_that_overlap_or_lie_in_the_past_are_said_wherever_the_plan_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "events.csv").write_text(EVENTS, encoding="utf-8")
+    (tmp_path / "capacity.yaml").write_text(f"{CONFIG}calendar: {{events: events.csv}}\n", encoding="utf-8")
+    for verb in ("plan", "explain"):
+        assert main([verb]) == 0
+        assert {f"note: {PAST}", f"note: {BOTH}"} <= set(capsys.readouterr().out.splitlines())
+    notes = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["workloads"][0]["explain"]["notes"]
+    assert {PAST, BOTH} <= set(notes)
+    assert main(["explain", "-o", "json"]) == 0
+    assert {PAST, BOTH} <= set(json.loads(capsys.readouterr().out)["notes"])
+    assert main(["plan", "--scenario", "promotion=2026-01-26T11:00/2026-01-26T15:00:+50%"]) == 0
+    again = "promotion 2026-01-26T11:00/2026-01-26T15:00 comes on top of press two, which is forecast"
+    assert f"note: {again}" in capsys.readouterr().out.splitlines()
+    assert main(["plan", "--scenario", "promotion=2025-01-26/2025-01-27:+50%"]) == 1
+    assert "promotion 2025-01-26/2025-01-27: expected a time from 2026-01-26" in capsys.readouterr().err
+
+
 def test_a_plan_carries_its_nodes_and_their_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan"]) == 0
     printed = capsys.readouterr().out
@@ -103,7 +131,9 @@ def test_a_floor_is_explained_as_table_json_and_picture(tmp_path: Path, capsys: 
     assert sum(bar["milli_replicas"] for bar in document["bars"]) == 1000 * document["floor"]
     assert (tmp_path / "why.png").stat().st_size > 10_000
     assert main(["explain"]) == 0
-    assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines() if not line.startswith("shop/web"))
+    assert all(
+        len(line) <= 80 for line in capsys.readouterr().out.splitlines() if not line.startswith(("shop/web", "note: "))
+    )
     assert main(["explain", "api"]) == 2
     assert main(["explain", "web", "--at", "soon"]) == 2
     assert main(["explain", "web", "--at", "2020-01-01T00:00Z"]) == 1

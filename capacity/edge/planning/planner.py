@@ -129,7 +129,7 @@ def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None
     if scenario is None:
         return forecasts
     return {
-        group: forecast_if(found, scenario) if isinstance(found, Forecast) else found
+        group: forecast_if(found, scenario, outlook.events) if isinstance(found, Forecast) else found
         for group, found in forecasts.items()
     }
 
