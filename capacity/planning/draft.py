@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capacity.domain import Demand, Workload
+from capacity.domain import Demand, Workload, require
 from capacity.planning.counts import allowed_above, allowed_within
-from capacity.planning.days import Days
+from capacity.planning.days import DAY, Days
 from capacity.planning.moments import block_starts
 from capacity.planning.need import Need, PlannedLoad, need_of
 
 Counts = npt.NDArray[np.int64]
 ROUNDING = 1e-9
+LONGEST = timedelta(days=28)  # the shortest month
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class Draft:
 
 def draft(demand: Demand, workload: Workload) -> Draft:
     """The need of a workload within its bounds. Raises `DataError` where no floor can be chosen."""
+    require(
+        demand.cpu.step < LONGEST,
+        "plans are made on hours or days: a month's mean hides its peaks, got steps of {} days; forecast sales by hour "
+        "or day",
+        f"{demand.cpu.step / DAY:.0f}",
+    )
     load = PlannedLoad.of(demand, workload)
     need = need_of(load, workload)
     ceiling = _ceiling(need, workload)

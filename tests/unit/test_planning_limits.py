@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from capacity.domain import (
+    MONTH,
     ChangeHours,
     Costs,
     DataError,
@@ -126,6 +128,14 @@ def test_limits_are_kept_and_never_below_the_need(limits: Limits, cores: list[fl
 def test_what_cannot_be_met_is_refused_with_the_reason(build: Any, words: str) -> None:
     with pytest.raises(DataError, match=words):
         build()
+
+
+def test_calendar_months_are_no_steps_of_a_plan() -> None:
+    months = pd.date_range("2026-12-01", periods=3, freq="MS", tz="UTC")
+    table = pd.DataFrame({0.5: 1.0, 0.95: 2.0}, months)
+    monthly = Forecast(datetime(2026, 11, 1, tzinfo=UTC), MONTH, table, "cores")
+    with pytest.raises(DataError, match=r"plans are made on hours or days: .*got steps of 30 days; forecast sales by"):
+        plan_workload(Demand(monthly, replace(monthly, unit="bytes")), workload())
 
 
 def test_a_budget_cuts_the_peaks_and_says_by_how_much() -> None:

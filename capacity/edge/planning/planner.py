@@ -17,6 +17,7 @@ from capacity.edge.config import Config
 from capacity.edge.orders.audits import audit_orders
 from capacity.edge.orders.table import OrderTable
 from capacity.edge.planfile import rfc3339
+from capacity.edge.planning.spacing import coarse_groups
 from capacity.edge.sources import read_columns, read_events
 from capacity.edge.usage import known_usage
 from capacity.events import holiday_events, month_ends, paydays
@@ -125,7 +126,9 @@ def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
             outlook = replace(outlook, events=events_if(outlook.events, scenario, last))
-    forecasts = forecast_groups(orders.histories, outlook)
+    coarse = coarse_groups(orders.histories)
+    even = {group: history for group, history in orders.histories.items() if group not in coarse}
+    forecasts = forecast_groups(even, outlook) | coarse
     if scenario is None:
         return forecasts
     return {
