@@ -33,6 +33,7 @@ def remarks_on(one: Draft, floors: Counts, breach: Breach) -> list[str]:
     """Sentences for the reader of the plan; none where there is nothing to say."""
     return [
         *_of_windows(one),
+        *_of_skill(one),
         *_of_breach(one, floors, breach),
         *_of_churn(one, floors),
         *_of_autoscaler(one),
@@ -43,6 +44,13 @@ def _of_windows(one: Draft) -> list[str]:
     if one.demand.cpu.window is not None:
         return []
     return ["each step is planned for by itself: the forecast knows no quantile of a lead time's maximum"]
+
+
+def _of_skill(one: Draft) -> list[str]:
+    trust = (one.demand.sales or one.demand.cpu).trust
+    if trust is None or round(trust.skill, 2) >= 0:
+        return []
+    return [f"the forecast is worse than the seasonal naive on past origins: skill {trust.skill:.2f}"]
 
 
 def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:

@@ -137,3 +137,28 @@ def test_a_floor_is_explained_as_table_json_and_picture(tmp_path: Path, capsys: 
     assert main(["explain", "api"]) == 2
     assert main(["explain", "web", "--at", "soon"]) == 2
     assert main(["explain", "web", "--at", "2020-01-01T00:00Z"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "spread", "season", "said"),
+    [
+        pytest.param("1h", 0.02, 0.0, True, id="sales that wander: nothing beats their last value"),
+        pytest.param("1h", 0.0005, 0.5, False, id="a season that a forecast sees coming"),
+        pytest.param("1d", 0.05, 0.0, True, id="steps of a day"),
+    ],
+)
+def test_where_looking_ahead_does_not_pay_the_plan_recommends_the_autoscalers_target(
+    step: str, spread: float, season: float, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    index = pd.date_range("2025-01-06", periods=24 * 28 if step == "1h" else 200, freq=step.upper().replace("H", "h"))
+    wave = season * np.sin(np.arange(len(index)) * 2 * np.pi / 24)
+    sales = 100 * np.exp(wave + np.cumsum(rng.normal(0, spread, len(index))))
+    pd.DataFrame({"at": index, "n": sales.round(3)}).to_csv(tmp_path / "orders.csv", index=False)
+    alone = CONFIG.replace("usage: {source: usage.csv, time: at, cpu: cores, memory: bytes, replicas: pods}\n", "")
+    alone = alone.replace("n}}\n", f"n}}, step: {step}}}\n", 1).replace("horizon: 1d", "horizon: 7d")
+    (tmp_path / "capacity.yaml").write_text(alone, encoding="utf-8")
+    assert main(["plan"]) == 0
+    printed = capsys.readouterr().out
+    assert ("note: stay reactive: the forecast does not beat the seasonal naive" in printed) == said
+    assert ("may hide faster rises" in printed) == said
