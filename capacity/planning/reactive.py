@@ -54,7 +54,7 @@ def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> R
     safe = safe_target(workload).utilization / growth
     tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
     cores = _coming(plan, usage)
-    replicas = np.ceil(cores / (workload.replica.cpu_request * safe) - ROUNDING).clip(workload.floor, workload.ceiling)
+    replicas = np.ceil(cores / (workload.replica.cpu_request * safe) - ROUNDING).clip(workload.floor)
     target = highest_target(round(safe * 100), tolerance)
     return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan), step)
 

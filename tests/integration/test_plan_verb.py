@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -155,10 +156,59 @@ def test_where_looking_ahead_does_not_pay_the_plan_recommends_the_autoscalers_ta
     wave = season * np.sin(np.arange(len(index)) * 2 * np.pi / 24)
     sales = 100 * np.exp(wave + np.cumsum(rng.normal(0, spread, len(index))))
     pd.DataFrame({"at": index, "n": sales.round(3)}).to_csv(tmp_path / "orders.csv", index=False)
-    alone = CONFIG.replace("usage: {source: usage.csv, time: at, cpu: cores, memory: bytes, replicas: pods}\n", "")
-    alone = alone.replace("n}}\n", f"n}}, step: {step}}}\n", 1).replace("horizon: 1d", "horizon: 7d")
+    alone = CONFIG.replace(USAGE_LINE, "")
+    alone = (
+        alone.replace("n}}\n", f"n}}, step: {step}}}\n", 1).replace("ceiling: 40", "ceiling: 99").replace("1d,", "7d,")
+    )
     (tmp_path / "capacity.yaml").write_text(alone, encoding="utf-8")
     assert main(["plan"]) == 0
     printed = capsys.readouterr().out
     assert ("note: stay reactive: the forecast does not beat the seasonal naive" in printed) == said
     assert ("may hide faster rises" in printed) == said
+
+
+def as_it_is(table: pd.DataFrame) -> pd.DataFrame:
+    return table
+
+
+def long_ago(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(at=pd.to_datetime(table["at"]) - pd.Timedelta(days=90))
+
+
+def falling(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(cores=6 - table["cores"])
+
+
+USAGE_LINE = "usage: {source: usage.csv, time: at, cpu: cores, memory: bytes, replicas: pods}\n"
+NO_NODE = "supply/node_types: not planned: expected a node type that a pod of shop/web fits on (0.5 cores, 0.5 GiB)"
+BAD = [
+    pytest.param({}, long_ago, 0, "note: usage ends 2160 h before sales do", id="usage without overlap with sales"),
+    pytest.param({}, falling, 0, "note: CPU falls as sales rise: they do not drive it", id="a negative slope"),
+    pytest.param(
+        {USAGE_LINE: "", "{sum: n}": "{sum: one}"}, as_it_is, 0, "the history shows no variation", id="constant sales"
+    ),
+    pytest.param({"500m, mem": "0, mem"}, as_it_is, 2, "cpu_request: Input should be greater than 0", id="no request"),
+    pytest.param({"ceiling: 40": "ceiling: 5"}, as_it_is, 0, "replicas is below the need for", id="a low ceiling"),
+    pytest.param({"cpu: 4, mem": "cpu: 0.25, mem"}, as_it_is, 3, NO_NODE, id="no node type that fits"),
+]
+
+
+@pytest.mark.parametrize(("settings", "used", "code", "words"), BAD)
+def test_bad_input_is_planned_as_far_as_it_goes_and_said(
+    settings: dict[str, str],
+    used: Callable[[pd.DataFrame], pd.DataFrame],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = CONFIG
+    for old, new in settings.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "capacity.yaml").write_text(text, encoding="utf-8")
+    pd.read_csv(tmp_path / "orders.csv").assign(one=20).to_csv(tmp_path / "orders.csv", index=False)
+    used(pd.read_csv(tmp_path / "usage.csv")).to_csv(tmp_path / "usage.csv", index=False)
+    assert main(["plan"]) == code
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err
