@@ -68,6 +68,27 @@ class Planned:
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a plan is made from: settings and orders, what they say of sales and loads to come, the time, a what-if."""
+
+    config: Config
+    orders: Orders
+    now: datetime
+    forecasts: Forecasts
+    reports: Reports
+    scenario: Scenario | None = None
+
+    @staticmethod
+    def of(config: Config, orders: Orders, now: datetime) -> Basis:
+        """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
+        return Basis(config, orders, now, forecast_for_plans(config, orders), learn_load_of(config, orders))
+
+    def under(self, scenario: Scenario) -> Basis:
+        """The same in a what-if; what usage says of the loads stands."""
+        return replace(self, forecasts=forecast_for_plans(self.config, self.orders, scenario), scenario=scenario)
+
+
 def read_orders(config: Config, now: datetime | None = None) -> Orders:
     """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
     usages, unmeasured = known_usage(config, now or datetime.now(UTC))
@@ -201,38 +222,22 @@ def _events(config: Config, histories: Histories) -> list[Event]:
     return events + month_ends(first, end, zone) if calendar.month_ends else events
 
 
-def make_plan(
-    config: Config,
-    orders: Orders,
-    forecasts: Forecasts,
-    now: datetime,
-    *,
-    reports: Reports | None = None,
-    scenario: Scenario | None = None,
-) -> Planned:
-    """The plan of every workload, from the loads in `reports` (default: learned now from the usage that was read).
+def make_plan(basis: Basis) -> Planned:
+    """The plan of every workload, within what they share.
 
     Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned.
     """
-    planned = plan_alone(config, orders, forecasts, now, reports=reports, scenario=scenario)
-    return share_supply(planned, config, scenario)
+    return share_supply(plan_alone(basis), basis.config, basis.scenario)
 
 
-def plan_alone(
-    config: Config,
-    orders: Orders,
-    forecasts: Forecasts,
-    now: datetime,
-    *,
-    reports: Reports | None = None,
-    scenario: Scenario | None = None,
-) -> Planned:
+def plan_alone(basis: Basis) -> Planned:
     """The plan of every workload as if it were alone; raises as `make_plan` does."""
-    audit = require_quality(orders.audit.at(now))
-    provenance = Provenance(now, config.settings_hash(), source_document(audit))
-    learned = learn_load_of(config, orders) if reports is None else reports
-    knowledge = Knowledge(learned, plan_outlook(config, orders), orders.histories, config.supply.noun(), scenario)
-    plan, failures = plan_workloads(forecasts, _workloads(config, scenario), provenance, knowledge)
+    config, orders, scenario = basis.config, basis.orders, basis.scenario
+    audit = require_quality(orders.audit.at(basis.now))
+    provenance = Provenance(basis.now, config.settings_hash(), source_document(audit))
+    outlook = plan_outlook(config, orders)
+    knowledge = Knowledge(basis.reports, outlook, orders.histories, config.supply.noun(), scenario)
+    plan, failures = plan_workloads(basis.forecasts, _workloads(config, scenario), provenance, knowledge)
     return Planned(plan, audit, failures)
 
 
