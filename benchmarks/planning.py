@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.counting import DAY, Cases, least_cost, noisy_need
 from benchmarks.counting import START as START_COST
-from benchmarks.counting import Cases, least_cost
 from benchmarks.traces import TRACES
 from capacity.domain import Demand, Forecast, LoadModel, Replica, Workload, WorkloadPlan
 from capacity.planning import cheapest_floors, close_gaps, floor_series, plan_many
@@ -38,6 +38,7 @@ def run(data: Path, quick: bool) -> dict[str, Any]:
     return {
         "brute_force": _brute_force(SMALL // 10 if quick else SMALL),
         **{f"capped_{name}": _capped(cases) for name, cases in _capped_cases(10 if quick else 1).items()},
+        **{f"replanned_hourly_{replicas}_replicas": _replanned(replicas, 1 if quick else 5) for replicas in (5, 40)},
         "tenth_of_the_workloads": _fleet(workloads // 10),
         "all_workloads": _fleet(workloads),
         **{f"changes_{name}": _changes(data, name) for name in ON_FIVE},
@@ -89,6 +90,29 @@ def _capped(cases: Cases) -> dict[str, float]:
     return {"cases": float(cases.count), "mean_above_optimum": float(np.mean(above)), "worst_above_optimum": max(above)}
 
 
+def _replanned(replicas: int, runs: int) -> dict[str, float]:
+    """A day of plans made every hour for the day ahead, each followed for its hour: noisy demand, known ahead."""
+    rng = np.random.default_rng(4)
+    changes = []
+    for _ in range(runs):
+        need = noisy_need(rng, 2 * DAY, (replicas, replicas))
+        index = pd.date_range(START, periods=len(need), freq="5min")
+        plans = (_planned(need[at : at + DAY] * 0.4, index[at : at + DAY]) for at in range(0, DAY, 12))
+        followed = np.concatenate([floor_series(plan).to_numpy()[:12] for plan in plans])
+        changes.append(int(np.count_nonzero(np.diff(followed))))
+    return {"days": float(runs), "changes_a_day": float(np.mean(changes)), "most_changes_on_a_day": float(max(changes))}
+
+
+def _planned(cores: np.ndarray, index: pd.DatetimeIndex) -> WorkloadPlan:
+    """The plan of one workload of at most 1,000 replicas at 0.4 cores each."""
+    demand = Demand(_forecast(cores / 1.25, index, "cores"), _forecast(np.zeros(len(cores)), index, "bytes"))
+    web = Workload("shop", "web", LoadModel(0, 1, 0, 0), Replica(0.5, 2.0**29), 1, 1000, lead_time=LEAD)
+    plan = next(iter(plan_many([(demand, web)])))
+    if not isinstance(plan, WorkloadPlan):
+        raise plan
+    return plan
+
+
 def _fleet(workloads: int) -> dict[str, float]:
     """Fourteen days at five minutes, on two processes; making the demands is not planning and is not counted."""
     parts = np.array_split(np.arange(workloads), 2)
@@ -136,7 +160,7 @@ def _forecast(values: np.ndarray, index: pd.DatetimeIndex, unit: str) -> Forecas
     high = pd.Series(1.25 * values[::-1]).rolling(WINDOW, min_periods=1).max().to_numpy()[::-1]
     quantiles = pd.DataFrame({0.05: 0.8 * values, 0.95: 1.2 * values}, index)
     maxima = pd.DataFrame({0.05: high * 0.8, 0.95: high}, index)
-    return Forecast(START - FIVE, FIVE, quantiles, unit, window=WINDOW * FIVE, maxima=maxima)
+    return Forecast(index[0].to_pydatetime() - FIVE, FIVE, quantiles, unit, window=WINDOW * FIVE, maxima=maxima)
 
 
 def _busiest(plan: WorkloadPlan) -> float:
@@ -153,11 +177,7 @@ def _changes(data: Path, name: str) -> dict[str, float]:
     values = values[:cut].reshape(-1, every).mean(axis=1)
     index = pd.date_range(START, periods=len(values), freq="5min")
     cores = values / np.quantile(values, 0.999) * 40 * 0.5 * 0.8
-    demand = Demand(_forecast(cores / 1.25, index, "cores"), _forecast(np.zeros(len(values)), index, "bytes"))
-    web = Workload("shop", "web", LoadModel(0, 1, 0, 0), Replica(0.5, 2.0**29), 1, 100, lead_time=LEAD)
-    plan = next(iter(plan_many([(demand, web)])))
-    if not isinstance(plan, WorkloadPlan):
-        raise plan
+    plan = _planned(cores, index)
     need = np.maximum(np.ceil(cores / (0.5 * 0.8) * (1 - 1e-9)), 1)
     floors = floor_series(plan).to_numpy()
     return {
