@@ -19,7 +19,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Which day each step lies on, counted from the first (steps,), and the changes that each day may have (days,)."""
+    """Which of its days each step lies on (steps,), in their order, and the changes that each day may have (days,)."""
 
     each: npt.NDArray[np.intp]
     most: Counts
@@ -34,8 +34,7 @@ class Days:
         >>> Days.of(pd.date_range("2026-11-27T18:00Z", periods=31, freq="h"), timedelta(hours=1), 24).most.tolist()
         [6, 24, 2]
         """
-        midnights = steps.normalize()
-        each = np.asarray((midnights - midnights[0]).days, dtype=np.intp)
+        each = np.unique(steps.normalize().asi8, return_inverse=True)[1].astype(np.intp)
         parts = np.bincount(each) * (step / DAY)
         proportional = np.ceil(most * np.minimum(parts, 1.0) - ROUNDING).astype(np.int64)
         return Days(each, np.minimum(np.maximum(proportional, LEAST), most))

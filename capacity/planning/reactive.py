@@ -24,7 +24,7 @@ class ReactiveCase:
     """What a well-set autoscaler alone would do: its target (percent of the request) and its mean replicas.
 
     `growth`: the factor by which demand rises within lead time and reaction, at the workload's quantile level; `step`:
-    how often it was measured.
+    how often it was measured. `highest`: its utilization where the expected demand rises most from a step to the next.
     """
 
     target: int
@@ -32,11 +32,12 @@ class ReactiveCase:
     replicas: float
     planned: float
     step: timedelta
+    highest: float
 
     @property
-    def is_cheaper(self) -> bool:
-        """Whether the autoscaler alone would run no more replicas than the plan."""
-        return self.replicas <= self.planned
+    def is_enough(self) -> bool:
+        """Whether the autoscaler alone would run no more replicas than the plan, and keep up with what is coming."""
+        return self.replicas <= self.planned and self.highest <= 1.0
 
 
 def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> ReactiveCase | None:
@@ -54,9 +55,11 @@ def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> R
     safe = safe_target(workload).utilization / growth
     tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
     cores = _coming(plan, usage)
-    replicas = np.ceil(cores / (workload.replica.cpu_request * safe) - ROUNDING).clip(workload.floor)
+    full = workload.replica.cpu_request * safe
+    replicas = np.ceil(cores / full - ROUNDING).clip(workload.floor)
     target = highest_target(round(safe * 100), tolerance)
-    return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan), step)
+    highest = safe * _steepest(np.maximum(cores, workload.floor * full))
+    return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan), step, highest)
 
 
 def _growth(values: Floats, steps: float, level: float) -> float | None:
@@ -70,6 +73,11 @@ def _growth(values: Floats, steps: float, level: float) -> float | None:
     return float(np.quantile(1 + rises, level))
 
 
+def _steepest(cores: Floats) -> float:
+    """The factor of the largest rise from a step to the next: a sale that opens rises at once."""
+    return float((cores[1:] / cores[:-1]).max(initial=1.0))
+
+
 def _coming(plan: WorkloadPlan, usage: pd.Series) -> Floats:
     """The cores that are expected: the median of the plan's demand, or the past (steps,)."""
     if plan.demand is not None and 0.5 in plan.demand.cpu.quantiles.columns:
@@ -80,9 +88,10 @@ def _coming(plan: WorkloadPlan, usage: pd.Series) -> Floats:
 def reactive_remark(case: ReactiveCase | None, plan: WorkloadPlan) -> str | None:
     """The sentence that recommends the autoscaler alone; None where looking ahead has its use.
 
-    That is where the forecast beats the seasonal naive on past origins, or the plan the well-set autoscaler.
+    That is where the forecast beats the seasonal naive on past origins, or the plan the well-set autoscaler: it runs
+    fewer replicas, or is ahead of a rise that would overrun the other.
     """
-    if case is None or not case.is_cheaper or not _is_unskilled(plan):
+    if case is None or not case.is_enough or not _is_unskilled(plan):
         return None
     hidden = (
         "" if case.step <= plan.lead_time + REACTION else f"; steps of {case.step / MINUTE:g} min may hide faster rises"

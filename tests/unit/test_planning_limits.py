@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,6 +30,7 @@ from capacity.domain import (
     WorkloadPlan,
 )
 from capacity.planning import floor_series, plan_many, plan_workload, within_quota
+from capacity.planning.days import Days
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -128,6 +130,30 @@ def test_limits_are_kept_and_never_below_the_need(limits: Limits, cores: list[fl
 def test_what_cannot_be_met_is_refused_with_the_reason(build: Any, words: str) -> None:
     with pytest.raises(DataError, match=words):
         build()
+
+
+@pytest.mark.parametrize(
+    ("hours", "steps", "changes_a_day", "most"),
+    [
+        pytest.param(0, 288 + 6, 24, [24, 2], id="a whole day, and half an hour: up and down"),
+        pytest.param(18, 288, 24, [6, 18], id="a quarter of a day and three"),
+        pytest.param(18.5, 66, 24, [6], id="5.5 hours are 5.5 changes, rounded up"),
+        pytest.param(0, 12, 1, [1], id="never more than a day has"),
+    ],
+)
+def test_a_part_of_a_day_has_its_part_of_the_changes(
+    hours: float, steps: int, changes_a_day: int, most: list[int]
+) -> None:
+    five = timedelta(minutes=5)
+    days = Days.of(pd.date_range(at(hours), periods=steps, freq="5min"), five, changes_a_day)
+    assert days.most.tolist() == most
+    assert np.bincount(days.each).tolist() == days.lengths.tolist()
+
+
+def test_steps_of_weeks_each_have_a_day_of_their_own() -> None:
+    week = timedelta(days=7)
+    assert floors([1, 5, 1], week) == [2, 10, 2]
+    assert floors([1, 5, 1], week, limits=Limits(changes_a_day=1)) == [2, 10, 2]
 
 
 def test_calendar_months_are_no_steps_of_a_plan() -> None:

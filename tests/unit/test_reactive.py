@@ -78,6 +78,17 @@ def test_a_forecast_with_skill_is_kept_and_so_is_one_that_is_cheaper() -> None:
     assert reactive_remark(reactive_case(usage(STEEP, MINUTES), naive, one), naive) is None
 
 
+def test_a_rise_that_would_overrun_the_autoscaler_is_planned_for() -> None:
+    one, naive = workload(target_utilization=0.8), {"model": "seasonal naive 24"}
+    for coming, enough in (([4.4] * 23 + [5.2], True), ([4.4] * 23 + [8.8], False), ([0.1] * 23 + [0.4], True)):
+        plan = plan_workload(demand(coming), one)
+        plan = replace(plan, explain={**plan.explain, **naive})
+        case = reactive_case(usage(FLAT), plan, one)
+        assert case is not None
+        assert case.is_enough == enough, "0.8 x 5.2 / 4.4 is under 1, twice 0.8 is not, and the floor serves 0.4"
+        assert (reactive_remark(case, plan) is not None) == enough
+
+
 def test_demand_that_doubles_within_the_lead_time_asks_for_half_the_target() -> None:
     one = workload(target_utilization=0.8, lead_time=timedelta(minutes=5))
     plan = replace(planned("seasonal naive 24", 4.4), lead_time=timedelta(minutes=5) - timedelta(seconds=75))
