@@ -56,9 +56,9 @@ def fit_lines(x: Array, y: Array, *, positive: bool = True, size: Array | None =
         rest = np.where(seen, (ys - base[:, None] - slope[:, None] * xs) * by_size, np.nan)
         scale = row_median(np.abs(rest)) / TO_DEVIATION
         scale = np.where(np.isfinite(scale), scale, 0.0)
-        floor = np.maximum(scale, 1e-12 * np.abs(ys * by_size).max(axis=1, initial=0.0))[:, None]
+        limit = TUNING * np.maximum(scale, 1e-12 * np.abs(ys * by_size).max(axis=1, initial=0.0))[:, None]
         error = np.nan_to_num(np.abs(rest))
-        weights = np.where(error > TUNING * floor, TUNING * floor / np.maximum(error, 1e-300), 1.0) * seen
+        weights = np.where(error > limit, limit / np.where(error > limit, error, 1.0), 1.0) * seen
         before = base, slope
         base, slope = _weighted(xs, ys, weights * by_size**2, positive)
         if _moved(before, (base, slope), xs) < CLOSE:

@@ -9,7 +9,7 @@ from capacity.domain import DataError, Event, Explanation, Forecast, LoadReport,
 from capacity.edge.config import Config
 from capacity.edge.planning.planner import Orders, forecast_for_plans, learn_load_of, make_plan, plan_outlook
 from capacity.parting import part_sales
-from capacity.pipeline import Forecasts, Outlook, forecast_groups
+from capacity.pipeline import Forecasts, Outlook, forecast_groups, served_as_learned
 from capacity.planning import explain_floor
 
 
@@ -28,7 +28,8 @@ def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetim
     parts = _parts(config, orders, forecasts, (workload, step)) if plan.demand.sales is not None else None
     report = reports.get(workload.key)
     load = report.model if isinstance(report, LoadReport) else workload.load
-    return explain_floor(plan.demand, replace(workload, load=load, lead_time=plan.lead_time), plan, step, parts)
+    served = served_as_learned(workload, report)
+    return explain_floor(plan.demand, replace(served, load=load, lead_time=plan.lead_time), plan, step, parts)
 
 
 def _parts(config: Config, orders: Orders, forecasts: Forecasts, what: tuple[Workload, datetime]) -> SalesParts | None:

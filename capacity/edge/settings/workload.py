@@ -13,7 +13,7 @@ from capacity.edge.fields import ASSUMED_LEAD_TIME, LeadTime, Share
 from capacity.edge.settings.block import NAME, Settings
 from capacity.edge.settings.limits import LimitSettings, SwitchingSettings
 from capacity.edge.settings.load import LoadSettings, ReplicaSettings
-from capacity.edge.settings.prometheus import MetricsSettings
+from capacity.edge.settings.prometheus import USAGE, Measured, MetricsSettings
 from capacity.edge.settings.serving import AutoscalerSettings, PoolSettings, ThroughputSettings
 
 
@@ -67,7 +67,10 @@ class WorkloadSettings(Settings):
     limits: LimitSettings = Field(LimitSettings(), description="How floors may be set and moved.")
     costs: SwitchingSettings = Field(SwitchingSettings(), description="What starts, changes and lacks cost.")
     pool: PoolSettings | None = Field(None, description="Workers and waits: bounds the utilization planned for.")
-    throughput: ThroughputSettings | None = Field(None, description="A load test: bounds what scaling out can serve.")
+    throughput: ThroughputSettings | Literal["history"] | None = Field(
+        None,
+        description="What scaling out can serve: a load test's points, or history, from replicas, requests and CPU.",
+    )
     autoscaler: AutoscalerSettings | None = Field(None, description="The autoscaler's own target, to be judged.")
     today: int | None = Field(
         None, ge=0, description="Replicas that run around the clock now: what cost is held against."
@@ -80,6 +83,11 @@ class WorkloadSettings(Settings):
         copy = self.model_copy()
         copy._learned = lead_time
         return copy
+
+    def measured(self) -> Measured:
+        """The workload as Prometheus is asked for it: for its replicas too where its history says what they serve."""
+        counted = self.throughput == "history" or self.metrics.replicas is not None
+        return Measured(self.namespace, self.name, self.metrics, (*USAGE, "replicas") if counted else USAGE)
 
     def workload(self, timezone: str = "UTC") -> Workload:
         """The workload as a noun of the domain; `timezone` is the business's clock."""
@@ -104,7 +112,7 @@ class WorkloadSettings(Settings):
             limits=self.limits.noun(timezone),
             costs=self.costs.noun(),
             pool=self.pool.noun() if self.pool else None,
-            throughput=self.throughput.noun() if self.throughput else None,
+            throughput=self.throughput.noun() if isinstance(self.throughput, ThroughputSettings) else None,
             reactive=self.autoscaler.noun() if self.autoscaler else None,
             today=self.today,
         )
