@@ -169,7 +169,7 @@ class LoadReport:
         if found is None:
             return ()
         if isinstance(found, DataError):
-            return (f"throughput: history does not tell: {found}; replicas are planned by CPU and memory alone",)
+            return (f"throughput: not known: {found}; replicas are planned by CPU and memory alone",)
         return tuple(f"throughput: {text}" for text in (found.words, *found.notes))
 
     def to_frame(self) -> pd.DataFrame:

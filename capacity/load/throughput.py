@@ -13,7 +13,16 @@ import pandas as pd
 from capacity.domain import DataError, Replica, Throughput, ThroughputReport, require
 from capacity.load.drift import newest_regimes
 from capacity.load.grid import spacing
-from capacity.load.request_cost import CONFIDENCE, CONTENTION, COST, IDLE, RequestCost, Served, fit_request_cost
+from capacity.load.request_cost import (
+    COHERENCE,
+    CONFIDENCE,
+    CONTENTION,
+    COST,
+    IDLE,
+    RequestCost,
+    Served,
+    fit_request_cost,
+)
 from capacity.sizing import peak_throughput
 
 Array = npt.NDArray[np.float64]
@@ -24,10 +33,12 @@ LEAST_STEPS = 24
 REGIME = timedelta(days=2)  # a deploy is dated when it is two days old, as that of a load
 SEEN = 6  # steps that a count of replicas must have stood for: half an hour of five minutes
 VARIES = 0.05  # relative spread of requests per replica below which idle load and requests cannot be told apart
+EXPLAINED = 0.5  # of the variance of CPU; below it most of what replicas use is not for requests
+FAR = 6.0  # median errors off, some four standard deviations: an outlier
 NEAR = 0.8  # of the CPU request: no step as busy says little of saturation
 
 
-def learn_throughput(usage: pd.DataFrame, replica: Replica, *, name: str = "workload") -> ThroughputReport:
+def learn_throughput(usage: pd.DataFrame, replica: Replica) -> ThroughputReport:
     """What one replica serves per second at 100 % of its CPU request, as a law in N with a lower confidence bound.
 
     `usage`: columns replicas (ready ones), requests (per second) and cpu (cores) of the whole workload, on regular UTC
@@ -47,15 +58,16 @@ def learn_throughput(usage: pd.DataFrame, replica: Replica, *, name: str = "work
     >>> round(report.law.rate, 3), report.counts, report.notes[0]
     (90.0, (2, 9), 'no contention is seen from 2 to 9 replicas: growth is taken as linear, also beyond')
     """
-    steps = _known(usage, name)
+    steps = _known(usage)
     served = _served(steps)
     start, ratio = _newest(served, _least(steps))
     drift = steps.index[start].to_pydatetime() if start else None
     steps, served = steps.iloc[start:], served.since(start)
-    counts = _counts(served, name)
-    _require_enough(served, name)
+    counts = _counts(served)
+    _require_enough(served)
     cost = fit_request_cost(served, 2 + min(2, len(counts) - 1))
-    law, bound = _laws(cost, replica, counts, name)
+    _require_explained(cost, served)
+    law, bound = _laws(cost, replica, counts)
     found = ThroughputReport(
         law=law,
         bound=bound,
@@ -72,20 +84,20 @@ def learn_throughput(usage: pd.DataFrame, replica: Replica, *, name: str = "work
     return replace(found, words=_words(found), notes=tuple(_notes(found, len(counts))))
 
 
-def _known(usage: pd.DataFrame, name: str) -> pd.DataFrame:
+def _known(usage: pd.DataFrame) -> pd.DataFrame:
     """The steps of which everything is known and that had a replica."""
     missing = [column for column in COLUMNS if column not in usage.columns]
-    require(not missing, "{}: expected usage with replicas, requests and cpu, got no {}", name, missing[:1])
+    require(not missing, "history: expected usage with replicas, requests and cpu, got no {}", ", ".join(missing))
     table = usage.loc[:, list(COLUMNS)].astype(float).dropna()
-    require(bool((table >= 0).all(axis=None)), "{}: expected usage >= 0, got {:g}", name, table.min(axis=None))
+    require(bool((table >= 0).all(axis=None)), "history: expected usage >= 0, got {:g}", table.min(axis=None))
     table = table.loc[table["replicas"] >= 1]
     require(
         len(table) >= LEAST_STEPS,
-        "{}: expected at least {} steps with replicas, requests and cpu, got {}",
-        name,
+        "history: expected at least {} steps with replicas, requests and cpu, got {}",
         LEAST_STEPS,
         len(table),
     )
+    require(bool((table["cpu"] > 0).any()), "history: expected CPU in use, got zero throughout: absent is not zero")
     return table
 
 
@@ -119,34 +131,46 @@ def _seen(served: Served) -> npt.NDArray[np.float64]:
     return np.asarray(values[times >= SEEN])
 
 
-def _counts(served: Served, name: str) -> npt.NDArray[np.float64]:
+def _counts(served: Served) -> npt.NDArray[np.float64]:
     counts = _seen(served)
-    require(len(counts) > 0, "{}: expected a count of replicas that stood for {} steps, got none", name, SEEN)
+    require(len(counts) > 0, "history: expected a count of replicas that stood for {} steps, got none", SEEN)
     return counts
 
 
-def _require_enough(served: Served, name: str) -> None:
+def _require_enough(served: Served) -> None:
     days = len(np.unique(served.day))
-    require(days >= LEAST_DAYS, "{}: expected at least {} days since the last deploy, got {}", name, LEAST_DAYS, days)
+    require(days >= LEAST_DAYS, "history: expected at least {} days since the last deploy, got {}", LEAST_DAYS, days)
     spread = float(served.rate.std() / max(served.rate.mean(), 1e-300))
     require(
         spread > VARIES,
-        "{}: expected requests per replica that vary, got {:.0%} around {:.3g}/s: idle load and requests cannot be "
-        "told apart",
-        name,
+        "history: expected requests per replica that vary, got {:.0%} around {:.3g}/s: idle load and requests cannot "
+        "be told apart",
         spread,
         served.rate.mean(),
     )
 
 
-def _laws(cost: RequestCost, replica: Replica, counts: Array, name: str) -> tuple[Throughput, Throughput]:
+def _require_explained(cost: RequestCost, served: Served) -> None:
+    cpu, expected = served.replicas * served.cpu, served.replicas * cost.at(served)
+    usual = _usual(cost, served)
+    left = ((cpu - expected)[usual] ** 2).sum() / max(((cpu - cpu[usual].mean())[usual] ** 2).sum(), 1e-300)
+    words = "history: expected requests to explain {:.0%} of how CPU varies, got {:.0%}: something else uses it"
+    require(1 - left >= EXPLAINED, words, EXPLAINED, max(0.0, 1 - left))
+
+
+def _usual(cost: RequestCost, served: Served) -> npt.NDArray[np.bool_]:
+    """Which steps are no outliers."""
+    error = np.abs(served.cpu - cost.at(served))
+    return np.asarray(error <= FAR * max(float(np.median(error)), 1e-9 * float(served.cpu.max())))
+
+
+def _laws(cost: RequestCost, replica: Replica, counts: Array) -> tuple[Throughput, Throughput]:
     """The law, and the same with the rate that is certain at every count from the fewest to the most seen."""
     every = np.arange(counts[0], counts[-1] + 1)
     rates, lower = cost.rates(every, replica.cpu_request)
     require(
         bool((lower > 0).all()),
-        "{}: expected idle load clearly below the CPU request of {:g} cores, got {:.3g}: give a load test, or raise it",
-        name,
+        "history: expected idle load clearly below the CPU request of {:g} cores, got {:.3g}: raise it",
         replica.cpu_request,
         cost.parts[IDLE],
     )
@@ -154,7 +178,7 @@ def _laws(cost: RequestCost, replica: Replica, counts: Array, name: str) -> tupl
     law = Throughput(
         (replica.cpu_request - float(cost.parts[IDLE])) / per_request,
         float(cost.parts[CONTENTION]) / per_request,
-        float(cost.parts[3]) / per_request,
+        float(cost.parts[COHERENCE]) / per_request,
         source="history",
     )
     certain = min(1.0, float((lower / rates).min()))
@@ -163,9 +187,7 @@ def _laws(cost: RequestCost, replica: Replica, counts: Array, name: str) -> tupl
 
 def _highest(cost: RequestCost, served: Served, replica: Replica) -> float:
     """The highest utilization of a step that is no outlier."""
-    error = np.abs(served.cpu - cost.at(served))
-    usual = error <= 6 * max(float(np.median(error)), 1e-9 * float(served.cpu.max()))
-    return float(served.cpu[usual].max() / replica.cpu_request)
+    return float(served.cpu[_usual(cost, served)].max() / replica.cpu_request)
 
 
 def _words(found: ThroughputReport) -> str:
