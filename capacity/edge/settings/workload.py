@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_validator
 
 from capacity.domain import LoadModel, Replica, Workload
 from capacity.domain.workload import TargetKind
@@ -75,6 +75,13 @@ class WorkloadSettings(Settings):
     today: int | None = Field(
         None, ge=0, description="Replicas that run around the clock now: what cost is held against."
     )
+
+    @field_validator("throughput", mode="before")
+    @classmethod
+    def _known_throughput(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "history":
+            raise ValueError(f"expected history, or {{points: [[replicas, requests per second], ...]}}, got {value!r}")
+        return value
 
     _learned: timedelta | None = PrivateAttr(None)  # no setting: a plan's hash does not change with it
 
