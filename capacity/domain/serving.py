@@ -47,7 +47,7 @@ class Throughput:
     rate: float
     contention: float = 0.0
     coherence: float = 0.0
-    source: str = field(default="the load test", repr=False)
+    source: str = field(default="the load test", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require(0 < self.rate < float("inf"), "throughput: rate must be > 0, got {}", self.rate)

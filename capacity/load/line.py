@@ -103,8 +103,9 @@ def _with_errors(x: Array, rest: Array, weights: Array, by_size: Array, fit: tup
     inside = np.maximum((seen & (weights >= 1.0)).sum(axis=1) / count, 0.1)
     variance = (psi**2).sum(axis=1) / np.maximum(count - 2, 1) / inside**2
     tied, tied_x = autocorrelation(rest * by_size), autocorrelation(apart * by_size)
-    power = np.maximum((precision * np.nan_to_num(apart) ** 2).sum(axis=1), 1e-300)
+    power = (precision * np.nan_to_num(apart) ** 2).sum(axis=1)
+    varied = power > 1e-300
     product = np.minimum(tied * tied_x, 0.95)
-    slope_error = np.sqrt(variance / power * (1 + product) / (1 - product))
+    slope_error = np.sqrt(variance / np.where(varied, power, 1.0) * (1 + product) / (1 - product))
     level_error = np.sqrt(variance / mass * (1 + tied) / (1 - tied))
-    return Lines(base, slope, center, np.where(power > 1e-300, slope_error, 0.0), level_error, scale, weights)
+    return Lines(base, slope, center, np.where(varied, slope_error, 0.0), level_error, scale, weights)

@@ -40,21 +40,22 @@ class Case:
 
 def judge(case: Case, learned: Learned | None, least: int | None) -> Finding:
     """The verdict on one resource, with its sentence; `least` steps of sales must have usage, None: no sales at all."""
+    name = NAMES[case.resource]
     if case.reason is not None:
         return _without(case, case.reason)
     if least is None:
-        return _direct(case, "there are no sales to explain it", None)
+        return _direct(case, f"there are no sales to explain {name}", None)
     if learned is None and least == 0:
-        return _direct(case, "usage and sales do not overlap", None)
+        return _direct(case, f"usage of {name} and sales do not overlap", None)
     if learned is None or learned.points < least:
         points = 0 if learned is None else learned.points
-        return _direct(case, f"only {points} steps of sales have usage, {least} are needed", learned)
+        return _direct(case, f"only {points} steps of sales have usage of {name}, {least} are needed", learned)
     if not learned.sales_vary:
-        return _direct(case, "sales never change, so that they explain nothing", learned)
+        return _direct(case, f"sales never change, so that they explain nothing of {name}", learned)
     if learned.r2 < LEAST_R2:
-        return _direct(case, f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}", learned)
+        return _direct(case, f"sales explain {learned.r2:.0%} of this workload's {name}", learned)
     if learned.slope < 0:
-        return _direct(case, f"{NAMES[case.resource]} falls as sales rise: they do not drive it", learned)
+        return _direct(case, f"{name} falls as sales rise: they do not drive it", learned)
     return _mistaken(case, learned) or _learned(case, learned)
 
 

@@ -31,7 +31,9 @@ def fit_throughput(points: Sequence[tuple[int, float]]) -> Throughput:
     counts = np.array([count for count, _ in points], dtype=float)
     reached = np.array([rate for _, rate in points], dtype=float)
     if len(set(counts)) == 1:
-        return Throughput(float(np.mean(reached / counts)))
+        return Throughput(
+            float(np.mean(reached / counts)), source=f"the load test, linear from {int(counts[0])} replicas"
+        )
     from scipy.optimize import nnls  # heavy, and only a load test needs it
 
     weight = reached / counts

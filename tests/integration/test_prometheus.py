@@ -275,3 +275,6 @@ def test_rules_are_one_per_namespace_and_kind() -> None:
         **dict.fromkeys(("capacity-cpu-b", "capacity-memory-b", "capacity-requests-b"), 1),
     }
     assert json.dumps(rules).count("web|web-api") == 6
+    counted = [replace(one, resources=(*USAGE, "replicas")) for one in (WEB, DB)]
+    (group,) = yaml.safe_load(recording_rules(PrometheusSettings(url="http://p"), counted))["groups"][2:]
+    assert (group["name"], len(group["rules"])) == ("capacity-replicas-shop", 2)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from capacity.domain import LoadModel, Replica, Workload
+from capacity.domain import Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.fields import ASSUMED_LEAD_TIME, LeadTime, Share
 from capacity.edge.settings.block import NAME, Settings
@@ -98,28 +98,33 @@ class WorkloadSettings(Settings):
 
     def workload(self, timezone: str = "UTC") -> Workload:
         """The workload as a noun of the domain; `timezone` is the business's clock."""
-        increase = self.ceiling_policy.increase if isinstance(self.ceiling_policy, IncreasePolicy) else None
-        cpu, memory = self.load.cpu, self.load.memory
+        target = self.target or TargetSettings(name=self.name)
         return Workload(
             namespace=self.namespace,
             name=self.name,
-            load=LoadModel(cpu.base, cpu.per_sale_per_hour, memory.base, memory.per_sale_per_hour),
-            replica=Replica(self.replica.cpu_request, self.replica.memory_request),
+            load=self.load.noun(),
+            replica=self.replica.noun(),
             floor=self.floor,
             ceiling=self.ceiling,
-            target=self.target.name if self.target else self.name,
-            target_kind=self.target.kind if self.target else "HorizontalPodAutoscaler",
-            ignored_by=self.target.ignored_by if self.target else (),
+            target=target.name,
+            target_kind=target.kind,
+            ignored_by=target.ignored_by,
             target_utilization=self.target_utilization,
             quantile_level=self.quantile_level,
             lead_time=self._learned or ASSUMED_LEAD_TIME if self.lead_time == "auto" else self.lead_time,
             zones=self.zones,
-            ceiling_buffer=increase.buffer if increase else None,
+            ceiling_buffer=None if self.ceiling_policy == "honor" else self.ceiling_policy.increase.buffer,
             group=self.group,
             limits=self.limits.noun(timezone),
             costs=self.costs.noun(),
-            pool=self.pool.noun() if self.pool else None,
-            throughput=self.throughput.noun() if isinstance(self.throughput, ThroughputSettings) else None,
-            reactive=self.autoscaler.noun() if self.autoscaler else None,
             today=self.today,
+            **self._serving(),
         )
+
+    def _serving(self) -> dict[str, Any]:
+        """How its replicas serve, as far as that is written down."""
+        return {
+            "pool": self.pool.noun() if self.pool else None,
+            "throughput": self.throughput.noun() if isinstance(self.throughput, ThroughputSettings) else None,
+            "reactive": self.autoscaler.noun() if self.autoscaler else None,
+        }

@@ -8,10 +8,12 @@ from math import isfinite
 from typing import Any
 
 from capacity.domain import DataError, Finding, LoadReport, ThroughputReport
+from capacity.edge.config import Config
 from capacity.edge.planfile import rfc3339
+from capacity.edge.planning.requests import Advice, advice_lines, advice_values
 from capacity.edge.screen import Sheet, clock, duration
 from capacity.load.request_cost import CONFIDENCE
-from capacity.sizing import peak_throughput
+from capacity.sizing import RequestAdvice, peak_throughput
 
 UNITS = {"cpu": (1.0, "cores"), "memory": (2**30, "GiB"), "requests": (1.0, "/s")}
 NOT_KNOWN = ""
@@ -23,20 +25,21 @@ COLUMNS = ("workload", "resource", "sales explain", "idle", "per sale/h", "95 % 
 SERVES = "one replica serves"  # a column where history was asked for it
 
 
-def load_sheet(reports: Reports, timezone: str) -> Sheet:
-    """One row per workload and resource, and the sentences below; a workload that failed has its reason there."""
+def load_sheet(reports: Reports, config: Config, advice: Advice) -> Sheet:
+    """One row per workload and resource, the sentences and what to request below; a failure has its reason there."""
     learned = {
         f"{namespace}/{name}": report
         for (namespace, name), report in reports.items()
         if not isinstance(report, DataError)
     }
-    rows = [(label, *row) for label, report in learned.items() for row in _rows(report, timezone)]
+    rows = [(label, *row) for label, report in learned.items() for row in _rows(report, config.timezone)]
     footer = tuple(f"{label}: {note}" for label, report in learned.items() for note in report.notes)
     columns: tuple[str, ...] = COLUMNS
     if any(isinstance(report.throughput, ThroughputReport) for report in learned.values()):
         columns = (*COLUMNS[:-1], SERVES, COLUMNS[-1])
         rows = [row if len(row) == len(columns) else (*row[:-1], NOT_KNOWN, row[-1]) for row in rows]
-    return Sheet("Load: what a sale costs", columns, rows, [_workload(*one) for one in reports.items()], footer)
+    document = [_workload(key, report, advice.get(key)) for key, report in reports.items()]
+    return Sheet("Load: what a sale costs", columns, rows, document, (*footer, *advice_lines(advice, config)))
 
 
 def _rows(report: LoadReport, timezone: str) -> list[tuple[object, ...]]:
@@ -70,12 +73,18 @@ def _row(found: Finding, timezone: str) -> tuple[object, ...]:
     return found.resource, explained, idle, cost, f"{low:.3g} to {high:.3g}", f"{sign}{lag}", since, found.verdict
 
 
-def _workload(key: tuple[str, str], report: LoadReport | DataError) -> dict[str, Any]:
-    named = {"namespace": key[0], "name": key[1]}
+def _workload(
+    key: tuple[str, str], report: LoadReport | DataError, advice: RequestAdvice | DataError | None
+) -> dict[str, Any]:
+    document: dict[str, Any] = {"namespace": key[0], "name": key[1]}
     if isinstance(report, DataError):
-        return {**named, "error": str(report)}
-    document = {**named, "resources": [_document(found) for found in report.findings]}
-    return document if report.throughput is None else {**document, "throughput": _throughput(report.throughput)}
+        return document | {"error": str(report)}
+    document["resources"] = [_document(found) for found in report.findings]
+    if report.throughput is not None:
+        document["throughput"] = _throughput(report.throughput)
+    if isinstance(advice, RequestAdvice):
+        document["request_advice"] = advice_values(advice)
+    return document
 
 
 def _throughput(found: ThroughputReport | DataError) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from capacity.domain import ConfigError, DataError, LoadReport
 from capacity.edge.drawing import PictureOption, Theme, ThemeOption
 from capacity.edge.face import DONE, FAILED, Face, verb
 from capacity.edge.screen import say
+from capacity.edge.verbs.plan import PatchOption
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 
 
 @verb
-def load(face: Face, *, picture: PictureOption = None, theme: ThemeOption = Theme.light) -> int:
+def load(
+    face: Face,
+    *,
+    requests_patch: PatchOption = None,
+    picture: PictureOption = None,
+    theme: ThemeOption = Theme.light,
+) -> int:
     """What a sale costs in CPU, memory and requests, how surely, how much later, and since which deploy.
+
+    Where usage counts replicas, also what one should request, and with `throughput: history` what it serves.
 
     Example: capacity load -c capacity.yaml --picture load.png
     """
     from capacity.edge.planning.planner import learn_load_of, read_orders
+    from capacity.edge.planning.requests import advise_from, write_patch
     from capacity.edge.sheets import load_sheet
 
     config = face.config()
@@ -37,10 +47,14 @@ def load(face: Face, *, picture: PictureOption = None, theme: ThemeOption = Them
         if picture is not None:
             _draw(face, reports, picture, theme)
         advance()
+    advice = advise_from(orders.usages)
+    if requests_patch is not None:
+        write_patch(advice, config, requests_patch)
+        face.say(f"wrote {requests_patch}")
     failures = {key: report for key, report in reports.items() if isinstance(report, DataError)}
     for (namespace, name), error in failures.items():
         say(f"capacity: error: {namespace}/{name}: {error}")
-    face.show(load_sheet(reports, config.timezone))
+    face.show(load_sheet(reports, config, advice))
     return FAILED if failures else DONE
 
 
