@@ -102,7 +102,9 @@ def fit_request_cost(served: Served, terms: int) -> RequestCost:
         fit = _Fit.of(served, term)
         parts, errors = fit.not_negative(), np.sqrt(np.diag(fit.covariance()))
     if parts[COST] <= quantile * errors[COST]:
-        raise DataError("CPU does not rise with requests: they do not explain what replicas use")
+        raise DataError(
+            "history: expected CPU that rises with requests, got none clear of chance: something else uses it"
+        )
     return RequestCost(np.pad(parts, (0, 4 - len(parts))), covariance, quantile)
 
 
@@ -140,21 +142,27 @@ class _Fit:
         """The parts, none below zero: (terms,)."""
         from scipy.optimize import nnls  # heavy, and only history needs it
 
-        scale = np.abs(self.design).max(axis=0)
+        scale = _largest(self.design)
         parts: Array = nnls(self.design / scale, self.cpu)[0] / scale
         return parts
 
     def covariance(self) -> Array:
         """Of the parts without their bounds at zero: (terms, terms)."""
-        scale = np.abs(self.design).max(axis=0)
+        scale = _largest(self.design)
         design = self.design / scale
         rest = self.cpu - design @ np.linalg.lstsq(design, self.cpu)[0]
         _, place = np.unique(self.day, return_inverse=True)
         days = np.zeros((place.max() + 1, design.shape[1]))
         np.add.at(days, place, design * rest[:, None])
-        inverse = np.linalg.pinv(design.T @ design)
-        found: Array = inverse @ (days.T @ days) @ inverse * (len(days) / max(len(days) - 1, 1))
-        return found / np.outer(scale, scale)
+        moved = np.linalg.pinv(design.T @ design) @ days.T / scale[:, None]  # what each day alone did to the parts
+        found: Array = moved @ moved.T * (len(days) / max(len(days) - 1, 1))
+        return found
+
+
+def _largest(design: Array) -> Array:
+    """The largest value of each column, to count in; 1 where there is none but zero."""
+    largest = np.abs(design).max(axis=0)
+    return np.asarray(np.where(largest > 0, largest, 1.0))
 
 
 def _huber(distance: Array) -> Array:
@@ -167,7 +175,7 @@ def _bisquare(distance: Array) -> Array:
 
 def _reweighted(design: Array, cpu: Array, weigh: Callable[[Array], Array], weights: Array) -> tuple[Array, Array]:
     """Parts (terms,) by iteratively reweighted least squares, and how many scales off each step is: (steps,)."""
-    scale = np.abs(design).max(axis=0)
+    scale = _largest(design)
     for _ in range(ROUNDS):
         root = np.sqrt(weights)
         parts = np.linalg.lstsq(design / scale * root[:, None], cpu * root)[0] / scale

@@ -23,7 +23,7 @@ from capacity.load.request_cost import (
     Served,
     fit_request_cost,
 )
-from capacity.sizing import peak_throughput
+from capacity.sizing import MOST_REPLICAS, peak_throughput
 
 Array = npt.NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def learn_throughput(usage: pd.DataFrame, replica: Replica) -> ThroughputReport:
     steps, gaps as NaN. The cost of a request is fitted robustly with idle load beside it (`fit_request_cost`); only the
     regime since the newest deploy counts (`newest_regimes`). Beyond the counts and the utilization seen the law is
     carried on, which its notes say. Contention that waits instead of computing (locks, a database) uses no CPU and is
-    not seen: a load test sees it.
+    not seen: a load test sees it. To plan with it: ``replace(workload, throughput=report.bound)``.
 
     Raises `DataError` where history is too short, lacks a column, or does not tell.
 
@@ -60,6 +60,7 @@ def learn_throughput(usage: pd.DataFrame, replica: Replica) -> ThroughputReport:
     """
     steps = _known(usage)
     served = _served(steps)
+    _require_enough(served)
     start, ratio = _newest(served, _least(steps))
     drift = steps.index[start].to_pydatetime() if start else None
     steps, served = steps.iloc[start:], served.since(start)
@@ -134,12 +135,13 @@ def _seen(served: Served) -> npt.NDArray[np.float64]:
 def _counts(served: Served) -> npt.NDArray[np.float64]:
     counts = _seen(served)
     require(len(counts) > 0, "history: expected a count of replicas that stood for {} steps, got none", SEEN)
+    require(counts[-1] <= MOST_REPLICAS, "history: expected at most {} replicas, got {:g}", MOST_REPLICAS, counts[-1])
     return counts
 
 
 def _require_enough(served: Served) -> None:
     days = len(np.unique(served.day))
-    require(days >= LEAST_DAYS, "history: expected at least {} days since the last deploy, got {}", LEAST_DAYS, days)
+    require(days >= LEAST_DAYS, "history: expected {} days since the last deploy, got {}", LEAST_DAYS, days)
     spread = float(served.rate.std() / max(served.rate.mean(), 1e-300))
     require(
         spread > VARIES,
@@ -234,4 +236,5 @@ def _growth(found: ThroughputReport, counts: int) -> str:
     best, peak = peak_throughput(found.bound)
     gain = law.at(most) / law.rate
     end = "" if best == inf else f", at {best} replicas"
-    return f"{_replicas(most)} serve what {gain:.3g} would alone; scaling out reaches {peak:.4g} requests/s{end}"
+    reached = f"carried on beyond, scaling out reaches {peak:.4g} requests/s{end}"
+    return f"{_replicas(most)} serve what {gain:.3g} would alone; {reached}"

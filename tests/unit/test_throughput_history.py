@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from capacity.load import learn_throughput
 from capacity.sizing import replicas_for_requests
 from capacity.sizing.throughput import reached_by
 from tests.served import IDLE, LAW, LINEAR, REPLICA, World
+
+ODD = [0.0, 0.5, 1.0, 2.0, 3.0, 1e-9, 1e9, float("nan")]
 
 
 def seen(found: ThroughputReport) -> np.ndarray:
@@ -109,7 +112,7 @@ def said(world: World) -> str:
         pytest.param(World(law=LINEAR), "growth is taken as linear, also beyond", id="no contention"),
         pytest.param(World(target=0.3, counts=(2, 90), law=LINEAR), "no step was busier than 62% of", id="no load"),
         pytest.param(World(), "utilization up to 179%)", id="what was seen"),
-        pytest.param(World(), "what 10.1 would alone; scaling out reaches 1120 requests/s", id="a peak"),
+        pytest.param(World(), "what 10.1 would alone; carried on beyond, scaling out reaches 1120", id="a peak"),
     ],
 )  # fmt: skip
 def test_what_history_does_not_hold_is_said(world: World, words: str) -> None:
@@ -129,6 +132,8 @@ def test_what_history_does_not_hold_is_said(world: World, words: str) -> None:
             "requests to explain 50% of how CPU varies, got 0%: something else",
             id="CPU that follows nothing",
         ),
+        pytest.param({"replicas": 2e9}, "at most 1000000 replicas, got 2e", id="bytes taken for replicas"),
+        pytest.param({"requests": 0.0}, "vary, got 0% around 0/s", id="no request"),
         pytest.param({"requests": 70.0, "replicas": 7.0}, "requests per replica that vary", id="constant"),
     ],
 )
@@ -140,8 +145,26 @@ def test_history_that_does_not_tell_is_refused(changed: dict[str, Any], words: s
         learn_throughput(usage, REPLICA)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.sets(st.sampled_from(ODD), min_size=1), st.booleans())
+def test_whatever_history_holds_it_tells_or_says_why_not(seed: int, odd: set[float], like_a_service: bool) -> None:
+    """No warning, no bound above the law, no rate that is none."""
+    steps = pd.date_range("2026-10-01", periods=96, freq="h", tz="UTC")
+    values = np.random.default_rng(seed).choice(sorted(odd), (96, 3))
+    usage = pd.DataFrame(values, steps, ["replicas", "requests", "cpu"])
+    if like_a_service:
+        usage["replicas"] = usage["replicas"].clip(1, 4)
+        usage["cpu"] = 0.1 * usage["replicas"] + 0.01 * usage["requests"] * (1 + 0.1 * usage["cpu"].clip(0, 2))
+    try:
+        found = learn_throughput(usage, REPLICA)
+    except DataError:
+        return
+    assert 0 < found.bound.rate <= found.law.rate
+    assert np.isfinite([found.highest, found.idle]).all()
+
+
 def test_a_history_of_two_days_is_refused() -> None:
-    with pytest.raises(DataError, match="at least 3 days since the last deploy, got 2"):
+    with pytest.raises(DataError, match="expected 3 days since the last deploy, got 2"):
         learn_throughput(World(days=2).usage(), REPLICA)
 
 

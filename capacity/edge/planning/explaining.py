@@ -28,7 +28,7 @@ def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetim
     if not plan.start <= moment < plan.end:
         raise DataError(f"--at: expected a time from {plan.start} to {plan.end}, which the plan covers, got {moment}")
     step = plan.start + (moment - plan.start) // plan.step * plan.step
-    parts = _parts(config, orders, forecasts, (workload, step))
+    parts = _parts(config, orders, forecasts, (workload, step)) if plan.demand.sales is not None else None
     parts = None if parts is None else _within_step(parts, plan.demand, step)
     report = reports.get(workload.key)
     load = report.model if isinstance(report, LoadReport) else workload.load
