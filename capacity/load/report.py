@@ -11,7 +11,6 @@ import numpy.typing as npt
 from capacity.domain import Finding, LoadModel, Response, Spread
 from capacity.load.learn import Learned
 from capacity.load.spread import LEVELS, spreads
-from capacity.load.usage import UNITS
 
 Array = npt.NDArray[np.float64]
 
@@ -19,6 +18,7 @@ LEAST_R2 = 0.2  # of the load's variance; below it usage says more about itself 
 UNIT_MISTAKEN = 100.0  # times the configured load: a factor of 1000 (millicores, MB) seen through other errors
 LEAST_USAGE = timedelta(days=2)  # of usage from which it is forecast directly: one day repeated once
 NONE = timedelta(0)
+SPOKEN = {"cpu": (1.0, "cores"), "memory": (2.0**20, "MiB"), "requests": (1.0, "requests/s")}  # as people read them
 NAMES = {"cpu": "CPU", "memory": "memory", "requests": "requests"}
 
 
@@ -60,11 +60,12 @@ def judge(case: Case, learned: Learned | None, least: int | None) -> Finding:
 
 
 def _learned(case: Case, learned: Learned) -> Finding:
-    response, unit = learned.response, UNITS[case.resource]
-    low, high = response.slope_interval
+    response, (size, unit) = learned.response, SPOKEN[case.resource]
+    costs = (response.base, response.per_sale_per_hour, *response.slope_interval)
+    idle, slope, low, high = (cost / size for cost in costs)
     words = (
-        f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}: {response.base:.4g} {unit} idle + "
-        f"{response.per_sale_per_hour:.4g} ({low:.4g} to {high:.4g}) per sale per hour"
+        f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}: {idle:.4g} {unit} idle + "
+        f"{slope:.4g} ({low:.4g} to {high:.4g}) per sale per hour"
     )
     return _finding(case, "learned", words, learned, response)
 
@@ -76,9 +77,10 @@ def _mistaken(case: Case, learned: Learned) -> Finding | None:
     usual, prior = float(np.nanmedian(case.values)), base + slope * learned.response.center
     if not prior or 1 / UNIT_MISTAKEN < usual / prior < UNIT_MISTAKEN:
         return None
+    size, unit = SPOKEN[case.resource]
     words = (
-        f"usual {NAMES[case.resource]} is {usual:.4g} {UNITS[case.resource]}, {usual / prior:.3g} times the configured "
-        f"{prior:.4g}: is one of the two in another unit? The configured costs are kept"
+        f"usual {NAMES[case.resource]} is {usual / size:.4g} {unit}, {usual / prior:.3g} times the configured "
+        f"{prior / size:.4g}: is one of the two in another unit? The configured costs are kept"
     )
     return _finding(case, "configured", words, learned, None)
 
