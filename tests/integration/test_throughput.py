@@ -77,6 +77,7 @@ def test_what_replicas_serve_reaches_report_plan_and_explanation(capsys: pytest.
     assert needed == known["replicas_for_requests"] > known["replicas_for_cpu"]
 
     explained = json.loads(printed(capsys, "explain", "--output", "json"))
+    assert explained["resource"] == "requests"
     bars = {bar["name"]: bar for bar in explained["bars"]}
     assert sum(bar["milli_replicas"] for bar in bars.values()) == 1000 * explained["floor"] == 1000 * needed
     assert bars["requests"]["milli_replicas"] == 1000 * (needed - known["replicas_for_cpu"])
