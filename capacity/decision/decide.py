@@ -12,6 +12,7 @@ from capacity.domain import Decision, Memory, Observation, WorkloadPlan, require
 
 CUT = "CeilingReached"
 NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
+WORTH = 0.2  # of a floor by which it must be too high to come down, under a plan of short steps
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
 
 
@@ -80,12 +81,28 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     highest = plan.highest_between(now, reach)
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
-    need = highest.replicas
-    decision = _followed(need, plan, observation, now, policy)
+    need = _needed_longer(highest.replicas, plan, observation, (now, reach), policy)
+    decision = _followed(need, plan, observation, now, policy.calmed(plan.step))
     if decision.held:
         return decision
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), decision.detail))
     return _cut(decision) if highest.reason == CUT else decision
+
+
+def _needed_longer(
+    need: int, plan: WorkloadPlan, observation: Observation, span: tuple[datetime, datetime], policy: Policy
+) -> int:
+    """Under a plan of short steps, what is needed for a while: one rise for several, no fall that is soon taken back.
+
+    A fall of less than a fifth is not worth a change; where it may come later, the floor stands.
+    """
+    look, floor = policy.look_ahead(plan.step), observation.floor
+    later = plan.highest_between(span[0], span[1] + look)
+    if not look or later is None:
+        return need
+    if floor < need or later.replicas < floor * (1 - WORTH):
+        return later.replicas
+    return floor
 
 
 def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:
