@@ -81,27 +81,26 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     highest = plan.highest_between(now, reach)
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
-    need = _needed_longer(highest.replicas, plan, observation, (now, reach), policy)
-    decision = _followed(need, plan, observation, now, policy.calmed(plan.step))
+    need, look = highest.replicas, policy.look_ahead(plan.step)
+    calm = _calm(need, plan.floor_between(now, reach + look) or need, observation.floor) if look else need
+    decision = _followed(calm, plan, observation, now, policy.calmed(plan.step))
     if decision.held:
         return decision
-    decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), decision.detail))
+    calmly = "" if calm == need else f"{calm} stands for a while, one change for several"
+    decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
     return _cut(decision) if highest.reason == CUT else decision
 
 
-def _needed_longer(
-    need: int, plan: WorkloadPlan, observation: Observation, span: tuple[datetime, datetime], policy: Policy
-) -> int:
-    """Under a plan of short steps, what is needed for a while: one rise for several, no fall that is soon taken back.
+def _calm(need: int, longer: int, floor: int) -> int:
+    """Under a plan of short steps: one rise for several, and no fall that is small or soon taken back.
 
-    A fall of less than a fifth is not worth a change; where it may come later, the floor stands.
+    `need` is what must stand now, `longer` the highest of that and what follows.
+
+    >>> _calm(9, 12, floor=5), _calm(9, 12, floor=10), _calm(9, 12, floor=14), _calm(9, 12, floor=16)
+    (12, 10, 14, 12)
     """
-    look, floor = policy.look_ahead(plan.step), observation.floor
-    later = plan.highest_between(span[0], span[1] + look)
-    if not look or later is None:
-        return need
-    if floor < need or later.replicas < floor * (1 - WORTH):
-        return later.replicas
+    if floor < need or longer < floor * (1 - WORTH):
+        return longer
     return floor
 
 

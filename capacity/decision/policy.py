@@ -15,7 +15,7 @@ class Policy:
     Down: at most `step_down` per `step_every`, however often passes run, and where `half_life` is set no faster than
     halving the excess in that time. Up: at once, or by `step_up` per period where that is set. `ceiling_buffer`: None
     leaves the ceiling; a share lets it rise to need x (1 + share). `calm`: under a plan of shorter steps than this a
-    floor moves to what the plan needs for so much longer, and steps down are as fast but so far apart.
+    floor moves to what the plan needs for so much longer, and comes down in fewer, larger steps; 0 for none of it.
     """
 
     period: timedelta = timedelta(minutes=1)
@@ -47,12 +47,17 @@ class Policy:
         return self.calm if step < self.calm else timedelta(0)
 
     def calmed(self, step: timedelta) -> Policy:
-        """The same speed down under a plan of such steps, in fewer moves: 0.10 in 5 min is 0.47 in 30 min.
+        """Steps down under a plan of such steps: what is not needed for `calm` falls as far as in that time, at once.
 
-        >>> round(Policy().calmed(timedelta(minutes=5)).step_down, 2)
-        0.47
+        At most twice in `calm`: 0.10 every 5 min becomes 0.47 every 15 min.
+
+        >>> calmed = Policy().calmed(timedelta(minutes=5))
+        >>> round(calmed.step_down, 2), calmed.step_every
+        (0.47, datetime.timedelta(seconds=900))
         """
         if self.look_ahead(step) <= self.step_every:
             return self
         steps = self.calm / self.step_every if self.step_every else 1.0
-        return replace(self, step_every=self.calm, step_down=1 - (1 - self.step_down) ** steps)
+        return replace(
+            self, step_every=max(self.step_every, self.calm / 2), step_down=1 - (1 - self.step_down) ** steps
+        )

@@ -12,7 +12,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.forecast.conformal import Errors, add_quantiles
+from capacity.forecast.conformal import Errors
 from capacity.forecast.origins import Origins
 from capacity.forecast.peaks import highest_quantiles, sliding_maxima
 from capacity.forecast.setting import Array, BatchForecast, Setting

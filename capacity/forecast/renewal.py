@@ -31,7 +31,8 @@ def renew_forecast(
     >>> sales = pd.Series(10.0 + 90.0 * ((index.hour >= 19) & (index.hour < 21)), index).iloc[: 3 * 288 + 19 * 12 + 1]
     >>> matches = [Event("", day, day + pd.Timedelta("2h"), "match") for day in index[19 * 12 :: 288]]
     >>> ahead = pd.date_range(sales.index[-1], periods=13, freq="5min")
-    >>> old = Forecast(sales.index[-2], (ahead[1] - ahead[0]).to_pytimedelta(), pd.DataFrame({0.9: 10.0}, ahead), "sales per 5 min")
+    >>> step, flat = (ahead[1] - ahead[0]).to_pytimedelta(), pd.DataFrame({0.9: 10.0}, ahead)
+    >>> old = Forecast(sales.index[-2], step, flat, "sales per 5 min")
     >>> float(renew_forecast(old, sales, events=matches).at(0.9).iloc[0])
     100.0
     """
