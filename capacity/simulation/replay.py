@@ -12,12 +12,14 @@ import pandas as pd
 from capacity.domain import Workload, require
 from capacity.forecast.wallclock import regular_step
 from capacity.simulation.arrays import Array
+from capacity.simulation.busy import busy_ticks
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.plans import Calendar, past_plans
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.policies import (
+    SWEPT,
     Policy,
     ahpa_like,
     autopilot_like,
@@ -32,7 +34,7 @@ from capacity.simulation.reactive import Rule
 from capacity.simulation.scores import Promise
 from capacity.simulation.service import Objective, Service
 from capacity.simulation.simulation import Simulation
-from capacity.simulation.trial import optimum_trial, try_policies
+from capacity.simulation.trial import judge, optimum_trial, try_policies
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PLAN, HPA = "plan", "your HPA"
@@ -83,6 +85,7 @@ def simulate(
     plans = past_plans(case, known, workload, calendar, replay.schedule)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
+    busy = busy_ticks(case, calendar.events)
     return Simulation(
         name=f"{workload.namespace}/{workload.name}",
         timezone=calendar.timezone,
@@ -91,6 +94,7 @@ def simulate(
         promise=case.promise,
         trials=tuple(trials),
         plans=len(plans),
+        busy={trial.name: judge(case, trial.lane, busy) for trial in trials if not trial.name.startswith(SWEPT)},
     )
 
 
