@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     from capacity.scenario import forecast_if as forecast_if
     from capacity.seasonality import Season as Season
     from capacity.seasonality import find_seasons as find_seasons
-    from capacity.simulation.replay import Calendar as Calendar
+    from capacity.simulation.plans import Calendar as Calendar
     from capacity.simulation.replay import Replay as Replay
     from capacity.simulation.replay import simulate as simulate
     from capacity.simulation.simulation import Simulation as Simulation
@@ -164,7 +164,7 @@ _HOME = {
     "write_plan": "edge.planfile",
     # would it have held?
     "simulate": "simulation.replay",
-    "Calendar": "simulation.replay",
+    "Calendar": "simulation.plans",
     "Replay": "simulation.replay",
     "Simulation": "simulation.simulation",
     # decide
