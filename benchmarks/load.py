@@ -1,4 +1,4 @@
-"""Load models: the time to learn 10,000 workloads of 28 days by hours, and how near to the truth they come."""
+"""Load models: the time to learn 10,000 workloads of 28 days by hours, and how near they come to the truth."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.forecast_fleet import peak_rss_mib
+from benchmarks.served import figures
 from capacity.load.grid import Grid
 from capacity.load.learn import Learned, learn_rows
 from capacity.load.spread import LEVELS
 
 HOURS, HELD_OUT = 28 * 24, 14 * 24
 WORKLOADS, QUICK = 10_000, 500
+HISTORIES, FEW = 400, 40  # whose throughput is learned
 LAGS = (0, 1, 2)  # hours
 NOISE = 0.1  # gamma, relative
 SHOWN = (0.5, 0.9, 0.95, 0.99)
@@ -77,6 +79,7 @@ def run(data: Path, quick: bool = False) -> dict[str, Any]:  # noqa: ARG001  # e
         "deploys_of_a_quarter_found": float(found[deployed & seen].mean()),
         "false_deploys": float(found[~deployed].mean()),
         "coverage_held_out": _coverage(learned, sales, usage),
+        **figures(FEW if quick else HISTORIES, rng),
     }
 
 

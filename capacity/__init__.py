@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from capacity.domain import Scenario as Scenario
     from capacity.domain import Supply as Supply
     from capacity.domain import Throughput as Throughput
+    from capacity.domain import ThroughputReport as ThroughputReport
     from capacity.domain import Workload as Workload
     from capacity.domain import WorkloadPlan as WorkloadPlan
     from capacity.edge.cluster.client import ClusterReader as ClusterReader
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from capacity.levels import find_shifts as find_shifts
     from capacity.load import learn_load as learn_load
     from capacity.load import learn_loads as learn_loads
+    from capacity.load import learn_throughput as learn_throughput
     from capacity.load import project_load as project_load
     from capacity.outlook import coming_growth as coming_growth
     from capacity.outlook import coming_peak as coming_peak
@@ -90,7 +92,7 @@ if TYPE_CHECKING:
     from capacity.scenario import forecast_if as forecast_if
     from capacity.seasonality import Season as Season
     from capacity.seasonality import find_seasons as find_seasons
-    from capacity.simulation.replay import Calendar as Calendar
+    from capacity.simulation.plans import Calendar as Calendar
     from capacity.simulation.replay import Replay as Replay
     from capacity.simulation.replay import simulate as simulate
     from capacity.simulation.simulation import Simulation as Simulation
@@ -141,12 +143,14 @@ _HOME = {
     "Costs": "domain",
     "Pool": "domain",
     "Throughput": "domain",
+    "ThroughputReport": "domain",
     "NodeType": "domain",
     "Quota": "domain",
     "Supply": "domain",
     "Scenario": "domain",
     "Explanation": "domain",
     "fit_throughput": "sizing",
+    "learn_throughput": "load",
     "safe_target": "sizing",
     "advise_requests": "sizing",
     "highest_tolerated_utilization": "sizing",
@@ -160,7 +164,7 @@ _HOME = {
     "write_plan": "edge.planfile",
     # would it have held?
     "simulate": "simulation.replay",
-    "Calendar": "simulation.replay",
+    "Calendar": "simulation.plans",
     "Replay": "simulation.replay",
     "Simulation": "simulation.simulation",
     # decide

@@ -20,11 +20,12 @@ from capacity.domain import (
     Plan,
     Scenario,
     Supply,
+    ThroughputReport,
     Workload,
     WorkloadPlan,
 )
 from capacity.forecast import Asked, forecast_sales, sales_work, together
-from capacity.load import learn_loads
+from capacity.load import learn_loads, learn_throughput
 from capacity.planning import planning_window
 from capacity.plans import plan_demands
 from capacity.scenario import forecast_if
@@ -110,6 +111,29 @@ def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Wo
     return reports
 
 
+def with_throughputs(reports: Reports, usages: Usages, workloads: Sequence[Workload]) -> Reports:
+    """The reports with what the replicas of these workloads serve by their history, or why it does not tell."""
+    found: Reports = {}
+    for workload in workloads:
+        report, usage = reports.get(workload.key), usages.get(workload.key)
+        if isinstance(report, LoadReport) and usage is not None:
+            found[workload.key] = replace(report, throughput=_throughput(usage, workload))
+    return {**reports, **found}
+
+
+def _throughput(usage: pd.DataFrame, workload: Workload) -> ThroughputReport | DataError:
+    try:
+        return learn_throughput(usage, workload.replica)
+    except DataError as error:
+        return error
+
+
+def served_as_learned(workload: Workload, report: LoadReport | DataError | None) -> Workload:
+    """The workload whose replicas serve what its history is certain of, where it was asked and tells."""
+    known = report.throughput if isinstance(report, LoadReport) else None
+    return replace(workload, throughput=known.bound) if isinstance(known, ThroughputReport) else workload
+
+
 def plan_workloads(
     forecasts: Forecasts, workloads: Sequence[Workload], provenance: Provenance, knowledge: Knowledge | None = None
 ) -> tuple[Plan, dict[Key, str]]:
@@ -119,6 +143,7 @@ def plan_workloads(
     `DataError` where no workload at all can be planned.
     """
     known = knowledge or Knowledge()
+    workloads = [served_as_learned(workload, known.reports.get(workload.key)) for workload in workloads]
     demands = {workload.key: demand_for(workload, forecasts, known) for workload in workloads}
     past = {workload.key: _past_cpu(workload, known) for workload in workloads}
     usage = {key: cores for key, cores in past.items() if cores is not None}

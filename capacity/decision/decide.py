@@ -12,6 +12,7 @@ from capacity.domain import CUTS, Decision, Memory, Observation, WorkloadPlan, r
 
 CUT = "CeilingReached"
 NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
+WORTH = 0.2  # of a floor by which it must be too high to come down, under a plan of short steps
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
 
 
@@ -80,12 +81,27 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     highest = plan.highest_between(now, reach)
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
-    need = highest.replicas
-    decision = _followed(need, plan, observation, now, policy)
+    need, look = highest.replicas, policy.look_ahead(plan.step)
+    calm = _calm(need, plan.floor_between(now, reach + look) or need, observation.floor) if look else need
+    decision = _followed(calm, plan, observation, now, policy.calmed(plan.step))
     if decision.held:
         return decision
-    decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), decision.detail))
+    calmly = "" if calm == need else f"{calm} stands for a while, one change for several"
+    decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
     return _cut(decision, highest.reason) if highest.reason in CUTS else decision
+
+
+def _calm(need: int, longer: int, floor: int) -> int:
+    """Under a plan of short steps: one rise for several, and no fall that is small or soon taken back.
+
+    `need` is what must stand now, `longer` the highest of that and what follows.
+
+    >>> _calm(9, 12, floor=5), _calm(9, 12, floor=10), _calm(9, 12, floor=14), _calm(9, 12, floor=16)
+    (12, 10, 14, 12)
+    """
+    if floor < need or longer < floor * (1 - WORTH):
+        return longer
+    return floor
 
 
 def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from capacity.domain import require
@@ -14,7 +14,8 @@ class Policy:
 
     Down: at most `step_down` per `step_every`, however often passes run, and where `half_life` is set no faster than
     halving the excess in that time. Up: at once, or by `step_up` per period where that is set. `ceiling_buffer`: None
-    leaves the ceiling; a share lets it rise to need x (1 + share).
+    leaves the ceiling; a share lets it rise to need x (1 + share). `calm`: under a plan of shorter steps than this a
+    floor moves to what the plan needs for so much longer, and comes down in fewer, larger steps; 0 for none of it.
     """
 
     period: timedelta = timedelta(minutes=1)
@@ -24,6 +25,7 @@ class Policy:
     half_life: timedelta | None = None
     step_up: float | None = None
     ceiling_buffer: float | None = None
+    calm: timedelta = timedelta(minutes=30)
 
     def __post_init__(self) -> None:
         require(self.period > timedelta(0), "period must be > 0, got {}", self.period)
@@ -34,3 +36,28 @@ class Policy:
             self.half_life is None or self.half_life > timedelta(0), "half_life must be > 0, got {}", self.half_life
         )
         require(self.step_up is None or self.step_up > 0, "step_up must be > 0, got {}", self.step_up)
+        require(self.calm >= timedelta(0), "calm must be >= 0, got {}", self.calm)
+
+    def look_ahead(self, step: timedelta) -> timedelta:
+        """How much further than it must a floor looks under a plan of such steps, so that it moves once for several.
+
+        >>> Policy().look_ahead(timedelta(minutes=5)), Policy().look_ahead(timedelta(hours=1))
+        (datetime.timedelta(seconds=1800), datetime.timedelta(0))
+        """
+        return self.calm if step < self.calm else timedelta(0)
+
+    def calmed(self, step: timedelta) -> Policy:
+        """Steps down under a plan of such steps: what is not needed for `calm` falls as far as in that time, at once.
+
+        At most twice in `calm`: 0.10 every 5 min becomes 0.47 every 15 min.
+
+        >>> calmed = Policy().calmed(timedelta(minutes=5))
+        >>> round(calmed.step_down, 2), calmed.step_every
+        (0.47, datetime.timedelta(seconds=900))
+        """
+        if self.look_ahead(step) <= self.step_every:
+            return self
+        steps = self.calm / self.step_every if self.step_every else 1.0
+        return replace(
+            self, step_every=max(self.step_every, self.calm / 2), step_down=1 - (1 - self.step_down) ** steps
+        )

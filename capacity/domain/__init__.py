@@ -59,5 +59,6 @@ from capacity.domain.scenario import Scenario as Scenario
 from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive
 from capacity.domain.serving import Throughput as Throughput
+from capacity.domain.serving import ThroughputReport as ThroughputReport
 from capacity.domain.workload import Replica as Replica
 from capacity.domain.workload import Workload as Workload

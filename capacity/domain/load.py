@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from capacity.domain.errors import require
+from capacity.domain.errors import DataError, require
+from capacity.domain.serving import ThroughputReport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,6 +141,7 @@ class LoadReport:
     """How a workload's load follows its sales: the model to plan with, and per resource why.
 
     `usage` (columns cpu, memory, requests; UTC) and `sales` are what was learned from; None where there was none.
+    `throughput`: what its replicas serve, where history was asked for it, or why history does not tell.
     """
 
     name: str
@@ -148,6 +150,7 @@ class LoadReport:
     usage: pd.DataFrame | None = field(default=None, repr=False, compare=False)
     sales: pd.Series | None = field(default=None, repr=False, compare=False)
     timezone: str = "UTC"
+    throughput: ThroughputReport | DataError | None = field(default=None, compare=False)
 
     def finding(self, resource: str) -> Finding | None:
         """What was found about `cpu`, `memory` or `requests`; None where its usage was not given."""
@@ -156,9 +159,18 @@ class LoadReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every finding in words, and what must be known with it."""
-        return tuple(
+        said = [
             text for found in self.findings for text in (found.words, *(f"{found.resource}: {n}" for n in found.notes))
-        )
+        ]
+        return (*said, *self._throughput_notes())
+
+    def _throughput_notes(self) -> tuple[str, ...]:
+        found = self.throughput
+        if found is None:
+            return ()
+        if isinstance(found, DataError):
+            return (f"throughput: not known: {found}; replicas are planned by CPU and memory alone",)
+        return tuple(f"throughput: {text}" for text in (found.words, *found.notes))
 
     def to_frame(self) -> pd.DataFrame:
         """One row per resource (index `resource`): `verdict`, `points`, `r2`, `base`, `per_sale_per_hour`, its 95 %

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from capacity.domain.errors import require
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,60 @@ class Pool:
 class Throughput:
     """Requests per second that N replicas reach: ``rate x N / (1 + contention (N - 1) + coherence N (N - 1))``.
 
-    The Universal Scalability Law (Gunther 2007); `capacity.sizing.fit_throughput` finds it from a load test.
+    The Universal Scalability Law (Gunther 2007); `fit_throughput` finds it from a load test, `learn_throughput` from
+    history. `source` says which, in words that a refusal or an explanation can go on with.
     """
 
     rate: float
     contention: float = 0.0
     coherence: float = 0.0
+    source: str = field(default="the load test", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require(0 < self.rate < float("inf"), "throughput: rate must be > 0, got {}", self.rate)
         for name in ("contention", "coherence"):
             value = getattr(self, name)
             require(0 <= value < float("inf"), "throughput: {} must be >= 0, got {}", name, value)
+
+    def at(self, replicas: int) -> float:
+        """Requests per second that so many replicas reach at 100 % utilization.
+
+        >>> Throughput(100.0, contention=0.05).at(2)
+        190.47619047619048
+        """
+        more = replicas - 1
+        return self.rate * replicas / (1 + self.contention * more + self.coherence * replicas * more)
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputReport:
+    """What history says N replicas serve per second at 100 % of their CPU request, and how surely.
+
+    `law` is the estimate, `bound` the law to plan with: at every count of replicas seen (`counts`, fewest and most) it
+    lies below the truth with 95 % confidence. `highest`: the highest utilization seen; above it the law is carried on.
+    `idle`: cores of one replica without requests. `drift`: since when the law holds, and `drift_ratio` what a request
+    costs since then over what it did before; None where it always held. `steps` (UTC) is what was learned from:
+    `replicas`, `requests` per second and `cpu` (cores) of the whole workload.
+    """
+
+    law: Throughput
+    bound: Throughput
+    cpu_request: float
+    idle: float
+    counts: tuple[int, int]
+    highest: float
+    days: int
+    words: str
+    notes: tuple[str, ...] = ()
+    drift: datetime | None = None
+    drift_ratio: float | None = None
+    steps: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fewest, most = self.counts
+        require(1 <= fewest <= most, "throughput: expected 1 <= fewest <= most replicas, got {}", self.counts)
+        require(self.bound.rate <= self.law.rate, "throughput: bound {} is above {}", self.bound.rate, self.law.rate)
+        require(0 <= self.idle < self.cpu_request, "throughput: idle must lie in [0, request), got {}", self.idle)
 
 
 @dataclass(frozen=True, slots=True)

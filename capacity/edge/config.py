@@ -94,13 +94,32 @@ class Config(Settings):
                 raise ValueError(f"workload {item.namespace}/{item.name}: group needs sales.group")
         return self
 
+    @model_validator(mode="after")
+    def _history_is_measured(self) -> Self:
+        for item in self.workloads:
+            if item.throughput == "history" and (missing := self._unmeasured(item)):
+                raise ValueError(
+                    f"workload {item.namespace}/{item.name}: throughput: history needs {missing}, got none"
+                )
+        return self
+
+    def _unmeasured(self, item: WorkloadSettings) -> str:
+        """What is not measured of what replicas serve; empty where all of it is."""
+        if self.usage is not None:
+            return " and ".join(
+                f"usage.{key}" for key in ("replicas", "requests", "cpu") if key not in self.usage.columns
+            )
+        if self.prometheus is None:
+            return "usage or prometheus"
+        return "" if self.prometheus.requests or item.metrics.requests else "prometheus.requests or metrics.requests"
+
     def nouns(self) -> tuple[Workload, ...]:
         """All workloads as nouns of the domain."""
         return tuple(item.workload(self.timezone) for item in self.workloads)
 
     def measured(self) -> tuple[Measured, ...]:
         """All workloads as Prometheus is asked for them."""
-        return tuple(Measured(item.namespace, item.name, item.metrics) for item in self.workloads)
+        return tuple(item.measured() for item in self.workloads)
 
     def orders(self) -> SalesSettings:
         """The block `sales:`, for what cannot be done without it. Raises `ConfigError` where there is none."""

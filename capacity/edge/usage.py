@@ -21,6 +21,7 @@ from capacity.edge.settings.usage import DAY, FINEST
 Key = tuple[str, str]
 EVERYTHING = ""  # what rows without a workload's name are called inside
 RESOURCES = ("cpu", "memory", "requests", "replicas")
+TWICE = "SELECT called, moment, count(*) FROM measured GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
 
 
 def usage_of(config: Config) -> dict[Key, pd.DataFrame]:
@@ -132,30 +133,34 @@ def _measure(
     database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds: dict[str, str], names: Sequence[str]
 ) -> None:
     """The table `measured`: called, moment (seconds since 1970) and the resources, NULL for what is no measurement."""
-    name = Path(settings.source).name
-    called = f"trim(CAST({quote(settings.workload)} AS VARCHAR))" if settings.workload else f"{literal(EVERYTHING)}"
-    values = [f"{_number(settings.columns.get(resource))} AS {resource}" for resource in RESOURCES]
-    moment = _moment(settings, kinds[settings.time])
-    query = (
-        f"CREATE TABLE measured AS SELECT {called} AS called, epoch({moment}) AS moment, {', '.join(values)} FROM rows "
-        f"WHERE {moment} IS NOT NULL AND {_asked(settings, called, names)}"
-    )
-    twice = "SELECT called, moment, count(*) FROM measured GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
+    name, moment = Path(settings.source).name, _moment(settings, kinds[settings.time])
     try:
-        database.execute(query)
-        repeated = database.execute(twice).fetchone()
+        database.execute(_measured_query(settings, moment, names))
         readable = database.execute(f"SELECT count(*) FROM rows WHERE {moment} IS NOT NULL").fetchone()
+        repeated = database.execute(TWICE).fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if readable == (0,):
         raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
     if repeated is not None:
-        who, when, count = repeated
-        raise DataError(
-            f"{name}: expected one row per workload and time, got {count} of {who or 'it'} at "
-            f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: sum up the pods, or name the column in "
-            "usage.workload"
-        )
+        raise DataError(f"{name}: {_said_twice(*repeated)}")
+
+
+def _measured_query(settings: UsageSettings, moment: str, names: Sequence[str]) -> str:
+    called = f"trim(CAST({quote(settings.workload)} AS VARCHAR))" if settings.workload else f"{literal(EVERYTHING)}"
+    values = [f"{_number(settings.columns.get(resource))} AS {resource}" for resource in RESOURCES]
+    return (
+        f"CREATE TABLE measured AS SELECT {called} AS called, epoch({moment}) AS moment, {', '.join(values)} FROM rows "
+        f"WHERE {moment} IS NOT NULL AND {_asked(settings, called, names)}"
+    )
+
+
+def _said_twice(who: str, when: float, count: int) -> str:
+    return (
+        f"expected one row per workload and time, got {count} of {who or 'it'} at "
+        f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: sum up the pods, or name the column in "
+        "usage.workload"
+    )
 
 
 def _asked(settings: UsageSettings, called: str, names: Sequence[str]) -> str:

@@ -1,7 +1,10 @@
 """History to quantile forecast: members, calibration, choice."""
 
+from capacity.forecast.analogs import FINE as FINE
 from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
+from capacity.forecast.renewal import kinds_near as kinds_near
+from capacity.forecast.renewal import renew_forecast as renew_forecast
 from capacity.forecast.sales import Asked as Asked
 from capacity.forecast.sales import forecast_sales as forecast_sales
 from capacity.forecast.sales import sales_work as sales_work

@@ -56,6 +56,11 @@ def highest_quantiles(quantiles: Array, window: int) -> Array:
     return sliding_maxima(quantiles.transpose(0, 2, 1), window).transpose(0, 2, 1)
 
 
+def over_highest(maxima: Array, quantiles: Array, window: int) -> Array:
+    """Maxima (H, Q) that no step's quantile in their window exceeds: a clock change or a new step may have left one."""
+    return np.asarray(np.maximum(maxima, highest_quantiles(quantiles[None], window)[0]))
+
+
 def over_steps(maxima: Array | None, quantiles: Array, window: int) -> Array:
     """By what factor (>= 1) the maximum of a window lies above the highest quantile of its steps: (N, H, Q).
 

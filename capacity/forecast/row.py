@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Event, Trust
+from capacity.forecast.analogs import find_analogs
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
 from capacity.forecast.eventgroup import events_ahead, widen_events
@@ -93,6 +94,9 @@ def row_work(
     trust = _trust(batch, setting)
     notes = (*_history_notes(row, setting), *batch.notes[0], *said, *_coverage_note(trust))
     maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
+    analogs = find_analogs(row, events, setting)
+    if analogs is not None:
+        (quantiles, maxima), notes = analogs.over(quantiles, maxima), (*notes, analogs.note)
     return RowForecast(quantiles, maxima, batch.models[0], notes, trust, course.shift)
 
 

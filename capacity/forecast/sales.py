@@ -14,9 +14,9 @@ from capacity.domain import MONTH, DataError, Event, Forecast, require
 from capacity.events import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
-from capacity.forecast.peaks import highest_quantiles
+from capacity.forecast.peaks import over_highest
 from capacity.forecast.row import Question, occurrences, row_work
-from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.wallclock import WallClock, clock_of
 from capacity.forecast.work import alone
 from capacity.months import evened
@@ -84,7 +84,7 @@ def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForec
     columns = None if asked.covariates is None else read_columns(asked.covariates, clock, row, future)
     answer = yield from row_work(row, setting, occurrences(known, clock, future[-1] + step), columns)
     quantiles = answer.quantiles[ahead]
-    maxima = None if answer.maxima is None else _over(answer.maxima[ahead], quantiles, touched)
+    maxima = None if answer.maxima is None else over_highest(answer.maxima[ahead], quantiles, touched)
     given = uplift_notes(asked.events, future[0], future[-1] + step)
     table = partial(pd.DataFrame, index=future, columns=list(setting.quantile_levels))
     return Forecast(
@@ -108,11 +108,6 @@ def window_steps(window: timedelta, step: timedelta) -> int:
     """
     require(window > timedelta(0), "window: expected a positive duration, got {}", window)
     return -(-window // step)
-
-
-def _over(maxima: Array, quantiles: Array, window: int) -> Array:
-    """Maxima that no step of theirs exceeds: where the clocks change, steps and slots differ by one."""
-    return np.asarray(np.maximum(maxima, highest_quantiles(quantiles[None], window)[0]))
 
 
 def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:

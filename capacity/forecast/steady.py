@@ -14,6 +14,7 @@ from capacity.forecast.gate import Proposal, Served, propose, serve
 from capacity.forecast.globallayer import SERIES, Traits, corrected, error_sizes, traits_of
 from capacity.forecast.history import prepare, without_spikes
 from capacity.forecast.members import member_forecasts
+from capacity.forecast.nearby import with_nearby
 from capacity.forecast.origins import Origins, place_origins
 from capacity.forecast.peaks import maximum_quantiles
 from capacity.forecast.ridge import LEAST_ROWS, design_for
@@ -49,7 +50,7 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     if traits is not None:
         errors = error_sizes(traits, errors, setting.seed)
-    return _calibrated(values, served, errors, setting, seasons)
+    return _calibrated(values, (served, errors, origins), setting, seasons)
 
 
 def supported_seasons(seasons: tuple[int, ...], length: int) -> tuple[int, ...]:
@@ -123,13 +124,14 @@ def _propose_chunk(
 
 
 def _calibrated(
-    values: Array, served: Served, errors: Errors, setting: Setting, seasons: tuple[int, ...]
+    values: Array, found: tuple[Served, Errors, Origins], setting: Setting, seasons: tuple[int, ...]
 ) -> BatchForecast:
-    levels = setting.quantile_levels
+    (served, errors, origins), levels = found, setting.quantile_levels
     start = mixed_offsets(errors.shape.reshape(len(values), -1), errors.shape.shape[1], levels)
     tracked = track(errors.shape, start, levels)
     quantiles = add_quantiles(served.point, errors, tracked.offsets)
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
     maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
-    return BatchForecast(served.point, quantiles, served.models, served.notes, maxima, tracked.coverage, served.skill)
+    batch = BatchForecast(served.point, quantiles, served.models, served.notes, maxima, tracked.coverage, served.skill)
+    return with_nearby(batch, values, (origins, errors, tracked.offsets), setting)

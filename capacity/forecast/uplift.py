@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from capacity.forecast.setting import Array
 
 WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks
+FINE_DAY = 96  # steps in a day from which the hours around an event tell the level it stood on: quarters of an hour
+LEAST_AROUND = 0.25  # of a day that must be known on both sides to say so
 LEAST_FACTOR = 0.01  # a closed day is one hundredth, so that its logarithm stays finite
 TRUST = 0.5  # events' worth of "no effect" against which a kind must show one
 NAME_TRUST = 1.0  # events' worth of its kind that a name (Christmas Day) starts from
@@ -133,15 +135,33 @@ class _Case:
 def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case | None:
     slots = occurrence.slots[occurrence.slots < len(row)]
     weeks = np.concatenate([np.arange(-WEEKS_AROUND, 0), np.arange(1, WEEKS_AROUND + 1)]) * week
-    around = slots[:, None] + weeks
-    inside = (around >= 0) & (around < len(row))
-    neighbours = np.where(inside, normal[np.clip(around, 0, len(row) - 1)], np.nan)
+    neighbours = _at(normal, slots[:, None] + weeks) * _growth_since(normal, slots, week // 7, weeks)
     count = (~np.isnan(neighbours)).sum(axis=1)
     expected = np.nansum(neighbours, axis=1) / np.maximum(count, 1)
     usable = (count >= 2) & ~np.isnan(row[slots])
     if not usable.any() or expected[usable].sum() <= 0:
         return None
     return _Case(occurrence.name, slots[usable], row[slots][usable], expected[usable])
+
+
+def _growth_since(normal: Array, slots: NDArray[np.intp], day: int, weeks: NDArray[np.intp]) -> Array:
+    """How much higher sales stood in the hours around an event than around its neighbours in other weeks (weeks,).
+
+    A crowd that comes for a season of events grows from one to the next: without this its growth would count twice, in
+    the level and as the events' effect. Only steps within the day tell; 1 where too few are known on both sides.
+    """
+    around = np.arange(slots[0] - day // 2, slots[-1] + day // 2 + 1)
+    here, there = _at(normal, around)[:, None], _at(normal, around[:, None] + weeks)
+    both = ~np.isnan(here) & ~np.isnan(there)
+    now, then = (np.broadcast_to(side, both.shape).sum(axis=0, where=both) for side in (here, there))
+    told = (both.sum(axis=0) >= LEAST_AROUND * day) & (now > 0) & (then > 0)
+    return np.where(told, now / np.where(told, then, 1.0), 1.0) if day >= FINE_DAY else np.ones(len(weeks))
+
+
+def _at(values: Array, slots: NDArray[np.intp]) -> Array:
+    """Values at slots, NaN outside of what is known."""
+    inside = (slots >= 0) & (slots < len(values))
+    return np.where(inside, values[np.clip(slots, 0, len(values) - 1)], np.nan)
 
 
 def _effect(cases: Sequence[_Case], day: int, week: int) -> Effect:

@@ -4,3 +4,4 @@ from capacity.load.explained import explained_load as explained_load
 from capacity.load.learning import learn_load as learn_load
 from capacity.load.learning import learn_loads as learn_loads
 from capacity.load.projection import project_load as project_load
+from capacity.load.throughput import learn_throughput as learn_throughput

@@ -187,34 +187,47 @@ def _fine(rows: _Rows) -> tuple[Array, Array, Shapes | None]:
     return (rows.usage - fitted) / (1 - own_part), fitted, shapes
 
 
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """How well each row's line holds: arrays (W,)."""
+
+    points: npt.NDArray[np.intp]
+    vary: npt.NDArray[np.bool_]
+    r2: Array
+    season: Array
+
+    @classmethod
+    def of(cls, rows: _Rows) -> _Figures:
+        rest = rows.means - rows.lines.at(rows.felt)
+        seen = ~np.isnan(rows.means) & ~np.isnan(rows.felt)
+        lowest, highest = (np.where(seen, rows.felt, end) for end in (np.inf, -np.inf))
+        vary = lowest.min(axis=1) < highest.max(axis=1)
+        return cls(seen.sum(axis=1), vary, _explained(rows, rest), residual_season(rest, rows.grid))
+
+
 def _answers(rows: _Rows, rest: Array, fitted: Array, shapes: Shapes | None) -> Iterator[Learned]:
     excess, typical, power = spreads(rest, np.nan_to_num(fitted))
-    whole_rest = rows.means - rows.lines.at(rows.felt)
-    season = residual_season(whole_rest, rows.grid)
-    if not rows.grid.fine:
-        slot = week_slots(rows.grid.sales_steps, rows.grid.sales_step, rows.grid.timezone)
-        whole_rest = whole_rest - rows.extra[:, slot]
-    r2 = _explained(rows, rows.means - rows.lines.at(rows.felt))
-    own = None if shapes is None else _own_errors(rows, shapes, whole_rest, rest)
-    seen = ~np.isnan(rows.means) & ~np.isnan(rows.felt)
-    points, lowest = seen.sum(axis=1), np.where(seen, rows.felt, np.inf).min(axis=1)
-    vary = lowest < np.where(seen, rows.felt, -np.inf).max(axis=1)
+    figures = _Figures.of(rows)
+    own = None if shapes is None else _own_errors(rows, shapes, rest)
     for row in range(len(rest)):
-        spread = Spread(LEVELS, excess[row], float(typical[row]), float(power[row]))
-        response = _response(rows, row, spread)
+        response = _response(rows, row, Spread(LEVELS, excess[row], float(typical[row]), float(power[row])))
         if shapes is not None and own is not None:
             response = replace(response, shape=_shape(rows.grid, shapes, row, own))
-        start = int(rows.regimes.start[row])
-        yield Learned(
-            response=response,
-            slope=float(rows.lines.slope[row]),
-            sales_vary=bool(vary[row]),
-            points=int(points[row]),
-            r2=float(r2[row]),
-            residual_season=float(season[row]),
-            drift=rows.grid.sales_steps[start].to_pydatetime() if start else None,
-            drift_ratio=float(rows.regimes.ratio[row]),
-        )
+        yield _learned(rows, row, response, figures)
+
+
+def _learned(rows: _Rows, row: int, response: Response, figures: _Figures) -> Learned:
+    start = int(rows.regimes.start[row])
+    return Learned(
+        response=response,
+        slope=float(rows.lines.slope[row]),
+        sales_vary=bool(figures.vary[row]),
+        points=int(figures.points[row]),
+        r2=float(figures.r2[row]),
+        residual_season=float(figures.season[row]),
+        drift=rows.grid.sales_steps[start].to_pydatetime() if start else None,
+        drift_ratio=float(rows.regimes.ratio[row]),
+    )
 
 
 def _explained(rows: _Rows, rest: Array) -> Array:
@@ -246,7 +259,7 @@ def _response(rows: _Rows, row: int, spread: Spread) -> Response:
     )
 
 
-def _own_errors(rows: _Rows, shapes: Shapes, whole_rest: Array, rest: Array) -> tuple[Array, Array, Array]:
+def _own_errors(rows: _Rows, shapes: Shapes, rest: Array) -> tuple[Array, Array, Array]:
     """Variance of whole steps around `own`, relative, and around what sales say (W,), and of noise (W, slots)."""
     grid = rows.grid
     slot = week_slots(grid.steps, grid.step, grid.timezone)
@@ -255,6 +268,7 @@ def _own_errors(rows: _Rows, shapes: Shapes, whole_rest: Array, rest: Array) -> 
     weeks_seen = max(2.0, len(grid.steps) * grid.step / WEEK)
     level = variances(rows.means / np.maximum(usual, 1e-300)) * (weeks_seen + 1) / (weeks_seen - 1)
     size = np.nan_to_num(shapes.own) / np.maximum(shapes.own.mean(axis=1, keepdims=True), 1e-300)
+    whole_rest = rows.means - rows.lines.at(rows.felt)
     return level, variances(whole_rest), variances(rest)[:, None] * size
 
 

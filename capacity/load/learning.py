@@ -56,7 +56,7 @@ def learn_load(
     """
     answer = learn_loads(sales, {name: usage}, priors={name: prior} if prior else {}, timezone=timezone)[name]
     if isinstance(answer, DataError):
-        raise answer
+        raise DataError(f"{name}: {answer}")
     return answer
 
 
@@ -85,8 +85,12 @@ def learn_loads(
     for row, finding in zip(rows, _findings(rows, sales, zone), strict=True):
         found[row.key].append(finding)
     for key, table in tables.items():
-        answers[key] = _report(str(key), tuple(found[key]), known.get(key), (table, sales, zone))
+        answers[key] = _report(_called(key), tuple(found[key]), known.get(key), (table, sales, zone))
     return {key: answers[key] for key in usages}
+
+
+def _called(key: Hashable) -> str:
+    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
 def _rows(key: Hashable, table: pd.DataFrame, prior: LoadModel | None) -> list[_Row]:
@@ -163,7 +167,7 @@ def _report(
         if resource in known or _given(prior, resource):
             continue
         reason = next((found.words for found in findings if found.resource == resource), "it has no usage and no costs")
-        return DataError(f"{name}: {resource}: {reason}: give its usage, or its costs under `load`")
+        return DataError(f"{resource}: {reason}: give its usage, or its costs under `load`")
     return LoadReport(name, model_of(findings, prior), findings, table, sales, timezone)
 
 

@@ -56,9 +56,9 @@ def fit_lines(x: Array, y: Array, *, positive: bool = True, size: Array | None =
         rest = np.where(seen, (ys - base[:, None] - slope[:, None] * xs) * by_size, np.nan)
         scale = row_median(np.abs(rest)) / TO_DEVIATION
         scale = np.where(np.isfinite(scale), scale, 0.0)
-        floor = np.maximum(scale, 1e-12 * np.abs(ys * by_size).max(axis=1, initial=0.0))[:, None]
+        limit = TUNING * np.maximum(scale, 1e-12 * np.abs(ys * by_size).max(axis=1, initial=0.0))[:, None]
         error = np.nan_to_num(np.abs(rest))
-        weights = np.where(error > TUNING * floor, TUNING * floor / np.maximum(error, 1e-300), 1.0) * seen
+        weights = np.where(error > limit, limit / np.where(error > limit, error, 1.0), 1.0) * seen
         before = base, slope
         base, slope = _weighted(xs, ys, weights * by_size**2, positive)
         if _moved(before, (base, slope), xs) < CLOSE:
@@ -103,8 +103,9 @@ def _with_errors(x: Array, rest: Array, weights: Array, by_size: Array, fit: tup
     inside = np.maximum((seen & (weights >= 1.0)).sum(axis=1) / count, 0.1)
     variance = (psi**2).sum(axis=1) / np.maximum(count - 2, 1) / inside**2
     tied, tied_x = autocorrelation(rest * by_size), autocorrelation(apart * by_size)
-    power = np.maximum((precision * np.nan_to_num(apart) ** 2).sum(axis=1), 1e-300)
+    power = (precision * np.nan_to_num(apart) ** 2).sum(axis=1)
+    varied = power > 1e-300
     product = np.minimum(tied * tied_x, 0.95)
-    slope_error = np.sqrt(variance / power * (1 + product) / (1 - product))
+    slope_error = np.sqrt(variance / np.where(varied, power, 1.0) * (1 + product) / (1 - product))
     level_error = np.sqrt(variance / mass * (1 + tied) / (1 - tied))
-    return Lines(base, slope, center, np.where(power > 1e-300, slope_error, 0.0), level_error, scale, weights)
+    return Lines(base, slope, center, np.where(varied, slope_error, 0.0), level_error, scale, weights)

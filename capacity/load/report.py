@@ -11,7 +11,6 @@ import numpy.typing as npt
 from capacity.domain import Finding, LoadModel, Response, Spread
 from capacity.load.learn import Learned
 from capacity.load.spread import LEVELS, spreads
-from capacity.load.usage import UNITS
 
 Array = npt.NDArray[np.float64]
 
@@ -19,6 +18,7 @@ LEAST_R2 = 0.2  # of the load's variance; below it usage says more about itself 
 UNIT_MISTAKEN = 100.0  # times the configured load: a factor of 1000 (millicores, MB) seen through other errors
 LEAST_USAGE = timedelta(days=2)  # of usage from which it is forecast directly: one day repeated once
 NONE = timedelta(0)
+SPOKEN = {"cpu": (1.0, "cores"), "memory": (2.0**20, "MiB"), "requests": (1.0, "requests/s")}  # as people read them
 NAMES = {"cpu": "CPU", "memory": "memory", "requests": "requests"}
 
 
@@ -40,30 +40,32 @@ class Case:
 
 def judge(case: Case, learned: Learned | None, least: int | None) -> Finding:
     """The verdict on one resource, with its sentence; `least` steps of sales must have usage, None: no sales at all."""
+    name = NAMES[case.resource]
     if case.reason is not None:
         return _without(case, case.reason)
     if least is None:
-        return _direct(case, "there are no sales to explain it", None)
+        return _direct(case, f"there are no sales to explain {name}", None)
     if learned is None and least == 0:
-        return _direct(case, "usage and sales do not overlap", None)
+        return _direct(case, f"usage of {name} and sales do not overlap", None)
     if learned is None or learned.points < least:
         points = 0 if learned is None else learned.points
-        return _direct(case, f"only {points} steps of sales have usage, {least} are needed", learned)
+        return _direct(case, f"only {points} steps of sales have usage of {name}, {least} are needed", learned)
     if not learned.sales_vary:
-        return _direct(case, "sales never change, so that they explain nothing", learned)
+        return _direct(case, f"sales never change, so that they explain nothing of {name}", learned)
     if learned.r2 < LEAST_R2:
-        return _direct(case, f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}", learned)
+        return _direct(case, f"sales explain {learned.r2:.0%} of this workload's {name}", learned)
     if learned.slope < 0:
-        return _direct(case, f"{NAMES[case.resource]} falls as sales rise: they do not drive it", learned)
+        return _direct(case, f"{name} falls as sales rise: they do not drive it", learned)
     return _mistaken(case, learned) or _learned(case, learned)
 
 
 def _learned(case: Case, learned: Learned) -> Finding:
-    response, unit = learned.response, UNITS[case.resource]
-    low, high = response.slope_interval
+    response, (size, unit) = learned.response, SPOKEN[case.resource]
+    costs = (response.base, response.per_sale_per_hour, *response.slope_interval)
+    idle, slope, low, high = (cost / size for cost in costs)
     words = (
-        f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}: {response.base:.4g} {unit} idle + "
-        f"{response.per_sale_per_hour:.4g} ({low:.4g} to {high:.4g}) per sale per hour"
+        f"sales explain {learned.r2:.0%} of this workload's {NAMES[case.resource]}: {idle:.4g} {unit} idle + "
+        f"{slope:.4g} ({low:.4g} to {high:.4g}) per sale per hour"
     )
     return _finding(case, "learned", words, learned, response)
 
@@ -75,9 +77,10 @@ def _mistaken(case: Case, learned: Learned) -> Finding | None:
     usual, prior = float(np.nanmedian(case.values)), base + slope * learned.response.center
     if not prior or 1 / UNIT_MISTAKEN < usual / prior < UNIT_MISTAKEN:
         return None
+    size, unit = SPOKEN[case.resource]
     words = (
-        f"usual {NAMES[case.resource]} is {usual:.4g} {UNITS[case.resource]}, {usual / prior:.3g} times the configured "
-        f"{prior:.4g}: is one of the two in another unit? The configured costs are kept"
+        f"usual {NAMES[case.resource]} is {usual / size:.4g} {unit}, {usual / prior:.3g} times the configured "
+        f"{prior / size:.4g}: is one of the two in another unit? The configured costs are kept"
     )
     return _finding(case, "configured", words, learned, None)
 

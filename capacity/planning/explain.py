@@ -60,7 +60,7 @@ def explain_floor(
         plan.namespace,
         plan.name,
         plan.start + step * plan.step,
-        "memory" if line.unit == "GiB" else "cpu",
+        _bound_by(one, step),
         _floor_at(plan, step),
         tuple(_bars(courses)),
         plan.floor_between(at, reach) or _floor_at(plan, step),
@@ -156,13 +156,25 @@ def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course
     return [
         ("rounding", whole, "up to a whole replica"),
         ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
-        ("requests", need, "the load test's curve asks for more"),
+        ("requests", need, _requests_why(one, step)),
         ("floor", raised, f"never below {one.low}"),
         ("ceiling", cut, f"never above {one.high}"),
         ("allowed counts", allowed, "the next count that may stand"),
         ("freeze or hold", held, "may not move here: what all of it needs"),
         (stays, floor, why if floor > held else "the most that the budget pays for"),
     ]
+
+
+def _bound_by(one: Draft, step: int) -> str:
+    """What asks for the most replicas at this step; CPU or memory where requests ask for no more."""
+    need = one.need
+    more = need.requests is not None and need.requests[step] > max(need.cpu[step], need.memory[step])
+    return "requests" if more else need.binding(step)
+
+
+def _requests_why(one: Draft, step: int) -> str:
+    law, requests = one.workload.throughput, one.load.requests
+    return "" if law is None or requests is None else f"{requests[step]:,.1f} requests/s by {law.source} ask for more"
 
 
 def _floor_at(plan: WorkloadPlan, step: int) -> int:

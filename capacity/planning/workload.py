@@ -126,7 +126,6 @@ def _explain(one: Draft, floors: Counts, peak: int) -> dict[str, Any]:
     """The numbers of the peak, from sales to replicas, in the order they were computed."""
     workload, need, driver = one.workload, one.need, one.demand.sales or one.demand.cpu
     breach, safe = breach_of(one, floors), safe_target(workload)
-    requests = {} if need.requests is None else {"replicas_for_requests": int(need.requests[peak])}
     return {
         **_sales_of(one.demand.sales, workload.quantile_level, peak),
         "cpu_millicores": round(float(one.load.cpu[peak]) * 1000),
@@ -136,7 +135,7 @@ def _explain(one: Draft, floors: Counts, peak: int) -> dict[str, Any]:
         "target_why": safe.why,
         "replicas_for_cpu": int(need.cpu[peak]),
         "replicas_for_memory": int(need.memory[peak]),
-        **requests,
+        **_requests_of(one, peak),
         "zones": workload.zones,
         "floor": workload.floor,
         "ceiling": workload.ceiling,
@@ -149,6 +148,15 @@ def _explain(one: Draft, floors: Counts, peak: int) -> dict[str, Any]:
         **_trust_in(one, driver.trust),
         "notes": [*driver.notes, *remarks_on(one, floors, breach)],
     }
+
+
+def _requests_of(one: Draft, peak: int) -> dict[str, Any]:
+    """The replicas that the peak's requests ask for, their rate, and who says how many replicas serve it."""
+    replicas, rate, law = one.need.requests, one.load.requests, one.workload.throughput
+    if replicas is None or rate is None or law is None:
+        return {}
+    known = {"requests_per_second": round(float(rate[peak]), 3), "requests_bound": law.source}
+    return {"replicas_for_requests": int(replicas[peak]), **known}
 
 
 def _trust_in(one: Draft, trust: Trust | None) -> dict[str, Any]:

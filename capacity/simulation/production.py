@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,24 +17,15 @@ from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 
 Plans = Mapping[int, WorkloadPlan]  # origin (the first step not yet known) -> the plan made then
-PlanAt = Callable[[int], WorkloadPlan | None]  # None: no plan could be made from what was known
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How often a plan is made, how long it takes to arrive, and how the controller moves."""
+    """How often the model is fitted and a plan made, how long it takes to arrive, and how the controller moves."""
 
     every: timedelta = timedelta(hours=1)
     delay: timedelta = timedelta(minutes=1)  # the planner reads, forecasts and writes
     pace: Pace = field(default_factory=Pace)
-
-
-def make_plans(case: Case, schedule: Schedule, plan_at: PlanAt) -> Plans:
-    """One plan per origin, from one interval before the judged steps on; an origin without a plan is left out."""
-    stride = case.steps_in(schedule.every)
-    origins = range(max(1, case.begin - stride), len(case.demand), stride)
-    made = {origin: plan_at(origin) for origin in origins}
-    return {origin: plan for origin, plan in made.items() if plan is not None}
 
 
 def decided_floor(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Counts:

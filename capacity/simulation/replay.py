@@ -9,17 +9,17 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from capacity.domain import DataError, Event, Workload, WorkloadPlan, require
-from capacity.forecast import forecast_sales
+from capacity.domain import Workload, require
 from capacity.forecast.wallclock import regular_step
-from capacity.load import project_load
-from capacity.planning import plan_workload, planning_window
 from capacity.simulation.arrays import Array
+from capacity.simulation.busy import busy_ticks
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD
+from capacity.simulation.plans import Calendar, past_plans
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.policies import (
+    SWEPT,
     Policy,
     ahpa_like,
     autopilot_like,
@@ -29,30 +29,20 @@ from capacity.simulation.policies import (
     seasonal_naive,
     static_peak,
 )
-from capacity.simulation.production import Plans, Schedule, decided_floor, make_plans
+from capacity.simulation.production import Plans, Schedule, decided_floor
 from capacity.simulation.reactive import Rule
 from capacity.simulation.scores import Promise
 from capacity.simulation.service import Objective, Service
 from capacity.simulation.simulation import Simulation
-from capacity.simulation.trial import optimum_trial, try_policies
+from capacity.simulation.trial import judge, optimum_trial, try_policies
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PLAN, HPA = "plan", "your HPA"
-LEVELS_BESIDE = 0.5  # the median travels with the workload's own quantile level: the plan explains itself by it
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """What was known ahead at every origin: holidays (GB-ENG, US), events, and the clock of the business."""
-
-    holidays: tuple[str, ...] = ()
-    events: tuple[Event, ...] = ()
-    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How a history is replayed: the last `days`, a plan every `schedule.every`, under a `seed`.
+    """How a history is replayed: the last `days`, the model fitted every `schedule.every`, under a `seed`.
 
     `start` None: pods take so long that 19 of 20 are ready within the workload's lead time.
     """
@@ -92,9 +82,10 @@ def simulate(
     step, filled = _filled(sales)
     case = _case(filled, step, workload, replay)
     known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
-    plans = make_plans(case, replay.schedule, lambda origin: _plan(known.iloc[:origin], workload, calendar, replay))
+    plans = past_plans(case, known, workload, calendar, replay.schedule)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
+    busy = busy_ticks(case, calendar.events)
     return Simulation(
         name=f"{workload.namespace}/{workload.name}",
         timezone=calendar.timezone,
@@ -103,6 +94,7 @@ def simulate(
         promise=case.promise,
         trials=tuple(trials),
         plans=len(plans),
+        busy={trial.name: judge(case, trial.lane, busy) for trial in trials if not trial.name.startswith(SWEPT)},
     )
 
 
@@ -149,25 +141,6 @@ def _replica_demand(sales_per_hour: Array, workload: Workload) -> Array:
     cpu = (load.cpu_base + load.cpu_per_sale_per_hour * sales_per_hour) / replica.cpu_request
     memory = (load.memory_base + load.memory_per_sale_per_hour * sales_per_hour) / replica.memory_request
     return np.maximum(cpu, memory)
-
-
-def _plan(known: pd.Series, workload: Workload, calendar: Calendar, replay: Replay) -> WorkloadPlan | None:
-    """What production would have planned from this much history; None where it could not."""
-    reach = 2 * replay.schedule.every + workload.lead_time + 2 * replay.schedule.pace.period
-    step = known.index[1] - known.index[0]
-    try:
-        forecast = forecast_sales(
-            known,
-            horizon=-(-pd.Timedelta(reach) // step) * step + step,
-            quantile_levels=sorted({LEVELS_BESIDE, workload.quantile_level}),
-            holidays=calendar.holidays,
-            events=calendar.events,
-            timezone=calendar.timezone,
-            window=planning_window(workload.lead_time, replay.schedule.pace.period, step),
-        )
-    except DataError:
-        return None
-    return plan_workload(project_load(forecast, workload.load), workload)
 
 
 def _own_rule(workload: Workload) -> Rule:

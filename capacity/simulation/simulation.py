@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from capacity.simulation.misses import Miss, find_misses
 from capacity.simulation.policies import SWEPT
 from capacity.simulation.scores import Promise, Score
 from capacity.simulation.trial import Trial, swept
-from capacity.simulation.verdict import Comparison, say_verdict
+from capacity.simulation.verdict import Comparison, Savings, say_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,8 @@ COLUMNS: dict[str, Callable[[Score], float]] = {
 class Simulation:
     """Policies side by side on the same demand: `trials`, the plan first, the HPA alone second.
 
-    Times are syncs of `tick` from `begin` on. `plans` counts the origins from which a plan was made.
+    Times are syncs of `tick` from `begin` on. `plans` counts the origins from which a plan was made. `busy` has the
+    score of every named policy in the busiest hundredth of the time and near events alone.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Simulation:
     promise: Promise
     trials: tuple[Trial, ...]
     plans: int
+    busy: Mapping[str, Score] = field(default_factory=dict)
 
     @property
     def days(self) -> timedelta:
@@ -82,6 +84,12 @@ class Simulation:
         return saving((self.plan.score.pod_hours, self.plan.score.overload_minutes), self.frontier)
 
     @property
+    def cap_saving(self) -> float:
+        """Share of pod-hours saved against the best HPA with as many minutes over the target; negative: more."""
+        sweep = [trial for trial in self.trials if trial.name.startswith(SWEPT)]
+        return saving((self.plan.score.pod_hours, self.plan.score.cap_breach_minutes), swept(sweep, of_cap=True))
+
+    @property
     def misses(self) -> tuple[Miss, ...]:
         """Stretches in which the plan did not keep utilization within its target, worst first."""
         return find_misses(self.plan.lane, self.promise.target, self.begin, self.tick)
@@ -89,7 +97,8 @@ class Simulation:
     @property
     def verdict(self) -> str:
         """One or two sentences that a person would say of it."""
-        return say_verdict(Comparison(self.plan.score, self.alone.score, self.saving, self.promise.target), self.misses)
+        savings = Savings(self.saving, self.cap_saving)
+        return say_verdict(Comparison(self.plan.score, self.alone.score, savings, self.promise.target), self.misses)
 
     def trial(self, name: str) -> Trial:
         """The trial of one policy. Raises `DataError` naming those there are."""

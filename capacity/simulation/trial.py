@@ -61,11 +61,12 @@ def judge(case: Case, lane: Lane, within: Mask | None = None) -> Score:
     return score(lane, case.promise, case.service.replica_capacity, SYNC_PERIOD, within)
 
 
-def swept(trials: Sequence[Trial]) -> Frontier:
-    """The frontier of overload minutes against pod-hours that these trials span."""
+def swept(trials: Sequence[Trial], *, of_cap: bool = False) -> Frontier:
+    """The frontier of pod-hours against overload minutes that these trials span; `of_cap`: minutes over the target."""
+    scores = [trial.score for trial in trials]
     return frontier(
-        np.array([trial.score.pod_hours for trial in trials]),
-        np.array([trial.score.overload_minutes for trial in trials]),
+        np.array([score.pod_hours for score in scores]),
+        np.array([score.cap_breach_minutes if of_cap else score.overload_minutes for score in scores]),
     )
 
 

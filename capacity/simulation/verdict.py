@@ -13,19 +13,27 @@ TOLD = 2  # misses that are described; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
+class Savings:
+    """Shares of pod-hours saved against the best HPA with as many minutes over 100 %, and over the target."""
+
+    overload: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """The plan's score, the HPA's alone, and the saving against the best HPA with as many overload minutes."""
+    """The plan's score, the HPA's alone, and the savings against the best HPAs that harm as little."""
 
     plan: Score
     alone: Score
-    saving: float
+    savings: Savings
     target: float
 
 
 def say_verdict(compared: Comparison, misses: Sequence[Miss]) -> str:
     """What held, against what, where not.
 
-    Two sentences: the promise and its cost beside the HPA alone; the saving at equal overload beside the best HPA.
+    The promise and its cost beside the HPA alone; then the cost of the best HPAs that break as little of it.
     """
     plan, alone = compared.plan, compared.alone
     held, cap = _percent(1 - plan.cap_breach_share), _whole(compared.target)
@@ -35,7 +43,7 @@ def say_verdict(compared: Comparison, misses: Sequence[Miss]) -> str:
         f"{held} of minutes with {cost} your HPA, which kept it for {_percent(1 - alone.cap_breach_share)}; "
         f"{_misses(misses)}."
     )
-    return f"{first} {_overload(plan, alone)} {_matched(compared.saving)}"
+    return f"{first} {_overload(plan, alone)} {_matched(compared.savings, cap)}"
 
 
 def _days(days: float) -> str:
@@ -83,9 +91,18 @@ def _overload(plan: Score, alone: Score) -> str:
     return f"Over 100 %: {plan.overload_minutes:.0f} min with the plan, {alone.overload_minutes:.0f} min without."
 
 
-def _matched(share: float) -> str:
-    if share == 0:
-        return "At as many overload minutes the best HPA of all settings would have cost the same."
-    more = "more" if share > 0 else "less"
-    against = share / (1 - share) if share > 0 else -share / (1 - share)
-    return f"The best HPA of all settings with as few overload minutes would have cost {_whole(abs(against))} {more}."
+def _matched(savings: Savings, cap: str) -> str:
+    return (
+        f"The best HPA of all settings with as few minutes over {cap} would have cost {_more(savings.cap)}, "
+        f"with as few over 100 % {_more(savings.overload)}."
+    )
+
+
+def _more(share: float) -> str:
+    """What another costs over the plan, from the share that the plan saves.
+
+    >>> _more(0.2), _more(-0.25), _more(0.0)
+    ('25 % more', '20 % less', 'the same')
+    """
+    against = share / (1 - share)
+    return "the same" if round(against, 2) == 0 else f"{_whole(abs(against))} {'more' if against > 0 else 'less'}"

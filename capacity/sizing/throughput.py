@@ -1,4 +1,4 @@
-"""What N replicas reach together: the Universal Scalability Law, fitted to a load test."""
+"""What N replicas reach together: the Universal Scalability Law, fitted to a load test, and turned around."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def fit_throughput(points: Sequence[tuple[int, float]]) -> Throughput:
     counts = np.array([count for count, _ in points], dtype=float)
     reached = np.array([rate for _, rate in points], dtype=float)
     if len(set(counts)) == 1:
-        return Throughput(float(np.mean(reached / counts)))
+        return Throughput(
+            float(np.mean(reached / counts)), source=f"the load test, linear from {int(counts[0])} replicas"
+        )
     from scipy.optimize import nnls  # heavy, and only a load test needs it
 
     weight = reached / counts
@@ -83,9 +85,9 @@ def replicas_for_requests(
     share = min(REACHABLE, target_utilization)
     if most > share * peak:
         raise DataError(
-            f"expected at most {share * peak:.4g} requests/s ({share:g} of the {peak:.4g} that scaling out "
-            f"reaches{'' if best == inf else f', at {best} replicas'}), got {most:.4g}: scale-out cannot serve this; "
-            "shard it or shed load"
+            f"expected at most {share * peak:.4g} requests/s ({share:g} of the {peak:.4g} that scaling out reaches by "
+            f"{law.source}{'' if best == inf else f', at {best} replicas'}), got {most:.4g}: scale-out cannot serve "
+            "this; shard it or shed load"
         )
     wanted = requests / target_utilization
     enough = _enough(law, min(float(np.max(wanted, initial=0.0)), peak))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -71,6 +72,18 @@ def explanation() -> cap.Explanation:
     return cap.Explanation("shop", "web", at, "cpu", 6, bars, 6, at)
 
 
+@cache
+def load() -> cap.LoadReport:
+    """Load that a deploy made dearer, of a workload whose name is long and holds a dollar sign; and what it serves."""
+    deployed = np.where(np.arange(len(sales())) < 24 * 40, 0.03, 0.05)
+    rng = np.random.default_rng(4)
+    replicas = np.clip(np.ceil(sales() / 7), 2, 16)
+    cpu = (0.05 * replicas + deployed * sales()) * rng.gamma(300, 1 / 300, len(sales()))
+    usage = pd.DataFrame({"cpu": cpu, "memory": 2e9 + 3e6 * sales(), "requests": 10 * sales(), "replicas": replicas})
+    report = cap.learn_load(sales(), usage[["cpu", "memory"]], name=f"shop/{'checkout-' * 6}$web", timezone=TIMEZONE)
+    return replace(report, throughput=cap.learn_throughput(usage, WEB.replica))
+
+
 def events() -> list[cap.Event]:
     start = forecast().origin + timedelta(days=2)
     return [cap.Event("Sale at $5 & $6 <off>", start, start + timedelta(days=1))]
@@ -94,9 +107,15 @@ DRAW: dict[str, Callable[[str], Figure]] = {
     "explanation": lambda theme: cap.plot_explanation(explanation(), TIMEZONE, theme=theme),
     "utilization": lambda theme: cap.plot_utilization(busy(), TIMEZONE, name="shop/web", theme=theme),
     "simulation": lambda theme: cap.plot_simulation(simulation(), theme=theme),
+    "load": lambda theme: cap.plot_load(load(), theme=theme),
     "frontier": lambda theme: cap.plot_frontier(simulation(), theme=theme),
 }
-CASES = [(name, "light") for name in DRAW] + [("plan", "dark"), ("utilization", "dark"), ("frontier", "dark")]
+CASES = [(name, "light") for name in DRAW] + [
+    ("plan", "dark"),
+    ("utilization", "dark"),
+    ("frontier", "dark"),
+    ("load", "dark"),
+]
 
 
 def drawn(name: str, theme: str) -> bytes:

@@ -70,7 +70,7 @@ def test_without_replicas_there_is_no_advice_and_a_patch_is_refused(
     assert main(["plan"]) == 0
     assert "requests: " not in capsys.readouterr().out
     assert main(["plan", "--requests-patch", "requests.yaml"]) == 2
-    assert "--requests-patch: expected a usage file with columns" in capsys.readouterr().err
+    assert "--requests-patch: expected usage with cpu, memory and replicas" in capsys.readouterr().err
 
 
 def test_scenarios_stand_side_by_side_and_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

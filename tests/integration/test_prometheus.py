@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.prometheus.client import Prometheus, QuestionError
 from capacity.edge.prometheus.queries import CPU
 from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
+from capacity.edge.settings.prometheus import USAGE
 from tests.peers import Prometheus as Server
 from tests.peers import binary, openmetrics, running_prometheus
 
@@ -71,6 +73,11 @@ def history() -> dict[str, pd.Series]:
         'http_requests_total{namespace="shop",code="200",pod="web-5d4f8c7b9-abcde"}': counter(30 * half, restarts),
         'http_requests_total{namespace="shop",code="500",pod="web-5d4f8c7b9-abcde"}': counter(half, restarts),
     }
+    ready = pd.Series(np.where(MINUTES.hour < 12, 2.0, 5.0), MINUTES)
+    for instance in ("kube-state-metrics-0", "kube-state-metrics-1"):
+        series[f'kube_deployment_status_replicas_ready{{namespace="shop",deployment="web",pod="{instance}"}}'] = ready
+    series['kube_deployment_status_replicas_ready{namespace="other",deployment="web"}'] = 9 + 0 * ready
+    series['kube_statefulset_status_replicas_ready{namespace="shop",statefulset="db"}'] = 1 + 0 * ready
     return {name: values[up] for name, values in series.items()}
 
 
@@ -111,6 +118,24 @@ def test_hours_without_a_scrape_are_gaps(server: Server) -> None:
     assert gap.index[-1] <= pd.Timestamp(DOWN[1])
     assert len(gap) >= 58, "five hours of twelve steps, less the ends that a rate still sees"
     assert usage["memory"].isna().sum() >= 58
+
+
+def test_ready_replicas_are_counted_where_they_are_asked_for(server: Server) -> None:
+    asked = replace(WEB, resources=(*USAGE, "replicas")), replace(DB, resources=(*USAGE, "replicas")), API
+    found = read_usages(settings(server, step="1h"), asked, START, START + timedelta(days=1), now=END)
+    web, db, api = (found[one.key] for one in asked)
+    assert isinstance(web, pd.DataFrame)
+    assert isinstance(db, pd.DataFrame)
+    assert isinstance(api, pd.DataFrame)
+    expected = np.where(web.index.hour < 12, 2.0, 5.0)
+    np.testing.assert_allclose(web["replicas"], expected, atol=0.26, err_msg="a mean over the step: one edge may mix")
+    assert (web["replicas"] == expected).sum() >= 22
+    assert (db["replicas"] == 1.0).all()
+    assert "replicas" not in api, "what nobody asked for is not asked"
+    own = replace(WEB, metrics=MetricsSettings(replicas="vector(7)"), resources=(*USAGE, "replicas"))
+    assert (
+        read_usage(settings(server, step="1h"), own, START, START + timedelta(hours=3), now=END)["replicas"] == 7
+    ).all()
 
 
 def test_the_highest_memory_within_an_hour_is_kept(server: Server) -> None:
@@ -250,3 +275,6 @@ def test_rules_are_one_per_namespace_and_kind() -> None:
         **dict.fromkeys(("capacity-cpu-b", "capacity-memory-b", "capacity-requests-b"), 1),
     }
     assert json.dumps(rules).count("web|web-api") == 6
+    counted = [replace(one, resources=(*USAGE, "replicas")) for one in (WEB, DB)]
+    (group,) = yaml.safe_load(recording_rules(PrometheusSettings(url="http://p"), counted))["groups"][2:]
+    assert (group["name"], len(group["rules"])) == ("capacity-replicas-shop", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,38 @@ def test_the_load_verb_says_what_a_sale_costs(capsys: pytest.CaptureFixture[str]
     assert cpu["slope_interval"][0] < cpu["per_sale_per_hour"] < cpu["slope_interval"][1]
     assert main(["load", "--output", "csv"]) == 0
     assert capsys.readouterr().out.startswith("workload,resource,sales explain,idle,per sale/h")
+
+
+def test_what_has_no_picture_is_said_and_the_first_that_has_one_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    write_history(deaf=True)
+    configure()
+    assert main(["load", "--picture", "load.svg"]) == 0
+    printed = capsys.readouterr()
+    assert "load.svg is not drawn: sales explain no load, see the verdicts" in printed.err
+    assert "forecast usage directly" in printed.out
+    assert not Path("load.svg").exists()
+    write_history(("shop/web", "shop/api"))
+    configure(workloads=[WEB, {**WEB, "name": "api"}])
+    assert main(["load", "--picture", "load.svg"]) == 0
+    assert "wrote load.svg of shop/web" in capsys.readouterr().err
+    assert "shop/web: sales explain" in Path("load.svg").read_text(encoding="utf-8")
+
+
+def test_the_load_verb_says_what_to_request_and_writes_it_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    write_history()
+    table = pd.read_csv("usage.csv")
+    table.assign(pods=np.ceil(table["cpu"] / 0.4)).to_csv("usage.csv", index=False)
+    configure(replicas="pods", workloads=[{**WEB, "autoscaler": {"target": 60}}])
+    assert main(["load", "--output", "json", "--requests-patch", "patch.yaml"]) == 0
+    (web,) = json.loads(capsys.readouterr().out)
+    advised = web["request_advice"]["cpu_request_millicores"]
+    (container,) = yaml.safe_load(Path("patch.yaml").read_text())["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"]["cpu"] == f"{advised}m"
+    assert 380 <= advised <= 400, "the replicas' busiest hours, weighed by their load"
+    assert main(["load"]) == 0
+    kept = re.search(r"the autoscaler's 60 % would be ([\d.]+) % of the new request", capsys.readouterr().out)
+    assert kept is not None
+    assert float(kept[1]) == pytest.approx(60 * 500 / advised, rel=0.005)
 
 
 def test_the_load_verb_needs_usage(capsys: pytest.CaptureFixture[str]) -> None:

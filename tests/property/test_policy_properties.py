@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import LoadModel, Replica, Workload
+from capacity.domain import Event, LoadModel, Replica, Workload
 from capacity.simulation.arrays import Array
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD
+from capacity.simulation.plans import Calendar, past_plans
 from capacity.simulation.pods import Start
 from capacity.simulation.policies import (
     Policy,
@@ -28,8 +29,7 @@ from capacity.simulation.policies import (
     static_peak,
     static_quantile,
 )
-from capacity.simulation.production import Schedule, decided_floor, make_plans
-from capacity.simulation.replay import Calendar, Replay, _plan
+from capacity.simulation.production import Schedule, decided_floor
 from capacity.simulation.scores import Promise
 from capacity.simulation.service import Service
 from capacity.simulation.trial import by_day, optimum_trial, swept, try_policies
@@ -69,8 +69,9 @@ def workload_of(case: Case) -> Workload:
 def planned(case: Case) -> Policy:
     workload, schedule = workload_of(case), Schedule(every=timedelta(hours=12))
     series = pd.Series(case.demand, pd.date_range(START, periods=len(case.demand), freq=STEP))
-    replay = Replay(schedule=schedule)
-    plans = make_plans(case, schedule, lambda origin: _plan(series.iloc[:origin], workload, Calendar(), replay))
+    kickoffs = [START + day * DAY + timedelta(hours=19) for day in range(STEPS // PER_DAY)]
+    events = tuple(Event("match", at, at + timedelta(hours=2), "match") for at in kickoffs)
+    plans = past_plans(case, series, workload, Calendar(events=events), schedule)
     floor = decided_floor(case, workload, plans, schedule)
     return Policy("plan", floor, hpa_sweep(case)[0].rule)
 

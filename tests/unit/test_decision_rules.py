@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from capacity.decision import Brake, Policy, decide, engage_brake
-from capacity.domain import DataError, Decision, Memory, Observation, Quiet, Readings, Wishes
+from capacity.domain import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
 from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
 NOW = START + MINUTE
@@ -207,3 +207,42 @@ def test_the_brake_lets_go_in_time(minutes: int, braked: bool) -> None:
 def test_what_cannot_be_is_refused(build: Any) -> None:
     with pytest.raises(DataError):
         build()
+
+
+def minutes_plan(*floors: int) -> WorkloadPlan:
+    """A plan of five-minute steps; five minutes of lead time and two passes reach into the third of them."""
+    changes = [FloorChange(0, floors[0], "PlanStart")]
+    changes += [
+        FloorChange(at, floor, "DemandRising") for at, floor in enumerate(floors) if at and floor != floors[at - 1]
+    ]
+    return replace(plan([1]), step=5 * MINUTE, steps=len(floors), floor=tuple(changes), quiet=())
+
+
+CALM_CASES = [
+    pytest.param([4, 4, 4, 5, 6, 7, 8, 8, 8, 8], 4, 4, id="nothing must rise yet"),
+    pytest.param([4, 5, 4, 5, 6, 7, 8, 8, 8, 8], 4, 8, id="one rise for several"),
+    pytest.param([4, 5, 4, 5, 6, 7, 8, 8, 8, 99], 4, 8, id="but none for what comes after a while"),
+    pytest.param([8, 8, 8, 8, 8, 8, 8, 8, 8, 8], 9, 9, id="a fall of less than a fifth is none"),
+    pytest.param([8, 8, 8, 8, 8, 8, 19, 8, 8, 8], 20, 20, id="a fall that is soon taken back is none"),
+    pytest.param([8] * 10, 12, 8, id="a fall at once to what lasts"),
+    pytest.param([8] * 10, 40, 22, id="by at most what as many steps would have taken"),
+]
+
+
+@pytest.mark.parametrize(("floors", "stands", "set_to"), CALM_CASES)
+def test_under_a_plan_of_short_steps_floors_move_seldom(floors: list[int], stands: int, set_to: int) -> None:
+    decision = decide(minutes_plan(*floors), seen(stands), NOW)
+    assert decision.floor == set_to
+    assert decision.floor >= max(floors[:2])
+
+
+def test_without_calm_a_plan_of_short_steps_is_followed_step_by_step() -> None:
+    made, restless = minutes_plan(4, 5, 4, 5, 6, 7, 8, 8, 8, 8), Policy(calm=timedelta(0))
+    assert decide(made, seen(4), NOW, restless).floor == 5
+    assert decide(minutes_plan(*[8] * 10), seen(9), NOW, restless).floor == 8
+
+
+def test_two_calm_steps_down_lie_half_the_calm_apart() -> None:
+    made = minutes_plan(*[8] * 20)
+    waits = [decide(made, seen(40, memory=Memory(moved_at=NOW - minutes * MINUTE)), NOW).floor for minutes in (14, 15)]
+    assert waits == [40, 22]

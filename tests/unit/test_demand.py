@@ -94,5 +94,5 @@ def test_usage_that_ended_before_sales_began_is_planned_from_where_sales_end() -
     assert demand.sales is None
     for forecast in (demand.cpu, demand.memory):
         assert forecast.quantiles.index.equals(of_sales().quantiles.index)
-    assert "usage and sales do not overlap: forecast usage directly" in demand.cpu.notes
+    assert "usage of CPU and sales do not overlap: forecast usage directly" in demand.cpu.notes
     assert "usage ends 960 h before sales do: what is planned lies so much further ahead" in demand.cpu.notes

@@ -41,7 +41,7 @@ changes = st.fixed_dictionaries(
     {},
     optional={
         "zones": st.integers(1, 4),
-        "ceiling": st.integers(3, 40),
+        "ceiling": st.integers(4, 40),  # so that a multiple of 2 and one of 3 lie between
         "floor": st.integers(1, 3),
         "target_utilization": st.floats(0.3, 1.0),
         "limits": st.builds(

@@ -177,18 +177,18 @@ def test_what_sales_do_not_drive_is_forecast_from_usage(cpu: object, words: str)
 def test_sales_that_never_change_explain_nothing() -> None:
     found = cpu_of(pd.Series(40.0, HOURS), usage(1 + np.abs(noise(13))))
     assert found.verdict == "direct"
-    assert found.words == "sales never change, so that they explain nothing: forecast usage directly"
+    assert found.words == "sales never change, so that they explain nothing of CPU: forecast usage directly"
 
 
 def test_usage_that_meets_no_sales_is_forecast_directly() -> None:
     old = orders(index=pd.date_range("2025-01-06", periods=24 * 28, freq="h", tz="UTC"))
     found = cpu_of(old, usage(1 + np.abs(noise(14))))
-    assert (found.verdict, found.words) == ("direct", "usage and sales do not overlap: forecast usage directly")
+    assert (found.verdict, found.words) == ("direct", "usage of CPU and sales do not overlap: forecast usage directly")
 
 
 def test_without_sales_usage_is_forecast_directly() -> None:
     found = cpu_of(None, usage(1 + np.abs(noise(15))))
-    assert (found.verdict, found.words) == ("direct", "there are no sales to explain it: forecast usage directly")
+    assert (found.verdict, found.words) == ("direct", "there are no sales to explain CPU: forecast usage directly")
 
 
 UNUSABLE = [
@@ -229,7 +229,7 @@ def test_few_points_are_not_believed() -> None:
     table = usage(0.5 + 0.02 * sales).iloc[:24]
     found = cpu_of(sales, table)
     assert found.verdict == "configured"
-    assert "only 24 steps of sales have usage, 48 are needed" in found.words
+    assert "only 24 steps of sales have usage of CPU, 48 are needed" in found.words
 
 
 def test_gaps_in_usage_and_in_sales_change_little() -> None:

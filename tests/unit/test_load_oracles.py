@@ -41,6 +41,17 @@ def test_on_exact_data_lines_are_those_of_least_squares() -> None:
     np.testing.assert_allclose([lines.base[0], lines.slope[0]], peer.params, rtol=1e-9)
 
 
+@pytest.mark.parametrize("varies", [True, False], ids=["sales that vary", "sales that never change"])
+def test_lines_over_bytes_are_fitted_without_overflow(varies: bool) -> None:
+    """Errors of hundreds of megabytes beside a gap, whose error is zero; warnings are errors."""
+    x = np.arange(50.0) if varies else np.full(50, 7.0)
+    y = 8e9 + 3e7 * x + np.random.default_rng(3).normal(0, 1e9, 50)
+    y[7] = np.nan
+    lines = fit_lines(x, y[None, :])
+    assert (lines.slope_error[0] > 0) == varies
+    assert lines.at(np.array([[7.0]]))[0, 0] == pytest.approx(8.2e9, rel=0.1)
+
+
 def test_the_slopes_interval_holds_the_slope_as_often_as_it_says() -> None:
     x = RNG.gamma(4, 10, 300)
     noise = RNG.normal(0, 1, (1000, 300))

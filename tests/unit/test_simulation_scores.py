@@ -13,7 +13,7 @@ from capacity.simulation.misses import Miss, find_misses
 from capacity.simulation.optimum import rate_oracle
 from capacity.simulation.scores import Elasticity, Lane, Promise, Score, score
 from capacity.simulation.service import Objective, Service, erlang_c, p99_wait
-from capacity.simulation.verdict import Comparison, say_verdict
+from capacity.simulation.verdict import Comparison, Savings, say_verdict
 
 MINUTE = timedelta(minutes=1)
 NEVER = Elasticity(0, 0, 0, 0, 0)
@@ -176,8 +176,8 @@ def scored(pod_hours: float, cap_breach: float, overload: float) -> Score:
             0.4,
             "Over the last 28 days the plan would have kept utilization at or under 80 % for 99.96 % of minutes "
             "with 31 % fewer pod-hours than your HPA, which kept it for 97.76 %; it missed nowhere. Over 100 %: 0 min "
-            "with the plan, 50 min without. The best HPA of all settings with as few overload minutes would have cost "
-            "67 % more.",
+            "with the plan, 50 min without. The best HPA of all settings with as few minutes over 80 % would have cost "
+            "the same, with as few over 100 % 67 % more.",
             id="cheaper and safer",
         ),
         pytest.param(
@@ -186,26 +186,26 @@ def scored(pod_hours: float, cap_breach: float, overload: float) -> Score:
             -0.25,
             "Over the last 28 days the plan would have kept utilization at or under 80 % for 100 % of minutes "
             "with 20 % more pod-hours than your HPA, which kept it for 100 %; it missed nowhere. Over 100 %: 0 min "
-            "with the plan, 0 min without. The best HPA of all settings with as few overload minutes would have cost "
-            "20 % less.",
+            "with the plan, 0 min without. The best HPA of all settings with as few minutes over 80 % would have cost "
+            "the same, with as few over 100 % 20 % less.",
             id="dearer, and says so",
         ),
     ],
 )
 def test_the_verdict_is_what_a_person_would_say(plan: Score, alone: Score, share: float, expected: str) -> None:
-    assert say_verdict(Comparison(plan, alone, share, 0.8), ()) == expected
+    assert say_verdict(Comparison(plan, alone, Savings(share, 0.0), 0.8), ()) == expected
 
 
 def test_the_verdict_describes_two_misses_and_counts_the_rest() -> None:
     begin = datetime(2026, 11, 27, 12, 5, tzinfo=UTC)
     misses = [Miss(begin, 7 * MINUTE, 1.09, late=True), Miss(begin, MINUTE, float("inf"), late=False)]
-    told = say_verdict(Comparison(scored(100, 9, 7), scored(100, 0, 0), 0.0, 0.8), misses)
+    told = say_verdict(Comparison(scored(100, 9, 7), scored(100, 0, 0), Savings(0.0, 0.0), 0.8), misses)
     assert "as many pod-hours as your HPA" in told
     assert "two misses: Fri 2026-11-27 12:05Z for 7 min, up to 109 %, pods were starting; " in told
     assert "for 1 min, up to no capacity at all." in told
     assert "would have cost the same" in told
     assert "12 misses, the worst: Fri" in say_verdict(
-        Comparison(scored(1, 9, 7), scored(1, 0, 0), 0.0, 0.8), misses * 6
+        Comparison(scored(1, 9, 7), scored(1, 0, 0), Savings(0.0, 0.0), 0.8), misses * 6
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from capacity.domain import DataError, Event, Explanation, Forecast, LoadReport, SalesParts, Workload
+import pandas as pd
+
+from capacity.domain import DataError, Demand, Event, Explanation, Forecast, LoadReport, SalesParts, Workload
 from capacity.edge.config import Config
 from capacity.edge.planning.planner import Basis, Orders, forecast_for_plans, learn_load_of, make_plan, plan_outlook
+from capacity.load.grid import parents_of
 from capacity.parting import part_sales
-from capacity.pipeline import Forecasts, Outlook, forecast_groups
+from capacity.pipeline import Forecasts, Outlook, forecast_groups, served_as_learned
 from capacity.planning import explain_floor
 
 
@@ -26,20 +29,35 @@ def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetim
         raise DataError(f"--at: expected a time from {plan.start} to {plan.end}, which the plan covers, got {moment}")
     step = plan.start + (moment - plan.start) // plan.step * plan.step
     parts = _parts(config, orders, forecasts, (workload, step)) if plan.demand.sales is not None else None
+    parts = None if parts is None else _within_step(parts, plan.demand, step)
     report = reports.get(workload.key)
     load = report.model if isinstance(report, LoadReport) else workload.load
-    return explain_floor(plan.demand, replace(workload, load=load, lead_time=plan.lead_time), plan, step, parts)
+    served = served_as_learned(workload, report)
+    return explain_floor(plan.demand, replace(served, load=load, lead_time=plan.lead_time), plan, step, parts)
 
 
 def _parts(config: Config, orders: Orders, forecasts: Forecasts, what: tuple[Workload, datetime]) -> SalesParts | None:
-    """The sales of the workload's group at the step, where they have the step's length."""
-    workload, step = what
-    sales, history = forecasts[workload.group], orders.histories[workload.group]
-    if not isinstance(sales, Forecast) or step not in sales.quantiles.index:
+    """The sales of the workload's group in their step that the moment lies in; None where there are none."""
+    workload, moment = what
+    sales, history = forecasts.get(workload.group), orders.histories.get(workload.group)
+    if not isinstance(sales, Forecast) or history is None:
         return None
-    outlook = _without_coming(plan_outlook(config, orders), sales.origin)
+    index = pd.DatetimeIndex(sales.quantiles.index)
+    place = int(parents_of(pd.DatetimeIndex([moment]), index, config.timezone)[0])
+    if place < 0:
+        return None
+    step, outlook = index[place].to_pydatetime(), _without_coming(plan_outlook(config, orders), sales.origin)
     plain = forecast_groups({workload.group: history}, outlook)[workload.group]
     return part_sales(history, sales, step, config.timezone, plain if isinstance(plain, Forecast) else None)
+
+
+def _within_step(parts: SalesParts, demand: Demand, step: datetime) -> SalesParts | None:
+    """The parts of a step of sales as they lie in a step of demand, which may be shorter: all in one proportion."""
+    if demand.sales is None or parts.total <= 0:
+        return None
+    middle = min(demand.sales.quantiles.columns, key=lambda level: abs(float(level) - 0.5))
+    share = float(demand.sales.quantiles[middle].loc[step]) / parts.total
+    return SalesParts(parts.level * share, tuple((name, value * share, why) for name, value, why in parts.parts))
 
 
 def _without_coming(outlook: Outlook, origin: datetime) -> Outlook:

@@ -32,6 +32,7 @@ from capacity.pipeline import (
     forecast_groups,
     learn_workloads,
     plan_workloads,
+    with_throughputs,
 )
 from capacity.planning import QUIET_LEVEL
 from capacity.plans import reach_of, share
@@ -104,6 +105,8 @@ def learn_load_of(config: Config, orders: Orders) -> Reports:
         return {}
     workloads, source = config.nouns(), _measured_by(config)
     reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
+    asked = [noun for item, noun in zip(config.workloads, workloads, strict=True) if item.throughput == "history"]
+    reports = with_throughputs(reports, orders.usages, asked)
     for workload in workloads:
         if workload.key not in reports:
             none = f"no usage of {workload.namespace}/{workload.name} in {source}"

@@ -10,6 +10,7 @@ import yaml
 from capacity.domain import ConfigError, DataError, Workload
 from capacity.edge.config import Config
 from capacity.edge.usage import usage_of
+from capacity.pipeline import Usages
 from capacity.sizing import RequestAdvice, advise_requests, same_target
 
 MIB = 2**20
@@ -18,10 +19,15 @@ Advice = dict[tuple[str, str], RequestAdvice | DataError]
 
 def advise(config: Config) -> Advice:
     """What usage advises each workload to request; empty where the usage file has no column of replicas."""
-    if config.usage is None or config.usage.replicas is None:
-        return {}
+    return {} if config.usage is None or config.usage.replicas is None else advise_from(usage_of(config))
+
+
+def advise_from(usages: Usages) -> Advice:
+    """What usage advises each workload to request whose replicas are known."""
     advice: Advice = {}
-    for key, usage in usage_of(config).items():
+    for key, usage in usages.items():
+        if "replicas" not in usage:
+            continue
         try:
             replicas = usage["replicas"].where(usage["replicas"] >= 1)
             missing = [name for name in ("cpu", "memory") if name not in usage]
@@ -40,23 +46,26 @@ def advice_lines(advice: Advice, config: Config) -> list[str]:
 
 
 def advice_document(advice: Advice) -> list[dict[str, Any]]:
-    """The advice as JSON values: CPU in millicores, memory in bytes, shares."""
+    """The advice as JSON values, one object a workload."""
     return [
-        {
-            "namespace": namespace,
-            "name": name,
-            "cpu_request_millicores": round(found.cpu_request * 1000),
-            "memory_request_bytes": round(found.memory_request),
-            "memory_limit_bytes": round(found.memory_limit),
-            "cpu_slack": round(found.cpu_slack, 4),
-            "memory_slack": round(found.memory_slack, 4),
-            "cpu_over_request": round(found.cpu_over_request, 4),
-            "out_of_memory": round(found.out_of_memory, 4),
-            "samples": found.samples,
-        }
+        {"namespace": namespace, "name": name, **advice_values(found)}
         for (namespace, name), found in advice.items()
         if isinstance(found, RequestAdvice)
     ]
+
+
+def advice_values(found: RequestAdvice) -> dict[str, Any]:
+    """One advice: CPU in millicores, memory in bytes, shares."""
+    return {
+        "cpu_request_millicores": round(found.cpu_request * 1000),
+        "memory_request_bytes": round(found.memory_request),
+        "memory_limit_bytes": round(found.memory_limit),
+        "cpu_slack": round(found.cpu_slack, 4),
+        "memory_slack": round(found.memory_slack, 4),
+        "cpu_over_request": round(found.cpu_over_request, 4),
+        "out_of_memory": round(found.out_of_memory, 4),
+        "samples": found.samples,
+    }
 
 
 def write_patch(advice: Advice, config: Config, file: Path) -> None:
@@ -64,9 +73,7 @@ def write_patch(advice: Advice, config: Config, file: Path) -> None:
     known = {one.key: one for one in config.nouns()}
     patches = [_patch(known[key], found) for key, found in advice.items() if isinstance(found, RequestAdvice)]
     if not patches:
-        raise ConfigError(
-            "--requests-patch: expected a usage file with columns cpu, memory and replicas, got no advice"
-        )
+        raise ConfigError("--requests-patch: expected usage with cpu, memory and replicas, got no advice")
     head = "# Requests advised from usage. The container is taken to have its workload's name: check before applying.\n"
     try:
         file.write_text(head + yaml.safe_dump_all(patches, sort_keys=False), encoding="utf-8")

@@ -6,6 +6,7 @@ from capacity.edge.plots.decomposition import plot_decomposition as plot_decompo
 from capacity.edge.plots.explain import plot_explanation as plot_explanation
 from capacity.edge.plots.forecast import plot_forecast as plot_forecast
 from capacity.edge.plots.frontier import plot_frontier as plot_frontier
+from capacity.edge.plots.load import can_plot_load as can_plot_load
 from capacity.edge.plots.load import plot_load as plot_load
 from capacity.edge.plots.plan import plot_plan as plot_plan
 from capacity.edge.plots.saving import inline_svg as inline_svg

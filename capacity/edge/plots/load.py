@@ -5,34 +5,62 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capacity.domain import DataError, Finding, LoadReport
+from capacity.domain import DataError, Finding, LoadReport, ThroughputReport
 from capacity.edge.plots.canvas import Canvas
+from capacity.edge.plots.throughput import draw_cost, draw_served
 from capacity.load import explained_load
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+WIDEST = 110  # letters of a name: the width of the picture
 RECENT = timedelta(days=14)  # of usage over time: more cannot be told apart
 UNITS = {"cpu": (1.0, "CPU, cores"), "memory": (2**30, "memory, GiB"), "requests": (1.0, "requests per second")}
 
 
 def plot_load(report: LoadReport, *, theme: str = "light") -> Figure:
-    """Per resource that was learned: load against sales with the answer, load over time, and what sales leave."""
-    shown = [found for found in report.findings if found.verdict == "learned"]
-    if not shown or report.usage is None or report.sales is None:
+    """Per resource that was learned: load against sales with the answer, load over time, and what sales leave.
+
+    Where history tells what replicas serve, also that: what requests cost one of them, how many so many reach.
+    """
+    shown, served = _shown(report)
+    if not can_plot_load(report):
         raise DataError(f"{report.name}: no load that sales explain, nothing to draw: see the verdicts")
-    canvas = Canvas.new(3.8 * len(shown), report.timezone, theme)
-    grid = canvas.axes(len(shown), 2, width_ratios=(1, 2))
-    for against, over, found in zip(grid[::2], grid[1::2], shown, strict=True):
+    rows = len(shown) + (served is not None)
+    canvas = Canvas.new(0.4 + 3.6 * rows, report.timezone, theme)
+    grid = canvas.axes(rows, 2, width_ratios=(1, 2))
+    for against, over, found in zip(grid[::2], grid[1::2], shown, strict=False):
         table = explained_load(report, found.resource)
         scale, unit = UNITS[found.resource]
         _draw_against(canvas, against, (table, found, scale), unit)
         _draw_over(canvas, over, (table, found, scale), unit)
-    return canvas.done(" ".join(found.words for found in shown))
+    if served is not None:
+        draw_cost(canvas, grid[-2], served)
+        draw_served(canvas, grid[-1], served)
+    canvas.figure.suptitle(_short(report.name), x=0.01, ha="left", fontsize=12)
+    words = [found.words for found in shown] + ([served.words] if served is not None else [])
+    return canvas.done(f"{report.name}: {' '.join(words)}")
+
+
+def can_plot_load(report: LoadReport) -> bool:
+    """Whether a report holds anything to draw: a load that sales explain, or replicas whose history tells."""
+    shown, served = _shown(report)
+    return bool(shown) or served is not None
+
+
+def _shown(report: LoadReport) -> tuple[list[Finding], ThroughputReport | None]:
+    learned = [found for found in report.findings if found.verdict == "learned"]
+    return learned, report.throughput if isinstance(report.throughput, ThroughputReport) else None
+
+
+def _short(name: str) -> str:
+    """A name that fits the width of the picture."""
+    return name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…"
 
 
 Drawn = tuple[pd.DataFrame, Finding, float]  # explained load, what was found, units of the axis
@@ -50,7 +78,9 @@ def _draw_against(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
     line = means.sort_values("rate")
     axes.plot(line["rate"], line["line"] / scale, color=look.orange, lw=1.8, label="answer")
     axes.set_xlabel("sales per hour", fontsize=9)
+    canvas.title(axes, f"{found.resource} against sales")
     canvas.finish(axes, unit)
+    axes.margins(x=0.02)
 
 
 def _draw_over(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
@@ -61,7 +91,11 @@ def _draw_over(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
     axes.plot(at, recent["fitted"] / scale, color=look.orange, lw=1.1, label="what sales say")
     axes.plot(at, (recent["usage"] - recent["fitted"]) / scale, color=look.green, lw=0.7, label="the rest")
     axes.axhline(0, color=look.muted, lw=0.6)
+    if found.drift is not None and found.drift > recent.index[0]:
+        axes.axvline(
+            mdates.date2num(canvas.on_clock([found.drift])[0]), color=look.muted, lw=1, ls="--", label="deploy?"
+        )
     explained = "" if found.r2 is None else f": sales explain {found.r2:.0%}"
-    canvas.title(axes, f"{found.resource}{explained}")
+    canvas.title(axes, f"{found.resource} over time{explained}")
     canvas.time_axis(axes)
     canvas.finish(axes, unit, from_zero=False)

@@ -1,10 +1,11 @@
-"""What is asked of Prometheus for workloads: CPU cores, bytes of memory, requests per second, many at once.
+"""What is asked of Prometheus for workloads: CPU cores, bytes of memory, requests per second, replicas, many at once.
 
 | resource | one value of [t, t + step) is |
 |---|---|
 | cpu | the mean: `sum(rate(container_cpu_usage_seconds_total[window]))`; `rate` sees through counters that restart |
 | memory | the highest sum: `max_over_time(sum(container_memory_working_set_bytes)[step:5m])`; memory cannot wait |
 | requests | the mean: `sum(rate(<prometheus.requests>[window]))` |
+| replicas | the mean: `avg_over_time(kube_deployment_status_replicas_ready[step])`, or kube_statefulset's |
 
 Pods are told by their names, as Kubernetes makes them: name-hash-random of a Deployment, name-number of a StatefulSet.
 """
@@ -15,18 +16,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
-from capacity.edge.settings.prometheus import Measured, PrometheusSettings
+from capacity.edge.settings.prometheus import USAGE, Measured, PrometheusSettings, Resource
 
-Resource = Literal["cpu", "memory", "requests"]
-RESOURCES: tuple[Resource, ...] = ("cpu", "memory", "requests")
+RESOURCES: tuple[Resource, ...] = (*USAGE, "replicas")
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
 POD_NAMES = {"Deployment": "-[a-z0-9]{1,10}-[a-z0-9]{5}", "StatefulSet": "-[0-9]+"}
 RECORDED: dict[Resource, str] = {
     "cpu": "workload:cpu_cores:rate5m",
     "memory": "workload:memory_bytes:sum",
     "requests": "workload:requests_per_second:rate5m",
+    "replicas": "workload:replicas:ready",
 }
 AT_ONCE = 200  # workloads in one question: some kB of query; krr's one question for 1,000 pods killed servers
 SCRAPES = 4  # scrapes that a rate needs to live through a missed one, as the Prometheus documentation advises
@@ -88,16 +88,17 @@ class Wording:
 
     def questions(self, workloads: Iterable[Measured]) -> Iterator[Question]:
         """As few as can be: one per namespace, kind of pods and resource, and one per query of one's own."""
-        workloads = list(workloads)
+        every = list(workloads)
         for resource in RESOURCES:
+            asked = [workload for workload in every if resource in workload.resources]
             if self.settings.recorded:
-                yield from self._recorded(resource, workloads)
+                yield from self._recorded(resource, asked)
                 continue
-            for workload in workloads:
+            for workload in asked:
                 if own := self.own(resource, workload):
                     yield Question(resource, own, (workload.key,), own=True)
             if self.known(resource):
-                for group in grouped(workloads, resource):
+                for group in grouped(asked, resource):
                     yield Question(resource, self._over_step(resource, self.instant(resource, group)), group.keys)
 
     def known(self, resource: Resource) -> bool:
@@ -111,6 +112,8 @@ class Wording:
 
     def instant(self, resource: Resource, group: Group) -> str:
         """The value of now, one series per workload, named by the label `workload`."""
+        if resource == "replicas":
+            return self._ready(group)
         series = {"cpu": CPU, "memory": MEMORY, "requests": self.settings.requests or ""}[resource]
         container = "" if resource == "requests" else ',container!="",container!="POD"'
         selector = f"{series}{{{self._where(group.namespace)}{container},pod=~{text(group.pods)}}}"
@@ -119,10 +122,18 @@ class Wording:
         named = f'{text(group.members[0].name)}, "", ""' if alone else f'"$1", "pod", {text(group.pods)}'
         return f'sum(label_replace({value}, "workload", {named})) by (workload)'
 
+    def _ready(self, group: Group) -> str:
+        """Ready replicas as kube-state-metrics counts them, under the workload's own name; two of it say the same."""
+        kind = group.members[0].metrics.kind.lower()
+        names = alternatives(group.members)
+        series = f"kube_{kind}_status_replicas_ready{{{self._where(group.namespace)},{kind}=~{text(names)}}}"
+        return f'max(label_replace({series}, "workload", "$1", "{kind}", "(.+)")) by (workload)'
+
     def _over_step(self, resource: Resource, now: str) -> str:
-        if resource != "memory" or self.step <= LOOKS:
+        if resource in ("cpu", "requests") or self.step <= LOOKS:
             return now
-        return f"max_over_time(({now})[{duration(self.step)}:{duration(max(LOOKS, self.settings.scrape_interval))}])"
+        over = "max" if resource == "memory" else "avg"
+        return f"{over}_over_time(({now})[{duration(self.step)}:{duration(max(LOOKS, self.settings.scrape_interval))}])"
 
     def _recorded(self, resource: Resource, workloads: list[Measured]) -> Iterator[Question]:
         together: dict[str, list[Measured]] = defaultdict(list)

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from capacity.edge.prometheus.queries import RECORDED, RESOURCES, Resource, Wording, grouped
-from capacity.edge.settings.prometheus import Measured, PrometheusSettings
+from capacity.edge.prometheus.queries import RECORDED, RESOURCES, Wording, grouped
+from capacity.edge.settings.prometheus import Measured, PrometheusSettings, Resource
 
 HEADER = """\
 # Recording rules of `capacity rules`: load them with `rule_files:` (or a PrometheusRule of the operator, under spec:),
@@ -30,7 +30,8 @@ def recording_rules(settings: PrometheusSettings, workloads: Iterable[Measured])
     workloads = list(workloads)
     groups: dict[str, list[dict[str, Any]]] = {}
     for resource in RESOURCES:
-        for namespace, rule in _rules(resource, workloads, wording):
+        asked = [workload for workload in workloads if resource in workload.resources]
+        for namespace, rule in _rules(resource, asked, wording):
             groups.setdefault(f"capacity-{resource}-{namespace}", []).append(rule)
     seconds = int(settings.scrape_interval.total_seconds())
     document = {"groups": [{"name": name, "interval": f"{seconds}s", "rules": rules} for name, rules in groups.items()]}

@@ -17,7 +17,7 @@ from capacity.edge.prometheus.cache import Cache, empty
 from capacity.edge.prometheus.chunks import Chunk, cell_seconds, cells, chunks
 from capacity.edge.prometheus.client import Prometheus, QuestionError
 from capacity.edge.prometheus.queries import RESOURCES, Question, Wording
-from capacity.edge.settings.prometheus import Measured, PrometheusSettings
+from capacity.edge.settings.prometheus import USAGE, Measured, PrometheusSettings
 
 VALUES = 500_000  # values in one answer: some 12 MB of JSON
 
@@ -25,7 +25,8 @@ VALUES = 500_000  # values in one answer: some 12 MB of JSON
 def read_usage(
     settings: PrometheusSettings, workload: Measured, begin: datetime, end: datetime, *, now: datetime
 ) -> pd.DataFrame:
-    """Usage of one workload over [begin, end): regular UTC index; cpu (cores), memory (bytes), requests (per second).
+    """Usage of one workload over [begin, end): regular UTC index; cpu (cores), memory (bytes), requests (per second),
+    and replicas (ready ones) where the workload asks for them.
 
     A step without a measurement is NaN, never zero. `now` says which hours are past for certain, and may be kept.
     Raises `DataError` where Prometheus does not answer, and where it knows nothing of the workload.
@@ -117,7 +118,8 @@ class Request:
 
 def _frame(key: Key, parts: dict[str, pd.Series], steps: pd.DatetimeIndex) -> pd.DataFrame | DataError:
     seconds = steps.as_unit("s").asi8
-    columns = {name: parts[name].reindex(seconds).to_numpy() if name in parts else np.nan for name in RESOURCES}
+    known = {name: parts[name].reindex(seconds).to_numpy() for name in RESOURCES if name in parts}
+    columns = dict.fromkeys(USAGE, np.nan) | known
     if steps.empty:
         return DataError(f"{'/'.join(key)}: expected at least one whole step of usage to ask for, got none")
     frame = pd.DataFrame(columns, index=steps, dtype=float)

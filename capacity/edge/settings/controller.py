@@ -41,6 +41,11 @@ class ControllerSettings(Settings):
     step_up: Annotated[Share, Field(gt=0)] | None = Field(
         None, description="Most a floor rises per period, as a share; None: at once."
     )
+    calm: Duration = Field(
+        timedelta(minutes=30),
+        description="Under plans of shorter steps, how much further a floor looks so that it moves once for several; "
+        "0s: not at all.",
+    )
     brake: BrakeSettings = BrakeSettings()
     home: str | None = Field(
         None,
@@ -56,5 +61,11 @@ class ControllerSettings(Settings):
     def policy(self) -> Policy:
         """The policy as a noun of the domain."""
         return Policy(
-            self.period, self.hold_for, self.step_down, self.step_every, half_life=self.half_life, step_up=self.step_up
+            self.period,
+            self.hold_for,
+            self.step_down,
+            self.step_every,
+            half_life=self.half_life,
+            step_up=self.step_up,
+            calm=self.calm,
         )

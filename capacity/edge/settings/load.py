@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from capacity.domain import LoadModel, Replica
 from capacity.edge.fields import Quantity
 from capacity.edge.settings.block import Settings
 
@@ -23,9 +24,18 @@ class LoadSettings(Settings):
     cpu: CostSettings
     memory: CostSettings
 
+    def noun(self) -> LoadModel:
+        """The costs as a noun of the domain."""
+        cpu, memory = self.cpu, self.memory
+        return LoadModel(cpu.base, cpu.per_sale_per_hour, memory.base, memory.per_sale_per_hour)
+
 
 class ReplicaSettings(Settings):
     """What one replica requests."""
 
     cpu_request: Annotated[Quantity, Field(gt=0)]
     memory_request: Annotated[Quantity, Field(gt=0)]
+
+    def noun(self) -> Replica:
+        """The requests as a noun of the domain."""
+        return Replica(self.cpu_request, self.memory_request)

@@ -15,6 +15,8 @@ from capacity.edge.settings.block import Settings
 
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"  # a label's or a metric's name (a metric may hold colons too)
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+Resource = Literal["cpu", "memory", "requests", "replicas"]
+USAGE: tuple[Resource, ...] = ("cpu", "memory", "requests")
 MOST_POINTS = 11_000  # per series and query: Prometheus' own limit, which Thanos and Mimir keep
 
 
@@ -29,6 +31,9 @@ class MetricsSettings(Settings):
     cpu: str | None = Field(None, description="PromQL for CPU cores of the whole workload. None: generated.")
     memory: str | None = Field(None, description="PromQL for bytes of memory in use. None: generated.")
     requests: str | None = Field(None, description="PromQL for requests per second. None: from prometheus.requests.")
+    replicas: str | None = Field(
+        None, description="PromQL for ready replicas, asked for throughput: history. None: from kube-state-metrics."
+    )
 
     @field_validator("pods")
     @classmethod
@@ -92,11 +97,12 @@ class PrometheusSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A workload whose usage is asked for: where it is, what its pods are called, and queries of its own."""
+    """A workload whose usage is asked for: where it is, what its pods are called, queries of its own; and of what."""
 
     namespace: str
     name: str
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    resources: tuple[Resource, ...] = USAGE
 
     @property
     def key(self) -> tuple[str, str]:

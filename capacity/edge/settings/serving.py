@@ -27,7 +27,7 @@ class PoolSettings(Settings):
 
 
 class ThroughputSettings(Settings):
-    """Requests per second that so many replicas reached in a load test."""
+    """Requests per second that so many replicas reached in a load test; `history` instead learns them from usage."""
 
     points: tuple[tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]], ...] = Field(
         min_length=1, description="Pairs of replicas and requests per second at saturation."

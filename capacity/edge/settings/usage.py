@@ -26,7 +26,7 @@ class UsageSettings(Settings):
     memory: str | None = Field(None, description="Column with bytes of memory in use.")
     requests: str | None = Field(None, description="Column with requests per second (a rate, not a counter).")
     replicas: str | None = Field(
-        None, description="Column with ready replicas: what one should request is then advised."
+        None, description="Column with ready replicas: for what one should request, and what it serves (throughput)."
     )
     step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_validator
 
-from capacity.domain import LoadModel, Replica, Workload
+from capacity.domain import Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.fields import ASSUMED_LEAD_TIME, LeadTime, Share
 from capacity.edge.settings.block import NAME, Settings
 from capacity.edge.settings.limits import LimitSettings, SwitchingSettings
 from capacity.edge.settings.load import LoadSettings, ReplicaSettings
-from capacity.edge.settings.prometheus import MetricsSettings
+from capacity.edge.settings.prometheus import USAGE, Measured, MetricsSettings
 from capacity.edge.settings.serving import AutoscalerSettings, PoolSettings, ThroughputSettings
 
 
@@ -67,11 +67,21 @@ class WorkloadSettings(Settings):
     limits: LimitSettings = Field(LimitSettings(), description="How floors may be set and moved.")
     costs: SwitchingSettings = Field(SwitchingSettings(), description="What starts, changes and lacks cost.")
     pool: PoolSettings | None = Field(None, description="Workers and waits: bounds the utilization planned for.")
-    throughput: ThroughputSettings | None = Field(None, description="A load test: bounds what scaling out can serve.")
+    throughput: ThroughputSettings | Literal["history"] | None = Field(
+        None,
+        description="What scaling out can serve: a load test's points, or history, from replicas, requests and CPU.",
+    )
     autoscaler: AutoscalerSettings | None = Field(None, description="The autoscaler's own target, to be judged.")
     today: int | None = Field(
         None, ge=0, description="Replicas that run around the clock now: what cost is held against."
     )
+
+    @field_validator("throughput", mode="before")
+    @classmethod
+    def _known_throughput(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "history":
+            raise ValueError(f"expected history, or {{points: [[replicas, requests per second], ...]}}, got {value!r}")
+        return value
 
     _learned: timedelta | None = PrivateAttr(None)  # no setting: a plan's hash does not change with it
 
@@ -81,30 +91,40 @@ class WorkloadSettings(Settings):
         copy._learned = lead_time
         return copy
 
+    def measured(self) -> Measured:
+        """The workload as Prometheus is asked for it: for its replicas too where its history says what they serve."""
+        counted = self.throughput == "history" or self.metrics.replicas is not None
+        return Measured(self.namespace, self.name, self.metrics, (*USAGE, "replicas") if counted else USAGE)
+
     def workload(self, timezone: str = "UTC") -> Workload:
         """The workload as a noun of the domain; `timezone` is the business's clock."""
-        increase = self.ceiling_policy.increase if isinstance(self.ceiling_policy, IncreasePolicy) else None
-        cpu, memory = self.load.cpu, self.load.memory
+        target = self.target or TargetSettings(name=self.name)
         return Workload(
             namespace=self.namespace,
             name=self.name,
-            load=LoadModel(cpu.base, cpu.per_sale_per_hour, memory.base, memory.per_sale_per_hour),
-            replica=Replica(self.replica.cpu_request, self.replica.memory_request),
+            load=self.load.noun(),
+            replica=self.replica.noun(),
             floor=self.floor,
             ceiling=self.ceiling,
-            target=self.target.name if self.target else self.name,
-            target_kind=self.target.kind if self.target else "HorizontalPodAutoscaler",
-            ignored_by=self.target.ignored_by if self.target else (),
+            target=target.name,
+            target_kind=target.kind,
+            ignored_by=target.ignored_by,
             target_utilization=self.target_utilization,
             quantile_level=self.quantile_level,
             lead_time=self._learned or ASSUMED_LEAD_TIME if self.lead_time == "auto" else self.lead_time,
             zones=self.zones,
-            ceiling_buffer=increase.buffer if increase else None,
+            ceiling_buffer=None if self.ceiling_policy == "honor" else self.ceiling_policy.increase.buffer,
             group=self.group,
             limits=self.limits.noun(timezone),
             costs=self.costs.noun(),
-            pool=self.pool.noun() if self.pool else None,
-            throughput=self.throughput.noun() if self.throughput else None,
-            reactive=self.autoscaler.noun() if self.autoscaler else None,
             today=self.today,
+            **self._serving(),
         )
+
+    def _serving(self) -> dict[str, Any]:
+        """How its replicas serve, as far as that is written down."""
+        return {
+            "pool": self.pool.noun() if self.pool else None,
+            "throughput": self.throughput.noun() if isinstance(self.throughput, ThroughputSettings) else None,
+            "reactive": self.autoscaler.noun() if self.autoscaler else None,
+        }

@@ -4,43 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from math import isfinite
 from typing import Any
 
-from capacity.domain import DataError, Finding, LoadReport
+from capacity.domain import DataError, Finding, LoadReport, ThroughputReport
+from capacity.edge.config import Config
 from capacity.edge.planfile import rfc3339
+from capacity.edge.planning.requests import Advice, advice_lines, advice_values
 from capacity.edge.screen import Sheet, clock, duration
+from capacity.load.request_cost import CONFIDENCE
+from capacity.sizing import RequestAdvice, peak_throughput
 
 UNITS = {"cpu": (1.0, "cores"), "memory": (2**30, "GiB"), "requests": (1.0, "/s")}
 NOT_KNOWN = ""
 SOON = timedelta(0)
 
 
-def load_sheet(reports: Mapping[tuple[str, str], LoadReport | DataError], timezone: str) -> Sheet:
-    """One row per workload and resource, and the sentences below; a workload that failed has its reason there."""
-    rows: list[tuple[object, ...]] = []
-    footer: list[str] = []
-    document: list[dict[str, Any]] = []
-    for (namespace, name), report in reports.items():
-        label = f"{namespace}/{name}"
-        if isinstance(report, DataError):
-            document.append({"namespace": namespace, "name": name, "error": str(report)})
-            continue
-        rows += [(label, *_row(found, timezone)) for found in report.findings]
-        footer += [f"{label}: {note}" for note in report.notes]
-        resources = [_document(found) for found in report.findings]
-        document.append({"namespace": namespace, "name": name, "resources": resources})
-    columns = (
-        "workload",
-        "resource",
-        "sales explain",
-        "idle",
-        "per sale/h",
-        "95 % interval",
-        "lag",
-        "since",
-        "verdict",
-    )
-    return Sheet("Load: what a sale costs", columns, rows, document, tuple(footer))
+Reports = Mapping[tuple[str, str], LoadReport | DataError]
+COLUMNS = ("workload", "resource", "sales explain", "idle", "per sale/h", "95 % interval", "lag", "since", "verdict")
+SERVES = "one replica serves"  # a column where history was asked for it
+
+
+def load_sheet(reports: Reports, config: Config, advice: Advice) -> Sheet:
+    """One row per workload and resource, the sentences and what to request below; a failure has its reason there."""
+    learned = {
+        f"{namespace}/{name}": report
+        for (namespace, name), report in reports.items()
+        if not isinstance(report, DataError)
+    }
+    rows = [(label, *row) for label, report in learned.items() for row in _rows(report, config.timezone)]
+    footer = tuple(f"{label}: {note}" for label, report in learned.items() for note in report.notes)
+    columns: tuple[str, ...] = COLUMNS
+    if any(isinstance(report.throughput, ThroughputReport) for report in learned.values()):
+        columns = (*COLUMNS[:-1], SERVES, COLUMNS[-1])
+        rows = [row if len(row) == len(columns) else (*row[:-1], NOT_KNOWN, row[-1]) for row in rows]
+    document = [_workload(key, report, advice.get(key)) for key, report in reports.items()]
+    return Sheet("Load: what a sale costs", columns, rows, document, (*footer, *advice_lines(advice, config)))
+
+
+def _rows(report: LoadReport, timezone: str) -> list[tuple[object, ...]]:
+    rows = [_row(found, timezone) for found in report.findings]
+    served = report.throughput
+    return [*rows, _served(served, timezone)] if isinstance(served, ThroughputReport) else rows
+
+
+def _served(found: ThroughputReport, timezone: str) -> tuple[object, ...]:
+    """What one of the fewest replicas seen serves: certain, and estimated."""
+    certain, one = (law.at(found.counts[0]) / found.counts[0] for law in (found.bound, found.law))
+    since = NOT_KNOWN if found.drift is None else clock(found.drift, timezone)
+    idle, serves = f"{found.idle:.3g} cores", f"{certain:.3g} to {one:.3g} /s"
+    return "replica", NOT_KNOWN, idle, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, since, serves, "history"
 
 
 def _row(found: Finding, timezone: str) -> tuple[object, ...]:
@@ -58,6 +71,44 @@ def _row(found: Finding, timezone: str) -> tuple[object, ...]:
     cost = f"{response.per_sale_per_hour / scale:.3g}"
     sign = "-" if response.lag < SOON else ""
     return found.resource, explained, idle, cost, f"{low:.3g} to {high:.3g}", f"{sign}{lag}", since, found.verdict
+
+
+def _workload(
+    key: tuple[str, str], report: LoadReport | DataError, advice: RequestAdvice | DataError | None
+) -> dict[str, Any]:
+    document: dict[str, Any] = {"namespace": key[0], "name": key[1]}
+    if isinstance(report, DataError):
+        return document | {"error": str(report)}
+    document["resources"] = [_document(found) for found in report.findings]
+    if report.throughput is not None:
+        document["throughput"] = _throughput(report.throughput)
+    if isinstance(advice, RequestAdvice):
+        document["request_advice"] = advice_values(advice)
+    return document
+
+
+def _throughput(found: ThroughputReport | DataError) -> dict[str, Any]:
+    """The law in requests per second and shares, its lower bound, and what history it comes from."""
+    if isinstance(found, DataError):
+        return {"error": str(found)}
+    best, peak = peak_throughput(found.bound)
+    return {
+        "words": found.words,
+        "notes": list(found.notes),
+        "rate": found.law.rate,
+        "bound_rate": found.bound.rate,
+        "confidence": CONFIDENCE,
+        "contention": found.law.contention,
+        "coherence": found.law.coherence,
+        "peak_requests_per_second": peak if isfinite(peak) else None,
+        "peak_replicas": best if isfinite(best) else None,
+        "idle_cores": found.idle,
+        "replicas_seen": list(found.counts),
+        "highest_utilization": found.highest,
+        "days": found.days,
+        "drift": None if found.drift is None else rfc3339(found.drift),
+        "drift_ratio": found.drift_ratio,
+    }
 
 
 def _document(found: Finding) -> dict[str, Any]:

@@ -110,7 +110,10 @@ def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
     if explain["zones"] > 1:
         return f"{text}, {explain['zones']} zones"
     needed = load / (request * float(explain["target_utilization"]))
-    return text if needed > replicas - 1 and needed <= replicas else f"{text}; see explain"
+    if needed > replicas - 1 and needed <= replicas:
+        return text
+    asked = explain.get("replicas_for_requests", 0) > max(explain["replicas_for_cpu"], explain["replicas_for_memory"])
+    return f"requests by {explain['requests_bound']}" if asked else f"{text}; see explain"
 
 
 def _remarks(plan: WorkloadPlan) -> list[str]:

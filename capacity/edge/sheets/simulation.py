@@ -7,6 +7,7 @@ from typing import Any
 from capacity.edge.planfile import rfc3339
 from capacity.edge.screen import Sheet, duration
 from capacity.simulation.misses import Miss
+from capacity.simulation.scores import Score
 from capacity.simulation.simulation import COLUMNS, Simulation
 from capacity.simulation.trial import Trial
 
@@ -43,8 +44,20 @@ def _notes(result: Simulation) -> tuple[str, ...]:
     return (
         "minutes over 100 % and over the target; slow: minutes of waits beyond one service time at p99; "
         "x best: pod-hours over the clairvoyant's",
+        *_busy_note(result),
         f"plans made: {result.plans}, none of them saw beyond its origin",
         "within a step demand is a straight line: peaks shorter than a step are not known",
+    )
+
+
+def _busy_note(result: Simulation) -> tuple[str, ...]:
+    if not result.busy:
+        return ()
+    plan, alone = result.busy[result.plan.name], result.busy[result.alone.name]
+    return (
+        f"busiest 1 % and events ({24 * plan.days:.3g} h): over the target {plan.cap_breach_minutes:.0f} min with the "
+        f"plan, {alone.cap_breach_minutes:.0f} min with {result.alone.name} alone; over 100 % "
+        f"{plan.overload_minutes:.0f} and {alone.overload_minutes:.0f} min",
     )
 
 
@@ -57,10 +70,13 @@ def _document(result: Simulation) -> dict[str, Any]:
         "verdict": result.verdict,
         "saving": round(result.saving, 6),
         "misses": [_miss(miss) for miss in result.misses],
-        "policies": {
-            trial.name: {key: round(value(trial.score), 6) for key, value in COLUMNS.items()} for trial in result.trials
-        },
+        "policies": {trial.name: _scores(trial.score) for trial in result.trials},
+        "busy": {name: _scores(score) for name, score in result.busy.items()},
     }
+
+
+def _scores(score: Score) -> dict[str, float]:
+    return {key: round(value(score), 6) for key, value in COLUMNS.items()}
 
 
 def _miss(miss: Miss) -> dict[str, Any]:

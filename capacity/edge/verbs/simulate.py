@@ -104,7 +104,7 @@ def _simulated(
     """Each workload on its own: one that cannot be simulated never stops the others."""
     from capacity.domain import DataError
     from capacity.edge.planning.planner import outlook_of
-    from capacity.simulation.replay import Calendar
+    from capacity.simulation.plans import Calendar
     from capacity.simulation.replay import simulate as replayed
 
     outlook = outlook_of(config, orders.histories)

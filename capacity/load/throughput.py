@@ -1,0 +1,240 @@
+"""What replicas serve, learned from history: requests per second at 100 % of the CPU request, as a law in N."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from capacity.domain import DataError, Replica, Throughput, ThroughputReport, require
+from capacity.load.drift import newest_regimes
+from capacity.load.grid import spacing
+from capacity.load.request_cost import (
+    COHERENCE,
+    CONFIDENCE,
+    CONTENTION,
+    COST,
+    IDLE,
+    RequestCost,
+    Served,
+    fit_request_cost,
+)
+from capacity.sizing import MOST_REPLICAS, peak_throughput
+
+Array = npt.NDArray[np.float64]
+
+COLUMNS = ("replicas", "requests", "cpu")
+LEAST_DAYS = 3  # days are what the doubt is counted in: two say next to nothing of how days differ
+LEAST_STEPS = 24
+REGIME = timedelta(days=2)  # a deploy is dated when it is two days old, as that of a load
+SEEN = 6  # steps that a count of replicas must have stood for: half an hour of five minutes
+VARIES = 0.05  # relative spread of requests per replica below which idle load and requests cannot be told apart
+EXPLAINED = 0.5  # of the variance of CPU; below it most of what replicas use is not for requests
+FAR = 6.0  # median errors off, some four standard deviations: an outlier
+NEAR = 0.8  # of the CPU request: no step as busy says little of saturation
+
+
+def learn_throughput(usage: pd.DataFrame, replica: Replica) -> ThroughputReport:
+    """What one replica serves per second at 100 % of its CPU request, as a law in N with a lower confidence bound.
+
+    `usage`: columns replicas (ready ones), requests (per second) and cpu (cores) of the whole workload, on regular UTC
+    steps, gaps as NaN. The cost of a request is fitted robustly with idle load beside it (`fit_request_cost`); only the
+    regime since the newest deploy counts (`newest_regimes`). Beyond the counts and the utilization seen the law is
+    carried on, which its notes say. Contention that waits instead of computing (locks, a database) uses no CPU and is
+    not seen: a load test sees it. To plan with it: ``replace(workload, throughput=report.bound)``.
+
+    Raises `DataError` where history is too short, lacks a column, or does not tell.
+
+    >>> steps = pd.date_range("2026-11-02", periods=24 * 7, freq="h", tz="UTC")
+    >>> requests = pd.Series(300 + 200 * np.sin(np.arange(len(steps)) / 24 * 2 * np.pi), steps)
+    >>> replicas = np.ceil(requests / 60)
+    >>> report = learn_throughput(
+    ...     pd.DataFrame({"replicas": replicas, "requests": requests, "cpu": 0.05 * replicas + 0.005 * requests}),
+    ...     Replica(0.5, 2**29))
+    >>> round(report.law.rate, 3), report.counts, report.notes[0]
+    (90.0, (2, 9), 'no contention is seen from 2 to 9 replicas: growth is taken as linear, also beyond')
+    """
+    steps = _known(usage)
+    served = _served(steps)
+    _require_enough(served)
+    start, ratio = _newest(served, _least(steps))
+    drift = steps.index[start].to_pydatetime() if start else None
+    steps, served = steps.iloc[start:], served.since(start)
+    counts = _counts(served)
+    _require_enough(served)
+    cost = fit_request_cost(served, 2 + min(2, len(counts) - 1))
+    _require_explained(cost, served)
+    law, bound = _laws(cost, replica, counts)
+    found = ThroughputReport(
+        law=law,
+        bound=bound,
+        cpu_request=replica.cpu_request,
+        idle=float(cost.parts[IDLE]),
+        counts=(int(counts[0]), int(counts[-1])),
+        highest=_highest(cost, served, replica),
+        days=len(np.unique(served.day)),
+        words="",
+        drift=drift,
+        drift_ratio=ratio if start else None,
+        steps=steps,
+    )
+    return replace(found, words=_words(found), notes=tuple(_notes(found, len(counts))))
+
+
+def _known(usage: pd.DataFrame) -> pd.DataFrame:
+    """The steps of which everything is known and that had a replica."""
+    missing = [column for column in COLUMNS if column not in usage.columns]
+    require(not missing, "history: expected usage with replicas, requests and cpu, got no {}", ", ".join(missing))
+    table = usage.loc[:, list(COLUMNS)].astype(float).dropna()
+    require(bool((table >= 0).all(axis=None)), "history: expected usage >= 0, got {:g}", table.min(axis=None))
+    table = table.loc[table["replicas"] >= 1]
+    require(
+        len(table) >= LEAST_STEPS,
+        "history: expected at least {} steps with replicas, requests and cpu, got {}",
+        LEAST_STEPS,
+        len(table),
+    )
+    require(bool((table["cpu"] > 0).any()), "history: expected CPU in use, got zero throughout: absent is not zero")
+    return table
+
+
+def _served(steps: pd.DataFrame) -> Served:
+    replicas, requests, cpu = (steps[column].to_numpy(dtype=np.float64) for column in COLUMNS)
+    days = np.asarray(pd.DatetimeIndex(steps.index).as_unit("s").asi8 // 86400).astype(np.intp)
+    return Served(replicas, requests / replicas, cpu / replicas, days)
+
+
+def _least(steps: pd.DataFrame) -> int:
+    return max(LEAST_STEPS, int(REGIME / spacing(pd.DatetimeIndex(steps.index))))
+
+
+def _newest(served: Served, least: int) -> tuple[int, float]:
+    """The first step of the newest regime, and what a request costs in it over what it did before.
+
+    The whole history's law stands for the x of the line that a deploy breaks: replicas that come and go do not.
+    """
+    terms = 2 + min(2, len(_seen(served)) - 1)
+    try:
+        expected = fit_request_cost(served, max(terms, 2)).at(served)
+    except DataError:
+        expected = served.rate
+    regimes = newest_regimes(expected, served.cpu[None, :], least)
+    return int(regimes.start[0]), float(regimes.ratio[0])
+
+
+def _seen(served: Served) -> npt.NDArray[np.float64]:
+    """The counts of replicas that stood for long enough to tell something, ascending."""
+    values, times = np.unique(np.round(served.replicas), return_counts=True)
+    return np.asarray(values[times >= SEEN])
+
+
+def _counts(served: Served) -> npt.NDArray[np.float64]:
+    counts = _seen(served)
+    require(len(counts) > 0, "history: expected a count of replicas that stood for {} steps, got none", SEEN)
+    require(counts[-1] <= MOST_REPLICAS, "history: expected at most {} replicas, got {:g}", MOST_REPLICAS, counts[-1])
+    return counts
+
+
+def _require_enough(served: Served) -> None:
+    days = len(np.unique(served.day))
+    require(days >= LEAST_DAYS, "history: expected {} days since the last deploy, got {}", LEAST_DAYS, days)
+    spread = float(served.rate.std() / max(served.rate.mean(), 1e-300))
+    require(
+        spread > VARIES,
+        "history: expected requests per replica that vary, got {:.0%} around {:.3g}/s: idle load and requests cannot "
+        "be told apart",
+        spread,
+        served.rate.mean(),
+    )
+
+
+def _require_explained(cost: RequestCost, served: Served) -> None:
+    cpu, expected = served.replicas * served.cpu, served.replicas * cost.at(served)
+    usual = _usual(cost, served)
+    left = ((cpu - expected)[usual] ** 2).sum() / max(((cpu - cpu[usual].mean())[usual] ** 2).sum(), 1e-300)
+    words = "history: expected requests to explain {:.0%} of how CPU varies, got {:.0%}: something else uses it"
+    require(1 - left >= EXPLAINED, words, EXPLAINED, max(0.0, 1 - left))
+
+
+def _usual(cost: RequestCost, served: Served) -> npt.NDArray[np.bool_]:
+    """Which steps are no outliers."""
+    error = np.abs(served.cpu - cost.at(served))
+    return np.asarray(error <= FAR * max(float(np.median(error)), 1e-9 * float(served.cpu.max())))
+
+
+def _laws(cost: RequestCost, replica: Replica, counts: Array) -> tuple[Throughput, Throughput]:
+    """The law, and the same with the rate that is certain at every count from the fewest to the most seen."""
+    every = np.arange(counts[0], counts[-1] + 1)
+    rates, lower = cost.rates(every, replica.cpu_request)
+    require(
+        bool((lower > 0).all()),
+        "history: expected idle load clearly below the CPU request of {:g} cores, got {:.3g}: raise it",
+        replica.cpu_request,
+        cost.parts[IDLE],
+    )
+    per_request = float(cost.parts[COST])
+    law = Throughput(
+        (replica.cpu_request - float(cost.parts[IDLE])) / per_request,
+        float(cost.parts[CONTENTION]) / per_request,
+        float(cost.parts[COHERENCE]) / per_request,
+        source="history",
+    )
+    certain = min(1.0, float((lower / rates).min()))
+    return law, replace(law, rate=law.rate * certain, source=f"history (its {CONFIDENCE:.0%} lower bound)")
+
+
+def _highest(cost: RequestCost, served: Served, replica: Replica) -> float:
+    """The highest utilization of a step that is no outlier."""
+    return float(served.cpu[_usual(cost, served)].max() / replica.cpu_request)
+
+
+def _words(found: ThroughputReport) -> str:
+    fewest, most = found.counts
+    one, certain = (law.at(fewest) / fewest for law in (found.law, found.bound))
+    return (
+        f"one of {_replicas(fewest)} serves {one:.4g} requests/s at 100 % of its CPU request, at least {certain:.4g} "
+        f"with {CONFIDENCE:.0%} confidence ({found.days} days, {_span(fewest, most)}, utilization up to "
+        f"{found.highest:.0%})"
+    )
+
+
+def _replicas(count: int) -> str:
+    return "1 replica" if count == 1 else f"{count} replicas"
+
+
+def _span(fewest: int, most: int) -> str:
+    return _replicas(most) if fewest == most else f"{fewest} to {most} replicas"
+
+
+def _notes(found: ThroughputReport, counts: int) -> list[str]:
+    notes = []
+    if found.drift is not None:
+        notes.append(
+            f"another cost of a request since {found.drift:%Y-%m-%d %H:%MZ} (a deploy?): {found.drift_ratio:.2f} times "
+            "the one before; only what came since counts"
+        )
+    notes.append(_growth(found, counts))
+    if found.highest < NEAR:
+        notes.append(
+            f"no step was busier than {found.highest:.0%} of the CPU request: a limit above that which is not CPU "
+            "(locks, a database) is not known"
+        )
+    return notes
+
+
+def _growth(found: ThroughputReport, counts: int) -> str:
+    """How replicas hinder each other, and where that ends."""
+    law, (fewest, most) = found.law, found.counts
+    if counts == 1:
+        return f"only {_replicas(most)} were ever seen: growth with more is taken as linear"
+    if law.contention == law.coherence == 0:
+        return f"no contention is seen from {_span(fewest, most)}: growth is taken as linear, also beyond"
+    best, peak = peak_throughput(found.bound)
+    gain = law.at(most) / law.rate
+    end = "" if best == inf else f", at {best} replicas"
+    reached = f"carried on beyond, scaling out reaches {peak:.4g} requests/s{end}"
+    return f"{_replicas(most)} serve what {gain:.3g} would alone; {reached}"
