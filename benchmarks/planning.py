@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.counting import DAY, Cases, least_cost, noisy_need
+from benchmarks.counting import START as START_COST
 from benchmarks.traces import TRACES
 from capacity.domain import Demand, Forecast, LoadModel, Replica, Workload, WorkloadPlan
 from capacity.planning import cheapest_floors, close_gaps, floor_series, plan_many
-from capacity.planning.churn import Prices, calm_floors
+from capacity.planning.churn import calm_floors
+from capacity.planning.courses import Prices
 from capacity.planning.optimum import Runs
 
 FIVE, START = timedelta(minutes=5), datetime(2026, 11, 27, tzinfo=UTC)
@@ -34,10 +37,21 @@ def run(data: Path, quick: bool) -> dict[str, Any]:
     workloads = 1000 if quick else 10_000
     return {
         "brute_force": _brute_force(SMALL // 10 if quick else SMALL),
-        "capped_days": _capped(SMALL // 10 if quick else SMALL),
+        **{f"capped_{name}": _capped(cases) for name, cases in _capped_cases(10 if quick else 1).items()},
+        **{f"replanned_hourly_{replicas}_replicas": _replanned(replicas, 1 if quick else 5) for replicas in (5, 40)},
         "tenth_of_the_workloads": _fleet(workloads // 10),
         "all_workloads": _fleet(workloads),
         **{f"changes_{name}": _changes(data, name) for name in ON_FIVE},
+    }
+
+
+def _capped_cases(part: int) -> dict[str, Cases]:
+    return {
+        "days": Cases(SMALL // part, 1, (2, 40), 24),
+        "days_of_few_replicas": Cases(SMALL // part, 1, (2, 6), 24),
+        "days_of_many_replicas": Cases(SMALL // part, 1, (40, 300), 24),
+        "days_of_six_changes": Cases(SMALL // part, 1, (2, 40), 6),
+        "weeks": Cases(SMALL // 10 // part, 7, (2, 300), 24),
     }
 
 
@@ -67,39 +81,36 @@ def _brute_force(cases: int) -> dict[str, float]:
     return {"cases": float(cases), "worst_above_optimum": worst, "closing_worst_above_optimum": worst_closing}
 
 
-def _capped(cases: int) -> dict[str, float]:
-    """Days of at most 24 changes against the exact optimum with that count, by a program that counts them."""
-    rng = np.random.default_rng(2)
-    above = []
-    for _ in range(cases):
-        need = _needs(rng, 288)
-        floors = calm_floors(close_gaps(need[None, :], 3), np.zeros(288, dtype=np.intp), Prices(3.0, 0.0, 24))[0]
-        above.append(_cost(floors, 3.0, 0.0) / _exact_capped(close_gaps(need, 3), 3.0, 24) - 1)
-    return {"cases": float(cases), "mean_above_optimum": float(np.mean(above)), "worst_above_optimum": max(above)}
+def _capped(cases: Cases) -> dict[str, float]:
+    """Days of at most so many changes against the exact optimum with that count, by a program that counts them."""
+    needs, days = cases.needs(np.random.default_rng(2)), cases.calendar()
+    floors = calm_floors(needs, days, Prices(START_COST, 0.0))
+    pairs = zip(floors, needs, strict=True)
+    above = [_cost(row, START_COST, 0.0) / least_cost(need, days) - 1 for row, need in pairs]
+    return {"cases": float(cases.count), "mean_above_optimum": float(np.mean(above)), "worst_above_optimum": max(above)}
 
 
-def _needs(rng: np.random.Generator, steps: int) -> np.ndarray:
-    """A day and its noise, in replicas."""
-    day = 1.2 + 0.8 * np.sin(np.arange(steps) / 288 * 2 * np.pi + rng.uniform(0, 6))
-    noise = np.exp(np.convolve(rng.normal(0, 0.06, steps), np.ones(3) / 3, "same"))
-    return np.maximum(np.ceil(rng.uniform(2, 40) * day * noise), 1).astype(np.int64)
+def _replanned(replicas: int, runs: int) -> dict[str, float]:
+    """A day of plans made every hour for the day ahead, each followed for its hour: noisy demand, known ahead."""
+    rng = np.random.default_rng(4)
+    changes = []
+    for _ in range(runs):
+        need = noisy_need(rng, 2 * DAY, (replicas, replicas))
+        index = pd.date_range(START, periods=len(need), freq="5min")
+        plans = (_planned(need[at : at + DAY] * 0.4, index[at : at + DAY]) for at in range(0, DAY, 12))
+        followed = np.concatenate([floor_series(plan).to_numpy()[:12] for plan in plans])
+        changes.append(int(np.count_nonzero(np.diff(followed))))
+    return {"days": float(runs), "changes_a_day": float(np.mean(changes)), "most_changes_on_a_day": float(max(changes))}
 
 
-def _exact_capped(need: np.ndarray, start: float, most: int) -> float:
-    """The least cost with at most so many changes: state is the level and the changes made (levels, changes)."""
-    levels = np.unique(need).astype(float)
-    ramp = start * levels[:, None]
-    value = np.full((len(levels), most + 1), np.inf)
-    value[:, 0] = start * levels
-    for step, low in enumerate(need):
-        if step:
-            risen = np.minimum.accumulate(value - ramp, axis=0) + ramp
-            fallen = np.minimum.accumulate(value[::-1], axis=0)[::-1]
-            moved = np.minimum(risen, fallen)
-            value[:, 1:] = np.minimum(value[:, 1:], moved[:, :-1])
-        value = value + levels[:, None]
-        value[levels < low] = np.inf
-    return float(value.min())
+def _planned(cores: np.ndarray, index: pd.DatetimeIndex) -> WorkloadPlan:
+    """The plan of one workload of at most 1,000 replicas at 0.4 cores each."""
+    demand = Demand(_forecast(cores / 1.25, index, "cores"), _forecast(np.zeros(len(cores)), index, "bytes"))
+    web = Workload("shop", "web", LoadModel(0, 1, 0, 0), Replica(0.5, 2.0**29), 1, 1000, lead_time=LEAD)
+    plan = next(iter(plan_many([(demand, web)])))
+    if not isinstance(plan, WorkloadPlan):
+        raise plan
+    return plan
 
 
 def _fleet(workloads: int) -> dict[str, float]:
@@ -149,7 +160,7 @@ def _forecast(values: np.ndarray, index: pd.DatetimeIndex, unit: str) -> Forecas
     high = pd.Series(1.25 * values[::-1]).rolling(WINDOW, min_periods=1).max().to_numpy()[::-1]
     quantiles = pd.DataFrame({0.05: 0.8 * values, 0.95: 1.2 * values}, index)
     maxima = pd.DataFrame({0.05: high * 0.8, 0.95: high}, index)
-    return Forecast(START - FIVE, FIVE, quantiles, unit, window=WINDOW * FIVE, maxima=maxima)
+    return Forecast(index[0].to_pydatetime() - FIVE, FIVE, quantiles, unit, window=WINDOW * FIVE, maxima=maxima)
 
 
 def _busiest(plan: WorkloadPlan) -> float:
@@ -166,11 +177,7 @@ def _changes(data: Path, name: str) -> dict[str, float]:
     values = values[:cut].reshape(-1, every).mean(axis=1)
     index = pd.date_range(START, periods=len(values), freq="5min")
     cores = values / np.quantile(values, 0.999) * 40 * 0.5 * 0.8
-    demand = Demand(_forecast(cores / 1.25, index, "cores"), _forecast(np.zeros(len(values)), index, "bytes"))
-    web = Workload("shop", "web", LoadModel(0, 1, 0, 0), Replica(0.5, 2.0**29), 1, 100, lead_time=LEAD)
-    plan = next(iter(plan_many([(demand, web)])))
-    if not isinstance(plan, WorkloadPlan):
-        raise plan
+    plan = _planned(cores, index)
     need = np.maximum(np.ceil(cores / (0.5 * 0.8) * (1 - 1e-9)), 1)
     floors = floor_series(plan).to_numpy()
     return {

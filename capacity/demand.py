@@ -13,6 +13,7 @@ from capacity.domain import DataError, Demand, Forecast, LoadReport, Workload
 from capacity.load import project_load
 
 ForecastUsage = Callable[[pd.Series, datetime], Forecast]  # (usage of one resource, until) -> its forecast
+HOUR = timedelta(hours=1)
 UNITS = {"cpu": "cores", "memory": "bytes", "requests": "requests/s"}
 
 
@@ -79,7 +80,10 @@ def _on_steps(forecast: Forecast, like: Forecast) -> Forecast:
 
 
 def _from_usage(report: LoadReport, forecast_usage: ForecastUsage, sales: Forecast | None) -> Demand:
-    """Demand from usage alone, from the end of usage until that of the sales' forecast, or as far as is asked for."""
+    """Demand from usage alone: over the steps of the sales' forecast, or as far as is asked for.
+
+    Usage that ended before sales did is forecast up to where they begin too, and the plan says so.
+    """
     if report.usage is None:
         raise DataError("no sales, and no usage of this workload either")
     usage, forecasts = report.usage, dict[str, Forecast]()
@@ -88,13 +92,25 @@ def _from_usage(report: LoadReport, forecast_usage: ForecastUsage, sales: Foreca
         finding = report.finding(resource)
         if finding is not None and finding.verdict == "direct":
             until = end or usage.index[-1].to_pydatetime()
-            forecasts[resource] = forecast_usage(_series(usage, resource), until)
+            forecasts[resource] = _coming(forecast_usage(_series(usage, resource), until), sales)
     if not forecasts:
         raise DataError("no sales, and no resource whose usage can be forecast")
     first = next(iter(forecasts.values()))
     found = {name: _on_steps(forecast, first) for name, forecast in forecasts.items()}
     cpu, memory = (found.get(name) or _flat(report, name, first) for name in ("cpu", "memory"))
     return Demand(_noted(cpu, report), memory, None, found.get("requests"))
+
+
+def _coming(forecast: Forecast, sales: Forecast | None) -> Forecast:
+    """The forecast of usage from where that of sales begins; what is past by then is nobody's plan."""
+    steps = pd.DatetimeIndex(forecast.quantiles.index)
+    late = 0 if sales is None else int(steps.searchsorted(sales.quantiles.index[0]))
+    if not 0 < late < len(steps):
+        return forecast
+    maxima = None if forecast.maxima is None else forecast.maxima.iloc[late:]
+    note = f"usage ends {late * forecast.step / HOUR:g} h before sales do: what is planned lies so much further ahead"
+    origin, notes = steps[late - 1].to_pydatetime(), (*forecast.notes, note)
+    return replace(forecast, origin=origin, quantiles=forecast.quantiles.iloc[late:], maxima=maxima, notes=notes)
 
 
 def _flat(report: LoadReport, resource: str, like: Forecast) -> Forecast:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import combinations
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -149,6 +150,42 @@ def refuse_contradictions(events: Sequence[Event]) -> None:
         raise DataError(
             f"events: expected one uplift at a time, got {what}, which overlap; give them two kinds, or one uplift"
         )
+
+
+def uplift_notes(events: Sequence[Event], start: datetime, end: datetime) -> tuple[str, ...]:
+    """What must be said of events with a given uplift for a forecast of `[start, end)`: past ones, and overlaps.
+
+    >>> from datetime import UTC
+    >>> days = [datetime(2026, 11, day, tzinfo=UTC) for day in (20, 21, 27, 28, 29)]
+    >>> early, late = Event("early", days[0], days[1], uplift=2.0), Event("sale", days[2], days[4], uplift=2.0)
+    >>> for note in uplift_notes([early, late, Event("visit", days[2], days[3], "press", 1.5)], days[1], days[4]):
+    ...     print(note)
+    promotion early lies in the past, it ended 2026-11-20: its uplift of 2 is not used
+    promotion sale and press visit overlap: their uplifts of 2 and 1.5 multiply
+    """
+    given = [event for event in events if event.uplift is not None]
+    past = sorted((event for event in given if event.end <= start), key=lambda event: event.end)
+    coming = [event for event in given if event.end > start and event.start < end]
+    pairs = ((one, two) for one, two in combinations(coming, 2) if one.start < two.end and two.start < one.end)
+    return (*_past_note(past), *(_overlap_note(one, two) for one, two in pairs))
+
+
+def _overlap_note(one: Event, two: Event) -> str:
+    """What two overlapping events with given uplifts do together: of one kind, one of them counts."""
+    both = f"{one.kind} {one.name} and {two.kind} {two.name} overlap"
+    if one.kind == two.kind:
+        return f"{both}: an uplift of {one.uplift:g} counts once"
+    return f"{both}: their uplifts of {one.uplift:g} and {two.uplift:g} multiply"
+
+
+def _past_note(past: Sequence[Event]) -> list[str]:
+    """One line on the latest of them, and how many there are."""
+    if not past:
+        return []
+    last = past[-1]
+    more = f" (and {len(past) - 1} more before it)" if len(past) > 1 else ""
+    ended = f"it ended {last.end - timedelta(microseconds=1):%Y-%m-%d}"
+    return [f"{last.kind} {last.name} lies in the past{more}, {ended}: its uplift of {last.uplift:g} is not used"]
 
 
 def _calendar(code: str, years: range) -> dict[date, str]:

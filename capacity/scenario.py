@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, Scenario, Workload
-from capacity.events import covered, refuse_contradictions
+from capacity.events import covered, refuse_contradictions, uplift_notes
+
+Floats = npt.NDArray[np.float64]
 
 
-def forecast_if(forecast: Forecast, scenario: Scenario) -> Forecast:
+def forecast_if(forecast: Forecast, scenario: Scenario, known: Sequence[Event] = ()) -> Forecast:
     """The forecast with the scenario's growth, and its promotions' uplifts on the steps they cover.
 
-    Where two promotions overlap their uplifts multiply, as two reasons to buy do; of one kind they must agree. Raises
-    `DataError` where a promotion touches no step of the forecast: it lies in the past or beyond the horizon.
+    Where two promotions overlap their uplifts multiply, as two reasons to buy do; of one kind they must agree, and
+    count once. They multiply what the forecast has of `known` events, too. The notes say so.
+
+    Raises `DataError` where a promotion touches no step of the forecast: it lies in the past or beyond the horizon.
 
     >>> import pandas as pd
     >>> from datetime import timedelta
@@ -28,21 +32,40 @@ def forecast_if(forecast: Forecast, scenario: Scenario) -> Forecast:
     >>> forecast_if(forecast, Scenario("growth", growth=0.5)).at(0.5).tolist()
     [60.0, 75.0]
     """
-    factor = np.full(len(forecast.quantiles), 1 + scenario.growth)
-    refuse_contradictions(scenario.promotions)
+    factor = (1 + scenario.growth) * _promoted(forecast, scenario.promotions)
+    spoken = f"scenario {scenario.name}: sales as forecast, times {factor.min():.3g} to {factor.max():.3g}"
+    said = [spoken] if (factor != 1).any() else []
+    maxima = None if forecast.maxima is None else forecast.maxima.mul(_reach(factor, forecast), axis=0)
+    notes = (*forecast.notes, *said, *_overlaps(forecast, scenario.promotions, known))
+    return replace(forecast, quantiles=forecast.quantiles.mul(factor, axis=0), maxima=maxima, notes=notes)
+
+
+def _promoted(forecast: Forecast, promotions: Sequence[Event]) -> Floats:
+    """The promotions' factor on each step (steps,)."""
+    refuse_contradictions(promotions)
     steps = pd.DatetimeIndex(forecast.quantiles.index)
-    for promotion in scenario.promotions:
+    by_kind: dict[str, Floats] = {}
+    for promotion in promotions:
         touched = covered(promotion, steps, forecast.step)
         if not touched.any():
             raise DataError(
                 f"promotion {promotion.name}: expected a time from {steps[0]} to {steps[-1] + forecast.step}, which "
                 f"the forecast covers, got {promotion.start} to {promotion.end}"
             )
-        factor[touched] *= promotion.uplift or 0.0
-    note = f"scenario {scenario.name}: sales as forecast, times {factor.min():.3g} to {factor.max():.3g}"
-    maxima = None if forecast.maxima is None else forecast.maxima.mul(_reach(factor, forecast), axis=0)
-    scaled = forecast.quantiles.mul(factor, axis=0)
-    return replace(forecast, quantiles=scaled, maxima=maxima, notes=(*forecast.notes, note))
+        by_kind.setdefault(promotion.kind, np.ones(len(steps)))[touched] = promotion.uplift
+    product: Floats = np.prod([np.ones(len(steps)), *by_kind.values()], axis=0)
+    return product
+
+
+def _overlaps(forecast: Forecast, promotions: Sequence[Event], known: Sequence[Event]) -> list[str]:
+    """Which promotions overlap each other, and which an event that is in the forecast already."""
+    start, end = forecast.origin + forecast.step, forecast.quantiles.index[-1] + forecast.step
+    coming = [event for event in known if event.end > start and event.start < end]
+    both = [(one, event) for one in promotions for event in coming if one.start < event.end and event.start < one.end]
+    again = [
+        f"promotion {one.name} comes on top of {event.kind} {event.name}, which is forecast" for one, event in both
+    ]
+    return [*uplift_notes(promotions, start, end), *again]
 
 
 def workloads_if(workloads: Sequence[Workload], scenario: Scenario) -> list[Workload]:
@@ -64,23 +87,6 @@ def events_if(events: Sequence[Event], scenario: Scenario, origin: datetime) -> 
         if name not in coming:
             raise DataError(f"cancel: expected a coming event, one of {sorted(coming) or 'none'}, got {name!r}")
     return tuple(event for event in events if event.name not in scenario.cancelled or event.end <= origin)
-
-
-def promotion_notes(events: Sequence[Event], origin: datetime, end: datetime) -> tuple[str, ...]:
-    """What a plan must say about promotions: which lie in the past or beyond it, and which overlap."""
-    given = [event for event in events if event.kind == "promotion" and event.uplift is not None]
-    late = [
-        f"promotion {event.name} ended {event.end:%Y-%m-%d}: it lies in the past"
-        for event in given
-        if event.end <= origin
-    ]
-    coming = [event for event in given if event.end > origin and event.start < end]
-    both = [
-        f"promotions {one.name} and {other.name} overlap"
-        for one, other in combinations(coming, 2)
-        if one.start < other.end and other.start < one.end
-    ]
-    return (*late, *both)
 
 
 def _reach(factor: np.ndarray, forecast: Forecast) -> np.ndarray:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from capacity.decision.looks import looked, looked_in_vain, second_look
 from capacity.decision.policy import Policy
 from capacity.decision.steps import allowed_ceiling, highest_floor, lowest_floor
-from capacity.domain import Decision, Memory, Observation, WorkloadPlan, require
+from capacity.domain import CUTS, Decision, Memory, Observation, WorkloadPlan, require
 
 CUT = "CeilingReached"
 NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
@@ -88,7 +88,7 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
         return decision
     calmly = "" if calm == need else f"{calm} stands for a while, one change for several"
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
-    return _cut(decision) if highest.reason == CUT else decision
+    return _cut(decision, highest.reason) if highest.reason in CUTS else decision
 
 
 def _calm(need: int, longer: int, floor: int) -> int:
@@ -218,9 +218,10 @@ def _fallen(wanted: int, observation: Observation, now: datetime, policy: Policy
     return max(wanted, lowest), "StepDown" if lowest > wanted else "", ""
 
 
-def _cut(decision: Decision) -> Decision:
-    """The plan itself was cut at its ceiling: the floor is the highest allowed, and short of the need."""
-    return replace(decision, reason=CUT, clamps=tuple(dict.fromkeys((CUT, *decision.clamps))))
+def _cut(decision: Decision, by: str) -> Decision:
+    """The plan itself was cut: the floor is the highest allowed, and short of the need. A lower ceiling goes first."""
+    reason = CUT if CUT in decision.clamps else by
+    return replace(decision, reason=reason, clamps=tuple(dict.fromkeys((by, *decision.clamps))))
 
 
 def _reason(floor: int, before: int, clamps: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from capacity.domain.costs import Costs as Costs
 from capacity.domain.costs import NodeType as NodeType
 from capacity.domain.costs import Quota as Quota
 from capacity.domain.costs import Supply as Supply
+from capacity.domain.decision import CUTS as CUTS
 from capacity.domain.decision import Decision as Decision
 from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError

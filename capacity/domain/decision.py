@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from capacity.domain.errors import require
 from capacity.domain.observation import Memory
 
+CUTS = ("CeilingReached", "BudgetReached", "QuotaReached")  # reasons of a floor that stands below the need
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -38,6 +40,11 @@ class Decision:
     def changes(self) -> bool:
         """True where floor or ceiling move."""
         return self.floor != self.before or self.before_ceiling not in (None, self.ceiling)
+
+    @property
+    def cut(self) -> bool:
+        """True where the floor stands below the need: a ceiling, a budget or a quota allows no more."""
+        return self.reason in CUTS
 
     @property
     def falls(self) -> bool:

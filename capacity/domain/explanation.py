@@ -39,6 +39,7 @@ class Explanation:
     """The planned floor of a workload at one step as a sum of bars; `covered_floor` is the highest within reach.
 
     A floor set at `at` must serve until the next one can be ready: that is `covered_floor`, until `covered_until`.
+    `notes` are the plan's own.
     """
 
     namespace: str
@@ -49,6 +50,7 @@ class Explanation:
     bars: tuple[Bar, ...]
     covered_floor: int
     covered_until: datetime
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_aware("explanation", self.at)

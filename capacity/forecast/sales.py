@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import MONTH, DataError, Event, Forecast, require
-from capacity.events import ONE_DAY, calendar_days, refuse_contradictions
+from capacity.events import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.peaks import over_highest
@@ -85,6 +85,7 @@ def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForec
     answer = yield from row_work(row, setting, occurrences(known, clock, future[-1] + step), columns)
     quantiles = answer.quantiles[ahead]
     maxima = None if answer.maxima is None else over_highest(answer.maxima[ahead], quantiles, touched)
+    given = uplift_notes(asked.events, future[0], future[-1] + step)
     table = partial(pd.DataFrame, index=future, columns=list(setting.quantile_levels))
     return Forecast(
         origin=sales.index[-1].to_pydatetime(),
@@ -92,7 +93,7 @@ def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForec
         quantiles=table(quantiles),
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
         model=answer.model,
-        notes=(*_history_notes(even, step, seasons), *_level_note(answer.shift, clock), *answer.notes),
+        notes=(*_history_notes(even, step, seasons), *_level_note(answer.shift, clock), *answer.notes, *given),
         trust=answer.trust,
         window=touched * step if touched else None,
         maxima=None if maxima is None else table(maxima),

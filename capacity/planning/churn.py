@@ -1,113 +1,102 @@
-"""At most so many changes a day: a change gets a price, raised on the days that have too many until they have not."""
+"""At most so many changes a day: a change gets a price, on each day about the least that leaves no more than that."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from capacity.planning.optimum import MOST_LEVELS, Runs, cheapest_floors, run_starts, thin
+from capacity.planning.courses import Prices, cheapest_courses
+from capacity.planning.days import Days
+from capacity.planning.splits import spend_changes
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-MOST_CELLS = 8_000_000  # runs x levels x rows at once: 64 MiB of costs
-MOST_ROUNDS = 60  # doublings of the price of a change: by then none is worth it
+Rows = npt.NDArray[np.intp]
+Program = Callable[[Rows, Floats], Counts]  # (rows, prices of a change (rows, days)) -> floors (rows, steps)
+NEAR = 0.8  # of the changes that a day may have: near enough, what is left of them is spent on single splits
+LOOKS = 5  # rounds in which a day looks for a better price; after them any price that leaves few enough is taken
+MOST_ROUNDS = 60  # after so many steps up no change is worth its price
+LEAST_PRICE = 0.5  # of a replica-step: where to begin at least
+WANDERING = 1.5  # a need that wanders is w ** 0.5 wide over w steps: a change each w steps saves w ** 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a start and a change cost, in replica-steps, and how many changes a day may have."""
+def calm_floors(need: Counts, days: Days, prices: Prices) -> Counts:
+    """The cheapest floors over closed needs (n, steps) with on no day more changes than it may have.
 
-    start: float
-    change: float
-    most: int
-
-
-def calm_floors(need: Counts, days: npt.NDArray[np.intp], prices: Prices) -> Counts:
-    """The cheapest floors over closed needs (n, steps) with at most `most` changes on each of the `days` (steps,).
-
-    Exact for the prices that it ends with: the least price of a change, doubled from day to day where there are too
-    many (a Lagrangian relaxation of the count).
+    A Lagrangian relaxation of the counts, then what a day has left of its changes where it saves most: within 1 % of
+    the exact program that counts (`python -m benchmarks planning`), and exact where no day has too many.
     """
-    price = np.full((len(need), int(days[-1]) + 1), prices.change)  # (n, days)
-    floors = _all(need, days, price, prices.start) if prices.change else need.copy()
-    for _ in range(MOST_ROUNDS):
-        busy = _changes(floors, days) > prices.most  # (n, days)
-        rows = np.flatnonzero(busy.any(axis=1))
+
+    def program(rows: Rows, price: Floats) -> Counts:
+        return cheapest_courses(need[rows], days, price, prices.start)
+
+    every = np.arange(len(need))
+    free = program(every, np.full((len(need), len(days.most)), prices.change)) if prices.change else need
+    busy = np.flatnonzero((days.changes(free) > days.most).any(axis=1))
+    floors = within_counts(program, free, days, prices.change)
+    floors[busy] = spend_changes(need[busy], floors[busy], days, prices)
+    return floors
+
+
+def within_counts(program: Program, free: Counts, days: Days, change: float) -> Counts:
+    """The program's floors (n, steps) at the prices that leave no day more changes than it may have.
+
+    `free` are its floors where every change has its own price, `change`; rows without a busy day keep them.
+    """
+    floors = free.copy()
+    search = _Search.of(free, days, change)
+    for turn in range(1, MOST_ROUNDS):
+        rows = np.flatnonzero(~search.settled.all(axis=1))
         if not len(rows):
             break
-        least = _least_prices(need[rows], days, prices.most)
-        price[rows] = np.where(busy[rows], np.maximum(2 * price[rows], least), price[rows])
-        floors[rows] = _all(need[rows], days, price[rows], prices.start)
+        floors[rows] = program(rows, search.price[rows])
+        search.learn(rows, days.changes(floors[rows]), last=turn >= LOOKS)
     return floors
 
 
-def days_of(steps: pd.DatetimeIndex) -> npt.NDArray[np.intp]:
-    """The day of each step (UTC), counted from the first (steps,)."""
-    midnights = steps.normalize()
-    return np.asarray((midnights - midnights[0]).days, dtype=np.intp)
+def _fair_prices(floors: Counts, days: Days) -> Floats:
+    """Where to begin: the mean move of each day, for the time that one of its changes may stand (n, days)."""
+    moves = np.abs(np.diff(floors, axis=1, prepend=floors[:, :1]))
+    mean = days.sums(moves) / np.maximum(days.sums(moves > 0), 1)
+    fair: Floats = np.maximum(mean * days.lengths / days.most, LEAST_PRICE)
+    return fair
 
 
-def busiest_day(floors: Counts, steps: pd.DatetimeIndex) -> int:
-    """Changes on the day that has most of them."""
-    return int(_changes(floors[None, :], days_of(steps)).max())
+@dataclass(slots=True)
+class _Search:
+    """The prices tried now, and those between which the right ones lie: all (n, days), as is what is settled."""
 
+    most: Counts  # (days,)
+    price: Floats
+    low: Floats  # too many changes, or what a change costs by itself
+    high: Floats  # few enough; infinite where no such price is known yet
+    settled: npt.NDArray[np.bool_]
 
-def _changes(floors: Counts, days: npt.NDArray[np.intp]) -> Counts:
-    """Changes on each day (n, days)."""
-    moved = floors[:, 1:] != floors[:, :-1]
-    starts = run_starts(days)
-    whole = np.concatenate([np.zeros((len(floors), 1), dtype=bool), moved], axis=1)
-    return np.add.reduceat(whole.astype(np.int64), starts, axis=1)
+    @staticmethod
+    def of(free: Counts, days: Days, change: float) -> _Search:
+        settled = days.changes(free) <= days.most
+        price = np.where(settled, change, np.maximum(_fair_prices(free, days), change))
+        low, high = np.full_like(price, change), np.full_like(price, np.inf)
+        return _Search(days.most, price, low, high, settled)
 
+    def learn(self, rows: Rows, counts: Counts, *, last: bool) -> None:
+        """What the changes (rows, days) at these prices say of them, and the prices to try next."""
+        price, over = self.price[rows], counts > self.most
+        known = np.where(price < self.high[rows], self.high[rows], np.inf)  # its neighbours moved: look again
+        low = np.where(over, price, self.low[rows])
+        high = np.where(over, known, np.minimum(price, self.high[rows]))
+        self.low[rows], self.high[rows] = low, high
+        self.settled[rows] = ~over & ((counts >= NEAR * self.most) | (price <= self.low[rows]) | last)
+        near = high if last else np.sqrt(low * high)
+        inside = np.isfinite(high) & ((low > 0) | last)
+        tried = np.where(inside, near, np.maximum(self._stepped(price, counts), low))
+        self.price[rows] = np.where(self.settled[rows], price, tried)
 
-def _least_prices(need: Counts, days: npt.NDArray[np.intp], most: int) -> Floats:
-    """Where to begin: the mean move of a day, for half of the time that a change may stand (n, days)."""
-    moves = np.abs(np.diff(need, axis=1, prepend=need[:, :1]))
-    starts = run_starts(days)
-    total = np.add.reduceat(moves, starts, axis=1).astype(float)
-    count = np.maximum(np.add.reduceat((moves > 0).astype(np.int64), starts, axis=1), 1)
-    span = np.diff([*starts, len(days)])
-    least: Floats = np.maximum(total / count * span / most / 2, 0.5)
-    return least
-
-
-def _all(need: Counts, days: npt.NDArray[np.intp], price: Floats, start: float) -> Counts:
-    """The program over all rows, as many at once as fit in memory; rows of similar length together."""
-    floors = np.empty_like(need)
-    compressed = [_compress(row, days, cost) for row, cost in zip(need, price, strict=True)]
-    order = sorted(range(len(need)), key=lambda row: len(compressed[row].need))
-    while order:
-        batch = order[-max(1, MOST_CELLS // (len(compressed[order[-1]].need) * MOST_LEVELS)) :]
-        order = order[: -len(batch)]
-        found = cheapest_floors(_padded([compressed[row] for row in batch]), start)
-        for place, row in enumerate(batch):
-            lengths = compressed[row].lengths.astype(np.intp)
-            floors[row] = _exact(np.repeat(found[place, : len(lengths)], lengths), need[row])
-    return floors
-
-
-def _compress(row: Counts, days: npt.NDArray[np.intp], price: Floats) -> Runs:
-    """The runs of one row, its counts on at most `MOST_LEVELS` levels."""
-    levels = thin(np.unique(row))
-    on_levels = levels[np.searchsorted(levels, row)]
-    starts = run_starts(on_levels)
-    return Runs(on_levels[starts], np.diff([*starts, len(row)]).astype(float), price[days[starts]])
-
-
-def _exact(floors: Counts, need: Counts) -> Counts:
-    """Between the same changes, no more than is needed."""
-    starts = run_starts(floors)
-    return np.repeat(np.maximum.reduceat(need, starts), np.diff([*starts, len(floors)]))
-
-
-def _padded(rows: list[Runs]) -> Runs:
-    """Rows of different numbers of runs in one rectangle: a run of no length repeats the last."""
-    longest = max(len(row.need) for row in rows)
-    return Runs(
-        np.stack([np.pad(row.need, (0, longest - len(row.need)), mode="edge") for row in rows]),
-        np.stack([np.pad(row.lengths, (0, longest - len(row.lengths))) for row in rows]),
-        np.stack([np.pad(row.change, (0, longest - len(row.change)), mode="edge") for row in rows]),
-    )
+    def _stepped(self, price: Floats, counts: Counts) -> Floats:
+        """From one end alone: as far as the count is off, at most a factor of four."""
+        off = np.maximum(counts, 1) / (self.most * (1 + NEAR) / 2)
+        stepped: Floats = price * np.clip(off**WANDERING, 0.25, 4.0)
+        return stepped

@@ -9,7 +9,7 @@ import numpy as np
 
 from capacity.domain import Bar, DataError, Demand, Explanation, Forecast, Response, SalesParts, Workload, WorkloadPlan
 from capacity.planning.counts import allowed_above
-from capacity.planning.floors import Draft, draft
+from capacity.planning.draft import Draft, draft
 from capacity.planning.need import within_pool
 from capacity.planning.workload import plan_workload
 
@@ -65,6 +65,7 @@ def explain_floor(
         tuple(_bars(courses)),
         plan.floor_between(at, reach) or _floor_at(plan, step),
         reach,
+        tuple(plan.explain.get("notes", ())),
     )
 
 

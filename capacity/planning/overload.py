@@ -4,52 +4,54 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from capacity.domain import Demand, Workload
-from capacity.planning.churn import busiest_day
+from capacity.planning.churn import Rows, within_counts
 from capacity.planning.counts import allowed_above
+from capacity.planning.draft import Draft
 from capacity.planning.need import within_pool
-from capacity.planning.optimum import Counts, Floats, Runs, cheapest_floors, thin
+from capacity.planning.optimum import Counts, Extra, Floats, Runs, cheapest_floors, thin
 
 
-def overload_floors(
-    demand: Demand, need: Counts, starts: npt.NDArray[np.intp], workload: Workload, high: int
-) -> Counts:
+def overload_floors(one: Draft) -> Counts:
     """The cheapest floors (steps,) at or above the need where a lacking replica costs `overload` times an idle one.
 
     One lacks ``E(D - x)^+`` replicas of CPU at a step: the part of the demand above x replicas at the target, from the
     forecast's own quantiles. Without change this is the newsvendor's: the quantile ``1 - 1 / overload`` of each step.
     """
-    quantiles = _replicas(demand, workload)  # (steps, levels)
-    weights = _weights(np.array([float(level) for level in demand.cpu.quantiles.columns]))
-    levels = _levels(need, quantiles, workload, high)
-    lengths = np.diff([*starts, len(need)])
-    price = float(workload.costs.overload or 0.0)
+    starts, quantiles, days = one.blocks(), _replicas(one), one.days
+    lengths = np.diff([*starts, len(one.bounded)])
+    needed = np.maximum.reduceat(one.bounded, starts)[None, :]
+    levels, lacking = _levels(one, quantiles), _lacking(one, quantiles, starts)
+
+    def program(_: Rows, price: Floats) -> Counts:
+        runs = Runs(needed, lengths[None, :].astype(float), price[:, days.each[starts]])
+        found = cheapest_floors(runs, one.start_cost, lacking, levels)
+        course: Counts = np.repeat(found, lengths, axis=1)
+        return course
+
+    free = program(np.zeros(1, dtype=np.intp), np.full((1, len(days.most)), one.change_cost))
+    floors: Counts = within_counts(program, free, days, one.change_cost)[0]
+    return floors
+
+
+def _lacking(one: Draft, quantiles: Floats, starts: npt.NDArray[np.intp]) -> Extra:
+    """What standing at a level costs in a run, by the replicas that lack there: from quantiles (steps, levels)."""
+    weights = _weights(np.array([float(level) for level in one.demand.cpu.quantiles.columns]))
+    ends, price = [*starts[1:], len(quantiles)], float(one.workload.costs.overload or 0.0)
 
     def lacking(run: int, grid: Floats) -> Floats:
-        block = quantiles[starts[run] : starts[run] + lengths[run]]  # (block, levels)
+        block = quantiles[starts[run] : ends[run]]  # (block, levels)
         short = np.maximum(block[:, :, None] - grid[:, 0], 0.0)  # (block, levels, K)
         cost: Floats = price * np.einsum("l,blk->k", weights, short)[:, None]
         return cost
 
-    change = workload.costs.change / demand.cpu.step
-    needed = np.maximum.reduceat(need, starts)[None, :]
-    begin = workload.lead_time if workload.costs.start is None else workload.costs.start
-    for _ in range(60):
-        runs = Runs(needed, lengths[None, :].astype(float), np.full((1, len(starts)), change))
-        found = cheapest_floors(runs, begin / demand.cpu.step, lacking, levels[None, :].astype(float))[0]
-        floors = np.repeat(found, lengths)
-        if busiest_day(floors, pd.DatetimeIndex(demand.cpu.quantiles.index)) <= workload.limits.changes_a_day:
-            break
-        change = max(2 * change, 0.5)
-    return floors
+    return lacking
 
 
-def _replicas(demand: Demand, workload: Workload) -> Floats:
+def _replicas(one: Draft) -> Floats:
     """The CPU demand's quantiles as replicas at the safe utilization (steps, levels)."""
-    capacity = workload.replica.cpu_request * within_pool(workload).target_utilization
-    found: Floats = demand.cpu.quantiles.to_numpy(dtype=np.float64) / capacity
+    capacity = one.workload.replica.cpu_request * within_pool(one.workload).target_utilization
+    found: Floats = one.demand.cpu.quantiles.to_numpy(dtype=np.float64) / capacity
     return found
 
 
@@ -60,8 +62,9 @@ def _weights(levels: Floats) -> Floats:
     return weights
 
 
-def _levels(need: Counts, quantiles: Floats, workload: Workload, high: int) -> npt.NDArray[np.int64]:
-    highest = min(high, max(int(need.max()), int(np.ceil(quantiles.max()))))
-    every = np.arange(int(need.min()), highest + 1)
-    allowed = np.unique(allowed_above(every, workload.limits))
-    return np.union1d(thin(allowed[allowed <= max(highest, int(need.max()))]), [int(need.max())])
+def _levels(one: Draft, quantiles: Floats) -> Floats:
+    """The counts that may stand and may pay, ascending (1, K)."""
+    most = int(one.bounded.max())
+    highest = max(most, min(one.high, int(np.ceil(quantiles.max()))))
+    allowed = np.unique(allowed_above(np.arange(int(one.bounded.min()), highest + 1), one.workload.limits))
+    return np.union1d(thin(allowed[allowed <= highest]), [most])[None, :].astype(float)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Workload, WorkloadPlan
-from capacity.planning.need import within_pool
-from capacity.sizing import highest_target
+from capacity.sizing import highest_target, safe_target
 
+Floats = npt.NDArray[np.float64]
 REACTION = timedelta(seconds=75)  # a metric is up to 60 s old, and an HPA looks every 15 s
+ROUNDING, MINUTE = 1e-9, timedelta(minutes=1)
 LEAST_PAIRS = 48  # rises seen in less than two days of hours say nothing about their tail
 NO_SKILL = "seasonal naive"  # how a forecast names itself that showed no skill over it and serves it
 
@@ -21,18 +23,21 @@ NO_SKILL = "seasonal naive"  # how a forecast names itself that showed no skill 
 class ReactiveCase:
     """What a well-set autoscaler alone would do: its target (percent of the request) and its mean replicas.
 
-    `growth`: the factor by which demand rises within lead time and reaction, at the workload's quantile level.
+    `growth`: the factor by which demand rises within lead time and reaction, at the workload's quantile level; `step`:
+    how often it was measured. `highest`: its utilization where the expected demand rises most from a step to the next.
     """
 
     target: int
     growth: float
     replicas: float
     planned: float
+    step: timedelta
+    highest: float
 
     @property
-    def is_cheaper(self) -> bool:
-        """Whether the autoscaler alone would run no more replicas than the plan."""
-        return self.replicas <= self.planned
+    def is_enough(self) -> bool:
+        """Whether the autoscaler alone would run no more replicas than the plan, and keep up with what is coming."""
+        return self.replicas <= self.planned and self.highest <= 1.0
 
 
 def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> ReactiveCase | None:
@@ -40,34 +45,68 @@ def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> R
 
     `usage` is the CPU demand of the past in cores at a regular step, which is what autoscalers watch. At the quantile
     level of rises it stays under the target: ``target utilization / growth``. None where the past is too short to know.
-    Within a step demand is taken to move evenly: coarse steps make the autoscaler look better than it is.
+    Its replicas are those for the median of the plan's own demand, or for the past where the plan carries none. Within
+    a step demand is taken to move evenly: coarse steps make the autoscaler look better than it is; the remark says so.
     """
-    values = usage.to_numpy(dtype=float)
-    step = usage.index[1] - usage.index[0]
-    hops = max(1, int(np.ceil((plan.lead_time + REACTION) / step)))
+    step = (usage.index[1] - usage.index[0]).to_pytimedelta()
+    growth = _growth(usage.to_numpy(dtype=float), (plan.lead_time + REACTION) / step, workload.quantile_level)
+    if growth is None:
+        return None
+    safe = safe_target(workload).utilization / growth
+    tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
+    cores = _coming(plan, usage)
+    full = workload.replica.cpu_request * safe
+    replicas = np.ceil(cores / full - ROUNDING).clip(workload.floor)
+    target = highest_target(round(safe * 100), tolerance)
+    highest = safe * _steepest(np.maximum(cores, workload.floor * full))
+    return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan), step, highest)
+
+
+def _growth(values: Floats, steps: float, level: float) -> float | None:
+    """The factor by which demand rises within so many steps at this quantile level of rises; None: too few to know."""
+    hops = max(1, int(np.ceil(steps)))
     before, after = values[:-hops], values[hops:]
     known = (before > 0) & np.isfinite(before) & np.isfinite(after)
     if known.sum() < LEAST_PAIRS:
         return None
-    part = min(1.0, (plan.lead_time + REACTION) / (hops * step))
-    rises = 1 + np.maximum(after[known] / before[known] - 1, 0.0) * part
-    growth = float(np.quantile(rises, workload.quantile_level))
-    safe = within_pool(workload).target_utilization / growth
-    tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
-    target = highest_target(round(safe * 100), tolerance)
-    replicas = np.maximum(values[np.isfinite(values)] / (workload.replica.cpu_request * safe), workload.floor)
-    return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan))
+    rises = np.maximum(after[known] / before[known] - 1, 0.0) * min(1.0, steps / hops)
+    return float(np.quantile(1 + rises, level))
+
+
+def _steepest(cores: Floats) -> float:
+    """The factor of the largest rise from a step to the next: a sale that opens rises at once."""
+    return float((cores[1:] / cores[:-1]).max(initial=1.0))
+
+
+def _coming(plan: WorkloadPlan, usage: pd.Series) -> Floats:
+    """The cores that are expected: the median of the plan's demand, or the past (steps,)."""
+    if plan.demand is not None and 0.5 in plan.demand.cpu.quantiles.columns:
+        return plan.demand.cpu.at(0.5).to_numpy(dtype=float)
+    return usage.dropna().to_numpy(dtype=float)
 
 
 def reactive_remark(case: ReactiveCase | None, plan: WorkloadPlan) -> str | None:
-    """The sentence that recommends the autoscaler alone; None where looking ahead has its use."""
-    if case is None or not str(plan.explain.get("model", "")).startswith(NO_SKILL) or not case.is_cheaper:
+    """The sentence that recommends the autoscaler alone; None where looking ahead has its use.
+
+    That is where the forecast beats the seasonal naive on past origins, or the plan the well-set autoscaler: it runs
+    fewer replicas, or is ahead of a rise that would overrun the other.
+    """
+    if case is None or not case.is_enough or not _is_unskilled(plan):
         return None
-    return (
-        f"stay reactive: the forecast shows no skill, and an autoscaler at target {case.target} % (demand rises by "
-        f"{case.growth - 1:.0%} within the lead time) runs {case.replicas:.1f} replicas on average, the plan "
-        f"{case.planned:.1f}"
+    hidden = (
+        "" if case.step <= plan.lead_time + REACTION else f"; steps of {case.step / MINUTE:g} min may hide faster rises"
     )
+    return (
+        f"stay reactive: the forecast does not beat the seasonal naive, nor the plan a well-set autoscaler: at target "
+        f"{case.target} % (demand rises by {case.growth - 1:.1%} within the lead time) it runs {case.replicas:.1f} "
+        f"replicas on average, the plan {case.planned:.1f}{hidden}"
+    )
+
+
+def _is_unskilled(plan: WorkloadPlan) -> bool:
+    """Whether what is served is the seasonal naive, or no better than it on past origins."""
+    naive = str(plan.explain.get("model", "")).startswith(NO_SKILL)
+    return naive or float(plan.explain.get("skill", 1.0)) <= 0.0
 
 
 def mean_floor(plan: WorkloadPlan) -> float:

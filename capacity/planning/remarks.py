@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.planning.churn import busiest_day
-from capacity.planning.floors import Counts, Draft
+from capacity.planning.draft import Counts, Draft
 from capacity.sizing import highest_target, highest_tolerated_utilization
 
 
@@ -34,6 +33,7 @@ def remarks_on(one: Draft, floors: Counts, breach: Breach) -> list[str]:
     """Sentences for the reader of the plan; none where there is nothing to say."""
     return [
         *_of_windows(one),
+        *_of_skill(one),
         *_of_breach(one, floors, breach),
         *_of_churn(one, floors),
         *_of_autoscaler(one),
@@ -46,6 +46,13 @@ def _of_windows(one: Draft) -> list[str]:
     return ["each step is planned for by itself: the forecast knows no quantile of a lead time's maximum"]
 
 
+def _of_skill(one: Draft) -> list[str]:
+    trust = (one.demand.sales or one.demand.cpu).trust
+    if trust is None or round(trust.skill, 2) >= 0:
+        return []
+    return [f"the forecast is worse than the seasonal naive on past origins: skill {trust.skill:.2f}"]
+
+
 def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:
     if not breach.steps:
         return []
@@ -55,10 +62,11 @@ def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:
 
 
 def _of_churn(one: Draft, floors: Counts) -> list[str]:
-    most = busiest_day(floors, one.steps)
-    if most <= one.workload.limits.changes_a_day:
+    changes, days = one.days.changes(floors[None, :])[0], one.days
+    if (changes <= days.most).all():
         return []
-    return [f"steps and ramps ask for {most} changes on one day, above {one.workload.limits.changes_a_day}"]
+    worst = int((changes - days.most).argmax())
+    return [f"steps and ramps ask for {changes[worst]} changes on one day, above {days.most[worst]}"]
 
 
 def _of_autoscaler(one: Draft) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from math import inf
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from capacity.planning.optimum import run_starts
 
 Counts = npt.NDArray[np.int64]
 CUT = "QuotaReached"
+MINUTE = timedelta(minutes=1)
 
 
 def within_quota(
@@ -37,7 +39,7 @@ def within_quota(
     share = np.where(wanted > spare, np.maximum(spare, 0.0) / np.where(wanted > 0, wanted, 1.0), 1.0).min(axis=0)
     cut = lowest + np.floor((floors - lowest) * share + 1e-9).astype(np.int64)
     return [
-        _cut(plan, workload, moments, row, name) if (row < before).any() else plan
+        _Cut.of(plan, workload, moments, row).made(name) if (row < before).any() else plan
         for plan, workload, before, row in zip(plans, workloads, floors, cut, strict=True)
     ]
 
@@ -48,42 +50,60 @@ def _floors_at(plan: WorkloadPlan, moments: Sequence[datetime]) -> Counts:
     return np.array([0 if one is None else one for one in found], dtype=np.int64)
 
 
-def _cut(plan: WorkloadPlan, workload: Workload, moments: Sequence[datetime], cut: Counts, name: str) -> WorkloadPlan:
-    """The plan at most at the cut from each moment on; a step that several cuts touch takes the lowest."""
-    ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
-    lengths = [end - change.offset for change, end in zip(plan.floor, ends, strict=True)]
-    before = np.repeat([change.replicas for change in plan.floor], lengths)
-    after = before.copy()
-    for begin, until, most in zip(moments, moments[1:], cut.tolist(), strict=False):
-        if plan.start <= begin < plan.end:
-            first = (begin - plan.start) // plan.step
-            last = -(-(min(until, plan.end) - plan.start) // plan.step)
-            part = after[first:last]
-            np.minimum(part, allowed_within(workload.floor, max(most, workload.floor), workload.limits)[1], out=part)
-    short = after < before
-    starts = run_starts(after)
-    reasons = {change.offset: change.reason for change in plan.floor}
-    changes = tuple(
-        FloorChange(int(at), int(after[at]), CUT if short[at] else reasons.get(int(at), _moved(after, int(at))))
-        for at in starts
-    )
-    minutes = round(short.sum() * plan.step.total_seconds() / 60)
-    note = f"{name} is too small for {minutes} min, by up to {int((before - after).max())} replicas"
-    peak = (plan.peak.at - plan.start) // plan.step
-    return replace(
-        plan,
-        floor=changes,
-        peak=replace(plan.peak, replicas=int(after[peak])),
-        safe_floor=min(plan.safe_floor, int(after.max())),
-        explain={
-            **plan.explain,
-            "minutes_cut_by_quota": max(minutes, plan.explain.get("minutes_cut_by_quota", 0)),
-            "notes": [*plan.explain.get("notes", []), note],
-        },
-    )
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The floors of a plan by the step (steps,), before and after a quota."""
 
+    plan: WorkloadPlan
+    before: Counts
+    after: Counts
 
-def _moved(floors: Counts, at: int) -> str:
-    if at == 0:
-        return "PlanStart"
-    return "DemandRising" if floors[at] > floors[at - 1] else "DemandFalling"
+    @staticmethod
+    def of(plan: WorkloadPlan, workload: Workload, moments: Sequence[datetime], most: Counts) -> _Cut:
+        """At most at `most` from each moment on; a step that several cuts touch takes the lowest."""
+        ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
+        lengths = [end - change.offset for change, end in zip(plan.floor, ends, strict=True)]
+        before = np.repeat([change.replicas for change in plan.floor], lengths)
+        after = before.copy()
+        for begin, until, given in zip(moments, moments[1:], most.tolist(), strict=False):
+            if plan.start <= begin < plan.end:
+                first = (begin - plan.start) // plan.step
+                last = -(-(min(until, plan.end) - plan.start) // plan.step)
+                allowed = allowed_within(workload.floor, max(given, workload.floor), workload.limits)[1]
+                np.minimum(after[first:last], allowed, out=after[first:last])
+        return _Cut(plan, before, after)
+
+    @property
+    def changes(self) -> tuple[FloorChange, ...]:
+        """What is left of the plan's changes, each with its reason."""
+        known = {change.offset: change.reason for change in self.plan.floor}
+        starts = run_starts(self.after).tolist()
+        return tuple(FloorChange(at, int(self.after[at]), self._reason(at, known.get(at))) for at in starts)
+
+    def _reason(self, at: int, known: str | None) -> str:
+        if self.after[at] < self.before[at]:
+            return CUT
+        if known is not None or at == 0:
+            return known or "PlanStart"
+        return "DemandRising" if self.after[at] > self.after[at - 1] else "DemandFalling"
+
+    def made(self, name: str) -> WorkloadPlan:
+        """The plan that is left, which says what cut it."""
+        plan, peak = self.plan, (self.plan.peak.at - self.plan.start) // self.plan.step
+        return replace(
+            plan,
+            floor=self.changes,
+            peak=replace(plan.peak, replicas=int(self.after[peak])),
+            safe_floor=min(plan.safe_floor, int(self.after.max())),
+            explain={**plan.explain, **self._explain(name)},
+        )
+
+    def _explain(self, name: str) -> dict[str, Any]:
+        short, known = self.before - self.after, self.plan.explain
+        minutes, most = round(int((short > 0).sum()) * (self.plan.step / MINUTE)), int(short.max())
+        note = f"{name} is too small for {minutes} min, by up to {most} replicas"
+        return {
+            "minutes_cut_by_quota": max(minutes, known.get("minutes_cut_by_quota", 0)),
+            "replicas_cut_by_quota": most + known.get("replicas_cut_by_quota", 0),
+            "notes": [*known.get("notes", []), note],
+        }

@@ -159,6 +159,31 @@ def test_bad_usage(arguments: list[str], words: list[str], capsys: pytest.Captur
     assert Path("plan.json").read_bytes() == OLD
 
 
+def rows_apart(days: int, count: int) -> str:
+    times = pd.date_range("2020-01-01", periods=count, freq="MS" if days > 27 else f"{days}D")
+    return "at,n\n" + "".join(f"{at:%Y-%m-%d},{100 + at.day % 7}\n" for at in times)
+
+
+@pytest.mark.parametrize(
+    ("orders", "step", "words"),
+    [
+        pytest.param(rows_apart(1, 60), "1h", ["each step of 1h", "1d apart: set sales.step: 1d"], id="a row a day"),
+        pytest.param(rows_apart(31, 60), "1h", ["on hours or days", "give orders by hour or day"], id="a row a month"),
+        pytest.param(rows_apart(31, 60), "1d", ["on hours or days", "31d apart"], id="a row a month in days"),
+        pytest.param(rows_apart(1, 900), "30d", ["on hours or days", "got steps of 30 days"], id="steps of 30 days"),
+    ],
+)
+def test_totals_of_longer_times_are_not_planned_from(
+    orders: str, step: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "orders.csv").write_text(orders, encoding="utf-8")
+    sales = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}, "step": step}
+    settings = yaml.safe_load(config("sales", sales)) | {"forecast": {"horizon": "90d", "quantile_levels": [0.5, 0.95]}}
+    (tmp_path / "capacity.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    assert refused(capsys, ["plan", "--quiet"], words) == DATA
+    assert (tmp_path / "plan.json").read_bytes() == OLD
+
+
 def test_data_below_the_threshold_hold_the_last_plan(capsys: pytest.CaptureFixture[str]) -> None:
     Path("capacity.yaml").write_text(config("sales.quality", {"refuse_below": 0.99}), encoding="utf-8")
     Path("orders.csv").write_text(GOOD.replace(",10\n", ",bad\n", 10), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,34 @@ def test_scenarios_stand_side_by_side_and_write_nothing(tmp_path: Path, capsys: 
     assert "EUR a month" in printed
 
 
+EVENTS = """name,start,end,kind,uplift
+old,2026-01-10,2026-01-11,promotion,2
+one,2026-01-26T09:00,2026-01-26T12:00,promotion,1.5
+two,2026-01-26T11:00,2026-01-26T14:00,press,2
+"""
+PAST = "promotion old lies in the past, it ended 2026-01-11: its uplift of 2 is not used"
+BOTH = "promotion one and press two overlap: their uplifts of 1.5 and 2 multiply"
+
+
+def test_promotions_that_overlap_or_lie_in_the_past_are_said_wherever_the_plan_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "events.csv").write_text(EVENTS, encoding="utf-8")
+    (tmp_path / "capacity.yaml").write_text(f"{CONFIG}calendar: {{events: events.csv}}\n", encoding="utf-8")
+    for verb in ("plan", "explain"):
+        assert main([verb]) == 0
+        assert {f"note: {PAST}", f"note: {BOTH}"} <= set(capsys.readouterr().out.splitlines())
+    notes = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["workloads"][0]["explain"]["notes"]
+    assert {PAST, BOTH} <= set(notes)
+    assert main(["explain", "-o", "json"]) == 0
+    assert {PAST, BOTH} <= set(json.loads(capsys.readouterr().out)["notes"])
+    assert main(["plan", "--scenario", "promotion=2026-01-26T11:00/2026-01-26T15:00:+50%"]) == 0
+    again = "promotion 2026-01-26T11:00/2026-01-26T15:00 comes on top of press two, which is forecast"
+    assert f"note: {again}" in capsys.readouterr().out.splitlines()
+    assert main(["plan", "--scenario", "promotion=2025-01-26/2025-01-27:+50%"]) == 1
+    assert "promotion 2025-01-26/2025-01-27: expected a time from 2026-01-26" in capsys.readouterr().err
+
+
 def test_a_plan_carries_its_nodes_and_their_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan"]) == 0
     printed = capsys.readouterr().out
@@ -103,7 +132,83 @@ def test_a_floor_is_explained_as_table_json_and_picture(tmp_path: Path, capsys: 
     assert sum(bar["milli_replicas"] for bar in document["bars"]) == 1000 * document["floor"]
     assert (tmp_path / "why.png").stat().st_size > 10_000
     assert main(["explain"]) == 0
-    assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines() if not line.startswith("shop/web"))
+    assert all(
+        len(line) <= 80 for line in capsys.readouterr().out.splitlines() if not line.startswith(("shop/web", "note: "))
+    )
     assert main(["explain", "api"]) == 2
     assert main(["explain", "web", "--at", "soon"]) == 2
     assert main(["explain", "web", "--at", "2020-01-01T00:00Z"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "spread", "season", "said"),
+    [
+        pytest.param("1h", 0.02, 0.0, True, id="sales that wander: nothing beats their last value"),
+        pytest.param("1h", 0.0005, 0.5, False, id="a season that a forecast sees coming"),
+        pytest.param("1d", 0.05, 0.0, True, id="steps of a day"),
+    ],
+)
+def test_where_looking_ahead_does_not_pay_the_plan_recommends_the_autoscalers_target(
+    step: str, spread: float, season: float, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    index = pd.date_range("2025-01-06", periods=24 * 28 if step == "1h" else 200, freq=step.upper().replace("H", "h"))
+    wave = season * np.sin(np.arange(len(index)) * 2 * np.pi / 24)
+    sales = 100 * np.exp(wave + np.cumsum(rng.normal(0, spread, len(index))))
+    pd.DataFrame({"at": index, "n": sales.round(3)}).to_csv(tmp_path / "orders.csv", index=False)
+    alone = CONFIG.replace(USAGE_LINE, "")
+    alone = (
+        alone.replace("n}}\n", f"n}}, step: {step}}}\n", 1).replace("ceiling: 40", "ceiling: 99").replace("1d,", "7d,")
+    )
+    (tmp_path / "capacity.yaml").write_text(alone, encoding="utf-8")
+    assert main(["plan"]) == 0
+    printed = capsys.readouterr().out
+    assert ("note: stay reactive: the forecast does not beat the seasonal naive" in printed) == said
+    assert ("may hide faster rises" in printed) == said
+
+
+def as_it_is(table: pd.DataFrame) -> pd.DataFrame:
+    return table
+
+
+def long_ago(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(at=pd.to_datetime(table["at"]) - pd.Timedelta(days=90))
+
+
+def falling(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(cores=6 - table["cores"])
+
+
+USAGE_LINE = "usage: {source: usage.csv, time: at, cpu: cores, memory: bytes, replicas: pods}\n"
+NO_NODE = "supply/node_types: not planned: expected a node type that a pod of shop/web fits on (0.5 cores, 0.5 GiB)"
+BAD = [
+    pytest.param({}, long_ago, 0, "note: usage ends 2160 h before sales do", id="usage without overlap with sales"),
+    pytest.param({}, falling, 0, "note: CPU falls as sales rise: they do not drive it", id="a negative slope"),
+    pytest.param(
+        {USAGE_LINE: "", "{sum: n}": "{sum: one}"}, as_it_is, 0, "the history shows no variation", id="constant sales"
+    ),
+    pytest.param({"500m, mem": "0, mem"}, as_it_is, 2, "cpu_request: Input should be greater than 0", id="no request"),
+    pytest.param({"ceiling: 40": "ceiling: 5"}, as_it_is, 0, "replicas is below the need for", id="a low ceiling"),
+    pytest.param({"cpu: 4, mem": "cpu: 0.25, mem"}, as_it_is, 3, NO_NODE, id="no node type that fits"),
+]
+
+
+@pytest.mark.parametrize(("settings", "used", "code", "words"), BAD)
+def test_bad_input_is_planned_as_far_as_it_goes_and_said(
+    settings: dict[str, str],
+    used: Callable[[pd.DataFrame], pd.DataFrame],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = CONFIG
+    for old, new in settings.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "capacity.yaml").write_text(text, encoding="utf-8")
+    pd.read_csv(tmp_path / "orders.csv").assign(one=20).to_csv(tmp_path / "orders.csv", index=False)
+    used(pd.read_csv(tmp_path / "usage.csv")).to_csv(tmp_path / "usage.csv", index=False)
+    assert main(["plan"]) == code
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err

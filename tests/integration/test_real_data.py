@@ -11,7 +11,7 @@ import pytest
 
 from capacity.audit import Audit
 from capacity.edge.config import Config
-from capacity.edge.planning.planner import Orders, forecast_orders, make_plan, read_orders
+from capacity.edge.planning.planner import Basis, Orders, make_plan, read_orders
 from capacity.edge.sources import audit_sales, read_sales
 from capacity.seasonality import find_seasons
 from tests.conftest import DATA
@@ -144,7 +144,7 @@ def bicycle_plan() -> tuple[Config, Orders]:
 
 def test_the_plan_says_what_its_data_cannot_carry() -> None:
     config, orders = bicycle_plan()
-    planned = make_plan(config, orders, forecast_orders(config, orders), NOW)
+    planned = make_plan(Basis.of(config, orders, NOW))
     (web,) = planned.plan.workloads
     notes = " ".join(web.explain["notes"])
     assert "short" in notes

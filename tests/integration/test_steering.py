@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -56,6 +57,17 @@ def test_annotations_of_people_steer_one_object(
     found = shop.decide()
     assert (found["reason"], shop.floor(), found["code"]) == (reason, floor, code)
     assert len(found["line"]) < 300
+
+
+@pytest.mark.parametrize("by", ["CeilingReached", "BudgetReached", "QuotaReached"])
+def test_a_plan_that_was_cut_says_by_what_in_the_line_and_in_a_warning(shop: Shop, plan_of: PlanOf, by: str) -> None:
+    plan = plan_of(web=[4, 4, 9])
+    web = plan.workloads[0]
+    cut = replace(web, floor=(web.floor[0], replace(web.floor[1], reason=by)))
+    write_plan(replace(plan, workloads=(cut,)), shop.folder / "plan.json")
+    found = shop.decide()
+    assert (found["reason"], shop.floor(), found["code"]) == (by, 9, 0)
+    assert [(event["reason"], event["type"]) for event in shop.events()] == [(by, "Warning")]
 
 
 @pytest.mark.parametrize(

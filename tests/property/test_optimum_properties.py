@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from capacity.domain import Limits
 from capacity.planning import cheapest_floors, close_gaps, raise_to_windows
-from capacity.planning.churn import Prices, calm_floors
+from capacity.planning.churn import calm_floors
+from capacity.planning.courses import Prices
+from capacity.planning.days import Days
 from capacity.planning.moves import ramped
 from capacity.planning.optimum import Runs
 
@@ -26,6 +28,10 @@ def cost(floors: npt.ArrayLike, start: float, change: float) -> float:
     moves = np.diff(row)
     starts = row[0] + moves.clip(0).sum()
     return float(row.sum() + start * starts + change * np.count_nonzero(moves))
+
+
+def one_day(steps: int, most: int) -> Days:
+    return Days(np.zeros(steps, dtype=np.intp), np.array([most]))
 
 
 def brute(need: list[int], start: float, change: float, most: int | None = None) -> float:
@@ -58,7 +64,7 @@ def test_the_program_is_the_cheapest_course(need: list[int], start: float, chang
 @given(small, st.sampled_from([0.0, 1.0, 3.3]), st.sampled_from([0.0, 0.4, 2.5]))
 def test_closing_first_and_joining_runs_loses_nothing(need: list[int], start: float, change: float) -> None:
     closed = close_gaps(np.array([need]), int(start + 1e-9))
-    found = calm_floors(closed, np.zeros(len(need), dtype=np.intp), Prices(start, change, 99))[0]
+    found = calm_floors(closed, one_day(len(need), 99), Prices(start, change))[0]
     assert cost(found, start, change) == pytest.approx(brute(need, start, change))
 
 
@@ -85,7 +91,8 @@ def test_the_closing_fills_exactly_the_valleys_that_are_short_enough(need: list[
 @some
 @given(st.lists(courses.filter(lambda row: len(row) >= 12).map(lambda row: row[:12]), min_size=1, max_size=5))
 def test_rows_together_give_what_each_gives_alone(needs: list[list[int]]) -> None:
-    table, days, prices = np.array(needs), np.repeat([0, 1], 6), Prices(1.5, 0.3, 2)
+    table, prices = np.array(needs), Prices(1.5, 0.3)
+    days = Days(np.repeat([0, 1], 6), np.array([2, 3]))
     together = calm_floors(table, days, prices)
     for row, found in zip(table, together, strict=True):
         np.testing.assert_array_equal(calm_floors(row[None], days, prices)[0], found)
@@ -95,7 +102,7 @@ def test_rows_together_give_what_each_gives_alone(needs: list[list[int]]) -> Non
 @given(courses, st.integers(1, 5))
 def test_no_day_has_more_changes_than_allowed_and_no_step_less_than_it_needs(need: list[int], most: int) -> None:
     days = np.arange(len(need)) // 20
-    floors = calm_floors(np.array([need]), days, Prices(1.0, 0.0, most))[0]
+    floors = calm_floors(np.array([need]), Days(days, np.full(days[-1] + 1, most)), Prices(1.0, 0.0))[0]
     assert (floors >= need).all()
     moved = np.flatnonzero(np.diff(floors)) + 1
     assert np.bincount(days[moved], minlength=1).max() <= most
@@ -103,11 +110,49 @@ def test_no_day_has_more_changes_than_allowed_and_no_step_less_than_it_needs(nee
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=6, max_size=7), st.sampled_from([0.0, 1.0]), st.integers(1, 3))
-def test_a_day_of_few_changes_is_near_the_cheapest_of_that_many(need: list[int], start: float, most: int) -> None:
+def test_a_day_of_few_changes_is_the_cheapest_of_as_many(need: list[int], start: float, most: int) -> None:
     closed = close_gaps(np.array([need]), int(start))
-    floors = calm_floors(closed, np.zeros(len(need), dtype=np.intp), Prices(start, 0.0, most))[0]
-    fewest = np.count_nonzero(np.diff(floors))
-    assert cost(floors, start, 0.0) == pytest.approx(brute(need, start, 0.0, int(fewest)))
+    floors = calm_floors(closed, one_day(len(need), most), Prices(start, 0.0))[0]
+    fewest = int(np.count_nonzero(np.diff(floors)))
+    assert cost(floors, start, 0.0) == pytest.approx(brute(need, start, 0.0, fewest))
+
+
+@pytest.mark.parametrize(
+    ("replicas", "most", "worst"),
+    [
+        pytest.param(4, 24, 0.01, id="few replicas"),
+        pytest.param(40, 24, 0.01, id="many replicas"),
+        pytest.param(40, 6, 0.015, id="few changes: one more or less is a step in the cost"),
+    ],
+)
+def test_capped_days_are_within_a_percent_of_the_program_that_counts(replicas: int, most: int, worst: float) -> None:
+    rng = np.random.default_rng(3)
+    need = np.stack([close_gaps(noisy_day(rng, replicas), 3) for _ in range(40)])
+    floors = calm_floors(need, one_day(288, most), Prices(3.0, 0.0))
+    above = [cost(row, 3.0, 0.0) / counted(low, 3.0, most) - 1 for row, low in zip(floors, need, strict=True)]
+    assert max(above) <= worst
+    assert min(above) >= -1e-12
+
+
+def noisy_day(rng: np.random.Generator, replicas: int) -> npt.NDArray[np.int64]:
+    """Five-minute needs over a day's wave and its noise."""
+    wave = 1.2 + 0.8 * np.sin(np.arange(288) / 288 * 2 * np.pi + rng.uniform(0, 6))
+    noise = np.exp(np.convolve(rng.normal(0, 0.06, 288), np.ones(3) / 3, "same"))
+    return np.maximum(np.ceil(replicas * wave * noise), 1).astype(np.int64)
+
+
+def counted(need: npt.NDArray[np.int64], start: float, most: int) -> float:
+    """The least cost with at most so many changes, by every level and number of changes (levels, changes)."""
+    levels = np.unique(need).astype(float)
+    climb = start * np.maximum(levels[:, None] - levels[None, :], 0.0)  # (to, from)
+    value = np.full((len(levels), most + 1), np.inf)
+    value[:, 0] = start * levels
+    for low in need:
+        moved = (climb[:, :, None] + value[None, :, :-1]).min(axis=1)
+        value[:, 1:] = np.minimum(value[:, 1:], moved)
+        value += levels[:, None]
+        value[levels < low] = np.inf
+    return float(value.min())
 
 
 @some

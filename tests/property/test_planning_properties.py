@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capacity.domain import Demand, Forecast, LoadModel, Replica, Workload
+from capacity.domain import Demand, Forecast, Limits, LoadModel, Replica, Workload
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
-from capacity.planning import plan_workload
+from capacity.planning import floor_series, plan_workload
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 LEVELS = (0.5, 0.9, 0.95)
@@ -155,3 +155,28 @@ def test_the_time_zone_moves_no_step() -> None:
     zones = ("UTC", "Europe/London", "Asia/Kathmandu")
     indexes = [forecast_sales(history(), horizon="1D", quantile_levels=LEVELS, timezone=zone) for zone in zones]
     assert all(one.quantiles.index.equals(indexes[0].quantiles.index) for one in indexes)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 99), st.sampled_from([5.0, 40.0]), st.sampled_from([36, 288]))
+def test_a_day_of_hourly_plans_moves_the_floor_at_most_twice_as_often_as_one_plan_may(
+    seed: int, replicas: float, horizon: int
+) -> None:
+    """Known, noisy demand at five minutes; each plan serves an hour. With a whole day's changes each: 110 and more."""
+    rng, steps = np.random.default_rng(seed), 288 + horizon
+    noise = np.exp(np.convolve(rng.normal(0, 0.06, steps), np.ones(3) / 3, "same"))
+    cores = replicas * (1.2 + 0.8 * np.sin(np.arange(steps) / 288 * 2 * np.pi)) * noise
+    floors = np.concatenate([_floors(cores[at : at + horizon], at)[:12] for at in range(0, 288, 12)])
+    assert np.count_nonzero(np.diff(floors)) <= 2 * Limits().changes_a_day
+
+
+def _floors(cores: np.ndarray, offset: int) -> np.ndarray:
+    """The floors of a plan that begins so many steps after midnight; a replica serves one core."""
+    five = timedelta(minutes=5)
+    index = pd.date_range(START + offset * five, periods=len(cores), freq="5min")
+    cpu, memory = (
+        Forecast(index[0].to_pydatetime() - five, five, pd.DataFrame({0.5: row, 0.95: row}, index), unit)
+        for row, unit in ((cores, "cores"), (0 * cores, "bytes"))
+    )
+    web = Workload("shop", "web", LoadModel(0, 0, 0, 0), Replica(1.25, 2.0**30), 1, 200, lead_time=3 * five)
+    return floor_series(plan_workload(Demand(cpu, memory), web)).to_numpy()

@@ -75,6 +75,29 @@ def test_a_ceiling_cuts_and_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("by", "before", "ceiling", "reason", "clamps"),
+    [
+        pytest.param("CeilingReached", 4, 20, "CeilingReached", ("CeilingReached",), id="the plan's ceiling"),
+        pytest.param("BudgetReached", 4, 20, "BudgetReached", ("BudgetReached",), id="the budget"),
+        pytest.param("QuotaReached", 4, 20, "QuotaReached", ("QuotaReached",), id="a quota"),
+        pytest.param(
+            "QuotaReached", 9, 20, "QuotaReached", ("QuotaReached",), id="a quota, and the floor stands there"
+        ),
+        pytest.param("QuotaReached", 20, 20, "QuotaReached", ("QuotaReached", "StepDown"), id="on the way down to it"),
+        pytest.param(
+            "BudgetReached", 4, 7, "CeilingReached", ("BudgetReached", "CeilingReached"), id="a ceiling below both"
+        ),
+    ],
+)
+def test_a_plan_that_was_cut_names_what_cut_it(
+    by: str, before: int, ceiling: int, reason: str, clamps: tuple[str, ...]
+) -> None:
+    cut = plan([9], floor=(FloorChange(0, 9, by),))
+    decision = decide(cut, seen(before, ceiling), START)
+    assert (decision.reason, decision.clamps, decision.cut) == (reason, clamps, True)
+
+
+@pytest.mark.parametrize(
     ("need", "buffer", "seen_ceiling", "ceiling"),
     [
         pytest.param(9, 0.1, 20, 20, id="a need within the ceiling leaves it"),

@@ -86,3 +86,13 @@ def test_usage_that_is_older_than_sales_is_forecast_up_to_their_end() -> None:
     usage = pd.DataFrame({"cpu": FOLLOWS, "memory": 1e9 * DEAF}, HOURS).iloc[: 24 * 10]
     demand = demand_of(WEB, of_sales(), learn_load(SALES, usage, prior=COSTS), of_usage)
     assert demand.memory.quantiles.index.equals(demand.cpu.quantiles.index)
+
+
+def test_usage_that_ended_before_sales_began_is_planned_from_where_sales_end() -> None:
+    old = pd.DataFrame({"cpu": FOLLOWS, "memory": 1e9 * DEAF}, HOURS).shift(freq=timedelta(days=-40))
+    demand = demand_of(WEB, of_sales(), learn_load(SALES, old, prior=COSTS), of_usage)
+    assert demand.sales is None
+    for forecast in (demand.cpu, demand.memory):
+        assert forecast.quantiles.index.equals(of_sales().quantiles.index)
+    assert "usage of CPU and sales do not overlap: forecast usage directly" in demand.cpu.notes
+    assert "usage ends 960 h before sales do: what is planned lies so much further ahead" in demand.cpu.notes

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from capacity.domain import (
+    MONTH,
     ChangeHours,
     Costs,
     DataError,
@@ -27,6 +30,7 @@ from capacity.domain import (
     WorkloadPlan,
 )
 from capacity.planning import floor_series, plan_many, plan_workload, within_quota
+from capacity.planning.days import Days
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -128,6 +132,38 @@ def test_what_cannot_be_met_is_refused_with_the_reason(build: Any, words: str) -
         build()
 
 
+@pytest.mark.parametrize(
+    ("hours", "steps", "changes_a_day", "most"),
+    [
+        pytest.param(0, 288 + 6, 24, [24, 2], id="a whole day, and half an hour: up and down"),
+        pytest.param(18, 288, 24, [6, 18], id="a quarter of a day and three"),
+        pytest.param(18.5, 66, 24, [6], id="5.5 hours are 5.5 changes, rounded up"),
+        pytest.param(0, 12, 1, [1], id="never more than a day has"),
+    ],
+)
+def test_a_part_of_a_day_has_its_part_of_the_changes(
+    hours: float, steps: int, changes_a_day: int, most: list[int]
+) -> None:
+    five = timedelta(minutes=5)
+    days = Days.of(pd.date_range(at(hours), periods=steps, freq="5min"), five, changes_a_day)
+    assert days.most.tolist() == most
+    assert np.bincount(days.each).tolist() == days.lengths.tolist()
+
+
+def test_steps_of_weeks_each_have_a_day_of_their_own() -> None:
+    week = timedelta(days=7)
+    assert floors([1, 5, 1], week) == [2, 10, 2]
+    assert floors([1, 5, 1], week, limits=Limits(changes_a_day=1)) == [2, 10, 2]
+
+
+def test_calendar_months_are_no_steps_of_a_plan() -> None:
+    months = pd.date_range("2026-12-01", periods=3, freq="MS", tz="UTC")
+    table = pd.DataFrame({0.5: 1.0, 0.95: 2.0}, months)
+    monthly = Forecast(datetime(2026, 11, 1, tzinfo=UTC), MONTH, table, "cores")
+    with pytest.raises(DataError, match=r"plans are made on hours or days: .*got steps of 30 days; forecast sales by"):
+        plan_workload(Demand(monthly, replace(monthly, unit="bytes")), workload())
+
+
 def test_a_budget_cuts_the_peaks_and_says_by_how_much() -> None:
     costs = Costs(price_per_hour=1.0)
     plan = plan_workload(demand([1, 1, 10, 1]), workload(limits=Limits(budget=720 * 3.5), costs=costs))
@@ -152,7 +188,8 @@ def test_a_ceiling_below_the_need_says_the_breach_in_cores_and_minutes() -> None
 def test_a_start_costs_its_lead_time_so_that_short_valleys_stay_up() -> None:
     five, valley = timedelta(minutes=5), [5.0, 1.0, 1.0, 5.0, 1.0, 1.0, 1.0, 1.0, 5.0]
     assert floors(valley, five, lead_time=2 * five) == [10, 10, 10, 10, 2, 2, 2, 2, 10]
-    assert floors(valley, five, lead_time=five) == [10, 2, 2, 10, 2, 2, 2, 2, 10]
+    many = Limits(changes_a_day=288)
+    assert floors(valley, five, lead_time=five, limits=many) == [10, 2, 2, 10, 2, 2, 2, 2, 10]
     assert floors(valley, five, costs=Costs(start=4 * five)) == [10] * 9
     assert floors(valley, five, costs=Costs(start=timedelta(0), change=30 * five)) == [10] * 9
 

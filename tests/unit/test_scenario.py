@@ -10,7 +10,7 @@ import pytest
 
 from capacity.domain import ConfigError, DataError, Event, Forecast, Scenario
 from capacity.edge.planning.scenarios import parse_scenario, parse_scenarios
-from capacity.scenario import events_if, forecast_if, promotion_notes, workloads_if
+from capacity.scenario import events_if, forecast_if, workloads_if
 from tests.unit.test_planning_limits import workload
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -76,16 +76,16 @@ def test_a_cancelled_event_is_gone_and_its_past_stays() -> None:
         events_if(events, Scenario("x", cancelled=("xmas",)), START)
 
 
-def test_promotions_in_the_past_and_those_that_overlap_are_said() -> None:
-    events = [
-        promotion(-9, -8, name="old"),
-        promotion(1, 3, name="one"),
-        promotion(2, 4, name="two"),
-        promotion(1, 9, None),
-    ]
-    assert promotion_notes(events, START, at(4)) == (
-        "promotion old ended 2026-11-26: it lies in the past",
-        "promotions one and two overlap",
+def test_promotions_that_overlap_are_said_and_of_one_kind_count_once() -> None:
+    both = (promotion(1, 3, name="one"), promotion(2, 4, name="two"), promotion(2, 3, 3.0, "press", "visit"))
+    found = forecast_if(forecast(), Scenario("x", promotions=both), [promotion(0, 2, None, "sale day", "Friday")])
+    assert found.at(0.5).tolist() == [10.0, 20.0, 60.0, 20.0]
+    assert found.notes == (
+        "scenario x: sales as forecast, times 1 to 6",
+        "promotion one and promotion two overlap: an uplift of 2 counts once",
+        "promotion one and press visit overlap: their uplifts of 2 and 3 multiply",
+        "promotion two and press visit overlap: their uplifts of 2 and 3 multiply",
+        "promotion one comes on top of sale day Friday, which is forecast",
     )
 
 

@@ -162,6 +162,20 @@ def test_series_grow_with_workloads_alone_and_no_label_holds_a_text(plan_of: Pla
     assert all(re.fullmatch(r"[\w.-]+", label) for sample in many for label in sample.labels), "a text is no label"
 
 
+def test_a_cut_floor_says_by_what_and_how_hot_it_will_be(plan_of: PlanOf) -> None:
+    plan = plan_of(web=[9] * 24)
+    short = replace(plan.workloads[0], explain={"replicas_short_of_need": 2, "replicas_cut_by_quota": 1})
+    web = Workload("shop", "web", LoadModel(1.0, 0.1, 2**30, 0), Replica(0.5, 2**29), 2, 20)
+    seen = Observation(9, 20, 9, 9)
+    for decision, cut in ((Decision(9, 20, "QuotaReached", 9), 1), (Decision(9, 20, "AsPlanned", 9), 0)):
+        work = Pass([web], replace(plan, workloads=(short,)), Policy(), NOON)
+        found = pass_samples(work, [Outcome(web, decision, observation=seen)], NOON, HOUR)
+        values = {(sample.name, sample.labels): sample.value for sample in found}
+        assert values.get(("capacity_limit_reached", ("shop", "web", decision.reason)), 0) == cut
+        expected = (9 + 3 * cut) / 9 * web.target_utilization
+        assert values[("capacity_forecast_utilization_ratio", ("shop", "web"))] == pytest.approx(expected)
+
+
 def test_every_sample_name_is_written_by_somebody(plan_of: PlanOf) -> None:
     source = Path(samples.__file__).read_text()
     assert {name for name in METRICS if f'"{name}"' not in source} == set()

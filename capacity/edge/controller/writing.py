@@ -65,5 +65,5 @@ def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
         "reason": decision.reason,
         "regarding": regarding,
         "note": str(outcome)[:1024],
-        "type": "Warning" if decision.held or "CeilingReached" in decision.clamps else "Normal",
+        "type": "Warning" if decision.held or decision.cut else "Normal",
     }

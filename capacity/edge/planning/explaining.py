@@ -9,7 +9,7 @@ import pandas as pd
 
 from capacity.domain import DataError, Demand, Event, Explanation, Forecast, LoadReport, SalesParts, Workload
 from capacity.edge.config import Config
-from capacity.edge.planning.planner import Orders, forecast_for_plans, learn_load_of, make_plan, plan_outlook
+from capacity.edge.planning.planner import Basis, Orders, forecast_for_plans, learn_load_of, make_plan, plan_outlook
 from capacity.load.grid import parents_of
 from capacity.parting import part_sales
 from capacity.pipeline import Forecasts, Outlook, forecast_groups, served_as_learned
@@ -20,7 +20,7 @@ def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetim
     """The floor that a plan made now has for the step at `at` (None: its peak), taken apart. Raises `DataError`."""
     forecasts = forecast_for_plans(config, orders)
     reports = learn_load_of(config, orders)
-    planned = make_plan(config, orders, forecasts, now, reports=reports)
+    planned = make_plan(Basis(config, orders, now, forecasts, reports))
     plan = planned.plan.workload(*workload.key)
     if plan is None or plan.demand is None:
         raise DataError(planned.failures.get(workload.key, f"{workload.name} was not planned"))

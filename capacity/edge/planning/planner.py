@@ -17,6 +17,7 @@ from capacity.edge.config import Config
 from capacity.edge.orders.audits import audit_orders
 from capacity.edge.orders.table import OrderTable
 from capacity.edge.planfile import rfc3339
+from capacity.edge.planning.spacing import coarse_groups
 from capacity.edge.sources import read_columns, read_events
 from capacity.edge.usage import known_usage
 from capacity.events import holiday_events, month_ends, paydays
@@ -66,6 +67,27 @@ class Planned:
     plan: Plan
     audit: Audit
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a plan is made from: settings and orders, what they say of sales and loads to come, the time, a what-if."""
+
+    config: Config
+    orders: Orders
+    now: datetime
+    forecasts: Forecasts
+    reports: Reports
+    scenario: Scenario | None = None
+
+    @staticmethod
+    def of(config: Config, orders: Orders, now: datetime) -> Basis:
+        """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
+        return Basis(config, orders, now, forecast_for_plans(config, orders), learn_load_of(config, orders))
+
+    def under(self, scenario: Scenario) -> Basis:
+        """The same in a what-if; what usage says of the loads stands."""
+        return replace(self, forecasts=forecast_for_plans(self.config, self.orders, scenario), scenario=scenario)
 
 
 def read_orders(config: Config, now: datetime | None = None) -> Orders:
@@ -128,11 +150,13 @@ def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
             outlook = replace(outlook, events=events_if(outlook.events, scenario, last))
-    forecasts = forecast_groups(orders.histories, outlook)
+    coarse = coarse_groups(orders.histories)
+    even = {group: history for group, history in orders.histories.items() if group not in coarse}
+    forecasts = forecast_groups(even, outlook) | coarse
     if scenario is None:
         return forecasts
     return {
-        group: forecast_if(found, scenario) if isinstance(found, Forecast) else found
+        group: forecast_if(found, scenario, outlook.events) if isinstance(found, Forecast) else found
         for group, found in forecasts.items()
     }
 
@@ -201,38 +225,22 @@ def _events(config: Config, histories: Histories) -> list[Event]:
     return events + month_ends(first, end, zone) if calendar.month_ends else events
 
 
-def make_plan(
-    config: Config,
-    orders: Orders,
-    forecasts: Forecasts,
-    now: datetime,
-    *,
-    reports: Reports | None = None,
-    scenario: Scenario | None = None,
-) -> Planned:
-    """The plan of every workload, from the loads in `reports` (default: learned now from the usage that was read).
+def make_plan(basis: Basis) -> Planned:
+    """The plan of every workload, within what they share.
 
     Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned.
     """
-    planned = plan_alone(config, orders, forecasts, now, reports=reports, scenario=scenario)
-    return share_supply(planned, config, scenario)
+    return share_supply(plan_alone(basis), basis.config, basis.scenario)
 
 
-def plan_alone(
-    config: Config,
-    orders: Orders,
-    forecasts: Forecasts,
-    now: datetime,
-    *,
-    reports: Reports | None = None,
-    scenario: Scenario | None = None,
-) -> Planned:
+def plan_alone(basis: Basis) -> Planned:
     """The plan of every workload as if it were alone; raises as `make_plan` does."""
-    audit = require_quality(orders.audit.at(now))
-    provenance = Provenance(now, config.settings_hash(), source_document(audit))
-    learned = learn_load_of(config, orders) if reports is None else reports
-    knowledge = Knowledge(learned, plan_outlook(config, orders), orders.histories, config.supply.noun(), scenario)
-    plan, failures = plan_workloads(forecasts, _workloads(config, scenario), provenance, knowledge)
+    config, orders, scenario = basis.config, basis.orders, basis.scenario
+    audit = require_quality(orders.audit.at(basis.now))
+    provenance = Provenance(basis.now, config.settings_hash(), source_document(audit))
+    outlook = plan_outlook(config, orders)
+    knowledge = Knowledge(basis.reports, outlook, orders.histories, config.supply.noun(), scenario)
+    plan, failures = plan_workloads(basis.forecasts, _workloads(config, scenario), provenance, knowledge)
     return Planned(plan, audit, failures)
 
 

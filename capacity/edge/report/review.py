@@ -14,11 +14,11 @@ from capacity.domain import ConfigError, DataError, Forecast, Plan, WorkloadPlan
 from capacity.edge.config import Config
 from capacity.edge.orders.audits import AuditHistory
 from capacity.edge.planning.planner import (
+    Basis,
     Orders,
     Planned,
     QualityRefusedError,
     backtest_orders,
-    forecast_for_plans,
     make_plan,
 )
 from capacity.edge.promises import Status
@@ -89,14 +89,14 @@ def make_review(config: Config, orders: Orders, question: Question, now: datetim
     ahead = config.forecast.model_copy(update={"horizon": reach})
     config = config.model_copy(update={"forecast": ahead})
     orders = replace(orders, histories=known)
-    forecasts = forecast_for_plans(config, orders)
-    review = Review(config, question, now, begin, end, orders.audit.at(now), known, came, forecasts)
-    return _planned(replace(review, backtests=_backtests(config, orders)), orders)
+    basis = Basis.of(config, orders, now)
+    review = Review(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts)
+    return _planned(replace(review, backtests=_backtests(config, orders)), basis)
 
 
-def _planned(review: Review, orders: Orders) -> Review:
+def _planned(review: Review, basis: Basis) -> Review:
     try:
-        planned = make_plan(review.config, orders, review.forecasts, review.now)
+        planned = make_plan(basis)
     except QualityRefusedError as refusal:
         return replace(review, held=str(refusal))
     except DataError as error:

@@ -41,7 +41,9 @@ class LimitSettings(Settings):
     freezes: tuple[FreezeSettings, ...] = Field((), description="Times in which no floor moves.")
     hours: tuple[HoursSettings, ...] = Field((), description="Hours in which floors may move; none: all.")
     budget: float | None = Field(None, gt=0, description="Most money a month (30 days) may cost; peaks are cut first.")
-    changes_a_day: int = Field(24, ge=1, description="Most changes of the floor on one day (UTC).")
+    changes_a_day: int = Field(
+        24, ge=1, description="Most changes of the floor on one day (UTC); a part of a day has its part of them."
+    )
 
     def noun(self, timezone: str) -> Limits:
         """The limits as a noun of the domain."""

@@ -23,6 +23,7 @@ def explain_sheet(explanation: Explanation, timezone: str) -> Sheet:
     footer = (
         f"floor to set at this time, serving until {clock(explanation.covered_until, timezone)}: "
         f"{explanation.covered_floor}",
+        *(f"note: {note}" for note in explanation.notes),
     )
     return Sheet(title, ("part", "replicas", "sum", "why"), rows, explain_document(explanation), footer)
 
@@ -38,4 +39,5 @@ def explain_document(explanation: Explanation) -> dict[str, Any]:
         "bars": [{"name": bar.name, "milli_replicas": bar.milli, "why": bar.why} for bar in explanation.bars],
         "covered_floor": explanation.covered_floor,
         "covered_until": rfc3339(explanation.covered_until),
+        "notes": list(explanation.notes),
     }

@@ -34,7 +34,7 @@ def scenarios_sheet(base: Planned, others: Sequence[tuple[str, Planned]], config
     if not several:
         title = f"{base.plan.workloads[0].label}: {title}"
     document = {"scenarios": [{"name": name, "plan": plan_document(other.plan)} for name, other in planned]}
-    footer = [*_left_after_loss(base, others, zones), *_money(planned, config.supply.currency)]
+    footer = [*_left_after_loss(base, others, zones), *_money(planned, config.supply.currency), *_notes(base, others)]
     return Sheet(title, columns, rows, document, tuple(footer))
 
 
@@ -59,6 +59,13 @@ def _left_after_loss(base: Planned, others: Sequence[tuple[str, Planned]], zones
             busy = plan.peak.cpu_cores / (left * plan.resources["cpu_request_millicores"] / 1000)
             lines.append(f"{plan.label}: as forecast, with one of {count} zones lost at the peak: CPU at {busy:.0%}")
     return lines
+
+
+def _notes(base: Planned, others: Sequence[tuple[str, Planned]]) -> list[str]:
+    """What the scenarios' plans say that the plan as it is does not."""
+    known = {note for plan in base.plan.workloads for note in plan.explain["notes"]}
+    notes = (note for _, other in others for plan in other.plan.workloads for note in plan.explain["notes"])
+    return [f"note: {note}" for note in dict.fromkeys(notes) if note not in known]
 
 
 def _money(planned: Sequence[tuple[str, Planned]], currency: str) -> list[str]:

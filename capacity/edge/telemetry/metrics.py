@@ -112,6 +112,11 @@ METRICS = {
         Metric(
             "capacity_ceiling_reached", "1 where the plan needs more than the ceiling within the lead time.", WORKLOAD
         ),
+        Metric(
+            "capacity_limit_reached",
+            "1 where the floor stands below the need within the lead time: by ceiling, budget or quota.",
+            (*WORKLOAD, "reason"),
+        ),
         Metric("capacity_held", "1 where the floor was held for safety, by reason.", (*WORKLOAD, "reason")),
         Metric("capacity_pass_total", "Workloads worked on, by outcome and reason.", ("outcome", "reason"), "counter"),
         Metric("capacity_pass_duration_seconds", "How long the pass took."),

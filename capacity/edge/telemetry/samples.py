@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from capacity.domain import Forecast, Plan, WorkloadPlan
     from capacity.edge.controller.outcomes import Outcome
     from capacity.edge.controller.work import Pass
+SHORT = ("replicas_short_of_need", "replicas_cut_by_quota")
 
 
 def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
@@ -115,6 +116,7 @@ def _outcome_samples(outcome: Outcome) -> list[Sample]:
         }
         scale = {"capacity_usage_cores": 1000, "capacity_usage_bytes": 1}
         samples += [Sample(name, value / scale[name], key) for name, value in used.items() if value is not None]
+    samples += [Sample("capacity_limit_reached", 1, (*key, decision.reason))] if decision.cut else []
     return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
 
 
@@ -128,8 +130,8 @@ def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime
     floor = decision.floor if outcome.done or not decision.changes else decision.before
     if highest is None or floor == 0:
         return samples
-    # A plan cut at its ceiling knows by how many replicas it is short at its worst.
-    short = int(plan.explain.get("replicas_short_of_need") or 0) if decision.reason == "CeilingReached" else 0
+    # A plan that was cut knows by how many replicas it is short at its worst.
+    short = sum(int(plan.explain.get(key) or 0) for key in SHORT) if decision.cut else 0
     expected = (highest + short) / floor * workload.target_utilization
     return [*samples, Sample("capacity_forecast_utilization_ratio", expected, workload.key)]
 

@@ -111,17 +111,15 @@ def plan(
 
 def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetime) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
-    from capacity.edge.planning.planner import forecast_for_plans, make_plan, read_orders
+    from capacity.edge.planning.planner import Basis, make_plan, read_orders
     from capacity.edge.sheets import scenarios_sheet
 
     with face.stages("reading orders", "planning") as advance:
         orders = read_orders(config)
         advance()
-        planned = make_plan(config, orders, forecast_for_plans(config, orders), now)
-        others = [
-            (one.name, make_plan(config, orders, forecast_for_plans(config, orders, one), now, scenario=one))
-            for one in scenarios
-        ]
+        basis = Basis.of(config, orders, now)
+        planned = make_plan(basis)
+        others = [(one.name, make_plan(basis.under(one))) for one in scenarios]
         advance()
     face.show(scenarios_sheet(planned, others, config))
     for one in (planned, *(other for _, other in others)):

@@ -13,7 +13,7 @@ from capacity.domain import DataError
 from capacity.edge.config import Config
 from capacity.edge.planning.fleet.shards import Shard, write_shard
 from capacity.edge.planning.fleet.steps import Steps
-from capacity.edge.planning.planner import Orders, Planned, forecast_for_plans, plan_alone
+from capacity.edge.planning.planner import Basis, Orders, Planned, plan_alone
 from capacity.edge.settings import WorkloadSettings
 from capacity.edge.usage import known_usage
 
@@ -69,7 +69,7 @@ def plan_chunk(chunk: Chunk) -> Planned:
         histories = chunk.steps.histories(chunk.number, total=None in groups)
         known = {group: histories[group] for group in histories if group in groups}
         orders = Orders(known, chunk.audit, *known_usage(chunk.config, chunk.now))
-        planned = plan_alone(chunk.config, orders, forecast_for_plans(chunk.config, orders), chunk.now)
+        planned = plan_alone(Basis.of(chunk.config, orders, chunk.now))
     return replace(planned, plan=replace(planned.plan, settings_hash=chunk.settings_hash))
 
 

@@ -23,7 +23,7 @@ from capacity.edge.planning.fleet.cluster import on_cluster
 from capacity.edge.planning.fleet.processes import cores, in_processes
 from capacity.edge.planning.fleet.shards import Shard, is_done, joined, read_shard, shard_path
 from capacity.edge.planning.fleet.steps import fingerprint, write_steps
-from capacity.edge.planning.planner import Planned, make_plan, read_orders, require_quality, share_supply
+from capacity.edge.planning.planner import Basis, Planned, make_plan, read_orders, require_quality, share_supply
 from capacity.edge.usage import usage_fingerprint
 
 Progress = Callable[[int, int], None]  # chunks done, of how many
@@ -60,7 +60,7 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
     cut off; only a single chunk is planned in this process.
     """
     if config.sales is None:  # usage lies with its workload: there are no steps of orders to deal out
-        return make_plan(config, read_orders(config), {}, now)
+        return make_plan(Basis.of(config, read_orders(config), now))
     with _folder(fleet.shards) as folder:
         chunks, audit = _chunks(config, now, folder, fleet.size)
         if len(chunks) == 1 and fleet.shards is None:
