@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
+from capacity.edge.planning.fleet.processes import cores
 
 pytest_plugins = ["tests.double.fixtures", "tests.peers.fixtures"]
 
@@ -62,6 +63,12 @@ def _workload(name: str, floors: list[int], ceiling: int) -> WorkloadPlan:
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in a folder of its own: what it writes by default lands there."""
     monkeypatch.chdir(tmp_path)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core, up to four; files and tests that are named run in this one and start at once."""
+    named = config.option.file_or_dir
+    return 0 if named and not any(Path(one).is_dir() for one in named) else min(4, cores())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
