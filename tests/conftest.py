@@ -11,7 +11,6 @@ import pytest
 from hypothesis import settings
 
 from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
-from capacity.edge.planning.fleet.processes import cores
 
 pytest_plugins = ["tests.double.fixtures", "tests.peers.fixtures"]
 
@@ -68,7 +67,11 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A process for each core, up to four; files and tests that are named run in this one and start at once."""
     named = config.option.file_or_dir
-    return 0 if named and not any(Path(one).is_dir() for one in named) else min(4, cores())
+    if named and not any(Path(one).is_dir() for one in named):
+        return 0
+    from capacity.edge.planning.fleet.processes import cores  # brings half of the package along
+
+    return min(4, cores())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
