@@ -37,10 +37,12 @@ class Judged:
 
     def counted(self, settings: SalesSettings) -> str:
         """The SELECT, one row per bucket: start_at, zoned, grp, failed, value, row_count, first_at, last_at, exact."""
+        failed = _failures(settings, self.finite)
         return (
-            f"SELECT {self.start} AS start_at, {self.zoned} AS zoned, grp, {_failures(settings, self.finite)} AS failed, "
-            f"{_total(settings)} AS value, count(*) AS row_count, min({self.since}) AS first_at, "
-            f"max({self.since}) AS last_at, min(CASE WHEN {self.exact} THEN 1 ELSE 0 END) AS exact "
+            f"SELECT {self.start} AS start_at, {self.zoned} AS zoned, grp, {failed} AS failed, "
+            f"{_total(settings)} AS value, count(*) AS row_count, "
+            f"min({self.since}) AS first_at, max({self.since}) AS last_at, "
+            f"min(CASE WHEN {self.exact} THEN 1 ELSE 0 END) AS exact "
             f"FROM ({self.rows}) AS judged GROUP BY 1, 2, 3, 4"
         )
 
