@@ -114,7 +114,8 @@ def _print_table(sheet: Sheet) -> None:
     elif widest > console.width and widest - _longest_last(sheet) > console.width - LEAST_LAST:
         _narrow(table)
     console.print(Text(sheet.title, "bold"), soft_wrap=endless)
-    console.print(table)
+    if sheet.rows:  # names of columns above nothing tell nothing
+        console.print(table)
     for line in sheet.footer:
         console.print(line, markup=False, soft_wrap=endless)
 
