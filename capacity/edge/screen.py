@@ -144,6 +144,15 @@ def clock(moment: datetime, timezone: str) -> str:
     return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M}"
 
 
+def count(number: int, noun: str) -> str:
+    """How many of something, in words.
+
+    >>> count(1, "workload"), count(1200, "audit")
+    ('1 workload', '1,200 audits')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def duration(span: timedelta) -> str:
     """A duration in its largest sensible unit.
 

@@ -339,7 +339,7 @@ def test_a_thousand_hpas_of_which_fifty_fail(shop: Shop, plan_of: PlanOf, capsys
     broken = names[::20]
     shop.api.faults.add(f"PATCH .*/({'|'.join(broken)})[?]", refusal(403, "Forbidden", "broken"), times=10**6)
     assert main(["apply", "--now", NOON, "-v"]) == 1
-    assert "1000 workloads, 950 changed, 0 held, 50 failed" in capsys.readouterr().err
+    assert "1,000 workloads, 950 changed, 0 held, 50 failed" in capsys.readouterr().err
     assert [name for name in names if shop.floor(name) != 9] == broken
     lists = [entry for entry in shop.api.journal if entry.verb == "list"]
     assert len(lists) == 3, "one LIST per page of 500"

@@ -12,7 +12,7 @@ from capacity.audit import Audit
 from capacity.edge.orders.audits import AuditHistory
 from capacity.edge.planfile import rfc3339
 from capacity.edge.planning.planner import source_document
-from capacity.edge.screen import Sheet, duration
+from capacity.edge.screen import Sheet, count, duration
 
 SPARSE = 0.5  # of the usual rows of a step: below, the step is named as incomplete
 MOST_NAMED = 5  # incomplete steps that the table names; the JSON has them all
@@ -98,7 +98,8 @@ def _times(audit: Audit, now: datetime) -> list[str]:
     times = []
     if audit.first is not None and audit.last is not None:
         times.append(f"from {rfc3339(audit.first)} to {rfc3339(audit.last)}; {audit.gaps} steps are gaps")
-        times.append(f"the newest row is {duration(now - audit.last)} old")
+        ahead = audit.last > now
+        times.append(f"the newest row is {duration(abs(now - audit.last))} {'ahead of the clock' if ahead else 'old'}")
     if audit.latency is not None:
         late = audit.latency
         spans = (duration(late.median), duration(late.p95), duration(late.highest))
@@ -140,7 +141,7 @@ def _trend(audits: list[Any]) -> list[str]:
         own = [audit for audit in audits if audit["source"] == source]
         verdicts = Counter(audit["verdict"] for audit in own)
         said = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("ok", "warn", "refuse") if verdicts[verdict])
-        line = f"{source}: {len(own)} audits: {said}; lowest score {min(audit['score'] for audit in own):.4%}"
+        line = f"{source}: {count(len(own), 'audit')}: {said}; lowest score {min(audit['score'] for audit in own):.4%}"
         if len(own) >= 2:
             half = len(own) // 2
             early, late = (

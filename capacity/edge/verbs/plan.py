@@ -92,6 +92,7 @@ def plan(face: Face, data: PlanData, goal: Goal, parts: Parts, drawing: PlanDraw
     config = data.planning_config(face)
     scenarios, now = parse_scenarios(data.scenario or (), config.timezone), read_clock(None)
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
+    remarks += _straight(config)
     bulletin = Bulletin.silent() if data.foreign or scenarios else Bulletin.of(config)
     try:
         if scenarios:
@@ -167,6 +168,13 @@ def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Con
     from capacity.edge.cluster.starts import learn_lead_times
 
     return learn_lead_times(config, ClusterReader(), now)
+
+
+def _straight(config: Config) -> list[str]:
+    """That a plan follows no sales; of very many workloads the first are named."""
+    flat = config.unmoved()
+    named = ", ".join(flat[:SHOWN]) + (f" and {len(flat) - SHOWN:,} more" if len(flat) > SHOWN else "")
+    return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
 def _advice(config: Config, patch: Path | None) -> Advice:
