@@ -64,5 +64,17 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process of one thread for each core, up to four; files and tests that are named run in this one, at once."""
+    named = config.option.file_or_dir
+    if named and not any(Path(one).is_dir() for one in named):
+        return 0
+    from capacity.edge.planning.fleet.processes import cores  # brings half of the package along
+
+    for library in ("OMP", "OPENBLAS"):  # else each process has as many threads as cores, which wait for each other
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    return min(4, cores())
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-docs", action="store_true", help="write what was printed into the pages of docs/")

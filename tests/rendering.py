@@ -34,6 +34,7 @@ class Form:
 
 FORMS = {
     "as it comes": Form("base"),
+    "with audits of its own": Form("overlays/audit", ("audit.enabled=true",)),
     "for the whole cluster": Form("overlays/cluster-wide", ("scope=cluster",)),
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
     "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
@@ -44,6 +45,16 @@ FORMS = {
     "with monitoring": Form(
         "overlays/monitoring",
         ("monitoring.rules=true", "monitoring.dashboards=true", "monitoring.namespace=monitoring"),
+    ),
+    "with the loop read by Prometheus": Form(
+        "overlays/pod-monitor",
+        (
+            "controller.form=loop",
+            "monitoring.rules=true",
+            "monitoring.dashboards=true",
+            "monitoring.namespace=monitoring",
+            "monitoring.podMonitor=true",
+        ),
     ),
 }
 
@@ -84,12 +95,12 @@ def the(rendered: Sequence[Document], kind: str, name: str) -> Document:
 
 
 def validate(manifest: Document, version: str) -> None:
-    """The validator knows no PrometheusRule, whose shape `check_rules` has; others it judges.
+    """The validator knows nothing of the Prometheus operator, whose shapes stand below; others it judges.
 
     It falls back to an older schema in silence: the version it took must be the one asked for.
     """
-    if manifest["kind"] == "PrometheusRule":
-        check_rules(manifest)
+    if manifest["apiVersion"] == "monitoring.coreos.com/v1":
+        {"PrometheusRule": check_rules, "PodMonitor": check_pod_monitor}[manifest["kind"]](manifest)
         return
     assert kubernetes_validate.validate(manifest, version, strict=True) == ".".join(version.split(".")[:2])
 
@@ -97,7 +108,6 @@ def validate(manifest: Document, version: str) -> None:
 def check_rules(manifest: Document) -> None:
     """The shape that the operator's own definition of monitoring.coreos.com/v1 asks for; unknown keys are errors."""
     assert set(manifest) == {"apiVersion", "kind", "metadata", "spec"}
-    assert manifest["apiVersion"] == "monitoring.coreos.com/v1"
     assert set(manifest["spec"]) == {"groups"}
     names = [group["name"] for group in manifest["spec"]["groups"]]
     assert len(names) == len(set(names)), "the operator refuses two groups of one name"
@@ -118,6 +128,17 @@ def check_rules(manifest: Document) -> None:
             assert all(isinstance(rule[key], str) and rule[key] for key in texts & set(rule)), rule
             told = {**rule.get("labels", {}), **rule.get("annotations", {})}
             assert all(isinstance(value, str) for value in told.values()), rule
+
+
+def check_pod_monitor(manifest: Document) -> None:
+    """As much of that definition's PodMonitor as ours uses; unknown keys are errors."""
+    assert set(manifest) == {"apiVersion", "kind", "metadata", "spec"}
+    assert set(manifest["spec"]) == {"selector", "podMetricsEndpoints"}
+    assert set(manifest["spec"]["selector"]) <= {"matchLabels", "matchExpressions"}
+    for endpoint in manifest["spec"]["podMetricsEndpoints"]:
+        assert set(endpoint) <= {"port", "path", "interval", "scrapeTimeout", "scheme", "honorLabels"}, endpoint
+        assert {name: type(value) for name, value in endpoint.items()}.items() >= {"port": str, "path": str}.items()
+        assert re.fullmatch(r"\d+(ms|s|m)", endpoint["interval"])
 
 
 def pod_of(document: Document) -> Document | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import numpy as np
@@ -50,6 +51,29 @@ def audit_usage(usage: pd.Series | pd.DataFrame, source: str = "usage", quality:
         first=seen[0].to_pydatetime() if len(seen) else None,
         last=seen[-1].to_pydatetime() if len(seen) else None,
         gaps=int((~there).sum()),
+        quality=quality or Quality(),
+    )
+
+
+def audit_usages(tables: Iterable[pd.DataFrame], source: str = "usage", quality: Quality | None = None) -> Audit:
+    """The quality of many workloads' usage as one source; counts of replicas, which rightly stand still, are no usage.
+
+    Without a single value there is no row, and no score.
+
+    >>> index = pd.date_range("2026-01-01", periods=3, freq="h", tz="UTC")
+    >>> audit_usages([pd.DataFrame({"cpu": [0.1, 0.2, None], "replicas": 2.0}, index)]).passed
+    2
+    """
+    measured = [table.drop(columns="replicas", errors="ignore") for table in tables]
+    parts = [audit_usage(table, source) for table in measured if table.notna().to_numpy().any()]
+    return Audit(
+        source=source,
+        rows=sum(part.rows for part in parts),
+        passed=sum(part.passed for part in parts),
+        failures={name: sum(part.failures[name] for part in parts) for name in BUILT_IN},
+        first=min((part.first for part in parts if part.first is not None), default=None),
+        last=max((part.last for part in parts if part.last is not None), default=None),
+        gaps=sum(part.gaps for part in parts),
         quality=quality or Quality(),
     )
 

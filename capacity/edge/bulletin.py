@@ -52,7 +52,8 @@ class Bulletin:
 
         plan, now = planned.plan, planned.plan.created
         warnings = self._tell(audit_samples(planned.audit, now), AUDIT)
-        warnings += self._tell(plan_samples(plan, len(planned.failures), now, took), PLANNER)
+        samples = plan_samples(plan, len(planned.failures), now, took)
+        warnings += self._tell([*samples, *planned.demand], PLANNER)
         return [*warnings, *self._found(planned.audit, planned.failures, plan.workloads, now)]
 
     def audited(self, audit: Audit, now: datetime) -> list[str]:

@@ -121,6 +121,13 @@ class Config(Settings):
         """All workloads as Prometheus is asked for them."""
         return tuple(item.measured() for item in self.workloads)
 
+    def unmoved(self) -> list[str]:
+        """Workloads to whose load no sale adds (so `capacity init` drafts them), where nothing is measured either."""
+        if self.sales is None or self.usage is not None or self.prometheus is not None:
+            return []
+        flat = [one for one in self.nouns() if one.load.cpu_per_sale_per_hour == one.load.memory_per_sale_per_hour == 0]
+        return [f"{one.namespace}/{one.name}" for one in flat]
+
     def orders(self) -> SalesSettings:
         """The block `sales:`, for what cannot be done without it. Raises `ConfigError` where there is none."""
         if self.sales is None:

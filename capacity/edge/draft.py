@@ -31,12 +31,18 @@ def draft_config(inventory: Inventory, sight: Sight | None, timezone: str) -> st
     lines = [
         *_head(timezone),
         *_prometheus(sight),
-        *(["workloads:"] if inventory.found else ["workloads: []  # no HorizontalPodAutoscaler was found"]),
+        "workloads:" if inventory.found else f"workloads: []  # {_none(inventory)}",
         *(line for found in inventory.found for line in _workload(found, sight)),
         *([""] if inventory.left_out else []),
         *(f"# left out: {reason}" for reason in inventory.left_out),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _none(inventory: Inventory) -> str:
+    return (
+        "every HorizontalPodAutoscaler was left out" if inventory.left_out else "no HorizontalPodAutoscaler was found"
+    )
 
 
 def _head(timezone: str) -> Iterator[str]:

@@ -7,11 +7,11 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -49,11 +49,20 @@ SampleOption = Annotated[
 ]
 FileArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", help="Orders to read instead of sales.source: CSV, .gz, Parquet or a glob."),
+    typer.Argument(metavar="FILE", help="Orders to read instead of sales.source: CSV, .gz, Parquet or a glob."),
 ]
 NowOption = Annotated[
     str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of the clock's.")
 ]
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
+COMMON = (
+    inspect.Parameter("config", KEYWORD, default=Path("capacity.yaml"), annotation=ConfigOption),
+    inspect.Parameter("output", KEYWORD, default=Output.table, annotation=OutputOption),
+    inspect.Parameter("quiet", KEYWORD, default=False, annotation=QuietOption),
+    inspect.Parameter("verbose", KEYWORD, default=False, annotation=VerboseOption),
+    inspect.Parameter("debug", KEYWORD, default=False, annotation=DebugOption),
+    inspect.Parameter("log_format", KEYWORD, default=LogForm.console, annotation=LogFormOption),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,29 +147,50 @@ def _progress_bar() -> Progress:
 
 
 def verb(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command `(face, ...)` the options that every command has; typer sees one flat signature."""
+    """Give a command `(face, ...)` the options that every command has; typer sees one flat signature.
+
+    A parameter that is a dataclass stands for its fields: options that belong together (`capacity.edge.options`).
+    """
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    groups: dict[str, Any] = {
+        parameter.name: parameter.annotation for parameter in own if is_dataclass(parameter.annotation)
+    }
+    flat = [one for parameter in own for one in _flat(parameter)]
 
     @functools.wraps(command)
     def called(**given: Any) -> int:
-        common = {name: given.pop(name) for name in ("config", "output", "quiet", "verbose", "debug", "log_format")}
+        common = {parameter.name: given.pop(parameter.name) for parameter in COMMON}
         run = Run.begin(command.__name__, common["log_format"])
-        return command(Face(common["config"], common["output"], common["quiet"], common["verbose"], run), **given)
+        face = Face(common["config"], common["output"], common["quiet"], common["verbose"], run)
+        made = {
+            name: group(**{one.name: given.pop(one.name) for one in fields(group)}) for name, group in groups.items()
+        }
+        return command(face, **made, **given)
 
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    common = [
-        inspect.Parameter("config", keyword, default=Path("capacity.yaml"), annotation=ConfigOption),
-        inspect.Parameter("output", keyword, default=Output.table, annotation=OutputOption),
-        inspect.Parameter("quiet", keyword, default=False, annotation=QuietOption),
-        inspect.Parameter("verbose", keyword, default=False, annotation=VerboseOption),
-        inspect.Parameter("debug", keyword, default=False, annotation=DebugOption),
-        inspect.Parameter("log_format", keyword, default=LogForm.console, annotation=LogFormOption),
-    ]
-    parameters = [*(parameter.replace(kind=keyword) for parameter in own), *common]
     del called.__wrapped__
-    called.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
-    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": int}
+    signature = inspect.Signature([*flat, *map(_plain, COMMON)], return_annotation=int)
+    called.__signature__ = signature  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()} | {"return": int}
     return called
+
+
+def _flat(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """The parameter as typer may see it: by keyword; of a group, one for each field."""
+    group: Any = parameter.annotation
+    if not is_dataclass(group):
+        return [_plain(parameter.replace(kind=KEYWORD))]
+    kinds = get_type_hints(group, include_extras=True)
+    inside = [
+        inspect.Parameter(one.name, KEYWORD, default=one.default, annotation=kinds[one.name]) for one in fields(group)
+    ]
+    return list(map(_plain, inside))
+
+
+def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A flag takes no value: help must not show a type behind it, as typer does since 0.29."""
+    if get_origin(parameter.annotation) is Annotated and get_args(parameter.annotation)[0] is bool:
+        get_args(parameter.annotation)[1].metavar = ""
+    return parameter
 
 
 def read_clock(text: str | None) -> datetime:
@@ -182,11 +212,3 @@ def read_duration(option: str, text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"{option}: {error}") from error
-
-
-def planning_config(face: Face, file: str | None, sample: bool) -> Config:
-    """The configuration, with something to plan for. Raises `ConfigError`."""
-    config = face.config(file=file, sample=sample)
-    if not config.workloads:
-        raise ConfigError("workloads: expected at least one workload to plan for, got none")
-    return config

@@ -114,7 +114,8 @@ def _print_table(sheet: Sheet) -> None:
     elif widest > console.width and widest - _longest_last(sheet) > console.width - LEAST_LAST:
         _narrow(table)
     console.print(Text(sheet.title, "bold"), soft_wrap=endless)
-    console.print(table)
+    if sheet.rows:  # names of columns above nothing tell nothing
+        console.print(table)
     for line in sheet.footer:
         console.print(line, markup=False, soft_wrap=endless)
 
@@ -141,6 +142,15 @@ def is_number(value: object) -> bool:
 def clock(moment: datetime, timezone: str) -> str:
     """A time as a person reads it: weekday, date, hour on the business's clock."""
     return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M}"
+
+
+def count(number: int, noun: str) -> str:
+    """How many of something, in words.
+
+    >>> count(1, "workload"), count(1200, "audit")
+    ('1 workload', '1,200 audits')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(span: timedelta) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,13 @@ def known_usage(config: Config, now: datetime) -> tuple[dict[Key, pd.DataFrame],
     return tables, {key: str(error) for key, error in found.items() if isinstance(error, DataError)}
 
 
-def usage_fingerprint(config: Config) -> str:
-    """One text for all that the usage files hold: equal files, equal text; empty without usage."""
+def usage_fingerprint(config: Config, now: datetime) -> str:
+    """One text for all that usage says: of files their content, of Prometheus the hour; empty without usage.
+
+    What Prometheus measures grows all the time: what was learned from it stands for an hour, then it is asked again.
+    """
     if config.usage is None:
-        return ""
+        return "" if config.prometheus is None else f"Prometheus in {now.astimezone(UTC):%Y-%m-%dT%H}"
     source = Path(config.usage.source)
     files = sorted(source.parent.glob(source.name)) if "*" in source.name else [source]
     return "-".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())

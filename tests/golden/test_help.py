@@ -19,7 +19,10 @@ VERBS = [command.callback.__name__ for command in app.registered_commands if com
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, "--help"]) == 0
-    text = " ".join(capsys.readouterr().out.split())
+    printed = capsys.readouterr().out
+    typed = [line for line in printed.splitlines() if "<bool>" in line and "--help" not in line]
+    assert typed == [], "a flag takes no value"
+    text = " ".join(printed.split())
     example = re.search(r"Example: capacity (.+?) (?:>|[╭│])", text)
     assert example is not None, text
     words = shlex.split(example[1])

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 import capacity as cap
 from capacity.domain import Bar
@@ -152,6 +153,17 @@ def test_a_picture_with_another_line_in_it_is_another_picture() -> None:
     assert difference("plan", "light", stream.getvalue()) > TOLERANCE
 
 
+def test_a_legend_of_two_lines_leaves_the_title_alone() -> None:
+    levels = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99, 0.995)
+    fan = pd.DataFrame({level: forecast().quantiles[0.5] * (1 + level) for level in levels})
+    figure = cap.plot_forecast(cap.Forecast(forecast().origin, timedelta(hours=1), fan, "sales"), sales(), TIMEZONE)
+    figure.savefig(io.BytesIO(), dpi=DOTS)
+    (axes,) = figure.axes
+    title = next(text for text in axes.findobj(Text) if text.get_text() == "Forecast")
+    assert axes.get_legend().get_window_extent().y1 <= title.get_window_extent().y0
+    assert title.get_window_extent().y1 <= figure.bbox.y1
+
+
 def contrast(colour: str, paper: str) -> float:
     """Contrast by WCAG 2.2, from relative luminance."""
 
@@ -221,7 +233,7 @@ def test_a_picture_that_cannot_be_written_says_why(file: str, message: str) -> N
 
 
 def test_a_png_carries_its_words(tmp_path: Path) -> None:
-    cap.save_figure(DRAW["explanation"]("light"), tmp_path / "why.png")
+    cap.save_figure(DRAW["explanation"]("light"), str(tmp_path / "why.png"))
     assert b"6 replicas for Mon 2026-03-02 12:00 (Europe/London)" in (tmp_path / "why.png").read_bytes()
 
 

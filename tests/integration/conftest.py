@@ -1,4 +1,4 @@
-"""The shop that the controller's tests work on."""
+"""The shop that the controller's tests work on, and clients that do not dawdle."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from capacity.edge.planfile import write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.shop import Shop, hpa
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow each other at once; what a Retry-After asks for is still waited for."""
+    monkeypatch.setattr("capacity.edge.cluster.client.FIRST_WAIT", 0.001)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """docs/ followed word by word: files saved, commands and Python run, output compared, servers real or doubles.
 
-After a change of what is printed, `make docs-output` writes it into the pages.
+After a change of what is printed, `make outputs` writes it into the pages.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class Clinic:
         self.orders = "at,n\n" + "".join(f"{at:%Y-%m-%d %H:%M:%S},{10 + at.hour}\n" for at in hours)
         (shop.folder / "orders.csv").write_text(self.orders)
         self.set(sales={"source": "orders.csv", "time": "at", "value": {"sum": "n"}})
+        self.workload(load={"cpu": {"base": "1", "per_sale_per_hour": "1m"}, "memory": {"base": "1Gi"}})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -126,6 +127,10 @@ def _no_orders(clinic: Clinic) -> None:
     (clinic.shop.folder / "orders.csv").unlink()
 
 
+def _no_slope(clinic: Clinic) -> None:
+    clinic.workload(load={"cpu": {"base": "1"}, "memory": {"base": "1Gi"}})
+
+
 def _no_workloads(clinic: Clinic) -> None:
     clinic.set(workloads=[])
 
@@ -195,6 +200,14 @@ def _no_scaled_object(clinic: Clinic) -> None:
 BROKEN: list[tuple[str, Callable[[Clinic], None], int, str, str, str]] = [
     ("an unknown key", _no_key, FAILED, "config", "tikezone: unknown key", "capacity schema"),
     ("no workloads", _no_workloads, WARNED, "config", "no workloads", "capacity init"),
+    (
+        "a load that no sale adds to",
+        _no_slope,
+        WARNED,
+        "load",
+        "shop/web: their plans are straight",
+        "per_sale_per_hour",
+    ),
     ("a secret that is not there", _no_token, FAILED, "secrets", "pushgateway.token_file", "mount the secret"),
     ("a secret that is empty", _empty_token, FAILED, "secrets", "empty.token: empty", "mount the secret"),
     ("orders below the quality that a plan needs", _bad_rows, FAILED, "orders", "at least 0.9950", "capacity audit"),

@@ -254,7 +254,7 @@ def test_killed_again_and_again(shop: Shop, plan_of: PlanOf) -> None:
     random_moment = random.Random(7)
     environment = {"KUBECONFIG": str(shop.api.kubeconfig(shop.folder / "killed")), "PATH": "/usr/bin:/bin"}
     cut_short = 0
-    for turn in range(14):
+    for turn in range(10):
         high = turn % 2 == 0
         write_plan(plan_of(**{name: [9 if high else 4] * 6 for name in names}), shop.folder / "plan.json")
         for name in names:
@@ -278,7 +278,7 @@ def test_killed_again_and_again(shop: Shop, plan_of: PlanOf) -> None:
             if item["spec"]["minReplicas"] != 3:
                 assert json.loads(notes["capacity/baseline"])["floor"] == 3
         shop.api.patch("Lease", "shop", "capacity", {"spec": {"holderIdentity": None}})
-    assert cut_short > 7
+    assert cut_short > 4
     assert main(["apply", "--now", NOON]) == 0
     assert {shop.floor(name) for name in names} == {4}
     assert main(["restore"]) == 0
@@ -339,7 +339,7 @@ def test_a_thousand_hpas_of_which_fifty_fail(shop: Shop, plan_of: PlanOf, capsys
     broken = names[::20]
     shop.api.faults.add(f"PATCH .*/({'|'.join(broken)})[?]", refusal(403, "Forbidden", "broken"), times=10**6)
     assert main(["apply", "--now", NOON, "-v"]) == 1
-    assert "1000 workloads, 950 changed, 0 held, 50 failed" in capsys.readouterr().err
+    assert "1,000 workloads, 950 changed, 0 held, 50 failed" in capsys.readouterr().err
     assert [name for name in names if shop.floor(name) != 9] == broken
     lists = [entry for entry in shop.api.journal if entry.verb == "list"]
     assert len(lists) == 3, "one LIST per page of 500"

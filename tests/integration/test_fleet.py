@@ -17,12 +17,15 @@ import pandas as pd
 import pytest
 
 from capacity.domain import ClusterError, ConfigError, DataError
+from capacity.edge.bulletin import Bulletin
 from capacity.edge.cli import main
 from capacity.edge.config import Config, read_config
 from capacity.edge.planfile import plan_document, read_plan
 from capacity.edge.planning.fleet import Fleet, plan_fleet
 from capacity.edge.planning.fleet.processes import in_processes
 from capacity.edge.planning.planner import QualityRefusedError
+from capacity.edge.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
+from capacity.edge.telemetry import Exposition
 from tests.integration.dying import dies_on_three
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -88,9 +91,35 @@ def test_processes_plan_the_same_to_the_last_bit_and_a_run_cut_off_makes_only_wh
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Config, tmp_path: Path) -> None:
-    here = plan_fleet(config, NOW, Fleet())
-    there = plan_fleet(config, NOW, Fleet(workers=2, shards=tmp_path / "kept"))
+    soon = datetime(2026, 1, 26, 6, tzinfo=UTC)  # six hours after the last orders: metrics are of that step
+    here = plan_fleet(config, soon, Fleet())
+    there = plan_fleet(config, soon, Fleet(workers=2, shards=tmp_path / "kept"))
     assert plan_document(here.plan) == plan_document(there.plan)
+    texts = []
+    for planned in (here, there):
+        told = Exposition()
+        Bulletin(TelemetrySettings(), IncidentSettings(), told).planned(planned, timedelta(seconds=1))
+        texts.append(sorted(told.text().splitlines()))
+    assert texts[0] == texts[1], "metrics of demand too, though the forecasts stayed in that process"
+    assert len([line for line in texts[0] if line.startswith("capacity_forecast_demand_cores{")]) == 13 * 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_prometheus_measured_stands_for_an_hour(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+    monkeypatch.setattr("capacity.edge.prometheus.read_usages", lambda *_, now: asked.append(now) or {})
+    monkeypatch.setattr(
+        "capacity.edge.planning.fleet.run.in_processes", lambda work, tasks, _: ((t, work(t)) for t in tasks)
+    )
+    measured = config.model_copy(update={"prometheus": PrometheusSettings(url="http://127.0.0.1:1")})
+    fleet = Fleet(workers=1, shards=tmp_path / "shards", size=7)
+    moments = [NOW, NOW + timedelta(minutes=59), NOW + timedelta(minutes=60)]
+    created = [plan_fleet(measured, moment, fleet).plan.created for moment in moments]
+    assert created == [NOW, NOW, NOW + timedelta(minutes=60)]
+    assert asked == [NOW, NOW, NOW + timedelta(minutes=60), NOW + timedelta(minutes=60)], "two chunks, asked once each"
 
 
 @pytest.mark.slow

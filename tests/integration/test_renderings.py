@@ -77,15 +77,19 @@ def test_kustomize_and_helm_render_the_same_objects(
     assert of_helm[form.folder] == of_kustomize[form.folder]
 
 
-def test_all_forms_at_once_are_the_same_too(kubectl: str, helm: str, tmp_path: Path) -> None:
-    overlay = copied(tmp_path) / "overlays" / "everything"
+@pytest.fixture(scope="module")
+def everything(kubectl: str, tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
+    """All forms at once, as kubectl renders them."""
+    overlay = copied(tmp_path_factory.mktemp("forms")) / "overlays" / "everything"
     overlay.mkdir()
-    components = [component for form in FORMS.values() for component in form.components]
+    components = list(dict.fromkeys(component for form in FORMS.values() for component in form.components))
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["../../base"], "components": components}))
-    values = [value for form in FORMS.values() for value in form.values]
-    rendered = kustomize(kubectl, overlay)
-    assert rendered == chart(helm, values)
-    for document in rendered:
+    return kustomize(kubectl, overlay)
+
+
+def test_all_forms_at_once_are_the_same_too(everything: list[Document], helm: str) -> None:
+    assert everything == chart(helm, [value for form in FORMS.values() for value in form.values])
+    for document in everything:
         validate(document, NEWEST)
 
 
@@ -160,12 +164,41 @@ def test_loop_has_the_pod_of_the_cron_job_but_for_what_a_server_needs(of_kustomi
     assert loop["spec"] == once["spec"]
 
 
-def test_a_database_needs_no_claim_and_its_password_is_a_secret(of_kustomize: dict[str, list[Document]]) -> None:
-    planner = the(of_kustomize["overlays/database"], "CronJob", "capacity-planner")
-    assert "persistentVolumeClaim" not in json.dumps(planner)
-    (container,) = planner["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    (password,) = (item for item in container["env"] if item["name"] == "PGPASSWORD")
-    assert password["valueFrom"] == {"secretKeyRef": {"name": "capacity-database", "key": "password"}}
+def test_a_database_needs_no_claim_and_its_password_is_a_secret(everything: list[Document]) -> None:
+    for name in ("capacity-planner", "capacity-audit"):
+        job = the(everything, "CronJob", name)
+        assert "persistentVolumeClaim" not in json.dumps(job)
+        (container,) = pod_of(job)["spec"]["containers"]
+        (password,) = (item for item in container["env"] if item["name"] == "PGPASSWORD")
+        assert password["valueFrom"] == {"secretKeyRef": {"name": "capacity-database", "key": "password"}}
+        reached = [
+            port["port"] for rule in the(everything, "NetworkPolicy", name)["spec"]["egress"] for port in rule["ports"]
+        ]
+        assert {5432, 9091, 9093} <= set(reached)
+
+
+def test_the_audit_is_the_planners_pod_without_a_token(of_kustomize: dict[str, list[Document]]) -> None:
+    jobs = [
+        the(of_kustomize["overlays/audit"], "CronJob", name)["spec"] for name in ("capacity-planner", "capacity-audit")
+    ]
+    planner, audit = (pod_of({"spec": job})["spec"] for job in jobs)
+    assert (audit.pop("automountServiceAccountToken"), planner.pop("automountServiceAccountToken")) == (False, True)
+    assert planner.pop("serviceAccountName") == "capacity-planner"
+    (planning,), (auditing,) = planner.pop("containers"), audit.pop("containers")
+    assert audit == planner
+    assert [auditing.pop("args"), planning.pop("args")[0]] == [["audit", "-c", "/etc/capacity/capacity.yaml"], "plan"]
+    assert auditing.pop("resources") != planning.pop("resources")
+    assert auditing == planning
+
+
+def test_prometheus_finds_the_port_of_the_loop_and_keeps_our_labels(of_kustomize: dict[str, list[Document]]) -> None:
+    rendered = of_kustomize["overlays/pod-monitor"]
+    (endpoint,) = the(rendered, "PodMonitor", "capacity-controller")["spec"]["podMetricsEndpoints"]
+    (container,) = pod_of(the(rendered, "Deployment", "capacity-controller"))["spec"]["containers"]
+    (port,) = (port for port in container["ports"] if port["name"] == endpoint["port"])
+    assert port["containerPort"] == int(container["args"][container["args"].index("--health-port") + 1])
+    assert endpoint["honorLabels"] is True, "`namespace` would be that of our pod"
+    assert SCRAPE in the(rendered, "NetworkPolicy", "capacity-controller")["spec"]["ingress"]
 
 
 # -- whom it touches --------------------------------------------------------------------------------------------------
@@ -190,19 +223,15 @@ def test_pods_may_reach_name_service_and_api_server_and_nobody_reaches_them(
     form: Form, of_kustomize: dict[str, list[Document]]
 ) -> None:
     policies = [item["spec"] for item in of_kustomize[form.folder] if item["kind"] == "NetworkPolicy"]
-    assert len(policies) == 2
+    assert len(policies) == (3 if form.folder == "overlays/audit" else 2)
     for policy in policies:
         assert policy["policyTypes"] == ["Ingress", "Egress"]
-        assert policy.get("ingress", []) in ([], [SCRAPE] if form.folder == "overlays/monitoring" else [])
+        assert policy.get("ingress", []) in ([], [SCRAPE] if "monitoring.namespace=monitoring" in form.values else [])
         ports = {(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]}
         further = {5432, 9090, 9091, 9093}
         kept = {(protocol, port) for protocol, port in ports if port not in further}
-        assert kept == {
-            ("UDP", 53),
-            ("TCP", 53),
-            ("TCP", 443),
-            ("TCP", 6443),
-        }
+        audits = policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "audit"
+        assert kept == {("UDP", 53), ("TCP", 53), ("TCP", 443), *([] if audits else [("TCP", 6443)])}
 
 
 @each_version

@@ -5,12 +5,16 @@ from __future__ import annotations
 import gzip
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from capacity.edge.cli import main
+from capacity.edge.cluster.client import ClusterWriter
+from capacity.edge.cluster.planmaps import write_plan_maps
+from capacity.edge.planfile import read_plan
 from capacity.edge.sample import sample_config, sample_orders
 from tests.double import KubernetesDouble
 
@@ -24,33 +28,42 @@ def commands(book: Path) -> list[str]:
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a configuration, recent orders, and their plan."""
+    folder = tmp_path_factory.mktemp("planned")
+    head, *rows = gzip.decompress(sample_orders().read_bytes()).decode().splitlines()
+    (folder / "orders.csv").write_text("\n".join([head, *rows[-WEEKS * 168 :]]) + "\n")
+    text = sample_config().read_text().replace("orders.csv.gz", "orders.csv")
+    (folder / "capacity.yaml").write_text(text)
+    assert main(["plan", "--quiet", "-c", str(folder / "capacity.yaml"), "--plan", str(folder / "plan.json")]) == 0
+    return folder
+
+
 @pytest.fixture
 def on_call(
+    planned: Path,
     kubernetes_double: KubernetesDouble,
     kubeconfig: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Path:
-    """The folder and the cluster of somebody on call: a configuration, recent orders, an autoscaler, a plan."""
+) -> None:
+    """The folder and the cluster of somebody on call: all of that, the plan in the cluster too, and an autoscaler."""
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    head, *rows = gzip.decompress(sample_orders().read_bytes()).decode().splitlines()
-    (tmp_path / "orders.csv").write_text("\n".join([head, *rows[-WEEKS * 168 :]]) + "\n")
-    text = sample_config().read_text().replace("orders.csv.gz", "orders.csv")
-    (tmp_path / "capacity.yaml").write_text(text)
+    shutil.copytree(planned, tmp_path, dirs_exist_ok=True)
     scale = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
     spec = {"minReplicas": 2, "maxReplicas": 20, "scaleTargetRef": scale}
     meta = {"name": "web", "namespace": "shop"}
     kubernetes_double.create(
         {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
     )
-    assert main(["plan", "--quiet"]) == 0
-    assert main(["plan", "--quiet", "--to-cluster"]) == 0
-    return tmp_path
+    write_plan_maps(ClusterWriter(), read_plan(tmp_path / "plan.json"))
 
 
+@pytest.mark.usefixtures("on_call")
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
-def test_the_commands_of_a_runbook_run(book: Path, on_call: Path, request: pytest.FixtureRequest) -> None:
+def test_the_commands_of_a_runbook_run(book: Path, request: pytest.FixtureRequest) -> None:
     found = commands(book)
     assert found, f"{book.name} tells nothing to do"
     for command in found:

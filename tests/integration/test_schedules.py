@@ -1,4 +1,4 @@
-"""When the two CronJobs run: never two at once, over before the next, as often as the decision assumes."""
+"""When the CronJobs run: never two at once, over before the next, as often as the decision assumes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from itertools import pairwise
 import pytest
 
 from capacity.edge.config import read_config
-from tests.rendering import BASE, Document, documents, title
+from tests.rendering import BASE, K8S, Document, documents, title
 
-CRON_JOBS = [
-    document for name in ("planner", "controller") for document in documents((BASE / f"{name}.yaml").read_text("utf-8"))
-]
+WRITTEN = [BASE / "planner.yaml", BASE / "controller.yaml", K8S / "components" / "audit" / "audit.yaml"]
+CRON_JOBS = [document for file in WRITTEN for document in documents(file.read_text("utf-8"))]
 DAY = 24 * 60  # minutes
 each_cron_job = pytest.mark.parametrize("cron_job", CRON_JOBS, ids=title)
 

@@ -169,7 +169,7 @@ def test_the_table_fits_a_terminal_of_80_columns_and_csv_has_its_rows(
     assert main(["status", "--now", NOON]) == 0
     table = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 80 for line in table[:7]), table
-    assert "held: nothing, of 1 workloads" in table
+    assert "held: nothing, of 1 workload" in table
     assert main(["status", "--now", NOON, "--output", "csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 6
 

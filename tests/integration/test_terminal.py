@@ -95,6 +95,8 @@ SCREENS = [
     "plan --scenario growth=+20% --scenario growth=-5%",
     "explain shop/web",
     "simulate --days 1",
+    "status",
+    "report",
     *(f"{command.callback.__name__} --help" for command in app.registered_commands if command.callback),
 ]
 
@@ -123,14 +125,24 @@ def test_the_sample_fits_too_and_no_word_is_broken(look: Look, words: str) -> No
     assert {clock.sub("0", word) for line in out.lines for word in line.split()} <= known
 
 
-@pytest.mark.parametrize("verb", ["preview", "apply", "restore"])
-def test_a_pass_fits(look: Look, shop: Shop, verb: str) -> None:
-    shop.configure("web", "an-rather-long-name-of-a-workload-that-is-not-there")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (f"preview --now {NOON}", 1),
+        (f"apply --now {NOON}", 1),
+        (f"restore --now {NOON}", 1),
+        (f"status --now {NOON}", 1),
+        ("run --health-port 0", 0),
+    ],
+)
+def test_a_pass_fits(look: Look, shop: Shop, monkeypatch: pytest.MonkeyPatch, words: str, code: int) -> None:
+    monkeypatch.setattr("capacity.edge.controller.loop.repeat", lambda once, *_: once())
+    shop.configure("web", "a-rather-long-name-of-a-workload-that-is-not-there")
     look("apply", "--now", NOON)
-    code, out, err = look(verb, "--now", NOON)
-    assert code == 1
+    found, out, err = look(*words.split())
+    assert found == code
     assert [line for line in [*out.lines, *err.lines] if len(line) > WIDE] == []
-    assert "not-there" in "".join(out.lines)
+    assert "not-there" in "".join([*out.lines, *err.lines])
 
 
 def test_audits_over_time_fit(look: Look, folder: Path) -> None:

@@ -258,16 +258,22 @@ def one_pass(world: World, paper: Paper) -> None:
             world.bad_since.pop(name, None)
 
 
+def test_random_faults_scale_nothing_in_without_cause() -> None:
+    judge(range(100))
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # a minute of CPU
-def test_ten_thousand_runs_of_random_faults_scale_nothing_in_without_cause() -> None:
-    falls, wrong = 0, list[str]()
-    for seed in range(10_000):
-        some, bad = one_run(seed)
-        falls += some
-        wrong += bad
-    assert wrong[:10] == []
-    assert falls > 5_000, "a controller that never lowers anything would pass"
+@pytest.mark.no_cover  # what it runs through, the hundred runs above do too; traced, it takes four times as long
+@pytest.mark.timeout(900)  # half a minute of CPU in all
+@pytest.mark.parametrize("part", range(4), ids=lambda part: f"part {part + 1}")
+def test_ten_thousand_runs_of_random_faults_scale_nothing_in_without_cause(part: int) -> None:
+    judge(range(part, 10_000, 4))
+
+
+def judge(seeds: range) -> None:
+    falls, wrong = zip(*map(one_run, seeds), strict=True)
+    assert [why for whys in wrong for why in whys][:10] == []
+    assert sum(falls) > len(seeds) / 2, "a controller that never lowers anything would pass"
 
 
 @pytest.mark.parametrize(

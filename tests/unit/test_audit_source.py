@@ -11,7 +11,7 @@ import pytest
 from capacity.audit import Audit, Contract, Finding, Freshness, compare_columns
 from capacity.audit.anomalies import Anomaly, anomaly_finding, find_anomalies
 from capacity.audit.completeness import step_counts
-from capacity.audit.usage import audit_usage
+from capacity.audit.usage import audit_usage, audit_usages
 from capacity.domain import DataError, Forecast
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -141,6 +141,20 @@ def test_usage_is_judged_value_by_value_and_a_gap_is_no_fault() -> None:
     audit = audit_usage(usage, "prometheus")
     assert (audit.rows, audit.passed, audit.gaps) == (6, 4, 2)
     assert audit.failures == {"usage_finite": 1, "usage_not_negative": 1, "usage_not_frozen": 0}
+
+
+def test_usage_of_many_workloads_is_one_source_and_replicas_may_stand_still() -> None:
+    moving, replicas = np.arange(1.0, 25.0), np.full(24, 3.0)
+    tables = [
+        pd.DataFrame({"cpu": moving, "memory": moving, "replicas": replicas}, hours(24)),
+        pd.DataFrame({"cpu": np.r_[moving[:12], np.full(12, 5.0)]}, hours(24)),
+        pd.DataFrame({"cpu": np.full(24, np.nan)}, hours(24)),
+    ]
+    audit = audit_usages(tables, "usage.csv")
+    assert (audit.rows, audit.passed, audit.gaps) == (72, 61, 0)
+    assert audit.failures == {"usage_finite": 0, "usage_not_negative": 0, "usage_not_frozen": 11}
+    assert audit.verdict == "refuse", "half a day without a move: nobody measures"
+    assert audit_usages([], "usage.csv").verdict == "refuse"
 
 
 @pytest.mark.parametrize(

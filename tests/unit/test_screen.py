@@ -59,9 +59,11 @@ def test_a_quiet_remark_is_not_made(capsys: pytest.CaptureFixture[str]) -> None:
     assert (printed.out, printed.err) == ("", "")
 
 
-def test_a_sheet_without_rows_still_has_title_columns_and_footer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sheet_without_rows_has_no_names_of_columns_but_as_csv(capsys: pytest.CaptureFixture[str]) -> None:
     show(Sheet("Nothing yet", ("name",), [], {}, ("the end",)), Output.table)
-    assert [line.strip() for line in capsys.readouterr().out.split("\n")] == ["Nothing yet", "name", "the end", ""]
+    assert capsys.readouterr().out.split("\n") == ["Nothing yet", "the end", ""]
+    show(Sheet("Nothing yet", ("name",), [], {}, ("the end",)), Output.csv)
+    assert capsys.readouterr().out == "name\n"
 
 
 def test_numbers_stand_to_the_right_and_words_to_the_left(capsys: pytest.CaptureFixture[str]) -> None:

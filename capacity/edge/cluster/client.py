@@ -29,6 +29,7 @@ EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 LARGEST = 64 * 2**20  # bytes of one answer: a page of 500 HPAs takes 2 MB, an object at most 1.5 MB
 POLITE = 100.0  # requests a second on average, twice as many at once: a tenth of what one API server serves
+FIRST_WAIT = 0.1  # seconds before the third try, doubled each time: four retries take 1.4 s
 PATIENCE = 10.0  # seconds of Retry-After that we wait at most: a pass has less than a minute
 ABSENT, CONFLICT = 404, 409
 
@@ -155,10 +156,18 @@ def _write_query() -> list[tuple[str, str]]:
 
 
 def _connect(kubeconfig: str | None) -> Any:
-    """The official client from kubeconfig, else from inside the cluster; retries cover PATCH and honor Retry-After."""
-    from kubernetes import client, config
+    """The official client, with our retries."""
+    from kubernetes import client
     from kubernetes.dynamic import DynamicClient
-    from urllib3 import Retry
+
+    settings = _settings(kubeconfig)
+    settings.retries = _retries()
+    return DynamicClient(client.ApiClient(settings), discoverer=_NoDiscovery)
+
+
+def _settings(kubeconfig: str | None) -> Any:
+    """From kubeconfig, else from inside the cluster. Raises `ClusterError`."""
+    from kubernetes import client, config
     from yaml import YAMLError
 
     settings = client.Configuration()
@@ -171,18 +180,24 @@ def _connect(kubeconfig: str | None) -> Any:
             config.load_incluster_config(client_configuration=settings)
         except config.ConfigException:
             raise ClusterError(f"no cluster: {outside}; set KUBECONFIG or run inside a cluster") from outside
+    return settings
+
+
+def _retries() -> Any:
+    """They cover PATCH and honor Retry-After."""
+    from urllib3 import Retry
+
     # Older urllib3 has no bound of its own on Retry-After.
     bound: dict[str, Any] = {"retry_after_max": PATIENCE} if "retry_after_max" in signature(Retry).parameters else {}
-    settings.retries = Retry(
+    return Retry(
         total=4,
         read=2,  # a server that hangs is asked three times: half a minute, well within a pass
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=frozenset({"GET", "PATCH"}),  # not POST: an Event sent twice is two Events
-        backoff_factor=0.1,
+        backoff_factor=FIRST_WAIT,
         raise_on_status=False,
         **bound,
     )
-    return DynamicClient(client.ApiClient(settings), discoverer=_NoDiscovery)
 
 
 class Pace:

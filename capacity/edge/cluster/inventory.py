@@ -99,37 +99,44 @@ class _Room:
 
 def _look(document: Document, room: _Room) -> Found | str:
     """An autoscaler as a workload, or why it is left out."""
-    namespace, name, spec = _meta(document, "namespace"), _meta(document, "name"), document.get("spec") or {}
-    where = f"{namespace}/{name}"
-    owners = (document.get("metadata") or {}).get("ownerReferences") or []
-    kind_of_maker, maker = next(
-        ((one.get("kind"), one.get("name")) for one in owners if one.get("controller")), ("", "")
-    )
-    if maker and kind_of_maker != "ScaledObject":
-        return f"{where}: made and rewritten by {kind_of_maker} {maker}: its floor is set there"
-    target = spec.get("scaleTargetRef") or {}
-    scaled = str(target.get("name"))
+    where = f"{_meta(document, 'namespace')}/{_meta(document, 'name')}"
+    maker = _maker(document)
+    if maker and maker.get("kind") != "ScaledObject":
+        return f"{where}: made and rewritten by {maker.get('kind')} {maker.get('name')}: its floor is set there"
+    target = (document.get("spec") or {}).get("scaleTargetRef") or {}
     kind = next((kind for kind in SCALED if kind == target.get("kind")), None)
     if kind is None:
         return f"{where}: scales a {target.get('kind')}; expected a Deployment or a StatefulSet"
-    scales = room.scaled.get((kind, scaled))
-    if scales is None:
-        return f"{where}: scales {kind} {scaled}, which is not there"
+    key = (kind, str(target.get("name")))
+    if key not in room.scaled:
+        return f"{where}: scales {kind} {key[1]}, which is not there"
+    return _found(document, key, room)
+
+
+def _maker(document: Document) -> Document:
+    """Who made the autoscaler and rewrites it; nothing where a person did."""
+    owners = (document.get("metadata") or {}).get("ownerReferences") or []
+    return next((one for one in owners if one.get("controller")), {})
+
+
+def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> Found:
+    """What the autoscaler, what it scales and the pods of that say together."""
+    spec, scales, maker = document.get("spec") or {}, room.scaled[key], _maker(document)
     containers = list(_containers(scales))
     limits = _summed(containers, "limits")
     return Found(
-        namespace=namespace,
-        autoscaler=str(maker or name),
+        namespace=_meta(document, "namespace"),
+        autoscaler=str(maker.get("name") or _meta(document, "name")),
         keda=bool(maker),
-        kind=kind,
-        name=scaled,
+        kind=key[0],
+        name=key[1],
         floor=max(1, int(spec.get("minReplicas", 1))),
         ceiling=int(spec["maxReplicas"]),
         replicas=int((scales.get("status") or {}).get("readyReplicas") or 0),
         utilization=_utilization(spec),
         requests={**limits, **_summed(containers, "requests")},  # what has a limit only requests that much
         limits=limits,
-        starts=room.starts.get((kind, scaled), Starts()),
+        starts=room.starts.get(key, Starts()),
     )
 
 

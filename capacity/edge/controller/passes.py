@@ -14,7 +14,7 @@ from capacity.edge.config import Config
 from capacity.edge.controller.outcomes import Outcome, outcome_document, summary
 from capacity.edge.controller.work import Pass
 from capacity.edge.planfile import read_plan, rfc3339
-from capacity.edge.screen import Sheet
+from capacity.edge.screen import Sheet, count
 
 
 def make_pass(
@@ -71,4 +71,4 @@ def pass_footer(outcomes: Sequence[Outcome], now: datetime) -> str:
     """The pass in one line of figures."""
     figures = summary(outcomes, now)
     counts = ", ".join(f"{figures[name]} {name}" for name in ("changed", "held", "failed"))
-    return f"{rfc3339(now.replace(microsecond=0))}: {len(outcomes)} workloads, {counts}"
+    return f"{rfc3339(now.replace(microsecond=0))}: {count(len(outcomes), 'workload')}, {counts}"

@@ -20,6 +20,11 @@ def check_config(config: Config, name: str) -> Iterator[Finding]:
         yield Finding("config", "warn", f"{name}: no workloads", "name them under workloads, or run `capacity init`")
     else:
         yield Finding("config", "ok", f"{name}: {count} workload{'s' if count > 1 else ''}, clock {config.timezone}")
+    if flat := config.unmoved():
+        fix = "set what a sale adds (load: per_sale_per_hour), or name where usage is measured (prometheus, usage)"
+        yield Finding(
+            "load", "warn", f"no sale adds to the load of {', '.join(flat)}: their plans are straight lines", fix
+        )
     files = dict(_files(config))
     broken = [finding for key, file in files.items() if (finding := _readable(key, file))]
     yield from broken

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -101,8 +102,22 @@ def compared(audit: Audit, history: AuditHistory) -> Audit:
 
 def append_audit(folder: Path, audit: Audit, now: datetime) -> Path:
     """Add an audit to the history: a new file, on disk whole before it has its name; nothing older is touched."""
-    figures = audit.figures(now)
-    row = {
+    path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
+    part = path.with_name(f".{path.name}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_row(_row(audit, now), part)
+        part.replace(path)
+    except (duckdb.Error, OSError) as error:
+        with suppress(OSError):  # there may be no folder to remove it from
+            part.unlink(missing_ok=True)
+        raise DataError(f"--history: {folder} cannot be written: {one_line(error)}") from error
+    return path
+
+
+def _row(audit: Audit, now: datetime) -> dict[str, Any]:
+    """The audit as `COLUMNS` have it."""
+    return {
         "audited_at": now,
         "source": audit.source,
         "owner": audit.owner,
@@ -113,28 +128,22 @@ def append_audit(folder: Path, audit: Audit, now: datetime) -> Path:
         "set_aside": sum(audit.set_aside.values()),
         "repaired": sum(audit.repaired.values()),
         "newest": audit.last,
-        "latency_seconds": figures.get("latency_median_seconds"),
+        "latency_seconds": audit.figures(now).get("latency_median_seconds"),
         "failures": json.dumps(audit.failures),
         "columns": json.dumps(audit.columns),
         "reasons": list(audit.reasons),
     }
-    path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
-    part = path.with_name(f".{path.name}.part")
+
+
+def _write_row(row: dict[str, Any], file: Path) -> None:
+    """One row as Parquet, on disk when this returns."""
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with duckdb.connect() as database:
-            database.execute(f"SET TimeZone = 'UTC'; CREATE TABLE audit ({columns})")
-            database.execute(f"INSERT INTO audit VALUES ({', '.join(f'${name}' for name in COLUMNS)})", row)
-            database.execute(f"COPY audit TO {literal(str(part))} (FORMAT parquet)")
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
-    except (duckdb.Error, OSError) as error:
-        with suppress(OSError):  # there may be no folder to remove it from
-            part.unlink(missing_ok=True)
-        raise DataError(f"--history: {folder} cannot be written: {one_line(error)}") from error
-    return path
+    with duckdb.connect() as database:
+        database.execute(f"SET TimeZone = 'UTC'; CREATE TABLE audit ({columns})")
+        database.execute(f"INSERT INTO audit VALUES ({', '.join(f'${name}' for name in COLUMNS)})", row)
+        database.execute(f"COPY audit TO {literal(str(file))} (FORMAT parquet)")
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def read_audits(folder: Path, since: datetime | None = None) -> AuditHistory:

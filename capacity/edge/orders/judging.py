@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from capacity.domain import ConfigError
+from capacity.edge.orders.builtin import EPOCHS, GROUP, NEWEST, NOT_NEGATIVE, OLDEST, TIME, VALUE
 from capacity.edge.orders.predicates import Predicate, Source, assignment, predicate
-from capacity.edge.orders.pushdown import EPOCHS, GROUP, NEWEST, NOT_NEGATIVE, OLDEST, TIME, VALUE, on_step, step_start
 from capacity.edge.orders.sql import literal, quote
+from capacity.edge.orders.steps import on_step, step_start
 from capacity.edge.settings import SalesSettings
 
 OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$"  # text that says its own zone

@@ -14,16 +14,15 @@ import pandas as pd
 from capacity.audit import Audit, Finding, Latency
 from capacity.audit.completeness import step_counts
 from capacity.domain import ConfigError, DataError
+from capacity.edge.orders.builtin import BUILT_IN, READABLE
 from capacity.edge.orders.credentials import hide_secrets
 from capacity.edge.orders.judging import Judgement
 from capacity.edge.orders.predicates import Source
-from capacity.edge.orders.pushdown import GROUP, NOT_NEGATIVE, READABLE, TIME, VALUE
 from capacity.edge.orders.rows import load_rows, open_database, source_name
 from capacity.edge.orders.sql import literal, one_line
 from capacity.edge.orders.warehouse import count_there
 from capacity.edge.settings import SalesSettings
 
-BUILT_IN = (READABLE, TIME, VALUE, NOT_NEGATIVE, GROUP)
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"
 KINDS = {  # DuckDB's types by the kind of value that a contract speaks of; longer names begin with these
@@ -41,24 +40,27 @@ class OrderTable:
 
     In `database`: `orders` (the source's columns and `source_row`, counted from 1; a view where the source can be read
     twice), `rejects` (lines no reader could split) and `counted` (one row per step, group and outcome: the only pass
-    over all rows). `judgement` is None where the rows were counted in the database that holds them.
+    over all rows). `columns` are the source's, with the kind of value each holds. `judgement` is None where the rows
+    were counted in the database that holds them.
     """
 
     database: duckdb.DuckDBPyConnection
     settings: SalesSettings
     timezone: str
+    columns: dict[str, str]
     judgement: Judgement | None
 
     @classmethod
     def load(cls, settings: SalesSettings, timezone: str) -> Self:
         """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`."""
         database = open_database(settings.memory_limit)
-        if count_there(database, settings, timezone):
+        columns = count_there(database, settings, timezone)
+        if columns is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
-            return cls(database, settings, timezone, None)
+            return cls(database, settings, timezone, columns, None)
         judgement = _judgement(database, settings, timezone)
         _count(database, judgement)
-        return cls(database, settings, timezone, judgement)
+        return cls(database, settings, timezone, _kinds(judgement.source), judgement)
 
     def close(self) -> None:
         """Free the rows."""
@@ -98,12 +100,6 @@ class OrderTable:
             freshness=settings.expected_age(),
             counts=() if first is None else step_counts(*self.row_counts()),
         )
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """The source's columns and the kind of value each holds; none where it was counted in its own database."""
-        known = {} if self.judgement is None else self.judgement.source.columns
-        return {name: _kind(found) for name, found in known.items() if name != "source_row"}
 
     def row_counts(self) -> tuple[pd.Series, pd.Series]:
         """Rows and good rows per step, from the first step to the last; a step without rows is 0."""
@@ -265,6 +261,11 @@ def _count(database: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
 
 def _broken(source: Source, error: duckdb.Error) -> DataError:
     return DataError(f"{source.name}: cannot be read to its end: {hide_secrets(one_line(error))}{source.owned()}")
+
+
+def _kinds(source: Source) -> dict[str, str]:
+    """The source's columns and the kind of value each holds, without our own."""
+    return {name: _kind(found) for name, found in source.columns.items() if name != "source_row"}
 
 
 def _kind(found: str) -> str:

@@ -18,29 +18,37 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twenty columns
+KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names of types; SQLite's columns have none
+    **dict.fromkeys(("text", "character varying", "character", "uuid"), "text"),
+    **dict.fromkeys(("smallint", "integer", "bigint"), "integer"),
+    **dict.fromkeys(("numeric", "real", "double precision"), "number"),
+    **dict.fromkeys(("timestamp with time zone", "timestamp without time zone", "date"), "time"),
+    "boolean": "boolean",
+}
 
 
-def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> bool:
-    """Fill `counted` with what the source's own database counted per step; False where the rows themselves are needed.
+def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> dict[str, str] | None:
+    """Fill `counted` with what the source's own database counted per step; gives its columns and their kinds of value.
 
-    They are needed for rules (they are DuckDB's SQL), for a contract, for the time of availability, for times that are
-    text in a format of their own, and for databases other than PostgreSQL and SQLite.
+    None where the rows themselves are needed: for rules and selects (they are DuckDB's SQL), for a contract, for the
+    time of availability, for times that are text in a format of their own, and for databases other than PostgreSQL
+    and SQLite.
     """
     source = settings.source
     if not isinstance(source, DatabaseSource) or settings.needs_rows():
-        return False
+        return None
     with _connected(source) as connection:
         statement = STATEMENTS.get(connection.dialect.name)
         columns = _columns(connection, source)
         _require(settings, list(columns))
         buckets = statement(settings, timezone, columns) if statement else None
         if buckets is None:
-            return False
+            return None
         rows = _executed(connection, source, buckets.query)
         names, values = list(rows.keys()), [tuple(row) for row in rows]
     database.execute("CREATE TABLE rejects (line BIGINT, text VARCHAR)")
     _fill(database, buckets, names, values)
-    return True
+    return {name: KINDS.get(kind, "any") for name, kind in columns.items()}
 
 
 def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from capacity.audit import Audit, Quality
+from capacity.audit import Audit
+from capacity.audit.usage import audit_usages
 from capacity.backtest import Backtest, backtest_sales
 from capacity.domain import DataError, Event, Finding, Forecast, LoadReport, Plan, Scenario, Workload
 from capacity.edge.config import Config
@@ -19,6 +20,7 @@ from capacity.edge.orders.table import OrderTable
 from capacity.edge.planfile import rfc3339
 from capacity.edge.planning.spacing import coarse_groups
 from capacity.edge.sources import read_columns, read_events
+from capacity.edge.telemetry.metrics import Sample
 from capacity.edge.usage import known_usage
 from capacity.events import holiday_events, month_ends, paydays
 from capacity.pipeline import (
@@ -62,11 +64,15 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, the audit of its data, and what could not be planned."""
+    """A plan, the audit of its data, and what could not be planned.
+
+    `demand` is that of the current step as metrics, where the forecasts themselves stayed with the chunks they are of.
+    """
 
     plan: Plan
     audit: Audit
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
+    demand: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def read_orders(config: Config, now: datetime | None = None) -> Orders:
     """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
     usages, unmeasured = known_usage(config, now or datetime.now(UTC))
     if config.sales is None:
-        return Orders({}, _usage_audit(config, usages), usages, unmeasured)
+        return Orders({}, audit_usages(usages.values(), _measured_by(config)), usages, unmeasured)
     with OrderTable.load(config.sales, config.timezone) as table:
         return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages, unmeasured)
 
@@ -117,22 +123,6 @@ def learn_load_of(config: Config, orders: Orders) -> Reports:
 
 def _measured_by(config: Config) -> str:
     return Path(config.usage.source).name if config.usage else "Prometheus"
-
-
-def _usage_audit(config: Config, usages: Usages) -> Audit:
-    """Where there are no orders, what there is instead: measurements, and gaps between them."""
-    seen = sum(int(table.notna().to_numpy().sum()) for table in usages.values())
-    return Audit(
-        source=_measured_by(config),
-        rows=seen,
-        passed=seen,
-        failures={},
-        repaired={},
-        first=min((table.index[0].to_pydatetime() for table in usages.values()), default=None),
-        last=max((table.index[-1].to_pydatetime() for table in usages.values()), default=None),
-        gaps=sum(int(table.isna().to_numpy().sum()) for table in usages.values()),
-        quality=Quality(),
-    )
 
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:

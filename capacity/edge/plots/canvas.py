@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 WIDTH = 11.0  # inches: two columns of a page, a screen at 100 dots an inch
+LEGEND_LINE = 20  # points that a line of the legend takes
+LEGEND_ENTRIES = 6  # on a line
 UNSAID = ("black", "#000000", "k")  # colours that matplotlib gives to what nobody coloured
 
 
@@ -44,8 +47,8 @@ class Canvas:
         return pd.DatetimeIndex(index).tz_convert(self.timezone).tz_localize(None)
 
     def title(self, axes: Axes, text: str) -> None:
-        """What is shown, above the legend's line."""
-        axes.set_title(text, loc="left", fontsize=11, pad=20)
+        """What is shown, above the legend."""
+        axes.set_title(text, loc="left", fontsize=11, pad=LEGEND_LINE)
 
     def time_axis(self, axes: Axes) -> None:
         """Times on the reader's clock, named below the axis."""
@@ -66,12 +69,15 @@ class Canvas:
         self.legend(axes)
 
     def legend(self, axes: Axes) -> None:
-        """One line between the title and the axes, out of the way of what is drawn."""
-        if axes.get_legend_handles_labels()[0]:
-            where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 6, "borderpad": 0.1}
-            text: dict[str, Any] = {"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.6}
-            drawn = axes.legend(frameon=False, borderaxespad=0.2, **where, **text)
-            drawn.set_in_layout(False)  # a long line must not narrow the axes; the title's pad keeps its place
+        """Between the title and the axes, out of the way of what is drawn; the title makes room for its lines."""
+        lines = ceil(len(axes.get_legend_handles_labels()[0]) / LEGEND_ENTRIES)
+        if not lines:
+            return
+        where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.1}
+        text: dict[str, Any] = {"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.6}
+        drawn = axes.legend(frameon=False, borderaxespad=0.2, ncols=LEGEND_ENTRIES, **where, **text)
+        drawn.set_in_layout(False)  # a long line must not narrow the axes; the title's pad keeps its place
+        axes.set_title(axes.get_title("left"), loc="left", fontsize=11, pad=LEGEND_LINE * lines)
 
     def bands(self, axes: Axes, quantiles: pd.DataFrame) -> None:
         """The median and the bands up to each higher quantile."""

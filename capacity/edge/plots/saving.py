@@ -21,11 +21,12 @@ SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "capacity"}
 UNDATED = {"Date": None, "Creator": None}
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG or SVG, by the file's ending; both carry what it shows in words.
 
     Raises `ConfigError` on another ending or where nothing can be written.
     """
+    path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(f"a picture: expected a file ending in {' or '.join(FORMATS)}, got {path}")
     words = str(figure.get_label())

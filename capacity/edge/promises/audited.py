@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from capacity.edge.promises.promise import TARGETS, Promise
-from capacity.edge.screen import duration
+from capacity.edge.screen import count, duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def latency_promise(audits: pd.DataFrame) -> Promise:
     at_most = {source: own[math.ceil(MOST * len(own)) - 1] for source, own in ranked.items()}
     worst = max(at_most, key=at_most.__getitem__)
     highest = duration_of(ranked[worst][-1])
-    note = f"{worst}, {len(ranked[worst])} audits, {highest} at most"
+    note = f"{worst}, {count(len(ranked[worst]), 'audit')}, {highest} at most"
     return Promise(TARGETS["data latency"], at_most[worst], SOURCE, note)
 
 
@@ -41,7 +41,7 @@ def quality_promise(audits: pd.DataFrame) -> Promise:
     shares = known["passed"] / known["rows"]
     worst = str(shares.idxmin())
     own = audits[(audits["source"] == worst) & (audits["rows"] > 0)]
-    note = f"{worst}, {len(own)} audits, lowest score {own['score'].min():.2%}"
+    note = f"{worst}, {count(len(own), 'audit')}, lowest score {own['score'].min():.2%}"
     return Promise(TARGETS["data quality"], float(shares.min()), SOURCE, note)
 
 

@@ -9,7 +9,7 @@ from capacity.edge.controller.outcomes import outcome_document
 from capacity.edge.planfile import rfc3339
 from capacity.edge.promises import Promise, Status, Target
 from capacity.edge.promises.status import Coming
-from capacity.edge.screen import Sheet, clock, duration
+from capacity.edge.screen import Sheet, clock, count, duration
 
 SHOWN = 5  # peaks and held workloads in a table; the JSON has them all
 KEPT = {True: "kept", False: "BROKEN", None: "not known"}
@@ -74,7 +74,7 @@ def _held(status: Status) -> list[str]:
         return [f"held: not known: {standing.unknown}"]
     held = standing.held
     lines = [f"held: {' '.join(str(outcome).split())}" for outcome in held[:SHOWN]]
-    return [*lines, *_more(len(held))] or [f"held: nothing, of {len(standing.outcomes)} workloads"]
+    return [*lines, *_more(len(held))] or [f"held: nothing, of {count(len(standing.outcomes), 'workload')}"]
 
 
 def _more(count: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from capacity.edge.telemetry.metrics import METRICS, Metric, Sample
 
@@ -21,6 +21,13 @@ class Exposition:
         self._lock = Lock()
         self._samples: tuple[Sample, ...] = ()
         self._counts: dict[tuple[str, tuple[str, ...]], float] = {}
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Self:
+        """These samples and no others."""
+        exposition = cls()
+        exposition.update(samples)
+        return exposition
 
     def update(self, samples: Sequence[Sample]) -> None:
         """Take the place of the gauges of before; add to the counters."""
@@ -72,15 +79,11 @@ def exposition_text(samples: Sequence[Sample]) -> str:
     >>> print(exposition_text([Sample("capacity_floor_replicas", 9, ("shop", "web"))]).splitlines()[-1])
     capacity_floor_replicas{namespace="shop",workload="web"} 9.0
     """
-    exposition = Exposition()
-    exposition.update(samples)
-    return exposition.text()
+    return Exposition.of(samples).text()
 
 
 def write_textfile(samples: Sequence[Sample], path: Path) -> None:
     """Write the samples for the node exporter's textfile collector: whole or not at all."""
     from prometheus_client import write_to_textfile
 
-    exposition = Exposition()
-    exposition.update(samples)
-    write_to_textfile(str(path), exposition.registry())
+    write_to_textfile(str(path), Exposition.of(samples).registry())

@@ -25,9 +25,8 @@ class Gateway:
         """Replace what this job pushed before, counters added up. Raises `ServiceError`."""
         from prometheus_client import push_to_gateway
 
-        exposition = Exposition()
-        exposition.update([*samples, *self._counted(job)])
-        push_to_gateway(self.web.url, job, exposition.registry(), timeout=TIMEOUT, handler=self._handler)
+        registry = Exposition.of([*samples, *self._counted(job)]).registry()
+        push_to_gateway(self.web.url, job, registry, timeout=TIMEOUT, handler=self._handler)
 
     def _counted(self, job: str) -> list[Sample]:
         """The counters that this job left there."""

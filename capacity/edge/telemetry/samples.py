@@ -45,24 +45,29 @@ def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> lis
         Sample("capacity_plan_workloads", failed, ("failed",)),
     ]
     for workload in plan.workloads:
-        samples += _workload_samples(workload, now)
+        samples += _peak_samples(workload)
+    samples += demand_samples(plan.workloads, now)
     # Workloads of one group share its forecast: each group is told once.
     trusted = {str(one.explain["group"]): one.explain for one in plan.workloads if "coverage" in one.explain}
     return [*samples, *(sample for group, explain in trusted.items() for sample in _trust_samples(group, explain))]
 
 
-def _workload_samples(plan: WorkloadPlan, now: datetime) -> list[Sample]:
-    samples = [
+def demand_samples(plans: Sequence[WorkloadPlan], now: datetime) -> list[Sample]:
+    """Demand of the step of `now` at each quantile level, of the plans that still know what they were made of."""
+    known = [(plan.key, plan.demand) for plan in plans if plan.demand is not None]
+    cores = [_quantiles("capacity_forecast_demand_cores", demand.cpu, key, now) for key, demand in known]
+    memory = [_quantiles("capacity_forecast_demand_bytes", demand.memory, key, now) for key, demand in known]
+    return [sample for samples in (*cores, *memory) for sample in samples]
+
+
+def _peak_samples(plan: WorkloadPlan) -> list[Sample]:
+    return [
         Sample("capacity_plan_peak_replicas", plan.peak.replicas, plan.key),
         Sample("capacity_plan_peak_timestamp_seconds", plan.peak.at.timestamp(), plan.key),
     ]
-    if plan.demand is not None:
-        samples += _demand_samples("capacity_forecast_demand_cores", plan.demand.cpu, plan.key, now)
-        samples += _demand_samples("capacity_forecast_demand_bytes", plan.demand.memory, plan.key, now)
-    return samples
 
 
-def _demand_samples(name: str, demand: Forecast, key: tuple[str, str], now: datetime) -> list[Sample]:
+def _quantiles(name: str, demand: Forecast, key: tuple[str, str], now: datetime) -> list[Sample]:
     """The step of now; before the plan starts its first step, after its end none."""
     place = max(0, (now - demand.origin - demand.step) // demand.step)
     if place >= len(demand.quantiles):

@@ -9,7 +9,8 @@ import typer
 
 from capacity.domain import ConfigError
 from capacity.edge.bulletin import Bulletin
-from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, read_clock, read_duration, verb
+from capacity.edge.face import DONE, HELD, Face, read_clock, read_duration, verb
+from capacity.edge.options import Data
 from capacity.edge.screen import say
 
 HistoryOption = Annotated[Path, typer.Option(help="Folder that keeps every audit, one Parquet file each.")]
@@ -21,9 +22,8 @@ SinceOption = Annotated[
 @verb
 def audit(
     face: Face,
-    file: FileArgument = None,
+    data: Data,
     *,
-    sample: SampleOption = False,
     quarantine: Annotated[Path, typer.Option(help="Where bad rows go.")] = Path("quarantine.parquet"),
     history: HistoryOption = Path("audits"),
     since: SinceOption = None,
@@ -41,7 +41,7 @@ def audit(
     from capacity.edge.orders.table import OrderTable
     from capacity.edge.sheets import audit_sheet
 
-    config = face.config(file=file, sample=sample)
+    config = data.config(face)
     now = read_clock(None)
     with (
         face.stages("reading and judging orders", "writing") as advance,
@@ -53,7 +53,7 @@ def audit(
         append_audit(history, report, now)
         advance()
     face.show(audit_sheet(report, now, str(quarantine) if written else None))
-    bulletin = Bulletin.silent() if file is not None or sample else Bulletin.of(config)
+    bulletin = Bulletin.silent() if data.foreign else Bulletin.of(config)
     for warning in bulletin.audited(report, now):
         say(f"capacity: {warning}")
     return HELD if report.verdict == "refuse" else DONE

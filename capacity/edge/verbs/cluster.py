@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, verb
+from capacity.edge.options import PlanPlace
 from capacity.edge.screen import Output, say, show_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from capacity.edge.bulletin import Bulletin
-    from capacity.edge.cluster.client import ClusterWriter
+    from capacity.edge.cluster.client import ClusterReader
+    from capacity.edge.config import Config
+    from capacity.edge.controller.health import Health
     from capacity.edge.controller.loop import Leader
     from capacity.edge.controller.outcomes import Outcome
     from capacity.edge.controller.work import Pass
     from capacity.edge.telemetry import Exposition
 
-PlanOption = Annotated[Path, typer.Option("--plan", help="The plan file.")]
-FromCluster = Annotated[bool, typer.Option("--from-cluster", help="Read the plan from ConfigMaps, not from a file.")]
+    Client = TypeVar("Client", bound=ClusterReader)
+
 JsonLines = Annotated[bool, typer.Option("--json-lines", help="One JSON object per workload and line.")]
 HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit 0, not 3, where some floors were held: for a CronJob.")]
+HealthPort = Annotated[
+    int, typer.Option("--health-port", min=0, max=65535, help="For /healthz, /readyz and /metrics; 0: none.")
+]
+LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healthy
 
 
 @verb
-def preview(
-    face: Face,
-    *,
-    plan: PlanOption = Path("plan.json"),
-    from_cluster: FromCluster = False,
-    json_lines: JsonLines = False,
-    now: NowOption = None,
-) -> int:
+def preview(face: Face, place: PlanPlace, *, json_lines: JsonLines = False, now: NowOption = None) -> int:
     """Read the autoscalers and show what `apply` would change, and why. It cannot write.
 
     Example: capacity preview -c capacity.yaml --plan plan.json
@@ -47,8 +48,8 @@ def preview(
     from capacity.edge.controller.work import preview as preview_pass
 
     config, moment = face.config(), read_clock(now)
-    reader = ClusterReader(requests_per_second=config.controller.requests_per_second)
-    work = make_pass(config, moment, None if from_cluster else plan, reader, real_time=now is None)
+    reader = _client(ClusterReader, config)
+    work = make_pass(config, moment, place.file, reader, real_time=now is None)
     outcomes = list(preview_pass(reader, work))
     if json_lines:
         _show_json_lines(outcomes)
@@ -59,13 +60,7 @@ def preview(
 
 @verb
 def apply(
-    face: Face,
-    *,
-    plan: PlanOption = Path("plan.json"),
-    from_cluster: FromCluster = False,
-    json_lines: JsonLines = False,
-    held_ok: HeldOk = False,
-    now: NowOption = None,
+    face: Face, place: PlanPlace, *, json_lines: JsonLines = False, held_ok: HeldOk = False, now: NowOption = None
 ) -> int:
     """One controller pass: preview, then patch each floor that must move. Running it twice changes nothing more.
 
@@ -77,59 +72,42 @@ def apply(
     from capacity.edge.controller.work import apply as apply_pass
 
     config, moment = face.config(), read_clock(now)
-    writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
-    work = make_pass(config, moment, None if from_cluster else plan, writer, real_time=now is None)
+    writer = _client(ClusterWriter, config)
+    work = make_pass(config, moment, place.file, writer, real_time=now is None)
     outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one))
     _show(face, "Applied", outcomes, moment, json_lines=json_lines)
     return _finish(outcomes, held_ok=held_ok)
 
 
 @verb
-def run(
-    face: Face,
-    *,
-    plan: PlanOption = Path("plan.json"),
-    from_cluster: FromCluster = False,
-    json_lines: JsonLines = False,
-    health_port: Annotated[
-        int, typer.Option("--health-port", min=0, max=65535, help="For /healthz, /readyz and /metrics; 0: none.")
-    ] = 8080,
-) -> int:
+def run(face: Face, place: PlanPlace, *, json_lines: JsonLines = False, health_port: HealthPort = 8080) -> int:
     """`apply` again and again, every controller.period; of several, one leads. SIGTERM ends it after the pass.
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
-    from time import monotonic
-
     from capacity.edge.cluster.client import ClusterWriter
-    from capacity.edge.controller.health import Health
     from capacity.edge.controller.loop import Leader, repeat, stopping
     from capacity.edge.telemetry import Exposition
 
-    config = face.config()
-    controller = config.controller
-    writer = ClusterWriter(requests_per_second=controller.requests_per_second)
-    namespaces = sorted({workload.namespace for workload in config.nouns()})
-    leader = Leader(writer, namespaces, controller.period)
-    exposition = Exposition()
-    health = Health(monotonic, max(180.0, 3 * controller.period.total_seconds()), exposition)
+    config, exposition = face.config(), Exposition()
+    period = config.controller.period
+    writer = _client(ClusterWriter, config)
+    leader = Leader(writer, sorted({workload.namespace for workload in config.nouns()}), period)
 
-    def one_pass() -> None:
-        try:
-            outcomes, moment = _lead_one(face, writer, leader, None if from_cluster else plan, exposition)
-            _show(face, "Applied", outcomes, moment, json_lines=json_lines)
-            _finish(outcomes)
-        finally:
-            health.beat()
+    with stopping() as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
 
-    with stopping() as stop:
-        server = health.serve(health_port) if health_port else None
+        def one_pass() -> None:
+            try:
+                outcomes, moment = _lead_one(face, leader, place.file, exposition)
+                _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+                _finish(outcomes)
+            finally:
+                health.beat()
+
         try:
-            repeat(one_pass, controller.period, stop, say)
+            repeat(one_pass, period, stop, say)
         finally:
             leader.resign()
-            if server is not None:
-                server.shutdown()
     return DONE
 
 
@@ -153,7 +131,7 @@ def restore(
     from capacity.edge.controller.work import restore as restore_pass
 
     config = face.config()
-    writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
+    writer = _client(ClusterWriter, config)
     policy = config.controller.policy() if ramp else None
     with stopping() as stop:
         while True:
@@ -166,9 +144,27 @@ def restore(
                 return code
 
 
-def _lead_one(
-    face: Face, writer: ClusterWriter, leader: Leader, plan: Path | None, exposition: Exposition
-) -> tuple[list[Outcome], datetime]:
+def _client(kind: type[Client], config: Config) -> Client:
+    return kind(requests_per_second=config.controller.requests_per_second)
+
+
+@contextmanager
+def _healthy(period: float, exposition: Exposition, port: int) -> Iterator[Health]:
+    """The loop's health, answered on a port (0: on none) until the block ends."""
+    from time import monotonic
+
+    from capacity.edge.controller.health import Health
+
+    health = Health(monotonic, max(LEAST_PATIENCE, 3 * period), exposition)
+    server = health.serve(port) if port else None
+    try:
+        yield health
+    finally:
+        if server is not None:
+            server.shutdown()
+
+
+def _lead_one(face: Face, leader: Leader, plan: Path | None, exposition: Exposition) -> tuple[list[Outcome], datetime]:
     """One pass over the namespaces that we lead, and its time; the configuration is read again each time."""
     from dataclasses import replace
 
@@ -177,16 +173,22 @@ def _lead_one(
     from capacity.edge.controller.work import apply as apply_pass
     from capacity.edge.controller.writers import Writers
 
-    moment, config = read_clock(None), face.config()
-    leaders = leader.lead()
-    led = frozenset(namespace for namespace, other in leaders.items() if other is None)
-    for namespace in sorted(set(leaders) - led):
-        face.say(f"capacity: {namespace} is led by {leaders[namespace]}")
+    moment, config, writer = read_clock(None), face.config(), leader.writer
+    led = _led(face, leader)
     work = make_pass(config, moment, plan, writer, real_time=True)
-    mine = tuple(workload for workload in work.workloads if workload.namespace in led)
-    bulletin = Bulletin.of(config, exposition)
-    outcomes = _told(bulletin, replace(work, workloads=mine), lambda one: apply_pass(writer, one, Writers(writer, led)))
+    work = replace(work, workloads=tuple(workload for workload in work.workloads if workload.namespace in led))
+    writers = Writers(writer, led)
+    outcomes = _told(Bulletin.of(config, exposition), work, lambda one: apply_pass(writer, one, writers))
     return outcomes, moment
+
+
+def _led(face: Face, leader: Leader) -> frozenset[str]:
+    """The namespaces that we lead; who leads the others is said."""
+    leaders = leader.lead()
+    for namespace, other in sorted(leaders.items()):
+        if other is not None:
+            face.say(f"capacity: {namespace} is led by {other}")
+    return frozenset(namespace for namespace, other in leaders.items() if other is None)
 
 
 def _told(bulletin: Bulletin, work: Pass, act: Callable[[Pass], Iterable[Outcome]]) -> list[Outcome]:

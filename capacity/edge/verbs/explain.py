@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError
-from capacity.edge.drawing import PictureOption, Theme, ThemeOption
-from capacity.edge.face import DONE, Face, SampleOption, planning_config, read_clock, verb
+from capacity.edge.drawing import Theme
+from capacity.edge.face import DONE, Face, SampleOption, read_clock, verb
+from capacity.edge.options import Data, Drawing
 
 if TYPE_CHECKING:
-    from capacity.domain import Workload
+    from matplotlib.figure import Figure
+
+    from capacity.domain import Explanation, Workload
     from capacity.edge.config import Config
 
 
 @verb
 def explain(
     face: Face,
-    workload: Annotated[str | None, typer.Argument(metavar="[WORKLOAD]", help="name or namespace/name.")] = None,
+    workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="name or namespace/name.")] = None,
     *,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
     ] = None,
     sample: SampleOption = False,
-    picture: PictureOption = None,
-    theme: ThemeOption = Theme.light,
+    drawing: Drawing,
 ) -> int:
     """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
 
@@ -36,7 +38,7 @@ def explain(
     from capacity.edge.planning.planner import read_orders
     from capacity.edge.sheets import explain_sheet
 
-    config = planning_config(face, None, sample)
+    config = Data(sample=sample).planning_config(face)
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
     with face.stages("reading orders", "forecasting and explaining") as advance:
         orders = read_orders(config)
@@ -44,12 +46,14 @@ def explain(
         explanation = explain_plan(config, orders, chosen, moment, read_clock(None))
         advance()
     face.show(explain_sheet(explanation, config.timezone))
-    if picture is not None:
-        from capacity.edge.plots import plot_explanation, save_figure
-
-        save_figure(plot_explanation(explanation, config.timezone, theme=theme), picture)
-        face.say(f"wrote {picture}")
+    drawing.save(face, lambda theme: _waterfall(explanation, config, theme))
     return DONE
+
+
+def _waterfall(explanation: Explanation, config: Config, theme: Theme) -> Figure:
+    from capacity.edge.plots import plot_explanation
+
+    return plot_explanation(explanation, config.timezone, theme=theme)
 
 
 def _workload(config: Config, name: str | None) -> Workload:

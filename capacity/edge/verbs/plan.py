@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError, DataError
-from capacity.edge.drawing import PictureOption, PlanView, Theme, ThemeOption
-from capacity.edge.face import DONE, HELD, Face, FileArgument, SampleOption, planning_config, read_clock, verb
+from capacity.edge.drawing import PlanView
+from capacity.edge.face import DONE, HELD, Face, read_clock, verb
+from capacity.edge.options import Data, Drawing
 from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
@@ -21,48 +22,63 @@ if TYPE_CHECKING:
     from capacity.edge.planning.planner import Planned
     from capacity.edge.planning.requests import Advice
 
-OutOption = Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")]
-ToClusterOption = Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")]
-WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Processes that plan, where there are many workloads. Default: every core.")
-]
-DaskOption = Annotated[
-    str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
-]
-ShardsOption = Annotated[
-    Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
-]
-ScenarioOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--scenario",
-        metavar="WHAT-IF",
-        help="Also plan for growth=+20%, promotion=FROM/UNTIL:+50% (dates), lost-zone, cancel=EVENT. Repeatable.",
-    ),
-]
-PatchOption = Annotated[
-    Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
-]
 SHOWN = 20  # workloads in a table; the plan has them all
 
 
+@dataclass(frozen=True, slots=True)
+class PlanData(Data):
+    """What is planned for: whose orders, and what-ifs beside them."""
+
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scenario",
+            metavar="WHAT-IF",
+            help="Also plan for growth=+20%, promotion=FROM/UNTIL:+50% (dates), lost-zone, cancel=EVENT. Repeatable.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where the plan goes."""
+
+    out: Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")] = Path(
+        "plan.json"
+    )
+    to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
+        False
+    )
+    requests_patch: Annotated[
+        Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Who plans, where there are many workloads."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that plan, where there are many workloads. Default: every core."),
+    ] = None
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
+    ] = None
+    shards: Annotated[
+        Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDrawing(Drawing):
+    """A picture of the plan."""
+
+    draw: Annotated[PlanView, typer.Option(help="Demand and replicas, or utilization.")] = PlanView.demand
+
+
 @verb
-def plan(
-    face: Face,
-    file: FileArgument = None,
-    *,
-    sample: SampleOption = False,
-    out: OutOption = Path("plan.json"),
-    to_cluster: ToClusterOption = False,
-    workers: WorkersOption = None,
-    cluster: DaskOption = None,
-    shards: ShardsOption = None,
-    scenario: ScenarioOption = None,
-    requests_patch: PatchOption = None,
-    picture: PictureOption = None,
-    draw: Annotated[PlanView, typer.Option(help="Demand and replicas, or utilization.")] = PlanView.demand,
-    theme: ThemeOption = Theme.light,
-) -> int:
+def plan(face: Face, data: PlanData, goal: Goal, parts: Parts, drawing: PlanDrawing) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
     With scenarios their plans stand side by side, and nothing is written.
@@ -70,21 +86,18 @@ def plan(
     Example: capacity plan --sample
     """
     from capacity.edge.bulletin import Bulletin
-    from capacity.edge.planning.fleet import Fleet, plan_fleet
-    from capacity.edge.planning.planner import QualityRefusedError, signed
+    from capacity.edge.planning.planner import QualityRefusedError
     from capacity.edge.planning.scenarios import parse_scenarios
 
-    config = planning_config(face, file, sample)
-    scenarios, now = parse_scenarios(scenario or (), config.timezone), read_clock(None)
-    config, remarks = _lead_times(config, now, to_cluster=to_cluster)
-    fleet = Fleet(workers, cluster, shards)
-    looking = file is not None or sample or bool(scenarios)
-    bulletin, began = Bulletin.silent() if looking else Bulletin.of(config), perf_counter()
+    config = data.planning_config(face)
+    scenarios, now = parse_scenarios(data.scenario or (), config.timezone), read_clock(None)
+    config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
+    remarks += _straight(config)
+    bulletin = Bulletin.silent() if data.foreign or scenarios else Bulletin.of(config)
     try:
         if scenarios:
             return _compare(face, config, scenarios, now)
-        with face.count("planning") as progress:
-            planned = signed(plan_fleet(config, now, fleet, progress), face.run.id)
+        planned, took = _planned(face, config, parts, now)
     except QualityRefusedError as refusal:
         say(f"capacity: held: {refusal}")
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
@@ -92,21 +105,37 @@ def plan(
     except DataError as error:
         _say_warnings(bulletin.failed([one.namespace for one in config.workloads], error, read_clock(None)))
         raise
-    with face.stages("writing") as advance:
-        written = _to_cluster(planned.plan) if to_cluster else _to_files(planned.plan, out)
-        if picture is not None or not to_cluster:
-            picture = picture or out.with_suffix(".png")
-            _draw(planned.plan, config, picture, (draw, theme))
-            written.append(str(picture))
-        advance()
-    _show(face, planned, config, _advice(config, requests_patch))
-    written += [] if requests_patch is None else [str(requests_patch)]
-    face.say(f"wrote {', '.join(written)}")
+    _write(face, planned, config, goal, drawing)
     for remark in remarks:
         face.say(remark)
     _say_failures(planned.failures)
-    _say_warnings(bulletin.planned(planned, timedelta(seconds=perf_counter() - began)))
+    _say_warnings(bulletin.planned(planned, took))
     return HELD if planned.failures else DONE
+
+
+def _planned(face: Face, config: Config, parts: Parts, now: datetime) -> tuple[Planned, timedelta]:
+    """The plan, signed by this run, and how long reading, forecasting and planning took."""
+    from capacity.edge.planning.fleet import Fleet, plan_fleet
+    from capacity.edge.planning.planner import signed
+
+    fleet, began = Fleet(parts.workers, parts.cluster, parts.shards), perf_counter()
+    with face.count("planning") as progress:
+        planned = plan_fleet(config, now, fleet, progress)
+    return signed(planned, face.run.id), timedelta(seconds=perf_counter() - began)
+
+
+def _write(face: Face, planned: Planned, config: Config, goal: Goal, drawing: PlanDrawing) -> None:
+    """The plan, its picture and the advice where they are wanted, and the plan on the screen."""
+    with face.stages("writing") as advance:
+        written = _to_cluster(planned.plan) if goal.to_cluster else _to_files(planned.plan, goal.out)
+        picture = drawing.picture or (None if goal.to_cluster else goal.out.with_suffix(".png"))
+        if picture is not None:
+            _draw(planned.plan, config, picture, drawing)
+            written.append(str(picture))
+        advance()
+    _show(face, planned, config, _advice(config, goal.requests_patch))
+    written += [] if goal.requests_patch is None else [str(goal.requests_patch)]
+    face.say(f"wrote {', '.join(written)}")
 
 
 def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetime) -> int:
@@ -137,6 +166,13 @@ def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Con
     from capacity.edge.cluster.starts import learn_lead_times
 
     return learn_lead_times(config, ClusterReader(), now)
+
+
+def _straight(config: Config) -> list[str]:
+    """That a plan follows no sales; of very many workloads the first are named."""
+    flat = config.unmoved()
+    named = ", ".join(flat[:SHOWN]) + (f" and {len(flat) - SHOWN:,} more" if len(flat) > SHOWN else "")
+    return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
 def _advice(config: Config, patch: Path | None) -> Advice:
@@ -192,13 +228,13 @@ def _to_files(plan: Plan, out: Path) -> list[str]:
     return [str(out)]
 
 
-def _draw(plan: Plan, config: Config, picture: Path, how: tuple[PlanView, Theme]) -> None:
+def _draw(plan: Plan, config: Config, picture: Path, drawing: PlanDrawing) -> None:
     """Demand and replicas of the highest peaks; or the planned utilization of the highest one as a calendar."""
     from capacity.edge.plots import plot_plan, plot_utilization, save_figure
 
-    (view, theme), timezone = how, config.timezone
+    theme, timezone = drawing.theme, config.timezone
     highest = max(plan.workloads, key=lambda one: one.peak.replicas)
-    if view is PlanView.demand or highest.demand is None:
+    if drawing.draw is PlanView.demand or highest.demand is None:
         save_figure(plot_plan(plan.workloads, timezone, theme=theme), picture)
         return
     target = float(highest.explain["target_utilization"])

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError
-from capacity.edge.face import (
-    DONE,
-    HELD,
-    Face,
-    FileArgument,
-    NowOption,
-    SampleOption,
-    planning_config,
-    read_clock,
-    verb,
-)
+from capacity.edge.face import DONE, HELD, Face, NowOption, read_clock, verb
+from capacity.edge.options import Data
 
 if TYPE_CHECKING:
     from capacity.edge.config import Config
@@ -31,9 +22,8 @@ WINDOW = timedelta(days=30)  # in which the promises are judged: the month that 
 @verb
 def report(
     face: Face,
-    file: FileArgument = None,
+    data: Data,
     *,
-    sample: SampleOption = False,
     page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
     month: Annotated[
         str | None,
@@ -52,7 +42,7 @@ def report(
     from capacity.edge.planning.planner import read_orders
     from capacity.edge.report import Question, make_review, report_page
 
-    config, moment = planning_config(face, file, sample), read_clock(now)
+    config, moment = data.planning_config(face), read_clock(now)
     before = None if since is None else read_plan(since)
     question = Question(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)

@@ -9,6 +9,7 @@ import typer
 
 from capacity.domain import ConfigError
 from capacity.edge.face import DONE, Face, read_clock, verb
+from capacity.edge.screen import count
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,8 +62,8 @@ def init(
         advance()
         _write(draft_config(inventory, sight, timezone), face.config_path)
         advance()
-    face.say(f"wrote {face.config_path}: {len(inventory.found)} workloads, {len(inventory.left_out)} left out")
-    face.say("next: set sales.source and sales.time in it, then `capacity audit`")
+    face.say(f"wrote {face.config_path}: {count(len(inventory.found), 'workload')}, {len(inventory.left_out)} left out")
+    face.say("next: set what it marks `# yours:` (your orders, what a sale adds to each load), then `capacity doctor`")
     return DONE
 
 

@@ -9,6 +9,7 @@ import typer
 
 from capacity.domain import ConfigError
 from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, read_duration, verb
+from capacity.edge.options import PlanPlace
 from capacity.edge.screen import say
 
 if TYPE_CHECKING:
@@ -21,18 +22,15 @@ if TYPE_CHECKING:
 
 WindowOption = Annotated[str, typer.Option(metavar="DURATION", help="How far back the promises are judged.")]
 AuditsOption = Annotated[Path, typer.Option("--history", help="Folder in which `capacity audit` keeps its audits.")]
-PlanOption = Annotated[Path, typer.Option("--plan", help="The plan file.")]
-FromCluster = Annotated[bool, typer.Option("--from-cluster", help="Read the plan from ConfigMaps, not from a file.")]
 
 
 @verb
 def status(
     face: Face,
+    place: PlanPlace,
     *,
     window: WindowOption = "30d",
     history: AuditsOption = Path("audits"),
-    plan: PlanOption = Path("plan.json"),
-    from_cluster: FromCluster = False,
     now: NowOption = None,
 ) -> int:
     """Show whether the five promises are kept, with the error budget left, coming peaks, and what is held and why.
@@ -48,9 +46,7 @@ def status(
     config, moment, span = face.config(), read_clock(now), read_duration("--window", window)
     if span.total_seconds() < 60:
         raise ConfigError(f"--window: expected at least 1m, got {window}")
-    found = read_status(
-        config, moment, span, history, lambda: _standing(config, moment, None if from_cluster else plan, now is None)
-    )
+    found = read_status(config, moment, span, history, lambda: _standing(config, moment, place.file, now is None))
     face.show(status_sheet(found, config.timezone))
     for failure in found.failures:
         say(f"capacity: error: {failure}")

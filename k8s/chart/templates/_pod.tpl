@@ -1,4 +1,4 @@
-{{- /* What both pods are: labels, image, restricted security, the parts of a pod that values may set. */ -}}
+{{- /* What all pods are: labels, image, restricted security, the parts of a pod that values may set. */ -}}
 
 {{- define "capacity.labels" -}}
 app.kubernetes.io/name: capacity
@@ -22,7 +22,6 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 
 {{- define "capacity.pod" -}}
-automountServiceAccountToken: true
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true

@@ -15,6 +15,7 @@ from capacity.edge.planning.fleet.shards import Shard, write_shard
 from capacity.edge.planning.fleet.steps import Steps
 from capacity.edge.planning.planner import Basis, Orders, Planned, plan_alone
 from capacity.edge.settings import WorkloadSettings
+from capacity.edge.telemetry.samples import demand_samples
 from capacity.edge.usage import known_usage
 
 SIZE = 250  # workloads: their arrays stay in some hundred MB, and a lost chunk is a few seconds of work
@@ -80,7 +81,8 @@ def work_on(chunk: Chunk) -> Shard:
     else:
         try:
             planned = plan_chunk(chunk)
-            shard = Shard(chunk.number, planned.plan, planned.failures)
+            demand = tuple(demand_samples(planned.plan.workloads, chunk.now))
+            shard = Shard(chunk.number, planned.plan, planned.failures, demand)
         except DataError as error:
             shard = chunk.failed(str(error))
     if chunk.shard is None:

@@ -75,7 +75,7 @@ def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[lis
     with OrderTable.load(config.orders(), config.timezone) as table:
         table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
-        run = _run(config, f"{fingerprint(table)} in chunks of {size}")
+        run = _run(config, f"{fingerprint(table)} in chunks of {size}", usage_fingerprint(config, now))
         _forget_others(folder, run)
         groups = [sorted({one.group for one in part if one.group is not None}) for part in dealt]
         steps = write_steps(table, folder / f"steps-{run}", groups)
@@ -91,11 +91,11 @@ def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[lis
     ], audit
 
 
-def _run(config: Config, data: str) -> str:
+def _run(config: Config, data: str, usage: str) -> str:
     """What shards must agree on to belong together: settings, orders, usage, calendar and versions."""
     files = [Path(name) for name in (config.calendar.events, config.calendar.columns) if name is not None]
     calendar = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-    facts = [config.settings_hash(), data, installed(), usage_fingerprint(config), *calendar]
+    facts = [config.settings_hash(), data, installed(), usage, *calendar]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -165,7 +165,8 @@ def _planned(shards: Sequence[Shard], config: Config, audit: Audit) -> Planned:
     plan = joined([shard.plan for shard in shards if shard.plan is not None], order)
     if plan is None:
         raise DataError("; ".join(list(dict.fromkeys(failures.values()))[:MOST_SAID]))
-    return Planned(plan, audit, {key: failures[key] for key in order if key in failures})
+    demand = tuple(sample for shard in shards for sample in shard.demand)
+    return Planned(plan, audit, {key: failures[key] for key in order if key in failures}, demand)
 
 
 @contextmanager

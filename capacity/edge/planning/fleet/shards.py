@@ -12,18 +12,23 @@ from typing import Any
 
 from capacity.domain import Plan, PlanError
 from capacity.edge.planfile import read_plan, write_plan
+from capacity.edge.telemetry.metrics import Sample
 
 Key = tuple[str, str]  # namespace and name of a workload
-DONE = "capacity.shard/v1"
+DONE = "capacity.shard/v2"
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What became of one chunk: its part of the plan (None: nothing, or it lies in its file), and its failures."""
+    """What became of one chunk: its part of the plan (None: nothing, or it lies in its file), and its failures.
+
+    `demand` is that of the current step as metrics: a plan file holds floors, not the forecasts they come from.
+    """
 
     number: int
     plan: Plan | None
     failures: dict[Key, str]
+    demand: tuple[Sample, ...] = ()
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -40,7 +45,9 @@ def write_shard(shard: Shard, path: Path, run: str) -> None:
     else:
         write_plan(shard.plan, path)
     failures = [[*key, reason] for key, reason in shard.failures.items()]
-    _write_whole(done, {"schema": DONE, "run": run, "planned": shard.plan is not None, "failures": failures})
+    demand = [[sample.name, sample.value, sample.labels] for sample in shard.demand]
+    record = {"schema": DONE, "run": run, "planned": shard.plan is not None, "failures": failures, "demand": demand}
+    _write_whole(done, record)
 
 
 def read_shard(path: Path, number: int, run: str) -> Shard | None:
@@ -52,7 +59,7 @@ def read_shard(path: Path, number: int, run: str) -> Shard | None:
     if not record["planned"]:
         return Shard(number, None, failures)
     try:
-        return Shard(number, read_plan(path), failures)
+        return Shard(number, read_plan(path), failures, _demand(record))
     except PlanError:  # gone or cut short since: it is made again
         return None
 
@@ -77,6 +84,10 @@ def joined(plans: Sequence[Plan], order: Sequence[Key]) -> Plan | None:
         valid_until=min(plan.valid_until for plan in plans),
         workloads=tuple(workloads),
     )
+
+
+def _demand(record: dict[str, Any]) -> tuple[Sample, ...]:
+    return tuple(Sample(name, value, tuple(labels)) for name, value, labels in record["demand"])
 
 
 def _record(path: Path) -> Path:
