@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from capacity.decision import Policy as Pace
 from capacity.domain import Event, LoadModel, Replica, Workload
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
@@ -137,10 +138,13 @@ def _ours(case: Case, series: pd.Series, trace: Trace) -> list[Policy]:
     schedule, calendar = Schedule(every=trace.every), Calendar(events=_matches() if trace.events else ())
     workloads = [_workload(case, trace, level) for level in LEVELS]
     forecasts = past_forecasts(case, series, Asked.by(*workloads), calendar, schedule)
-    floors = [decided_floor(case, one, past_plans(_of(one, forecasts), one), schedule) for one in workloads]
+    plans = {one.quantile_level: past_plans(_of(one, forecasts), one) for one in workloads}
+    paces = {"": schedule, " without calm": replace(schedule, pace=Pace(calm=timedelta(0)))}
     return [
-        Policy(f"plan q{level:g}, HPA {target} %", floor, Rule(target))
-        for level, floor in zip(LEVELS, floors, strict=True)
+        Policy(f"plan q{one.quantile_level:g}{name}, HPA {target} %", floor, Rule(target))
+        for one in workloads
+        for name, pace in paces.items()
+        for floor in (decided_floor(case, one, plans[one.quantile_level], pace),)
         for target in TARGETS
     ]
 
