@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from capacity.decision import Policy as Pace
 from capacity.domain import Event, LoadModel, Replica, Workload
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.frontier import interval, reduction, saving
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.plans import Calendar, past_plans
+from capacity.simulation.plans import Asked, Calendar, Forecasts, past_forecasts, past_plans
 from capacity.simulation.pods import Start
 from capacity.simulation.policies import (
     Policy,
@@ -115,7 +116,7 @@ def _measured(series: pd.Series, trace: Trace, lead: int) -> dict[str, Any]:
     sweep = try_policies(case, hpa_sweep(case), SEED)
     rivals = [static_peak(case), static_quantile(case), cron_schedule(case), aws_like(case), ahpa_like(case)]
     rivals += [autopilot_like(case), seasonal_naive(case), oracle(case)]
-    ours = [one for level in LEVELS for one in _ours(case, series, trace, level)]
+    ours = _ours(case, series, trace)
     trials = try_policies(case, [*ours, *rivals], SEED + 1)
     peak = next(trial for trial in trials if trial.name == STATIC).score.pod_hours
     return {trial.name: _row(trial, sweep, peak) | _near(case, trial, trace) for trial in trials}
@@ -132,9 +133,24 @@ def _case(series: pd.Series, trace: Trace, lead: int) -> Case:
     )
 
 
-def _ours(case: Case, series: pd.Series, trace: Trace, level: float) -> list[Policy]:
-    """As production plans and decides, for the 95th percentile of a pod's start; under each HPA."""
-    workload = Workload(
+def _ours(case: Case, series: pd.Series, trace: Trace) -> list[Policy]:
+    """As production plans and decides, for the 95th percentile of a pod's start; at each level, under each HPA."""
+    schedule, calendar = Schedule(every=trace.every), Calendar(events=_matches() if trace.events else ())
+    workloads = [_workload(case, trace, level) for level in LEVELS]
+    forecasts = past_forecasts(case, series, Asked.by(*workloads), calendar, schedule)
+    plans = {one.quantile_level: past_plans(_of(one, forecasts), one) for one in workloads}
+    paces = {"": schedule, " without calm": replace(schedule, pace=Pace(calm=timedelta(0)))}
+    return [
+        Policy(f"plan q{one.quantile_level:g}{name}, HPA {target} %", floor, Rule(target))
+        for one in workloads
+        for name, pace in paces.items()
+        for floor in (decided_floor(case, one, plans[one.quantile_level], pace),)
+        for target in TARGETS
+    ]
+
+
+def _workload(case: Case, trace: Trace, level: float) -> Workload:
+    return Workload(
         "trace",
         "service",
         LoadModel(0.0, trace.step / HOUR, 0.0, 0.0),
@@ -144,9 +160,19 @@ def _ours(case: Case, series: pd.Series, trace: Trace, level: float) -> list[Pol
         quantile_level=level,
         lead_time=case.lead,
     )
-    schedule, calendar = Schedule(every=trace.every), Calendar(events=_matches() if trace.events else ())
-    floor = decided_floor(case, workload, past_plans(case, series, workload, calendar, schedule), schedule)
-    return [Policy(f"plan q{level:g}, HPA {target} %", floor, Rule(target)) for target in TARGETS]
+
+
+def _of(workload: Workload, forecasts: Forecasts) -> Forecasts:
+    """The forecasts at the levels that this workload's plan reads."""
+    levels = list(Asked.by(workload).quantile_levels)
+    return {
+        origin: replace(forecast, quantiles=forecast.quantiles[levels], maxima=_columns(forecast.maxima, levels))
+        for origin, forecast in forecasts.items()
+    }
+
+
+def _columns(table: pd.DataFrame | None, levels: list[float]) -> pd.DataFrame | None:
+    return None if table is None else table[levels]
 
 
 @lru_cache

@@ -12,7 +12,7 @@ from capacity.domain import CUTS, Decision, Memory, Observation, WorkloadPlan, r
 
 CUT = "CeilingReached"
 NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
-WORTH = 0.2  # of a floor by which it must be too high to come down, under a plan of short steps
+WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
 
 

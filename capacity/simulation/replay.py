@@ -16,7 +16,7 @@ from capacity.simulation.busy import busy_ticks
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.plans import Calendar, past_plans
+from capacity.simulation.plans import Asked, Calendar, past_forecasts, past_plans
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.policies import (
     SWEPT,
@@ -82,7 +82,7 @@ def simulate(
     step, filled = _filled(sales)
     case = _case(filled, step, workload, replay)
     known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
-    plans = past_plans(case, known, workload, calendar, replay.schedule)
+    plans = past_plans(past_forecasts(case, known, Asked.by(workload), calendar, replay.schedule), workload)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
     busy = busy_ticks(case, calendar.events)
