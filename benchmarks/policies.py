@@ -139,7 +139,7 @@ def _ours(case: Case, series: pd.Series, trace: Trace) -> list[Policy]:
     workloads = [_workload(case, trace, level) for level in LEVELS]
     forecasts = past_forecasts(case, series, Asked.by(*workloads), calendar, schedule)
     plans = {one.quantile_level: past_plans(_of(one, forecasts), one) for one in workloads}
-    paces = {"": schedule, " without calm": replace(schedule, pace=Pace(calm=timedelta(0)))}
+    paces = {"": schedule, " without calm": replace(schedule, pace=Pace())}
     return [
         Policy(f"plan q{one.quantile_level:g}{name}, HPA {target} %", floor, Rule(target))
         for one in workloads

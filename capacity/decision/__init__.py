@@ -4,5 +4,6 @@ from capacity.decision.brake import Brake as Brake
 from capacity.decision.brake import engage_brake as engage_brake
 from capacity.decision.decide import decide as decide
 from capacity.decision.decide import hold as hold
+from capacity.decision.policy import CALM as CALM
 from capacity.decision.policy import Policy as Policy
 from capacity.decision.steps import lowest_floor as lowest_floor

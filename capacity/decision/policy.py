@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from capacity.domain import require
 
+CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (World Cup 98, 10 to 19 June)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -15,7 +17,8 @@ class Policy:
     Down: at most `step_down` per `step_every`, however often passes run, and where `half_life` is set no faster than
     halving the excess in that time. Up: at once, or by `step_up` per period where that is set. `ceiling_buffer`: None
     leaves the ceiling; a share lets it rise to need x (1 + share). `calm`: under a plan of shorter steps than this a
-    floor moves to what the plan needs for so much longer, and comes down in fewer, larger steps; 0 for none of it.
+    floor moves to what the plan needs for so much longer, and comes down in fewer, larger steps; 0 follows the plan to
+    the step. The controller is set to `CALM`.
     """
 
     period: timedelta = timedelta(minutes=1)
@@ -25,7 +28,7 @@ class Policy:
     half_life: timedelta | None = None
     step_up: float | None = None
     ceiling_buffer: float | None = None
-    calm: timedelta = timedelta(minutes=30)
+    calm: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         require(self.period > timedelta(0), "period must be > 0, got {}", self.period)
@@ -41,7 +44,8 @@ class Policy:
     def look_ahead(self, step: timedelta) -> timedelta:
         """How much further than it must a floor looks under a plan of such steps, so that it moves once for several.
 
-        >>> Policy().look_ahead(timedelta(minutes=5)), Policy().look_ahead(timedelta(hours=1))
+        >>> policy = Policy(calm=CALM)
+        >>> policy.look_ahead(timedelta(minutes=5)), policy.look_ahead(timedelta(hours=1))
         (datetime.timedelta(seconds=1800), datetime.timedelta(0))
         """
         return self.calm if step < self.calm else timedelta(0)
@@ -51,7 +55,7 @@ class Policy:
 
         At most twice in `calm`: 0.10 every 5 min becomes 0.47 every 15 min.
 
-        >>> calmed = Policy().calmed(timedelta(minutes=5))
+        >>> calmed = Policy(calm=CALM).calmed(timedelta(minutes=5))
         >>> round(calmed.step_down, 2), calmed.step_every
         (0.47, datetime.timedelta(seconds=900))
         """

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from capacity.edge.config import Config
 
 
+PatchOption = Annotated[
+    Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
     """Whose orders: those of the configuration, of a FILE in their place, or the bundled ones."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 
+from capacity.decision import CALM, decide
 from capacity.decision import Policy as Pace
-from capacity.decision import decide
 from capacity.domain import Observation, Workload, WorkloadPlan
 from capacity.domain.observation import Memory
 from capacity.simulation.arrays import Counts
@@ -25,7 +26,7 @@ class Schedule:
 
     every: timedelta = timedelta(hours=1)
     delay: timedelta = timedelta(minutes=1)  # the planner reads, forecasts and writes
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace = field(default_factory=partial(Pace, calm=CALM))
 
 
 def decided_floor(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Counts:

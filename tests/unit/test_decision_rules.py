@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from capacity.decision import Brake, Policy, decide, engage_brake
+from capacity.decision import CALM, Brake, Policy, decide, engage_brake
 from capacity.domain import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
 from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
@@ -231,18 +231,17 @@ CALM_CASES = [
 
 @pytest.mark.parametrize(("floors", "stands", "set_to"), CALM_CASES)
 def test_under_a_plan_of_short_steps_floors_move_seldom(floors: list[int], stands: int, set_to: int) -> None:
-    decision = decide(minutes_plan(*floors), seen(stands), NOW)
+    decision = decide(minutes_plan(*floors), seen(stands), NOW, Policy(calm=CALM))
     assert decision.floor == set_to
     assert decision.floor >= max(floors[:2])
 
 
 def test_without_calm_a_plan_of_short_steps_is_followed_step_by_step() -> None:
-    made, restless = minutes_plan(4, 5, 4, 5, 6, 7, 8, 8, 8, 8), Policy(calm=timedelta(0))
-    assert decide(made, seen(4), NOW, restless).floor == 5
-    assert decide(minutes_plan(*[8] * 10), seen(9), NOW, restless).floor == 8
+    assert decide(minutes_plan(4, 5, 4, 5, 6, 7, 8, 8, 8, 8), seen(4), NOW).floor == 5
+    assert decide(minutes_plan(*[8] * 10), seen(9), NOW).floor == 8
 
 
 def test_two_calm_steps_down_lie_half_the_calm_apart() -> None:
-    made = minutes_plan(*[8] * 20)
-    waits = [decide(made, seen(40, memory=Memory(moved_at=NOW - minutes * MINUTE)), NOW).floor for minutes in (14, 15)]
+    made, memories = minutes_plan(*[8] * 20), [Memory(moved_at=NOW - minutes * MINUTE) for minutes in (14, 15)]
+    waits = [decide(made, seen(40, memory=memory), NOW, Policy(calm=CALM)).floor for memory in memories]
     assert waits == [40, 22]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from capacity.decision import Brake, Policy
+from capacity.decision import CALM, Brake, Policy
 from capacity.edge.fields import Duration, Share
 from capacity.edge.settings.block import NAME, Settings
 
@@ -42,7 +42,7 @@ class ControllerSettings(Settings):
         None, description="Most a floor rises per period, as a share; None: at once."
     )
     calm: Duration = Field(
-        timedelta(minutes=30),
+        CALM,
         description="Under plans of shorter steps, how much further a floor looks so that it moves once for several; "
         "0s: not at all.",
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from capacity.domain import ConfigError, DataError, LoadReport
 from capacity.edge.drawing import PictureOption, Theme, ThemeOption
 from capacity.edge.face import DONE, FAILED, Face, verb
+from capacity.edge.options import PatchOption
 from capacity.edge.screen import say
-from capacity.edge.verbs.plan import PatchOption
 
 if TYPE_CHECKING:
     from pathlib import Path

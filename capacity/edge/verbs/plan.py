@@ -13,7 +13,7 @@ import typer
 from capacity.domain import ConfigError, DataError
 from capacity.edge.drawing import PlanView
 from capacity.edge.face import DONE, HELD, Face, read_clock, verb
-from capacity.edge.options import Data, Drawing
+from capacity.edge.options import Data, Drawing, PatchOption
 from capacity.edge.screen import Output, say
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ class Goal:
     to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
         False
     )
-    requests_patch: Annotated[
-        Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
-    ] = None
+    requests_patch: PatchOption = None
 
 
 @dataclass(frozen=True, slots=True)

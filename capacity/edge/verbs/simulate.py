@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError
-from capacity.edge.drawing import PictureOption, SimulationView, Theme, ThemeOption
-from capacity.edge.face import DONE, FAILED, Face, FileArgument, SampleOption, read_duration, verb
+from capacity.edge.drawing import SimulationView, Theme
+from capacity.edge.face import DONE, FAILED, Face, read_duration, verb
+from capacity.edge.options import Data, Drawing
 from capacity.edge.screen import say
 
 if TYPE_CHECKING:
@@ -25,16 +26,17 @@ if TYPE_CHECKING:
 @verb
 def simulate(
     face: Face,
-    file: FileArgument = None,
     *,
-    sample: SampleOption = False,
+    data: Data,
     days: Annotated[float, typer.Option(min=1, help="How many of the last days to replay.")] = 28,
-    refit: Annotated[str, typer.Option(help="How often a plan is made; each sees only what came before.")] = "1d",
+    refit: Annotated[
+        str | None,
+        typer.Option(help="How often the model is fitted, on what came before. Default: 1d; of minutes' sales 1h."),
+    ] = None,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the pods' random starts; equal seeds, equal results.")] = 7,
-    picture: PictureOption = None,
     draw: Annotated[SimulationView, typer.Option(help="Courses, cost, or a calendar.")] = SimulationView.course,
-    theme: ThemeOption = Theme.light,
+    drawing: Drawing,
 ) -> int:
     """Would the plan have held? Replay the last weeks through forecast, plan and decision, beside the HPA alone.
 
@@ -43,7 +45,7 @@ def simulate(
     from capacity.edge.planning.planner import read_orders
     from capacity.edge.sheets import simulation_sheet
 
-    config = face.config(file=file, sample=sample)
+    config = data.sales_config(face)
     chosen = _chosen(config, workload)
     replay = _replay(config, days, refit, seed)
     with face.stages("reading orders", "replaying", "drawing") as advance:
@@ -51,11 +53,8 @@ def simulate(
         advance()
         results, failures = _simulated(config, orders, chosen, replay)
         advance()
-        if picture is not None and results:
-            from capacity.edge.plots import save_figure
-
-            save_figure(_drawn(results[0], draw, theme), picture)
-            face.say(f"wrote {picture}")
+        if results:
+            drawing.save(face, lambda theme: _drawn(results[0], draw, theme))
         advance()
     face.show(*(simulation_sheet(result) for result in results))
     for key, reason in failures.items():
@@ -90,11 +89,13 @@ def _chosen(config: Config, name: str | None) -> list[Workload]:
     return [workloads[name]]
 
 
-def _replay(config: Config, days: float, refit: str, seed: int) -> Replay:
+def _replay(config: Config, days: float, refit: str | None, seed: int) -> Replay:
+    from capacity.forecast import FINE
     from capacity.simulation.production import Schedule
     from capacity.simulation.replay import Replay
 
-    schedule = Schedule(every=read_duration("--refit", refit), pace=config.controller.policy())
+    usual = "1h" if config.orders().step <= FINE else "1d"
+    schedule = Schedule(every=read_duration("--refit", refit or usual), pace=config.controller.policy())
     return Replay(days=days, schedule=schedule, seed=seed)
 
 
