@@ -96,7 +96,7 @@ def _calm(need: int, longer: int, floor: int) -> int:
 
     `need` is what must stand now, `longer` the highest of that and what follows.
 
-    >>> _calm(9, 12, floor=5), _calm(9, 12, floor=10), _calm(9, 12, floor=14), _calm(9, 12, floor=16)
+    >>> _calm(9, 12, floor=5), _calm(9, 12, floor=10), _calm(9, 12, floor=14), _calm(9, 12, floor=17)
     (12, 10, 14, 12)
     """
     if floor < need or longer < floor * (1 - WORTH):
