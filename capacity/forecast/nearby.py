@@ -1,4 +1,4 @@
-"""The next two hours of short steps: sales now times how past days went on from the same minute, where that was better.
+"""The next hours of short steps: sales now times how past days went on from the same minute, where that was better.
 
 The blend is weighed by its errors over the whole horizon; what happens in the next minutes is told best by where sales
 stand now. Both are compared on the rolling origins, and each series gets as much of one as it was better by.
@@ -18,7 +18,7 @@ from capacity.forecast.peaks import highest_quantiles, sliding_maxima
 from capacity.forecast.setting import Array, BatchForecast, Setting
 
 FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
-REACH = timedelta(hours=2)  # full weight over the first half, fading over the second
+REACH = timedelta(hours=4)  # full weight over the first half, fading over the second
 DAYS = 42  # looked back at
 HALF_LIFE = 7.0  # days
 OTHER_WEEKDAY = 0.5  # weight of a day that is not the same weekday

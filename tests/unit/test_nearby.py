@@ -1,4 +1,4 @@
-"""The next two hours of short steps: past days tell them only where they told them better before."""
+"""The next hours of short steps: past days tell them only where they told them better before."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_end_of_the_reach_meets_the_rest_of_the_forecast(monkeypatch: pytest
     whole = forecast_steady(values[None, :], setting())
     monkeypatch.setattr("capacity.forecast.steady.with_nearby", lambda batch, *_: batch)
     blend = forecast_steady(values[None, :], setting())
-    np.testing.assert_array_equal(whole.quantiles[0, 24:], blend.quantiles[0, 24:])
+    np.testing.assert_array_equal(whole.quantiles[0, 48:], blend.quantiles[0, 48:])
     assert whole.maxima is not None
     assert (whole.maxima[0] >= whole.quantiles[0] - 1e-9).all()
     assert (np.diff(whole.quantiles[0], axis=1) >= -1e-9).all()

@@ -135,7 +135,7 @@ def test_what_cannot_be_met_is_refused_with_the_reason(build: Any, words: str) -
 @pytest.mark.parametrize(
     ("hours", "steps", "changes_a_day", "most"),
     [
-        pytest.param(0, 288 + 6, 24, [24, 2], id="a whole day, and half an hour: up and down"),
+        pytest.param(0, 288 + 6, 24, [24, 6], id="a whole day, and half an hour: up and down in stages"),
         pytest.param(18, 288, 24, [6, 18], id="a quarter of a day and three"),
         pytest.param(18.5, 66, 24, [6], id="5.5 hours are 5.5 changes, rounded up"),
         pytest.param(0, 12, 1, [1], id="never more than a day has"),
