@@ -45,6 +45,11 @@ class Block:
         lines = self.text.replace("\\\n", " ").splitlines()
         return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
 
+    @property
+    def abridged(self) -> bool:
+        """Whether lines are left out of it."""
+        return any(line.strip() == "..." for line in self.text.splitlines())
+
 
 def blocks_of(text: str) -> list[Block]:
     """Every fenced block of a page, in order."""
@@ -145,9 +150,8 @@ def rewritten(text: str, printed: list[tuple[Block, str]]) -> str:
     """The page with what was printed in truth; lines with `...` in them stay where they still hold, and so does a block
     that leaves lines out."""
     for block, truth in reversed(printed):
-        shown = block.text.splitlines()
-        if "..." not in (line.strip() for line in shown):
-            kept = [line for line in shown if "..." in line]
+        if not block.abridged:
+            kept = [line for line in block.text.splitlines() if "..." in line]
             lines = [next((line for line in kept if same(line, new)), new) for new in plain(truth).splitlines()]
             text = text[: block.span[0]] + plain("\n".join(lines)) + text[block.span[1] :]
     return text

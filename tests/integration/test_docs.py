@@ -143,6 +143,6 @@ def test_a_page_does_what_it_says(name: str, reader: Reader, request: pytest.Fix
     printed = list(reader.follow(text))
     if request.config.getoption("--write-docs"):
         page.write_text(rewritten(text, printed), encoding="utf-8")
-        return
+        printed = [(block, truth) for block, truth in printed if block.abridged]  # only a person can mend those
     for block, truth in printed:
         assert same(block.text, truth), f"{name} shows\n{block.text}\nbut this was printed:\n{truth}"
