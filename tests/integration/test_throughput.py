@@ -112,6 +112,18 @@ def test_a_plan_beyond_what_scaling_out_reaches_is_refused(capsys: pytest.Captur
     assert "scale-out cannot serve this; shard it or shed load" in said
 
 
+@pytest.mark.usefixtures("history")
+def test_one_point_of_a_load_test_is_planned_with_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    document = yaml.safe_load(Path("capacity.yaml").read_text(encoding="utf-8"))
+    document["workloads"][0]["throughput"] = {"points": [[4, 200.0]]}
+    Path("capacity.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    (web,) = json.loads(printed(capsys, "plan", "--output", "json"))["workloads"]
+    known = web["explain"]
+    assert known["requests_bound"] == "the load test, linear from 4 replicas"
+    assert known["replicas_for_requests"] == pytest.approx(known["requests_per_second"] / (50 * 0.5), abs=1)
+
+
 @pytest.mark.parametrize(
     ("usage", "prometheus", "words"),
     [
