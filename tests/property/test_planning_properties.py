@@ -159,7 +159,7 @@ def test_the_time_zone_moves_no_step() -> None:
 
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 99), st.sampled_from([5.0, 40.0]), st.sampled_from([36, 288]))
-def test_a_day_of_hourly_plans_moves_the_floor_at_most_twice_as_often_as_one_plan_may(
+def test_a_day_of_hourly_plans_moves_the_floor_at_most_three_times_as_often_as_one_plan_may(
     seed: int, replicas: float, horizon: int
 ) -> None:
     """Known, noisy demand at five minutes; each plan serves an hour. With a whole day's changes each: 110 and more."""
@@ -167,7 +167,7 @@ def test_a_day_of_hourly_plans_moves_the_floor_at_most_twice_as_often_as_one_pla
     noise = np.exp(np.convolve(rng.normal(0, 0.06, steps), np.ones(3) / 3, "same"))
     cores = replicas * (1.2 + 0.8 * np.sin(np.arange(steps) / 288 * 2 * np.pi)) * noise
     floors = np.concatenate([_floors(cores[at : at + horizon], at)[:12] for at in range(0, 288, 12)])
-    assert np.count_nonzero(np.diff(floors)) <= 2 * Limits().changes_a_day
+    assert np.count_nonzero(np.diff(floors)) <= 3 * Limits().changes_a_day
 
 
 def _floors(cores: np.ndarray, offset: int) -> np.ndarray:
