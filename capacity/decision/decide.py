@@ -12,7 +12,8 @@ from capacity.domain import CUTS, Decision, Memory, Observation, WorkloadPlan, r
 
 CUT = "CeilingReached"
 NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
-WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps
+WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
+LONG = 6  # unless it has stood for so many times the calm: then by as little as there is
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
 
 
@@ -82,7 +83,8 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
     need, look = highest.replicas, policy.look_ahead(plan.step)
-    calm = _calm(need, plan.floor_between(now, reach + look) or need, observation.floor) if look else need
+    longer = plan.floor_between(now, reach + look) or need
+    calm = _calm(need, longer, observation.floor, stood=_stood(observation, now, LONG * look)) if look else need
     decision = _followed(calm, plan, observation, now, policy.calmed(plan.step))
     if decision.held:
         return decision
@@ -91,17 +93,23 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     return _cut(decision, highest.reason) if highest.reason in CUTS else decision
 
 
-def _calm(need: int, longer: int, floor: int) -> int:
-    """Under a plan of short steps: one rise for several, and no fall that is small or soon taken back.
+def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:
+    """Under a plan of short steps: one rise for several, and no fall that is soon taken back, or small and early.
 
-    `need` is what must stand now, `longer` the highest of that and what follows.
+    `need` is what must stand now, `longer` the highest of that and what follows; `stood`: the floor has for long.
 
-    >>> _calm(9, 12, floor=5), _calm(9, 12, floor=10), _calm(9, 12, floor=14), _calm(9, 12, floor=17)
-    (12, 10, 14, 12)
+    >>> [_calm(9, 12, floor, stood=False) for floor in (5, 10, 14, 17)], _calm(9, 12, 14, stood=True)
+    ([12, 10, 14, 12], 12)
     """
-    if floor < need or longer < floor * (1 - WORTH):
+    if floor < need or longer < floor * (1.0 if stood else 1 - WORTH):
         return longer
     return floor
+
+
+def _stood(observation: Observation, now: datetime, span: timedelta) -> bool:
+    """Whether our last move lies so far back; one from ahead was noted by a wrong clock."""
+    moved = observation.memory.moved_at
+    return moved is None or not timedelta(0) <= now - moved < span
 
 
 def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:

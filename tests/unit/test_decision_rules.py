@@ -231,9 +231,16 @@ CALM_CASES = [
 
 @pytest.mark.parametrize(("floors", "stands", "set_to"), CALM_CASES)
 def test_under_a_plan_of_short_steps_floors_move_seldom(floors: list[int], stands: int, set_to: int) -> None:
-    decision = decide(minutes_plan(*floors), seen(stands), NOW, Policy(calm=CALM))
+    moved = Memory(moved_at=NOW - HOUR)
+    decision = decide(minutes_plan(*floors), seen(stands, memory=moved), NOW, Policy(calm=CALM))
     assert decision.floor == set_to
     assert decision.floor >= max(floors[:2])
+
+
+@pytest.mark.parametrize(("hours", "floor"), [(2.9, 9), (3, 8), (-1, 8)], ids=["early", "late", "a wrong clock"])
+def test_a_small_fall_comes_when_the_floor_has_stood_for_long(hours: float, floor: int) -> None:
+    moved = Memory(moved_at=NOW - hours * HOUR)
+    assert decide(minutes_plan(*[8] * 10), seen(9, memory=moved), NOW, Policy(calm=CALM)).floor == floor
 
 
 def test_without_calm_a_plan_of_short_steps_is_followed_step_by_step() -> None:
