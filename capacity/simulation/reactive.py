@@ -59,7 +59,7 @@ class Reactive:
         """Replicas to set, (lanes,): bounds at once, otherwise the metric, stabilized and limited."""
         floor = np.minimum(floor, self.ceiling)
         proposed, valid = self._proposed(replicas, seen)
-        by_metric = valid & (replicas >= floor) & (replicas <= self.ceiling) & (replicas > 0)
+        by_metric = valid & (replicas >= floor) & (replicas <= self.ceiling)
         stable = proposed.copy()
         for window in self._windows:
             stable[window.lanes] = window.highest(proposed[window.lanes], by_metric[window.lanes])

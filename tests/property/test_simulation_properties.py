@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capacity.simulation.cluster import Cluster, ZoneLoss, run_cluster
@@ -34,6 +34,7 @@ def pods(counted: int, unready: int, utilization: int) -> tuple[Pod, ...]:
     st.integers(10, 30),
     st.lists(st.tuples(sights, floors), min_size=1, max_size=40),
 )
+@example(10, 0, 10, [((0, 0, 0), 0), ((1, 0, 0), 0), ((1, 0, 1), 0)])  # from zero, where the floor is zero
 @settings(max_examples=150, deadline=None)
 def test_every_lane_is_the_exact_hpa(
     target: int, window: int, ceiling: int, course: list[tuple[tuple[int, int, int], int]]
