@@ -13,11 +13,11 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.forecast.paths import ratios_after, weighted_quantiles
 from capacity.forecast.peaks import sliding_maxima
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.setting import FINE, Array, Setting
 from capacity.forecast.uplift import Occurrence
 
-FINE = timedelta(minutes=15)  # of coarser steps, the last one is too old to say where an event stands
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on
 LEAST = 1.0  # past event's worth of weight without which nothing is known of a kind
 HOURS = 1.5  # by which the start of a past event may differ from this one's before it counts .6
@@ -64,14 +64,15 @@ def find_analogs(row: Array, events: Sequence[Occurrence], setting: Setting) -> 
     past = [other for other in events if other.kind == event.kind and other.slots[0] < event.slots[0]]
     reach = min(setting.horizon, int(event.slots[0]) + AFTER // setting.step - now)
     moments, weights = _moments(past, event, now, setting.step)
-    paths = _paths(row, moments, reach + max(setting.window, 1) - 1)  # (n, reach + window - 1)
+    paths = ratios_after(row[None, :], moments, reach + max(setting.window, 1) - 1)[0]  # (n, reach + window - 1)
     highest = sliding_maxima(paths, max(setting.window, 1))[:, :reach]
     known = (weights[:, None] * ~np.isnan(highest)).sum(axis=0)  # (reach,) past events' worth
     near = int(np.argmax(known < LEAST)) if (known < LEAST).any() else reach
     if near == 0:
         return None
     levels = np.minimum(np.asarray(setting.quantile_levels) * ((known[:near] + 1) / known[:near])[:, None], 1.0)
-    quantiles, maxima = (row[-1] * _quantiles(part[:, :near], weights, levels) for part in (paths, highest))
+    parts = np.stack([paths[:, :near], highest[:, :near]])
+    quantiles, maxima = row[-1] * weighted_quantiles(parts, weights, levels)
     return Analogs(event.kind, len(past), quantiles, maxima)
 
 
@@ -93,22 +94,3 @@ def _moments(
     apart = np.minimum(earlier % day, -earlier % day) * (step / timedelta(hours=1))
     weight = np.exp(-0.5 * (apart / HOURS) ** 2) * 0.5 ** (earlier / day / HALF_LIFE)
     return starts + now - event.slots[0], weight
-
-
-def _paths(row: Array, moments: NDArray[np.intp], length: int) -> Array:
-    """What followed each moment, over the value before it (n, length); NaN where that is not known."""
-    at = moments[:, None] + np.arange(-1, length)
-    values = np.where((at >= 0) & (at < len(row)), row[np.clip(at, 0, len(row) - 1)], np.nan)
-    first = values[:, :1]
-    return np.asarray(values[:, 1:] / np.where(first > 0, first, np.nan))
-
-
-def _quantiles(values: Array, weights: Array, levels: Array) -> Array:
-    """Weighted quantiles of each column of (n, h) at its levels (h, Q): (h, Q); what is not known does not count."""
-    order = np.argsort(values, axis=0)  # NaN last
-    ranked = np.take_along_axis(values, order, axis=0)
-    weight = np.where(np.isnan(ranked), 0.0, weights[order])
-    share = np.cumsum(weight, axis=0) / weight.sum(axis=0)  # (n, h)
-    place = (share[:, :, None] < levels - 1e-9).sum(axis=0)  # (h, Q)
-    last = (weight > 0).sum(axis=0)[:, None] - 1
-    return np.take_along_axis(ranked.T, np.minimum(place, last), axis=1)

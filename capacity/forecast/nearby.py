@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from capacity.forecast.conformal import Errors
 from capacity.forecast.origins import Origins
+from capacity.forecast.paths import ratios_after, weighted_quantiles
 from capacity.forecast.peaks import highest_quantiles, sliding_maxima
-from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.setting import FINE, Array, BatchForecast, Setting
 
-FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
 REACH = timedelta(hours=4)  # full weight over the first half, fading over the second
 DAYS = 42  # looked back at
 HALF_LIFE = 7.0  # days
@@ -65,13 +65,12 @@ def nearby(values: Array, day: int, reach: int, setting: Setting) -> Nearby:
     """
     window, last = max(setting.window, 1), values[:, -1]
     moments, weights = _moments(values.shape[1], day)
-    at = moments[:, None] + np.arange(-1, reach + window - 1)  # (n, 1 + reach + window - 1)
-    paths = np.where(at < values.shape[1], values[:, np.minimum(at, values.shape[1] - 1)], np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(paths[:, :, :1] > 0, paths[:, :, 1:] / paths[:, :, :1], np.nan)
+    ratios = ratios_after(values, moments, reach + window - 1)  # (N, n, reach + window - 1)
     highest = sliding_maxima(ratios, window)[:, :, :reach]
     levels = np.asarray(setting.quantile_levels)
-    found = [_weighted(part, weights, levels) * last[:, None, None] for part in (ratios[:, :, :reach], highest)]
+    found = [
+        weighted_quantiles(part, weights, levels) * last[:, None, None] for part in (ratios[:, :, :reach], highest)
+    ]
     return Nearby(*found)
 
 
@@ -81,18 +80,6 @@ def _moments(length: int, day: int) -> tuple[NDArray[np.intp], Array]:
     weight = 0.5 ** (ago / HALF_LIFE) * np.where(ago % 7 == 0, 1.0, OTHER_WEEKDAY)
     moments = (length - ago * day)[:, None] + np.arange(-3, 4)
     return moments.ravel(), (weight[:, None] * AROUND).ravel()
-
-
-def _weighted(values: Array, weights: Array, levels: Array) -> Array:
-    """Weighted quantiles over axis 1 of (N, n, R): (N, R, Q); NaN does not count, and all of it gives NaN."""
-    order = np.argsort(values, axis=1)  # NaN last
-    ranked = np.take_along_axis(values, order, axis=1)
-    weight = np.where(np.isnan(ranked), 0.0, weights[order])
-    total = weight.sum(axis=1, keepdims=True)
-    share = np.cumsum(weight, axis=1) / np.where(total > 0, total, 1.0)
-    place = (share[..., None] < levels - 1e-9).sum(axis=1)  # (N, R, Q)
-    last = np.maximum((weight > 0).sum(axis=1) - 1, 0)[..., None]
-    return np.take_along_axis(ranked.transpose(0, 2, 1), np.minimum(place, last), axis=2)
 
 
 def _share(values: Array, origins: Origins, errors: Errors, offsets: Array, setting: Setting) -> Array:

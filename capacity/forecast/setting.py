@@ -14,6 +14,7 @@ from capacity.seasonality import calendar_seasons
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
 DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
 ORIGINS = 14  # eight rank the members as well; fourteen cover .954 where eight cover .935 (M4 Hourly, training windows)
 

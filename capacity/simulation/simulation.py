@@ -76,7 +76,7 @@ class Simulation:
     @property
     def frontier(self) -> Frontier:
         """Pod-hours against overload minutes of the best HPAs, over all targets and stabilization windows."""
-        return swept([trial for trial in self.trials if trial.name.startswith(SWEPT)])
+        return swept(self._sweep)
 
     @property
     def saving(self) -> float:
@@ -86,8 +86,12 @@ class Simulation:
     @property
     def cap_saving(self) -> float:
         """Share of pod-hours saved against the best HPA with as many minutes over the target; negative: more."""
-        sweep = [trial for trial in self.trials if trial.name.startswith(SWEPT)]
-        return saving((self.plan.score.pod_hours, self.plan.score.cap_breach_minutes), swept(sweep, of_cap=True))
+        curve = swept(self._sweep, of_cap=True)
+        return saving((self.plan.score.pod_hours, self.plan.score.cap_breach_minutes), curve)
+
+    @property
+    def _sweep(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.name.startswith(SWEPT)]
 
     @property
     def misses(self) -> tuple[Miss, ...]:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from capacity.forecast import Setting
-from capacity.forecast.nearby import FINE, nearby
+from capacity.forecast import FINE, Setting
+from capacity.forecast.nearby import nearby
 from capacity.forecast.setting import Array
 from capacity.forecast.steady import forecast_steady
 
