@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
+from capacity.domain import Derivation, FloorChange, Peak, Plan, ReplicaNeed, TargetUtilization, WorkloadPlan
 from capacity.edge.planfile import write_plan
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler
@@ -119,6 +119,7 @@ def _plan(namespace: str, name: str, start: datetime) -> WorkloadPlan:
         safe_floor=FLOOR,
         ceiling=20,
         lead_time=timedelta(minutes=5),
+        derivation=Derivation(4000, 2**30, TargetUtilization(0.8), ReplicaNeed(10, 3), floor=FLOOR, ceiling=20),
     )
 
 

@@ -120,4 +120,4 @@ def _with_provisioning(plans: Sequence[WorkloadPlan], nodes: NodePlan | None, su
 
 
 def _noted(plan: WorkloadPlan, note: str) -> WorkloadPlan:
-    return replace(plan, explain={**plan.explain, "notes": [*plan.explain.get("notes", []), note]})
+    return replace(plan, derivation=replace(plan.derivation, notes=(*plan.derivation.notes, note)))

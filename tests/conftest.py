@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
+from tests.plans import derivation
 
 pytest_plugins = ["tests.double.fixtures", "tests.peers.fixtures"]
 
@@ -54,7 +55,7 @@ def _workload(name: str, floors: list[int], ceiling: int) -> WorkloadPlan:
         safe_floor=max(floors),
         ceiling=ceiling,
         lead_time=timedelta(minutes=5),
-        explain={"target_utilization": 0.8},
+        derivation=derivation(),
     )
 
 

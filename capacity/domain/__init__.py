@@ -18,6 +18,15 @@ from capacity.domain.costs import Quota as Quota
 from capacity.domain.costs import Supply as Supply
 from capacity.domain.decision import CUTS as CUTS
 from capacity.domain.decision import Decision as Decision
+from capacity.domain.derivation import Derivation as Derivation
+from capacity.domain.derivation import PeakSales as PeakSales
+from capacity.domain.derivation import QuotaCut as QuotaCut
+from capacity.domain.derivation import ReplicaNeed as ReplicaNeed
+from capacity.domain.derivation import RequestNeed as RequestNeed
+from capacity.domain.derivation import Shortfall as Shortfall
+from capacity.domain.derivation import TargetBound as TargetBound
+from capacity.domain.derivation import TargetUtilization as TargetUtilization
+from capacity.domain.derivation import TrackRecord as TrackRecord
 from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError
 from capacity.domain.errors import ConfigError as ConfigError

@@ -50,7 +50,8 @@ class Forecast:
     Calendar months begin with their first day and are as long as they are: their `step` is so many times `MONTH`.
     `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
     ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
-    `trust`: how right earlier forecasts were; None where the history is too short to tell.
+    `trust`: how right earlier forecasts were; None where the history is too short to tell. `unskilled`: the model
+    showed no skill over the seasonal naive on past origins, which is at least a part of what is served.
     """
 
     origin: datetime
@@ -62,6 +63,7 @@ class Forecast:
     window: timedelta | None = None
     maxima: pd.DataFrame | None = None  # (steps, levels)
     trust: Trust | None = None
+    unskilled: bool = False
 
     def __post_init__(self) -> None:
         _check_steps(self.origin, self.step, self.quantiles)

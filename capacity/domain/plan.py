@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from capacity.domain.derivation import Derivation
 from capacity.domain.errors import DataError, require, require_aware
 from capacity.domain.money import NodePlan
 
@@ -71,10 +72,10 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
-    """The floor of one workload over the coming steps, as changes; and the numbers that explain it.
+    """The floor of one workload over the coming steps, as changes.
 
-    `quiet`: the low quantile of CPU demand, as changes; empty where none was planned. Observed usage below it freezes
-    the floor: traffic that vanished is an incident.
+    `derivation`: how the replicas of the peak follow from sales. `quiet`: the low quantile of CPU demand, as changes;
+    empty where none was planned. Observed usage below it freezes the floor: traffic that vanished is an incident.
     """
 
     namespace: str
@@ -88,8 +89,8 @@ class WorkloadPlan:
     safe_floor: int
     ceiling: int
     lead_time: timedelta
+    derivation: Derivation
     resources: dict[str, int] = field(default_factory=dict)
-    explain: dict[str, Any] = field(default_factory=dict)
     quiet: tuple[Quiet, ...] = ()
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 

@@ -48,8 +48,7 @@ def workload_card(plan: WorkloadPlan) -> str:
     rows = [
         (clock(plan.start + plan.step * change.offset, "UTC"), change.replicas, change.reason) for change in plan.floor
     ]
-    notes = [str(note) for note in plan.explain.get("notes", ())]
-    return _card(f"Plan of {plan.label}", said, (("from (UTC)", "floor", "reason"), rows), notes=notes)
+    return _card(f"Plan of {plan.label}", said, (("from (UTC)", "floor", "reason"), rows), notes=plan.derivation.notes)
 
 
 def plan_card(plan: Plan) -> str:

@@ -13,13 +13,22 @@ from typing import Any
 from capacity.domain import (
     PLAN_SCHEMA,
     CapacityError,
+    Derivation,
     FloorChange,
     NodeChange,
     NodePlan,
     Peak,
+    PeakSales,
     Plan,
     PlanError,
     Quiet,
+    QuotaCut,
+    ReplicaNeed,
+    RequestNeed,
+    Shortfall,
+    TargetUtilization,
+    TrackRecord,
+    Trust,
     WorkloadPlan,
 )
 from capacity.edge.planwindow import cut_changes
@@ -134,8 +143,46 @@ def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:
         "ceiling": plan.ceiling,
         "lead_time": _seconds(plan.lead_time),
         "quiet": [[level.offset, level.cpu_millicores] for level in plan.quiet],
-        "explain": plan.explain,
+        "explain": _derivation_document(plan.derivation),
     }
+
+
+def _derivation_document(derived: Derivation) -> dict[str, Any]:
+    """One flat table, in the order in which the numbers were computed; keys of what is not known are left out."""
+    need, short, sales, quota = derived.need, derived.shortfall, derived.sales, derived.quota
+    return {
+        **({} if sales is None else {"sales_median": sales.median, "sales_quantile": sales.quantile}),
+        "cpu_millicores": derived.cpu_millicores,
+        "memory_bytes": derived.memory_bytes,
+        "target_utilization": derived.target.utilization,
+        "target_bound": derived.target.bound,
+        "target_why": derived.target.why,
+        "replicas_for_cpu": need.cpu,
+        "replicas_for_memory": need.memory,
+        **({} if need.requests is None else _requests_document(need.requests)),
+        "zones": derived.zones,
+        "floor": derived.floor,
+        "ceiling": derived.ceiling,
+        "steps_above_ceiling": short.steps,
+        "minutes_above_ceiling": short.minutes,
+        "replicas_short_of_need": short.replicas,
+        "cores_short_of_need": short.cores,
+        "window_seconds": None if derived.window is None else _seconds(derived.window),
+        "model": derived.model,
+        **({} if derived.track_record is None else _record_document(derived.track_record)),
+        "notes": list(derived.notes),
+        **({} if quota is None else {"minutes_cut_by_quota": quota.minutes, "replicas_cut_by_quota": quota.replicas}),
+    }
+
+
+def _requests_document(need: RequestNeed) -> dict[str, Any]:
+    known = {"requests_per_second": need.per_second, "requests_bound": need.source}
+    return {"replicas_for_requests": need.replicas, **known}
+
+
+def _record_document(record: TrackRecord) -> dict[str, Any]:
+    shares = {f"{level:g}": share for level, share in record.trust.coverage}
+    return {"group": record.subject, "coverage": shares, "skill": record.trust.skill}
 
 
 def _peak_document(peak: Peak) -> dict[str, Any]:
@@ -216,8 +263,8 @@ def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
         safe_floor=whole("safe_floor"),
         ceiling=whole("ceiling"),
         lead_time=timedelta(seconds=whole("lead_time")),
+        derivation=_derivation(_typed(dict, document, "explain")),
         resources=_typed(dict, document, "resources"),
-        explain=_typed(dict, document, "explain"),
         quiet=tuple(Quiet(*level) for level in document.get("quiet", ())),
     )
 
@@ -231,6 +278,66 @@ def _peak(document: dict[str, Any]) -> Peak:
         replicas=_whole(document)("replicas"),
         quantile_level=float(document["quantile_level"]),
     )
+
+
+def _derivation(document: dict[str, Any]) -> Derivation:
+    whole, window = _whole(document), document["window_seconds"]
+    return Derivation(
+        cpu_millicores=whole("cpu_millicores"),
+        memory_bytes=whole("memory_bytes"),
+        target=_target(document),
+        need=ReplicaNeed(whole("replicas_for_cpu"), whole("replicas_for_memory"), _request_need(document)),
+        floor=whole("floor"),
+        ceiling=whole("ceiling"),
+        zones=whole("zones"),
+        shortfall=_shortfall(document),
+        window=None if window is None else timedelta(seconds=whole("window_seconds")),
+        model=_typed(str, document, "model"),
+        notes=tuple(map(str, _typed(list, document, "notes"))),
+        sales=_peak_sales(document),
+        track_record=_track_record(document),
+        quota=_quota_cut(document),
+    )
+
+
+def _target(document: dict[str, Any]) -> TargetUtilization:
+    utilization, bound = float(document["target_utilization"]), document["target_bound"]
+    return TargetUtilization(utilization, bound, _typed(str, document, "target_why"))
+
+
+def _request_need(document: dict[str, Any]) -> RequestNeed | None:
+    if "replicas_for_requests" not in document:
+        return None
+    rate, source = float(document["requests_per_second"]), _typed(str, document, "requests_bound")
+    return RequestNeed(_whole(document)("replicas_for_requests"), rate, source)
+
+
+def _shortfall(document: dict[str, Any]) -> Shortfall:
+    whole, cores = _whole(document), float(document["cores_short_of_need"])
+    return Shortfall(
+        whole("steps_above_ceiling"), whole("minutes_above_ceiling"), whole("replicas_short_of_need"), cores
+    )
+
+
+def _peak_sales(document: dict[str, Any]) -> PeakSales | None:
+    if "sales_quantile" not in document:
+        return None
+    median = document["sales_median"]
+    return PeakSales(None if median is None else float(median), float(document["sales_quantile"]))
+
+
+def _track_record(document: dict[str, Any]) -> TrackRecord | None:
+    if "coverage" not in document:
+        return None
+    coverage = tuple((float(level), float(share)) for level, share in _typed(dict, document, "coverage").items())
+    return TrackRecord(_typed(str, document, "group"), Trust(coverage, float(document["skill"])))
+
+
+def _quota_cut(document: dict[str, Any]) -> QuotaCut | None:
+    if "minutes_cut_by_quota" not in document:
+        return None
+    whole = _whole(document)
+    return QuotaCut(whole("minutes_cut_by_quota"), whole("replicas_cut_by_quota"))
 
 
 def _binding(value: object) -> Any:

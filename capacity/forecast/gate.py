@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capacity.forecast.ensemble import Blend, recent_errors
 from capacity.forecast.setting import Array
@@ -53,6 +54,11 @@ class Served:
     notes: tuple[tuple[str, ...], ...]
     naive_share: Array  # (N,)
     skill: Array  # (N,), 1 - error / the seasonal naive's, on the rolling origins
+
+    @property
+    def unskilled(self) -> NDArray[np.bool_]:
+        """Where the blend showed no skill: the seasonal naive is at least a part of what is served (N,)."""
+        return self.naive_share >= NAMED_SHARE
 
 
 def propose(blend: Blend, members: dict[str, Array]) -> Proposal:

@@ -37,6 +37,7 @@ class RowForecast:
     model: str
     notes: tuple[str, ...]
     trust: Trust | None  # None where no past origin could be scored
+    unskilled: bool  # whether the model showed no skill over the seasonal naive
     shift: LevelShift | None = None  # the change of level that the history was brought over
 
 
@@ -97,7 +98,7 @@ def row_work(
     analogs = find_analogs(row, events, setting)
     if analogs is not None:
         (quantiles, maxima), notes = analogs.over(quantiles, maxima), (*notes, analogs.note)
-    return RowForecast(quantiles, maxima, batch.models[0], notes, trust, course.shift)
+    return RowForecast(quantiles, maxima, batch.models[0], notes, trust, bool(batch.unskilled[0]), course.shift)
 
 
 def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:

@@ -97,6 +97,7 @@ def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForec
         trust=answer.trust,
         window=touched * step if touched else None,
         maxima=None if maxima is None else table(maxima),
+        unskilled=answer.unskilled,
     )
 
 

@@ -70,7 +70,8 @@ class BatchForecast:
     served, `notes` says what was found or could not be supported. `maxima` are the quantiles of the maximum over
     ``[t, t + window)``, shorter at the horizon's end, None where no window was asked for. `coverage` is the share of
     the rolling origins' steps under each quantile as it stood at the time, NaN where none could be scored. `skill` is
-    1 - mean absolute error / the seasonal naive's, on the same origins.
+    1 - mean absolute error / the seasonal naive's, on the same origins. `unskilled`: the model showed no skill over the
+    seasonal naive there, which is at least a part of what is served.
     """
 
     point: Array  # (N, H)
@@ -80,3 +81,4 @@ class BatchForecast:
     maxima: Array | None  # (N, H, Q)
     coverage: Array  # (N, Q)
     skill: Array  # (N,)
+    unskilled: NDArray[np.bool_]  # (N,)

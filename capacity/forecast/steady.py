@@ -133,5 +133,14 @@ def _calibrated(
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
     maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
-    batch = BatchForecast(served.point, quantiles, served.models, served.notes, maxima, tracked.coverage, served.skill)
+    batch = BatchForecast(
+        point=served.point,
+        quantiles=quantiles,
+        models=served.models,
+        notes=served.notes,
+        maxima=maxima,
+        coverage=tracked.coverage,
+        skill=served.skill,
+        unskilled=served.unskilled,
+    )
     return with_nearby(batch, values, (origins, errors, tracked.offsets), setting)

@@ -108,5 +108,11 @@ def _sales_on(forecast: Forecast, course: Course, shaped: Response | None) -> Fo
     origin = (course.steps[0] - course.step).to_pydatetime()
     unit = f"sales per {course.step}"
     return Forecast(
-        origin, course.step, _table(course, sales_per_step(course, share)), unit, forecast.model, forecast.notes
+        origin=origin,
+        step=course.step,
+        quantiles=_table(course, sales_per_step(course, share)),
+        unit=unit,
+        model=forecast.model,
+        notes=forecast.notes,
+        unskilled=forecast.unskilled,
     )

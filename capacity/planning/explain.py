@@ -65,7 +65,7 @@ def explain_floor(
         tuple(_bars(courses)),
         plan.floor_between(at, reach) or _floor_at(plan, step),
         reach,
-        tuple(plan.explain.get("notes", ())),
+        plan.derivation.notes,
     )
 
 

@@ -16,7 +16,6 @@ Floats = npt.NDArray[np.float64]
 REACTION = timedelta(seconds=75)  # a metric is up to 60 s old, and an HPA looks every 15 s
 ROUNDING, MINUTE = 1e-9, timedelta(minutes=1)
 LEAST_PAIRS = 48  # rises seen in less than two days of hours say nothing about their tail
-NO_SKILL = "seasonal naive"  # how a forecast names itself that showed no skill over it and serves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,9 @@ def reactive_remark(case: ReactiveCase | None, plan: WorkloadPlan) -> str | None
 
 def _is_unskilled(plan: WorkloadPlan) -> bool:
     """Whether what is served is the seasonal naive, or no better than it on past origins."""
-    naive = str(plan.explain.get("model", "")).startswith(NO_SKILL)
-    return naive or float(plan.explain.get("skill", 1.0)) <= 0.0
+    record, demand = plan.derivation.track_record, plan.demand
+    naive = demand is not None and (demand.sales or demand.cpu).unskilled
+    return naive or (record is not None and record.trust.skill <= 0.0)
 
 
 def mean_floor(plan: WorkloadPlan) -> float:

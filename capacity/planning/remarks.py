@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from capacity.domain import Shortfall
 from capacity.planning.draft import Counts, Draft
 from capacity.sizing import highest_target, highest_tolerated_utilization
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """Where the floors stand below the need: how many steps and minutes, and at worst how many replicas and cores."""
-
-    steps: int
-    minutes: int
-    replicas: int
-    cores: float
-
-
-def breach_of(one: Draft, floors: Counts) -> Breach:
+def shortfall_of(one: Draft, floors: Counts) -> Shortfall:
     """How far the floors fall short of the need; the cores are those of the missing replicas at the target."""
     short = np.maximum(one.need.replicas - floors, 0)
     steps = int((short > 0).sum())
     most = int(short.max())
     cores = most * one.workload.replica.cpu_request * one.workload.target_utilization
-    return Breach(steps, round(steps * one.step.total_seconds() / 60), most, cores)
+    return Shortfall(steps, round(steps * one.step.total_seconds() / 60), most, cores)
 
 
-def remarks_on(one: Draft, floors: Counts, breach: Breach) -> list[str]:
+def remarks_on(one: Draft, floors: Counts, short: Shortfall) -> list[str]:
     """Sentences for the reader of the plan; none where there is nothing to say."""
     return [
         *_of_windows(one),
         *_of_skill(one),
-        *_of_breach(one, floors, breach),
+        *_of_shortfall(one, floors, short),
         *_of_churn(one, floors),
         *_of_autoscaler(one),
     ]
@@ -53,12 +42,12 @@ def _of_skill(one: Draft) -> list[str]:
     return [f"the forecast is worse than the seasonal naive on past origins: skill {trust.skill:.2f}"]
 
 
-def _of_breach(one: Draft, floors: Counts, breach: Breach) -> list[str]:
-    if not breach.steps:
+def _of_shortfall(one: Draft, floors: Counts, short: Shortfall) -> list[str]:
+    if not short.steps:
         return []
-    by = f"{breach.replicas} replicas ({breach.cores:.2f} cores)"
+    by = f"{short.replicas} replicas ({short.cores:.2f} cores)"
     bound = "ceiling" if int(floors.max()) == one.high else "budget"
-    return [f"the {bound} of {int(floors.max())} replicas is below the need for {breach.minutes} min, by up to {by}"]
+    return [f"the {bound} of {int(floors.max())} replicas is below the need for {short.minutes} min, by up to {by}"]
 
 
 def _of_churn(one: Draft, floors: Counts) -> list[str]:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from capacity.domain import FloorChange, Quota, Workload, WorkloadPlan
+from capacity.domain import Derivation, FloorChange, Quota, QuotaCut, Workload, WorkloadPlan
 from capacity.planning.counts import allowed_within
 from capacity.planning.optimum import run_starts
 
@@ -95,15 +94,13 @@ class _Cut:
             floor=self.changes,
             peak=replace(plan.peak, replicas=int(self.after[peak])),
             safe_floor=min(plan.safe_floor, int(self.after.max())),
-            explain={**plan.explain, **self._explain(name)},
+            derivation=self._derivation(name),
         )
 
-    def _explain(self, name: str) -> dict[str, Any]:
-        short, known = self.before - self.after, self.plan.explain
+    def _derivation(self, name: str) -> Derivation:
+        short, known = self.before - self.after, self.plan.derivation
         minutes, most = round(int((short > 0).sum()) * (self.plan.step / MINUTE)), int(short.max())
         note = f"{name} is too small for {minutes} min, by up to {most} replicas"
-        return {
-            "minutes_cut_by_quota": max(minutes, known.get("minutes_cut_by_quota", 0)),
-            "replicas_cut_by_quota": most + known.get("replicas_cut_by_quota", 0),
-            "notes": [*known.get("notes", []), note],
-        }
+        before = known.quota or QuotaCut(0, 0)
+        quota = QuotaCut(max(minutes, before.minutes), most + before.replicas)
+        return replace(known, quota=quota, notes=(*known.notes, note))

@@ -1,22 +1,37 @@
-"""One workload's plan, and the plans of many: the floors, and the numbers that explain them."""
+"""One workload's plan, and the plans of many: the floors, and how they were derived."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from capacity.domain import DataError, Demand, Forecast, Peak, Trust, Workload, WorkloadPlan
+from capacity.domain import (
+    DataError,
+    Demand,
+    Derivation,
+    Forecast,
+    Peak,
+    PeakSales,
+    ReplicaNeed,
+    RequestNeed,
+    TargetUtilization,
+    TrackRecord,
+    Trust,
+    Workload,
+    WorkloadPlan,
+)
 from capacity.planning.budget import within_budget
 from capacity.planning.changes import floor_changes, quiet_levels
 from capacity.planning.draft import Counts, Draft, draft
 from capacity.planning.floors import choose_floors
 from capacity.planning.need import within_pool
 from capacity.planning.optimum import run_starts
-from capacity.planning.remarks import breach_of, remarks_on
+from capacity.planning.remarks import remarks_on, shortfall_of
 from capacity.sizing import safe_target
 
 Made = TypeVar("Made")
@@ -86,7 +101,7 @@ def _plan(one: Draft, course: Counts) -> WorkloadPlan:
         ceiling=one.ceiling,
         lead_time=workload.lead_time,
         resources=_resources(workload),
-        explain=_explain(one, floors, peak),
+        derivation=_derivation(one, floors, peak),
         quiet=quiet_levels(demand),
         demand=demand,
     )
@@ -122,55 +137,47 @@ def _resources(workload: Workload) -> dict[str, int]:
     }
 
 
-def _explain(one: Draft, floors: Counts, peak: int) -> dict[str, Any]:
-    """The numbers of the peak, from sales to replicas, in the order they were computed."""
-    workload, need, driver = one.workload, one.need, one.demand.sales or one.demand.cpu
-    breach, safe = breach_of(one, floors), safe_target(workload)
-    return {
-        **_sales_of(one.demand.sales, workload.quantile_level, peak),
-        "cpu_millicores": round(float(one.load.cpu[peak]) * 1000),
-        "memory_bytes": round(float(one.load.memory[peak])),
-        "target_utilization": within_pool(workload).target_utilization,
-        "target_bound": safe.bound,
-        "target_why": safe.why,
-        "replicas_for_cpu": int(need.cpu[peak]),
-        "replicas_for_memory": int(need.memory[peak]),
-        **_requests_of(one, peak),
-        "zones": workload.zones,
-        "floor": workload.floor,
-        "ceiling": workload.ceiling,
-        "steps_above_ceiling": breach.steps,
-        "minutes_above_ceiling": breach.minutes,
-        "replicas_short_of_need": breach.replicas,
-        "cores_short_of_need": round(breach.cores, 3),
-        "window_seconds": None if driver.window is None else round(driver.window.total_seconds()),
-        "model": driver.model,
-        **_trust_in(one, driver.trust),
-        "notes": [*driver.notes, *remarks_on(one, floors, breach)],
-    }
+def _derivation(one: Draft, floors: Counts, peak: int) -> Derivation:
+    """The numbers of the peak, from sales to replicas."""
+    workload, driver = one.workload, one.demand.sales or one.demand.cpu
+    short, safe = shortfall_of(one, floors), safe_target(workload)
+    return Derivation(
+        cpu_millicores=round(float(one.load.cpu[peak]) * 1000),
+        memory_bytes=round(float(one.load.memory[peak])),
+        target=TargetUtilization(within_pool(workload).target_utilization, safe.bound, safe.why),
+        need=ReplicaNeed(int(one.need.cpu[peak]), int(one.need.memory[peak]), _request_need(one, peak)),
+        floor=workload.floor,
+        ceiling=workload.ceiling,
+        zones=workload.zones,
+        shortfall=replace(short, cores=round(short.cores, 3)),
+        window=driver.window,
+        model=driver.model,
+        notes=(*driver.notes, *remarks_on(one, floors, short)),
+        sales=_peak_sales(one.demand.sales, workload.quantile_level, peak),
+        track_record=_track_record(one, driver.trust),
+    )
 
 
-def _requests_of(one: Draft, peak: int) -> dict[str, Any]:
+def _request_need(one: Draft, peak: int) -> RequestNeed | None:
     """The replicas that the peak's requests ask for, their rate, and who says how many replicas serve it."""
     replicas, rate, law = one.need.requests, one.load.requests, one.workload.throughput
     if replicas is None or rate is None or law is None:
-        return {}
-    known = {"requests_per_second": round(float(rate[peak]), 3), "requests_bound": law.source}
-    return {"replicas_for_requests": int(replicas[peak]), **known}
+        return None
+    return RequestNeed(int(replicas[peak]), round(float(rate[peak]), 3), law.source)
 
 
-def _trust_in(one: Draft, trust: Trust | None) -> dict[str, Any]:
+def _track_record(one: Draft, trust: Trust | None) -> TrackRecord | None:
     """How right earlier forecasts were, and of what: a group of sales, or this workload's own usage."""
     if trust is None:
-        return {}
-    group = one.workload.group or "all" if one.demand.sales else f"{one.workload.namespace}/{one.workload.name}"
-    shares = {f"{level:g}": round(share, 4) for level, share in trust.coverage}
-    return {"group": group, "coverage": shares, "skill": round(trust.skill, 4)}
+        return None
+    subject = one.workload.group or "all" if one.demand.sales else f"{one.workload.namespace}/{one.workload.name}"
+    coverage = tuple((level, round(share, 4)) for level, share in trust.coverage)
+    return TrackRecord(subject, Trust(coverage, round(trust.skill, 4)))
 
 
-def _sales_of(sales: Forecast | None, level: float, step: int) -> dict[str, float | None]:
+def _peak_sales(sales: Forecast | None, level: float, step: int) -> PeakSales | None:
     if sales is None:
-        return {}
+        return None
     known = 0.5 in sales.quantiles.columns
     median = round(float(sales.at(0.5).iloc[step]), 3) if known else None
-    return {"sales_median": median, "sales_quantile": round(float(sales.at(level).iloc[step]), 3)}
+    return PeakSales(median, round(float(sales.at(level).iloc[step]), 3))

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from capacity.domain import Pool, Workload
+from capacity.domain import Pool, TargetBound, Workload
 from capacity.sizing.pool import pool_utilization
-
-Bound = Literal["target", "pool", "zones"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +13,7 @@ class SafeTarget:
     """The utilization planned for, in (0, 1]; which bound won; and the sentence that says so."""
 
     utilization: float
-    bound: Bound
+    bound: TargetBound
     why: str
 
 
@@ -32,7 +29,7 @@ def safe_target(workload: Workload) -> SafeTarget:
     >>> safe_target(web).why
     'pool 0.637 (8 slots, p99 wait at most 1 service times) before target 0.8'
     """
-    bounds: dict[Bound, float] = {"target": workload.target_utilization}
+    bounds: dict[TargetBound, float] = {"target": workload.target_utilization}
     if workload.pool is not None:
         bounds["pool"] = pool_utilization(workload.pool, workload.floor)
     if workload.zones > 1:
@@ -43,7 +40,7 @@ def safe_target(workload: Workload) -> SafeTarget:
     return SafeTarget(bounds[bound], bound, f"{first} before {others}" if others else first)
 
 
-def _say(bound: Bound, utilization: float, workload: Workload) -> str:
+def _say(bound: TargetBound, utilization: float, workload: Workload) -> str:
     if bound == "pool" and workload.pool is not None:
         return f"pool {utilization:.3g} ({_promise(workload.pool, workload.floor)})"
     return f"{bound} {utilization:.3g}" + (f" (one of {workload.zones} lost)" if bound == "zones" else "")

@@ -146,10 +146,10 @@ def test_the_plan_says_what_its_data_cannot_carry() -> None:
     config, orders = bicycle_plan()
     planned = make_plan(Basis.of(config, orders, NOW))
     (web,) = planned.plan.workloads
-    notes = " ".join(web.explain["notes"])
+    notes = " ".join(web.derivation.notes)
     assert "short" in notes
     assert "yearly" in notes
-    assert "weekly" not in str(web.explain["model"])
+    assert "weekly" not in web.derivation.model
     assert planned.plan.source["verdict"] == "warn"
     assert planned.plan.source["score"] == round(orders.audit.score, 6) < 1
     assert (web.start, web.steps) == (datetime(2014, 1, 29, tzinfo=UTC), 14)

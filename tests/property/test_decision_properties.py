@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from capacity.decision import Policy, decide
 from capacity.domain import FloorChange, Observation, Peak, WorkloadPlan
+from tests.plans import derivation
 
 MINUTE = timedelta(minutes=1)
 STARTS = {
@@ -52,6 +53,7 @@ def plans(draw: st.DrawFn, start: datetime | None = None, *, constant: bool = Fa
         safe_floor=draw(st.integers(1, ceiling)),
         ceiling=ceiling,
         lead_time=draw(st.integers(0, 90)) * MINUTE,
+        derivation=derivation(),
     )
 
 

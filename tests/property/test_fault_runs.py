@@ -18,6 +18,7 @@ from capacity.domain import ClusterError, FloorChange, LoadModel, Peak, Plan, Qu
 from capacity.edge.cluster.client import ClusterWriter
 from capacity.edge.controller.work import Pass, apply
 from tests.paper import Document, Killed, Paper
+from tests.plans import derivation
 
 START = datetime(2026, 3, 28, 20, tzinfo=UTC)  # clocks change in this night
 MINUTE = timedelta(minutes=1)
@@ -86,6 +87,7 @@ def made_plan(world: World, name: str) -> WorkloadPlan:
         safe_floor=7,
         ceiling=60,
         lead_time=5 * MINUTE,
+        derivation=derivation(),
         quiet=(Quiet(0, world.quiet),),
     )
 

@@ -10,7 +10,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from capacity.domain import FloorChange, Peak, Plan, PlanError, WorkloadPlan
+from capacity.domain import (
+    Derivation,
+    FloorChange,
+    Peak,
+    PeakSales,
+    Plan,
+    PlanError,
+    QuotaCut,
+    ReplicaNeed,
+    RequestNeed,
+    Shortfall,
+    TargetUtilization,
+    TrackRecord,
+    Trust,
+    WorkloadPlan,
+)
 from capacity.edge.planfile import parse_plan, parse_time, plan_text, rfc3339
 
 EPOCH = datetime(1995, 1, 1, tzinfo=UTC)
@@ -41,10 +56,33 @@ def workload_plans(draw: st.DrawFn, name: str) -> WorkloadPlan:
         ceiling=ceiling,
         lead_time=draw(st.integers(0, 10_000)) * timedelta(seconds=1),
         resources=draw(st.dictionaries(words, st.integers(), max_size=3)),
-        explain=draw(json_values),
+        derivation=draw(derivations),
     )
 
 
+counts = st.integers(0, 10**6)
+shares = st.integers(0, 10_000).map(lambda share: share / 10_000)
+levels = st.integers(1, 999).map(lambda level: level / 1000)
+trusts = st.builds(
+    lambda coverage, skill: Trust(tuple(sorted(coverage.items())), skill), st.dictionaries(levels, shares), shares
+)
+derivations = st.builds(
+    Derivation,
+    cpu_millicores=counts,
+    memory_bytes=st.integers(0, 2**50),
+    target=st.builds(TargetUtilization, levels, st.sampled_from(["target", "pool", "zones"]), words),
+    need=st.builds(ReplicaNeed, counts, counts, st.none() | st.builds(RequestNeed, counts, thousandths, words)),
+    floor=counts,
+    ceiling=counts,
+    zones=st.integers(1, 5),
+    shortfall=st.builds(Shortfall, counts, counts, counts, thousandths),
+    window=st.none() | st.integers(1, 10_000).map(lambda seconds: timedelta(seconds=seconds)),
+    model=words,
+    notes=st.lists(words, max_size=3).map(tuple),
+    sales=st.none() | st.builds(PeakSales, st.none() | thousandths, thousandths),
+    track_record=st.none() | st.builds(TrackRecord, words, trusts),
+    quota=st.none() | st.builds(QuotaCut, counts, counts),
+)
 peaks = st.builds(
     Peak,
     at=times,

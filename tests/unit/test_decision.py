@@ -11,6 +11,7 @@ import pytest
 
 from capacity.decision import Policy, decide
 from capacity.domain import DataError, Decision, FloorChange, Observation, Peak, WorkloadPlan
+from tests.plans import derivation
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -23,7 +24,15 @@ def plan(floors: Sequence[int], ceiling: int = 100, **changed: Any) -> WorkloadP
     )
     peak = Peak(START + HOUR * max(range(len(floors)), key=floors.__getitem__), 40.0, 4.0, 1e9, max(floors), 0.95)
     rest: dict[str, Any] = {"safe_floor": 6, "lead_time": 5 * MINUTE, "binding": "cpu", "start": START, "step": HOUR}
-    chosen = {**rest, "steps": len(floors), "floor": changes, "peak": peak, "ceiling": ceiling, **changed}
+    rest["derivation"] = derivation()
+    chosen = {
+        **rest,
+        "steps": len(floors),
+        "floor": changes,
+        "peak": peak,
+        "ceiling": ceiling,
+        **changed,
+    }
     return WorkloadPlan("shop", "web", **chosen)
 
 

@@ -31,6 +31,7 @@ from capacity.domain import (
     Workload,
     WorkloadPlan,
 )
+from tests.plans import derivation
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 NAIVE = datetime(2026, 11, 27, 12)  # noqa: DTZ001 - the naive time is what is tested
@@ -52,7 +53,7 @@ def workload(**wrong: Any) -> Workload:
 def plan(*floor: tuple[int, int], **wrong: Any) -> WorkloadPlan:
     changes = tuple(FloorChange(at, replicas, "r") for at, replicas in floor or ((0, 4), (2, 9), (3, 4)))
     right: dict[str, Any] = {"steps": 4, "safe_floor": 4, "ceiling": 9, "lead_time": timedelta(minutes=5)}
-    rest = {"start": NOON, "step": HOUR, "floor": changes, "binding": "cpu", "peak": PEAK}
+    rest = {"start": NOON, "step": HOUR, "floor": changes, "binding": "cpu", "peak": PEAK, "derivation": derivation()}
     return WorkloadPlan("shop", "web", **{**rest, **right, **wrong})
 
 

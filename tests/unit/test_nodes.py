@@ -108,7 +108,7 @@ def test_lead_time_has_a_nodes_where_more_nodes_are_needed_and_not_otherwise() -
     known = workload("w0")
     rising = share(plans([1, 1, 8, 1]), [known], Supply((slow,)))
     assert rising.plans[0].lead_time == known.lead_time + timedelta(minutes=4)
-    assert "lead time includes 4 min for nodes: the plans need up to 3 more" in rising.plans[0].explain["notes"]
+    assert "lead time includes 4 min for nodes: the plans need up to 3 more" in rising.plans[0].derivation.notes
     flat = share(plans([1, 1, 1, 1]), [known], Supply((slow,)))
     assert flat.plans[0].lead_time == known.lead_time
 

@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 
-from capacity.domain import Plan, PlanError
+from capacity.domain import (
+    PeakSales,
+    Plan,
+    PlanError,
+    QuotaCut,
+    ReplicaNeed,
+    RequestNeed,
+    Shortfall,
+    TrackRecord,
+    Trust,
+)
 from capacity.edge import planfile
 from capacity.edge.planfile import parse_plan, parse_time, plan_text, read_plan, rfc3339, write_plan
 
@@ -39,6 +49,17 @@ def test_a_written_plan_reads_back_the_same(plan: Plan) -> None:
     write_plan(plan, path)
     assert read_plan(path) == plan
     assert [file.name for file in path.absolute().parent.iterdir()] == ["plan.json"]
+
+
+def test_a_plan_that_version_0_1_wrote_is_read_and_written_again_byte_for_byte() -> None:
+    text = (Path(__file__).parents[1] / "data" / "plan-0.1.json").read_text(encoding="utf-8")
+    cut, sold, served, shared = (workload.derivation for workload in parse_plan(text, "plan.json").workloads)
+    assert cut.shortfall == Shortfall(steps=2, minutes=120, replicas=4, cores=2.0)
+    assert cut.track_record == TrackRecord("shop/cut", Trust(((0.5, 0.4931), (0.9, 0.951)), 0.3123))
+    assert (sold.sales, sold.model, sold.notes[0]) == (PeakSales(60.0, 70.0), "m", "n")
+    assert served.need == ReplicaNeed(2, 0, RequestNeed(3, 100.0, "the load test"))
+    assert (shared.quota, shared.zones, shared.replicas_short) == (QuotaCut(120, 9), 3, 9)
+    assert plan_text(parse_plan(text, "plan.json")) == text
 
 
 def test_the_file_speaks_rfc3339_seconds_millicores_and_bytes(plan: Plan) -> None:
@@ -79,6 +100,9 @@ WRONG: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("a peak in words", (*WEB, "peak", "sales"), "many", "many"),
     ("a peak of NaN", (*WEB, "peak", "sales"), float("nan"), "plan.json: "),
     ("NaN where nobody looks", (*WEB, "explain", "sales"), float("nan"), "plan.json: .*NaN"),
+    ("a target of 80", (*WEB, "explain", "target_utilization"), 80, r"target_utilization must lie in \(0, 1\], got 80"),
+    ("a bound nobody knows", (*WEB, "explain", "target_bound"), "moon", "target_bound must be one of"),
+    ("notes in one word", (*WEB, "explain", "notes"), "short", "notes: expected list, got 'short'"),
     ("a peak of negative replicas", (*WEB, "peak", "replicas"), -5, "plan.json: "),
     ("a peak at a level of 7", (*WEB, "peak", "quantile_level"), 7.0, "plan.json: "),
     ("a plan that ends after all time", (*WEB, "start"), "9999-12-31T23:00:00Z", "plan.json: "),

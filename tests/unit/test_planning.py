@@ -9,7 +9,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Demand, FloorChange, Forecast, LoadModel, Replica, Workload, WorkloadPlan
+from capacity.domain import (
+    DataError,
+    Demand,
+    FloorChange,
+    Forecast,
+    LoadModel,
+    PeakSales,
+    Replica,
+    Workload,
+    WorkloadPlan,
+)
 from capacity.load import project_load
 from capacity.planning import plan_workload
 
@@ -75,7 +85,7 @@ def test_the_larger_of_cpu_and_memory_binds(memory_per_sale: float, binding: str
     load = LoadModel(0.0, 0.1, 0.0, memory_per_sale)
     plan = plan_workload(demand([30], load=load), workload(load=load, ceiling=20))
     assert (plan.binding, plan.floor[0].replicas, plan.peak.replicas) == (binding, replicas, replicas)
-    assert plan.explain[f"replicas_for_{binding}"] == replicas
+    assert getattr(plan.derivation.need, binding) == replicas
 
 
 def test_the_peak_is_the_step_of_highest_need_and_of_those_of_highest_demand() -> None:
@@ -86,8 +96,8 @@ def test_the_peak_is_the_step_of_highest_need_and_of_those_of_highest_demand() -
 
 
 def test_an_honored_ceiling_says_how_often_and_by_how_much_it_cuts() -> None:
-    explain = plan_workload(demand([15, 55, 70, 50]), workload()).explain
-    assert (explain["steps_above_ceiling"], explain["replicas_short_of_need"]) == (2, 4)
+    short = plan_workload(demand([15, 55, 70, 50]), workload()).derivation.shortfall
+    assert (short.steps, short.replicas) == (2, 4)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +114,7 @@ def test_a_ceiling_with_a_buffer_rises_to_the_need_and_no_further(highest: int, 
     plan = plan_workload(demand([15, highest]), workload(ceiling_buffer=buffer))
     assert plan.ceiling == ceiling
     assert max(change.replicas for change in plan.floor) == highest // 5
-    assert plan.explain["steps_above_ceiling"] == 0
+    assert plan.derivation.shortfall.steps == 0
 
 
 def test_zones_are_planned_for() -> None:
@@ -130,14 +140,14 @@ def test_the_plan_carries_what_the_controller_needs() -> None:
     )
     assert (plan.key, plan.lead_time, plan.ceiling) == (("shop", "web"), timedelta(minutes=7), 10)
     assert plan.resources == {"cpu_request_millicores": 1000, "memory_request_bytes": 2**30}
-    assert (plan.explain["model"], plan.explain["notes"][0]) == ("m", "n")
+    assert (plan.derivation.model, plan.derivation.notes[0]) == ("m", "n")
     assert all(isinstance(change, FloorChange) for change in plan.floor)
 
 
 def test_the_explanation_leads_from_sales_to_replicas() -> None:
-    explain = plan_workload(demand([20], [30]), workload()).explain
-    assert (explain["sales_median"], explain["sales_quantile"], explain["cpu_millicores"]) == (20.0, 30.0, 3000)
-    assert explain["cpu_millicores"] / 1000 / explain["target_utilization"] == explain["replicas_for_cpu"] == 6
+    derived = plan_workload(demand([20], [30]), workload()).derivation
+    assert (derived.sales, derived.cpu_millicores) == (PeakSales(20.0, 30.0), 3000)
+    assert derived.cpu_millicores / 1000 / derived.target.utilization == derived.need.cpu == 6
 
 
 def test_a_need_beyond_any_cluster_is_refused() -> None:

@@ -171,18 +171,16 @@ def test_a_budget_cuts_the_peaks_and_says_by_how_much() -> None:
     assert [change.reason for change in plan.floor] == ["PlanStart", "BudgetReached", "DemandFalling"]
     assert (
         "the budget of 8 replicas is below the need for 60 min, by up to 12 replicas (6.00 cores)"
-        in plan.explain["notes"]
+        in plan.derivation.notes
     )
 
 
 def test_a_ceiling_below_the_need_says_the_breach_in_cores_and_minutes() -> None:
     plan = plan_workload(demand([1, 6, 7, 1]), workload(ceiling=10))
     assert floor_series(plan).tolist() == [2, 10, 10, 2]
-    explain = plan.explain
-    assert (explain["minutes_above_ceiling"], explain["cores_short_of_need"]) == (120, 2.0)
-    assert (
-        "the ceiling of 10 replicas is below the need for 120 min, by up to 4 replicas (2.00 cores)" in explain["notes"]
-    )
+    derived = plan.derivation
+    assert (derived.shortfall.minutes, derived.shortfall.cores) == (120, 2.0)
+    assert "the ceiling of 10 replicas is below the need for 120 min, by up to 4 replicas (2.00 cores)" in derived.notes
 
 
 def test_a_start_costs_its_lead_time_so_that_short_valleys_stay_up() -> None:
@@ -220,7 +218,9 @@ def test_requests_that_scaling_out_cannot_serve_fail_that_workload_alone() -> No
     assert "scale-out cannot serve this" in str(second)
     assert first == third
     assert isinstance(first, WorkloadPlan)
-    assert (first.peak.replicas, first.explain["replicas_for_requests"], first.explain["replicas_for_cpu"]) == (3, 3, 2)
+    requests = first.derivation.need.requests
+    assert requests is not None
+    assert (first.peak.replicas, requests.replicas, first.derivation.need.cpu) == (3, 3, 2)
 
 
 def test_a_zone_may_be_lost_for_requests_as_well() -> None:
@@ -235,7 +235,7 @@ def test_a_zone_may_be_lost_for_requests_as_well() -> None:
 def test_a_small_pool_lowers_the_utilization_and_the_plan_says_which_bound_won() -> None:
     pool = Pool(8, timedelta(seconds=1), timedelta(seconds=1))
     plan = plan_workload(demand([6.37]), workload(pool=pool, target_utilization=0.8))
-    assert (plan.peak.replicas, plan.explain["target_utilization"], plan.explain["target_bound"]) == (10, 0.637, "pool")
+    assert (plan.peak.replicas, plan.derivation.target.utilization, plan.derivation.target.bound) == (10, 0.637, "pool")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_small_pool_lowers_the_utilization_and_the_plan_says_which_bound_won()
 )
 def test_an_autoscaler_that_tolerates_more_than_we_promise_is_named(target: int, warned: bool) -> None:
     plan = plan_workload(demand([1.0]), workload(reactive=Reactive(target), target_utilization=0.8))
-    notes = [note for note in plan.explain["notes"] if "the autoscaler's target" in note]
+    notes = [note for note in plan.derivation.notes if "the autoscaler's target" in note]
     assert len(notes) == warned
     if warned:
         assert notes[0].endswith("set its target to 72 % to stay under 80 %")
@@ -259,7 +259,7 @@ def test_what_a_quota_lacks_is_taken_in_proportion_and_never_from_the_floors() -
     cut = within_quota(plans, workloads, Quota(cpu=14.0), "the quota of shop")
     assert [floor_series(plan).tolist() for plan in cut] == [[2, 9, 2], [4, 5, 6]]
     assert [change.reason for change in cut[0].floor] == ["PlanStart", "QuotaReached", "DemandFalling"]
-    assert "the quota of shop is too small for 60 min, by up to 7 replicas" in cut[0].explain["notes"]
+    assert "the quota of shop is too small for 60 min, by up to 7 replicas" in cut[0].derivation.notes
     assert cut[0].peak.replicas == 9
     assert within_quota(plans, workloads, Quota(pods=22), "the cluster") == plans
     starved = within_quota(plans, workloads, Quota(memory=2.0**30), "the cluster")

@@ -22,14 +22,19 @@ def usage(values: list[float], step: timedelta = HOUR) -> pd.Series:
     return pd.Series(values, pd.date_range(START - len(values) * step, periods=len(values), freq=pd.Timedelta(step)))
 
 
-def planned(model: str, cores: float) -> WorkloadPlan:
-    plan = plan_workload(demand([cores] * 24), workload(target_utilization=0.8))
-    return replace(plan, explain={**plan.explain, "model": model})
+def unskilled(asked: Demand) -> Demand:
+    """The same demand, forecast by the seasonal naive because nothing better showed."""
+    return replace(asked, cpu=replace(asked.cpu, model="seasonal naive 24", unskilled=True))
+
+
+def planned(cores: float, *, skilled: bool = False) -> WorkloadPlan:
+    asked = demand([cores] * 24)
+    return plan_workload(asked if skilled else unskilled(asked), workload(target_utilization=0.8))
 
 
 def test_flat_usage_needs_no_forecast() -> None:
     one = workload(target_utilization=0.8)
-    plan = planned("seasonal naive 24", 4.4)
+    plan = planned(4.4)
     case = reactive_case(usage(FLAT), plan, one)
     assert case is not None
     assert (case.target, case.growth, case.replicas, case.planned) == (72, 1.0, 6.0, 6.0)
@@ -63,7 +68,7 @@ def test_the_library_says_whom_the_forecast_does_not_beat(
     judged = Demand(replace(asked.cpu, trust=trust, model="blend"), asked.memory)
     usages = {one.key: usage(past, MINUTES)}
     (plan,) = plan_demands({one.key: judged}, [one], usage=usages).plans
-    said = " ".join(plan.explain["notes"])
+    said = " ".join(plan.derivation.notes)
     assert ("stay reactive" in said, "worse than the seasonal naive on past origins: skill -0.2" in said) == (
         reactive,
         worse,
@@ -73,16 +78,15 @@ def test_the_library_says_whom_the_forecast_does_not_beat(
 
 def test_a_forecast_with_skill_is_kept_and_so_is_one_that_is_cheaper() -> None:
     one = workload(target_utilization=0.8)
-    skilled, naive = planned("blend of seasonal naive 24 60%", 4.4), planned("seasonal naive 24", 4.4)
+    skilled, naive = planned(4.4, skilled=True), planned(4.4)
     assert reactive_remark(reactive_case(usage(FLAT), skilled, one), skilled) is None
     assert reactive_remark(reactive_case(usage(STEEP, MINUTES), naive, one), naive) is None
 
 
 def test_a_rise_that_would_overrun_the_autoscaler_is_planned_for() -> None:
-    one, naive = workload(target_utilization=0.8), {"model": "seasonal naive 24"}
+    one = workload(target_utilization=0.8)
     for coming, enough in (([4.4] * 23 + [5.2], True), ([4.4] * 23 + [8.8], False), ([0.1] * 23 + [0.4], True)):
-        plan = plan_workload(demand(coming), one)
-        plan = replace(plan, explain={**plan.explain, **naive})
+        plan = plan_workload(unskilled(demand(coming)), one)
         case = reactive_case(usage(FLAT), plan, one)
         assert case is not None
         assert case.is_enough == enough, "0.8 x 5.2 / 4.4 is under 1, twice 0.8 is not, and the floor serves 0.4"
@@ -91,7 +95,7 @@ def test_a_rise_that_would_overrun_the_autoscaler_is_planned_for() -> None:
 
 def test_demand_that_doubles_within_the_lead_time_asks_for_half_the_target() -> None:
     one = workload(target_utilization=0.8, lead_time=timedelta(minutes=5))
-    plan = replace(planned("seasonal naive 24", 4.4), lead_time=timedelta(minutes=5) - timedelta(seconds=75))
+    plan = replace(planned(4.4), lead_time=timedelta(minutes=5) - timedelta(seconds=75))
     case = reactive_case(usage([2.0, 4.0] * 200, MINUTES), plan, one)
     assert case is not None
     assert case.growth == pytest.approx(2.0)
@@ -100,13 +104,13 @@ def test_demand_that_doubles_within_the_lead_time_asks_for_half_the_target() -> 
 
 def test_an_autoscaler_without_tolerance_may_have_the_whole_target() -> None:
     one = workload(target_utilization=0.8, reactive=Reactive(70, tolerance=0.0))
-    case = reactive_case(usage(FLAT), planned("seasonal naive 24", 4.4), one)
+    case = reactive_case(usage(FLAT), planned(4.4), one)
     assert case is not None
     assert case.target == 79
 
 
 def test_too_short_a_past_says_nothing() -> None:
-    one, plan = workload(target_utilization=0.8), planned("seasonal naive 24", 4.4)
+    one, plan = workload(target_utilization=0.8), planned(4.4)
     assert reactive_case(usage([4.0] * 40), plan, one) is None
     assert reactive_case(usage([np.nan] * 96), plan, one) is None
     assert reactive_remark(None, plan) is None

@@ -22,8 +22,12 @@ from capacity.domain import (
     LoadModel,
     Observation,
     Plan,
+    QuotaCut,
     Readings,
     Replica,
+    Shortfall,
+    TrackRecord,
+    Trust,
     Workload,
 )
 from capacity.edge.controller.outcomes import Outcome
@@ -32,6 +36,7 @@ from capacity.edge.incidents.findings import pass_conditions
 from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, samples, write_textfile
 from capacity.edge.telemetry.samples import audit_samples, pass_samples, plan_samples
 from tests.conftest import PlanOf
+from tests.plans import derivation
 
 PER_WORKLOAD = 12  # series of a workload whose plan is read back: peaks, floors, replicas, usage, utilization, held
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -127,9 +132,9 @@ def test_demand_of_the_step_of_now(plan_of: PlanOf, hours: float, cores: float |
 
 
 def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> None:
-    trust = {"group": "all", "coverage": {"0.95": 0.94}, "skill": 0.2}
+    record = TrackRecord("all", Trust(((0.95, 0.94),), 0.2))
     web, api = plan_of(web=[4, 9], api=[4, 9]).workloads
-    trusted = tuple(replace(one, explain={**one.explain, **trust}) for one in (web, api))
+    trusted = tuple(replace(one, derivation=derivation(track_record=record)) for one in (web, api))
     samples = plan_samples(Plan(NOON, NOON, NOON, "x", {}, trusted), 0, NOON, HOUR)
     values = [
         (sample.name, sample.labels, sample.value) for sample in samples if "group" in METRICS[sample.name].labels
@@ -164,7 +169,7 @@ def test_series_grow_with_workloads_alone_and_no_label_holds_a_text(plan_of: Pla
 
 def test_a_cut_floor_says_by_what_and_how_hot_it_will_be(plan_of: PlanOf) -> None:
     plan = plan_of(web=[9] * 24)
-    short = replace(plan.workloads[0], explain={"replicas_short_of_need": 2, "replicas_cut_by_quota": 1})
+    short = replace(plan.workloads[0], derivation=derivation(shortfall=Shortfall(replicas=2), quota=QuotaCut(60, 1)))
     web = Workload("shop", "web", LoadModel(1.0, 0.1, 2**30, 0), Replica(0.5, 2**29), 2, 20)
     seen = Observation(9, 20, 9, 9)
     for decision, cut in ((Decision(9, 20, "QuotaReached", 9), 1), (Decision(9, 20, "AsPlanned", 9), 0)):

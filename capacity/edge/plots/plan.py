@@ -53,7 +53,7 @@ def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, demand: Demand)
     request = (
         plan.resources["memory_request_bytes"] / GIB if memory else plan.resources["cpu_request_millicores"] / 1000
     )
-    target = float(plan.explain["target_utilization"])
+    target = plan.derivation.target.utilization
     whole = floor_series(plan) * request
     at, green = canvas.on_clock(whole.index), canvas.look.green
     axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label="planned replicas")

@@ -38,7 +38,7 @@ def _sentence(plan: WorkloadPlan, timezone: str) -> str:
     return (
         f"{plan.label} gets {peak.replicas} replicas for its peak on {clock(peak.at, timezone)} and {fewest} when it "
         f"is quiet; {'CPU' if plan.binding == 'cpu' else 'memory'} decides. At the load planned for, "
-        f"utilization stays at or under {100 * float(plan.explain['target_utilization']):.0f} %."
+        f"utilization stays at or under {100 * plan.derivation.target.utilization:.0f} %."
     )
 
 
@@ -64,7 +64,7 @@ def _pictures(review: Review, plans: tuple[WorkloadPlan, ...]) -> list[Markup]:
     for place, plan in enumerate(plans):
         found.append(picture(plot_plan(plan, review.timezone), f"plan{place}"))
         if plan.demand is not None and plan.step.total_seconds() <= HOUR:
-            target, planned = float(plan.explain["target_utilization"]), plan.to_frame()["utilization"]
+            target, planned = plan.derivation.target.utilization, plan.to_frame()["utilization"]
             figure = plot_utilization(planned, review.timezone, target=target, name=plan.label)
             found.append(picture(figure, f"utilization{place}"))
     return found

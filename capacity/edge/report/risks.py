@@ -39,13 +39,13 @@ def _of_plans(review: Review) -> Iterator[str]:
     for (namespace, name), reason in review.planned.failures.items():
         yield f"{namespace}/{name} is not planned: {reason}."
     for plan in review.plans:
-        if minutes := int(plan.explain.get("minutes_above_ceiling", 0)):
+        if minutes := plan.derivation.shortfall.minutes:
             yield (
                 f"{plan.label} needs more than its ceiling of {plan.ceiling} for {minutes:,} minutes: raise the "
                 "ceiling, or the CPU request of a replica."
             )
-        if minutes := int(plan.explain.get("minutes_cut_by_quota", 0)):
-            yield f"{plan.label} is cut by a quota for {minutes:,} minutes: raise the quota, or move a workload."
+        if (cut := plan.derivation.quota) is not None and cut.minutes:
+            yield f"{plan.label} is cut by a quota for {cut.minutes:,} minutes: raise the quota, or move a workload."
     if review.planned.plan.valid_until <= review.now:
         over = clock(review.planned.plan.valid_until, review.timezone)
         yield f"The plan ended on {over}: it says nothing of today. Bring newer orders, then plan again."

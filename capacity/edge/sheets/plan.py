@@ -99,28 +99,28 @@ def _other_days(plan: WorkloadPlan, demand: Demand) -> list[tuple[datetime, floa
 
 def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
     """The division that gave the replicas, or the bound that replaced it."""
-    explain, resources = plan.explain, plan.resources
-    if replicas == int(explain["floor"]):
+    derived, resources = plan.derivation, plan.resources
+    if replicas == derived.floor:
         return f"static floor {replicas}"
     cpu, memory = resources["cpu_request_millicores"] / 1000, resources["memory_request_bytes"] / GIB
     load, request = (cores, cpu) if plan.binding == "cpu" else (size / GIB, memory)
-    text = f"{plan.binding} {load:.2f} / ({request:g} x {float(explain['target_utilization']):g})"
-    if replicas == plan.ceiling and explain["steps_above_ceiling"]:
+    target = derived.target.utilization
+    text = f"{plan.binding} {load:.2f} / ({request:g} x {target:g})"
+    if replicas == plan.ceiling and derived.shortfall.steps:
         return f"CeilingReached: {text}"
-    if explain["zones"] > 1:
-        return f"{text}, {explain['zones']} zones"
-    needed = load / (request * float(explain["target_utilization"]))
-    if needed > replicas - 1 and needed <= replicas:
+    if derived.zones > 1:
+        return f"{text}, {derived.zones} zones"
+    if replicas - 1 < load / (request * target) <= replicas:
         return text
-    asked = explain.get("replicas_for_requests", 0) > max(explain["replicas_for_cpu"], explain["replicas_for_memory"])
-    return f"requests by {explain['requests_bound']}" if asked else f"{text}; see explain"
+    requests = derived.need.requests
+    return f"requests by {requests.source}" if requests and derived.need.bound_by_requests else f"{text}; see explain"
 
 
 def _remarks(plan: WorkloadPlan) -> list[str]:
-    explain = plan.explain
-    remarks = [f"model: {explain['model']}", *(f"note: {note}" for note in explain["notes"])]
+    derived = plan.derivation
+    remarks = [f"model: {derived.model}", *(f"note: {note}" for note in derived.notes)]
     if plan.step >= DAY:
         remarks.append(f"note: in steps of {duration(plan.step)} the peak within the day is not known")
-    if explain.get("target_bound", "target") != "target":
-        remarks.append(f"note: utilization is bound by {explain['target_why']}")
+    if derived.target.bound != "target":
+        remarks.append(f"note: utilization is bound by {derived.target.why}")
     return remarks

@@ -42,7 +42,7 @@ def _row(name: str, base: WorkloadPlan, plan: WorkloadPlan | None, timezone: str
     if plan is None:
         return None
     hours, usual = (mean_floor(one) * one.steps * (one.step / HOUR) for one in (plan, base))
-    short = max(plan.explain.get(key, 0) for key in ("minutes_above_ceiling", "minutes_cut_by_quota"))
+    short = plan.derivation.minutes_short
     change, when = f"{hours / usual - 1:+.1%}", clock(plan.peak.at, timezone)
     return plan.label, plan.peak.replicas, when, f"{hours:,.0f}", change, f"{short} min" if short else "-", name
 
@@ -63,8 +63,8 @@ def _left_after_loss(base: Planned, others: Sequence[tuple[str, Planned]], zones
 
 def _notes(base: Planned, others: Sequence[tuple[str, Planned]]) -> list[str]:
     """What the scenarios' plans say that the plan as it is does not."""
-    known = {note for plan in base.plan.workloads for note in plan.explain["notes"]}
-    notes = (note for _, other in others for plan in other.plan.workloads for note in plan.explain["notes"])
+    known = {note for plan in base.plan.workloads for note in plan.derivation.notes}
+    notes = (note for _, other in others for plan in other.plan.workloads for note in plan.derivation.notes)
     return [f"note: {note}" for note in dict.fromkeys(notes) if note not in known]
 
 

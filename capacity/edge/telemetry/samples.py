@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from capacity import __version__
 from capacity.edge.incidents.findings import utilization_of
@@ -12,10 +12,9 @@ from capacity.edge.telemetry.metrics import Sample
 
 if TYPE_CHECKING:
     from capacity.audit import Audit
-    from capacity.domain import Forecast, Plan, WorkloadPlan
+    from capacity.domain import Forecast, Plan, TrackRecord, WorkloadPlan
     from capacity.edge.controller.outcomes import Outcome
     from capacity.edge.controller.work import Pass
-SHORT = ("replicas_short_of_need", "replicas_cut_by_quota")
 
 
 def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
@@ -48,8 +47,9 @@ def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> lis
         samples += _peak_samples(workload)
     samples += demand_samples(plan.workloads, now)
     # Workloads of one group share its forecast: each group is told once.
-    trusted = {str(one.explain["group"]): one.explain for one in plan.workloads if "coverage" in one.explain}
-    return [*samples, *(sample for group, explain in trusted.items() for sample in _trust_samples(group, explain))]
+    records = [one.derivation.track_record for one in plan.workloads]
+    trusted = {record.subject: record for record in records if record is not None}
+    return [*samples, *(sample for record in trusted.values() for sample in _trust_samples(record))]
 
 
 def demand_samples(plans: Sequence[WorkloadPlan], now: datetime) -> list[Sample]:
@@ -76,11 +76,13 @@ def _quantiles(name: str, demand: Forecast, key: tuple[str, str], now: datetime)
     return [Sample(name, float(value), (*key, f"{level:g}")) for level, value in row.items()]
 
 
-def _trust_samples(group: str, explain: Mapping[str, Any]) -> list[Sample]:
+def _trust_samples(record: TrackRecord) -> list[Sample]:
     """How often the quantiles held, and the skill over the seasonal naive, on the rolling origins of this planning."""
-    covered: Mapping[str, float] = explain["coverage"]
-    samples = [Sample("capacity_forecast_coverage_ratio", share, (group, level)) for level, share in covered.items()]
-    return [*samples, Sample("capacity_forecast_skill_ratio", explain["skill"], (group,))]
+    group, trust = record.subject, record.trust
+    covered = [
+        Sample("capacity_forecast_coverage_ratio", share, (group, f"{level:g}")) for level, share in trust.coverage
+    ]
+    return [*covered, Sample("capacity_forecast_skill_ratio", trust.skill, (group,))]
 
 
 def pass_samples(work: Pass, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[Sample]:
@@ -136,7 +138,7 @@ def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime
     if highest is None or floor == 0:
         return samples
     # A plan that was cut knows by how many replicas it is short at its worst.
-    short = sum(int(plan.explain.get(key) or 0) for key in SHORT) if decision.cut else 0
+    short = plan.derivation.replicas_short if decision.cut else 0
     expected = (highest + short) / floor * workload.target_utilization
     return [*samples, Sample("capacity_forecast_utilization_ratio", expected, workload.key)]
 

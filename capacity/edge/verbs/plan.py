@@ -235,7 +235,7 @@ def _draw(plan: Plan, config: Config, picture: Path, drawing: PlanDrawing) -> No
     if drawing.draw is PlanView.demand or highest.demand is None:
         save_figure(plot_plan(plan.workloads, timezone, theme=theme), picture)
         return
-    target = float(highest.explain["target_utilization"])
+    target = highest.derivation.target.utilization
     planned = highest.to_frame()["utilization"]
     save_figure(plot_utilization(planned, timezone, target=target, name=highest.label, theme=theme), picture)
 
