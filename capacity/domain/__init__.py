@@ -7,6 +7,7 @@ Errors, as a tree::
     ├── DataError      the input cannot carry what is asked of it    (exit code 1)
     ├── PlanError      a plan is unreadable or of another schema     (exit code 1)
     └── ClusterError   the cluster refused or did not answer         (exit code 1)
+        └── NoClusterError   none is configured
 
 Times are timezone-aware; a step is named by its start and is half open, ``[t, t + step)``.
 This module imports no heavy library, so that the controller can start in a fraction of a second.
@@ -31,6 +32,7 @@ from capacity.domain.errors import CapacityError as CapacityError
 from capacity.domain.errors import ClusterError as ClusterError
 from capacity.domain.errors import ConfigError as ConfigError
 from capacity.domain.errors import DataError as DataError
+from capacity.domain.errors import NoClusterError as NoClusterError
 from capacity.domain.errors import PlanError as PlanError
 from capacity.domain.errors import require as require
 from capacity.domain.event import Event as Event

@@ -29,6 +29,10 @@ class ClusterError(CapacityError):
         self.status = status
 
 
+class NoClusterError(ClusterError):
+    """No cluster is configured: there is no kubeconfig, and this is no pod of one."""
+
+
 def require(condition: bool, message: str, *values: object) -> None:
     """Raise `DataError` with the message (``str.format`` of the values) unless the condition holds."""
     if not condition:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from capacity.domain import CapacityError
-from capacity.edge.logs import LogForm, current_run, write_record
+from capacity.edge.logs import Level, LogForm, current_run, write_record
 from capacity.edge.telemetry import Exposition, Sample, write_textfile
 
 if TYPE_CHECKING:
@@ -134,4 +134,4 @@ def _log(conditions: Sequence[Condition]) -> None:
         return
     for one in conditions:
         facts = {"condition": one.name, "subject": one.subject, "detail": one.detail}
-        write_record(f"capacity: {one.title}", **facts, remediation=one.kind.remediation)
+        write_record(one.title, Level.warning, **facts, remediation=one.kind.remediation)

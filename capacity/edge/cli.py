@@ -13,7 +13,7 @@ from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.logs import end_run
-from capacity.edge.screen import say
+from capacity.edge.screen import say_error
 from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import backtest, forecast, seasonality
@@ -103,9 +103,9 @@ def _report(error: Exception) -> int:
     if usage:
         message = f"{message.strip().rstrip('.')}; see `{_help_of(error)}`"
     if isinstance(error, CapacityError) or usage:
-        say(f"capacity: error: {' '.join(message.split())}")
+        say_error(" ".join(message.split()))
     else:
-        say(f"capacity: error: unexpected {type(error).__name__}: {' '.join(message.split())}; --debug shows where")
+        say_error(f"unexpected {type(error).__name__}: {' '.join(message.split())}; --debug shows where")
     return USAGE if usage or isinstance(error, ConfigError) else FAILED
 
 

@@ -98,7 +98,7 @@ def _workload(found: Found, sight: Sight | None) -> Iterator[str]:
 def _lead_time(found: Found) -> Iterator[str]:
     learned = found.starts.lead_time
     value = "auto" if learned is None else f"{learned.total_seconds():.0f}s"
-    yield f"    lead_time: {value}  # {found.starts.remark().removeprefix('lead time ')}"
+    yield f"    lead_time: {value}  # {found.starts.reason()}"
 
 
 def _load(found: Found, sight: Sight | None) -> Iterator[str]:

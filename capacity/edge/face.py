@@ -18,7 +18,7 @@ import typer
 from capacity.domain import ConfigError
 from capacity.edge.config import Config, read_config
 from capacity.edge.fields import parse_duration
-from capacity.edge.logs import LogForm, Run
+from capacity.edge.logs import Level, LogForm, Run
 from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, say, show_all
 
@@ -88,9 +88,9 @@ class Face:
         """Print results."""
         show_all(sheets, self.output)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, level: Level = Level.info) -> None:
         """Remark on stderr, unless quiet."""
-        say(text, quiet=self.quiet)
+        say(text, level, quiet=self.quiet)
 
     @contextmanager
     def stages(self, *names: str) -> Iterator[Callable[[], None]]:

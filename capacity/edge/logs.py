@@ -18,6 +18,17 @@ class LogForm(StrEnum):
     json = "json"
 
 
+class Level(StrEnum):
+    """How much a remark matters."""
+
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+PREFIXES = {Level.info: "", Level.warning: "capacity: ", Level.error: "capacity: error: "}  # for people
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One call of the command: its id, its verb, and how it speaks on stderr."""
@@ -48,23 +59,18 @@ def end_run() -> None:
     _CURRENT.set(Run("", "library"))
 
 
-def record(text: str, now: datetime, run: Run, **facts: str) -> str:
+def record(text: str, level: Level, now: datetime, run: Run, **facts: str) -> str:
     """A remark as one JSON line, with facts of its own.
 
-    What begins with `capacity: error:` is an error, with `capacity:` a warning.
-
-    >>> line = record("capacity: metrics not pushed", datetime(2026, 11, 27, tzinfo=UTC), Run("3f2a", "plan"))
-    >>> json.loads(line)["level"], json.loads(line)["run"]
+    >>> at, run = datetime(2026, 11, 27, tzinfo=UTC), Run("3f2a", "plan")
+    >>> line = json.loads(record("metrics not pushed", Level.warning, at, run))
+    >>> line["level"], line["run"]
     ('warning', '3f2a')
     """
-    level = "info"
-    for mark, meant in (("capacity: error: ", "error"), ("capacity: ", "warning")):
-        if text.startswith(mark):
-            level, text = meant, text.removeprefix(mark)
     fields = {"time": now.isoformat(), "level": level, "run": run.id, "verb": run.verb, "message": text, **facts}
     return json.dumps(fields)
 
 
-def write_record(text: str, **facts: str) -> None:
+def write_record(text: str, level: Level, **facts: str) -> None:
     """Write a remark of the current run to stderr as JSON."""
-    sys.stderr.write(f"{record(text, datetime.now(UTC), current_run(), **facts)}\n")
+    sys.stderr.write(f"{record(text, level, datetime.now(UTC), current_run(), **facts)}\n")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
-from capacity.edge.logs import LogForm, current_run, write_record
+from capacity.edge.logs import PREFIXES, Level, LogForm, current_run, write_record
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,14 +74,24 @@ def show_lines(lines: Sequence[str]) -> None:
         _write(line, sys.stdout)
 
 
-def say(text: str, *, quiet: bool = False) -> None:
+def say(text: str, level: Level = Level.info, *, quiet: bool = False) -> None:
     """A remark on stderr: for the person at the terminal, or as a JSON line where the run was asked for those."""
     if quiet:
         return
     if current_run().form is LogForm.json:
-        write_record(text)
+        write_record(text, level)
     else:
-        _write(text, sys.stderr)
+        _write(f"{PREFIXES[level]}{text}", sys.stderr)
+
+
+def say_warning(text: str) -> None:
+    """Something is not as it should be; the command goes on."""
+    say(text, Level.warning)
+
+
+def say_error(text: str) -> None:
+    """Something that was asked for cannot be done."""
+    say(text, Level.error)
 
 
 def _write(text: str, stream: TextIO) -> None:

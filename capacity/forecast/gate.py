@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.forecast.ensemble import Blend, recent_errors
+from capacity.forecast.members import Members
 from capacity.forecast.setting import Array
 
 NAMED_SHARE = 0.1  # members with less say than this are not named
@@ -61,16 +62,16 @@ class Served:
         return self.naive_share >= NAMED_SHARE
 
 
-def propose(blend: Blend, members: dict[str, Array]) -> Proposal:
+def propose(blend: Blend, members: Members) -> Proposal:
     """The blend beside the seasonal naive that was best on the rolling origins."""
-    names = list(members)
-    naives = [place for place, name in enumerate(names) if name.startswith("seasonal naive")]
+    names = list(members.forecasts)
+    naives = [names.index(name) for name in members.naives]
     best = np.asarray(naives)[blend.member_errors[naives].argmin(axis=0)]  # (N,)
     rows = np.arange(len(best))
     return Proposal(
         blend.point,
         blend.past,
-        np.stack([members[name] for name in names])[best, rows],
+        np.stack(list(members.forecasts.values()))[best, rows],
         tuple(_mixture(names, blend.weights[:, n]) for n in rows),
         tuple(names[place] for place in best),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from capacity.forecast.drift import reaches_back, with_last_years_drift
@@ -17,10 +19,16 @@ STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
 
-def member_forecasts(
-    history: History, seasons: tuple[int, ...], origins: Origins, setting: Setting
-) -> dict[str, Array]:
-    """Every member's forecast from every origin, in the unit of the series, never negative: name -> (N, K + 1, H)."""
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Every member's forecast from every origin by its name, and which of them are the seasonal naives."""
+
+    forecasts: dict[str, Array]  # (N, K + 1, H) each
+    naives: tuple[str, ...]
+
+
+def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins, setting: Setting) -> Members:
+    """Every member's forecast from every origin, in the unit of the series, never negative."""
     forecasts, highest = {}, _highest(history.filled)
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
@@ -29,11 +37,12 @@ def member_forecasts(
     if seasons and reaches_back(origins, setting.year):
         drifting = with_last_years_drift(forecasts["template of logs"], history.filled, setting.year, origins)
         forecasts["template with last year's drift"] = drifting
-    for season in seasons or _lags(origins, setting):
-        forecasts[f"seasonal naive {season}"] = seasonal_naive(history.filled, season, origins)
+    naives = {f"seasonal naive {season}": season for season in seasons or _lags(origins, setting)}
+    for name, season in naives.items():
+        forecasts[name] = seasonal_naive(history.filled, season, origins)
     for cycles in (2, 4) if seasons else ():
         forecasts[f"mean of {cycles} seasons"] = seasonal_mean(history.filled, seasons[-1], cycles, origins)
-    return forecasts
+    return Members(forecasts, tuple(naives))
 
 
 def _highest(values: Array) -> Array:

@@ -117,7 +117,7 @@ def _propose_chunk(
 ) -> tuple[Proposal, Traits | None]:
     history = prepare(values, seasons)
     members = member_forecasts(history, seasons, origins, setting)
-    stacked = np.stack(list(members.values()))
+    stacked = np.stack(list(members.forecasts.values()))
     blend = blend_members(stacked, origins.actuals(values))
     traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
     return propose(blend, members), traits

@@ -21,25 +21,30 @@ from capacity.simulation.reactive import Rule
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 OPTIMUM = "clairvoyant"
-SWEPT = "HPA at"  # how the policies of the sweep are named
 TARGETS = tuple(range(30, 91, 5))  # percent: the sweep of the HPA frontier
 STABILIZATIONS = tuple(timedelta(minutes=minutes) for minutes in (0, 5, 15, 60))
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A name, the floor at every judged sync (ticks,), and the HPA above it (`rule.follows` False: none)."""
+    """A name, the floor at every judged sync (ticks,), and the HPA above it (`rule.follows` False: none).
+
+    `swept`: one of the many HPAs alone that span the frontier, not a policy to be shown by itself.
+    """
 
     name: str
     floor: Counts
     rule: Rule
+    swept: bool = False
 
 
 def hpa_sweep(case: Case) -> list[Policy]:
     """HPAs alone, at every target and stabilization: their undominated points are the frontier to beat."""
     lowest = np.full(case.judged_ticks, case.promise.floor)
     return [
-        Policy(f"{SWEPT} {target} %, {window // timedelta(minutes=1)} min", lowest, _rule(case, target, window))
+        Policy(
+            f"HPA at {target} %, {window // timedelta(minutes=1)} min", lowest, _rule(case, target, window), swept=True
+        )
         for target in TARGETS
         for window in STABILIZATIONS
     ]

@@ -19,7 +19,6 @@ from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.plans import Asked, Calendar, past_forecasts, past_plans
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.policies import (
-    SWEPT,
     Policy,
     ahpa_like,
     autopilot_like,
@@ -94,7 +93,7 @@ def simulate(
         promise=case.promise,
         trials=tuple(trials),
         plans=len(plans),
-        busy={trial.name: judge(case, trial.lane, busy) for trial in trials if not trial.name.startswith(SWEPT)},
+        busy={trial.name: judge(case, trial.lane, busy) for trial in trials if not trial.swept},
     )
 
 

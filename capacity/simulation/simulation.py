@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from capacity.domain import DataError
 from capacity.simulation.frontier import Frontier, saving
 from capacity.simulation.misses import Miss, find_misses
-from capacity.simulation.policies import SWEPT
 from capacity.simulation.scores import Promise, Score
 from capacity.simulation.trial import Trial, swept
 from capacity.simulation.verdict import Comparison, Savings, say_verdict
@@ -71,7 +70,7 @@ class Simulation:
     @property
     def named(self) -> tuple[Trial, ...]:
         """Every policy but the HPAs of the sweep."""
-        return tuple(trial for trial in self.trials if not trial.name.startswith(SWEPT))
+        return tuple(trial for trial in self.trials if not trial.swept)
 
     @property
     def frontier(self) -> Frontier:
@@ -91,7 +90,7 @@ class Simulation:
 
     @property
     def _sweep(self) -> list[Trial]:
-        return [trial for trial in self.trials if trial.name.startswith(SWEPT)]
+        return [trial for trial in self.trials if trial.swept]
 
     @property
     def misses(self) -> tuple[Miss, ...]:

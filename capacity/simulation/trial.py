@@ -32,6 +32,11 @@ class Trial:
         """The policy's name."""
         return self.policy.name
 
+    @property
+    def swept(self) -> bool:
+        """Whether its policy is one of the sweep."""
+        return self.policy.swept
+
 
 def try_policies(case: Case, policies: Sequence[Policy], seed: int) -> list[Trial]:
     """Run every policy on the judged steps of a case; equal seeds, equal trials."""

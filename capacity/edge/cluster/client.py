@@ -15,7 +15,7 @@ from inspect import signature
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from capacity.domain import ClusterError
+from capacity.domain import ClusterError, NoClusterError
 
 if TYPE_CHECKING:  # the controller is made of this door: not the other way round
     from capacity.edge.controller.targets.kinds import Document, Kind
@@ -179,7 +179,7 @@ def _settings(kubeconfig: str | None) -> Any:
         try:
             config.load_incluster_config(client_configuration=settings)
         except config.ConfigException:
-            raise ClusterError(f"no cluster: {outside}; set KUBECONFIG or run inside a cluster") from outside
+            raise NoClusterError(f"no cluster: {outside}; set KUBECONFIG or run inside a cluster") from outside
     return settings
 
 

@@ -64,12 +64,16 @@ class Starts:
         return timedelta(seconds=ceil(seconds / ROUND) * ROUND)
 
     def remark(self) -> str:
-        """The lead time with its reason."""
+        """The lead time with its reason, as a sentence."""
+        return f"lead time {self.reason()}"
+
+    def reason(self) -> str:
+        """The lead time, where it comes from, and what it was learned from."""
         counted = f"{len(self.took)} pod starts" + (f" ({self.failed} failed)" if self.failed else "")
         if self.lead_time is None:
-            return f"lead time {_seconds(ASSUMED_LEAD_TIME)} assumed: {counted} seen, {FEWEST} are needed"
+            return f"{_seconds(ASSUMED_LEAD_TIME)} assumed: {counted} seen, {FEWEST} are needed"
         longest = _seconds(self.usual_longest or timedelta())
-        return f"lead time {_seconds(self.lead_time)} learned: 0.95 of {counted} took up to {longest}"
+        return f"{_seconds(self.lead_time)} learned: 0.95 of {counted} took up to {longest}"
 
 
 def read_starts(pods: Iterable[Document], now: datetime) -> dict[tuple[str, str], Starts]:
@@ -170,7 +174,7 @@ def _namespace(reader: PodReader, namespace: str, now: datetime) -> dict[tuple[s
     except ClusterError as error:
         if error.status is None:  # nobody answers: then nothing can be written there either
             raise
-        return f"lead time {_seconds(ASSUMED_LEAD_TIME)} assumed: its pods cannot be read: {error}"
+        return f"{_seconds(ASSUMED_LEAD_TIME)} assumed: its pods cannot be read: {error}"
 
 
 def _seconds(span: timedelta) -> str:

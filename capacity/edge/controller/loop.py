@@ -51,12 +51,12 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def repeat(one_pass: Callable[[], None], period: timedelta, stop: threading.Event, say: Callable[[str], None]) -> None:
+def repeat(one_pass: Callable[[], None], period: timedelta, stop: threading.Event, fail: Callable[[str], None]) -> None:
     """Run passes a period apart, from start to start, until told to stop. A pass that fails is said; the next tries."""
     while not stop.is_set():
         began = datetime.now(UTC)
         try:
             one_pass()
         except CapacityError as error:
-            say(f"capacity: error: {error}")
+            fail(str(error))
         stop.wait(max(0.0, (began + period - datetime.now(UTC)).total_seconds()))

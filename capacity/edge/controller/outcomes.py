@@ -37,15 +37,26 @@ class Outcome:
         return f"{self.workload.namespace}/{self.workload.target}"
 
     @property
-    def move(self) -> str:
-        """From what to what."""
+    def floor_move(self) -> str:
+        """The floor from what to what; empty without a decision."""
         decision = self.decision
         if decision is None:
             return ""
-        floor = f"{decision.before} -> {decision.floor}" if decision.floor != decision.before else f"{decision.floor}"
-        if decision.before_ceiling in (None, decision.ceiling):
-            return f"floor {floor}"
-        return f"floor {floor} ceiling {decision.before_ceiling} -> {decision.ceiling}"
+        return f"{decision.before} -> {decision.floor}" if decision.floor != decision.before else f"{decision.floor}"
+
+    @property
+    def ceiling_move(self) -> str:
+        """The ceiling from what to what; empty where it stays."""
+        decision = self.decision
+        if decision is None or decision.before_ceiling in (None, decision.ceiling):
+            return ""
+        return f"ceiling {decision.before_ceiling} -> {decision.ceiling}"
+
+    @property
+    def move(self) -> str:
+        """From what to what."""
+        floor = f"floor {self.floor_move}" if self.floor_move else ""
+        return " ".join(filter(None, [floor, self.ceiling_move]))
 
     def __str__(self) -> str:
         if self.decision is None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from capacity.domain import ClusterError, ConfigError
+from capacity.domain import ConfigError, NoClusterError
 from capacity.edge.config import Config, read_config
 from capacity.edge.doctor.cluster import FIX_CLUSTER, check_cluster
 from capacity.edge.doctor.data import (
@@ -26,8 +26,6 @@ from capacity.edge.doctor.services import FIX_SERVICE, check_services
 from capacity.edge.doctor.settings import FIX_CONFIG, check_config
 from capacity.edge.doctor.targets import FIX_TARGET, check_targets
 from capacity.edge.doctor.versions import check_versions
-
-NO_CLUSTER = "no cluster:"  # how the door to the cluster says that none is configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +70,7 @@ def _cluster(config: Config | None, now: datetime, part: Part) -> Iterator[Findi
     """Whether it answers, then what we may and find there."""
     try:
         reader = RightsReader()
-    except ClusterError as error:
-        if not str(error).startswith(NO_CLUSTER):
-            raise
+    except NoClusterError:
         fix = "set KUBECONFIG, or run in a cluster; planning to files needs none"
         yield Finding("cluster", "warn", "none is configured", fix)
         return

@@ -26,18 +26,18 @@ def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
     settings = config.prometheus.model_copy(update={"cache": None, "retries": 0})
     begin = now - max(LOOK, 2 * settings.step)
     found = read_usages(settings, config.measured(), begin, now, now=now)
-    lacking = {key: lack for key, usage in found.items() if (lack := _lack(usage, settings))}
-    for key, lack in list(lacking.items())[:MOST]:
-        yield Finding("prometheus", "fail" if lack == "series" else "warn", f"{'/'.join(key)}: no {lack}", FIX_SERIES)
+    lacking = {key: names for key, usage in found.items() if (names := _lacking(usage, settings))}
+    for key, names in list(lacking.items())[:MOST]:
+        none = isinstance(found[key], Exception)
+        lack = "series" if none else " and ".join(f"{name} series" for name in names)
+        yield Finding("prometheus", "fail" if none else "warn", f"{'/'.join(key)}: no {lack}", FIX_SERIES)
     if len(lacking) > MOST:
         yield Finding("prometheus", "fail", f"and {len(lacking) - MOST:,} more workloads lack series", FIX_SERIES)
     if len(found) > len(lacking) or not found:
         yield Finding("prometheus", "ok", f"answers; {len(found) - len(lacking)} of {len(found)} workloads have series")
 
 
-def _lack(usage: pd.DataFrame | Exception, settings: PrometheusSettings) -> str:
-    """What a workload has no series of in the last hour; empty where nothing is missing."""
-    if isinstance(usage, Exception):
-        return "series"
+def _lacking(usage: pd.DataFrame | Exception, settings: PrometheusSettings) -> list[str]:
+    """Of what a workload has no series in the last hour; empty where nothing is missing."""
     asked = ["cpu", "memory", *(["requests"] if settings.requests else [])]
-    return " and ".join(f"{name} series" for name in asked if usage[name].isna().all())
+    return [name for name in asked if isinstance(usage, Exception) or usage[name].isna().all()]

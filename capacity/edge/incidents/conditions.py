@@ -79,7 +79,7 @@ class Condition:
     @property
     def correlation(self) -> str:
         """What ties it to its ticket over all passes."""
-        return f"{ORIGIN}/{self.name}/{self.subject}"
+        return str(Correlation(self.name, self.subject))
 
     @property
     def title(self) -> str:
@@ -98,6 +98,32 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Correlation:
+    """What ties a condition to its ticket over all passes: `capacity/NAME/SUBJECT` where others store it."""
+
+    name: str
+    subject: str
+
+    @classmethod
+    def parse(cls, text: str) -> Correlation | None:
+        """The correlation that a ticket or an alert bears; None where it is not of ours.
+
+        >>> Correlation.parse("capacity/PlanFailed/shop"), Correlation.parse("INC0010023")
+        (Correlation(name='PlanFailed', subject='shop'), None)
+        """
+        origin, *named = text.split("/", 2)
+        return cls(*named) if origin == ORIGIN and len(named) == 2 else None
+
+    @property
+    def kind(self) -> Kind | None:
+        """Its row of the table; None for a condition that this version does not know."""
+        return CONDITIONS.get(self.name)
+
+    def __str__(self) -> str:
+        return f"{ORIGIN}/{self.name}/{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What a job has looked at: only there does a condition that it does not see count as cleared."""
 
@@ -110,7 +136,6 @@ class Scope:
         >>> Scope("plan", {"orders.csv"}).covers("capacity/DataStale/orders.csv")
         True
         """
-        origin, _, rest = correlation.partition("/")
-        name, _, subject = rest.partition("/")
-        kind = CONDITIONS.get(name)
-        return origin == ORIGIN and kind is not None and kind.seen_by == self.job and subject in self.subjects
+        ours = Correlation.parse(correlation)
+        kind = None if ours is None else ours.kind
+        return ours is not None and kind is not None and kind.seen_by == self.job and ours.subject in self.subjects

@@ -23,7 +23,7 @@ WISHED = ("Excluded", "Frozen", "SwitchedOff", "ScaledToZero", "HeldEdited", "He
 def plan_conditions(audit: Audit, failures: Mapping[tuple[str, str], str]) -> list[Condition]:
     """What stood in the way of a plan: refused data, data too old, workloads that could not be planned."""
     found = []
-    stale = [finding.message for finding in audit.findings if finding.rule == "freshness"]
+    stale = any(finding.rule == "freshness" for finding in audit.findings)
     if audit.verdict == "refuse":
         found.append(Condition("DataQualityRefused", audit.source, "; ".join(audit.reasons)))
     if stale and audit.last is not None:

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from capacity.edge.plots.canvas import Canvas
-from capacity.simulation.policies import SWEPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +33,7 @@ def plot_frontier(result: Simulation, *, theme: str = "light") -> Figure:
 def draw_costs(canvas: Canvas, axes: Axes, result: Simulation) -> None:
     """The scatter itself: on axes of its own or below the courses of a simulation."""
     look, target = canvas.look, f"{100 * result.promise.target:.0f} %"
-    sweep = [trial for trial in result.trials if trial.name.startswith(SWEPT)]
+    sweep = [trial for trial in result.trials if trial.swept]
     days = result.plan.score.days
     curve = np.array(sorted((trial.score.pod_hours, trial.score.cap_breach_minutes / days) for trial in sweep))
     axes.scatter(curve[:, 0], curve[:, 1], s=12, color=look.muted, label="HPA, every target and stabilization")

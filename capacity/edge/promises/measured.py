@@ -52,10 +52,10 @@ class Recorded:
             return self._promise(target.name, [], name)
         since = self._since(name)
         if changes[0].value == 0:
-            return Promise(target, None, SOURCE, f"no critical alert{self._known(since)}", untried=True)
+            return Promise(target, None, SOURCE, _joined("no critical alert", self._known(since)), untried=True)
         began = max(1, math.ceil(self._ask(f"changes({name}[{self._span}])")[0].value / 2))
         seconds = share[0].value * (self.now - since).total_seconds() / began
-        return Promise(target, seconds, SOURCE, f"critical alerts: {began}{self._known(since)}")
+        return Promise(target, seconds, SOURCE, _joined(f"critical alerts: {began}", self._known(since)))
 
     @property
     def _span(self) -> str:
@@ -74,8 +74,8 @@ class Recorded:
         if not found:
             why = f"no series {series}: are the rules of k8s/monitoring loaded there, is telemetry configured?"
             return Promise(TARGETS[name], None, SOURCE, why)
-        known = self._known(self._since(series)).removeprefix(", ")
-        return Promise(TARGETS[name], found[0].value, SOURCE, ", ".join(filter(None, [*said, known])))
+        note = _joined(*said, self._known(self._since(series)))
+        return Promise(TARGETS[name], found[0].value, SOURCE, note)
 
     def _since(self, series: str) -> datetime:
         """When the window's first sample was seen."""
@@ -86,4 +86,9 @@ class Recorded:
     def _known(self, since: datetime) -> str:
         """Said where the series is younger than nine tenths of the window: what was before is not known."""
         age = self.now - since
-        return "" if age > 0.9 * self.window else f", known for the last {duration(age)} only"
+        return "" if age > 0.9 * self.window else f"known for the last {duration(age)} only"
+
+
+def _joined(*parts: str) -> str:
+    """Parts of a note, the empty ones left out."""
+    return ", ".join(filter(None, parts))

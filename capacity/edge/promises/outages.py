@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from capacity.edge.incidents import CONDITIONS
+from capacity.edge.incidents.conditions import Correlation
 from capacity.edge.incidents.tickets import Ticket
 from capacity.edge.promises.promise import TARGETS, Promise
 
@@ -33,7 +33,8 @@ def restore_promise(tickets: Iterable[Ticket], now: datetime, window: timedelta)
 
 
 def _is_critical(ticket: Ticket) -> bool:
-    kind = CONDITIONS.get(ticket.correlation.split("/")[1]) if ticket.correlation.count("/") >= 2 else None
+    ours = Correlation.parse(ticket.correlation)
+    kind = None if ours is None else ours.kind
     return kind is not None and kind.severity == "critical"
 
 

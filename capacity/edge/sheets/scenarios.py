@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from capacity.domain import WorkloadPlan
+from capacity.domain import Scenario, WorkloadPlan
 from capacity.edge.config import Config
 from capacity.edge.planfile import plan_document
 from capacity.edge.planning.planner import Planned
@@ -16,9 +16,12 @@ from capacity.planning import mean_floor
 HOUR = timedelta(hours=1)
 
 
-def scenarios_sheet(base: Planned, others: Sequence[tuple[str, Planned]], config: Config) -> Sheet:
+Compared = Sequence[tuple[Scenario, Planned]]
+
+
+def scenarios_sheet(base: Planned, others: Compared, config: Config) -> Sheet:
     """One row for each workload and scenario, the plan as it is first; the JSON holds each plan whole."""
-    timezone, planned = config.timezone, [("as forecast", base), *others]
+    timezone, planned = config.timezone, [("as forecast", base), *((scenario.name, plan) for scenario, plan in others)]
     zones = {f"{one.namespace}/{one.name}": one.zones for one in config.workloads}
     rows = [
         row
@@ -47,9 +50,9 @@ def _row(name: str, base: WorkloadPlan, plan: WorkloadPlan | None, timezone: str
     return plan.label, plan.peak.replicas, when, f"{hours:,.0f}", change, f"{short} min" if short else "-", name
 
 
-def _left_after_loss(base: Planned, others: Sequence[tuple[str, Planned]], zones: dict[str, int]) -> list[str]:
+def _left_after_loss(base: Planned, others: Compared, zones: dict[str, int]) -> list[str]:
     """How busy the replicas of the plan as it is would be, at their peak, when the fullest zone is gone."""
-    if not any("lost-zone" in name for name, _ in others):
+    if not any(scenario.lost_zone for scenario, _ in others):
         return []
     lines = []
     for plan in base.plan.workloads:
@@ -61,7 +64,7 @@ def _left_after_loss(base: Planned, others: Sequence[tuple[str, Planned]], zones
     return lines
 
 
-def _notes(base: Planned, others: Sequence[tuple[str, Planned]]) -> list[str]:
+def _notes(base: Planned, others: Compared) -> list[str]:
     """What the scenarios' plans say that the plan as it is does not."""
     known = {note for plan in base.plan.workloads for note in plan.derivation.notes}
     notes = (note for _, other in others for plan in other.plan.workloads for note in plan.derivation.notes)

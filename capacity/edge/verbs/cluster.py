@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, verb
+from capacity.edge.logs import Level
 from capacity.edge.options import PlanPlace
-from capacity.edge.screen import Output, say, show_lines
+from capacity.edge.screen import Output, say_error, say_warning, show_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -105,7 +106,7 @@ def run(face: Face, place: PlanPlace, *, json_lines: JsonLines = False, health_p
                 health.beat()
 
         try:
-            repeat(one_pass, period, stop, say)
+            repeat(one_pass, period, stop, say_error)
         finally:
             leader.resign()
     return DONE
@@ -187,7 +188,7 @@ def _led(face: Face, leader: Leader) -> frozenset[str]:
     leaders = leader.lead()
     for namespace, other in sorted(leaders.items()):
         if other is not None:
-            face.say(f"capacity: {namespace} is led by {other}")
+            face.say(f"{namespace} is led by {other}", Level.warning)
     return frozenset(namespace for namespace, other in leaders.items() if other is None)
 
 
@@ -202,7 +203,7 @@ def _told(bulletin: Bulletin, work: Pass, act: Callable[[Pass], Iterable[Outcome
     outcomes = list(act(replace(work, change=change)))
     took = timedelta(seconds=perf_counter() - began)
     for warning in [*warnings, *bulletin.passed(work, outcomes, work.now + took, took)]:
-        say(f"capacity: {warning}")
+        say_warning(warning)
     return outcomes
 
 
@@ -230,9 +231,9 @@ def _show_json_lines(outcomes: Sequence[Outcome]) -> None:
 def _finish(outcomes: Sequence[Outcome], *, held_ok: bool = False) -> int:
     for outcome in outcomes:
         if outcome.error is not None:
-            say(f"capacity: error: {outcome.where}: {outcome.error}")
+            say_error(f"{outcome.where}: {outcome.error}")
         for warning in outcome.warnings:
-            say(f"capacity: {warning}")
+            say_warning(warning)
     if any(outcome.error for outcome in outcomes):
         return FAILED
     return HELD if not held_ok and any(outcome.held for outcome in outcomes) else DONE

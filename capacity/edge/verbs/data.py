@@ -10,7 +10,7 @@ import typer
 from capacity.edge.drawing import BacktestView, SeasonsView, Theme
 from capacity.edge.face import DONE, FAILED, Face, read_duration, verb
 from capacity.edge.options import Data, Drawing
-from capacity.edge.screen import Output, Sheet, say
+from capacity.edge.screen import Output, Sheet, say_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,7 @@ def forecast(face: Face, data: Data, drawing: Drawing) -> int:
         advance()
     failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
     for group, error in failures.items():
-        say(f"capacity: error: {group or 'sales'}: {error}")
+        say_error(f"{group or 'sales'}: {error}")
     if forecasts:
         face.show(_forecast_sheet(face, config, orders, forecasts))
     return FAILED if failures else DONE

@@ -8,7 +8,7 @@ from capacity.domain import ConfigError, DataError, LoadReport
 from capacity.edge.drawing import PictureOption, Theme, ThemeOption
 from capacity.edge.face import DONE, FAILED, Face, verb
 from capacity.edge.options import PatchOption
-from capacity.edge.screen import say
+from capacity.edge.screen import say, say_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def load(
         face.say(f"wrote {requests_patch}")
     failures = {key: report for key, report in reports.items() if isinstance(report, DataError)}
     for (namespace, name), error in failures.items():
-        say(f"capacity: error: {namespace}/{name}: {error}")
+        say_error(f"{namespace}/{name}: {error}")
     face.show(load_sheet(reports, config, advice))
     return FAILED if failures else DONE
 

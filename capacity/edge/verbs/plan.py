@@ -14,7 +14,7 @@ from capacity.domain import ConfigError, DataError
 from capacity.edge.drawing import PlanView
 from capacity.edge.face import DONE, HELD, Face, read_clock, verb
 from capacity.edge.options import Data, Drawing, PatchOption
-from capacity.edge.screen import Output, say
+from capacity.edge.screen import Output, say_warning
 
 if TYPE_CHECKING:
     from capacity.domain import Plan, Scenario
@@ -97,7 +97,7 @@ def plan(face: Face, data: PlanData, goal: Goal, parts: Parts, drawing: PlanDraw
             return _compare(face, config, scenarios, now)
         planned, took = _planned(face, config, parts, now)
     except QualityRefusedError as refusal:
-        say(f"capacity: held: {refusal}")
+        say_warning(f"held: {refusal}")
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
         return HELD
     except DataError as error:
@@ -146,7 +146,7 @@ def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetim
         advance()
         basis = Basis.of(config, orders, now)
         planned = make_plan(basis)
-        others = [(one.name, make_plan(basis.under(one))) for one in scenarios]
+        others = [(one, make_plan(basis.under(one))) for one in scenarios]
         advance()
     face.show(scenarios_sheet(planned, others, config))
     for one in (planned, *(other for _, other in others)):
@@ -197,7 +197,7 @@ def _show(face: Face, planned: Planned, config: Config, advice: Advice) -> None:
 
 def _say_warnings(warnings: list[str]) -> None:
     for warning in warnings:
-        say(f"capacity: {warning}")
+        say_warning(warning)
 
 
 def _say_failures(failures: dict[tuple[str, str], str]) -> None:
@@ -207,9 +207,9 @@ def _say_failures(failures: dict[tuple[str, str], str]) -> None:
         by_reason.setdefault(reason, []).append(f"{namespace}/{name}")
     for reason, names in by_reason.items():
         for name in names[:SHOWN]:
-            say(f"capacity: {name}: not planned: {reason}")
+            say_warning(f"{name}: not planned: {reason}")
         if len(names) > SHOWN:
-            say(f"capacity: and {len(names) - SHOWN:,} more not planned: {reason}")
+            say_warning(f"and {len(names) - SHOWN:,} more not planned: {reason}")
 
 
 def _to_files(plan: Plan, out: Path) -> list[str]:

@@ -11,7 +11,7 @@ from capacity.domain import ConfigError
 from capacity.edge.drawing import SimulationView, Theme
 from capacity.edge.face import DONE, FAILED, Face, read_duration, verb
 from capacity.edge.options import Data, Drawing
-from capacity.edge.screen import say
+from capacity.edge.screen import say_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def simulate(
         advance()
     face.show(*(simulation_sheet(result) for result in results))
     for key, reason in failures.items():
-        say(f"capacity: error: {key}: {reason}")
+        say_error(f"{key}: {reason}")
     return FAILED if failures else DONE
 
 
