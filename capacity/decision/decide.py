@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from capacity.decision.looks import looked, looked_in_vain, second_look
 from capacity.decision.policy import Policy
 from capacity.decision.steps import allowed_ceiling, highest_floor, lowest_floor
-from capacity.domain import CUTS, Decision, Memory, Observation, WorkloadPlan, require
+from capacity.domain import CUTS, Clamp, Cut, Decision, Doubt, Memory, Observation, Reason, WorkloadPlan, require
 
-CUT = "CeilingReached"
-NO_PLAN, BRAKE = "HeldNoPlan", "HeldBrake"
+CUT: Final = "CeilingReached"
+NO_PLAN: Final = "HeldNoPlan"
+BRAKE: Final = "HeldBrake"
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
 LONG = 6  # unless it has stood for so many times the calm: then by as little as there is
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
@@ -37,7 +39,7 @@ def decide(
     return _wished(observation, now, policy) or _planned(plan, observation, now, policy)
 
 
-def hold(observation: Observation, reason: str, detail: str) -> Decision:
+def hold(observation: Observation, reason: Reason, detail: str) -> Decision:
     """Everything stays as it is, and somebody should look.
 
     >>> hold(Observation(4, 20, 4, 4), "HeldNoPlan", "no plan names this workload").changes
@@ -47,7 +49,7 @@ def hold(observation: Observation, reason: str, detail: str) -> Decision:
     return Decision(floor, ceiling, reason, floor, ceiling, detail=detail, held=True, memory=memory)
 
 
-def hold_marked(observation: Observation, reason: str, detail: str, now: datetime) -> Decision:
+def hold_marked(observation: Observation, reason: Reason, detail: str, now: datetime) -> Decision:
     """Held, and noted since when: a hold of this kind ends after some time."""
     held = hold(observation, reason, detail)
     memory = observation.memory
@@ -90,7 +92,8 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
         return decision
     calmly = "" if calm == need else f"{calm} stands for a while, one change for several"
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
-    return _cut(decision, highest.reason) if highest.reason in CUTS else decision
+    by = next((cut for cut in CUTS if cut == highest.reason), None)
+    return decision if by is None else _cut(decision, by)
 
 
 def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:
@@ -126,7 +129,7 @@ def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: date
 
 def _doubt(
     need: int, plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy
-) -> tuple[str, str] | None:
+) -> tuple[Doubt, str] | None:
     """Why the floor may not come down at all, as reason and detail. Nothing scales in because data vanished."""
     if observation.edited_by is not None:
         return "HeldEdited", f"{observation.edited_by} set this floor; the plan needs only {need}"
@@ -176,7 +179,7 @@ def _move(need: int, observation: Observation, now: datetime, policy: Policy) ->
     """The floor as near to the need as ceiling, steps and the autoscaler's own demand allow, each clamp by its name."""
     before, ceiling = observation.floor, allowed_ceiling(need, observation, policy)
     wanted = min(need, ceiling)
-    clamps: tuple[str, ...] = (CUT,) if wanted < need else ()
+    clamps: tuple[Clamp, ...] = (CUT,) if wanted < need else ()
     floor, clamp, detail = (
         _risen(wanted, observation, now, policy) if wanted > before else _fallen(wanted, observation, now, policy)
     )
@@ -194,7 +197,7 @@ def _move(need: int, observation: Observation, now: datetime, policy: Policy) ->
 def _look_twice(observation: Observation, ceiling: int, memory: Memory) -> Decision:
     """The step down that is due waits: what says so must be seen to be alive first."""
     before, detail = observation.floor, "a floor comes down on two looks, a step apart, at metrics that move"
-    clamps, notes = ("StepDown",), memory is not observation.memory
+    notes = memory is not observation.memory
     return Decision(
         before,
         max(ceiling, before),
@@ -202,37 +205,37 @@ def _look_twice(observation: Observation, ceiling: int, memory: Memory) -> Decis
         before,
         observation.ceiling,
         detail,
-        clamps,
+        ("StepDown",),
         memory=memory,
         notes=notes,
     )
 
 
-def _risen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, str, str]:
+def _risen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, Clamp | None, str]:
     if observation.wishes.no_rise is not None:
         return observation.floor, "RisePaused", observation.wishes.no_rise
     highest = highest_floor(observation, now, policy)
     if highest is None or highest >= wanted:
-        return wanted, "", ""
+        return wanted, None, ""
     return highest, "StepUp", ""
 
 
-def _fallen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, str, str]:
+def _fallen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, Clamp | None, str]:
     readings, before = observation.readings, observation.floor
     asked = 0 if readings is None or readings.wanted is None else min(readings.wanted, before)
     lowest = min(before, lowest_floor(max(wanted, asked), observation, now, policy))
     if asked >= lowest and asked > wanted:
         return asked, "AutoscalerNeeds", f"its metrics ask for {readings.wanted if readings else asked}"
-    return max(wanted, lowest), "StepDown" if lowest > wanted else "", ""
+    return max(wanted, lowest), "StepDown" if lowest > wanted else None, ""
 
 
-def _cut(decision: Decision, by: str) -> Decision:
+def _cut(decision: Decision, by: Cut) -> Decision:
     """The plan itself was cut: the floor is the highest allowed, and short of the need. A lower ceiling goes first."""
     reason = CUT if CUT in decision.clamps else by
     return replace(decision, reason=reason, clamps=tuple(dict.fromkeys((by, *decision.clamps))))
 
 
-def _reason(floor: int, before: int, clamps: tuple[str, ...]) -> str:
+def _reason(floor: int, before: int, clamps: tuple[Clamp, ...]) -> Reason:
     if CUT in clamps:
         return CUT
     if floor == before:

@@ -18,7 +18,13 @@ from capacity.domain.costs import NodeType as NodeType
 from capacity.domain.costs import Quota as Quota
 from capacity.domain.costs import Supply as Supply
 from capacity.domain.decision import CUTS as CUTS
+from capacity.domain.decision import REASONS as REASONS
+from capacity.domain.decision import Clamp as Clamp
+from capacity.domain.decision import Cut as Cut
 from capacity.domain.decision import Decision as Decision
+from capacity.domain.decision import Doubt as Doubt
+from capacity.domain.decision import Owned as Owned
+from capacity.domain.decision import Reason as Reason
 from capacity.domain.derivation import Derivation as Derivation
 from capacity.domain.derivation import PeakSales as PeakSales
 from capacity.domain.derivation import QuotaCut as QuotaCut

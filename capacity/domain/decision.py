@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from capacity.domain.errors import require
 from capacity.domain.observation import Memory
 
-CUTS = ("CeilingReached", "BudgetReached", "QuotaReached")  # reasons of a floor that stands below the need
+Cut = Literal["CeilingReached", "BudgetReached", "QuotaReached"]  # the floor stands below the need
+Clamp = Literal[Cut, "StepUp", "StepDown", "AutoscalerNeeds", "RisePaused"]  # what a floor was kept by
+Wish = Literal["Forced", "Excluded", "Frozen", "ScaledToZero", "SwitchedOff", "HeldChangeWindow"]
+Planless = Literal["HeldNoPlan", "HeldPlanNotStarted", "HeldPlanExpired", "PlanExpired"]
+Doubt = Literal["HeldEdited", "HeldNoMetrics", "HeldFrozenMetrics", "HeldTrafficVanished"]  # it may not come down
+Owned = Literal["HeldForeignOwner", "HeldTwoOwners"]  # somebody else moves the replicas or writes the field
+Guarded = Literal["HeldBrake", "HeldClockSkew", "HeldUnclearWish", "HeldByOtherWriter", "SecondLook"]
+Given = Literal["Restored", "Restoring", "NothingToRestore"]  # of a restore
+Followed = Literal["AsPlanned", "DemandRising", "DemandFalling"]
+Reason = Literal[Followed, Clamp, Wish, Planless, Doubt, Owned, Guarded, Given]  # meanings: docs/plan-file.md
+REASONS: tuple[Reason, ...] = get_args(Reason)
+CUTS: tuple[Cut, ...] = get_args(Cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +34,17 @@ class Decision:
 
     floor: int
     ceiling: int
-    reason: str
+    reason: Reason
     before: int
     before_ceiling: int | None = None
     detail: str = ""
-    clamps: tuple[str, ...] = ()
+    clamps: tuple[Clamp, ...] = ()
     held: bool = False
     memory: Memory = field(default_factory=Memory)
     notes: bool = False
 
     def __post_init__(self) -> None:
+        require(self.reason in REASONS, "a decision needs a reason that is known, got {!r}", self.reason)
         require(
             0 <= self.floor <= self.ceiling, "a decision needs floor <= ceiling, got {}", (self.floor, self.ceiling)
         )

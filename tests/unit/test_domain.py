@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from capacity.domain import (
+    REASONS,
     CapacityError,
     ClusterError,
     ConfigError,
@@ -131,8 +133,9 @@ ILLEGAL: dict[str, tuple[Callable[[], Any], str]] = {
     "a plan valid until no time": (lambda: whole_plan(valid_until=NAIVE), "valid_until must carry a time zone"),
     "a negative count observed": (lambda: Observation(1, 2, -1, 1), "counts must be >= 0"),
     "an observed floor above its ceiling": (lambda: Observation(3, 2, 1, 1), "floor 3 is above ceiling 2"),
-    "a decision above its ceiling": (lambda: Decision(3, 2, "r", 1), "floor <= ceiling, got \\(3, 2\\)"),
-    "a decision below zero": (lambda: Decision(-1, 2, "r", 1), "floor <= ceiling"),
+    "a decision above its ceiling": (lambda: Decision(3, 2, "AsPlanned", 1), "floor <= ceiling, got \\(3, 2\\)"),
+    "a decision without a known reason": (lambda: Decision(2, 2, "Luck", 1), "a reason that is known, got 'Luck'"),  # type: ignore[arg-type]
+    "a decision below zero": (lambda: Decision(-1, 2, "AsPlanned", 1), "floor <= ceiling"),
 }
 
 
@@ -189,10 +192,10 @@ def test_demand_of_other_steps_is_refused(odd: str) -> None:
 @pytest.mark.parametrize(
     ("decision", "changes"),
     [
-        pytest.param(Decision(4, 9, "r", before=4), False, id="the same floor, no ceiling known"),
-        pytest.param(Decision(4, 9, "r", before=4, before_ceiling=9), False, id="floor and ceiling stay"),
-        pytest.param(Decision(5, 9, "r", before=4, before_ceiling=9), True, id="the floor moves"),
-        pytest.param(Decision(4, 9, "r", before=4, before_ceiling=8), True, id="only the ceiling moves"),
+        pytest.param(Decision(4, 9, "AsPlanned", before=4), False, id="the same floor, no ceiling known"),
+        pytest.param(Decision(4, 9, "AsPlanned", before=4, before_ceiling=9), False, id="floor and ceiling stay"),
+        pytest.param(Decision(5, 9, "AsPlanned", before=4, before_ceiling=9), True, id="the floor moves"),
+        pytest.param(Decision(4, 9, "AsPlanned", before=4, before_ceiling=8), True, id="only the ceiling moves"),
     ],
 )
 def test_a_decision_that_changes_something_asks_for_a_patch(decision: Decision, changes: bool) -> None:
@@ -201,7 +204,7 @@ def test_a_decision_that_changes_something_asks_for_a_patch(decision: Decision, 
 
 def test_nouns_are_frozen_and_equal_by_value() -> None:
     assert plan() == plan()
-    assert hash(Decision(1, 2, "r", 1)) == hash(Decision(1, 2, "r", 1))
+    assert hash(Decision(1, 2, "AsPlanned", 1)) == hash(Decision(1, 2, "AsPlanned", 1))
     with pytest.raises(FrozenInstanceError):
         plan().ceiling = 99  # type: ignore[misc]
 
@@ -238,3 +241,8 @@ def test_the_quiet_level_of_a_moment_is_the_last_that_began() -> None:
 def test_a_workloads_autoscaler_has_its_name_where_none_is_given() -> None:
     assert workload().target == "web"
     assert workload(target="web-hpa").target == "web-hpa"
+
+
+def test_the_documentation_says_what_every_reason_means() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "plan-file.md").read_text(encoding="utf-8")
+    assert [reason for reason in REASONS if f"`{reason}`" not in page] == []

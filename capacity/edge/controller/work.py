@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from capacity.decision import Brake, Policy, decide, engage_brake, hold
-from capacity.domain import CapacityError, ClusterError, Decision, Observation, Plan, Workload, WorkloadPlan
+from capacity.domain import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan
 from capacity.edge.cluster.client import CONFLICT, ClusterReader, ClusterWriter
 from capacity.edge.cluster.switch import read_switch
 from capacity.edge.controller.guards import Guard, clock_skew
@@ -264,7 +264,7 @@ def _given_back(
     return give_back(writer, workload, found, policy)
 
 
-def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[str, str] | None:
+def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str] | None:
     """Why a reconciler's field is not ours to set, and what makes it so; an honored ceiling is no matter."""
     managers = autoscaler.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
     if not managers:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from capacity.domain import Owned, Reason
 from capacity.edge.incidents.conditions import Condition
 
 if TYPE_CHECKING:
@@ -13,11 +14,20 @@ if TYPE_CHECKING:
     from capacity.edge.controller.outcomes import Outcome
 
 MOST = 20  # workloads named in a ticket; the rest is counted
-PLANLESS = ("HeldNoPlan", "HeldPlanExpired", "PlanExpired")
-OWNED = ("HeldForeignOwner", "HeldTwoOwners")
+PLANLESS: tuple[Reason, ...] = ("HeldNoPlan", "HeldPlanExpired", "PlanExpired")
+OWNED: tuple[Reason, ...] = get_args(Owned)
 # Held as somebody wished, or because there is nothing to do: no incident.
-WISHED = ("Excluded", "Frozen", "SwitchedOff", "ScaledToZero", "HeldEdited", "HeldChangeWindow", "HeldPlanNotStarted",
-          "HeldByOtherWriter", "RisePaused")  # fmt: skip
+WISHED: tuple[Reason, ...] = (
+    "Excluded",
+    "Frozen",
+    "SwitchedOff",
+    "ScaledToZero",
+    "HeldEdited",
+    "HeldChangeWindow",
+    "HeldPlanNotStarted",
+    "HeldByOtherWriter",
+    "RisePaused",
+)
 
 
 def plan_conditions(audit: Audit, failures: Mapping[tuple[str, str], str]) -> list[Condition]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from capacity.domain import Workload
+from capacity.domain import Owned, Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.controller.targets.autoscaler import made_by
 from capacity.edge.controller.targets.kinds import HPA, SCALED_OBJECT, Document
@@ -47,7 +47,7 @@ class Scene:
                     yield kind, document
 
 
-def other_owner(workload: Workload, document: Document, scene: Scene) -> tuple[str, str] | None:
+def other_owner(workload: Workload, document: Document, scene: Scene) -> tuple[Owned, str] | None:
     """Who else moves the same replicas, or makes and rewrites this object, as reason and detail; None: nobody."""
     maker = made_by(document) if workload.target_kind == HPA.name else None
     if maker is not None:
