@@ -7,28 +7,61 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from capacity.domain import Bar, DataError, Demand, Explanation, Forecast, Response, SalesParts, Workload, WorkloadPlan
+from capacity.domain import (
+    Bar,
+    DataError,
+    Demand,
+    Explanation,
+    Forecast,
+    Resource,
+    Response,
+    SalesParts,
+    Workload,
+    WorkloadPlan,
+)
 from capacity.planning.counts import allowed_above
 from capacity.planning.draft import Draft, draft
-from capacity.planning.need import within_pool
+from capacity.planning.need import Counts, Floats, Need, PlannedLoad, within_pool
 from capacity.planning.workload import plan_workload
 
 GIB = 2**30
 HOUR = timedelta(hours=1)
 PERIODS = timedelta(minutes=2)  # two passes of the controller, as `decide` counts them
 MILLI = 1000
+ROUNDING = "rounding"
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     """How one resource answers to sales and fills a replica: demand = base + slope x sales per step."""
 
+    resource: Resource
     base: float
     slope: float
     request: float
     target: float
-    unit: str
-    scale: float
+
+    @property
+    def unit(self) -> str:
+        """The unit that people read it in."""
+        return "GiB" if self.resource == "memory" else "cores"
+
+    @property
+    def scale(self) -> float:
+        """What one of its unit is, in the units of a forecast."""
+        return float(GIB) if self.resource == "memory" else 1.0
+
+    def of(self, demand: Demand) -> Forecast:
+        """The forecast of this resource."""
+        return demand.memory if self.resource == "memory" else demand.cpu
+
+    def planned(self, load: PlannedLoad) -> Floats:
+        """What is planned for of this resource (steps,)."""
+        return load.memory if self.resource == "memory" else load.cpu
+
+    def needed(self, need: Need) -> Counts:
+        """Replicas that this resource asks for (steps,)."""
+        return need.memory if self.resource == "memory" else need.cpu
 
     def replicas(self, demand: float) -> float:
         """Replicas that run full with this demand."""
@@ -77,23 +110,23 @@ def _bars(courses: list[Course]) -> list[Bar]:
     bars, before = [], 0
     for name, replicas, why in courses:
         here = round(replicas * MILLI)
-        if here != before or name == "rounding":
+        if here != before or name == ROUNDING:  # a reader looks for it even where nothing is rounded
             bars.append(Bar(name, here - before, why))
         before = here
     return bars
 
 
 def _line(one: Draft, step: int) -> _Line:
-    load, replica = one.workload.load, one.workload.replica
-    if one.need.binding(step) == "memory":
+    load, replica, resource = one.workload.load, one.workload.replica, one.need.binding(step)
+    if resource == "memory":
         base, slope = _answer(load.memory, load.memory_base, load.memory_per_sale_per_hour)
-        request, target, unit, scale = replica.memory_request, one.workload.target_utilization, "GiB", float(GIB)
+        request, target = replica.memory_request, one.workload.target_utilization
     else:
         base, slope = _answer(load.cpu, load.cpu_base, load.cpu_per_sale_per_hour)
-        request, target, unit, scale = replica.cpu_request, within_pool(one.workload).target_utilization, "cores", 1.0
+        request, target = replica.cpu_request, within_pool(one.workload).target_utilization
     if one.demand.sales is None:
         base, slope = 0.0, 0.0
-    return _Line(base, slope * (HOUR / one.step), request, target, unit, scale)
+    return _Line(resource, base, slope * (HOUR / one.step), request, target)
 
 
 def _answer(learned: Response | None, base: float, slope: float) -> tuple[float, float]:
@@ -102,8 +135,7 @@ def _answer(learned: Response | None, base: float, slope: float) -> tuple[float,
 
 def _load_course(one: Draft, line: _Line, step: int, parts: SalesParts | None) -> list[Course]:
     """From nothing to the demand that is planned for, in replicas at 100 %."""
-    forecast = one.demand.memory if line.unit == "GiB" else one.demand.cpu
-    raised = float((one.load.memory if line.unit == "GiB" else one.load.cpu)[step])
+    forecast, raised = line.of(one.demand), float(line.planned(one.load)[step])
     level = one.workload.quantile_level
     quantile, median = float(forecast.at(level).iloc[step]), _median(forecast, step, level)
     reached = min(line.base, median)
@@ -143,9 +175,7 @@ def _sales_parts(
 def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course]:
     """From the replicas that the load asks for to the floor that stands."""
     workload, limits = one.workload, one.workload.limits
-    memory = line.unit == "GiB"
-    load = float((one.load.memory if memory else one.load.cpu)[step])
-    own = int((one.need.memory if memory else one.need.cpu)[step])
+    load, own = float(line.planned(one.load)[step]), int(line.needed(one.need)[step])
     whole = int(np.ceil(load / (line.request * line.target) * (1 - 1e-9)))
     need = int(one.need.replicas[step])
     raised, cut = max(need, one.low), min(max(need, one.low), one.high)
@@ -154,7 +184,7 @@ def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course
     stays = "stays up" if floor > held else "budget"
     why = "dearer to change, or a ramp needs it"
     return [
-        ("rounding", whole, "up to a whole replica"),
+        (ROUNDING, whole, "up to a whole replica"),
         ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
         ("requests", need, _requests_why(one, step)),
         ("floor", raised, f"never below {one.low}"),

@@ -12,34 +12,34 @@ from capacity.edge.controller.targets.autoscaler import Autoscaler
 from capacity.edge.controller.targets.kinds import HPA, KINDS, SCALED_OBJECT, Document
 from capacity.edge.controller.targets.owners import Scene
 
-Seen = tuple[Workload, Scene, Autoscaler | str]
+Seen = tuple[Workload, Scene, Autoscaler | ClusterError]
 
 
-def read_scenes(reader: ClusterReader, workloads: Sequence[Workload]) -> dict[str, Scene | str]:
+def read_scenes(reader: ClusterReader, workloads: Sequence[Workload]) -> dict[str, Scene | ClusterError]:
     """The autoscalers of each namespace, or why they cannot be read: one LIST per namespace page and kind in use."""
-    found: dict[str, Scene | str] = {}
+    found: dict[str, Scene | ClusterError] = {}
     for namespace in dict.fromkeys(workload.namespace for workload in workloads):
         kinds = {workload.target_kind for workload in workloads if workload.namespace == namespace}
         try:
             found[namespace] = _scene(reader, namespace, with_keda=kinds != {HPA.name})
         except ClusterError as error:
-            found[namespace] = f"namespace {namespace}: {error}"
+            found[namespace] = ClusterError(f"namespace {namespace}: {error}", error.status)
     return found
 
 
 def look(
-    reader: ClusterReader, workloads: Sequence[Workload], scenes: dict[str, Scene | str], now: datetime
+    reader: ClusterReader, workloads: Sequence[Workload], scenes: dict[str, Scene | ClusterError], now: datetime
 ) -> Iterator[Seen]:
     """Each workload, its scene, and its object, or the reason there is none."""
     for workload in workloads:
         scene = scenes[workload.namespace]
-        if isinstance(scene, str):
+        if isinstance(scene, ClusterError):
             yield workload, Scene(workload.namespace), scene
             continue
         try:
             yield workload, scene, read_target(reader, workload, scene, now)
         except ClusterError as error:
-            yield workload, scene, str(error)
+            yield workload, scene, error
 
 
 def read_target(reader: ClusterReader, workload: Workload, scene: Scene, now: datetime) -> Autoscaler:
@@ -58,11 +58,11 @@ def read_target(reader: ClusterReader, workload: Workload, scene: Scene, now: da
     return Autoscaler(listed[name], now, kind, hpa=scene.made_from(name) if kind is SCALED_OBJECT else None)
 
 
-def forgotten(scenes: dict[str, Scene | str], workloads: Sequence[Workload], now: datetime) -> Iterator[Seen]:
+def forgotten(scenes: dict[str, Scene | ClusterError], workloads: Sequence[Workload], now: datetime) -> Iterator[Seen]:
     """Objects that carry our baseline though no workload names them any more."""
     named = {(workload.namespace, workload.target_kind, workload.target) for workload in workloads}
     for scene in scenes.values():
-        if isinstance(scene, str):
+        if isinstance(scene, ClusterError):
             continue
         for kind, document in scene.touched():
             name = document["metadata"]["name"]

@@ -93,7 +93,7 @@ class Case:
     def observation(self) -> Observation | None:
         """What was seen of it; None where nothing could be."""
         found = self.seen[2]
-        return None if isinstance(found, str) or self.decision is None else found.observation
+        return None if isinstance(found, ClusterError) or self.decision is None else found.observation
 
 
 def preview(reader: ClusterReader, work: Pass) -> Iterator[Outcome]:
@@ -134,8 +134,8 @@ def restore(
     scenes = read_scenes(writer, workloads)
     with Writers(writer) as taken:
         for workload, _, found in [*look(writer, workloads, scenes, now), *forgotten(scenes, workloads, now)]:
-            if isinstance(found, str):
-                yield Outcome(workload, error=found)
+            if isinstance(found, ClusterError):
+                yield Outcome(workload, error=str(found))
                 continue
             if not expired or _has_expired(found, now):
                 yield guarded(workload, partial(_given_back, writer, workload, found, policy, taken))
@@ -150,7 +150,7 @@ def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
         return Outcome(workload, error=text)
 
 
-def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | str]) -> tuple[list[Case], Guard]:
+def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | ClusterError]) -> tuple[list[Case], Guard]:
     cases = [_case(work, seen) for seen in look(reader, work.workloads, scenes, work.now)]
     skew = clock_skew(work.now, reader.server_time) if work.real_time else None
     off, unknown = _switches(reader, work)
@@ -160,8 +160,8 @@ def _cases(reader: ClusterReader, work: Pass, scenes: dict[str, Scene | str]) ->
 
 def _case(work: Pass, seen: Seen) -> Case:
     workload, scene, found = seen
-    if isinstance(found, str):
-        return Case(seen, error=found)
+    if isinstance(found, ClusterError):
+        return Case(seen, error=str(found))
     outcome = guarded(workload, lambda: Outcome(workload, work.decide(workload, scene, found)))
     return Case(seen, outcome.decision, outcome.error)
 
@@ -191,7 +191,7 @@ def _braked(work: Pass, cases: list[Case], guard: Guard) -> Guard:
 
 def _guarded_case(work: Pass, guard: Guard, case: Case, unknown: Mapping[str, str]) -> Case:
     found, namespace = case.seen[2], case.workload.namespace
-    if case.decision is None or isinstance(found, str):
+    if case.decision is None or isinstance(found, ClusterError):
         return case
     if namespace in unknown:
         return Case(case.seen, error=unknown[namespace])
@@ -208,7 +208,7 @@ def _acted(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case
 def _written(writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, case: Case) -> Outcome:
     workload, scene, autoscaler = case.seen
     decision = case.decision
-    assert decision is not None and not isinstance(autoscaler, str)  # noqa: S101, PT018 - a due case has both
+    assert decision is not None and not isinstance(autoscaler, ClusterError)  # noqa: S101, PT018 - a due case has both
     other = taken.refusal(workload.namespace)
     if other is not None:
         return Outcome(workload, hold(autoscaler.observation, "HeldByOtherWriter", other))
@@ -239,12 +239,12 @@ def _read_again(writer: ClusterWriter, workload: Workload, scene: Scene, autosca
 
 
 def _expired(
-    writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, scenes: dict[str, Scene | str]
+    writer: ClusterWriter, work: Pass, guard: Guard, taken: Writers, scenes: dict[str, Scene | ClusterError]
 ) -> Iterator[Outcome]:
     """Give back, step by step, what carries our notes, is named by nobody, and was not renewed in time."""
     for workload, _, found in forgotten(scenes, work.workloads, work.now):
         stopped = guard.off.get(workload.namespace) is not None or guard.skew is not None
-        if not stopped and not isinstance(found, str) and _has_expired(found, work.now):
+        if not stopped and not isinstance(found, ClusterError) and _has_expired(found, work.now):
             yield guarded(workload, partial(_given_back, writer, workload, found, work.policy, taken))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from capacity.domain import Workload
+from capacity.domain import ClusterError, Workload
 from capacity.edge.cluster.client import ClusterReader
 from capacity.edge.controller.scenes import look, read_scenes
 from capacity.edge.controller.targets.autoscaler import Autoscaler
@@ -29,7 +29,7 @@ def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: dat
     sound = 0
     for workload, scene, found in look(reader, workloads, scenes, now):
         where = f"{workload.namespace}/{workload.name}"
-        if isinstance(found, str):
+        if isinstance(found, ClusterError):
             yield Finding("targets", "fail", f"{where}: {found}", FIX_TARGET)
             continue
         wrong = isolated("targets", partial(_wrong, workload, scene, found), FIX_TARGET)
