@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from capacity.forecast.conformal import Errors
 from capacity.forecast.origins import Origins
 from capacity.forecast.paths import ratios_after, weighted_quantiles
-from capacity.forecast.peaks import highest_quantiles, sliding_maxima
+from capacity.forecast.peaks import highest_quantiles
 from capacity.forecast.setting import FINE, Array, BatchForecast, Setting
+from capacity.stats import sliding_maxima
 
 REACH = timedelta(hours=4)  # full weight over the first half, fading over the second
 DAYS = 42  # looked back at

@@ -14,6 +14,7 @@ from capacity.load.grid import week_slots
 from capacity.load.hierarchy import Parts, gains, mean_variance, reconcile
 from capacity.load.saturation import effective
 from capacity.load.week import even_weights
+from capacity.stats import sliding_maxima
 
 Array = npt.NDArray[np.float64]
 
@@ -44,19 +45,11 @@ def answer_maxima(course: Course, response: Response) -> Array:
     count = course.window_steps
     wide = course.maxima is not None and (not course.fine or count * course.step > course.sales_step)
     steps = _combined(course, response, course.rates, count)
-    answer = _rolling_max(np.maximum(steps, answer_quantiles(course, response)), count)
+    answer = sliding_maxima(np.maximum(steps, answer_quantiles(course, response)), count, axis=0)
     if wide and course.maxima is not None:
         together = _combined(course, response, course.maxima, count)
-        answer = np.maximum(answer, _rolling_max(together, count) if course.fine else together)
+        answer = np.maximum(answer, sliding_maxima(together, count, axis=0) if course.fine else together)
     return np.maximum.accumulate(answer, axis=1)
-
-
-def _rolling_max(values: Array, count: int) -> Array:
-    """The maximum over each row and the `count` - 1 after it: (T, Q)."""
-    if count <= 1:
-        return values
-    padded = np.concatenate([values, np.repeat(values[-1:], count - 1, axis=0)])
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, count, axis=0).max(axis=-1))
 
 
 def _combined(course: Course, response: Response, rates: Array, errors: int) -> Array:

@@ -32,31 +32,6 @@ class Runs:
     change: Floats
 
 
-def close_gaps(need: Counts, gap: int) -> Counts:
-    """Grayscale closing (..., steps): a valley of at most `gap` steps is filled to its lower shore.
-
-    >>> close_gaps(np.array([3, 1, 1, 2, 0, 0, 0, 2]), 2).tolist()
-    [3, 2, 2, 2, 0, 0, 0, 2]
-    """
-    if gap <= 0:
-        return need.copy()
-    count = need.shape[-1]
-    pad = [(0, 0)] * (need.ndim - 1) + [(gap, gap)]
-    wide = np.pad(need, pad, constant_values=np.iinfo(need.dtype).min)
-    dilated = _sliding(wide, gap + 1, np.maximum)  # (..., count + gap): the highest of the last gap + 1 steps
-    return _sliding(dilated, gap + 1, np.minimum)[..., :count]
-
-
-def _sliding(values: Counts, width: int, extreme: np.ufunc) -> Counts:
-    """The extreme over ``[t, t + width)``, for every t where that fits, in log2(width) passes."""
-    reached, done = values, 1
-    while done < width:
-        hop = min(done, width - done)
-        reached = extreme(reached[..., :-hop], reached[..., hop:])
-        done += hop
-    return reached
-
-
 def run_starts(row: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
     """Where runs of equal values begin (runs,)."""
     return np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capacity.domain import Forecast
+from capacity.stats import sliding_maxima
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,9 +41,7 @@ def raise_to_windows(steps: Floats, maxima: Floats, width: int) -> Floats:
     """
     count = steps.shape[-1]
     width = min(width, count)
-    highest = steps.copy()
-    for ahead in range(1, width):
-        np.maximum(highest[..., : count - ahead], steps[..., ahead:], out=highest[..., : count - ahead])
+    highest = sliding_maxima(steps, width)
     raised = steps.copy()
     for ahead in range(width):
         until = count - ahead

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capacity.domain import Limits
-from capacity.planning import cheapest_floors, close_gaps, raise_to_windows
+from capacity.planning import cheapest_floors, raise_to_windows
 from capacity.planning.churn import calm_floors
 from capacity.planning.courses import Prices
 from capacity.planning.days import Days
 from capacity.planning.moves import ramped
 from capacity.planning.optimum import Runs
+from capacity.stats import close_gaps
 
 some = settings(max_examples=60, deadline=None)
 small = st.lists(st.integers(1, 4), min_size=1, max_size=6)
