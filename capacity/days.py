@@ -13,19 +13,6 @@ CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and n
 RUN = 5  # steps whose median is low in a closure; single holidays do not move a median of weeks
 
 
-def daily_means(values: Array, per_day: int) -> Array:
-    """Means over days counted back from the end, whose last day is whole; half a day of data is enough for one.
-
-    >>> daily_means(np.array([9.0, 1.0, 3.0, 5.0, np.nan]), 2)
-    array([2., 5.])
-    """
-    if per_day == 1:
-        return values
-    days = values[len(values) % per_day :].reshape(-1, per_day)
-    seen = (~np.isnan(days)).sum(axis=1)
-    return np.where(2 * seen >= per_day, np.nansum(days, axis=1) / np.maximum(seen, 1), np.nan)
-
-
 def without_week(logs: Array, days_per_slot: float) -> Array:
     """Logs less the weekday's usual distance from the days around it; closed weekdays become gaps."""
     if days_per_slot > 1 or len(logs) < 3 * WEEK_DAYS:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from capacity.domain import Forecast, require
 from capacity.months import evened, month_zone
 from capacity.seasonality import DAY, WEEK, YEAR
+from capacity.stats import nearest_level
 
 WINDOW = timedelta(days=28)  # four of every weekday: long enough for a mean, short enough for "now"
 PEAK_LEVEL = 0.99  # of the steps: the peak that is planned for, without the one step that was a mistake
@@ -61,7 +62,7 @@ def coming_peak(forecast: Forecast) -> ComingPeak:
     (28, 4.0, 6.0, 9.0)
     """
     levels = np.array([float(level) for level in forecast.quantiles.columns])
-    middle = int(np.abs(levels - 0.5).argmin())
+    middle = nearest_level(levels)
     values = forecast.quantiles.to_numpy(dtype=np.float64)
     top = int(values[:, middle].argmax())
     at: datetime = forecast.quantiles.index[top].to_pydatetime()
@@ -94,7 +95,7 @@ def coming_growth(history: pd.Series, forecast: Forecast) -> Growth:
     step = _step(history)
     require(step == forecast.step, "growth: expected a forecast in steps of {}, got {}", step, forecast.step)
     levels = [float(level) for level in forecast.quantiles.columns]
-    middle = min(levels, key=lambda level: abs(level - 0.5))
+    middle = levels[nearest_level(levels)]
     return _against(
         history, pd.DatetimeIndex(forecast.quantiles.index), forecast.at(middle).to_numpy(dtype=np.float64), step
     )

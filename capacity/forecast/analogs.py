@@ -13,10 +13,10 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.forecast.paths import ratios_after, weighted_quantiles
+from capacity.forecast.paths import ratios_after
 from capacity.forecast.setting import FINE, Array, Setting
 from capacity.forecast.uplift import Occurrence
-from capacity.stats import sliding_maxima
+from capacity.stats import sliding_maxima, weighted_quantiles
 
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on
 LEAST = 1.0  # past event's worth of weight without which nothing is known of a kind

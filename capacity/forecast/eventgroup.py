@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from capacity.forecast.setting import Array
 from capacity.forecast.uplift import Effect, Occurrence, combined, coming_effect, spread_out
+from capacity.stats import ordered_quantiles
 
 ENOUGH = 5  # events of a kind from which it is a group of its own
 TRUST = 5.0  # events' worth of a log-normal spread that their own quantiles start from
@@ -64,4 +65,4 @@ def widened(point: Array, quantiles: Array, levels: tuple[float, ...], spread: A
     own = combined(point, quantiles, levels, np.where(spread[:, None] > 0, extra, 0.0))
     say = len(misses) / (len(misses) + TRUST)
     mixed = np.where(spread[:, None] > 0, say * own + (1 - say) * usual, usual)
-    return np.maximum(np.maximum.accumulate(mixed, axis=1), 0.0)
+    return ordered_quantiles(mixed)

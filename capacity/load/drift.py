@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capacity.load.line import Lines, fit_lines
-from capacity.load.rows import autocorrelation, row_quantiles
+from capacity.stats import autocorrelation, row_quantiles
 
 Array = npt.NDArray[np.float64]
 

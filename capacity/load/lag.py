@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capacity.load.grid import DAY, Grid
-from capacity.load.rows import row_quantiles
+from capacity.stats import row_quantiles
 
 Array = npt.NDArray[np.float64]
 

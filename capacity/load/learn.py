@@ -14,7 +14,6 @@ from capacity.load.drift import Regimes, newest_regimes, since
 from capacity.load.grid import WEEK, Grid, week_slots
 from capacity.load.lag import find_lags
 from capacity.load.line import Lines, fit_lines
-from capacity.load.rows import variances
 from capacity.load.saturation import effective, find_saturation
 from capacity.load.spread import LEVELS, growth_power, spreads
 from capacity.load.week import (
@@ -25,6 +24,7 @@ from capacity.load.week import (
     residual_season,
     weekly_medians,
 )
+from capacity.stats import variances
 
 Array = npt.NDArray[np.float64]
 
