@@ -33,7 +33,7 @@ def without_closures(logs: Array, window: int) -> Array:
     return np.where(still, np.nan, logs)
 
 
-def rolling_median(values: Array, window: int, *, center: bool = False) -> Array:
-    """The median of the last `window` values (centred: around each), NaN with less than half of them."""
-    least = max(1, window // 2)
-    return np.asarray(pd.Series(values).rolling(window, min_periods=least, center=center).median(), dtype=np.float64)
+def rolling_median(values: Array, window: int, *, center: bool = False, least: int | None = None) -> Array:
+    """The median of the last `window` values (centred: around each), NaN with less than `least` of them (half)."""
+    few = max(1, window // 2) if least is None else least
+    return np.asarray(pd.Series(values).rolling(window, min_periods=few, center=center).median(), dtype=np.float64)

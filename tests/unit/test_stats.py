@@ -6,11 +6,13 @@ from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from capacity.days import rolling_median
 from capacity.simulation.optimum import clairvoyant
 from capacity.stats import (
     BISQUARE,
@@ -245,6 +247,18 @@ def test_means_of_what_is_there_are_those_of_errors_and_losses(seed: int, count:
 def test_running_totals_are_those_of_the_drift_and_of_the_global_layer(seed: int, steps: int) -> None:
     filled = drawn(seed, 3, steps, gaps=0.0)
     equal_bits(running_totals(filled), np.concatenate([np.zeros((3, 1)), np.cumsum(filled, axis=1)], axis=1))
+
+
+@given(seeds, st.integers(1, 40), st.integers(1, 12), st.floats(0, 1))
+@few
+def test_a_running_median_is_that_of_levels_seasons_and_decompositions(
+    seed: int, steps: int, window: int, gaps: float
+) -> None:
+    series = pd.Series(drawn(seed, steps, gaps=gaps))
+    half = series.rolling(window, min_periods=max(1, window // 2)).median().to_numpy(dtype=np.float64)
+    equal_bits(rolling_median(series.to_numpy(), window), half)
+    around = series.rolling(window, center=True, min_periods=1).median().to_numpy(dtype=np.float64)
+    equal_bits(rolling_median(series.to_numpy(), window, center=True, least=1), around)
 
 
 # Quantiles
