@@ -12,14 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.domain import Event, Forecast, require
+from capacity.domain.arrays import Array, Mask
 from capacity.events import days_off
 from capacity.forecast import forecast_sales
 from capacity.forecast.sales import steps_ahead
 from capacity.forecast.wallclock import clock_of
 from capacity.seasonality import calendar_seasons
 from capacity.stats import interval_score, pinball, smape
-
-Array = NDArray[np.float64]
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99)
 RESAMPLES = 1000  # of whole origins: errors within one window hang together
@@ -170,7 +169,7 @@ def _scale(known: pd.Series, season: int) -> float:
     return change if change > 0 else float("nan")
 
 
-def _in_events(index: pd.DatetimeIndex, step: timedelta, events: Sequence[Event]) -> NDArray[np.bool_]:
+def _in_events(index: pd.DatetimeIndex, step: timedelta, events: Sequence[Event]) -> Mask:
     inside = np.zeros(len(index), dtype=bool)
     for event in events:
         start, end = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))

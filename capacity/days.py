@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from capacity.domain.arrays import Array
 
 WEEK_DAYS = 7
 CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and no evidence for a level

@@ -10,14 +10,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.days import WEEK_DAYS, rolling_median, without_closures, without_week
 from capacity.domain import require
+from capacity.domain.arrays import Array
 from capacity.months import evened
 from capacity.stats import block_means, robust_deviation
-
-Array = NDArray[np.float64]
 
 DAY = timedelta(days=1)
 WINDOW = {"day": 28, "week": 12, "longer": 6}  # steps on each side: four weeks hold every weekday four times

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import Forecast, require
+from capacity.domain.arrays import Array
 from capacity.months import evened, month_zone
 from capacity.seasonality import DAY, WEEK, YEAR
 from capacity.stats import nearest_level
@@ -108,7 +108,7 @@ def _step(history: pd.Series) -> timedelta:
     return step
 
 
-def _against(history: pd.Series, index: pd.DatetimeIndex, now: NDArray[np.float64], step: timedelta) -> Growth:
+def _against(history: pd.Series, index: pd.DatetimeIndex, now: Array, step: timedelta) -> Growth:
     """Values now at these steps against the history a year before each of them."""
     year = round(YEAR / step) * step if step > WEEK else 52 * WEEK
     start, end = index[0].to_pydatetime(), (index[-1] + step).to_pydatetime()
@@ -130,7 +130,7 @@ def _missing(start: datetime, length: timedelta) -> str:
     return f"no data for most of the {length / DAY:.0f} days from {start.date()} on"
 
 
-def _grown(now: NDArray[np.float64], then: NDArray[np.float64]) -> tuple[float | None, float | None, str]:
+def _grown(now: Array, then: Array) -> tuple[float | None, float | None, str]:
     means = float(np.nanmean(now)), float(np.nanmean(then))
     peaks = float(np.nanquantile(now, PEAK_LEVEL)), float(np.nanquantile(then, PEAK_LEVEL))
     if means[1] <= 0 or peaks[1] <= 0:

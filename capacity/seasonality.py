@@ -11,13 +11,11 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.days import rolling_median
 from capacity.domain import require
+from capacity.domain.arrays import Array
 from capacity.months import evened
-
-Array = NDArray[np.float64]
 
 DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
 CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}

@@ -15,7 +15,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from capacity.domain.arrays import Array, Counts
+
 Number = TypeVar("Number", np.float64, np.int64)
 
 HUBER = 1.345  # Huber's k, in standard deviations: 95 % efficient where errors are normal (Robust Statistics, 1981)
@@ -330,7 +331,7 @@ def sliding_maxima(values: NDArray[Number], window: int, axis: int = -1) -> NDAr
     return answer
 
 
-def close_gaps(values: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
+def close_gaps(values: Counts, gap: int) -> Counts:
     """Grayscale closing: a valley of at most `gap` steps is filled to its lower shore (Serra, 1982).
 
     Parameters

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Response, Shape
+from capacity.domain.arrays import Array, Places
 from capacity.load.course import Course
 from capacity.load.grid import week_slots
 from capacity.load.hierarchy import Parts, gains, mean_variance, reconcile
 from capacity.load.saturation import effective
 from capacity.load.week import even_weights
 from capacity.stats import nearest_level, normal_quantiles, ordered_quantiles, sliding_maxima
-
-Array = npt.NDArray[np.float64]
 
 QUIET = 0.05  # of the typical load: below it errors shrink no further
 
@@ -128,7 +126,7 @@ def _shaped(course: Course, response: Response, shape: Shape, felt: Array) -> _C
     return _Centre(load, gains(parts, doubt), left)
 
 
-def _from_zero(parents: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _from_zero(parents: Places) -> Places:
     return np.asarray(np.cumsum(np.diff(parents, prepend=parents[0]) > 0), dtype=np.intp)
 
 

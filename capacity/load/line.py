@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array
 from capacity.stats import HUBER, NORMAL_MAD, autocorrelation, huber_weights, row_quantiles
-
-Array = npt.NDArray[np.float64]
 
 MEDIAN = np.array([0.5])
 ROUNDS, CLOSE = 50, 1e-8  # reweighting ends when no line moves by more than this share

@@ -13,12 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import DataError
+from capacity.domain.arrays import Array, Places
 from capacity.stats import BISQUARE, HUBER, bisquare_weights, column_sizes, huber_weights, reweighted_least_squares
-
-Array = npt.NDArray[np.float64]
 
 IDLE, COST, CONTENTION, COHERENCE = range(4)
 OUTLIER = 5.0  # scales beyond which a step is left out: of normal errors one in two million
@@ -33,7 +31,7 @@ class Served:
     replicas: Array
     rate: Array
     cpu: Array
-    day: npt.NDArray[np.intp]
+    day: Places
 
     def design(self, terms: int) -> Array:
         """The columns that the cost is linear in: (steps, terms)."""
@@ -122,7 +120,7 @@ class _Fit:
 
     design: Array  # (steps, terms), over the size of errors
     cpu: Array  # (steps,), over the size of errors
-    day: npt.NDArray[np.intp]
+    day: Places
 
     @classmethod
     def of(cls, served: Served, terms: int) -> _Fit:

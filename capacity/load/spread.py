@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array
 from capacity.stats import row_quantiles
-
-Array = npt.NDArray[np.float64]
 
 MEDIAN = np.array([0.5])
 LEVELS = np.array(

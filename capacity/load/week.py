@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 
-from capacity.load.grid import HOUR, Grid, Places, slots_in_week, week_slots, weeks
+from capacity.domain.arrays import Array, Places
+from capacity.load.grid import HOUR, Grid, slots_in_week, week_slots, weeks
 from capacity.stats import block_means, nan_median, row_quantiles, variances
-
-Array = npt.NDArray[np.float64]
 
 LEAST_WEEKS = 2.0  # a slot seen less often is taken from the same time on other days
 NIGHT = 0.05  # quantile of hourly usage that idle load cannot exceed

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.planning.draft import Counts, Draft
+from capacity.domain.arrays import Counts
+from capacity.planning.draft import Draft
 from capacity.sizing import highest_target, highest_tolerated_utilization
 
 

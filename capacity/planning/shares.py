@@ -9,13 +9,12 @@ from math import inf
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import FloorChange, Quota, Workload, WorkloadPlan
+from capacity.domain.arrays import Counts
 from capacity.planning.counts import allowed_within
 from capacity.planning.optimum import run_starts
 
-Counts = npt.NDArray[np.int64]
 CUT = "QuotaReached"
 MINUTE = timedelta(minutes=1)
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError, Demand, Forecast, Peak, Trust, Workload, WorkloadPlan
+from capacity.domain.arrays import Counts
 from capacity.planning.budget import within_budget
 from capacity.planning.changes import floor_changes, quiet_levels
-from capacity.planning.draft import Counts, Draft, draft
+from capacity.planning.draft import Draft, draft
 from capacity.planning.floors import choose_floors
 from capacity.planning.need import within_pool
 from capacity.planning.optimum import run_starts

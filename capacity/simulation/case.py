@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from capacity.domain import require
+from capacity.domain.arrays import Array, Counts
 from capacity.domain.errors import require_aware
-from capacity.simulation.arrays import Array, Counts
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.scores import Promise

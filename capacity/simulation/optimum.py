@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
 from capacity.stats import close_gaps
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
 from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
 from capacity.simulation.optimum import clairvoyant, rate_oracle

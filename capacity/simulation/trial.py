@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Mask
+from capacity.domain.arrays import Mask
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import run_cluster
 from capacity.simulation.frontier import Daily, Frontier, frontier

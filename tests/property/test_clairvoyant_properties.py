@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capacity.simulation.arrays import Counts
+from capacity.domain.arrays import Counts
 from capacity.simulation.optimum import clairvoyant, cost
 
 needs = st.lists(st.integers(0, 5), min_size=1, max_size=9).map(np.array)

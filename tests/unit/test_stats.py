@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capacity.days import rolling_median
+from capacity.domain.arrays import Array, Counts
 from capacity.simulation.optimum import clairvoyant
 from capacity.stats import (
     BISQUARE,
     HUBER,
     NORMAL_MAD,
-    Array,
     bisquare_weights,
     block_means,
     close_gaps,
@@ -38,7 +38,6 @@ from capacity.stats import (
     weighted_quantiles,
 )
 
-Counts = NDArray[np.int64]
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=60, deadline=None)
 
