@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.gate import Served
 from capacity.forecast.origins import Origins
-from capacity.forecast.setting import Array
 from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles
 
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
@@ -91,7 +90,7 @@ def inflation(origins: int) -> float:
     return 1.0 + 2.0 / max(origins, 2)
 
 
-def _groups(origins: Origins, season_length: int) -> NDArray[np.intp]:
+def _groups(origins: Origins, season_length: int) -> Places:
     position = (origins.ends[:, None] + np.arange(origins.horizon)) % season_length
     return np.asarray(position * min(SLOTS, season_length) // season_length)
 
@@ -105,7 +104,7 @@ def _usual_change(values: Array, season_length: int) -> Array:
     return np.asarray(np.where(np.isnan(mean), spread, mean))
 
 
-def _slot_scales(surprise: Array, groups: NDArray[np.intp], count: int, usual: Array) -> Array:
+def _slot_scales(surprise: Array, groups: Places, count: int, usual: Array) -> Array:
     size = np.abs(surprise)
     seen = ~np.isnan(size)
     mean = nan_mean(size, (1, 2))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError, require
-from capacity.forecast.setting import Array, Mask
+from capacity.domain.arrays import Array, Mask
 from capacity.forecast.wallclock import WallClock
 from capacity.stats import robust_deviation, robust_ridge
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.setting import Array, Setting
+from capacity.domain.arrays import Array
+from capacity.forecast.setting import Setting
 from capacity.forecast.uplift import spread_out
 from capacity.stats import pinball
 

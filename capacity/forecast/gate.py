@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capacity.domain.arrays import Array
 from capacity.forecast.ensemble import Blend, recent_errors
-from capacity.forecast.setting import Array
 
 NAMED_SHARE = 0.1  # members with less say than this are not named
 CLOSED = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.forecast.setting import Array, Mask
+from capacity.domain.arrays import Array, Mask
 from capacity.stats import nan_median
 
 KNOWN_SLOT = (

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.conformal import Errors
 from capacity.forecast.origins import Origins
 from capacity.forecast.paths import ratios_after
 from capacity.forecast.peaks import highest_quantiles
-from capacity.forecast.setting import FINE, Array, BatchForecast, Setting
+from capacity.forecast.setting import FINE, BatchForecast, Setting
 from capacity.stats import nan_mean, nearest_level, pinball, sliding_maxima, weighted_quantiles
 
 REACH = timedelta(hours=4)  # full weight over the first half, fading over the second
@@ -75,7 +75,7 @@ def nearby(values: Array, day: int, reach: int, setting: Setting) -> Nearby:
     return Nearby(*found)
 
 
-def _moments(length: int, day: int) -> tuple[NDArray[np.intp], Array]:
+def _moments(length: int, day: int) -> tuple[Places, Array]:
     """The slots at this time of the day on past days, and around it; and what each counts (n,)."""
     ago = np.arange(1, min(DAYS, (length - 4) // day) + 1)
     weight = 0.5 ** (ago / HALF_LIFE) * np.where(ago % 7 == 0, 1.0, OTHER_WEEKDAY)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array, Places
 
 
-def ratios_after(values: Array, moments: NDArray[np.intp], length: int) -> Array:
+def ratios_after(values: Array, moments: Places, length: int) -> Array:
     """The `length` values (N, T) from each moment on, over the value before it (N, n, length); NaN where not known.
 
     >>> ratios_after(np.array([[2.0, 4, 6, 9]]), np.array([1, 3]), 2)

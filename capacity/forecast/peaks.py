@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from capacity.domain.arrays import Array
 from capacity.forecast.conformal import Errors, mixed_offsets
-from capacity.forecast.setting import Array
 from capacity.forecast.tracking import track
 from capacity.stats import sliding_maxima
 

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import numpy as np
 
+from capacity.domain.arrays import Array
 from capacity.forecast.course import Course, Kind, after, flat, growth_course, level_course, partly, yearly_course
 from capacity.forecast.distance import BAND, LONG, distance_spread
 from capacity.forecast.far import forecast_far
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.setting import Setting
 from capacity.forecast.steady import LEAST_STEPS
 from capacity.forecast.uplift import spread_out
 from capacity.seasonality import DAY, WEEK, YEAR

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array
 from capacity.seasonality import WEEK, YEAR
 from capacity.stats import block_means, robust_deviation, robust_ridge
 
