@@ -1,8 +1,7 @@
 """One copy of each statistic: medians and quantiles with gaps, sliding maxima, robust fits, and scores of forecasts.
 
-Everything here is a pure function of arrays. NaN stands for a value that was not seen. The results are the same to the
-last bit on every call, which is why sliding maxima and closings are not `scipy.ndimage`'s: its filters do not
-propagate NaN.
+Every function is pure and takes arrays. NaN stands for a value that was not seen. Sliding maxima and closings are not
+taken from `scipy.ndimage`, whose filters do not propagate NaN.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Number = TypeVar("Number", np.float64, np.int64)
 HUBER = 1.345  # Huber's k, in standard deviations: 95 % efficient where errors are normal (Robust Statistics, 1981)
 BISQUARE = 4.685  # Tukey's c, in standard deviations: 95 % efficient where errors are normal
 NORMAL_MAD = 0.6744897501960817  # median absolute deviation of a standard normal
-MAD_TO_DEVIATION = 1.4826  # its inverse as the literature rounds it: six digits that forecasts depend on
+MAD_TO_DEVIATION = 1.4826  # its inverse, rounded as in the literature; the exact one would change forecasts slightly
 RIDGE_ROUNDS = 5  # reweighted ridge fits; the weights stand still by then
 ROUNDS, CLOSE = 50, 1e-6  # reweighted least squares ends when no weight moves by more than this
 STANDARD = NormalDist()
@@ -42,8 +41,8 @@ def nan_median(values: Array, axis: int, least: int = 1) -> Array:
 
     Returns
     -------
-    `values` without `axis`; NaN where fewer than `least` values are there. `numpy.nanmedian` gives the same at ten
-    times the cost, and warns of rows without a value.
+    `values` without `axis`; NaN where fewer than `least` values are there. `numpy.nanmedian` gives the same, but warns
+    of a row without a value.
 
     Examples
     --------
@@ -104,7 +103,7 @@ def block_means(values: Array, width: int) -> Array:
 
 
 def running_totals(values: Array) -> Array:
-    """What had come before each step: the sum over ``[a, b)`` is ``totals[:, b] - totals[:, a]``.
+    """The sum of all steps before each step: the sum over ``[a, b)`` is ``totals[:, b] - totals[:, a]``.
 
     Parameters
     ----------
@@ -222,7 +221,7 @@ def weighted_quantiles(values: Array, weights: Array, levels: Array, rounding: f
 
     Parameters
     ----------
-    values : (N, n, h), any unit, sorted over axis 1; NaN for what is not known.
+    values : (N, n, h), any unit; the quantiles are taken over axis 1. NaN for what is not known.
     weights : (n,), >= 0: what each of the n counts. What is not known, and what weighs nothing, does not count.
     levels : (Q,) or (h, Q), in [0, 1].
     rounding : by how much the share may miss a level and still reach it (default 1e-9: sums of weights are rounded).

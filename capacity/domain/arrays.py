@@ -1,4 +1,4 @@
-"""Array types, one name each. No noun needs numpy to be built, so only who already uses it imports this module."""
+"""Array types, each defined once. `capacity.domain` does not import this module: its nouns load without numpy."""
 
 from __future__ import annotations
 
