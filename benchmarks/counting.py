@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.planning import close_gaps
 from capacity.planning.days import Days
+from capacity.stats import close_gaps
 
 DAY = 288  # five-minute steps
 START = 3.0  # what a start costs, in steps of a running replica

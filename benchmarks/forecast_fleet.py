@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array
 from capacity.forecast import Setting, forecast_batch
 
 STEPS, HORIZON = 60 * 24, 48
 SERIES, QUICK_SERIES = 10_000, 500
 
 
-def made_up_fleet(series: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def made_up_fleet(series: int, rng: np.random.Generator) -> Array:
     """Counts with a daily and a weekly shape, a level and a trend of their own each: (series, STEPS)."""
     hours = np.arange(STEPS)
     day = 1 + 0.8 * np.sin(2 * np.pi * (hours / 24 + rng.random((series, 1))))

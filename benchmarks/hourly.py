@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmarks.nab import mase
 from benchmarks.peers import hourly_peers
+from capacity.domain.arrays import Array
 from capacity.forecast import Setting, forecast_batch
 
-Array = NDArray[np.float64]
 HORIZON, CONTEXT, ORIGINS = 24, 20 * 24, 7
 LEVELS = (0.025, 0.5, 0.95, 0.975)
 SERIES = {

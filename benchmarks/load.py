@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.forecast_fleet import peak_rss_mib
 from benchmarks.served import figures
+from capacity.domain.arrays import Array
 from capacity.load.grid import Grid
 from capacity.load.learn import Learned, learn_rows
 from capacity.load.spread import LEVELS
@@ -32,7 +33,7 @@ def made_up_sales(rng: np.random.Generator) -> pd.Series:
     return pd.Series(rng.poisson(200 * wave * np.where(steps.day_of_week < 5, 1.0, 0.6)).astype(float), steps)
 
 
-def made_up_usage(sales: pd.Series, truth: dict[str, NDArray[Any]], rng: np.random.Generator) -> NDArray[np.float64]:
+def made_up_usage(sales: pd.Series, truth: dict[str, NDArray[Any]], rng: np.random.Generator) -> Array:
     """Usage (workloads, hours): idle load and slope of each workload, its lag, a deploy for one in ten, noise."""
     lagged = np.stack([sales.shift(lag).bfill().to_numpy() for lag in LAGS])[truth["lag"]]
     after = np.arange(lagged.shape[1]) >= truth["deploy"][:, None]
@@ -88,7 +89,7 @@ def _inside(learned: list[Learned], slope: NDArray[Any]) -> float:
     return float(((ends[:, 0] <= slope) & (slope <= ends[:, 1])).mean())
 
 
-def _coverage(learned: list[Learned], sales: pd.Series, usage: NDArray[np.float64]) -> dict[str, float]:
+def _coverage(learned: list[Learned], sales: pd.Series, usage: Array) -> dict[str, float]:
     """Share of held-out usage at or below each quantile of the load, its sales known."""
     places = [int(np.abs(LEVELS - level).argmin()) for level in SHOWN]
     below = np.zeros(len(SHOWN))

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.peers import hourly_peers
+from capacity.domain.arrays import Array
 from capacity.forecast import BatchForecast, Setting, forecast_batch
 
-Array = NDArray[np.float64]
 HORIZON, SEASON = 48, 24
 NAIVE2_SMAPE, NAIVE2_MASE = 18.383, 2.395  # published, Mcompetitions/M4-methods "Evaluation and Ranks.xlsx"
 LEVELS = (0.025, 0.5, 0.9, 0.95, 0.975, 0.99)

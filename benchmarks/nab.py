@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array
 from capacity.forecast import Setting, forecast_batch
 
-Array = NDArray[np.float64]
 HORIZON, CONTEXT, ORIGINS = 24, 35 * 24, 7
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 

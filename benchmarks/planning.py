@@ -19,10 +19,11 @@ from benchmarks.counting import DAY, Cases, least_cost, noisy_need
 from benchmarks.counting import START as START_COST
 from benchmarks.traces import TRACES
 from capacity.domain import Demand, Forecast, LoadModel, Replica, Workload, WorkloadPlan
-from capacity.planning import cheapest_floors, close_gaps, floor_series, plan_many
+from capacity.planning import cheapest_floors, floor_series, plan_many
 from capacity.planning.churn import calm_floors
 from capacity.planning.courses import Prices
 from capacity.planning.optimum import Runs
+from capacity.stats import close_gaps
 
 FIVE, START = timedelta(minutes=5), datetime(2026, 11, 27, tzinfo=UTC)
 STEPS = 14 * 288  # fourteen days

@@ -12,15 +12,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array
 from capacity.events import bridge_days, days_around, holiday_events
 from capacity.forecast import forecast_sales
 from capacity.forecast.sales import window_steps
 from capacity.planning import planning_window
 from capacity.seasonality import calendar_seasons
 
-Array = NDArray[np.float64]
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WINDOWS = (HOUR, DAY)  # lead times whose windows' maxima are judged

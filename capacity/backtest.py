@@ -12,13 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.domain import Event, Forecast, require
+from capacity.domain.arrays import Array, Mask
 from capacity.events import days_off
 from capacity.forecast import forecast_sales
 from capacity.forecast.sales import steps_ahead
 from capacity.forecast.wallclock import clock_of
 from capacity.seasonality import calendar_seasons
-
-Array = NDArray[np.float64]
+from capacity.stats import interval_score, pinball, smape
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99)
 RESAMPLES = 1000  # of whole origins: errors within one window hang together
@@ -169,7 +169,7 @@ def _scale(known: pd.Series, season: int) -> float:
     return change if change > 0 else float("nan")
 
 
-def _in_events(index: pd.DatetimeIndex, step: timedelta, events: Sequence[Event]) -> NDArray[np.bool_]:
+def _in_events(index: pd.DatetimeIndex, step: timedelta, events: Sequence[Event]) -> Mask:
     inside = np.zeros(len(index), dtype=bool)
     for event in events:
         start, end = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))
@@ -226,36 +226,6 @@ def _scores(actual: Array, quantiles: Array, scale: Array) -> Scores:
         pinball=losses,
         coverage={level: float((actual <= quantiles[:, k]).mean()) for k, level in enumerate(LEVELS)},
     )
-
-
-def smape(actual: Array, point: Array) -> float:
-    """Symmetric mean absolute percentage error, 0..200 (M4's definition; 0 where both are 0).
-
-    >>> smape(np.array([100.0, 0.0]), np.array([50.0, 0.0])).__round__(3)
-    33.333
-    """
-    total = np.abs(actual) + np.abs(point)
-    return float((200 * np.abs(point - actual) / np.where(total > 0, total, 1.0)).mean())
-
-
-def pinball(actual: Array, quantile: Array, quantile_level: float) -> Array:
-    """The loss whose mean is least at the true quantile: level x shortfall + (1 - level) x excess.
-
-    >>> pinball(np.array([10.0, 10.0]), np.array([8.0, 12.0]), 0.9)
-    array([1.8, 0.2])
-    """
-    short = actual - quantile
-    return np.maximum(quantile_level * short, (quantile_level - 1) * short)
-
-
-def interval_score(actual: Array, low: Array, high: Array, coverage: float) -> Array:
-    """Width plus 2 / (1 - coverage) times what lies outside (Gneiting and Raftery, 2007); M4's MSIS before scaling.
-
-    >>> interval_score(np.array([5.0, 11.0]), np.array([0.0, 0.0]), np.array([10.0, 10.0]), 0.95).round(6)
-    array([10., 50.])
-    """
-    outside = np.maximum(low - actual, 0.0) + np.maximum(actual - high, 0.0)
-    return np.asarray(high - low + 2 / (1 - coverage) * outside)
 
 
 def _skill(off: float, naive_off: float) -> float:

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from capacity.domain.arrays import Array
 
 WEEK_DAYS = 7
 CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and no evidence for a level
 RUN = 5  # steps whose median is low in a closure; single holidays do not move a median of weeks
-
-
-def daily_means(values: Array, per_day: int) -> Array:
-    """Means over days counted back from the end, whose last day is whole; half a day of data is enough for one.
-
-    >>> daily_means(np.array([9.0, 1.0, 3.0, 5.0, np.nan]), 2)
-    array([2., 5.])
-    """
-    if per_day == 1:
-        return values
-    days = values[len(values) % per_day :].reshape(-1, per_day)
-    seen = (~np.isnan(days)).sum(axis=1)
-    return np.where(2 * seen >= per_day, np.nansum(days, axis=1) / np.maximum(seen, 1), np.nan)
 
 
 def without_week(logs: Array, days_per_slot: float) -> Array:
@@ -46,7 +32,7 @@ def without_closures(logs: Array, window: int) -> Array:
     return np.where(still, np.nan, logs)
 
 
-def rolling_median(values: Array, window: int, *, center: bool = False) -> Array:
-    """The median of the last `window` values (centred: around each), NaN with less than half of them."""
-    least = max(1, window // 2)
-    return np.asarray(pd.Series(values).rolling(window, min_periods=least, center=center).median(), dtype=np.float64)
+def rolling_median(values: Array, window: int, *, center: bool = False, least: int | None = None) -> Array:
+    """The median of the last `window` values (centred: around each), NaN with less than `least` of them (half)."""
+    few = max(1, window // 2) if least is None else least
+    return np.asarray(pd.Series(values).rolling(window, min_periods=few, center=center).median(), dtype=np.float64)

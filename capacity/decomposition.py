@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from capacity.days import rolling_median
 from capacity.domain import require
 from capacity.months import evened
 from capacity.seasonality import DAY, YEAR, decomposition, find_seasons
@@ -48,7 +49,8 @@ def decompose_sales(sales: pd.Series) -> pd.DataFrame:
 def _parts(whole: pd.Series, lengths: dict[int, str]) -> pd.DataFrame:
     if not lengths:
         window = min(len(whole), 24 if len(whole) > 48 else 7)
-        return pd.DataFrame({"level": whole.rolling(window, center=True, min_periods=1).median()})
+        level = rolling_median(whole.to_numpy(dtype=np.float64), window, center=True, least=1)
+        return pd.DataFrame({"level": level}, whole.index)
     from statsmodels.tsa.seasonal import MSTL  # slow to load: only where a decomposition is due
 
     fit = MSTL(whole.to_numpy(), periods=sorted(lengths), stl_kwargs=decomposition(min(lengths))).fit()

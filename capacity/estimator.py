@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from capacity.domain import DataError, Forecast, require
+from capacity.domain.arrays import Array
 from capacity.forecast import forecast_sales
 
 Ahead = str | int | timedelta | pd.DatetimeIndex | pd.DataFrame  # how far: a horizon, steps, or the times themselves
@@ -71,7 +71,7 @@ class SalesForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.n_features_in_ = 0 if known is None else len(known.columns)
         return self
 
-    def predict(self, X: Ahead) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
+    def predict(self, X: Ahead) -> Array:  # noqa: N803 - scikit-learn's name
         """The quantile at `point`, one value per step of what lies ahead: a horizon ("14D", steps) or its times."""
         ahead = self.forecast(X).at(self.point)
         return np.asarray(ahead if (times := _times(X)) is None else ahead.reindex(times), dtype=np.float64)

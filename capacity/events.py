@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import ConfigError, DataError, Event
+from capacity.domain.arrays import Mask
 
 ONE_DAY = timedelta(days=1)
 SATURDAY = 5  # date.weekday()
@@ -126,7 +126,7 @@ def month_ends(start: datetime, end: datetime, timezone: str = "UTC") -> list[Ev
     return [event for event in events if start < event.end and event.start < end]
 
 
-def covered(event: Event, steps: pd.DatetimeIndex, step: timedelta) -> NDArray[np.bool_]:
+def covered(event: Event, steps: pd.DatetimeIndex, step: timedelta) -> Mask:
     """Which steps `[t, t + step)` the event overlaps: one truth value per step."""
     start, end = pd.Timestamp(event.start).tz_convert("UTC"), pd.Timestamp(event.end).tz_convert("UTC")
     return np.asarray((steps < end) & (steps + step > start), dtype=bool)

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from capacity.days import WEEK_DAYS, daily_means, rolling_median, without_closures, without_week
+from capacity.days import WEEK_DAYS, rolling_median, without_closures, without_week
 from capacity.domain import require
+from capacity.domain.arrays import Array
 from capacity.months import evened
-
-Array = NDArray[np.float64]
+from capacity.stats import block_means, robust_deviation
 
 DAY = timedelta(days=1)
 WINDOW = {"day": 28, "week": 12, "longer": 6}  # steps on each side: four weeks hold every weekday four times
@@ -29,7 +28,6 @@ SPARSE = 1 / 3  # share of days without a sale from which single days carry no l
 MOST = 8  # shifts that are told apart; a history with more has no level
 MEDIAN_ERROR = MEAN_TO_DEVIATION = 1.2533  # sqrt(pi / 2): a median's standard error over a mean's; and, for normal
 # noise, the standard deviation over the mean absolute one
-NORMAL = 1.4826  # standard deviation of normal noise over its median absolute deviation
 AROUND = 20  # windows on each side from which the usual size of a change is taken
 MOST_TIED = 0.9  # autocorrelation beyond which a history of weeks cannot tell noise from a wandering level
 YEAR_DAYS, SAME_SEASON = 365.25, 21  # a change that comes back within three weeks of its date is the year's own
@@ -76,10 +74,10 @@ def _nearest(dates: pd.Series, steps: pd.Index) -> pd.Index:
 def shift_slots(values: Array, step: timedelta) -> list[tuple[int, float, float]]:
     """Shifts of a history (T,) as (slot, typical level per step before, after); nothing after the last slot is used."""
     per_day = max(1, round(DAY / step))
-    daily = daily_means(values, per_day)  # (days,), or (T,) for steps of a day and more
+    daily = block_means(values, per_day)  # (days,), or (T,) for steps of a day and more
     found = _among(daily, max(1.0, step / DAY))
     if found is None:  # too sparse to see days: weeks
-        weekly = daily_means(daily, WEEK_DAYS)
+        weekly = block_means(daily, WEEK_DAYS)
         coarse = _among(weekly, WEEK_DAYS * max(1.0, step / DAY)) or []
         found = [(len(daily) % WEEK_DAYS + place * WEEK_DAYS, before, after) for place, before, after in coarse]
     return [(len(values) % per_day + place * per_day, before, after) for place, before, after in found]
@@ -187,7 +185,7 @@ def _usual(levelled: Array, window: int) -> float:
     Noise that hangs together moves a mean of n steps as much as n (1 - r) / (1 + r) independent ones (Bartlett, 1946).
     """
     change = _changes(levelled, window)
-    between = NORMAL * np.nanmedian(np.abs(change - np.nanmedian(change)))
+    between = robust_deviation(change - np.nanmedian(change))
     off = np.nan_to_num(levelled - rolling_median(levelled, 2 * window + 1, center=True))
     power = float(off @ off)
     tied = min(max(float(off[1:] @ off[:-1]) / power, 0.0), MOST_TIED) if power > 0 else 0.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import MONTH
+from capacity.domain.arrays import Places
 
 LEAST = 3  # steps from which month starts are no coincidence
 
 
-def month_numbers(index: pd.DatetimeIndex, timezone: str) -> NDArray[np.intp]:
+def month_numbers(index: pd.DatetimeIndex, timezone: str) -> Places:
     """Months since year 0 on the local calendar.
 
     >>> month_numbers(pd.DatetimeIndex(["2025-12-31 23:00"], tz="UTC"), "Europe/Berlin") - 2026 * 12

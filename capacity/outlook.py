@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import Forecast, require
+from capacity.domain.arrays import Array
 from capacity.months import evened, month_zone
 from capacity.seasonality import DAY, WEEK, YEAR
+from capacity.stats import nearest_level
 
 WINDOW = timedelta(days=28)  # four of every weekday: long enough for a mean, short enough for "now"
 PEAK_LEVEL = 0.99  # of the steps: the peak that is planned for, without the one step that was a mistake
@@ -61,7 +62,7 @@ def coming_peak(forecast: Forecast) -> ComingPeak:
     (28, 4.0, 6.0, 9.0)
     """
     levels = np.array([float(level) for level in forecast.quantiles.columns])
-    middle = int(np.abs(levels - 0.5).argmin())
+    middle = nearest_level(levels)
     values = forecast.quantiles.to_numpy(dtype=np.float64)
     top = int(values[:, middle].argmax())
     at: datetime = forecast.quantiles.index[top].to_pydatetime()
@@ -94,7 +95,7 @@ def coming_growth(history: pd.Series, forecast: Forecast) -> Growth:
     step = _step(history)
     require(step == forecast.step, "growth: expected a forecast in steps of {}, got {}", step, forecast.step)
     levels = [float(level) for level in forecast.quantiles.columns]
-    middle = min(levels, key=lambda level: abs(level - 0.5))
+    middle = levels[nearest_level(levels)]
     return _against(
         history, pd.DatetimeIndex(forecast.quantiles.index), forecast.at(middle).to_numpy(dtype=np.float64), step
     )
@@ -107,7 +108,7 @@ def _step(history: pd.Series) -> timedelta:
     return step
 
 
-def _against(history: pd.Series, index: pd.DatetimeIndex, now: NDArray[np.float64], step: timedelta) -> Growth:
+def _against(history: pd.Series, index: pd.DatetimeIndex, now: Array, step: timedelta) -> Growth:
     """Values now at these steps against the history a year before each of them."""
     year = round(YEAR / step) * step if step > WEEK else 52 * WEEK
     start, end = index[0].to_pydatetime(), (index[-1] + step).to_pydatetime()
@@ -129,7 +130,7 @@ def _missing(start: datetime, length: timedelta) -> str:
     return f"no data for most of the {length / DAY:.0f} days from {start.date()} on"
 
 
-def _grown(now: NDArray[np.float64], then: NDArray[np.float64]) -> tuple[float | None, float | None, str]:
+def _grown(now: Array, then: Array) -> tuple[float | None, float | None, str]:
     means = float(np.nanmean(now)), float(np.nanmean(then))
     peaks = float(np.nanquantile(now, PEAK_LEVEL)), float(np.nanquantile(then, PEAK_LEVEL))
     if means[1] <= 0 or peaks[1] <= 0:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Forecast, SalesParts
+from capacity.stats import nearest_level
 
 WEEKS = 4  # of history behind level, day and week: recent, and each hour of the week four times
 DAY, YEAR = timedelta(days=1), timedelta(days=364)  # 52 weeks: the same weekday
@@ -52,7 +53,7 @@ def part_sales(
 
 def _median_level(forecast: Forecast) -> float:
     levels = [float(level) for level in forecast.quantiles.columns]
-    return min(levels, key=lambda level: abs(level - 0.5))
+    return levels[nearest_level(levels)]
 
 
 def _usual(recent: pd.Series, at: pd.Timestamp, timezone: str) -> tuple[float, float]:

@@ -7,13 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import DataError, Event, Forecast, Scenario, Workload
+from capacity.domain.arrays import Array
 from capacity.events import covered, refuse_contradictions, uplift_notes
-
-Floats = npt.NDArray[np.float64]
 
 
 def forecast_if(forecast: Forecast, scenario: Scenario, known: Sequence[Event] = ()) -> Forecast:
@@ -40,11 +38,11 @@ def forecast_if(forecast: Forecast, scenario: Scenario, known: Sequence[Event] =
     return replace(forecast, quantiles=forecast.quantiles.mul(factor, axis=0), maxima=maxima, notes=notes)
 
 
-def _promoted(forecast: Forecast, promotions: Sequence[Event]) -> Floats:
+def _promoted(forecast: Forecast, promotions: Sequence[Event]) -> Array:
     """The promotions' factor on each step (steps,)."""
     refuse_contradictions(promotions)
     steps = pd.DatetimeIndex(forecast.quantiles.index)
-    by_kind: dict[str, Floats] = {}
+    by_kind: dict[str, Array] = {}
     for promotion in promotions:
         touched = covered(promotion, steps, forecast.step)
         if not touched.any():
@@ -53,7 +51,7 @@ def _promoted(forecast: Forecast, promotions: Sequence[Event]) -> Floats:
                 f"the forecast covers, got {promotion.start} to {promotion.end}"
             )
         by_kind.setdefault(promotion.kind, np.ones(len(steps)))[touched] = promotion.uplift
-    product: Floats = np.prod([np.ones(len(steps)), *by_kind.values()], axis=0)
+    product: Array = np.prod([np.ones(len(steps)), *by_kind.values()], axis=0)
     return product
 
 

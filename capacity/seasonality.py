@@ -11,12 +11,11 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from capacity.days import rolling_median
 from capacity.domain import require
+from capacity.domain.arrays import Array
 from capacity.months import evened
-
-Array = NDArray[np.float64]
 
 DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
 CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}
@@ -149,7 +148,7 @@ def _levelled(series: pd.Series, season_length: int) -> Array:
     """Square roots around their running median, winsorised: level, growth and single extremes taken out; gaps are 0."""
     roots = np.sqrt(series.clip(lower=0.0))
     width = min(2 * season_length + 1, len(roots))
-    off = roots - roots.rolling(width, center=True, min_periods=1).median()
+    off = roots - rolling_median(roots.to_numpy(dtype=np.float64), width, center=True, least=1)
     spread = float(off.abs().quantile(0.95)) * 2  # twice what 95 % stay under leaves every real shape whole
     return np.asarray(off.clip(-spread, spread).fillna(0.0), dtype=np.float64)
 

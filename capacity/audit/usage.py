@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.audit.report import Audit
 from capacity.audit.rules import Quality
 from capacity.domain import DataError
+from capacity.domain.arrays import Array, Mask, Places
 
 FINITE = "usage_finite"  # an infinity is a broken exporter
 NOT_NEGATIVE = "usage_not_negative"  # CPU, memory and requests are amounts: below zero is a counter reset mistreated
@@ -78,7 +78,7 @@ def audit_usages(tables: Iterable[pd.DataFrame], source: str = "usage", quality:
     )
 
 
-def _values(usage: pd.Series | pd.DataFrame, source: str) -> tuple[NDArray[np.float64], pd.DatetimeIndex]:
+def _values(usage: pd.Series | pd.DataFrame, source: str) -> tuple[Array, pd.DatetimeIndex]:
     index = usage.index
     if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
         raise DataError(f"{source}: expected one value per step on a UTC index, got {type(index).__name__}")
@@ -89,7 +89,7 @@ def _values(usage: pd.Series | pd.DataFrame, source: str) -> tuple[NDArray[np.fl
     return values, index
 
 
-def _frozen(values: NDArray[np.float64], index: pd.DatetimeIndex) -> NDArray[np.bool_]:
+def _frozen(values: Array, index: pd.DatetimeIndex) -> Mask:
     """Where a value above zero repeats the one before it for so long that nobody can be measuring: (steps, columns)."""
     if len(index) < 2:
         return np.zeros(values.shape, dtype=bool)
@@ -107,7 +107,7 @@ def _frozen(values: NDArray[np.float64], index: pd.DatetimeIndex) -> NDArray[np.
     return same & (total >= least)
 
 
-def _carried_back(lengths: NDArray[np.intp], same: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _carried_back(lengths: Places, same: Mask) -> Places:
     """Each run's whole length at every place of it: the arrays run backwards in time, a run begins at its end."""
     place = np.arange(len(lengths))[:, None]
     end = np.maximum.accumulate(np.where(lengths > 0, place, 0), axis=0)

@@ -10,11 +10,9 @@ from capacity.domain.errors import DataError, require
 from capacity.domain.serving import ThroughputReport
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
-    Array = npt.NDArray[np.float64]
+    from capacity.domain.arrays import Array
 
 Verdict = Literal["learned", "direct", "configured"]
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capacity.forecast.paths import ratios_after, weighted_quantiles
-from capacity.forecast.peaks import sliding_maxima
-from capacity.forecast.setting import FINE, Array, Setting
+from capacity.domain.arrays import Array, Places
+from capacity.forecast.paths import ratios_after
+from capacity.forecast.setting import FINE, Setting
 from capacity.forecast.uplift import Occurrence
+from capacity.stats import sliding_maxima, weighted_quantiles
 
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on
 LEAST = 1.0  # past event's worth of weight without which nothing is known of a kind
@@ -84,9 +84,7 @@ def _current(now: int, events: Sequence[Occurrence], setting: Setting) -> Occurr
     return max(near, key=lambda event: int(event.slots[0]), default=None)
 
 
-def _moments(
-    past: Sequence[Occurrence], event: Occurrence, now: int, step: timedelta
-) -> tuple[NDArray[np.intp], Array]:
+def _moments(past: Sequence[Occurrence], event: Occurrence, now: int, step: timedelta) -> tuple[Places, Array]:
     """The slots that lie as far from past starts as `now` from this one (n,), and their weights."""
     day = round(timedelta(days=1) / step)
     starts = np.array([other.slots[0] for other in past], dtype=np.intp)

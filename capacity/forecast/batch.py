@@ -9,11 +9,12 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.domain import require
+from capacity.domain.arrays import Array
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.eventgroup import EventsAhead, events_ahead, widen_events
 from capacity.forecast.history import without_spikes
 from capacity.forecast.peaks import highest_quantiles, over_steps
-from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.steady import forecast_steady
 from capacity.forecast.uplift import Occurrence, learn_effects, masked, pooled_effects
 

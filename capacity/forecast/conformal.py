@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.gate import Served
 from capacity.forecast.origins import Origins
-from capacity.forecast.setting import Array
+from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles
 
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
@@ -52,7 +51,7 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
 def add_quantiles(point: Array, errors: Errors, offsets: Array) -> Array:
     """Quantiles around the point forecast (N, H) at offsets (N, Q): (N, H, Q), in order and not negative."""
     quantiles = point[:, :, None] + errors.scale[:, :, None] * offsets[:, None, :]
-    return np.maximum(np.maximum.accumulate(quantiles, axis=2), 0.0)
+    return ordered_quantiles(quantiles)
 
 
 def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Array:
@@ -60,7 +59,7 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
 
     A series without a single scored error takes the pooled shape; without any at all, a Gaussian one.
     """
-    gaussian = np.array([NormalDist(0, 1.25).inv_cdf(level) for level in levels])  # mean |x| = 1, as the scales have it
+    gaussian = 1.25 * normal_quantiles(levels)  # mean |x| = 1, as the scales have it
     scored = ~np.isnan(shape).all(axis=1)
     pooled = np.nanquantile(shape, levels) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
@@ -91,7 +90,7 @@ def inflation(origins: int) -> float:
     return 1.0 + 2.0 / max(origins, 2)
 
 
-def _groups(origins: Origins, season_length: int) -> NDArray[np.intp]:
+def _groups(origins: Origins, season_length: int) -> Places:
     position = (origins.ends[:, None] + np.arange(origins.horizon)) % season_length
     return np.asarray(position * min(SLOTS, season_length) // season_length)
 
@@ -100,17 +99,16 @@ def _usual_change(values: Array, season_length: int) -> Array:
     """The mean absolute change over a season (N,): the scale of a series none of whose origins could be scored."""
     length = season_length if season_length < values.shape[1] else 1
     change = np.abs(values[:, length:] - values[:, :-length])
-    seen = ~np.isnan(change)
     spread = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
-    return np.asarray(np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread))
+    mean = nan_mean(change, 1)
+    return np.asarray(np.where(np.isnan(mean), spread, mean))
 
 
-def _slot_scales(surprise: Array, groups: NDArray[np.intp], count: int, usual: Array) -> Array:
+def _slot_scales(surprise: Array, groups: Places, count: int, usual: Array) -> Array:
     size = np.abs(surprise)
     seen = ~np.isnan(size)
-    overall = np.where(
-        seen.any(axis=(1, 2)), np.nansum(size, axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), usual
-    )
+    mean = nan_mean(size, (1, 2))
+    overall = np.where(np.isnan(mean), usual, mean)
     scales = np.empty((len(surprise), count))
     for group in range(count):
         here = groups == group

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array
 from capacity.forecast.year import fit_year
 from capacity.levels import shift_slots
 from capacity.seasonality import WEEK

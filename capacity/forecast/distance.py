@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.setting import Array, Setting
+from capacity.domain.arrays import Array
+from capacity.forecast.setting import Setting
 from capacity.forecast.uplift import spread_out
+from capacity.stats import pinball
 
 BAND = (0.05, 0.5, 0.95)  # the quantiles that a trial forecasts: the interval's edges and its middle
 LONG = timedelta(days=28)  # horizons from which the rolling origins, all of one season, may know too little
@@ -39,6 +41,4 @@ def distance_spread(bands: Array | None, actuals: Array | None, setting: Setting
 def _loss(bands: Array, actuals: Array, spread: Array) -> float:
     """Quantile loss of the interval's edges after widening."""
     wide = np.stack([spread_out(band[:, 1], band, BAND, spread) for band in bands])
-    short = actuals[:, :, None] - wide  # (origins, H, 3)
-    levels = np.array(BAND)
-    return float(np.nanmean(np.maximum(levels * short, (levels - 1) * short)[:, :, ::2]))
+    return float(np.nanmean(pinball(actuals[:, :, None], wide, np.array(BAND))[:, :, ::2]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from capacity.domain.arrays import Array
 from capacity.forecast.origins import Origins
-from capacity.forecast.setting import Array
+from capacity.stats import running_totals
 
 SMOOTH = 1 / 13  # of a year: four weeks are wide enough to leave no single day in the drift
 STEEPEST = 3.0  # a year ago's level may have tripled or fallen to a third over the horizon; more was another business
@@ -18,7 +19,7 @@ def with_last_years_drift(forecast: Array, filled: Array, year: int, origins: Or
     `year` is its length in steps. Needs `year` and half a smoothing window before the earliest origin.
     """
     half = max(1, round(SMOOTH * year / 2))
-    total = np.concatenate([np.zeros((len(filled), 1)), np.cumsum(filled, axis=1)], axis=1)
+    total = running_totals(filled)
     ahead = np.minimum(
         np.arange(origins.horizon), year - half
     )  # what lies further ahead is not known a year ago either

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.uplift import Effect, Occurrence, combined, coming_effect, spread_out
+from capacity.stats import ordered_quantiles
 
 ENOUGH = 5  # events of a kind from which it is a group of its own
 TRUST = 5.0  # events' worth of a log-normal spread that their own quantiles start from
@@ -19,14 +19,14 @@ TRUST = 5.0  # events' worth of a log-normal spread that their own quantiles sta
 class EventsAhead:
     """Coming events on the slots of a horizon: their factor and spread there, and the effects these come from."""
 
-    slots: NDArray[np.intp]  # (H,)
+    slots: Places  # (H,)
     coming: tuple[Occurrence, ...]
     effects: dict[str, Effect]
     factor: Array  # (H,)
     spread: Array  # (H,)
 
 
-def events_ahead(slots: NDArray[np.intp], coming: Sequence[Occurrence], effects: dict[str, Effect]) -> EventsAhead:
+def events_ahead(slots: Places, coming: Sequence[Occurrence], effects: dict[str, Effect]) -> EventsAhead:
     """What coming events do to a horizon."""
     factor, spread = coming_effect(slots, coming, effects)
     return EventsAhead(slots, tuple(coming), effects, factor, spread)
@@ -64,4 +64,4 @@ def widened(point: Array, quantiles: Array, levels: tuple[float, ...], spread: A
     own = combined(point, quantiles, levels, np.where(spread[:, None] > 0, extra, 0.0))
     say = len(misses) / (len(misses) + TRUST)
     mixed = np.where(spread[:, None] > 0, say * own + (1 - say) * usual, usual)
-    return np.maximum(np.maximum.accumulate(mixed, axis=1), 0.0)
+    return ordered_quantiles(mixed)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.peaks import highest_quantiles, over_steps, share_left
-from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.steady import forecast_steady, supported_seasons
 
 REACH = timedelta(days=28)  # four weeks: beyond, an autoregression feeds on itself and may drift away
@@ -38,7 +38,7 @@ def forecast_far(histories: Array, setting: Setting) -> BatchForecast:
     return replace(near, point=near.point[:, slots], quantiles=quantiles, maxima=maxima)
 
 
-def _repeated_maxima(near: BatchForecast, quantiles: Array, slots: NDArray[np.intp], window: int) -> Array:
+def _repeated_maxima(near: BatchForecast, quantiles: Array, slots: Places, window: int) -> Array:
     """Maxima over the whole horizon, above the highest quantile of each window by as much as nearby."""
     above = over_steps(near.maxima, near.quantiles, window) - 1.0
     whole = max(1, near.quantiles.shape[1] - window + 1)

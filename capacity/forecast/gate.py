@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Mask
 from capacity.forecast.ensemble import Blend, recent_errors
 from capacity.forecast.members import Members
-from capacity.forecast.setting import Array
 
 NAMED_SHARE = 0.1  # members with less say than this are not named
 CLOSED = (
@@ -57,7 +56,7 @@ class Served:
     skill: Array  # (N,), 1 - error / the seasonal naive's, on the rolling origins
 
     @property
-    def unskilled(self) -> NDArray[np.bool_]:
+    def unskilled(self) -> Mask:
         """Where the blend showed no skill: the seasonal naive is at least a part of what is served (N,)."""
         return self.naive_share >= NAMED_SHARE
 

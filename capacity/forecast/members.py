@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capacity.domain.arrays import Array
 from capacity.forecast.drift import reaches_back, with_last_years_drift
 from capacity.forecast.history import History, log_scale, raw_scale
 from capacity.forecast.origins import Origins
 from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.setting import Setting
 from capacity.forecast.templates import Template, level_forecast, seasonal_mean, seasonal_naive, template_forecast
 from capacity.seasonality import calendar_seasons
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.conformal import Errors
 from capacity.forecast.origins import Origins
-from capacity.forecast.paths import ratios_after, weighted_quantiles
-from capacity.forecast.peaks import highest_quantiles, sliding_maxima
-from capacity.forecast.setting import FINE, Array, BatchForecast, Setting
+from capacity.forecast.paths import ratios_after
+from capacity.forecast.peaks import highest_quantiles
+from capacity.forecast.setting import FINE, BatchForecast, Setting
+from capacity.stats import nan_mean, nearest_level, pinball, sliding_maxima, weighted_quantiles
 
 REACH = timedelta(hours=4)  # full weight over the first half, fading over the second
 DAYS = 42  # looked back at
@@ -74,7 +75,7 @@ def nearby(values: Array, day: int, reach: int, setting: Setting) -> Nearby:
     return Nearby(*found)
 
 
-def _moments(length: int, day: int) -> tuple[NDArray[np.intp], Array]:
+def _moments(length: int, day: int) -> tuple[Places, Array]:
     """The slots at this time of the day on past days, and around it; and what each counts (n,)."""
     ago = np.arange(1, min(DAYS, (length - 4) // day) + 1)
     weight = 0.5 ** (ago / HALF_LIFE) * np.where(ago % 7 == 0, 1.0, OTHER_WEEKDAY)
@@ -101,10 +102,7 @@ def _share(values: Array, origins: Origins, errors: Errors, offsets: Array, sett
 
 def _losses(actual: Array, told: Array, levels: Array) -> Array:
     """The mean quantile (pinball) loss of (N, K, R, Q) at each origin (N, K), NaN where nothing is known."""
-    missed = actual[..., None] - told
-    loss = np.maximum(levels * missed, (levels - 1) * missed)
-    seen = (~np.isnan(loss)).sum(axis=(2, 3))
-    return np.where(seen > 0, np.nansum(loss, axis=(2, 3)) / np.maximum(seen, 1), np.nan)
+    return nan_mean(pinball(actual[..., None], told, levels), (2, 3))
 
 
 def _mixed(batch: BatchForecast, now: Nearby, weight: Array, setting: Setting) -> BatchForecast:
@@ -112,7 +110,7 @@ def _mixed(batch: BatchForecast, now: Nearby, weight: Array, setting: Setting) -
     reach = weight.shape[1]
     quantiles = batch.quantiles.copy()
     quantiles[:, :reach] += weight * np.nan_to_num(now.quantiles - quantiles[:, :reach])
-    middle = int(np.abs(np.asarray(setting.quantile_levels) - 0.5).argmin())
+    middle = nearest_level(setting.quantile_levels)
     point = batch.point.copy()
     if setting.quantile_levels[middle] == 0.5:
         point[:, :reach] += weight[:, :, 0] * np.nan_to_num(now.quantiles[:, :, middle] - point[:, :reach])

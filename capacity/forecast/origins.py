@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array, Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class Origins:
     steps; `scored` of them are compared with what came.
     """
 
-    ends: NDArray[np.intp]  # (K + 1,)
+    ends: Places  # (K + 1,)
     horizon: int
     scored: int
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array
 from capacity.forecast.uplift import Occurrence, event_cases, foretold_factor, masked
 
 LEAST = 4  # occurrences: of fewer, chance alone may look like an effect

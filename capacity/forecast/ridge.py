@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.origins import Origins
-from capacity.forecast.setting import Array
 
 PENALTY = 3.0  # in units of a standardised column over one observation; flat between 1 and 10 on M4 training windows
 HALF_LIFE_SEASONS = 25  # recency: 600 hours for hourly data
@@ -27,7 +26,7 @@ class Design:
     """Which columns the autoregression sees: lags in steps, and the season whose naive is the prior."""
 
     season_length: int
-    lags: NDArray[np.intp]
+    lags: Places
 
     @property
     def depth(self) -> int:
@@ -72,7 +71,7 @@ def ridge_forecast(values: Array, weights: Array, design: Design, origins: Origi
     return _recurse(values, coefficients, design, origins)
 
 
-def _harmonics(positions: NDArray[np.intp], season_length: int) -> Array:
+def _harmonics(positions: Places, season_length: int) -> Array:
     """Sine and cosine columns of the season, and the intercept: (len(positions), columns)."""
     waves = np.arange(1, min(HARMONICS, (season_length - 1) // 2) + 1)
     angle = 2 * np.pi * positions[:, None] * waves / season_length
@@ -96,7 +95,7 @@ def _fit(values: Array, weights: Array, design: Design, origins: Origins) -> Arr
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
 
 
-def _columns(values: Array, rows: NDArray[np.intp], design: Design) -> Array:
+def _columns(values: Array, rows: Places, design: Design) -> Array:
     count, lags = len(rows), design.lags
     fixed = _harmonics(rows, design.season_length)
     columns = np.empty((len(values), count, len(lags) + fixed.shape[1]))
@@ -106,7 +105,7 @@ def _columns(values: Array, rows: NDArray[np.intp], design: Design) -> Array:
     return columns
 
 
-def _cumulate(columns: Array, weighted: Array, target: Array, cuts: NDArray[np.intp]) -> tuple[Array, Array]:
+def _cumulate(columns: Array, weighted: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
     """Gram matrices and moments of the rows before each cut, built from the oldest cut up."""
     count, size = len(cuts) - 1, columns.shape[2]
     gram = np.zeros((len(columns), count, size, size))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Event, Trust
+from capacity.domain.arrays import Array
 from capacity.forecast.analogs import find_analogs
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
@@ -18,7 +19,7 @@ from capacity.forecast.history import without_spikes
 from capacity.forecast.influence import find_influence
 from capacity.forecast.peaks import highest_quantiles, over_steps
 from capacity.forecast.proof import proven_kinds
-from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.steady import LEAST_STEPS, supported_seasons
 from capacity.forecast.trial import find_course
 from capacity.forecast.uplift import Effect, Occurrence, learn_effects, masked, spread_out

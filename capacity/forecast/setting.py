@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
-from numpy.typing import NDArray
-
 from capacity.domain import require
+from capacity.domain.arrays import Array, Mask
 from capacity.seasonality import calendar_seasons
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
 DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
@@ -81,4 +76,4 @@ class BatchForecast:
     maxima: Array | None  # (N, H, Q)
     coverage: Array  # (N, Q)
     skill: Array  # (N,)
-    unskilled: NDArray[np.bool_]  # (N,)
+    unskilled: Mask  # (N,)

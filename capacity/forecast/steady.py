@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from capacity.domain import require
+from capacity.domain.arrays import Array
 from capacity.forecast.closing import closed_slots
 from capacity.forecast.conformal import Errors, add_quantiles, comparable_errors, mixed_offsets
 from capacity.forecast.ensemble import blend_members
@@ -18,7 +19,7 @@ from capacity.forecast.nearby import with_nearby
 from capacity.forecast.origins import Origins, place_origins
 from capacity.forecast.peaks import maximum_quantiles
 from capacity.forecast.ridge import LEAST_ROWS, design_for
-from capacity.forecast.setting import Array, BatchForecast, Setting
+from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.tracking import track
 from capacity.seasonality import calendar_seasons
 

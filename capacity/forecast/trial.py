@@ -8,14 +8,15 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.days import daily_means
+from capacity.domain.arrays import Array
 from capacity.forecast.course import Course, Kind, after, flat, growth_course, level_course, partly, yearly_course
 from capacity.forecast.distance import BAND, LONG, distance_spread
 from capacity.forecast.far import forecast_far
-from capacity.forecast.setting import Array, Setting
+from capacity.forecast.setting import Setting
 from capacity.forecast.steady import LEAST_STEPS
 from capacity.forecast.uplift import spread_out
 from capacity.seasonality import DAY, WEEK, YEAR
+from capacity.stats import block_means
 
 ORIGINS = 16  # held-out origins, spread over up to two years: each season of the year has a say
 LEAST_ORIGINS = 3  # fewer prove nothing
@@ -75,7 +76,7 @@ def on_days(row: Array, setting: Setting) -> tuple[Array, Setting]:
     per_day = max(1, round(DAY / setting.step))
     seasons = tuple(season // per_day for season in setting.seasons or () if season >= 2 * per_day)
     coarse = Setting(max(DAY, setting.step), -(-setting.horizon // per_day), BAND, seasons, MEMBER_ORIGINS)
-    return daily_means(row, per_day), coarse
+    return block_means(row, per_day), coarse
 
 
 def course_of(kind: Kind, row: Array, setting: Setting) -> Course:

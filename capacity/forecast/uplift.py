@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array, Mask, Places
+from capacity.stats import normal_quantiles, ordered_quantiles
 
 WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks
 FINE_DAY = 96  # steps in a day from which the hours around an event tell the level it stood on: quarters of an hour
@@ -31,7 +30,7 @@ class Occurrence:
 
     name: str
     kind: str
-    slots: NDArray[np.intp]
+    slots: Places
     uplift: float | None
 
 
@@ -123,7 +122,7 @@ def _leaning(own: Effect | None, pooled: Effect) -> Effect:
 @dataclass(frozen=True, slots=True)
 class _Case:
     name: str
-    slots: NDArray[np.intp]
+    slots: Places
     actual: Array
     expected: Array
 
@@ -144,7 +143,7 @@ def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case
     return _Case(occurrence.name, slots[usable], row[slots][usable], expected[usable])
 
 
-def _growth_since(normal: Array, slots: NDArray[np.intp], day: int, weeks: NDArray[np.intp]) -> Array:
+def _growth_since(normal: Array, slots: Places, day: int, weeks: Places) -> Array:
     """How much higher sales stood in the hours around an event than around its neighbours in other weeks (weeks,).
 
     A crowd that comes for a season of events grows from one to the next: without this its growth would count twice, in
@@ -158,7 +157,7 @@ def _growth_since(normal: Array, slots: NDArray[np.intp], day: int, weeks: NDArr
     return np.where(told, now / np.where(told, then, 1.0), 1.0) if day >= FINE_DAY else np.ones(len(weeks))
 
 
-def _at(values: Array, slots: NDArray[np.intp]) -> Array:
+def _at(values: Array, slots: Places) -> Array:
     """Values at slots, NaN outside of what is known."""
     inside = (slots >= 0) & (slots < len(values))
     return np.where(inside, values[np.clip(slots, 0, len(values) - 1)], np.nan)
@@ -214,12 +213,10 @@ def _by_slot(cases: Sequence[_Case], overall: float, day: int) -> Array:
     return np.asarray(overall + np.log(np.maximum(shape, LEAST_FACTOR)))
 
 
-def coming_effect(
-    slots: NDArray[np.intp], coming: Sequence[Occurrence], effects: dict[str, Effect]
-) -> tuple[Array, Array]:
+def coming_effect(slots: Places, coming: Sequence[Occurrence], effects: dict[str, Effect]) -> tuple[Array, Array]:
     """Factor and log spread on each slot (H,) of a horizon; of several events of one kind the first one counts."""
     log, variance = np.zeros(len(slots)), np.zeros(len(slots))
-    done: dict[str, NDArray[np.bool_]] = {}
+    done: dict[str, Mask] = {}
     for occurrence in coming:
         before = done.get(occurrence.kind, np.zeros(len(slots), dtype=bool))
         here = np.isin(slots, occurrence.slots) & ~before
@@ -230,7 +227,7 @@ def coming_effect(
     return np.exp(log), np.sqrt(variance)
 
 
-def _expected(occurrence: Occurrence, slots: NDArray[np.intp], effects: dict[str, Effect]) -> tuple[Array, float]:
+def _expected(occurrence: Occurrence, slots: Places, effects: dict[str, Effect]) -> tuple[Array, float]:
     if occurrence.uplift is not None:
         return np.full(len(slots), np.log(max(occurrence.uplift, LEAST_FACTOR))), 0.0
     effect = effects.get(occurrence.kind)
@@ -247,8 +244,8 @@ def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread
     >>> spread_out(np.array([10.0]), np.array([[10.0, 10.0]]), (0.5, 0.95), np.array([0.3])).round(2)
     array([[10.  , 16.38]])
     """
-    gauss = np.array([NormalDist().inv_cdf(level) for level in levels])
-    return combined(point, quantiles, levels, point[:, None] * (np.exp(spread[:, None] * gauss) - 1.0))
+    extra = point[:, None] * (np.exp(spread[:, None] * normal_quantiles(levels)) - 1.0)
+    return combined(point, quantiles, levels, extra)
 
 
 def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: Array) -> Array:
@@ -259,4 +256,4 @@ def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: A
     wide = point[:, None] + np.where(up, np.maximum(far, own), -far)
     same_side = np.sign(own) * np.where(up, 1.0, -1.0) >= 0
     wide = np.where(extra != 0, np.where(same_side, wide, quantiles + extra), quantiles)
-    return np.asarray(np.maximum(np.maximum.accumulate(wide, axis=1), 0.0))
+    return ordered_quantiles(wide)

@@ -7,16 +7,15 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.setting import Array
+from capacity.domain.arrays import Array
 from capacity.seasonality import WEEK, YEAR
+from capacity.stats import block_means, robust_deviation, robust_ridge
 
 WAVES = 6  # of the year from three cycles on: a shape no finer than a month
 FEW_WAVES = 3  # with less: no finer than two months, so that one promotion does not become a season
 WAVE_PENALTY = 1.0  # weeks' worth of "no season" per wave, growing with its square: smooth shapes are likelier
 BEND_PENALTY = 20.0  # weeks' worth of "no change" per changepoint of the trend
 BEND_EVERY = 13.0  # weeks between the places where the trend may bend
-ROBUST = 1.345  # robust standard deviations beyond which a week counts less (Huber, 1964)
-FITS = 5  # reweighted fits; the weights stand still by then
 TRUST = 1.0  # years' worth of "no season": one year carries half of its factor, two carry two thirds
 TREND_TRUST = 2.0  # years' worth of "no trend": in a year or two a trend and a season look alike
 DAMPING_WEEKS = 13.0  # half-life of the trend ahead: growth of a quarter says little about next year
@@ -62,7 +61,8 @@ def fit_year(row: Array, step: timedelta) -> Year | None:
         return None
     design, penalty = _design(position, max(1.0, step / WEEK))
     design[:, -2 * WAVES :] *= _supported(cycles)
-    fitted, noise = _robust_ridge(design[seen], logs[seen], penalty)
+    fit = robust_ridge(design[seen], logs[seen], penalty, deviation=lambda errors: max(robust_deviation(errors), 1e-9))
+    fitted, noise = fit.coefficients, robust_deviation(fit.errors)
     waves = fitted[-2 * WAVES :] * cycles / (cycles + TRUST)
     slope = float(fitted[1 : -2 * WAVES].sum()) * cycles / (cycles + TREND_TRUST)
     return Year(waves, float(np.clip(slope, -STEEPEST, STEEPEST)), noise, cycles, step)
@@ -71,9 +71,7 @@ def fit_year(row: Array, step: timedelta) -> Year | None:
 def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
     """Log means of whole weeks counted back from the end, and their middles in weeks before the end (negative)."""
     width = max(1, round(WEEK / step))
-    weeks = row[len(row) % width :].reshape(-1, width)
-    seen = (~np.isnan(weeks)).sum(axis=1)
-    level = np.where(2 * seen >= width, np.nansum(weeks, axis=1) / np.maximum(seen, 1), np.nan)
+    level = block_means(row, width)
     mean = np.nanmean(row)
     logs = np.log(level / mean + FLOOR) if mean > 0 else np.full(len(level), np.nan)
     middles = (np.arange(-len(level), 0) + 0.5) * width * (step / WEEK)
@@ -99,15 +97,3 @@ def _design(weeks: Array, weeks_per_row: float) -> tuple[Array, Array]:
     waves = np.tile(WAVE_PENALTY * np.arange(1, WAVES + 1) ** 2, 2)
     bending = np.full(len(bends), BEND_PENALTY * BEND_EVERY**2)
     return columns, np.concatenate([[1e-9, 1e-9], bending, waves]) / weeks_per_row
-
-
-def _robust_ridge(design: Array, target: Array, penalty: Array) -> tuple[Array, float]:
-    """Coefficients by reweighted ridge, and the robust deviation of what is left."""
-    weights = np.ones(len(target))
-    for _ in range(FITS):
-        turned = (design * weights[:, None]).T
-        fitted = np.linalg.solve(turned @ design + np.diag(penalty), turned @ target)
-        off = np.abs(target - design @ fitted)
-        noise = 1.4826 * float(np.median(off))
-        weights = np.minimum(1.0, ROBUST * max(noise, 1e-9) / np.maximum(off, 1e-12))
-    return np.asarray(fitted), noise

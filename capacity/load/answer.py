@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Response, Shape
+from capacity.domain.arrays import Array, Places
 from capacity.load.course import Course
 from capacity.load.grid import week_slots
 from capacity.load.hierarchy import Parts, gains, mean_variance, reconcile
 from capacity.load.saturation import effective
 from capacity.load.week import even_weights
-
-Array = npt.NDArray[np.float64]
+from capacity.stats import nearest_level, normal_quantiles, ordered_quantiles, sliding_maxima
 
 QUIET = 0.05  # of the typical load: below it errors shrink no further
-STANDARD = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +41,17 @@ def answer_maxima(course: Course, response: Response) -> Array:
     count = course.window_steps
     wide = course.maxima is not None and (not course.fine or count * course.step > course.sales_step)
     steps = _combined(course, response, course.rates, count)
-    answer = _rolling_max(np.maximum(steps, answer_quantiles(course, response)), count)
+    answer = sliding_maxima(np.maximum(steps, answer_quantiles(course, response)), count, axis=0)
     if wide and course.maxima is not None:
         together = _combined(course, response, course.maxima, count)
-        answer = np.maximum(answer, _rolling_max(together, count) if course.fine else together)
+        answer = np.maximum(answer, sliding_maxima(together, count, axis=0) if course.fine else together)
     return np.maximum.accumulate(answer, axis=1)
-
-
-def _rolling_max(values: Array, count: int) -> Array:
-    """The maximum over each row and the `count` - 1 after it: (T, Q)."""
-    if count <= 1:
-        return values
-    padded = np.concatenate([values, np.repeat(values[-1:], count - 1, axis=0)])
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, count, axis=0).max(axis=-1))
 
 
 def _combined(course: Course, response: Response, rates: Array, errors: int) -> Array:
     """Quantiles (T, Q): the centre, and distances from it combined; `errors` steps share one maximum."""
     levels = np.array(course.levels)
-    middle = int(np.abs(levels - 0.5).argmin())
+    middle = nearest_level(levels)
     felt = effective(course.at(rates, response.lag), _saturation(response), np.array([response.highest or np.inf]))
     centre = _centre(course, response, felt, middle)
     slope = response.per_sale_per_hour
@@ -70,22 +59,18 @@ def _combined(course: Course, response: Response, rates: Array, errors: int) -> 
     size = np.maximum(centre.load, QUIET * response.spread.typical) / response.spread.typical
     growth = (size**response.spread.power)[:, None]
     excess, usual = _excess(response, levels ** (1 / errors)), _excess(response, np.array([0.5]))
-    normal = np.array([STANDARD.inv_cdf(level) for level in levels])
+    normal = normal_quantiles(levels)
     apart = felt[:, middle] - response.center
     own = np.sqrt(response.level_error**2 + (response.slope_error * apart) ** 2) * centre.share
     by_line = np.sqrt(own**2 + centre.doubt**2)[:, None] * normal
     if abs(levels[middle] - 0.5) > 1e-9:  # no median to measure from: the sum is on the safe side
-        return _ordered(centre.load[:, None] + by_sales + growth * excess + by_line)
+        return ordered_quantiles(centre.load[:, None] + by_sales + growth * excess + by_line)
     by_rest = growth * (excess - usual)
     root = np.sqrt(by_sales**2 + by_rest**2 + by_line**2)
     up = np.where(levels >= 0.5, 1.0, -1.0)
     if errors > 1:
         up = np.where(by_rest >= 0, 1.0, up)
-    return _ordered(centre.load[:, None] + growth * usual + up * root)
-
-
-def _ordered(quantiles: Array) -> Array:
-    return np.asarray(np.maximum(np.maximum.accumulate(quantiles, axis=1), 0.0))
+    return ordered_quantiles(centre.load[:, None] + growth * usual + up * root)
 
 
 def _saturation(response: Response) -> Array:
@@ -94,8 +79,7 @@ def _saturation(response: Response) -> Array:
 
 def _excess(response: Response, levels: Array) -> Array:
     """The error's quantiles at any levels, linear between those known on the scale of a normal distribution."""
-    known = np.array([STANDARD.inv_cdf(level) for level in response.spread.levels])
-    asked = np.array([STANDARD.inv_cdf(min(level, 1 - 1e-12)) for level in levels])
+    known, asked = normal_quantiles(response.spread.levels), normal_quantiles(np.minimum(levels, 1 - 1e-12))
     return np.asarray(np.interp(asked, known, response.spread.excess))
 
 
@@ -129,7 +113,7 @@ def _shaped(course: Course, response: Response, shape: Shape, felt: Array) -> _C
     size = int(parents.max()) + 1
     firsts = np.flatnonzero(np.diff(parents, prepend=-1))
     levels = np.array(course.levels)
-    middle = int(np.abs(levels - 0.5).argmin())
+    middle = nearest_level(levels)
     wholes = response.base + response.per_sale_per_hour * felt[firsts]  # (S, Q)
     doubt = shape.total_variance + _sales_variance(wholes, levels, middle)
     own = Parts(shape.own[slot], shape.noise[slot], share, np.zeros(size), parents)
@@ -142,14 +126,14 @@ def _shaped(course: Course, response: Response, shape: Shape, felt: Array) -> _C
     return _Centre(load, gains(parts, doubt), left)
 
 
-def _from_zero(parents: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _from_zero(parents: Places) -> Places:
     return np.asarray(np.cumsum(np.diff(parents, prepend=parents[0]) > 0), dtype=np.intp)
 
 
 def _sales_variance(wholes: Array, levels: Array, middle: int) -> Array:
     """The variance of the load that sales bring, from the quantile next to 0.9: (S,)."""
-    place = int(np.abs(levels - 0.9).argmin())
+    place = nearest_level(levels, 0.9)
     if place == middle:
         return np.zeros(len(wholes))
-    z = STANDARD.inv_cdf(levels[place]) - STANDARD.inv_cdf(levels[middle])
-    return np.asarray(((wholes[:, place] - wholes[:, middle]) / z) ** 2)
+    above, at = normal_quantiles(levels[[place, middle]])
+    return np.asarray(((wholes[:, place] - wholes[:, middle]) / (above - at)) ** 2)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Forecast
-from capacity.load.grid import DAY, HOUR, Places, hours_of, midnights, parents_of
-
-Array = npt.NDArray[np.float64]
+from capacity.domain.arrays import Array, Places
+from capacity.load.grid import DAY, HOUR, hours_of, midnights, parents_of
 
 MOST_BEFORE = 4  # steps of sales that a lag can reach back to, and at least a day
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array, Mask, Places
 from capacity.load.line import Lines, fit_lines
-from capacity.load.rows import autocorrelation, row_quantiles
-
-Array = npt.NDArray[np.float64]
+from capacity.stats import autocorrelation, row_quantiles
 
 CLEAR = 20.0  # sup-Wald statistic of two coefficients; 16.4 is its 1 % point at 15 % trimming (Andrews, 1993)
 CHANGE = 0.12  # of the load at usual or high sales: smaller changes are within the spread that is planned for
@@ -27,7 +25,7 @@ class Regimes:
     `ratio`: load at high sales since then, over the one before: (W,).
     """
 
-    start: npt.NDArray[np.intp]
+    start: Places
     ratio: Array
 
 
@@ -46,12 +44,12 @@ def newest_regimes(x: Array, y: Array, least: int) -> Regimes:
     return Regimes(start, ratio)
 
 
-def since(y: Array, start: npt.NDArray[np.intp]) -> Array:
+def since(y: Array, start: Places) -> Array:
     """The rows (W, S) from each one's `start` on; before it nothing was seen."""
     return np.where(np.arange(y.shape[1]) >= start[:, None], y, np.nan)
 
 
-def _breaks(x: Array, y: Array, least: int) -> tuple[npt.NDArray[np.intp], Array]:
+def _breaks(x: Array, y: Array, least: int) -> tuple[Places, Array]:
     """The clearest change of each row, 0 where there is none, and the ratio of the load across it."""
     whole = fit_lines(x, y, positive=False)
     error = y - whole.at(x[None, :])
@@ -82,7 +80,7 @@ def _change(x: Array, y: Array, before: Lines, after: Lines) -> tuple[Array, Arr
     return np.asarray(np.abs(new / old - 1).max(axis=1)), np.asarray(new[:, 1] / old[:, 1])
 
 
-def _sup_wald(x: Array, y: Array, least: int) -> tuple[Array, npt.NDArray[np.intp]]:
+def _sup_wald(x: Array, y: Array, least: int) -> tuple[Array, Places]:
     """The largest Wald statistic of a break over all places, and its place: twice (W,)."""
     seen = ~np.isnan(y) & ~np.isnan(x)
     count = np.cumsum(seen, axis=1).astype(np.float64)
@@ -100,7 +98,7 @@ def _sup_wald(x: Array, y: Array, least: int) -> tuple[Array, npt.NDArray[np.int
     return np.take_along_axis(wald, place[:, None], axis=1)[:, 0], np.where(wald.max(axis=1) > 0, place + 1, 0)
 
 
-def _standard(values: Array, seen: npt.NDArray[np.bool_]) -> Array:
+def _standard(values: Array, seen: Mask) -> Array:
     count = np.maximum(seen.sum(axis=1, keepdims=True), 1)
     mean = np.where(seen, values, 0.0).sum(axis=1, keepdims=True) / count
     apart = np.where(seen, values - mean, 0.0)

@@ -7,13 +7,11 @@ from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import require
+from capacity.domain.arrays import Array, Places
 
-Array = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
 Table = TypeVar("Table", pd.Series, pd.DataFrame)
 
 DAY, WEEK, HOUR = timedelta(days=1), timedelta(days=7), timedelta(hours=1)

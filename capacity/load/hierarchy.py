@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
+from capacity.domain.arrays import Array, Places
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array
 from capacity.load.grid import DAY, Grid
-from capacity.load.rows import row_quantiles
-
-Array = npt.NDArray[np.float64]
+from capacity.stats import row_quantiles
 
 EARLIEST, LATEST = timedelta(hours=-2), timedelta(hours=6)  # browsing leads orders; picking and mails follow them
 LATEST_DAYS = 3  # for sales by days: what a lag of hours does is part of the shape within the day

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Pattern, Response, Shape, Spread
+from capacity.domain.arrays import Array, Mask, Places
 from capacity.load.drift import Regimes, newest_regimes, since
 from capacity.load.grid import WEEK, Grid, week_slots
 from capacity.load.lag import find_lags
 from capacity.load.line import Lines, fit_lines
-from capacity.load.rows import variances
 from capacity.load.saturation import effective, find_saturation
 from capacity.load.spread import LEVELS, growth_power, spreads
 from capacity.load.week import (
@@ -25,8 +24,7 @@ from capacity.load.week import (
     residual_season,
     weekly_medians,
 )
-
-Array = npt.NDArray[np.float64]
+from capacity.stats import variances
 
 CHUNK_CELLS = 2_000_000  # rows x steps worked on at once: a chunk's arrays then stay near 200 MB
 SEASONAL = 0.3  # share of what sales leave that the hour of the week must explain to be planned as load of its own
@@ -152,11 +150,11 @@ def _weighed(rows: _Rows) -> _Rows:
     return replace(rows, lines=_put(rows.lines, where, found))
 
 
-def _rows_of(lines: Lines, where: npt.NDArray[np.intp]) -> Lines:
+def _rows_of(lines: Lines, where: Places) -> Lines:
     return Lines(*(getattr(lines, name)[where] for name in Lines.__slots__))
 
 
-def _put(lines: Lines, where: npt.NDArray[np.intp], found: Lines) -> Lines:
+def _put(lines: Lines, where: Places, found: Lines) -> Lines:
     answer = {name: getattr(lines, name).copy() for name in Lines.__slots__}
     for name, values in answer.items():
         values[where] = getattr(found, name)
@@ -191,8 +189,8 @@ def _fine(rows: _Rows) -> tuple[Array, Array, Shapes | None]:
 class _Figures:
     """How well each row's line holds: arrays (W,)."""
 
-    points: npt.NDArray[np.intp]
-    vary: npt.NDArray[np.bool_]
+    points: Places
+    vary: Mask
     r2: Array
     season: Array
 

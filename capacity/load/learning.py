@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import DataError, Finding, LoadModel, LoadReport
+from capacity.domain.arrays import Array
 from capacity.load.grid import DAY, grid_of, on_grid, spacing
 from capacity.load.lag import LATEST_DAYS
 from capacity.load.learn import Learned, learn_rows, least_points
@@ -19,7 +19,6 @@ from capacity.load.report import Case, judge, model_of
 from capacity.load.usage import checked_usage, fault
 
 Key = TypeVar("Key", bound=Hashable)
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from capacity.load.rows import autocorrelation, row_median
+from capacity.domain.arrays import Array
+from capacity.stats import HUBER, NORMAL_MAD, autocorrelation, huber_weights, row_quantiles
 
-Array = npt.NDArray[np.float64]
-
-TUNING = 1.345  # Huber's k: 95 % efficient where errors are normal (Huber, Robust Statistics, 1981)
-TO_DEVIATION = 0.6744897501960817  # median absolute deviation of a standard normal
+MEDIAN = np.array([0.5])
 ROUNDS, CLOSE = 50, 1e-8  # reweighting ends when no line moves by more than this share
 
 
@@ -54,11 +51,10 @@ def fit_lines(x: Array, y: Array, *, positive: bool = True, size: Array | None =
     scale = np.zeros(len(y))
     for _ in range(ROUNDS):
         rest = np.where(seen, (ys - base[:, None] - slope[:, None] * xs) * by_size, np.nan)
-        scale = row_median(np.abs(rest)) / TO_DEVIATION
+        scale = row_quantiles(np.abs(rest), MEDIAN)[:, 0] / NORMAL_MAD
         scale = np.where(np.isfinite(scale), scale, 0.0)
-        limit = TUNING * np.maximum(scale, 1e-12 * np.abs(ys * by_size).max(axis=1, initial=0.0))[:, None]
-        error = np.nan_to_num(np.abs(rest))
-        weights = np.where(error > limit, limit / np.where(error > limit, error, 1.0), 1.0) * seen
+        limit = HUBER * np.maximum(scale, 1e-12 * np.abs(ys * by_size).max(axis=1, initial=0.0))[:, None]
+        weights = huber_weights(np.nan_to_num(np.abs(rest)), limit) * seen
         before = base, slope
         base, slope = _weighted(xs, ys, weights * by_size**2, positive)
         if _moved(before, (base, slope), xs) < CLOSE:

@@ -6,14 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Demand, Forecast, LoadModel, Response, Spread, require
+from capacity.domain.arrays import Array
 from capacity.load.answer import answer_maxima, answer_quantiles, volume_share
 from capacity.load.course import Course, course_of, sales_per_step
-
-Array = npt.NDArray[np.float64]
 
 HOUR = timedelta(hours=1)
 NO_MEDIAN = "sales were forecast without a median: their distances and the load's own are added up"

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Finding, LoadModel, Response, Spread
+from capacity.domain.arrays import Array
 from capacity.load.learn import Learned
 from capacity.load.spread import LEVELS, spreads
-
-Array = npt.NDArray[np.float64]
 
 LEAST_R2 = 0.2  # of the load's variance; below it usage says more about itself than sales do
 UNIT_MISTAKEN = 100.0  # times the configured load: a factor of 1000 (millicores, MB) seen through other errors

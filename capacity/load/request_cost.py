@@ -10,21 +10,16 @@ coherence in cores instead of shares. In this form it is linear, and idle load i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import DataError
-from capacity.load.line import TO_DEVIATION, TUNING
-
-Array = npt.NDArray[np.float64]
+from capacity.domain.arrays import Array, Places
+from capacity.stats import BISQUARE, HUBER, bisquare_weights, column_sizes, huber_weights, reweighted_least_squares
 
 IDLE, COST, CONTENTION, COHERENCE = range(4)
-BISQUARE = 4.685  # Tukey's c: 95 % efficient where errors are normal, and what is far off counts for nothing
 OUTLIER = 5.0  # scales beyond which a step is left out: of normal errors one in two million
-ROUNDS, CLOSE = 50, 1e-6
 QUIETEST = 0.05  # of the mean CPU: no step is weighed as if its errors were smaller than there
 CONFIDENCE = 0.95  # one-sided
 
@@ -36,7 +31,7 @@ class Served:
     replicas: Array
     rate: Array
     cpu: Array
-    day: npt.NDArray[np.intp]
+    day: Places
 
     def design(self, terms: int) -> Array:
         """The columns that the cost is linear in: (steps, terms)."""
@@ -125,16 +120,16 @@ class _Fit:
 
     design: Array  # (steps, terms), over the size of errors
     cpu: Array  # (steps,), over the size of errors
-    day: npt.NDArray[np.intp]
+    day: Places
 
     @classmethod
     def of(cls, served: Served, terms: int) -> _Fit:
         """Outliers are found by robust fits, and then left out: what is left keeps its mean, also where it is skew."""
         design, cpu = served.design(terms), served.cpu
-        parts, distance = _reweighted(design, cpu, _huber, np.ones_like(cpu))
+        parts, distance = reweighted_least_squares(design, cpu, _huber, np.ones_like(cpu))
         size = np.maximum(design @ parts, QUIETEST * cpu.mean())
         design, cpu = design / size[:, None], cpu / size
-        _, distance = _reweighted(design, cpu, _bisquare, _huber(distance))
+        _, distance = reweighted_least_squares(design, cpu, _bisquare, _huber(distance))
         usual = np.abs(distance) <= OUTLIER
         return cls(design[usual], cpu[usual], served.day[usual])
 
@@ -142,13 +137,13 @@ class _Fit:
         """The parts, none below zero: (terms,)."""
         from scipy.optimize import nnls  # heavy, and only history needs it
 
-        scale = _largest(self.design)
+        scale = column_sizes(self.design)
         parts: Array = nnls(self.design / scale, self.cpu)[0] / scale
         return parts
 
     def covariance(self) -> Array:
         """Of the parts without their bounds at zero: (terms, terms)."""
-        scale = _largest(self.design)
+        scale = column_sizes(self.design)
         design = self.design / scale
         rest = self.cpu - design @ np.linalg.lstsq(design, self.cpu)[0]
         _, place = np.unique(self.day, return_inverse=True)
@@ -159,29 +154,9 @@ class _Fit:
         return found
 
 
-def _largest(design: Array) -> Array:
-    """The largest value of each column, to count in; 1 where there is none but zero."""
-    largest = np.abs(design).max(axis=0)
-    return np.asarray(np.where(largest > 0, largest, 1.0))
-
-
 def _huber(distance: Array) -> Array:
-    return np.asarray(TUNING / np.maximum(np.abs(distance), TUNING))
+    return huber_weights(np.abs(distance), HUBER)
 
 
 def _bisquare(distance: Array) -> Array:
-    return np.asarray(np.maximum(1 - (distance / BISQUARE) ** 2, 0.0) ** 2)
-
-
-def _reweighted(design: Array, cpu: Array, weigh: Callable[[Array], Array], weights: Array) -> tuple[Array, Array]:
-    """Parts (terms,) by iteratively reweighted least squares, and how many scales off each step is: (steps,)."""
-    scale = _largest(design)
-    for _ in range(ROUNDS):
-        root = np.sqrt(weights)
-        parts = np.linalg.lstsq(design / scale * root[:, None], cpu * root)[0] / scale
-        rest = cpu - design @ parts
-        spread = max(float(np.median(np.abs(rest))) / TO_DEVIATION, 1e-9 * float(np.abs(cpu).max()))
-        before, weights = weights, weigh(rest / spread)
-        if np.abs(weights - before).max() < CLOSE:
-            break
-    return parts, rest / spread
+    return bisquare_weights(distance, BISQUARE)

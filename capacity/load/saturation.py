@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array
 from capacity.load.line import Lines, fit_lines
-from capacity.load.rows import autocorrelation, row_quantiles
-
-Array = npt.NDArray[np.float64]
+from capacity.stats import autocorrelation, row_quantiles
 
 HALVES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)  # of high sales: where half of the effect may be lost
 BENT = 4.0  # standard errors of curvature before a bent answer is looked at

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from capacity.load.rows import row_median, row_quantiles
+from capacity.domain.arrays import Array
+from capacity.stats import row_quantiles
 
-Array = npt.NDArray[np.float64]
-
+MEDIAN = np.array([0.5])
 LEVELS = np.array(
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.998, 0.999, 0.9995]
 )  # closest where plans are made; between them the quantiles are interpolated
@@ -32,7 +31,8 @@ def spreads(rest: Array, fitted: Array) -> tuple[Array, Array, Array]:
     Of n errors the quantile at level q is their order statistic at q (n + 1), as conformal prediction has it: the
     next error exceeds it with the stated chance (Vovk et al., 2005). Beyond the sample the largest one stands.
     """
-    typical = np.maximum(np.nan_to_num(row_median(np.where(np.isnan(rest), np.nan, fitted))), 1e-300)
+    usual = row_quantiles(np.where(np.isnan(rest), np.nan, fitted), MEDIAN)[:, 0]
+    typical = np.maximum(np.nan_to_num(usual), 1e-300)
     power = growth_power(rest, fitted)
     factor = (np.maximum(fitted, 0.05 * typical[:, None]) / typical[:, None]) ** power[:, None]
     scaled = rest / factor

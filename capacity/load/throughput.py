@@ -7,10 +7,10 @@ from datetime import timedelta
 from math import inf
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import DataError, Replica, Throughput, ThroughputReport, require
+from capacity.domain.arrays import Array, Mask
 from capacity.load.drift import newest_regimes
 from capacity.load.grid import spacing
 from capacity.load.request_cost import (
@@ -24,8 +24,6 @@ from capacity.load.request_cost import (
     fit_request_cost,
 )
 from capacity.sizing import MOST_REPLICAS, peak_throughput
-
-Array = npt.NDArray[np.float64]
 
 COLUMNS = ("replicas", "requests", "cpu")
 LEAST_DAYS = 3  # days are what the doubt is counted in: two say next to nothing of how days differ
@@ -126,13 +124,13 @@ def _newest(served: Served, least: int) -> tuple[int, float]:
     return int(regimes.start[0]), float(regimes.ratio[0])
 
 
-def _seen(served: Served) -> npt.NDArray[np.float64]:
+def _seen(served: Served) -> Array:
     """The counts of replicas that stood for long enough to tell something, ascending."""
     values, times = np.unique(np.round(served.replicas), return_counts=True)
     return np.asarray(values[times >= SEEN])
 
 
-def _counts(served: Served) -> npt.NDArray[np.float64]:
+def _counts(served: Served) -> Array:
     counts = _seen(served)
     require(len(counts) > 0, "history: expected a count of replicas that stood for {} steps, got none", SEEN)
     require(counts[-1] <= MOST_REPLICAS, "history: expected at most {} replicas, got {:g}", MOST_REPLICAS, counts[-1])
@@ -160,7 +158,7 @@ def _require_explained(cost: RequestCost, served: Served) -> None:
     require(1 - left >= EXPLAINED, words, EXPLAINED, max(0.0, 1 - left))
 
 
-def _usual(cost: RequestCost, served: Served) -> npt.NDArray[np.bool_]:
+def _usual(cost: RequestCost, served: Served) -> Mask:
     """Which steps are no outliers."""
     error = np.abs(served.cpu - cost.at(served))
     return np.asarray(error <= FAR * max(float(np.median(error)), 1e-9 * float(served.cpu.max())))

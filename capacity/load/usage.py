@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import DataError, require
+from capacity.domain.arrays import Array
 from capacity.load.grid import on_grid, spacing
 
 RESOURCES = ("cpu", "memory", "requests")
@@ -38,7 +38,7 @@ def checked_usage(usage: pd.DataFrame) -> pd.DataFrame:
     return on_grid(table, step)
 
 
-def fault(resource: str, values: npt.NDArray[np.float64]) -> str | None:
+def fault(resource: str, values: Array) -> str | None:
     """Why these values (T,) cannot be the usage of a resource; None where they can.
 
     >>> fault("cpu", np.arange(100.0))
@@ -54,7 +54,7 @@ def fault(resource: str, values: npt.NDArray[np.float64]) -> str | None:
     return None
 
 
-def _counts(seen: npt.NDArray[np.float64]) -> bool:
+def _counts(seen: Array) -> bool:
     change = np.diff(seen)
     if len(change) < 24:
         return False

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 
-from capacity.load.grid import HOUR, Grid, Places, slots_in_week, week_slots, weeks
-from capacity.load.rows import by_week, row_quantiles, slot_medians, variances
-
-Array = npt.NDArray[np.float64]
+from capacity.domain.arrays import Array, Places
+from capacity.load.grid import HOUR, Grid, slots_in_week, week_slots, weeks
+from capacity.stats import block_means, nan_median, row_quantiles, variances
 
 LEAST_WEEKS = 2.0  # a slot seen less often is taken from the same time on other days
 NIGHT = 0.05  # quantile of hourly usage that idle load cannot exceed
@@ -35,8 +33,8 @@ def weekly_medians(values: Array, grid: Grid, steps: str = "usage") -> tuple[Arr
     moments, step = (grid.steps, grid.step) if steps == "usage" else (grid.sales_steps, grid.sales_step)
     slots = slots_in_week(step)
     week, slot = weeks(moments, step, grid.timezone), week_slots(moments, step, grid.timezone)
-    cube = by_week(values, week, slot, slots)
-    own, count = slot_medians(cube)
+    cube = _by_week(values, week, slot, slots)
+    own, count = _medians(cube)
     pooled = _pooled(cube, slots, own)
     apart = cube - own[:, None, :]
     within = variances(apart.reshape(len(cube), -1)) * (1 + 1 / np.maximum(count.max(axis=1) - 1, 1))
@@ -48,13 +46,25 @@ def weekly_medians(values: Array, grid: Grid, steps: str = "usage") -> tuple[Arr
     return answer, np.where(count > 0, share / np.maximum(count, 1), 0.0)
 
 
+def _by_week(values: Array, week: Places, slot: Places, slots: int) -> Array:
+    """Rows (W, T) as (W, weeks, slots), NaN where nothing was seen; of a repeated hour the later one stays."""
+    answer = np.full((len(values), int(week[-1]) + 1, slots), np.nan)
+    answer[:, week, slot] = values
+    return answer
+
+
+def _medians(cube: Array) -> tuple[Array, Array]:
+    """The median over the weeks of (W, weeks, slots), NaN of nothing, and how many were seen: twice (W, slots)."""
+    return nan_median(cube, axis=1), (~np.isnan(cube)).sum(axis=1).astype(np.float64)
+
+
 def _pooled(cube: Array, slots: int, own: Array) -> Array:
     """The median of the same time on all days, of everything where no day saw it: (W, slots)."""
     rows, seen_weeks, _ = cube.shape
     days = 7 if slots % 7 == 0 and slots > 7 else 1
     daily = cube.reshape(rows, seen_weeks * days, slots // days)
-    median, count = slot_medians(daily)
-    overall, _ = slot_medians(cube.reshape(rows, -1, 1))
+    median, count = _medians(daily)
+    overall, _ = _medians(cube.reshape(rows, -1, 1))
     return np.tile(np.where(count > 0, np.nan_to_num(median), np.nan_to_num(overall)), (1, days)).reshape(own.shape)
 
 
@@ -62,7 +72,7 @@ def residual_season(rest: Array, grid: Grid) -> Array:
     """Share of the variance of `rest` (W, S) that the slot of the week explains, without what chance explains: (W,)."""
     slots = slots_in_week(grid.sales_step)
     moments = grid.sales_steps
-    cube = by_week(
+    cube = _by_week(
         rest, weeks(moments, grid.sales_step, grid.timezone), week_slots(moments, grid.sales_step, grid.timezone), slots
     )
     count = (~np.isnan(cube)).sum(axis=1)
@@ -78,9 +88,7 @@ def residual_season(rest: Array, grid: Grid) -> Array:
 def idle_limit(usage: Array, step: timedelta) -> Array:
     """The load of the quietest hours, which idle load cannot exceed; by hours, so that noise is none of it: (W,)."""
     width = max(1, round(HOUR / step))
-    hours = usage[:, : usage.shape[1] // width * width].reshape(len(usage), -1, width)
-    seen = (~np.isnan(hours)).sum(axis=2)
-    means = np.where(2 * seen >= width, np.nansum(hours, axis=2) / np.maximum(seen, 1), np.nan)
+    means = block_means(usage[:, : usage.shape[1] // width * width], width)
     limit = row_quantiles(means, np.array([NIGHT]))[:, 0]
     return np.asarray(np.where(np.isnan(limit), np.inf, limit))
 

@@ -6,7 +6,6 @@ from capacity.planning.nodes import pack as pack
 from capacity.planning.nodes import plan_nodes as plan_nodes
 from capacity.planning.nodes import replica_price as replica_price
 from capacity.planning.optimum import cheapest_floors as cheapest_floors
-from capacity.planning.optimum import close_gaps as close_gaps
 from capacity.planning.reactive import ReactiveCase as ReactiveCase
 from capacity.planning.reactive import mean_floor as mean_floor
 from capacity.planning.reactive import reactive_case as reactive_case

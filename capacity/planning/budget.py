@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import DataError, Workload
+from capacity.domain.arrays import Counts
 from capacity.planning.counts import allowed_within
 
-Counts = npt.NDArray[np.int64]
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 
 

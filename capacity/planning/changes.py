@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Demand, FloorChange, Quiet
+from capacity.domain.arrays import Counts
 from capacity.planning.optimum import run_starts
 
-Counts = npt.NDArray[np.int64]
 QUIET_LEVEL = 0.05  # one hour in twenty lies below: with the observed usage below it as well, something is wrong
 
 

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array, Counts, Mask, Places
 from capacity.planning.courses import Prices, cheapest_courses
 from capacity.planning.days import Days
 from capacity.planning.splits import spend_changes
 
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
-Program = Callable[[Rows, Floats], Counts]  # (rows, prices of a change (rows, days)) -> floors (rows, steps)
+Program = Callable[[Places, Array], Counts]  # (rows, prices of a change (rows, days)) -> floors (rows, steps)
 NEAR = 0.8  # of the changes that a day may have: near enough, what is left of them is spent on single splits
 LOOKS = 5  # rounds in which a day looks for a better price; after them any price that leaves few enough is taken
 MOST_ROUNDS = 60  # after so many steps up no change is worth its price
@@ -30,7 +27,7 @@ def calm_floors(need: Counts, days: Days, prices: Prices) -> Counts:
     the exact program that counts (`python -m benchmarks planning`), and exact where no day has too many.
     """
 
-    def program(rows: Rows, price: Floats) -> Counts:
+    def program(rows: Places, price: Array) -> Counts:
         return cheapest_courses(need[rows], days, price, prices.start)
 
     every = np.arange(len(need))
@@ -57,11 +54,11 @@ def within_counts(program: Program, free: Counts, days: Days, change: float) -> 
     return floors
 
 
-def _fair_prices(floors: Counts, days: Days) -> Floats:
+def _fair_prices(floors: Counts, days: Days) -> Array:
     """Where to begin: the mean move of each day, for the time that one of its changes may stand (n, days)."""
     moves = np.abs(np.diff(floors, axis=1, prepend=floors[:, :1]))
     mean = days.sums(moves) / np.maximum(days.sums(moves > 0), 1)
-    fair: Floats = np.maximum(mean * days.lengths / days.most, LEAST_PRICE)
+    fair: Array = np.maximum(mean * days.lengths / days.most, LEAST_PRICE)
     return fair
 
 
@@ -70,10 +67,10 @@ class _Search:
     """The prices tried now, and those between which the right ones lie: all (n, days), as is what is settled."""
 
     most: Counts  # (days,)
-    price: Floats
-    low: Floats  # too many changes, or what a change costs by itself
-    high: Floats  # few enough; infinite where no such price is known yet
-    settled: npt.NDArray[np.bool_]
+    price: Array
+    low: Array  # too many changes, or what a change costs by itself
+    high: Array  # few enough; infinite where no such price is known yet
+    settled: Mask
 
     @staticmethod
     def of(free: Counts, days: Days, change: float) -> _Search:
@@ -82,7 +79,7 @@ class _Search:
         low, high = np.full_like(price, change), np.full_like(price, np.inf)
         return _Search(days.most, price, low, high, settled)
 
-    def learn(self, rows: Rows, counts: Counts, *, last: bool) -> None:
+    def learn(self, rows: Places, counts: Counts, *, last: bool) -> None:
         """What the changes (rows, days) at these prices say of them, and the prices to try next."""
         price, over = self.price[rows], counts > self.most
         known = np.where(price < self.high[rows], self.high[rows], np.inf)  # its neighbours moved: look again
@@ -95,8 +92,8 @@ class _Search:
         tried = np.where(inside, near, np.maximum(self._stepped(price, counts), low))
         self.price[rows] = np.where(self.settled[rows], price, tried)
 
-    def _stepped(self, price: Floats, counts: Counts) -> Floats:
+    def _stepped(self, price: Array, counts: Counts) -> Array:
         """From one end alone: as far as the count is off, at most a factor of four."""
         off = np.maximum(counts, 1) / (self.most * (1 + NEAR) / 2)
-        stepped: Floats = price * np.clip(off**WANDERING, 0.25, 4.0)
+        stepped: Array = price * np.clip(off**WANDERING, 0.25, 4.0)
         return stepped

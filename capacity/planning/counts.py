@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import DataError, Limits
-
-Counts = npt.NDArray[np.int64]
+from capacity.domain.arrays import Counts
 
 
 def allowed_above(need: Counts, limits: Limits) -> Counts:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array, Counts
 from capacity.planning.days import Days
 from capacity.planning.optimum import MOST_LEVELS, Runs, cheapest_floors, run_starts, thin
 
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 MOST_CELLS = 8_000_000  # runs x levels x rows at once: 64 MiB of costs
 
 
@@ -23,7 +21,7 @@ class Prices:
     change: float
 
 
-def cheapest_courses(need: Counts, days: Days, price: Floats, start: float) -> Counts:
+def cheapest_courses(need: Counts, days: Days, price: Array, start: float) -> Counts:
     """The cheapest floors (n, steps) at or above the need, a start at `start` and a change at its day's `price`.
 
     `price` (n, days), all in replica-steps. As many rows at once as fit in memory, those of similar length together.
@@ -41,7 +39,7 @@ def cheapest_courses(need: Counts, days: Days, price: Floats, start: float) -> C
     return floors
 
 
-def _compress(row: Counts, days: Days, price: Floats) -> Runs:
+def _compress(row: Counts, days: Days, price: Array) -> Runs:
     """The runs of one row, its counts on at most `MOST_LEVELS` levels."""
     levels = thin(np.unique(row))
     on_levels = levels[np.searchsorted(levels, row)]

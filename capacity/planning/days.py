@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from capacity.domain.arrays import Counts, Places
 from capacity.planning.optimum import run_starts
 
-Counts = npt.NDArray[np.int64]
 DAY = timedelta(days=1)
 LEAST = 6  # an event rises and falls in stages; with fewer its floor stands too high, and moves more when made again
 ROUNDING = 1e-9
@@ -21,7 +21,7 @@ ROUNDING = 1e-9
 class Days:
     """Which of its days each step lies on (steps,), in their order, and the changes that each day may have (days,)."""
 
-    each: npt.NDArray[np.intp]
+    each: Places
     most: Counts
 
     @staticmethod
@@ -40,7 +40,7 @@ class Days:
         return Days(each, np.minimum(np.maximum(proportional, LEAST), most))
 
     @property
-    def starts(self) -> npt.NDArray[np.intp]:
+    def starts(self) -> Places:
         """The first step of each day (days,)."""
         return run_starts(self.each)
 

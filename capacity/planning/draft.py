@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Demand, Workload, require
+from capacity.domain.arrays import Counts, Places
 from capacity.planning.counts import allowed_above, allowed_within
 from capacity.planning.days import DAY, Days
 from capacity.planning.moments import block_starts
 from capacity.planning.need import Need, PlannedLoad, need_of
 
-Counts = npt.NDArray[np.int64]
 ROUNDING = 1e-9
 LONGEST = timedelta(days=28)  # the shortest month
 
@@ -59,7 +58,7 @@ class Draft:
         """The days of the steps, and how many changes each may have."""
         return Days.of(self.steps, self.step, self.workload.limits.changes_a_day)
 
-    def blocks(self) -> npt.NDArray[np.intp]:
+    def blocks(self) -> Places:
         """The steps at which the floor may change."""
         return block_starts(self.steps, self.workload.limits, self.workload.lead_time)
 

@@ -19,9 +19,10 @@ from capacity.domain import (
     Workload,
     WorkloadPlan,
 )
+from capacity.domain.arrays import Array, Counts
 from capacity.planning.counts import allowed_above
 from capacity.planning.draft import Draft, draft
-from capacity.planning.need import Counts, Floats, Need, PlannedLoad, within_pool
+from capacity.planning.need import Need, PlannedLoad, within_pool
 from capacity.planning.workload import plan_workload
 
 GIB = 2**30
@@ -55,7 +56,7 @@ class _Line:
         """The forecast of this resource."""
         return demand.memory if self.resource == "memory" else demand.cpu
 
-    def planned(self, load: PlannedLoad) -> Floats:
+    def planned(self, load: PlannedLoad) -> Array:
         """What is planned for of this resource (steps,)."""
         return load.memory if self.resource == "memory" else load.cpu
 

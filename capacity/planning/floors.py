@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Counts
 from capacity.planning.churn import calm_floors
 from capacity.planning.courses import Prices
 from capacity.planning.draft import ROUNDING, Draft
 from capacity.planning.moves import ramped
-from capacity.planning.optimum import close_gaps
 from capacity.planning.overload import overload_floors
+from capacity.stats import close_gaps
 
-Counts = npt.NDArray[np.int64]
 HOUR = timedelta(hours=1)
 
 

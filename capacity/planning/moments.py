@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Limits
+from capacity.domain.arrays import Mask, Places
 
 SPARE = timedelta(minutes=2)  # a floor is raised up to two of the controller's minutes before its lead time
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
 
-def block_starts(steps: pd.DatetimeIndex, limits: Limits, lead_time: timedelta) -> npt.NDArray[np.intp]:
+def block_starts(steps: pd.DatetimeIndex, limits: Limits, lead_time: timedelta) -> Places:
     """The steps at which the floor may change, the first of all among them (blocks,).
 
     A rise is carried out a lead time before its step and a fall at its step, so that a change may stand at a step only
@@ -34,7 +34,7 @@ def block_starts(steps: pd.DatetimeIndex, limits: Limits, lead_time: timedelta) 
     return np.flatnonzero(free)
 
 
-def _within_hours(moments: pd.DatetimeIndex, limits: Limits) -> npt.NDArray[np.bool_]:
+def _within_hours(moments: pd.DatetimeIndex, limits: Limits) -> Mask:
     inside = np.zeros(len(moments), dtype=bool)
     for hours in limits.hours:
         inside |= np.array([hours.holds(clock) for clock in moments.tz_convert(hours.timezone).time], dtype=bool)

@@ -6,16 +6,15 @@ from math import inf
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Limits
+from capacity.domain.arrays import Array, Counts
 from capacity.planning.counts import allowed_above
 
-Counts = npt.NDArray[np.int64]
 ROUNDING = 1e-9
 
 
-def ramped(floors: Counts, hours: npt.NDArray[np.float64], limits: Limits) -> Counts:
+def ramped(floors: Counts, hours: Array, limits: Limits) -> Counts:
     """The lowest floors (blocks,) at or above these whose changes keep to the limits; `hours` between their starts.
 
     Only ever raised: first backwards, so that each rise is near enough to what follows, then forwards for the falls.

@@ -5,23 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Demand, Resource, Workload
+from capacity.domain.arrays import Array, Counts
 from capacity.planning.windows import planned_demand
 from capacity.sizing import pool_utilization, replicas_for_requests, replicas_needed
-
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedLoad:
     """What is planned for at each step (steps,): cores, bytes, and requests per second where they limit."""
 
-    cpu: Floats
-    memory: Floats
-    requests: Floats | None = None
+    cpu: Array
+    memory: Array
+    requests: Array | None = None
 
     @staticmethod
     def of(demand: Demand, workload: Workload) -> PlannedLoad:
@@ -72,7 +69,7 @@ def within_pool(workload: Workload) -> Workload:
     return replace(workload, target_utilization=min(workload.target_utilization, allowed))
 
 
-def _for_requests(requests: Floats | None, workload: Workload) -> Counts | None:
+def _for_requests(requests: Array | None, workload: Workload) -> Counts | None:
     if requests is None or workload.throughput is None:
         return None
     at_target = replicas_for_requests(requests, workload.throughput, workload.target_utilization)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Extra = Callable[[int, Floats], Floats]  # (run, levels (K, n)) -> cost of overload (K, n)
+from capacity.domain.arrays import Array, Counts, Mask, Places
+
+Extra = Callable[[int, Array], Array]  # (run, levels (K, n)) -> cost of overload (K, n)
 MOST_LEVELS = (
     48  # counts in one row's program: of more, the moments are found on so many and the counts made exact after
 )
@@ -28,41 +28,16 @@ class Runs:
     """Rows of runs of equal need: `need` and `lengths` (n, R), and what changing before each run costs (n, R)."""
 
     need: Counts
-    lengths: Floats
-    change: Floats
+    lengths: Array
+    change: Array
 
 
-def close_gaps(need: Counts, gap: int) -> Counts:
-    """Grayscale closing (..., steps): a valley of at most `gap` steps is filled to its lower shore.
-
-    >>> close_gaps(np.array([3, 1, 1, 2, 0, 0, 0, 2]), 2).tolist()
-    [3, 2, 2, 2, 0, 0, 0, 2]
-    """
-    if gap <= 0:
-        return need.copy()
-    count = need.shape[-1]
-    pad = [(0, 0)] * (need.ndim - 1) + [(gap, gap)]
-    wide = np.pad(need, pad, constant_values=np.iinfo(need.dtype).min)
-    dilated = _sliding(wide, gap + 1, np.maximum)  # (..., count + gap): the highest of the last gap + 1 steps
-    return _sliding(dilated, gap + 1, np.minimum)[..., :count]
-
-
-def _sliding(values: Counts, width: int, extreme: np.ufunc) -> Counts:
-    """The extreme over ``[t, t + width)``, for every t where that fits, in log2(width) passes."""
-    reached, done = values, 1
-    while done < width:
-        hop = min(done, width - done)
-        reached = extreme(reached[..., :-hop], reached[..., hop:])
-        done += hop
-    return reached
-
-
-def run_starts(row: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
+def run_starts(row: npt.NDArray[np.generic]) -> Places:
     """Where runs of equal values begin (runs,)."""
     return np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])
 
 
-def cheapest_floors(runs: Runs, start: float, extra: Extra | None = None, levels: Floats | None = None) -> Counts:
+def cheapest_floors(runs: Runs, start: float, extra: Extra | None = None, levels: Array | None = None) -> Counts:
     """The cheapest floors over each run (n, R); `start` in steps. Exact over the levels.
 
     `levels` (n, K) ascending: the counts that may stand, default those of the need; `extra` adds a cost per run.
@@ -78,7 +53,7 @@ def cheapest_floors(runs: Runs, start: float, extra: Extra | None = None, levels
     return _walk_back(values, moved, columns, start)
 
 
-def _levels(need: Counts) -> Floats:
+def _levels(need: Counts) -> Array:
     """The different needs of each row, ascending, filled up with what never pays (n, K)."""
     rows = [np.unique(row) for row in need]
     grid = np.full((len(need), max(map(len, rows))), NEVER)
@@ -95,13 +70,11 @@ def thin(levels: Counts) -> Counts:
     return levels[places]
 
 
-def _places(grid: Floats, need: Counts) -> npt.NDArray[np.intp]:
+def _places(grid: Array, need: Counts) -> Places:
     return np.stack([np.searchsorted(levels, row) for levels, row in zip(grid, need, strict=True)], axis=1)
 
 
-def _values(
-    runs: Runs, grid: Floats, lowest: npt.NDArray[np.intp], start: float, extra: Extra | None
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _values(runs: Runs, grid: Array, lowest: Places, start: float, extra: Extra | None) -> tuple[Array, Mask]:
     """The least cost up to and including each run by the level that stands in it, and whether it came from another."""
     count, (height, rows) = runs.need.shape[1], grid.shape
     places, ramp = np.arange(height)[:, None], start * grid
@@ -127,7 +100,7 @@ def _values(
     return values, moved
 
 
-def _walk_back(values: Floats, moved: npt.NDArray[np.bool_], grid: Floats, start: float) -> Counts:
+def _walk_back(values: Array, moved: Mask, grid: Array, start: float) -> Counts:
     """From the cheapest end, the level of every run (n, R); where staying is as cheap, nothing changes."""
     count, _, rows = values.shape
     each = np.arange(rows)

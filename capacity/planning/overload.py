@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from capacity.planning.churn import Rows, within_counts
+from capacity.domain.arrays import Array, Counts, Places
+from capacity.planning.churn import within_counts
 from capacity.planning.counts import allowed_above
 from capacity.planning.draft import Draft
 from capacity.planning.need import within_pool
-from capacity.planning.optimum import Counts, Extra, Floats, Runs, cheapest_floors, thin
+from capacity.planning.optimum import Extra, Runs, cheapest_floors, thin
 
 
 def overload_floors(one: Draft) -> Counts:
@@ -23,7 +23,7 @@ def overload_floors(one: Draft) -> Counts:
     needed = np.maximum.reduceat(one.bounded, starts)[None, :]
     levels, lacking = _levels(one, quantiles), _lacking(one, quantiles, starts)
 
-    def program(_: Rows, price: Floats) -> Counts:
+    def program(_: Places, price: Array) -> Counts:
         runs = Runs(needed, lengths[None, :].astype(float), price[:, days.each[starts]])
         found = cheapest_floors(runs, one.start_cost, lacking, levels)
         course: Counts = np.repeat(found, lengths, axis=1)
@@ -34,35 +34,35 @@ def overload_floors(one: Draft) -> Counts:
     return floors
 
 
-def _lacking(one: Draft, quantiles: Floats, starts: npt.NDArray[np.intp]) -> Extra:
+def _lacking(one: Draft, quantiles: Array, starts: Places) -> Extra:
     """What standing at a level costs in a run, by the replicas that lack there: from quantiles (steps, levels)."""
     weights = _weights(np.array([float(level) for level in one.demand.cpu.quantiles.columns]))
     ends, price = [*starts[1:], len(quantiles)], float(one.workload.costs.overload or 0.0)
 
-    def lacking(run: int, grid: Floats) -> Floats:
+    def lacking(run: int, grid: Array) -> Array:
         block = quantiles[starts[run] : ends[run]]  # (block, levels)
         short = np.maximum(block[:, :, None] - grid[:, 0], 0.0)  # (block, levels, K)
-        cost: Floats = price * np.einsum("l,blk->k", weights, short)[:, None]
+        cost: Array = price * np.einsum("l,blk->k", weights, short)[:, None]
         return cost
 
     return lacking
 
 
-def _replicas(one: Draft) -> Floats:
+def _replicas(one: Draft) -> Array:
     """The CPU demand's quantiles as replicas at the safe utilization (steps, levels)."""
     capacity = one.workload.replica.cpu_request * within_pool(one.workload).target_utilization
-    found: Floats = one.demand.cpu.quantiles.to_numpy(dtype=np.float64) / capacity
+    found: Array = one.demand.cpu.quantiles.to_numpy(dtype=np.float64) / capacity
     return found
 
 
-def _weights(levels: Floats) -> Floats:
+def _weights(levels: Array) -> Array:
     """The probability that each quantile stands for: half of the way to its neighbours, the ends to 0 and 1."""
     edges = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
-    weights: Floats = np.diff(edges)
+    weights: Array = np.diff(edges)
     return weights
 
 
-def _levels(one: Draft, quantiles: Floats) -> Floats:
+def _levels(one: Draft, quantiles: Array) -> Array:
     """The counts that may stand and may pay, ascending (1, K)."""
     most = int(one.bounded.max())
     highest = max(most, min(one.high, int(np.ceil(quantiles.max()))))

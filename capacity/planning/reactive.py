@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from capacity.domain import Workload, WorkloadPlan
+from capacity.domain.arrays import Array
 from capacity.sizing import highest_target, safe_target
 
-Floats = npt.NDArray[np.float64]
 REACTION = timedelta(seconds=75)  # a metric is up to 60 s old, and an HPA looks every 15 s
 ROUNDING, MINUTE = 1e-9, timedelta(minutes=1)
 LEAST_PAIRS = 48  # rises seen in less than two days of hours say nothing about their tail
@@ -61,7 +60,7 @@ def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> R
     return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan), step, highest)
 
 
-def _growth(values: Floats, steps: float, level: float) -> float | None:
+def _growth(values: Array, steps: float, level: float) -> float | None:
     """The factor by which demand rises within so many steps at this quantile level of rises; None: too few to know."""
     hops = max(1, int(np.ceil(steps)))
     before, after = values[:-hops], values[hops:]
@@ -72,12 +71,12 @@ def _growth(values: Floats, steps: float, level: float) -> float | None:
     return float(np.quantile(1 + rises, level))
 
 
-def _steepest(cores: Floats) -> float:
+def _steepest(cores: Array) -> float:
     """The factor of the largest rise from a step to the next: a sale that opens rises at once."""
     return float((cores[1:] / cores[:-1]).max(initial=1.0))
 
 
-def _coming(plan: WorkloadPlan, usage: pd.Series) -> Floats:
+def _coming(plan: WorkloadPlan, usage: pd.Series) -> Array:
     """The cores that are expected: the median of the plan's demand, or the past (steps,)."""
     if plan.demand is not None and 0.5 in plan.demand.cpu.quantiles.columns:
         return plan.demand.cpu.at(0.5).to_numpy(dtype=float)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from capacity.domain import Shortfall
-from capacity.planning.draft import Counts, Draft
+from capacity.domain.arrays import Counts
+from capacity.planning.draft import Draft
 from capacity.sizing import highest_target, highest_tolerated_utilization
 
 

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from math import inf
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Derivation, FloorChange, Quota, QuotaCut, Workload, WorkloadPlan
+from capacity.domain.arrays import Counts
 from capacity.planning.counts import allowed_within
 from capacity.planning.optimum import run_starts
 
-Counts = npt.NDArray[np.int64]
 CUT = "QuotaReached"
 MINUTE = timedelta(minutes=1)
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from capacity.domain.arrays import Array, Counts, Mask, Places
 from capacity.planning.courses import Prices
 from capacity.planning.days import Days
 
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
 MOST_ROUNDS = 24  # splits of one day, one in a round
 MOST_CELLS = 250_000  # rows x steps at once: each of some 20 tables in 2 MiB, which a core keeps at hand
 
@@ -39,10 +36,10 @@ def _spent(need: Counts, floors: Counts, days: Days, prices: Prices) -> Counts:
     return spent
 
 
-def _cost(floors: Counts, prices: Prices) -> Floats:
+def _cost(floors: Counts, prices: Prices) -> Array:
     moves = np.diff(floors, axis=1, prepend=0)
     changes = np.count_nonzero(moves[:, 1:], axis=1)
-    cost: Floats = floors.sum(axis=1) + prices.start * moves.clip(0).sum(axis=1) + prices.change * changes
+    cost: Array = floors.sum(axis=1) + prices.start * moves.clip(0).sum(axis=1) + prices.change * changes
     return cost
 
 
@@ -60,7 +57,7 @@ def _split(need: Counts, floors: Counts, days: Days, prices: Prices) -> Counts:
     return levels.lowered(rows, at, left[rows, at] >= right[rows, at])
 
 
-def _one_each(rows: Places, at: Places, of: Places, gain: Floats) -> tuple[Places, Places]:
+def _one_each(rows: Places, at: Places, of: Places, gain: Array) -> tuple[Places, Places]:
     """Of the places (rows, at) that share a row and what they are `of`, the one that gains most."""
     order = np.argsort(-gain[rows, at], kind="stable")
     _, first = np.unique(np.stack([rows, of])[:, order], axis=1, return_index=True)
@@ -90,24 +87,24 @@ class _Levels:
         after = np.maximum.accumulate((need - lift)[:, ::-1], axis=1)[:, ::-1] + lift
         return _Levels(floors, begin, end, np.concatenate([before[:, :1], before[:, :-1]], axis=1), after)
 
-    def gain_of_left(self, prices: Prices) -> Floats:
+    def gain_of_left(self, prices: Prices) -> Array:
         """What is saved by lowering the level from its begin to the step, in replica-steps."""
         rows, steps = np.arange(len(self.floors))[:, None], np.arange(self.floors.shape[1])
         stood = np.where(self.begin > 0, self.floors[rows, self.begin - 1], 0)
         less = self.floors - self.before
         starts = (self.before - stood).clip(0) + less - (self.floors - stood).clip(0)
-        gain: Floats = less * (steps - self.begin) - prices.start * starts - prices.change
+        gain: Array = less * (steps - self.begin) - prices.start * starts - prices.change
         return gain
 
-    def gain_of_right(self, prices: Prices) -> Floats:
+    def gain_of_right(self, prices: Prices) -> Array:
         """What is saved by lowering it from the step to its end."""
         rows, steps = np.arange(len(self.floors))[:, None], np.arange(self.floors.shape[1])
         comes = np.where(self.end < len(steps), self.floors[rows, self.end % len(steps)], 0)
         starts = (comes - self.after).clip(0) - (comes - self.floors).clip(0)
-        gain: Floats = (self.floors - self.after) * (self.end - steps) - prices.start * starts - prices.change
+        gain: Array = (self.floors - self.after) * (self.end - steps) - prices.start * starts - prices.change
         return gain
 
-    def lowered(self, rows: Places, at: Places, left: npt.NDArray[np.bool_]) -> Counts:
+    def lowered(self, rows: Places, at: Places, left: Mask) -> Counts:
         """The floors with the levels at these places lowered to what the left or the right part needs."""
         begin, end = np.where(left, self.begin[rows, at], at), np.where(left, at, self.end[rows, at])
         low = np.where(left, self.before[rows, at], self.after[rows, at])

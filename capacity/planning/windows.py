@@ -10,11 +10,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import Forecast
-
-Floats = npt.NDArray[np.float64]
+from capacity.domain.arrays import Array
+from capacity.stats import sliding_maxima
 
 
 def planning_window(lead_time: timedelta, period: timedelta, step: timedelta) -> timedelta:
@@ -28,7 +27,7 @@ def planning_window(lead_time: timedelta, period: timedelta, step: timedelta) ->
     return step * (-(-reach // step) + 1)
 
 
-def raise_to_windows(steps: Floats, maxima: Floats, width: int) -> Floats:
+def raise_to_windows(steps: Array, maxima: Array, width: int) -> Array:
     """Each window raises its own highest step to the window's quantile; the rest stays as it is.
 
     `steps` and `maxima` (..., steps): the quantile of each step, and of the maximum over the `width` steps from it on.
@@ -40,9 +39,7 @@ def raise_to_windows(steps: Floats, maxima: Floats, width: int) -> Floats:
     """
     count = steps.shape[-1]
     width = min(width, count)
-    highest = steps.copy()
-    for ahead in range(1, width):
-        np.maximum(highest[..., : count - ahead], steps[..., ahead:], out=highest[..., : count - ahead])
+    highest = sliding_maxima(steps, width)
     raised = steps.copy()
     for ahead in range(width):
         until = count - ahead
@@ -52,7 +49,7 @@ def raise_to_windows(steps: Floats, maxima: Floats, width: int) -> Floats:
     return raised
 
 
-def planned_demand(forecast: Forecast, quantile_level: float) -> Floats:
+def planned_demand(forecast: Forecast, quantile_level: float) -> Array:
     """What is planned for at each step (steps,): the level's quantile, raised to the windows' maxima where known."""
     steps = forecast.at(quantile_level).to_numpy(dtype=np.float64)
     if forecast.window is None:

@@ -25,9 +25,10 @@ from capacity.domain import (
     Workload,
     WorkloadPlan,
 )
+from capacity.domain.arrays import Counts
 from capacity.planning.budget import within_budget
 from capacity.planning.changes import floor_changes, quiet_levels
-from capacity.planning.draft import Counts, Draft, draft
+from capacity.planning.draft import Draft, draft
 from capacity.planning.floors import choose_floors
 from capacity.planning.need import within_pool
 from capacity.planning.optimum import run_starts

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from capacity.domain import Event
-from capacity.simulation.arrays import Array, Mask
+from capacity.domain.arrays import Array, Mask
 from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from capacity.domain import require
+from capacity.domain.arrays import Array, Counts
 from capacity.domain.errors import require_aware
-from capacity.simulation.arrays import Array, Counts
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.optimum import running_max
 from capacity.simulation.scores import Promise
 from capacity.simulation.service import Service
+from capacity.stats import sliding_maxima
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,7 @@ class Case:
     def ahead(self, planned: Counts) -> Counts:
         """For every step the most of those until pods started now are ready: (steps,) in, (steps,) out."""
         reach = -(-self.lead // self.step) + 1
-        padded = np.concatenate([planned, np.repeat(planned[-1:], reach - 1)])
-        return running_max(padded, reach)
+        return sliding_maxima(planned, reach)
 
     def moment(self, step: int) -> datetime:
         """When a step starts."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.nodes import NodePool, Nodes
 from capacity.simulation.pods import Pods, Start

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array
+from capacity.domain.arrays import Array, Counts
 
 Comparison = Callable[[tuple[float, float], "Frontier"], float]
 RESAMPLES = 1000
@@ -98,7 +97,7 @@ def interval(ours: Daily, swept: Daily, random: np.random.Generator, *, of_cost:
     return float(low), float(high)
 
 
-def _compared(compare: Comparison, ours: Daily, swept: Daily, rows: NDArray[np.int64]) -> float:
+def _compared(compare: Comparison, ours: Daily, swept: Daily, rows: Counts) -> float:
     point = float(ours.pod_hours[rows].sum()), float(ours.violations[rows].sum())
     curve = frontier(swept.pod_hours[rows].sum(axis=0), swept.violations[rows].sum(axis=0))
     return compare(point, curve)

@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
 
 SPREAD = log(2) / 1.6449  # as for pods: the 95th percentile is twice the median
 LONGEST = 4  # medians: a provider that takes longer than this to deliver is an outage, not a delay

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
+from capacity.stats import close_gaps
 
 
 def clairvoyant(needed: Counts, start_cost: float) -> Counts:
@@ -20,10 +21,7 @@ def clairvoyant(needed: Counts, start_cost: float) -> Counts:
     """
     require(needed.ndim == 1, "expected needed replicas of one workload (ticks,), got {}", needed.shape)
     require(start_cost >= 0, "start_cost must be >= 0, got {}", start_cost)
-    window = min(int(start_cost), len(needed)) + 1
-    padded = np.concatenate([np.zeros(window - 1, needed.dtype), needed, np.zeros(window - 1, needed.dtype)])
-    dilated = running_max(padded, window)  # (ticks + window - 1,): the highest of each tick and those before it
-    return -running_max(-dilated, window)
+    return close_gaps(needed, min(int(start_cost), len(needed)))
 
 
 def cost(replicas: Counts, start_cost: float) -> float:
@@ -38,23 +36,6 @@ def cost(replicas: Counts, start_cost: float) -> float:
 def started(replicas: Counts) -> Counts:
     """Pods started at each tick (ticks, ...), those of the first tick included."""
     return np.maximum(np.diff(replicas, axis=0, prepend=np.zeros_like(replicas[:1])), 0)
-
-
-def running_max(values: Counts, window: int) -> Counts:
-    """The highest of every `window` successive values: (n - window + 1,), by van Herk's blocks in O(n).
-
-    >>> running_max(np.array([1, 3, 2, 0, 5]), 3).tolist()
-    [3, 3, 5]
-    """
-    require(1 <= window <= len(values), "expected a window of 1..{} ticks, got {}", len(values), window)
-    blocks = -(-len(values) // window)
-    filled = np.full(blocks * window, values.min(), dtype=values.dtype)
-    filled[: len(values)] = values
-    grid = filled.reshape(blocks, window)
-    forward = np.maximum.accumulate(grid, axis=1).ravel()
-    backward = np.maximum.accumulate(grid[:, ::-1], axis=1)[:, ::-1].ravel()
-    last = len(values) - window + 1
-    return np.asarray(np.maximum(backward[:last], forward[window - 1 : window - 1 + last]))
 
 
 def rate_oracle(demand: Array, width: int, quantile_level: float) -> Array:

@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
 from capacity.simulation.nodes import Nodes
 
 SPREAD = log(2) / 1.6449  # sigma of a lognormal whose 95th percentile is twice its median

@@ -13,11 +13,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
 from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
-from capacity.simulation.optimum import clairvoyant, rate_oracle, running_max
+from capacity.simulation.optimum import clairvoyant, rate_oracle
 from capacity.simulation.reactive import Rule
+from capacity.stats import sliding_maxima
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 OPTIMUM = "clairvoyant"
@@ -101,8 +102,7 @@ def autopilot_like(case: Case, quantile_level: float = 0.95, delay: timedelta = 
     origins = np.arange(max(1, case.begin - reach), len(case.demand), every)
     seen = [np.quantile(case.demand[max(0, at - window) : at], quantile_level) for at in origins]
     recommended = np.repeat(case.needed(np.array(seen)), every)[: len(case.demand) - origins[0]]
-    padded = np.concatenate([np.full(reach, recommended[0]), recommended])
-    held = running_max(padded, reach + 1)
+    held = sliding_maxima(recommended[::-1], reach + 1)[::-1]  # of the last `delay`
     return Policy(
         "Autopilot-like", case.held(held[case.begin - origins[0] :]), Rule(ceiling=case.ceiling, follows=False)
     )

@@ -12,8 +12,8 @@ import numpy as np
 from capacity.decision import CALM, decide
 from capacity.decision import Policy as Pace
 from capacity.domain import Observation, Workload, WorkloadPlan
+from capacity.domain.arrays import Counts
 from capacity.domain.observation import Memory
-from capacity.simulation.arrays import Counts
 from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 

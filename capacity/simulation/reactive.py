@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts, Mask
+from capacity.domain.arrays import Array, Counts, Mask
 from capacity.simulation.hpa.normalization import FACTOR, LEAST
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
 from capacity.simulation.hpa.tolerance import DEFAULT

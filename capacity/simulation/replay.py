@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import Workload, require
+from capacity.domain.arrays import Array
 from capacity.forecast.wallclock import regular_step
-from capacity.simulation.arrays import Array
 from capacity.simulation.busy import busy_ticks
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster

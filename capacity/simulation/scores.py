@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts, Mask
+from capacity.domain.arrays import Array, Counts, Mask
 from capacity.simulation.cluster import Run
 from capacity.simulation.optimum import clairvoyant, started
 

@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Array, Counts
+from capacity.domain.arrays import Array, Counts
 
 LATE = 0.01  # one request of a hundred waits longer than the 99th percentile
 

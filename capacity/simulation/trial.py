@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.domain import require
-from capacity.simulation.arrays import Mask
+from capacity.domain.arrays import Mask
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import run_cluster
 from capacity.simulation.frontier import Daily, Frontier, frontier
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.optimum import clairvoyant, running_max, started
+from capacity.simulation.optimum import clairvoyant, started
 from capacity.simulation.policies import OPTIMUM, Policy
 from capacity.simulation.reactive import Rule
 from capacity.simulation.scores import DAY, HOUR, MINUTE, Lane, Score, lane_of, score
+from capacity.stats import sliding_maxima
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def optimum_trial(case: Case) -> Trial:
     demand = case.ticks(case.demand)[-case.judged_ticks :]
     ahead = max(1, round(case.promise.start / SYNC_PERIOD))
     ready = clairvoyant(case.needed(demand), ahead)
-    pods = running_max(np.concatenate([ready, np.repeat(ready[-1:], ahead)]), ahead + 1)
+    pods = sliding_maxima(ready, ahead + 1)
     utilization = demand / case.service.capacity(ready)
     lane = Lane(demand, demand, utilization, ready, pods, started(ready), ready)
     return Trial(Policy(OPTIMUM, ready, Rule(follows=False)), lane, judge(case, lane))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import DataError, Workload
+from capacity.domain.arrays import Array, Counts
 
 MOST_REPLICAS = 1_000_000  # beyond any cluster: a demand that asks for more is a unit mistaken
 ROUNDING = 1e-9  # a demand that fills whole replicas but for floating point needs no further one
 
 
-def replicas_needed(
-    demand: npt.NDArray[np.float64], replica_capacity: float, workload: Workload
-) -> npt.NDArray[np.int64]:
+def replicas_needed(demand: Array, replica_capacity: float, workload: Workload) -> Counts:
     """Fewest replicas that keep each demand (any shape, unit of `replica_capacity`) within the workload's promises.
 
     Utilization ``demand / (n x replica_capacity)`` stays at or under `target_utilization`; with Z > 1 zones,
@@ -32,7 +30,7 @@ def replicas_needed(
     return np.maximum(at_target, zoned)
 
 
-def _ceil(replicas: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _ceil(replicas: Array) -> Counts:
     highest = float(np.max(replicas, initial=0.0))
     if highest > MOST_REPLICAS:
         raise DataError(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError
+from capacity.stats import weighted_quantiles
 
 CPU_LEVEL = 0.95  # Autopilot's S_p95: at most 5 % of the load runs on a replica above its request
 CPU_HALF_LIFE = pd.Timedelta("7D")  # a week, so that every hour of the week has its say
@@ -87,6 +88,4 @@ def _load_weighted(cores: pd.Series) -> float:
     """The usage below which `CPU_LEVEL` of the decayed load ran: a sample weighs what it used."""
     values = cores.to_numpy(dtype=float)
     weights = values * _weights(cores, CPU_HALF_LIFE)
-    order = np.argsort(values)
-    share = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][np.searchsorted(share, CPU_LEVEL)])
+    return float(weighted_quantiles(values[None, :, None], weights, np.array([CPU_LEVEL]), rounding=0.0)[0, 0, 0])

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import inf, sqrt
 
 import numpy as np
-import numpy.typing as npt
 
 from capacity.domain import DataError, Throughput
+from capacity.domain.arrays import Array, Counts
 
 REACHABLE = 0.8  # of the peak: beyond, the curve is flat and each further replica serves next to nothing
 NEGLIGIBLE = 1e-18  # coherence whose peak lies beyond a billion replicas: it never comes
@@ -61,17 +61,15 @@ def peak_throughput(law: Throughput) -> tuple[float, float]:
     return (best, float(reached[0])) if reached[0] >= reached[1] else (best + 1, float(reached[1]))
 
 
-def reached_by(law: Throughput, replicas: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def reached_by(law: Throughput, replicas: Counts) -> Array:
     """X(N): requests per second that these counts of replicas reach at 100 % utilization."""
     counts = replicas.astype(np.float64)
-    reached: npt.NDArray[np.float64] = law.rate * counts
+    reached: Array = law.rate * counts
     reached /= 1 + law.contention * (counts - 1) + law.coherence * counts * (counts - 1)
     return reached
 
 
-def replicas_for_requests(
-    requests: npt.NDArray[np.float64], law: Throughput, target_utilization: float
-) -> npt.NDArray[np.int64]:
+def replicas_for_requests(requests: Array, law: Throughput, target_utilization: float) -> Counts:
     """Fewest replicas that reach each rate (any shape, per second) at the target utilization.
 
     Raises `DataError` where a rate needs more than 0.8 of the peak that scaling out can reach, or more than the target
@@ -92,7 +90,7 @@ def replicas_for_requests(
     wanted = requests / target_utilization
     enough = _enough(law, min(float(np.max(wanted, initial=0.0)), peak))
     reached = np.concatenate([[0.0], reached_by(law, np.arange(1, enough + 1))])
-    found: npt.NDArray[np.int64] = np.searchsorted(reached, wanted * (1 - 1e-9)).astype(np.int64)
+    found: Counts = np.searchsorted(reached, wanted * (1 - 1e-9)).astype(np.int64)
     return np.minimum(found, enough)
 
 

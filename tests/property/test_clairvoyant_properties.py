@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capacity.simulation.arrays import Counts
-from capacity.simulation.optimum import clairvoyant, cost, running_max
+from capacity.domain.arrays import Counts
+from capacity.simulation.optimum import clairvoyant, cost
 
 needs = st.lists(st.integers(0, 5), min_size=1, max_size=9).map(np.array)
 
@@ -46,11 +46,3 @@ def test_level_by_level_a_gap_is_kept_where_keeping_is_cheaper(needed: Counts, s
             if right - left - 1 <= start_cost:
                 kept[left:right] = True
         np.testing.assert_array_equal(found >= level, kept)
-
-
-@given(st.lists(st.integers(-9, 9), min_size=1, max_size=40).map(np.array), st.data())
-@settings(max_examples=100, deadline=None)
-def test_the_running_maximum_is_that_of_every_window(values: Counts, data: st.DataObject) -> None:
-    window = data.draw(st.integers(1, len(values)))
-    slow = [values[at : at + window].max() for at in range(len(values) - window + 1)]
-    np.testing.assert_array_equal(running_max(values, window), slow)

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capacity.domain import Limits
-from capacity.planning import cheapest_floors, close_gaps, raise_to_windows
+from capacity.domain.arrays import Counts
+from capacity.planning import cheapest_floors, raise_to_windows
 from capacity.planning.churn import calm_floors
 from capacity.planning.courses import Prices
 from capacity.planning.days import Days
 from capacity.planning.moves import ramped
 from capacity.planning.optimum import Runs
+from capacity.stats import close_gaps
 
 some = settings(max_examples=60, deadline=None)
 small = st.lists(st.integers(1, 4), min_size=1, max_size=6)
@@ -134,14 +136,14 @@ def test_capped_days_are_within_a_percent_of_the_program_that_counts(replicas: i
     assert min(above) >= -1e-12
 
 
-def noisy_day(rng: np.random.Generator, replicas: int) -> npt.NDArray[np.int64]:
+def noisy_day(rng: np.random.Generator, replicas: int) -> Counts:
     """Five-minute needs over a day's wave and its noise."""
     wave = 1.2 + 0.8 * np.sin(np.arange(288) / 288 * 2 * np.pi + rng.uniform(0, 6))
     noise = np.exp(np.convolve(rng.normal(0, 0.06, 288), np.ones(3) / 3, "same"))
     return np.maximum(np.ceil(replicas * wave * noise), 1).astype(np.int64)
 
 
-def counted(need: npt.NDArray[np.int64], start: float, most: int) -> float:
+def counted(need: Counts, start: float, most: int) -> float:
     """The least cost with at most so many changes, by every level and number of changes (levels, changes)."""
     levels = np.unique(need).astype(float)
     climb = start * np.maximum(levels[:, None] - levels[None, :], 0.0)  # (to, from)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from capacity.domain import Event, LoadModel, Replica, Workload
-from capacity.simulation.arrays import Array
+from capacity.domain.arrays import Array
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD

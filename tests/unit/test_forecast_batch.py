@@ -15,8 +15,8 @@ from capacity.forecast.gate import Proposal, serve
 from capacity.forecast.globallayer import SIZES, TREES
 from capacity.forecast.history import without_spikes
 from capacity.forecast.origins import place_origins
-from capacity.forecast.peaks import sliding_maxima
 from capacity.forecast.ridge import design_for, ridge_forecast
+from capacity.stats import sliding_maxima
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

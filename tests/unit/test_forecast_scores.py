@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.backtest import LEVELS, backtest_sales, interval_score, pinball, smape
+from capacity.backtest import LEVELS, backtest_sales
 from capacity.domain import DataError
+from capacity.stats import interval_score, pinball, smape
 from tests.conftest import DATA
 
 

@@ -14,8 +14,8 @@ from capacity.load import project_load
 from capacity.load.drift import newest_regimes
 from capacity.load.hierarchy import Parts, reconcile
 from capacity.load.line import fit_lines
-from capacity.load.rows import row_quantiles
 from capacity.load.spread import LEVELS, spreads
+from capacity.stats import row_quantiles
 
 RNG = np.random.default_rng(1)
 

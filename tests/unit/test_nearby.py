@@ -7,9 +7,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from capacity.domain.arrays import Array
 from capacity.forecast import FINE, Setting
 from capacity.forecast.nearby import nearby
-from capacity.forecast.setting import Array
 from capacity.forecast.steady import forecast_steady
 
 STEP, DAY, LEVELS = timedelta(minutes=5), 288, (0.5, 0.9)

@@ -14,6 +14,7 @@ from capacity.load.grid import parents_of
 from capacity.parting import part_sales
 from capacity.pipeline import Forecasts, Outlook, forecast_groups, served_as_learned
 from capacity.planning import explain_floor
+from capacity.stats import nearest_level
 
 
 def explain_plan(config: Config, orders: Orders, workload: Workload, at: datetime | None, now: datetime) -> Explanation:
@@ -55,8 +56,8 @@ def _within_step(parts: SalesParts, demand: Demand, step: datetime) -> SalesPart
     """The parts of a step of sales as they lie in a step of demand, which may be shorter: all in one proportion."""
     if demand.sales is None or parts.total <= 0:
         return None
-    middle = min(demand.sales.quantiles.columns, key=lambda level: abs(float(level) - 0.5))
-    share = float(demand.sales.quantiles[middle].loc[step]) / parts.total
+    middle = nearest_level([float(level) for level in demand.sales.quantiles.columns])
+    share = float(demand.sales.quantiles.iloc[:, middle].loc[step]) / parts.total
     return SalesParts(parts.level * share, tuple((name, value * share, why) for name, value, why in parts.parts))
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from capacity.edge.plots.looks import Look, look_of
+from capacity.stats import nearest_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +84,7 @@ class Canvas:
         """The median and the bands up to each higher quantile."""
         at = self.on_clock(quantiles.index)
         levels = [float(level) for level in quantiles.columns]
-        middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
+        middle = nearest_level(levels)
         for place in range(len(levels) - 1, middle, -1):
             low, high = quantiles.iloc[:, place - 1].to_numpy(), quantiles.iloc[:, place].to_numpy()
             shade, label = max(0.22, 0.5 / (place - middle)), f"up to q{levels[place]:g}"

@@ -16,7 +16,7 @@ from capacity.simulation.scores import stretches
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from capacity.simulation.arrays import Array
+    from capacity.domain.arrays import Array
     from capacity.simulation.simulation import Simulation
     from capacity.simulation.trial import Trial
 

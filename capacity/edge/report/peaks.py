@@ -13,6 +13,7 @@ from capacity.edge.report.section import Section, Table, picture
 from capacity.edge.screen import clock, moment
 from capacity.edge.sheets.seasons import growth_line
 from capacity.outlook import coming_growth, coming_peak
+from capacity.stats import nearest_level
 
 DAYS = 5  # of the highest that are listed: a working week
 GROUPS = 4  # whose peaks are listed and drawn: more is a data sheet
@@ -51,7 +52,7 @@ def _growth(review: Review, name: str, forecast: Forecast) -> str:
 def _table(name: str, forecast: Forecast, timezone: str) -> Table:
     """The highest step of each of the busiest days, by the median."""
     levels = [float(level) for level in forecast.quantiles.columns]
-    middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
+    middle = nearest_level(levels)
     table: Any = forecast.quantiles
     local: Any = pd.DatetimeIndex(table.index).tz_convert(timezone).normalize()
     tops = table.loc[table.iloc[:, middle].groupby(local).idxmax()].sort_values(levels[middle], ascending=False)

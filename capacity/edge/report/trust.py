@@ -10,6 +10,7 @@ from capacity.domain import Forecast
 from capacity.edge.report.review import ORIGINS, Review
 from capacity.edge.report.section import Section, Table, picture
 from capacity.edge.screen import clock, moment
+from capacity.stats import nearest_level
 
 DRAWN = 2  # groups
 
@@ -85,7 +86,7 @@ def _outcome(sales: pd.Series, forecast: Forecast, timezone: str) -> tuple[str, 
     quantiles = forecast.quantiles.reindex(sales.index).dropna()
     seen = sales.reindex(quantiles.index)
     levels = [float(level) for level in quantiles.columns]
-    middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
+    middle = nearest_level(levels)
     expected, total = float(quantiles.iloc[:, middle].sum()), float(seen.sum())
     share = float((seen <= quantiles.iloc[:, -1]).mean())
     change = f"{100 * (total / expected - 1):+.1f} %" if expected > 0 else ""

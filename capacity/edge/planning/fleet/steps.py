@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import DataError
+from capacity.domain.arrays import Array
 from capacity.edge.orders.judging import UNIT
 from capacity.edge.orders.sql import literal, one_line
 from capacity.edge.orders.table import GOOD, OrderTable
@@ -61,7 +61,7 @@ class Steps:
         table[np.asarray(found["code"])[within], place[within]] = np.asarray(found["value"])[within]
         return {group: self._named(row) for group, row in zip(groups, table, strict=True)}
 
-    def _named(self, values: NDArray[np.float64]) -> pd.Series:
+    def _named(self, values: Array) -> pd.Series:
         series = pd.Series(values, self.index, name="sales")
         series.attrs["timezone"] = self.timezone
         return series
