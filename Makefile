@@ -29,7 +29,7 @@ bench:  ## All benchmarks; each writes a table to benchmarks/results/.
 notebooks:  ## Execute every notebook on the bundled sample.
 	$(PYTHON) -m pytest tests/e2e/test_notebooks.py
 
-reference:  ## Write again what is written from something else: docs/metrics.md, the PrometheusRule, the chart's copies.
+reference:  ## Write again what is written from something else: docs/metrics.md, the PrometheusRule, the chart's copies, the version.
 	$(PYTHON) -m tests.reference
 
 docs:  ## Build the documentation as a site in build/site; any warning is an error.

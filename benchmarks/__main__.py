@@ -13,12 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from capacity import __version__
+
 HERE = Path(__file__).parent
 NAMES = tuple(
     sorted(file.stem for file in HERE.glob("[a-z]*.py") if "def run(data" in file.read_text(encoding="utf-8"))
 )
 RESULTS = HERE / "results"
-LIBRARIES = ("capacity", "numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
+LIBRARIES = ("numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
 Run = Callable[[Path, bool], dict[str, Any]]
 
 
@@ -48,7 +50,7 @@ def rounded(figures: Any) -> Any:
 
 def table(name: str, figures: dict[str, Any], *, quick: bool) -> str:
     """The figures as a Markdown table under their date, machine and versions."""
-    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    versions = ", ".join([f"capacity {__version__}", *(f"{library} {version(library)}" for library in LIBRARIES)])
     head = [
         f"# {name}",
         "",
