@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.datasets import BUNDLED
 from capacity.forecast import Setting, forecast_batch
 
 Array = NDArray[np.float64]
@@ -54,8 +55,8 @@ def daily_naive(histories: Array) -> Array:
 
 def run(data: Path, quick: bool = False) -> dict[str, Any]:
     """MASE, coverage and CPU time over every series in `nab/` that is long enough; `quick` takes each third window."""
-    paths = sorted((data / "nab").glob("real*/*.csv"))
-    names, histories, actuals = cuts({path.stem: read_hourly(path) for path in paths})
+    paths = {path.stem: path for folder in (BUNDLED, data) for path in (folder / "nab").glob("real*/*.csv")}
+    names, histories, actuals = cuts({name: read_hourly(path) for name, path in sorted(paths.items())})
     every = slice(None, None, 3 if quick else 1)
     names, histories, actuals = names[every], histories[every], actuals[every]
     began = time.process_time()
