@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python
-DATA ?= ../shared/data
+DATA ?= benchmarks/data
 
 .PHONY: help setup peers check test bench notebooks reference docs outputs
 
@@ -23,13 +23,13 @@ check:  ## Formatting, lint, types, import contracts, stripped notebooks.
 test:  ## All tests, with coverage over package and tests.
 	$(PYTHON) -m pytest --cov --cov-report=term
 
-bench:  ## All benchmarks; each writes a table to benchmarks/results/.
+bench:  ## All benchmarks on the bundled traces (DATA=DIR: and those there); each writes a table to benchmarks/results/.
 	$(PYTHON) -m benchmarks all --data $(DATA)
 
 notebooks:  ## Execute every notebook on the bundled sample.
 	$(PYTHON) -m pytest tests/e2e/test_notebooks.py
 
-reference:  ## Write again what is written from something else: docs/metrics.md, the PrometheusRule, the chart's copies.
+reference:  ## Write again what is written from something else: docs/metrics.md, the PrometheusRule, the chart's copies, the version.
 	$(PYTHON) -m tests.reference
 
 docs:  ## Build the documentation as a site in build/site; any warning is an error.

@@ -13,12 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.datasets import BUNDLED
+from capacity import __version__
+
 HERE = Path(__file__).parent
 NAMES = tuple(
     sorted(file.stem for file in HERE.glob("[a-z]*.py") if "def run(data" in file.read_text(encoding="utf-8"))
 )
 RESULTS = HERE / "results"
-LIBRARIES = ("capacity", "numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
+LIBRARIES = ("numpy", "pandas", "statsmodels", "scikit-learn", "duckdb")
 Run = Callable[[Path, bool], dict[str, Any]]
 
 
@@ -26,12 +29,15 @@ def main() -> int:
     """Parse, run, print; a whole run is also written to its file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=(*NAMES, "all"))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the data sets")
+    parser.add_argument("--data", type=Path, default=BUNDLED, help="folder with more data sets than those bundled")
     parser.add_argument("--quick", action="store_true", help="a smaller run of the same kind")
     arguments = parser.parse_args()
     for name in NAMES if arguments.name == "all" else (arguments.name,):
         run: Run = import_module(f"benchmarks.{name}").run
         figures = rounded(run(arguments.data, arguments.quick))
+        if not figures:
+            sys.stdout.write(f"# {name}\n\nSkipped: its data is not here. The table in {RESULTS.name}/ stays.\n")
+            continue
         text = table(name, figures, quick=arguments.quick)
         sys.stdout.write(f"{text}\n{json.dumps({name: figures})}\n")
         if not arguments.quick:
@@ -48,7 +54,7 @@ def rounded(figures: Any) -> Any:
 
 def table(name: str, figures: dict[str, Any], *, quick: bool) -> str:
     """The figures as a Markdown table under their date, machine and versions."""
-    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    versions = ", ".join([f"capacity {__version__}", *(f"{library} {version(library)}" for library in LIBRARIES)])
     head = [
         f"# {name}",
         "",

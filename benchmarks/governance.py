@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks.datasets import find
 from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
 
@@ -29,9 +29,8 @@ RULES: list[dict[str, Any]] = [
 
 def run(data: Path, quick: bool = False) -> dict[str, Any]:
     """Seconds and peak memory of one pass, in a process of its own; the big file is made before and deleted after."""
-    source = (data / LINES).resolve()
-    if not source.exists():
-        sys.stderr.write(f"governance: skipped, no {LINES} under {data}\n")
+    source = find(data, LINES, "governance")
+    if source is None:
         return {}
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
         repeats = QUICK_REPEATS if quick else REPEATS

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.datasets import find
 from benchmarks.nab import mase
 from benchmarks.peers import hourly_peers
 from capacity.domain.arrays import Array
@@ -68,7 +69,8 @@ def score(histories: Array, actuals: Array, answers: list[tuple[Array, Array]]) 
 
 def run(data: Path, quick: bool = False) -> dict[str, Any]:
     """MASE of every series, geometric means of MASE and pinball loss, CPU time; `quick` takes each third day."""
-    found = {name: data / path for name, (path, _) in SERIES.items() if (data / path).exists()}
+    sought = {name: find(data, path, f"hourly {name}") for name, (path, _) in SERIES.items()}
+    found = {name: path for name, path in sought.items() if path is not None}
     cut = {name: windows(read(path, SERIES[name][1]), 3 if quick else 1) for name, path in found.items()}
     answer: dict[str, Any] = {"series": len(cut), "days_each": len(range(1, ORIGINS + 1, 3 if quick else 1))}
     models = {"capacity": None, **hourly_peers()}

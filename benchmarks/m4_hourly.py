@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.datasets import find
 from benchmarks.peers import hourly_peers
 from capacity.domain.arrays import Array
 from capacity.forecast import BatchForecast, Setting, forecast_batch
 
+TRAIN, TEST = "m4_hourly/Hourly-train.csv.gz", "m4_hourly/Hourly-test.csv.gz"
 HORIZON, SEASON = 48, 24
 NAIVE2_SMAPE, NAIVE2_MASE = 18.383, 2.395  # published, Mcompetitions/M4-methods "Evaluation and Ranks.xlsx"
 LEVELS = (0.025, 0.5, 0.9, 0.95, 0.975, 0.99)
@@ -115,8 +117,11 @@ def _measure_peer(model: Any, histories: Array, actual: Array) -> dict[str, floa
 def run(data: Path, quick: bool = False) -> dict[str, Any]:
     """The official window, default path and global layer; peers on every tenth series; `quick`: ours on every tenth."""
     every = 10 if quick else 1
-    histories = right_aligned(read(data / "m4_hourly" / "Hourly-train.csv.gz")[::every])
-    actual = np.stack(read(data / "m4_hourly" / "Hourly-test.csv.gz")[::every])
+    train, test = find(data, TRAIN, "m4_hourly"), find(data, TEST, "m4_hourly")
+    if train is None or test is None:
+        return {}
+    histories = right_aligned(read(train)[::every])
+    actual = np.stack(read(test)[::every])
     answer: dict[str, Any] = {"series": len(histories), "default": measure(histories, actual, global_layer=False)}
     if not quick:
         answer["global"] = measure(histories, actual, global_layer=True)

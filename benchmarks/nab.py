@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.datasets import BUNDLED
 from capacity.domain.arrays import Array
 from capacity.forecast import Setting, forecast_batch
 
@@ -53,8 +54,8 @@ def daily_naive(histories: Array) -> Array:
 
 def run(data: Path, quick: bool = False) -> dict[str, Any]:
     """MASE, coverage and CPU time over every series in `nab/` that is long enough; `quick` takes each third window."""
-    paths = sorted((data / "nab").glob("real*/*.csv"))
-    names, histories, actuals = cuts({path.stem: read_hourly(path) for path in paths})
+    paths = {path.stem: path for folder in (BUNDLED, data) for path in (folder / "nab").glob("real*/*.csv")}
+    names, histories, actuals = cuts({name: read_hourly(path) for name, path in sorted(paths.items())})
     every = slice(None, None, 3 if quick else 1)
     names, histories, actuals = names[every], histories[every], actuals[every]
     began = time.process_time()

@@ -11,6 +11,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from benchmarks.datasets import find
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SETS = {
     "online_retail": ("online_retail/raw_lines.parquet", "online_retail.yaml"),
@@ -23,9 +25,8 @@ def run(data: Path, quick: bool) -> dict[str, Any]:
     """Median seconds and highest peak memory (MiB) of three runs (quick: one) of `capacity plan` per data set."""
     figures: dict[str, Any] = {}
     for name, (orders, config) in SETS.items():
-        source = (data / orders).resolve()
-        if not source.exists():
-            sys.stderr.write(f"{name}: skipped, no {orders} under {data}\n")
+        source = find(data, orders, f"pipeline of {name}")
+        if source is None:
             continue
         runs = [_plan(source, EXAMPLES / config) for _ in range(1 if quick else REPEATS)]
         figures[name] = {

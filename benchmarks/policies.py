@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.datasets import SKIPPED, find
 from capacity.decision import Policy as Pace
 from capacity.domain import Event, LoadModel, Replica, Workload
 from capacity.simulation.case import Case
@@ -86,21 +87,23 @@ TRACES = {
 
 def run(data: Path, quick: bool = False) -> dict[str, Any]:
     """Every trace that is there at every lead time: one row per policy of ours, one with the best rival."""
-    rows: dict[str, Any] = {}
+    rows, skipped = dict[str, Any](), dict[str, Any]()
     for name, trace in TRACES.items():
-        if not (data / trace.path).exists():
+        file = find(data, trace.path, f"policies {name}")
+        if file is None:
+            skipped[name] = SKIPPED
             continue
         judged = replace(trace, days=min(trace.days, 3), leads=trace.leads[:1]) if quick else trace
-        series = _read(data, judged)
+        series = _read(file, judged)
         for lead in judged.leads:
             rows |= {f"{name} {lead} min: {key}": row for key, row in _measured(series, judged, lead).items()}
     rows["worst trace"] = _worst(rows)
-    return rows
+    return rows | skipped
 
 
-def _read(data: Path, trace: Trace) -> pd.Series:
+def _read(file: Path, trace: Trace) -> pd.Series:
     """The trace on its grid, short gaps bridged, scaled so that its judged peak needs `trace.peak` replicas."""
-    frame = pd.read_csv(data / trace.path)
+    frame = pd.read_csv(file)
     times = frame.iloc[:, 0]
     index = pd.to_datetime(times, unit="s") if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
     grid = pd.DatetimeIndex(index)

@@ -19,6 +19,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from benchmarks.datasets import find
 from capacity.edge.prometheus import read_usages
 from capacity.edge.settings import Measured, PrometheusSettings
 from tests.peers.prometheus import openmetrics, running_prometheus
@@ -40,15 +41,13 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 def run(data: Path, quick: bool) -> dict[str, Any]:
     """Seconds (wall and CPU) and peak memory of both; quick: a tenth of the rows, a tenth of the workloads."""
     figures: dict[str, Any] = {}
-    orders = (data / ORDERS).resolve()
+    orders = find(data, ORDERS, "orders")
     with tempfile.TemporaryDirectory(prefix="capacity-bench-") as name:
         folder = Path(name)
-        if orders.exists():
+        if orders is not None:
             rows = repeated(orders, folder / "orders", ROWS // 10 if quick else ROWS)
             for value, setting in VALUES.items():
                 figures[f"{rows:,} rows, audited, {value} per hour"] = counted(folder / "orders", setting)
-        else:
-            sys.stderr.write(f"orders: skipped, no {ORDERS} under {data}\n")
         if shutil.which("prometheus"):
             figures |= fetched(folder, WORKLOADS // 10 if quick else WORKLOADS)
         else:

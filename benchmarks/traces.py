@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from benchmarks.datasets import SKIPPED, find
 from capacity.domain.arrays import Array
 from capacity.events import bridge_days, days_around, holiday_events
 from capacity.forecast import forecast_sales
@@ -37,9 +38,9 @@ class Trace:
     origins: int = 12
     drop: int = 0  # last steps that are only partly filled
 
-    def read(self, data: Path) -> pd.Series:
+    def read(self, file: Path) -> pd.Series:
         """The values on a full grid, gaps as NaN; the local clock of the file is taken for UTC."""
-        frame = pd.read_csv(data / self.path)
+        frame = pd.read_csv(file)
         times = frame.iloc[:, 0]
         index = pd.to_datetime(times, unit="s") if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
         series = pd.Series(frame[self.column].to_numpy(dtype=float), pd.DatetimeIndex(index)).resample(self.step).mean()
@@ -52,6 +53,7 @@ RETAIL, AUGUST, END = (
     "cloud_cluster/aug26_31_1min.csv.gz",
 )
 WORLD_CUP, MINUTE, FIVE = "worldcup98/requests_per_minute.csv.gz", timedelta(minutes=1), timedelta(minutes=5)
+TAXI = "nab/realKnownCause/nyc_taxi.csv"
 TRACES = {
     "retail_hourly": Trace(RETAIL, "orders", HOUR, 14 * DAY, 14 * DAY, drop=12),
     "retail_daily": Trace("online_retail/daily_sales.csv", "orders", DAY, 28 * DAY, 14 * DAY, drop=1),
@@ -134,10 +136,10 @@ def _covered(quantiles: pd.DataFrame | None, actual: pd.Series, window: int) -> 
     return np.asarray(under.mean(axis=0))
 
 
-def taxi_over_the_holidays(data: Path, every: int = 1) -> dict[str, float]:
+def taxi_over_the_holidays(file: Path, every: int = 1) -> dict[str, float]:
     """A day ahead, 20 December to 30 January (Christmas, New Year, the blizzard), with and without holidays."""
     zone = ZoneInfo("America/New_York")
-    frame = pd.read_csv(data / "nab" / "realKnownCause" / "nyc_taxi.csv")
+    frame = pd.read_csv(file)
     local = pd.DatetimeIndex(pd.to_datetime(frame["timestamp"])).tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     series = pd.Series(frame["value"].to_numpy(dtype=float), local)[local.notna()].tz_convert("UTC")
     hourly = series.resample("1h").sum(min_count=2)
@@ -160,8 +162,10 @@ def taxi_over_the_holidays(data: Path, every: int = 1) -> dict[str, float]:
 def run(data: Path, quick: bool = False) -> dict[str, Any]:
     """Every trace that is there, the coverage of window maxima over all of them, and the taxi's holidays."""
     every = 4 if quick else 1
-    found = {name: trace for name, trace in TRACES.items() if (data / trace.path).exists()}
-    answer: dict[str, Any] = {name: measure(trace, trace.read(data), every) for name, trace in found.items()}
+    found = {name: find(data, trace.path, f"traces {name}") for name, trace in TRACES.items()}
+    answer: dict[str, Any] = {
+        name: measure(TRACES[name], TRACES[name].read(file), every) for name, file in found.items() if file is not None
+    }
     skills = [result["skill"] for result in answer.values()]
     answer["all"] = {
         **{
@@ -174,5 +178,7 @@ def run(data: Path, quick: bool = False) -> dict[str, Any]:
         "geometric_mean_error_ratio": float(np.exp(np.mean(np.log1p(-np.array(skills))))),
         "worst_skill": min(skills),
     }
-    answer["nyc_taxi_holidays"] = taxi_over_the_holidays(data, every)
+    answer |= {name: SKIPPED for name, file in found.items() if file is None}
+    taxi = find(data, TAXI, "traces nyc_taxi_holidays")
+    answer["nyc_taxi_holidays"] = SKIPPED if taxi is None else taxi_over_the_holidays(taxi, every)
     return answer

@@ -15,8 +15,11 @@ from tests.plans import derivation
 
 pytest_plugins = ["tests.double.fixtures", "tests.peers.fixtures"]
 
-# Larger real data, beside the checkout or where CAPACITY_DATA_DIR says; tests on it are extra and skip aloud.
-DATA = Path(os.environ.get("CAPACITY_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data"))
+ROOT = Path(__file__).resolve().parents[1]
+# Real data that is not bundled, where CAPACITY_DATA_DIR says or beside the checkout; tests on it are extra and skip
+# aloud. benchmarks/data/ATTRIBUTION.md says where each file comes from.
+DATA = Path(os.environ.get("CAPACITY_DATA_DIR", ROOT.parent / "shared" / "data"))
+BUNDLED = ROOT / "benchmarks" / "data"
 START = datetime(2026, 11, 27, 0, 0, tzinfo=UTC)
 PlanOf = Callable[..., Plan]
 

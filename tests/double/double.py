@@ -102,6 +102,14 @@ class KubernetesDouble:
             return self.patch(item["kind"], place.namespace, name, status, subresource="status", manager=manager)
         return created
 
+    def load(self, item: Mapping[str, Any]) -> JSON:
+        """Store an object as another cluster kept it, its uid, owners of fields and status included, and return it."""
+        namespace = item["metadata"].get("namespace")
+        if namespace and not self._exists(builtin.NAMESPACES, namespace):
+            self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        with self._api.store.changed:
+            return self._api.store.put(self._api.catalogue.find_kind(item["kind"]), dict(item))
+
     def get(self, kind: str, namespace: str | None, name: str) -> JSON:
         """Return an object by kind (`HorizontalPodAutoscaler`), plural or short name; 404 is a StatusError."""
         return self._call("get", self._place(kind, namespace, name))

@@ -55,7 +55,7 @@ def test_the_sdist_holds_what_the_tests_need_and_builds_the_same_wheel(built: Pa
     (sdist,), (wheel,) = built.glob("*.tar.gz"), built.glob("*.whl")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
-    (folder,) = tmp_path.glob("capacity-*")
+    (folder,) = tmp_path.glob("capacity_ahead-*")
     assert all((folder / name).exists() for name in ("tests", "docs", "k8s", "mkdocs.yml", "LICENSE", "README.md"))
     run("-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "again"), cwd=folder)
     (again,) = (tmp_path / "again").glob("*.whl")

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def test_only_what_the_package_needs_is_copied() -> None:
 def dependencies() -> list[importlib.metadata.Distribution]:
     """What `pip install .` brings beside the package: taken from this environment, so that nothing is downloaded."""
     found: dict[str, importlib.metadata.Distribution] = {}
-    wanted = ["capacity"]
+    project = tomllib.loads((K8S.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [re.split(r"[^\w.-]", need)[0] for need in project["dependencies"]]
     while wanted:
         name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
         if name in found:
@@ -85,7 +87,7 @@ def dependencies() -> list[importlib.metadata.Distribution]:
             continue
         needs = [need for need in found[name].requires or [] if "extra ==" not in need]
         wanted += [match[0] for need in needs if (match := re.match(r"[\w.-]+", need))]
-    return [distribution for name, distribution in found.items() if name != "capacity"]
+    return list(found.values())
 
 
 def link(site: Path) -> None:

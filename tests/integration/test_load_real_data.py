@@ -11,13 +11,9 @@ import pytest
 from capacity.domain import Forecast, LoadModel
 from capacity.forecast import forecast_sales
 from capacity.load import learn_load, project_load
-from tests.conftest import DATA
+from tests.conftest import BUNDLED
 
-RETAIL, BICYCLES = DATA / "online_retail" / "hourly_sales.csv.gz", DATA / "bike_sharing" / "hourly_rentals.csv.gz"
-pytestmark = [
-    pytest.mark.skipif(not RETAIL.is_file(), reason=f"no {RETAIL}: set CAPACITY_DATA_DIR"),
-    pytest.mark.skipif(not BICYCLES.is_file(), reason=f"no {BICYCLES}: set CAPACITY_DATA_DIR"),
-]
+RETAIL, BICYCLES = BUNDLED / "online_retail" / "hourly_sales.csv.gz", BUNDLED / "bike_sharing" / "hourly_rentals.csv.gz"
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
 LONDON = "Europe/London"
 

@@ -9,17 +9,22 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from capacity import __version__
 from capacity.edge.doctor.finding import Finding
+
+DISTRIBUTION = "capacity-ahead"  # what pip calls the package `capacity`
 
 
 def check_versions() -> Iterator[Finding]:
     """Python and capacity, then every library that is absent or outside the range that we declare."""
-    wrong = [finding for text in requires("capacity") or () if (finding := _library(Requirement(text)))]
-    yield from wrong
-    if not wrong:
-        client = version("kubernetes")
-        own = f"capacity {version('capacity')}, Python {platform.python_version()}, Kubernetes client {client}"
-        yield Finding("versions", "ok", own)
+    own = f"capacity {__version__}, Python {platform.python_version()}, Kubernetes client {version('kubernetes')}"
+    try:
+        declared = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
+    except PackageNotFoundError:
+        yield Finding("versions", "ok", f"{own}; run from a checkout that is not installed: libraries are not checked")
+        return
+    wrong = [finding for one in declared if (finding := _library(one))]
+    yield from wrong or [Finding("versions", "ok", own)]
 
 
 def _library(wanted: Requirement) -> Finding | None:

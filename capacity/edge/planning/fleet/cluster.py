@@ -22,7 +22,7 @@ def on_cluster(
     try:
         from distributed import as_completed
     except ImportError as error:
-        raise ConfigError("--cluster needs Dask: python -m pip install 'capacity[dask]'") from error
+        raise ConfigError("--cluster needs Dask: python -m pip install 'capacity-ahead[dask]'") from error
     with _connected(address) as client:
         threads = sum(client.nthreads().values())
         waiting = list(reversed(tasks))
