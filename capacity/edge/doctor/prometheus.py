@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from capacity.edge.config import Config
-from capacity.edge.doctor.finding import Finding
+from capacity.edge.doctor.finding import Finding, State
 from capacity.edge.settings import PrometheusSettings
 
 FIX_PROMETHEUS = "correct prometheus.url, token_file or ca_file, or start the server"
@@ -28,7 +28,8 @@ def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
     found = read_usages(settings, config.measured(), begin, now, now=now)
     lacking = {key: lack for key, usage in found.items() if (lack := _lack(usage, settings))}
     for key, lack in list(lacking.items())[:MOST]:
-        yield Finding("prometheus", "fail" if lack == "series" else "warn", f"{'/'.join(key)}: no {lack}", FIX_SERIES)
+        state: State = "fail" if isinstance(found[key], Exception) else "warn"
+        yield Finding("prometheus", state, f"{'/'.join(key)}: {lack}", FIX_SERIES)
     if len(lacking) > MOST:
         yield Finding("prometheus", "fail", f"and {len(lacking) - MOST:,} more workloads lack series", FIX_SERIES)
     if len(found) > len(lacking) or not found:
@@ -37,7 +38,10 @@ def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
 
 def _lack(usage: pd.DataFrame | Exception, settings: PrometheusSettings) -> str:
     """What a workload has no series of in the last hour; empty where nothing is missing."""
+    from capacity.edge.prometheus.answers import QuestionError
+
     if isinstance(usage, Exception):
-        return "series"
+        return str(usage) if isinstance(usage, QuestionError) else "no series"
     asked = ["cpu", "memory", *(["requests"] if settings.requests else [])]
-    return " and ".join(f"{name} series" for name in asked if usage[name].isna().all())
+    missing = " and ".join(f"{name} series" for name in asked if usage[name].isna().all())
+    return f"no {missing}" if missing else ""
