@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,15 @@ def explanation_card(explanation: Explanation) -> str:
     return _card(explanation.label, said, (("part", "replicas", "why"), rows))
 
 
+CARDS: Mapping[str, Callable[[Any], str]] = {
+    "Forecast": forecast_card,
+    "WorkloadPlan": workload_card,
+    "Plan": plan_card,
+    "Explanation": explanation_card,
+    "LoadReport": load_card,
+    "Backtest": backtest_card,
+    "Simulation": simulation_card,
+}
 Table = tuple[Sequence[str], Sequence[Sequence[object]]]  # names of the columns, rows
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
 from capacity.edge.logs import end_run
@@ -25,6 +24,7 @@ from capacity.edge.verbs.report import report
 from capacity.edge.verbs.setup import init, rules
 from capacity.edge.verbs.simulate import simulate
 from capacity.edge.verbs.status import status
+from capacity.version import VERSION
 
 app = typer.Typer(
     name="capacity",
@@ -39,7 +39,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"capacity {__version__}")
+        typer.echo(f"capacity {VERSION}")
         raise typer.Exit
 
 

@@ -122,7 +122,7 @@ def test_user_and_password_work_too_and_a_missing_file_is_one_line(
     basic = HttpClient(Server(instance.url, user=USER, password_file=tmp_path / "password", ca_file=web.server.ca_file))
     assert ServiceNow(basic).tickets() == []
     lost = HttpClient(Server(instance.url, token_file=tmp_path / "nowhere", ca_file=web.server.ca_file))
-    with pytest.raises(ConfigError, match="token_file: .*nowhere cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"token_file: .*nowhere cannot be read: No such file"):
         ServiceNow(lost).tickets()
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from capacity.backtest import Backtest
     from capacity.domain import Forecast
     from capacity.edge.config import Config
     from capacity.edge.planning.planner import Orders
+    from capacity.edge.plots import Figure
 
     Forecasted = Mapping[str | None, Forecast]
 

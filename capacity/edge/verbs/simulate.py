@@ -14,11 +14,10 @@ from capacity.edge.options import Data, Drawing
 from capacity.edge.screen import say
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from capacity.domain import Workload
     from capacity.edge.config import Config
     from capacity.edge.planning.planner import Orders
+    from capacity.edge.plots import Figure
     from capacity.simulation.replay import Replay
     from capacity.simulation.simulation import Simulation
 
