@@ -20,7 +20,7 @@ from capacity.edge.config import Config, read_config
 from capacity.edge.fields import parse_duration
 from capacity.edge.logs import LogForm, Run
 from capacity.edge.sample import sample_config
-from capacity.edge.screen import Output, Sheet, say, show_all
+from capacity.edge.screen import Output, Sheet, say, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -85,8 +85,14 @@ class Face:
         return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
 
     def show(self, *sheets: Sheet) -> None:
-        """Print results."""
-        show_all(sheets, self.output)
+        """Print results to stdout one after the other; as HTML all of them on one page."""
+        if self.output is not Output.html:
+            for sheet in sheets:
+                show(sheet, self.output)
+            return
+        from capacity.edge.report.page import sheets_page  # Jinja: only where a page is asked for
+
+        sys.stdout.write(sheets_page(sheets))
 
     def say(self, text: str) -> None:
         """Remark on stderr, unless quiet."""

@@ -43,22 +43,9 @@ class Sheet:
     footer: tuple[str, ...] = ()
 
 
-def show_all(sheets: Sequence[Sheet], output: Output) -> None:
-    """Print sheets to stdout one after the other; as HTML all of them on one page."""
-    if output is not Output.html:
-        for sheet in sheets:
-            show(sheet, output)
-        return
-    from capacity.edge.report.page import sheets_page  # Jinja: only where a page is asked for
-
-    sys.stdout.write(sheets_page(sheets))
-
-
 def show(sheet: Sheet, output: Output) -> None:
-    """Print a sheet to stdout in the form asked for."""
-    if output is Output.html:
-        show_all([sheet], output)
-    elif output is Output.json:
+    """Print a sheet to stdout as a table, JSON or CSV; a page of HTML holds all sheets at once, see `Face.show`."""
+    if output is Output.json:
         sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
     elif output is Output.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
