@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from capacity.domain import CapacityError
-from capacity.edge.logs import LogForm, current_run, write_record
+from capacity.edge.logs import LOGGER, LogForm, current_run
 from capacity.edge.telemetry import Exposition, Sample, write_textfile
 
 if TYPE_CHECKING:
@@ -146,4 +146,4 @@ def _log(conditions: Sequence[Condition]) -> None:
         return
     for one in conditions:
         facts = {"condition": one.name, "subject": one.subject, "detail": one.detail}
-        write_record(f"capacity: {one.title}", **facts, remediation=one.kind.remediation)
+        LOGGER.warning("%s", one.title, extra={**facts, "remediation": one.kind.remediation})

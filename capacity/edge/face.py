@@ -18,9 +18,9 @@ import typer
 from capacity.domain import ConfigError
 from capacity.edge.config import Config, read_config
 from capacity.edge.fields import parse_duration
-from capacity.edge.logs import LogForm, Run
+from capacity.edge.logs import LOGGER, LogForm, Run
 from capacity.edge.sample import sample_config
-from capacity.edge.screen import Output, Sheet, say, show
+from capacity.edge.screen import Output, Sheet, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -42,7 +42,7 @@ DebugOption = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Every command")
 ]
 LogFormOption = Annotated[
-    LogForm, typer.Option("--log-format", help="Remarks on stderr.", rich_help_panel="Every command")
+    LogForm, typer.Option("--log-format", help="Logs on stderr.", rich_help_panel="Every command")
 ]
 SampleOption = Annotated[
     bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
@@ -61,7 +61,7 @@ COMMON = (
     inspect.Parameter("quiet", KEYWORD, default=False, annotation=QuietOption),
     inspect.Parameter("verbose", KEYWORD, default=False, annotation=VerboseOption),
     inspect.Parameter("debug", KEYWORD, default=False, annotation=DebugOption),
-    inspect.Parameter("log_format", KEYWORD, default=LogForm.console, annotation=LogFormOption),
+    inspect.Parameter("log_format", KEYWORD, default=LogForm.text, annotation=LogFormOption),
 )
 
 
@@ -95,8 +95,9 @@ class Face:
         sys.stdout.write(sheets_page(sheets))
 
     def say(self, text: str) -> None:
-        """Remark on stderr, unless quiet."""
-        say(text, quiet=self.quiet)
+        """A remark for whoever runs the command, unless quiet."""
+        if not self.quiet:
+            LOGGER.info("%s", text)
 
     @contextmanager
     def stages(self, *names: str) -> Iterator[Callable[[], None]]:

@@ -234,10 +234,10 @@ class HttpClient:
             raise _Transient(self._unreachable(_cause(error)), sent=False) from error
         except TimedOut as error:
             raise _Transient(self._unreachable(f"timed out after {limit}")) from error
-        except (HTTPError, HTTPException, OSError) as error:
-            raise _Transient(self._unreachable(_cause(error))) from error
         except ValueError:  # an address or a header that HTTP cannot carry; its text may hold a secret
             raise HttpError(f"{name}: expected an address and headers that HTTP can carry", "unreachable") from None
+        except (HTTPError, HTTPException, OSError) as error:
+            raise _Transient(self._unreachable(_cause(error))) from error
 
     def _unreachable(self, why: str) -> HttpError:
         return HttpError(f"{self.server.name}: no answer: {why}", "unreachable")

@@ -1,4 +1,4 @@
-"""Tables for a terminal, and the same values as JSON or CSV: results on stdout, everything else on stderr."""
+"""Tables for a terminal, and the same values as JSON or CSV: results on stdout; logs go to stderr."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from capacity.edge.logs import LogForm, current_run, write_record
+from capacity.edge.logs import write_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,27 +58,7 @@ def show(sheet: Sheet, output: Output) -> None:
 def show_lines(lines: Sequence[str]) -> None:
     """Results of one line each, to be searched with grep; before a person they wrap at words."""
     for line in lines:
-        _write(line, sys.stdout)
-
-
-def say(text: str, *, quiet: bool = False) -> None:
-    """A remark on stderr: for the person at the terminal, or as a JSON line where the run was asked for those."""
-    if quiet:
-        return
-    if current_run().form is LogForm.json:
-        write_record(text)
-    else:
-        _write(text, sys.stderr)
-
-
-def _write(text: str, stream: TextIO) -> None:
-    """A line: on a terminal wrapped at words by rich, which a job in a cluster need not load."""
-    if not stream.isatty():
-        stream.write(f"{text}\n")
-        return
-    from rich.console import Console
-
-    Console(file=stream, highlight=False).print(text, markup=False, emoji=False)
+        write_line(line, sys.stdout)
 
 
 def _print_table(sheet: Sheet) -> None:

@@ -9,8 +9,9 @@ import typer
 
 from capacity.edge.drawing import BacktestView, SeasonsView, Theme
 from capacity.edge.face import DONE, FAILED, Face, read_duration, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import Data, Drawing
-from capacity.edge.screen import Output, Sheet, say
+from capacity.edge.screen import Output, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ def forecast(face: Face, data: Data, drawing: Drawing) -> int:
         advance()
     failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
     for group, error in failures.items():
-        say(f"capacity: error: {group or 'sales'}: {error}")
+        LOGGER.error("%s: %s", group or "sales", error)
     if forecasts:
         face.show(_forecast_sheet(face, config, orders, forecasts))
     return FAILED if failures else DONE

@@ -10,8 +10,8 @@ import typer
 from capacity.domain import ConfigError
 from capacity.edge.drawing import SimulationView, Theme
 from capacity.edge.face import DONE, FAILED, Face, read_duration, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import Data, Drawing
-from capacity.edge.screen import say
 
 if TYPE_CHECKING:
     from capacity.domain import Workload
@@ -57,7 +57,7 @@ def simulate(
         advance()
     face.show(*(simulation_sheet(result) for result in results))
     for key, reason in failures.items():
-        say(f"capacity: error: {key}: {reason}")
+        LOGGER.error("%s: %s", key, reason)
     return FAILED if failures else DONE
 
 
