@@ -9,7 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+from capacity.edge.shown import register_views
+from capacity.version import VERSION
+
+__version__ = VERSION
+register_views()  # names of functions only: no picture's library is loaded before the first picture
 
 if TYPE_CHECKING:
     from capacity.audit import Audit as Audit

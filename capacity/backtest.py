@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from capacity.domain import Event, Forecast, require
 from capacity.domain.arrays import Array, Mask
+from capacity.domain.shown import card_of, plot_noun
 from capacity.events import days_off
 from capacity.forecast import forecast_sales
 from capacity.forecast.sales import steps_ahead
@@ -80,14 +81,10 @@ class Backtest:
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw what came against what was forecast for it; returns the Figure."""
-        from capacity.edge.plots import plot_backtest  # a noun may show itself: docs/decisions/0007
+        return plot_noun(self, timezone, theme=theme)
 
-        return plot_backtest(self, timezone, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from capacity.edge.cards import backtest_card
-
-        return backtest_card(self)
+    def _repr_html_(self) -> str | None:
+        return card_of(self)
 
     def _grouped(self, column: str) -> pd.DataFrame:
         seen = self.windows.dropna(subset=["actual"])

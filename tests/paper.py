@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from capacity.domain import ClusterError
-from capacity.edge.controller.targets.kinds import Kind
+from capacity.edge.cluster.kinds import Kind
 
 Document = dict[str, Any]
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from capacity.domain.errors import require, require_aware
+from capacity.domain.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,11 +78,7 @@ class Explanation:
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the waterfall; returns the Figure."""
-        from capacity.edge.plots import plot_explanation  # a noun may show itself: docs/decisions/0007
+        return plot_noun(self, timezone, theme=theme)
 
-        return plot_explanation(self, timezone, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from capacity.edge.cards import explanation_card
-
-        return explanation_card(self)
+    def _repr_html_(self) -> str | None:
+        return card_of(self)

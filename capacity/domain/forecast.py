@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from capacity.domain.errors import require, require_aware
+from capacity.domain.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,14 +99,10 @@ class Forecast:
 
     def plot(self, history: pd.Series | None = None, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
-        from capacity.edge.plots import plot_forecast  # a noun may show itself: docs/decisions/0007
+        return plot_noun(self, history, timezone, theme=theme)
 
-        return plot_forecast(self, history, timezone, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from capacity.edge.cards import forecast_card
-
-        return forecast_card(self)
+    def _repr_html_(self) -> str | None:
+        return card_of(self)
 
 
 def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from capacity.domain.errors import DataError, require
 from capacity.domain.serving import ThroughputReport
+from capacity.domain.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,14 +181,10 @@ class LoadReport:
 
     def plot(self, *, theme: str = "light") -> Any:
         """Draw load against sales with the fitted answer, and both over time; returns the Figure."""
-        from capacity.edge.plots import plot_load  # a noun may show itself: docs/decisions/0007
+        return plot_noun(self, theme=theme)
 
-        return plot_load(self, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from capacity.edge.cards import load_card
-
-        return load_card(self)
+    def _repr_html_(self) -> str | None:
+        return card_of(self)
 
 
 def _answer(found: Finding) -> dict[str, Any]:

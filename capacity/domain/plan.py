@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from capacity.domain.derivation import Derivation
 from capacity.domain.errors import DataError, require, require_aware
 from capacity.domain.money import NodePlan
+from capacity.domain.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,14 +185,10 @@ class WorkloadPlan:
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""
-        from capacity.edge.plots import plot_plan  # a noun may show itself: docs/decisions/0007
+        return plot_noun(self, timezone, theme=theme)
 
-        return plot_plan(self, timezone, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from capacity.edge.cards import workload_card
-
-        return workload_card(self)
+    def _repr_html_(self) -> str | None:
+        return card_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +224,7 @@ class Plan:
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
         """Draw the plans with the highest peaks; returns the Figure."""
-        from capacity.edge.plots import plot_plan  # a noun may show itself: docs/decisions/0007
+        return plot_noun(self, timezone, theme=theme)
 
-        return plot_plan(self.workloads, timezone, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from capacity.edge.cards import plan_card
-
-        return plan_card(self)
+    def _repr_html_(self) -> str | None:
+        return card_of(self)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from capacity.domain import CapacityError
-from capacity.edge.logs import Level, LogForm, current_run, write_record
+from capacity.edge.logs import LOGGER, LogForm, current_run
 from capacity.edge.telemetry import Exposition, Sample, write_textfile
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ class Bulletin:
         settings = self.incidents.servicenow
         if settings is None or settings.change_windows is None:
             return None, []
+        from capacity.edge.services import connect_tickets
+
         try:
-            return settings.instance().change_window(now, settings.change_windows), []
+            return connect_tickets(settings).change_window(now, settings.change_windows), []
         except CapacityError as error:
             return None, [f"change windows not read, none assumed: {error}"]
 
@@ -108,16 +110,18 @@ class Bulletin:
         settings = self.incidents
         if settings.servicenow is None and settings.alertmanager is None:
             return []
-        return settings.desk().report(conditions, scope, now)
+        from capacity.edge.services import connect_desk
+
+        return connect_desk(settings).report(conditions, scope, now)
 
     def _tell(self, samples: Sequence[Sample], job: str) -> list[str]:
         warnings = []
         if self.exposition is not None:
             self.exposition.update(samples)
-        gateway, folder = self.telemetry.gateway(), self.telemetry.textfile
+        folder = self.telemetry.textfile
         try:
-            if gateway is not None:
-                gateway.push(samples, job)
+            if self.telemetry.pushgateway is not None:
+                _push(self.telemetry, samples, job)
         except CapacityError as error:
             warnings.append(f"metrics not pushed: {error}")
         try:
@@ -128,10 +132,18 @@ class Bulletin:
         return warnings
 
 
+def _push(settings: TelemetrySettings, samples: Sequence[Sample], job: str) -> None:
+    from capacity.edge.services import connect_gateway
+
+    gateway = connect_gateway(settings)
+    if gateway is not None:
+        gateway.push(samples, job)
+
+
 def _log(conditions: Sequence[Condition]) -> None:
     """What is wrong and what was done about it by itself, where logs are read by machines; people read tickets."""
     if current_run().form is not LogForm.json:
         return
     for one in conditions:
         facts = {"condition": one.name, "subject": one.subject, "detail": one.detail}
-        write_record(one.title, Level.warning, **facts, remediation=one.kind.remediation)
+        LOGGER.warning("%s", one.title, extra={**facts, "remediation": one.kind.remediation})

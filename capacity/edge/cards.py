@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from capacity.edge.screen import GIB, clock, duration
+from capacity.edge.screen import clock, duration
+from capacity.edge.viewmodels import view_bars, view_workload, view_workloads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,12 +39,12 @@ def forecast_card(forecast: Forecast) -> str:
 
 def workload_card(plan: WorkloadPlan) -> str:
     """The peak, and the changes of the floor."""
-    peak = plan.peak
-    sales = "" if peak.sales is None else f" for {peak.sales:.4g} sales,"
+    view = view_workload(plan)
+    sales = "" if view.sales is None else f" for {view.sales:.4g} sales,"
     said = (
-        f"Peak {clock(peak.at, 'UTC')} UTC: {peak.replicas} replicas{sales} {peak.cpu_cores:.2f} cores, "
-        f"{peak.memory_bytes / GIB:.2f} GiB at quantile {peak.quantile_level:g}. {len(plan.floor)} changes of the "
-        f"floor in {duration(plan.step * plan.steps)}; ceiling {plan.ceiling}, safe floor {plan.safe_floor}."
+        f"Peak {clock(view.peak_at, 'UTC')} UTC: {view.replicas} replicas{sales} {view.cores:.2f} cores, "
+        f"{view.gib:.2f} GiB at quantile {view.quantile_level:g}. {len(plan.floor)} changes of the "
+        f"floor in {duration(plan.step * plan.steps)}; ceiling {view.ceiling}, safe floor {plan.safe_floor}."
     )
     rows = [
         (clock(plan.start + plan.step * change.offset, "UTC"), change.replicas, change.reason) for change in plan.floor
@@ -56,16 +57,9 @@ def plan_card(plan: Plan) -> str:
     nodes = "" if plan.nodes is None else f" Up to {plan.nodes.peak} nodes {plan.nodes.node_type}."
     count = len(plan.workloads)
     said = f"{count} workload{'s' * (count != 1)}, valid until {clock(plan.valid_until, 'UTC')} UTC.{nodes}"
-    ordered = sorted(plan.workloads, key=lambda one: -one.peak.replicas)
     rows = [
-        (
-            one.label,
-            one.peak.replicas,
-            clock(one.peak.at, "UTC"),
-            min(change.replicas for change in one.floor),
-            one.binding,
-        )
-        for one in ordered
+        (one.label, one.replicas, clock(one.peak_at, "UTC"), one.fewest, one.binding)
+        for one in view_workloads(plan.workloads)
     ]
     return _card("Plan", said, (("workload", "peak", "when (UTC)", "fewest", "binding"), rows))
 
@@ -102,10 +96,19 @@ def explanation_card(explanation: Explanation) -> str:
         f"set then, the floor must serve until {clock(explanation.covered_until, 'UTC')} UTC: "
         f"{explanation.covered_floor}."
     )
-    rows = [(bar.name, f"{bar.milli / 1000:+.3f}", bar.why) for bar in explanation.bars]
+    rows = [(bar.name, f"{bar.replicas:+.3f}", bar.why) for bar in view_bars(explanation)]
     return _card(explanation.label, said, (("part", "replicas", "why"), rows))
 
 
+CARDS: Mapping[str, Callable[[Any], str]] = {
+    "Forecast": forecast_card,
+    "WorkloadPlan": workload_card,
+    "Plan": plan_card,
+    "Explanation": explanation_card,
+    "LoadReport": load_card,
+    "Backtest": backtest_card,
+    "Simulation": simulation_card,
+}
 Table = tuple[Sequence[str], Sequence[Sequence[object]]]  # names of the columns, rows
 
 

@@ -9,11 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from capacity import __version__
 from capacity.domain import CapacityError, ConfigError
 from capacity.edge.face import DONE, FAILED, USAGE, Face, verb
-from capacity.edge.logs import end_run
-from capacity.edge.screen import say_error
+from capacity.edge.logs import LOGGER, end_run, set_up_logs
 from capacity.edge.verbs.audit import audit
 from capacity.edge.verbs.cluster import apply, preview, restore, run
 from capacity.edge.verbs.data import backtest, forecast, seasonality
@@ -25,6 +23,7 @@ from capacity.edge.verbs.report import report
 from capacity.edge.verbs.setup import init, rules
 from capacity.edge.verbs.simulate import simulate
 from capacity.edge.verbs.status import status
+from capacity.version import VERSION
 
 app = typer.Typer(
     name="capacity",
@@ -39,7 +38,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"capacity {__version__}")
+        typer.echo(f"capacity {VERSION}")
         raise typer.Exit
 
 
@@ -82,6 +81,7 @@ for panel, commands in VERBS.items():
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code. Errors are one line on stderr, a traceback only with --debug."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    set_up_logs()
     try:
         code = app(arguments, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -103,9 +103,9 @@ def _report(error: Exception) -> int:
     if usage:
         message = f"{message.strip().rstrip('.')}; see `{_help_of(error)}`"
     if isinstance(error, CapacityError) or usage:
-        say_error(" ".join(message.split()))
+        LOGGER.error("%s", " ".join(message.split()))
     else:
-        say_error(f"unexpected {type(error).__name__}: {' '.join(message.split())}; --debug shows where")
+        LOGGER.error("unexpected %s: %s; --debug shows where", type(error).__name__, " ".join(message.split()))
     return USAGE if usage or isinstance(error, ConfigError) else FAILED
 
 

@@ -11,8 +11,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from capacity.domain import ConfigError, DataError, Workload
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.fields import TimeZone
-from capacity.edge.orders.credentials import hide_secrets
 from capacity.edge.settings import (
     CalendarSettings,
     ControllerSettings,

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import yaml
 
 from capacity.edge.cluster.inventory import Found, Inventory
 from capacity.edge.prometheus.queries import Wording
-from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
+from capacity.edge.prometheus.sight import Sight
+from capacity.edge.settings import Measured, MetricsSettings
 
 GUESSED = {"cpu": 0.5, "memory": 512 * 2.0**20}  # requests where the cluster has none: `kubectl create` examples' size
 GUESSED_USE = 0.5  # share of its request that a replica uses, where nothing is measured: a usual median of clusters
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What Prometheus showed: how it is reached, which counters of requests it has, mean usage by workload."""
-
-    settings: PrometheusSettings
-    counters: tuple[str, ...] = ()
-    usage: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
 
 
 def draft_config(inventory: Inventory, sight: Sight | None, timezone: str) -> str:

@@ -18,9 +18,9 @@ import typer
 from capacity.domain import ConfigError
 from capacity.edge.config import Config, read_config
 from capacity.edge.fields import parse_duration
-from capacity.edge.logs import Level, LogForm, Run
+from capacity.edge.logs import LOGGER, LogForm, Run
 from capacity.edge.sample import sample_config
-from capacity.edge.screen import Output, Sheet, say, show_all
+from capacity.edge.screen import Output, Sheet, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -42,7 +42,7 @@ DebugOption = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Every command")
 ]
 LogFormOption = Annotated[
-    LogForm, typer.Option("--log-format", help="Remarks on stderr.", rich_help_panel="Every command")
+    LogForm, typer.Option("--log-format", help="Logs on stderr.", rich_help_panel="Every command")
 ]
 SampleOption = Annotated[
     bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
@@ -61,7 +61,7 @@ COMMON = (
     inspect.Parameter("quiet", KEYWORD, default=False, annotation=QuietOption),
     inspect.Parameter("verbose", KEYWORD, default=False, annotation=VerboseOption),
     inspect.Parameter("debug", KEYWORD, default=False, annotation=DebugOption),
-    inspect.Parameter("log_format", KEYWORD, default=LogForm.console, annotation=LogFormOption),
+    inspect.Parameter("log_format", KEYWORD, default=LogForm.text, annotation=LogFormOption),
 )
 
 
@@ -85,12 +85,19 @@ class Face:
         return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
 
     def show(self, *sheets: Sheet) -> None:
-        """Print results."""
-        show_all(sheets, self.output)
+        """Print results to stdout one after the other; as HTML all of them on one page."""
+        if self.output is not Output.html:
+            for sheet in sheets:
+                show(sheet, self.output)
+            return
+        from capacity.edge.report.page import sheets_page  # Jinja: only where a page is asked for
 
-    def say(self, text: str, level: Level = Level.info) -> None:
-        """Remark on stderr, unless quiet."""
-        say(text, level, quiet=self.quiet)
+        sys.stdout.write(sheets_page(sheets))
+
+    def say(self, text: str) -> None:
+        """A remark for whoever runs the command, unless quiet."""
+        if not self.quiet:
+            LOGGER.info("%s", text)
 
     @contextmanager
     def stages(self, *names: str) -> Iterator[Callable[[], None]]:

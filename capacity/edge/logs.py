@@ -1,20 +1,31 @@
-"""Remarks of a run on stderr, for people or as JSON; each run has an id that plans, Events and tickets bear."""
+"""Logs of a run on stderr, as text for people or as JSON lines; each run has an id that plans, Events and tickets bear.
+
+Whoever has something to tell calls `LOGGER`, with facts for machines in `extra`. The command calls `set_up_logs` once;
+where capacity is used as a library its caller decides what becomes of the records.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TextIO
 from uuid import uuid4
+
+LOGGER = logging.getLogger("capacity")
+LOGGER.addHandler(logging.NullHandler())
+MARKS = {logging.WARNING: "capacity: ", logging.ERROR: "capacity: error: "}  # in text; a remark stands by itself
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}  # all other attributes are facts
 
 
 class LogForm(StrEnum):
-    """How remarks are written."""
+    """How logs are written."""
 
-    console = "console"
+    text = "text"
     json = "json"
 
 
@@ -31,46 +42,96 @@ PREFIXES = {Level.info: "", Level.warning: "capacity: ", Level.error: "capacity:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One call of the command: its id, its verb, and how it speaks on stderr."""
+    """One call of the command: its id, its verb, and how it writes its logs."""
 
     id: str
     verb: str
-    form: LogForm = LogForm.console
+    form: LogForm = LogForm.text
 
     @classmethod
     def begin(cls, verb: str, form: LogForm) -> Run:
-        """A run with an id of its own; whatever is said from now on is said by it."""
+        """A run with an id of its own; whatever is logged from now on is logged by it."""
         run = cls(uuid4().hex[:12], verb, form)
         _CURRENT.set(run)
         return run
 
 
-# Said from within libraries' callbacks, too: passing the run through every call would name it in each signature.
+# Read from within libraries' callbacks, too: passing the run through every call would name it in each signature.
 _CURRENT: ContextVar[Run] = ContextVar("run")
 
 
 def current_run() -> Run:
-    """The run that speaks; without an id where capacity is used as a library."""
+    """The run that logs; without an id where capacity is used as a library."""
     return _CURRENT.get(Run("", "library"))
 
 
-def end_run() -> None:
-    """What is said from now on is said by no run: the process may go on as a library."""
-    _CURRENT.set(Run("", "library"))
+class TextFormatter(logging.Formatter):
+    """A record as one line for people.
 
-
-def record(text: str, level: Level, now: datetime, run: Run, **facts: str) -> str:
-    """A remark as one JSON line, with facts of its own.
-
-    >>> at, run = datetime(2026, 11, 27, tzinfo=UTC), Run("3f2a", "plan")
-    >>> line = json.loads(record("metrics not pushed", Level.warning, at, run))
-    >>> line["level"], line["run"]
-    ('warning', '3f2a')
+    >>> TextFormatter().format(logging.makeLogRecord({"levelno": logging.WARNING, "msg": "metrics not pushed"}))
+    'capacity: metrics not pushed'
     """
-    fields = {"time": now.isoformat(), "level": level, "run": run.id, "verb": run.verb, "message": text, **facts}
-    return json.dumps(fields)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, marked by its level."""
+        return f"{MARKS.get(record.levelno, '')}{record.getMessage()}"
 
 
-def write_record(text: str, level: Level, **facts: str) -> None:
-    """Write a remark of the current run to stderr as JSON."""
-    sys.stderr.write(f"{record(text, level, datetime.now(UTC), current_run(), **facts)}\n")
+class JsonFormatter(logging.Formatter):
+    """A record as one JSON line: time, level, run, verb, message, and what the caller gave as `extra`.
+
+    >>> fields = {"levelname": "WARNING", "msg": "metrics not pushed", "subject": "shop"}
+    >>> line = json.loads(JsonFormatter().format(logging.makeLogRecord(fields)))
+    >>> line["level"], line["verb"], line["message"], line["subject"]
+    ('warning', 'library', 'metrics not pushed', 'shop')
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's fields; facts never take the place of one of ours."""
+        run, facts = current_run(), {key: value for key, value in vars(record).items() if key not in STANDARD}
+        own = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "run": run.id,
+            "verb": run.verb,
+            "message": record.getMessage(),
+        }
+        return json.dumps({**own, **{key: value for key, value in facts.items() if key not in own}}, default=str)
+
+
+class _Stderr(logging.Handler):
+    """Writes to stderr as it is at that moment, in the form that the current run was asked for."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if current_run().form is LogForm.json:
+            sys.stderr.write(f"{JsonFormatter().format(record)}\n")
+        else:
+            write_line(TextFormatter().format(record), sys.stderr)
+
+
+_STDERR = _Stderr()
+
+
+def set_up_logs() -> None:
+    """Write what is logged to stderr, from remarks up; `end_run` takes it back."""
+    LOGGER.addHandler(_STDERR)
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+
+
+def end_run() -> None:
+    """What is logged from now on is logged by no run, and not by us: the process may go on as a library."""
+    _CURRENT.set(Run("", "library"))
+    LOGGER.removeHandler(_STDERR)
+    LOGGER.setLevel(logging.NOTSET)
+    LOGGER.propagate = True
+
+
+def write_line(text: str, stream: TextIO) -> None:
+    """A line: on a terminal wrapped at words by rich, which a job in a cluster need not load."""
+    if not stream.isatty():
+        stream.write(f"{text}\n")
+        return
+    from rich.console import Console
+
+    Console(file=stream, highlight=False).print(text, markup=False, emoji=False)

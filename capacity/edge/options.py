@@ -15,9 +15,8 @@ from capacity.edge.face import Face, FileArgument, SampleOption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from matplotlib.figure import Figure
-
     from capacity.edge.config import Config
+    from capacity.edge.plots import Figure
 
 
 PatchOption = Annotated[

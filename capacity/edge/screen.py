@@ -1,4 +1,4 @@
-"""Tables for a terminal, and the same values as JSON or CSV: results on stdout, everything else on stderr."""
+"""Tables for a terminal, and the same values as JSON or CSV: results on stdout; logs go to stderr."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from capacity.edge.logs import PREFIXES, Level, LogForm, current_run, write_record
+from capacity.edge.logs import write_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,22 +43,9 @@ class Sheet:
     footer: tuple[str, ...] = ()
 
 
-def show_all(sheets: Sequence[Sheet], output: Output) -> None:
-    """Print sheets to stdout one after the other; as HTML all of them on one page."""
-    if output is not Output.html:
-        for sheet in sheets:
-            show(sheet, output)
-        return
-    from capacity.edge.report.page import sheets_page  # Jinja: only where a page is asked for
-
-    sys.stdout.write(sheets_page(sheets))
-
-
 def show(sheet: Sheet, output: Output) -> None:
-    """Print a sheet to stdout in the form asked for."""
-    if output is Output.html:
-        show_all([sheet], output)
-    elif output is Output.json:
+    """Print a sheet to stdout as a table, JSON or CSV; a page of HTML holds all sheets at once, see `Face.show`."""
+    if output is Output.json:
         sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
     elif output is Output.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -71,37 +58,7 @@ def show(sheet: Sheet, output: Output) -> None:
 def show_lines(lines: Sequence[str]) -> None:
     """Results of one line each, to be searched with grep; before a person they wrap at words."""
     for line in lines:
-        _write(line, sys.stdout)
-
-
-def say(text: str, level: Level = Level.info, *, quiet: bool = False) -> None:
-    """A remark on stderr: for the person at the terminal, or as a JSON line where the run was asked for those."""
-    if quiet:
-        return
-    if current_run().form is LogForm.json:
-        write_record(text, level)
-    else:
-        _write(f"{PREFIXES[level]}{text}", sys.stderr)
-
-
-def say_warning(text: str) -> None:
-    """Something is not as it should be; the command goes on."""
-    say(text, Level.warning)
-
-
-def say_error(text: str) -> None:
-    """Something that was asked for cannot be done."""
-    say(text, Level.error)
-
-
-def _write(text: str, stream: TextIO) -> None:
-    """A line: on a terminal wrapped at words by rich, which a job in a cluster need not load."""
-    if not stream.isatty():
-        stream.write(f"{text}\n")
-        return
-    from rich.console import Console
-
-    Console(file=stream, highlight=False).print(text, markup=False, emoji=False)
+        write_line(line, sys.stdout)
 
 
 def _print_table(sheet: Sheet) -> None:

@@ -19,9 +19,9 @@ from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError, Event
 from capacity.edge.config import describe
 from capacity.edge.fields import parse_zone
-from capacity.edge.orders.sql import one_line
 from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import one_line
 
 Source = str | Path | Mapping[str, str]  # a file, a glob, or {"url": ..., "query": ...}
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from capacity.domain import ConfigError, DataError, Workload
 from capacity.edge.config import Config, describe
-from capacity.edge.orders.sql import literal, one_line, quote
 from capacity.edge.settings import UsageSettings
 from capacity.edge.settings.usage import DAY, FINEST
+from capacity.edge.sql import literal, one_line, quote
 
 Key = tuple[str, str]
 EVERYTHING = ""  # what rows without a workload's name are called inside

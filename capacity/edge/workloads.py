@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from capacity.domain import ConfigError
-from capacity.edge.orders.sql import literal, one_line
+from capacity.edge.sql import literal, one_line
 
 
 def read_workload_table(path: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from capacity.domain import DataError
+from capacity.domain.shown import card_of, plot_noun
 from capacity.simulation.frontier import Frontier, saving
 from capacity.simulation.misses import Miss, find_misses
 from capacity.simulation.scores import Promise, Score
@@ -120,11 +121,7 @@ class Simulation:
 
     def plot(self, *, theme: str = "light") -> Any:
         """Draw demand, what each policy serves, breaches, and cost against violations; returns the Figure."""
-        from capacity.edge.plots import plot_simulation  # a noun may show itself: docs/decisions/0007
+        return plot_noun(self, theme=theme)
 
-        return plot_simulation(self, theme=theme)
-
-    def _repr_html_(self) -> str:
-        from capacity.edge.cards import simulation_card
-
-        return simulation_card(self)
+    def _repr_html_(self) -> str | None:
+        return card_of(self)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from capacity.edge.http import HttpClient, HttpError, Server
 from capacity.edge.incidents import Alertmanager, Condition, Desk, Scope, ServiceNow
-from capacity.edge.incidents.conditions import Job
-from capacity.edge.telemetry import Gateway, Sample
-from capacity.edge.web import ServiceError, Web
+from capacity.edge.settings.monitoring import Job
+from capacity.edge.telemetry import Sample
+from capacity.edge.telemetry.gateway import Gateway
 from tests.peers import HttpPeer
 from tests.servicenow import ServiceNowDouble
 
@@ -30,7 +31,7 @@ def firing(peer: HttpPeer) -> dict[str, dict[str, Any]]:
 
 def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager: Callable[[], HttpPeer]) -> None:
     peer, now = alertmanager(), datetime.now(UTC)
-    desk = Desk(alerts=Alertmanager(Web(peer.url)))
+    desk = Desk(alerts=Alertmanager(HttpClient(Server(peer.url))))
     assert desk.report([STALE, PLAN], ALL, now) == []
     alerts = firing(peer)
     assert set(alerts) == {"CapacityDataStale", "CapacityPlanFailed"}
@@ -44,7 +45,7 @@ def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager:
 def test_an_alert_ends_by_itself_when_no_pass_comes(alertmanager: Callable[[], HttpPeer]) -> None:
     peer, now = alertmanager(), datetime.now(UTC)
     lasting: dict[Job, timedelta] = {"pass": timedelta(minutes=1), "plan": timedelta(minutes=5)}
-    Alertmanager(Web(peer.url), lasting).send([STALE], ALL, now)
+    Alertmanager(HttpClient(Server(peer.url)), lasting).send([STALE], ALL, now)
     ends = datetime.fromisoformat(firing(peer)["CapacityDataStale"]["endsAt"])
     assert abs(ends - now - timedelta(minutes=5)) < timedelta(seconds=1)
 
@@ -55,22 +56,26 @@ def test_one_hot_minute_opens_no_ticket_and_five_do(alertmanager: Callable[[], H
     with ServiceNowDouble(now) as instance:
         (tmp_path / "ca.pem").write_bytes(instance.ca_pem)
         (tmp_path / "token").write_text(instance.token)
-        web = Web(instance.url, token_file=tmp_path / "token", ca_file=tmp_path / "ca.pem")
-        desk = Desk(ServiceNow(web), Alertmanager(Web(peer.url)), runbooks="https://docs.example.com/runbooks")
+        web = HttpClient(Server(instance.url, token_file=tmp_path / "token", ca_file=tmp_path / "ca.pem"))
+        desk = Desk(
+            ServiceNow(web), Alertmanager(HttpClient(Server(peer.url))), runbooks="https://docs.example.com/runbooks"
+        )
         for minute, tickets in ((0, 0), (4, 0), (5, 1), (6, 1)):
             assert desk.report([hot], scope, now + timedelta(minutes=minute)) == []
             assert len(instance.rows("incident")) == tickets, minute
         (ticket,) = instance.rows("incident")
         assert "https://docs.example.com/runbooks/UtilizationHigh.md" in ticket["description"]
         # A ticket that is open stays, though an Alertmanager that lost its memory calls the alert young.
-        forgetful = Desk(ServiceNow(web), Alertmanager(Web(alertmanager().url)))
+        forgetful = Desk(ServiceNow(web), Alertmanager(HttpClient(Server(alertmanager().url))))
         forgetful.report([hot], scope, now + timedelta(minutes=7))
         assert [row["state"] for row in instance.rows("incident")] == ["1"]
 
 
 def test_no_alertmanager_is_a_warning() -> None:
-    (warning,) = Desk(alerts=Alertmanager(Web("http://127.0.0.1:9"))).report([STALE], ALL, datetime.now(UTC))
-    assert warning.startswith("alerts not sent: no answer from http://127.0.0.1:9")
+    (warning,) = Desk(alerts=Alertmanager(HttpClient(Server("http://127.0.0.1:9")))).report(
+        [STALE], ALL, datetime.now(UTC)
+    )
+    assert warning.startswith("alerts not sent: http://127.0.0.1:9: no answer: ")
 
 
 def values(peer: HttpPeer, name: str) -> dict[str, float]:
@@ -79,7 +84,7 @@ def values(peer: HttpPeer, name: str) -> dict[str, float]:
 
 
 def test_a_job_pushes_its_gauges_and_adds_to_its_counters(pushgateway: HttpPeer) -> None:
-    gateway = Gateway(Web(pushgateway.url))
+    gateway = Gateway(HttpClient(Server(pushgateway.url)))
     gateway.push([FLOOR, DONE], "controller")
     gateway.push([DONE, Sample("capacity_pass_total", 1, ("held", "HeldNoPlan"))], "controller")
     gateway.push([DONE], "other")
@@ -91,5 +96,5 @@ def test_a_job_pushes_its_gauges_and_adds_to_its_counters(pushgateway: HttpPeer)
 
 
 def test_no_pushgateway_is_one_line() -> None:
-    with pytest.raises(ServiceError, match=r"no answer from http://127\.0\.0\.1:9"):
-        Gateway(Web("http://127.0.0.1:9")).push([FLOOR], "controller")
+    with pytest.raises(HttpError, match=r"http://127\.0\.0\.1:9: no answer: "):
+        Gateway(HttpClient(Server("http://127.0.0.1:9"))).push([FLOOR], "controller")

@@ -18,8 +18,9 @@ import yaml
 
 from capacity.domain import DataError
 from capacity.edge.prometheus import read_usage, read_usages, recording_rules
+from capacity.edge.prometheus.answers import QuestionError
 from capacity.edge.prometheus.chunks import Chunk
-from capacity.edge.prometheus.client import Prometheus, QuestionError
+from capacity.edge.prometheus.client import Prometheus
 from capacity.edge.prometheus.queries import CPU
 from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
 from capacity.edge.settings.prometheus import USAGE

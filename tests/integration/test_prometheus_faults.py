@@ -7,7 +7,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ import pytest
 import trustme
 
 from capacity.domain import ConfigError, DataError
+from capacity.edge.prometheus.answers import QuestionError
 from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.prometheus.client import LONGEST_WAIT, Prometheus
 from capacity.edge.prometheus.usage import read_usage, read_usages
@@ -55,6 +56,7 @@ class Double:
     ca_file: str = ""
     answers: list[Answer] = field(default_factory=lambda: [Answer()])
     asked: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
+    chosen: Callable[[dict[str, str]], Answer] | None = None  # the answer to a form, where that is what counts
     busy: int = 0
     most_busy: int = 0
 
@@ -72,6 +74,7 @@ def serving(folder: Path) -> Iterator[Double]:
             with lock:
                 double.asked.append(({name.lower(): value for name, value in self.headers.items()}, form))
                 answer = double.answers.pop(0) if len(double.answers) > 1 else double.answers[0]
+                answer = answer if double.chosen is None else double.chosen(form)
                 double.busy += 1
                 double.most_busy = max(double.most_busy, double.busy)
             sleep(answer.delay)
@@ -79,7 +82,8 @@ def serving(folder: Path) -> Iterator[Double]:
                 self.send_response(answer.status)
                 for name, value in {"Content-Type": "application/json", **answer.headers}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
+                if "Transfer-Encoding" not in answer.headers:
+                    self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
                 for piece in [answer.body] if not answer.drip else [bytes([byte]) for byte in answer.body]:
                     self.wfile.write(piece)
@@ -172,7 +176,7 @@ BAD: dict[str, tuple[Answer, str]] = {
     "a wrong tenant": (Answer(403, b"tenant shop not allowed"), "403: .* refused: tenant shop not allowed"),
     "404 of Mimir": (Answer(404, b"404 page not found"), "404: expected Prometheus' JSON, got .*: 404 page not found"),
     "a login page": (Answer(200, b"<html>log in", {"Content-Type": "text/html"}), "200: .* JSON, got text/html"),
-    "a redirect": (Answer(302, b"", {"Location": "https://me:pw@sso/"}), r"302: moved to https://\*\*\*@sso/: give"),
+    "a redirect": (Answer(302, b"", {"Location": "https://me:pw@sso/"}), r"302: moved to https://sso/: give"),
     "a scalar": (Answer(body=b'{"status":"success","data":{"resultType":"scalar"}}'), "a matrix, got .scalar."),
     "a partial answer": (Answer(body=json.dumps({**MATRIX, "warnings": ["store eu is down"]}).encode()),
                          "expected a whole answer, got one with a warning: store eu is down"),
@@ -263,6 +267,102 @@ def test_neither_nan_nor_infinity_is_a_measurement(double: Double) -> None:
     found = usage_of(double)
     np.testing.assert_array_equal(found["shop", "web"]["cpu"].iloc[:5], [np.nan, np.nan, 0.0, 1.5, np.nan])
     assert isinstance(found["shop", "api"], DataError)
+
+
+def sample(values: Any, **more: Any) -> dict[str, Any]:
+    return {"metric": {"workload": "web"}, "values": values, **more}
+
+
+ONE_SERIES: dict[str, dict[str, Any]] = {
+    "times that go back": sample([[AT + 300, "1"], [AT, "2"]]),
+    "a time twice": sample([[AT, "1"], [AT, "2"]]),
+    "a time of another day": sample([[AT + 864000, "1"]]),
+    "a time beyond all": sample([[1e300, "1"]]),
+    "a time as text": sample([[str(AT), "1"]]),
+    "no time": sample([[None, "1"]]),
+    "a value that is no number": sample([[AT, "many"]]),
+    "a value that is no text": sample([[AT, 1.5]]),
+    "no value": sample([[AT, None]]),
+    "a sample of three": sample([[AT, "1", "2"]]),
+    "samples that are no list": sample({"0": 1}),
+    "no samples": {"metric": {"workload": "web"}},
+    "a histogram": {"metric": {"workload": "web"}, "histograms": [[AT, {"count": "1"}]]},
+}
+GOOD = {"metric": {"workload": "api"}, "values": [[AT, "2"]]}
+
+
+@pytest.mark.parametrize("series", ONE_SERIES.values(), ids=ONE_SERIES)
+def test_a_series_that_cannot_be_read_is_its_workloads_failure_alone(
+    double: Double, tmp_path: Path, series: dict[str, Any]
+) -> None:
+    data = {"resultType": "matrix", "result": [series, GOOD]}
+    double.answers = [Answer(body=json.dumps({"status": "success", "data": data}).encode())]
+    found = usage_of(double, cache=str(tmp_path / "kept"))
+    assert re.match("shop/web: expected its samples ", str(found["shop", "web"]))
+    assert found["shop", "api"]["cpu"].iloc[0] == 2.0
+    assert not (tmp_path / "kept").exists(), "hours of a question that is answered in part are asked for again"
+
+
+def success(**more: Any) -> bytes:
+    return json.dumps({"status": "success", **more}).encode()
+
+
+def result(items: Any) -> bytes:
+    return success(data={"resultType": "matrix", "result": items})
+
+
+WHOLE_ANSWER: dict[str, Answer] = {
+    "no JSON": Answer(body=b"upstream connect error"),
+    "an empty body": Answer(body=b""),
+    "a page": Answer(body=b"<html>log in", headers={"Content-Type": "text/html"}),
+    "JSON cut short": Answer(body=result([GOOD])[:-9]),
+    "JSON without a bottom": Answer(body=b"[" * 50_000),
+    "a list": Answer(body=b"[]"),
+    "a status that is no text": Answer(body=b'{"status": 1, "data": {}}'),
+    "success without data": Answer(body=success()),
+    "data that is a list": Answer(body=success(data=[1, 2])),
+    "data without a type": Answer(body=success(data={"result": []})),
+    "a result that is no list": Answer(body=result({"web": 1})),
+    "a result of nothing": Answer(body=result(None)),
+    "series that are numbers": Answer(body=result([1, 2])),
+    "labels that are no text": Answer(body=result([{"metric": {"workload": 7}, "values": []}])),
+    "labels that are a list": Answer(body=result([{"metric": ["web"], "values": []}])),
+    "an error with 200": Answer(body=b'{"status": "error", "error": ["a", 1], "errorType": null}'),
+    "a body that breaks off": Answer(body=result([GOOD]), headers={"Transfer-Encoding": "chunked"}),
+    "gzip that is none": Answer(body=result([GOOD]), headers={"Content-Encoding": "gzip"}),
+    "a bomb of gzip": Answer(body=gzip.compress(b" " * 10_000_000), headers={"Content-Encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("answer", WHOLE_ANSWER.values(), ids=WHOLE_ANSWER)
+def test_an_answer_that_cannot_be_read_is_its_questions_failure_alone(double: Double, answer: Answer) -> None:
+    """The question for the namespace shop is answered badly, that for pay well: each keeps its own."""
+    good = matrix(({"workload": "card"}, [[AT, "3"]]))
+    double.chosen = lambda form: answer if 'namespace="shop"' in form["query"] else good
+    settings = {"url": double.url, "ca_file": double.ca_file, "retries": 0, "max_answer": "100000"}
+    end = BEGIN + timedelta(hours=1)
+    asked = [Measured("shop", "web"), Measured("pay", "card")]
+    found = read_usages(PrometheusSettings.model_validate(settings), asked, BEGIN, end, now=end)
+    assert isinstance(found["shop", "web"], DataError)
+    assert str(found["shop", "web"]).startswith("Prometheus at https://127.0.0.1:")
+    assert found["pay", "card"]["cpu"].iloc[0] == 3.0
+
+
+VECTORS: dict[str, Any] = {
+    "no value": {"metric": {}},
+    "a value that is no list": {"metric": {}, "value": 7},
+    "a value that is no text": {"metric": {}, "value": [AT, 7]},
+    "a value that is no number": {"metric": {}, "value": [AT, "x"]},
+    "labels that are none": {"metric": None, "value": [AT, "7"]},
+}
+
+
+@pytest.mark.parametrize("item", VECTORS.values(), ids=VECTORS)
+def test_a_value_that_cannot_be_read_is_one_line(double: Double, item: Any) -> None:
+    data = {"resultType": "vector", "result": [item]}
+    double.answers = [Answer(body=json.dumps({"status": "success", "data": data}).encode())]
+    with pytest.raises(QuestionError, match="expected series with metric and value"):
+        client(double).query("up", BEGIN)
 
 
 def test_an_outage_is_everybodys(double: Double) -> None:

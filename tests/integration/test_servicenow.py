@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pysnc import ServiceNowClient
 
+from capacity.domain import ConfigError
+from capacity.edge.http import Bounds, HttpClient, HttpError, Server
 from capacity.edge.incidents import Condition, Desk, Scope, ServiceNow
-from capacity.edge.web import ServiceError, Web
 from tests.servicenow import ServiceNowDouble
 from tests.servicenow.server import PASSWORD, TOKEN, USER, Fault
 
@@ -28,17 +29,17 @@ def instance() -> Iterator[ServiceNowDouble]:
 
 
 @pytest.fixture
-def web(instance: ServiceNowDouble, tmp_path: Path) -> Web:
+def web(instance: ServiceNowDouble, tmp_path: Path) -> HttpClient:
     (tmp_path / "ca.pem").write_bytes(instance.ca_pem)
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    return Web(instance.url, token_file=tmp_path / "token", ca_file=tmp_path / "ca.pem")
+    return HttpClient(Server(instance.url, token_file=tmp_path / "token", ca_file=tmp_path / "ca.pem"))
 
 
 def states(instance: ServiceNowDouble) -> list[tuple[str, str]]:
     return [(row["correlation_id"].split("/")[1], row["state"]) for row in instance.rows("incident")]
 
 
-def test_the_life_of_a_ticket(instance: ServiceNowDouble, web: Web) -> None:
+def test_the_life_of_a_ticket(instance: ServiceNowDouble, web: HttpClient) -> None:
     desk = Desk(ServiceNow(web))
     assert desk.report([STALE, PLAN], ALL, NOON) == []
     assert desk.report([STALE, PLAN], ALL, NOON + MINUTE) == []
@@ -58,13 +59,13 @@ def test_the_life_of_a_ticket(instance: ServiceNowDouble, web: Web) -> None:
     assert instance.rows("incident")[1]["work_notes"].startswith("It is back")
 
 
-def test_a_second_writer_finds_the_ticket(instance: ServiceNowDouble, web: Web) -> None:
+def test_a_second_writer_finds_the_ticket(instance: ServiceNowDouble, web: HttpClient) -> None:
     for desk in (Desk(ServiceNow(web)), Desk(ServiceNow(web))):
         assert desk.report([STALE], ALL, NOON) == []
     assert len(instance.rows("incident")) == 1
 
 
-def test_a_post_applied_twice_leaves_one_open_ticket(instance: ServiceNowDouble, web: Web) -> None:
+def test_a_post_applied_twice_leaves_one_open_ticket(instance: ServiceNowDouble, web: HttpClient) -> None:
     desk = Desk(ServiceNow(web))
     instance.order(Fault(), Fault(twice=True))
     desk.report([STALE], ALL, NOON)
@@ -73,7 +74,7 @@ def test_a_post_applied_twice_leaves_one_open_ticket(instance: ServiceNowDouble,
     assert sorted(row["state"] for row in instance.rows("incident")) == ["1", "6"]
 
 
-def test_tickets_of_others_are_never_touched(instance: ServiceNowDouble, web: Web) -> None:
+def test_tickets_of_others_are_never_touched(instance: ServiceNowDouble, web: HttpClient) -> None:
     theirs = instance.insert("incident", correlation_id="pagerduty/1", short_description="theirs")
     closed = instance.insert("incident", correlation_id=STALE.correlation, state="7")
     assert Desk(ServiceNow(web)).report([], ALL, NOON) == []
@@ -91,48 +92,46 @@ def test_tickets_of_others_are_never_touched(instance: ServiceNowDouble, web: We
     ],
     ids=["refused token", "forbidden", "unavailable", "too many requests", "slow"],
 )
-def test_an_outage_only_warns(
-    instance: ServiceNowDouble, web: Web, fault: Fault, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("capacity.edge.web.TIMEOUT", 0.1)
+def test_an_outage_only_warns(instance: ServiceNowDouble, web: HttpClient, fault: Fault, words: str) -> None:
     instance.order(*[fault] * 8)
-    (warning,) = Desk(ServiceNow(web)).report([STALE], ALL, NOON)
+    quick = HttpClient(web.server, Bounds(timedelta(seconds=0.1 if fault.delay else 60)))
+    (warning,) = Desk(ServiceNow(quick)).report([STALE], ALL, NOON)
     assert warning.startswith("tickets not read, none written: ")
     assert words in warning
     assert TOKEN not in warning
     assert instance.rows("incident") == []
 
 
-def test_one_refused_write_does_not_stop_the_others(instance: ServiceNowDouble, web: Web) -> None:
+def test_one_refused_write_does_not_stop_the_others(instance: ServiceNowDouble, web: HttpClient) -> None:
     instance.order(Fault(), Fault(403))
     (warning,) = Desk(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
     assert warning.startswith("ticket capacity/DataStale/orders.csv: open failed: ")
     assert states(instance) == [("PlanFailed", "1")]
 
 
-def test_a_busy_instance_is_asked_again(instance: ServiceNowDouble, web: Web) -> None:
+def test_a_busy_instance_is_asked_again(instance: ServiceNowDouble, web: HttpClient) -> None:
     instance.order(Fault(429, headers={"Retry-After": "0"}), Fault(503))
     assert Desk(ServiceNow(web)).report([STALE], ALL, NOON) == []
     assert len(instance.rows("incident")) == 1
 
 
 def test_user_and_password_work_too_and_a_missing_file_is_one_line(
-    instance: ServiceNowDouble, web: Web, tmp_path: Path
+    instance: ServiceNowDouble, web: HttpClient, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text(PASSWORD)
-    basic = Web(instance.url, user=USER, password_file=tmp_path / "password", ca_file=web.ca_file)
+    basic = HttpClient(Server(instance.url, user=USER, password_file=tmp_path / "password", ca_file=web.server.ca_file))
     assert ServiceNow(basic).tickets() == []
-    lost = Web(instance.url, token_file=tmp_path / "nowhere", ca_file=web.ca_file)
-    with pytest.raises(ServiceError, match="nowhere: cannot be read: No such file"):
+    lost = HttpClient(Server(instance.url, token_file=tmp_path / "nowhere", ca_file=web.server.ca_file))
+    with pytest.raises(ConfigError, match=r"token_file: .*nowhere cannot be read: No such file"):
         ServiceNow(lost).tickets()
 
 
-def test_an_unknown_authority_is_refused(instance: ServiceNowDouble, web: Web) -> None:
-    with pytest.raises(ServiceError, match=r"no answer from https.*certificate verify failed"):
-        ServiceNow(Web(instance.url, token_file=web.token_file)).tickets()
+def test_an_unknown_authority_is_refused(instance: ServiceNowDouble, web: HttpClient) -> None:
+    with pytest.raises(HttpError, match=r"https.*certificate verify failed"):
+        ServiceNow(HttpClient(Server(instance.url, token_file=web.server.token_file))).tickets()
 
 
-def test_a_change_window_is_read(instance: ServiceNowDouble, web: Web) -> None:
+def test_a_change_window_is_read(instance: ServiceNowDouble, web: HttpClient) -> None:
     snow = ServiceNow(web)
     assert snow.change_window(NOON, "cmdb_ci=shop") is None
     window = {"start_date": "2026-11-27 11:00:00", "end_date": "2026-11-27 13:00:00", "cmdb_ci": "shop"}
@@ -142,17 +141,17 @@ def test_a_change_window_is_read(instance: ServiceNowDouble, web: Web) -> None:
     assert snow.change_window(NOON, "cmdb_ci=bank") is None
 
 
-def test_more_than_a_page_of_tickets(instance: ServiceNowDouble, web: Web) -> None:
+def test_more_than_a_page_of_tickets(instance: ServiceNowDouble, web: HttpClient) -> None:
     for place in range(450):
         instance.insert("incident", correlation_id=f"capacity/DataStale/{place}")
     assert len({ticket.key for ticket in ServiceNow(web).tickets()}) == 450
 
 
 def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(
-    instance: ServiceNowDouble, web: Web, monkeypatch: pytest.MonkeyPatch
+    instance: ServiceNowDouble, web: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Desk(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(web.ca_file))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(web.server.ca_file))
     client = ServiceNowClient(instance.url, (USER, PASSWORD))
     record = client.GlideRecord("incident")
     record.add_query("correlation_id", "STARTSWITH", "capacity/")
@@ -165,7 +164,7 @@ def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(
     assert instance.rows("incident")[0]["state"] == "6"
 
 
-def test_a_job_leaves_alone_what_it_has_not_looked_at(instance: ServiceNowDouble, web: Web) -> None:
+def test_a_job_leaves_alone_what_it_has_not_looked_at(instance: ServiceNowDouble, web: HttpClient) -> None:
     desk = Desk(ServiceNow(web))
     held = Condition("FloorHeld", "shop", "web: HeldNoMetrics")
     desk.report([held], Scope("pass", {"shop"}), NOON)

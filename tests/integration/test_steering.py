@@ -307,9 +307,8 @@ def test_a_loop_that_does_not_lead_stands_by(shop: Shop) -> None:
     assert (process.returncode, shop.floor()) == (0, 2)
 
 
-def test_a_pass_that_fails_is_said_and_the_next_tries(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pass_that_fails_is_logged_and_the_next_tries(caplog: pytest.LogCaptureFixture) -> None:
     from capacity.domain import ClusterError
-    from capacity.edge.screen import say_error
 
     stop, tries = threading.Event(), list[int]()
 
@@ -319,8 +318,8 @@ def test_a_pass_that_fails_is_said_and_the_next_tries(capsys: pytest.CaptureFixt
             stop.set()
         raise ClusterError("down")
 
-    repeat(one_pass, timedelta(milliseconds=1), stop, say_error)
-    assert capsys.readouterr().err.splitlines() == ["capacity: error: down"] * 3
+    repeat(one_pass, timedelta(milliseconds=1), stop)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("ERROR", "down")] * 3
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from capacity.domain import ConfigError
 from capacity.edge.config import read_config
-from capacity.edge.orders.credentials import hide_secrets
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.prometheus.chunks import cell_seconds, cells, chunks
 from capacity.edge.prometheus.queries import AT_ONCE, POD_NAMES, Wording
 from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings

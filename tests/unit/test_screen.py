@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from capacity.edge.screen import Output, Sheet, clock, duration, say, show
+from capacity.edge.face import Face
+from capacity.edge.logs import LOGGER, Run, end_run, set_up_logs
+from capacity.edge.screen import Output, Sheet, clock, duration, show
 
 TRICKY = ["[red]text[/red]", "[/b]", "a, b", 'say "yes"', "two\nlines", "ünïcödé"]
 SHEET = Sheet("Things [old]", ("name", "count"), [(text, place) for place, text in enumerate(TRICKY)], {"things": 6})
@@ -22,6 +26,13 @@ def test_json_is_the_document_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.err == ""
 
 
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    set_up_logs()
+    yield
+    end_run()
+
+
 def test_csv_reads_back_as_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
     show(SHEET, Output.csv)
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
@@ -32,7 +43,7 @@ def test_csv_reads_back_as_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("text", ["[red]text[/red]", "[/b]", "orders[ab].csv", "[link=x]y[/link]"])
 def test_brackets_are_printed_as_they_are_wherever_they_stand(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     show(Sheet(f"title {text}", (f"column {text}",), [(f"cell {text}",)], {}, (f"footer {text}",)), Output.table)
-    say(f"remark {text}")
+    LOGGER.info("%s", f"remark {text}")
     printed = capsys.readouterr()
     for place in ("title", "column", "cell", "footer"):
         assert f"{place} {text}" in printed.out
@@ -49,12 +60,12 @@ def test_no_value_is_cut_in_a_pipe(length: int, capsys: pytest.CaptureFixture[st
 
 
 def test_a_long_remark_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    say("word " * 100)
+    LOGGER.info("%s", "word " * 100)
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_quiet_remark_is_not_made(capsys: pytest.CaptureFixture[str]) -> None:
-    say("hush", quiet=True)
+    Face(Path("capacity.yaml"), Output.table, quiet=True, verbose=False, run=Run("", "plan")).say("hush")
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +15,7 @@ from matplotlib.figure import Figure
 
 import capacity as cap
 from capacity.domain import Bar, Finding
+from capacity.domain.shown import card_of, plot_noun
 from capacity.simulation.replay import Replay
 from tests.integration.test_report import Elements
 
@@ -20,6 +23,30 @@ HOUR = timedelta(hours=1)
 LOAD = cap.LoadModel(0.5, 0.1, 2**30, 2**23)
 WEB = cap.Workload("shop", "web", LOAD, cap.Replica(0.5, 2**29), floor=2, ceiling=90)
 EVIL = "<script>alert('x')</script>"
+
+
+def test_a_noun_shows_itself_wherever_it_was_imported_from_and_loads_no_picture_before() -> None:
+    """The core imports no view, and a notebook need not either."""
+    code = (
+        "import sys\n"
+        "from capacity.domain.explanation import Bar, Explanation\n"
+        "from datetime import UTC, datetime\n"
+        "at = datetime(2026, 3, 2, 12, tzinfo=UTC)\n"
+        "noun = Explanation('shop', 'web', at, 'cpu', 1, (Bar('idle load', 1000, ''),), 1, at)\n"
+        "loaded = {'matplotlib', 'pandas', 'capacity.edge.plots', 'capacity.edge.cards'} & set(sys.modules)\n"
+        "print(sorted(loaded), 'shop/web' in noun._repr_html_(), type(noun.plot()).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] True Figure"
+
+
+def test_a_noun_without_a_view_says_so_and_keeps_its_text_in_notebooks() -> None:
+    class Unseen:
+        pass
+
+    with pytest.raises(cap.CapacityError, match="expected a registered view of Unseen, got none: import"):
+        plot_noun(Unseen())
+    assert card_of(Unseen()) is None
 
 
 def history(days: int = 28) -> pd.Series:

@@ -15,7 +15,7 @@ import pytest
 
 from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError
-from capacity.edge.orders.credentials import hide_password
+from capacity.edge.credentials import hide_password
 from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
 from capacity.edge.sources import audit_sales, read_sales

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from capacity.domain import ClusterError, NoClusterError
 
 if TYPE_CHECKING:  # the controller is made of this door: not the other way round
-    from capacity.edge.controller.targets.kinds import Document, Kind
+    from capacity.edge.cluster.kinds import Document, Kind
 
 MANAGER = "capacity"  # our field manager in server-side apply
 TIMEOUT = (3.05, 10.0)  # seconds to connect and to read: the client itself would wait for ever

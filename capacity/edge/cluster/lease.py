@@ -10,7 +10,7 @@ from capacity.domain import ClusterError
 from capacity.edge.cluster.client import ABSENT, CONFLICT, ClusterWriter
 
 if TYPE_CHECKING:  # the controller is made of this door: not the other way round
-    from capacity.edge.controller.targets.kinds import Document
+    from capacity.edge.cluster.kinds import Document
 
 NAME = "capacity"
 SHORTEST = timedelta(seconds=60)  # a pass is over by then: its CronJob ends it after 50 s

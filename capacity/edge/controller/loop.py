@@ -13,6 +13,7 @@ from capacity.domain import CapacityError
 from capacity.edge.cluster.client import ClusterWriter
 from capacity.edge.cluster.lease import SHORTEST, Lease
 from capacity.edge.controller.writers import identity
+from capacity.edge.logs import LOGGER
 
 PERIODS = 3  # without renewal a leader is followed by another after this many periods
 
@@ -51,12 +52,12 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def repeat(one_pass: Callable[[], None], period: timedelta, stop: threading.Event, fail: Callable[[str], None]) -> None:
-    """Run passes a period apart, from start to start, until told to stop. A pass that fails is said; the next tries."""
+def repeat(one_pass: Callable[[], None], period: timedelta, stop: threading.Event) -> None:
+    """Run passes a period apart, from start to start, until told to stop. A failed pass is logged; the next tries."""
     while not stop.is_set():
         began = datetime.now(UTC)
         try:
             one_pass()
         except CapacityError as error:
-            fail(str(error))
+            LOGGER.error("%s", error)
         stop.wait(max(0.0, (began + period - datetime.now(UTC)).total_seconds()))

@@ -8,8 +8,8 @@ from datetime import datetime
 from capacity.domain import ClusterError, LoadModel, Replica, Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.cluster.client import ABSENT, ClusterReader
+from capacity.edge.cluster.kinds import HPA, KINDS, SCALED_OBJECT, Document
 from capacity.edge.controller.targets.autoscaler import Autoscaler
-from capacity.edge.controller.targets.kinds import HPA, KINDS, SCALED_OBJECT, Document
 from capacity.edge.controller.targets.owners import Scene
 
 Seen = tuple[Workload, Scene, Autoscaler | ClusterError]

@@ -10,6 +10,7 @@ from functools import partial
 from capacity.decision import Brake, Policy, decide, engage_brake, hold
 from capacity.domain import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan
 from capacity.edge.cluster.client import CONFLICT, ClusterReader, ClusterWriter
+from capacity.edge.cluster.kinds import KINDS
 from capacity.edge.cluster.switch import read_switch
 from capacity.edge.controller.guards import Guard, clock_skew
 from capacity.edge.controller.outcomes import Outcome as Outcome
@@ -17,7 +18,6 @@ from capacity.edge.controller.outcomes import summary as summary
 from capacity.edge.controller.restoring import give_back
 from capacity.edge.controller.scenes import Seen, forgotten, look, read_scenes, read_target
 from capacity.edge.controller.targets.autoscaler import Autoscaler
-from capacity.edge.controller.targets.kinds import KINDS
 from capacity.edge.controller.targets.notes import read_expiry
 from capacity.edge.controller.targets.owners import Scene, other_owner
 from capacity.edge.controller.targets.wishes import read_wishes

@@ -7,10 +7,10 @@ from typing import Any
 
 from capacity.domain import ClusterError, Decision
 from capacity.edge.cluster.client import ClusterWriter
+from capacity.edge.cluster.kinds import Document
 from capacity.edge.cluster.lease import micro_time
 from capacity.edge.controller.outcomes import Outcome
 from capacity.edge.controller.targets.autoscaler import Autoscaler
-from capacity.edge.controller.targets.kinds import Document
 from capacity.edge.logs import current_run
 
 

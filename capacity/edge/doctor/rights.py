@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from capacity.domain import Workload
 from capacity.edge.cluster.client import ClusterReader
+from capacity.edge.cluster.kinds import HPA, KINDS, SCALED_OBJECT
 from capacity.edge.config import Config
-from capacity.edge.controller.targets.kinds import HPA, KINDS, SCALED_OBJECT
 from capacity.edge.doctor.finding import Finding
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -8,6 +8,8 @@ from functools import partial
 
 from capacity.edge.config import Config
 from capacity.edge.doctor.finding import Finding, isolated
+from capacity.edge.services import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
+from capacity.edge.settings.monitoring import ServiceNowSettings, ServiceSettings
 
 FIX_SERVICE = "correct its url, user or secret, or start it; without it only news are lost, no floor"
 
@@ -29,14 +31,22 @@ def _asked(config: Config) -> dict[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {}
     telemetry, incidents = config.telemetry, config.incidents
     if telemetry.pushgateway is not None:
-        found["Pushgateway"] = partial(telemetry.pushgateway.web().call, "GET", "/api/v1/metrics")
+        found["Pushgateway"] = partial(_listed, telemetry.pushgateway, PUSHGATEWAY, "/api/v1/metrics")
     if incidents.alertmanager is not None:
-        found["Alertmanager"] = partial(incidents.alertmanager.web().call, "GET", "/api/v2/alerts")
+        found["Alertmanager"] = partial(_listed, incidents.alertmanager, ALERTMANAGER, "/api/v2/alerts")
     if incidents.servicenow is not None:
-        found["ServiceNow"] = incidents.servicenow.instance().tickets
+        found["ServiceNow"] = partial(_tickets, incidents.servicenow)
     return found
 
 
 def _answers(name: str, ask: Callable[[], object]) -> Iterator[Finding]:
     ask()
     yield Finding("services", "ok", f"{name} answers")
+
+
+def _listed(settings: ServiceSettings, key: str, path: str) -> None:
+    connect(settings, key).call("GET", path)
+
+
+def _tickets(settings: ServiceNowSettings) -> None:
+    connect_tickets(settings).tickets()

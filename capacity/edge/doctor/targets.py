@@ -9,9 +9,9 @@ from typing import Any
 
 from capacity.domain import ClusterError, Workload
 from capacity.edge.cluster.client import ClusterReader
+from capacity.edge.cluster.kinds import HPA
 from capacity.edge.controller.scenes import look, read_scenes
 from capacity.edge.controller.targets.autoscaler import Autoscaler
-from capacity.edge.controller.targets.kinds import HPA
 from capacity.edge.controller.targets.owners import Scene, other_owner
 from capacity.edge.controller.targets.readings import TOLERANCE
 from capacity.edge.doctor.finding import Finding, isolated

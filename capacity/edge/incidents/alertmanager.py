@@ -7,33 +7,46 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from capacity.edge.incidents.conditions import ORIGIN, Condition, Job, Scope
-from capacity.edge.planfile import parse_time, rfc3339
-from capacity.edge.web import Web
+from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
-# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
-LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
+from capacity.edge.http import HttpClient
+from capacity.edge.incidents.conditions import ORIGIN, Condition, Scope
+from capacity.edge.planfile import rfc3339
+from capacity.edge.settings.monitoring import LASTING, Job
+
+
+class _Alert(BaseModel):
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    startsAt: AwareDatetime  # noqa: N815 - as the API spells it
+
+    def ended(self, now: datetime) -> dict[str, Any]:
+        """The same alert, over since `now`."""
+        return {**self.model_dump(exclude={"startsAt"}), "startsAt": rfc3339(self.startsAt), "endsAt": rfc3339(now)}
+
+
+ALERTS: TypeAdapter[list[_Alert] | None] = TypeAdapter(list[_Alert] | None)
 
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
     """An Alertmanager; alerts that no job sends again within its `lasting` are resolved by it."""
 
-    web: Web
+    client: HttpClient
     lasting: Mapping[Job, timedelta] = field(default_factory=lambda: LASTING)
 
     def send(self, conditions: Iterable[Condition], scope: Scope, now: datetime) -> dict[str, datetime]:
-        """Send what holds; end what was sent before and, in this scope, holds no more. Raises `ServiceError`.
+        """Send what holds; end what was sent before and, in this scope, holds no more. Raises `HttpError`.
 
         Returns since when each alert of this scope has been on, by its correlation.
         """
-        ours = {str(alert["labels"]["correlation"]): alert for alert in self._ours(scope)}
-        begun = {correlation: parse_time(alert["startsAt"]) for correlation, alert in ours.items()}
+        ours = {alert.labels["correlation"]: alert for alert in self._ours(scope)}
+        begun = {correlation: alert.startsAt for correlation, alert in ours.items()}
         holding = {one.correlation: self._alert(one, begun.get(one.correlation, now), now) for one in conditions}
-        finished = [{**alert, "endsAt": rfc3339(now)} for name, alert in ours.items() if name not in holding]
+        finished = [alert.ended(now) for name, alert in ours.items() if name not in holding]
         alerts = [*holding.values(), *finished]
         if alerts:
-            self.web.call("POST", "/api/v2/alerts", body=alerts)
+            self.client.call("POST", "/api/v2/alerts", body=alerts)
         return begun
 
     def _alert(self, condition: Condition, begun: datetime, now: datetime) -> dict[str, Any]:
@@ -53,11 +66,8 @@ class Alertmanager:
         ends = now + self.lasting[condition.kind.seen_by]
         return {"labels": labels, "annotations": annotations, "startsAt": rfc3339(begun), "endsAt": rfc3339(ends)}
 
-    def _ours(self, scope: Scope) -> list[dict[str, Any]]:
-        answer = self.web.call("GET", "/api/v2/alerts", query={"filter": f'origin="{ORIGIN}"', "active": "true"})
-        found = answer if isinstance(answer, list) else []
-        return [
-            {name: alert[name] for name in ("labels", "annotations", "startsAt")}
-            for alert in found
-            if scope.covers(str(alert["labels"].get("correlation")))
-        ]
+    def _ours(self, scope: Scope) -> list[_Alert]:
+        found = self.client.read(
+            ALERTS, "GET", "/api/v2/alerts", query={"filter": f'origin="{ORIGIN}"', "active": "true"}
+        )
+        return [alert for alert in found or [] if scope.covers(alert.labels.get("correlation", ""))]

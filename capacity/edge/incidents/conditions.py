@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
 from capacity.domain import require
+from capacity.edge.settings.monitoring import RUNBOOKS, Job
 
-Job = Literal["plan", "pass"]
-RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
 ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
+from pydantic import BaseModel, TypeAdapter
+
+from capacity.edge.http import HttpClient, HttpError
 from capacity.edge.incidents.conditions import ORIGIN
 from capacity.edge.incidents.tickets import Action, Ticket
-from capacity.edge.web import ServiceError, Web
 
 PAGE = 200
 MOST = 5_000  # tickets of ours: more is a loop gone wrong, not a bad day
@@ -18,11 +21,18 @@ CLOSED = ("6", "7", "8")  # resolved, closed, cancelled
 TIME = "%Y-%m-%d %H:%M:%S"  # the API's times, UTC
 
 
+class _Rows(BaseModel):
+    result: list[dict[str, Any]]
+
+
+ROWS: TypeAdapter[_Rows] = TypeAdapter(_Rows)
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceNow:
     """A ServiceNow instance; `table` is where incidents live."""
 
-    web: Web
+    client: HttpClient
     table: str = "incident"
 
     def tickets(self) -> list[Ticket]:
@@ -37,12 +47,12 @@ class ServiceNow:
         return [_ticket(row) for row in self._rows(self.table, query, FIELDS)]
 
     def act(self, action: Action) -> None:
-        """Carry out one action. Raises `ServiceError`."""
+        """Carry out one action. Raises `HttpError`."""
         path = f"/api/now/table/{self.table}"
         if action.key is None:
-            self.web.call("POST", path, body=action.fields)
+            self.client.call("POST", path, body=action.fields)
         else:
-            self.web.call("PATCH", f"{path}/{action.key}", body=action.fields)
+            self.client.call("PATCH", f"{path}/{quote(action.key, safe='')}", body=action.fields)
 
     def change_window(self, now: datetime, query: str) -> str | None:
         """The number and title of a change that is on at this moment, or None. `query` selects whose changes count."""
@@ -60,25 +70,28 @@ class ServiceNow:
                 "sysparm_offset": str(offset),
                 "sysparm_exclude_reference_link": "true",
             }
-            answer = self.web.call("GET", f"/api/now/table/{table}", query=asked)
-            rows = answer.get("result") if isinstance(answer, dict) else None
-            if not isinstance(rows, list):
-                raise ServiceError(f"{self.web.url}: expected a list of {table} rows, got {str(answer)[:60]!r}")
-            yield from (row for row in rows if isinstance(row, dict))
+            rows = self.client.read(ROWS, "GET", f"/api/now/table/{table}", query=asked).result
+            yield from rows
             if len(rows) < PAGE:
                 return
-        raise ServiceError(f"{self.web.url}: expected at most {MOST} rows of {table}: {query}")
+        text = f"{self.client.server.name}: expected at most {MOST} rows of {table} for the query {query}, got more"
+        raise HttpError(text, "large")
 
 
 def _ticket(row: dict[str, Any]) -> Ticket:
+    """A row as a ticket. Raises `HttpError` where it lacks what every ticket of ours has."""
+    try:
+        key, correlation, opened = (str(row[name]) for name in ("sys_id", "correlation_id", "opened_at"))
+    except KeyError as error:
+        raise HttpError(f"expected tickets with {FIELDS}, got one without {error}", "malformed") from error
     closed = str(row.get("state")) in CLOSED
     return Ticket(
-        key=str(row["sys_id"]),
-        correlation=str(row["correlation_id"]),
+        key=key,
+        correlation=correlation,
         text=str(row.get("description") or ""),
         escalated=str(row.get("escalation") or "0") != "0",
-        opened=_time(row["opened_at"]),
-        resolved=_time(row.get("resolved_at") or row.get("closed_at") or row["opened_at"]) if closed else None,
+        opened=_time(opened),
+        resolved=_time(row.get("resolved_at") or row.get("closed_at") or opened) if closed else None,
     )
 
 
@@ -86,4 +99,4 @@ def _time(text: Any) -> datetime:
     try:
         return datetime.strptime(str(text), TIME).replace(tzinfo=UTC)
     except ValueError as error:
-        raise ServiceError(f"expected a time such as 2026-11-27 18:00:00, got {text!r}") from error
+        raise HttpError(f"expected a time such as 2026-11-27 18:00:00, got {str(text)[:40]!r}", "malformed") from error

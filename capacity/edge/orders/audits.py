@@ -18,8 +18,8 @@ from capacity.audit import Audit, Finding, compare_columns
 from capacity.audit.anomalies import anomaly_finding, find_anomalies
 from capacity.domain import DataError
 from capacity.edge.config import Config
-from capacity.edge.orders.sql import literal, one_line
 from capacity.edge.orders.table import OrderTable
+from capacity.edge.sql import literal, one_line
 from capacity.forecast import forecast_sales
 
 COLUMNS = {

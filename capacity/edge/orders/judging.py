@@ -8,9 +8,9 @@ from typing import Self
 from capacity.domain import ConfigError
 from capacity.edge.orders.builtin import EPOCHS, GROUP, NEWEST, NOT_NEGATIVE, OLDEST, TIME, VALUE
 from capacity.edge.orders.predicates import Predicate, Source, assignment, predicate
-from capacity.edge.orders.sql import literal, quote
 from capacity.edge.orders.steps import on_step, step_start
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal, quote
 
 OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$"  # text that says its own zone
 UNIT = 2**40  # values are summed as whole multiples of 1 / 2**40: exact in any order, so that equal rows sum up equally

@@ -9,10 +9,10 @@ from pathlib import Path
 import duckdb
 
 from capacity.domain import ConfigError, DataError
-from capacity.edge.orders.credentials import hide_secrets
-from capacity.edge.orders.sql import literal, one_line
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.orders.warehouse import fetch_rows
 from capacity.edge.settings import DatabaseSource
+from capacity.edge.sql import literal, one_line
 
 PARQUET, TEXT = (".parquet", ".pq"), (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")  # what a directory is searched for
 REMOTE = ("s3://", "s3a://", "gs://", "gcs://", "r2://", "http://", "https://", "hf://")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from capacity.edge.orders.sql import literal
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal
 
 DAY, MONDAY = 86400, 345600  # seconds; weeks begin on Monday, and 1970-01-05 was one
 

@@ -14,14 +14,14 @@ import pandas as pd
 from capacity.audit import Audit, Finding, Latency
 from capacity.audit.completeness import step_counts
 from capacity.domain import ConfigError, DataError
+from capacity.edge.credentials import hide_secrets
 from capacity.edge.orders.builtin import BUILT_IN, READABLE
-from capacity.edge.orders.credentials import hide_secrets
 from capacity.edge.orders.judging import Judgement
 from capacity.edge.orders.predicates import Source
 from capacity.edge.orders.rows import load_rows, open_database, source_name
-from capacity.edge.orders.sql import literal, one_line
 from capacity.edge.orders.warehouse import count_there
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal, one_line
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"

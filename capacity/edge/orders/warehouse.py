@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from capacity.domain import ConfigError, DataError
-from capacity.edge.orders.credentials import hide_password
+from capacity.edge.credentials import hide_password
 from capacity.edge.orders.pushdown import STATEMENTS, Buckets
-from capacity.edge.orders.sql import one_line, quote
 from capacity.edge.settings import DatabaseSource, SalesSettings
+from capacity.edge.sql import one_line, quote
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,6 +9,7 @@ from capacity.edge.plots.frontier import plot_frontier as plot_frontier
 from capacity.edge.plots.load import can_plot_load as can_plot_load
 from capacity.edge.plots.load import plot_load as plot_load
 from capacity.edge.plots.plan import plot_plan as plot_plan
+from capacity.edge.plots.saving import Figure as Figure
 from capacity.edge.plots.saving import inline_svg as inline_svg
 from capacity.edge.plots.saving import save_figure as save_figure
 from capacity.edge.plots.seasons import plot_seasons as plot_seasons

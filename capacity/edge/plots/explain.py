@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from capacity.domain import Explanation
 from capacity.edge.plots.canvas import Canvas
 from capacity.edge.screen import clock
+from capacity.edge.viewmodels import view_bars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,18 +32,17 @@ def plot_explanation(explanation: Explanation, timezone: str = "UTC", *, theme: 
     axes.tick_params(axis="y", length=0)
     title = f"{explanation.label}: {explanation.floor} replicas for {clock(explanation.at, timezone)} ({timezone})"
     axes.set_title(title, loc="left", fontsize=11)
-    parts = ", ".join(f"{bar.name} {bar.milli / 1000:+.2f}" for bar in explanation.bars)
+    parts = ", ".join(f"{bar.name} {bar.replicas:+.2f}" for bar in view_bars(explanation))
     return canvas.done(f"{title}: {parts}.")
 
 
 def _draw_bars(canvas: Canvas, axes: Axes, explanation: Explanation) -> None:
-    look, before = canvas.look, 0.0
-    for place, bar in enumerate(explanation.bars):
-        size = bar.milli / 1000
-        axes.barh(place, size, left=before, color=look.blue if size >= 0 else look.orange, height=0.68)
-        axes.plot([before + size] * 2, [place - 0.34, place + 1.34], color=look.muted, lw=0.8)
-        axes.annotate(f"{size:+.2f}", (max(before, before + size), place), xytext=(4, 0), **_BESIDE)
-        before += size
+    look = canvas.look
+    for place, bar in enumerate(view_bars(explanation)):
+        colour = look.blue if bar.replicas >= 0 else look.orange
+        axes.barh(place, bar.replicas, left=bar.before, color=colour, height=0.68)
+        axes.plot([bar.total] * 2, [place - 0.34, place + 1.34], color=look.muted, lw=0.8)
+        axes.annotate(f"{bar.replicas:+.2f}", (max(bar.before, bar.total), place), xytext=(4, 0), **_BESIDE)
     last = len(explanation.bars)
     axes.barh(last, explanation.floor, color=look.green, height=0.68)
     axes.annotate(f"{explanation.floor}", (explanation.floor, last), xytext=(4, 0), **_BESIDE)

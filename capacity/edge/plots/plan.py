@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from capacity.domain import Demand, WorkloadPlan
 from capacity.edge.plots.canvas import GIB, Canvas
+from capacity.edge.viewmodels import view_workload
 from capacity.planning import floor_series
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC
 
 
 def _said(plan: WorkloadPlan, canvas: Canvas) -> str:
-    at = canvas.on_clock([plan.peak.at])[0]
+    view = view_workload(plan)
+    at = canvas.on_clock([view.peak_at])[0]
     return (
-        f"{plan.label}: {plan.peak.replicas} replicas planned at the peak, {at:%a %d %b %H:%M} ({canvas.timezone}), "
-        f"{min(change.replicas for change in plan.floor)} at the fewest."
+        f"{view.label}: {view.replicas} replicas planned at the peak, {at:%a %d %b %H:%M} ({canvas.timezone}), "
+        f"{view.fewest} at the fewest."
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Figure
 
 from capacity.domain import ConfigError
 from capacity.edge.plots.looks import LIGHT

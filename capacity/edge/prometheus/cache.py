@@ -18,8 +18,8 @@ import duckdb
 import pandas as pd
 
 from capacity.domain import ConfigError
-from capacity.edge.orders.sql import literal
-from capacity.edge.prometheus.client import Prometheus
+from capacity.edge.settings.prometheus import PrometheusSettings
+from capacity.edge.sql import literal
 
 DAY = 86400
 COLUMNS = ("cell", "series", "seconds", "value")  # start of the hour; name of the series; start of the step; value
@@ -33,9 +33,8 @@ class Cache:
     folder: Path | None
 
     @classmethod
-    def of(cls, prometheus: Prometheus, query: str, step_seconds: int) -> Cache:
+    def of(cls, settings: PrometheusSettings, query: str, step_seconds: int) -> Cache:
         """The cache of a query: its key holds all that the answer depends on, and no secret in clear."""
-        settings = prometheus.settings
         if settings.cache is None:
             return cls(None)
         parts = (LAYOUT, settings.url, settings.tenant or "", str(step_seconds), query)

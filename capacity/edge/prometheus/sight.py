@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pandas as pd
 
-from capacity.edge.cluster.inventory import Inventory
-from capacity.edge.draft import Sight
 from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.prometheus.client import Prometheus
 from capacity.edge.prometheus.queries import text
 from capacity.edge.prometheus.usage import read_usages
-from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
+from capacity.edge.settings import Measured, PrometheusSettings
 
 LOOK = timedelta(days=1)
 COUNTERS = (  # counters of served requests of common libraries, in the order of how well they fit
@@ -26,10 +26,18 @@ COUNTERS = (  # counters of served requests of common libraries, in the order of
 )
 
 
-def look(settings: PrometheusSettings, inventory: Inventory, now: datetime) -> Sight:
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What Prometheus showed: how it is reached, which counters of requests it has, mean usage by workload."""
+
+    settings: PrometheusSettings
+    counters: tuple[str, ...] = ()
+    usage: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+
+
+def look(settings: PrometheusSettings, workloads: Sequence[Measured], now: datetime) -> Sight:
     """Ask for the last day. Raises `DataError` where Prometheus does not answer."""
-    counters = _counters(settings, inventory, now)
-    workloads = [Measured(one.namespace, one.name, MetricsSettings(kind=one.kind)) for one in inventory.found]
+    counters = _counters(settings, workloads, now)
     usages = read_usages(settings, workloads, now - LOOK, now, now=now) if workloads else {}
     means = {
         key: {str(name): float(value) for name, value in usage.mean().dropna().items()}
@@ -39,10 +47,10 @@ def look(settings: PrometheusSettings, inventory: Inventory, now: datetime) -> S
     return Sight(settings, counters, means)
 
 
-def _counters(settings: PrometheusSettings, inventory: Inventory, now: datetime) -> tuple[str, ...]:
+def _counters(settings: PrometheusSettings, workloads: Sequence[Measured], now: datetime) -> tuple[str, ...]:
     """The known counters that pods of these namespaces have, the best fit first."""
     end = int(now.timestamp())
-    namespaces = "|".join(sorted({one.namespace for one in inventory.found}))
+    namespaces = "|".join(sorted({one.namespace for one in workloads}))
     where = f'__name__=~"{"|".join(COUNTERS)}",namespace=~{text(namespaces)},pod!=""'
     series = Prometheus(settings).query_range(f"count by (__name__) ({{{where}}})", Chunk(end - 3600, end, 300))
     there = {one.labels.get("__name__") for one in series}

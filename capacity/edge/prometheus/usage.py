@@ -12,10 +12,10 @@ import pandas as pd
 
 from capacity.domain import DataError
 from capacity.domain.errors import require_aware
-from capacity.edge.prometheus.answers import Answer, Key, read_answer, shared_out
+from capacity.edge.prometheus.answers import Answer, Key, QuestionError, read_answer, shared_out
 from capacity.edge.prometheus.cache import Cache, empty
 from capacity.edge.prometheus.chunks import Chunk, cell_seconds, cells, chunks
-from capacity.edge.prometheus.client import Prometheus, QuestionError
+from capacity.edge.prometheus.client import Prometheus
 from capacity.edge.prometheus.queries import RESOURCES, Question, Wording
 from capacity.edge.settings.prometheus import USAGE, Measured, PrometheusSettings
 
@@ -88,7 +88,7 @@ class Request:
     def answer(self, question: Question) -> Answer:
         """What the cache and the server say to a question. A refusal concerns its workloads alone."""
         seconds, size = int(self.step.total_seconds()), cell_seconds(self.step)
-        cache = Cache.of(self.prometheus, question.query, seconds)
+        cache = Cache.of(self.prometheus.settings, question.query, seconds)
         wanted = cells(self.begin, min(self.end, self.now), self.step)
         known = cache.read(wanted)
         parts, failures = [known], {}

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from capacity.edge.prometheus.client import Prometheus, Value
+from capacity.domain import DataError
+from capacity.edge.prometheus.answers import Value
+from capacity.edge.prometheus.client import Prometheus
 from capacity.edge.promises.promise import TARGETS, Promise
 from capacity.edge.screen import duration
 
@@ -48,14 +50,15 @@ class Recorded:
         """Seconds in which a critical alert fired, over how often that began."""
         name, target = "capacity:critical:bool", TARGETS["time to restore"]
         share, changes = (self._ask(f"{of}_over_time({name}[{self._span}])") for of in ("avg", "sum"))
-        if not share or not changes:
+        began = self._ask(f"changes({name}[{self._span}])")
+        if not share or not changes or not began:
             return self._promise(target.name, [], name)
         since = self._since(name)
         if changes[0].value == 0:
-            return Promise(target, None, SOURCE, _joined("no critical alert", self._known(since)), untried=True)
-        began = max(1, math.ceil(self._ask(f"changes({name}[{self._span}])")[0].value / 2))
-        seconds = share[0].value * (self.now - since).total_seconds() / began
-        return Promise(target, seconds, SOURCE, _joined(f"critical alerts: {began}", self._known(since)))
+            return Promise(target, None, SOURCE, f"no critical alert{self._known(since)}", untried=True)
+        times = max(1, math.ceil(began[0].value / 2))
+        seconds = share[0].value * (self.now - since).total_seconds() / times
+        return Promise(target, seconds, SOURCE, f"critical alerts: {times}{self._known(since)}")
 
     @property
     def _span(self) -> str:
@@ -81,7 +84,13 @@ class Recorded:
         """When the window's first sample was seen."""
         every = max(60, int(self.window.total_seconds()) // SEEN_EVERY)
         found = self._ask(f"min(min_over_time(timestamp({series})[{self._span}:{every}s]))")
-        return datetime.fromtimestamp(found[0].value, UTC) if found else self.now
+        if not found:
+            return self.now
+        try:
+            return datetime.fromtimestamp(found[0].value, UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            value = found[0].value
+            raise DataError(f"Prometheus: expected the time of the first sample of {series}, got {value:g}") from error
 
     def _known(self, since: datetime) -> str:
         """Said where the series is younger than nine tenths of the window: what was before is not known."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from capacity import __version__
 from capacity.edge.planfile import rfc3339
 from capacity.edge.report.changes import changes_section
 from capacity.edge.report.cost import cost_section
@@ -22,6 +21,7 @@ from capacity.edge.report.risks import risks, risks_section
 from capacity.edge.report.section import Section, Table
 from capacity.edge.report.trust import outcome_section, trust_section
 from capacity.edge.screen import clock, is_number
+from capacity.version import VERSION
 
 if TYPE_CHECKING:
     from capacity.edge.report.review import Review
@@ -94,7 +94,7 @@ def _summary(review: Review, sections: Sequence[Section | None]) -> list[str]:
 
 
 def _provenance(review: Review) -> list[str]:
-    lines = [f"Made by capacity {__version__} from {review.audit.source} on {rfc3339(review.now)}."]
+    lines = [f"Made by capacity {VERSION} from {review.audit.source} on {rfc3339(review.now)}."]
     if review.planned is not None:
         plan = review.planned.plan
         lines.append(

@@ -7,8 +7,8 @@ from markupsafe import Markup
 from capacity.domain import WorkloadPlan
 from capacity.edge.report.review import Review
 from capacity.edge.report.section import Section, Table, picture
-from capacity.edge.screen import GIB, clock
-from capacity.planning import mean_floor
+from capacity.edge.screen import clock
+from capacity.edge.viewmodels import WorkloadView, view_workload
 
 DRAWN, LISTED = 2, 20  # workloads with the highest peaks: in pictures, in the table
 HOUR = 3600.0
@@ -19,10 +19,11 @@ def plan_section(review: Review) -> Section:
     plans = review.plans
     if not plans:
         return Section("What is planned", [f"No plan was made. The last good plan stays in force. Why: {review.held}"])
-    words = [_sentence(plan, review.timezone) for plan in plans[:DRAWN]]
+    views = [view_workload(plan) for plan in plans[:LISTED]]
+    words = [_sentence(view, review.timezone) for view in views[:DRAWN]]
     if len(plans) > DRAWN:
         words.append(f"{len(plans)} workloads are planned in all; the table has those with the highest peaks.")
-    rows = [_row(plan, review.timezone) for plan in plans[:LISTED]]
+    rows = [_row(view, review.timezone) for view in views]
     head = ("workload", f"peak ({review.timezone})", "replicas", "cores", "GiB", "mean", "fewest", "ceiling")
     table = Table(head, rows, frozenset(range(2, len(head))))
     level = ", ".join(sorted({f"{plan.peak.quantile_level:g}" for plan in plans}))
@@ -33,27 +34,24 @@ def plan_section(review: Review) -> Section:
     return Section("What is planned", words, (), [table], _pictures(review, plans[:DRAWN]), notes)
 
 
-def _sentence(plan: WorkloadPlan, timezone: str) -> str:
-    peak, fewest = plan.peak, min(change.replicas for change in plan.floor)
+def _sentence(view: WorkloadView, timezone: str) -> str:
     return (
-        f"{plan.label} gets {peak.replicas} replicas for its peak on {clock(peak.at, timezone)} and {fewest} when it "
-        f"is quiet; {'CPU' if plan.binding == 'cpu' else 'memory'} decides. At the load planned for, "
-        f"utilization stays at or under {100 * plan.derivation.target.utilization:.0f} %."
+        f"{view.label} gets {view.replicas} replicas for its peak on {clock(view.peak_at, timezone)} and {view.fewest} "
+        f"when it is quiet; {'CPU' if view.binding == 'cpu' else 'memory'} decides. At the load planned for, "
+        f"utilization stays at or under {view.target:.0f} %."
     )
 
 
-def _row(plan: WorkloadPlan, timezone: str) -> tuple[object, ...]:
-    peak, fewest = plan.peak, min(change.replicas for change in plan.floor)
-    cores, size = f"{peak.cpu_cores:.2f}", f"{peak.memory_bytes / GIB:.2f}"
+def _row(view: WorkloadView, timezone: str) -> tuple[object, ...]:
     return (
-        plan.label,
-        clock(peak.at, timezone),
-        peak.replicas,
-        cores,
-        size,
-        f"{mean_floor(plan):.1f}",
-        fewest,
-        plan.ceiling,
+        view.label,
+        clock(view.peak_at, timezone),
+        view.replicas,
+        f"{view.cores:.2f}",
+        f"{view.gib:.2f}",
+        f"{view.mean:.1f}",
+        view.fewest,
+        view.ceiling,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from capacity.edge.plots import Figure
 
 INCHES = 8.4  # across: the text column of the page, and of A4
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from capacity.edge.fields import Duration
-from capacity.edge.incidents import Alertmanager, Desk, ServiceNow
-from capacity.edge.incidents.alertmanager import LASTING
-from capacity.edge.incidents.conditions import RUNBOOKS, Job
-from capacity.edge.incidents.tickets import Handling, Route
 from capacity.edge.settings.block import Settings
-from capacity.edge.telemetry import Gateway
-from capacity.edge.web import Web
+
+Job = Literal["plan", "pass"]
+# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
+LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
+RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
 
 
 class ServiceSettings(Settings):
@@ -26,6 +27,17 @@ class ServiceSettings(Settings):
     user: str | None = Field(None, description="User, with password_file.")
     password_file: Path | None = Field(None, description="File with the user's password.")
     ca_file: Path | None = Field(None, description="PEM file of the authority that signed its certificate.")
+
+    @field_validator("url")
+    @classmethod
+    def _without_secrets(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError("expected an address such as https://host:9093, got something else") from None
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("expected an address without user, password or query: use token_file or password_file")
+        return url
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -39,10 +51,6 @@ class ServiceSettings(Settings):
         """The same with its files relative to a folder."""
         files = {name: getattr(self, name) for name in ("token_file", "password_file", "ca_file")}
         return self.model_copy(update={name: folder / file for name, file in files.items() if file is not None})
-
-    def web(self) -> Web:
-        """How to speak to it."""
-        return Web(self.url, self.token_file, self.user, self.password_file, self.ca_file)
 
 
 class TelemetrySettings(Settings):
@@ -61,10 +69,6 @@ class TelemetrySettings(Settings):
             }
         )
 
-    def gateway(self) -> Gateway | None:
-        """The Pushgateway, if there is one."""
-        return None if self.pushgateway is None else Gateway(self.pushgateway.web())
-
 
 class ServiceNowSettings(ServiceSettings):
     """A ServiceNow instance."""
@@ -73,10 +77,6 @@ class ServiceNowSettings(ServiceSettings):
     change_windows: str | None = Field(
         None, description="Encoded query on change_request: while such a change is on, floors are held."
     )
-
-    def instance(self) -> ServiceNow:
-        """The instance as the ticket system that it is."""
-        return ServiceNow(self.web(), self.table)
 
 
 class RouteSettings(Settings):
@@ -117,15 +117,3 @@ class IncidentSettings(Settings):
         services = {"servicenow": self.servicenow, "alertmanager": self.alertmanager}
         found = {name: service.beside(folder) for name, service in services.items() if service is not None}
         return self.model_copy(update=found)
-
-    def desk(self) -> Desk:
-        """Who is told."""
-        routes = tuple(Route(one.group, one.conditions, one.subjects, one.escalate_to) for one in self.routes)
-        return Desk(
-            tickets=None if self.servicenow is None else self.servicenow.instance(),
-            alerts=None
-            if self.alertmanager is None
-            else Alertmanager(self.alertmanager.web(), self.alerts_last.noun()),
-            handling=Handling(routes, self.escalate_after, self.reopen_within),
-            runbooks=self.runbooks.rstrip("/"),
-        )

@@ -7,15 +7,13 @@ from typing import Any
 from capacity.domain import Explanation
 from capacity.edge.planfile import rfc3339
 from capacity.edge.screen import Sheet, clock
+from capacity.edge.viewmodels import view_bars
 
 
 def explain_sheet(explanation: Explanation, timezone: str) -> Sheet:
     """The bars in order; the last sum is the floor."""
-    rows: list[tuple[object, ...]] = []
-    total = 0
-    for bar in explanation.bars:
-        total += bar.milli
-        rows.append((bar.name, f"{bar.milli / 1000:+.3f}", f"{total / 1000:.3f}", bar.why))
+    bars = view_bars(explanation)
+    rows = [(bar.name, f"{bar.replicas:+.3f}", f"{bar.total:.3f}", bar.why) for bar in bars]
     title = (
         f"{explanation.label}: {explanation.floor} replicas for {clock(explanation.at, timezone)} ({timezone}), "
         f"by {explanation.resource}"

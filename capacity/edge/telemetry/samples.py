@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from capacity import __version__
 from capacity.edge.incidents.findings import utilization_of
 from capacity.edge.telemetry.metrics import Sample
+from capacity.version import VERSION
 
 if TYPE_CHECKING:
     from capacity.audit import Audit
@@ -36,7 +36,7 @@ def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
 def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> list[Sample]:
     """Peaks, demand of the current step at each quantile level, and what could not be planned."""
     samples = [
-        Sample("capacity_build_info", 1, (__version__,)),
+        Sample("capacity_build_info", 1, (VERSION,)),
         Sample("capacity_plan_created_timestamp_seconds", plan.created.timestamp()),
         Sample("capacity_plan_valid_until_timestamp_seconds", plan.valid_until.timestamp()),
         Sample("capacity_plan_duration_seconds", took.total_seconds()),
@@ -88,7 +88,7 @@ def _trust_samples(record: TrackRecord) -> list[Sample]:
 def pass_samples(work: Pass, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[Sample]:
     """Floors, what runs, utilization, what is held and why, and how the pass went."""
     samples = [
-        Sample("capacity_build_info", 1, (__version__,)),
+        Sample("capacity_build_info", 1, (VERSION,)),
         Sample("capacity_pass_duration_seconds", took.total_seconds()),
         Sample("capacity_pass_timestamp_seconds", now.timestamp()),
     ]

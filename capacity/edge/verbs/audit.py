@@ -10,8 +10,8 @@ import typer
 from capacity.domain import ConfigError
 from capacity.edge.bulletin import Bulletin
 from capacity.edge.face import DONE, HELD, Face, read_clock, read_duration, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import Data
-from capacity.edge.screen import say_warning
 
 HistoryOption = Annotated[Path, typer.Option(help="Folder that keeps every audit, one Parquet file each.")]
 SinceOption = Annotated[
@@ -55,7 +55,7 @@ def audit(
     face.show(audit_sheet(report, now, str(quarantine) if written else None))
     bulletin = Bulletin.silent() if data.foreign else Bulletin.of(config)
     for warning in bulletin.audited(report, now):
-        say_warning(warning)
+        LOGGER.warning("%s", warning)
     return HELD if report.verdict == "refuse" else DONE
 
 

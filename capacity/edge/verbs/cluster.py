@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, verb
-from capacity.edge.logs import Level
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import PlanPlace
-from capacity.edge.screen import Output, say_error, say_warning, show_lines
+from capacity.edge.screen import Output, show_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -106,7 +106,7 @@ def run(face: Face, place: PlanPlace, *, json_lines: JsonLines = False, health_p
                 health.beat()
 
         try:
-            repeat(one_pass, period, stop, say_error)
+            repeat(one_pass, period, stop)
         finally:
             leader.resign()
     return DONE
@@ -184,11 +184,11 @@ def _lead_one(face: Face, leader: Leader, plan: Path | None, exposition: Exposit
 
 
 def _led(face: Face, leader: Leader) -> frozenset[str]:
-    """The namespaces that we lead; who leads the others is said."""
+    """The namespaces that we lead; who leads the others is logged."""
     leaders = leader.lead()
     for namespace, other in sorted(leaders.items()):
-        if other is not None:
-            face.say(f"{namespace} is led by {other}", Level.warning)
+        if other is not None and not face.quiet:
+            LOGGER.warning("%s is led by %s", namespace, other)
     return frozenset(namespace for namespace, other in leaders.items() if other is None)
 
 
@@ -203,7 +203,7 @@ def _told(bulletin: Bulletin, work: Pass, act: Callable[[Pass], Iterable[Outcome
     outcomes = list(act(replace(work, change=change)))
     took = timedelta(seconds=perf_counter() - began)
     for warning in [*warnings, *bulletin.passed(work, outcomes, work.now + took, took)]:
-        say_warning(warning)
+        LOGGER.warning("%s", warning)
     return outcomes
 
 
@@ -231,9 +231,9 @@ def _show_json_lines(outcomes: Sequence[Outcome]) -> None:
 def _finish(outcomes: Sequence[Outcome], *, held_ok: bool = False) -> int:
     for outcome in outcomes:
         if outcome.error is not None:
-            say_error(f"{outcome.where}: {outcome.error}")
+            LOGGER.error("%s: %s", outcome.where, outcome.error)
         for warning in outcome.warnings:
-            say_warning(warning)
+            LOGGER.warning("%s", warning)
     if any(outcome.error for outcome in outcomes):
         return FAILED
     return HELD if not held_ok and any(outcome.held for outcome in outcomes) else DONE

@@ -9,19 +9,20 @@ import typer
 
 from capacity.edge.drawing import BacktestView, SeasonsView, Theme
 from capacity.edge.face import DONE, FAILED, Face, read_duration, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import Data, Drawing
-from capacity.edge.screen import Output, Sheet, say_error
+from capacity.edge.screen import Output, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from capacity.backtest import Backtest
     from capacity.domain import Forecast
     from capacity.edge.config import Config
     from capacity.edge.planning.planner import Orders
+    from capacity.edge.plots import Figure
 
     Forecasted = Mapping[str | None, Forecast]
 
@@ -88,7 +89,7 @@ def forecast(face: Face, data: Data, drawing: Drawing) -> int:
         advance()
     failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
     for group, error in failures.items():
-        say_error(f"{group or 'sales'}: {error}")
+        LOGGER.error("%s: %s", group or "sales", error)
     if forecasts:
         face.show(_forecast_sheet(face, config, orders, forecasts))
     return FAILED if failures else DONE

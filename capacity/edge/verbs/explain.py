@@ -13,10 +13,9 @@ from capacity.edge.face import DONE, Face, SampleOption, read_clock, verb
 from capacity.edge.options import Data, Drawing
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from capacity.domain import Explanation, Workload
     from capacity.edge.config import Config
+    from capacity.edge.plots import Figure
 
 
 @verb

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from capacity.domain import ConfigError, DataError, LoadReport
 from capacity.edge.drawing import PictureOption, Theme, ThemeOption
 from capacity.edge.face import DONE, FAILED, Face, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import PatchOption
-from capacity.edge.screen import say, say_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def load(
         face.say(f"wrote {requests_patch}")
     failures = {key: report for key, report in reports.items() if isinstance(report, DataError)}
     for (namespace, name), error in failures.items():
-        say_error(f"{namespace}/{name}: {error}")
+        LOGGER.error("%s/%s: %s", namespace, name, error)
     face.show(load_sheet(reports, config, advice))
     return FAILED if failures else DONE
 
@@ -64,7 +64,7 @@ def _draw(face: Face, reports: Reports, picture: Path, theme: Theme) -> None:
 
     shown = [one for one in reports.values() if isinstance(one, LoadReport) and can_plot_load(one)]
     if not shown:
-        say(f"{picture} is not drawn: sales explain no load, see the verdicts")
+        LOGGER.info("%s is not drawn: sales explain no load, see the verdicts", picture)
         return
     save_figure(plot_load(shown[0], theme=theme), picture)
     face.say(f"wrote {picture}{f' of {shown[0].name}' if len(reports) > 1 else ''}")

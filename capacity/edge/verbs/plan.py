@@ -13,8 +13,9 @@ import typer
 from capacity.domain import ConfigError, DataError
 from capacity.edge.drawing import PlanView
 from capacity.edge.face import DONE, HELD, Face, read_clock, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import Data, Drawing, PatchOption
-from capacity.edge.screen import Output, say_warning
+from capacity.edge.screen import Output
 
 if TYPE_CHECKING:
     from capacity.domain import Plan, Scenario
@@ -97,7 +98,7 @@ def plan(face: Face, data: PlanData, goal: Goal, parts: Parts, drawing: PlanDraw
             return _compare(face, config, scenarios, now)
         planned, took = _planned(face, config, parts, now)
     except QualityRefusedError as refusal:
-        say_warning(f"held: {refusal}")
+        LOGGER.warning("held: %s", refusal)
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
         return HELD
     except DataError as error:
@@ -197,7 +198,7 @@ def _show(face: Face, planned: Planned, config: Config, advice: Advice) -> None:
 
 def _say_warnings(warnings: list[str]) -> None:
     for warning in warnings:
-        say_warning(warning)
+        LOGGER.warning("%s", warning)
 
 
 def _say_failures(failures: dict[tuple[str, str], str]) -> None:
@@ -207,9 +208,9 @@ def _say_failures(failures: dict[tuple[str, str], str]) -> None:
         by_reason.setdefault(reason, []).append(f"{namespace}/{name}")
     for reason, names in by_reason.items():
         for name in names[:SHOWN]:
-            say_warning(f"{name}: not planned: {reason}")
+            LOGGER.warning("%s: not planned: %s", name, reason)
         if len(names) > SHOWN:
-            say_warning(f"and {len(names) - SHOWN:,} more not planned: {reason}")
+            LOGGER.warning("and %s more not planned: %s", f"{len(names) - SHOWN:,}", reason)
 
 
 def _to_files(plan: Plan, out: Path) -> list[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from capacity.edge.cluster.inventory import Inventory
-    from capacity.edge.draft import Sight
+    from capacity.edge.prometheus.sight import Sight
 
 Namespaces = Annotated[
     list[str] | None, typer.Option("--namespace", "-n", help="Look into this namespace only; may be repeated.")
@@ -87,13 +87,14 @@ def _sight(given: dict[str, str | None], inventory: Inventory, now: datetime) ->
 
     from capacity.edge.config import describe
     from capacity.edge.prometheus.sight import look
-    from capacity.edge.settings import PrometheusSettings
+    from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
 
     try:
         settings = PrometheusSettings.model_validate({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(f"--prometheus: {describe(error)}") from error
-    return look(settings, inventory, now)
+    workloads = [Measured(one.namespace, one.name, MetricsSettings(kind=one.kind)) for one in inventory.found]
+    return look(settings, workloads, now)
 
 
 def _write(text: str, path: Path) -> None:

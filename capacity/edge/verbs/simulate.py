@@ -10,15 +10,14 @@ import typer
 from capacity.domain import ConfigError
 from capacity.edge.drawing import SimulationView, Theme
 from capacity.edge.face import DONE, FAILED, Face, read_duration, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import Data, Drawing
-from capacity.edge.screen import say_error
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from capacity.domain import Workload
     from capacity.edge.config import Config
     from capacity.edge.planning.planner import Orders
+    from capacity.edge.plots import Figure
     from capacity.simulation.replay import Replay
     from capacity.simulation.simulation import Simulation
 
@@ -58,7 +57,7 @@ def simulate(
         advance()
     face.show(*(simulation_sheet(result) for result in results))
     for key, reason in failures.items():
-        say_error(f"{key}: {reason}")
+        LOGGER.error("%s: %s", key, reason)
     return FAILED if failures else DONE
 
 

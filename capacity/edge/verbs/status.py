@@ -9,8 +9,8 @@ import typer
 
 from capacity.domain import ConfigError
 from capacity.edge.face import DONE, FAILED, HELD, Face, NowOption, read_clock, read_duration, verb
+from capacity.edge.logs import LOGGER
 from capacity.edge.options import PlanPlace
-from capacity.edge.screen import say_error
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,7 +49,7 @@ def status(
     found = read_status(config, moment, span, history, lambda: _standing(config, moment, place.file, now is None))
     face.show(status_sheet(found, config.timezone))
     for failure in found.failures:
-        say_error(failure)
+        LOGGER.error("%s", failure)
     return _code(found)
 
 

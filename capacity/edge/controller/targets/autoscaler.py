@@ -9,7 +9,7 @@ from typing import Any
 
 from capacity.domain import ClusterError, Decision, Observation, Wishes
 from capacity.edge.cluster.client import MANAGER
-from capacity.edge.controller.targets.kinds import HPA, Document, Kind
+from capacity.edge.cluster.kinds import HPA, Document, Kind
 from capacity.edge.controller.targets.notes import (
     BASELINE,
     EXPIRES,

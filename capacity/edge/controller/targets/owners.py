@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from capacity.domain import Owned, Workload
 from capacity.domain.workload import TargetKind
+from capacity.edge.cluster.kinds import HPA, SCALED_OBJECT, Document
 from capacity.edge.controller.targets.autoscaler import made_by
-from capacity.edge.controller.targets.kinds import HPA, SCALED_OBJECT, Document
 from capacity.edge.controller.targets.notes import BASELINE
 
 Movers = dict[tuple[str, str], set[str]]  # kind and name of a workload -> kind/name of what moves its replicas

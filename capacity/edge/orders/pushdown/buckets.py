@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from capacity.edge.orders.builtin import GROUP, NOT_NEGATIVE, TIME, VALUE
-from capacity.edge.orders.sql import quote
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import quote
 
 FAILED = "string_split(rtrim(failed, ','), ',')"
 SPLIT = f"CASE WHEN failed = '' THEN []::VARCHAR[] ELSE {FAILED} END"  # DuckDB: the names in `failed` as a list

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from capacity.edge.orders.builtin import EPOCHS, NEWEST, OLDEST
 from capacity.edge.orders.pushdown.buckets import SPLIT, Buckets, Casts, Judged, column, source_rows
-from capacity.edge.orders.sql import literal
 from capacity.edge.orders.steps import DAY, MONDAY
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal
 
 NUMBERS = {"smallint", "integer", "bigint", "numeric", "real", "double precision"}
 CASTS = Casts("CAST({} AS double precision)", "CAST({} AS text)")

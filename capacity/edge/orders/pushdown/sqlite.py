@@ -7,9 +7,9 @@ from math import gcd
 
 from capacity.edge.orders.builtin import EPOCHS, NEWEST, OLDEST
 from capacity.edge.orders.pushdown.buckets import SPLIT, Buckets, Casts, Judged, column, source_rows
-from capacity.edge.orders.sql import literal
 from capacity.edge.orders.steps import DAY, on_step, step_start
 from capacity.edge.settings import SalesSettings
+from capacity.edge.sql import literal
 
 QUARTER = 900  # seconds: every clock change since 1972 lies on a quarter of an hour
 ISO_TIME = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"

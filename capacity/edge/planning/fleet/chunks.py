@@ -7,7 +7,6 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from capacity import __version__
 from capacity.audit import Audit
 from capacity.domain import DataError
 from capacity.edge.config import Config
@@ -17,6 +16,7 @@ from capacity.edge.planning.planner import Basis, Orders, Planned, plan_alone
 from capacity.edge.settings import WorkloadSettings
 from capacity.edge.telemetry.samples import demand_samples
 from capacity.edge.usage import known_usage
+from capacity.version import VERSION
 
 SIZE = 250  # workloads: their arrays stay in some hundred MB, and a lost chunk is a few seconds of work
 LIBRARIES = ("numpy", "pandas", "duckdb", "scikit-learn", "statsmodels")  # whose versions may move a last digit
@@ -93,4 +93,4 @@ def work_on(chunk: Chunk) -> Shard:
 
 def installed() -> str:
     """The versions that results depend on, as one text."""
-    return ", ".join([f"capacity {__version__}", *(f"{name} {version(name)}" for name in LIBRARIES)])
+    return ", ".join([f"capacity {VERSION}", *(f"{name} {version(name)}" for name in LIBRARIES)])

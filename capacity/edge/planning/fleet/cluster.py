@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from capacity.domain import ClusterError, ConfigError
-from capacity.edge.orders.sql import one_line
+from capacity.edge.sql import one_line
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")

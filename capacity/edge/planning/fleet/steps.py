@@ -14,8 +14,8 @@ import pandas as pd
 from capacity.domain import DataError
 from capacity.domain.arrays import Array
 from capacity.edge.orders.judging import UNIT
-from capacity.edge.orders.sql import literal, one_line
 from capacity.edge.orders.table import GOOD, OrderTable
+from capacity.edge.sql import literal, one_line
 from capacity.pipeline import Histories
 
 TOTAL = "total.parquet"  # sales of all groups together, for workloads that name none
