@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= benchmarks/data
 
-.PHONY: help setup peers check test bench notebooks reference docs outputs
+.PHONY: help setup peers check test proof bench notebooks reference docs outputs
 
 help:  ## Print this.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ check:  ## Formatting, lint, types, import contracts, stripped notebooks.
 
 test:  ## All tests, with coverage over package and tests.
 	$(PYTHON) -m pytest --cov --cov-report=term
+
+proof:  ## Long proofs from a fixed seed, twenty times what the tests run; writes benchmarks/results/proof.md.
+	$(PYTHON) -m tests.proof
 
 bench:  ## All benchmarks on the bundled traces (DATA=DIR: and those there); each writes a table to benchmarks/results/.
 	$(PYTHON) -m benchmarks all --data $(DATA)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
+from tests import scale
 from tests.plans import derivation
 
 pytest_plugins = ["tests.double.fixtures", "tests.peers.fixtures"]
@@ -22,10 +23,6 @@ DATA = Path(os.environ.get("CAPACITY_DATA_DIR", ROOT.parent / "shared" / "data")
 BUNDLED = ROOT / "benchmarks" / "data"
 START = datetime(2026, 11, 27, 0, 0, tzinfo=UTC)
 PlanOf = Callable[..., Plan]
-
-# A slow machine is no failure of a property: time is what the benchmarks and `timeout` are for.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 
 @pytest.fixture
@@ -73,12 +70,40 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     named = config.option.file_or_dir
     if named and not any(Path(one).is_dir() for one in named):
         return 0
-    from capacity.edge.planning.fleet.processes import cores  # brings half of the package along
-
     for library in ("OMP", "OPENBLAS"):  # else each process has as many threads as cores, which wait for each other
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    return min(4, cores())
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--times", type=int, default=1, help="multiply the runs of long proofs (tests/scale.py)")
+    parser.addoption("--seed", type=int, default=0, help="where the dice of long proofs start")
     parser.addoption("--write-docs", action="store_true", help="write what was printed into the pages of docs/")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    scale.choose(config.getoption("times"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that is one run of a proof as a whole stands there once for each run."""
+    if "turn" in metafunc.fixturenames:
+        metafunc.parametrize("turn", range(scale.times()))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """How many runs a test makes goes into the report."""
+    marks = [mark.args[0] * scale.times() for mark in item.iter_markers("runs")]
+    item.user_properties += [("runs", number) for number in marks[:1]]
+
+
+@pytest.fixture
+def runs(request: pytest.FixtureRequest) -> int:
+    """The runs that the mark `runs` of this test asks for, times `--times`."""
+    return int(request.node.get_closest_marker("runs").args[0]) * scale.times()
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> random.Random:
+    """Chance that `--seed`, the test's name and its turn decide: the same in every process and order."""
+    return random.Random(f"{request.config.getoption('seed')} {request.node.name}")

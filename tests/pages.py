@@ -25,7 +25,6 @@ from capacity.edge.cli import main
 
 FENCE = re.compile(r"^(?:<!-- exits (\d) -->\n)?```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = ("console", "python")
-SECONDS = 60.0  # one command's longest time
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,6 @@ class Reader:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr

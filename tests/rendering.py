@@ -75,7 +75,7 @@ CONFIG = ("--set-file", f"config={BASE / 'capacity.yaml'}")
 
 def run(words: Sequence[str]) -> str:
     """The output of a command that must succeed."""
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 

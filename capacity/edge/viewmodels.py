@@ -18,7 +18,7 @@ class WorkloadView:
     """A planned workload at a glance: its peak, and the floors around it (`mean` over the steps of the plan).
 
     `sales` are per step, None where the load follows none; `cores` and `gib` are the demand planned for at the peak;
-    `target` is the utilization planned for, in percent, None where the plan does not tell.
+    `target` is the utilization planned for, in percent.
     """
 
     label: str
@@ -32,7 +32,7 @@ class WorkloadView:
     fewest: int
     mean: float
     ceiling: int
-    target: float | None
+    target: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def view_workload(plan: WorkloadPlan) -> WorkloadView:
         fewest=min(change.replicas for change in plan.floor),
         mean=mean_floor(plan),
         ceiling=plan.ceiling,
-        target=None if target is None else 100 * float(target),
+        target=100 * target,
     )
 
 

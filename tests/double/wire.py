@@ -38,7 +38,7 @@ class Wire:
     def __init__(self, double: KubernetesDouble, token: str | None = None, agent: str = "wire/1") -> None:
         context = ssl.create_default_context(cafile=str(double.ca_file))
         address = double.url.removeprefix("https://")
-        self._connection = http.client.HTTPSConnection(address, context=context, timeout=10)
+        self._connection = http.client.HTTPSConnection(address, context=context)
         self._headers = {"User-Agent": agent}
         if token != "":
             self._headers["Authorization"] = f"Bearer {token or double.token()}"

@@ -50,7 +50,7 @@ def test_it_asks_a_question_and_ends_with_an_answer(notebook: nbformat.NotebookN
 def test_it_runs(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the kernel's own messaging libraries warn about themselves
-        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(tmp_path)}}).execute()
     pictures = [
         output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
     ]

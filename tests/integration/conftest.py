@@ -1,4 +1,4 @@
-"""The shop that the controller's tests work on, and clients that do not dawdle."""
+"""The shop that the controller's tests work on, and clients that neither dawdle nor give up."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from capacity.edge.planfile import write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.shop import Shop, hpa
+from tests.waiting import HUNG
 
 
 @pytest.fixture(autouse=True)
-def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow each other at once; what a Retry-After asks for is still waited for."""
+def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow each other at once; what a Retry-After asks for is still waited for.
+
+    An answer may take as long as a slow machine needs: a test that means a server which hangs says so itself.
+    """
     monkeypatch.setattr("capacity.edge.cluster.client.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("capacity.edge.cluster.client.TIMEOUT", (HUNG, HUNG))
+    monkeypatch.setattr("capacity.edge.prometheus.client.CONNECT", HUNG)
+    monkeypatch.setattr("capacity.edge.web.TIMEOUT", HUNG)
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 
 from capacity.edge.telemetry import METRICS
 from tests.peers import Prometheus, openmetrics, running_prometheus
+from tests.waiting import until
 
 MONITORING = Path(__file__).resolve().parents[2] / "k8s" / "monitoring"
 BOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
@@ -48,10 +48,11 @@ def key(name: str, **other: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Two hours of every metric up to now, and the recording rules at work on them.
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, datetime]]:
+    """Two hours of every metric up to now, the recording rules at work on them, and a moment when all had run.
 
-    The history ends in the past: where it has a sample, a rule can write none.
+    The history ends in the past: where it has a sample, a rule can write none. A sample counts for a day, so that it is
+    no matter how long the server takes to start.
     """
     end = pd.Timestamp.now("UTC").floor("1min")
     at = pd.date_range(end - pd.Timedelta("2h"), end, freq="1min")
@@ -61,25 +62,28 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     rules = yaml.safe_load((MONITORING / "rules.yaml").read_text())
     config = {"global": {"evaluation_interval": "1s"}}
     folder = tmp_path_factory.mktemp("prometheus")
-    with running_prometheus(folder, history=openmetrics(series), rules=rules, config=config) as server:
-        _wait(lambda: bool(server.query("capacity:restore_seconds:mean_30d", datetime.now(UTC))))
-        _wait(lambda: bool(server.query('ALERTS{alertstate="firing"}', datetime.now(UTC))))
-        yield server
+    given = {"history": openmetrics(series), "rules": rules, "config": config, "flags": ["--query.lookback-delta=1d"]}
+    with running_prometheus(folder, **given) as server:
+        until(
+            lambda: server.query("capacity:restore_seconds:mean_30d", datetime.now(UTC)), "no recording rule gave one"
+        )
+        until(lambda: server.query('ALERTS{alertstate="firing"}', datetime.now(UTC)), "no alert fired")
+        fired = datetime.now(UTC)
+        until(lambda: all(one > fired for one in evaluated(server)), "a group of rules is not evaluated")
+        yield server, datetime.now(UTC)
 
 
-def _wait(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline, "the recording rules gave nothing in 30 s"
-        time.sleep(0.2)
+def evaluated(server: Prometheus) -> list[datetime]:
+    """When each group of rules was last evaluated."""
+    return [datetime.fromisoformat(one["lastEvaluation"]) for one in server.json("/api/v1/rules")["data"]["groups"]]
 
 
 @pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=[name for name, _ in PANELS])
-def test_every_query_of_a_panel_finds_series(panel: dict[str, Any], filled: Prometheus) -> None:
+def test_every_query_of_a_panel_finds_series(panel: dict[str, Any], filled: tuple[Prometheus, datetime]) -> None:
+    server, at = filled
     for target in panel["targets"]:
         expression = re.sub(r"\$(\w+)", lambda match: VALUES[match[1]], target["expr"])
-        moments = (datetime.now(UTC), datetime.now(UTC) - timedelta(minutes=1))
-        assert any(filled.query(expression, moment) for moment in moments), expression
+        assert any(server.query(expression, moment) for moment in (at, at - timedelta(minutes=1))), expression
 
 
 @pytest.mark.parametrize(("name", "board"), documents(), ids=[name for name, _ in documents()])

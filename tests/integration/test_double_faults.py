@@ -99,11 +99,10 @@ def test_slow_answer_is_late_and_right(cluster: KubernetesDouble, wire: Wire) ->
 
 
 def test_stopping_does_not_wait_for_a_slow_answer() -> None:
-    start = time.monotonic()
+    """An answer that would come after a day: that this ends at all shows that nobody waited for it."""
     with KubernetesDouble() as double, Wire(double) as wire:
-        double.faults.add("GET", slow(30))
+        double.faults.add("GET", slow(86_400))
         wire.abandon("GET", HPA)
-    assert time.monotonic() - start < 5
 
 
 def test_clear_forgets_what_has_not_happened(cluster: KubernetesDouble, wire: Wire) -> None:

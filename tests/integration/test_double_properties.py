@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.double.fieldsets import as_fields_v1, difference, dotted, from_fields_v1, paths_of
@@ -14,6 +14,7 @@ from tests.double.ownership import Applied, Manager, Owners, Write, apply, track
 from tests.double.patches import json_patch, merge_patch, strategic_merge
 from tests.double.shapes import ANY, STRING, Shape, listing, struct
 from tests.double.status import StatusError
+from tests.scale import examples
 
 RFC_7386 = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),
@@ -64,7 +65,7 @@ def test_merge_patch_is_that_of_the_rfc(target: Any, patch: Any, result: Any) ->
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_merge_patch_applied_twice_is_applied_once(target: Any, patch: Any) -> None:
     once = merge_patch(target, patch)
     assert merge_patch(once, patch) == once
@@ -90,7 +91,7 @@ def test_strategic_merge(patch: Any, result: Any) -> None:
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_strategic_merge_without_list_keys_is_a_merge_patch(target: Any, patch: Any) -> None:
     assert strategic_merge(target, patch, ANY) == merge_patch(target, patch)
 
@@ -123,7 +124,7 @@ def test_json_patch(operations: list[dict[str, Any]], result: Any) -> None:
 
 
 @given(PODS)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_field_sets_survive_being_written_and_read(pod: Any) -> None:
     paths = paths_of(pod, POD)
     assert from_fields_v1(as_fields_v1(paths)) == paths
@@ -149,7 +150,7 @@ def in_order(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(PODS, PODS)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_difference_is_empty_only_between_equals_and_turns_around(one: Any, other: Any) -> None:
     there, back = difference(one, other, POD), difference(other, one, POD)
     assert (there.added, there.removed, there.modified) == (back.removed, back.added, back.modified)
@@ -166,7 +167,7 @@ def attempt(owners: Owners, live: Any, config: Any, step: tuple[str, bool]) -> A
 
 
 @given(PODS, st.lists(st.tuples(PODS, st.tuples(st.sampled_from(["us", "them"]), st.booleans())), max_size=6))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_apply_never_loses_a_field_that_another_manager_owns(start: Any, applies: list[Any]) -> None:
     live, owners = start, track_update({}, {}, start, write("first", "Update"))
     for config, (name, force) in applies:
@@ -181,7 +182,7 @@ def test_apply_never_loses_a_field_that_another_manager_owns(start: Any, applies
 
 
 @given(PODS, PODS, st.sampled_from(["us", "first"]))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_forced_apply_owns_all_it_sends_and_doing_it_again_changes_nothing(start: Any, config: Any, name: str) -> None:
     us, owners = Manager(name, "Apply"), track_update({}, {}, start, write("first", "Update"))
     once = apply(owners, start, config, write(name), True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from tests.double.faults import (
     unavailable,
 )
 from tests.shop import NOON, Shop, hpa
+from tests.waiting import HUNG, until
 
 LATER = "2026-11-27T04:10:00Z"
 ROOT = Path(__file__).parents[2]
@@ -45,11 +47,10 @@ def test_api_server_down(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_api_server_hangs(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("capacity.edge.cluster.client.TIMEOUT", (0.2, 0.2))
-    shop.api.faults.add("GET .*horizontal", slow(2), times=9)
-    began = time.monotonic()
+    """An answer that would come after a day: that the pass ends at all shows that it did not wait for it."""
+    monkeypatch.setattr("capacity.edge.cluster.client.TIMEOUT", (HUNG, 0.5))
+    shop.api.faults.add("GET .*horizontal", slow(86_400), times=9)
     assert main(["apply", "--now", NOON]) == 1
-    assert time.monotonic() - began < 10
     assert "no answer from the cluster" in capsys.readouterr().out
     assert shop.writes() == []
 
@@ -245,28 +246,26 @@ def test_an_event_that_cannot_be_written_is_only_a_warning(shop: Shop, capsys: p
 
 
 @pytest.mark.slow
-def test_killed_again_and_again(shop: Shop, plan_of: PlanOf) -> None:
+@pytest.mark.runs(10)
+def test_killed_again_and_again(shop: Shop, plan_of: PlanOf, runs: int, dice: random.Random) -> None:
     """kill -9 at random moments of passes over a live server: no floor lost, no baseline lost."""
     names = [f"w{place}" for place in range(12)]
     for name in names:
         shop.api.create(hpa(name, floor=3))
     shop.configure(*names, controller={"step_every": "0s", "brake": {"at_least": 99}}, step_down="100%")
-    random_moment = random.Random(7)
     environment = {"KUBECONFIG": str(shop.api.kubeconfig(shop.folder / "killed")), "PATH": "/usr/bin:/bin"}
     cut_short = 0
-    for turn in range(10):
-        high = turn % 2 == 0
+    for number in range(runs):
+        high = number % 2 == 0
         write_plan(plan_of(**{name: [9 if high else 4] * 6 for name in names}), shop.folder / "plan.json")
         for name in names:
             shop.measure(name)
         shop.api.faults.add("PATCH", slow(0.03), times=40)
         command = [sys.executable, "-m", "capacity", "apply", "--now", NOON]
         process = subprocess.Popen(command, cwd=shop.folder, env=environment, stdout=subprocess.DEVNULL)
-        written = len(shop.api.journal.writes)
-        ends = time.monotonic() + 10
-        while len(shop.api.journal.writes) == written and process.poll() is None and time.monotonic() < ends:
-            time.sleep(0.01)
-        time.sleep(random_moment.uniform(0, 0.4))
+        reached = len(shop.api.journal.writes) + dice.randint(1, len(names))
+        until(partial(ended_or_wrote, process, shop, reached))
+        time.sleep(dice.uniform(0, 0.03))
         process.send_signal(signal.SIGKILL)
         cut_short += process.wait() == -signal.SIGKILL
         shop.api.faults.clear()
@@ -278,11 +277,16 @@ def test_killed_again_and_again(shop: Shop, plan_of: PlanOf) -> None:
             if item["spec"]["minReplicas"] != 3:
                 assert json.loads(notes["capacity/baseline"])["floor"] == 3
         shop.api.patch("Lease", "shop", "capacity", {"spec": {"holderIdentity": None}})
-    assert cut_short > 4
+    assert cut_short > 0.4 * runs
     assert main(["apply", "--now", NOON]) == 0
     assert {shop.floor(name) for name in names} == {4}
     assert main(["restore"]) == 0
     assert {shop.floor(name) for name in names} == {3}
+
+
+def ended_or_wrote(process: subprocess.Popen[bytes], shop: Shop, writes: int) -> bool:
+    """Whether the process is gone, or so many requests have written by now."""
+    return process.poll() is not None or len(shop.api.journal.writes) >= writes
 
 
 FAULTS = (
@@ -301,10 +305,9 @@ FAULTS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("measured", [True, False], ids=["with metrics", "without metrics"])
 def test_random_faults_over_the_wire_scale_nothing_in_without_cause(
-    shop: Shop, plan_of: PlanOf, measured: bool
+    shop: Shop, plan_of: PlanOf, measured: bool, turn: int, dice: random.Random
 ) -> None:
     """What the runs on paper leave out: real requests, retries and half answers."""
-    dice = random.Random(11)
     now, fell, falls = datetime(2026, 11, 27, 1, tzinfo=UTC), datetime(2026, 11, 27, tzinfo=UTC), 0
     for _ in range(60):
         need = dice.choice([3, 4, 6, 9])
@@ -317,6 +320,7 @@ def test_random_faults_over_the_wire_scale_nothing_in_without_cause(
         before = shop.floor()
         main(["apply", "--now", now.isoformat()])
         shop.api.faults.clear()
+        run_out(shop)
         if shop.floor() < before:
             assert measured
             assert before - shop.floor() == 1
@@ -327,6 +331,12 @@ def test_random_faults_over_the_wire_scale_nothing_in_without_cause(
     assert (falls > 5) == measured
     assert main(["restore"]) == 0
     assert (shop.floor(), shop.owners()) == (2, {("kubectl-client-side-apply", "Update")})
+
+
+def run_out(shop: Shop) -> None:
+    """A Lease that a fault kept from being given back: it counts in real seconds, and passes here take none."""
+    if shop.api.list("Lease", "shop"):
+        shop.api.patch("Lease", "shop", "capacity", {"spec": {"holderIdentity": None}})
 
 
 @pytest.mark.slow

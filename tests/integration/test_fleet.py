@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -27,9 +26,11 @@ from capacity.edge.planning.planner import QualityRefusedError
 from capacity.edge.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
 from capacity.edge.telemetry import Exposition
 from tests.integration.dying import dies_on_three
+from tests.peers.process import guard
+from tests.waiting import HUNG, until
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
-SHOPS, PATIENCE = 12, 60.0  # seconds that a scheduler may take to come up
+SHOPS = 12
 CONFIG = """
 timezone: Europe/London
 sales: {source: orders.csv, time: at, value: {sum: n}, group: shop}
@@ -64,7 +65,6 @@ def plans(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_processes_plan_the_same_to_the_last_bit_and_a_run_cut_off_makes_only_what_is_missing(
     config: Config, tmp_path: Path
 ) -> None:
@@ -89,7 +89,6 @@ def test_processes_plan_the_same_to_the_last_bit_and_a_run_cut_off_makes_only_wh
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Config, tmp_path: Path) -> None:
     soon = datetime(2026, 1, 26, 6, tzinfo=UTC)  # six hours after the last orders: metrics are of that step
     here = plan_fleet(config, soon, Fleet())
@@ -105,7 +104,6 @@ def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Co
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_what_prometheus_measured_stands_for_an_hour(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +121,6 @@ def test_what_prometheus_measured_stands_for_an_hour(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_other_data_are_another_run(config: Config, tmp_path: Path) -> None:
     folder = tmp_path / "shards"
     first = plan_fleet(config, NOW, Fleet(workers=1, shards=folder, size=7))
@@ -145,7 +142,6 @@ def test_bad_data_make_no_plan_and_no_shard(config: Config, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_the_command_plans_a_fleet_and_holds_what_it_cannot(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,7 +184,6 @@ def test_a_table_of_workloads_that_is_wrong(config: Config, tmp_path: Path, text
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_process_that_dies_takes_only_its_own_task_with_it() -> None:
     answers = dict(in_processes(dies_on_three, range(7), 2))
     assert {number: answers[number] for number in (0, 1, 2, 4, 6)} == {0: 0, 1: 1, 2: 4, 4: 16, 6: 36}
@@ -203,14 +198,15 @@ class Cluster:
 
 
 def started(folder: Path, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments]
+    command = [*guard(), sys.executable, "-m", f"distributed.cli.{module}", *arguments]
     with (folder / f"{module}-{len(list(folder.glob('*.log')))}.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A scheduler and two workers, processes of their own that speak TCP on loopback; none outlives the test."""
+    monkeypatch.setattr("capacity.edge.planning.fleet.cluster.CONNECT", int(HUNG))
     folder = tmp_path / "dask"
     folder.mkdir()
     running: list[subprocess.Popen[bytes]] = []
@@ -225,23 +221,24 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     finally:
         for process in running:
             process.kill()
-            process.wait(timeout=30)
+            process.wait()
 
 
 def _address(file: Path, scheduler: subprocess.Popen[bytes]) -> str:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if scheduler.poll() is not None:
-            raise AssertionError(f"the scheduler ended with {scheduler.returncode}")
-        try:
-            return str(json.loads(file.read_text(encoding="utf-8"))["address"])
-        except (OSError, ValueError):
-            time.sleep(0.1)
-    raise AssertionError(f"no scheduler after {PATIENCE} s")
+    until(lambda: scheduler.poll() is not None or _document(file))
+    assert scheduler.poll() is None, f"the scheduler ended with {scheduler.returncode}"
+    return str(_document(file)["address"])
+
+
+def _document(file: Path) -> dict[str, object]:
+    """What a JSON file holds; nothing while it is not there, or half written."""
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_dask_plans_the_same_to_the_last_bit_though_a_worker_is_killed(
     config: Config, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -23,10 +23,8 @@ Document = dict[str, Any]
 
 
 def pod(name: str, owner: tuple[str, str], seconds: int | None, labels: Document | None = None) -> Document:
-    """A pod created now, as the server says it, and ready `seconds` later; None: it crashes."""
-    created = datetime.now(UTC)
+    """A pod that is ready, or with `seconds` None crashes; `appear` says when."""
     ready = {"type": "Ready", "status": "False" if seconds is None else "True"}
-    ready["lastTransitionTime"] = f"{created + timedelta(seconds=seconds or 0):%Y-%m-%dT%H:%M:%SZ}"
     crash = {"name": "app", "restartCount": 9, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
     kind, of = owner
     return {
@@ -43,6 +41,14 @@ def pod(name: str, owner: tuple[str, str], seconds: int | None, labels: Document
         "spec": {"containers": [{"name": "app", "image": "img:1"}]},
         "status": {"phase": "Running", "conditions": [ready], "containerStatuses": [crash] if seconds is None else []},
     }
+
+
+def appear(cluster: KubernetesDouble, document: Document, seconds: int | None) -> None:
+    """Create a pod that is ready `seconds` after the moment which the server says it was created at."""
+    made = cluster.create(document)["metadata"]
+    at = datetime.fromisoformat(made["creationTimestamp"]) + timedelta(seconds=seconds or 0)
+    ready = {**document["status"]["conditions"][0], "lastTransitionTime": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+    cluster.patch("Pod", "shop", made["name"], {"status": {"conditions": [ready]}}, subresource="status")
 
 
 def scaling(name: str, kind: str, target: str, **more: Any) -> Document:
@@ -78,9 +84,10 @@ def cluster(kubernetes_double: KubernetesDouble, kubeconfig: Path, monkeypatch: 
     kubernetes_double.create(scaling("ehpa-web", "Deployment", "web", ownerReferences=owned))
     kubernetes_double.create(scaling("web-too", "Deployment", "web"))
     for number, seconds in enumerate((20, 30, 37, None)):
-        owner = ("ReplicaSet", "web-5d4f8c7b9")
-        kubernetes_double.create(pod(f"web-5d4f8c7b9-{number}", owner, seconds, {"pod-template-hash": "5d4f8c7b9"}))
-    kubernetes_double.create(pod("db-0", ("StatefulSet", "db"), 90))
+        made_by = ("ReplicaSet", "web-5d4f8c7b9")
+        one = pod(f"web-5d4f8c7b9-{number}", made_by, seconds, {"pod-template-hash": "5d4f8c7b9"})
+        appear(kubernetes_double, one, seconds)
+    appear(kubernetes_double, pod("db-0", ("StatefulSet", "db"), 90), 90)
     return kubernetes_double
 
 

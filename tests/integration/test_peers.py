@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 import tests.peers.prometheus
 from tests.peers import Chromium, HttpPeer, Postgres, Prometheus, binary, openmetrics, running
 from tests.peers.process import came_up, free_port, started, stop
+from tests.waiting import until
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MINUTES = pd.date_range(NOON - timedelta(days=14), NOON, freq="1min", inclusive="left")
@@ -32,15 +32,6 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
 
 
 # -- processes --------------------------------------------------------------------------------------------------------
@@ -73,11 +64,9 @@ def test_a_server_dies_with_a_test_run_that_is_killed(tmp_path: Path) -> None:
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr
-    assert eventually(lambda: not alive(int(done.stdout)))
+    until(lambda: not alive(int(done.stdout)))
 
 
 def test_a_server_that_ends_at_once_fails_with_its_last_words(tmp_path: Path) -> None:
@@ -141,7 +130,7 @@ def test_an_alert_goes_from_a_push_through_a_rule_to_the_alertmanager(
             "alerting": {"alertmanagers": [targets]},
         },
     )
-    assert eventually(lambda: bool(alerts.json("/api/v2/alerts")))
+    until(lambda: alerts.json("/api/v2/alerts"))
     assert alerts.json("/api/v2/alerts")[0]["labels"]["alertname"] == "Held"
 
 
@@ -178,7 +167,7 @@ def test_kubernetes_tools_are_the_real_ones(
     tool: str, words: list[str], answer: str, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue(tool)
-    done = subprocess.run([path, *words], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([path, *words], capture_output=True, text=True, check=True)
     assert answer in done.stdout
 
 

@@ -89,7 +89,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def settings(server: Server, **more: Any) -> PrometheusSettings:
-    return PrometheusSettings.model_validate({"url": server.url, "requests": "http_requests_total", **more})
+    return PrometheusSettings.model_validate(
+        {"url": server.url, "requests": "http_requests_total", "timeout": "15m", **more}
+    )
 
 
 def test_fourteen_days_of_three_workloads(server: Server) -> None:

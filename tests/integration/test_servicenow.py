@@ -88,7 +88,7 @@ def test_tickets_of_others_are_never_touched(instance: ServiceNowDouble, web: Ht
         (Fault(403), "may this user do that?"),
         (Fault(503), "503"),
         (Fault(429, headers={"Retry-After": "0"}), "429"),
-        (Fault(delay=0.3), "no answer"),
+        (Fault(delay=86_400), "no answer"),
     ],
     ids=["refused token", "forbidden", "unavailable", "too many requests", "slow"],
 )

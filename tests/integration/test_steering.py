@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -26,6 +25,7 @@ from capacity.edge.planfile import write_plan
 from capacity.edge.telemetry import Exposition
 from tests.conftest import PlanOf
 from tests.shop import NOON, Document, Shop, hpa
+from tests.waiting import until
 
 LATER = "2026-11-27T04:10:00Z"
 
@@ -169,7 +169,7 @@ class TestLease:
         assert sent == [micro_time(whole), "2026-11-27T02:30:10.000000Z"]
 
     def test_another_writer_is_left_to_write(self, shop: Shop) -> None:
-        self.lease("somebody").acquire(datetime.now(UTC))
+        Lease(ClusterWriter(), "shop", "somebody", timedelta(hours=1)).acquire(datetime.now(UTC))
         found = shop.decide()
         assert (found["reason"], found["code"], shop.floor()) == ("HeldByOtherWriter", 3, 2)
         assert "somebody" in found["detail"]
@@ -186,7 +186,7 @@ def test_two_passes_at_once_move_each_floor_once(shop: Shop) -> None:
     script = f"from capacity.edge.cli import main; main(['apply', '--now', '{NOON}'])"
     environment = {"KUBECONFIG": str(shop.api.kubeconfig(shop.folder / "both")), "PATH": "/usr/bin:/bin"}
     both = [subprocess.Popen([sys.executable, "-c", script], cwd=shop.folder, env=environment) for _ in range(2)]
-    assert [one.wait(60) for one in both] == [0, 0]
+    assert [one.wait() for one in both] == [0, 0]
     assert shop.floor() == 9
     assert len(shop.events()) == 1
     assert json.loads(shop.hpa()["metadata"]["annotations"]["capacity/baseline"])["floor"] == 2
@@ -275,12 +275,12 @@ def test_the_loop_leads_moves_answers_and_ends_with_its_pass_on_sigterm(shop: Sh
     command = [sys.executable, "-m", "capacity", "run", "--health-port", str(port)]
     process = subprocess.Popen(command, cwd=shop.folder, env=environment, stdout=subprocess.PIPE)
     try:
-        wait_for(lambda: shop.floor() == 9 and get(port, "/readyz")[0] == 200)
+        until(lambda: process.poll() is not None or (shop.floor() == 9 and get(port, "/readyz")[0] == 200))
         assert get(port, "/healthz") == (200, "ok")
         assert get(port, "/secrets")[0] == 404
         assert shop.api.get("Lease", "shop", "capacity")["spec"]["holderIdentity"] != ""
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate()
     finally:
         process.kill()
         process.wait()
@@ -290,7 +290,7 @@ def test_the_loop_leads_moves_answers_and_ends_with_its_pass_on_sigterm(shop: Sh
 
 
 def test_a_loop_that_does_not_lead_stands_by(shop: Shop) -> None:
-    Lease(ClusterWriter(), "shop", "leader").acquire(datetime.now(UTC))
+    Lease(ClusterWriter(), "shop", "leader", timedelta(hours=1)).acquire(datetime.now(UTC))
     write_current_plan(shop)
     shop.configure("web", controller={"period": "1s"})
     environment = {"KUBECONFIG": str(shop.api.kubeconfig(shop.folder / "loop")), "PATH": "/usr/bin:/bin"}
@@ -300,7 +300,7 @@ def test_a_loop_that_does_not_lead_stands_by(shop: Shop) -> None:
         assert process.stderr is not None
         assert b"shop is led by leader" in process.stderr.readline()
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate()
     finally:
         process.kill()
         process.wait()
@@ -359,19 +359,10 @@ def free_port() -> int:
 
 def get(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
     except urllib.error.URLError:
         return 0, "nobody listens"
-
-
-def wait_for(condition: object, seconds: float = 30.0) -> None:
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")

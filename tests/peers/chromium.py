@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ FLAGS = (
     "--virtual-time-budget=5000",  # milliseconds of the page's own time: timers and animations have run
     LOOPBACK,
 )
-TIMEOUT = 60.0  # seconds for one page
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,7 @@ class Chromium:
             out = Path(profile) / "out"
             process = started([self.program, *FLAGS, f"--user-data-dir={profile}", *flags, url], out)
             try:
-                code = process.wait(TIMEOUT)
-            except subprocess.TimeoutExpired:
-                raise AssertionError(f"chromium took more than {TIMEOUT:.0f} s for {url}") from None
+                code = process.wait()
             finally:
                 stop(process)
             written = out.read_text(encoding="utf-8", errors="replace")

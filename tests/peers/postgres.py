@@ -26,7 +26,7 @@ class Postgres:
     def sql(self, statements: str) -> str:
         """Run SQL (also `COPY ... FROM STDIN` with its rows); gives the rows, unaligned, without a header."""
         words = [binary("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url]
-        done = subprocess.run(words, input=statements, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, input=statements, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -54,9 +54,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         if user:
             shutil.chown(folder, user)
         words = ["-D", str(folder / "data"), "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        done = subprocess.run(
-            [*guard(user), initdb, *words], capture_output=True, text=True, timeout=100, check=False, cwd=folder
-        )
+        done = subprocess.run([*guard(user), initdb, *words], capture_output=True, text=True, check=False, cwd=folder)
         assert done.returncode == 0, done.stderr
         settings = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
         with running(

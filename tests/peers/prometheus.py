@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,13 +60,19 @@ def samples(key: str, values: pd.Series) -> list[str]:
 
 @contextmanager
 def running_prometheus(
-    folder: Path, *, history: str = "", rules: Document | None = None, config: Document | None = None
+    folder: Path,
+    *,
+    history: str = "",
+    rules: Document | None = None,
+    config: Document | None = None,
+    flags: Sequence[str] = (),
 ) -> Iterator[Prometheus]:
     """A Prometheus that lives until the block ends, in `folder` (empty, its own).
 
     `history` is OpenMetrics text (`openmetrics` makes it) of any age, written as blocks before the start; `rules` is a
     rule file and `config` a prometheus.yml, each as Python data. Without `config` it scrapes nothing and alerts nobody.
-    The admin API (delete series), `POST /-/reload` and remote write are switched on.
+    `flags` are further words of its command. The admin API (delete series), `POST /-/reload` and remote write are
+    switched on.
     """
     program = binary("prometheus")
     if history:
@@ -84,6 +90,7 @@ def running_prometheus(
         "--web.enable-admin-api",
         "--web.enable-lifecycle",
         "--web.enable-remote-write-receiver",
+        *flags,
     ]
     with running(
         lambda port: [*words, f"--web.listen-address=127.0.0.1:{port}"],
@@ -98,7 +105,5 @@ def backfill(folder: Path, history: str) -> None:
     source = folder / "history.om"
     source.write_text(history, encoding="utf-8")
     words = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=360h"]
-    done = subprocess.run(
-        [*words, str(source), str(folder / "data")], capture_output=True, text=True, timeout=100, check=False
-    )
+    done = subprocess.run([*words, str(source), str(folder / "data")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

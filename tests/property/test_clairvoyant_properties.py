@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain.arrays import Counts
 from capacity.simulation.optimum import clairvoyant, cost
+from tests.scale import examples
 
 needs = st.lists(st.integers(0, 5), min_size=1, max_size=9).map(np.array)
 
@@ -27,7 +28,7 @@ def cheapest(needed: Counts, start_cost: float) -> float:
 
 
 @given(needs, st.sampled_from([0.0, 0.5, 1.0, 2.0, 2.5, 4.0, 20.0]))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_course_is_cheaper(needed: Counts, start_cost: float) -> None:
     found = clairvoyant(needed, start_cost)
     assert (found >= needed).all()
@@ -35,7 +36,7 @@ def test_no_course_is_cheaper(needed: Counts, start_cost: float) -> None:
 
 
 @given(needs, st.integers(0, 8))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_level_by_level_a_gap_is_kept_where_keeping_is_cheaper(needed: Counts, start_cost: int) -> None:
     found = clairvoyant(needed, start_cost)
     for level in range(1, int(needed.max()) + 1):

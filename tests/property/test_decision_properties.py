@@ -8,12 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.decision import Policy, decide
 from capacity.domain import FloorChange, Observation, Peak, WorkloadPlan
 from tests.plans import derivation
+from tests.scale import examples
 
 MINUTE = timedelta(minutes=1)
 STARTS = {
@@ -21,7 +22,7 @@ STARTS = {
     "the day London gains an hour": datetime(2026, 10, 24, 23, tzinfo=UTC),
     "the day London loses an hour": datetime(2026, 3, 29, tzinfo=UTC),
 }
-some = settings(max_examples=60, deadline=None)
+some = examples(60)
 policies = st.builds(
     Policy,
     period=st.integers(1, 15).map(lambda minutes: minutes * MINUTE),

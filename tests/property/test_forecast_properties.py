@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.forecast import Setting, forecast_batch, forecast_sales
+from tests.scale import examples
 
-FEW = settings(max_examples=15, deadline=None)
+FEW = examples(15)
 HOUR = timedelta(hours=1)
 LEVELS = (0.1, 0.5, 0.9, 0.99)
 

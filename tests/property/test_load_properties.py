@@ -7,11 +7,12 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import Forecast, LoadModel
 from capacity.load import learn_load, project_load
+from tests.scale import examples
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 14, freq="h", tz="UTC")
 DAYS = pd.date_range("2026-02-16", periods=35, freq="D", tz="UTC")
@@ -39,7 +40,7 @@ def forecast(scale: float, index: pd.DatetimeIndex) -> Forecast:
     return Forecast(steps[0].to_pydatetime() - step, step, table, "sales")
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(CASES, st.sampled_from([0.001, 2.0, 1e6]))
 def test_usage_in_another_unit_gives_the_same_answer_in_that_unit(
     case: tuple[int, float, float, float], factor: float
@@ -55,7 +56,7 @@ def test_usage_in_another_unit_gives_the_same_answer_in_that_unit(
     np.testing.assert_allclose(other.spread.excess, factor * one.spread.excess, rtol=1e-5, atol=1e-9 * factor)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(CASES, st.floats(0.1, 3), st.sampled_from([HOURS, DAYS]))
 def test_demand_rises_with_sales_and_keeps_its_order(
     case: tuple[int, float, float, float], scale: float, index: pd.DatetimeIndex
@@ -75,7 +76,7 @@ def test_demand_rises_with_sales_and_keeps_its_order(
         assert (high.cpu.maxima.to_numpy() >= np.maximum(values, ahead) - 1e-9).all()
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(CASES)
 def test_more_noise_never_narrows_the_demand(case: tuple[int, float, float, float]) -> None:
     seed, base, slope, _ = case

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import Limits
@@ -19,8 +19,9 @@ from capacity.planning.days import Days
 from capacity.planning.moves import ramped
 from capacity.planning.optimum import Runs
 from capacity.stats import close_gaps
+from tests.scale import examples
 
-some = settings(max_examples=60, deadline=None)
+some = examples(60)
 small = st.lists(st.integers(1, 4), min_size=1, max_size=6)
 courses = st.lists(st.integers(1, 30), min_size=1, max_size=60)
 
@@ -110,7 +111,7 @@ def test_no_day_has_more_changes_than_allowed_and_no_step_less_than_it_needs(nee
     assert np.bincount(days[moved], minlength=1).max() <= most
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(st.integers(1, 4), min_size=6, max_size=7), st.sampled_from([0.0, 1.0]), st.integers(1, 3))
 def test_a_day_of_few_changes_is_the_cheapest_of_as_many(need: list[int], start: float, most: int) -> None:
     closed = close_gaps(np.array([need]), int(start))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capacity.domain import (
@@ -27,9 +27,10 @@ from capacity.domain import (
     WorkloadPlan,
 )
 from capacity.edge.planfile import parse_plan, parse_time, plan_text, rfc3339
+from tests.scale import examples
 
 EPOCH = datetime(1995, 1, 1, tzinfo=UTC)
-some = settings(max_examples=50, deadline=None)
+some = examples(50)
 times = st.integers(0, 10**15).map(lambda microseconds: EPOCH + timedelta(microseconds=microseconds))
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 thousandths = st.integers(0, 10**9).map(lambda number: number / 1000)
@@ -123,7 +124,7 @@ def test_a_text_truncated_anywhere_is_refused(plan: Plan, share: float) -> None:
         parse_plan(text[: int(share * len(text))], "plan.json")
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(whole_plans(), st.data())
 def test_whatever_stands_in_a_place_it_is_a_plan_or_a_plan_error(plan: Plan, data: st.DataObject) -> None:
     document = json.loads(plan_text(plan))

@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import Demand, Forecast, Limits, LoadModel, Replica, Workload
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
 from capacity.planning import floor_series, plan_workload
+from tests.scale import examples
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 LEVELS = (0.5, 0.9, 0.95)
 LOAD = LoadModel(cpu_base=0.2, cpu_per_sale_per_hour=0.05, memory_base=2.0**29, memory_per_sale_per_hour=2.0**24)
 sales = st.lists(st.lists(st.floats(0, 2000), min_size=3, max_size=3).map(sorted), min_size=1, max_size=48)
-few = settings(max_examples=50, deadline=None)
+few = examples(50)
 
 
 def demand(quantiles: Sequence[Sequence[float]]) -> Demand:
@@ -157,7 +158,7 @@ def test_the_time_zone_moves_no_step() -> None:
     assert all(one.quantiles.index.equals(indexes[0].quantiles.index) for one in indexes)
 
 
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(st.integers(0, 99), st.sampled_from([5.0, 40.0]), st.sampled_from([36, 288]))
 def test_a_day_of_hourly_plans_moves_the_floor_at_most_three_times_as_often_as_one_plan_may(
     seed: int, replicas: float, horizon: int

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from capacity.simulation.cluster import Cluster, ZoneLoss, run_cluster
@@ -16,6 +16,7 @@ from capacity.simulation.nodes import NodePool
 from capacity.simulation.pods import Start
 from capacity.simulation.reactive import Reactive, Rule, Seen
 from capacity.simulation.service import Service
+from tests.scale import examples
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=2)
@@ -35,7 +36,7 @@ def pods(counted: int, unready: int, utilization: int) -> tuple[Pod, ...]:
     st.lists(st.tuples(sights, floors), min_size=1, max_size=40),
 )
 @example(10, 0, 10, [((0, 0, 0), 0), ((1, 0, 0), 0), ((1, 0, 1), 0)])  # from zero, where the floor is zero
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_every_lane_is_the_exact_hpa(
     target: int, window: int, ceiling: int, course: list[tuple[tuple[int, int, int], int]]
 ) -> None:
@@ -54,7 +55,7 @@ def test_every_lane_is_the_exact_hpa(
 
 
 @given(st.integers(0, 10_000), st.booleans(), st.floats(0.0, 0.9), st.booleans())
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_pods_are_conserved_and_what_is_ready_exists(seed: int, nodes: bool, retries: float, lost: bool) -> None:
     random = np.random.default_rng(seed)
     demand = random.gamma(2.0, 20.0, (400, 3))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ class ServiceNowDouble:
         self._tables: dict[str, list[Row]] = {}
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
+        self.stopping = threading.Event()  # ends every wait that was ordered
         certificate = issue()
         self.ca_pem, self.token = certificate.authority_pem, TOKEN
         double = self
@@ -60,6 +60,7 @@ class ServiceNowDouble:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -135,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
         fault = self.instance.next_fault()
-        time.sleep(fault.delay)
+        self.instance.stopping.wait(fault.delay)
         if fault.status is not None:
             self._send(fault.status, _error(f"ordered {fault.status}"), fault.headers)
         elif not self._known():

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError, Forecast, Limits, LoadModel, Quota, Replica, Workload
 from capacity.load import project_load
 from capacity.parting import part_sales
 from capacity.planning import explain_floor, plan_workload, within_quota
+from tests.scale import examples
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -55,7 +56,7 @@ changes = st.fixed_dictionaries(
 rows = st.lists(st.tuples(st.floats(0, 200), st.floats(0, 50)), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rows, changes, st.booleans(), st.integers(0, 11))
 def test_bars_add_up_to_the_floor_of_the_plan(
     sales: list[tuple[float, float]], changed: dict[str, Any], window: bool, hour: int

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.forecast import Setting, forecast_sales
@@ -16,6 +16,7 @@ from capacity.forecast.distance import distance_spread
 from capacity.forecast.far import forecast_far
 from capacity.forecast.trial import find_course
 from capacity.forecast.year import fit_year
+from tests.scale import examples
 
 DAY = timedelta(days=1)
 WEEK = np.array([1.0, 1.1, 1.2, 1.1, 1.5, 0.8, 0.4])
@@ -167,7 +168,7 @@ def test_far_steps_repeat_the_last_season():
     np.testing.assert_array_equal(far[63:], far[21:28])
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e6))
 def test_the_course_does_not_depend_on_the_unit(seed, factor):
     values = seasonal(500, seed=seed)

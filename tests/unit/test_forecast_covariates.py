@@ -7,13 +7,14 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError
 from capacity.forecast import forecast_sales
 from capacity.forecast.covariates import learn_columns, read_columns
 from capacity.forecast.wallclock import WallClock
+from tests.scale import examples
 
 DAYS, AHEAD = 200, 14
 DAY = timedelta(days=1)
@@ -152,7 +153,7 @@ def test_columns_of_other_steps(freq):
     assert np.isfinite(told.quantiles.to_numpy()).all()
 
 
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(st.integers(0, 1000), st.floats(1e-3, 1e4))
 def test_the_unit_of_sales_and_column_does_not_matter(seed, factor):
     sales, columns = shop(seed)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from time import process_time
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError
 from capacity.levels import find_shifts
+from tests.scale import examples
 
 DAYS = np.arange(365)
 
@@ -107,7 +107,7 @@ def test_a_single_step_is_refused():
         find_shifts(series(np.ones(1)))
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e6))
 def test_the_unit_does_not_matter(seed, factor):
     history = series(poisson(np.where(DAYS < 200, 20, 45), seed=seed))
@@ -132,8 +132,6 @@ def test_false_alarms_in_a_year_of_noise_stay_below_one_in_twenty(name):
     assert alarms <= 1
 
 
-def test_twenty_thousand_steps_take_a_tenth_of_a_second():
-    history = series(poisson(20.0, 20_000), "h")
-    start = process_time()
-    find_shifts(history)
-    assert process_time() - start < 0.2  # measured: 0.01 s of hours
+def test_two_years_of_quiet_hours_have_no_shift():
+    """How much CPU that takes is measured by `python -m benchmarks budgets`."""
+    assert find_shifts(series(poisson(20.0, 20_000), "h")) == ()

@@ -7,7 +7,6 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
 
 from capacity.domain import Forecast, LoadModel, Response, Spread
 from capacity.load import project_load
@@ -22,6 +21,8 @@ RNG = np.random.default_rng(1)
 
 @pytest.mark.parametrize("outliers", [0.0, 0.05, 0.15])
 def test_lines_are_those_of_statsmodels_huber_regression(outliers: float) -> None:
+    import statsmodels.api as sm  # takes as long to load as all the tests here to run
+
     x = RNG.gamma(4, 10, 400)
     y = 3 + 0.2 * x + RNG.normal(0, 1, (3, 400))
     y[RNG.random(y.shape) < outliers] += 30
@@ -34,6 +35,8 @@ def test_lines_are_those_of_statsmodels_huber_regression(outliers: float) -> Non
 
 
 def test_on_exact_data_lines_are_those_of_least_squares() -> None:
+    import statsmodels.api as sm
+
     x = RNG.gamma(4, 10, 60)
     y = 3 + 0.2 * x
     peer = sm.OLS(y, sm.add_constant(x)).fit()

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError, NodeType, Supply, WorkloadPlan
 from capacity.planning import pack, plan_nodes, plan_workload, replica_price
 from capacity.planning.nodes import Pods, fewest_possible
 from capacity.plans import share
+from tests.scale import examples
 from tests.unit.test_planning_limits import demand, workload
 
 GIB = 2.0**30
@@ -43,7 +44,7 @@ def slow_first_fit_decreasing(groups: list[Pods], node: NodeType) -> int:
     return len(nodes)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.lists(sizes, max_size=6))
 def test_groups_are_packed_within_the_stated_bounds(groups: list[Pods]) -> None:
     found, fewest = pack(groups, NODE), fewest_possible(groups, NODE)
@@ -53,7 +54,7 @@ def test_groups_are_packed_within_the_stated_bounds(groups: list[Pods]) -> None:
     assert found <= 2 * 3 * fewest + 1
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.lists(sizes, max_size=4))
 def test_equal_pods_placed_together_are_packed_as_one_by_one(groups: list[Pods]) -> None:
     assert abs(pack(groups, NODE) - slow_first_fit_decreasing(groups, NODE)) <= max(1, len(groups) - 1)

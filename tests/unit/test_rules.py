@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from capacity.domain import ConfigError, DataError
 from capacity.edge.config import read_config
 from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
+from tests.scale import examples
 
 TEXT = (
     "ordered,code,price,mail\n"
@@ -69,7 +70,7 @@ def test_each_kind_of_rule_fails_exactly_these_rows(rule: dict[str, Any], rows: 
     assert failing(rule) == rows
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", ""]), st.integers(-3, 3)), min_size=1, max_size=12))
 def test_rules_agree_with_a_slow_look_at_every_row(rows: list[tuple[str, int]]) -> None:
     lines = [f"2026-01-05 00:{place:02},{code},{n}" for place, (code, n) in enumerate(rows)]

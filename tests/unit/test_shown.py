@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,36 +56,43 @@ def history(days: int = 28) -> pd.Series:
     return pd.Series(10 + 50 * daytime * np.random.default_rng(3).lognormal(0, 0.05, len(index)), index)
 
 
+@cache
 def plan() -> cap.WorkloadPlan:
     return cap.plan_workload(cap.project_load(forecast(), LOAD), WEB)
 
 
+@cache
 def forecast() -> cap.Forecast:
     return cap.forecast_sales(history(), horizon="1D", quantile_levels=(0.5, 0.95), window=2 * HOUR)
 
 
+@cache
 def whole() -> cap.Plan:
     one = plan()
     other = replace(one, name="api", demand=None)
     return cap.Plan(one.start, one.start - HOUR, one.end, "hash", {}, (one, other))
 
 
+@cache
 def report() -> cap.LoadReport:
     index = history().index
     usage = pd.DataFrame({"cpu": 0.5 + 0.1 * history() + np.random.default_rng(1).normal(0, 0.01, len(index))})
     return cap.learn_load(history(), usage, prior=LOAD, name="shop/web")
 
 
+@cache
 def explanation() -> cap.Explanation:
     at = datetime(2026, 3, 2, 12, tzinfo=UTC)
     bars = (Bar("idle load", 1000, "0.5 cores"), Bar("sales", 1500, ""), Bar("rounding", 500, ""))
     return cap.Explanation("shop", "web", at, "cpu", 3, bars, 4, at + HOUR)
 
 
+@cache
 def backtest() -> cap.Backtest:
     return cap.backtest_sales(history(), horizon="1D", origins=3)
 
 
+@cache
 def simulation() -> cap.Simulation:
     return cap.simulate(history(), WEB, replay=Replay(days=1))
 
@@ -158,17 +166,17 @@ def test_a_load_frame_has_the_slope_and_its_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    "noun",
+    "made",
     [
-        replace(plan(), name=EVIL),
-        replace(forecast(), unit=EVIL, model=EVIL, notes=(EVIL,)),
-        replace(explanation(), name=EVIL, bars=(Bar(EVIL, 3000, EVIL),)),
-        cap.LoadReport(EVIL, LOAD, (Finding("cpu", "configured", EVIL),)),
+        lambda: replace(plan(), name=EVIL),
+        lambda: replace(forecast(), unit=EVIL, model=EVIL, notes=(EVIL,)),
+        lambda: replace(explanation(), name=EVIL, bars=(Bar(EVIL, 3000, EVIL),)),
+        lambda: cap.LoadReport(EVIL, LOAD, (Finding("cpu", "configured", EVIL),)),
     ],
     ids=["plan", "forecast", "explanation", "load"],
 )
-def test_what_comes_from_outside_is_text_in_a_card(noun: Any) -> None:
-    card = noun._repr_html_()
+def test_what_comes_from_outside_is_text_in_a_card(made: Any) -> None:
+    card = made()._repr_html_()
     assert "&lt;script&gt;" in card
     assert "script" not in {tag for tag, _ in Elements(card).found}
 

@@ -7,11 +7,12 @@ from itertools import count
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError, LoadModel, Replica, Workload
 from capacity.sizing import MOST_REPLICAS, replicas_needed
+from tests.scale import examples
 
 
 def workload(target: float = 0.8, zones: int = 1) -> Workload:
@@ -39,13 +40,13 @@ def slow_zoned(millicores: int, request: int, zones: int) -> int:
     raise AssertionError
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 60_000), st.sampled_from([100, 250, 333, 500, 700, 1000]), st.integers(30, 100))
 def test_replicas_agree_with_a_slow_loop_in_fractions(millicores: int, request: int, percent: int) -> None:
     assert needed(millicores, request, percent / 100) == slow_needed(millicores, request, percent)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(1, 400), st.sampled_from([100, 250, 300, 700]), st.sampled_from([50, 60, 70, 80, 90, 100]))
 def test_a_demand_that_fills_whole_replicas_needs_no_further_one(full: int, request: int, percent: int) -> None:
     cores = full * request * percent / 100 / 1000
@@ -53,14 +54,14 @@ def test_a_demand_that_fills_whole_replicas_needs_no_further_one(full: int, requ
     np.testing.assert_array_equal(got, [full])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 40_000), st.sampled_from([100, 250, 500]), st.integers(2, 6), st.integers(50, 100))
 def test_the_zone_rule_agrees_with_brute_force(millicores: int, request: int, zones: int, percent: int) -> None:
     expected = max(slow_needed(millicores, request, percent), slow_zoned(millicores, request, zones))
     assert needed(millicores, request, percent / 100, zones) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 40_000), st.integers(2, 6), st.integers(30, 100))
 def test_what_is_left_of_the_fullest_zones_loss_serves_the_demand(millicores: int, zones: int, percent: int) -> None:
     replicas = needed(millicores, 500, percent / 100, zones)

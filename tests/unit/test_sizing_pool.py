@@ -7,11 +7,12 @@ from math import exp, factorial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError, LoadModel, Pool, Replica, Workload
 from capacity.sizing import pool_utilization, safe_target, wait_probability, wait_quantile
+from tests.scale import examples
 
 SECOND = timedelta(seconds=1)
 
@@ -51,7 +52,7 @@ def test_utilization_by_pool_size_is_that_of_the_exact_queue(row: tuple[float, .
     assert wait_quantile(count, 0.8) == pytest.approx(quantile, rel=0.03, abs=0.006)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(1, 60), st.floats(0.05, 0.99))
 def test_the_recursion_is_erlangs_formula(slots: int, busy: float) -> None:
     load = slots * busy
@@ -60,7 +61,7 @@ def test_the_recursion_is_erlangs_formula(slots: int, busy: float) -> None:
     assert wait_probability(slots, busy) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(1, 40), st.floats(0.1, 5), st.floats(0.3, 4))
 def test_the_promise_is_kept_at_the_utilization_and_broken_above(slots: int, wait: float, variability: float) -> None:
     pool = Pool(slots, SECOND, wait * SECOND, variability=variability)

@@ -6,17 +6,18 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError, Throughput
 from capacity.sizing import fit_throughput, peak_throughput, replicas_for_requests
 from capacity.sizing.throughput import reached_by
+from tests.scale import examples
 
 laws = st.builds(Throughput, st.floats(1, 1e4), st.floats(0, 0.3), st.floats(0, 0.02))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(laws)
 def test_a_law_is_found_again_from_its_points(law: Throughput) -> None:
     counts = [1, 2, 4, 8, 16, 32]
@@ -49,7 +50,7 @@ def test_one_point_is_linear() -> None:
     assert fit_throughput([(4, 400.0), (4, 420.0)]) == Throughput(102.5)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.builds(Throughput, st.floats(1, 1e4), st.floats(0, 0.3), st.floats(1e-4, 0.02)))
 def test_the_peak_is_the_highest_of_all_counts(law: Throughput) -> None:
     best, peak = peak_throughput(law)
@@ -58,7 +59,7 @@ def test_the_peak_is_the_highest_of_all_counts(law: Throughput) -> None:
     assert every[int(best) - 1] == pytest.approx(peak)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(laws, st.floats(0.0, 0.8), st.floats(0.3, 1.0))
 def test_replicas_are_the_fewest_that_reach_the_rate(law: Throughput, share: float, target: float) -> None:
     _, peak = peak_throughput(law)

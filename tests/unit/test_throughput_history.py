@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.domain import DataError, Replica, Throughput, ThroughputReport
 from capacity.load import learn_throughput
 from capacity.sizing import replicas_for_requests
 from capacity.sizing.throughput import reached_by
+from tests.scale import examples
 from tests.served import IDLE, LAW, LINEAR, REPLICA, World
 
 ODD = [0.0, 0.5, 1.0, 2.0, 3.0, 1e-9, 1e9, float("nan")]
@@ -57,7 +58,7 @@ def test_the_bound_lies_below_the_truth_as_often_as_it_says_and_near_it(world: W
     assert np.median(errors) < 0.05
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 10_000), st.floats(0.02, 0.1), st.floats(2.0, 3.0))
 def test_more_noise_never_narrows_the_bound(seed: int, noise: float, more: float) -> None:
     """The same errors, larger."""
@@ -145,7 +146,7 @@ def test_history_that_does_not_tell_is_refused(changed: dict[str, Any], words: s
         learn_throughput(usage, REPLICA)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10_000), st.sets(st.sampled_from(ODD), min_size=1), st.booleans())
 def test_whatever_history_holds_it_tells_or_says_why_not(seed: int, odd: set[float], like_a_service: bool) -> None:
     """No warning, no bound above the law, no rate that is none."""

@@ -1,0 +1,152 @@
+"""Long proofs: what the suite tries some dozen times, tried twenty times as often, from a seed that can be repeated.
+
+`python -m tests.proof` runs them all and writes benchmarks/results/proof.md; `--only NAME` runs some, `--times 2` fewer
+runs of each. A proof is a name and how it is carried out: another kind than tests joins the table with a function from
+`Order` to `Outcome`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.scale import TIMES
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "benchmarks" / "results" / "proof.md"
+SEED = 20261130
+LIBRARIES = ("capacity", "numpy", "pandas", "hypothesis", "pytest", "kubernetes", "distributed")
+
+
+@dataclass(frozen=True)
+class Order:
+    """How much of a proof to run, in runs of the suite, and where its dice start."""
+
+    times: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a proof: runs made, what failed, tests that could not run here, seconds by the clock."""
+
+    runs: int
+    failures: tuple[str, ...]
+    skipped: int
+    seconds: float
+
+
+Proof = Callable[[Order], Outcome]
+
+
+def of_tests(*words: str) -> Proof:
+    """A proof whose runs are tests: files, test ids, or words such as `-k random`."""
+
+    def carry_out(order: Order) -> Outcome:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.xml"
+            done = subprocess.run(pytest_words(order, report, words), cwd=ROOT, check=False)
+            seconds = time.monotonic() - began
+            if not report.is_file():
+                return Outcome(0, (f"pytest ended with {done.returncode} and no report",), 0, seconds)
+            return read_report(report, seconds)
+
+    return carry_out
+
+
+def pytest_words(order: Order, report: Path, words: tuple[str, ...]) -> list[str]:
+    """Every core takes tests; no limit of time, as the length of a proof is what `--times` says."""
+    scale = [f"--times={order.times}", f"--seed={order.seed}", f"--hypothesis-seed={order.seed}"]
+    quiet = ["-q", "--no-header", "-p", "no:cacheprovider", "--timeout=0", "--numprocesses=auto"]
+    return [sys.executable, "-m", "pytest", *quiet, *scale, f"--junitxml={report}", *words]
+
+
+def read_report(report: Path, seconds: float) -> Outcome:
+    """The outcome that pytest wrote as JUnit's XML; a test that names no number of runs is one run."""
+    runs, failures, skipped = 0, list[str](), 0
+    for case in ET.parse(report).getroot().iter("testcase"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        if case.find("skipped") is not None:
+            skipped += 1
+            continue
+        runs += next((int(one.get("value", 1)) for one in case.iter("property") if one.get("name") == "runs"), 1)
+        failures += [name for kind in ("failure", "error") if case.find(kind) is not None]
+    if not runs and not skipped:
+        failures.append("no test was found")
+    return Outcome(runs, tuple(failures), skipped, seconds)
+
+
+PROOFS: dict[str, Proof] = {
+    "random faults on paper: no floor falls without cause": of_tests(
+        "tests/property/test_fault_runs.py::test_thousands_of_runs_of_random_faults_scale_nothing_in_without_cause"
+    ),
+    "random faults over the wire: no floor falls without cause": of_tests(
+        "tests/integration/test_failures.py", "-k", "test_random_faults_over_the_wire_scale_nothing_in_without_cause"
+    ),
+    "killed with SIGKILL between two writes: nothing is lost": of_tests(
+        "tests/integration/test_failures.py::test_killed_again_and_again"
+    ),
+    "drill of a failed pipeline day": of_tests("tests/integration/test_drill.py"),
+    "properties of the whole pipeline": of_tests("tests/property", "--deselect=tests/property/test_fault_runs.py"),
+    "properties of single parts": of_tests("tests/unit", "-m", "runs"),
+    "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),
+    # Mutation of the decision and the planner comes here: a function from Order to Outcome, a run being one mutant.
+}
+
+
+def main() -> int:
+    """Carry out the proofs that were asked for, print and write the table; 1 if any failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
+    parser.add_argument("--only", action="append", choices=PROOFS, metavar="NAME", help=f"one of {', '.join(PROOFS)}")
+    parser.add_argument("--times", type=int, default=TIMES, help="runs, in suites; %(default)s is a whole proof")
+    parser.add_argument("--seed", type=int, default=SEED, help="where the dice start; default %(default)s")
+    parser.add_argument("--page", type=Path, default=PAGE, help="where the table is written; default %(default)s")
+    given = parser.parse_args()
+    order = Order(given.times, given.seed)
+    outcomes = {name: PROOFS[name](order) for name in given.only or PROOFS}
+    text = table(order, outcomes, datetime.now(UTC))
+    given.page.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    return int(any(outcome.failures for outcome in outcomes.values()))
+
+
+def table(order: Order, outcomes: dict[str, Outcome], now: datetime) -> str:
+    """The page: date, versions, how much was run, one row a proof, and what failed."""
+    return "\n".join([*head(order, outcomes, now), *rows(outcomes), *failed(outcomes), ""])
+
+
+def head(order: Order, outcomes: dict[str, Outcome], now: datetime) -> Iterator[str]:
+    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    yield from ("# proof", "", f"{now:%Y-%m-%d}, Python {platform.python_version()}, {versions}.", "")
+    yield from (f"Command: `python -m tests.proof --times {order.times} --seed {order.seed}`", "")
+    if order.times < TIMES:
+        yield from (f"Not the whole: {order.times} times what the suite runs; a whole proof is {TIMES} times.", "")
+    if len(outcomes) < len(PROOFS):
+        yield from (f"{len(PROOFS) - len(outcomes)} of {len(PROOFS)} proofs were not run.", "")
+
+
+def rows(outcomes: dict[str, Outcome]) -> Iterator[str]:
+    yield from ("| proof | runs | failures | skipped | seconds |", "|---|---:|---:|---:|---:|")
+    for name, one in outcomes.items():
+        yield f"| {name} | {one.runs:,} | {len(one.failures)} | {one.skipped} | {one.seconds:.0f} |"
+
+
+def failed(outcomes: dict[str, Outcome]) -> Iterator[str]:
+    found = [f"- {name}: {one}" for name, outcome in outcomes.items() for one in outcome.failures]
+    if found:
+        yield from ("", "Failed:", "", *found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
