@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from capacity.levels import find_shifts
+from capacity.series.levels import find_shifts
 
 IMPORT = "import time; began = time.process_time(); import {name}; print(time.process_time() - began)"
 TRIES = 5  # the quickest counts: others are disturbed
@@ -24,7 +24,7 @@ def run(data: Path, quick: bool) -> dict[str, Any]:
     tries = 1 if quick else TRIES
     return {
         "import capacity": _kept(lambda: _import("capacity"), 0.3, tries),
-        "import capacity.edge.cli": _kept(lambda: _import("capacity.edge.cli"), 0.6, tries),
+        "import capacity.cli": _kept(lambda: _import("capacity.cli"), 0.6, tries),
         "level shifts of 20,000 hours": _kept(_shifts, 0.2, tries),
     }
 

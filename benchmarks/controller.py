@@ -15,8 +15,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from capacity.domain import Derivation, FloorChange, Peak, Plan, ReplicaNeed, TargetUtilization, WorkloadPlan
-from capacity.edge.planfile import write_plan
+from capacity.model import Derivation, FloorChange, Peak, Plan, ReplicaNeed, TargetUtilization, WorkloadPlan
+from capacity.model.plan_file import write_plan
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler
 
@@ -26,7 +26,7 @@ FLOOR = 9
 # The kernel counts the memory of a parent to its child's maximum; its own high water mark does not.
 APPLY = """
 import sys
-from capacity.edge.cli import main
+from capacity.cli import main
 code = main(["apply", "--quiet"])
 print(open("/proc/self/status").read())
 sys.exit(code)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast import Setting, forecast_batch
+from capacity.model.arrays import Array
 
 STEPS, HORIZON = 60 * 24, 48
 SERIES, QUICK_SERIES = 10_000, 500

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 
 from benchmarks.datasets import find
-from capacity.edge.orders.table import OrderTable
-from capacity.edge.settings import SalesSettings
+from capacity.app.settings import SalesSettings
+from capacity.sources.table import OrderTable
 
 LINES = "online_retail/raw_lines.parquet"
 REPEATS, QUICK_REPEATS = 94, 5  # of 1,067,371 lines

@@ -13,8 +13,8 @@ import pandas as pd
 from benchmarks.datasets import find
 from benchmarks.nab import mase
 from benchmarks.peers import hourly_peers
-from capacity.domain.arrays import Array
 from capacity.forecast import Setting, forecast_batch
+from capacity.model.arrays import Array
 
 HORIZON, CONTEXT, ORIGINS = 24, 20 * 24, 7
 LEVELS = (0.025, 0.5, 0.95, 0.975)

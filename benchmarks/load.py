@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.forecast_fleet import peak_rss_mib
 from benchmarks.served import figures
-from capacity.domain.arrays import Array
-from capacity.load.grid import Grid
-from capacity.load.learn import Learned, learn_rows
-from capacity.load.spread import LEVELS
+from capacity.load.alignment import Grid
+from capacity.load.estimation import Learned, learn_rows
+from capacity.load.regression import LEVELS
+from capacity.model.arrays import Array
 
 HOURS, HELD_OUT = 28 * 24, 14 * 24
 WORKLOADS, QUICK = 10_000, 500

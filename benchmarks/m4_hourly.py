@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.datasets import find
 from benchmarks.peers import hourly_peers
-from capacity.domain.arrays import Array
 from capacity.forecast import BatchForecast, Setting, forecast_batch
+from capacity.model.arrays import Array
 
 TRAIN, TEST = "m4_hourly/Hourly-train.csv.gz", "m4_hourly/Hourly-test.csv.gz"
 HORIZON, SEASON = 48, 24

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import BUNDLED
-from capacity.domain.arrays import Array
 from capacity.forecast import Setting, forecast_batch
+from capacity.model.arrays import Array
 
 HORIZON, CONTEXT, ORIGINS = 24, 35 * 24, 7
 LEVELS = (0.5, 0.9, 0.95, 0.99)

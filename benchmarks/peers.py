@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from capacity.domain.arrays import Array
+from capacity.model.arrays import Array
 
 
 class HourlyProphet:

@@ -19,11 +19,10 @@ from benchmarks.counting import DAY, Cases, least_cost, noisy_need
 from benchmarks.counting import START as START_COST
 from benchmarks.datasets import SKIPPED, find
 from benchmarks.traces import TRACES
-from capacity.domain import Demand, Forecast, LoadModel, Replica, Workload, WorkloadPlan
+from capacity.model import Demand, Forecast, LoadModel, Replica, Workload, WorkloadPlan
 from capacity.planning import cheapest_floors, floor_series, plan_many
-from capacity.planning.churn import calm_floors
-from capacity.planning.courses import Prices
-from capacity.planning.optimum import Runs
+from capacity.planning.change_limit import calm_floors
+from capacity.planning.optimum import Prices, Runs
 from capacity.stats import close_gaps
 
 FIVE, START = timedelta(minutes=5), datetime(2026, 11, 27, tzinfo=UTC)

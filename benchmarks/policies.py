@@ -18,31 +18,32 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import SKIPPED, find
-from capacity.decision import Policy as Pace
-from capacity.domain import Event, LoadModel, Replica, Workload
-from capacity.simulation.case import Case
-from capacity.simulation.cluster import Cluster
-from capacity.simulation.frontier import interval, reduction, saving
+from capacity.decision import ControllerRules as Pace
+from capacity.model import Event, LoadModel, Replica, Workload
+from capacity.simulation.case import Case, Promise
+from capacity.simulation.comparison import interval, reduction, saving
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.plans import Asked, Calendar, Forecasts, past_forecasts, past_plans
+from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
 from capacity.simulation.policies import (
     Policy,
+    Trial,
     ahpa_like,
     autopilot_like,
     aws_like,
+    by_day,
     cron_schedule,
     hpa_sweep,
+    judge,
     oracle,
     seasonal_naive,
     static_peak,
     static_quantile,
+    swept,
+    try_policies,
 )
-from capacity.simulation.production import Schedule, decided_floor
-from capacity.simulation.reactive import Rule
-from capacity.simulation.scores import Promise
-from capacity.simulation.service import Service
-from capacity.simulation.trial import Trial, by_day, judge, swept, try_policies
+from capacity.simulation.replay import Asked, Calendar, Forecasts, Schedule, decided_floor, past_forecasts, past_plans
+from capacity.simulation.stepping import Cluster, Service
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HALF = timedelta(minutes=30)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.domain import Replica, Throughput, ThroughputReport
 from capacity.load import learn_throughput
-from capacity.sizing.throughput import reached_by
+from capacity.load.scalability import reached_by
+from capacity.model import Replica, Throughput, ThroughputReport
 
 HOURS = 28 * 24
 REPLICA = Replica(0.5, 2**29)

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import find
-from capacity.edge.prometheus import read_usages
-from capacity.edge.settings import Measured, PrometheusSettings
+from capacity.app.settings import Measured, PrometheusSettings
+from capacity.sources.prometheus import read_usages
 from tests.peers.prometheus import openmetrics, running_prometheus
 
 ROWS = 100_000_000
@@ -91,8 +91,8 @@ def counted(folder: Path, value: dict[str, Any]) -> dict[str, Any]:
 
 def count(settings: dict[str, Any]) -> dict[str, Any]:
     """What the process does: the audit and the sales of one source."""
-    from capacity.edge.orders.table import OrderTable
-    from capacity.edge.settings import SalesSettings
+    from capacity.app.settings import SalesSettings
+    from capacity.sources.table import OrderTable
 
     with OrderTable.load(SalesSettings.model_validate(settings), "Europe/London") as table:
         audit, sales = table.audit(), table.sales()

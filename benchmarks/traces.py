@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import SKIPPED, find
-from capacity.domain.arrays import Array
-from capacity.events import bridge_days, days_around, holiday_events
 from capacity.forecast import forecast_sales
 from capacity.forecast.sales import window_steps
+from capacity.model.arrays import Array
 from capacity.planning import planning_window
-from capacity.seasonality import calendar_seasons
+from capacity.series.calendar import bridge_days, days_around, holiday_events
+from capacity.series.seasons import calendar_seasons
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.domain import Event, Forecast, require
-from capacity.domain.arrays import Array, Mask
-from capacity.domain.shown import card_of, plot_noun
-from capacity.events import days_off
 from capacity.forecast import forecast_sales
 from capacity.forecast.sales import steps_ahead
 from capacity.forecast.wallclock import clock_of
-from capacity.seasonality import calendar_seasons
+from capacity.model import Event, Forecast, require
+from capacity.model.arrays import Array, Mask
+from capacity.model.shown import card_of, plot_noun
+from capacity.series.calendar import days_off
+from capacity.series.seasons import calendar_seasons
 from capacity.stats import interval_score, pinball, smape
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99)

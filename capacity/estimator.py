@@ -11,9 +11,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from capacity.domain import DataError, Forecast, require
-from capacity.domain.arrays import Array
 from capacity.forecast import forecast_sales
+from capacity.model import DataError, Forecast, require
+from capacity.model.arrays import Array
 
 Ahead = str | int | timedelta | pd.DatetimeIndex | pd.DataFrame  # how far: a horizon, steps, or the times themselves
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.domain.arrays import Array, Counts
+from capacity.model.arrays import Array, Counts
 
 Number = TypeVar("Number", np.float64, np.int64)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.domain import FloorChange, Peak, Plan, WorkloadPlan
+from capacity.model import FloorChange, Peak, Plan, WorkloadPlan
 from tests import scale
 from tests.plans import derivation
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capacity.edge.cli import main
+from capacity.cli import main
 
 FENCE = re.compile(r"^(?:<!-- exits (\d) -->\n)?```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = ("console", "python")

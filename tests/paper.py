@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from capacity.domain import ClusterError
-from capacity.edge.cluster.kinds import Kind
+from capacity.cluster.kinds import Kind
+from capacity.model import ClusterError
 
 Document = dict[str, Any]
 

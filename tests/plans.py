@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from capacity.domain import Derivation, ReplicaNeed, TargetUtilization
+from capacity.model import Derivation, ReplicaNeed, TargetUtilization
 
 
 def derivation(**chosen: Any) -> Derivation:

@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import indent
 
 from capacity import __version__
-from capacity.edge.telemetry.metrics import metrics_page
+from capacity.monitoring.metrics import metrics_page
 
 ROOT = Path(__file__).resolve().parents[1]
 MONITORING, CHARTED = ROOT / "k8s" / "monitoring", ROOT / "k8s" / "chart" / "monitoring"

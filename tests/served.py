@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Replica, Throughput
-from capacity.sizing.throughput import reached_by
+from capacity.load.scalability import reached_by
+from capacity.model import Replica, Throughput
 
 REPLICA = Replica(0.5, 2**29)
 IDLE = 0.05

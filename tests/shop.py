@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from capacity.edge.cli import main
+from capacity.cli import main
 from tests.double import Entry, KubernetesDouble
 from tests.double.faults import refusal
 

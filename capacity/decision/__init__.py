@@ -1,9 +1,11 @@
 """Plan + observation + now -> decision: a number and its reason. Pure, idempotent, and it never lowers in doubt."""
 
+from __future__ import annotations
+
 from capacity.decision.brake import Brake as Brake
 from capacity.decision.brake import engage_brake as engage_brake
 from capacity.decision.decide import decide as decide
 from capacity.decision.decide import hold as hold
-from capacity.decision.policy import CALM as CALM
-from capacity.decision.policy import Policy as Policy
-from capacity.decision.steps import lowest_floor as lowest_floor
+from capacity.decision.decide import lowest_floor as lowest_floor
+from capacity.model.controller import CALM as CALM
+from capacity.model.controller import ControllerRules as ControllerRules

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from capacity.decision.decide import BRAKE, hold_marked
-from capacity.domain import Decision, Observation, require
+from capacity.model import Decision, Observation, require
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,101 @@
-"""The decision itself: which rule speaks, and with which reason."""
+"""The decision itself: which rule speaks, how far a floor moves, and with which reason."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Final
 
-from capacity.decision.looks import looked, looked_in_vain, second_look
-from capacity.decision.policy import Policy
-from capacity.decision.steps import allowed_ceiling, highest_floor, lowest_floor
-from capacity.domain import CUTS, Clamp, Cut, Decision, Doubt, Memory, Observation, Reason, WorkloadPlan, require
+from capacity.model import CUTS, Clamp, Cut, Decision, Doubt, Memory, Observation, Reason, WorkloadPlan, require
+from capacity.model.controller import ControllerRules
+
+ROUNDING = 1e-9  # 10 x 1.1 is 11.000000000000002 to a computer
+
+
+def lowest_floor(target: int, observation: Observation, now: datetime, policy: ControllerRules) -> int:
+    """The lowest floor that a step down may reach now, towards `target`; the floor itself where a step came just now.
+
+    >>> from datetime import UTC
+    >>> lowest_floor(1, Observation(40, 60, 40, 40), datetime(2026, 11, 27, tzinfo=UTC), ControllerRules())
+    36
+    """
+    floor = observation.floor
+    if _moved_within(policy.step_every, observation, now, policy):
+        return floor
+    step = max(1, int(floor * policy.step_down + ROUNDING))
+    if policy.half_life is not None:
+        share = 1 - 0.5 ** (policy.step_every / policy.half_life)
+        step = min(step, max(1, int((floor - target) * share + ROUNDING)))
+    return max(0, floor - step)
+
+
+def highest_floor(observation: Observation, now: datetime, policy: ControllerRules) -> int | None:
+    """The highest floor that a ramp may reach now; None where floors rise at once."""
+    if policy.step_up is None:
+        return None
+    if _moved_within(policy.period, observation, now, policy):
+        return observation.floor
+    return observation.floor + max(1, int(observation.floor * policy.step_up + ROUNDING))
+
+
+def allowed_ceiling(need: int, observation: Observation, policy: ControllerRules) -> int:
+    """Raised to need x (1 + buffer) where the policy allows; given back after the peak, never below what runs."""
+    if policy.ceiling_buffer is None:
+        return observation.ceiling
+    if need > observation.ceiling:
+        return ceil(need * (1 + policy.ceiling_buffer) - ROUNDING)
+    baseline = observation.baseline_ceiling
+    still_needed = max(need, observation.current, observation.desired, observation.floor)
+    if baseline is not None and still_needed <= baseline < observation.ceiling:
+        return baseline
+    return observation.ceiling
+
+
+def _moved_within(span: timedelta, observation: Observation, now: datetime, policy: ControllerRules) -> bool:
+    """Whether our last move lies less than `span` back. A pass starts a little early or late: half a period is free.
+
+    A move noted further ahead than `span` was noted by a wrong clock and says nothing.
+    """
+    moved = observation.memory.moved_at
+    return moved is not None and -span <= now - moved < span - min(policy.period, span) / 2
+
+
+STALE = 2  # steps: a look older than this says nothing of now
+
+
+def looked_in_vain(observation: Observation, now: datetime, policy: ControllerRules) -> bool:
+    """Whether a step down is due and the readings are the very ones of an earlier look, a step ago or more."""
+    readings, memory = observation.readings, observation.memory
+    if readings is None or readings.mark is None or readings.mark != memory.mark or memory.looked_at is None:
+        return False
+    due = lowest_floor(0, observation, now, policy) < observation.floor
+    return due and now - memory.looked_at >= _between(policy)
+
+
+def second_look(observation: Observation, now: datetime, policy: ControllerRules) -> Memory | None:
+    """What to remember while a step down waits for its second look; None where it need not wait.
+
+    The observation's own memory while the first look is young: looking more often does not look twice.
+    """
+    readings, looked_at = observation.readings, observation.memory.looked_at
+    if readings is None or readings.mark is None:
+        return None
+    if looked_at is None or not timedelta(0) <= now - looked_at <= STALE * max(policy.step_every, policy.period):
+        return looked(observation, now)
+    return observation.memory if now - looked_at < _between(policy) else None
+
+
+def looked(observation: Observation, now: datetime) -> Memory:
+    """What to remember of this look."""
+    readings, memory = observation.readings, observation.memory
+    return memory if readings is None else replace(memory, mark=readings.mark, looked_at=now)
+
+
+def _between(policy: ControllerRules) -> timedelta:
+    """Least time between two looks: a step, but for a pass that starts a little early."""
+    return max(policy.step_every, policy.period) - policy.period / 2
+
 
 CUT: Final = "CeilingReached"
 NO_PLAN: Final = "HeldNoPlan"
@@ -20,7 +106,7 @@ FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note fr
 
 
 def decide(
-    plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy | None = None
+    plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: ControllerRules | None = None
 ) -> Decision:
     """The floor and ceiling to set now, and why. Deciding again on the result changes nothing within the same step.
 
@@ -35,7 +121,10 @@ def decide(
     'HeldNoPlan'
     """
     require(now.tzinfo is not None, "now must carry a time zone, got the naive time {}", now)
-    policy, now = policy or Policy(), now.astimezone(UTC)  # a local clock would add hours across a change of clocks
+    policy, now = (
+        policy or ControllerRules(),
+        now.astimezone(UTC),
+    )  # a local clock would add hours across a change of clocks
     return _wished(observation, now, policy) or _planned(plan, observation, now, policy)
 
 
@@ -58,7 +147,7 @@ def hold_marked(observation: Observation, reason: Reason, detail: str, now: date
     return replace(held, memory=replace(memory, held_for=reason, held_since=now), notes=True)
 
 
-def _wished(observation: Observation, now: datetime, policy: Policy) -> Decision | None:
+def _wished(observation: Observation, now: datetime, policy: ControllerRules) -> Decision | None:
     """What people, or an autoscaler at rest, ask for before any plan."""
     wishes = observation.wishes
     if wishes.excluded is not None:
@@ -75,7 +164,7 @@ def _wished(observation: Observation, now: datetime, policy: Policy) -> Decision
     return replace(moved, reason=CUT if CUT in moved.clamps else "Forced", detail=f"floor {wishes.floor} by annotation")
 
 
-def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy) -> Decision:
+def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: ControllerRules) -> Decision:
     if plan is None:
         return _unplanned(observation, now, policy)
     if now >= plan.end:
@@ -115,7 +204,9 @@ def _stood(observation: Observation, now: datetime, span: timedelta) -> bool:
     return moved is None or not timedelta(0) <= now - moved < span
 
 
-def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:
+def _followed(
+    need: int, plan: WorkloadPlan, observation: Observation, now: datetime, policy: ControllerRules
+) -> Decision:
     """The plan's need, unless coming down to it is in doubt."""
     doubt = _doubt(need, plan, observation, now, policy) if need < observation.floor else None
     decision = _move(need, observation, now, policy) if doubt is None else hold(observation, *doubt)
@@ -128,7 +219,7 @@ def _followed(need: int, plan: WorkloadPlan, observation: Observation, now: date
 
 
 def _doubt(
-    need: int, plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: Policy
+    need: int, plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: ControllerRules
 ) -> tuple[Doubt, str] | None:
     """Why the floor may not come down at all, as reason and detail. Nothing scales in because data vanished."""
     if observation.edited_by is not None:
@@ -146,7 +237,7 @@ def _doubt(
     return None
 
 
-def _unplanned(observation: Observation, now: datetime, policy: Policy) -> Decision:
+def _unplanned(observation: Observation, now: datetime, policy: ControllerRules) -> Decision:
     """Held where it stands; what we raised moves to the last known safe floor when the hold is over."""
     missing, memory = "no plan names this workload", observation.memory
     if observation.baseline_floor is None:
@@ -159,14 +250,14 @@ def _unplanned(observation: Observation, now: datetime, policy: Policy) -> Decis
     return _decayed(safe, f"{missing} since {since:%m-%d %H:%MZ}", observation, now, policy)
 
 
-def _expired(plan: WorkloadPlan, observation: Observation, now: datetime, policy: Policy) -> Decision:
+def _expired(plan: WorkloadPlan, observation: Observation, now: datetime, policy: ControllerRules) -> Decision:
     ended = f"plan ended {plan.end:%Y-%m-%dT%H:%MZ}"
     if now < plan.end + policy.hold_for:
         return hold(observation, "HeldPlanExpired", f"{ended}, floor held until {plan.end + policy.hold_for:%H:%MZ}")
     return _decayed(plan.safe_floor, ended, observation, now, policy)
 
 
-def _decayed(safe: int, why: str, observation: Observation, now: datetime, policy: Policy) -> Decision:
+def _decayed(safe: int, why: str, observation: Observation, now: datetime, policy: ControllerRules) -> Decision:
     """Towards the safe floor, in steps; a floor that may not come down stays."""
     doubt = _doubt(safe, None, observation, now, policy) if safe < observation.floor else None
     if doubt is not None:
@@ -175,7 +266,7 @@ def _decayed(safe: int, why: str, observation: Observation, now: datetime, polic
     return replace(moved, reason="PlanExpired", detail=f"{why}: safe floor {safe}", held=True)
 
 
-def _move(need: int, observation: Observation, now: datetime, policy: Policy) -> Decision:
+def _move(need: int, observation: Observation, now: datetime, policy: ControllerRules) -> Decision:
     """The floor as near to the need as ceiling, steps and the autoscaler's own demand allow, each clamp by its name."""
     before, ceiling = observation.floor, allowed_ceiling(need, observation, policy)
     wanted = min(need, ceiling)
@@ -211,7 +302,9 @@ def _look_twice(observation: Observation, ceiling: int, memory: Memory) -> Decis
     )
 
 
-def _risen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, Clamp | None, str]:
+def _risen(
+    wanted: int, observation: Observation, now: datetime, policy: ControllerRules
+) -> tuple[int, Clamp | None, str]:
     if observation.wishes.no_rise is not None:
         return observation.floor, "RisePaused", observation.wishes.no_rise
     highest = highest_floor(observation, now, policy)
@@ -220,7 +313,9 @@ def _risen(wanted: int, observation: Observation, now: datetime, policy: Policy)
     return highest, "StepUp", ""
 
 
-def _fallen(wanted: int, observation: Observation, now: datetime, policy: Policy) -> tuple[int, Clamp | None, str]:
+def _fallen(
+    wanted: int, observation: Observation, now: datetime, policy: ControllerRules
+) -> tuple[int, Clamp | None, str]:
     readings, before = observation.readings, observation.floor
     asked = 0 if readings is None or readings.wanted is None else min(readings.wanted, before)
     lowest = min(before, lowest_floor(max(wanted, asked), observation, now, policy))

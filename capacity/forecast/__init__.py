@@ -1,5 +1,7 @@
 """History to quantile forecast: members, calibration, choice."""
 
+from __future__ import annotations
+
 from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
 from capacity.forecast.renewal import kinds_near as kinds_near

@@ -12,10 +12,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
 from capacity.forecast.paths import ratios_after
 from capacity.forecast.setting import FINE, Setting
 from capacity.forecast.uplift import Occurrence
+from capacity.model.arrays import Array, Places
 from capacity.stats import sliding_maxima, weighted_quantiles
 
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on

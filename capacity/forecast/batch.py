@@ -8,8 +8,6 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain import require
-from capacity.domain.arrays import Array
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.eventgroup import EventsAhead, events_ahead, widen_events
 from capacity.forecast.history import without_spikes
@@ -17,6 +15,8 @@ from capacity.forecast.peaks import highest_quantiles, over_steps
 from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.steady import forecast_steady
 from capacity.forecast.uplift import Occurrence, learn_effects, masked, pooled_effects
+from capacity.model import require
+from capacity.model.arrays import Array
 
 POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.domain.arrays import Array
+from capacity.model.arrays import Array
 
 RARELY = 0.05  # of its cycles at which a slot may have sold and still count as closed
 CYCLES = 104  # looked back at: two years of weeks, as many as the 0.99 level asks for

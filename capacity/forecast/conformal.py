@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
 from capacity.forecast.gate import Served
 from capacity.forecast.origins import Origins
+from capacity.model.arrays import Array, Places
 from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles
 
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.year import fit_year
-from capacity.levels import shift_slots
-from capacity.seasonality import WEEK
+from capacity.model.arrays import Array
+from capacity.series.levels import shift_slots
+from capacity.series.seasons import WEEK
 
 FULL_DISTANCE = 13.0  # weeks ahead at which a yearly factor is as uncertain as it gets: a quarter of its cycle
 

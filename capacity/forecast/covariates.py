@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from capacity.domain import DataError, require
-from capacity.domain.arrays import Array, Mask
 from capacity.forecast.wallclock import WallClock
+from capacity.model import DataError, require
+from capacity.model.arrays import Array, Mask
 from capacity.stats import robust_deviation, robust_ridge
 
 WEEKS_AROUND = 4  # on each side: their mean is what a step would have been; season and level cancel in the difference

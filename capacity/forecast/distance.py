@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.setting import Setting
 from capacity.forecast.uplift import spread_out
+from capacity.model.arrays import Array
 from capacity.stats import pinball
 
 BAND = (0.05, 0.5, 0.95)  # the quantiles that a trial forecasts: the interval's edges and its middle

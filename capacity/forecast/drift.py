@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.origins import Origins
+from capacity.model.arrays import Array
 from capacity.stats import running_totals
 
 SMOOTH = 1 / 13  # of a year: four weeks are wide enough to leave no single day in the drift

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Mask
+from capacity.model.arrays import Array, Mask
 
 POWER = 8.0  # weights are error^-8: flat between 4 and 10 on M4 training windows; picking the best alone is worse
 RECENT = 10.0  # origins until an error counts half: where the regime changes, what worked lately works on

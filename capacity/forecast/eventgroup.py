@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
 from capacity.forecast.uplift import Effect, Occurrence, combined, coming_effect, spread_out
+from capacity.model.arrays import Array, Places
 from capacity.stats import ordered_quantiles
 
 ENOUGH = 5  # events of a kind from which it is a group of its own

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
 from capacity.forecast.peaks import highest_quantiles, over_steps, share_left
 from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.steady import forecast_steady, supported_seasons
+from capacity.model.arrays import Array, Places
 
 REACH = timedelta(days=28)  # four weeks: beyond, an autoregression feeds on itself and may drift away
 REACH_SEASONS = 2  # and at least so many of the longest season

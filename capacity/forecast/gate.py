@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Mask
 from capacity.forecast.ensemble import Blend, recent_errors
 from capacity.forecast.members import Members
+from capacity.model.arrays import Array, Mask
 
 NAMED_SHARE = 0.1  # members with less say than this are not named
 CLOSED = (

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.domain.arrays import Array
 from capacity.forecast.conformal import Errors
 from capacity.forecast.ensemble import Blend
 from capacity.forecast.gate import Served
 from capacity.forecast.origins import Origins
+from capacity.model.arrays import Array
 from capacity.stats import nan_mean, running_totals
 
 SERIES = 50  # below so many series there is too little in common to learn

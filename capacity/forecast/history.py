@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Mask
+from capacity.model.arrays import Array, Mask
 from capacity.stats import nan_median
 
 KNOWN_SLOT = (

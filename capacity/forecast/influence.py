@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.covariates import ColumnEffect, Columns, learn_columns, spoken
 from capacity.forecast.far import forecast_far
 from capacity.forecast.setting import Setting
 from capacity.forecast.steady import LEAST_STEPS
-from capacity.seasonality import WEEK
+from capacity.model.arrays import Array
+from capacity.series.seasons import WEEK
 
 ORIGINS = 8  # held-out origins, a horizon apart
 LEAST_ORIGINS = 3

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.drift import reaches_back, with_last_years_drift
 from capacity.forecast.history import History, log_scale, raw_scale
 from capacity.forecast.origins import Origins
 from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
 from capacity.forecast.setting import Setting
 from capacity.forecast.templates import Template, level_forecast, seasonal_mean, seasonal_naive, template_forecast
-from capacity.seasonality import calendar_seasons
+from capacity.model.arrays import Array
+from capacity.series.seasons import calendar_seasons
 
 LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
 STEADY = Template()

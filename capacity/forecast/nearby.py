@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
 from capacity.forecast.conformal import Errors
 from capacity.forecast.origins import Origins
 from capacity.forecast.paths import ratios_after
 from capacity.forecast.peaks import highest_quantiles
 from capacity.forecast.setting import FINE, BatchForecast, Setting
+from capacity.model.arrays import Array, Places
 from capacity.stats import nan_mean, nearest_level, pinball, sliding_maxima, weighted_quantiles
 
 REACH = timedelta(hours=4)  # full weight over the first half, fading over the second

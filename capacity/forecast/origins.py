@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
+from capacity.model.arrays import Array, Places
 
 
 @dataclass(frozen=True, slots=True)

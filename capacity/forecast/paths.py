@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
+from capacity.model.arrays import Array, Places
 
 
 def ratios_after(values: Array, moments: Places, length: int) -> Array:

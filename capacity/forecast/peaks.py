@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.conformal import Errors, mixed_offsets
 from capacity.forecast.tracking import track
+from capacity.model.arrays import Array
 from capacity.stats import sliding_maxima
 
 FEW = 0.5  # one series of 14 origins is stretched by 1.04, a fleet by next to none (coverage over the traces)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.uplift import Occurrence, event_cases, foretold_factor, masked
+from capacity.model.arrays import Array
 
 LEAST = 4  # occurrences: of fewer, chance alone may look like an effect
 GAIN = 0.02  # share by which the error must fall over all of them

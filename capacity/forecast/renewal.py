@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Event, Forecast, require
-from capacity.domain.arrays import Places
 from capacity.forecast.analogs import AFTER, BEFORE, Analogs, find_analogs
 from capacity.forecast.peaks import over_highest
 from capacity.forecast.row import occurrences
 from capacity.forecast.sales import window_steps
 from capacity.forecast.setting import Setting
 from capacity.forecast.wallclock import WallClock, clock_of
+from capacity.model import Event, Forecast, require
+from capacity.model.arrays import Places
 
 
 def renew_forecast(

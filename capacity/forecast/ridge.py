@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Places
 from capacity.forecast.origins import Origins
+from capacity.model.arrays import Array, Places
 
 PENALTY = 3.0  # in units of a standardised column over one observation; flat between 1 and 10 on M4 training windows
 HALF_LIFE_SEASONS = 25  # recency: 600 hours for hourly data

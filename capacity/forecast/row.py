@@ -9,8 +9,6 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Event, Trust
-from capacity.domain.arrays import Array
 from capacity.forecast.analogs import find_analogs
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import Columns
@@ -24,6 +22,8 @@ from capacity.forecast.steady import LEAST_STEPS, supported_seasons
 from capacity.forecast.trial import find_course
 from capacity.forecast.uplift import Effect, Occurrence, learn_effects, masked, spread_out
 from capacity.forecast.wallclock import WallClock
+from capacity.model import Event, Trust
+from capacity.model.arrays import Array
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
 OFFERED = frozenset({"before holiday", "after holiday"})  # kinds that come with holidays: used where they foretell

@@ -10,8 +10,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from capacity.domain import MONTH, DataError, Event, Forecast, require
-from capacity.events import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
 from capacity.forecast.course import LevelShift
 from capacity.forecast.covariates import read_columns
 from capacity.forecast.peaks import over_highest
@@ -19,8 +17,10 @@ from capacity.forecast.row import Question, occurrences, row_work
 from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.wallclock import WallClock, clock_of
 from capacity.forecast.work import alone
-from capacity.months import evened
-from capacity.seasonality import NEEDED, calendar_seasons, clear_seasons, find_seasons, too_short_for
+from capacity.model import MONTH, DataError, Event, Forecast, require
+from capacity.series.calendar import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
+from capacity.series.seasons import NEEDED, calendar_seasons, clear_seasons, find_seasons, too_short_for
+from capacity.series.steps import evened
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from capacity.domain import require
-from capacity.domain.arrays import Array, Mask
-from capacity.seasonality import calendar_seasons
+from capacity.model import require
+from capacity.model.arrays import Array, Mask
+from capacity.series.seasons import calendar_seasons
 
 FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
 DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)

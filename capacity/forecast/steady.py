@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from capacity.domain import require
-from capacity.domain.arrays import Array
 from capacity.forecast.closing import closed_slots
 from capacity.forecast.conformal import Errors, add_quantiles, comparable_errors, mixed_offsets
 from capacity.forecast.ensemble import blend_members
@@ -21,7 +19,9 @@ from capacity.forecast.peaks import maximum_quantiles
 from capacity.forecast.ridge import LEAST_ROWS, design_for
 from capacity.forecast.setting import BatchForecast, Setting
 from capacity.forecast.tracking import track
-from capacity.seasonality import calendar_seasons
+from capacity.model import require
+from capacity.model.arrays import Array
+from capacity.series.seasons import calendar_seasons
 
 CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
 LEAST_STEPS = 4  # fewer observations than this say nothing about the next one

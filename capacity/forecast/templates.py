@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.origins import Origins
+from capacity.model.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

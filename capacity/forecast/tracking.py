@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array
+from capacity.model.arrays import Array
 
 RATE = 0.2  # of an offset per window and unit of missed coverage: .1 to .5 are level on traces and M4 training windows
 LEAST = 0.5  # mean absolute errors added to the offset that moves, so that one near zero can leave it

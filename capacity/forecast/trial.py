@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array
 from capacity.forecast.course import Course, Kind, after, flat, growth_course, level_course, partly, yearly_course
 from capacity.forecast.distance import BAND, LONG, distance_spread
 from capacity.forecast.far import forecast_far
 from capacity.forecast.setting import Setting
 from capacity.forecast.steady import LEAST_STEPS
 from capacity.forecast.uplift import spread_out
-from capacity.seasonality import DAY, WEEK, YEAR
+from capacity.model.arrays import Array
+from capacity.series.seasons import DAY, WEEK, YEAR
 from capacity.stats import block_means
 
 ORIGINS = 16  # held-out origins, spread over up to two years: each season of the year has a say

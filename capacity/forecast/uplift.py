@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Mask, Places
+from capacity.model.arrays import Array, Mask, Places
 from capacity.stats import normal_quantiles, ordered_quantiles
 
 WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
-from capacity.domain import MONTH, DataError, require
-from capacity.domain.arrays import Array, Places
-from capacity.months import month_numbers, month_starts, month_zone, months_apart
+from capacity.model import MONTH, DataError, require
+from capacity.model.arrays import Array, Places
+from capacity.series.steps import month_numbers, month_starts, month_zone, months_apart
 
 DAY = timedelta(days=1)
 

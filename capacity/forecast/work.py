@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from capacity.domain import DataError
 from capacity.forecast.far import forecast_far
 from capacity.forecast.row import Question
 from capacity.forecast.setting import BatchForecast
+from capacity.model import DataError
 
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array
-from capacity.seasonality import WEEK, YEAR
+from capacity.model.arrays import Array
+from capacity.series.seasons import WEEK, YEAR
 from capacity.stats import block_means, robust_deviation, robust_ridge
 
 WAVES = 6  # of the year from three cycles on: a shape no finer than a month

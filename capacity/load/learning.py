@@ -10,13 +10,65 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from capacity.domain import DataError, Finding, LoadModel, LoadReport
-from capacity.domain.arrays import Array
-from capacity.load.grid import DAY, grid_of, on_grid, spacing
-from capacity.load.lag import LATEST_DAYS
-from capacity.load.learn import Learned, learn_rows, least_points
-from capacity.load.report import Case, judge, model_of
-from capacity.load.usage import checked_usage, fault
+from capacity.load.alignment import DAY, LATEST_DAYS, grid_of, on_grid, spacing, week_slots
+from capacity.load.estimation import Learned, learn_rows, least_points
+from capacity.load.profile import even_weights
+from capacity.load.regression import effective
+from capacity.load.report import LearnedCase, judge, model_of
+from capacity.model import DataError, Finding, LoadModel, LoadReport, require
+from capacity.model.arrays import Array
+
+RESOURCES = ("cpu", "memory", "requests")
+UNITS = {"cpu": "cores", "memory": "bytes", "requests": "requests/s"}
+RISING = 0.98  # share of changes that a counter goes up or stands; a gauge goes down as often as up
+RISES = 0.5  # of changes are real rises: a gauge that mostly stands still is no counter
+
+
+def checked_usage(usage: pd.DataFrame) -> pd.DataFrame:
+    """Usage on its regular UTC steps, with the columns that are known and gaps as NaN.
+
+    Raises `DataError` where the table is no usage: another index, no known column, no number, negative, infinite.
+    """
+    index = usage.index
+    if not isinstance(index, pd.DatetimeIndex):
+        raise DataError(f"usage: expected a DatetimeIndex in UTC, got {type(index).__name__}")
+    known = [name for name in RESOURCES if name in usage.columns]
+    require(bool(known), "usage: expected columns among {}, got {}", list(RESOURCES), [str(c) for c in usage.columns])
+    step = spacing(index)
+    try:
+        table = usage[known].astype(float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"usage: expected numbers, got {usage[known].dtypes.to_dict()}") from error
+    for name in known:
+        values = table[name].to_numpy()
+        require(not np.isinf(values).any(), "usage: {}: expected finite values or NaN for a gap, got infinity", name)
+        lowest = np.nanmin(values, initial=0.0)
+        require(bool(lowest >= 0), "usage: {}: expected {} >= 0, got {:g}", name, UNITS[name], lowest)
+    return on_grid(table, step)
+
+
+def fault(resource: str, values: Array) -> str | None:
+    """Why these values (T,) cannot be the usage of a resource; None where they can.
+
+    >>> fault("cpu", np.arange(100.0))
+    'it never falls: a counter, not a gauge; take its rate() per second'
+    """
+    seen = values[~np.isnan(values)]
+    if not len(seen):
+        return "there is no value at all"
+    if not seen.any():
+        return "it is zero throughout: a metric that measures nothing, not a workload that costs nothing"
+    if resource != "memory" and _counts(seen):
+        return "it never falls: a counter, not a gauge; take its rate() per second"
+    return None
+
+
+def _counts(seen: Array) -> bool:
+    change = np.diff(seen)
+    if len(change) < 24:
+        return False
+    return bool((change >= 0).mean() >= RISING and (change > 0).mean() >= RISES)
+
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -26,7 +78,7 @@ class _Row:
     """One resource of one workload, with why it is not learned from sales where it is not."""
 
     key: Hashable
-    case: Case
+    case: LearnedCase
     series: pd.Series
 
 
@@ -98,7 +150,9 @@ def _rows(key: Hashable, table: pd.DataFrame, prior: LoadModel | None) -> list[_
     for resource in table.columns:
         values = table[resource].to_numpy(dtype=np.float64)
         configured = _configured(prior, resource)
-        rows.append(_Row(key, Case(resource, values, step, configured, fault(resource, values)), table[resource]))
+        rows.append(
+            _Row(key, LearnedCase(resource, values, step, configured, fault(resource, values)), table[resource])
+        )
     return rows
 
 
@@ -172,3 +226,34 @@ def _report(
 
 def _given(prior: LoadModel | None, resource: str) -> bool:
     return _configured(prior, resource) is not None
+
+
+def explained_load(report: LoadReport, resource: str) -> pd.DataFrame:
+    """Per step of usage (UTC) of a resource that was learned from sales, in its unit.
+
+    Columns: `usage`; `fitted`, what the sales of its time say; `place` and `rate`, the step of sales it answers to and
+    its sales per hour; `mean`, mean usage over that step; `line`, the answer without week or shape. NaN: not known.
+    """
+    found = report.finding(resource)
+    if found is None or found.response is None or report.usage is None or report.sales is None:
+        raise DataError(f"{report.name}: {resource} was not learned from sales")
+    response = found.response
+    grid = grid_of(report.sales, pd.DatetimeIndex(report.usage.index), report.timezone)
+    usage = report.usage[resource].to_numpy(dtype=np.float64)
+    parents = grid.parents(response.lag)
+    inside = np.maximum(parents, 0)
+    rate = np.where(parents >= 0, grid.rates()[inside], np.nan)
+    bend = np.array([response.saturation or np.inf])
+    felt = effective(rate, bend, np.array([response.highest]))
+    line = response.base + response.per_sale_per_hour * felt
+    mean = np.where(parents >= 0, grid.means(usage[None, :], response.lag)[0][inside], np.nan)
+    columns = {"usage": usage, "fitted": line, "place": parents, "rate": rate, "mean": mean, "line": line}
+    table = pd.DataFrame(columns, index=report.usage.index)
+    if response.shape is not None:
+        slot = week_slots(grid.steps, response.shape.step, response.shape.timezone)
+        share = even_weights(response.shape.weights[None, slot], parents, len(grid.sales))[0]
+        table["fitted"] = response.base + (line - response.base) * share
+    elif response.extra is not None:
+        slot = week_slots(grid.steps, grid.step, grid.timezone)
+        table["fitted"] = np.maximum(line + response.extra.values[slot], 0.0)
+    return table

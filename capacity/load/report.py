@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain import Finding, LoadModel, Response, Spread
-from capacity.domain.arrays import Array
-from capacity.load.learn import Learned
-from capacity.load.spread import LEVELS, spreads
+from capacity.load.estimation import Learned
+from capacity.load.regression import LEVELS, spreads
+from capacity.model import Finding, LoadModel, Response, Spread
+from capacity.model.arrays import Array
 
 LEAST_R2 = 0.2  # of the load's variance; below it usage says more about itself than sales do
 UNIT_MISTAKEN = 100.0  # times the configured load: a factor of 1000 (millicores, MB) seen through other errors
@@ -21,7 +21,7 @@ NAMES = {"cpu": "CPU", "memory": "memory", "requests": "requests"}
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class LearnedCase:
     """One resource of one workload: its usage (T,), what is configured (base, slope), and why not to learn if not."""
 
     resource: str
@@ -36,7 +36,7 @@ class Case:
         return int((~np.isnan(self.values)).sum())
 
 
-def judge(case: Case, learned: Learned | None, least: int | None) -> Finding:
+def judge(case: LearnedCase, learned: Learned | None, least: int | None) -> Finding:
     """The verdict on one resource, with its sentence; `least` steps of sales must have usage, None: no sales at all."""
     name = NAMES[case.resource]
     if case.reason is not None:
@@ -57,7 +57,7 @@ def judge(case: Case, learned: Learned | None, least: int | None) -> Finding:
     return _mistaken(case, learned) or _learned(case, learned)
 
 
-def _learned(case: Case, learned: Learned) -> Finding:
+def _learned(case: LearnedCase, learned: Learned) -> Finding:
     response, (size, unit) = learned.response, SPOKEN[case.resource]
     costs = (response.base, response.per_sale_per_hour, *response.slope_interval)
     idle, slope, low, high = (cost / size for cost in costs)
@@ -68,7 +68,7 @@ def _learned(case: Case, learned: Learned) -> Finding:
     return _finding(case, "learned", words, learned, response)
 
 
-def _mistaken(case: Case, learned: Learned) -> Finding | None:
+def _mistaken(case: LearnedCase, learned: Learned) -> Finding | None:
     if case.configured is None:
         return None
     base, slope = case.configured
@@ -83,19 +83,21 @@ def _mistaken(case: Case, learned: Learned) -> Finding | None:
     return _finding(case, "configured", words, learned, None)
 
 
-def _direct(case: Case, reason: str, learned: Learned | None) -> Finding:
+def _direct(case: LearnedCase, reason: str, learned: Learned | None) -> Finding:
     if case.points * case.step < LEAST_USAGE:
         return _without(case, f"{reason}, and its usage covers less than {LEAST_USAGE.days} days")
     words = f"{reason}: forecast usage directly"
     return _finding(case, "direct", words, learned, level_response(case.values))
 
 
-def _without(case: Case, reason: str) -> Finding:
+def _without(case: LearnedCase, reason: str) -> Finding:
     kept = "the configured costs are kept" if case.configured else "and no costs are configured"
     return Finding(case.resource, "configured", f"usage of {NAMES[case.resource]}: {reason}; {kept}", case.points)
 
 
-def _finding(case: Case, verdict: str, words: str, learned: Learned | None, response: Response | None) -> Finding:
+def _finding(
+    case: LearnedCase, verdict: str, words: str, learned: Learned | None, response: Response | None
+) -> Finding:
     known = learned if learned is not None and learned.points else None
     return Finding(
         resource=case.resource,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from capacity.domain import (
+from capacity.model import (
     Bar,
     DataError,
     Demand,
@@ -19,10 +19,8 @@ from capacity.domain import (
     Workload,
     WorkloadPlan,
 )
-from capacity.domain.arrays import Array, Counts
-from capacity.planning.counts import allowed_above
-from capacity.planning.draft import Draft, draft
-from capacity.planning.need import Need, PlannedLoad, within_pool
+from capacity.model.arrays import Array, Counts
+from capacity.planning.requirements import Need, PlannedLoad, Requirement, allowed_above, requirement_of, within_pool
 from capacity.planning.workload import plan_workload
 
 GIB = 2**30
@@ -84,7 +82,7 @@ def explain_floor(
     if not plan.start <= at < plan.end:
         raise DataError(f"expected a time between {plan.start} and {plan.end}, which the plan covers, got {at}")
     step = (at - plan.start) // plan.step
-    one = draft(demand, workload)
+    one = requirement_of(demand, workload)
     line = _line(one, step)
     alone = _floor_at(plan_workload(demand, workload), step)
     courses = [*_load_course(one, line, step, parts), *_count_course(one, line, step, alone)]
@@ -117,7 +115,7 @@ def _bars(courses: list[Course]) -> list[Bar]:
     return bars
 
 
-def _line(one: Draft, step: int) -> _Line:
+def _line(one: Requirement, step: int) -> _Line:
     load, replica, resource = one.workload.load, one.workload.replica, one.need.binding(step)
     if resource == "memory":
         base, slope = _answer(load.memory, load.memory_base, load.memory_per_sale_per_hour)
@@ -134,7 +132,7 @@ def _answer(learned: Response | None, base: float, slope: float) -> tuple[float,
     return (base, slope) if learned is None else (learned.base, learned.per_sale_per_hour)
 
 
-def _load_course(one: Draft, line: _Line, step: int, parts: SalesParts | None) -> list[Course]:
+def _load_course(one: Requirement, line: _Line, step: int, parts: SalesParts | None) -> list[Course]:
     """From nothing to the demand that is planned for, in replicas at 100 %."""
     forecast, raised = line.of(one.demand), float(line.planned(one.load)[step])
     level = one.workload.quantile_level
@@ -173,7 +171,7 @@ def _sales_parts(
     return [("level", parts.level, "mean of the last four weeks"), *parts.parts]
 
 
-def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course]:
+def _count_course(one: Requirement, line: _Line, step: int, floor: int) -> list[Course]:
     """From the replicas that the load asks for to the floor that stands."""
     workload, limits = one.workload, one.workload.limits
     load, own = float(line.planned(one.load)[step]), int(line.needed(one.need)[step])
@@ -196,14 +194,14 @@ def _count_course(one: Draft, line: _Line, step: int, floor: int) -> list[Course
     ]
 
 
-def _bound_by(one: Draft, step: int) -> str:
+def _bound_by(one: Requirement, step: int) -> str:
     """What asks for the most replicas at this step; CPU or memory where requests ask for no more."""
     need = one.need
     more = need.requests is not None and need.requests[step] > max(need.cpu[step], need.memory[step])
     return "requests" if more else need.binding(step)
 
 
-def _requests_why(one: Draft, step: int) -> str:
+def _requests_why(one: Requirement, step: int) -> str:
     law, requests = one.workload.throughput, one.load.requests
     return "" if law is None or requests is None else f"{requests[step]:,.1f} requests/s by {law.source} ask for more"
 

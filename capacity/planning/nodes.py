@@ -13,7 +13,7 @@ from math import ceil, inf
 import numpy as np
 import pandas as pd
 
-from capacity.domain import DataError, NodeChange, NodePlan, NodeType, WorkloadPlan
+from capacity.model import DataError, NodeChange, NodePlan, NodeType, WorkloadPlan
 from capacity.planning.optimum import run_starts
 
 ROUNDING = 1e-9

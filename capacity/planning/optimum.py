@@ -1,20 +1,16 @@
-"""The cheapest floors over a need: run cost, start cost, cost of a change, cost of overload.
-
-Least ``sum x_t + start (x_t - x_{t-1})^+ + change [x_t != x_{t-1}] + overload E(D_t - x_t)^+`` over ``x_t >= need_t``,
-in replica-steps, begun from nothing. Without the last two costs every level of replicas is a problem of its own (Lu,
-Chen, Andrew, arXiv 1112.0442): it stays on over gaps of up to `start` steps, which is the grayscale closing of the
-need. With them it is a dynamic program over runs of equal need: a change only pays where the closed need changes.
-"""
+"""The cheapest floors over a need, for many workloads at once, where a change has a price on each day."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from capacity.domain.arrays import Array, Counts, Mask, Places
+from capacity.model.arrays import Array, Counts, Mask, Places
 
 Extra = Callable[[int, Array], Array]  # (run, levels (K, n)) -> cost of overload (K, n)
 MOST_LEVELS = (
@@ -114,3 +110,102 @@ def _walk_back(values: Array, moved: Mask, grid: Array, start: float) -> Counts:
             cost = values[run - 1][:, came] + start * np.maximum(levels[at[came], np.arange(len(came))] - levels, 0.0)
             at[came] = cost.argmin(axis=0)
     return found
+
+
+DAY = timedelta(days=1)
+LEAST = 6  # an event rises and falls in stages; with fewer its floor stands too high, and moves more when made again
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Which of its days each step lies on (steps,), in their order, and the changes that each day may have (days,)."""
+
+    each: Places
+    most: Counts
+
+    @staticmethod
+    def of(steps: pd.DatetimeIndex, step: timedelta, most: int) -> Days:
+        """The days (UTC) of these steps; a day that they do not fill may have as large a part of `most` changes.
+
+        A plan is made again and again, and each begins within a day and ends within one: had each part a whole day's
+        changes, the plans of one day would have many days' together.
+
+        >>> Days.of(pd.date_range("2026-11-27T18:00Z", periods=31, freq="h"), timedelta(hours=1), 24).most.tolist()
+        [6, 24, 6]
+        """
+        each = np.unique(steps.normalize().asi8, return_inverse=True)[1].astype(np.intp)
+        parts = np.bincount(each) * (step / DAY)
+        proportional = np.ceil(most * np.minimum(parts, 1.0) - ROUNDING).astype(np.int64)
+        return Days(each, np.minimum(np.maximum(proportional, LEAST), most))
+
+    @property
+    def starts(self) -> Places:
+        """The first step of each day (days,)."""
+        return run_starts(self.each)
+
+    @property
+    def lengths(self) -> Counts:
+        """The steps of each day (days,)."""
+        return np.bincount(self.each).astype(np.int64)
+
+    def sums(self, values: npt.NDArray[np.generic]) -> Counts:
+        """The sum of whole numbers (n, steps) over each day (n, days)."""
+        return np.add.reduceat(values.astype(np.int64), self.starts, axis=1)
+
+    def changes(self, floors: Counts) -> Counts:
+        """How often the floors (n, steps) change on each day (n, days); what stands at first is no change."""
+        return self.sums(np.diff(floors, axis=1, prepend=floors[:, :1]) != 0)
+
+
+MOST_CELLS = 8_000_000  # runs x levels x rows at once: 64 MiB of costs
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a start and a change cost, in replica-steps."""
+
+    start: float
+    change: float
+
+
+def cheapest_schedules(need: Counts, days: Days, price: Array, start: float) -> Counts:
+    """The cheapest floors (n, steps) at or above the need, a start at `start` and a change at its day's `price`.
+
+    `price` (n, days), all in replica-steps. As many rows at once as fit in memory, those of similar length together.
+    """
+    floors = np.empty_like(need)
+    compressed = [_compress(row, days, cost) for row, cost in zip(need, price, strict=True)]
+    order = sorted(range(len(need)), key=lambda row: len(compressed[row].need))
+    while order:
+        batch = order[-max(1, MOST_CELLS // (len(compressed[order[-1]].need) * MOST_LEVELS)) :]
+        order = order[: -len(batch)]
+        found = cheapest_floors(_padded([compressed[row] for row in batch]), start)
+        for place, row in enumerate(batch):
+            lengths = compressed[row].lengths.astype(np.intp)
+            floors[row] = _exact(np.repeat(found[place, : len(lengths)], lengths), need[row])
+    return floors
+
+
+def _compress(row: Counts, days: Days, price: Array) -> Runs:
+    """The runs of one row, its counts on at most `MOST_LEVELS` levels."""
+    levels = thin(np.unique(row))
+    on_levels = levels[np.searchsorted(levels, row)]
+    starts = run_starts(on_levels)
+    return Runs(on_levels[starts], np.diff([*starts, len(row)]).astype(float), price[days.each[starts]])
+
+
+def _exact(floors: Counts, need: Counts) -> Counts:
+    """Between the same changes, no more than is needed."""
+    starts = run_starts(floors)
+    return np.repeat(np.maximum.reduceat(need, starts), np.diff([*starts, len(floors)]))
+
+
+def _padded(rows: list[Runs]) -> Runs:
+    """Rows of different numbers of runs in one rectangle: a run of no length repeats the last."""
+    longest = max(len(row.need) for row in rows)
+    return Runs(
+        np.stack([np.pad(row.need, (0, longest - len(row.need)), mode="edge") for row in rows]),
+        np.stack([np.pad(row.lengths, (0, longest - len(row.lengths))) for row in rows]),
+        np.stack([np.pad(row.change, (0, longest - len(row.change)), mode="edge") for row in rows]),
+    )

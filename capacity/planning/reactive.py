@@ -8,9 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Workload, WorkloadPlan
-from capacity.domain.arrays import Array
-from capacity.sizing import highest_target, safe_target
+from capacity.model import Workload, WorkloadPlan
+from capacity.model.arrays import Array
+from capacity.planning.sizing import highest_target, safe_target
 
 REACTION = timedelta(seconds=75)  # a metric is up to 60 s old, and an HPA looks every 15 s
 ROUNDING, MINUTE = 1e-9, timedelta(minutes=1)
@@ -18,7 +18,7 @@ LEAST_PAIRS = 48  # rises seen in less than two days of hours say nothing about 
 
 
 @dataclass(frozen=True, slots=True)
-class ReactiveCase:
+class ReactiveComparison:
     """What a well-set autoscaler alone would do: its target (percent of the request) and its mean replicas.
 
     `growth`: the factor by which demand rises within lead time and reaction, at the workload's quantile level; `step`:
@@ -38,7 +38,7 @@ class ReactiveCase:
         return self.replicas <= self.planned and self.highest <= 1.0
 
 
-def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> ReactiveCase | None:
+def compare_reactive(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> ReactiveComparison | None:
     """The autoscaler alone, set so that demand may rise for lead time and reaction before new replicas serve.
 
     `usage` is the CPU demand of the past in cores at a regular step, which is what autoscalers watch. At the quantile
@@ -57,7 +57,7 @@ def reactive_case(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -> R
     replicas = np.ceil(cores / full - ROUNDING).clip(workload.floor)
     target = highest_target(round(safe * 100), tolerance)
     highest = safe * _steepest(np.maximum(cores, workload.floor * full))
-    return ReactiveCase(target, growth, float(replicas.mean()), mean_floor(plan), step, highest)
+    return ReactiveComparison(target, growth, float(replicas.mean()), mean_floor(plan), step, highest)
 
 
 def _growth(values: Array, steps: float, level: float) -> float | None:
@@ -83,7 +83,7 @@ def _coming(plan: WorkloadPlan, usage: pd.Series) -> Array:
     return usage.dropna().to_numpy(dtype=float)
 
 
-def reactive_remark(case: ReactiveCase | None, plan: WorkloadPlan) -> str | None:
+def reactive_remark(case: ReactiveComparison | None, plan: WorkloadPlan) -> str | None:
     """The sentence that recommends the autoscaler alone; None where looking ahead has its use.
 
     That is where the forecast beats the seasonal naive on past origins, or the plan the well-set autoscaler: it runs

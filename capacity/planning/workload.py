@@ -1,39 +1,178 @@
-"""One workload's plan, and the plans of many: the floors, and how they were derived."""
+"""One workload's plan, and the plans of many: the floors, and the numbers that explain them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from capacity.domain import (
+from capacity.model import (
     DataError,
     Demand,
     Derivation,
+    FloorChange,
     Forecast,
     Peak,
     PeakSales,
+    Quiet,
     ReplicaNeed,
     RequestNeed,
+    Shortfall,
     TargetUtilization,
     TrackRecord,
     Trust,
     Workload,
     WorkloadPlan,
 )
-from capacity.domain.arrays import Counts
-from capacity.planning.budget import within_budget
-from capacity.planning.changes import floor_changes, quiet_levels
-from capacity.planning.draft import Draft, draft
+from capacity.model.arrays import Counts
 from capacity.planning.floors import choose_floors
-from capacity.planning.need import within_pool
 from capacity.planning.optimum import run_starts
-from capacity.planning.remarks import remarks_on, shortfall_of
-from capacity.sizing import safe_target
+from capacity.planning.requirements import Requirement, allowed_within, requirement_of, within_pool
+from capacity.planning.sizing import highest_target, highest_tolerated_utilization, safe_target
+
+HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
+
+
+def within_budget(floors: Counts, workload: Workload, step: timedelta) -> Counts:
+    """The floors cut at the highest level that the budget pays for: the peaks lose first, the everyday last.
+
+    Raises `DataError` where not even the workload's own floor is paid for.
+    """
+    budget, price = workload.limits.budget, workload.costs.price_per_hour
+    if budget is None:
+        return floors
+    if price is None:
+        raise DataError("budget: expected costs.price_per_hour or priced node types beside it, got neither")
+    replica_steps = budget * (len(floors) * step / MONTH) / (price * (step / HOUR)) if price else np.inf
+    if floors.sum() <= replica_steps:
+        return floors
+    low, _ = allowed_within(workload.floor, max(int(floors.max()), workload.floor), workload.limits)
+    if low * len(floors) > replica_steps:
+        raise DataError(
+            f"budget: expected at least {low * price * (MONTH / HOUR):.2f} a month for the floor of {low} replicas, "
+            f"got {budget:.2f}"
+        )
+    levels = np.unique(np.concatenate([floors, np.arange(low, int(floors.max()) + 1)]))
+    affordable = [level for level in levels.tolist() if np.minimum(floors, level).sum() <= replica_steps]
+    _, cut = allowed_within(low, affordable[-1], workload.limits)
+    return np.minimum(floors, cut)
+
+
+def month_cost(floors: Counts, price_per_hour: float) -> float:
+    """What these floors would cost over a month of 30 days, went every day on like these.
+
+    >>> month_cost(np.array([2, 4]), 0.5)
+    1080.0
+    """
+    return float(floors.mean()) * price_per_hour * (MONTH / HOUR)
+
+
+QUIET_LEVEL = 0.05  # one hour in twenty lies below: with the observed usage below it as well, something is wrong
+
+
+def floor_changes(floors: Counts, need: Counts, low: int, high: int) -> tuple[FloorChange, ...]:
+    """Runs of equal floors. A run that stands below its need is cut: by the ceiling, or by the budget under it."""
+    starts = run_starts(floors)
+    needed = np.maximum.reduceat(need, starts).tolist()
+    changes: list[FloorChange] = []
+    before = 0
+    for at, wanted in zip(starts.tolist(), needed, strict=True):
+        here = int(floors[at])
+        moved = "DemandRising" if here > before else "DemandFalling"
+        reason = _bound(here, wanted, low, high) or ("PlanStart" if at == 0 else moved)
+        changes.append(FloorChange(at, here, reason))
+        before = here
+    return tuple(changes)
+
+
+def _bound(floor: int, need: int, low: int, high: int) -> str | None:
+    if need > floor:
+        return "CeilingReached" if floor == high else "BudgetReached"
+    return "StaticFloor" if floor == low and need < low else None
+
+
+def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
+    """The low quantile of CPU demand, the least of each hour, as changes; empty where it was not forecast."""
+    cpu = demand.cpu
+    if QUIET_LEVEL not in [float(level) for level in cpu.quantiles.columns]:
+        return ()
+    millicores = np.floor(cpu.at(QUIET_LEVEL).to_numpy(dtype=float) * 1000).astype(np.int64)
+    hours = pd.DatetimeIndex(cpu.quantiles.index).floor("h").asi8
+    starts = run_starts(hours)
+    least = np.minimum.reduceat(millicores, starts)
+    keep = run_starts(least)
+    return tuple(Quiet(int(offset), int(level)) for offset, level in zip(starts[keep], least[keep], strict=True))
+
+
+def shortfall_of(one: Requirement, floors: Counts) -> Shortfall:
+    """How far the floors fall short of the need; the cores are those of the missing replicas at the target."""
+    short = np.maximum(one.need.replicas - floors, 0)
+    steps = int((short > 0).sum())
+    most = int(short.max())
+    cores = most * one.workload.replica.cpu_request * one.workload.target_utilization
+    return Shortfall(steps, round(steps * one.step.total_seconds() / 60), most, cores)
+
+
+def remarks_on(one: Requirement, floors: Counts, short: Shortfall) -> list[str]:
+    """Sentences for the reader of the plan; none where there is nothing to say."""
+    return [
+        *_of_windows(one),
+        *_of_skill(one),
+        *_of_shortfall(one, floors, short),
+        *_of_churn(one, floors),
+        *_of_autoscaler(one),
+    ]
+
+
+def _of_windows(one: Requirement) -> list[str]:
+    if one.demand.cpu.window is not None:
+        return []
+    return ["each step is planned for by itself: the forecast knows no quantile of a lead time's maximum"]
+
+
+def _of_skill(one: Requirement) -> list[str]:
+    trust = (one.demand.sales or one.demand.cpu).trust
+    if trust is None or round(trust.skill, 2) >= 0:
+        return []
+    return [f"the forecast is worse than the seasonal naive on past origins: skill {trust.skill:.2f}"]
+
+
+def _of_shortfall(one: Requirement, floors: Counts, short: Shortfall) -> list[str]:
+    if not short.steps:
+        return []
+    by = f"{short.replicas} replicas ({short.cores:.2f} cores)"
+    bound = "ceiling" if int(floors.max()) == one.high else "budget"
+    return [f"the {bound} of {int(floors.max())} replicas is below the need for {short.minutes} min, by up to {by}"]
+
+
+def _of_churn(one: Requirement, floors: Counts) -> list[str]:
+    changes, days = one.days.changes(floors[None, :])[0], one.days
+    if (changes <= days.most).all():
+        return []
+    worst = int((changes - days.most).argmax())
+    return [f"steps and ramps ask for {changes[worst]} changes on one day, above {days.most[worst]}"]
+
+
+def _of_autoscaler(one: Requirement) -> list[str]:
+    """An autoscaler that lets its replicas idle above what we promise makes the promise alone in vain."""
+    reactive = one.workload.reactive
+    if reactive is None:
+        return []
+    tolerated = highest_tolerated_utilization(reactive.target, reactive.tolerance)
+    promised = round(one.workload.target_utilization * 100)
+    if tolerated < promised:  # an HPA cuts fractions off: 80 may be 80.99
+        return []
+    best = highest_target(promised, reactive.tolerance)
+    return [
+        f"the autoscaler's target {reactive.target} % with tolerance {reactive.tolerance:g} adds nothing up to "
+        f"{tolerated} %: set its target to {best} % to stay under {promised} %"
+    ]
+
 
 Made = TypeVar("Made")
 CHUNK = 256  # workloads at once: enough to share the arrays' overhead, few enough to stay in 100 MB
@@ -63,8 +202,8 @@ def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan
     """
     waiting = iter(pairs)
     while chunk := list(islice(waiting, CHUNK)):
-        drafts = [_tried(draft, *pair) for pair in chunk]
-        good = [one for one in drafts if isinstance(one, Draft)]
+        drafts = [_tried(requirement_of, *pair) for pair in chunk]
+        good = [one for one in drafts if isinstance(one, Requirement)]
         chosen = iter(zip(good, choose_floors(good), strict=True))
         for one in drafts:
             yield one if isinstance(one, DataError) else _tried(_plan, *next(chosen))
@@ -85,7 +224,7 @@ def floor_series(plan: WorkloadPlan) -> pd.Series:
     return changes.reindex(steps).ffill().astype(int)
 
 
-def _plan(one: Draft, course: Counts) -> WorkloadPlan:
+def _plan(one: Requirement, course: Counts) -> WorkloadPlan:
     workload, demand = one.workload, one.demand
     floors = within_budget(course, workload, one.step)
     peak = _peak_step(one)
@@ -108,12 +247,12 @@ def _plan(one: Draft, course: Counts) -> WorkloadPlan:
     )
 
 
-def _peak_step(one: Draft) -> int:
+def _peak_step(one: Requirement) -> int:
     """The step that needs most replicas; of several, the one with the highest demand."""
     return int(np.lexsort((one.load.cpu, one.need.replicas))[-1])
 
 
-def _peak(one: Draft, step: int, replicas: int) -> Peak:
+def _peak(one: Requirement, step: int, replicas: int) -> Peak:
     level, sales = one.workload.quantile_level, one.demand.sales
     return Peak(
         at=one.steps[step].to_pydatetime(),
@@ -138,7 +277,7 @@ def _resources(workload: Workload) -> dict[str, int]:
     }
 
 
-def _derivation(one: Draft, floors: Counts, peak: int) -> Derivation:
+def _derivation(one: Requirement, floors: Counts, peak: int) -> Derivation:
     """The numbers of the peak, from sales to replicas."""
     workload, driver = one.workload, one.demand.sales or one.demand.cpu
     short, safe = shortfall_of(one, floors), safe_target(workload)
@@ -159,7 +298,7 @@ def _derivation(one: Draft, floors: Counts, peak: int) -> Derivation:
     )
 
 
-def _request_need(one: Draft, peak: int) -> RequestNeed | None:
+def _request_need(one: Requirement, peak: int) -> RequestNeed | None:
     """The replicas that the peak's requests ask for, their rate, and who says how many replicas serve it."""
     replicas, rate, law = one.need.requests, one.load.requests, one.workload.throughput
     if replicas is None or rate is None or law is None:
@@ -167,7 +306,7 @@ def _request_need(one: Draft, peak: int) -> RequestNeed | None:
     return RequestNeed(int(replicas[peak]), round(float(rate[peak]), 3), law.source)
 
 
-def _track_record(one: Draft, trust: Trust | None) -> TrackRecord | None:
+def _track_record(one: Requirement, trust: Trust | None) -> TrackRecord | None:
     """How right earlier forecasts were, and of what: a group of sales, or this workload's own usage."""
     if trust is None:
         return None

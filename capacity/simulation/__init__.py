@@ -2,3 +2,5 @@
 
 Pure: no file, no clock, no network; randomness is a numpy Generator. `capacity.simulation.hpa` loads nothing heavy.
 """
+
+from __future__ import annotations

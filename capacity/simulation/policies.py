@@ -1,26 +1,35 @@
-"""The policies that are compared: each gives a floor for every judged step, and what stands above it.
-
-Floors come from demand alone, never from replicas; where an HPA stands above, it takes what demand does beyond the
-floor. None looks ahead: the floor of a step depends on the steps before it (the optimum and the oracle apart, which
-exist to be measured against).
-"""
+"""The policies that are compared, side by side on one case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 
-from capacity.domain.arrays import Array, Counts
-from capacity.simulation.case import Case
-from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
-from capacity.simulation.optimum import clairvoyant, rate_oracle
-from capacity.simulation.reactive import Rule
+from capacity.model import require
+from capacity.model.arrays import Array, Counts, Mask
+from capacity.simulation.case import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Case,
+    Lane,
+    Score,
+    clairvoyant,
+    lane_of,
+    rate_oracle,
+    score,
+    started,
+)
+from capacity.simulation.comparison import Daily, Frontier, frontier
+from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION, SYNC_PERIOD
+from capacity.simulation.lanes import Rule
+from capacity.simulation.stepping import run_cluster
 from capacity.stats import sliding_maxima
 
-HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+ONE_HOUR, ONE_DAY, ONE_WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 OPTIMUM = "clairvoyant"
 TARGETS = tuple(range(30, 91, 5))  # percent: the sweep of the HPA frontier
 STABILIZATIONS = tuple(timedelta(minutes=minutes) for minutes in (0, 5, 15, 60))
@@ -64,9 +73,9 @@ def static_quantile(case: Case, quantile_level: float = 0.99) -> Policy:
 
 def cron_schedule(case: Case, target: int = 70) -> Policy:
     """A person's schedule beside an HPA: the highest need of each hour of the week in the four weeks before."""
-    known = case.demand[max(0, case.begin - case.steps_in(4 * WEEK)) : case.begin]
-    season = case.steps_in(WEEK if len(known) >= case.steps_in(2 * WEEK) else DAY)
-    hour = case.steps_in(HOUR)
+    known = case.demand[max(0, case.begin - case.steps_in(4 * ONE_WEEK)) : case.begin]
+    season = case.steps_in(ONE_WEEK if len(known) >= case.steps_in(2 * ONE_WEEK) else ONE_DAY)
+    hour = case.steps_in(ONE_HOUR)
     phases = (np.arange(case.begin - len(known), len(case.demand)) % season) // hour
     highest = np.zeros(phases.max() + 1)
     np.maximum.at(highest, phases[: len(known)], known)
@@ -78,7 +87,7 @@ def aws_like(case: Case, target: int = 70) -> Policy:
 
     An hour is forecast as the mean of the same hours of the week, or of the day while there is no week yet.
     """
-    planned = _rolling(case, 6 * HOUR, lambda origin, steps: _hourly_means(case, origin, steps))
+    planned = _rolling(case, 6 * ONE_HOUR, lambda origin, steps: _hourly_means(case, origin, steps))
     return Policy("AWS-like", case.held(case.ahead(case.needed(planned))), _rule(case, target))
 
 
@@ -86,18 +95,20 @@ def ahpa_like(case: Case, target: int = 70, quantile_level: float = 0.9) -> Poli
     """As AHPA is described: a day ahead from the same minutes of 7 days, at a quantile, shifted by the start time."""
 
     def forecast(origin: int, steps: int) -> Array:
-        day, days = case.steps_in(DAY), min(7, origin // case.steps_in(DAY))
+        day, days = case.steps_in(ONE_DAY), min(7, origin // case.steps_in(ONE_DAY))
         if days == 0:
             return np.zeros(steps)
         same = case.demand[origin - days * day : origin].reshape(days, day)
         return np.asarray(np.quantile(same, quantile_level, axis=0)[np.arange(steps) % day])
 
-    return Policy("AHPA-like", case.held(case.ahead(case.needed(_rolling(case, DAY, forecast)))), _rule(case, target))
+    return Policy(
+        "AHPA-like", case.held(case.ahead(case.needed(_rolling(case, ONE_DAY, forecast)))), _rule(case, target)
+    )
 
 
-def autopilot_like(case: Case, quantile_level: float = 0.95, delay: timedelta = 2 * DAY) -> Policy:
+def autopilot_like(case: Case, quantile_level: float = 0.95, delay: timedelta = 2 * ONE_DAY) -> Policy:
     """As Autopilot scales horizontally: a quantile of the last 72 hours, lowered only after `delay`; no HPA."""
-    every, window = case.steps_in(5 * timedelta(minutes=1)), case.steps_in(3 * DAY)
+    every, window = case.steps_in(5 * timedelta(minutes=1)), case.steps_in(3 * ONE_DAY)
     reach = case.steps_in(delay)
     origins = np.arange(max(1, case.begin - reach), len(case.demand), every)
     seen = [np.quantile(case.demand[max(0, at - window) : at], quantile_level) for at in origins]
@@ -112,7 +123,7 @@ def seasonal_naive(case: Case, quantile_level: float = 0.95, target: int = 70) -
     """Last week's demand (yesterday's while there is no week yet) times a quantile of how far that was off lately."""
 
     def forecast(origin: int, steps: int) -> Array:
-        season = case.steps_in(WEEK if origin >= case.steps_in(2 * WEEK) else DAY)
+        season = case.steps_in(ONE_WEEK if origin >= case.steps_in(2 * ONE_WEEK) else ONE_DAY)
         if origin < 2 * season:
             return np.zeros(steps)
         last = case.demand[origin - season : origin]
@@ -122,7 +133,7 @@ def seasonal_naive(case: Case, quantile_level: float = 0.95, target: int = 70) -
         return np.asarray(last[np.arange(steps) % season] * factor)
 
     name = f"seasonal naive q{quantile_level:g}"
-    return Policy(name, case.held(case.ahead(case.needed(_rolling(case, DAY, forecast)))), _rule(case, target))
+    return Policy(name, case.held(case.ahead(case.needed(_rolling(case, ONE_DAY, forecast)))), _rule(case, target))
 
 
 def oracle(case: Case, quantile_level: float = 0.999) -> Policy:
@@ -149,10 +160,74 @@ def _rolling(case: Case, every: timedelta, forecast: Callable[[int, int], Array]
 
 
 def _hourly_means(case: Case, origin: int, steps: int) -> Array:
-    hour, known = case.steps_in(HOUR), case.demand[max(0, origin - case.steps_in(14 * DAY)) : origin]
-    season = case.steps_in(WEEK if len(known) >= case.steps_in(WEEK) else DAY)
+    hour, known = case.steps_in(ONE_HOUR), case.demand[max(0, origin - case.steps_in(14 * ONE_DAY)) : origin]
+    season = case.steps_in(ONE_WEEK if len(known) >= case.steps_in(ONE_WEEK) else ONE_DAY)
     phases = np.arange(origin - len(known), origin + steps) % season // hour
     counts = np.bincount(phases[: len(known)], minlength=phases.max() + 1)
     totals = np.bincount(phases[: len(known)], known, minlength=phases.max() + 1)
     means = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
     return np.asarray(means[phases[len(known) :]])
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one policy did on a case, and its score."""
+
+    policy: Policy
+    lane: Lane
+    score: Score
+
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+        return self.policy.name
+
+    @property
+    def swept(self) -> bool:
+        """Whether its policy is one of the sweep."""
+        return self.policy.swept
+
+
+def try_policies(case: Case, policies: Sequence[Policy], seed: int) -> list[Trial]:
+    """Run every policy on the judged steps of a case; equal seeds, equal trials."""
+    require(bool(policies), "expected at least one policy, got none")
+    demand = case.ticks(case.demand)[-case.judged_ticks :]
+    spread = np.broadcast_to(demand[:, None], (len(demand), len(policies)))
+    floor = np.stack([policy.floor for policy in policies], axis=1)
+    rules = [policy.rule for policy in policies]
+    run = run_cluster(case.cluster, spread, floor, rules, np.random.default_rng(seed))
+    lanes = [lane_of(run, spread, floor, place) for place in range(len(policies))]
+    return [Trial(policy, lane, judge(case, lane)) for policy, lane in zip(policies, lanes, strict=True)]
+
+
+def optimum_trial(case: Case) -> Trial:
+    """The clairvoyant's bound: replicas are there when needed, pods are paid for from their start on; no cluster."""
+    demand = case.ticks(case.demand)[-case.judged_ticks :]
+    ahead = max(1, round(case.promise.start / SYNC_PERIOD))
+    ready = clairvoyant(case.needed(demand), ahead)
+    pods = sliding_maxima(ready, ahead + 1)
+    utilization = demand / case.service.capacity(ready)
+    lane = Lane(demand, demand, utilization, ready, pods, started(ready), ready)
+    return Trial(Policy(OPTIMUM, ready, Rule(follows=False)), lane, judge(case, lane))
+
+
+def judge(case: Case, lane: Lane, within: Mask | None = None) -> Score:
+    """The score of one lane, of all its ticks or of those chosen."""
+    return score(lane, case.promise, case.service.replica_capacity, SYNC_PERIOD, within)
+
+
+def swept(trials: Sequence[Trial], *, of_cap: bool = False) -> Frontier:
+    """The frontier of pod-hours against overload minutes that these trials span; `of_cap`: minutes over the target."""
+    scores = [trial.score for trial in trials]
+    return frontier(
+        np.array([score.pod_hours for score in scores]),
+        np.array([score.cap_breach_minutes if of_cap else score.overload_minutes for score in scores]),
+    )
+
+
+def by_day(trials: Sequence[Trial]) -> Daily:
+    """Pod-hours and overload minutes of every trial on every day, the last one perhaps not whole: (days, trials)."""
+    pods = np.stack([trial.lane.pods for trial in trials], axis=1) * (SYNC_PERIOD / HOUR)
+    over = np.stack([trial.lane.utilization > 1.0 + 1e-9 for trial in trials], axis=1) * (SYNC_PERIOD / MINUTE)
+    starts = np.arange(0, len(pods), round(DAY / SYNC_PERIOD))
+    return Daily(np.add.reduceat(pods, starts), np.add.reduceat(over, starts))

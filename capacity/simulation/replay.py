@@ -1,22 +1,28 @@
-"""Would the plan have held? A history of sales replayed through forecast, plan and decision, beside an HPA alone."""
+"""A history of sales replayed through forecast, plan and decision, beside an HPA alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Workload, require
-from capacity.domain.arrays import Array
+from capacity.decision import CALM, decide
+from capacity.decision import ControllerRules as Pace
+from capacity.forecast import FINE, forecast_sales, kinds_near, renew_forecast
 from capacity.forecast.wallclock import regular_step
-from capacity.simulation.busy import busy_ticks
-from capacity.simulation.case import Case
-from capacity.simulation.cluster import Cluster
+from capacity.load import project_load
+from capacity.model import DataError, Event, Forecast, Observation, Workload, WorkloadPlan, require
+from capacity.model.arrays import Array, Counts
+from capacity.model.observation import Memory
+from capacity.planning import plan_many, planning_window
+from capacity.simulation.case import Case, Promise
+from capacity.simulation.comparison import busy_ticks
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.plans import Asked, Calendar, past_forecasts, past_plans
+from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.policies import (
     Policy,
@@ -25,15 +31,139 @@ from capacity.simulation.policies import (
     aws_like,
     cron_schedule,
     hpa_sweep,
+    judge,
+    optimum_trial,
     seasonal_naive,
     static_peak,
+    try_policies,
 )
-from capacity.simulation.production import Plans, Schedule, decided_floor
-from capacity.simulation.reactive import Rule
-from capacity.simulation.scores import Promise
-from capacity.simulation.service import Objective, Service
-from capacity.simulation.simulation import Simulation
-from capacity.simulation.trial import judge, optimum_trial, try_policies
+from capacity.simulation.result import Simulation
+from capacity.simulation.stepping import Cluster, Objective, Service
+
+Plans = Mapping[int, WorkloadPlan]  # origin (the first step not yet known) -> the plan made then
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often the model is fitted and a plan made, how long it takes to arrive, and how the controller moves."""
+
+    every: timedelta = timedelta(hours=1)
+    delay: timedelta = timedelta(minutes=1)  # the planner reads, forecasts and writes
+    pace: Pace = field(default_factory=partial(Pace, calm=CALM))
+
+
+def decided_floor(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Counts:
+    """The floors that the controller sets, per sync (ticks,): every pass sees its last floor and the newest plan.
+
+    A floor holds from the pass that set it. Without a plan yet, the workload's own floor stands. That a floor never
+    falls below what the autoscaler asks for is left out: the autoscaler runs that many replicas by itself.
+    """
+    passes = round((len(case.demand) - case.begin) * case.step / schedule.pace.period)
+    floors = np.empty(passes, dtype=np.int64)
+    arrivals = [(case.moment(origin) + schedule.delay, plan) for origin, plan in sorted(plans.items())]
+    current, now = None, case.moment(case.begin)
+    floor, memory = workload.floor, Memory()
+    for one in range(passes):
+        while arrivals and arrivals[0][0] <= now:
+            current = arrivals.pop(0)[1]
+        decision = decide(current, _observed(workload, floor, memory), now, schedule.pace)
+        floor, memory = decision.floor, decision.memory
+        floors[one] = floor
+        now += schedule.pace.period
+    return np.repeat(floors, schedule.pace.period // SYNC_PERIOD)
+
+
+def _observed(workload: Workload, floor: int, memory: Memory) -> Observation:
+    return Observation(
+        floor=floor,
+        ceiling=workload.ceiling,
+        current=max(floor, 1),
+        desired=max(floor, 1),
+        baseline_floor=workload.floor,
+        baseline_ceiling=workload.ceiling,
+        memory=memory,
+    )
+
+
+Forecasts = dict[int, Forecast]  # origin (the first step not yet known) -> the forecast made then
+LEVELS_BESIDE = 0.5  # the median travels with the workload's own quantile level: the plan explains itself by it
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What was known ahead at every origin: holidays (GB-ENG, US), events, and the clock of the business."""
+
+    holidays: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every forecast of the past is asked for: quantile levels, and the lead time that its windows must cover."""
+
+    quantile_levels: tuple[float, ...]
+    lead_time: timedelta
+
+    @staticmethod
+    def by(*workloads: Workload) -> Asked:
+        """What plans of these workloads need of a forecast of their sales."""
+        levels = {LEVELS_BESIDE, *(workload.quantile_level for workload in workloads)}
+        return Asked(tuple(sorted(levels)), max(workload.lead_time for workload in workloads))
+
+
+def past_forecasts(case: Case, sales: pd.Series, asked: Asked, calendar: Calendar, schedule: Schedule) -> Forecasts:
+    """A forecast per origin, from one interval before the judged steps on; an origin without one is left out.
+
+    The model is fitted every `schedule.every`. Where steps are minutes, there is also one at every step near an event:
+    the last fit, and what came since.
+    """
+    fitted = dict(_fitted(case, sales, asked, calendar, schedule))
+    return fitted | dict(_renewed(fitted, sales, calendar)) if case.step <= FINE else fitted
+
+
+def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
+    """The plan from each forecast. Raises `DataError` where one cannot be planned for."""
+    made = plan_many((project_load(forecast, workload.load), workload) for forecast in forecasts.values())
+    plans = {}
+    for origin, plan in zip(forecasts, made, strict=True):
+        if isinstance(plan, DataError):
+            raise plan
+        plans[origin] = plan
+    return plans
+
+
+def _fitted(
+    case: Case, sales: pd.Series, asked: Asked, calendar: Calendar, schedule: Schedule
+) -> Iterator[tuple[int, Forecast]]:
+    """The forecast from each origin, long enough to be followed until the one after the next."""
+    stride, period = case.steps_in(schedule.every), schedule.pace.period
+    reach = 2 * schedule.every + asked.lead_time + 2 * period + schedule.pace.look_ahead(case.step)
+    for origin in range(max(1, case.begin - stride), len(sales), stride):
+        try:
+            made = forecast_sales(
+                sales.iloc[:origin],
+                horizon=-(-reach // case.step) * case.step + case.step,
+                quantile_levels=asked.quantile_levels,
+                holidays=calendar.holidays,
+                events=calendar.events,
+                timezone=calendar.timezone,
+                window=planning_window(asked.lead_time, period, case.step),
+            )
+        except DataError:
+            continue
+        yield origin, made
+
+
+def _renewed(fitted: Forecasts, sales: pd.Series, calendar: Calendar) -> Iterator[tuple[int, Forecast]]:
+    """Between two fits, the forecast at every step near an event."""
+    last = None
+    for origin in range(min(fitted, default=len(sales)), len(sales)):
+        last = fitted.get(origin, last)
+        if last is None or origin in fitted or not kinds_near(calendar.events, sales.index[origin], last):
+            continue
+        yield origin, renew_forecast(last, sales.iloc[:origin], events=calendar.events, timezone=calendar.timezone)
+
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PLAN, HPA = "plan", "your HPA"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capacity.edge.cli import app, main
+from capacity.cli import app, main
 
 ROOT = Path(__file__).parents[2]
 VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]

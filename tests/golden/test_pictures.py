@@ -21,10 +21,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import capacity as cap
-from capacity.domain import Bar
-from capacity.edge.plots import inline_svg
-from capacity.edge.plots.looks import LOOKS, Look
+from capacity.model import Bar
 from capacity.simulation.replay import Replay
+from capacity.views.plots import inline_svg
+from capacity.views.plots.canvas import LOOKS, Palette
 
 FOLDER = Path(__file__).with_name("pictures")
 DOTS = 40  # an inch: small files; a line that moved or a text that is cut still shows
@@ -177,7 +177,7 @@ def contrast(colour: str, paper: str) -> float:
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_text_and_lines_stand_out_from_their_paper(look: Look) -> None:
+def test_text_and_lines_stand_out_from_their_paper(look: Palette) -> None:
     assert min(contrast(colour, look.paper) for colour in (look.ink, look.muted)) >= 4.5
     assert min(contrast(colour, look.paper) for colour in (look.blue, look.orange, look.green)) >= 3.0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.edge.cli import main
+from capacity.cli import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.edge.planfile import write_plan
+from capacity.model.plan_file import write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.shop import Shop, hpa
@@ -19,10 +19,10 @@ def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
 
     An answer may take as long as a slow machine needs: a test that means a server which hangs says so itself.
     """
-    monkeypatch.setattr("capacity.edge.cluster.client.FIRST_WAIT", 0.001)
-    monkeypatch.setattr("capacity.edge.cluster.client.TIMEOUT", (HUNG, HUNG))
-    monkeypatch.setattr("capacity.edge.prometheus.client.CONNECT", HUNG)
-    monkeypatch.setattr("capacity.edge.web.TIMEOUT", HUNG)
+    monkeypatch.setattr("capacity.cluster.client.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("capacity.cluster.client.TIMEOUT", (HUNG, HUNG))
+    monkeypatch.setattr("capacity.sources.prometheus.client.CONNECT", HUNG)
+    monkeypatch.setattr("capacity.app.web.TIMEOUT", HUNG)
 
 
 @pytest.fixture

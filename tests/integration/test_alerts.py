@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from capacity.edge.http import HttpClient, HttpError, Server
-from capacity.edge.incidents import Alertmanager, Condition, Desk, Scope, ServiceNow
-from capacity.edge.settings.monitoring import Job
-from capacity.edge.telemetry import Sample
-from capacity.edge.telemetry.gateway import Gateway
+from capacity.app.settings import Job
+from capacity.http import HttpClient, HttpError, Server
+from capacity.monitoring import Alertmanager, Condition, IncidentDispatcher, Scope, ServiceNow
+from capacity.monitoring.export import Gateway
+from capacity.monitoring.metrics import Sample
 from tests.peers import HttpPeer
 from tests.servicenow import ServiceNowDouble
 
@@ -31,7 +31,7 @@ def firing(peer: HttpPeer) -> dict[str, dict[str, Any]]:
 
 def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager: Callable[[], HttpPeer]) -> None:
     peer, now = alertmanager(), datetime.now(UTC)
-    desk = Desk(alerts=Alertmanager(HttpClient(Server(peer.url))))
+    desk = IncidentDispatcher(alerts=Alertmanager(HttpClient(Server(peer.url))))
     assert desk.report([STALE, PLAN], ALL, now) == []
     alerts = firing(peer)
     assert set(alerts) == {"CapacityDataStale", "CapacityPlanFailed"}
@@ -57,7 +57,7 @@ def test_one_hot_minute_opens_no_ticket_and_five_do(alertmanager: Callable[[], H
         (tmp_path / "ca.pem").write_bytes(instance.ca_pem)
         (tmp_path / "token").write_text(instance.token)
         web = HttpClient(Server(instance.url, token_file=tmp_path / "token", ca_file=tmp_path / "ca.pem"))
-        desk = Desk(
+        desk = IncidentDispatcher(
             ServiceNow(web), Alertmanager(HttpClient(Server(peer.url))), runbooks="https://docs.example.com/runbooks"
         )
         for minute, tickets in ((0, 0), (4, 0), (5, 1), (6, 1)):
@@ -66,13 +66,13 @@ def test_one_hot_minute_opens_no_ticket_and_five_do(alertmanager: Callable[[], H
         (ticket,) = instance.rows("incident")
         assert "https://docs.example.com/runbooks/UtilizationHigh.md" in ticket["description"]
         # A ticket that is open stays, though an Alertmanager that lost its memory calls the alert young.
-        forgetful = Desk(ServiceNow(web), Alertmanager(HttpClient(Server(alertmanager().url))))
+        forgetful = IncidentDispatcher(ServiceNow(web), Alertmanager(HttpClient(Server(alertmanager().url))))
         forgetful.report([hot], scope, now + timedelta(minutes=7))
         assert [row["state"] for row in instance.rows("incident")] == ["1"]
 
 
 def test_no_alertmanager_is_a_warning() -> None:
-    (warning,) = Desk(alerts=Alertmanager(HttpClient(Server("http://127.0.0.1:9")))).report(
+    (warning,) = IncidentDispatcher(alerts=Alertmanager(HttpClient(Server("http://127.0.0.1:9")))).report(
         [STALE], ALL, datetime.now(UTC)
     )
     assert warning.startswith("alerts not sent: http://127.0.0.1:9: no answer: ")

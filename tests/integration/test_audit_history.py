@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.audit import Audit
-from capacity.domain import DataError
-from capacity.edge.cli import main
-from capacity.edge.orders.audits import append_audit, read_audits
+from capacity.cli import main
+from capacity.model import DataError
+from capacity.quality import Audit
+from capacity.sources.audit_history import append_audit, read_audits
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOURS = pd.date_range("2026-01-05", periods=24 * 22, freq="h")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from capacity.edge.cli import main
-from capacity.edge.planfile import write_plan
-from capacity.edge.sample import sample_config, sample_orders
+from capacity.cli import main
+from capacity.model.plan_file import write_plan
+from capacity.sources.sample import sample_config, sample_orders
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.peers import HttpPeer

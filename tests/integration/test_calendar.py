@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.edge.cli import main
+from capacity.cli import main
 
 DAYS = pd.date_range("2025-01-01", periods=420, freq="D")
 AHEAD = pd.date_range("2025-01-01", periods=434, freq="D")

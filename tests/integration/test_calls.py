@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capacity.edge.cli import main
+from capacity.cli import main
 from tests.double.manifests import SCALED_OBJECT_DEFINITION
 from tests.integration.test_targets import Keda, plain
 from tests.shop import CONFLICT, NOON, Shop

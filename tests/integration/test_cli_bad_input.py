@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.domain import Plan
-from capacity.edge.cli import main
-from capacity.edge.planfile import plan_text
+from capacity.cli import main
+from capacity.model import Plan
+from capacity.model.plan_file import plan_text
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler
 

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.edge.config import Config
-from capacity.edge.sample import sample_orders
-from capacity.edge.settings import WorkloadSettings
+from capacity.app.configuration import Config
+from capacity.app.settings import WorkloadSettings
+from capacity.sources.sample import sample_orders
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
 from tests.pages import Reader, blocks_of, rewritten, same

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.edge.cli import main
+from capacity.cli import main
 from tests.double import KubernetesDouble
 from tests.double.faults import refusal
 from tests.peers import HttpPeer, Prometheus, openmetrics

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
-from capacity.edge.cli import main
-from capacity.edge.planfile import read_plan
+from capacity.cli import main
+from capacity.model.plan_file import read_plan
 from tests.double import KubernetesDouble
 from tests.peers import HttpPeer, binary
 from tests.servicenow import ServiceNowDouble
@@ -141,7 +141,7 @@ def drill(
     began = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=6 + turn)
     drill = Drill(Shop(kubernetes_double, tmp_path), instance, pushgateway, alertmanager(), began)
     for verb in ("plan", "audit"):
-        monkeypatch.setattr(f"capacity.edge.verbs.{verb}.read_clock", lambda _: drill.now)
+        monkeypatch.setattr(f"capacity.app.verbs.{verb}.read_clock", lambda _: drill.now)
     configure(tmp_path, instance, pushgateway, drill.alertmanager)
     kubernetes_double.create(hpa(ceiling=40))
     return drill

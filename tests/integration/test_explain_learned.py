@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.edge.cli import main
+from capacity.cli import main
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 28, freq="h", tz="UTC")
 BASE, SLOPE, REQUEST = 0.5, 0.02, 0.5  # cores idle, cores per sale per hour, cores of one replica

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from capacity.edge.cli import main
-from capacity.edge.cluster.client import ClusterWriter
-from capacity.edge.cluster.planmaps import write_plan_maps
-from capacity.edge.planfile import plan_text, write_plan
+from capacity.cli import main
+from capacity.cluster.client import ClusterWriter
+from capacity.cluster.config_maps import write_plan_maps
+from capacity.model.plan_file import plan_text, write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.double.faults import (
@@ -48,7 +48,7 @@ def test_api_server_down(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_api_server_hangs(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An answer that would come after a day: that the pass ends at all shows that it did not wait for it."""
-    monkeypatch.setattr("capacity.edge.cluster.client.TIMEOUT", (HUNG, 0.5))
+    monkeypatch.setattr("capacity.cluster.client.TIMEOUT", (HUNG, 0.5))
     shop.api.faults.add("GET .*horizontal", slow(86_400), times=9)
     assert main(["apply", "--now", NOON]) == 1
     assert "no answer from the cluster" in capsys.readouterr().out
@@ -74,7 +74,7 @@ def test_429_is_waited_for(shop: Shop, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_retry_after_of_an_hour_is_not_waited_for() -> None:
     from urllib3 import HTTPResponse, Retry
 
-    from capacity.edge.cluster.client import PATIENCE
+    from capacity.cluster.client import PATIENCE
 
     retries = Retry(total=4, retry_after_max=PATIENCE)  # type: ignore[arg-type]
     wait = retries.get_retry_after(HTTPResponse(headers={"Retry-After": "3600"}, status=429))
@@ -113,7 +113,7 @@ def test_clock_skewed(shop: Shop, monkeypatch: pytest.MonkeyPatch, minutes: int)
     shop.api.patch("HorizontalPodAutoscaler", "shop", "web", {"spec": {"minReplicas": 6}})
     shop.measure()
     wrong = datetime.now(UTC) + timedelta(minutes=minutes)
-    monkeypatch.setattr("capacity.edge.verbs.cluster.read_clock", lambda text: wrong)
+    monkeypatch.setattr("capacity.cli.cluster.read_clock", lambda text: wrong)
     for floor, reason, after in ((3, "HeldClockSkew", 6), (9, "DemandRising", 9)):
         rewrite(shop, floor=[[0, floor, "PlanStart"]], start=(wrong - timedelta(hours=2)).isoformat(), steps=48)
         assert main(["apply", "--output", "json"]) == (3 if reason == "HeldClockSkew" else 0)

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import ClusterError, ConfigError, DataError
-from capacity.edge.bulletin import Bulletin
-from capacity.edge.cli import main
-from capacity.edge.config import Config, read_config
-from capacity.edge.planfile import plan_document, read_plan
-from capacity.edge.planning.fleet import Fleet, plan_fleet
-from capacity.edge.planning.fleet.processes import in_processes
-from capacity.edge.planning.planner import QualityRefusedError
-from capacity.edge.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
-from capacity.edge.telemetry import Exposition
+from capacity.app.configuration import Config, read_config
+from capacity.app.fleet import Fleet, plan_fleet
+from capacity.app.notify import Notifier
+from capacity.app.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
+from capacity.app.workers import in_processes
+from capacity.cli import main
+from capacity.model import ClusterError, ConfigError, DataError
+from capacity.model.plan_file import plan_document, read_plan
+from capacity.monitoring.export import Exposition
+from capacity.planning.planner import QualityRefusedError
 from tests.integration.dying import dies_on_three
 from tests.peers.process import guard
 from tests.waiting import HUNG, until
@@ -97,7 +97,7 @@ def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Co
     texts = []
     for planned in (here, there):
         told = Exposition()
-        Bulletin(TelemetrySettings(), IncidentSettings(), told).planned(planned, timedelta(seconds=1))
+        Notifier(TelemetrySettings(), IncidentSettings(), told).planned(planned, timedelta(seconds=1))
         texts.append(sorted(told.text().splitlines()))
     assert texts[0] == texts[1], "metrics of demand too, though the forecasts stayed in that process"
     assert len([line for line in texts[0] if line.startswith("capacity_forecast_demand_cores{")]) == 13 * 3
@@ -108,10 +108,8 @@ def test_what_prometheus_measured_stands_for_an_hour(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
-    monkeypatch.setattr("capacity.edge.prometheus.read_usages", lambda *_, now: asked.append(now) or {})
-    monkeypatch.setattr(
-        "capacity.edge.planning.fleet.run.in_processes", lambda work, tasks, _: ((t, work(t)) for t in tasks)
-    )
+    monkeypatch.setattr("capacity.sources.prometheus.read_usages", lambda *_, now: asked.append(now) or {})
+    monkeypatch.setattr("capacity.app.fleet.in_processes", lambda work, tasks, _: ((t, work(t)) for t in tasks))
     measured = config.model_copy(update={"prometheus": PrometheusSettings(url="http://127.0.0.1:1")})
     fleet = Fleet(workers=1, shards=tmp_path / "shards", size=7)
     moments = [NOW, NOW + timedelta(minutes=59), NOW + timedelta(minutes=60)]
@@ -206,7 +204,7 @@ def started(folder: Path, module: str, *arguments: str) -> subprocess.Popen[byte
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A scheduler and two workers, processes of their own that speak TCP on loopback; none outlives the test."""
-    monkeypatch.setattr("capacity.edge.planning.fleet.cluster.CONNECT", int(HUNG))
+    monkeypatch.setattr("capacity.app.workers.CONNECT", int(HUNG))
     folder = tmp_path / "dask"
     folder.mkdir()
     running: list[subprocess.Popen[bytes]] = []
@@ -262,7 +260,7 @@ def test_dask_plans_the_same_to_the_last_bit_though_a_worker_is_killed(
 def test_a_scheduler_that_is_not_there_is_one_line(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("capacity.edge.planning.fleet.cluster.CONNECT", 1)
+    monkeypatch.setattr("capacity.app.workers.CONNECT", 1)
     with pytest.raises(ClusterError, match=r"--cluster: no scheduler at tcp://127.0.0.1:1"):
         plan_fleet(config, NOW, Fleet(cluster="tcp://127.0.0.1:1", shards=tmp_path / "s", size=4))
 

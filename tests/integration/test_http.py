@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from capacity.domain import ConfigError, DataError
-from capacity.edge.http import Bounds, HttpClient, HttpError, Request, Server
+from capacity.http import Bounds, HttpClient, HttpError, Request, Server
+from capacity.model import ConfigError, DataError
 
 Speak = Callable[[socket.socket], None]
 SECRET = "s3cr3t-t0ken"

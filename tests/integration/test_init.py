@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.edge.cli import main
-from capacity.edge.config import read_config
+from capacity.app.configuration import read_config
+from capacity.cli import main
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler, deployment
 from tests.peers import Prometheus, openmetrics
@@ -170,7 +170,7 @@ def test_what_init_refuses(
     cluster: KubernetesDouble, arguments: list[str], code: int, words: str,
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("capacity.edge.prometheus.client.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("capacity.sources.prometheus.client.FIRST_WAIT", 0.0)
     assert main(["init", *arguments]) == code
     line = capsys.readouterr().err
     assert words in line

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import Forecast, LoadModel
 from capacity.forecast import forecast_sales
 from capacity.load import learn_load, project_load
+from capacity.model import Forecast, LoadModel
 from tests.conftest import BUNDLED
 
 RETAIL, BICYCLES = BUNDLED / "online_retail" / "hourly_sales.csv.gz", BUNDLED / "bike_sharing" / "hourly_rentals.csv.gz"

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 import capacity
-from capacity.edge.cli import main
-from capacity.edge.cluster import lease, switch
-from capacity.edge.cluster.planmaps import NAME
-from capacity.edge.config import Config, read_config
+from capacity.app.configuration import Config, read_config
+from capacity.cli import main
+from capacity.cluster import config_maps as switch
+from capacity.cluster import lease
+from capacity.cluster.config_maps import NAME
 from tests.rendering import BASE, NEWEST, OLDEST, Document, documents, kustomize, title, validate
 
 KUSTOMIZATION = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.edge.cli import main
+from capacity.cli import main
 
 CONFIG = """
 sales: {source: orders.csv, time: at, value: {sum: n}}

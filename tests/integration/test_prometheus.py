@@ -16,14 +16,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.domain import DataError
-from capacity.edge.prometheus import read_usage, read_usages, recording_rules
-from capacity.edge.prometheus.answers import QuestionError
-from capacity.edge.prometheus.chunks import Chunk
-from capacity.edge.prometheus.client import Prometheus
-from capacity.edge.prometheus.queries import CPU
-from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
-from capacity.edge.settings.prometheus import USAGE
+from capacity.app.settings import USAGE, Measured, MetricsSettings, PrometheusSettings
+from capacity.model import DataError
+from capacity.sources.prometheus import read_usage, read_usages, recording_rules
+from capacity.sources.prometheus.client import Chunk, Prometheus
+from capacity.sources.prometheus.queries import CPU
+from capacity.sources.prometheus.usage import QueryError
 from tests.peers import Prometheus as Server
 from tests.peers import binary, openmetrics, running_prometheus
 
@@ -151,7 +149,7 @@ def test_the_highest_memory_within_an_hour_is_kept(server: Server) -> None:
 def test_no_question_is_longer_than_the_server_answers(server: Server) -> None:
     asked = Prometheus(settings(server))
     begin = int(START.timestamp())
-    with pytest.raises(QuestionError, match="400 bad_data: exceeded maximum resolution of 11,000 points"):
+    with pytest.raises(QueryError, match="400 bad_data: exceeded maximum resolution of 11,000 points"):
         asked.query_range("vector(1)", Chunk(begin, begin + 11_001 * 60, 60))
     (series,) = asked.query_range("vector(1)", Chunk(begin, begin + 10_999 * 60, 60))
     assert len(series.samples) == 11_000

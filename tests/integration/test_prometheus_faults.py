@@ -22,12 +22,10 @@ import numpy as np
 import pytest
 import trustme
 
-from capacity.domain import ConfigError, DataError
-from capacity.edge.prometheus.answers import QuestionError
-from capacity.edge.prometheus.chunks import Chunk
-from capacity.edge.prometheus.client import LONGEST_WAIT, Prometheus
-from capacity.edge.prometheus.usage import read_usage, read_usages
-from capacity.edge.settings import Measured, PrometheusSettings
+from capacity.app.settings import Measured, PrometheusSettings
+from capacity.model import ConfigError, DataError
+from capacity.sources.prometheus.client import LONGEST_WAIT, Chunk, Prometheus
+from capacity.sources.prometheus.usage import QueryError, read_usage, read_usages
 
 HOUR = Chunk(3600, 7200, 300)
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
@@ -207,7 +205,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(double: Double) -> None:
 def test_an_answer_in_drops_is_not_waited_for(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eleven minutes pass between any two pieces, by the client's clock."""
     clock = count(0.0, 660.0)
-    monkeypatch.setattr("capacity.edge.prometheus.client.monotonic", lambda: next(clock))
+    monkeypatch.setattr("capacity.sources.prometheus.client.monotonic", lambda: next(clock))
     with pytest.raises(DataError, match="expected an answer within 0:10:00, it is still coming"):
         client(double, retries=1).query_range("up", HOUR)
 
@@ -375,7 +373,7 @@ VECTORS: dict[str, Any] = {
 def test_a_value_that_cannot_be_read_is_one_line(double: Double, item: Any) -> None:
     data = {"resultType": "vector", "result": [item]}
     double.answers = [Answer(body=json.dumps({"status": "success", "data": data}).encode())]
-    with pytest.raises(QuestionError, match="expected series with metric and value"):
+    with pytest.raises(QueryError, match="expected series with metric and value"):
         client(double).query("up", BEGIN)
 
 

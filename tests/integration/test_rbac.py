@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import yaml
 
-from capacity.edge.cli import main
+from capacity.cli import main
 from tests.double import Entry, KubernetesDouble, Wire, refusal
 
 BASE = Path(__file__).resolve().parents[2] / "k8s" / "base"

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from capacity.domain import Plan
-from capacity.edge.cli import main
-from capacity.edge.cluster.client import ClusterWriter
-from capacity.edge.cluster.planmaps import write_plan_maps
+from capacity.cli import main
+from capacity.cluster.client import ClusterWriter
+from capacity.cluster.config_maps import write_plan_maps
+from capacity.model import Plan
 from tests.double import Entry, KubernetesDouble, refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler, deployment, scaled_object
 from tests.peers.process import came_up, free_port, started, stop

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.audit import Audit
-from capacity.edge.config import Config
-from capacity.edge.planning.planner import Basis, Orders, make_plan, read_orders
-from capacity.edge.sources import audit_sales, read_sales
-from capacity.seasonality import find_seasons
+from capacity.app.configuration import Config
+from capacity.planning.planner import OrderData, PlanInputs, make_plan, read_orders
+from capacity.quality import Audit
+from capacity.series.seasons import find_seasons
+from capacity.sources.orders import audit_sales, read_sales
 from tests.conftest import DATA
 
 RETAIL, BICYCLES = DATA / "online_retail", DATA / "adventureworks"
@@ -133,7 +133,7 @@ def test_no_weekly_cycle_is_invented() -> None:
     assert [season.name for season in find_seasons(read_sales(**BIKES)) if season.name == "weekly"] == []
 
 
-def bicycle_plan() -> tuple[Config, Orders]:
+def bicycle_plan() -> tuple[Config, OrderData]:
     replica = {"cpu_request": "500m", "memory_request": "512Mi"}
     load = {"cpu": {"base": "500m", "per_sale_per_hour": "100m"}, "memory": {"base": "1Gi"}}
     web = {"namespace": "shop", "name": "web", "floor": 2, "ceiling": 40, "load": load, "replica": replica}
@@ -144,7 +144,7 @@ def bicycle_plan() -> tuple[Config, Orders]:
 
 def test_the_plan_says_what_its_data_cannot_carry() -> None:
     config, orders = bicycle_plan()
-    planned = make_plan(Basis.of(config, orders, NOW))
+    planned = make_plan(PlanInputs.of(config, orders, NOW))
     (web,) = planned.plan.workloads
     notes = " ".join(web.derivation.notes)
     assert "short" in notes

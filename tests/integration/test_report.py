@@ -19,9 +19,9 @@ import pandas as pd
 import pytest
 
 import capacity as cap
-from capacity.edge.cli import main
-from capacity.edge.planning.planner import read_orders
-from capacity.edge.report import Question, make_review, report_page
+from capacity.cli import main
+from capacity.planning.planner import read_orders
+from capacity.views.report import ReportRequest, collect_report, report_page
 from tests.peers import Chromium
 
 EVIL = "<script>document.title='owned'</script>"
@@ -108,7 +108,7 @@ def test_nothing_in_the_page_runs_or_is_fetched() -> None:
 
 def test_names_that_are_scripts_are_shown_and_not_run(tmp_path: Path, chromium: Chromium) -> None:
     config, now = cap.read_config("capacity.yaml"), datetime.fromisoformat(NOW)
-    review = make_review(config, read_orders(config, now), Question(), now)
+    review = collect_report(config, read_orders(config, now), ReportRequest(), now)
     assert review.planned is not None
     evil = tuple(replace(one, name=EVIL) for one in review.planned.plan.workloads)
     planned = replace(review.planned, plan=replace(review.planned.plan, workloads=evil))

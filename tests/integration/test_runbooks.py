@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from capacity.edge.cli import main
-from capacity.edge.cluster.client import ClusterWriter
-from capacity.edge.cluster.planmaps import write_plan_maps
-from capacity.edge.planfile import read_plan
-from capacity.edge.sample import sample_config, sample_orders
+from capacity.cli import main
+from capacity.cluster.client import ClusterWriter
+from capacity.cluster.config_maps import write_plan_maps
+from capacity.model.plan_file import read_plan
+from capacity.sources.sample import sample_config, sample_orders
 from tests.double import KubernetesDouble
 
 BOOKS = sorted((Path(__file__).resolve().parents[2] / "docs" / "runbooks").glob("[A-Z]*.md"))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pysnc import ServiceNowClient
 
-from capacity.domain import ConfigError
-from capacity.edge.http import Bounds, HttpClient, HttpError, Server
-from capacity.edge.incidents import Condition, Desk, Scope, ServiceNow
+from capacity.http import Bounds, HttpClient, HttpError, Server
+from capacity.model import ConfigError
+from capacity.monitoring import Condition, IncidentDispatcher, Scope, ServiceNow
 from tests.servicenow import ServiceNowDouble
 from tests.servicenow.server import PASSWORD, TOKEN, USER, Fault
 
@@ -40,7 +40,7 @@ def states(instance: ServiceNowDouble) -> list[tuple[str, str]]:
 
 
 def test_the_life_of_a_ticket(instance: ServiceNowDouble, web: HttpClient) -> None:
-    desk = Desk(ServiceNow(web))
+    desk = IncidentDispatcher(ServiceNow(web))
     assert desk.report([STALE, PLAN], ALL, NOON) == []
     assert desk.report([STALE, PLAN], ALL, NOON + MINUTE) == []
     assert states(instance) == [("DataStale", "1"), ("PlanFailed", "1")]
@@ -60,13 +60,13 @@ def test_the_life_of_a_ticket(instance: ServiceNowDouble, web: HttpClient) -> No
 
 
 def test_a_second_writer_finds_the_ticket(instance: ServiceNowDouble, web: HttpClient) -> None:
-    for desk in (Desk(ServiceNow(web)), Desk(ServiceNow(web))):
+    for desk in (IncidentDispatcher(ServiceNow(web)), IncidentDispatcher(ServiceNow(web))):
         assert desk.report([STALE], ALL, NOON) == []
     assert len(instance.rows("incident")) == 1
 
 
 def test_a_post_applied_twice_leaves_one_open_ticket(instance: ServiceNowDouble, web: HttpClient) -> None:
-    desk = Desk(ServiceNow(web))
+    desk = IncidentDispatcher(ServiceNow(web))
     instance.order(Fault(), Fault(twice=True))
     desk.report([STALE], ALL, NOON)
     assert len(instance.rows("incident")) == 2
@@ -77,7 +77,7 @@ def test_a_post_applied_twice_leaves_one_open_ticket(instance: ServiceNowDouble,
 def test_tickets_of_others_are_never_touched(instance: ServiceNowDouble, web: HttpClient) -> None:
     theirs = instance.insert("incident", correlation_id="pagerduty/1", short_description="theirs")
     closed = instance.insert("incident", correlation_id=STALE.correlation, state="7")
-    assert Desk(ServiceNow(web)).report([], ALL, NOON) == []
+    assert IncidentDispatcher(ServiceNow(web)).report([], ALL, NOON) == []
     assert instance.rows("incident") == [theirs, closed]
 
 
@@ -95,7 +95,7 @@ def test_tickets_of_others_are_never_touched(instance: ServiceNowDouble, web: Ht
 def test_an_outage_only_warns(instance: ServiceNowDouble, web: HttpClient, fault: Fault, words: str) -> None:
     instance.order(*[fault] * 8)
     quick = HttpClient(web.server, Bounds(timedelta(seconds=0.1 if fault.delay else 60)))
-    (warning,) = Desk(ServiceNow(quick)).report([STALE], ALL, NOON)
+    (warning,) = IncidentDispatcher(ServiceNow(quick)).report([STALE], ALL, NOON)
     assert warning.startswith("tickets not read, none written: ")
     assert words in warning
     assert TOKEN not in warning
@@ -104,14 +104,14 @@ def test_an_outage_only_warns(instance: ServiceNowDouble, web: HttpClient, fault
 
 def test_one_refused_write_does_not_stop_the_others(instance: ServiceNowDouble, web: HttpClient) -> None:
     instance.order(Fault(), Fault(403))
-    (warning,) = Desk(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
+    (warning,) = IncidentDispatcher(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
     assert warning.startswith("ticket capacity/DataStale/orders.csv: open failed: ")
     assert states(instance) == [("PlanFailed", "1")]
 
 
 def test_a_busy_instance_is_asked_again(instance: ServiceNowDouble, web: HttpClient) -> None:
     instance.order(Fault(429, headers={"Retry-After": "0"}), Fault(503))
-    assert Desk(ServiceNow(web)).report([STALE], ALL, NOON) == []
+    assert IncidentDispatcher(ServiceNow(web)).report([STALE], ALL, NOON) == []
     assert len(instance.rows("incident")) == 1
 
 
@@ -150,7 +150,7 @@ def test_more_than_a_page_of_tickets(instance: ServiceNowDouble, web: HttpClient
 def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(
     instance: ServiceNowDouble, web: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Desk(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
+    IncidentDispatcher(ServiceNow(web)).report([STALE, PLAN], ALL, NOON)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(web.server.ca_file))
     client = ServiceNowClient(instance.url, (USER, PASSWORD))
     record = client.GlideRecord("incident")
@@ -165,7 +165,7 @@ def test_the_vendors_own_client_reads_the_double_as_it_would_an_instance(
 
 
 def test_a_job_leaves_alone_what_it_has_not_looked_at(instance: ServiceNowDouble, web: HttpClient) -> None:
-    desk = Desk(ServiceNow(web))
+    desk = IncidentDispatcher(ServiceNow(web))
     held = Condition("FloorHeld", "shop", "web: HeldNoMetrics")
     desk.report([held], Scope("pass", {"shop"}), NOON)
     desk.report([STALE], ALL, NOON)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import capacity as cap
-from capacity.edge.cli import main
+from capacity.cli import main
 from capacity.simulation.replay import Calendar, Replay
 
 WEB = cap.Workload("shop", "web", cap.LoadModel(0.5, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import capacity
-from capacity.edge.cli import VERBS
-from capacity.edge.config import Config
+from capacity.app.configuration import Config
+from capacity.cli import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,16 +8,16 @@ import sys
 import pytest
 
 HEAVY = ("pandas", "numpy", "duckdb", "matplotlib", "statsmodels", "sklearn", "sqlalchemy", "holidays")
-UNWANTED = (*HEAVY, "capacity.edge.plots", "capacity.edge.cards")
+UNWANTED = (*HEAVY, "capacity.views.plots", "capacity.views.cards")
 
 
 @pytest.mark.parametrize(
     "modules",
     [
         pytest.param("capacity", id="the package"),
-        pytest.param("capacity.edge.cli", id="the command, before a verb is chosen"),
+        pytest.param("capacity.cli", id="the command, before a verb is chosen"),
         pytest.param(
-            "capacity.edge.cli, capacity.edge.controller.passes, capacity.edge.cluster.client, kubernetes.dynamic",
+            "capacity.cli, capacity.app.loop, capacity.cluster.client, kubernetes.dynamic",
             id="apply",
         ),
     ],

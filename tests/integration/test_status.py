@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from capacity.audit import Audit
-from capacity.edge.cli import main
-from capacity.edge.orders.audits import append_audit
+from capacity.cli import main
+from capacity.quality import Audit
+from capacity.sources.audit_history import append_audit
 from tests.peers import Prometheus, openmetrics
 from tests.servicenow import ServiceNowDouble
 from tests.shop import NOON, Shop

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from capacity.edge.cli import main
-from capacity.edge.cluster.client import ClusterWriter
-from capacity.edge.cluster.lease import Lease, micro_time
-from capacity.edge.controller.health import Health
-from capacity.edge.controller.loop import repeat
-from capacity.edge.planfile import write_plan
-from capacity.edge.telemetry import Exposition
+from capacity.app.loop import repeat
+from capacity.cli import main
+from capacity.cluster.client import ClusterWriter
+from capacity.cluster.lease import Lease, micro_time
+from capacity.model.plan_file import write_plan
+from capacity.monitoring.export import Exposition
+from capacity.monitoring.health import Health
 from tests.conftest import PlanOf
 from tests.shop import NOON, Document, Shop, hpa
 from tests.waiting import until
@@ -183,7 +183,7 @@ class TestLease:
 
 
 def test_two_passes_at_once_move_each_floor_once(shop: Shop) -> None:
-    script = f"from capacity.edge.cli import main; main(['apply', '--now', '{NOON}'])"
+    script = f"from capacity.cli import main; main(['apply', '--now', '{NOON}'])"
     environment = {"KUBECONFIG": str(shop.api.kubeconfig(shop.folder / "both")), "PATH": "/usr/bin:/bin"}
     both = [subprocess.Popen([sys.executable, "-c", script], cwd=shop.folder, env=environment) for _ in range(2)]
     assert [one.wait() for one in both] == [0, 0]
@@ -308,7 +308,7 @@ def test_a_loop_that_does_not_lead_stands_by(shop: Shop) -> None:
 
 
 def test_a_pass_that_fails_is_logged_and_the_next_tries(caplog: pytest.LogCaptureFixture) -> None:
-    from capacity.domain import ClusterError
+    from capacity.model import ClusterError
 
     stop, tries = threading.Event(), list[int]()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from capacity.edge.cli import main
+from capacity.cli import main
 from tests.double.faults import refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, deployment, scaled_object
 from tests.shop import NOON, Document, Shop, hpa

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.edge.cli import app, main
-from capacity.edge.planfile import read_plan
+from capacity.cli import app, main
+from capacity.model.plan_file import read_plan
 from tests.shop import NOON, Shop
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -136,7 +136,7 @@ def test_the_sample_fits_too_and_no_word_is_broken(look: Look, words: str) -> No
     ],
 )
 def test_a_pass_fits(look: Look, shop: Shop, monkeypatch: pytest.MonkeyPatch, words: str, code: int) -> None:
-    monkeypatch.setattr("capacity.edge.controller.loop.repeat", lambda once, *_: once())
+    monkeypatch.setattr("capacity.app.loop.repeat", lambda once, *_: once())
     shop.configure("web", "a-rather-long-name-of-a-workload-that-is-not-there")
     look("apply", "--now", NOON)
     found, out, err = look(*words.split())

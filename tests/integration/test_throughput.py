@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.domain import ConfigError, Throughput
-from capacity.edge.cli import main
-from capacity.edge.config import read_config
+from capacity.app.configuration import read_config
+from capacity.cli import main
+from capacity.model import ConfigError, Throughput
 from tests.served import World
 
 USAGE = {"source": "usage.csv", "time": "at", "cpu": "cpu", "requests": "requests", "replicas": "replicas"}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import capacity as cap
-from capacity.edge.cli import main
+from capacity.cli import main
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION
 

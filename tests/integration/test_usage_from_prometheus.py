@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.edge.cli import main
+from capacity.cli import main
 from tests.peers import Prometheus, openmetrics
 
 HOURS = pd.date_range(pd.Timestamp(datetime.now(UTC)).floor("h") - pd.Timedelta(days=15), periods=15 * 24, freq="h")

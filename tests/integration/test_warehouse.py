@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.audit import Audit
-from capacity.domain import ConfigError, DataError
-from capacity.edge.config import Config
-from capacity.edge.orders.audits import audit_orders
-from capacity.edge.orders.table import OrderTable
-from capacity.edge.settings import SalesSettings
-from capacity.edge.sources import read_sales
+from capacity.app.configuration import Config
+from capacity.app.settings import SalesSettings
+from capacity.model import ConfigError, DataError
+from capacity.quality import Audit
+from capacity.sources.audit_history import audit_orders
+from capacity.sources.orders import read_sales
+from capacity.sources.table import OrderTable
 from tests.peers import Postgres
 
 Fill = Callable[[list[tuple[Any, ...]], str], str]  # rows and the type of their time: the URL of a database with them
@@ -204,7 +204,7 @@ def test_what_only_rows_can_tell_is_told_by_the_rows(fill: Fill, asked: dict[str
 
 
 def test_rules_need_the_rows_and_chunks_agree_with_a_file(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.edge.orders.warehouse.CHUNK", 37)
+    monkeypatch.setattr("capacity.sources.database.CHUNK", 37)
     rows = dirty_rows(local_times("UTC"))
     rows[:40] = [(time, None, None, invoice) for time, _, _, invoice in rows[:40]]
     settings: dict[str, Any] = {

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain.arrays import Counts
-from capacity.simulation.optimum import clairvoyant, cost
+from capacity.model.arrays import Counts
+from capacity.simulation.case import clairvoyant, cost
 from tests.scale import examples
 
 needs = st.lists(st.integers(0, 5), min_size=1, max_size=9).map(np.array)

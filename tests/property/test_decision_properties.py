@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.decision import Policy, decide
-from capacity.domain import FloorChange, Observation, Peak, WorkloadPlan
+from capacity.decision import ControllerRules, decide
+from capacity.model import FloorChange, Observation, Peak, WorkloadPlan
 from tests.plans import derivation
 from tests.scale import examples
 
@@ -24,7 +24,7 @@ STARTS = {
 }
 some = examples(60)
 policies = st.builds(
-    Policy,
+    ControllerRules,
     period=st.integers(1, 15).map(lambda minutes: minutes * MINUTE),
     hold_for=st.integers(0, 600).map(lambda minutes: minutes * MINUTE),
     step_down=st.floats(0.01, 1.0),
@@ -82,7 +82,7 @@ minutes = st.integers(0, 10**6)
 @some
 @given(plans(), observations(), minutes, policies)
 def test_a_decision_lies_under_its_ceiling_and_never_lowers_by_more_than_the_share(
-    plan: WorkloadPlan, seen: Observation, minute: int, policy: Policy
+    plan: WorkloadPlan, seen: Observation, minute: int, policy: ControllerRules
 ) -> None:
     decision = decide(plan, seen, moment(plan, minute), policy)
     assert 1 <= decision.floor <= decision.ceiling
@@ -95,7 +95,7 @@ def test_a_decision_lies_under_its_ceiling_and_never_lowers_by_more_than_the_sha
 @some
 @given(plans(), observations(), minutes, policies)
 def test_deciding_again_on_the_result_changes_nothing_unless_stepping_down(
-    plan: WorkloadPlan, seen: Observation, minute: int, policy: Policy
+    plan: WorkloadPlan, seen: Observation, minute: int, policy: ControllerRules
 ) -> None:
     now = moment(plan, minute)
     first = decide(plan, seen, now, policy)
@@ -111,7 +111,7 @@ def test_deciding_again_on_the_result_changes_nothing_unless_stepping_down(
 @some
 @given(plans(), observations(current=5), minutes, policies)
 def test_repeating_a_decision_arrives_and_stays(
-    plan: WorkloadPlan, seen: Observation, minute: int, policy: Policy
+    plan: WorkloadPlan, seen: Observation, minute: int, policy: ControllerRules
 ) -> None:
     now, floors = moment(plan, minute), [seen.floor]
     decision = decide(plan, seen, now, policy)
@@ -126,7 +126,7 @@ def test_repeating_a_decision_arrives_and_stays(
 @some
 @given(plans(), observations(), minutes, policies)
 def test_held_means_nothing_falls_but_to_the_safe_floor_of_a_plan_long_dead(
-    plan: WorkloadPlan, seen: Observation, minute: int, policy: Policy
+    plan: WorkloadPlan, seen: Observation, minute: int, policy: ControllerRules
 ) -> None:
     now = moment(plan, minute)
     decision = decide(plan, seen, now, policy)
@@ -142,7 +142,7 @@ def test_held_means_nothing_falls_but_to_the_safe_floor_of_a_plan_long_dead(
 
 @some
 @given(observations(), minutes, policies)
-def test_without_a_plan_nothing_moves(seen: Observation, minute: int, policy: Policy) -> None:
+def test_without_a_plan_nothing_moves(seen: Observation, minute: int, policy: ControllerRules) -> None:
     decision = decide(None, seen, STARTS["an ordinary day"] + minute * MINUTE, policy)
     assert (decision.held, decision.changes, decision.floor) == (True, False, seen.floor)
 
@@ -151,7 +151,7 @@ def test_without_a_plan_nothing_moves(seen: Observation, minute: int, policy: Po
 @some
 @given(data=st.data(), seconds=st.integers(0, 10**7), policy=policies)
 def test_the_floor_covers_every_step_that_overlaps_the_span(
-    start: datetime, data: st.DataObject, seconds: int, policy: Policy
+    start: datetime, data: st.DataObject, seconds: int, policy: ControllerRules
 ) -> None:
     plan = data.draw(plans(start))
     now = plan.start + timedelta(seconds=seconds % round((plan.end - plan.start).total_seconds()))
@@ -173,7 +173,7 @@ def slow_floor(plan: WorkloadPlan, begin: datetime, end: datetime) -> int:
 
 @some
 @given(plans(), minutes, policies)
-def test_one_missed_run_opens_no_hole(plan: WorkloadPlan, minute: int, policy: Policy) -> None:
+def test_one_missed_run_opens_no_hole(plan: WorkloadPlan, minute: int, policy: ControllerRules) -> None:
     now = plan.start + (minute * MINUTE) % (plan.end - plan.start)
     seen = Observation(floor=1, ceiling=100, current=5, desired=5)
     served = decide(plan, seen, now, policy).floor
@@ -186,7 +186,7 @@ def test_one_missed_run_opens_no_hole(plan: WorkloadPlan, minute: int, policy: P
 @some
 @given(plans(constant=True), observations(current=5, edited_by=None), policies, st.lists(minutes, max_size=12))
 def test_a_constant_demand_never_moves_the_floor_twice(
-    plan: WorkloadPlan, seen: Observation, policy: Policy, passes: list[int]
+    plan: WorkloadPlan, seen: Observation, policy: ControllerRules, passes: list[int]
 ) -> None:
     seen = replace(seen, floor=min(seen.floor, plan.floor[0].replicas))
     inside = [plan.start + (minute * MINUTE) % (plan.end - plan.start) for minute in passes]
@@ -201,7 +201,7 @@ def test_a_constant_demand_never_moves_the_floor_twice(
 @some
 @given(plans(), observations(), minutes, policies)
 def test_the_zone_in_which_now_is_written_changes_nothing(
-    plan: WorkloadPlan, seen: Observation, minute: int, policy: Policy
+    plan: WorkloadPlan, seen: Observation, minute: int, policy: ControllerRules
 ) -> None:
     now = moment(plan, minute)
     here, there = (now.astimezone(ZoneInfo(name)) for name in ("Europe/London", "Australia/Lord_Howe"))

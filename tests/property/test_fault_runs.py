@@ -13,16 +13,16 @@ from typing import Any, cast
 
 import pytest
 
-from capacity.decision import Brake, Policy
-from capacity.domain import ClusterError, FloorChange, LoadModel, Peak, Plan, Quiet, Replica, Workload, WorkloadPlan
-from capacity.edge.cluster.client import ClusterWriter
-from capacity.edge.controller.work import Pass, apply
+from capacity.app.control import Reconciliation, apply
+from capacity.cluster.client import ClusterWriter
+from capacity.decision import Brake, ControllerRules
+from capacity.model import ClusterError, FloorChange, LoadModel, Peak, Plan, Quiet, Replica, Workload, WorkloadPlan
 from tests.paper import Document, Killed, Paper
 from tests.plans import derivation
 
 START = datetime(2026, 3, 28, 20, tzinfo=UTC)  # clocks change in this night
 MINUTE = timedelta(minutes=1)
-POLICY = Policy(hold_for=timedelta(minutes=30), step_every=5 * MINUTE)
+POLICY = ControllerRules(hold_for=timedelta(minutes=30), step_every=5 * MINUTE)
 NAMES = ("web", "jobs")
 METRICS = (*["good"] * 14, "absent", "inactive", "nan", "partial", "frozen", "null")
 PLANS = (*["good"] * 9, "unreadable", "silent", "expired", "future")
@@ -248,7 +248,9 @@ def one_pass(world: World, paper: Paper) -> None:
     for name in NAMES:
         if world.plan in ("unreadable", "silent"):
             world.bad_since.setdefault(name, world.now)
-    work = Pass(WORKLOADS, plan, POLICY, world.now + world.skew, unreadable, Brake(at_least=9), real_time=True)
+    work = Reconciliation(
+        WORKLOADS, plan, POLICY, world.now + world.skew, unreadable, Brake(at_least=9), real_time=True
+    )
     undisturbed = not (world.kill or world.refuse or world.off or world.skew)
     try:
         for outcome in apply(cast(ClusterWriter, paper), work):

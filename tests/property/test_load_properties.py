@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import Forecast, LoadModel
 from capacity.load import learn_load, project_load
+from capacity.model import Forecast, LoadModel
 from tests.scale import examples
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 14, freq="h", tz="UTC")

@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import Limits
-from capacity.domain.arrays import Counts
+from capacity.model import Limits
+from capacity.model.arrays import Counts
 from capacity.planning import cheapest_floors, raise_to_windows
-from capacity.planning.churn import calm_floors
-from capacity.planning.courses import Prices
-from capacity.planning.days import Days
-from capacity.planning.moves import ramped
-from capacity.planning.optimum import Runs
+from capacity.planning.change_limit import calm_floors
+from capacity.planning.floors import ramped
+from capacity.planning.optimum import Days, Prices, Runs
 from capacity.stats import close_gaps
 from tests.scale import examples
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from capacity.domain import (
+from capacity.model import (
     Derivation,
     FloorChange,
     Peak,
@@ -26,7 +26,7 @@ from capacity.domain import (
     Trust,
     WorkloadPlan,
 )
-from capacity.edge.planfile import parse_plan, parse_time, plan_text, rfc3339
+from capacity.model.plan_file import parse_plan, parse_time, plan_text, rfc3339
 from tests.scale import examples
 
 EPOCH = datetime(1995, 1, 1, tzinfo=UTC)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import Demand, Forecast, Limits, LoadModel, Replica, Workload
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
+from capacity.model import Demand, Forecast, Limits, LoadModel, Replica, Workload
 from capacity.planning import floor_series, plan_workload
 from tests.scale import examples
 

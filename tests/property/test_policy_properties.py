@@ -10,29 +10,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import Event, LoadModel, Replica, Workload
-from capacity.domain.arrays import Array
-from capacity.simulation.case import Case
-from capacity.simulation.cluster import Cluster
+from capacity.model import Event, LoadModel, Replica, Workload
+from capacity.model.arrays import Array
+from capacity.simulation.case import Case, Promise
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.plans import Asked, Calendar, past_forecasts, past_plans
 from capacity.simulation.pods import Start
 from capacity.simulation.policies import (
     Policy,
     ahpa_like,
     autopilot_like,
     aws_like,
+    by_day,
     cron_schedule,
     hpa_sweep,
+    optimum_trial,
     oracle,
     seasonal_naive,
     static_peak,
     static_quantile,
+    swept,
+    try_policies,
 )
-from capacity.simulation.production import Schedule, decided_floor
-from capacity.simulation.scores import Promise
-from capacity.simulation.service import Service
-from capacity.simulation.trial import by_day, optimum_trial, swept, try_policies
+from capacity.simulation.replay import Asked, Calendar, Schedule, decided_floor, past_forecasts, past_plans
+from capacity.simulation.stepping import Cluster, Service
 
 STEP, DAY = timedelta(minutes=15), timedelta(days=1)
 PER_DAY = 96

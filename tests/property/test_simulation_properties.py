@@ -9,13 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from capacity.simulation.cluster import Cluster, ZoneLoss, run_cluster
 from capacity.simulation.hpa import Hpa, Memory, Metric, Pod, Reading, Scale, sync
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.nodes import NodePool
-from capacity.simulation.pods import Start
-from capacity.simulation.reactive import Reactive, Rule, Seen
-from capacity.simulation.service import Service
+from capacity.simulation.lanes import Reactive, Rule, Seen
+from capacity.simulation.pods import NodePool, Start
+from capacity.simulation.stepping import Cluster, Service, ZoneLoss, run_cluster
 from tests.scale import examples
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

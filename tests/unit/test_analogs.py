@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Event, Forecast
 from capacity.forecast import Setting, forecast_sales, kinds_near, renew_forecast
 from capacity.forecast.analogs import find_analogs
 from capacity.forecast.uplift import Occurrence
+from capacity.model import DataError, Event, Forecast
 
 STEP, DAY, KICKOFF = timedelta(minutes=5), 288, 19 * 12
 LEVELS = (0.5, 0.9)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capacity.audit import Audit, Quality, Rule
-from capacity.domain import DataError
+from capacity.model import DataError
+from capacity.quality import Audit, Quality, Rule
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 STRICT = Quality(warn_below=0.99, refuse_below=0.9)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.audit import Audit, Contract, Finding, Freshness, compare_columns
-from capacity.audit.anomalies import Anomaly, anomaly_finding, find_anomalies
-from capacity.audit.completeness import step_counts
-from capacity.audit.usage import audit_usage, audit_usages
-from capacity.domain import DataError, Forecast
+from capacity.model import DataError, Forecast
+from capacity.quality import Audit, Contract, Finding, Freshness, compare_columns
+from capacity.quality.anomalies import Anomaly, anomaly_finding, find_anomalies
+from capacity.quality.report import step_counts
+from capacity.quality.usage import audit_usage, audit_usages
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

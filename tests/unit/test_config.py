@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from capacity.domain import ConfigError, LoadModel, Replica
-from capacity.edge.config import Config, read_config
-from capacity.edge.fields import parse_duration, parse_share
+from capacity.app.configuration import Config, read_config
+from capacity.model import ConfigError, LoadModel, Replica
+from capacity.model.values import parse_duration, parse_share
 
 WEB: dict[str, Any] = {
     "namespace": "shop",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from capacity.decision import Policy, decide
-from capacity.domain import DataError, Decision, FloorChange, Observation, Peak, WorkloadPlan
+from capacity.decision import ControllerRules, decide
+from capacity.model import DataError, Decision, FloorChange, Observation, Peak, WorkloadPlan
 from tests.plans import derivation
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -52,7 +52,7 @@ def seen(floor: int, ceiling: int = 100, **changed: Any) -> Observation:
     ],
 )
 def test_the_floor_rises_lead_time_and_two_periods_before_the_peak(minute: int, floor: int) -> None:
-    free = Policy(step_down=1.0)
+    free = ControllerRules(step_down=1.0)
     assert decide(plan([4, 9, 5, 5]), seen(floor=4), START + minute * MINUTE, free).floor == floor
 
 
@@ -117,7 +117,7 @@ def test_a_plan_that_was_cut_names_what_cut_it(
     ],
 )
 def test_a_ceiling_with_a_buffer_makes_room(need: int, buffer: float, seen_ceiling: int, ceiling: int) -> None:
-    decision = decide(plan([need]), seen(4, seen_ceiling), START, Policy(ceiling_buffer=buffer))
+    decision = decide(plan([need]), seen(4, seen_ceiling), START, ControllerRules(ceiling_buffer=buffer))
     assert (decision.floor, decision.ceiling, decision.before_ceiling) == (need, ceiling, seen_ceiling)
 
 
@@ -134,7 +134,7 @@ def test_a_ceiling_with_a_buffer_makes_room(need: int, buffer: float, seen_ceili
 )
 def test_a_raised_ceiling_is_given_back_after_the_peak(changed: dict[str, Any], ceiling: int) -> None:
     chosen = {"floor": 4, "ceiling": 20, "current": 4, "desired": 4, "baseline_ceiling": 12, **changed}
-    assert decide(plan([4]), Observation(**chosen), START, Policy(ceiling_buffer=0.1)).ceiling == ceiling
+    assert decide(plan([4]), Observation(**chosen), START, ControllerRules(ceiling_buffer=0.1)).ceiling == ceiling
 
 
 HELD: list[tuple[str, WorkloadPlan | None, dict[str, Any], datetime, str]] = [
@@ -202,7 +202,7 @@ def test_stepping_down_again_and_again_arrives_and_stops() -> None:
 )
 def test_a_policy_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=next(iter(wrong))):
-        Policy(**wrong)
+        ControllerRules(**wrong)
 
 
 def test_a_time_without_zone_is_refused_and_never_taken_for_the_machines_own() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from capacity.decision import CALM, Brake, Policy, decide, engage_brake
-from capacity.domain import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
+from capacity.decision import CALM, Brake, ControllerRules, decide, engage_brake
+from capacity.model import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
 from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
 NOW = START + MINUTE
@@ -69,7 +69,7 @@ def test_passes_more_often_come_down_no_faster() -> None:
 
 
 def test_with_a_half_life_the_excess_halves_no_faster() -> None:
-    policy = Policy(step_down=1.0, half_life=HOUR)
+    policy = ControllerRules(step_down=1.0, half_life=HOUR)
     observation, now = seen(68), NOW
     made = plan([4], steps=99)
     while now < NOW + HOUR:
@@ -91,7 +91,7 @@ def test_with_a_half_life_the_excess_halves_no_faster() -> None:
 )
 def test_a_ramp_rises_by_its_share_per_period(before: int, ago: float | None, floor: int, reason: str) -> None:
     memory = Memory(moved_at=None if ago is None else NOW - ago * MINUTE)
-    decision = decide(plan([20]), seen(before, memory=memory), NOW, Policy(step_up=0.5))
+    decision = decide(plan([20]), seen(before, memory=memory), NOW, ControllerRules(step_up=0.5))
     assert (decision.floor, decision.reason) == (floor, reason)
 
 
@@ -192,9 +192,9 @@ def test_the_brake_lets_go_in_time(minutes: int, braked: bool) -> None:
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: Policy(step_every=-MINUTE),
-        lambda: Policy(half_life=timedelta(0)),
-        lambda: Policy(step_up=0.0),
+        lambda: ControllerRules(step_every=-MINUTE),
+        lambda: ControllerRules(half_life=timedelta(0)),
+        lambda: ControllerRules(step_up=0.0),
         lambda: Brake(share=0.0),
         lambda: Brake(at_least=0),
         lambda: Brake(hold_for=-MINUTE),
@@ -232,7 +232,7 @@ CALM_CASES = [
 @pytest.mark.parametrize(("floors", "stands", "set_to"), CALM_CASES)
 def test_under_a_plan_of_short_steps_floors_move_seldom(floors: list[int], stands: int, set_to: int) -> None:
     moved = Memory(moved_at=NOW - HOUR)
-    decision = decide(minutes_plan(*floors), seen(stands, memory=moved), NOW, Policy(calm=CALM))
+    decision = decide(minutes_plan(*floors), seen(stands, memory=moved), NOW, ControllerRules(calm=CALM))
     assert decision.floor == set_to
     assert decision.floor >= max(floors[:2])
 
@@ -240,7 +240,7 @@ def test_under_a_plan_of_short_steps_floors_move_seldom(floors: list[int], stand
 @pytest.mark.parametrize(("hours", "floor"), [(2.9, 9), (3, 8), (-1, 8)], ids=["early", "late", "a wrong clock"])
 def test_a_small_fall_comes_when_the_floor_has_stood_for_long(hours: float, floor: int) -> None:
     moved = Memory(moved_at=NOW - hours * HOUR)
-    assert decide(minutes_plan(*[8] * 10), seen(9, memory=moved), NOW, Policy(calm=CALM)).floor == floor
+    assert decide(minutes_plan(*[8] * 10), seen(9, memory=moved), NOW, ControllerRules(calm=CALM)).floor == floor
 
 
 def test_without_calm_a_plan_of_short_steps_is_followed_step_by_step() -> None:
@@ -250,5 +250,5 @@ def test_without_calm_a_plan_of_short_steps_is_followed_step_by_step() -> None:
 
 def test_two_calm_steps_down_lie_half_the_calm_apart() -> None:
     made, memories = minutes_plan(*[8] * 20), [Memory(moved_at=NOW - minutes * MINUTE) for minutes in (14, 15)]
-    waits = [decide(made, seen(40, memory=memory), NOW, Policy(calm=CALM)).floor for memory in memories]
+    waits = [decide(made, seen(40, memory=memory), NOW, ControllerRules(calm=CALM)).floor for memory in memories]
     assert waits == [40, 22]

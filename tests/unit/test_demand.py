@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.demand import demand_of
-from capacity.domain import DataError, Forecast, LoadModel, LoadReport, Replica, Workload
 from capacity.load import learn_load, project_load
+from capacity.load.demand import demand_of
+from capacity.model import DataError, Forecast, LoadModel, LoadReport, Replica, Workload
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 14, freq="h", tz="UTC")
 COSTS = LoadModel(0.4, 0.02, 2e9, 0.0)

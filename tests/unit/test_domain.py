@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import (
+from capacity.model import (
     REASONS,
     CapacityError,
     ClusterError,

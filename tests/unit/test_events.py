@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import ConfigError, DataError, Event
-from capacity.edge.sources import read_events
-from capacity.events import covered, holiday_events, overlapping
+from capacity.model import ConfigError, DataError, Event
+from capacity.series.calendar import covered, holiday_events, overlapping
+from capacity.sources.orders import read_events
 
 HOUR = timedelta(hours=1)
 

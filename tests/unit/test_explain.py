@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError, Forecast, Limits, LoadModel, Quota, Replica, Workload
 from capacity.load import project_load
-from capacity.parting import part_sales
+from capacity.model import DataError, Forecast, Limits, LoadModel, Quota, Replica, Workload
 from capacity.planning import explain_floor, plan_workload, within_quota
+from capacity.series.breakdown import break_down_sales
 from tests.scale import examples
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -125,7 +125,7 @@ def test_parts_of_sales_add_up_to_the_median_and_are_what_they_say() -> None:
     sales = Forecast(past.index[-1].to_pydatetime(), HOUR, median, "sales")
     plain = replace(sales, quantiles=median - 4.0)
     at = START + 6 * HOUR
-    parts = part_sales(past, sales, at, "UTC", plain)
+    parts = break_down_sales(past, sales, at, "UTC", plain)
     assert parts.total == pytest.approx(33.0)
     named = {name: value for name, value, _ in parts.parts}
     recent = past.iloc[-24 * 28 :]
@@ -139,6 +139,6 @@ def test_without_a_year_of_history_the_year_is_said_to_be_unknown() -> None:
     past = history(60)
     steps = pd.date_range(START, periods=24, freq="h")
     sales = Forecast(past.index[-1].to_pydatetime(), HOUR, pd.DataFrame({0.5: np.full(24, 33.0)}, steps), "sales")
-    parts = part_sales(past, sales, START, "UTC")
+    parts = break_down_sales(past, sales, START, "UTC")
     assert "year" not in {name for name, _, _ in parts.parts}
     assert parts.total == pytest.approx(33.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Event
 from capacity.forecast import Setting, forecast_batch, forecast_sales
+from capacity.model import DataError, Event
 
 HOURS = 24 * 28
 INDEX = pd.date_range("2026-01-05", periods=HOURS, freq="h", tz="UTC")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from benchmarks.forecast_fleet import made_up_fleet
-from capacity.domain import DataError
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.drift import with_last_years_drift
 from capacity.forecast.gate import Proposal, serve
@@ -16,6 +15,7 @@ from capacity.forecast.globallayer import SIZES, TREES
 from capacity.forecast.history import without_spikes
 from capacity.forecast.origins import place_origins
 from capacity.forecast.ridge import design_for, ridge_forecast
+from capacity.model import DataError
 from capacity.stats import sliding_maxima
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

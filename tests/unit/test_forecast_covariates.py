@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError
 from capacity.forecast import forecast_sales
 from capacity.forecast.covariates import learn_columns, read_columns
 from capacity.forecast.wallclock import WallClock
+from capacity.model import DataError
 from tests.scale import examples
 
 DAYS, AHEAD = 200, 14

@@ -7,9 +7,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from capacity.domain import DataError
 from capacity.forecast import Known, Occurrence, Setting, forecast_batch
 from capacity.forecast.proof import proven_kinds
+from capacity.model import DataError
 
 DAY = timedelta(days=1)
 DAYS, HORIZON = 140, 14

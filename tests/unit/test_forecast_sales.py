@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Event
 from capacity.forecast import forecast_sales
+from capacity.model import DataError, Event
 
 HOURS = 24 * 28
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from capacity.backtest import LEVELS, backtest_sales
-from capacity.domain import DataError
+from capacity.model import DataError
 from capacity.stats import interval_score, pinball, smape
 from tests.conftest import DATA
 

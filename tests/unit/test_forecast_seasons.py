@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import ConfigError, DataError
-from capacity.events import bridge_days, covered, days_around, holiday_events, month_ends, overlapping, paydays
-from capacity.seasonality import calendar_seasons, find_seasons, too_short_for
+from capacity.model import ConfigError, DataError
+from capacity.series.calendar import bridge_days, covered, days_around, holiday_events, month_ends, overlapping, paydays
+from capacity.series.seasons import calendar_seasons, find_seasons, too_short_for
 
 
 def indexed(values: np.ndarray, freq: str) -> pd.Series:

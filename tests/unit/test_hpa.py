@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capacity.domain import DataError
+from capacity.model import DataError
+from capacity.planning.sizing import highest_tolerated_utilization
 from capacity.simulation.hpa import (
     Answer,
     Behavior,
@@ -25,7 +26,6 @@ from capacity.simulation.hpa import (
     smallest_accepted_replicas,
     sync,
 )
-from capacity.sizing import highest_tolerated_utilization
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 OLD = NOW - timedelta(hours=1)

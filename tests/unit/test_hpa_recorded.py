@@ -27,8 +27,13 @@ from capacity.simulation.hpa import (
     normalize,
     sync,
 )
-from capacity.simulation.hpa.calculator import MetricInvalidError, Question, average_replicas, utilization_replicas
-from capacity.simulation.hpa.tolerance import Tolerance
+from capacity.simulation.hpa.replicas import (
+    MetricInvalidError,
+    Question,
+    Tolerance,
+    average_replicas,
+    utilization_replicas,
+)
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 RECORDED = Path(__file__).parents[1] / "data" / "kubernetes-1.36"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError
-from capacity.levels import find_shifts
+from capacity.model import DataError
+from capacity.series.levels import find_shifts
 from tests.scale import examples
 
 DAYS = np.arange(365)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Forecast, LoadModel, Response, Shape, Spread
 from capacity.load import project_load
-from capacity.load.spread import LEVELS
+from capacity.load.regression import LEVELS
+from capacity.model import DataError, Forecast, LoadModel, Response, Shape, Spread
 
 WEB = LoadModel(cpu_base=0.5, cpu_per_sale_per_hour=0.1, memory_base=1000.0, memory_per_sale_per_hour=7.0)
 

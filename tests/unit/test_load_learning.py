@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Finding, LoadModel
 from capacity.load import learn_load, learn_loads
+from capacity.model import DataError, Finding, LoadModel
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 28, freq="h", tz="UTC")  # four weeks from a Monday, a clock change in
 PRIOR = LoadModel(0.4, 0.02, 2e9, 1e6)

@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import Forecast, LoadModel, Response, Spread
 from capacity.load import project_load
-from capacity.load.drift import newest_regimes
-from capacity.load.hierarchy import Parts, reconcile
-from capacity.load.line import fit_lines
-from capacity.load.spread import LEVELS, spreads
+from capacity.load.profile import Parts, reconcile
+from capacity.load.regression import LEVELS, fit_lines, newest_regimes, spreads
+from capacity.model import Forecast, LoadModel, Response, Spread
 from capacity.stats import row_quantiles
 
 RNG = np.random.default_rng(1)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from capacity.edge.logs import LOGGER, LogForm, Run, end_run, set_up_logs
+from capacity.logs import LOGGER, LogForm, Run, end_run, set_up_logs
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from capacity.backtest import backtest_sales
-from capacity.domain import MONTH, DataError, Event, Forecast
 from capacity.forecast import forecast_sales
-from capacity.levels import find_shifts
-from capacity.months import evened, months_apart
-from capacity.outlook import coming_growth, past_growth
-from capacity.seasonality import find_seasons
+from capacity.model import MONTH, DataError, Event, Forecast
+from capacity.series.growth import coming_growth, past_growth
+from capacity.series.levels import find_shifts
+from capacity.series.seasons import find_seasons
+from capacity.series.steps import evened, months_apart
 
 
 def monthly(values: np.ndarray, start: str = "2018-01-01", freq: str = "MS", zone: str = "UTC") -> pd.Series:

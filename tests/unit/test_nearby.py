@@ -7,10 +7,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from capacity.domain.arrays import Array
 from capacity.forecast import FINE, Setting
 from capacity.forecast.nearby import nearby
 from capacity.forecast.steady import forecast_steady
+from capacity.model.arrays import Array
 
 STEP, DAY, LEVELS = timedelta(minutes=5), 288, (0.5, 0.9)
 SHAPE = 40 + 25 * np.sin(2 * np.pi * np.arange(DAY) / DAY)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError, NodeType, Supply, WorkloadPlan
+from capacity.model import DataError, NodeType, Supply, WorkloadPlan
 from capacity.planning import pack, plan_nodes, plan_workload, replica_price
 from capacity.planning.nodes import Pods, fewest_possible
-from capacity.plans import share
+from capacity.planning.shared import share
 from tests.scale import examples
 from tests.unit.test_planning_limits import demand, workload
 

@@ -11,9 +11,9 @@ import duckdb
 import numpy as np
 import pytest
 
-from capacity.domain import ConfigError, DataError
-from capacity.edge.orders.table import OrderTable
-from capacity.edge.settings import SalesSettings
+from capacity.app.settings import SalesSettings
+from capacity.model import ConfigError, DataError
+from capacity.sources.table import OrderTable
 
 Row = tuple[str, str, str, str]  # invoice, time, quantity, price
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Forecast
-from capacity.outlook import coming_growth, coming_peak, past_growth
+from capacity.model import DataError, Forecast
+from capacity.series.growth import coming_growth, coming_peak, past_growth
 
 YEARS = 800  # days
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError, Forecast, LoadModel, Replica, Workload
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
-from capacity.pipeline import Outlook, Provenance, forecast_groups, plan_workloads
+from capacity.model import DataError, Forecast, LoadModel, Replica, Workload
 from capacity.planning import plan_workload
+from capacity.planning.pipeline import Outlook, Provenance, forecast_groups, plan_workloads
 
 CREATED = datetime(2026, 1, 29, tzinfo=UTC)
 OUTLOOK = Outlook(horizon=timedelta(days=1), quantile_levels=(0.5, 0.95))

@@ -12,19 +12,9 @@ from typing import Any
 
 import pytest
 
-from capacity.domain import (
-    PeakSales,
-    Plan,
-    PlanError,
-    QuotaCut,
-    ReplicaNeed,
-    RequestNeed,
-    Shortfall,
-    TrackRecord,
-    Trust,
-)
-from capacity.edge import planfile
-from capacity.edge.planfile import parse_plan, parse_time, plan_text, read_plan, rfc3339, write_plan
+from capacity.model import PeakSales, Plan, PlanError, QuotaCut, ReplicaNeed, RequestNeed, Shortfall, TrackRecord, Trust
+from capacity.model import plan_file as planfile
+from capacity.model.plan_file import parse_plan, parse_time, plan_text, read_plan, rfc3339, write_plan
 
 PlanOf = Callable[..., Plan]
 WEB = ("workloads", 0)

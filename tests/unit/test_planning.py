@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from capacity.domain import (
+from capacity.load import project_load
+from capacity.model import (
     DataError,
     Demand,
     FloorChange,
@@ -20,7 +21,6 @@ from capacity.domain import (
     Workload,
     WorkloadPlan,
 )
-from capacity.load import project_load
 from capacity.planning import plan_workload
 
 START = datetime(2026, 11, 27, tzinfo=UTC)

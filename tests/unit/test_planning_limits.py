@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import (
+from capacity.model import (
     MONTH,
     ChangeHours,
     Costs,
@@ -30,7 +30,7 @@ from capacity.domain import (
     WorkloadPlan,
 )
 from capacity.planning import floor_series, plan_many, plan_workload, within_quota
-from capacity.planning.days import Days
+from capacity.planning.optimum import Days
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 HOUR = timedelta(hours=1)

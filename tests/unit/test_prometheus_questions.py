@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from capacity.domain import ConfigError
-from capacity.edge.config import read_config
-from capacity.edge.credentials import hide_secrets
-from capacity.edge.prometheus.chunks import cell_seconds, cells, chunks
-from capacity.edge.prometheus.queries import AT_ONCE, POD_NAMES, Wording
-from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
+from capacity.app.configuration import read_config
+from capacity.app.settings import Measured, MetricsSettings, PrometheusSettings
+from capacity.http import hide_secrets
+from capacity.model import ConfigError
+from capacity.sources.prometheus.client import cell_seconds, cells, chunks
+from capacity.sources.prometheus.queries import AT_ONCE, POD_NAMES, Wording
 
 SETTINGS = PrometheusSettings(url="http://p", requests="hits")
 STEPS = [timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)]

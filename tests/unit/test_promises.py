@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError
-from capacity.edge.incidents import Ticket
-from capacity.edge.promises import TARGETS, Promise
-from capacity.edge.promises.audited import latency_promise, quality_promise
-from capacity.edge.promises.outages import restore_promise
-from capacity.edge.sheets.status import spoken
+from capacity.app.status import latency_objective, quality_objective
+from capacity.model import DataError
+from capacity.model.objective import TARGETS, Objective
+from capacity.monitoring import Ticket
+from capacity.monitoring.outages import restore_objective
+from capacity.views.tables.status import spoken
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MINUTE, MONTH = timedelta(minutes=1), timedelta(days=30)
@@ -36,25 +36,25 @@ MINUTE, MONTH = timedelta(minutes=1), timedelta(days=30)
     ],
 )
 def test_a_promise_is_kept_or_broken(name: str, value: float, kept: bool, left: float) -> None:
-    promise = Promise(TARGETS[name], value, "x")
+    promise = Objective(TARGETS[name], value, "x")
     assert promise.kept is kept
     assert promise.budget_left == pytest.approx(left, abs=1e-9)
 
 
 @given(name=st.sampled_from(list(TARGETS)), value=st.floats(0, 1e6))
 def test_a_kept_promise_has_budget_left_and_a_broken_one_has_none(name: str, value: float) -> None:
-    promise = Promise(TARGETS[name], value if TARGETS[name].unit == "seconds" else min(value, 1.0), "x")
+    promise = Objective(TARGETS[name], value if TARGETS[name].unit == "seconds" else min(value, 1.0), "x")
     assert promise.budget_left is not None
     assert promise.budget_left >= -1e-9 if promise.kept else promise.budget_left <= 1e-9
 
 
 def test_what_is_not_known_is_neither_kept_nor_broken_nor_zero() -> None:
-    unknown = Promise(TARGETS["uptime"], None, "", "no prometheus")
+    unknown = Objective(TARGETS["uptime"], None, "", "no prometheus")
     assert (unknown.value, unknown.kept, unknown.budget_left) == (None, None, None)
-    untried = Promise(TARGETS["time to restore"], None, "x", "no incident", untried=True)
+    untried = Objective(TARGETS["time to restore"], None, "x", "no incident", untried=True)
     assert (untried.value, untried.kept, untried.budget_left) == (None, True, 1.0)
     with pytest.raises(DataError, match="no reason why"):
-        Promise(TARGETS["uptime"], None, "")
+        Objective(TARGETS["uptime"], None, "")
 
 
 def ticket(name: str, opened: int, resolved: int | None, key: str = "1") -> Ticket:
@@ -94,7 +94,7 @@ def ticket(name: str, opened: int, resolved: int | None, key: str = "1") -> Tick
     ],
 )
 def test_time_to_restore_is_the_mean_from_opened_to_resolved(tickets: list[Ticket], minutes: int, note: str) -> None:
-    promise = restore_promise(tickets, NOW, MONTH)
+    promise = restore_objective(tickets, NOW, MONTH)
     assert promise.value == minutes * 60
     assert promise.note == note
 
@@ -105,7 +105,7 @@ def test_time_to_restore_is_the_mean_from_opened_to_resolved(tickets: list[Ticke
     ids=["none", "only a warning", "none of ours"],
 )
 def test_without_a_critical_incident_nothing_was_tried(tickets: list[Ticket]) -> None:
-    promise = restore_promise(tickets, NOW, MONTH)
+    promise = restore_objective(tickets, NOW, MONTH)
     assert (promise.value, promise.untried, promise.kept) == (None, True, True)
 
 
@@ -126,22 +126,22 @@ def audits(*rows: tuple[str, int, int, float, float | None]) -> pd.DataFrame:
 
 def test_one_late_audit_in_twenty_breaks_no_promise_and_two_do() -> None:
     late, good = ("a", 1, 1, 4000.0, None), ("a", 1, 1, 60.0, None)
-    assert latency_promise(audits(*[good] * 19, late)).value == 60
-    broken = latency_promise(audits(*[good] * 18, late, late))
+    assert latency_objective(audits(*[good] * 19, late)).value == 60
+    broken = latency_objective(audits(*[good] * 18, late, late))
     assert (broken.value, broken.kept) == (4000, False)
     assert broken.note == "a, 20 audits, 67 min at most"
 
 
 def test_latency_is_the_sources_own_where_it_tells() -> None:
-    assert latency_promise(audits(("a", 1, 1, 4000.0, 30.0))).value == 30
-    assert latency_promise(audits(("a", 1, 1, -5.0, None))).value == 0
+    assert latency_objective(audits(("a", 1, 1, 4000.0, 30.0))).value == 30
+    assert latency_objective(audits(("a", 1, 1, -5.0, None))).value == 0
 
 
 def test_quality_is_that_of_the_worst_source() -> None:
-    promise = quality_promise(audits(("a", 99, 100, 0, None), ("a", 100, 100, 0, None), ("b", 100, 100, 0, None)))
+    promise = quality_objective(audits(("a", 99, 100, 0, None), ("a", 100, 100, 0, None), ("b", 100, 100, 0, None)))
     assert (promise.value, promise.kept) == (0.995, True)
     assert promise.note == "a, 2 audits, lowest score 99.00%"
-    empty = quality_promise(audits(("a", 0, 0, 0, None)))
+    empty = quality_objective(audits(("a", 0, 0, 0, None)))
     assert (empty.value, empty.kept) == (None, None)
 
 

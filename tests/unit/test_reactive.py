@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import Demand, Reactive, Trust, WorkloadPlan
-from capacity.planning import plan_workload, reactive_case, reactive_remark
-from capacity.plans import plan_demands
+from capacity.model import Demand, Reactive, Trust, WorkloadPlan
+from capacity.planning import compare_reactive, plan_workload, reactive_remark
+from capacity.planning.shared import plan_demands
 from tests.unit.test_planning_limits import HOUR, START, demand, workload
 
 MINUTES = timedelta(minutes=5)
@@ -35,10 +35,10 @@ def planned(cores: float, *, skilled: bool = False) -> WorkloadPlan:
 def test_flat_usage_needs_no_forecast() -> None:
     one = workload(target_utilization=0.8)
     plan = planned(4.4)
-    case = reactive_case(usage(FLAT), plan, one)
+    case = compare_reactive(usage(FLAT), plan, one)
     assert case is not None
     assert (case.target, case.growth, case.replicas, case.planned) == (72, 1.0, 6.0, 6.0)
-    past = reactive_case(usage(FLAT), replace(plan, demand=None), one)
+    past = compare_reactive(usage(FLAT), replace(plan, demand=None), one)
     assert past is not None
     assert past.replicas == 5.0, "a plan that carries no demand: as the past was"
     remark = reactive_remark(case, plan)
@@ -79,15 +79,15 @@ def test_the_library_says_whom_the_forecast_does_not_beat(
 def test_a_forecast_with_skill_is_kept_and_so_is_one_that_is_cheaper() -> None:
     one = workload(target_utilization=0.8)
     skilled, naive = planned(4.4, skilled=True), planned(4.4)
-    assert reactive_remark(reactive_case(usage(FLAT), skilled, one), skilled) is None
-    assert reactive_remark(reactive_case(usage(STEEP, MINUTES), naive, one), naive) is None
+    assert reactive_remark(compare_reactive(usage(FLAT), skilled, one), skilled) is None
+    assert reactive_remark(compare_reactive(usage(STEEP, MINUTES), naive, one), naive) is None
 
 
 def test_a_rise_that_would_overrun_the_autoscaler_is_planned_for() -> None:
     one = workload(target_utilization=0.8)
     for coming, enough in (([4.4] * 23 + [5.2], True), ([4.4] * 23 + [8.8], False), ([0.1] * 23 + [0.4], True)):
         plan = plan_workload(unskilled(demand(coming)), one)
-        case = reactive_case(usage(FLAT), plan, one)
+        case = compare_reactive(usage(FLAT), plan, one)
         assert case is not None
         assert case.is_enough == enough, "0.8 x 5.2 / 4.4 is under 1, twice 0.8 is not, and the floor serves 0.4"
         assert (reactive_remark(case, plan) is not None) == enough
@@ -96,7 +96,7 @@ def test_a_rise_that_would_overrun_the_autoscaler_is_planned_for() -> None:
 def test_demand_that_doubles_within_the_lead_time_asks_for_half_the_target() -> None:
     one = workload(target_utilization=0.8, lead_time=timedelta(minutes=5))
     plan = replace(planned(4.4), lead_time=timedelta(minutes=5) - timedelta(seconds=75))
-    case = reactive_case(usage([2.0, 4.0] * 200, MINUTES), plan, one)
+    case = compare_reactive(usage([2.0, 4.0] * 200, MINUTES), plan, one)
     assert case is not None
     assert case.growth == pytest.approx(2.0)
     assert case.target == 36, "40 % less its tolerance"
@@ -104,13 +104,13 @@ def test_demand_that_doubles_within_the_lead_time_asks_for_half_the_target() -> 
 
 def test_an_autoscaler_without_tolerance_may_have_the_whole_target() -> None:
     one = workload(target_utilization=0.8, reactive=Reactive(70, tolerance=0.0))
-    case = reactive_case(usage(FLAT), planned(4.4), one)
+    case = compare_reactive(usage(FLAT), planned(4.4), one)
     assert case is not None
     assert case.target == 79
 
 
 def test_too_short_a_past_says_nothing() -> None:
     one, plan = workload(target_utilization=0.8), planned(4.4)
-    assert reactive_case(usage([4.0] * 40), plan, one) is None
-    assert reactive_case(usage([np.nan] * 96), plan, one) is None
+    assert compare_reactive(usage([4.0] * 40), plan, one) is None
+    assert compare_reactive(usage([np.nan] * 96), plan, one) is None
     assert reactive_remark(None, plan) is None

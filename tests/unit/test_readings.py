@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from capacity.edge.controller.targets.readings import read_metrics, scaled_to_zero
+from capacity.cluster.hpa_status import read_metrics, scaled_to_zero
 
 Document = dict[str, Any]
 ACTIVE = {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound"}

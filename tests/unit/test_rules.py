@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from capacity.domain import ConfigError, DataError
-from capacity.edge.config import read_config
-from capacity.edge.orders.table import OrderTable
-from capacity.edge.settings import SalesSettings
+from capacity.app.configuration import read_config
+from capacity.app.settings import SalesSettings
+from capacity.model import ConfigError, DataError
+from capacity.sources.table import OrderTable
 from tests.scale import examples
 
 TEXT = (

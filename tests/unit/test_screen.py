@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from capacity.edge.face import Face
-from capacity.edge.logs import LOGGER, Run, end_run, set_up_logs
-from capacity.edge.screen import Output, Sheet, clock, duration, show
+from capacity.cli.command import CommandContext
+from capacity.logs import LOGGER, Run, end_run, set_up_logs
+from capacity.views.sheet import Output, Sheet, clock, duration, show
 
 TRICKY = ["[red]text[/red]", "[/b]", "a, b", 'say "yes"', "two\nlines", "ünïcödé"]
 SHEET = Sheet("Things [old]", ("name", "count"), [(text, place) for place, text in enumerate(TRICKY)], {"things": 6})
@@ -65,7 +65,7 @@ def test_a_long_remark_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_quiet_remark_is_not_made(capsys: pytest.CaptureFixture[str]) -> None:
-    Face(Path("capacity.yaml"), Output.table, quiet=True, verbose=False, run=Run("", "plan")).say("hush")
+    CommandContext(Path("capacity.yaml"), Output.table, quiet=True, verbose=False, run=Run("", "plan")).say("hush")
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "")
 

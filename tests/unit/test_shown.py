@@ -15,8 +15,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import capacity as cap
-from capacity.domain import Bar, Finding
-from capacity.domain.shown import card_of, plot_noun
+from capacity.model import Bar, Finding
+from capacity.model.shown import card_of, plot_noun
 from capacity.simulation.replay import Replay
 from tests.integration.test_report import Elements
 
@@ -30,11 +30,11 @@ def test_a_noun_shows_itself_wherever_it_was_imported_from_and_loads_no_picture_
     """The core imports no view, and a notebook need not either."""
     code = (
         "import sys\n"
-        "from capacity.domain.explanation import Bar, Explanation\n"
+        "from capacity.model.explanation import Bar, Explanation\n"
         "from datetime import UTC, datetime\n"
         "at = datetime(2026, 3, 2, 12, tzinfo=UTC)\n"
         "noun = Explanation('shop', 'web', at, 'cpu', 1, (Bar('idle load', 1000, ''),), 1, at)\n"
-        "loaded = {'matplotlib', 'pandas', 'capacity.edge.plots', 'capacity.edge.cards'} & set(sys.modules)\n"
+        "loaded = {'matplotlib', 'pandas', 'capacity.views.plots', 'capacity.views.cards'} & set(sys.modules)\n"
         "print(sorted(loaded), 'shop/web' in noun._repr_html_(), type(noun.plot()).__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,13 +7,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from capacity.domain import DataError
-from capacity.simulation.frontier import Daily, Frontier, frontier, interval, reduction, saving
-from capacity.simulation.misses import Miss, find_misses
-from capacity.simulation.optimum import rate_oracle
-from capacity.simulation.scores import Elasticity, Lane, Promise, Score, score
-from capacity.simulation.service import Objective, Service, erlang_c, p99_wait
-from capacity.simulation.verdict import Comparison, Savings, say_verdict
+from capacity.model import DataError
+from capacity.simulation.case import Elasticity, Lane, Miss, Promise, Score, find_misses, rate_oracle, score
+from capacity.simulation.comparison import Daily, Frontier, frontier, interval, reduction, saving
+from capacity.simulation.result import Comparison, Savings, say_verdict
+from capacity.simulation.stepping import Objective, Service, erlang_c, p99_wait
 
 MINUTE = timedelta(minutes=1)
 NEVER = Elasticity(0, 0, 0, 0, 0)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError, LoadModel, Replica, Workload
-from capacity.sizing import MOST_REPLICAS, replicas_needed
+from capacity.model import DataError, LoadModel, Replica, Workload
+from capacity.planning.sizing import MOST_REPLICAS, replicas_needed
 from tests.scale import examples
 
 

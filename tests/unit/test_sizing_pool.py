@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError, LoadModel, Pool, Replica, Workload
-from capacity.sizing import pool_utilization, safe_target, wait_probability, wait_quantile
+from capacity.model import DataError, LoadModel, Pool, Replica, Workload
+from capacity.planning.sizing import pool_utilization, safe_target, wait_probability, wait_quantile
 from tests.scale import examples
 
 SECOND = timedelta(seconds=1)

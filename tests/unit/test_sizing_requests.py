@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.domain import DataError
-from capacity.sizing import advise_requests, highest_tolerated_utilization, same_target
+from capacity.model import DataError
+from capacity.planning.sizing import advise_requests, highest_tolerated_utilization, same_target
 
 GIB = 2.0**30
 

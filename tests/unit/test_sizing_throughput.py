@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError, Throughput
-from capacity.sizing import fit_throughput, peak_throughput, replicas_for_requests
-from capacity.sizing.throughput import reached_by
+from capacity.load.scalability import fit_throughput, peak_throughput, reached_by, replicas_for_requests
+from capacity.model import DataError, Throughput
 from tests.scale import examples
 
 laws = st.builds(Throughput, st.floats(1, 1e4), st.floats(0, 0.3), st.floats(0, 0.02))

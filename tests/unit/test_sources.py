@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.audit import Audit
-from capacity.domain import ConfigError, DataError
-from capacity.edge.credentials import hide_password
-from capacity.edge.orders.table import OrderTable
-from capacity.edge.settings import SalesSettings
-from capacity.edge.sources import audit_sales, read_sales
+from capacity.app.settings import SalesSettings
+from capacity.http import hide_password
+from capacity.model import ConfigError, DataError
+from capacity.quality import Audit
+from capacity.sources.orders import audit_sales, read_sales
+from capacity.sources.table import OrderTable
 
 LINES = ["at,n", "2026-01-05 00:00:00,1", "2026-01-05 01:00:00,2", "2026-01-05 02:00:00,3"]
 TEXT = "\n".join(LINES) + "\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.edge.cluster.starts import FEWEST, HPA_SYNC, LONGEST, Starts, owner_of, read_starts
+from capacity.cluster.start_times import FEWEST, HPA_SYNC, LONGEST, Starts, owner_of, read_starts
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 WEB = ("Deployment", "web")

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from capacity.days import rolling_median
-from capacity.domain.arrays import Array, Counts
-from capacity.simulation.optimum import clairvoyant
+from capacity.model.arrays import Array, Counts
+from capacity.series.steps import rolling_median
+from capacity.simulation.case import clairvoyant
 from capacity.stats import (
     BISQUARE,
     HUBER,

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from capacity.audit import Audit, Quality, StepCount
-from capacity.decision import Policy
-from capacity.domain import (
+from capacity.app.control import Reconciliation
+from capacity.decision import ControllerRules
+from capacity.model import (
     DataError,
     Decision,
     Demand,
@@ -30,11 +30,13 @@ from capacity.domain import (
     Trust,
     Workload,
 )
-from capacity.edge.controller.outcomes import Outcome
-from capacity.edge.controller.work import Pass
-from capacity.edge.incidents.findings import pass_conditions
-from capacity.edge.telemetry import METRICS, Exposition, Sample, exposition_text, samples, write_textfile
-from capacity.edge.telemetry.samples import audit_samples, pass_samples, plan_samples
+from capacity.model.outcome import Outcome
+from capacity.monitoring import samples
+from capacity.monitoring.conditions import pass_conditions
+from capacity.monitoring.export import Exposition, exposition_text, write_textfile
+from capacity.monitoring.metrics import METRICS, Sample
+from capacity.monitoring.samples import audit_samples, pass_samples, plan_samples
+from capacity.quality import Audit, Quality, StepCount
 from tests.conftest import PlanOf
 from tests.plans import derivation
 
@@ -156,7 +158,7 @@ def workloads_of(count: int, plan_of: PlanOf) -> list[Sample]:
     seen = Observation(2, 20, 4, 4, readings=Readings(cpu_millicores=900, memory_bytes=2**30))
     held = [Decision(2, 20, "HeldNoMetrics", before=2, detail=f"of {one.name}", held=True) for one in workloads]
     outcomes = [Outcome(one, decision, observation=seen) for one, decision in zip(workloads, held, strict=True)]
-    work = Pass(workloads, plan, Policy(), NOON)
+    work = Reconciliation(workloads, plan, ControllerRules(), NOON)
     return [*plan_samples(plan, 0, NOON, HOUR), *pass_samples(work, outcomes, NOON, HOUR)]
 
 
@@ -173,7 +175,7 @@ def test_a_cut_floor_says_by_what_and_how_hot_it_will_be(plan_of: PlanOf) -> Non
     web = Workload("shop", "web", LoadModel(1.0, 0.1, 2**30, 0), Replica(0.5, 2**29), 2, 20)
     seen = Observation(9, 20, 9, 9)
     for decision, cut in ((Decision(9, 20, "QuotaReached", 9), 1), (Decision(9, 20, "AsPlanned", 9), 0)):
-        work = Pass([web], replace(plan, workloads=(short,)), Policy(), NOON)
+        work = Reconciliation([web], replace(plan, workloads=(short,)), ControllerRules(), NOON)
         found = pass_samples(work, [Outcome(web, decision, observation=seen)], NOON, HOUR)
         values = {(sample.name, sample.labels): sample.value for sample in found}
         assert values.get(("capacity_limit_reached", ("shop", "web", decision.reason)), 0) == cut

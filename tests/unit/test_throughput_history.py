@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError, Replica, Throughput, ThroughputReport
 from capacity.load import learn_throughput
-from capacity.sizing import replicas_for_requests
-from capacity.sizing.throughput import reached_by
+from capacity.load.scalability import reached_by, replicas_for_requests
+from capacity.model import DataError, Replica, Throughput, ThroughputReport
 from tests.scale import examples
 from tests.served import IDLE, LAW, LINEAR, REPLICA, World
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import DataError
-from capacity.edge.incidents import CONDITIONS, Condition, Ticket, reconcile
-from capacity.edge.incidents.tickets import Action, Handling, Route
+from capacity.model import DataError
+from capacity.monitoring import CONDITIONS, Condition, Ticket, reconcile
+from capacity.monitoring.tickets import Action, Handling, Route
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

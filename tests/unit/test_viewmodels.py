@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.domain import Bar, Explanation
-from capacity.edge.sheets.explain import explain_sheet
-from capacity.edge.viewmodels import view_bars, view_workload, view_workloads
+from capacity.model import Bar, Explanation
+from capacity.views.tables.plan import explain_sheet
+from capacity.views.view_models import view_bars, view_workload, view_workloads
 from tests.unit.test_shown import plan, whole
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from capacity.domain import require
-from capacity.simulation.hpa.pods import Readiness
-from capacity.simulation.hpa.tolerance import DEFAULT, Tolerance
+from capacity.model import require
+from capacity.simulation.hpa.replicas import DEFAULT, Readiness, Tolerance
 
 SYNC_PERIOD = timedelta(seconds=15)  # --horizontal-pod-autoscaler-sync-period
 DOWNSCALE_STABILIZATION = timedelta(minutes=5)  # --horizontal-pod-autoscaler-downscale-stabilization

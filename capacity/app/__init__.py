@@ -1,0 +1,3 @@
+"""The only code that touches files, clock, network, cluster or screen."""
+
+from __future__ import annotations

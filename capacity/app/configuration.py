@@ -1,0 +1,249 @@
+"""capacity.yaml as a whole: read, checked block against block, and turned into the nouns of the domain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from capacity.app.settings import (
+    CalendarSettings,
+    ControllerSettings,
+    ForecastSettings,
+    IncidentSettings,
+    Measured,
+    PrometheusSettings,
+    SalesSettings,
+    Settings,
+    SupplySettings,
+    TargetSettings,
+    TelemetrySettings,
+    UsageSettings,
+    WorkloadSettings,
+)
+from capacity.http import hide_secrets
+from capacity.model import ConfigError, DataError, Workload
+from capacity.model.values import TimeZone
+
+MEASURED_BY = ("url", "tenant", "matchers", "requests", "recorded", "step", "history")  # of `prometheus:`, in a plan
+LOADER = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # the same in C where PyYAML was built with it: ten times as fast
+MAX_BYTES = 4 * 2**20  # a configuration is a few kB; four MiB is somebody's data in the wrong place
+
+
+class Config(Settings):
+    """The whole of capacity.yaml."""
+
+    timezone: TimeZone = Field("UTC", description="The business's clock; inside everything is UTC.")
+    sales: SalesSettings | None = Field(None, description="Orders. None: usage is forecast by itself.")
+    usage: UsageSettings | None = Field(None, description="What workloads used: their load is learned from it.")
+    calendar: CalendarSettings = CalendarSettings()
+    forecast: ForecastSettings = ForecastSettings()
+    prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
+    defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
+    workloads: tuple[WorkloadSettings, ...] = ()
+    supply: SupplySettings = SupplySettings()
+    workload_table: str | None = Field(
+        None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
+    )
+    controller: ControllerSettings = ControllerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    incidents: IncidentSettings = IncidentSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_defaults(cls, data: Any) -> Any:
+        defaults = data.get("defaults") if isinstance(data, dict) else None
+        if not isinstance(defaults, dict) or not isinstance(data.get("workloads"), list):
+            return data
+        known = set(WorkloadSettings.model_fields)
+        if unknown := sorted(set(defaults) - known):
+            raise ValueError(f"defaults: unknown keys {unknown}; a workload has {sorted(known)}")
+        spread = [{**defaults, **item} if isinstance(item, dict) else item for item in data["workloads"]]
+        return {**data, "workloads": spread}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [(item.namespace, item.name) for item in self.workloads]
+        if len(names) != len(set(names)):
+            raise ValueError(f"workloads: expected each namespace/name once, got {sorted(names)}")
+        nouns = [item.target or TargetSettings(name=item.name) for item in self.workloads]
+        targets = [(item.namespace, of.kind, of.name) for item, of in zip(self.workloads, nouns, strict=True)]
+        if len(targets) != len(set(targets)):
+            raise ValueError(
+                f"workloads: expected each autoscaler to be the target of one workload, got {sorted(targets)}"
+            )
+        missing = {item.quantile_level for item in self.workloads} - set(self.forecast.quantile_levels)
+        if missing:
+            raise ValueError(f"forecast.quantile_levels: expected the workloads' levels {sorted(missing)} among them")
+        if self.sales is None and self.usage is None and self.prometheus is None:
+            raise ValueError("expected sales, usage or both, got neither")
+        if self.sales is not None and self.forecast.horizon < self.sales.step:
+            raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")
+        for item in self.workloads:
+            if item.floor > item.ceiling:
+                raise ValueError(
+                    f"workload {item.namespace}/{item.name}: floor {item.floor} is above ceiling {item.ceiling}"
+                )
+            if item.group is not None and (self.sales is None or self.sales.group is None):
+                raise ValueError(f"workload {item.namespace}/{item.name}: group needs sales.group")
+        return self
+
+    @model_validator(mode="after")
+    def _history_is_measured(self) -> Self:
+        for item in self.workloads:
+            if item.throughput == "history" and (missing := self._unmeasured(item)):
+                raise ValueError(
+                    f"workload {item.namespace}/{item.name}: throughput: history needs {missing}, got none"
+                )
+        return self
+
+    def _unmeasured(self, item: WorkloadSettings) -> str:
+        """What is not measured of what replicas serve; empty where all of it is."""
+        if self.usage is not None:
+            return " and ".join(
+                f"usage.{key}" for key in ("replicas", "requests", "cpu") if key not in self.usage.columns
+            )
+        if self.prometheus is None:
+            return "usage or prometheus"
+        return "" if self.prometheus.requests or item.metrics.requests else "prometheus.requests or metrics.requests"
+
+    def nouns(self) -> tuple[Workload, ...]:
+        """All workloads as nouns of the domain."""
+        return tuple(item.workload(self.timezone) for item in self.workloads)
+
+    def measured(self) -> tuple[Measured, ...]:
+        """All workloads as Prometheus is asked for them."""
+        return tuple(item.measured() for item in self.workloads)
+
+    def unmoved(self) -> list[str]:
+        """Workloads to whose load no sale adds (so `capacity init` drafts them), where nothing is measured either."""
+        if self.sales is None or self.usage is not None or self.prometheus is not None:
+            return []
+        flat = [one for one in self.nouns() if one.load.cpu_per_sale_per_hour == one.load.memory_per_sale_per_hour == 0]
+        return [f"{one.namespace}/{one.name}" for one in flat]
+
+    def orders(self) -> SalesSettings:
+        """The block `sales:`, for what cannot be done without it. Raises `ConfigError` where there is none."""
+        if self.sales is None:
+            raise ConfigError("sales: expected where the orders are, got nothing: this needs orders")
+        return self.sales
+
+    def settings_hash(self) -> str:
+        """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
+        settings = self.model_dump(mode="json", exclude={"defaults", "telemetry", "incidents"})
+        if self.sales is not None and isinstance(self.sales.source, str):
+            settings["sales"]["source"] = Path(self.sales.source).name
+        for rule in [*settings["sales"]["select"], *settings["sales"]["rules"]] if self.sales is not None else ():
+            if rule["reference"] is not None:
+                rule["reference"]["file"] = Path(rule["reference"]["file"]).name
+        if self.usage is None:
+            del settings["usage"]  # what is not asked for leaves no trace
+        else:
+            settings["usage"]["source"] = Path(self.usage.source).name
+        for key in ("events", "columns"):
+            settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        if self.prometheus is None:
+            del settings["prometheus"]
+        else:
+            settings["prometheus"] = {key: settings["prometheus"][key] for key in MEASURED_BY}
+        settings["workload_table"] = Path(self.workload_table or "").name
+        text = json.dumps(settings, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_config(path: str | Path) -> Config:
+    """Read and check capacity.yaml; relative paths in it are relative to the file.
+
+    Raises `ConfigError` with the key, what was expected and what was got.
+    """
+    file = Path(path)
+    data = _with_table(_read_yaml(file), file.parent)
+    try:
+        config = Config.model_validate(data)
+        config.nouns()
+    except ValidationError as error:
+        raise ConfigError(f"{file.name}: {describe(error)}") from error
+    except DataError as error:
+        raise ConfigError(f"{file.name}: {error}") from error
+    return _anchor(config, file.parent)
+
+
+def _with_table(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration with the workloads of its table among its own."""
+    table = data.get("workload_table")
+    if not isinstance(table, str):
+        return data
+    from capacity.sources.workload_table import read_workload_table
+
+    own = data.get("workloads") or []
+    return {**data, "workloads": [*own, *read_workload_table(folder / table)]} if isinstance(own, list) else data
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{file.name}: expected at most {MAX_BYTES} bytes, got {file.stat().st_size}")
+        data = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both loaders are safe ones
+    except FileNotFoundError as error:
+        raise ConfigError(f"no configuration {file}: write one (see `capacity schema`), or try --sample") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file.name}: expected YAML, got {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file.name}: expected keys such as `sales:` and `workloads:`, got {type(data).__name__}")
+    return data
+
+
+def describe(error: ValidationError) -> str:
+    """The most telling of pydantic's findings on one line, and how many more there are.
+
+    Of a key that may be written in several ways, each way has its finding: the deepest tells what was meant.
+    """
+    findings = error.errors(include_url=False)
+    first = max(findings, key=lambda finding: len(finding["loc"]))
+    where = ".".join(str(part) for part in first["loc"] if not _is_alternative(part))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "unknown key; see `capacity schema` for the keys"
+    elif first["type"] not in ("value_error", "missing"):
+        message = f"{message}, got {first['input']!r}"
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return hide_secrets(f"{where}: {message}{more}" if where else f"{message}{more}")
+
+
+def _is_alternative(part: int | str) -> bool:
+    """Whether pydantic names one of several ways to write a key here (a class, a literal, a type), not a key."""
+    return isinstance(part, str) and (part[:1].isupper() or "[" in part or part == "str")
+
+
+def _anchor(config: Config, folder: Path) -> Config:
+    sales, usage, calendar = config.sales, config.usage, config.calendar
+    if sales is not None:
+        if isinstance(sales.source, str) and "://" not in sales.source:
+            sales = sales.model_copy(update={"source": str(folder / sales.source)})
+        lists = {key: tuple(rule.beside(folder) for rule in getattr(sales, key)) for key in ("select", "rules")}
+        sales = sales.model_copy(update=lists)
+    if usage is not None and "://" not in usage.source:
+        usage = usage.model_copy(update={"source": str(folder / usage.source)})
+    told = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
+    config = config.model_copy(update={"sales": sales, "usage": usage, **told})
+    files = {key: getattr(calendar, key) for key in ("events", "columns")}
+    anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
+    config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    if config.prometheus is None:
+        return config
+    return config.model_copy(update={"prometheus": _anchor_prometheus(config.prometheus, folder)})
+
+
+def _anchor_prometheus(settings: PrometheusSettings, folder: Path) -> PrometheusSettings:
+    files = {key: getattr(settings, key) for key in ("token_file", "ca_file", "cache")}
+    anchored: dict[str, Any] = {key: str(folder / name) for key, name in files.items() if name is not None}
+    anchored["header_files"] = {name: str(folder / file) for name, file in settings.header_files.items()}
+    return settings.model_copy(update=anchored)

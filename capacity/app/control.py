@@ -1,0 +1,333 @@
+"""Observe, decide, act: one pass over the configured workloads. `preview` holds a reader, so it cannot write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from capacity.cluster.act import announce, write
+from capacity.cluster.annotations import read_expiry, read_wishes
+from capacity.cluster.autoscaler import Autoscaler
+from capacity.cluster.client import CONFLICT, ClusterReader, ClusterWriter
+from capacity.cluster.config_maps import read_switch
+from capacity.cluster.kinds import KINDS
+from capacity.cluster.lease import TRIES, Writers
+from capacity.cluster.observe import (
+    ObservedTarget,
+    Seen,
+    forgotten,
+    observe_target,
+    observe_targets,
+    other_owner,
+    read_target,
+)
+from capacity.cluster.restore import give_back
+from capacity.decision import Brake, ControllerRules, decide, engage_brake, hold
+from capacity.decision.brake import hold_braked
+from capacity.model import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan
+from capacity.model.outcome import Outcome as Outcome
+from capacity.model.outcome import summary as summary
+
+SKEW = timedelta(minutes=2)  # between our clock and the API server's: NTP keeps them within a second
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `braked`); None: they may.
+
+    `server_time`: the API server's clock, by which is noted what moves while ours is wrong.
+    """
+
+    off: Mapping[str, str | None] = field(default_factory=dict)
+    skew: str | None = None
+    server_time: datetime | None = None
+    braked: str | None = None
+    change: str | None = None
+
+    def hold(self, namespace: str, observation: Observation, decision: Decision, now: datetime) -> Decision:
+        """The decision, held where this guard says so."""
+        off = self.off.get(namespace)
+        if off is not None:
+            return hold(observation, "SwitchedOff", off)
+        if self.change is not None:
+            return hold(observation, "HeldChangeWindow", f"a change is on: {self.change}")
+        if self.skew is not None:
+            return self._skewed(observation, decision)
+        if decision.falls and self.braked is not None:
+            return hold_braked(observation, self.braked, now)
+        return decision
+
+    def _skewed(self, observation: Observation, decision: Decision) -> Decision:
+        """A wrong clock lowers nothing and notes nothing of its own."""
+        if decision.falls:
+            return hold(observation, "HeldClockSkew", str(self.skew))
+        memory = replace(observation.memory, moved_at=self.server_time, safe_floor=decision.memory.safe_floor)
+        return replace(decision, memory=memory, notes=False)
+
+
+def clock_skew(now: datetime, server_time: datetime | None) -> str | None:
+    """Why our clock cannot be trusted; None where the API server's says nearly the same, or says nothing."""
+    if server_time is None or abs(now - server_time) <= SKEW:
+        return None
+    return f"our clock says {now:%Y-%m-%dT%H:%M:%SZ}, the API server's {server_time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What one pass works on: the workloads, their plan, the policy, and the time it is.
+
+    `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
+    API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
+    and holds every floor; None: none is.
+    """
+
+    workloads: Sequence[Workload]
+    plan: Plan | None
+    policy: ControllerRules
+    now: datetime
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    brake: Brake = field(default_factory=Brake)
+    home: str | None = None
+    real_time: bool = False
+    change: str | None = None
+    _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plans", {plan.key: plan for plan in self.plan.workloads} if self.plan else {})
+
+    def decide(self, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Decision:
+        """The decision for one workload, held where somebody else owns the floor."""
+        observation = autoscaler.observation
+        owner = other_owner(workload, autoscaler.document, scene) or _reconciled(workload, autoscaler)
+        if owner is not None and observation.wishes.excluded is None:
+            return hold(observation, *owner)
+        plan = self._plans.get(workload.key)
+        decision = decide(plan, observation, self.now, replace(self.policy, ceiling_buffer=workload.ceiling_buffer))
+        due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
+        return replace(decision, notes=True) if due and not decision.notes else decision
+
+    def expires(self, workload: Workload) -> datetime | None:
+        """Until when a floor set now stands if nobody renews it; None without a plan."""
+        plan = self._plans.get(workload.key)
+        return None if plan is None else plan.end + self.policy.hold_for
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """One workload in a pass: what was seen and decided; an error where it could not be."""
+
+    seen: Seen
+    decision: Decision | None = None
+    error: str | None = None
+
+    @property
+    def workload(self) -> Workload:
+        """Whose case it is."""
+        return self.seen[0]
+
+    @property
+    def due(self) -> bool:
+        """Whether something is to be written."""
+        return self.decision is not None and (self.decision.changes or self.decision.notes)
+
+    def outcome(self, work: Reconciliation) -> Outcome:
+        """The case as decided, before anything is written."""
+        unreadable = work.unreadable.get(self.workload.namespace)
+        errors = [f"plan: {unreadable}" if unreadable else None, self.error]
+        return Outcome(self.workload, self.decision, "; ".join(text for text in errors if text) or None)
+
+    @property
+    def observation(self) -> Observation | None:
+        """What was seen of it; None where nothing could be."""
+        found = self.seen[2]
+        return None if isinstance(found, ClusterError) or self.decision is None else found.observation
+
+
+def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
+    """What `apply` would do now, one outcome per workload. Makes no call that can write."""
+    scenes = observe_targets(reader, work.workloads)
+    cases, _ = _cases(reader, work, scenes)
+    yield from (case.outcome(work) for case in cases)
+
+
+def apply(writer: ClusterWriter, work: Reconciliation, writers: Writers | None = None) -> Iterator[Outcome]:
+    """One pass: decide as `preview` does, then write what is due, rises first.
+
+    One workload's failure never stops the others. Floors that nobody renewed and nobody names any more are given back.
+    """
+    scenes = observe_targets(writer, work.workloads)
+    cases, guard = _cases(writer, work, scenes)
+    with writers or Writers(writer) as taken:
+        acted = {}
+        for case in sorted(cases, key=lambda case: case.decision is not None and case.decision.falls):
+            acted[id(case)] = _acted(writer, work, guard, taken, case) if case.due else case.outcome(work)
+        yield from (replace(acted[id(case)], observation=case.observation) for case in cases)
+        yield from _expired(writer, work, guard, taken, scenes)
+
+
+def restore(
+    writer: ClusterWriter,
+    workloads: Sequence[Workload],
+    now: datetime,
+    *,
+    policy: ControllerRules | None = None,
+    expired: bool = False,
+) -> Iterator[Outcome]:
+    """Give every floor and ceiling back: value first, then ownership, then our annotations go.
+
+    At once; or, with a `policy`, one step down as it allows: call again until no outcome is held. Covers what an
+    earlier configuration named, too. `expired`: only what nobody renewed in time.
+    """
+    scenes = observe_targets(writer, workloads)
+    with Writers(writer) as taken:
+        for workload, _, found in [*observe_target(writer, workloads, scenes, now), *forgotten(scenes, workloads, now)]:
+            if isinstance(found, ClusterError):
+                yield Outcome(workload, error=str(found))
+                continue
+            if not expired or _has_expired(found, now):
+                yield guarded(workload, partial(_given_back, writer, workload, found, policy, taken))
+
+
+def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
+    """The outcome of one workload; its failure stays its own. Documents of others may miss any key."""
+    try:
+        return act()
+    except (CapacityError, KeyError, TypeError, ValueError, AttributeError) as error:
+        text = str(error) if isinstance(error, CapacityError) else f"unexpected answer: {type(error).__name__} {error}"
+        return Outcome(workload, error=text)
+
+
+def _cases(
+    reader: ClusterReader, work: Reconciliation, scenes: dict[str, ObservedTarget | ClusterError]
+) -> tuple[list[TargetState], Guard]:
+    cases = [_case(work, seen) for seen in observe_target(reader, work.workloads, scenes, work.now)]
+    skew = clock_skew(work.now, reader.server_time) if work.real_time else None
+    off, unknown = _switches(reader, work)
+    guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
+    return [_guarded_case(work, guard, case, unknown) for case in cases], guard
+
+
+def _case(work: Reconciliation, seen: Seen) -> TargetState:
+    workload, scene, found = seen
+    if isinstance(found, ClusterError):
+        return TargetState(seen, error=str(found))
+    outcome = guarded(workload, lambda: Outcome(workload, work.decide(workload, scene, found)))
+    return TargetState(seen, outcome.decision, outcome.error)
+
+
+def _switches(reader: ClusterReader, work: Reconciliation) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Per namespace: why it is switched off; and why its switch cannot be read, which is as good as off."""
+    off: dict[str, str | None] = {}
+    unknown: dict[str, str] = {}
+    for namespace in dict.fromkeys(workload.namespace for workload in work.workloads):
+        try:
+            off[namespace] = read_switch(reader, work.home or namespace)
+        except ClusterError as error:
+            unknown[namespace] = f"off switch: {error}"
+    return off, unknown
+
+
+def _braked(work: Reconciliation, cases: list[TargetState], guard: Guard) -> Guard:
+    fleet = [
+        (case.seen[2].observation, case.decision)
+        for case in cases
+        if case.decision is not None and isinstance(case.seen[2], Autoscaler) and case.decision.reason != "Excluded"
+    ]
+    held = engage_brake(fleet, work.now, work.brake)
+    braked = next((now.detail for (_, now), (_, was) in zip(held, fleet, strict=True) if now is not was), None)
+    return replace(guard, braked=braked)
+
+
+def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState, unknown: Mapping[str, str]) -> TargetState:
+    found, namespace = case.seen[2], case.workload.namespace
+    if case.decision is None or isinstance(found, ClusterError):
+        return case
+    if namespace in unknown:
+        return TargetState(case.seen, error=unknown[namespace])
+    return TargetState(case.seen, guard.hold(namespace, found.observation, case.decision, work.now))
+
+
+def _acted(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: Writers, case: TargetState) -> Outcome:
+    """Write; when somebody else wrote in between, read and decide again."""
+    planned = case.outcome(work)
+    outcome = guarded(case.workload, partial(_written, writer, work, guard, taken, case))
+    return replace(outcome, error="; ".join(text for text in (planned.error, outcome.error) if text) or None)
+
+
+def _written(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: Writers, case: TargetState) -> Outcome:
+    workload, scene, autoscaler = case.seen
+    decision = case.decision
+    assert decision is not None and not isinstance(autoscaler, ClusterError)  # noqa: S101, PT018 - a due case has both
+    other = taken.refusal(workload.namespace)
+    if other is not None:
+        return Outcome(workload, hold(autoscaler.observation, "HeldByOtherWriter", other))
+    for attempt in range(1, TRIES + 1):
+        try:
+            write(writer, autoscaler, decision, work.expires(workload))
+        except ClusterError as error:
+            if error.status != CONFLICT or attempt == TRIES:
+                raise
+            autoscaler = _read_again(writer, workload, scene, autoscaler)
+            decision = work.decide(workload, scene, autoscaler)
+            decision = guard.hold(workload.namespace, autoscaler.observation, decision, work.now)
+            if not (decision.changes or decision.notes):
+                break
+            continue
+        if not decision.changes:
+            break
+        warnings = announce(writer, Outcome(workload, decision), autoscaler)
+        return Outcome(workload, decision, done=True, warnings=warnings)
+    return Outcome(workload, decision)
+
+
+def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Autoscaler:
+    document = writer.target(KINDS[workload.target_kind], workload.namespace, workload.target)
+    if autoscaler.kind.scaled:
+        return read_target(writer, workload, scene, autoscaler.now)
+    return autoscaler.reread(document)
+
+
+def _expired(
+    writer: ClusterWriter,
+    work: Reconciliation,
+    guard: Guard,
+    taken: Writers,
+    scenes: dict[str, ObservedTarget | ClusterError],
+) -> Iterator[Outcome]:
+    """Give back, step by step, what carries our notes, is named by nobody, and was not renewed in time."""
+    for workload, _, found in forgotten(scenes, work.workloads, work.now):
+        stopped = guard.off.get(workload.namespace) is not None or guard.skew is not None
+        if not stopped and not isinstance(found, ClusterError) and _has_expired(found, work.now):
+            yield guarded(workload, partial(_given_back, writer, workload, found, work.policy, taken))
+
+
+def _has_expired(found: Autoscaler, now: datetime) -> bool:
+    """Whether nobody renewed it in time, and nobody asked to leave it alone."""
+    expires = read_expiry(found.annotations)
+    return expires is not None and now >= expires and read_wishes(found.annotations, now).excluded is None
+
+
+def _given_back(
+    writer: ClusterWriter, workload: Workload, found: Autoscaler, policy: ControllerRules | None, taken: Writers
+) -> Outcome:
+    if found.notes.baseline is not None:
+        other = taken.refusal(workload.namespace)
+        if other is not None:
+            return Outcome(workload, hold(found.observation, "HeldByOtherWriter", other))
+    return give_back(writer, workload, found, policy)
+
+
+def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str] | None:
+    """Why a reconciler's field is not ours to set, and what makes it so; an honored ceiling is no matter."""
+    managers = autoscaler.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
+    if not managers:
+        return None
+    kind, names = autoscaler.kind, ", ".join(managers)
+    return "HeldForeignOwner", (
+        f"{names} writes this field again by itself; in Argo CD add ignoreDifferences: "
+        f"[{{group: {kind.group}, kind: {kind.name}, name: {workload.target}, "
+        f"jsonPointers: [{', '.join(kind.pointers)}]}}] and syncOptions: [RespectIgnoreDifferences=true], "
+        f"then set target.ignored_by: [{names}]"
+    )

@@ -1,0 +1,184 @@
+"""Whether versions, capacity.yaml, Prometheus and the services that are told are as they should be."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import pandas as pd
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from capacity import __version__
+from capacity.app.configuration import Config
+from capacity.app.settings import PrometheusSettings, ServiceNowSettings, ServiceSettings
+from capacity.model.check import Finding, State, isolated
+from capacity.monitoring.services import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
+
+DISTRIBUTION = "capacity-ahead"  # what pip calls the package `capacity`
+
+
+def check_versions() -> Iterator[Finding]:
+    """Python and capacity, then every library that is absent or outside the range that we declare."""
+    own = f"capacity {__version__}, Python {platform.python_version()}, Kubernetes client {version('kubernetes')}"
+    try:
+        declared = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
+    except PackageNotFoundError:
+        yield Finding("versions", "ok", f"{own}; run from a checkout that is not installed: libraries are not checked")
+        return
+    wrong = [finding for one in declared if (finding := _library(one))]
+    yield from wrong or [Finding("versions", "ok", own)]
+
+
+def _library(wanted: Requirement) -> Finding | None:
+    """A library that does not fit; what only an extra asks for is nobody's duty."""
+    if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+        return None
+    fix = f"python -m pip install '{wanted.name}{wanted.specifier}'"
+    try:
+        found = Version(version(wanted.name))
+    except PackageNotFoundError:
+        return Finding("versions", "fail", f"{wanted.name} is not installed", fix)
+    if wanted.specifier.contains(found, prereleases=True):
+        return None
+    return Finding("versions", "warn", f"{wanted.name} {found} is installed, expected {wanted.specifier}", fix)
+
+
+FIX_CONFIG = "`capacity schema` lists the keys, `capacity init` writes a first file"
+
+
+def check_config(config: Config, name: str) -> Iterator[Finding]:
+    """What there is to plan, then every file with a secret or a certificate."""
+    count = len(config.workloads)
+    if not count:
+        yield Finding("config", "warn", f"{name}: no workloads", "name them under workloads, or run `capacity init`")
+    else:
+        yield Finding("config", "ok", f"{name}: {count} workload{'s' if count > 1 else ''}, clock {config.timezone}")
+    if flat := config.unmoved():
+        fix = "set what a sale adds (load: per_sale_per_hour), or name where usage is measured (prometheus, usage)"
+        yield Finding(
+            "load", "warn", f"no sale adds to the load of {', '.join(flat)}: their plans are straight lines", fix
+        )
+    files = dict(_files(config))
+    broken = [finding for key, file in files.items() if (finding := _readable(key, file))]
+    yield from broken
+    if files and not broken:
+        yield Finding("secrets", "ok", f"{len(files)} file{'s' if len(files) > 1 else ''} readable")
+
+
+def _files(config: Config) -> Iterator[tuple[str, Path]]:
+    if config.prometheus is not None:
+        yield from _of_prometheus(config.prometheus)
+    services: dict[str, ServiceSettings | None] = {
+        "telemetry.pushgateway": config.telemetry.pushgateway,
+        "incidents.servicenow": config.incidents.servicenow,
+        "incidents.alertmanager": config.incidents.alertmanager,
+    }
+    for name, service in services.items():
+        for key in ("token_file", "password_file", "ca_file"):
+            file = getattr(service, key, None)
+            if file is not None:
+                yield f"{name}.{key}", Path(file)
+
+
+def _of_prometheus(settings: PrometheusSettings) -> Iterator[tuple[str, Path]]:
+    for key in ("token_file", "ca_file"):
+        file = getattr(settings, key)
+        if file is not None:
+            yield f"prometheus.{key}", Path(file)
+    for header, file in settings.header_files.items():
+        yield f"prometheus.header_files.{header}", Path(file)
+
+
+def _readable(key: str, file: Path) -> Finding | None:
+    """What keeps us from one line of text in the file; its content is never shown."""
+    fix = "mount the secret there, readable by this user, or correct the path"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        return Finding("secrets", "fail", f"{key}: {file}: {error.strerror}", fix)
+    except UnicodeDecodeError:
+        return Finding("secrets", "fail", f"{key}: {file}: expected text, got bytes", fix)
+    return None if text.strip() else Finding("secrets", "fail", f"{key}: {file}: empty", fix)
+
+
+FIX_SERVICE = "correct its url, user or secret, or start it; without it only news are lost, no floor"
+
+
+def check_services(config: Config) -> Iterator[Finding]:
+    """Pushgateway, textfile folder, Alertmanager, ServiceNow: each one that is configured."""
+    for name, ask in _asked(config).items():
+        yield from isolated("services", partial(_answers, name, ask), FIX_SERVICE)
+    folder = config.telemetry.textfile
+    if folder is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        yield Finding(
+            "services", "fail", f"telemetry.textfile: {folder} is no folder we may write to", "make it, or chmod it"
+        )
+    elif folder is not None:
+        yield Finding("services", "ok", f"textfile folder {folder} is writable")
+
+
+def _asked(config: Config) -> dict[str, Callable[[], object]]:
+    found: dict[str, Callable[[], object]] = {}
+    telemetry, incidents = config.telemetry, config.incidents
+    if telemetry.pushgateway is not None:
+        found["Pushgateway"] = partial(_listed, telemetry.pushgateway, PUSHGATEWAY, "/api/v1/metrics")
+    if incidents.alertmanager is not None:
+        found["Alertmanager"] = partial(_listed, incidents.alertmanager, ALERTMANAGER, "/api/v2/alerts")
+    if incidents.servicenow is not None:
+        found["ServiceNow"] = partial(_tickets, incidents.servicenow)
+    return found
+
+
+def _answers(name: str, ask: Callable[[], object]) -> Iterator[Finding]:
+    ask()
+    yield Finding("services", "ok", f"{name} answers")
+
+
+def _listed(settings: ServiceSettings, key: str, path: str) -> None:
+    connect(settings, key).call("GET", path)
+
+
+def _tickets(settings: ServiceNowSettings) -> None:
+    connect_tickets(settings).tickets()
+
+
+FIX_PROMETHEUS = "correct prometheus.url, token_file or ca_file, or start the server"
+FIX_SERIES = "check name, metrics.kind, metrics.pods and prometheus.matchers"
+LOOK = timedelta(hours=1)
+MOST = 20  # workloads named; the rest is counted
+
+
+def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
+    """One look at the last hour of every workload."""
+    from capacity.sources.prometheus import read_usages
+
+    if config.prometheus is None:
+        return
+    settings = config.prometheus.model_copy(update={"cache": None, "retries": 0})
+    begin = now - max(LOOK, 2 * settings.step)
+    found = read_usages(settings, config.measured(), begin, now, now=now)
+    lacking = {key: lack for key, usage in found.items() if (lack := _lack(usage, settings))}
+    for key, lack in list(lacking.items())[:MOST]:
+        state: State = "fail" if isinstance(found[key], Exception) else "warn"
+        yield Finding("prometheus", state, f"{'/'.join(key)}: {lack}", FIX_SERIES)
+    if len(lacking) > MOST:
+        yield Finding("prometheus", "fail", f"and {len(lacking) - MOST:,} more workloads lack series", FIX_SERIES)
+    if len(found) > len(lacking) or not found:
+        yield Finding("prometheus", "ok", f"answers; {len(found) - len(lacking)} of {len(found)} workloads have series")
+
+
+def _lack(usage: pd.DataFrame | Exception, settings: PrometheusSettings) -> str:
+    """What a workload has no series of in the last hour; empty where nothing is missing."""
+    from capacity.sources.prometheus.usage import QueryError as QuestionError
+
+    if isinstance(usage, Exception):
+        return str(usage) if isinstance(usage, QuestionError) else "no series"
+    asked = ["cpu", "memory", *(["requests"] if settings.requests else [])]
+    missing = " and ".join(f"{name} series" for name in asked if usage[name].isna().all())
+    return f"no {missing}" if missing else ""

@@ -1,0 +1,84 @@
+"""Whether each workload's autoscaler is there, ours to move, measured, and set so that its own target can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from capacity.cluster.autoscaler import Autoscaler
+from capacity.cluster.client import ClusterReader
+from capacity.cluster.hpa_status import TOLERANCE
+from capacity.cluster.kinds import HPA
+from capacity.cluster.observe import ObservedTarget, observe_target, observe_targets, other_owner
+from capacity.model import ClusterError, Workload
+from capacity.model.check import Finding, isolated
+from capacity.model.values import parse_quantity
+from capacity.planning.sizing import highest_target, highest_tolerated_utilization
+
+FIX_TARGET = "correct target.kind, target.name or namespace, or create the autoscaler"
+FIX_OWNER = "one owner a target; else its floor is held"
+FIX_METRICS = "install metrics-server, or give the pods CPU requests; until then no floor comes down"
+
+
+def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
+    """Each workload's own findings; or that all is well."""
+    scenes = observe_targets(reader, workloads)
+    sound = 0
+    for workload, scene, found in observe_target(reader, workloads, scenes, now):
+        where = f"{workload.namespace}/{workload.name}"
+        if isinstance(found, ClusterError):
+            yield Finding("targets", "fail", f"{where}: {found}", FIX_TARGET)
+            continue
+        wrong = isolated("targets", partial(_wrong, workload, scene, found), FIX_TARGET)
+        yield from (Finding(one.check, one.state, f"{where}: {one.detail}", one.fix) for one in wrong)
+        sound += not wrong
+    if sound:
+        yield Finding("targets", "ok", f"{sound} of {len(workloads)} autoscalers there, ours to move and measured")
+
+
+def _wrong(workload: Workload, scene: ObservedTarget, found: Autoscaler) -> Iterator[Finding]:
+    other = other_owner(workload, found.document, scene)
+    if other is not None:
+        yield Finding("targets", "fail", other[1], FIX_OWNER)
+    managers = ", ".join(found.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None))
+    if managers:
+        fix = f"let it ignore the field (`capacity preview` prints how), then set target.ignored_by: [{managers}]"
+        yield Finding("targets", "fail", f"{managers} writes its floor again by itself", fix)
+    if found.ceiling < workload.ceiling and workload.ceiling_buffer is None:
+        detail = f"its ceiling {found.ceiling} is below the planned {workload.ceiling}"
+        yield Finding("targets", "warn", detail, "raise it, lower ceiling, or let ceiling_policy increase it")
+    readings = found.observation.readings
+    if readings is not None and readings.blind is not None:
+        yield Finding("targets", "warn", readings.blind, FIX_METRICS)
+    hpa = found.document if found.kind is HPA else found.hpa
+    yield from _tolerated(workload, (hpa or {}).get("spec") or {})
+
+
+def _tolerated(workload: Workload, spec: dict[str, Any]) -> Iterator[Finding]:
+    """A utilization target that, with its tolerance, lets replicas be busier than planned before it adds any."""
+    target, wanted = _utilization(spec), round(workload.target_utilization * 100)
+    if target is None:
+        return
+    tolerance = _tolerance(spec)
+    highest = highest_tolerated_utilization(target, tolerance)
+    if highest > wanted:
+        fix = f"set its averageUtilization to {highest_target(wanted, tolerance)}"
+        yield Finding("targets", "warn", f"its target of {target} % tolerates {highest} %, planned are {wanted} %", fix)
+
+
+def _utilization(spec: dict[str, Any]) -> int | None:
+    """The CPU target in percent of the request; None where there is none."""
+    for metric in spec.get("metrics") or []:
+        resource = metric.get("resource") or {}
+        if resource.get("name") == "cpu":
+            percent = (resource.get("target") or {}).get("averageUtilization")
+            return None if percent is None else int(percent)
+    return None
+
+
+def _tolerance(spec: dict[str, Any]) -> float:
+    """Its own tolerance of scaling up (Kubernetes 1.33 and later), else the controller manager's."""
+    own = ((spec.get("behavior") or {}).get("scaleUp") or {}).get("tolerance")
+    return TOLERANCE if own is None else parse_quantity(own)

@@ -1,0 +1,127 @@
+"""From configuration and plans to a pass, once or again and again; SIGTERM lets the pass in hand end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from capacity.app.configuration import Config
+from capacity.app.control import Reconciliation
+from capacity.cluster.client import ClusterReader, ClusterWriter
+from capacity.cluster.config_maps import read_plan_maps
+from capacity.cluster.lease import SHORTEST, Lease, identity
+from capacity.logs import LOGGER
+from capacity.model import CapacityError, ConfigError, Plan
+from capacity.model.outcome import Outcome, outcome_document, summary
+from capacity.model.plan_file import read_plan, rfc3339
+from capacity.views.sheet import Sheet, count
+
+
+def make_pass(
+    config: Config, now: datetime, plan_file: Path | None, reader: ClusterReader, *, real_time: bool = False
+) -> Reconciliation:
+    """The pass of this moment, with the plan from a file, or (None) from each namespace's ConfigMaps.
+
+    A plan that cannot be read is as good as none, and says why: what it raised is held, then comes down in time.
+    `real_time`: `now` is the clock's, and may be compared with the API server's.
+    """
+    workloads = config.nouns()
+    if not workloads:
+        raise ConfigError("workloads: expected at least one workload, got none")
+    controller = config.controller
+    brake, home = controller.brake.noun(), controller.home
+    work = Reconciliation(workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time)
+    namespaces = sorted({workload.namespace for workload in workloads})
+    if plan_file is not None:
+        try:
+            return replace(work, plan=read_plan(plan_file, near=now))
+        except CapacityError as error:
+            return replace(work, unreadable=dict.fromkeys(namespaces, str(error)))
+    plans, unreadable = list[Plan](), dict[str, str]()
+    for namespace in namespaces:
+        try:
+            plans.append(read_plan_maps(reader, namespace, near=now))
+        except CapacityError as error:
+            unreadable[namespace] = str(error)
+    return replace(work, plan=_joined(plans), unreadable=unreadable)
+
+
+def _joined(plans: list[Plan]) -> Plan | None:
+    """One plan of all namespaces' workloads; they may be of different making."""
+    if not plans:
+        return None
+    return replace(plans[0], workloads=tuple(workload for plan in plans for workload in plan.workloads))
+
+
+def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
+    """One row per workload: from, to, reason, why."""
+    rows: list[tuple[object, ...]] = []
+    for outcome in outcomes:
+        decision = outcome.decision
+        if decision is None:
+            rows.append((outcome.where, "", "Error", outcome.error))
+            continue
+        move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move]))
+        rows.append((outcome.where, move, decision.reason, outcome.error or decision.detail))
+    document = {**summary(outcomes, now), "decisions": [outcome_document(outcome) for outcome in outcomes]}
+    return Sheet(title, ("autoscaler", "floor", "reason", "why"), rows, document, (pass_footer(outcomes, now),))
+
+
+def pass_footer(outcomes: Sequence[Outcome], now: datetime) -> str:
+    """The pass in one line of figures."""
+    figures = summary(outcomes, now)
+    counts = ", ".join(f"{figures[name]} {name}" for name in ("changed", "held", "failed"))
+    return f"{rfc3339(now.replace(microsecond=0))}: {count(len(outcomes), 'workload')}, {counts}"
+
+
+PERIODS = 3  # without renewal a leader is followed by another after this many periods
+
+
+@dataclass
+class Leader:
+    """The Leases by which one of several loops leads; a namespace led by another is left to it."""
+
+    writer: ClusterWriter
+    namespaces: Sequence[str]
+    period: timedelta
+    holder: str = field(default_factory=identity)
+
+    def lead(self) -> dict[str, str | None]:
+        """Take or renew each namespace's Lease: who else leads there, None where we do."""
+        return {namespace: self._lease(namespace).acquire(datetime.now(UTC)) for namespace in self.namespaces}
+
+    def resign(self) -> None:
+        """Let another lead at once."""
+        for namespace in self.namespaces:
+            self._lease(namespace).release(datetime.now(UTC))
+
+    def _lease(self, namespace: str) -> Lease:
+        return Lease(self.writer, namespace, self.holder, max(SHORTEST, PERIODS * self.period))
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; the former handlers come back afterwards."""
+    stop = threading.Event()
+    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def repeat(one_pass: Callable[[], None], period: timedelta, stop: threading.Event) -> None:
+    """Run passes a period apart, from start to start, until told to stop. A failed pass is logged; the next tries."""
+    while not stop.is_set():
+        began = datetime.now(UTC)
+        try:
+            one_pass()
+        except CapacityError as error:
+            LOGGER.error("%s", error)
+        stop.wait(max(0.0, (began + period - datetime.now(UTC)).total_seconds()))

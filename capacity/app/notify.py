@@ -1,0 +1,148 @@
+"""What a job tells the world when it ends: metrics, alerts, tickets. Failing to tell is a warning, never a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from capacity.logs import LOGGER, LogForm, current_run
+from capacity.model import CapacityError
+from capacity.monitoring.export import Exposition, write_textfile
+from capacity.monitoring.metrics import Sample
+
+if TYPE_CHECKING:
+    from capacity.app.configuration import Config
+    from capacity.app.control import Reconciliation
+    from capacity.app.settings import IncidentSettings, TelemetrySettings
+    from capacity.model import WorkloadPlan
+    from capacity.model.outcome import Outcome
+    from capacity.monitoring import Condition, Scope
+    from capacity.planning.planner import PlanResult
+    from capacity.quality import Audit
+
+# Jobs at the Pushgateway, names of textfiles. A push takes the place of the job's last one: audits are a job of their
+# own, whether the planner made them or `capacity audit`, so that a planning that refuses its data forgets no plan.
+PLANNER, AUDIT, CONTROLLER = "capacity-planner", "capacity-audit", "capacity-controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Where the news of this configuration go. Empty settings cost nothing: no library is loaded for them."""
+
+    telemetry: TelemetrySettings
+    incidents: IncidentSettings
+    exposition: Exposition | None = None  # of a running controller: what /metrics shows
+
+    @classmethod
+    def of(cls, config: Config, exposition: Exposition | None = None) -> Notifier:
+        """The bulletin that the configuration asks for."""
+        return cls(config.telemetry, config.incidents, exposition)
+
+    @classmethod
+    def silent(cls) -> Notifier:
+        """Of somebody's look at other data or at a what-if: no news of the job's."""
+        from capacity.app.settings import IncidentSettings, TelemetrySettings
+
+        return cls(TelemetrySettings(), IncidentSettings())
+
+    def planned(self, planned: PlanResult, took: timedelta) -> list[str]:
+        """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
+        from capacity.monitoring.samples import audit_samples, plan_samples
+
+        plan, now = planned.plan, planned.plan.created
+        warnings = self._tell(audit_samples(planned.audit, now), AUDIT)
+        samples = plan_samples(plan, len(planned.failures), now, took)
+        warnings += self._tell([*samples, *planned.demand], PLANNER)
+        return [*warnings, *self._found(planned.audit, planned.failures, plan.workloads, now)]
+
+    def audited(self, audit: Audit, now: datetime) -> list[str]:
+        """Tell of an audit: by itself, or of data too bad to plan from."""
+        from capacity.monitoring.samples import audit_samples
+
+        return [*self._tell(audit_samples(audit, now), AUDIT), *self._found(audit, {}, (), now)]
+
+    def failed(self, namespaces: Iterable[str], error: CapacityError, now: datetime) -> list[str]:
+        """Tell of a planning that made no plan at all; its metrics stay those of the last plan."""
+        from capacity.monitoring.conditions import Condition, Scope
+
+        subjects = sorted(set(namespaces))
+        conditions = [Condition("PlanFailed", subject, " ".join(str(error).split())) for subject in subjects]
+        return self._report(conditions, Scope("plan", set(subjects)), now)
+
+    def passed(self, work: Reconciliation, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[str]:
+        """Tell of a pass."""
+        from capacity.monitoring.conditions import Scope, pass_conditions
+        from capacity.monitoring.samples import pass_samples
+
+        warnings = self._tell(pass_samples(work, outcomes, now, took), CONTROLLER)
+        scope = Scope("pass", {outcome.workload.namespace for outcome in outcomes})
+        return [*warnings, *self._report(pass_conditions(outcomes), scope, now)]
+
+    def change_window(self, now: datetime) -> tuple[str | None, list[str]]:
+        """The change that is on, if windows are read at all; and what stood in the way of reading."""
+        settings = self.incidents.servicenow
+        if settings is None or settings.change_windows is None:
+            return None, []
+        from capacity.monitoring.services import connect_tickets
+
+        try:
+            return connect_tickets(settings).change_window(now, settings.change_windows), []
+        except CapacityError as error:
+            return None, [f"change windows not read, none assumed: {error}"]
+
+    def _found(
+        self,
+        audit: Audit,
+        failures: Mapping[tuple[str, str], str],
+        plans: Sequence[WorkloadPlan],
+        now: datetime,
+    ) -> list[str]:
+        from capacity.monitoring.conditions import Scope, plan_conditions
+
+        namespaces = {plan.namespace for plan in plans} | {namespace for namespace, _ in failures}
+        return self._report(plan_conditions(audit, failures), Scope("plan", {audit.source, *namespaces}), now)
+
+    def _report(self, conditions: Sequence[Condition], scope: Scope, now: datetime) -> list[str]:
+        _log(conditions)
+        settings = self.incidents
+        if settings.servicenow is None and settings.alertmanager is None:
+            return []
+        from capacity.monitoring.services import connect_desk
+
+        return connect_desk(settings).report(conditions, scope, now)
+
+    def _tell(self, samples: Sequence[Sample], job: str) -> list[str]:
+        warnings = []
+        if self.exposition is not None:
+            self.exposition.update(samples)
+        folder = self.telemetry.textfile
+        try:
+            if self.telemetry.pushgateway is not None:
+                _push(self.telemetry, samples, job)
+        except CapacityError as error:
+            warnings.append(f"metrics not pushed: {error}")
+        try:
+            if folder is not None:
+                write_textfile(samples, folder / f"{job}.prom")
+        except OSError as error:
+            warnings.append(f"metrics not written: {folder}: {error.strerror}")
+        return warnings
+
+
+def _push(settings: TelemetrySettings, samples: Sequence[Sample], job: str) -> None:
+    from capacity.monitoring.services import connect_gateway
+
+    gateway = connect_gateway(settings)
+    if gateway is not None:
+        gateway.push(samples, job)
+
+
+def _log(conditions: Sequence[Condition]) -> None:
+    """What is wrong and what was done about it by itself, where logs are read by machines; people read tickets."""
+    if current_run().form is not LogForm.json:
+        return
+    for one in conditions:
+        facts = {"condition": one.name, "subject": one.subject, "detail": one.detail}
+        LOGGER.warning("%s", one.title, extra={**facts, "remediation": one.kind.remediation})

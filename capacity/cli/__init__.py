@@ -1,0 +1,116 @@
+"""The command: a table of verbs. Everything they do is a function of the library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from capacity.cli.cluster import apply, preview, restore, run
+from capacity.cli.command import DONE, FAILED, USAGE, CommandContext, verb
+from capacity.cli.data import audit, backtest, forecast, load, seasonality
+from capacity.cli.plan import explain, plan
+from capacity.cli.report import report, status
+from capacity.cli.setup import doctor, init, rules
+from capacity.cli.simulate import simulate
+from capacity.logs import LOGGER, end_run, set_up_logs
+from capacity.model import CapacityError, ConfigError
+from capacity.version import VERSION
+
+app = typer.Typer(
+    name="capacity",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Learn the seasonality of a business from its orders, move the floor of each autoscaler before the peak.\n\n"
+    "Start with [bold]capacity plan --sample[/bold]. In order of the data: audit, forecast, plan, preview, apply.",
+    epilog="Exit codes: 0 done, 1 data or cluster failed, 2 usage or configuration, 3 held for safety.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"capacity {VERSION}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+
+
+@app.callback()
+def root(
+    version: VersionOption = False,
+) -> None:
+    """Options before the command."""
+
+
+@verb
+def schema(face: CommandContext) -> int:
+    """Print the JSON Schema of capacity.yaml: editors complete and check it.
+
+    Example: capacity schema > capacity.schema.json
+    """
+    from capacity.app.configuration import Config
+
+    del face
+    typer.echo(json.dumps(Config.model_json_schema(), indent=1))
+    return DONE
+
+
+VERBS = {
+    "Begin": (init, doctor),
+    "Look at the data": (audit, seasonality, forecast, backtest, load),
+    "Plan": (plan, explain, simulate, report),
+    "Move floors": (preview, apply, run, restore),
+    "Watch": (status,),
+    "Reference": (rules, schema),
+}
+for panel, commands in VERBS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code. Errors are one line on stderr, a traceback only with --debug."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    set_up_logs()
+    try:
+        code = app(arguments, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        return _report(error)
+    finally:
+        end_run()
+    return code if isinstance(code, int) else DONE
+
+
+def _report(error: Exception) -> int:
+    formatted: Callable[[], str] | None = getattr(error, "format_message", None)  # the parser's own errors have it
+    usage, message = formatted is not None, formatted() if formatted else str(error)
+    if usage and not message.strip():
+        return USAGE  # no command was given: the help is on the screen already
+    if usage:
+        message = f"{message.strip().rstrip('.')}; see `{_help_of(error)}`"
+    if isinstance(error, CapacityError) or usage:
+        LOGGER.error("%s", " ".join(message.split()))
+    else:
+        LOGGER.error("unexpected %s: %s; --debug shows where", type(error).__name__, " ".join(message.split()))
+    return USAGE if usage or isinstance(error, ConfigError) else FAILED
+
+
+def _help_of(error: Exception) -> str:
+    """The call that says what the parser would have understood."""
+    context: Any = getattr(error, "ctx", None)
+    if context is None or context.parent is None:
+        return "capacity --help"
+    return f"capacity {context.info_name} --help"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

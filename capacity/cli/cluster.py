@@ -1,0 +1,248 @@
+"""The verbs that meet the cluster: preview cannot write; apply, run and restore move floors and give them back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, verb
+from capacity.cli.options import PlanPlace
+from capacity.logs import LOGGER
+from capacity.views.sheet import Output, show_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from capacity.app.configuration import Config
+    from capacity.app.control import Reconciliation as Pass
+    from capacity.app.loop import Leader
+    from capacity.app.notify import Notifier as Bulletin
+    from capacity.cluster.client import ClusterReader
+    from capacity.model.outcome import Outcome
+    from capacity.monitoring.export import Exposition
+    from capacity.monitoring.health import Health
+
+    Client = TypeVar("Client", bound=ClusterReader)
+
+JsonLines = Annotated[bool, typer.Option("--json-lines", help="One JSON object per workload and line.")]
+HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit 0, not 3, where some floors were held: for a CronJob.")]
+HealthPort = Annotated[
+    int, typer.Option("--health-port", min=0, max=65535, help="For /healthz, /readyz and /metrics; 0: none.")
+]
+LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healthy
+
+
+@verb
+def preview(face: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, now: NowOption = None) -> int:
+    """Read the autoscalers and show what `apply` would change, and why. It cannot write.
+
+    Example: capacity preview -c capacity.yaml --plan plan.json
+    """
+    from capacity.app.control import preview as preview_pass
+    from capacity.app.loop import make_pass, pass_sheet
+    from capacity.cluster.client import ClusterReader
+
+    config, moment = face.config(), read_clock(now)
+    reader = _client(ClusterReader, config)
+    work = make_pass(config, moment, place.file, reader, real_time=now is None)
+    outcomes = list(preview_pass(reader, work))
+    if json_lines:
+        _show_json_lines(outcomes)
+    else:
+        face.show(pass_sheet("Preview: nothing was changed", outcomes, moment))
+    return _finish(outcomes)
+
+
+@verb
+def apply(
+    face: CommandContext,
+    place: PlanPlace,
+    *,
+    json_lines: JsonLines = False,
+    held_ok: HeldOk = False,
+    now: NowOption = None,
+) -> int:
+    """One controller pass: preview, then patch each floor that must move. Running it twice changes nothing more.
+
+    Example: capacity apply -c capacity.yaml --plan plan.json
+    """
+    from capacity.app.control import apply as apply_pass
+    from capacity.app.loop import make_pass
+    from capacity.app.notify import Notifier as Bulletin
+    from capacity.cluster.client import ClusterWriter
+
+    config, moment = face.config(), read_clock(now)
+    writer = _client(ClusterWriter, config)
+    work = make_pass(config, moment, place.file, writer, real_time=now is None)
+    outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one))
+    _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+    return _finish(outcomes, held_ok=held_ok)
+
+
+@verb
+def run(
+    face: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, health_port: HealthPort = 8080
+) -> int:
+    """`apply` again and again, every controller.period; of several, one leads. SIGTERM ends it after the pass.
+
+    Example: capacity run -c capacity.yaml --from-cluster
+    """
+    from capacity.app.loop import Leader, repeat, stopping
+    from capacity.cluster.client import ClusterWriter
+    from capacity.monitoring.export import Exposition
+
+    config, exposition = face.config(), Exposition()
+    period = config.controller.period
+    writer = _client(ClusterWriter, config)
+    leader = Leader(writer, sorted({workload.namespace for workload in config.nouns()}), period)
+
+    with stopping() as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
+
+        def one_pass() -> None:
+            try:
+                outcomes, moment = _lead_one(face, leader, place.file, exposition)
+                _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+                _finish(outcomes)
+            finally:
+                health.beat()
+
+        try:
+            repeat(one_pass, period, stop)
+        finally:
+            leader.resign()
+    return DONE
+
+
+@verb
+def restore(
+    face: CommandContext,
+    *,
+    ramp: Annotated[
+        bool, typer.Option("--ramp", help="Come down in the controller's steps, waiting between them; else at once.")
+    ] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="Only what no controller renewed in time.")] = False,
+    json_lines: JsonLines = False,
+    now: NowOption = None,
+) -> int:
+    """Give every floor and ceiling back as it was before the first touch, with its owner.
+
+    Example: capacity restore -c capacity.yaml
+    """
+    from capacity.app.control import restore as restore_pass
+    from capacity.app.loop import stopping
+    from capacity.cluster.client import ClusterWriter
+
+    config = face.config()
+    writer = _client(ClusterWriter, config)
+    policy = config.controller.policy() if ramp else None
+    with stopping() as stop:
+        while True:
+            moment = read_clock(now)
+            outcomes = list(restore_pass(writer, config.nouns(), moment, policy=policy, expired=expired))
+            _show(face, "Restored", outcomes, moment, json_lines=json_lines)
+            code = _finish(outcomes)
+            more = any(o.decision is not None and o.decision.reason == "Restoring" for o in outcomes)
+            if not more or now is not None or stop.wait(config.controller.step_every.total_seconds()):
+                return code
+
+
+def _client(kind: type[Client], config: Config) -> Client:
+    return kind(requests_per_second=config.controller.requests_per_second)
+
+
+@contextmanager
+def _healthy(period: float, exposition: Exposition, port: int) -> Iterator[Health]:
+    """The loop's health, answered on a port (0: on none) until the block ends."""
+    from time import monotonic
+
+    from capacity.monitoring.health import Health
+
+    health = Health(monotonic, max(LEAST_PATIENCE, 3 * period), exposition)
+    server = health.serve(port) if port else None
+    try:
+        yield health
+    finally:
+        if server is not None:
+            server.shutdown()
+
+
+def _lead_one(
+    face: CommandContext, leader: Leader, plan: Path | None, exposition: Exposition
+) -> tuple[list[Outcome], datetime]:
+    """One pass over the namespaces that we lead, and its time; the configuration is read again each time."""
+    from dataclasses import replace
+
+    from capacity.app.control import apply as apply_pass
+    from capacity.app.loop import make_pass
+    from capacity.app.notify import Notifier as Bulletin
+    from capacity.cluster.lease import Writers
+
+    moment, config, writer = read_clock(None), face.config(), leader.writer
+    led = _led(face, leader)
+    work = make_pass(config, moment, plan, writer, real_time=True)
+    work = replace(work, workloads=tuple(workload for workload in work.workloads if workload.namespace in led))
+    writers = Writers(writer, led)
+    outcomes = _told(Bulletin.of(config, exposition), work, lambda one: apply_pass(writer, one, writers))
+    return outcomes, moment
+
+
+def _led(face: CommandContext, leader: Leader) -> frozenset[str]:
+    """The namespaces that we lead; who leads the others is logged."""
+    leaders = leader.lead()
+    for namespace, other in sorted(leaders.items()):
+        if other is not None and not face.quiet:
+            LOGGER.warning("%s is led by %s", namespace, other)
+    return frozenset(namespace for namespace, other in leaders.items() if other is None)
+
+
+def _told(bulletin: Bulletin, work: Pass, act: Callable[[Pass], Iterable[Outcome]]) -> list[Outcome]:
+    """The outcomes of a pass, told to whom the configuration names; held where a change is on there."""
+    from dataclasses import replace
+    from datetime import timedelta
+    from time import perf_counter
+
+    change, warnings = bulletin.change_window(work.now)
+    began = perf_counter()
+    outcomes = list(act(replace(work, change=change)))
+    took = timedelta(seconds=perf_counter() - began)
+    for warning in [*warnings, *bulletin.passed(work, outcomes, work.now + took, took)]:
+        LOGGER.warning("%s", warning)
+    return outcomes
+
+
+def _show(face: CommandContext, title: str, outcomes: Sequence[Outcome], moment: datetime, *, json_lines: bool) -> None:
+    """One line per workload, to be searched with grep; the other forms on request."""
+    from capacity.app.loop import pass_footer, pass_sheet
+
+    if json_lines:
+        _show_json_lines(outcomes)
+    elif face.output is Output.table:
+        show_lines([" ".join(str(outcome).split()) for outcome in outcomes])
+        if face.verbose:
+            face.say(pass_footer(outcomes, moment))
+    else:
+        face.show(pass_sheet(title, outcomes, moment))
+    sys.stdout.flush()
+
+
+def _show_json_lines(outcomes: Sequence[Outcome]) -> None:
+    from capacity.model.outcome import outcome_document
+
+    sys.stdout.write("".join(f"{json.dumps(outcome_document(outcome))}\n" for outcome in outcomes))
+
+
+def _finish(outcomes: Sequence[Outcome], *, held_ok: bool = False) -> int:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            LOGGER.error("%s: %s", outcome.where, outcome.error)
+        for warning in outcome.warnings:
+            LOGGER.warning("%s", warning)
+    if any(outcome.error for outcome in outcomes):
+        return FAILED
+    return HELD if not held_ok and any(outcome.held for outcome in outcomes) else DONE

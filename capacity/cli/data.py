@@ -1,0 +1,266 @@
+"""The verbs that look at the data: seasonality, forecast, backtest. They write nothing but pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.app.notify import Notifier
+from capacity.cli.command import DONE, FAILED, HELD, CommandContext, read_clock, read_duration, verb
+from capacity.cli.options import Data, Drawing, PatchOption
+from capacity.logs import LOGGER
+from capacity.model import ConfigError, DataError, LoadReport
+from capacity.views.options import BacktestView, PictureOption, SeasonsView, Theme, ThemeOption
+from capacity.views.sheet import Output, Sheet
+
+if TYPE_CHECKING:
+    from capacity.planning.pipeline import Reports
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from capacity.app.configuration import Config
+    from capacity.backtest import Backtest
+    from capacity.model import Forecast
+    from capacity.planning.planner import OrderData as Orders
+    from capacity.views.plots import Figure
+
+    Forecasted = Mapping[str | None, Forecast]
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """The origins of a backtest."""
+
+    origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8
+    horizon: Annotated[str, typer.Option(help="How far each time; origins lie one horizon apart.")] = "7d"
+
+
+@verb
+def seasonality(
+    face: CommandContext,
+    data: Data,
+    drawing: Drawing,
+    draw: Annotated[SeasonsView, typer.Option(help="The usual week and the level, or the parts.")] = SeasonsView.week,
+) -> int:
+    """What repeats, how strongly, since when the level, and how the business grew against last year.
+
+    Example: capacity seasonality --sample --picture seasons.png
+    """
+    from capacity.planning.planner import read_orders
+    from capacity.views.tables import seasons_sheet
+
+    config = data.sales_config(face)
+    with face.stages("reading orders", "looking for cycles", "drawing") as advance:
+        histories = read_orders(config).histories
+        advance()
+        sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in histories.items()]
+        advance()
+        drawing.save(face, lambda theme: _seasons(next(iter(histories.values())), config, draw, theme))
+        advance()
+    face.show(*sheets)
+    return DONE
+
+
+def _seasons(sales: pd.Series, config: Config, view: SeasonsView, theme: Theme) -> Figure:
+    from capacity.views.plots import plot_decomposition, plot_seasons
+
+    plot = plot_seasons if view is SeasonsView.week else plot_decomposition
+    return plot(sales, config.timezone, theme=theme)
+
+
+@verb
+def forecast(face: CommandContext, data: Data, drawing: Drawing) -> int:
+    """Forecast sales with quantiles over the horizon, from the seasons that the history really shows.
+
+    Example: capacity forecast --sample --picture forecast.png
+    """
+    from capacity.model import Forecast
+    from capacity.planning.planner import forecast_orders, read_orders
+
+    config = data.sales_config(face)
+    with face.stages("reading orders", "forecasting", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        found = forecast_orders(config, orders)
+        forecasts = {group: one for group, one in found.items() if isinstance(one, Forecast)}
+        advance()
+        if forecasts:
+            drawing.save(face, lambda theme: _fan(config, orders, forecasts, theme))
+        advance()
+    failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
+    for group, error in failures.items():
+        LOGGER.error("%s: %s", group or "sales", error)
+    if forecasts:
+        face.show(_forecast_sheet(face, config, orders, forecasts))
+    return FAILED if failures else DONE
+
+
+def _fan(config: Config, orders: Orders, forecasts: Forecasted, theme: Theme) -> Figure:
+    """The first group's forecast, behind its history, with the events around."""
+    from capacity.planning.planner import coming_events
+    from capacity.views.plots import plot_forecast
+
+    group, first = next(iter(forecasts.items()))
+    events = coming_events(config, orders.histories)
+    return plot_forecast(first, orders.histories[group], config.timezone, events=events, theme=theme)
+
+
+def _forecast_sheet(face: CommandContext, config: Config, orders: Orders, forecasts: Forecasted) -> Sheet:
+    """Each day's highest step for people; CSV has every step."""
+    from capacity.views.tables import forecast_rows, forecast_sheet
+
+    if face.output is Output.csv:
+        return forecast_rows(forecasts)
+    return forecast_sheet(forecasts, orders.histories, config.timezone)
+
+
+@verb
+def backtest(
+    face: CommandContext,
+    data: Data,
+    rolling: Rolling,
+    drawing: Drawing,
+    draw: Annotated[BacktestView, typer.Option(help="What came, or how quantiles kept.")] = BacktestView.course,
+) -> int:
+    """Would the forecast have been right? Forecast from past origins, without looking ahead, and score what came.
+
+    Example: capacity backtest --sample --origins 8 --horizon 7d
+    """
+    from capacity.planning.planner import backtest_orders, read_orders
+    from capacity.views.tables import backtest_sheet
+
+    config = data.sales_config(face)
+    with face.stages("reading orders", "forecasting the past", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        results = backtest_orders(config, orders, read_duration("--horizon", rolling.horizon), rolling.origins)
+        advance()
+        drawing.save(face, lambda theme: _tested(next(iter(results.values())), config, draw, theme))
+        advance()
+    face.show(*(backtest_sheet(result, group or "sales") for group, result in results.items()))
+    return DONE
+
+
+def _tested(result: Backtest, config: Config, view: BacktestView, theme: Theme) -> Figure:
+    from capacity.views.plots import plot_backtest, plot_calibration
+
+    plot = plot_backtest if view is BacktestView.course else plot_calibration
+    return plot(result, config.timezone, theme=theme)
+
+
+HistoryOption = Annotated[Path, typer.Option(help="Folder that keeps every audit, one Parquet file each.")]
+SinceOption = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="Show the audits of the last 7d, 24h, ... instead of a new one.")
+]
+
+
+@verb
+def audit(
+    face: CommandContext,
+    data: Data,
+    *,
+    quarantine: Annotated[Path, typer.Option(help="Where bad rows go.")] = Path("quarantine.parquet"),
+    history: HistoryOption = Path("audits"),
+    since: SinceOption = None,
+) -> int:
+    """Judge the orders: score, failures by rule, freshness. Bad rows are kept in a quarantine file, never dropped.
+
+    Metrics, alerts and tickets of the configuration are told of it, unless it looks at another FILE.
+    Exit code 0: ok or a warning; 3: refused, no plan would be made. Every audit is kept; --since shows how they went.
+
+    Example: capacity audit orders.csv -c capacity.yaml
+    """
+    if since is not None:
+        return _show_history(face, history, since)
+    from capacity.sources.audit_history import append_audit, audit_orders, compared, read_audits
+    from capacity.sources.table import OrderTable
+    from capacity.views.tables import audit_sheet
+
+    config = data.config(face)
+    now = read_clock(None)
+    with (
+        face.stages("reading and judging orders", "writing") as advance,
+        OrderTable.load(config.orders(), config.timezone) as table,
+    ):
+        report = compared(audit_orders(table, config).at(now), read_audits(history))
+        advance()
+        written = table.write_quarantine(quarantine) if report.quarantined else 0
+        append_audit(history, report, now)
+        advance()
+    face.show(audit_sheet(report, now, str(quarantine) if written else None))
+    bulletin = Notifier.silent() if data.foreign else Notifier.of(config)
+    for warning in bulletin.audited(report, now):
+        LOGGER.warning("%s", warning)
+    return HELD if report.verdict == "refuse" else DONE
+
+
+def _show_history(face: CommandContext, folder: Path, since: str) -> int:
+    from capacity.sources.audit_history import read_audits
+    from capacity.views.tables import history_sheet
+
+    if not folder.is_dir():
+        raise ConfigError(f"--history: no folder {folder}: audits are kept there once `capacity audit` has run")
+    history = read_audits(folder, read_clock(None) - read_duration("--since", since))
+    face.show(history_sheet(history))
+    latest = history.audits.iloc[-1]["verdict"] if len(history.audits) else "ok"
+    return HELD if latest == "refuse" else DONE
+
+
+@verb
+def load(
+    face: CommandContext,
+    *,
+    requests_patch: PatchOption = None,
+    picture: PictureOption = None,
+    theme: ThemeOption = Theme.light,
+) -> int:
+    """What a sale costs in CPU, memory and requests, how surely, how much later, and since which deploy.
+
+    Where usage counts replicas, also what one should request, and with `throughput: history` what it serves.
+
+    Example: capacity load -c capacity.yaml --picture load.png
+    """
+    from capacity.app.requests import advise_from, write_patch
+    from capacity.planning.planner import learn_load_of, read_orders
+    from capacity.views.tables import load_sheet
+
+    config = face.config()
+    if config.usage is None and config.prometheus is None:
+        raise ConfigError(
+            "usage: expected where usage is measured, or prometheus, got nothing: load is learned from it"
+        )
+    with face.stages("reading orders and usage", "learning", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        reports = learn_load_of(config, orders)
+        advance()
+        if picture is not None:
+            _draw(face, reports, picture, theme)
+        advance()
+    advice = advise_from(orders.usages)
+    if requests_patch is not None:
+        write_patch(advice, config, requests_patch)
+        face.say(f"wrote {requests_patch}")
+    failures = {key: report for key, report in reports.items() if isinstance(report, DataError)}
+    for (namespace, name), error in failures.items():
+        LOGGER.error("%s/%s: %s", namespace, name, error)
+    face.show(load_sheet(reports, config, advice))
+    return FAILED if failures else DONE
+
+
+def _draw(face: CommandContext, reports: Reports, picture: Path, theme: Theme) -> None:
+    """The first workload that has something to show; says so where none has."""
+    from capacity.views.plots import can_plot_load, plot_load, save_figure
+
+    shown = [one for one in reports.values() if isinstance(one, LoadReport) and can_plot_load(one)]
+    if not shown:
+        LOGGER.info("%s is not drawn: sales explain no load, see the verdicts", picture)
+        return
+    save_figure(plot_load(shown[0], theme=theme), picture)
+    face.say(f"wrote {picture}{f' of {shown[0].name}' if len(reports) > 1 else ''}")

@@ -1,0 +1,85 @@
+"""Options that belong together, as nouns: a verb that takes one has all of its options (`capacity.cli.command.verb`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.cli.command import CommandContext, FileArgument, SampleOption
+from capacity.model import ConfigError
+from capacity.views.options import PictureOption, Theme, ThemeOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capacity.app.configuration import Config
+    from capacity.views.plots import Figure
+
+PatchOption = Annotated[
+    Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Whose orders: those of the configuration, of a FILE in their place, or the bundled ones."""
+
+    file: FileArgument = None
+    sample: SampleOption = False
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody looks at other orders than the job's: then nobody is told of it."""
+        return self.file is not None or self.sample
+
+    def config(self, face: CommandContext) -> Config:
+        """The configuration with these orders. Raises `ConfigError`."""
+        return face.config(file=self.file, sample=self.sample)
+
+    def sales_config(self, face: CommandContext) -> Config:
+        """The same; without sales there is nothing to look at, and this says so."""
+        config = self.config(face)
+        config.orders()
+        return config
+
+    def planning_config(self, face: CommandContext) -> Config:
+        """The same, with something to plan for. Raises `ConfigError`."""
+        config = self.config(face)
+        if not config.workloads:
+            raise ConfigError("workloads: expected at least one workload to plan for, got none")
+        return config
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Whether a picture is drawn, and for which paper."""
+
+    picture: PictureOption = None
+    theme: ThemeOption = Theme.light
+
+    def save(self, face: CommandContext, plot: Callable[[Theme], Figure]) -> None:
+        """Draw to the file that was asked for, and say so; nothing where none was."""
+        if self.picture is None:
+            return
+        from capacity.views.plots import save_figure
+
+        save_figure(plot(self.theme), self.picture)
+        face.say(f"wrote {self.picture}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPlace:
+    """Where the plan is read from."""
+
+    plan: Annotated[Path, typer.Option("--plan", help="The plan file.")] = Path("plan.json")
+    from_cluster: Annotated[
+        bool, typer.Option("--from-cluster", help="Read the plan from ConfigMaps, not from a file.")
+    ] = False
+
+    @property
+    def file(self) -> Path | None:
+        """The file; None: each namespace's ConfigMaps."""
+        return None if self.from_cluster else self.plan

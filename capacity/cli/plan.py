@@ -1,0 +1,308 @@
+"""The verb that plans: from the orders to plan.json and plan.png, or to the cluster's ConfigMaps; or what-ifs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
+from capacity.cli.options import Data, Drawing, PatchOption
+from capacity.logs import LOGGER
+from capacity.model import ConfigError, DataError
+from capacity.views.options import PlanView, Theme
+from capacity.views.sheet import Output
+
+if TYPE_CHECKING:
+    from capacity.app.configuration import Config
+    from capacity.app.requests import Advice
+    from capacity.model import Explanation, Plan, Scenario, Workload
+    from capacity.planning.planner import PlanResult
+    from capacity.views.plots import Figure
+
+SHOWN = 20  # workloads in a table; the plan has them all
+
+
+@dataclass(frozen=True, slots=True)
+class PlanData(Data):
+    """What is planned for: whose orders, and what-ifs beside them."""
+
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scenario",
+            metavar="WHAT-IF",
+            help="Also plan for growth=+20%, promotion=FROM/UNTIL:+50% (dates), lost-zone, cancel=EVENT. Repeatable.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutput:
+    """Where the plan goes."""
+
+    out: Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")] = Path(
+        "plan.json"
+    )
+    to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
+        False
+    )
+    requests_patch: PatchOption = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """Who plans, where there are many workloads."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that plan, where there are many workloads. Default: every core."),
+    ] = None
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
+    ] = None
+    shards: Annotated[
+        Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDrawing(Drawing):
+    """A picture of the plan."""
+
+    draw: Annotated[PlanView, typer.Option(help="Demand and replicas, or utilization.")] = PlanView.demand
+
+
+@verb
+def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOptions, drawing: PlanDrawing) -> int:
+    """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
+
+    With scenarios their plans stand side by side, and nothing is written.
+
+    Example: capacity plan --sample
+    """
+    from capacity.app.notify import Notifier as Bulletin
+    from capacity.app.scenarios import parse_scenarios
+    from capacity.planning.planner import QualityRefusedError
+
+    config = data.planning_config(face)
+    scenarios, now = parse_scenarios(data.scenario or (), config.timezone), read_clock(None)
+    config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
+    remarks += _straight(config)
+    bulletin = Bulletin.silent() if data.foreign or scenarios else Bulletin.of(config)
+    try:
+        if scenarios:
+            return _compare(face, config, scenarios, now)
+        planned, took = _planned(face, config, parts, now)
+    except QualityRefusedError as refusal:
+        LOGGER.warning("held: %s", refusal)
+        _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
+        return HELD
+    except DataError as error:
+        _say_warnings(bulletin.failed([one.namespace for one in config.workloads], error, read_clock(None)))
+        raise
+    _write(face, planned, config, goal, drawing)
+    for remark in remarks:
+        face.say(remark)
+    _say_failures(planned.failures)
+    _say_warnings(bulletin.planned(planned, took))
+    return HELD if planned.failures else DONE
+
+
+def _planned(face: CommandContext, config: Config, parts: FleetOptions, now: datetime) -> tuple[PlanResult, timedelta]:
+    """The plan, signed by this run, and how long reading, forecasting and planning took."""
+    from capacity.app.fleet import Fleet, plan_fleet
+    from capacity.planning.planner import signed
+
+    fleet, began = Fleet(parts.workers, parts.cluster, parts.shards), perf_counter()
+    with face.count("planning") as progress:
+        planned = plan_fleet(config, now, fleet, progress)
+    return signed(planned, face.run.id), timedelta(seconds=perf_counter() - began)
+
+
+def _write(face: CommandContext, planned: PlanResult, config: Config, goal: PlanOutput, drawing: PlanDrawing) -> None:
+    """The plan, its picture and the advice where they are wanted, and the plan on the screen."""
+    with face.stages("writing") as advance:
+        written = _to_cluster(planned.plan) if goal.to_cluster else _to_files(planned.plan, goal.out)
+        picture = drawing.picture or (None if goal.to_cluster else goal.out.with_suffix(".png"))
+        if picture is not None:
+            _draw(planned.plan, config, picture, drawing)
+            written.append(str(picture))
+        advance()
+    _show(face, planned, config, _advice(config, goal.requests_patch))
+    written += [] if goal.requests_patch is None else [str(goal.requests_patch)]
+    face.say(f"wrote {', '.join(written)}")
+
+
+def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], now: datetime) -> int:
+    """The plan as it is and one for each scenario, from one reading of the orders."""
+    from capacity.planning.planner import PlanInputs as Basis
+    from capacity.planning.planner import make_plan, read_orders
+    from capacity.views.tables import scenarios_sheet
+
+    with face.stages("reading orders", "planning") as advance:
+        orders = read_orders(config)
+        advance()
+        basis = Basis.of(config, orders, now)
+        planned = make_plan(basis)
+        others = [(one, make_plan(basis.under(one))) for one in scenarios]
+        advance()
+    face.show(scenarios_sheet(planned, others, config))
+    for one in (planned, *(other for _, other in others)):
+        _say_failures(one.failures)
+    return HELD if any(one.failures for one in (planned, *(other for _, other in others))) else DONE
+
+
+def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
+    """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
+    if all(item.lead_time != "auto" for item in config.workloads):
+        return config, []
+    if not to_cluster:
+        return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
+    from capacity.cluster.client import ClusterReader
+    from capacity.cluster.start_times import learn_lead_times
+
+    return learn_lead_times(config, ClusterReader(), now)
+
+
+def _straight(config: Config) -> list[str]:
+    """That a plan follows no sales; of very many workloads the first are named."""
+    flat = config.unmoved()
+    named = ", ".join(flat[:SHOWN]) + (f" and {len(flat) - SHOWN:,} more" if len(flat) > SHOWN else "")
+    return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
+
+
+def _advice(config: Config, patch: Path | None) -> Advice:
+    """What usage advises to request; written as a patch where asked."""
+    from capacity.app.requests import advise, write_patch
+
+    advice = advise(config)
+    if patch is not None:
+        write_patch(advice, config, patch)
+    return advice
+
+
+def _show(face: CommandContext, planned: PlanResult, config: Config, advice: Advice) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
+    from capacity.views.tables import plan_sheet
+
+    plans = planned.plan.workloads
+    if face.output is Output.table and len(plans) > SHOWN:
+        highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
+        planned = replace(planned, plan=replace(planned.plan, workloads=highest))
+        face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
+    face.show(plan_sheet(planned, config, advice))
+
+
+def _say_warnings(warnings: list[str]) -> None:
+    for warning in warnings:
+        LOGGER.warning("%s", warning)
+
+
+def _say_failures(failures: dict[tuple[str, str], str]) -> None:
+    """Each workload that could not be planned and why; where very many have one reason, it is said once."""
+    by_reason: dict[str, list[str]] = {}
+    for (namespace, name), reason in failures.items():
+        by_reason.setdefault(reason, []).append(f"{namespace}/{name}")
+    for reason, names in by_reason.items():
+        for name in names[:SHOWN]:
+            LOGGER.warning("%s: not planned: %s", name, reason)
+        if len(names) > SHOWN:
+            LOGGER.warning("and %s more not planned: %s", f"{len(names) - SHOWN:,}", reason)
+
+
+def _to_files(plan: Plan, out: Path) -> list[str]:
+    from capacity.model.plan_file import write_plan
+
+    if not out.name or out.is_dir():
+        raise ConfigError(f"--plan: expected a file name such as plan.json, got {out}")
+    try:
+        write_plan(plan, out)
+    except OSError as error:
+        raise ConfigError(
+            f"--plan: {out} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
+    return [str(out)]
+
+
+def _draw(plan: Plan, config: Config, picture: Path, drawing: PlanDrawing) -> None:
+    """Demand and replicas of the highest peaks; or the planned utilization of the highest one as a calendar."""
+    from capacity.views.plots import plot_plan, plot_utilization, save_figure
+
+    theme, timezone = drawing.theme, config.timezone
+    highest = max(plan.workloads, key=lambda one: one.peak.replicas)
+    if drawing.draw is PlanView.demand or highest.demand is None:
+        save_figure(plot_plan(plan.workloads, timezone, theme=theme), picture)
+        return
+    target = highest.derivation.target.utilization
+    planned = highest.to_frame()["utilization"]
+    save_figure(plot_utilization(planned, timezone, target=target, name=highest.label, theme=theme), picture)
+
+
+def _to_cluster(plan: Plan) -> list[str]:
+    from capacity.cluster.client import ClusterWriter
+    from capacity.cluster.config_maps import write_plan_maps
+
+    return [f"ConfigMap {name}" for name in write_plan_maps(ClusterWriter(), plan)]
+
+
+@verb
+def explain(
+    face: CommandContext,
+    workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="name or namespace/name.")] = None,
+    *,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
+    ] = None,
+    sample: SampleOption = False,
+    drawing: Drawing,
+) -> int:
+    """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
+
+    Example: capacity explain web --at 2011-12-13T12:00Z --sample
+    """
+    from capacity.planning.explaining import explain_plan
+    from capacity.planning.planner import read_orders
+    from capacity.views.tables import explain_sheet
+
+    config = Data(sample=sample).planning_config(face)
+    chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
+    with face.stages("reading orders", "forecasting and explaining") as advance:
+        orders = read_orders(config)
+        advance()
+        explanation = explain_plan(config, orders, chosen, moment, read_clock(None))
+        advance()
+    face.show(explain_sheet(explanation, config.timezone))
+    drawing.save(face, lambda theme: _waterfall(explanation, config, theme))
+    return DONE
+
+
+def _waterfall(explanation: Explanation, config: Config, theme: Theme) -> Figure:
+    from capacity.views.plots import plot_explanation
+
+    return plot_explanation(explanation, config.timezone, theme=theme)
+
+
+def _workload(config: Config, name: str | None) -> Workload:
+    """The workload meant; without a name the only one. Raises `ConfigError`."""
+    workloads = config.nouns()
+    found = [one for one in workloads if name in (None, one.name, f"{one.namespace}/{one.name}")]
+    if len(found) != 1:
+        known = ", ".join(f"{one.namespace}/{one.name}" for one in workloads)
+        raise ConfigError(f"WORKLOAD: expected one of {known}, got {name or 'none'}")
+    return found[0]
+
+
+def _moment(text: str, timezone: str) -> datetime:
+    """A time on the command line; without a zone on the business's clock. Raises `ConfigError`."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"--at: expected a time such as 2026-11-27T18:00Z, got {text!r}") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))

@@ -1,0 +1,149 @@
+"""The verb that reports: one HTML page for the people who decide."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, read_duration, verb
+from capacity.cli.options import Data, PlanPlace
+from capacity.logs import LOGGER
+from capacity.model import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from capacity.app.configuration import Config
+    from capacity.app.status import Status, WorkloadStatus
+    from capacity.model import Plan
+
+WINDOW = timedelta(days=30)  # in which the promises are judged: the month that a review is about
+
+
+@verb
+def report(
+    face: CommandContext,
+    data: Data,
+    *,
+    page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+    month: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM", help="A month, as it was known on its first day. Default: what comes."),
+    ] = None,
+    since: Annotated[Path | None, typer.Option(metavar="PLAN", help="An earlier plan.json: say what changed.")] = None,
+    history: Annotated[Path, typer.Option(help="Folder of kept audits, where there is one.")] = Path("audits"),
+    now: NowOption = None,
+) -> int:
+    """Write one HTML page: next peaks, plan, cost, trust, risks, what changed, data quality. It needs no network.
+
+    Example: capacity report --sample --page report.html
+    """
+    from capacity.model.plan_file import read_plan
+    from capacity.planning.planner import read_orders
+    from capacity.sources.audit_history import read_audits
+    from capacity.views.report import ReportRequest as Question
+    from capacity.views.report import collect_report as make_review
+    from capacity.views.report import report_page
+
+    config, moment = data.planning_config(face), read_clock(now)
+    before = None if since is None else read_plan(since)
+    question = Question(
+        month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
+    )
+    with face.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
+        orders = read_orders(config, moment)
+        advance()
+        review = make_review(config, orders, question, moment)
+        advance()
+        _write(page, report_page(review))
+        advance()
+    face.say(f"wrote {page}")
+    return HELD if review.held or (review.planned is not None and review.planned.failures) else DONE
+
+
+def _status(config: Config, now: datetime, audits: Path) -> Status:
+    """The promises from audits, Prometheus and tickets, where those are configured; the cluster is not asked."""
+    from capacity.app.status import WorkloadStatus as Standing
+    from capacity.app.status import read_status
+
+    return read_status(config, now, WINDOW, audits, lambda: Standing(unknown="a report asks no cluster"))
+
+
+def _write(page: Path, text: str) -> None:
+    try:
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"--page: {page} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
+
+
+WindowOption = Annotated[str, typer.Option(metavar="DURATION", help="How far back the promises are judged.")]
+AuditsOption = Annotated[Path, typer.Option("--history", help="Folder in which `capacity audit` keeps its audits.")]
+
+
+@verb
+def status(
+    face: CommandContext,
+    place: PlanPlace,
+    *,
+    window: WindowOption = "30d",
+    history: AuditsOption = Path("audits"),
+    now: NowOption = None,
+) -> int:
+    """Show whether the five promises are kept, with the error budget left, coming peaks, and what is held and why.
+
+    What no source knows is said, and counts neither way. It cannot write.
+    Exit code 0: no promise broken, nothing held; 3: one is; 1: a source failed.
+
+    Example: capacity status -c capacity.yaml --window 30d
+    """
+    from capacity.app.status import read_status
+    from capacity.views.tables import status_sheet
+
+    config, moment, span = face.config(), read_clock(now), read_duration("--window", window)
+    if span.total_seconds() < 60:
+        raise ConfigError(f"--window: expected at least 1m, got {window}")
+    found = read_status(config, moment, span, history, lambda: _standing(config, moment, place.file, now is None))
+    face.show(status_sheet(found, config.timezone))
+    for failure in found.failures:
+        LOGGER.error("%s", failure)
+    return _code(found)
+
+
+def _code(found: Status) -> int:
+    if found.failures:
+        return FAILED
+    return HELD if found.broken or found.standing.held else DONE
+
+
+def _standing(config: Config, now: datetime, plan: Path | None, real_time: bool) -> WorkloadStatus:
+    """What a pass would do now, by a client that cannot write; without a cluster, the plan alone."""
+    from capacity.app.control import preview
+    from capacity.app.loop import make_pass
+    from capacity.app.status import WorkloadStatus as Standing
+    from capacity.cluster.client import ClusterReader
+    from capacity.model import CapacityError
+
+    if not config.workloads:
+        return Standing(unknown="no workloads are configured")
+    try:
+        reader = ClusterReader(requests_per_second=config.controller.requests_per_second)
+    except CapacityError as error:
+        return Standing(plan=_plan_alone(plan, now), unknown=str(error))
+    work = make_pass(config, now, plan, reader, real_time=real_time)
+    return Standing(work.plan, tuple(preview(reader, work)))
+
+
+def _plan_alone(plan: Path | None, now: datetime) -> Plan | None:
+    """The plan of a file, for its peaks; None where there is none to be read: that it is missing is said there."""
+    from capacity.model import CapacityError
+    from capacity.model.plan_file import read_plan
+
+    try:
+        return None if plan is None else read_plan(plan, near=now)
+    except CapacityError:
+        return None

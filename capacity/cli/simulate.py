@@ -1,0 +1,121 @@
+"""The verb that replays the past: would the plan have held, against the HPA alone and the optimum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
+from capacity.cli.options import Data, Drawing
+from capacity.logs import LOGGER
+from capacity.model import ConfigError
+from capacity.views.options import SimulationView, Theme
+
+if TYPE_CHECKING:
+    from capacity.app.configuration import Config
+    from capacity.model import Workload
+    from capacity.planning.planner import OrderData
+    from capacity.simulation.replay import Replay
+    from capacity.simulation.result import Simulation
+    from capacity.views.plots import Figure
+
+
+@verb
+def simulate(
+    face: CommandContext,
+    *,
+    data: Data,
+    days: Annotated[float, typer.Option(min=1, help="How many of the last days to replay.")] = 28,
+    refit: Annotated[
+        str | None,
+        typer.Option(help="How often the model is fitted, on what came before. Default: 1d; of minutes' sales 1h."),
+    ] = None,
+    workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the pods' random starts; equal seeds, equal results.")] = 7,
+    draw: Annotated[SimulationView, typer.Option(help="Courses, cost, or a calendar.")] = SimulationView.course,
+    drawing: Drawing,
+) -> int:
+    """Would the plan have held? Replay the last weeks through forecast, plan and decision, beside the HPA alone.
+
+    Example: capacity simulate --sample --picture simulation.png
+    """
+    from capacity.planning.planner import read_orders
+    from capacity.views.tables import simulation_sheet
+
+    config = data.sales_config(face)
+    chosen = _chosen(config, workload)
+    replay = _replay(config, days, refit, seed)
+    with face.stages("reading orders", "replaying", "drawing") as advance:
+        orders = read_orders(config)
+        advance()
+        results, failures = _simulated(config, orders, chosen, replay)
+        advance()
+        if results:
+            drawing.save(face, lambda theme: _drawn(results[0], draw, theme))
+        advance()
+    face.show(*(simulation_sheet(result) for result in results))
+    for key, reason in failures.items():
+        LOGGER.error("%s: %s", key, reason)
+    return FAILED if failures else DONE
+
+
+def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
+    """The view asked for; the calendar is that of the plan's own utilization."""
+    import pandas as pd
+
+    from capacity.views.plots import plot_frontier, plot_simulation, plot_utilization
+
+    if view is SimulationView.course:
+        return plot_simulation(result, theme=theme)
+    if view is SimulationView.frontier:
+        return plot_frontier(result, theme=theme)
+    lane = result.plan.lane.utilization
+    ticks = pd.date_range(result.begin, periods=len(lane), freq=pd.Timedelta(result.tick))
+    target = result.promise.target
+    return plot_utilization(pd.Series(lane, ticks), result.timezone, target=target, name=result.name, theme=theme)
+
+
+def _chosen(config: Config, name: str | None) -> list[Workload]:
+    workloads = {f"{one.namespace}/{one.name}": one for one in config.nouns()}
+    if not workloads:
+        raise ConfigError("workloads: expected at least one workload to simulate, got none")
+    if name is None:
+        return list(workloads.values())
+    if name not in workloads:
+        raise ConfigError(f"--workload: expected one of {sorted(workloads)}, got {name!r}")
+    return [workloads[name]]
+
+
+def _replay(config: Config, days: float, refit: str | None, seed: int) -> Replay:
+    from capacity.forecast import FINE
+    from capacity.simulation.replay import Replay, Schedule
+
+    usual = "1h" if config.orders().step <= FINE else "1d"
+    schedule = Schedule(every=read_duration("--refit", refit or usual), pace=config.controller.policy())
+    return Replay(days=days, schedule=schedule, seed=seed)
+
+
+def _simulated(
+    config: Config, orders: OrderData, workloads: list[Workload], replay: Replay
+) -> tuple[list[Simulation], dict[str, str]]:
+    """Each workload on its own: one that cannot be simulated never stops the others."""
+    from capacity.model import DataError
+    from capacity.planning.planner import outlook_of
+    from capacity.simulation.replay import Calendar
+    from capacity.simulation.replay import simulate as replayed
+
+    outlook = outlook_of(config, orders.histories)
+    calendar = Calendar(outlook.holidays, outlook.events, outlook.timezone)
+    results, failures = [], {}
+    for place, workload in enumerate(workloads):
+        try:
+            sales = orders.histories[workload.group]
+            own = replace(replay, seed=replay.seed + place)
+            results.append(replayed(sales, workload, calendar=calendar, replay=own))
+        except KeyError:
+            failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
+        except DataError as error:
+            failures[f"{workload.namespace}/{workload.name}"] = str(error)
+    return results, failures

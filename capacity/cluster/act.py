@@ -1,0 +1,69 @@
+"""Act: a decision as patches, each guarded by the resourceVersion it was decided on; and the Event that says why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from capacity.cluster.autoscaler import Autoscaler
+from capacity.cluster.client import ClusterWriter
+from capacity.cluster.kinds import Document
+from capacity.cluster.lease import micro_time
+from capacity.logs import current_run
+from capacity.model import ClusterError, Decision
+from capacity.model.outcome import Outcome
+
+
+def write(writer: ClusterWriter, autoscaler: Autoscaler, decision: Decision, expires: datetime | None) -> Document:
+    """Carry a decision out: floor, ceiling and our notes in one patch. Returns the object as it is then.
+
+    Replicas of a Deployment travel through its `scale`: our notes first, so that no move is ever without its baseline.
+    """
+    kind, body = autoscaler.kind, autoscaler.written(decision, expires)
+    namespace, name = autoscaler.document["metadata"]["namespace"], autoscaler.name
+    if kind.applied:
+        return writer.apply_target(kind, namespace, name, body)
+    if not kind.scaled:
+        return writer.merge_target(kind, namespace, name, body)
+    replicas = body.pop("spec", None)
+    noted = writer.merge_target(kind, namespace, name, body)
+    if replicas is None:
+        return noted
+    version = {"resourceVersion": noted["metadata"]["resourceVersion"]}
+    writer.scale_target(kind, namespace, name, {"metadata": version, "spec": replicas})
+    return writer.target(kind, namespace, name)
+
+
+def announce(writer: ClusterWriter, outcome: Outcome, autoscaler: Autoscaler) -> tuple[str, ...]:
+    """Write the Event; the floor is moved already, so a failure to say so is only a warning."""
+    try:
+        writer.create_event(outcome.workload.namespace, _event(outcome, autoscaler))
+    except ClusterError as error:
+        return (f"{outcome.where}: moved, but no Event written: {error}",)
+    return ()
+
+
+def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
+    decision, metadata = outcome.decision, autoscaler.document["metadata"]
+    assert decision is not None  # noqa: S101 - only what was decided is announced
+    regarding = {
+        "apiVersion": autoscaler.kind.api_version,
+        "kind": autoscaler.kind.name,
+        "namespace": outcome.workload.namespace,
+        "name": autoscaler.name,
+        "uid": metadata.get("uid", ""),
+        "resourceVersion": metadata.get("resourceVersion", ""),
+    }
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{autoscaler.name[:200]}-", "namespace": outcome.workload.namespace},
+        "eventTime": micro_time(autoscaler.now),
+        "reportingController": "capacity",
+        "reportingInstance": f"capacity-{current_run().id}".rstrip("-"),
+        "action": "MoveFloor",
+        "reason": decision.reason,
+        "regarding": regarding,
+        "note": str(outcome)[:1024],
+        "type": "Warning" if decision.held or decision.cut else "Normal",
+    }

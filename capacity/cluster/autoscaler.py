@@ -1,0 +1,231 @@
+"""An object with a floor as nouns: observation out, patches in. Everything in it was written by others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from capacity.cluster.annotations import (
+    BASELINE,
+    EXPIRES,
+    OURS,
+    STATE,
+    Baseline,
+    Notes,
+    baseline_text,
+    read_notes,
+    read_wishes,
+)
+from capacity.cluster.annotations import state_text as text_of_state
+from capacity.cluster.client import MANAGER
+from capacity.cluster.hpa_status import read_metrics, scaled_to_zero
+from capacity.cluster.kinds import HPA, Document, Kind
+from capacity.cluster.ownership import Owner, handed_over, owners, owns
+from capacity.model import ClusterError, Decision, Observation, Wishes
+from capacity.model.plan_file import rfc3339
+
+
+@dataclass(frozen=True)  # no slots: what is read once is kept
+class Autoscaler:
+    """One object as the cluster returned it, at the time it was looked at.
+
+    `hpa`: the HPA that KEDA made of a ScaledObject; None where there is none. `limit`: the ceiling of a kind that has
+    none of its own.
+    """
+
+    document: Document
+    now: datetime
+    kind: Kind = HPA
+    hpa: Document | None = None
+    limit: int = 1
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.document["metadata"]["name"])
+
+    @property
+    def annotations(self) -> Document:
+        """Its annotations."""
+        found = self.document["metadata"].get("annotations")
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def notes(self) -> Notes:
+        """What we noted on it. Raises `ClusterError` where the baseline cannot be read."""
+        return read_notes(self.annotations, self.name)
+
+    @property
+    def spec(self) -> Document:
+        """Its spec."""
+        return self.document.get("spec") or {}
+
+    @property
+    def floor(self) -> int:
+        """The floor that stands; what the server takes where the field is absent."""
+        value = self.spec.get(self.kind.floor)
+        return self.kind.absent_floor if value is None else int(value)
+
+    @property
+    def ceiling(self) -> int:
+        """The ceiling that stands; for a kind without one, the most it may be given."""
+        if self.kind.ceiling is None:
+            return max(self.limit, self.floor)
+        value = self.spec.get(self.kind.ceiling)
+        if value is None:
+            value = self.kind.absent_ceiling
+        if value is None:
+            raise ClusterError(f"{self.name}: expected spec.{self.kind.ceiling}, got none")
+        return int(value)
+
+    @cached_property
+    def observation(self) -> Observation:
+        """The replica counts, bounds, metrics and wishes of now."""
+        notes = self.notes
+        baseline = notes.baseline
+        status = (self._measured or {}).get("status") or {}
+        return Observation(
+            floor=self.floor,
+            ceiling=self.ceiling,
+            current=self.floor if self.kind.scaled else _current(self._measured or {}),
+            desired=self.floor if self.kind.scaled else int(status.get("desiredReplicas") or 0),
+            baseline_floor=self._floor_of(baseline) if baseline else None,
+            baseline_ceiling=baseline.ceiling if baseline else None,
+            edited_by=self._editor() if baseline else None,
+            readings=None if self._measured is None else read_metrics(self._measured),
+            wishes=self._wishes(),
+            memory=notes.memory,
+        )
+
+    def reconcilers(self, allowed: tuple[str, ...], *, with_ceiling: bool) -> list[str]:
+        """Managers of the floor (and ceiling) that would write again by themselves; `allowed` leave them alone."""
+        ceiling = self.kind.ceiling_path if with_ceiling else None
+        paths = [self.kind.floor_path, *([ceiling] if ceiling else [])]
+        found = [owner for path in paths for owner in owners(self.document, path)]
+        names = {owner.manager for owner in found if owner.reconciles and owner.manager not in (MANAGER, *allowed)}
+        return sorted(names)
+
+    def expiry_due(self, expires: datetime | None) -> bool:
+        """Whether the noted expiry must be renewed to `expires`: less than half of its time is left."""
+        noted = self.notes
+        if noted.baseline is None or expires is None or expires <= self.now:
+            return False
+        return noted.expires is None or (
+            noted.expires < expires and noted.expires - self.now < (expires - self.now) / 2
+        )
+
+    def written(self, decision: Decision, expires: datetime | None) -> Document:
+        """What to send: our notes, the floor, and the ceiling where it moves or is ours already.
+
+        For server-side apply this is all we own; as a merge patch it changes just these fields.
+        """
+        metadata = self.document["metadata"]
+        edited = self.observation.edited_by is not None and decision.floor == self.floor
+        spec: Document = {} if edited else {self.kind.floor: decision.floor}  # a person's edit stays his
+        if self.kind.ceiling and (decision.ceiling != self.ceiling or self._owns_ceiling):
+            spec[self.kind.ceiling] = decision.ceiling
+        if not self.kind.applied:
+            spec = {key: value for key, value in spec.items() if value != self.spec.get(key)}
+        return {
+            "apiVersion": self.kind.api_version,
+            "kind": self.kind.name,
+            "metadata": {
+                "name": self.name,
+                "namespace": metadata["namespace"],
+                "resourceVersion": metadata["resourceVersion"],
+                "annotations": self._annotations(decision, expires),
+            },
+            **({"spec": spec} if spec else {}),
+        }
+
+    def restored(self, baseline: Baseline) -> Document | None:
+        """The merge patch that sets the bounds back; None where they stand there, or a person set the floor since.
+
+        A field that was absent becomes absent again.
+        """
+        spec: Document = {}
+        if self._editor() is None and self.spec.get(self.kind.floor) != baseline.floor:
+            spec[self.kind.floor] = baseline.floor
+        ceiling = self.kind.ceiling
+        if ceiling and self._owns_ceiling and self.spec.get(ceiling) != baseline.ceiling:
+            spec[ceiling] = baseline.ceiling
+        return {"metadata": self._version(), "spec": spec} if spec else None
+
+    def released(self, baseline: Baseline) -> list[Document]:
+        """The JSON patch that hands our fields to their former owners and removes our annotations, values untouched.
+
+        Never an apply without the field: the server would drop the value and default the floor to 1.
+        """
+        heirs: list[tuple[tuple[str, ...], Owner | None]] = []
+        if self.spec.get(self.kind.floor) is not None:
+            heirs.append((self.kind.floor_path, baseline.floor_owner))
+        if self.kind.ceiling_path and self.spec.get(str(self.kind.ceiling)) is not None:
+            heirs.append((self.kind.ceiling_path, baseline.ceiling_owner))
+        fields = handed_over(self.document, MANAGER, heirs, rfc3339(self.now.replace(microsecond=0)))
+        gone = [key for key in OURS if key in self.annotations]
+        return [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": self._version()["resourceVersion"]},
+            {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+            *({"op": "remove", "path": "/metadata/annotations/" + key.replace("/", "~1")} for key in gone),
+        ]
+
+    def reread(self, document: Document) -> Autoscaler:
+        """The same object in a newer version."""
+        return replace(self, document=document)
+
+    def _floor_of(self, baseline: Baseline) -> int:
+        return self.kind.absent_floor if baseline.floor is None else baseline.floor
+
+    @property
+    def _measured(self) -> Document | None:
+        return self.document if self.kind is HPA else self.hpa
+
+    @property
+    def _owns_ceiling(self) -> bool:
+        return self.kind.ceiling_path is not None and owns(self.document, MANAGER, self.kind.ceiling_path)
+
+    def _wishes(self) -> Wishes:
+        wishes = read_wishes(self.annotations, self.now)
+        at_rest = wishes == Wishes() and self._measured is None and not self.kind.scaled
+        return Wishes(unclear="KEDA has made no HorizontalPodAutoscaler of it yet") if at_rest else wishes
+
+    def _version(self) -> dict[str, str]:
+        return {"resourceVersion": str(self.document["metadata"]["resourceVersion"])}
+
+    def _editor(self) -> str | None:
+        """Who took the floor since our last write; None while it is ours, or nobody's."""
+        path = self.kind.floor_path
+        others = [owner.manager for owner in owners(self.document, path) if owner.manager != MANAGER]
+        return others[0] if others and not owns(self.document, MANAGER, path) else None
+
+    def _annotations(self, decision: Decision, expires: datetime | None) -> Document:
+        notes = self.notes
+        until = expires or notes.expires
+        text = notes.baseline_text or baseline_text(self._first_touch(), self.now)
+        found = {BASELINE: text, STATE: text_of_state(decision.memory)}
+        return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
+
+    def _first_touch(self) -> Baseline:
+        kind, spec = self.kind, self.spec
+        ceiling = spec.get(kind.ceiling) if kind.ceiling else None
+        ceiling_owner = _first_owner(self.document, kind.ceiling_path) if kind.ceiling_path else None
+        return Baseline(spec.get(kind.floor), ceiling, _first_owner(self.document, kind.floor_path), ceiling_owner)
+
+
+def _current(hpa: Document) -> int:
+    """Replicas that run. A count of 0 is left out of the JSON, as is a count nobody knows yet: the condition tells."""
+    if scaled_to_zero(hpa):
+        return 0
+    return max(1, int((hpa.get("status") or {}).get("currentReplicas") or 1))
+
+
+def _first_owner(document: Document, path: tuple[str, ...]) -> Owner | None:
+    return next((owner for owner in owners(document, path) if owner.manager != MANAGER), None)
+
+
+def made_by(document: Document) -> tuple[str, str] | None:
+    """Kind and name of the object whose controller made this one and rewrites it, or None."""
+    references: Any = document["metadata"].get("ownerReferences") or []
+    return next(((str(item["kind"]), str(item["name"])) for item in references if item.get("controller")), None)

@@ -1,0 +1,268 @@
+"""The only door to Kubernetes: one request function over the official client, with time limits and retries of our own.
+
+Calls are dict-based: typed API classes cost up to 0.75 s of CPU at first use, a plain request costs nothing.
+`ClusterReader` can only GET, by construction; `ClusterWriter` adds the writes.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from inspect import signature
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+from capacity.model import ClusterError, NoClusterError
+
+if TYPE_CHECKING:
+    from capacity.cluster.kinds import Document, Kind
+
+MANAGER = "capacity"  # our field manager in server-side apply
+TIMEOUT = (3.05, 10.0)  # seconds to connect and to read: the client itself would wait for ever
+PAGE = 500  # objects per LIST page, as kubectl asks
+MERGE, APPLY, JSON_PATCH = "application/merge-patch+json", "application/apply-patch+yaml", "application/json-patch+json"
+CONFIGMAPS = "/api/v1/namespaces/{namespace}/configmaps"
+EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+LARGEST = 64 * 2**20  # bytes of one answer: a page of 500 HPAs takes 2 MB, an object at most 1.5 MB
+POLITE = 100.0  # requests a second on average, twice as many at once: a tenth of what one API server serves
+FIRST_WAIT = 0.1  # seconds before the third try, doubled each time: four retries take 1.4 s
+PATIENCE = 10.0  # seconds of Retry-After that we wait at most: a pass has less than a minute
+ABSENT, CONFLICT = 404, 409
+
+
+class ClusterReader:
+    """Reads autoscalers, ConfigMaps and Leases. No method of it can write.
+
+    `server_time` is the API server's own clock in its last answer; None before the first.
+    """
+
+    def __init__(self, kubeconfig: str | None = None, *, requests_per_second: float = POLITE) -> None:
+        self._client = _connect(kubeconfig)
+        self._pace = Pace(requests_per_second)
+        self.server_time: datetime | None = None
+
+    def target(self, kind: Kind, namespace: str, name: str) -> Document:
+        """One object that has a floor."""
+        return self._request("GET", f"{kind.path.format(namespace=namespace)}/{name}")
+
+    def targets(self, kind: Kind, namespace: str) -> Iterator[Document]:
+        """Every object of a kind in a namespace, page by page."""
+        yield from self.objects(kind.path.format(namespace=namespace))
+
+    def objects(self, path: str) -> Iterator[Document]:
+        """Every object of the collection at a path of the API, page by page."""
+        query: list[tuple[str, str]] = [("limit", str(PAGE))]
+        while True:
+            page = self._request("GET", path, query=query)
+            yield from page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query = [("limit", str(PAGE)), ("continue", token)]
+
+    def configmap(self, namespace: str, name: str) -> Document:
+        """One ConfigMap."""
+        return self._request("GET", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
+
+    def lease(self, namespace: str, name: str) -> Document:
+        """One Lease."""
+        return self._request("GET", f"{LEASES.format(namespace=namespace)}/{name}")
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: list[tuple[str, str]] | None = None,
+        kind: str | None = None,
+    ) -> Document:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        self._pace.wait()
+        try:
+            answer = self._client.request(
+                method,
+                path,
+                body=body,
+                query_params=list(query or []),
+                content_type=kind,
+                serialize=False,
+                _request_timeout=TIMEOUT,
+            )
+            text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
+            self.server_time = _date(answer.headers.get("Date")) or self.server_time
+        except ApiException as error:
+            raise _refusal(error, method, path) from error
+        except (HTTPError, ssl.SSLError, OSError) as error:
+            host = self._client.configuration.host
+            raise ClusterError(f"no answer from the cluster at {host}: {_cause(error)}; is it reachable?") from error
+        if len(text) > LARGEST:
+            answer.close()
+            raise ClusterError(f"{method} {path}: expected at most {LARGEST} bytes from the API server, got more")
+        return _document(text, method, path)
+
+
+class ClusterWriter(ClusterReader):
+    """Reads, and writes what a decision says: targets, plan ConfigMaps, Events, the Lease that guards writers."""
+
+    def apply_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
+        """Server-side apply by force: from now on we own the fields in `body`, whoever had them before."""
+        return self._patch(f"{kind.path.format(namespace=namespace)}/{name}", body, APPLY, [("force", "true")])
+
+    def merge_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
+        """Merge patch; `metadata.resourceVersion` in the body makes it fail on a change in between."""
+        return self._patch(f"{kind.path.format(namespace=namespace)}/{name}", body, MERGE)
+
+    def scale_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
+        """Merge patch of the `scale` subresource; returns a Scale, not the object."""
+        return self._patch(f"{kind.path.format(namespace=namespace)}/{name}/scale", body, MERGE)
+
+    def json_patch_target(self, kind: Kind, namespace: str, name: str, operations: list[Document]) -> Document:
+        """JSON patch."""
+        return self._patch(f"{kind.path.format(namespace=namespace)}/{name}", operations, JSON_PATCH)
+
+    def apply_configmap(self, namespace: str, name: str, body: Document) -> Document:
+        """Create or replace a ConfigMap of our own."""
+        return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, [("force", "true")])
+
+    def create_lease(self, namespace: str, body: Document) -> Document:
+        """Create a Lease; 409 where somebody was faster."""
+        return self._post(LEASES.format(namespace=namespace), body)
+
+    def merge_lease(self, namespace: str, name: str, body: Document) -> Document:
+        """Merge patch of a Lease, guarded by the resourceVersion in the body."""
+        return self._patch(f"{LEASES.format(namespace=namespace)}/{name}", body, MERGE)
+
+    def create_event(self, namespace: str, body: Document) -> Document:
+        """Write an Event (events.k8s.io/v1)."""
+        return self._post(EVENTS.format(namespace=namespace), body)
+
+    def _post(self, path: str, body: Document) -> Document:
+        return self._request("POST", path, body=body, query=_write_query(), kind="application/json")
+
+    def _patch(self, path: str, body: Any, kind: str, query: list[tuple[str, str]] | None = None) -> Document:
+        return self._request("PATCH", path, body=body, query=[*_write_query(), *(query or [])], kind=kind)
+
+
+def _write_query() -> list[tuple[str, str]]:
+    """Strict: an unknown field is refused; without it the server drops the field and only a header says so."""
+    return [("fieldManager", MANAGER), ("fieldValidation", "Strict")]
+
+
+def _connect(kubeconfig: str | None) -> Any:
+    """The official client, with our retries."""
+    from kubernetes import client
+    from kubernetes.dynamic import DynamicClient
+
+    settings = _settings(kubeconfig)
+    settings.retries = _retries()
+    return DynamicClient(client.ApiClient(settings), discoverer=_NoDiscovery)
+
+
+def _settings(kubeconfig: str | None) -> Any:
+    """From kubeconfig, else from inside the cluster. Raises `ClusterError`."""
+    from kubernetes import client, config
+    from yaml import YAMLError
+
+    settings = client.Configuration()
+    try:
+        config.load_kube_config(config_file=kubeconfig, client_configuration=settings)
+    except YAMLError as error:
+        raise ClusterError(f"kubeconfig: expected YAML, got {' '.join(str(error).split())[:200]}") from error
+    except config.ConfigException as outside:
+        try:
+            config.load_incluster_config(client_configuration=settings)
+        except config.ConfigException:
+            raise NoClusterError(f"no cluster: {outside}; set KUBECONFIG or run inside a cluster") from outside
+    return settings
+
+
+def _retries() -> Any:
+    """They cover PATCH and honor Retry-After."""
+    from urllib3 import Retry
+
+    # Older urllib3 has no bound of its own on Retry-After.
+    bound: dict[str, Any] = {"retry_after_max": PATIENCE} if "retry_after_max" in signature(Retry).parameters else {}
+    return Retry(
+        total=4,
+        read=2,  # a server that hangs is asked three times: half a minute, well within a pass
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=frozenset({"GET", "PATCH"}),  # not POST: an Event sent twice is two Events
+        backoff_factor=FIRST_WAIT,
+        raise_on_status=False,
+        **bound,
+    )
+
+
+class Pace:
+    """How often we ask: `rate` requests a second on average, and twice as many at once."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate, self._left, self._at = rate, 2 * rate, monotonic()
+
+    def wait(self) -> None:
+        """Return when the next request may go out."""
+        now = monotonic()
+        self._left = min(2 * self._rate, self._left + (now - self._at) * self._rate) - 1
+        self._at = now
+        if self._left < 0:
+            sleep(-self._left / self._rate)
+
+
+class _NoDiscovery:
+    """We name our few paths ourselves: discovery would cost four GETs without a time limit."""
+
+    def __init__(self, client: Any, cache_file: Any) -> None:
+        del client, cache_file
+
+
+def _refusal(error: Any, method: str, path: str) -> ClusterError:
+    """The server's own sentence and causes. 429 answers in plain text, everything else with a Status."""
+    try:
+        status = json.loads(error.body)
+        message = status["message"]
+        causes = (status.get("details") or {}).get("causes") or []
+        fields = [f"{cause.get('field', '')} {cause.get('reason', '')}".strip() for cause in causes]
+    except (TypeError, ValueError, KeyError, AttributeError):
+        message, fields = _text(error.body) or error.reason or "no reason given", []
+    hint = {401: "; is the token valid?", 403: "; see the Role in k8s/base"}.get(error.status, "")
+    caused = f" [{', '.join(fields[:3])}]" if fields else ""
+    said = " ".join(str(message).split())[:500]
+    return ClusterError(f"{method} {path.rpartition('/')[2]}: {error.status} {said}{caused}{hint}", error.status)
+
+
+def _date(text: str | None) -> datetime | None:
+    """The `Date` header of an answer."""
+    if text is None:
+        return None
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
+
+
+def _text(body: Any) -> str:
+    return (body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or ""))[:300]
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a connection error, without the pool's own words around it."""
+    reason = getattr(error, "reason", None)
+    text = str(reason if isinstance(reason, BaseException) else error)
+    return " ".join(text.split(": ", 1)[-1].split())[:200]
+
+
+def _document(text: bytes | str, method: str, path: str) -> Document:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ClusterError(f"{method} {path}: expected JSON from the API server, got {_text(text)[:60]!r}") from error
+    if not isinstance(document, dict):
+        raise ClusterError(f"{method} {path}: expected an object from the API server, got {type(document).__name__}")
+    return document

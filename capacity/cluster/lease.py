@@ -1,0 +1,150 @@
+"""One writer at a time: a Lease per namespace, taken before the first write and given back after the last."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from capacity.cluster.client import ABSENT, CONFLICT, ClusterWriter
+from capacity.model import ClusterError
+
+if TYPE_CHECKING:
+    from capacity.cluster.kinds import Document
+
+NAME = "capacity"
+SHORTEST = timedelta(seconds=60)  # a pass is over by then: its CronJob ends it after 50 s
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write in one namespace, for `duration` from each renewal.
+
+    Times are the text that MicroTime is, with six digits always: the client's own types drop them on a whole second,
+    which the server refuses.
+    """
+
+    writer: ClusterWriter
+    namespace: str
+    holder: str
+    duration: timedelta = SHORTEST
+
+    def acquire(self, now: datetime) -> str | None:
+        """Take or renew it; returns who else holds it, None where it is ours now."""
+        try:
+            found = self.writer.lease(self.namespace, NAME)
+        except ClusterError as error:
+            if error.status != ABSENT:
+                raise
+            return self._create(now)
+        other = _live_holder(found, now)
+        if other not in (None, self.holder):
+            return other
+        spec = {"renewTime": micro_time(now)} if other == self.holder else self._fresh(now)
+        return self._written(found, spec, other or "another writer")
+
+    def release(self, now: datetime) -> None:
+        """Give it back, where it is still ours; a failure to do so costs others its duration, nothing more."""
+        try:
+            found = self.writer.lease(self.namespace, NAME)
+            if (found.get("spec") or {}).get("holderIdentity") == self.holder:
+                self._written(found, {"holderIdentity": None, "renewTime": micro_time(now)}, "")
+        except ClusterError:
+            return
+
+    def _create(self, now: datetime) -> str | None:
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": NAME, "namespace": self.namespace},
+            "spec": self._fresh(now),
+        }
+        try:
+            self.writer.create_lease(self.namespace, body)
+        except ClusterError as error:
+            if error.status != CONFLICT:
+                raise
+            return "another writer"
+        return None
+
+    def _fresh(self, now: datetime) -> Document:
+        return {
+            "holderIdentity": self.holder,
+            "leaseDurationSeconds": max(1, round(self.duration.total_seconds())),
+            "acquireTime": micro_time(now),
+            "renewTime": micro_time(now),
+        }
+
+    def _written(self, found: Document, spec: Document, other: str) -> str | None:
+        version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+        try:
+            self.writer.merge_lease(self.namespace, NAME, {"metadata": version, "spec": spec})
+        except ClusterError as error:
+            if error.status != CONFLICT:
+                raise
+            return other
+        return None
+
+
+def micro_time(moment: datetime) -> str:
+    """A time as MicroTime: six digits, always.
+
+    >>> micro_time(datetime(2026, 11, 27, 18, tzinfo=UTC))
+    '2026-11-27T18:00:00.000000Z'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def _live_holder(lease: Document, now: datetime) -> str | None:
+    """Who holds it now. A renewal further ahead than its own duration was written by a wrong clock: nobody's."""
+    spec = lease.get("spec") or {}
+    holder = spec.get("holderIdentity")
+    try:
+        renewed = datetime.fromisoformat(str(spec.get("renewTime")))
+        span = timedelta(seconds=int(spec.get("leaseDurationSeconds") or 0))
+    except (ValueError, OverflowError):
+        return None
+    if not holder or renewed.tzinfo is None:
+        return None
+    return str(holder) if -span <= now - renewed < span else None
+
+
+TRIES = 4  # reads and decisions per workload when others write at the same time (409)
+
+
+def identity() -> str:
+    """This process among all that may write: the pod's name and a part that no other run shares."""
+    return f"{socket.gethostname()[:63]}_{uuid.uuid4().hex[:8]}"
+
+
+class Writers:
+    """The Leases of one pass. `led`: namespaces whose Lease somebody else keeps for us (`capacity run`)."""
+
+    def __init__(self, writer: ClusterWriter, led: frozenset[str] = frozenset()) -> None:
+        self._writer, self._led, self._holder = writer, led, identity()
+        self._asked: dict[str, str | None] = {}
+
+    def refusal(self, namespace: str) -> str | None:
+        """Who else writes in this namespace; None: we may. Raises `ClusterError` where the Lease cannot be had."""
+        if namespace in self._led:
+            return None
+        if namespace not in self._asked:
+            other = self._lease(namespace).acquire(datetime.now(UTC))
+            self._asked[namespace] = None if other is None else f"{other} is writing in {namespace} now"
+        return self._asked[namespace]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for namespace, other in self._asked.items():
+            if other is None:
+                self._lease(namespace).release(datetime.now(UTC))
+
+    def _lease(self, namespace: str) -> Lease:
+        return Lease(self._writer, namespace, self._holder)

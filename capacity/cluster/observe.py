@@ -1,0 +1,175 @@
+"""Observe: every workload with the object that holds its floor, or with what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from capacity.cluster.annotations import BASELINE
+from capacity.cluster.autoscaler import Autoscaler, made_by
+from capacity.cluster.client import ABSENT, ClusterReader
+from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT, Document
+from capacity.model import ClusterError, LoadModel, Owned, Replica, Workload
+from capacity.model.workload import TargetKind
+
+Movers = dict[tuple[str, str], set[str]]  # kind and name of a workload -> kind/name of what moves its replicas
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedTarget:
+    """The autoscalers of one namespace. `scaled_objects` None: not looked for, or KEDA is not installed.
+
+    `unseen`: why its ScaledObjects could not be listed; None where they could, or need not be.
+    """
+
+    namespace: str
+    hpas: dict[str, Document] = field(default_factory=dict)
+    scaled_objects: dict[str, Document] | None = None
+    unseen: str | None = None
+    movers: Movers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "movers", _movers(self.hpas, self.scaled_objects or {}))
+
+    def made_from(self, scaled_object: str) -> Document | None:
+        """The HPA that KEDA made of a ScaledObject."""
+        owner = (SCALED_OBJECT.name, scaled_object)
+        return next((hpa for hpa in self.hpas.values() if made_by(hpa) == owner), None)
+
+    def touched(self) -> Iterable[tuple[TargetKind, Document]]:
+        """Kind and document of everything that carries our baseline."""
+        kinds: list[tuple[TargetKind, dict[str, Document]]] = [
+            ("HorizontalPodAutoscaler", self.hpas),
+            ("ScaledObject", self.scaled_objects or {}),
+        ]
+        for kind, found in kinds:
+            for document in found.values():
+                if made_by(document) is None and BASELINE in (document["metadata"].get("annotations") or {}):
+                    yield kind, document
+
+
+def other_owner(workload: Workload, document: Document, scene: ObservedTarget) -> tuple[Owned, str] | None:
+    """Who else moves the same replicas, or makes and rewrites this object, as reason and detail; None: nobody."""
+    maker = made_by(document) if workload.target_kind == HPA.name else None
+    if maker is not None:
+        return "HeldForeignOwner", _made(*maker)
+    movers = scene.movers.get(_scaled(workload, document), set())
+    others = sorted(movers - {f"{workload.target_kind}/{workload.target}"})
+    if not others:
+        return None
+    if workload.target_kind in (HPA.name, SCALED_OBJECT.name):
+        names = ", ".join([f"{workload.target_kind}/{workload.target}", *others])
+        return "HeldTwoOwners", f"{names} move the same replicas; keep one of them"
+    return "HeldForeignOwner", f"its replicas are moved by {', '.join(others)}: name that as the target"
+
+
+def _made(kind: str, name: str) -> str:
+    if kind == SCALED_OBJECT.name:
+        return f"made and rewritten by {kind}/{name}: set target: {{kind: {kind}, name: {name}}}"
+    return f"made and rewritten by {kind}/{name}: its floor is set there, not here"
+
+
+def _scaled(workload: Workload, document: Document) -> tuple[str, str]:
+    """Kind and name of what is scaled."""
+    if workload.target_kind not in (HPA.name, SCALED_OBJECT.name):
+        return workload.target_kind, workload.target
+    reference = (document.get("spec") or {}).get("scaleTargetRef") or {}
+    return str(reference.get("kind") or "Deployment"), str(reference.get("name"))
+
+
+def _movers(hpas: dict[str, Document], scaled_objects: dict[str, Document]) -> Movers:
+    """Every autoscaler by the workload it moves; an HPA that another object made counts as that object."""
+    found: Movers = {}
+    for kind, documents in ((HPA, hpas), (SCALED_OBJECT, scaled_objects)):
+        for name, document in documents.items():
+            reference = (document.get("spec") or {}).get("scaleTargetRef") or {}
+            scaled = (str(reference.get("kind") or "Deployment"), str(reference.get("name")))
+            maker = made_by(document) if kind is HPA else None
+            found.setdefault(scaled, set()).add("/".join(maker) if maker else f"{kind.name}/{name}")
+    return found
+
+
+Seen = tuple[Workload, ObservedTarget, Autoscaler | ClusterError]
+
+
+def observe_targets(reader: ClusterReader, workloads: Sequence[Workload]) -> dict[str, ObservedTarget | ClusterError]:
+    """The autoscalers of each namespace, or why they cannot be read: one LIST per namespace page and kind in use."""
+    found: dict[str, ObservedTarget | ClusterError] = {}
+    for namespace in dict.fromkeys(workload.namespace for workload in workloads):
+        kinds = {workload.target_kind for workload in workloads if workload.namespace == namespace}
+        try:
+            found[namespace] = _scene(reader, namespace, with_keda=kinds != {HPA.name})
+        except ClusterError as error:
+            found[namespace] = ClusterError(f"namespace {namespace}: {error}", error.status)
+    return found
+
+
+def observe_target(
+    reader: ClusterReader,
+    workloads: Sequence[Workload],
+    scenes: dict[str, ObservedTarget | ClusterError],
+    now: datetime,
+) -> Iterator[Seen]:
+    """Each workload, its scene, and its object, or the reason there is none."""
+    for workload in workloads:
+        scene = scenes[workload.namespace]
+        if isinstance(scene, ClusterError):
+            yield workload, ObservedTarget(workload.namespace), scene
+            continue
+        try:
+            yield workload, scene, read_target(reader, workload, scene, now)
+        except ClusterError as error:
+            yield workload, scene, error
+
+
+def read_target(reader: ClusterReader, workload: Workload, scene: ObservedTarget, now: datetime) -> Autoscaler:
+    """The object that holds the workload's floor. Raises `ClusterError` where there is none."""
+    kind, name = KINDS[workload.target_kind], workload.target
+    if kind is not HPA and scene.unseen is not None:
+        raise ClusterError(scene.unseen)
+    if kind.scaled:
+        return Autoscaler(reader.target(kind, workload.namespace, name), now, kind, limit=workload.ceiling)
+    if kind is SCALED_OBJECT and scene.scaled_objects is None:
+        raise ClusterError("KEDA is not installed: this cluster knows no ScaledObject")
+    listed = scene.hpas if kind is HPA else scene.scaled_objects or {}
+    if name not in listed:
+        names = sorted(listed)[:20]
+        raise ClusterError(f"no {kind.name} {name!r} in namespace {workload.namespace}; it has {names or 'none'}")
+    return Autoscaler(listed[name], now, kind, hpa=scene.made_from(name) if kind is SCALED_OBJECT else None)
+
+
+def forgotten(
+    scenes: dict[str, ObservedTarget | ClusterError], workloads: Sequence[Workload], now: datetime
+) -> Iterator[Seen]:
+    """Objects that carry our baseline though no workload names them any more."""
+    named = {(workload.namespace, workload.target_kind, workload.target) for workload in workloads}
+    for scene in scenes.values():
+        if isinstance(scene, ClusterError):
+            continue
+        for kind, document in scene.touched():
+            name = document["metadata"]["name"]
+            if (scene.namespace, kind, name) not in named:
+                made = scene.made_from(name) if kind == SCALED_OBJECT.name else None
+                yield _nobody(scene.namespace, name, kind), scene, Autoscaler(document, now, KINDS[kind], hpa=made)
+
+
+def _scene(reader: ClusterReader, namespace: str, *, with_keda: bool) -> ObservedTarget:
+    """A namespace whose ScaledObjects may not be listed still shows its HPAs; 404: the cluster knows no such kind."""
+    hpas = _by_name(reader.targets(HPA, namespace))
+    if not with_keda:
+        return ObservedTarget(namespace, hpas)
+    try:
+        return ObservedTarget(namespace, hpas, _by_name(reader.targets(SCALED_OBJECT, namespace)))
+    except ClusterError as error:
+        return ObservedTarget(namespace, hpas, unseen=None if error.status == ABSENT else str(error))
+
+
+def _by_name(items: Iterator[Document]) -> dict[str, Document]:
+    return {str(item["metadata"]["name"]): item for item in items}
+
+
+def _nobody(namespace: str, name: str, kind: TargetKind) -> Workload:
+    """A workload of which nothing is known but where it is."""
+    load, replica = LoadModel(0, 0, 0, 0), Replica(1, 1)
+    return Workload(namespace, name, load, replica, floor=1, ceiling=1, target=name, target_kind=kind)

@@ -1,0 +1,181 @@
+"""How long pods of a workload really take from created to ready: the lead time, learned from the pods that run now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any, Protocol
+
+from capacity.model import ClusterError
+from capacity.model.values import ASSUMED_LEAD_TIME
+
+if TYPE_CHECKING:
+    from capacity.app.configuration import Config
+
+PODS = "/api/v1/namespaces/{namespace}/pods"
+FEWEST = 3  # starts: one or two may be any kind of luck
+LONGEST = timedelta(hours=1)  # a longer "start" is a pod that lost its readiness and got it back
+STUCK = timedelta(minutes=10)  # not ready by then is a failed start: Kubernetes' own progressDeadlineSeconds
+HPA_SYNC = timedelta(seconds=15)  # until the autoscaler looks again (kube-controller-manager's default)
+ROUND = 5  # seconds: a pod's times are whole seconds, and nobody plans for one
+LEVEL = 0.95
+BROKEN = {
+    *("CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "RunContainerError"),
+    *("CreateContainerConfigError", "CreateContainerError"),
+}  # reasons of a waiting container that does not become ready by waiting
+
+Document = Mapping[str, Any]
+
+
+class PodReader(Protocol):
+    """What lists pods: `ClusterReader` does."""
+
+    def objects(self, path: str) -> Iterable[Document]:
+        """Every object of a collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """The starts of a workload's pods: how long each took, and how many failed.
+
+    >>> Starts(tuple(timedelta(seconds=s) for s in (20, 30, 41)), failed=1).lead_time
+    datetime.timedelta(seconds=60)
+    """
+
+    took: tuple[timedelta, ...] = ()
+    failed: int = 0
+
+    @property
+    def usual_longest(self) -> timedelta | None:
+        """The 95th percentile of the starts, an observed one; None where fewer than three were seen."""
+        if len(self.took) < FEWEST:
+            return None
+        return sorted(self.took)[ceil(LEVEL * len(self.took)) - 1]
+
+    @property
+    def lead_time(self) -> timedelta | None:
+        """From the patch to ready replicas: the autoscaler looks, then the pods start; None where too few were seen."""
+        longest = self.usual_longest
+        if longest is None:
+            return None
+        seconds = (longest + HPA_SYNC).total_seconds()
+        return timedelta(seconds=ceil(seconds / ROUND) * ROUND)
+
+    def remark(self) -> str:
+        """The lead time with its reason, as a sentence."""
+        return f"lead time {self.reason()}"
+
+    def reason(self) -> str:
+        """The lead time, where it comes from, and what it was learned from."""
+        counted = f"{len(self.took)} pod starts" + (f" ({self.failed} failed)" if self.failed else "")
+        if self.lead_time is None:
+            return f"{_seconds(ASSUMED_LEAD_TIME)} assumed: {counted} seen, {FEWEST} are needed"
+        longest = _seconds(self.usual_longest or timedelta())
+        return f"{_seconds(self.lead_time)} learned: 0.95 of {counted} took up to {longest}"
+
+
+def read_starts(pods: Iterable[Document], now: datetime) -> dict[tuple[str, str], Starts]:
+    """The starts of the pods of one namespace, by the kind and name of the workload that they belong to.
+
+    A start is from `creationTimestamp` to the condition Ready. A pod with a restarted container, or one ready only
+    after an hour, says nothing: its Ready is a later one.
+    """
+    took: dict[tuple[str, str], list[timedelta]] = {}
+    failed: dict[tuple[str, str], int] = {}
+    for pod in pods:
+        owner = owner_of(pod)
+        if owner is None:
+            continue
+        start = _start(pod)
+        took.setdefault(owner, []).extend([start] if start is not None else [])
+        failed[owner] = failed.get(owner, 0) + _has_failed(pod, now)
+    return {owner: Starts(tuple(sorted(starts)), failed[owner]) for owner, starts in took.items()}
+
+
+def owner_of(pod: Document) -> tuple[str, str] | None:
+    """Kind and name of the Deployment or StatefulSet that a pod belongs to; None for jobs, daemons and lone pods."""
+    metadata = pod.get("metadata") or {}
+    owners = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
+    if not owners:
+        return None
+    kind, name = str(owners[0].get("kind")), str(owners[0].get("name"))
+    if kind == "StatefulSet":
+        return kind, name
+    revision = (metadata.get("labels") or {}).get("pod-template-hash")
+    if kind == "ReplicaSet" and revision and name.endswith(f"-{revision}"):
+        return "Deployment", name.removesuffix(f"-{revision}")
+    return None
+
+
+def _start(pod: Document) -> timedelta | None:
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    ready = [
+        one for one in status.get("conditions") or [] if one.get("type") == "Ready" and one.get("status") == "True"
+    ]
+    restarts = sum(int(one.get("restartCount") or 0) for one in status.get("containerStatuses") or [])
+    created = _time(metadata.get("creationTimestamp"))
+    became = _time(ready[0].get("lastTransitionTime")) if ready else None
+    if restarts or created is None or became is None or not timedelta(0) <= became - created <= LONGEST:
+        return None
+    return became - created
+
+
+def _has_failed(pod: Document, now: datetime) -> bool:
+    """Whether this pod is one that did not come up."""
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    if metadata.get("deletionTimestamp") or any(
+        one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or []
+    ):
+        return False
+    waiting = [((one.get("state") or {}).get("waiting") or {}).get("reason") for one in _containers(status)]
+    created = _time(metadata.get("creationTimestamp"))
+    never_ran = status.get("phase") == "Pending" and created is not None and now - created > STUCK
+    return status.get("phase") == "Failed" or never_ran or any(reason in BROKEN for reason in waiting)
+
+
+def _containers(status: Document) -> list[Document]:
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def learn_lead_times(config: Config, reader: PodReader, now: datetime) -> tuple[Config, list[str]]:
+    """The configuration with every `lead_time: auto` learned from the pods, and one remark for each.
+
+    Where pods cannot be read, or too few have started, five minutes are assumed and the remark says why.
+    """
+    seen: dict[str, dict[tuple[str, str], Starts] | str] = {}
+    workloads, remarks = [], []
+    for item in config.workloads:
+        if item.lead_time != "auto":
+            workloads.append(item)
+            continue
+        if item.namespace not in seen:
+            seen[item.namespace] = _namespace(reader, item.namespace, now)
+        found = seen[item.namespace]
+        starts = Starts() if isinstance(found, str) else found.get((item.metrics.kind, item.name), Starts())
+        why = found if isinstance(found, str) else starts.remark()
+        remarks.append(f"{item.namespace}/{item.name}: {why}")
+        workloads.append(item.learned(starts.lead_time))
+    return config.model_copy(update={"workloads": tuple(workloads)}), remarks
+
+
+def _namespace(reader: PodReader, namespace: str, now: datetime) -> dict[tuple[str, str], Starts] | str:
+    try:
+        return read_starts(reader.objects(PODS.format(namespace=namespace)), now)
+    except ClusterError as error:
+        if error.status is None:  # nobody answers: then nothing can be written there either
+            raise
+        return f"{_seconds(ASSUMED_LEAD_TIME)} assumed: its pods cannot be read: {error}"
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():.0f} s"

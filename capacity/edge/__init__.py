@@ -1,1 +1,0 @@
-"""The only code that touches files, clock, network, cluster or screen."""

@@ -1,1 +1,0 @@
-"""What has a floor on a cluster: HPAs, KEDA's ScaledObjects, Deployments and StatefulSets; and whose each field is."""

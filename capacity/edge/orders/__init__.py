@@ -1,1 +1,0 @@
-"""Orders, wherever they lie: rows in DuckDB or in a database, judged and counted, and their audits over time."""

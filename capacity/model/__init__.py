@@ -1,0 +1,83 @@
+"""The nouns of capacity: frozen values, checked when they are built, and the errors they raise.
+
+Errors, as a tree::
+
+    CapacityError
+    ├── ConfigError    a setting or a flag cannot be used            (exit code 2)
+    ├── DataError      the input cannot carry what is asked of it    (exit code 1)
+    ├── PlanError      a plan is unreadable or of another schema     (exit code 1)
+    └── ClusterError   the cluster refused or did not answer         (exit code 1)
+        └── NoClusterError   none is configured
+
+Times are timezone-aware; a step is named by its start and is half open, ``[t, t + step)``.
+This module imports no heavy library, so that the controller can start in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from capacity.model.derivation import Derivation as Derivation
+from capacity.model.derivation import PeakSales as PeakSales
+from capacity.model.derivation import QuotaCut as QuotaCut
+from capacity.model.derivation import ReplicaNeed as ReplicaNeed
+from capacity.model.derivation import RequestNeed as RequestNeed
+from capacity.model.derivation import Shortfall as Shortfall
+from capacity.model.derivation import TargetBound as TargetBound
+from capacity.model.derivation import TargetUtilization as TargetUtilization
+from capacity.model.derivation import TrackRecord as TrackRecord
+from capacity.model.errors import CapacityError as CapacityError
+from capacity.model.errors import ClusterError as ClusterError
+from capacity.model.errors import ConfigError as ConfigError
+from capacity.model.errors import DataError as DataError
+from capacity.model.errors import NoClusterError as NoClusterError
+from capacity.model.errors import PlanError as PlanError
+from capacity.model.errors import require as require
+from capacity.model.events import Event as Event
+from capacity.model.events import Scenario as Scenario
+from capacity.model.explanation import Bar as Bar
+from capacity.model.explanation import Explanation as Explanation
+from capacity.model.explanation import SalesParts as SalesParts
+from capacity.model.forecast import MONTH as MONTH
+from capacity.model.forecast import Demand as Demand
+from capacity.model.forecast import Forecast as Forecast
+from capacity.model.forecast import Trust as Trust
+from capacity.model.limits import ChangeHours as ChangeHours
+from capacity.model.limits import Costs as Costs
+from capacity.model.limits import Freeze as Freeze
+from capacity.model.limits import Limits as Limits
+from capacity.model.limits import NodeType as NodeType
+from capacity.model.limits import Quota as Quota
+from capacity.model.limits import Supply as Supply
+from capacity.model.load import Finding as Finding
+from capacity.model.load import LoadModel as LoadModel
+from capacity.model.load import LoadReport as LoadReport
+from capacity.model.load import Pattern as Pattern
+from capacity.model.load import Response as Response
+from capacity.model.load import Shape as Shape
+from capacity.model.load import Spread as Spread
+from capacity.model.nodes import NodeChange as NodeChange
+from capacity.model.nodes import NodePlan as NodePlan
+from capacity.model.observation import CUTS as CUTS
+from capacity.model.observation import REASONS as REASONS
+from capacity.model.observation import Clamp as Clamp
+from capacity.model.observation import Cut as Cut
+from capacity.model.observation import Decision as Decision
+from capacity.model.observation import Doubt as Doubt
+from capacity.model.observation import Memory as Memory
+from capacity.model.observation import Observation as Observation
+from capacity.model.observation import Owned as Owned
+from capacity.model.observation import Readings as Readings
+from capacity.model.observation import Reason as Reason
+from capacity.model.observation import Wishes as Wishes
+from capacity.model.plan import PLAN_SCHEMA as PLAN_SCHEMA
+from capacity.model.plan import FloorChange as FloorChange
+from capacity.model.plan import Peak as Peak
+from capacity.model.plan import Plan as Plan
+from capacity.model.plan import Quiet as Quiet
+from capacity.model.plan import Resource as Resource
+from capacity.model.plan import WorkloadPlan as WorkloadPlan
+from capacity.model.serving import Pool as Pool
+from capacity.model.serving import Reactive as Reactive
+from capacity.model.serving import Throughput as Throughput
+from capacity.model.serving import ThroughputReport as ThroughputReport
+from capacity.model.workload import Replica as Replica
+from capacity.model.workload import Workload as Workload

@@ -1,0 +1,67 @@
+"""How floors move: how often we look, how fast they rise and fall, how long a dead plan is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from capacity.model.errors import require
+
+CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (World Cup 98, 10 to 19 June)
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRules:
+    """How floors move. Shares are of the floor that stands; a step is at least one replica.
+
+    Down: at most `step_down` per `step_every`, however often passes run, and where `half_life` is set no faster than
+    halving the excess in that time. Up: at once, or by `step_up` per period where that is set. `ceiling_buffer`: None
+    leaves the ceiling; a share lets it rise to need x (1 + share). `calm`: under a plan of shorter steps than this a
+    floor moves to what the plan needs for so much longer, and comes down in fewer, larger steps; 0 follows the plan to
+    the step. The controller is set to `CALM`.
+    """
+
+    period: timedelta = timedelta(minutes=1)
+    hold_for: timedelta = timedelta(hours=6)
+    step_down: float = 0.10
+    step_every: timedelta = timedelta(minutes=5)  # the HPA's own window before it scales down
+    half_life: timedelta | None = None
+    step_up: float | None = None
+    ceiling_buffer: float | None = None
+    calm: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        require(self.period > timedelta(0), "period must be > 0, got {}", self.period)
+        require(self.hold_for >= timedelta(0), "hold_for must be >= 0, got {}", self.hold_for)
+        require(0 < self.step_down <= 1, "step_down must lie in (0, 1], got {}", self.step_down)
+        require(self.step_every >= timedelta(0), "step_every must be >= 0, got {}", self.step_every)
+        require(
+            self.half_life is None or self.half_life > timedelta(0), "half_life must be > 0, got {}", self.half_life
+        )
+        require(self.step_up is None or self.step_up > 0, "step_up must be > 0, got {}", self.step_up)
+        require(self.calm >= timedelta(0), "calm must be >= 0, got {}", self.calm)
+
+    def look_ahead(self, step: timedelta) -> timedelta:
+        """How much further than it must a floor looks under a plan of such steps, so that it moves once for several.
+
+        >>> policy = ControllerRules(calm=CALM)
+        >>> policy.look_ahead(timedelta(minutes=5)), policy.look_ahead(timedelta(hours=1))
+        (datetime.timedelta(seconds=1800), datetime.timedelta(0))
+        """
+        return self.calm if step < self.calm else timedelta(0)
+
+    def calmed(self, step: timedelta) -> ControllerRules:
+        """Steps down under a plan of such steps: what is not needed for `calm` falls as far as in that time, at once.
+
+        At most twice in `calm`: 0.10 every 5 min becomes 0.47 every 15 min.
+
+        >>> calmed = ControllerRules(calm=CALM).calmed(timedelta(minutes=5))
+        >>> round(calmed.step_down, 2), calmed.step_every
+        (0.47, datetime.timedelta(seconds=900))
+        """
+        if self.look_ahead(step) <= self.step_every:
+            return self
+        steps = self.calm / self.step_every if self.step_every else 1.0
+        return replace(
+            self, step_every=max(self.step_every, self.calm / 2), step_down=1 - (1 - self.step_down) ** steps
+        )

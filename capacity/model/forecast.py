@@ -1,0 +1,173 @@
+"""Quantiles over the coming steps: of sales, and of the load that follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from capacity.model.errors import require, require_aware
+from capacity.model.shown import card_of, plot_noun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MONTH = timedelta(days=365, hours=6) / 12  # the mean month: the `step` of forecasts for calendar months
+SHORTEST, LONGEST = timedelta(days=28, hours=-1), timedelta(days=31, hours=1)  # real ones, on a clock that may change
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How right forecasts from earlier origins were, as they would have been made then.
+
+    `coverage`: per quantile level the share of steps at or under the quantile. `skill`: 1 - mean absolute error / the
+    seasonal naive's; below 0 the naive is better.
+
+    >>> Trust(((0.5, 0.493), (0.95, 0.955)), skill=0.31).covered(0.95)
+    0.955
+    """
+
+    coverage: tuple[tuple[float, float], ...]
+    skill: float
+
+    def __post_init__(self) -> None:
+        for level, share in self.coverage:
+            require(0 < level < 1 and 0 <= share <= 1, "coverage: expected shares in [0, 1], got {}", (level, share))
+        require(self.skill <= 1, "skill: expected a number of at most 1, got {}", self.skill)
+
+    def covered(self, quantile_level: float) -> float | None:
+        """The share of past steps at or under the quantile of this level; None where none was scored."""
+        return dict(self.coverage).get(quantile_level)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Quantiles of a quantity over the coming steps.
+
+    `quantiles` has one row per step (UTC, the first one step after `origin`) and one column per quantile level in
+    (0, 1), ascending; values are finite, not negative and do not cross. `origin` is the last step the forecast knew.
+    Calendar months begin with their first day and are as long as they are: their `step` is so many times `MONTH`.
+    `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
+    ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
+    `trust`: how right earlier forecasts were; None where the history is too short to tell. `unskilled`: the model
+    showed no skill over the seasonal naive on past origins, which is at least a part of what is served.
+    """
+
+    origin: datetime
+    step: timedelta
+    quantiles: pd.DataFrame  # (steps, levels)
+    unit: str
+    model: str = ""
+    notes: tuple[str, ...] = ()
+    window: timedelta | None = None
+    maxima: pd.DataFrame | None = None  # (steps, levels)
+    trust: Trust | None = None
+    unskilled: bool = False
+
+    def __post_init__(self) -> None:
+        _check_steps(self.origin, self.step, self.quantiles)
+        _check_levels([float(level) for level in self.quantiles.columns])
+        _check_values(self.quantiles)
+        _check_maxima(self)
+
+    def at(self, quantile_level: float) -> pd.Series:
+        """The quantile at this level, one value per step; a level that was not forecast is refused."""
+        return self.quantiles.iloc[:, self._column(quantile_level)]
+
+    def maximum_at(self, quantile_level: float) -> pd.Series:
+        """The quantile of the maximum over ``[t, t + window)`` at every step t; without a window, of the step alone."""
+        table = self.quantiles if self.maxima is None else self.maxima
+        return table.iloc[:, self._column(quantile_level)]
+
+    def _column(self, quantile_level: float) -> int:
+        levels = [float(level) for level in self.quantiles.columns]
+        require(quantile_level in levels, "quantile level {} was not forecast; these were: {}", quantile_level, levels)
+        return levels.index(quantile_level)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per step (index `start`, UTC); columns `q0.5`, `q0.95`, ... in the unit of the forecast.
+
+        With a window also `maximum_q0.5`, ...: the quantiles of the maximum over ``[start, start + window)``.
+        """
+        table = self.quantiles.set_axis([f"q{float(level):g}" for level in self.quantiles.columns], axis=1)
+        if self.maxima is not None:
+            names = [f"maximum_q{float(level):g}" for level in self.maxima.columns]
+            table = table.join(self.maxima.set_axis(names, axis=1))
+        return table.rename_axis("start")
+
+    def plot(self, history: pd.Series | None = None, timezone: str = "UTC", *, theme: str = "light") -> Any:
+        """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
+        return plot_noun(self, history, timezone, theme=theme)
+
+    def _repr_html_(self) -> str | None:
+        return card_of(self)
+
+
+def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> None:
+    index: Any = quantiles.index
+    require(len(index) > 0, "a forecast needs at least one step, got none")
+    require(str(getattr(index, "tz", None)) == "UTC", "steps must be in UTC, got {}", getattr(index, "tz", None))
+    require_aware("origin", origin)
+    require(step > timedelta(0), "step must be positive, got {}", step)
+    starts = index.to_pydatetime()
+    if step % MONTH == timedelta(0):
+        _check_months(step // MONTH, [origin, *starts])
+        return
+    require(
+        starts[0] == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, starts[0]
+    )
+    gaps = {late - early for early, late in pairwise(starts)}
+    require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
+
+
+def _check_months(months: int, starts: list[datetime]) -> None:
+    gaps = [late - early for early, late in pairwise(starts)]
+    odd = [gap for gap in gaps if not months * SHORTEST <= gap <= months * LONGEST]
+    require(not odd, "steps of {} months must be 28 to 31 days apart for each of them, got {}", months, odd[:1])
+
+
+def _check_levels(levels: list[float]) -> None:
+    require(len(levels) > 0, "a forecast needs at least one quantile level, got none")
+    require(all(0 < level < 1 for level in levels), "quantile levels must lie in (0, 1), got {}", levels)
+    require(levels == sorted(set(levels)), "quantile levels must ascend without repeats, got {}", levels)
+
+
+def _check_values(quantiles: pd.DataFrame) -> None:
+    values = quantiles.to_numpy(dtype=float)  # (steps, levels)
+    require(bool((values >= 0).all()), "quantiles must be numbers >= 0, got a negative value or NaN")
+    require(bool((values < float("inf")).all()), "quantiles must be finite, got infinity")
+    require(bool((values[:, 1:] >= values[:, :-1]).all()), "quantiles must not cross")
+
+
+def _check_maxima(forecast: Forecast) -> None:
+    window, maxima = forecast.window, forecast.maxima
+    require((window is None) == (maxima is None), "a forecast has window and maxima together or neither")
+    if window is None or maxima is None:
+        return
+    require(window > timedelta(0), "window must be positive, got {}", window)
+    same = maxima.index.equals(forecast.quantiles.index) and maxima.columns.equals(forecast.quantiles.columns)
+    require(same, "maxima must have the steps and levels of the quantiles")
+    _check_values(maxima)
+    above = bool((maxima.to_numpy(dtype=float) >= forecast.quantiles.to_numpy(dtype=float)).all())
+    require(above, "the maximum over a window must not be below its own first step")
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The load a workload must serve, independent of our actions: CPU in cores, memory in bytes, same steps.
+
+    `requests` (per second) where the load model knows them; `sales` None where usage is forecast without them.
+    """
+
+    cpu: Forecast
+    memory: Forecast
+    sales: Forecast | None = None
+    requests: Forecast | None = None
+
+    def __post_init__(self) -> None:
+        for name, forecast in (("memory", self.memory), ("sales", self.sales), ("requests", self.requests)):
+            if forecast is None:
+                continue
+            same = forecast.step == self.cpu.step and forecast.quantiles.index.equals(self.cpu.quantiles.index)
+            require(same, "CPU and {} demand must share their steps", name)

@@ -1,0 +1,203 @@
+"""What sales cost: the load of a workload as a function of its sales, given by a person or learned from its usage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from capacity.model.errors import DataError, require
+from capacity.model.serving import ThroughputReport
+from capacity.model.shown import card_of, plot_noun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capacity.model.arrays import Array
+
+Verdict = Literal["learned", "direct", "configured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far the load of one step lies from what its sales say: quantiles `excess` at `levels`, where demand is
+    `typical`; they grow with demand to the power `power` (0: the same everywhere, 1: in proportion)."""
+
+    levels: Array = field(repr=False, compare=False)  # (levels,), ascending in (0, 1)
+    excess: Array = field(repr=False, compare=False)  # (levels,), unit of the resource
+    typical: float
+    power: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Load by slot of the week on the business's clock, Monday 00:00 first: `values` in the unit of the resource."""
+
+    step: timedelta
+    timezone: str
+    values: Array = field(repr=False, compare=False)  # (slots of a week,)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How load moves within a step of sales, by slot of the week on the business's clock, Monday 00:00 first.
+
+    `weights`: what part of the load beyond idle falls on each slot; the mean over a step of sales is one. `own`: the
+    usual load of the slot by usage alone; `noise` its variance around what sales and weights say, `level_variance`
+    (relative, squared) how far whole steps of sales lie from `own`, `total_variance` how far from what sales say.
+    """
+
+    step: timedelta
+    timezone: str
+    weights: Array = field(repr=False, compare=False)  # (slots of a week,)
+    own: Array = field(repr=False, compare=False)  # (slots of a week,), unit of the resource
+    noise: Array = field(repr=False, compare=False)  # (slots of a week,), squared unit
+    level_variance: float
+    total_variance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """How one resource answers to sales: ``base + per_sale_per_hour x sales per hour, lag earlier``, and how surely.
+
+    `slope_error` and `level_error` are standard errors of the slope and of the load at `center` sales per hour.
+    `saturation`: sales per hour at which half of the slope's effect is lost (Michaelis-Menten), None where the answer
+    is straight; beyond `highest`, the most sales per hour seen, it goes on straight. `extra` is load of the slots of
+    the week that sales do not explain (a nightly job); `shape` is there where usage has finer steps than sales.
+    """
+
+    base: float
+    per_sale_per_hour: float
+    slope_error: float
+    level_error: float
+    center: float
+    highest: float
+    spread: Spread
+    lag: timedelta = timedelta(0)
+    saturation: float | None = None
+    shape: Shape | None = None
+    extra: Pattern | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("base", "per_sale_per_hour", "slope_error", "level_error", "center", "highest"):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), "response: {} must be >= 0, got {}", name, value)
+        require(self.saturation is None or self.saturation > 0, "response: saturation must be > 0")
+
+    @property
+    def slope_interval(self) -> tuple[float, float]:
+        """The slope's 95 % interval, from zero up."""
+        return max(0.0, self.per_sale_per_hour - 1.96 * self.slope_error), (
+            self.per_sale_per_hour + 1.96 * self.slope_error
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel:
+    """Demand = base + slope x sales per hour, for the whole workload: CPU in cores, memory in bytes.
+
+    `cpu`, `memory` and `requests` (per second) are there where they were learned from usage: they then say more than
+    the two numbers, and are used in their place.
+    """
+
+    cpu_base: float
+    cpu_per_sale_per_hour: float
+    memory_base: float
+    memory_per_sale_per_hour: float
+    cpu: Response | None = field(default=None, kw_only=True)
+    memory: Response | None = field(default=None, kw_only=True)
+    requests: Response | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour"):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), "load: {} must be >= 0, got {}", name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What usage says about one resource: `verdict` in one word, `words` in a sentence, and the figures behind them.
+
+    `r2`: share of the load's variance that sales explain; `residual_season`: share of the rest that the hour of the
+    week explains. `drift`: since when another answer holds, and `drift_ratio` the load at high sales since then over
+    the one before. None: not known.
+    """
+
+    resource: str
+    verdict: Verdict
+    words: str
+    points: int = 0
+    r2: float | None = None
+    response: Response | None = None
+    residual_season: float | None = None
+    drift: datetime | None = None
+    drift_ratio: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """How a workload's load follows its sales: the model to plan with, and per resource why.
+
+    `usage` (columns cpu, memory, requests; UTC) and `sales` are what was learned from; None where there was none.
+    `throughput`: what its replicas serve, where history was asked for it, or why history does not tell.
+    """
+
+    name: str
+    model: LoadModel
+    findings: tuple[Finding, ...]
+    usage: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+    sales: pd.Series | None = field(default=None, repr=False, compare=False)
+    timezone: str = "UTC"
+    throughput: ThroughputReport | DataError | None = field(default=None, compare=False)
+
+    def finding(self, resource: str) -> Finding | None:
+        """What was found about `cpu`, `memory` or `requests`; None where its usage was not given."""
+        return next((finding for finding in self.findings if finding.resource == resource), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Every finding in words, and what must be known with it."""
+        said = [
+            text for found in self.findings for text in (found.words, *(f"{found.resource}: {n}" for n in found.notes))
+        ]
+        return (*said, *self._throughput_notes())
+
+    def _throughput_notes(self) -> tuple[str, ...]:
+        found = self.throughput
+        if found is None:
+            return ()
+        if isinstance(found, DataError):
+            return (f"throughput: not known: {found}; replicas are planned by CPU and memory alone",)
+        return tuple(f"throughput: {text}" for text in (found.words, *found.notes))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per resource (index `resource`): `verdict`, `points`, `r2`, `base`, `per_sale_per_hour`, its 95 %
+        interval `low` to `high`, `lag`, `drift`; in the unit of the resource, NaN where not known."""
+        import pandas as pd
+
+        rows = {found.resource: _answer(found) for found in self.findings}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("resource")
+
+    def plot(self, *, theme: str = "light") -> Any:
+        """Draw load against sales with the fitted answer, and both over time; returns the Figure."""
+        return plot_noun(self, theme=theme)
+
+    def _repr_html_(self) -> str | None:
+        return card_of(self)
+
+
+def _answer(found: Finding) -> dict[str, Any]:
+    """A finding as a row of plain values."""
+    response = found.response
+    known: dict[str, Any] = {"verdict": found.verdict, "points": found.points, "r2": found.r2}
+    slope = (None, None) if response is None else response.slope_interval
+    return {
+        **known,
+        "base": None if response is None else response.base,
+        "per_sale_per_hour": None if response is None else response.per_sale_per_hour,
+        "low": slope[0],
+        "high": slope[1],
+        "lag": None if response is None else response.lag,
+        "drift": found.drift,
+    }

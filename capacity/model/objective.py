@@ -1,0 +1,81 @@
+"""A promise: a figure and its bound, what a window of time shows of it, and how much of what it allows is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from capacity.model.errors import require
+
+Side = Literal[">", ">=", "<"]
+Unit = Literal["ratio", "seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is promised of one figure: ratios in 0..1, times in seconds."""
+
+    name: str
+    side: Side
+    bound: float
+    unit: Unit
+    says: str  # which figure of a window it is
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("uptime", ">", 0.999, "ratio", "share of minutes in which passes ended in time"),
+        Target("time to restore", "<", 1800.0, "seconds", "mean over critical incidents, from opened to resolved"),
+        Target("data latency", "<", 300.0, "seconds", "95 % of the audits found at most this"),
+        Target("CPU and memory", "<", 0.80, "ratio", "highest utilization of any workload"),
+        Target("data quality", ">=", 0.995, "ratio", "share of audited rows that pass every rule"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A target and what is known of it. `value` None: not known, or (`untried`) nothing happened that could break it.
+
+    The error budget is what the target allows: 0.1 % of the minutes, 30 minutes to restore. A value at the bound of a
+    `<` promise has spent it all and broken the promise; less than nothing is left where it was overdrawn.
+
+    >>> uptime = Objective(TARGETS["uptime"], 0.9997, "Prometheus")
+    >>> uptime.kept, round(uptime.budget_left, 2)
+    (True, 0.7)
+    >>> Objective(TARGETS["data latency"], 600.0, "audits").budget_left
+    -1.0
+    >>> Objective(TARGETS["uptime"], None, "", "no prometheus is configured").kept is None
+    True
+    """
+
+    target: Target
+    value: float | None
+    source: str
+    note: str = ""
+    untried: bool = False
+
+    def __post_init__(self) -> None:
+        name, value = self.target.name, self.value
+        require(value is None or 0 <= value < float("inf"), "{}: expected a number >= 0, got {}", name, value)
+        require(not (self.untried and value is not None), "{}: untried, yet measured as {}", name, value)
+        require(value is not None or bool(self.note), "{}: no value, and no reason why", name)
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether it is kept; None where that is not known."""
+        value, bound = self.value, self.target.bound
+        if value is None:
+            return True if self.untried else None
+        if self.target.side == "<":
+            return value < bound
+        return value > bound if self.target.side == ">" else value >= bound
+
+    @property
+    def budget_left(self) -> float | None:
+        """The share of what the target allows that is not used up; None where it is not known."""
+        value, bound = self.value, self.target.bound
+        if value is None:
+            return 1.0 if self.untried else None
+        return 1.0 - value / bound if self.target.side == "<" else 1.0 - (1.0 - value) / (1.0 - bound)

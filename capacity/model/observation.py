@@ -1,0 +1,154 @@
+"""What the cluster says now, and what to set in answer to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+
+from capacity.model.errors import require, require_aware
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What the autoscaler's own metrics say. `blind` names why they cannot be trusted; None: they can.
+
+    `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`, `memory_bytes`: usage of
+    all replicas together. `mark`: text that differs between any two looks at a workload that is measured. None: not
+    known.
+    """
+
+    wanted: int | None = None
+    cpu_millicores: int | None = None
+    memory_bytes: int | None = None
+    blind: str | None = None
+    mark: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("wanted", "cpu_millicores", "memory_bytes"):
+            value = getattr(self, name)
+            require(value is None or value >= 0, "readings: {} must be >= 0, got {}", name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What people wrote on the object. Each text says why; None: no such wish.
+
+    `excluded`: leave it alone. `frozen`: the floor stays. `unclear`: a wish that cannot be read: the floor stays.
+    `no_rise`: the floor may not rise. `floor`: this floor, whatever the plan says.
+    """
+
+    excluded: str | None = None
+    frozen: str | None = None
+    unclear: str | None = None
+    no_rise: str | None = None
+    floor: int | None = None
+
+    def __post_init__(self) -> None:
+        require(self.floor is None or self.floor >= 1, "a forced floor must be >= 1, got {}", self.floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier passes noted on the object: all the state there is.
+
+    `moved_at`: our last move of the floor. `safe_floor`: of the last plan that was read. `held_since`: since when
+    there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`.
+    """
+
+    moved_at: datetime | None = None
+    safe_floor: int | None = None
+    held_for: str | None = None
+    held_since: datetime | None = None
+    mark: str | None = None
+    looked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("moved_at", "held_since", "looked_at"):
+            moment = getattr(self, name)
+            if moment is not None:
+                require_aware(name, moment)
+        require(self.safe_floor is None or self.safe_floor >= 1, "safe_floor must be >= 1, got {}", self.safe_floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the cluster says now about one autoscaler: replica counts, and its bounds before we first touched it.
+
+    `current` 0 means scaled to zero: the HPA is idle and a floor does not wake it. A baseline of None: never touched.
+    `edited_by`: who changed the floor after our last write, None where nobody did. `readings` None: the autoscaler
+    has no metrics of its own to ask (a Deployment without one), so they bind nothing.
+    """
+
+    floor: int
+    ceiling: int
+    current: int
+    desired: int
+    baseline_floor: int | None = None
+    baseline_ceiling: int | None = None
+    edited_by: str | None = None
+    readings: Readings | None = None
+    wishes: Wishes = Wishes()
+    memory: Memory = Memory()
+
+    def __post_init__(self) -> None:
+        counts = (self.floor, self.ceiling, self.current, self.desired)
+        require(min(counts) >= 0, "replica counts must be >= 0, got {}", counts)
+        require(self.floor <= self.ceiling, "observed floor {} is above ceiling {}", self.floor, self.ceiling)
+
+
+Cut = Literal["CeilingReached", "BudgetReached", "QuotaReached"]  # the floor stands below the need
+Clamp = Literal[Cut, "StepUp", "StepDown", "AutoscalerNeeds", "RisePaused"]  # what a floor was kept by
+Wish = Literal["Forced", "Excluded", "Frozen", "ScaledToZero", "SwitchedOff", "HeldChangeWindow"]
+Planless = Literal["HeldNoPlan", "HeldPlanNotStarted", "HeldPlanExpired", "PlanExpired"]
+Doubt = Literal["HeldEdited", "HeldNoMetrics", "HeldFrozenMetrics", "HeldTrafficVanished"]  # it may not come down
+Owned = Literal["HeldForeignOwner", "HeldTwoOwners"]  # somebody else moves the replicas or writes the field
+Guarded = Literal["HeldBrake", "HeldClockSkew", "HeldUnclearWish", "HeldByOtherWriter", "SecondLook"]
+Given = Literal["Restored", "Restoring", "NothingToRestore"]  # of a restore
+Followed = Literal["AsPlanned", "DemandRising", "DemandFalling"]
+Reason = Literal[Followed, Clamp, Wish, Planless, Doubt, Owned, Guarded, Given]  # meanings: docs/plan-file.md
+REASONS: tuple[Reason, ...] = get_args(Reason)
+CUTS: tuple[Cut, ...] = get_args(Cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The floor and ceiling to set now, the reason, and what was clamped by what.
+
+    `memory`: what to note on the object with the move; `notes` where it must be noted even without a move.
+
+    >>> Decision(9, 60, "DemandRising", before=4).changes
+    True
+    """
+
+    floor: int
+    ceiling: int
+    reason: Reason
+    before: int
+    before_ceiling: int | None = None
+    detail: str = ""
+    clamps: tuple[Clamp, ...] = ()
+    held: bool = False
+    memory: Memory = field(default_factory=Memory)
+    notes: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.reason in REASONS, "a decision needs a reason that is known, got {!r}", self.reason)
+        require(
+            0 <= self.floor <= self.ceiling, "a decision needs floor <= ceiling, got {}", (self.floor, self.ceiling)
+        )
+
+    @property
+    def changes(self) -> bool:
+        """True where floor or ceiling move."""
+        return self.floor != self.before or self.before_ceiling not in (None, self.ceiling)
+
+    @property
+    def cut(self) -> bool:
+        """True where the floor stands below the need: a ceiling, a budget or a quota allows no more."""
+        return self.reason in CUTS
+
+    @property
+    def falls(self) -> bool:
+        """True where the floor comes down."""
+        return self.floor < self.before

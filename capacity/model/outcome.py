@@ -1,0 +1,105 @@
+"""What a pass made of each workload: a value that lines, tables, JSON, metrics and exit codes are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from capacity.model.observation import Decision, Observation
+from capacity.model.plan_file import rfc3339
+from capacity.model.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass made of one workload: a decision, or the error that stood in its way; `done` where it was written.
+
+    Both where the plan could not be read: the floor is held, and somebody must look. `observation`: what was seen
+    before anything was written.
+    """
+
+    workload: Workload
+    decision: Decision | None = None
+    error: str | None = None
+    done: bool = False
+    warnings: tuple[str, ...] = field(default_factory=tuple)
+    observation: Observation | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing was decided for safety's sake."""
+        return self.decision is not None and self.decision.held
+
+    @property
+    def where(self) -> str:
+        """Namespace and target, as people write them."""
+        return f"{self.workload.namespace}/{self.workload.target}"
+
+    @property
+    def floor_move(self) -> str:
+        """The floor from what to what; empty without a decision."""
+        decision = self.decision
+        if decision is None:
+            return ""
+        return f"{decision.before} -> {decision.floor}" if decision.floor != decision.before else f"{decision.floor}"
+
+    @property
+    def ceiling_move(self) -> str:
+        """The ceiling from what to what; empty where it stays."""
+        decision = self.decision
+        if decision is None or decision.before_ceiling in (None, decision.ceiling):
+            return ""
+        return f"ceiling {decision.before_ceiling} -> {decision.ceiling}"
+
+    @property
+    def move(self) -> str:
+        """From what to what."""
+        floor = f"floor {self.floor_move}" if self.floor_move else ""
+        return " ".join(filter(None, [floor, self.ceiling_move]))
+
+    def __str__(self) -> str:
+        if self.decision is None:
+            return f"{self.where} error {self.error}"
+        detail = self.error or self.decision.detail
+        return f"{self.where} {self.move} {self.decision.reason}" + (f" ({detail})" if detail else "")
+
+
+def summary(outcomes: Sequence[Outcome], now: datetime) -> dict[str, Any]:
+    """A pass in figures: how many workloads were changed, held, failed, at what time."""
+    return {
+        "now": rfc3339(now),
+        "workloads": len(outcomes),
+        "changed": sum(outcome.done for outcome in outcomes),
+        "held": sum(outcome.held for outcome in outcomes),
+        "failed": sum(outcome.error is not None for outcome in outcomes),
+    }
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """One outcome as JSON values."""
+    decision, workload = outcome.decision, outcome.workload
+    document: dict[str, Any] = {
+        "namespace": workload.namespace,
+        "name": workload.name,
+        "kind": workload.target_kind,
+        "target": workload.target,
+    }
+    if outcome.error is not None:
+        document["error"] = outcome.error
+    if decision is None:
+        return document
+    return {
+        **document,
+        "before": decision.before,
+        "floor": decision.floor,
+        "before_ceiling": decision.before_ceiling,
+        "ceiling": decision.ceiling,
+        "reason": decision.reason,
+        "detail": decision.detail,
+        "clamps": list(decision.clamps),
+        "held": decision.held,
+        "changed": outcome.done,
+        "line": str(outcome),
+    }

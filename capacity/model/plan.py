@@ -1,0 +1,230 @@
+"""The floor of each workload over the coming steps, and the numbers that explain it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from capacity.model.derivation import Derivation
+from capacity.model.errors import DataError, require, require_aware
+from capacity.model.nodes import NodePlan
+from capacity.model.shown import card_of, plot_noun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capacity.model.forecast import Demand
+
+PLAN_SCHEMA = "capacity.plan/v1"
+Resource = Literal["cpu", "memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorChange:
+    """From `offset` steps after the plan's start on, the floor is `replicas`, because of `reason`."""
+
+    offset: int
+    replicas: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        whole = type(self.offset) is int and type(self.replicas) is int and isinstance(self.reason, str)
+        require(
+            whole, "a floor change is (offset, replicas, reason), got {}", (self.offset, self.replicas, self.reason)
+        )
+        require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
+        require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """From `offset` steps after the plan's start on, CPU usage below `cpu_millicores` is an incident, not a saving."""
+
+    offset: int
+    cpu_millicores: int
+
+    def __post_init__(self) -> None:
+        whole = type(self.offset) is int and type(self.cpu_millicores) is int
+        require(whole, "a quiet level is (offset, cpu_millicores), got {}", (self.offset, self.cpu_millicores))
+        require(self.offset >= 0 and self.cpu_millicores >= 0, "a quiet level must be >= 0, got {}", self)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The step that needs the most replicas: quantities at the plan's quantile level; sales None where not known."""
+
+    at: datetime
+    sales: float | None
+    cpu_cores: float
+    memory_bytes: float
+    replicas: int
+    quantile_level: float
+
+    def __post_init__(self) -> None:
+        require_aware("peak", self.at)
+        for name in ("sales", "cpu_cores", "memory_bytes"):
+            value = getattr(self, name)
+            known = value is not None and 0 <= value < float("inf")
+            require(known or (name == "sales" and value is None), "peak: {} must be a number >= 0, got {}", name, value)
+        require(self.replicas >= 1, "peak: replicas must be >= 1, got {}", self.replicas)
+        require(0 < self.quantile_level < 1, "peak: quantile_level must lie in (0, 1), got {}", self.quantile_level)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPlan:
+    """The floor of one workload over the coming steps, as changes.
+
+    `derivation`: how the replicas of the peak follow from sales. `quiet`: the low quantile of CPU demand, as changes;
+    empty where none was planned. Observed usage below it freezes the floor: traffic that vanished is an incident.
+    """
+
+    namespace: str
+    name: str
+    start: datetime
+    step: timedelta
+    steps: int
+    floor: tuple[FloorChange, ...]
+    binding: Resource
+    peak: Peak
+    safe_floor: int
+    ceiling: int
+    lead_time: timedelta
+    derivation: Derivation
+    resources: dict[str, int] = field(default_factory=dict)
+    quiet: tuple[Quiet, ...] = ()
+    demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
+
+    def __post_init__(self) -> None:
+        where = f"plan of {self.namespace}/{self.name}"
+        require_aware(where, self.start)
+        object.__setattr__(self, "start", self.start.astimezone(UTC))
+        require(self.step > timedelta(0) and self.steps > 0, "{}: needs at least one step", where)
+        require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
+        self._require_an_end(where)
+        offsets = [change.offset for change in self.floor]
+        require(bool(offsets) and offsets[0] == 0, "{}: the first floor must stand at offset 0", where)
+        require(offsets == sorted(set(offsets)), "{}: floor changes must ascend, got {}", where, offsets)
+        require(offsets[-1] < self.steps, "{}: a floor change lies beyond the last step", where)
+        quiet = [level.offset for level in self.quiet]
+        require(quiet == sorted(set(quiet)) and quiet[:1] in ([], [0]), "{}: quiet levels must ascend from 0", where)
+        highest = max(self.safe_floor, *(change.replicas for change in self.floor))
+        require(self.safe_floor >= 1, "{}: safe_floor must be >= 1", where)
+        require(highest <= self.ceiling, "{}: floor {} is above ceiling {}", where, highest, self.ceiling)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    @property
+    def label(self) -> str:
+        """namespace/name, as people write it."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def end(self) -> datetime:
+        """The end of the last step; from here on the plan says nothing."""
+        return self.start + self.step * self.steps
+
+    def _require_an_end(self, where: str) -> None:
+        try:
+            _ = self.end
+        except OverflowError as error:
+            raise DataError(f"{where}: {self.steps} steps of {self.step} end beyond the calendar") from error
+
+    def floor_between(self, begin: datetime, end: datetime) -> int | None:
+        """The highest floor of the steps that overlap `[begin, end]`; None where no step does."""
+        change = self.highest_between(begin, end)
+        return None if change is None else change.replicas
+
+    def highest_between(self, begin: datetime, end: datetime) -> FloorChange | None:
+        """The change that set the highest floor of the steps that overlap `[begin, end]`; None where no step does."""
+        if end < self.start or begin >= self.end:
+            return None
+        first = max(0, (begin - self.start) // self.step)
+        last = min(self.steps - 1, (end - self.start) // self.step)
+        ends = [*(change.offset for change in self.floor[1:]), self.steps]
+        spans = zip(self.floor, ends, strict=True)
+        touched = [change for change, stop in spans if change.offset <= last and stop > first]
+        return max(touched, key=lambda change: change.replicas)
+
+    def quiet_at(self, moment: datetime) -> int | None:
+        """The CPU usage (millicores) below which traffic has vanished at this moment; None where it is not known."""
+        if not self.quiet or not self.start <= moment < self.end:
+            return None
+        step = (moment - self.start) // self.step
+        return next(level.cpu_millicores for level in reversed(self.quiet) if level.offset <= step)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per step (index `start`, UTC): `floor` in replicas and the `reason` that set it.
+
+        Where the plan was just made, also the demand behind it at the plan's quantile level: `sales` (per step, where
+        known), `cpu_cores`, `memory_bytes`, and the `utilization` that the floor then has, the higher of the two.
+        """
+        import pandas as pd
+
+        steps = pd.date_range(self.start, periods=self.steps, freq=pd.Timedelta(self.step), name="start")
+        changes = {steps[change.offset]: (change.replicas, change.reason) for change in self.floor}
+        table = pd.DataFrame.from_dict(changes, orient="index", columns=["floor", "reason"])
+        table = table.reindex(steps).ffill().astype({"floor": int})
+        return table if self.demand is None else table.join(self._loads(self.demand, table["floor"]))
+
+    def _loads(self, demand: Demand, floor: pd.Series) -> pd.DataFrame:
+        """Demand at the plan's quantile level, and the utilization of the floor."""
+        import pandas as pd
+
+        level, known = self.peak.quantile_level, {}
+        if demand.sales is not None:
+            known["sales"] = demand.sales.at(level)
+        loads = pd.DataFrame({**known, "cpu_cores": demand.cpu.at(level), "memory_bytes": demand.memory.at(level)})
+        loads = loads.reindex(floor.index)
+        cpu = loads["cpu_cores"] * 1000 / self.resources["cpu_request_millicores"]
+        memory = loads["memory_bytes"] / self.resources["memory_request_bytes"]
+        return loads.assign(utilization=cpu.combine(memory, max) / floor)
+
+    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
+        """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""
+        return plot_noun(self, timezone, theme=theme)
+
+    def _repr_html_(self) -> str | None:
+        return card_of(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The floors of many workloads, where they came from, until when they hold; and the nodes they fill, if asked."""
+
+    created: datetime
+    origin: datetime
+    valid_until: datetime
+    settings_hash: str
+    source: dict[str, Any]
+    workloads: tuple[WorkloadPlan, ...]
+    nodes: NodePlan | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("created", "origin", "valid_until"):
+            require_aware(name, getattr(self, name))
+        keys = [workload.key for workload in self.workloads]
+        require(len(keys) == len(set(keys)), "a plan names each workload once, got {}", sorted(keys))
+
+    def workload(self, namespace: str, name: str) -> WorkloadPlan | None:
+        """The plan of one workload, or None where this plan does not know it."""
+        return next((plan for plan in self.workloads if plan.key == (namespace, name)), None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every workload's steps in one long frame: index `start` (UTC), columns `namespace`, `name`, then as there."""
+        import pandas as pd
+
+        require(bool(self.workloads), "a plan without workloads has no frame")
+        tables = [plan.to_frame().assign(namespace=plan.namespace, name=plan.name) for plan in self.workloads]
+        table = pd.concat(tables)
+        return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
+
+    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
+        """Draw the plans with the highest peaks; returns the Figure."""
+        return plot_noun(self, timezone, theme=theme)
+
+    def _repr_html_(self) -> str | None:
+        return card_of(self)

@@ -1,0 +1,161 @@
+"""Samples out: as text, to a Pushgateway, to a node exporter's textfile, or on `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from capacity.http import HttpClient, HttpError, Request
+from capacity.monitoring.metrics import METRICS, Metric, Sample
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client import Metric as Family
+
+
+class Exposition:
+    """The samples of the last pass and the counters of all, as Prometheus scrapes them. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._samples: tuple[Sample, ...] = ()
+        self._counts: dict[tuple[str, tuple[str, ...]], float] = {}
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Self:
+        """These samples and no others."""
+        exposition = cls()
+        exposition.update(samples)
+        return exposition
+
+    def update(self, samples: Sequence[Sample]) -> None:
+        """Take the place of the gauges of before; add to the counters."""
+        with self._lock:
+            self._samples = tuple(sample for sample in samples if METRICS[sample.name].kind == "gauge")
+            for sample in samples:
+                if METRICS[sample.name].kind == "counter":
+                    key = (sample.name, sample.labels)
+                    self._counts[key] = self._counts.get(key, 0.0) + sample.value
+
+    def collect(self) -> Iterator[Family]:
+        """The families of now: what prometheus_client asks of a collector."""
+        with self._lock:
+            counted = [Sample(name, value, labels) for (name, labels), value in self._counts.items()]
+            everything = [*self._samples, *counted]
+        for name, metric in METRICS.items():
+            mine = [sample for sample in everything if sample.name == name]
+            if mine:
+                yield _family(metric, mine)
+
+    def text(self) -> str:
+        """Everything in Prometheus' text format."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry()).decode()
+
+    def registry(self) -> CollectorRegistry:
+        """A registry with nothing but these samples: no process metrics of a pod that lives for seconds."""
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)  # a collector is whatever has collect()
+        return registry
+
+
+def _family(metric: Metric, samples: Sequence[Sample]) -> Family:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels)
+    for sample in samples:
+        family.add_metric(sample.labels, sample.value)
+    return family
+
+
+def exposition_text(samples: Sequence[Sample]) -> str:
+    """The samples in Prometheus' text format.
+
+    >>> print(exposition_text([Sample("capacity_floor_replicas", 9, ("shop", "web"))]).splitlines()[-1])
+    capacity_floor_replicas{namespace="shop",workload="web"} 9.0
+    """
+    return Exposition.of(samples).text()
+
+
+def write_textfile(samples: Sequence[Sample], path: Path) -> None:
+    """Write the samples for the node exporter's textfile collector: whole or not at all."""
+    from prometheus_client import write_to_textfile
+
+    write_to_textfile(str(path), Exposition.of(samples).registry())
+
+
+class _Metric(BaseModel):
+    labels: dict[str, str]
+    value: float
+
+
+class _Groups(BaseModel):
+    data: list[dict[str, Any]] = []
+
+
+GROUPS: TypeAdapter[_Groups] = TypeAdapter(_Groups)
+LABELS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+LEFT: TypeAdapter[list[_Metric]] = TypeAdapter(list[_Metric])
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A Pushgateway."""
+
+    client: HttpClient
+
+    def push(self, samples: Sequence[Sample], job: str) -> None:
+        """Replace what this job pushed before, counters added up. Raises `HttpError`."""
+        from prometheus_client import push_to_gateway
+
+        registry = Exposition.of([*samples, *self._counted(job)]).registry()
+        push_to_gateway(self.client.server.url, job, registry, handler=self._handler)
+
+    def _counted(self, job: str) -> list[Sample]:
+        """The counters that this job left there."""
+        groups = self.client.read(GROUPS, "GET", "/api/v1/metrics").data
+        ours = [group for group in groups if _labels(group).get("job") == job]
+        counters = [name for name, metric in METRICS.items() if metric.kind == "counter"]
+        return [sample for group in ours for name in counters for sample in self._left(group, name)]
+
+    def _left(self, group: Mapping[str, Any], name: str) -> Iterator[Sample]:
+        """A counter as the gateway tells it; what is not ours any more (labels of an older version) is left out."""
+        known = METRICS[name].labels
+        try:
+            found = LEFT.validate_python((group.get(name) or {"metrics": []})["metrics"])
+        except (ValidationError, KeyError, TypeError) as error:
+            raise HttpError(
+                f"{self.client.server.name}: expected metrics of {name}, got others", "malformed"
+            ) from error
+        for metric in found:
+            if set(known) <= set(metric.labels):
+                yield Sample(name, metric.value, tuple(metric.labels[label] for label in known))
+
+    def _handler(
+        self, url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
+    ) -> Callable[[], None]:
+        """What prometheus_client calls to send: our own client has the token, the CA and the time limit."""
+        del timeout
+        path = url.removeprefix(self.client.server.url.rstrip("/"))
+
+        def send() -> None:
+            self.client.accepted(Request(method, path, data, dict(headers)))
+
+        return send
+
+
+def _labels(group: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of a group; none where it has none that can be read."""
+    try:
+        return LABELS.validate_python(group.get("labels"))
+    except ValidationError:
+        return {}

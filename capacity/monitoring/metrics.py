@@ -1,0 +1,166 @@
+"""The metrics that capacity speaks of itself: names, units and labels in one table, and one sample of one of them.
+
+Names follow OpenMetrics: the unit is the suffix, ratios lie in 0..1, times are Unix seconds. Labels are bounded by the
+configuration: a workload, a source, a rule, a quantile level, a reason of the documented list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from capacity.model import require
+
+Kind = Literal["gauge", "counter"]
+WORKLOAD = ("namespace", "workload")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: its name, what it counts, its labels, and who writes it (`plan`, `pass`, `audit`)."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: Kind = "gauge"
+    writer: str = "pass"
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        # the planner, once an hour
+        Metric(
+            "capacity_forecast_demand_cores",
+            "CPU demand forecast for the current step.",
+            (*WORKLOAD, "quantile"),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_forecast_demand_bytes",
+            "Memory demand forecast for the current step.",
+            (*WORKLOAD, "quantile"),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_forecast_coverage_ratio",
+            "Share of past steps at or under the quantile, over the rolling origins.",
+            ("group", "quantile"),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_forecast_skill_ratio",
+            "One minus the error over that of the seasonal naive, over the rolling origins.",
+            ("group",),
+            writer="plan",
+        ),
+        Metric("capacity_plan_peak_replicas", "Replicas at the highest step of the plan.", WORKLOAD, writer="plan"),
+        Metric(
+            "capacity_plan_peak_timestamp_seconds", "When the highest step of the plan begins.", WORKLOAD, writer="plan"
+        ),
+        Metric("capacity_plan_created_timestamp_seconds", "When the plan was made.", writer="plan"),
+        Metric("capacity_plan_valid_until_timestamp_seconds", "When the plan's last step ends.", writer="plan"),
+        Metric("capacity_plan_duration_seconds", "How long reading, forecasting and planning took.", writer="plan"),
+        Metric(
+            "capacity_plan_workloads",
+            "Workloads of the last planning, by outcome: planned or failed.",
+            ("outcome",),
+            writer="plan",
+        ),
+        # the audit of the inputs
+        Metric("capacity_audit_score_ratio", "Share of rows that pass every rule.", ("source",), writer="audit"),
+        Metric(
+            "capacity_audit_rows",
+            "Rows of the last audit, by result: passed, quarantined or repaired.",
+            ("source", "result"),
+            writer="audit",
+        ),
+        Metric(
+            "capacity_audit_rule_failures",
+            "Rows that failed a rule in the last audit.",
+            ("source", "rule"),
+            writer="audit",
+        ),
+        Metric(
+            "capacity_data_latency_seconds", "Age of the newest row when it was audited.", ("source",), writer="audit"
+        ),
+        Metric(
+            "capacity_data_completeness_ratio",
+            "Rows of the newest whole step over those usual in that hour of the week, at most 1.",
+            ("source",),
+            writer="audit",
+        ),
+        # the controller, every pass
+        Metric("capacity_plan_replicas", "The floor that the plan asks for now.", WORKLOAD),
+        Metric("capacity_plan_age_seconds", "Time since the plan was made.", ("namespace",)),
+        Metric("capacity_floor_replicas", "The floor (minReplicas) after the pass.", WORKLOAD),
+        Metric("capacity_ceiling_replicas", "The ceiling (maxReplicas) after the pass.", WORKLOAD),
+        Metric("capacity_current_replicas", "Replicas that run.", WORKLOAD),
+        Metric("capacity_desired_replicas", "Replicas that the autoscaler wants.", WORKLOAD),
+        Metric("capacity_usage_cores", "CPU that the running replicas use together.", WORKLOAD),
+        Metric("capacity_usage_bytes", "Memory that the running replicas use together.", WORKLOAD),
+        Metric(
+            "capacity_utilization_ratio",
+            "Usage over request of the running replicas, as the autoscaler sees it.",
+            (*WORKLOAD, "resource"),
+        ),
+        Metric(
+            "capacity_forecast_utilization_ratio",
+            "Utilization expected within the lead time at the floor that is set.",
+            WORKLOAD,
+        ),
+        Metric(
+            "capacity_ceiling_reached", "1 where the plan needs more than the ceiling within the lead time.", WORKLOAD
+        ),
+        Metric(
+            "capacity_limit_reached",
+            "1 where the floor stands below the need within the lead time: by ceiling, budget or quota.",
+            (*WORKLOAD, "reason"),
+        ),
+        Metric("capacity_held", "1 where the floor was held for safety, by reason.", (*WORKLOAD, "reason")),
+        Metric("capacity_pass_total", "Workloads worked on, by outcome and reason.", ("outcome", "reason"), "counter"),
+        Metric("capacity_pass_duration_seconds", "How long the pass took."),
+        Metric("capacity_pass_timestamp_seconds", "When the pass ended."),
+        Metric("capacity_build_info", "1, with the version that runs.", ("version",)),
+    )
+}
+
+PAGE = """# Metrics
+
+Written by `plan` (the planner's job), `audit` (by each planning and by `capacity audit`), or `pass` (the controller,
+every pass); at a Pushgateway and as textfiles these are the jobs `capacity-planner`, `capacity-audit` and
+`capacity-controller`. Units stand in the names: ratios
+lie in 0..1, times are Unix seconds. A job that ends pushes them to a Pushgateway, `capacity run` serves them on
+`/metrics`, and either writes a textfile where asked.
+
+| metric | kind | labels | written by | what it says |
+|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of one metric of the table; the labels in the table's order.
+
+    >>> Sample("capacity_floor_replicas", 9, ("shop", "web")).labels
+    ('shop', 'web')
+    """
+
+    name: str
+    value: float
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(self.name in METRICS, "unknown metric {}", self.name)
+        expected = METRICS[self.name].labels
+        require(len(self.labels) == len(expected), "{}: expected labels {}, got {}", self.name, expected, self.labels)
+        require(abs(self.value) < float("inf"), "{}: expected a finite number, got {}", self.name, self.value)
+
+
+def metrics_page() -> str:
+    """The metric reference in Markdown, as `docs/metrics.md` holds it."""
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.writer} | {metric.help} |"
+        for metric in METRICS.values()
+    ]
+    return PAGE + "\n".join(rows) + "\n"

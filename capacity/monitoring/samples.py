@@ -1,0 +1,152 @@
+"""What happened, as samples: of an audit, a plan, a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from capacity.monitoring.conditions import utilization_of
+from capacity.monitoring.metrics import Sample
+from capacity.version import VERSION
+
+if TYPE_CHECKING:
+    from capacity.app.control import Reconciliation
+    from capacity.model import Forecast, Plan, TrackRecord, WorkloadPlan
+    from capacity.model.outcome import Outcome
+    from capacity.quality import Audit
+
+
+def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
+    """The score, the rows by result, the failures by rule, and how old the newest row is."""
+    source = audit.source
+    repaired = sum(audit.repaired.values())
+    rows = (("passed", audit.passed), ("quarantined", audit.quarantined), ("repaired", repaired))
+    samples = [Sample("capacity_audit_score_ratio", audit.score, (source,))]
+    samples += [Sample("capacity_audit_rows", count, (source, result)) for result, count in rows]
+    samples += [Sample("capacity_audit_rule_failures", count, (source, rule)) for rule, count in audit.failures.items()]
+    if audit.last is not None:
+        samples.append(Sample("capacity_data_latency_seconds", (now - audit.last).total_seconds(), (source,)))
+    whole = audit.counts[-2] if len(audit.counts) > 1 else None  # the newest step may still be filling
+    if whole is not None and whole.completeness is not None:
+        samples.append(Sample("capacity_data_completeness_ratio", whole.completeness, (source,)))
+    return samples
+
+
+def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> list[Sample]:
+    """Peaks, demand of the current step at each quantile level, and what could not be planned."""
+    samples = [
+        Sample("capacity_build_info", 1, (VERSION,)),
+        Sample("capacity_plan_created_timestamp_seconds", plan.created.timestamp()),
+        Sample("capacity_plan_valid_until_timestamp_seconds", plan.valid_until.timestamp()),
+        Sample("capacity_plan_duration_seconds", took.total_seconds()),
+        Sample("capacity_plan_workloads", len(plan.workloads), ("planned",)),
+        Sample("capacity_plan_workloads", failed, ("failed",)),
+    ]
+    for workload in plan.workloads:
+        samples += _peak_samples(workload)
+    samples += demand_samples(plan.workloads, now)
+    # Workloads of one group share its forecast: each group is told once.
+    records = [one.derivation.track_record for one in plan.workloads]
+    trusted = {record.subject: record for record in records if record is not None}
+    return [*samples, *(sample for record in trusted.values() for sample in _trust_samples(record))]
+
+
+def demand_samples(plans: Sequence[WorkloadPlan], now: datetime) -> list[Sample]:
+    """Demand of the step of `now` at each quantile level, of the plans that still know what they were made of."""
+    known = [(plan.key, plan.demand) for plan in plans if plan.demand is not None]
+    cores = [_quantiles("capacity_forecast_demand_cores", demand.cpu, key, now) for key, demand in known]
+    memory = [_quantiles("capacity_forecast_demand_bytes", demand.memory, key, now) for key, demand in known]
+    return [sample for samples in (*cores, *memory) for sample in samples]
+
+
+def _peak_samples(plan: WorkloadPlan) -> list[Sample]:
+    return [
+        Sample("capacity_plan_peak_replicas", plan.peak.replicas, plan.key),
+        Sample("capacity_plan_peak_timestamp_seconds", plan.peak.at.timestamp(), plan.key),
+    ]
+
+
+def _quantiles(name: str, demand: Forecast, key: tuple[str, str], now: datetime) -> list[Sample]:
+    """The step of now; before the plan starts its first step, after its end none."""
+    place = max(0, (now - demand.origin - demand.step) // demand.step)
+    if place >= len(demand.quantiles):
+        return []
+    row = demand.quantiles.iloc[place]
+    return [Sample(name, float(value), (*key, f"{level:g}")) for level, value in row.items()]
+
+
+def _trust_samples(record: TrackRecord) -> list[Sample]:
+    """How often the quantiles held, and the skill over the seasonal naive, on the rolling origins of this planning."""
+    group, trust = record.subject, record.trust
+    covered = [
+        Sample("capacity_forecast_coverage_ratio", share, (group, f"{level:g}")) for level, share in trust.coverage
+    ]
+    return [*covered, Sample("capacity_forecast_skill_ratio", trust.skill, (group,))]
+
+
+def pass_samples(work: Reconciliation, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[Sample]:
+    """Floors, what runs, utilization, what is held and why, and how the pass went."""
+    samples = [
+        Sample("capacity_build_info", 1, (VERSION,)),
+        Sample("capacity_pass_duration_seconds", took.total_seconds()),
+        Sample("capacity_pass_timestamp_seconds", now.timestamp()),
+    ]
+    if work.plan is not None:
+        age = (now - work.plan.created).total_seconds()
+        namespaces = sorted({plan.namespace for plan in work.plan.workloads})
+        samples += [Sample("capacity_plan_age_seconds", age, (namespace,)) for namespace in namespaces]
+    plans = {plan.key: plan for plan in work.plan.workloads} if work.plan is not None else {}
+    for outcome in outcomes:
+        samples += _outcome_samples(outcome)
+        samples += _expected_samples(outcome, plans.get(outcome.workload.key), now, 2 * work.policy.period)
+    return [*samples, *_counted(outcomes)]
+
+
+def _outcome_samples(outcome: Outcome) -> list[Sample]:
+    key, decision, seen = outcome.workload.key, outcome.decision, outcome.observation
+    if decision is None or seen is None:
+        return []
+    written = outcome.done or not decision.changes
+    samples = [
+        Sample("capacity_floor_replicas", decision.floor if written else decision.before, key),
+        Sample("capacity_ceiling_replicas", decision.ceiling if written else seen.ceiling, key),
+        Sample("capacity_current_replicas", seen.current, key),
+        Sample("capacity_desired_replicas", seen.desired, key),
+        Sample("capacity_ceiling_reached", float(decision.reason == "CeilingReached"), key),
+    ]
+    samples += [Sample("capacity_utilization_ratio", u, (*key, name)) for name, u in utilization_of(outcome).items()]
+    if seen.readings is not None:
+        used = {
+            "capacity_usage_cores": seen.readings.cpu_millicores,
+            "capacity_usage_bytes": seen.readings.memory_bytes,
+        }
+        scale = {"capacity_usage_cores": 1000, "capacity_usage_bytes": 1}
+        samples += [Sample(name, value / scale[name], key) for name, value in used.items() if value is not None]
+    samples += [Sample("capacity_limit_reached", 1, (*key, decision.reason))] if decision.cut else []
+    return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
+
+
+def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime, reach: timedelta) -> list[Sample]:
+    """What the plan asks for now, and the utilization within the lead time that it means at the floor that stands."""
+    workload, decision = outcome.workload, outcome.decision
+    if plan is None or decision is None:
+        return []
+    asked, highest = plan.floor_between(now, now), plan.floor_between(now, now + plan.lead_time + reach)
+    samples = [] if asked is None else [Sample("capacity_plan_replicas", asked, workload.key)]
+    floor = decision.floor if outcome.done or not decision.changes else decision.before
+    if highest is None or floor == 0:
+        return samples
+    # A plan that was cut knows by how many replicas it is short at its worst.
+    short = plan.derivation.replicas_short if decision.cut else 0
+    expected = (highest + short) / floor * workload.target_utilization
+    return [*samples, Sample("capacity_forecast_utilization_ratio", expected, workload.key)]
+
+
+def _counted(outcomes: Sequence[Outcome]) -> list[Sample]:
+    counts: dict[tuple[str, str], int] = {}
+    for outcome in outcomes:
+        kind = "failed" if outcome.error else "held" if outcome.held else "changed" if outcome.done else "done"
+        reason = "Error" if outcome.decision is None else outcome.decision.reason
+        counts[kind, reason] = counts.get((kind, reason), 0) + 1
+    return [Sample("capacity_pass_total", count, key) for key, count in counts.items()]

@@ -1,0 +1,156 @@
+"""Open tickets against conditions that hold: what to open, note, escalate, reopen and resolve. Pure and idempotent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from capacity.model import require
+from capacity.monitoring.conditions import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the ticket system knows of one incident of ours; `resolved` None while it is open."""
+
+    key: str
+    correlation: str
+    text: str
+    escalated: bool
+    opened: datetime
+    resolved: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Whose tickets these are: conditions and subjects as shell patterns, the group that gets them."""
+
+    group: str
+    conditions: tuple[str, ...] = ("*",)
+    subjects: tuple[str, ...] = ("*",)
+    escalate_to: str | None = None
+
+    def takes(self, condition: Condition) -> bool:
+        """Whether this route is the condition's."""
+        named = any(fnmatchcase(condition.name, pattern) for pattern in self.conditions)
+        return named and any(fnmatchcase(condition.subject, pattern) for pattern in self.subjects)
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """When tickets are escalated, and until when one that comes back is reopened rather than opened anew."""
+
+    routes: tuple[Route, ...] = ()
+    escalate_after: timedelta = timedelta(minutes=30)
+    reopen_within: timedelta = timedelta(hours=4)
+
+    def __post_init__(self) -> None:
+        require(self.escalate_after > timedelta(0), "escalate_after must be > 0, got {}", self.escalate_after)
+        require(self.reopen_within >= timedelta(0), "reopen_within must be >= 0, got {}", self.reopen_within)
+
+    def route(self, condition: Condition) -> Route | None:
+        """The first route that takes the condition; None: the ticket system's own assignment rules decide."""
+        return next((route for route in self.routes if route.takes(condition)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One write to the ticket system; `key` None opens a ticket. `fields` are its own names and values."""
+
+    verb: str
+    correlation: str
+    fields: dict[str, str]
+    key: str | None = None
+
+
+IN_PROGRESS, RESOLVED = "2", "6"  # ServiceNow's incident states
+ESCALATED = "1"  # its field `escalation`: 0 normal, 1 moderate, 2 high, 3 overdue
+
+
+def reconcile(
+    conditions: Iterable[Condition], tickets: Iterable[Ticket], now: datetime, handling: Handling
+) -> list[Action]:
+    """What to write so that each condition has exactly one open ticket and nothing else is open.
+
+    Carrying the actions out and asking again gives nothing to do. Of several tickets for one condition (two writers at
+    once) the oldest stays and the others are resolved as duplicates.
+    """
+    active = {condition.correlation: condition for condition in conditions}
+    by_correlation: dict[str, list[Ticket]] = {}
+    for ticket in sorted(tickets, key=lambda ticket: (ticket.opened, ticket.key)):
+        by_correlation.setdefault(ticket.correlation, []).append(ticket)
+    actions: list[Action] = []
+    for correlation, condition in active.items():
+        actions += _tend(condition, by_correlation.get(correlation, []), now, handling)
+    for correlation, mine in by_correlation.items():
+        if correlation not in active:
+            actions += [_resolve(ticket, "the condition has cleared") for ticket in mine if ticket.resolved is None]
+    return actions
+
+
+def _tend(condition: Condition, tickets: Sequence[Ticket], now: datetime, handling: Handling) -> list[Action]:
+    """A condition that holds: one ticket opened, reopened, or kept up to date."""
+    open_ones = [ticket for ticket in tickets if ticket.resolved is None]
+    if open_ones:
+        kept, *doubled = open_ones
+        update = _update(condition, kept, now, handling)
+        return [*update, *(_resolve(ticket, f"duplicate of {kept.key}") for ticket in doubled)]
+    recent = [ticket for ticket in tickets if ticket.resolved and now - ticket.resolved <= handling.reopen_within]
+    if recent:
+        return [_reopen(condition, max(recent, key=lambda ticket: ticket.resolved or now))]
+    return [_open(condition, handling)]
+
+
+def _open(condition: Condition, handling: Handling) -> Action:
+    route, kind = handling.route(condition), condition.kind
+    fields = {
+        "short_description": condition.title,
+        "description": condition.text,
+        "correlation_id": condition.correlation,
+        "correlation_display": "capacity",
+        "impact": str(kind.impact),
+        "urgency": str(kind.urgency),
+        **({"assignment_group": route.group} if route else {}),
+    }
+    return Action("open", condition.correlation, fields)
+
+
+def _reopen(condition: Condition, ticket: Ticket) -> Action:
+    fields = {"state": IN_PROGRESS, "description": condition.text, "work_notes": f"It is back: {condition.detail}"}
+    return Action("reopen", condition.correlation, fields, ticket.key)
+
+
+def _update(condition: Condition, ticket: Ticket, now: datetime, handling: Handling) -> list[Action]:
+    """A note where what is wrong has changed; once, more urgency (and another group) where it lasts too long."""
+    fields: dict[str, str] = {}
+    if ticket.text.strip() != condition.text.strip():
+        fields = {"description": condition.text, "work_notes": f"Changed: {condition.detail}"}
+    late = now - ticket.opened >= handling.escalate_after and not ticket.escalated
+    if late:
+        fields |= _escalated(condition, handling, fields.get("work_notes"))
+    verb = "escalate" if late else "note"
+    return [Action(verb, condition.correlation, fields, ticket.key)] if fields else []
+
+
+def _escalated(condition: Condition, handling: Handling, noted: str | None) -> dict[str, str]:
+    route, note = handling.route(condition), f"Not cleared after {handling.escalate_after}: escalated."
+    fields = {
+        "escalation": ESCALATED,
+        "urgency": str(max(1, condition.kind.urgency - 1)),
+        "work_notes": "\n".join(filter(None, [noted, note])),
+    }
+    if route is not None and route.escalate_to is not None:
+        fields["assignment_group"] = route.escalate_to
+    return fields
+
+
+def _resolve(ticket: Ticket, why: str) -> Action:
+    fields = {
+        "state": RESOLVED,
+        "close_code": "Resolved by caller",
+        "close_notes": f"capacity: {why}",
+        "work_notes": f"Resolved: {why}.",
+    }
+    return Action("resolve", ticket.correlation, fields, ticket.key)

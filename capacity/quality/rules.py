@@ -1,0 +1,146 @@
+"""What a good row is, and the columns that a source promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal
+
+from capacity.model import require
+
+Verdict = Literal["ok", "warn", "refuse"]
+Severity = Literal["warn", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A predicate in SQL that a good row satisfies; NULL and an error count as failed.
+
+    `repair` is an assignment (`column = expression`) tried on rows that fail the check; repaired rows are counted.
+
+    >>> Rule("positive_price", "Price > 0").name
+    'positive_price'
+    """
+
+    name: str
+    check: str
+    repair: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with a source as a whole, which no single row shows: a column gone, no fresh row, an anomaly.
+
+    >>> Finding("freshness", "warn", "the newest row is 3:00:00 old, expected at most 2:00:00").severity
+    'warn'
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Where a score becomes a warning, and where it refuses to let the data through; shares in [0, 1].
+
+    The defaults and why they are those: docs/decisions/0018.
+    """
+
+    warn_below: float = 0.999
+    refuse_below: float = 0.995
+
+    def __post_init__(self) -> None:
+        ordered = 0 <= self.refuse_below <= self.warn_below <= 1
+        got = (self.refuse_below, self.warn_below)
+        require(ordered, "quality: expected 0 <= refuse_below <= warn_below <= 1, got {}", got)
+
+
+ALIKE = 0.6  # similarity of two names, case and underscores apart, from which one is taken for the other's new name
+ACCEPTS = {"number": ("number", "integer")}  # a whole number is a number
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between the columns that were promised (or last seen) and those that are there."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    retyped: tuple[tuple[str, str, str], ...] = ()
+
+    def spoken(self) -> tuple[str, ...]:
+        """One sentence per change, the gravest first."""
+        return (
+            *(f"column {old!r} is gone, {new!r} came: renamed?" for old, new in self.renamed),
+            *(f"column {name!r} is gone" for name in self.removed),
+            *(f"column {name!r}: expected {expected}, got {got}" for name, expected, got in self.retyped),
+            *(f"column {name!r} came" for name in self.added),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The columns a source promises, each with its kind of value: text, integer, number, time, boolean or any.
+
+    `changed` is the severity of a column gone, renamed or of another kind; `added` of one that came (None: allowed).
+    """
+
+    columns: Mapping[str, str]
+    changed: Severity = "refuse"
+    added: Severity | None = None
+
+    def findings(self, columns: Mapping[str, str]) -> tuple[Finding, ...]:
+        """What of the promise the columns that are there (name -> kind) break.
+
+        >>> Contract({"price": "number"}).findings({"Price": "number"})[0].message
+        "contract: column 'price' is gone, 'Price' came: renamed?"
+        """
+        changes = compare_columns(self.columns, columns)
+        grave = Changes((), changes.removed, changes.renamed, changes.retyped)
+        found = [Finding("contract", self.changed, f"contract: {said}") for said in grave.spoken()]
+        if self.added is not None:
+            found += [Finding("contract", self.added, f"contract: {said}") for said in Changes(changes.added).spoken()]
+        return tuple(found)
+
+
+def compare_columns(expected: Mapping[str, str], got: Mapping[str, str]) -> Changes:
+    """What changed from the expected columns (name -> kind of value) to those that are there.
+
+    A column that went is paired with one of its kind that came if their names are alike, or if no other went or came.
+
+    >>> compare_columns({"at": "time", "n": "integer"}, {"when": "time", "n": "text"})
+    Changes(added=(), removed=(), renamed=(('at', 'when'),), retyped=(('n', 'integer', 'text'),))
+    """
+    gone = [name for name in expected if name not in got]
+    came = [name for name in got if name not in expected]
+    renamed = []
+    for name in list(gone):
+        heir = _heir(name, expected[name], {new: got[new] for new in came}, alone=len(gone) == len(came) == 1)
+        if heir is not None:
+            renamed.append((name, heir))
+            gone.remove(name)
+            came.remove(heir)
+    retyped = [
+        (name, kind, got[name])
+        for name, kind in expected.items()
+        if name in got and kind != "any" and got[name] not in ACCEPTS.get(kind, (kind,))
+    ]
+    return Changes(tuple(came), tuple(gone), tuple(renamed), tuple(retyped))
+
+
+def likeness(name: str, other: str) -> float:
+    """How alike two names are, in [0, 1], without case, spaces, dashes and underscores.
+
+    >>> likeness("InvoiceDate", "invoice_date")
+    1.0
+    """
+    plain, compared = (text.lower().translate(str.maketrans("", "", " _-")) for text in (name, other))
+    return SequenceMatcher(a=plain, b=compared).ratio()
+
+
+def _heir(name: str, kind: str, came: Mapping[str, str], *, alone: bool) -> str | None:
+    same = [new for new, found in came.items() if kind == "any" or found in ACCEPTS.get(kind, (kind,))]
+    best = max(same, key=lambda new: likeness(name, new), default=None)
+    return best if best is not None and (alone or likeness(name, best) >= ALIKE) else None

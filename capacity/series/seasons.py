@@ -1,0 +1,210 @@
+"""Which cycles of a history are real, and how strong. "None" is an answer.
+
+Candidates come from the calendar of the step and from the data (a periodogram whose peaks the autocorrelation must
+confirm); each is then measured by an MSTL decomposition against the noise level of that statistic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from capacity.model import require
+from capacity.model.arrays import Array
+from capacity.series.steps import evened, rolling_median
+
+DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
+CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}
+NEEDED = 3  # cycles below which a strength cannot be told from chance or from one level shift
+YEARS_NEEDED = 4  # of three years a growing business shows a shape that its breaks alone can draw
+EVIDENCE = 0.3  # strength from which a cycle is real: white noise scores 0.15-0.22 on this statistic
+SIGNIFICANT = 2.6  # standard errors of an autocorrelation of white noise, 1 / sqrt(n): one false alarm in a hundred
+LONGEST = timedelta(days=210)  # of finer than daily data: thirty weeks tell the weekly cycle of today
+NEGLIGIBLE = 0.01  # of the variance: below it a cycle is what the decomposition left of a shorter one
+PEAKS = 3  # of the periodogram that are looked at
+CLEAR = 0.4  # autocorrelation that a cycle unknown to the calendar must show
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """A cycle of `season_length` steps; `strength` in [0, 1], 0.15-0.22 is noise."""
+
+    season_length: int
+    name: str
+    strength: float
+
+
+def find_seasons(history: pd.Series) -> tuple[Season, ...]:
+    """The cycles that a history (regular UTC index, gaps as NaN) really shows, shortest first.
+
+    Strength is ``max(0, 1 - Var(resid) / Var(seasonal + resid))`` of a robust MSTL decomposition (Wang, Smith and
+    Hyndman, 2006) of the square roots around their running median: level breaks and growth then leave no trace. A cycle
+    counts from 0.3 up, if the values one cycle apart also correlate. A cycle seen less than three times (a year: four)
+    is not judged; see `too_short_for`.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> [season.name for season in find_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index))]
+    ['daily']
+    """
+    require(len(history) >= 2, "seasonality: expected at least two steps, got {}: bring a longer history", len(history))
+    history, found = evened(history), {}
+    series, step = _hourly_or_coarser(history)
+    if series.nunique() < 2:
+        return ()
+    factor = round(step / _step(history))
+    recent = series if step >= DAY else series.iloc[-round(LONGEST / step) :]
+    for length, strength in _measured(recent, _candidates(recent, step)).items():
+        found[length * factor] = Season(length * factor, _name(length * step), strength)
+    yearly = _yearly(history)
+    return tuple(found[length] for length in sorted(found)) + ((yearly,) if yearly else ())
+
+
+def clear_seasons(history: pd.Series, lengths: tuple[int, ...]) -> bool:
+    """Whether every one of the season lengths stands out so clearly that no decomposition is needed to say so.
+
+    The values one season apart must correlate by 0.3 and more, each longer season in what the shorter ones leave: a
+    decomposition, which also fits some of the noise, never finds less. `find_seasons` agrees at twenty times the cost.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> clear_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), (24,))
+    True
+    """
+    if not lengths or NEEDED * lengths[-1] > len(history):
+        return False
+    rest = _levelled(history, lengths[-1])
+    variance = float(rest @ rest)
+    for length in lengths:
+        if float(rest @ rest) <= NEGLIGIBLE * variance or _autocorrelation(rest, length) < EVIDENCE:
+            return False
+        rest = rest - _profile(rest, length)
+    return True
+
+
+def _profile(flat: Array, length: int) -> Array:
+    """The mean over all seasons of every place in the season, as long as the series."""
+    slots = np.arange(len(flat)) % length
+    return np.asarray((np.bincount(slots, flat, length) / np.bincount(slots, minlength=length))[slots])
+
+
+def too_short_for(history: pd.Series) -> tuple[str, ...]:
+    """Names of the cycles that this history is too short to judge, for instance ("yearly",)."""
+    step = _step(evened(history))
+    span = len(evened(history)) * step
+    needed = {DAY: NEEDED, WEEK: NEEDED, YEAR: YEARS_NEEDED}
+    return tuple(name for cycle, name in CYCLES.items() if 2 * step <= cycle and span < needed[cycle] * cycle)
+
+
+def calendar_seasons(step: timedelta) -> tuple[int, ...]:
+    """Season lengths that the calendar suggests for a step.
+
+    >>> calendar_seasons(timedelta(hours=1)), calendar_seasons(timedelta(days=1))
+    ((24, 168), (7,))
+    """
+    if step >= timedelta(days=4):
+        return (round(YEAR / step),) if YEAR / step >= 2 else ()
+    return tuple(round(cycle / step) for cycle in (DAY, WEEK) if cycle / step >= 2)
+
+
+def decomposition(shortest: int) -> dict[str, object]:
+    """STL's settings: robust, smoothing every few steps instead of each (37 times cheaper; strengths within 0.02)."""
+    return {"robust": True, "outer_iter": 3, "trend_jump": max(1, shortest), "low_pass_jump": max(1, shortest // 2)}
+
+
+def _step(history: pd.Series) -> timedelta:
+    step: timedelta = (history.index[1:] - history.index[:-1]).min().to_pytimedelta()
+    return step
+
+
+def _name(length: timedelta) -> str:
+    known = [name for cycle, name in CYCLES.items() if abs(length / cycle - 1) < 0.02]
+    return known[0] if known else f"every {length}"
+
+
+def _hourly_or_coarser(history: pd.Series) -> tuple[pd.Series, timedelta]:
+    """Hourly means of finer data (the cycles are the same, the decomposition sixty times cheaper), on a full grid."""
+    step = _step(history)
+    wide = timedelta(hours=1) if step < timedelta(hours=1) and len(history) * step >= NEEDED * DAY else step
+    return history.resample(wide, origin="start").mean(), wide
+
+
+def _candidates(series: pd.Series, step: timedelta) -> list[int]:
+    """Season lengths worth measuring: the calendar's, and the data's own where no harmonic of those."""
+    calendar = [length for length in calendar_seasons(step) if NEEDED * length <= len(series)] if step < 4 * DAY else []
+    flat = _levelled(series, max([2, *calendar]))
+    own = [
+        length
+        for length in _periodogram_peaks(flat)
+        if _autocorrelation(flat, length) >= max(CLEAR, 2 * SIGNIFICANT / np.sqrt(len(flat)))
+        and all(known % length and length % known and abs(length / known - 1) > 0.1 for known in calendar)
+    ]
+    return sorted({*calendar, *own[:1]})
+
+
+def _levelled(series: pd.Series, season_length: int) -> Array:
+    """Square roots around their running median, winsorised: level, growth and single extremes taken out; gaps are 0."""
+    roots = np.sqrt(series.clip(lower=0.0))
+    width = min(2 * season_length + 1, len(roots))
+    off = roots - rolling_median(roots.to_numpy(dtype=np.float64), width, center=True, least=1)
+    spread = float(off.abs().quantile(0.95)) * 2  # twice what 95 % stay under leaves every real shape whole
+    return np.asarray(off.clip(-spread, spread).fillna(0.0), dtype=np.float64)
+
+
+def _autocorrelation(flat: Array, lag: int) -> float:
+    power = float(flat @ flat) / len(flat)
+    return float(flat[lag:] @ flat[:-lag]) / (len(flat) - lag) / power if power > 0 and lag < len(flat) else 0.0
+
+
+def _periodogram_peaks(flat: Array) -> list[int]:
+    """The periods with the most power, each moved to the best autocorrelation nearby."""
+    power = np.abs(np.fft.rfft(flat * np.hanning(len(flat)))) ** 2
+    frequencies = np.arange(len(power))
+    usable = (frequencies >= NEEDED) & (frequencies <= len(flat) // 3)
+    order = np.argsort(-power * usable)[:PEAKS]
+    rough = [len(flat) / frequency for frequency in order if usable[frequency]]
+    near = [range(max(3, int(0.9 * period)), int(1.1 * period) + 2) for period in rough]
+    return [max(span, key=lambda lag: _repeats(flat, lag)) for span in near]
+
+
+def _repeats(flat: Array, lag: int) -> float:
+    """Autocorrelation over one, two and three cycles: the wrong length drifts out of step."""
+    return sum(_autocorrelation(flat, cycles * lag) for cycles in range(1, NEEDED + 1))
+
+
+def _measured(series: pd.Series, lengths: list[int]) -> dict[int, float]:
+    """Strengths of the candidates that pass both tests."""
+    if not lengths:
+        return {}
+    flat = _levelled(series, lengths[-1])
+    seasonal, resid = _decomposed(flat, lengths)
+    strengths = {}
+    for place, length in enumerate(lengths):
+        alone = flat - seasonal[:, :place].sum(axis=1)  # a week must show beyond what its days explain
+        total = float(np.var(seasonal[:, place] + resid))
+        strength = max(0.0, 1.0 - float(np.var(resid)) / total) if total > 0 else 0.0
+        counts = float(np.var(alone)) > NEGLIGIBLE * float(np.var(flat))
+        if strength >= EVIDENCE and counts and _autocorrelation(alone, length) > SIGNIFICANT / np.sqrt(len(flat)):
+            strengths[length] = strength
+    return strengths
+
+
+def _decomposed(flat: Array, lengths: list[int]) -> tuple[Array, Array]:
+    """Seasonal parts (steps, lengths) and the remainder (steps,)."""
+    from statsmodels.tsa.seasonal import MSTL  # 2.5 s of CPU: only where a decomposition is due
+
+    parts = MSTL(flat, periods=lengths, stl_kwargs=decomposition(lengths[0])).fit()
+    return np.asarray(parts.seasonal).reshape(len(flat), -1), np.asarray(parts.resid)
+
+
+def _yearly(history: pd.Series) -> Season | None:
+    """The yearly cycle, measured on weeks: four years of them at least."""
+    step = _step(history)
+    if 2 * step > YEAR or len(history) * step < YEARS_NEEDED * YEAR:
+        return None
+    wide = max(step, WEEK)
+    series = history.resample(wide, origin="start").mean() if step < WEEK else history
+    length = round(YEAR / wide)
+    strength = _measured(series, [length]).get(length)
+    return Season(round(YEAR / step), CYCLES[YEAR], strength) if strength else None

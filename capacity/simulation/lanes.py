@@ -1,0 +1,118 @@
+"""The HPA's rules for many lanes at once: one CPU metric, no `behavior`. Lane by lane it is what `hpa.sync` gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from capacity.model import require
+from capacity.model.arrays import Array, Counts, Mask
+from capacity.simulation.hpa.replicas import DEFAULT
+from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
+from capacity.simulation.hpa.sync import FACTOR, LEAST
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One lane's HPA: target in whole percent, stabilization on the way down, ceiling.
+
+    `follows` False: there is no HPA, the floor alone is what is set.
+    """
+
+    target: int = 80
+    stabilization: timedelta = DOWNSCALE_STABILIZATION
+    ceiling: int = 1_000_000
+    follows: bool = True
+    tolerance: float = DEFAULT
+
+    def __post_init__(self) -> None:
+        require(self.target >= 1, "target must be a whole percent >= 1, got {}", self.target)
+        require(self.ceiling >= 1, "ceiling must be >= 1, got {}", self.ceiling)
+        require(self.stabilization >= timedelta(0), "stabilization must be >= 0, got {}", self.stabilization)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the metrics say at one sync, each (lanes,): pods with a whole sample, pods without, their utilization.
+
+    `utilization` is in whole percent of the request, truncated, over the counted pods.
+    """
+
+    counted: Counts
+    unready: Counts
+    utilization: Counts
+
+
+class Reactive:
+    """The HPAs of all lanes, with the recommendations they remember."""
+
+    def __init__(self, rules: list[Rule], sync: timedelta, first: Counts) -> None:
+        self.ceiling = np.array([rule.ceiling for rule in rules])
+        self._target = np.array([float(rule.target) for rule in rules])
+        self._tolerance = np.array([rule.tolerance for rule in rules])
+        self._follows = np.array([rule.follows for rule in rules])
+        self._windows = [_Window(lanes, length, first) for length, lanes in _by_window(rules, sync).items()]
+
+    def wanted(self, replicas: Counts, floor: Counts, seen: Seen) -> Counts:
+        """Replicas to set, (lanes,): bounds at once, otherwise the metric, stabilized and limited."""
+        floor = np.minimum(floor, self.ceiling)
+        proposed, valid = self._proposed(replicas, seen)
+        by_metric = valid & (replicas >= floor) & (replicas <= self.ceiling)
+        stable = proposed.copy()
+        for window in self._windows:
+            stable[window.lanes] = window.highest(proposed[window.lanes], by_metric[window.lanes])
+        highest = np.minimum(self.ceiling, np.maximum(FACTOR * replicas, LEAST))
+        moved = np.where(by_metric, np.maximum(np.minimum(stable, highest), floor), replicas.clip(floor, self.ceiling))
+        moved = np.where((replicas == 0) & (floor > 0), 0, moved)
+        return np.where(self._follows, moved, floor)
+
+    def _proposed(self, replicas: Counts, seen: Seen) -> tuple[Counts, Mask]:
+        ratio = seen.utilization / self._target
+        guessed = (seen.unready > 0) & (ratio > 1.0)
+        everyone = seen.counted + seen.unready
+        second = np.floor_divide(seen.counted * seen.utilization, np.maximum(everyone, 1)) / self._target
+        used = np.where(guessed, second, ratio)
+        proposed = np.ceil(used * np.where(guessed, everyone, seen.counted)).astype(np.int64)
+        held = (used >= 1.0 - self._tolerance) & (used <= 1.0 + self._tolerance)
+        held |= guessed & ((second < 1.0) | (proposed < replicas))
+        return np.where(held, replicas, proposed), seen.counted > 0
+
+
+class _Window:
+    """The recommendations of the lanes that share one stabilization window; 0 where there was none.
+
+    Van Herk's blocks: the window ends in this block and began in the last one, whose suffix maxima are kept.
+    """
+
+    def __init__(self, lanes: Counts, syncs: int, first: Counts) -> None:
+        self.lanes = lanes
+        self._block = np.zeros((syncs + 1, len(lanes)), dtype=np.int64)
+        self._suffix = np.zeros((syncs + 2, len(lanes)), dtype=np.int64)
+        self._prefix: Counts = first[lanes]  # the first recommendation is what runs
+        self._block[0] = self._prefix
+        self._at = 0
+
+    def highest(self, proposed: Counts, valid: Mask) -> Counts:
+        value = np.where(valid, proposed, 0)
+        self._prefix = np.maximum(self._prefix, value)
+        self._block[self._at] = np.maximum(self._block[self._at], value)
+        self._at += 1
+        found: Counts = np.maximum(self._suffix[self._at], self._prefix)
+        if self._at == len(self._block):
+            self._suffix[:-1] = np.maximum.accumulate(self._block[::-1], axis=0)[::-1]
+            self._block[:] = 0
+            self._prefix, self._at = np.zeros_like(value), 0
+        return found
+
+
+def _by_window(rules: list[Rule], sync: timedelta) -> dict[int, Counts]:
+    syncs = np.array([int(rule.stabilization / sync) for rule in rules])
+    return {int(length): np.flatnonzero(syncs == length) for length in np.unique(syncs)}
+
+
+def observed(demand: Array, capacity: Array, counted: Counts, unready: Counts) -> Seen:
+    """Demand over what the pods that served it request, in whole percent, truncated as the HPA does."""
+    share = np.divide(demand, capacity, out=np.zeros_like(demand), where=capacity > 0)
+    return Seen(counted, unready, np.floor(100 * share + 1e-9).astype(np.int64))

@@ -1,0 +1,179 @@
+"""Audits over time: one Parquet file each in a folder, never changed after; read back as a table with a trend."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from capacity.app.configuration import Config
+from capacity.forecast import forecast_sales
+from capacity.model import DataError
+from capacity.quality import Audit, Finding, compare_columns
+from capacity.quality.anomalies import anomaly_finding, find_anomalies
+from capacity.sources.sql import literal, one_line
+from capacity.sources.table import OrderTable
+
+COLUMNS = {
+    "audited_at": "TIMESTAMPTZ",
+    "source": "VARCHAR",
+    "owner": "VARCHAR",
+    "verdict": "VARCHAR",
+    "score": "DOUBLE",
+    "rows": "BIGINT",
+    "passed": "BIGINT",
+    "set_aside": "BIGINT",
+    "repaired": "BIGINT",
+    "newest": "TIMESTAMPTZ",
+    "latency_seconds": "DOUBLE",
+    "failures": "VARCHAR",  # JSON: rule -> rows, so that a new rule needs no new column
+    "columns": "VARCHAR",  # JSON: column -> kind of value
+    "reasons": "VARCHAR[]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHistory:
+    """Audits, oldest first (columns as in `COLUMNS`), and the files that could not be read."""
+
+    audits: pd.DataFrame
+    broken: tuple[str, ...] = ()
+
+
+def audit_orders(table: OrderTable, config: Config) -> Audit:
+    """The audit of the rows, with the anomalies of the newest steps where they are looked for."""
+    audit = table.audit()
+    asked = config.orders().anomalies
+    if asked is None or audit.first is None:
+        return audit
+    sales = table.sales()
+    values = sales if isinstance(sales, pd.Series) else sales.sum(axis=1, min_count=1)
+    counts = table.row_counts()[0].reindex(values.index)
+    found, notes = [], []
+    for name, series in (("row_anomalies", counts), ("value_anomalies", values)):
+        try:
+            found.append(_anomalies(name, series, config))
+        except DataError as error:
+            notes.append(f"{name}: not looked for: {error}")
+    findings = tuple(finding for finding in found if finding is not None)
+    return replace(audit, findings=(*audit.findings, *findings), notes=(*audit.notes, *notes))
+
+
+def _anomalies(name: str, series: pd.Series, config: Config) -> Finding | None:
+    """Whether the newest steps are what a forecast from before them says: no look at them before."""
+    asked = config.orders().anomalies
+    if asked is None:
+        return None
+    steps = max(1, asked.window // config.orders().step)
+    low = round((1 - asked.coverage) / 2, 6)
+    known = series.iloc[:-steps]
+    known.attrs = {}
+    forecast = forecast_sales(
+        known,
+        horizon=steps * config.orders().step,
+        quantile_levels=(low, 1 - low),
+        holidays=config.calendar.holidays,
+        timezone=config.timezone,
+    )
+    return anomaly_finding(name, find_anomalies(series, forecast), steps, asked.otherwise)
+
+
+def compared(audit: Audit, history: AuditHistory) -> Audit:
+    """The audit with notes on the columns that changed since the last one of the same source."""
+    earlier = history.audits[history.audits["source"] == audit.source]
+    if earlier.empty or not audit.columns:
+        return audit
+    last = earlier.iloc[-1]
+    before = json.loads(last["columns"])
+    if not before:
+        return audit
+    since = f"since the audit of {last['audited_at']:%Y-%m-%d %H:%M}Z"
+    said = tuple(f"{since}: {change}" for change in compare_columns(before, audit.columns).spoken())
+    return replace(audit, notes=(*audit.notes, *said))
+
+
+def append_audit(folder: Path, audit: Audit, now: datetime) -> Path:
+    """Add an audit to the history: a new file, on disk whole before it has its name; nothing older is touched."""
+    path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
+    part = path.with_name(f".{path.name}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_row(_row(audit, now), part)
+        part.replace(path)
+    except (duckdb.Error, OSError) as error:
+        with suppress(OSError):  # there may be no folder to remove it from
+            part.unlink(missing_ok=True)
+        raise DataError(f"--history: {folder} cannot be written: {one_line(error)}") from error
+    return path
+
+
+def _row(audit: Audit, now: datetime) -> dict[str, Any]:
+    """The audit as `COLUMNS` have it."""
+    return {
+        "audited_at": now,
+        "source": audit.source,
+        "owner": audit.owner,
+        "verdict": audit.verdict,
+        "score": audit.score,
+        "rows": audit.rows,
+        "passed": audit.passed,
+        "set_aside": sum(audit.set_aside.values()),
+        "repaired": sum(audit.repaired.values()),
+        "newest": audit.last,
+        "latency_seconds": audit.figures(now).get("latency_median_seconds"),
+        "failures": json.dumps(audit.failures),
+        "columns": json.dumps(audit.columns),
+        "reasons": list(audit.reasons),
+    }
+
+
+def _write_row(row: dict[str, Any], file: Path) -> None:
+    """One row as Parquet, on disk when this returns."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+    with duckdb.connect() as database:
+        database.execute(f"SET TimeZone = 'UTC'; CREATE TABLE audit ({columns})")
+        database.execute(f"INSERT INTO audit VALUES ({', '.join(f'${name}' for name in COLUMNS)})", row)
+        database.execute(f"COPY audit TO {literal(str(file))} (FORMAT parquet)")
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def read_audits(folder: Path, since: datetime | None = None) -> AuditHistory:
+    """The audits of a folder, oldest first; files that are no whole audits are named, not read."""
+    frames, broken = [], []
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        files = sorted(folder.glob("*.parquet"))
+        for names in (files,) if _readable(database, files) else ([file] for file in files):
+            if not names:
+                continue
+            try:
+                frames.append(database.execute(_audits_query(names)).df())
+            except duckdb.Error:
+                broken.append(names[0].name)
+    if not frames:
+        return AuditHistory(pd.DataFrame(columns=list(COLUMNS)), tuple(broken))
+    audits = pd.concat(frames).sort_values("audited_at", kind="stable", ignore_index=True)
+    return AuditHistory(audits if since is None else audits[audits["audited_at"] >= since], tuple(broken))
+
+
+def _readable(database: duckdb.DuckDBPyConnection, files: list[Path]) -> bool:
+    """Whether all files can be read at once, which is what they are nearly always."""
+    try:
+        database.execute(f"SELECT max(hash(audits)) FROM ({_audits_query(files)}) AS audits")
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _audits_query(files: list[Path]) -> str:
+    names = ", ".join(literal(str(file)) for file in files)
+    return f"SELECT {', '.join(COLUMNS)} FROM read_parquet([{names}], union_by_name = true)"

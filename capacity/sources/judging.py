@@ -1,0 +1,321 @@
+"""Rules as DuckDB's SQL, and one pass over the rows that repairs, judges and counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+import duckdb
+
+from capacity.app.settings import Bound, RangeSettings, ReferenceSettings, RuleSettings, SalesSettings
+from capacity.model import ConfigError, DataError
+from capacity.quality import likeness
+from capacity.sources.sql import (
+    EPOCHS,
+    GROUP,
+    NEWEST,
+    NOT_NEGATIVE,
+    OLDEST,
+    TIME,
+    VALUE,
+    literal,
+    on_step,
+    one_line,
+    quote,
+    step_start,
+)
+
+ALIKE = 0.6  # likeness from which a column is offered as the missing one's new name
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A rule ready to run: `passes` is TRUE or FALSE in every row; `tried` says that an error in a row is FALSE too."""
+
+    name: str
+    passes: str
+    tried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The rows that rules speak about: table `orders` in `database`, its columns, and who answers for it."""
+
+    database: duckdb.DuckDBPyConnection
+    name: str
+    columns: Mapping[str, str]
+    owner: str | None
+
+    def missing(self, column: str, where: str) -> DataError:
+        """The error that a column is not there: who names it, what is there, what it may be called now, whose it is."""
+        names = [name for name in self.columns if name != "source_row"]
+        nearest = max(names, key=lambda name: likeness(column, name), default="")
+        renamed = f"; renamed to {nearest!r}?" if nearest and likeness(column, nearest) >= ALIKE else ""
+        return DataError(
+            f"{self.name}: no column {column!r} ({where}); its columns: {', '.join(names)}{renamed}{self.owned()}"
+        )
+
+    def owned(self) -> str:
+        """The owner at the end of an error."""
+        return f" (owner: {self.owner})" if self.owner else ""
+
+
+def predicate(source: Source, rule: RuleSettings) -> Predicate:
+    """The rule as an expression over `orders`. Raises `DataError` on a missing column, `ConfigError` on no SQL."""
+    for column in rule.columns():
+        if column not in source.columns:
+            raise source.missing(column, f"rule {rule.name}")
+    text = _expression(source, rule)
+    for tried in (True, False):  # windows and subqueries cannot be tried: an error in them ends the audit
+        cast = f"CAST(({text}) AS BOOLEAN)"
+        expression = f"coalesce({f'TRY({cast})' if tried else cast}, false)"
+        try:
+            source.database.execute(f"SELECT {expression} FROM orders LIMIT 0")
+        except duckdb.Error as error:
+            failure = error
+            continue
+        return Predicate(rule.name, expression, tried)
+    got = f"check {rule.check!r}" if rule.check is not None else "its expression"
+    raise ConfigError(f"rule {rule.name}: {got} does not run: {one_line(failure)}{source.owned()}") from failure
+
+
+def assignment(source: Source, rule: RuleSettings) -> tuple[str, str]:
+    """The column that a rule repairs, and the expression it is repaired from, in the column's type."""
+    column, equals, expression = (rule.repair or "").partition("=")
+    name = column.strip().removeprefix('"').removesuffix('"')
+    if not equals or not expression.strip():
+        raise ConfigError(f"rule {rule.name}: expected a repair 'column = expression', got {rule.repair!r}")
+    if name not in source.columns:
+        raise ConfigError(f"rule {rule.name}: repair {rule.repair!r} does not run: {source.missing(name, 'repair')}")
+    kind = source.columns[name]
+    for text in (f"TRY_CAST(TRY({expression}) AS {kind})", f"TRY_CAST(({expression}) AS {kind})"):
+        try:
+            source.database.execute(f"SELECT {text} FROM orders LIMIT 0")
+        except duckdb.Error as error:
+            failure = error
+            continue
+        return name, text
+    raise ConfigError(
+        f"rule {rule.name}: repair {rule.repair!r} does not run: {one_line(failure)}{source.owned()}"
+    ) from failure
+
+
+def _expression(source: Source, rule: RuleSettings) -> str:
+    columns = [quote(column) for column in rule.columns()]
+    if rule.check is not None:
+        return rule.check
+    if rule.not_null is not None:
+        return " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    if rule.unique is not None:
+        once = f"row_number() OVER (PARTITION BY {', '.join(columns)} ORDER BY source_row) = 1"
+        return f"{_or_missing(columns)} OR {once}"
+    if rule.range is not None:
+        return f"{columns[0]} IS NULL OR ({_within(columns[0], rule.range)})"
+    if rule.regex is not None:
+        pattern = _pattern(source, rule.name, rule.regex.pattern)
+        return f"{columns[0]} IS NULL OR regexp_full_match(CAST({columns[0]} AS VARCHAR), {pattern})"
+    assert rule.reference is not None, "a rule has one kind"  # noqa: S101 - the settings hold it
+    known = _known_values(source, rule.name, rule.reference)
+    return f"{columns[0]} IS NULL OR CAST({columns[0]} AS VARCHAR) IN (SELECT value FROM {known})"
+
+
+def _or_missing(columns: Sequence[str]) -> str:
+    return " OR ".join(f"{column} IS NULL" for column in columns)
+
+
+def _pattern(source: Source, rule: str, pattern: str) -> str:
+    """A regular expression as SQL. One that is none would be an error in every row: it is refused before."""
+    try:
+        source.database.execute(f"SELECT regexp_full_match('', {literal(pattern)})")
+    except duckdb.Error as error:
+        raise ConfigError(f"rule {rule}: {pattern!r} is no pattern: {one_line(error)}{source.owned()}") from error
+    return literal(pattern)
+
+
+def _within(column: str, asked: RangeSettings) -> str:
+    bounds = ((">=", asked.min), ("<=", asked.max))
+    return " AND ".join(f"{column} {sign} {_bound(bound)}" for sign, bound in bounds if bound is not None)
+
+
+def _bound(bound: Bound) -> str:
+    if isinstance(bound, date):  # a datetime is one too
+        return literal(bound.isoformat())
+    return literal(bound) if isinstance(bound, str) else repr(bound)
+
+
+def _known_values(source: Source, rule: str, reference: ReferenceSettings) -> str:
+    """A table of the values in another file, as text. Raises `DataError` where the file or its column is missing."""
+    table, key = quote(f"known_{rule}"), quote(reference.key or reference.column)
+    reader = "read_parquet" if reference.file.endswith((".parquet", ".pq")) else "read_csv"
+    values = f"SELECT DISTINCT CAST({key} AS VARCHAR) AS value FROM {reader}({literal(reference.file)})"
+    try:
+        source.database.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {values}")
+    except duckdb.Error as error:
+        name = Path(reference.file).name
+        raise DataError(f"rule {rule}: {name} cannot be read: {one_line(error)}{source.owned()}") from error
+    return table
+
+
+OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$"  # text that says its own zone
+UNIT = 2**40  # values are summed as whole multiples of 1 / 2**40: exact in any order, so that equal rows sum up equally
+LARGEST = 1e17  # a single value; a billion of them still fit the 128 bits that they are summed in
+OWN = "capacity_"  # begins the columns that are ours, beside the source's
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The SQL that judges rows: what they are selected by, what they must pass, what is repaired and how."""
+
+    source: Source
+    settings: SalesSettings
+    timezone: str
+    selects: tuple[Predicate, ...]
+    checks: tuple[Predicate, ...]
+    repairs: tuple[tuple[Predicate, str, str], ...]  # the check, the column, its new value
+
+    @classmethod
+    def of(cls, source: Source, settings: SalesSettings, timezone: str) -> Self:
+        """Every rule made ready. Raises `DataError` or `ConfigError` that names rule and owner."""
+        rules = {rule.name: predicate(source, rule) for rule in settings.rules}
+        moment = time_of(settings.time, settings, source, timezone)
+        return cls(
+            source,
+            settings,
+            timezone,
+            tuple(predicate(source, rule) for rule in settings.select),
+            (*_built_in(settings, moment), *rules.values()),
+            tuple((rules[rule.name], *assignment(source, rule)) for rule in settings.rules if rule.repair is not None),
+        )
+
+    def rows(self) -> str:
+        """The judged rows: the source's columns as repaired, then ours: moment, value, grp, failed (bits), aside.
+
+        `failed` has one bit per check; `aside` is the number of the first `select` that the row fails, from 1, or 0.
+        """
+        failed = " + ".join(f"CASE WHEN {check.passes} THEN 0 ELSE {1 << bit} END" for bit, check in self._bits())
+        aside = " ".join(f"WHEN NOT {one.passes} THEN {place}" for place, one in enumerate(self.selects, start=1))
+        columns = {
+            "moment": time_of(self.settings.time, self.settings, self.source, self.timezone),
+            "value": self._value(),
+            "grp": f"CAST({quote(self.settings.group)} AS VARCHAR)" if self.settings.group else "''",
+            "failed": f"CAST({failed} AS UBIGINT)",
+            "aside": f"CASE {aside} ELSE 0 END" if aside else "0",
+        }
+        ours = ", ".join(f"{text} AS {OWN}{name}" for name, text in columns.items())
+        return f"(SELECT *, {ours} FROM {self._repaired()})"
+
+    def counted(self) -> str:
+        """One row per step, group and outcome: rows, their value, first and last time, repaired rows per rule.
+
+        `failed` lists the checks that the rows fail; rows set aside fail none.
+        """
+        good = f"{OWN}failed = 0 AND {OWN}aside = 0"
+        repaired = "".join(
+            f", count(*) FILTER (WHERE NOT {OWN}fine_{place} AND ({OWN}failed & {self._bit(check.name)}) = 0 "
+            f"AND {OWN}aside = 0) AS repaired_{place}"
+            for place, (check, *_) in enumerate(self.repairs)
+        )
+        start, exact = (of(f"{OWN}moment", self.settings, self.timezone) for of in (step_start, on_step))
+        tally = (
+            f"SELECT {start} AS step_start, {OWN}grp AS grp, {OWN}aside AS aside, "
+            f"CASE WHEN {OWN}aside = 0 THEN {OWN}failed ELSE 0 END AS bits, {self._total(good)} AS value, "
+            f"count(*) AS row_count, min({OWN}moment) AS first, max({OWN}moment) AS last, "
+            f"bool_and({exact}) AS on_step{repaired} FROM {self.rows()} GROUP BY ALL"
+        )
+        return f"SELECT * EXCLUDE (bits), {self._names('bits')} AS failed FROM ({tally})"
+
+    def failing(self) -> str:
+        """The rows that fail a check, as the source has them, with the names of the checks: what is quarantined."""
+        before = {column: place for place, (_, column, _) in reversed(list(enumerate(self.repairs)))}
+        columns = ", ".join(
+            f"{OWN}was_{before[name]} AS {quote(name)}" if name in before else quote(name)
+            for name in self.source.columns
+        )
+        listed, where = self._names(f"{OWN}failed"), f"{OWN}failed != 0 AND {OWN}aside = 0"
+        return f"SELECT {listed} AS failed_rules, {columns} FROM {self.rows()} WHERE {where} ORDER BY source_row"
+
+    def latency(self, available_at: str) -> str:
+        """Seconds from the event to a column's time over good rows: median and 95 % quantile (estimated), highest."""
+        came = time_of(available_at, self.settings, self.source, self.timezone)
+        good = f"{OWN}failed = 0 AND {OWN}aside = 0"
+        late = f"SELECT epoch({came}) - epoch({OWN}moment) AS late FROM {self.rows()} WHERE {good}"
+        return f"SELECT approx_quantile(late, 0.5), approx_quantile(late, 0.95), max(late) FROM ({late})"
+
+    def untried(self) -> tuple[str, ...]:
+        """The rules whose error in one row ends the audit: those with windows and subqueries."""
+        return tuple(one.name for one in (*self.selects, *self.checks) if not one.tried)
+
+    def _names(self, bits: str) -> str:
+        """The names of the checks whose bits are set, as a list."""
+        names = ", ".join(
+            f"CASE WHEN ({bits} & {1 << bit}) != 0 THEN {literal(one.name)} END" for bit, one in self._bits()
+        )
+        return f"list_filter([{names}], lambda rule: rule IS NOT NULL)"
+
+    def _bits(self) -> list[tuple[int, Predicate]]:
+        return list(enumerate(self.checks))
+
+    def _bit(self, name: str) -> int:
+        return next(1 << bit for bit, check in self._bits() if check.name == name)
+
+    def _repaired(self) -> str:
+        """`orders` with each repair applied in turn; what a column was, and whether its check was fine, stay beside."""
+        rows = "orders"
+        for place, (check, column, value) in enumerate(self.repairs):
+            name = quote(column)
+            known = f"SELECT *, {check.passes} AS {OWN}fine_{place}, {name} AS {OWN}was_{place} FROM {rows}"
+            mended = f"CASE WHEN {OWN}fine_{place} THEN {name} ELSE {value} END AS {name}"
+            rows = f"(SELECT * REPLACE ({mended}) FROM ({known}))"
+        return rows
+
+    def _value(self) -> str:
+        value = self.settings.value
+        return number(value.sum) if value.sum else quote(value.count_distinct) if value.count_distinct else "1"
+
+    def _total(self, good: str) -> str:
+        value = self.settings.value
+        if value.sum:
+            return f"sum(CASE WHEN {good} THEN CAST({OWN}value * {UNIT} AS HUGEINT) END) / {UNIT}"
+        if value.count_distinct:
+            return f"CAST(count(DISTINCT CASE WHEN {good} THEN {OWN}value END) AS DOUBLE)"
+        return f"CAST(count(*) FILTER (WHERE {good}) AS DOUBLE)"
+
+
+def number(column: str) -> str:
+    """A column as a number, NULL where it is none."""
+    return f"TRY_CAST({quote(column)} AS DOUBLE)"
+
+
+def time_of(column: str, settings: SalesSettings, source: Source, timezone: str) -> str:
+    """A column as an instant (TIMESTAMP WITH TIME ZONE), NULL where it is none."""
+    name, kind, zone, form = quote(column), source.columns[column], literal(timezone), settings.time_format
+    if kind.startswith("TIMESTAMP WITH TIME ZONE"):
+        return name
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"timezone({zone}, CAST({name} AS TIMESTAMP))"
+    if form in EPOCHS:
+        seconds = f"TRY_CAST({name} AS DOUBLE) / {EPOCHS[form]}"
+        return f"CASE WHEN {seconds} BETWEEN {OLDEST} AND {NEWEST} THEN to_timestamp({seconds}) END"
+    if form is not None:
+        return f"timezone({zone}, try_strptime(CAST({name} AS VARCHAR), {literal(form)}))"
+    if kind == "VARCHAR":
+        local = f"timezone({zone}, TRY_CAST({name} AS TIMESTAMP))"
+        said = f"regexp_matches({name}, {literal(OFFSET)})"
+        return f"CASE WHEN {said} THEN TRY_CAST({name} AS TIMESTAMPTZ) ELSE {local} END"
+    raise ConfigError(f"sales.time: column {column!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d' or epoch")
+
+
+def _built_in(settings: SalesSettings, moment: str) -> tuple[Predicate, ...]:
+    value = settings.value
+    checks = {TIME: f"({moment} IS NOT NULL)"}
+    if value.sum:
+        checks[VALUE] = f"coalesce(abs({number(value.sum)}) < {LARGEST}, false)"
+        checks[NOT_NEGATIVE] = f"coalesce({number(value.sum)} >= 0, true)"
+    elif value.count_distinct:
+        checks[VALUE] = f"({quote(value.count_distinct)} IS NOT NULL)"
+    if settings.group:
+        checks[GROUP] = f"({quote(settings.group)} IS NOT NULL)"
+    return tuple(Predicate(name, passes, tried=True) for name, passes in checks.items())

@@ -1,0 +1,226 @@
+"""The counting of orders as one SELECT for the database that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import gcd
+
+from capacity.app.settings import SalesSettings
+from capacity.sources.sql import (
+    DAY,
+    EPOCHS,
+    GROUP,
+    MONDAY,
+    NEWEST,
+    NOT_NEGATIVE,
+    OLDEST,
+    TIME,
+    VALUE,
+    literal,
+    on_step,
+    quote,
+    step_start,
+)
+
+FAILED = "string_split(rtrim(failed, ','), ',')"
+SPLIT = f"CASE WHEN failed = '' THEN []::VARCHAR[] ELSE {FAILED} END"  # DuckDB: the names in `failed` as a list
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """What to ask the database (`query`), and how DuckDB makes `counted` of the answer, registered as `buckets`."""
+
+    query: str
+    counted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A database's SQL for what it knows of each of the `rows` (moment, amount, item, grp).
+
+    `start` is that of the row's step, in seconds since 1970, `exact` whether its moment is just that; `since` is the
+    moment in seconds; `finite` whether its amount is a number at all; `zoned` is 1 where the moment says its own zone.
+    """
+
+    rows: str
+    start: str
+    exact: str
+    since: str
+    finite: str
+    zoned: str = "1"
+
+    def counted(self, settings: SalesSettings) -> str:
+        """The SELECT, one row per bucket: start_at, zoned, grp, failed, value, row_count, first_at, last_at, exact."""
+        failed = _failures(settings, self.finite)
+        return (
+            f"SELECT {self.start} AS start_at, {self.zoned} AS zoned, grp, {failed} AS failed, "
+            f"{_total(settings)} AS value, count(*) AS row_count, "
+            f"min({self.since}) AS first_at, max({self.since}) AS last_at, "
+            f"min(CASE WHEN {self.exact} THEN 1 ELSE 0 END) AS exact "
+            f"FROM ({self.rows}) AS judged GROUP BY 1, 2, 3, 4"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Casts:
+    """How a database makes a number and a text of a column, with `{}` for its name."""
+
+    number: str
+    text: str
+
+
+def source_rows(settings: SalesSettings, moment: str, casts: Casts, *more: str) -> str:
+    """The source's rows with their moment, amount, item and group, and `more` columns."""
+    value = settings.value
+    chosen = [f"{moment} AS moment"]
+    chosen.append(f"{casts.number.format(column(value.sum))} AS amount" if value.sum else "1 AS amount")
+    chosen.append(f"{column(value.count_distinct)} AS item" if value.count_distinct else "1 AS item")
+    chosen.append(f"{casts.text.format(column(settings.group))} AS grp" if settings.group else "'' AS grp")
+    inner = settings.source.query.rstrip().rstrip(";") if not isinstance(settings.source, str) else ""
+    return f"SELECT {', '.join([*chosen, *more])} FROM ({inner}\n) AS source"
+
+
+def column(name: str) -> str:
+    """A column's name in the text of a statement: SQLAlchemy takes a bare colon for a parameter."""
+    return quote(name).replace(":", "\\:")
+
+
+def _failures(settings: SalesSettings, finite: str) -> str:
+    """The names of the built-in rules that a row fails, each followed by a comma."""
+    checks = [(TIME, "moment IS NULL")]
+    if settings.value.sum:
+        checks.append((VALUE, f"amount IS NULL OR NOT ({finite})"))
+        checks.append((NOT_NEGATIVE, "coalesce(amount < 0, false)"))
+    elif settings.value.count_distinct:
+        checks.append((VALUE, "item IS NULL"))
+    if settings.group:
+        checks.append((GROUP, "grp IS NULL"))
+    return " || ".join(f"CASE WHEN {failed} THEN '{name},' ELSE '' END" for name, failed in checks)
+
+
+def _total(settings: SalesSettings) -> str:
+    value = settings.value
+    return "sum(amount)" if value.sum else "count(DISTINCT item)" if value.count_distinct else "count(*)"
+
+
+NUMBERS = {"smallint", "integer", "bigint", "numeric", "real", "double precision"}
+CASTS = Casts("CAST({} AS double precision)", "CAST({} AS text)")
+FINITE = "amount NOT IN ('NaN', 'Infinity', '-Infinity')"
+COUNTED = (
+    f"SELECT CAST(start_at AS BIGINT) AS step_start, grp, {SPLIT} AS failed, value, row_count, "
+    "to_timestamp(first_at) AS first, to_timestamp(last_at) AS last, exact AS on_step FROM buckets"
+)
+
+
+def postgresql(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> Buckets | None:
+    """The statement for columns of these types; None where times or amounts are text."""
+    moment, amount = _moment(settings, timezone, columns), settings.value.sum
+    if moment is None or (amount is not None and columns[amount] not in NUMBERS):
+        return None
+    start, exact = _step(settings, timezone)
+    judged = Judged(source_rows(settings, moment, CASTS), start, exact, "extract(epoch FROM moment)", FINITE)
+    return Buckets(judged.counted(settings), COUNTED)
+
+
+def _step(settings: SalesSettings, timezone: str) -> tuple[str, str]:
+    """The start of a moment's step, and whether the moment is that start."""
+    seconds = int(settings.step.total_seconds())
+    if seconds < DAY:
+        since = "extract(epoch FROM moment)"
+        return f"floor({since} / {seconds}) * {seconds}", f"mod({since}, {seconds}) = 0"
+    local = f"(moment AT TIME ZONE {literal(timezone)})"
+    day = f"extract(epoch FROM date_trunc('day', {local}))"
+    return f"floor(({day} - {MONDAY}) / {seconds}) * {seconds} + {MONDAY}", f"date_trunc('day', {local}) = {local}"
+
+
+def _moment(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> str | None:
+    name, kind = column(settings.time), columns[settings.time]
+    if kind == "timestamp with time zone":
+        return f"CASE WHEN isfinite({name}) THEN {name} END"
+    if kind in ("timestamp without time zone", "date"):
+        local = f"CAST({name} AS timestamp) AT TIME ZONE {literal(timezone)}"
+        return f"CASE WHEN isfinite({name}) THEN {local} END"
+    if settings.time_format in EPOCHS and kind in NUMBERS:
+        since = f"CAST({name} AS double precision) / {EPOCHS[settings.time_format]}"
+        return f"CASE WHEN {since} BETWEEN {OLDEST} AND {NEWEST} THEN to_timestamp({since}) END"
+    return None
+
+
+QUARTER = 900  # seconds: every clock change since 1972 lies on a quarter of an hour
+ISO_TIME = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+SQLITE_CASTS = Casts("{}", "CAST({} AS TEXT)")  # its columns have no types: each value is looked at
+SQLITE_FINITE = "typeof(amount) IN ('integer', 'real') AND abs(amount) < 9e999"
+
+
+def sqlite(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> Buckets | None:
+    """The statement; None where time is neither ISO text nor an epoch, and where values cannot be added up later."""
+    del columns
+    grain = _grain(settings, timezone)
+    if grain is None or settings.time_format not in (None, *EPOCHS):
+        return None
+    time = _epoch(settings) if settings.time_format in EPOCHS else _iso_text(settings)
+    more = (f"{time.zoned} AS zoned", f"{time.fraction} AS fraction")
+    start = f"(moment - (moment % {grain} + {grain}) % {grain})"  # SQLAlchemy's floor() for SQLite fails on NULL
+    exact = f"fraction = 0 AND moment = {start}"
+    rows = source_rows(settings, time.moment, SQLITE_CASTS, *more)
+    judged = Judged(rows, start, exact, "moment + fraction", SQLITE_FINITE, zoned="zoned")
+    return Buckets(judged.counted(settings), _counted(settings, timezone))
+
+
+def _grain(settings: SalesSettings, timezone: str) -> int | None:
+    """Seconds that are counted together; None where distinct values would have to be added up over them."""
+    step = int(settings.step.total_seconds())
+    if settings.value.count_distinct is None:
+        return gcd(step, QUARTER)
+    return step if timezone == "UTC" and step <= DAY else None
+
+
+def _counted(settings: SalesSettings, timezone: str) -> str:
+    """DuckDB adds the quarters up to steps, each at the instant that its clock meant."""
+    moved = (
+        f"SELECT {_instant('start_at', timezone)} AS moment, {_instant('first_at', timezone)} AS first, "
+        f"{_instant('last_at', timezone)} AS last, grp, {SPLIT} AS failed, value, row_count, exact FROM buckets"
+    )
+    return (
+        f"SELECT {step_start('moment', settings, timezone)} AS step_start, grp, failed, sum(value) AS value, "
+        "CAST(sum(row_count) AS BIGINT) AS row_count, min(first) AS first, max(last) AS last, "
+        f"bool_and(exact AND {on_step('moment', settings, timezone)}) AS on_step FROM ({moved}) GROUP BY ALL"
+    )
+
+
+def _instant(seconds: str, timezone: str) -> str:
+    local = f"timezone({literal(timezone)}, make_timestamp(CAST({seconds} * 1000000 AS BIGINT)))"
+    return f"CASE WHEN zoned THEN to_timestamp({seconds}) ELSE {local} END"
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """Whether the time says its zone, its whole seconds since 1970 (NULL: no time), and the part of a second."""
+
+    zoned: str
+    moment: str
+    fraction: str
+
+
+def _epoch(settings: SalesSettings) -> _Time:
+    name = column(settings.time)
+    since = f"({name} / {float(EPOCHS[settings.time_format or 'epoch'])})"
+    sound = f"typeof({name}) IN ('integer', 'real') AND {since} BETWEEN {OLDEST} AND {NEWEST}"
+    floored = f"(CAST({since} AS INTEGER) - ({since} < CAST({since} AS INTEGER)))"
+    return _Time("1", f"CASE WHEN {sound} THEN {floored} END", f"({since} - {floored})")
+
+
+def _iso_text(settings: SalesSettings) -> _Time:
+    name = column(settings.time)
+    day = f"substr({name}, 1, 10)"
+    sound = f"typeof({name}) = 'text' AND {day} GLOB '{ISO_TIME}' AND date({day}, '+0 days') = {day}"
+    zoned = f"(substr({name}, 12) GLOB '*[-+][0-9][0-9]:[0-9][0-9]' OR {name} LIKE '%Z')"
+    whole = f"CASE WHEN {sound} THEN CAST(strftime('%s', {name}) AS INTEGER) END"
+    return _Time(f"CASE WHEN {zoned} THEN 1 ELSE 0 END", whole, f"(strftime('%f', {name}) % 1.0)")
+
+
+STATEMENTS: dict[str, Callable[[SalesSettings, str, dict[str, str]], Buckets | None]] = {
+    "postgresql": postgresql,
+    "sqlite": sqlite,
+}

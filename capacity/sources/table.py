@@ -1,0 +1,274 @@
+"""Order rows in DuckDB: loaded once, judged by every rule, counted by step. SQL only; the faces are in `sources`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pandas as pd
+
+from capacity.app.settings import SalesSettings
+from capacity.http import hide_secrets
+from capacity.model import ConfigError, DataError
+from capacity.quality import Audit, Finding, Latency
+from capacity.quality.report import step_counts
+from capacity.sources.database import count_there
+from capacity.sources.judging import Judgement, Source
+from capacity.sources.rows import load_rows, open_database, source_name
+from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
+
+MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
+GOOD = "aside = 0 AND len(failed) = 0"
+KINDS = {  # DuckDB's types by the kind of value that a contract speaks of; longer names begin with these
+    "text": ("VARCHAR", "ENUM", "UUID"),
+    "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    "number": ("FLOAT", "DOUBLE", "DECIMAL"),
+    "time": ("TIMESTAMP", "DATE", "TIME"),
+    "boolean": ("BOOLEAN",),
+}
+
+
+@dataclass(frozen=True)
+class OrderTable:
+    """The rows of one source, each with its time in UTC, its value, its group and the rules it fails.
+
+    In `database`: `orders` (the source's columns and `source_row`, counted from 1; a view where the source can be read
+    twice), `rejects` (lines no reader could split) and `counted` (one row per step, group and outcome: the only pass
+    over all rows). `columns` are the source's, with the kind of value each holds. `judgement` is None where the rows
+    were counted in the database that holds them.
+    """
+
+    database: duckdb.DuckDBPyConnection
+    settings: SalesSettings
+    timezone: str
+    columns: dict[str, str]
+    judgement: Judgement | None
+
+    @classmethod
+    def load(cls, settings: SalesSettings, timezone: str) -> Self:
+        """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`."""
+        database = open_database(settings.memory_limit)
+        columns = count_there(database, settings, timezone)
+        if columns is not None:
+            database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
+            return cls(database, settings, timezone, columns, None)
+        judgement = _judgement(database, settings, timezone)
+        _count(database, judgement)
+        return cls(database, settings, timezone, _kinds(judgement.source), judgement)
+
+    def close(self) -> None:
+        """Free the rows."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    # -- counting -------------------------------------------------------------------------------------------------
+
+    def audit(self) -> Audit:
+        """Rows, passing rows, failures by rule, range of times, and what the source as a whole lacks."""
+        settings = self.settings
+        judged = self._row("SELECT coalesce(sum(row_count), 0) FROM counted WHERE aside = 0")[0]
+        passed, first, last = self._row(
+            f"SELECT coalesce(sum(row_count), 0), epoch(min(first)), epoch(max(last)) FROM counted WHERE {GOOD}"
+        )
+        rejected = self._row("SELECT count(*) FROM rejects")[0]
+        return Audit(
+            source=source_name(settings.source),
+            rows=int(judged) + rejected,
+            passed=int(passed),
+            failures=self._failures(rejected),
+            repaired=self._repaired(),
+            first=_utc(first),
+            last=_utc(last),
+            gaps=self._gaps(),
+            quality=settings.thresholds(),
+            owner=settings.owner,
+            set_aside=self._set_aside(),
+            findings=self._findings(),
+            columns=self.columns,
+            latency=self._latency(),
+            freshness=settings.expected_age(),
+            counts=() if first is None else step_counts(*self.row_counts()),
+        )
+
+    def row_counts(self) -> tuple[pd.Series, pd.Series]:
+        """Rows and good rows per step, from the first step to the last; a step without rows is 0."""
+        query = (
+            f"SELECT step_start, sum(row_count) AS n, coalesce(sum(row_count) FILTER (WHERE {GOOD}), 0) AS good "
+            "FROM counted WHERE aside = 0 AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
+        )
+        frame = self.database.execute(query).df()
+        frame.index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
+        steps = pd.date_range(frame.index[0], frame.index[-1], freq=pd.Timedelta(self.settings.step))
+        frame = frame.reindex(steps, fill_value=0)
+        return frame["n"].astype(float), frame["good"].astype(float)
+
+    def sales(self) -> pd.Series | pd.DataFrame:
+        """Sales per step from the rows that pass every rule; a frame with one column per group where there are groups.
+
+        A step without rows is zero sales where rows are single orders, and a gap (NaN) where the source itself has at
+        most one row per step: then a missing row is a missing measurement. The step that holds the newest row is left
+        out where it may still be filling up, and with `late` every step that late rows may still reach.
+        """
+        wide = self._wide().reindex(self.steps())
+        result: pd.Series | pd.DataFrame = wide if self.settings.group else wide.iloc[:, 0].rename("sales")
+        result.attrs["timezone"] = self.timezone
+        return result
+
+    def steps(self) -> pd.DatetimeIndex:
+        """The steps of the sales: from the first with a good row to the last whole one."""
+        name, step = source_name(self.settings.source), self.settings.step
+        first, last, newest = self._row(
+            f"SELECT min(step_start), max(step_start), epoch(max(last)) FROM counted WHERE {GOOD}"
+        )
+        if first is None:
+            raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
+        start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
+        index = pd.date_range(start, end, freq=pd.Timedelta(step))
+        index = index if self._last_step_is_whole() else index[:-1]
+        if self.settings.late:
+            settled = pd.Timestamp(newest, unit="s", tz="UTC") - pd.Timedelta(self.settings.late + step)
+            index = index[index <= settled]
+        if index.empty:
+            raise DataError(f"{name}: expected at least one whole step of {step}, got none")
+        return index
+
+    def _wide(self) -> pd.DataFrame:
+        """One row per step from the first to the last, one column per group."""
+        good = f"SELECT step_start, grp, value, row_count FROM counted WHERE {GOOD} ORDER BY step_start, grp"
+        frame = self.database.execute(good).df()
+        if frame.empty:
+            name = source_name(self.settings.source)
+            raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
+        index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
+        wide = frame.assign(step_start=index).pivot_table(index="step_start", columns="grp", values="value", sort=True)
+        steps = pd.date_range(wide.index[0], wide.index[-1], freq=pd.Timedelta(self.settings.step))
+        wide = wide.reindex(steps).astype(float).rename_axis(index=None, columns=None)
+        return wide if self.is_measurement() else wide.fillna(0.0)
+
+    def write_quarantine(self, path: Path) -> int:
+        """Write every row that fails a rule, with its rules, to Parquet, whole or not at all; returns how many."""
+        judgement = self.judgement or _judgement(self.database, self.settings, self.timezone)
+        rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row, text AS source_text FROM rejects"
+        query = f"({judgement.failing()}) UNION ALL BY NAME ({rejects})"
+        part = path.with_name(f".{path.name}.part")
+        try:
+            written = self._row(f"COPY ({query}) TO {literal(str(part))} (FORMAT parquet)")
+            part.replace(path)
+        except (duckdb.Error, OSError) as error:
+            with suppress(OSError):  # there may be no folder to remove it from
+                part.unlink(missing_ok=True)
+            raise DataError(f"{path}: quarantined rows cannot be written: {one_line(error)}") from error
+        return int(written[0])
+
+    def is_measurement(self) -> bool:
+        """Whether the source has at most one row per step and group: then a missing row is a missing measurement."""
+        single = f"SELECT avg(CAST(row_count = 1 AS INTEGER)) FROM counted WHERE {GOOD}"
+        return self.settings.value.sum is not None and float(self._row(single)[0] or 0) > MEASURED
+
+    def _gaps(self) -> int:
+        """Steps of groups without a row, where that is a missing measurement."""
+        if not self.is_measurement():
+            return 0
+        step = int(self.settings.step.total_seconds())
+        query = (
+            f"SELECT ((max(step_start) - min(step_start)) // {step} + 1) * count(DISTINCT grp) - count(*) "
+            f"FROM counted WHERE {GOOD}"
+        )
+        return int(self._row(query)[0])
+
+    def _failures(self, rejected: int) -> dict[str, int]:
+        query = "SELECT rule, sum(n) FROM (SELECT unnest(failed) AS rule, row_count AS n FROM counted) GROUP BY rule"
+        counts = dict(self.database.execute(query).fetchall())
+        counts[READABLE] = rejected
+        names = [*BUILT_IN, *(rule.name for rule in self.settings.rules)]
+        return {name: int(counts.get(name, 0)) for name in names if counts.get(name) or name not in BUILT_IN}
+
+    def _repaired(self) -> dict[str, int]:
+        repairs = () if self.judgement is None else self.judgement.repairs
+        if not repairs:
+            return {}
+        sums = ", ".join(f"coalesce(sum(repaired_{place}), 0)" for place in range(len(repairs)))
+        counts = self._row(f"SELECT {sums} FROM counted")
+        return {check.name: int(count) for (check, *_), count in zip(repairs, counts, strict=True)}
+
+    def _set_aside(self) -> dict[str, int]:
+        counts = dict(self.database.execute("SELECT aside, sum(row_count) FROM counted GROUP BY aside").fetchall())
+        return {rule.name: int(counts.get(place, 0)) for place, rule in enumerate(self.settings.select, start=1)}
+
+    def _findings(self) -> tuple[Finding, ...]:
+        contract = self.settings.promised()
+        return () if contract is None else contract.findings(self.columns)
+
+    def _latency(self) -> Latency | None:
+        column = self.settings.available_at
+        if column is None or self.judgement is None:
+            return None
+        if column not in self.judgement.source.columns:
+            raise self.judgement.source.missing(column, "sales.available_at")
+        seconds = self._row(self.judgement.latency(column))
+        return None if seconds[0] is None else Latency(*(timedelta(seconds=float(value)) for value in seconds))
+
+    def _last_step_is_whole(self) -> bool:
+        """Whether nothing can come after the newest row within its step: dates without time, or one row per step."""
+        return bool(self._row(f"SELECT coalesce(bool_and(on_step), false) FROM counted WHERE {GOOD}")[0])
+
+    def _row(self, query: str) -> Any:
+        return self.database.execute(query).fetchone()
+
+
+def _judgement(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> Judgement:
+    """Load the rows and make every rule ready to judge them."""
+    load_rows(database, settings.source)
+    columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
+    source = Source(database, source_name(settings.source), columns, settings.owner)
+    try:
+        count = database.execute("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)").fetchone()
+    except duckdb.Error as error:
+        raise _broken(source, error) from error
+    if not count or not count[0]:
+        raise DataError(f"{source.name}: expected rows of orders, got an empty source{source.owned()}")
+    value = settings.value.sum or settings.value.count_distinct
+    for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):
+        if name is not None and name not in columns:
+            raise source.missing(name, f"sales.{key}")
+    return Judgement.of(source, settings, timezone)
+
+
+def _count(database: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
+    """One pass over all rows; a source that breaks off is told apart from a rule that does not run."""
+    source = judgement.source
+    try:
+        database.execute(f"CREATE TABLE counted AS {judgement.counted()}")
+    except duckdb.Error as error:
+        try:
+            database.execute("SELECT max(hash(orders)) FROM orders").fetchone()
+        except duckdb.Error as broken:
+            raise _broken(source, broken) from error
+        names = ", ".join(judgement.untried()) or "rules"
+        raise ConfigError(f"{names}: a check does not run on every row: {one_line(error)}{source.owned()}") from error
+
+
+def _broken(source: Source, error: duckdb.Error) -> DataError:
+    return DataError(f"{source.name}: cannot be read to its end: {hide_secrets(one_line(error))}{source.owned()}")
+
+
+def _kinds(source: Source) -> dict[str, str]:
+    """The source's columns and the kind of value each holds, without our own."""
+    return {name: _kind(found) for name, found in source.columns.items() if name != "source_row"}
+
+
+def _kind(found: str) -> str:
+    return next((kind for kind, names in KINDS.items() if found.startswith(names)), "any")
+
+
+def _utc(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,19 @@
+"""Pictures, one noun a file: the only import of matplotlib; figures are returned, never shown."""
+
+from __future__ import annotations
+
+from capacity.views.plots.canvas import Figure as Figure
+from capacity.views.plots.canvas import inline_svg as inline_svg
+from capacity.views.plots.canvas import save_figure as save_figure
+from capacity.views.plots.forecast import plot_backtest as plot_backtest
+from capacity.views.plots.forecast import plot_calibration as plot_calibration
+from capacity.views.plots.forecast import plot_forecast as plot_forecast
+from capacity.views.plots.load import can_plot_load as can_plot_load
+from capacity.views.plots.load import plot_load as plot_load
+from capacity.views.plots.plan import plot_explanation as plot_explanation
+from capacity.views.plots.plan import plot_plan as plot_plan
+from capacity.views.plots.plan import plot_utilization as plot_utilization
+from capacity.views.plots.seasons import plot_decomposition as plot_decomposition
+from capacity.views.plots.seasons import plot_seasons as plot_seasons
+from capacity.views.plots.simulation import plot_frontier as plot_frontier
+from capacity.views.plots.simulation import plot_simulation as plot_simulation

@@ -1,0 +1,196 @@
+"""What every picture shares: colours, paper, axes, bands, legends, files, and the words for who cannot see it."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, fields
+from html import escape
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import matplotlib as mpl
+import matplotlib.dates as mdates
+import pandas as pd
+from matplotlib.figure import Figure as Figure
+from matplotlib.text import Text
+
+from capacity.model import ConfigError, require
+from capacity.stats import nearest_level
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Colours by what they stand for. `paper` is the background, `ink` text and what was measured, `muted` axes."""
+
+    paper: str
+    ink: str
+    muted: str
+    rule: str
+    blue: str
+    orange: str
+    green: str
+
+    def named(self) -> dict[str, str]:
+        """Each colour by its name, as a style sheet wants them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+# Okabe and Ito (2008). On dark paper their sky blue and orange take the place of blue and vermillion: those two lie
+# under the contrast of 3 to 1 that WCAG 2.2 asks of lines on this paper, or close to it.
+LIGHT = Palette("#FFFFFF", "#222222", "#666666", "#DDDDDD", "#0072B2", "#D55E00", "#009E73")
+DARK = Palette("#15191E", "#E9E7E4", "#A3A8AD", "#363C43", "#56B4E9", "#E69F00", "#00AF80")
+LOOKS = {"light": LIGHT, "dark": DARK}
+
+
+def palette_of(theme: str) -> Palette:
+    """The look of a theme. Raises `DataError` on another than light and dark."""
+    require(theme in LOOKS, "theme: expected one of {}, got {}", sorted(LOOKS), theme)
+    return LOOKS[theme]
+
+
+GIB = 2**30
+WIDTH = 11.0  # inches: two columns of a page, a screen at 100 dots an inch
+LEGEND_LINE = 20  # points that a line of the legend takes
+LEGEND_ENTRIES = 6  # on a line
+UNSAID = ("black", "#000000", "k")  # colours that matplotlib gives to what nobody coloured
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """One picture being drawn: its figure, its colours and the clock of its reader."""
+
+    figure: Figure
+    look: Palette
+    timezone: str
+
+    @classmethod
+    def new(cls, height: float, timezone: str = "UTC", theme: str = "light") -> Canvas:
+        """Empty paper, `height` inches high."""
+        look = palette_of(theme)
+        return cls(Figure(figsize=(WIDTH, height), layout="constrained", facecolor=look.paper), look, timezone)
+
+    def axes(self, rows: int = 1, columns: int = 1, **layout: Any) -> list[Axes]:
+        """Axes on this paper, row by row."""
+        return list(self.figure.subplots(rows, columns, squeeze=False, **layout).ravel())
+
+    def on_clock(self, index: Any) -> pd.DatetimeIndex:
+        """On the reader's clock; matplotlib draws naive times as they are written."""
+        return pd.DatetimeIndex(index).tz_convert(self.timezone).tz_localize(None)
+
+    def title(self, axes: Axes, text: str) -> None:
+        """What is shown, above the legend."""
+        axes.set_title(text, loc="left", fontsize=11, pad=LEGEND_LINE)
+
+    def time_axis(self, axes: Axes) -> None:
+        """Times on the reader's clock, named below the axis."""
+        locator = mdates.AutoDateLocator(minticks=4, maxticks=12)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+        axes.set_xlabel(f"time ({ZoneInfo(self.timezone).key})", fontsize=9)
+
+    def finish(self, axes: Axes, label: str, *, from_zero: bool = True) -> None:
+        """Label, zero line, grid and legend of axes that are drawn."""
+        axes.set_ylabel(label)
+        if from_zero:
+            axes.set_ylim(bottom=0)
+        axes.margins(x=0)
+        axes.grid(axis="y", color=self.look.rule, lw=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        self.legend(axes)
+
+    def legend(self, axes: Axes) -> None:
+        """Between the title and the axes, out of the way of what is drawn; the title makes room for its lines."""
+        lines = ceil(len(axes.get_legend_handles_labels()[0]) / LEGEND_ENTRIES)
+        if not lines:
+            return
+        where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.1}
+        text: dict[str, Any] = {"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.6}
+        drawn = axes.legend(frameon=False, borderaxespad=0.2, ncols=LEGEND_ENTRIES, **where, **text)
+        drawn.set_in_layout(False)  # a long line must not narrow the axes; the title's pad keeps its place
+        axes.set_title(axes.get_title("left"), loc="left", fontsize=11, pad=LEGEND_LINE * lines)
+
+    def bands(self, axes: Axes, quantiles: pd.DataFrame) -> None:
+        """The median and the bands up to each higher quantile."""
+        at = self.on_clock(quantiles.index)
+        levels = [float(level) for level in quantiles.columns]
+        middle = nearest_level(levels)
+        for place in range(len(levels) - 1, middle, -1):
+            low, high = quantiles.iloc[:, place - 1].to_numpy(), quantiles.iloc[:, place].to_numpy()
+            shade, label = max(0.22, 0.5 / (place - middle)), f"up to q{levels[place]:g}"
+            axes.fill_between(at, low, high, color=self.look.blue, alpha=shade, lw=0, label=label)
+        label = f"q{levels[middle]:g}"
+        axes.plot(at, quantiles.iloc[:, middle].to_numpy(), color=self.look.blue, lw=1.6, label=label)
+
+    def done(self, words: str) -> Figure:
+        """The figure, in its colours throughout; `words` say what it shows to who cannot see it."""
+        for axes in self.figure.axes:
+            axes.set_facecolor(self.look.paper)
+            axes.tick_params(which="both", color=self.look.muted, labelcolor=self.look.ink)
+            axes.spines[:].set_color(self.look.muted)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.get_offset_text().set_color(self.look.ink)
+        for text in self.figure.findobj(Text):
+            if text.get_color() in UNSAID:
+                text.set_color(self.look.ink)
+            text.set_parse_math(False)  # names come from outside: a dollar sign is a dollar sign
+        self.figure.set_label(words)
+        return self.figure
+
+
+FORMATS = (".png", ".svg")
+DOTS = 110  # an inch: 1210 dots across
+# Text stays text (searched, copied, read aloud), and equal figures give equal files.
+SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "capacity"}
+UNDATED = {"Date": None, "Creator": None}
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG or SVG, by the file's ending; both carry what it shows in words.
+
+    Raises `ConfigError` on another ending or where nothing can be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(f"a picture: expected a file ending in {' or '.join(FORMATS)}, got {path}")
+    words = str(figure.get_label())
+    try:
+        if path.suffix.lower() == ".svg":
+            path.write_text('<?xml version="1.0" encoding="utf-8"?>\n' + _svg(figure), encoding="utf-8")
+        else:
+            figure.savefig(path, dpi=DOTS, metadata={"Description": words} if words else None)
+    except OSError as error:
+        raise ConfigError(
+            f"a picture: {path} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
+
+
+def inline_svg(figure: Figure, name: str) -> str:
+    """The figure as an element of a page; `name` keeps its ids apart from those of other pictures.
+
+    Colours of the light look become variables (`--blue`, `--ink`, ...), so that a page's style sheet chooses the look.
+    """
+    text = _svg(figure)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", text, count=1))
+    for colour, value in LIGHT.named().items():
+        text = re.sub(rf"(fill|stroke): {value}", rf"\1: var(--{colour})", text, flags=re.IGNORECASE)
+    return text
+
+
+def _svg(figure: Figure) -> str:
+    """The `<svg>` element alone, named and described for screen readers."""
+    stream, words = io.StringIO(), escape(str(figure.get_label()))
+    with mpl.rc_context(SVG):
+        figure.savefig(stream, format="svg", metadata=UNDATED)
+    text = stream.getvalue()
+    text = text[text.index("<svg ") :].replace("<svg ", f'<svg role="img" aria-label="{words}" ', 1)
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
+    return text.replace(">", f">\n <title>{words}</title>", 1)

@@ -1,0 +1,143 @@
+"""Pictures of a forecast, of a backtest and of how far quantiles can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import matplotlib.dates as mdates
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from capacity.model import Event, Forecast
+from capacity.series.growth import coming_peak
+from capacity.views.plots.canvas import Canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from capacity.backtest import Backtest
+
+RECENT = timedelta(days=14)  # of history before a forecast: two weeks show the shape that is continued
+MOST_NAMED = 8  # events with their name beside them: more names lie over each other
+
+
+def plot_forecast(
+    forecast: Forecast,
+    history: pd.Series | None = None,
+    timezone: str = "UTC",
+    *,
+    events: Sequence[Event] = (),
+    theme: str = "light",
+) -> Figure:
+    """The median, the bands up to each higher quantile, the next peak, and the two weeks of history before them.
+
+    Of `events` those that fall into what is drawn are shaded and named.
+    """
+    canvas = Canvas.new(4.2, timezone, theme)
+    (axes,) = canvas.axes()
+    if history is not None:
+        recent = history.loc[history.index > pd.Timestamp(forecast.origin) - RECENT]
+        axes.plot(canvas.on_clock(recent.index), recent.to_numpy(), color=canvas.look.ink, lw=1, label="so far")
+    canvas.bands(axes, forecast.quantiles)
+    peak = coming_peak(forecast)
+    at = canvas.on_clock([pd.Timestamp(peak.at)])
+    label = f"peak {at[0]:%a %d %b %H:%M}"
+    axes.plot(at, [peak.high], "v", color=canvas.look.orange, ms=8, label=f"{label}, q{peak.high_level:g}")
+    canvas.title(axes, "Forecast")
+    canvas.time_axis(axes)
+    canvas.finish(axes, forecast.unit)
+    named = _mark_events(canvas, axes, events)
+    return canvas.done(
+        f"Forecast in {forecast.unit}: next {label} ({timezone}), {peak.expected:.4g} expected, "
+        f"{peak.high:.4g} at quantile {peak.high_level:g}{named}."
+    )
+
+
+def _mark_events(canvas: Canvas, axes: Axes, events: Sequence[Event]) -> str:
+    """Shade every event in view, name the first ones; gives their names in words."""
+    low, high = axes.get_xlim()
+    top = axes.get_ylim()[1]
+    shown: list[str] = []
+    for event in sorted(events, key=lambda event: event.start):
+        begin, end = mdates.date2num(canvas.on_clock([event.start, event.end]))
+        if end <= low or begin >= high:
+            continue
+        axes.axvspan(max(begin, low), min(end, high), color=canvas.look.orange, alpha=0.16, lw=0)
+        if event.name not in shown and len(shown) < MOST_NAMED:
+            where = (max(begin, low), top)
+            axes.annotate(event.name, where, (2, -3), textcoords="offset points", fontsize=8, va="top", rotation=90)
+        shown.append(event.name)
+    axes.set_xlim(low, high)
+    return f"; events: {', '.join(dict.fromkeys(shown))}" if shown else ""
+
+
+def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "light") -> Figure:
+    """What came, against what was forecast for it from each origin before: median and band up to quantile 0.95."""
+    canvas = Canvas.new(4.2, timezone, theme)
+    (axes,), look = canvas.axes(), canvas.look
+    table = result.windows
+    at = canvas.on_clock(table.index)
+    label = "forecast, q0.5 to q0.95"
+    axes.fill_between(at, table[0.5].to_numpy(), table[0.95].to_numpy(), color=look.blue, alpha=0.3, lw=0, label=label)
+    axes.plot(at, table[0.5].to_numpy(), color=look.blue, lw=1.4, label="forecast, q0.5")
+    axes.plot(at, table["actual"].to_numpy(), color=look.ink, lw=1, label="what came")
+    origins = canvas.on_clock(pd.DatetimeIndex(table["origin"].unique()))
+    for place, origin in enumerate(origins):
+        axes.axvline(mdates.date2num(origin), color=look.muted, ls=":", lw=1, label=None if place else "origin")
+    low, high = result.skill_interval
+    canvas.title(axes, f"Backtest: skill {result.skill:.2f} ({low:.2f} to {high:.2f}) beside the seasonal naive")
+    canvas.time_axis(axes)
+    canvas.finish(axes, "sales per step")
+    share = result.coverage[0.95]
+    return canvas.done(
+        f"Sales against their forecasts from {len(origins)} origins: skill {result.skill:.2f} over the seasonal naive, "
+        f"{share:.1%} of steps at or under quantile 0.95."
+    )
+
+
+PROMISED = 0.95  # the level whose coverage is followed over the origins: the default that plans are made at
+
+
+def plot_calibration(result: Backtest, timezone: str = "UTC", *, theme: str = "light") -> Figure:
+    """Reliability: the share of steps at or under each quantile against its level; and that of 0.95 from each origin.
+
+    On the diagonal a quantile keeps its word; under it too much came in above the quantile, and plans were too small.
+    A bar reaches down to the share of steps strictly under it: where many steps are exactly the quantile (nights
+    without a sale, forecast as none), the promise is kept if the diagonal crosses the bar.
+    """
+    canvas = Canvas.new(4.4, timezone, theme)
+    reliability, course = canvas.axes(1, 2, width_ratios=(1, 1.5))
+    by_origin = result.by_origin()
+    _draw_reliability(canvas, reliability, result)
+    _draw_course(canvas, course, by_origin)
+    spoken = ", ".join(f"{level:g}: {share:.1%}" for level, share in result.coverage.items())
+    return canvas.done(f"Share of steps at or under each quantile, by level: {spoken}.")
+
+
+def _draw_reliability(canvas: Canvas, axes: Axes, result: Backtest) -> None:
+    levels, shares = (np.array(list(part)) for part in (result.coverage, result.coverage.values()))
+    seen, look = result.windows.dropna(subset=["actual"]), canvas.look
+    below = [float((seen["actual"] < seen[level]).mean()) for level in levels]
+    axes.plot([0, 1], [0, 1], color=look.muted, ls="--", lw=1, label="promised")
+    axes.vlines(levels, below, shares, color=look.blue, alpha=0.4, lw=6, label="exactly at")
+    axes.plot(levels, shares, "o", color=look.blue, ms=6, label="at or under")
+    canvas.title(axes, "Does a quantile keep its word?")
+    canvas.finish(axes, "share of steps")
+    axes.set_xlabel("quantile level", fontsize=9)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+
+
+def _draw_course(canvas: Canvas, axes: Axes, by_origin: pd.DataFrame) -> None:
+    at, look = canvas.on_clock(by_origin.index), canvas.look
+    shares = by_origin[f"coverage_{PROMISED:g}"].to_numpy()
+    axes.axhline(PROMISED, color=look.muted, ls="--", lw=1, label=f"promised: {PROMISED:.0%}")
+    axes.plot(at, shares, "o-", color=look.blue, lw=1.4, ms=6, label=f"at or under q{PROMISED:g}")
+    canvas.title(axes, "From each origin")
+    canvas.time_axis(axes)
+    canvas.finish(axes, "share of steps", from_zero=False)
+    axes.margins(x=0.05)
+    axes.set_ylim(min(0.5, float(shares.min()) - 0.05), 1.01)
+    axes.yaxis.set_major_formatter("{x:.0%}")

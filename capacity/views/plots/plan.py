@@ -1,0 +1,171 @@
+"""Pictures of a plan, of one explained floor and of planned utilization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.dates as mdates
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from capacity.model import Demand, Explanation, WorkloadPlan, require
+from capacity.planning import floor_series
+from capacity.views.plots.canvas import GIB, Canvas
+from capacity.views.sheet import clock
+from capacity.views.view_models import view_bars, view_workload
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_ROWS = 4  # workloads on one picture: more cannot be read
+
+
+def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC", *, theme: str = "light") -> Figure:
+    """Per workload: the demand of the binding resource under what the planned replicas serve, and those replicas.
+
+    The green line is what the replicas serve at the target utilization: demand stays under it. Demand is drawn where
+    the plan was just made; a plan read from a file shows its replicas alone. Of many workloads the four with the
+    highest peaks are drawn.
+    """
+    chosen = (
+        [plans] if isinstance(plans, WorkloadPlan) else sorted(plans, key=lambda plan: -plan.peak.replicas)[:MOST_ROWS]
+    )
+    rows = [(plan, part) for plan in chosen for part in (("demand", "replicas") if plan.demand else ("replicas",))]
+    canvas = Canvas.new(3.3 * len(rows), timezone, theme)
+    for axes, (plan, part) in zip(canvas.axes(len(rows)), rows, strict=True):
+        if part == "demand" and plan.demand is not None:
+            _draw_demand(canvas, axes, plan, plan.demand)
+        else:
+            _draw_replicas(canvas, axes, plan)
+    return canvas.done(" ".join(_said(plan, canvas) for plan in chosen))
+
+
+def _said(plan: WorkloadPlan, canvas: Canvas) -> str:
+    view = view_workload(plan)
+    at = canvas.on_clock([view.peak_at])[0]
+    return (
+        f"{view.label}: {view.replicas} replicas planned at the peak, {at:%a %d %b %H:%M} ({canvas.timezone}), "
+        f"{view.fewest} at the fewest."
+    )
+
+
+def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, demand: Demand) -> None:
+    memory = plan.binding == "memory"
+    scale, unit = (GIB, "memory, GiB") if memory else (1.0, "CPU, cores")
+    canvas.bands(axes, (demand.memory if memory else demand.cpu).quantiles / scale)
+    request = (
+        plan.resources["memory_request_bytes"] / GIB if memory else plan.resources["cpu_request_millicores"] / 1000
+    )
+    target = plan.derivation.target.utilization
+    whole = floor_series(plan) * request
+    at, green = canvas.on_clock(whole.index), canvas.look.green
+    axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label="planned replicas")
+    label = f"{100 * target:.0f} % of them"
+    axes.step(at, (whole * target).to_numpy(), where="post", color=green, lw=1.8, label=label)
+    canvas.title(axes, f"{plan.label}: demand")
+    canvas.time_axis(axes)
+    canvas.finish(axes, unit)
+
+
+def _draw_replicas(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
+    floor, look, peak = floor_series(plan), canvas.look, plan.peak
+    at = canvas.on_clock(floor.index)
+    axes.fill_between(at, floor.to_numpy(), step="post", color=look.green, alpha=0.25, lw=0)
+    axes.step(at, floor.to_numpy(), where="post", color=look.green, lw=1.6, label="floor (minReplicas)")
+    if plan.ceiling <= 2 * floor.max():
+        axes.axhline(plan.ceiling, color=look.muted, ls="--", lw=1, label=f"ceiling {plan.ceiling}")
+    spot = canvas.on_clock(pd.DatetimeIndex([peak.at]))
+    axes.plot(spot, [peak.replicas], "v", ms=8, color=look.orange, label=f"peak: {peak.replicas}")
+    canvas.title(axes, f"{plan.label}: planned replicas")
+    canvas.time_axis(axes)
+    canvas.finish(axes, "replicas")
+
+
+_BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
+
+
+def plot_explanation(explanation: Explanation, timezone: str = "UTC", *, theme: str = "light") -> Figure:
+    """A bar for each part, hanging where the last one ended: rises blue, falls orange, the floor green."""
+    names = [*(bar.name for bar in explanation.bars), "floor"]
+    canvas = Canvas.new(1.2 + 0.36 * len(names), timezone, theme)
+    (axes,), look = canvas.axes(), canvas.look
+    _draw_bars(canvas, axes, explanation)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.08)
+    axes.axvline(0, color=look.muted, lw=0.8)
+    axes.set_xlabel("replicas")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    title = f"{explanation.label}: {explanation.floor} replicas for {clock(explanation.at, timezone)} ({timezone})"
+    axes.set_title(title, loc="left", fontsize=11)
+    parts = ", ".join(f"{bar.name} {bar.replicas:+.2f}" for bar in view_bars(explanation))
+    return canvas.done(f"{title}: {parts}.")
+
+
+def _draw_bars(canvas: Canvas, axes: Axes, explanation: Explanation) -> None:
+    look = canvas.look
+    for place, bar in enumerate(view_bars(explanation)):
+        colour = look.blue if bar.replicas >= 0 else look.orange
+        axes.barh(place, bar.replicas, left=bar.before, color=colour, height=0.68)
+        axes.plot([bar.total] * 2, [place - 0.34, place + 1.34], color=look.muted, lw=0.8)
+        axes.annotate(f"{bar.replicas:+.2f}", (max(bar.before, bar.total), place), xytext=(4, 0), **_BESIDE)
+    last = len(explanation.bars)
+    axes.barh(last, explanation.floor, color=look.green, height=0.68)
+    axes.annotate(f"{explanation.floor}", (explanation.floor, last), xytext=(4, 0), **_BESIDE)
+
+
+HIGHEST = 1.25  # of the target: beyond it a cell is as dark as it gets, at 80 % that is 100 %
+DAY = pd.Timedelta("1D")
+
+
+def plot_utilization(
+    utilization: pd.Series, timezone: str = "UTC", *, target: float = 0.80, name: str = "", theme: str = "light"
+) -> Figure:
+    """Utilization (a share; UTC index, steps of a day or finer) as a calendar: a column a day, a row an hour.
+
+    A cell is the highest of its steps: blue the nearer to the target the darker, orange above it, with a dot so that
+    it does not hang on colour alone. Steps without data stay empty.
+    """
+    require(len(utilization) >= 1 and 0 < target <= 1, "utilization: expected data and a target in (0, 1]")
+    canvas = Canvas.new(4.2, timezone, theme)
+    (axes,) = canvas.axes()
+    grid = _calendar(pd.Series(utilization.to_numpy(dtype=float), canvas.on_clock(utilization.index)))
+    _draw(canvas, axes, grid, target)
+    values = utilization.dropna()
+    over = float((values > target + 1e-9).mean()) if len(values) else 0.0
+    words = f"highest {100 * float(values.max()):.0f} %, {100 * over:.1f} % of steps over {100 * target:.0f} %"
+    canvas.title(axes, f"{name + ': ' if name else ''}utilization by day and hour: {words}")
+    return canvas.done(f"Calendar of utilization{' of ' + name if name else ''}: {words}.")
+
+
+def _calendar(local: pd.Series) -> pd.DataFrame:
+    """Rows hour of the day, columns day; the highest step of each hour."""
+    hour, day = pd.DatetimeIndex(local.index).hour, pd.DatetimeIndex(local.index).normalize()
+    grid = local.groupby([hour, day]).max().unstack()
+    days = pd.date_range(day.min(), day.max(), freq=DAY)
+    return grid.reindex(index=range(24), columns=days)
+
+
+def _draw(canvas: Canvas, axes: Axes, grid: pd.DataFrame, target: float) -> None:
+    look, top = canvas.look, target * HIGHEST
+    split = 1 / HIGHEST
+    colours = [(0.0, look.paper), (split, look.blue), (split, look.orange), (1.0, look.orange)]
+    shades = LinearSegmentedColormap.from_list("utilization", colours).with_extremes(bad=look.paper)
+    days = pd.DatetimeIndex(grid.columns)
+    edges = mdates.date2num(days.append(days[-1:] + DAY))
+    values = np.ma.masked_invalid(grid.to_numpy())
+    mesh = axes.pcolormesh(edges, np.arange(25), values, cmap=shades, vmin=0, vmax=top, lw=0.4, edgecolors=look.paper)
+    rows, columns = np.nonzero(np.nan_to_num(grid.to_numpy()) > target + 1e-9)
+    axes.plot(edges[columns] + 0.5, rows + 0.5, ".", ms=3, color=look.paper)
+    axes.invert_yaxis()
+    axes.set_yticks(range(0, 25, 6), [f"{hour:02d}:00" for hour in range(0, 25, 6)])
+    axes.set_ylabel("hour of the day")
+    canvas.time_axis(axes)
+    axes.set_xlabel(f"day ({canvas.timezone})", fontsize=9)
+    bar = canvas.figure.colorbar(mesh, ax=axes, pad=0.01, aspect=25, ticks=[0, target / 2, target, top])
+    bar.ax.set_yticklabels([f"{100 * value:.0f} %" for value in (0, target / 2, target)] + [f"{100 * top:.0f} %+"])
+    bar.outline.set_visible(False)

@@ -1,0 +1,108 @@
+"""Pictures of a simulation: demand under each policy, and cost against violations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.dates as mdates
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from capacity.simulation.case import stretches
+from capacity.views.plots.canvas import Canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from capacity.model.arrays import Array
+    from capacity.simulation.policies import Trial
+    from capacity.simulation.result import Simulation
+
+LABELLED = 14  # policies named beside their point
+
+
+def plot_frontier(result: Simulation, *, theme: str = "light") -> Figure:
+    """Pod-hours against minutes a day over the target: every HPA of the sweep, its frontier, and the named policies."""
+    canvas = Canvas.new(5.2, result.timezone, theme)
+    (axes,) = canvas.axes()
+    draw_costs(canvas, axes, result)
+    plan, alone = result.plan.score, result.alone.score
+    return canvas.done(
+        f"{result.name}, cost against violations: the plan takes {plan.pod_hours:,.0f} pod-hours with "
+        f"{plan.cap_breach_minutes:.0f} minutes over the target, the HPA alone {alone.pod_hours:,.0f} with "
+        f"{alone.cap_breach_minutes:.0f}."
+    )
+
+
+def draw_costs(canvas: Canvas, axes: Axes, result: Simulation) -> None:
+    """The scatter itself: on axes of its own or below the courses of a simulation."""
+    look, target = canvas.look, f"{100 * result.promise.target:.0f} %"
+    sweep = [trial for trial in result.trials if trial.swept]
+    days = result.plan.score.days
+    curve = np.array(sorted((trial.score.pod_hours, trial.score.cap_breach_minutes / days) for trial in sweep))
+    axes.scatter(curve[:, 0], curve[:, 1], s=12, color=look.muted, label="HPA, every target and stabilization")
+    lowest = np.minimum.accumulate(curve[:, 1])
+    axes.step(curve[:, 0], lowest, where="post", color=look.muted, lw=1, label="the best of them")
+    for trial in result.named[:LABELLED]:
+        colour = {result.plan.name: look.green, result.alone.name: look.blue}.get(trial.name, look.ink)
+        spot = trial.score.pod_hours, trial.score.cap_breach_minutes / days
+        axes.plot(*spot, "o", color=colour, ms=8 if colour != look.ink else 4)
+        axes.annotate(trial.name, spot, (6, 4), textcoords="offset points", fontsize=8, color=colour)
+    axes.set_yscale("symlog", linthresh=1.0)
+    axes.set_xscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("{x:,.0f}")
+    axes.tick_params(axis="x", which="both", labelsize=8)
+    axes.set_xlabel("pod-hours (log scale)", fontsize=9)
+    canvas.title(axes, f"Cost against minutes over {target}: down and left is better")
+    canvas.finish(axes, f"minutes a day over {target}")
+    axes.margins(x=0.08)
+
+
+DRAWN = 2000  # points of a line: more than a screen has columns
+LEAST_SHADE = 0.0015  # of the axis: a breach of a minute in a month must still be seen
+
+
+def plot_simulation(result: Simulation, *, theme: str = "light") -> Figure:
+    """Demand and what the replicas of plan and HPA serve at the target; breaches shaded; every policy's cost."""
+    canvas = Canvas.new(9.6, result.timezone, theme)
+    plan, alone, cost = canvas.axes(3, height_ratios=(1, 1, 1.3))
+    _draw_course(canvas, plan, (result, result.plan), canvas.look.green)
+    _draw_course(canvas, alone, (result, result.alone), canvas.look.blue)
+    alone.sharey(plan)
+    draw_costs(canvas, cost, result)
+    return canvas.done(f"{result.name}: {result.verdict}")
+
+
+def _draw_course(canvas: Canvas, axes: Axes, what: tuple[Simulation, Trial], colour: str) -> None:
+    result, trial = what
+    lane = trial.lane
+    ticks = pd.date_range(result.begin, periods=len(lane.demand), freq=pd.Timedelta(result.tick))
+    at = canvas.on_clock(ticks)
+    days = mdates.date2num(at)
+    for first, last in stretches(lane.utilization > result.promise.target + 1e-9):
+        over = bool((lane.utilization[first:last] > 1.0 + 1e-9).any())
+        width = max(last - first, round(LEAST_SHADE * len(at)))
+        end = days[min(first + width, len(at) - 1)]
+        axes.axvspan(days[first], end, color=canvas.look.orange, alpha=0.6 if over else 0.25, lw=0)
+    keep = max(1, len(at) // DRAWN)
+    served = np.asarray(lane.ready * result.promise.target, dtype=np.float64)
+    axes.plot(at[::keep], _highest(lane.demand, keep), color=canvas.look.ink, lw=0.8, label="demand")
+    lowest = -_highest(-served, keep)
+    target = f"{100 * result.promise.target:.0f} %"
+    axes.step(at[::keep], lowest, where="post", color=colour, lw=1.2, label=f"{trial.name}: served at {target}")
+    score = trial.score
+    canvas.title(
+        axes,
+        f"{trial.name}: {score.pod_hours:,.0f} pod-hours, {score.cap_breach_minutes:.0f} min over "
+        f"{target}, {score.overload_minutes:.0f} min over 100 % (shaded)",
+    )
+    canvas.time_axis(axes)
+    canvas.finish(axes, "replicas at 100 %")
+
+
+def _highest(values: Array, keep: int) -> Array:
+    """The highest of every `keep` values: a thinned line still shows its peaks."""
+    return np.maximum.reduceat(values, np.arange(0, len(values), keep))

@@ -1,0 +1,184 @@
+"""When it gets busy, what is planned for it, and what that costs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from capacity.model import Forecast, NodePlan, WorkloadPlan
+from capacity.planning import mean_floor
+from capacity.planning.planner import coming_events
+from capacity.series.growth import coming_growth, coming_peak
+from capacity.stats import nearest_level
+from capacity.views.report.review import ReportData
+from capacity.views.report.section import Section, Table, picture
+from capacity.views.sheet import clock, moment
+from capacity.views.tables.forecast import growth_line
+from capacity.views.view_models import WorkloadView, view_workload
+
+DAYS = 5  # of the highest that are listed: a working week
+GROUPS = 4  # whose peaks are listed and drawn: more is a data sheet
+
+
+def peaks_section(review: ReportData) -> Section:
+    """The next peak of each group in words, the fan with its events, and the highest days."""
+    words, tables, pictures, notes = [], [], [], []
+    for place, (name, forecast) in enumerate(list(review.outlooks.items())[:GROUPS]):
+        words.append(f"{_sentence(name, forecast, review.timezone)} {_growth(review, name, forecast)}")
+        tables.append(_table(name, forecast, review.timezone))
+        pictures.append(picture(_figure(review, name, forecast), f"forecast{place}"))
+        notes += [f"{name}: {note}" for note in (f"model: {forecast.model}", *forecast.notes)]
+    failed = [
+        f"{group or 'sales'}: no forecast: {one}"
+        for group, one in review.forecasts.items()
+        if not isinstance(one, Forecast)
+    ]
+    return Section("When it gets busy", words or ["No forecast could be made."], failed, tables, pictures, notes)
+
+
+def _sentence(name: str, forecast: Forecast, timezone: str) -> str:
+    peak = coming_peak(forecast)
+    return (
+        f"The next peak of {name} is on {clock(peak.at, timezone)} ({timezone}): {peak.expected:,.4g} {forecast.unit} "
+        f"are expected, and it stays at or under {peak.high:,.4g} with a chance of {100 * peak.high_level:g} %."
+    )
+
+
+def _growth(review: ReportData, name: str, forecast: Forecast) -> str:
+    history = next(sales for group, sales in review.known.items() if (group or "sales") == name)
+    line = growth_line("This period", coming_growth(history, forecast))
+    return f"{line}."
+
+
+def _table(name: str, forecast: Forecast, timezone: str) -> Table:
+    """The highest step of each of the busiest days, by the median."""
+    levels = [float(level) for level in forecast.quantiles.columns]
+    middle = nearest_level(levels)
+    table: Any = forecast.quantiles
+    local: Any = pd.DatetimeIndex(table.index).tz_convert(timezone).normalize()
+    tops = table.loc[table.iloc[:, middle].groupby(local).idxmax()].sort_values(levels[middle], ascending=False)
+    shown = [level for level in levels if level >= 0.5]
+    rows = [
+        (clock(moment(at), timezone), *(f"{values[level]:,.4g}" for level in shown))
+        for at, values in tops.iloc[:DAYS].iterrows()
+    ]
+    head = [f"busiest days of {name} ({timezone})", *("expected" if level == 0.5 else f"q{level:g}" for level in shown)]
+    return Table(head, rows, frozenset(range(1, len(head))))
+
+
+def _figure(review: ReportData, name: str, forecast: Forecast) -> Any:
+    from capacity.views.plots.forecast import plot_forecast
+
+    history = next(sales for group, sales in review.known.items() if (group or "sales") == name)
+    events = coming_events(review.config, review.known)
+    return plot_forecast(forecast, history, review.timezone, events=events)
+
+
+DRAWN, LISTED = 2, 20  # workloads with the highest peaks: in pictures, in the table
+HOUR = 3600.0
+
+
+def plan_section(review: ReportData) -> Section:
+    """Each workload's peak and usual floor, the picture of demand under the plan, and the calendar of utilization."""
+    plans = review.plans
+    if not plans:
+        return Section("What is planned", [f"No plan was made. The last good plan stays in force. Why: {review.held}"])
+    views = [view_workload(plan) for plan in plans[:LISTED]]
+    words = [_plan_sentence(view, review.timezone) for view in views[:DRAWN]]
+    if len(plans) > DRAWN:
+        words.append(f"{len(plans)} workloads are planned in all; the table has those with the highest peaks.")
+    rows = [_row(view, review.timezone) for view in views]
+    head = ("workload", f"peak ({review.timezone})", "replicas", "cores", "GiB", "mean", "fewest", "ceiling")
+    table = Table(head, rows, frozenset(range(2, len(head))))
+    level = ", ".join(sorted({f"{plan.peak.quantile_level:g}" for plan in plans}))
+    notes = [
+        f"Planned for quantile {level} of demand: of that share of steps no more load is expected than planned for.",
+        "Replicas are the floor (minReplicas) that is set; the autoscaler still adds above it, up to the ceiling.",
+    ]
+    return Section("What is planned", words, (), [table], _pictures(review, plans[:DRAWN]), notes)
+
+
+def _plan_sentence(view: WorkloadView, timezone: str) -> str:
+    return (
+        f"{view.label} gets {view.replicas} replicas for its peak on {clock(view.peak_at, timezone)} and {view.fewest} "
+        f"when it is quiet; {'CPU' if view.binding == 'cpu' else 'memory'} decides. At the load planned for, "
+        f"utilization stays at or under {view.target:.0f} %."
+    )
+
+
+def _row(view: WorkloadView, timezone: str) -> tuple[object, ...]:
+    return (
+        view.label,
+        clock(view.peak_at, timezone),
+        view.replicas,
+        f"{view.cores:.2f}",
+        f"{view.gib:.2f}",
+        f"{view.mean:.1f}",
+        view.fewest,
+        view.ceiling,
+    )
+
+
+def _pictures(review: ReportData, plans: tuple[WorkloadPlan, ...]) -> list[Markup]:
+    from capacity.views.plots.plan import plot_plan, plot_utilization
+
+    found: list[Markup] = []
+    for place, plan in enumerate(plans):
+        found.append(picture(plot_plan(plan, review.timezone), f"plan{place}"))
+        if plan.demand is not None and plan.step.total_seconds() <= HOUR:
+            target, planned = plan.derivation.target.utilization, plan.to_frame()["utilization"]
+            figure = plot_utilization(planned, review.timezone, target=target, name=plan.label)
+            found.append(picture(figure, f"utilization{place}"))
+    return found
+
+
+ONE_HOUR = timedelta(hours=1)
+UNPRICED = "Prices are not configured (supply.node_types), so cost is counted in replica-hours, not in money."
+
+
+def cost_section(review: ReportData) -> Section:
+    """The money of the plan beside that of what runs today; and replica-hours beside the peak kept up all the time."""
+    if not review.plans or review.planned is None:
+        return Section("What it costs", ["Not known: no plan was made."])
+    nodes, currency = review.planned.plan.nodes, review.config.supply.currency
+    hours = sum(mean_floor(plan) * _hours(plan) for plan in review.plans)
+    always = sum(max(change.replicas for change in plan.floor) * _hours(plan) for plan in review.plans)
+    counted = (
+        f"The plan asks for {hours:,.0f} replica-hours; keeping every peak up all the time would take {always:,.0f}, "
+        f"{always / hours:.1f} times as many."
+    )
+    if nodes is None:
+        return Section("What it costs", [counted, UNPRICED])
+    return Section("What it costs", [*_money(nodes, currency), counted], (), [_cost_table(nodes, currency)])
+
+
+def _hours(plan: WorkloadPlan) -> float:
+    return plan.steps * plan.step / ONE_HOUR
+
+
+def _money(nodes: NodePlan, currency: str) -> list[str]:
+    unit = f" {currency}" if currency else ""
+    words = [f"The plan fills {nodes.mean:.1f} nodes of {nodes.node_type} on average and {nodes.peak} at the peak."]
+    if nodes.price_per_hour:
+        today = "what runs today costs" if nodes.today_known else "keeping the peak always up would cost"
+        saved = nodes.cost_per_month_today - nodes.cost_per_month
+        words.append(
+            f"That is {nodes.cost_per_month:,.2f}{unit} a month of 30 days; {today} {nodes.cost_per_month_today:,.2f}"
+            f"{unit}: {abs(saved):,.2f}{unit} {'less' if saved >= 0 else 'more'} with the plan."
+        )
+    return words
+
+
+def _cost_table(nodes: NodePlan, currency: str) -> Table:
+    unit = f" ({currency})" if currency else ""
+    head = ("", "nodes", f"an hour{unit}", f"a month{unit}")
+    price, today = nodes.price_per_hour, "today" if nodes.today_known else "peak always up"
+    rows = [
+        ("plan, on average", f"{nodes.mean:.1f}", f"{nodes.cost_per_hour:,.2f}", f"{nodes.cost_per_month:,.2f}"),
+        ("plan, at the peak", nodes.peak, f"{nodes.cost_at_peak:,.2f}", ""),
+        (today, nodes.today, f"{nodes.today * price:,.2f}", f"{nodes.cost_per_month_today:,.2f}"),
+    ]
+    return Table(head, rows, frozenset({1, 2, 3}))

@@ -1,0 +1,113 @@
+"""The page itself: sections and sheets through templates that escape whatever is put in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from capacity.model.plan_file import rfc3339
+from capacity.version import VERSION
+from capacity.views.report.outlook import cost_section, peaks_section, plan_section
+from capacity.views.report.risks import changes_section, risks, risks_section
+from capacity.views.report.section import Section, Table
+from capacity.views.report.trust import objectives_section, outcome_section, quality_section, trust_section
+from capacity.views.sheet import clock, is_number
+
+if TYPE_CHECKING:
+    from capacity.views.report.review import ReportData
+    from capacity.views.sheet import Sheet
+
+
+def report_page(review: ReportData) -> str:
+    """The capacity review as one HTML page: words first, pictures inline, nothing fetched, no script."""
+    sections = [
+        peaks_section(review),
+        plan_section(review),
+        cost_section(review),
+        trust_section(review),
+        outcome_section(review),
+        risks_section(review),
+        objectives_section(review),
+        changes_section(review),
+        quality_section(review),
+    ]
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            title=_title(review),
+            period=_period(review),
+            summary=_summary(review, sections),
+            sections=[section for section in sections if section is not None],
+            provenance=_provenance(review),
+            style=_style(),
+        )
+    )
+
+
+def sheets_page(sheets: Sequence[Sheet]) -> str:
+    """Sheets as a small page of their own: each with its title, its table, and what stands below it."""
+    sections = [
+        Section(sheet.title, (), (), [Table(sheet.columns, sheet.rows, _numbers(sheet))], (), sheet.footer)
+        for sheet in sheets
+    ]
+    title = sheets[0].title if sheets else "capacity"
+    return _templates().get_template("sheets.html").render(title=title, sections=sections, style=_style())
+
+
+def _numbers(sheet: Sheet) -> frozenset[int]:
+    """The columns that hold nothing but numbers."""
+    places = range(len(sheet.columns))
+    return frozenset(place for place in places if sheet.rows and all(is_number(row[place]) for row in sheet.rows))
+
+
+def _title(review: ReportData) -> str:
+    month = review.question.month
+    return "Capacity review" if month is None else f"Capacity review of {review.begin:%B %Y}"
+
+
+def _period(review: ReportData) -> str:
+    begin, end = clock(review.begin, review.timezone), clock(review.end, review.timezone)
+    return f"{begin} to {end} ({review.timezone}), as known on {clock(review.now, review.timezone)}"
+
+
+def _summary(review: ReportData, sections: Sequence[Section | None]) -> list[str]:
+    """The first sentence of what a reader with one minute needs: peak, plan, cost, trust, attention."""
+    chosen = [section for section in sections[:4] if section is not None]
+    count = len(risks(review))
+    attention = (
+        "Nothing needs attention."
+        if not count
+        else f"{count} {'thing needs' if count == 1 else 'things need'} attention, listed below."
+    )
+    return [*(section.words[0] for section in chosen), attention]
+
+
+def _provenance(review: ReportData) -> list[str]:
+    lines = [f"Made by capacity {VERSION} from {review.audit.source} on {rfc3339(review.now)}."]
+    if review.planned is not None:
+        plan = review.planned.plan
+        lines.append(
+            f"Plan from {rfc3339(plan.origin)}, valid until {rfc3339(plan.valid_until)}, settings {plan.settings_hash}."
+        )
+    return lines
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("capacity.views.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _style() -> Markup:
+    return Markup(files("capacity.views.report").joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704 - ours

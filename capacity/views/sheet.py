@@ -1,0 +1,139 @@
+"""Tables for a terminal, and the same values as JSON or CSV: results on stdout; logs go to stderr."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from capacity.logs import write_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GIB = 2**30
+WIDEST = 10_000  # characters: any row fits
+LEAST_LAST = 20  # characters that the last column wraps in; with less left all columns wrap
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    html = "html"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of named values: printed as a table for people, as CSV for spreadsheets; `document` is what JSON prints."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[object]]
+    document: Any
+    footer: tuple[str, ...] = ()
+
+
+def show(sheet: Sheet, output: Output) -> None:
+    """Print a sheet to stdout as a table, JSON or CSV; a page of HTML holds all sheets at once, see `Face.show`."""
+    if output is Output.json:
+        sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
+    elif output is Output.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(sheet.columns)
+        writer.writerows(sheet.rows)
+    else:
+        _print_table(sheet)
+
+
+def show_lines(lines: Sequence[str]) -> None:
+    """Results of one line each, to be searched with grep; before a person they wrap at words."""
+    for line in lines:
+        write_line(line, sys.stdout)
+
+
+def _print_table(sheet: Sheet) -> None:
+    """On a terminal all wraps at words; a pipe has no width and gets as much as the longest value needs."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console, endless = Console(highlight=False), not sys.stdout.isatty()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, name in enumerate(sheet.columns):
+        numeric = bool(sheet.rows) and all(is_number(row[place]) for row in sheet.rows)
+        last = place == len(sheet.columns) - 1
+        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=not last, header_style="dim")
+    for row in sheet.rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    widest = table.__rich_measure__(console, console.options.update(width=WIDEST)).maximum
+    if endless:
+        console.width = max(80, widest)
+    elif widest > console.width and widest - _longest_last(sheet) > console.width - LEAST_LAST:
+        _narrow(table)
+    console.print(Text(sheet.title, "bold"), soft_wrap=endless)
+    if sheet.rows:  # names of columns above nothing tell nothing
+        console.print(table)
+    for line in sheet.footer:
+        console.print(line, markup=False, soft_wrap=endless)
+
+
+def _longest_last(sheet: Sheet) -> int:
+    """Characters of the longest value in the last column."""
+    from rich.cells import cell_len
+
+    return max((cell_len(str(row[-1])) for row in sheet.rows), default=0)
+
+
+def _narrow(table: Table) -> None:
+    """Headers and words wrap in every column, so that no value is cut."""
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns:
+        column.no_wrap, column.overflow = False, "fold"
+
+
+def is_number(value: object) -> bool:
+    """Whether a value stands to the right in its column: a number, or text that is one."""
+    return isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"[\d.,]+%?", value) is not None)
+
+
+def clock(moment: datetime, timezone: str) -> str:
+    """A time as a person reads it: weekday, date, hour on the business's clock."""
+    return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M}"
+
+
+def count(number: int, noun: str) -> str:
+    """How many of something, in words.
+
+    >>> count(1, "workload"), count(1200, "audit")
+    ('1 workload', '1,200 audits')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(span: timedelta) -> str:
+    """A duration in its largest sensible unit.
+
+    >>> duration(timedelta(minutes=5)), duration(timedelta(days=1127))
+    ('5 min', '1127 d')
+    """
+    seconds = span.total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length or (seconds >= length and seconds % length == 0):
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def moment(at: Any) -> datetime:
+    """A step's start, as pandas has it, as a plain time."""
+    found: datetime = at.to_pydatetime()
+    return found

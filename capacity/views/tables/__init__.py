@@ -1,0 +1,18 @@
+"""What each command prints: audits, forecasts and plans as sheets of named values."""
+
+from __future__ import annotations
+
+from capacity.views.tables.audit import audit_sheet as audit_sheet
+from capacity.views.tables.audit import history_sheet as history_sheet
+from capacity.views.tables.forecast import backtest_sheet as backtest_sheet
+from capacity.views.tables.forecast import forecast_rows as forecast_rows
+from capacity.views.tables.forecast import forecast_sheet as forecast_sheet
+from capacity.views.tables.forecast import seasons_sheet as seasons_sheet
+from capacity.views.tables.load import load_sheet as load_sheet
+from capacity.views.tables.plan import explain_document as explain_document
+from capacity.views.tables.plan import explain_sheet as explain_sheet
+from capacity.views.tables.plan import plan_sheet as plan_sheet
+from capacity.views.tables.plan import scenarios_sheet as scenarios_sheet
+from capacity.views.tables.simulation import simulation_sheet as simulation_sheet
+from capacity.views.tables.status import doctor_sheet as doctor_sheet
+from capacity.views.tables.status import status_sheet as status_sheet

@@ -1,0 +1,88 @@
+"""A simulation as a sheet: every policy beside the others, and the verdict below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capacity.model.plan_file import rfc3339
+from capacity.simulation.case import Miss, Score
+from capacity.simulation.policies import Trial
+from capacity.simulation.result import COLUMNS, Simulation
+from capacity.views.sheet import Sheet, duration
+
+SHOWN = ("policy", ">100 %", ">cap", "slow", "lost", "pod-h", "x best", "starts/d", "moves/d")
+
+
+def simulation_sheet(result: Simulation) -> Sheet:
+    """The named policies, the best HPA of the sweep at the plan's overload, and the verdict; JSON has the sweep too."""
+    return Sheet(
+        title=f"{result.name}: Simulation of {duration(result.days)}, every policy on the same demand",
+        columns=SHOWN,
+        rows=[_row(trial) for trial in result.named],
+        document=_document(result),
+        footer=(result.verdict, *_notes(result)),
+    )
+
+
+def _row(trial: Trial) -> tuple[object, ...]:
+    score = trial.score
+    return (
+        trial.name,
+        f"{score.overload_minutes:.0f}",
+        f"{score.cap_breach_minutes:.0f}",
+        f"{score.slo_minutes:.0f}",
+        f"{score.lost_share:.3%}",
+        f"{score.pod_hours:,.0f}",
+        f"{score.over_clairvoyant:.2f}",
+        f"{score.starts_per_day:.0f}",
+        f"{score.floor_changes_per_day:.0f}",
+    )
+
+
+def _notes(result: Simulation) -> tuple[str, ...]:
+    return (
+        "minutes over 100 % and over the target; slow: minutes of waits beyond one service time at p99; "
+        "x best: pod-hours over the clairvoyant's",
+        *_busy_note(result),
+        f"plans made: {result.plans}, none of them saw beyond its origin",
+        "within a step demand is a straight line: peaks shorter than a step are not known",
+    )
+
+
+def _busy_note(result: Simulation) -> tuple[str, ...]:
+    if not result.busy:
+        return ()
+    plan, alone = result.busy[result.plan.name], result.busy[result.alone.name]
+    return (
+        f"busiest 1 % and events ({24 * plan.days:.3g} h): over the target {plan.cap_breach_minutes:.0f} min with the "
+        f"plan, {alone.cap_breach_minutes:.0f} min with {result.alone.name} alone; over 100 % "
+        f"{plan.overload_minutes:.0f} and {alone.overload_minutes:.0f} min",
+    )
+
+
+def _document(result: Simulation) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "begin": rfc3339(result.begin),
+        "days": round(result.plan.score.days, 6),
+        "target_utilization": result.promise.target,
+        "verdict": result.verdict,
+        "saving": round(result.saving, 6),
+        "misses": [_miss(miss) for miss in result.misses],
+        "policies": {trial.name: _scores(trial.score) for trial in result.trials},
+        "busy": {name: _scores(score) for name, score in result.busy.items()},
+    }
+
+
+def _scores(score: Score) -> dict[str, float]:
+    return {key: round(value(score), 6) for key, value in COLUMNS.items()}
+
+
+def _miss(miss: Miss) -> dict[str, Any]:
+    finite = miss.utilization < float("inf")
+    return {
+        "start": rfc3339(miss.start),
+        "minutes": miss.length.total_seconds() / 60,
+        "utilization": round(miss.utilization, 4) if finite else None,
+        "pods_were_starting": miss.late,
+    }
