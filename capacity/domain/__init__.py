@@ -60,5 +60,8 @@ from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive
 from capacity.domain.serving import Throughput as Throughput
 from capacity.domain.serving import ThroughputReport as ThroughputReport
+from capacity.domain.serving import fit_throughput as fit_throughput
+from capacity.domain.workload import Metrics as Metrics
 from capacity.domain.workload import Replica as Replica
+from capacity.domain.workload import Target as Target
 from capacity.domain.workload import Workload as Workload

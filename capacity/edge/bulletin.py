@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from capacity.edge.incidents import Condition, Scope
     from capacity.edge.planning.planner import Planned
     from capacity.edge.settings import IncidentSettings, TelemetrySettings
+    from capacity.edge.telemetry import Gateway
 
 # Jobs at the Pushgateway, names of textfiles. A push takes the place of the job's last one: audits are a job of their
 # own, whether the planner made them or `capacity audit`, so that a planning that refuses its data forgets no plan.
@@ -85,8 +86,10 @@ class Bulletin:
         settings = self.incidents.servicenow
         if settings is None or settings.change_windows is None:
             return None, []
+        from capacity.edge.services import servicenow_of
+
         try:
-            return settings.instance().change_window(now, settings.change_windows), []
+            return servicenow_of(settings).change_window(now, settings.change_windows), []
         except CapacityError as error:
             return None, [f"change windows not read, none assumed: {error}"]
 
@@ -108,13 +111,22 @@ class Bulletin:
         settings = self.incidents
         if settings.servicenow is None and settings.alertmanager is None:
             return []
-        return settings.desk().report(conditions, scope, now)
+        from capacity.edge.services import desk_of
+
+        return desk_of(settings).report(conditions, scope, now)
+
+    def _gateway(self) -> Gateway | None:
+        if self.telemetry.pushgateway is None:
+            return None
+        from capacity.edge.services import gateway_of
+
+        return gateway_of(self.telemetry)
 
     def _tell(self, samples: Sequence[Sample], job: str) -> list[str]:
         warnings = []
         if self.exposition is not None:
             self.exposition.update(samples)
-        gateway, folder = self.telemetry.gateway(), self.telemetry.textfile
+        gateway, folder = self._gateway(), self.telemetry.textfile
         try:
             if gateway is not None:
                 gateway.push(samples, job)

@@ -152,7 +152,7 @@ def _explain(one: Draft, floors: Counts, peak: int) -> dict[str, Any]:
 
 def _requests_of(one: Draft, peak: int) -> dict[str, Any]:
     """The replicas that the peak's requests ask for, their rate, and who says how many replicas serve it."""
-    replicas, rate, law = one.need.requests, one.load.requests, one.workload.throughput
+    replicas, rate, law = one.need.requests, one.load.requests, one.workload.law
     if replicas is None or rate is None or law is None:
         return {}
     known = {"requests_per_second": round(float(rate[peak]), 3), "requests_bound": law.source}

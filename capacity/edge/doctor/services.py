@@ -8,6 +8,7 @@ from functools import partial
 
 from capacity.edge.config import Config
 from capacity.edge.doctor.finding import Finding, isolated
+from capacity.edge.services import servicenow_of, web_of
 
 FIX_SERVICE = "correct its url, user or secret, or start it; without it only news are lost, no floor"
 
@@ -29,11 +30,11 @@ def _asked(config: Config) -> dict[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {}
     telemetry, incidents = config.telemetry, config.incidents
     if telemetry.pushgateway is not None:
-        found["Pushgateway"] = partial(telemetry.pushgateway.web().call, "GET", "/api/v1/metrics")
+        found["Pushgateway"] = partial(web_of(telemetry.pushgateway).call, "GET", "/api/v1/metrics")
     if incidents.alertmanager is not None:
-        found["Alertmanager"] = partial(incidents.alertmanager.web().call, "GET", "/api/v2/alerts")
+        found["Alertmanager"] = partial(web_of(incidents.alertmanager).call, "GET", "/api/v2/alerts")
     if incidents.servicenow is not None:
-        found["ServiceNow"] = incidents.servicenow.instance().tickets
+        found["ServiceNow"] = servicenow_of(incidents.servicenow).tickets
     return found
 
 

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from capacity.edge.incidents.conditions import ORIGIN, Condition, Job, Scope
+from capacity.edge.incidents.conditions import LASTING, ORIGIN, Condition, Job, Scope
 from capacity.edge.planfile import parse_time, rfc3339
 from capacity.edge.web import Web
-
-# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
-LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,16 +102,16 @@ def read_orders(config: Config, now: datetime | None = None) -> Orders:
     if config.sales is None:
         return Orders({}, audit_usages(usages.values(), _measured_by(config)), usages, unmeasured)
     with OrderTable.load(config.sales, config.timezone) as table:
-        return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages, unmeasured)
+        return Orders(_histories(table.sales(), config.workloads), audit_orders(table, config), usages, unmeasured)
 
 
 def learn_load_of(config: Config, orders: Orders) -> Reports:
     """What usage says about each workload's load, also where it has none; empty where no usage is configured."""
     if config.usage is None and config.prometheus is None:
         return {}
-    workloads, source = config.nouns(), _measured_by(config)
+    workloads, source = config.workloads, _measured_by(config)
     reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
-    asked = [noun for item, noun in zip(config.workloads, workloads, strict=True) if item.throughput == "history"]
+    asked = [workload for workload in workloads if workload.throughput == "history"]
     reports = with_throughputs(reports, orders.usages, asked)
     for workload in workloads:
         if workload.key not in reports:
@@ -154,7 +154,7 @@ def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None
 def plan_outlook(config: Config, orders: Orders) -> Outlook:
     """The outlook of forecasts that plans are made of: it also asks for windows and for the quiet level."""
     outlook = outlook_of(config, orders.histories)
-    reach = reach_of(config.nouns(), config.supply.noun(), config.controller.period)
+    reach = reach_of(config.workloads, config.supply, config.controller.period)
     return replace(outlook, quantile_levels=tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL})), reach=reach)
 
 
@@ -229,7 +229,7 @@ def plan_alone(basis: Basis) -> Planned:
     audit = require_quality(orders.audit.at(basis.now))
     provenance = Provenance(basis.now, config.settings_hash(), source_document(audit))
     outlook = plan_outlook(config, orders)
-    knowledge = Knowledge(basis.reports, outlook, orders.histories, config.supply.noun(), scenario)
+    knowledge = Knowledge(basis.reports, outlook, orders.histories, config.supply, scenario)
     plan, failures = plan_workloads(basis.forecasts, _workloads(config, scenario), provenance, knowledge)
     return Planned(plan, audit, failures)
 
@@ -242,13 +242,13 @@ def signed(planned: Planned, run: str) -> Planned:
 
 def share_supply(planned: Planned, config: Config, scenario: Scenario | None = None) -> Planned:
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
-    shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply.noun())
+    shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
     plan = replace(planned.plan, workloads=shared.plans, nodes=shared.nodes)
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
 
 def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
-    return config.nouns() if scenario is None else workloads_if(config.nouns(), scenario)
+    return config.workloads if scenario is None else workloads_if(config.workloads, scenario)
 
 
 def require_quality(audit: Audit) -> Audit:

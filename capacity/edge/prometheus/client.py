@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError, SSLError
 from capacity.domain import ConfigError, DataError
 from capacity.edge.orders.credentials import hide_secrets
 from capacity.edge.prometheus.chunks import Chunk
-from capacity.edge.settings.prometheus import PrometheusSettings
+from capacity.edge.settings.usage import PrometheusSettings
 
 AGAIN = (429, 500, 502, 503, 504)  # too many, or trouble that may pass; 400 and 422 say that the question is wrong
 CONNECT = 5.0  # seconds

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from capacity.domain import Metrics
 from capacity.edge.cluster.inventory import Inventory
 from capacity.edge.draft import Sight
 from capacity.edge.prometheus.chunks import Chunk
 from capacity.edge.prometheus.client import Prometheus
 from capacity.edge.prometheus.queries import text
 from capacity.edge.prometheus.usage import read_usages
-from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
+from capacity.edge.settings import Measured, PrometheusSettings
 
 LOOK = timedelta(days=1)
 COUNTERS = (  # counters of served requests of common libraries, in the order of how well they fit
@@ -29,7 +30,7 @@ COUNTERS = (  # counters of served requests of common libraries, in the order of
 def look(settings: PrometheusSettings, inventory: Inventory, now: datetime) -> Sight:
     """Ask for the last day. Raises `DataError` where Prometheus does not answer."""
     counters = _counters(settings, inventory, now)
-    workloads = [Measured(one.namespace, one.name, MetricsSettings(kind=one.kind)) for one in inventory.found]
+    workloads = [Measured(one.namespace, one.name, Metrics(kind=one.kind)) for one in inventory.found]
     usages = read_usages(settings, workloads, now - LOOK, now, now=now) if workloads else {}
     means = {
         key: {str(name): float(value) for name, value in usage.mean().dropna().items()}

@@ -136,8 +136,9 @@ def _tickets(config: Config, now: datetime, window: timedelta) -> Read | None:
     if settings is None:
         return None
     from capacity.edge.promises.outages import restore_promise
+    from capacity.edge.services import servicenow_of
 
-    instance = settings.instance()
+    instance = servicenow_of(settings)
     return lambda: restore_promise(instance.past(now - window), now, window)
 
 

@@ -8,14 +8,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from capacity.edge.fields import Duration
-from capacity.edge.incidents import Alertmanager, Desk, ServiceNow
-from capacity.edge.incidents.alertmanager import LASTING
-from capacity.edge.incidents.conditions import RUNBOOKS, Job
+from capacity.domain.fields import Duration
+from capacity.edge.incidents.conditions import LASTING, RUNBOOKS
 from capacity.edge.incidents.tickets import Handling, Route
 from capacity.edge.settings.block import Settings
-from capacity.edge.telemetry import Gateway
-from capacity.edge.web import Web
+
+HANDLING = Handling()
 
 
 class ServiceSettings(Settings):
@@ -40,10 +38,6 @@ class ServiceSettings(Settings):
         files = {name: getattr(self, name) for name in ("token_file", "password_file", "ca_file")}
         return self.model_copy(update={name: folder / file for name, file in files.items() if file is not None})
 
-    def web(self) -> Web:
-        """How to speak to it."""
-        return Web(self.url, self.token_file, self.user, self.password_file, self.ca_file)
-
 
 class TelemetrySettings(Settings):
     """Where the metrics of a planning and of a pass go; `capacity run` serves its own on /metrics besides."""
@@ -61,10 +55,6 @@ class TelemetrySettings(Settings):
             }
         )
 
-    def gateway(self) -> Gateway | None:
-        """The Pushgateway, if there is one."""
-        return None if self.pushgateway is None else Gateway(self.pushgateway.web())
-
 
 class ServiceNowSettings(ServiceSettings):
     """A ServiceNow instance."""
@@ -73,19 +63,6 @@ class ServiceNowSettings(ServiceSettings):
     change_windows: str | None = Field(
         None, description="Encoded query on change_request: while such a change is on, floors are held."
     )
-
-    def instance(self) -> ServiceNow:
-        """The instance as the ticket system that it is."""
-        return ServiceNow(self.web(), self.table)
-
-
-class RouteSettings(Settings):
-    """Whose tickets these are. The first route that fits counts."""
-
-    group: str = Field(min_length=1, description="Assignment group.")
-    conditions: tuple[str, ...] = Field(("*",), description="Conditions, as shell patterns: Plan*, DataStale.")
-    subjects: tuple[str, ...] = Field(("*",), description="Namespaces or sources, as shell patterns.")
-    escalate_to: str | None = Field(None, description="Assignment group once it has lasted too long.")
 
 
 class AlertSettings(Settings):
@@ -96,19 +73,17 @@ class AlertSettings(Settings):
         LASTING["plan"], gt=timedelta(0), description="What plannings and audits have seen. Default 3h."
     )
 
-    def noun(self) -> dict[Job, timedelta]:
-        """By job."""
-        return {"pass": self.passes, "plan": self.plannings}
-
 
 class IncidentSettings(Settings):
     """Who is told what is wrong, and what happens to tickets."""
 
     servicenow: ServiceNowSettings | None = None
     alertmanager: ServiceSettings | None = None
-    routes: tuple[RouteSettings, ...] = ()
-    escalate_after: Duration = Field(timedelta(minutes=30), description="A ticket open this long is escalated once.")
-    reopen_within: Duration = Field(timedelta(hours=4), description="A condition back within this reopens its ticket.")
+    routes: tuple[Route, ...] = ()
+    escalate_after: Duration = Field(HANDLING.escalate_after, description="A ticket open this long is escalated once.")
+    reopen_within: Duration = Field(
+        HANDLING.reopen_within, description="A condition back within this reopens its ticket."
+    )
     runbooks: str = Field(RUNBOOKS, description="Where docs/runbooks is published: the links of tickets and alerts.")
     alerts_last: AlertSettings = AlertSettings()
 
@@ -117,15 +92,3 @@ class IncidentSettings(Settings):
         services = {"servicenow": self.servicenow, "alertmanager": self.alertmanager}
         found = {name: service.beside(folder) for name, service in services.items() if service is not None}
         return self.model_copy(update=found)
-
-    def desk(self) -> Desk:
-        """Who is told."""
-        routes = tuple(Route(one.group, one.conditions, one.subjects, one.escalate_to) for one in self.routes)
-        return Desk(
-            tickets=None if self.servicenow is None else self.servicenow.instance(),
-            alerts=None
-            if self.alertmanager is None
-            else Alertmanager(self.alertmanager.web(), self.alerts_last.noun()),
-            handling=Handling(routes, self.escalate_after, self.reopen_within),
-            runbooks=self.runbooks.rstrip("/"),
-        )

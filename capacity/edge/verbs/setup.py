@@ -40,10 +40,10 @@ def init(
 
     Example: capacity init -c capacity.yaml --prometheus http://prometheus:9090
     """
+    from capacity.domain.fields import parse_zone
     from capacity.edge.cluster.client import ClusterReader
     from capacity.edge.cluster.inventory import read_inventory
     from capacity.edge.draft import draft_config
-    from capacity.edge.fields import parse_zone
 
     if face.config_path.exists():
         raise ConfigError(

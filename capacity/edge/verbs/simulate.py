@@ -79,7 +79,7 @@ def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
 
 
 def _chosen(config: Config, name: str | None) -> list[Workload]:
-    workloads = {f"{one.namespace}/{one.name}": one for one in config.nouns()}
+    workloads = {f"{one.namespace}/{one.name}": one for one in config.workloads}
     if not workloads:
         raise ConfigError("workloads: expected at least one workload to simulate, got none")
     if name is None:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from capacity import __version__
 from capacity.audit import Audit
-from capacity.domain import DataError
+from capacity.domain import DataError, Workload
 from capacity.edge.config import Config
 from capacity.edge.planning.fleet.shards import Shard, write_shard
 from capacity.edge.planning.fleet.steps import Steps
 from capacity.edge.planning.planner import Basis, Orders, Planned, plan_alone
-from capacity.edge.settings import WorkloadSettings
 from capacity.edge.telemetry.samples import demand_samples
 from capacity.edge.usage import known_usage
 
@@ -45,7 +44,7 @@ class Chunk:
         return Shard(self.number, None, {(one.namespace, one.name): reason for one in self.config.workloads})
 
 
-def deal(workloads: tuple[WorkloadSettings, ...], size: int = SIZE) -> list[tuple[WorkloadSettings, ...]]:
+def deal(workloads: tuple[Workload, ...], size: int = SIZE) -> list[tuple[Workload, ...]]:
     """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice.
 
     What fits one chunk stays in its order.
