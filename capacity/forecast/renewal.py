@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from capacity.domain import Event, Forecast, require
 from capacity.forecast.analogs import AFTER, BEFORE, Analogs, find_analogs
 from capacity.forecast.peaks import over_highest
-from capacity.forecast.row import occurrences
-from capacity.forecast.sales import window_steps
+from capacity.forecast.series import occurrences, window_steps
 from capacity.forecast.setting import Setting
 from capacity.forecast.wallclock import WallClock, clock_of
 
