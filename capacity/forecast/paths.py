@@ -26,6 +26,8 @@ def weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
 
     What is not known, and what weighs nothing, does not count; where nothing is known the answer is NaN.
     """
+    if not values.shape[1]:
+        return np.full((len(values), values.shape[2], np.shape(levels)[-1]), np.nan)
     order = np.argsort(values, axis=1)  # NaN last
     ranked = np.take_along_axis(values, order, axis=1)
     weight = np.where(np.isnan(ranked), 0.0, weights[order])

@@ -89,3 +89,11 @@ def test_steps_of_an_hour_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> N
     assert timedelta(hours=1) > FINE
     hours = wandering(40, seed=1).reshape(-1, 12).mean(axis=1)
     forecast_steady(hours[None, :], setting(step=timedelta(hours=1), horizon=24))
+
+
+def test_an_origin_without_a_past_day_tells_nothing_and_stops_nothing() -> None:
+    quarter, day = timedelta(minutes=15), 96
+    values = np.tile(SHAPE[::3], 5)
+    short = Setting(quarter, 14, LEVELS, window=3)
+    assert np.isnan(nearby(values[None, : day // 2], day, 4, short).quantiles).all()
+    assert np.isfinite(forecast_steady(values[None, :], short).quantiles).all()
