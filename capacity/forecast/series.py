@@ -1,6 +1,6 @@
 """One series of sales in two phases: `prepare` it for the batch forecast, then `finish` with its row of the batch.
 
-What is known to move sales (events, columns, the slow course) is taken out in the first phase and put back in the
+What is known to move sales (events, columns, the trend) is taken out in the first phase and put back in the
 second; between them, the steady rests of all series of one length and setting are forecast in one array.
 """
 
@@ -18,17 +18,24 @@ from numpy.typing import NDArray
 from capacity.domain import MONTH, Event, Forecast, ForecastRequest, Trust, require
 from capacity.events import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
 from capacity.forecast.analogs import Analogs, find_analogs
-from capacity.forecast.course import LevelShift
+from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.covariates import Columns, read_columns
-from capacity.forecast.eventgroup import EventsAhead, events_ahead, widen_events
 from capacity.forecast.history import without_spikes
-from capacity.forecast.influence import find_influence
-from capacity.forecast.peaks import highest_quantiles, over_highest, over_steps
-from capacity.forecast.proof import proven_kinds
-from capacity.forecast.setting import Array, BatchForecast, Setting
-from capacity.forecast.steady import LEAST_STEPS, supported_seasons
-from capacity.forecast.trial import find_course
-from capacity.forecast.uplift import Effect, Occurrence, learn_effects, masked, spread_out
+from capacity.forecast.holdout import find_trend, use_columns
+from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
+from capacity.forecast.settings import Array, BatchForecast, Setting
+from capacity.forecast.trend import LevelShift
+from capacity.forecast.uplift import (
+    Effect,
+    EventsAhead,
+    Occurrence,
+    events_ahead,
+    learn_effects,
+    masked,
+    proven_kinds,
+    spread_out,
+    widen_events,
+)
 from capacity.forecast.wallclock import WallClock, clock_of
 from capacity.months import evened
 from capacity.seasonality import DAY, WEEK, real_seasons, too_short_for
@@ -67,8 +74,8 @@ class KnownAhead:
     """What is known of the slots ahead beside the steady rest, and how it was found."""
 
     events: EventsAhead
-    factor: Array  # (H,), of events, columns and slow course together
-    spread: Array  # (H,), log units that columns and slow course add
+    factor: Array  # (H,), of events, columns and trend together
+    spread: Array  # (H,), log units that columns and trend add
     notes: tuple[str, ...]
     shift: LevelShift | None  # the change of level that the history was brought over
 
@@ -127,7 +134,7 @@ def prepare(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame
 def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
     """The second phase: put back onto the forecast of the steady rest (a batch of one) what was taken out.
 
-    Events multiply and widen, the slow course and columns too; the minutes near an event follow past ones like it.
+    Events multiply and widen, the trend and columns too; the minutes near an event follow past ones like it.
     """
     setting, ahead, steps = prepared.setting, prepared.ahead, prepared.steps
     quantiles = _put_back(batch, ahead, setting)
@@ -155,25 +162,25 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
 def _without_known(
     row: Array, setting: Setting, events: Sequence[Occurrence], columns: Columns | None
 ) -> tuple[Array, KnownAhead]:
-    """A history (T,) whose past events are gaps, divided by columns and slow course; and what they do ahead."""
+    """A history (T,) whose past events are gaps, divided by columns and trend; and what they do ahead."""
     past = [event for event in events if event.slots[0] < len(row)]
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
     unproven = _unproven(row, past, setting)
     past = [event for event in past if event.kind not in unproven]
     quiet = masked(row, past)
-    influence = find_influence(without_spikes(quiet[None, :])[0], setting, columns)
-    course = find_course(without_spikes((quiet / influence.past)[None, :])[0], setting)
-    known = influence.past * course.past
+    used = use_columns(without_spikes(quiet[None, :])[0], setting, columns)
+    trend = find_trend(without_spikes((quiet / used.past)[None, :])[0], setting)
+    known = used.past * trend.past
     effects = learn_effects(row / known, past, _steps(setting.step, DAY), _steps(setting.step, WEEK))
     coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual | unproven]
     ahead = events_ahead(np.arange(len(row), len(row) + setting.horizon), coming, effects)
     return quiet / known, KnownAhead(
         events=ahead,
-        factor=ahead.factor * course.ahead * influence.ahead,
-        spread=np.hypot(course.spread, influence.spread),
-        notes=(*course.notes, *influence.notes, *_event_notes(coming, effects, usual)),
-        shift=course.shift,
+        factor=ahead.factor * trend.ahead * used.ahead,
+        spread=np.hypot(trend.spread, used.spread),
+        notes=(*trend.notes, *used.notes, *_event_notes(coming, effects, usual)),
+        shift=trend.shift,
     )
 
 
