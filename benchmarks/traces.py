@@ -15,8 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.events import bridge_days, days_around, holiday_events
-from capacity.forecast import forecast_sales
-from capacity.forecast.sales import window_steps
+from capacity.forecast import forecast_sales, window_steps
 from capacity.planning import planning_window
 from capacity.seasonality import calendar_seasons
 

@@ -55,6 +55,10 @@ from capacity.domain.plan import Plan as Plan
 from capacity.domain.plan import Quiet as Quiet
 from capacity.domain.plan import Resource as Resource
 from capacity.domain.plan import WorkloadPlan as WorkloadPlan
+from capacity.domain.request import DEFAULT_HORIZON as DEFAULT_HORIZON
+from capacity.domain.request import DEFAULT_LEVELS as DEFAULT_LEVELS
+from capacity.domain.request import ForecastRequest as ForecastRequest
+from capacity.domain.request import require_levels as require_levels
 from capacity.domain.scenario import Scenario as Scenario
 from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from capacity.domain import MONTH, DataError, require
-from capacity.forecast.setting import Array
+from capacity.forecast.settings import Array
 from capacity.months import month_numbers, month_starts, month_zone, months_apart
 
 DAY = timedelta(days=1)

@@ -7,12 +7,29 @@ from datetime import datetime
 
 import pandas as pd
 
-from capacity.domain import DataError, Demand, Event, Explanation, Forecast, LoadReport, SalesParts, Workload
+from capacity.domain import (
+    DataError,
+    Demand,
+    Explanation,
+    Forecast,
+    ForecastRequest,
+    LoadReport,
+    SalesParts,
+    Workload,
+)
 from capacity.edge.config import Config
-from capacity.edge.planning.planner import Basis, Orders, forecast_for_plans, learn_load_of, make_plan, plan_outlook
+from capacity.edge.planning.planner import (
+    Basis,
+    Orders,
+    forecast_for_plans,
+    forecast_planned,
+    learn_load_of,
+    make_plan,
+    plan_request,
+)
 from capacity.load.grid import parents_of
 from capacity.parting import part_sales
-from capacity.pipeline import Forecasts, Outlook, forecast_groups, served_as_learned
+from capacity.pipeline import Forecasts, served_as_learned
 from capacity.planning import explain_floor
 
 
@@ -46,8 +63,8 @@ def _parts(config: Config, orders: Orders, forecasts: Forecasts, what: tuple[Wor
     place = int(parents_of(pd.DatetimeIndex([moment]), index, config.timezone)[0])
     if place < 0:
         return None
-    step, outlook = index[place].to_pydatetime(), _without_coming(plan_outlook(config, orders), sales.origin)
-    plain = forecast_groups({workload.group: history}, outlook)[workload.group]
+    step, request = index[place].to_pydatetime(), _without_coming(plan_request(config, orders), sales.origin)
+    plain = forecast_planned(config, {workload.group: history}, request)[workload.group]
     return part_sales(history, sales, step, config.timezone, plain if isinstance(plain, Forecast) else None)
 
 
@@ -60,7 +77,6 @@ def _within_step(parts: SalesParts, demand: Demand, step: datetime) -> SalesPart
     return SalesParts(parts.level * share, tuple((name, value * share, why) for name, value, why in parts.parts))
 
 
-def _without_coming(outlook: Outlook, origin: datetime) -> Outlook:
-    """The outlook without what is known of the days to come: no holidays, no event that ends after the origin."""
-    past: tuple[Event, ...] = tuple(event for event in outlook.events if event.end <= origin)
-    return replace(outlook, holidays=(), events=past)
+def _without_coming(request: ForecastRequest, origin: datetime) -> ForecastRequest:
+    """The request without what is known of the days to come: no holidays, no event that ends after the origin."""
+    return replace(request, holidays=(), events=tuple(event for event in request.events if event.end <= origin))

@@ -13,7 +13,17 @@ import pandas as pd
 from capacity.audit import Audit
 from capacity.audit.usage import audit_usages
 from capacity.backtest import Backtest, backtest_sales
-from capacity.domain import DataError, Event, Finding, Forecast, LoadReport, Plan, Scenario, Workload
+from capacity.domain import (
+    DataError,
+    Event,
+    Finding,
+    Forecast,
+    ForecastRequest,
+    LoadReport,
+    Plan,
+    Scenario,
+    Workload,
+)
 from capacity.edge.config import Config
 from capacity.edge.orders.audits import audit_orders
 from capacity.edge.orders.table import OrderTable
@@ -27,7 +37,6 @@ from capacity.pipeline import (
     Forecasts,
     Histories,
     Knowledge,
-    Outlook,
     Provenance,
     Reports,
     Usages,
@@ -127,7 +136,7 @@ def _measured_by(config: Config) -> str:
 
 def forecast_orders(config: Config, orders: Orders) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, outlook_of(config, orders.histories))
+    return forecast_groups(orders.histories, request_of(config, orders.histories), covariates=known_columns(config))
 
 
 def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None = None) -> Forecasts:
@@ -135,57 +144,69 @@ def forecast_for_plans(config: Config, orders: Orders, scenario: Scenario | None
 
     In a scenario, without the events that it cancels and with its growth and promotions.
     """
-    outlook = plan_outlook(config, orders)
+    request = plan_request(config, orders)
     if scenario is not None:
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
-            outlook = replace(outlook, events=events_if(outlook.events, scenario, last))
+            request = replace(request, events=events_if(request.events, scenario, last))
     coarse = coarse_groups(orders.histories)
     even = {group: history for group, history in orders.histories.items() if group not in coarse}
-    forecasts = forecast_groups(even, outlook) | coarse
+    forecasts = forecast_planned(config, even, request) | coarse
     if scenario is None:
         return forecasts
     return {
-        group: forecast_if(found, scenario, outlook.events) if isinstance(found, Forecast) else found
+        group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
         for group, found in forecasts.items()
     }
 
 
-def plan_outlook(config: Config, orders: Orders) -> Outlook:
-    """The outlook of forecasts that plans are made of: it also asks for windows and for the quiet level."""
-    outlook = outlook_of(config, orders.histories)
-    reach = reach_of(config.workloads, config.supply, config.controller.period)
-    return replace(outlook, quantile_levels=tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL})), reach=reach)
+def plan_request(config: Config, orders: Orders) -> ForecastRequest:
+    """What is asked of forecasts that plans are made of: the quiet level too."""
+    request = request_of(config, orders.histories)
+    return replace(request, quantile_levels=tuple(sorted({*request.quantile_levels, QUIET_LEVEL})))
+
+
+def forecast_planned(config: Config, histories: Histories, request: ForecastRequest) -> Forecasts:
+    """Forecasts with the maxima of the time that a floor must serve, and with the configured columns."""
+    return forecast_groups(histories, request, reach=plan_reach(config), covariates=known_columns(config))
+
+
+def plan_reach(config: Config) -> dict[str | None, timedelta]:
+    """How long a floor must serve, by group of sales."""
+    return reach_of(config.workloads, config.supply, config.controller.period)
 
 
 def backtest_orders(config: Config, orders: Orders, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    outlook = outlook_of(config, orders.histories)
+    request, covariates = request_of(config, orders.histories), known_columns(config)
     return {
         group: backtest_sales(
             sales,
             horizon=horizon,
             origins=origins,
-            holidays=outlook.holidays,
-            events=outlook.events,
-            timezone=outlook.timezone,
-            covariates=outlook.covariates,
+            holidays=request.holidays,
+            events=request.events,
+            timezone=request.timezone,
+            covariates=covariates,
         )
         for group, sales in orders.histories.items()
     }
 
 
-def outlook_of(config: Config, histories: Histories) -> Outlook:
-    """What the forecasts of these histories are asked for, with everything that is known ahead."""
-    calendar, zone = config.calendar, config.timezone
-    return Outlook(
+def request_of(config: Config, histories: Histories) -> ForecastRequest:
+    """What the configuration asks of the forecasts of these histories, with the days that are known ahead."""
+    return ForecastRequest(
         horizon=config.forecast.horizon,
         quantile_levels=config.forecast.quantile_levels,
-        holidays=calendar.holidays,
+        holidays=config.calendar.holidays,
         events=tuple(_events(config, histories)),
-        timezone=zone,
-        covariates=read_columns(calendar.columns, zone) if calendar.columns else None,
+        timezone=config.timezone,
     )
+
+
+def known_columns(config: Config) -> pd.DataFrame | None:
+    """The configured columns that are known ahead (price, spend); None where there are none."""
+    return read_columns(config.calendar.columns, config.timezone) if config.calendar.columns else None
 
 
 def coming_events(config: Config, histories: Histories) -> list[Event]:
@@ -228,8 +249,8 @@ def plan_alone(basis: Basis) -> Planned:
     config, orders, scenario = basis.config, basis.orders, basis.scenario
     audit = require_quality(orders.audit.at(basis.now))
     provenance = Provenance(basis.now, config.settings_hash(), source_document(audit))
-    outlook = plan_outlook(config, orders)
-    knowledge = Knowledge(basis.reports, outlook, orders.histories, config.supply, scenario)
+    request, reach = plan_request(config, orders), plan_reach(config)
+    knowledge = Knowledge(basis.reports, request, reach, orders.histories, config.supply, scenario)
     plan, failures = plan_workloads(basis.forecasts, _workloads(config, scenario), provenance, knowledge)
     return Planned(plan, audit, failures)
 
