@@ -107,7 +107,7 @@ def _simulated(
     from capacity.edge.planning.planner import request_of
     from capacity.simulation.replay import simulate as replayed
 
-    request = request_of(config, orders.histories)
+    request = request_of(config, orders)
     results, failures = [], {}
     for place, workload in enumerate(workloads):
         try:
