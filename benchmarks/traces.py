@@ -16,8 +16,7 @@ import pandas as pd
 from benchmarks.datasets import SKIPPED, find
 from capacity.domain.arrays import Array
 from capacity.events import bridge_days, days_around, holiday_events
-from capacity.forecast import forecast_sales
-from capacity.forecast.sales import window_steps
+from capacity.forecast import forecast_sales, window_steps
 from capacity.planning import planning_window
 from capacity.seasonality import calendar_seasons
 

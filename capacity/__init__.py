@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from capacity.domain import Event as Event
     from capacity.domain import Explanation as Explanation
     from capacity.domain import Forecast as Forecast
+    from capacity.domain import ForecastRequest as ForecastRequest
     from capacity.domain import Limits as Limits
     from capacity.domain import LoadModel as LoadModel
     from capacity.domain import LoadReport as LoadReport
@@ -96,7 +97,6 @@ if TYPE_CHECKING:
     from capacity.scenario import forecast_if as forecast_if
     from capacity.seasonality import Season as Season
     from capacity.seasonality import find_seasons as find_seasons
-    from capacity.simulation.plans import Calendar as Calendar
     from capacity.simulation.replay import Replay as Replay
     from capacity.simulation.replay import simulate as simulate
     from capacity.simulation.simulation import Simulation as Simulation
@@ -127,6 +127,7 @@ _HOME = {
     "Event": "domain",
     "holiday_events": "events",
     "forecast_sales": "forecast",
+    "ForecastRequest": "domain",
     "SalesForecaster": "estimator",
     "backtest_sales": "backtest",
     "Backtest": "backtest",
@@ -168,7 +169,6 @@ _HOME = {
     "write_plan": "edge.planfile",
     # would it have held?
     "simulate": "simulation.replay",
-    "Calendar": "simulation.plans",
     "Replay": "simulation.replay",
     "Simulation": "simulation.simulation",
     # decide

@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.domain import Event, Forecast, require
+from capacity.domain import Event, Forecast, ForecastRequest, require
 from capacity.domain.arrays import Array, Mask
 from capacity.domain.shown import card_of, plot_noun
 from capacity.events import days_off
-from capacity.forecast import forecast_sales
-from capacity.forecast.sales import steps_ahead
-from capacity.forecast.wallclock import clock_of
+from capacity.forecast import clock_of, duration_of, forecast_as_asked, steps_ahead
 from capacity.seasonality import calendar_seasons
 from capacity.stats import interval_score, pinball, smape
 
@@ -115,24 +113,17 @@ def backtest_sales(
     """
     clock = clock_of(sales, timezone)
     series = sales.reindex(clock.grid(sales.index[-1]))
-    steps = steps_ahead(horizon, clock.step)
+    steps = steps_ahead(duration_of(horizon), clock.step)
     require(origins >= 1, "backtest: expected at least one origin, got {}", origins)
     first = len(series) - origins * steps
     enough = "backtest: expected at least 8 steps before the first origin, got {} of {}: ask for fewer or shorter ones"
     require(first >= 8, enough, max(0, first), len(series))
     season = _naive_season(series.iloc[:first], clock.step)
+    request = ForecastRequest(clock.step * steps, LEVELS, tuple(holidays), tuple(events), clock.timezone)
     windows, models, scales = [], [], []
     for end in range(first, len(series), steps):
         known = series.iloc[:end]
-        forecast = forecast_sales(
-            known,
-            horizon=clock.step * steps,
-            quantile_levels=LEVELS,
-            holidays=holidays,
-            events=events,
-            timezone=clock.timezone,
-            covariates=covariates,
-        )
+        forecast = forecast_as_asked(known, request, covariates)
         windows.append(_window(forecast, series, season))
         models.append(forecast.model)
         scales.append(_scale(known, season))

@@ -84,6 +84,23 @@ def clear_seasons(history: pd.Series, lengths: tuple[int, ...]) -> bool:
     return True
 
 
+def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
+    """The calendar's seasons (steps) without those that the history is long enough to rule out: no cycle is invented.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> real_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), timedelta(hours=1))
+    (24,)
+    """
+    calendar = calendar_seasons(step)
+    if not any(NEEDED * season <= len(sales) for season in calendar):
+        return calendar
+    regular = sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step))
+    if clear_seasons(regular, calendar):
+        return calendar
+    found = {season.season_length for season in find_seasons(regular)}
+    return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
+
+
 def _profile(flat: Array, length: int) -> Array:
     """The mean over all seasons of every place in the season, as long as the series."""
     slots = np.arange(len(flat)) % length

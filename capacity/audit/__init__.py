@@ -12,6 +12,7 @@ from capacity.audit.report import Audit as Audit
 from capacity.audit.report import Freshness as Freshness
 from capacity.audit.report import Latency as Latency
 from capacity.audit.rules import Finding as Finding
+from capacity.audit.rules import GivenQuality as GivenQuality
 from capacity.audit.rules import Quality as Quality
 from capacity.audit.rules import Rule as Rule
 from capacity.audit.rules import Severity as Severity

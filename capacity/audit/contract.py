@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from capacity.audit.rules import Finding, Severity
+from capacity.domain.fields import STRICT
+
+Kind = Literal["text", "integer", "number", "time", "boolean", "any"]
 
 ALIKE = 0.6  # similarity of two names, case and underscores apart, from which one is taken for the other's new name
 ACCEPTS = {"number": ("number", "integer")}  # a whole number is a number
@@ -33,14 +39,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The columns a source promises, each with its kind of value: text, integer, number, time, boolean or any.
+    """The columns that the source promises."""
 
-    `changed` is the severity of a column gone, renamed or of another kind; `added` of one that came (None: allowed).
-    """
+    __pydantic_config__ = STRICT
 
-    columns: Mapping[str, str]
-    changed: Severity = "refuse"
-    added: Severity | None = None
+    columns: Annotated[
+        Mapping[str, Kind], Field(min_length=1, description="Column and its kind of value; integer is a number.")
+    ]
+    changed: Annotated[Severity, Field(description="What a column gone, renamed or of another kind means.")] = "refuse"
+    added: Annotated[Severity | None, Field(description="What a new column means. None: nothing.")] = None
 
     def findings(self, columns: Mapping[str, str]) -> tuple[Finding, ...]:
         """What of the promise the columns that are there (name -> kind) break.

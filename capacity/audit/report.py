@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
 
 from capacity.audit.completeness import StepCount
 from capacity.audit.rules import Finding, Quality, Severity, Verdict
 from capacity.domain import require
+from capacity.domain.fields import STRICT, Duration
 
 WORST: dict[Verdict, int] = {"ok": 0, "warn": 1, "refuse": 2}
 
@@ -23,10 +27,12 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The newest good row may be `within` old; older is a finding of this severity."""
+    """How old the newest good row may be; an older one is a finding of this severity."""
 
-    within: timedelta
-    severity: Severity = "warn"
+    __pydantic_config__ = STRICT
+
+    within: Annotated[Duration, Field(gt=timedelta(0))]
+    severity: Annotated[Severity, Field(alias="otherwise", description="What an older one means.")] = "warn"
 
     def __post_init__(self) -> None:
         require(self.within > timedelta(0), "freshness: expected a duration above zero, got {}", self.within)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
 
 from capacity.domain import require
+from capacity.domain.fields import STRICT
 
 Verdict = Literal["ok", "warn", "refuse"]
 Severity = Literal["warn", "refuse"]
@@ -46,10 +49,30 @@ class Quality:
     The defaults and why they are those: docs/decisions/0018.
     """
 
-    warn_below: float = 0.999
-    refuse_below: float = 0.995
+    __pydantic_config__ = STRICT
+
+    warn_below: Annotated[float, Field(ge=0, le=1, description="Below this score the audit warns. Default 0.999.")] = (
+        0.999
+    )
+    refuse_below: Annotated[
+        float,
+        Field(ge=0, le=1, description="Below this score no plan is made, the last one stays. Default 0.995; 0: never."),
+    ] = 0.995
 
     def __post_init__(self) -> None:
         ordered = 0 <= self.refuse_below <= self.warn_below <= 1
         got = (self.refuse_below, self.warn_below)
         require(ordered, "quality: expected 0 <= refuse_below <= warn_below <= 1, got {}", got)
+
+
+def _refusing_warns(given: Any) -> Any:
+    """Thresholds as written, where a score that is refused is at least warned of."""
+    if not isinstance(given, dict):
+        return given
+    warn, refuse = given.get("warn_below", Quality().warn_below), given.get("refuse_below")
+    if not isinstance(warn, int | float) or not isinstance(refuse, int | float):
+        return given
+    return {**given, "warn_below": refuse} if warn < refuse <= 1 else given
+
+
+GivenQuality = Annotated[Quality, BeforeValidator(_refusing_warns)]

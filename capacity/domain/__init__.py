@@ -72,10 +72,17 @@ from capacity.domain.plan import Plan as Plan
 from capacity.domain.plan import Quiet as Quiet
 from capacity.domain.plan import Resource as Resource
 from capacity.domain.plan import WorkloadPlan as WorkloadPlan
+from capacity.domain.request import DEFAULT_HORIZON as DEFAULT_HORIZON
+from capacity.domain.request import DEFAULT_LEVELS as DEFAULT_LEVELS
+from capacity.domain.request import ForecastRequest as ForecastRequest
+from capacity.domain.request import require_levels as require_levels
 from capacity.domain.scenario import Scenario as Scenario
 from capacity.domain.serving import Pool as Pool
 from capacity.domain.serving import Reactive as Reactive
 from capacity.domain.serving import Throughput as Throughput
 from capacity.domain.serving import ThroughputReport as ThroughputReport
+from capacity.domain.serving import fit_throughput as fit_throughput
+from capacity.domain.workload import Metrics as Metrics
 from capacity.domain.workload import Replica as Replica
+from capacity.domain.workload import Target as Target
 from capacity.domain.workload import Workload as Workload

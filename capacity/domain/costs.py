@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
 
 from capacity.domain.errors import require
+from capacity.domain.fields import STRICT, Duration, Quantity
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Costs of a plan in the time of one running replica, so that they hold in any currency.
+    """What starting, changing and lacking replicas costs, in the time of one running replica: in any currency.
 
-    `start`: what one start costs; None is the lead time, in which a replica runs and serves nothing. `change`: what one
-    change of the floor costs. `overload`: how many times dearer a replica that lacks is than one that idles; None
-    leaves that to the quantile level. `price_per_hour`: the money that one replica costs an hour, None where not known.
+    `start` None is the lead time, in which a replica runs and serves nothing; `overload` None leaves it to the quantile
+    level how many times dearer a lacking replica is; `price_per_hour` None: the money that it costs is not known.
     """
 
-    start: timedelta | None = None
-    change: timedelta = timedelta(0)
-    overload: float | None = None
-    price_per_hour: float | None = None
+    __pydantic_config__ = STRICT
+
+    start: Annotated[Duration | None, Field(description="What a start costs; None: the lead time.")] = None
+    change: Annotated[Duration, Field(description="What one change of the floor costs.")] = timedelta(0)
+    overload: Annotated[
+        float | None, Field(gt=1, description="How many times dearer a lacking replica is than an idle one.")
+    ] = None
+    price_per_hour: Annotated[float | None, Field(ge=0, description="Of one replica; None: from the node types.")] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         require(self.start is None or self.start >= timedelta(0), "costs: start must be >= 0, got {}", self.start)
@@ -37,17 +46,18 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """One type of node: what pods may request of it (CPU in cores, memory in bytes), its price, its start.
+    """A type of node, as pods see it: allocatable, not what it says on the box."""
 
-    `provisioning` is the time from the first pod that does not fit to a node that is Ready; `pods` the kubelet's limit.
-    """
+    __pydantic_config__ = STRICT
 
     name: str
-    cpu: float
-    memory: float
-    price_per_hour: float = 0.0
-    provisioning: timedelta = timedelta(0)
-    pods: int = 110  # the kubelet's default
+    cpu: Annotated[Quantity, Field(gt=0, description="Cores that pods may request.")]
+    memory: Annotated[Quantity, Field(gt=0, description="Bytes that pods may request.")]
+    price_per_hour: Annotated[float, Field(ge=0, description="In the currency of the supply.")] = 0.0
+    provisioning: Annotated[Duration, Field(description="From a pod that does not fit to a node that is Ready.")] = (
+        timedelta(0)
+    )
+    pods: Annotated[int, Field(ge=1, description="Most pods on one node; the kubelet's default.")] = 110
 
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "pods"):
@@ -60,11 +70,13 @@ class NodeType:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a namespace or a cluster can give: requests in cores and bytes, and pods; None: as much as asked."""
+    """What may be requested together, in a namespace or in the cluster; None: as much as asked."""
 
-    cpu: float | None = None
-    memory: float | None = None
-    pods: int | None = None
+    __pydantic_config__ = STRICT
+
+    cpu: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Cores.")] = None
+    memory: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Bytes.")] = None
+    pods: Annotated[int | None, Field(ge=1)] = None
 
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "pods"):
@@ -74,8 +86,15 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What there is to run on: node types, quotas by namespace, the cluster's whole; empty: no bound and no price."""
+    """What there is to run on; empty: no bound and no price. Nothing of it is needed for a plan of replicas."""
 
-    node_types: tuple[NodeType, ...] = ()
-    quotas: Mapping[str, Quota] = field(default_factory=dict)
-    cluster: Quota | None = None
+    __pydantic_config__ = STRICT
+
+    node_types: Annotated[
+        tuple[NodeType, ...], Field(description="The cheapest that takes every pod is planned with.")
+    ] = ()
+    quotas: Annotated[Mapping[str, Quota], Field(description="By namespace: its ResourceQuota.")] = field(
+        default_factory=dict
+    )
+    cluster: Annotated[Quota | None, Field(description="What the whole cluster can give.")] = None
+    currency: Annotated[str, Field(description="Of every price, as it is printed: EUR.")] = ""

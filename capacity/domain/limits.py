@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
 
 from capacity.domain.errors import require, require_aware
+from capacity.domain.fields import STRICT, Duration, TimeZone
 
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
     """No floor moves in ``[start, end)``: the floor for all of it stands before it begins."""
 
-    start: datetime
-    end: datetime
+    __pydantic_config__ = STRICT
+
+    start: Annotated[datetime, Field(description="First moment; without a zone, on the business's clock.")]
+    end: Annotated[datetime, Field(description="First moment after it.")]
     name: str = "freeze"
 
     def __post_init__(self) -> None:
@@ -31,9 +37,11 @@ class ChangeHours:
     True
     """
 
-    start: time
+    __pydantic_config__ = STRICT
+
+    start: Annotated[time, Field(description="For instance 06:00; quoted, as YAML takes 06:00 for a number.")]
     end: time
-    timezone: str = "UTC"
+    timezone: Annotated[TimeZone, Field(description="In capacity.yaml the business's clock by default.")] = "UTC"
 
     def __post_init__(self) -> None:
         require(self.start != self.end, "change hours must not be empty, got {} to {}", self.start, self.end)
@@ -47,24 +55,31 @@ class ChangeHours:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How floors may be set and moved; the defaults limit nothing but the number of changes a day.
+    """How floors may be set and moved; the defaults limit nothing but the number of changes a day."""
 
-    `allowed`: the only counts that may stand, ascending; `multiple_of`: counts are its multiples. `step_up`,
-    `step_down`: most replicas one change adds or takes; `ramp_up`, `ramp_down`: most replicas an hour adds or takes.
-    `hold`: no two changes closer than this. `budget`: most money a month of 30 days may cost, in the price's currency.
-    """
+    __pydantic_config__ = STRICT
 
-    allowed: tuple[int, ...] = ()
-    multiple_of: int = 1
-    step_up: int | None = None
-    step_down: int | None = None
-    ramp_up: float | None = None
-    ramp_down: float | None = None
-    hold: timedelta = timedelta(0)
-    freezes: tuple[Freeze, ...] = ()
-    hours: tuple[ChangeHours, ...] = ()
-    budget: float | None = None
-    changes_a_day: int = 24  # one an hour: more is churn that nobody reads
+    allowed: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(alias="allowed_replicas", description="The only counts, ascending."),
+    ] = ()
+    multiple_of: Annotated[int, Field(ge=1, description="Counts are multiples of this.")] = 1
+    step_up: Annotated[int | None, Field(ge=1, description="Most replicas that one change adds.")] = None
+    step_down: Annotated[int | None, Field(ge=1, description="Most replicas that one change takes.")] = None
+    ramp_up: Annotated[
+        float | None, Field(gt=0, description="Most replicas that an hour adds: rises begin earlier.")
+    ] = None
+    ramp_down: Annotated[float | None, Field(gt=0, description="Most replicas that an hour takes.")] = None
+    hold: Annotated[Duration, Field(description="No two changes closer than this.")] = timedelta(0)
+    freezes: Annotated[tuple[Freeze, ...], Field(description="Times in which no floor moves.")] = ()
+    hours: Annotated[tuple[ChangeHours, ...], Field(description="Hours in which floors may move; none: all.")] = ()
+    budget: Annotated[
+        float | None, Field(gt=0, description="Most money a month (30 days) may cost; peaks are cut first.")
+    ] = None
+    changes_a_day: Annotated[  # one an hour: more is churn that nobody reads
+        int,
+        Field(ge=1, description="Most changes of the floor on one day (UTC); a part of a day has its part of them."),
+    ] = 24
 
     def __post_init__(self) -> None:
         require(self.multiple_of >= 1, "multiple_of must be >= 1, got {}", self.multiple_of)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import yaml
 
+from capacity.domain import Metrics
 from capacity.edge.cluster.inventory import Found, Inventory
 from capacity.edge.prometheus.queries import Wording
 from capacity.edge.prometheus.sight import Sight
-from capacity.edge.settings import Measured, MetricsSettings
+from capacity.edge.settings import Measured
 
 GUESSED = {"cpu": 0.5, "memory": 512 * 2.0**20}  # requests where the cluster has none: `kubectl create` examples' size
 GUESSED_USE = 0.5  # share of its request that a replica uses, where nothing is measured: a usual median of clusters
@@ -121,7 +122,7 @@ def _metrics(found: Found, sight: Sight | None) -> Iterator[str]:
         yield f"    metrics: {{kind: {found.kind}}}"
     if sight is None:
         return
-    measured = Measured(found.namespace, found.name, MetricsSettings(kind=found.kind))
+    measured = Measured(found.namespace, found.name, Metrics(kind=found.kind))
     settings = sight.settings.model_copy(update={"requests": sight.counters[0] if sight.counters else None})
     yield "    # asked of Prometheus, unless metrics: has a query of your own (cpu, memory, requests)"
     for question in Wording(settings, settings.step).questions([measured]):

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import typer
 
 from capacity.domain import ConfigError
+from capacity.domain.fields import parse_duration
 from capacity.edge.config import Config, read_config
-from capacity.edge.fields import parse_duration
 from capacity.edge.logs import LOGGER, LogForm, Run
 from capacity.edge.sample import sample_config
 from capacity.edge.screen import Output, Sheet, show

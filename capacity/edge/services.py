@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capacity.edge.http import HttpClient, Server
 from capacity.edge.incidents import Alertmanager, Desk, ServiceNow
-from capacity.edge.incidents.tickets import Handling, Route
+from capacity.edge.incidents.tickets import Handling
 from capacity.edge.settings.monitoring import IncidentSettings, ServiceNowSettings, ServiceSettings, TelemetrySettings
 from capacity.edge.telemetry.gateway import Gateway
 
@@ -38,10 +38,12 @@ def connect_tickets(settings: ServiceNowSettings) -> ServiceNow:
 def connect_desk(settings: IncidentSettings) -> Desk:
     """Who is told what is wrong, and what happens to tickets."""
     tickets, alerts = settings.servicenow, settings.alertmanager
-    routes = tuple(Route(one.group, one.conditions, one.subjects, one.escalate_to) for one in settings.routes)
+    lasting = settings.alerts_last
     return Desk(
         tickets=None if tickets is None else connect_tickets(tickets),
-        alerts=None if alerts is None else Alertmanager(connect(alerts, ALERTMANAGER), settings.alerts_last.noun()),
-        handling=Handling(routes, settings.escalate_after, settings.reopen_within),
+        alerts=None
+        if alerts is None
+        else Alertmanager(connect(alerts, ALERTMANAGER), {"pass": lasting.passes, "plan": lasting.plannings}),
+        handling=Handling(settings.routes, settings.escalate_after, settings.reopen_within),
         runbooks=settings.runbooks.rstrip("/"),
     )

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from capacity.audit import Audit
 from capacity.domain import ConfigError, DataError, Event
+from capacity.domain.fields import parse_zone
 from capacity.edge.config import describe
-from capacity.edge.fields import parse_zone
 from capacity.edge.orders.table import OrderTable
 from capacity.edge.settings import SalesSettings
 from capacity.edge.sql import one_line

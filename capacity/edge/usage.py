@@ -32,7 +32,7 @@ def usage_of(config: Config) -> dict[Key, pd.DataFrame]:
     """
     if config.usage is None:
         return {}
-    workloads = config.nouns()
+    workloads = config.workloads
     names = [one for workload in workloads for one in (f"{workload.namespace}/{workload.name}", workload.name)]
     return _by_workload(_read(config.usage, names), workloads, config.usage)
 

@@ -204,7 +204,7 @@ def _bound_by(one: Draft, step: int) -> str:
 
 
 def _requests_why(one: Draft, step: int) -> str:
-    law, requests = one.workload.throughput, one.load.requests
+    law, requests = one.workload.law, one.load.requests
     return "" if law is None or requests is None else f"{requests[step]:,.1f} requests/s by {law.source} ask for more"
 
 

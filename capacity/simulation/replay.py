@@ -9,14 +9,14 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from capacity.domain import Workload, require
+from capacity.domain import ForecastRequest, Workload, require
 from capacity.domain.arrays import Array
-from capacity.forecast.wallclock import regular_step
+from capacity.forecast import regular_step
 from capacity.simulation.busy import busy_ticks
 from capacity.simulation.case import Case
 from capacity.simulation.cluster import Cluster
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.plans import Asked, Calendar, past_forecasts, past_plans
+from capacity.simulation.plans import past_forecasts, past_plans, past_request
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.policies import (
     Policy,
@@ -57,7 +57,7 @@ class Replay:
 
 
 def simulate(
-    sales: pd.Series, workload: Workload, *, calendar: Calendar | None = None, replay: Replay | None = None
+    sales: pd.Series, workload: Workload, *, request: ForecastRequest | None = None, replay: Replay | None = None
 ) -> Simulation:
     """Replay the end of a history of sales: plans made from each origin with what was known then, decided every minute.
 
@@ -65,6 +65,8 @@ def simulate(
     steps; what happens within a step is not known. Of a load that was learned from usage its two numbers of each
     resource are replayed, on both sides. The same demand meets an HPA alone at the workload's target, HPAs
     at every other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
+    `request` tells the holidays, the events and the clock that every origin knew; how far and how sure to forecast is
+    what the plans of the workload need, as in production.
 
     Raises `DataError` for a history too short to plan from before the replayed days, or with a gap of more than a day.
 
@@ -76,18 +78,20 @@ def simulate(
     >>> result.plan.score.overload_minutes
     0.0
     """
-    calendar, replay = calendar or Calendar(), replay or Replay()
+    known_ahead, replay = request or ForecastRequest(), replay or Replay()
+    timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, filled = _filled(sales)
     case = _case(filled, step, workload, replay)
     known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
-    plans = past_plans(past_forecasts(case, known, Asked.by(workload), calendar, replay.schedule), workload)
+    asked = past_request(replace(known_ahead, timezone=timezone), [workload], case, replay.schedule)
+    plans = past_plans(past_forecasts(case, known, asked, replay.schedule), workload)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
-    busy = busy_ticks(case, calendar.events)
+    busy = busy_ticks(case, asked.events)
     return Simulation(
         name=f"{workload.namespace}/{workload.name}",
-        timezone=calendar.timezone,
+        timezone=timezone,
         begin=case.moment(case.begin),
         tick=SYNC_PERIOD,
         promise=case.promise,

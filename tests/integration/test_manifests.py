@@ -100,7 +100,7 @@ def test_rendered_image_is_of_this_version(rendered: list[Document]) -> None:
 
 
 def test_configuration_loads_and_plans_for_the_namespace_it_is_installed_in(config: Config) -> None:
-    assert {workload.namespace for workload in config.nouns()} == {KUSTOMIZATION["namespace"]}
+    assert {workload.namespace for workload in config.workloads} == {KUSTOMIZATION["namespace"]}
 
 
 def test_configuration_shows_every_block_a_user_may_write(config: Config) -> None:

@@ -14,7 +14,18 @@ from typing import Any, cast
 import pytest
 
 from capacity.decision import Brake, Policy
-from capacity.domain import ClusterError, FloorChange, LoadModel, Peak, Plan, Quiet, Replica, Workload, WorkloadPlan
+from capacity.domain import (
+    ClusterError,
+    FloorChange,
+    LoadModel,
+    Peak,
+    Plan,
+    Quiet,
+    Replica,
+    Target,
+    Workload,
+    WorkloadPlan,
+)
 from capacity.edge.cluster.client import ClusterWriter
 from capacity.edge.controller.work import Pass, apply
 from tests.paper import Document, Killed, Paper
@@ -35,7 +46,8 @@ WISHES: tuple[Document, ...] = (
 )
 CAPACITY = 100  # millicores that a replica may use on average: the target of the HPA
 WORKLOADS = [
-    Workload("shop", name, LoadModel(1, 0, 0, 0), Replica(1, 1), floor=1, ceiling=60, target=name) for name in NAMES
+    Workload("shop", name, LoadModel(1, 0, 0, 0), Replica(1, 1), floor=1, ceiling=60, target=Target(name))
+    for name in NAMES
 ]
 
 

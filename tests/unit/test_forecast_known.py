@@ -9,7 +9,7 @@ import pytest
 
 from capacity.domain import DataError
 from capacity.forecast import Known, Occurrence, Setting, forecast_batch
-from capacity.forecast.proof import proven_kinds
+from capacity.forecast.uplift import proven_kinds
 
 DAY = timedelta(days=1)
 DAYS, HORIZON = 140, 14

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from capacity.domain import ClusterError
+from capacity.domain.quantity import parse_quantity
 from capacity.edge.cluster.starts import PODS, Starts, read_starts
-from capacity.edge.quantity import parse_quantity
 
 ALL_HPAS = "/apis/autoscaling/v2/horizontalpodautoscalers"
 HPAS = "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"

@@ -25,11 +25,11 @@ def make_pass(
     A plan that cannot be read is as good as none, and says why: what it raised is held, then comes down in time.
     `real_time`: `now` is the clock's, and may be compared with the API server's.
     """
-    workloads = config.nouns()
+    workloads = config.workloads
     if not workloads:
         raise ConfigError("workloads: expected at least one workload, got none")
     controller = config.controller
-    brake, home = controller.brake.noun(), controller.home
+    brake, home = controller.brake, controller.home
     work = Pass(workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time)
     namespaces = sorted({workload.namespace for workload in workloads})
     if plan_file is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from capacity.domain import ClusterError, LoadModel, Replica, Workload
+from capacity.domain import ClusterError, LoadModel, Replica, Target, Workload
 from capacity.domain.workload import TargetKind
 from capacity.edge.cluster.client import ABSENT, ClusterReader
 from capacity.edge.cluster.kinds import HPA, KINDS, SCALED_OBJECT, Document
@@ -19,7 +19,7 @@ def read_scenes(reader: ClusterReader, workloads: Sequence[Workload]) -> dict[st
     """The autoscalers of each namespace, or why they cannot be read: one LIST per namespace page and kind in use."""
     found: dict[str, Scene | ClusterError] = {}
     for namespace in dict.fromkeys(workload.namespace for workload in workloads):
-        kinds = {workload.target_kind for workload in workloads if workload.namespace == namespace}
+        kinds = {workload.target.kind for workload in workloads if workload.namespace == namespace}
         try:
             found[namespace] = _scene(reader, namespace, with_keda=kinds != {HPA.name})
         except ClusterError as error:
@@ -44,7 +44,7 @@ def look(
 
 def read_target(reader: ClusterReader, workload: Workload, scene: Scene, now: datetime) -> Autoscaler:
     """The object that holds the workload's floor. Raises `ClusterError` where there is none."""
-    kind, name = KINDS[workload.target_kind], workload.target
+    kind, name = KINDS[workload.target.kind], workload.target.name
     if kind is not HPA and scene.unseen is not None:
         raise ClusterError(scene.unseen)
     if kind.scaled:
@@ -60,7 +60,7 @@ def read_target(reader: ClusterReader, workload: Workload, scene: Scene, now: da
 
 def forgotten(scenes: dict[str, Scene | ClusterError], workloads: Sequence[Workload], now: datetime) -> Iterator[Seen]:
     """Objects that carry our baseline though no workload names them any more."""
-    named = {(workload.namespace, workload.target_kind, workload.target) for workload in workloads}
+    named = {(workload.namespace, workload.target.kind, workload.target.name) for workload in workloads}
     for scene in scenes.values():
         if isinstance(scene, ClusterError):
             continue
@@ -89,4 +89,4 @@ def _by_name(items: Iterator[Document]) -> dict[str, Document]:
 def _nobody(namespace: str, name: str, kind: TargetKind) -> Workload:
     """A workload of which nothing is known but where it is."""
     load, replica = LoadModel(0, 0, 0, 0), Replica(1, 1)
-    return Workload(namespace, name, load, replica, floor=1, ceiling=1, target=name, target_kind=kind)
+    return Workload(namespace, name, load, replica, floor=1, ceiling=1, target=Target(name, kind))

@@ -78,4 +78,4 @@ def _cluster(config: Config | None, now: datetime, part: Part) -> Iterator[Findi
     if config is None or not config.workloads:
         return
     yield from isolated("rights", partial(check_rights, config, reader, part), FIX_CLUSTER)
-    yield from isolated("targets", partial(check_targets, config.nouns(), reader, now), FIX_TARGET)
+    yield from isolated("targets", partial(check_targets, config.workloads, reader, now), FIX_TARGET)

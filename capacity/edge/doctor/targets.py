@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from capacity.domain import ClusterError, Workload
+from capacity.domain.quantity import parse_quantity
 from capacity.edge.cluster.client import ClusterReader
 from capacity.edge.cluster.kinds import HPA
 from capacity.edge.controller.scenes import look, read_scenes
@@ -15,7 +16,6 @@ from capacity.edge.controller.targets.autoscaler import Autoscaler
 from capacity.edge.controller.targets.owners import Scene, other_owner
 from capacity.edge.controller.targets.readings import TOLERANCE
 from capacity.edge.doctor.finding import Finding, isolated
-from capacity.edge.quantity import parse_quantity
 from capacity.sizing import highest_target, highest_tolerated_utilization
 
 FIX_TARGET = "correct target.kind, target.name or namespace, or create the autoscaler"
@@ -43,7 +43,9 @@ def _wrong(workload: Workload, scene: Scene, found: Autoscaler) -> Iterator[Find
     other = other_owner(workload, found.document, scene)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
-    managers = ", ".join(found.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None))
+    managers = ", ".join(
+        found.reconcilers(workload.target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
+    )
     if managers:
         fix = f"let it ignore the field (`capacity preview` prints how), then set target.ignored_by: [{managers}]"
         yield Finding("targets", "fail", f"{managers} writes its floor again by itself", fix)

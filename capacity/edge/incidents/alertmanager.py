@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
 from capacity.edge.http import HttpClient
-from capacity.edge.incidents.conditions import ORIGIN, Condition, Scope
+from capacity.edge.incidents.conditions import LASTING, ORIGIN, Condition, Job, Scope
 from capacity.edge.planfile import rfc3339
-from capacity.edge.settings.monitoring import LASTING, Job
 
 
 class _Alert(BaseModel):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from capacity.domain import require
-from capacity.edge.settings.monitoring import RUNBOOKS, Job
 
+Job = Literal["plan", "pass"]
+# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
+LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
+RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
 ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
 
 

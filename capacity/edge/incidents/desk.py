@@ -9,11 +9,10 @@ from functools import partial
 
 from capacity.domain import CapacityError
 from capacity.edge.incidents.alertmanager import Alertmanager
-from capacity.edge.incidents.conditions import Condition, Scope
+from capacity.edge.incidents.conditions import RUNBOOKS, Condition, Scope
 from capacity.edge.incidents.servicenow import ServiceNow
 from capacity.edge.incidents.tickets import Action, Handling, Ticket, reconcile
 from capacity.edge.logs import current_run
-from capacity.edge.settings.monitoring import RUNBOOKS
 
 Due = Callable[[Sequence[Ticket]], Sequence[Condition]]
 

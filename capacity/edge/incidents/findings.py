@@ -50,7 +50,7 @@ def pass_conditions(outcomes: Sequence[Outcome]) -> list[Condition]:
     lines: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
         for name, line in _of(outcome):
-            lines.setdefault((name, outcome.workload.namespace), []).append(f"{outcome.workload.target}: {line}")
+            lines.setdefault((name, outcome.workload.namespace), []).append(f"{outcome.workload.target.name}: {line}")
     return [Condition(name, namespace, _listed(sorted(found))) for (name, namespace), found in lines.items()]
 
 

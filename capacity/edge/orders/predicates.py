@@ -11,7 +11,7 @@ import duckdb
 
 from capacity.audit import likeness
 from capacity.domain import ConfigError, DataError
-from capacity.edge.settings.rules import Bound, RangeSettings, ReferenceSettings, RuleSettings
+from capacity.edge.settings.orders import Bound, RangeSettings, ReferenceSettings, RuleSettings
 from capacity.edge.sql import literal, one_line, quote
 
 ALIKE = 0.6  # likeness from which a column is offered as the missing one's new name

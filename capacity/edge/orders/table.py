@@ -91,13 +91,13 @@ class OrderTable:
             first=_utc(first),
             last=_utc(last),
             gaps=self._gaps(),
-            quality=settings.thresholds(),
+            quality=settings.quality,
             owner=settings.owner,
             set_aside=self._set_aside(),
             findings=self._findings(),
             columns=self.columns,
             latency=self._latency(),
-            freshness=settings.expected_age(),
+            freshness=settings.freshness,
             counts=() if first is None else step_counts(*self.row_counts()),
         )
 
@@ -207,7 +207,7 @@ class OrderTable:
         return {rule.name: int(counts.get(place, 0)) for place, rule in enumerate(self.settings.select, start=1)}
 
     def _findings(self) -> tuple[Finding, ...]:
-        contract = self.settings.promised()
+        contract = self.settings.contract
         return () if contract is None else contract.findings(self.columns)
 
     def _latency(self) -> Latency | None:

@@ -18,7 +18,7 @@ import duckdb
 import pandas as pd
 
 from capacity.domain import ConfigError
-from capacity.edge.settings.prometheus import PrometheusSettings
+from capacity.edge.settings import PrometheusSettings
 from capacity.edge.sql import literal
 
 DAY = 86400

@@ -13,7 +13,7 @@ from capacity.domain import DataError
 from capacity.edge.http import Answer, Bounds, HttpClient, HttpError, Request, Server, shown_url
 from capacity.edge.prometheus.answers import QuestionError, Series, Value, read_document, read_matrix, read_vector
 from capacity.edge.prometheus.chunks import Chunk
-from capacity.edge.settings.prometheus import PrometheusSettings
+from capacity.edge.settings.usage import PrometheusSettings
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds between tries: doubled each time; a Retry-After beyond it is cut
 WRONG = (400, 422)  # statuses that say that the question is wrong, not the server

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from capacity.edge.settings.prometheus import USAGE, Measured, PrometheusSettings, Resource
+from capacity.edge.settings.usage import USAGE, Measured, PrometheusSettings, Resource
 
 RESOURCES: tuple[Resource, ...] = (*USAGE, "replicas")
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from capacity.edge.prometheus.queries import RECORDED, RESOURCES, Wording, grouped
-from capacity.edge.settings.prometheus import Measured, PrometheusSettings, Resource
+from capacity.edge.settings.usage import Measured, PrometheusSettings, Resource
 
 HEADER = """\
 # Recording rules of `capacity rules`: load them with `rule_files:` (or a PrometheusRule of the operator, under spec:),

@@ -17,7 +17,7 @@ from capacity.edge.prometheus.cache import Cache, empty
 from capacity.edge.prometheus.chunks import Chunk, cell_seconds, cells, chunks
 from capacity.edge.prometheus.client import Prometheus
 from capacity.edge.prometheus.queries import RESOURCES, Question, Wording
-from capacity.edge.settings.prometheus import USAGE, Measured, PrometheusSettings
+from capacity.edge.settings.usage import USAGE, Measured, PrometheusSettings
 
 VALUES = 500_000  # values in one answer: some 12 MB of JSON
 

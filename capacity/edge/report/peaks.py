@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from capacity.domain import Forecast
-from capacity.edge.planning.planner import coming_events
 from capacity.edge.report.review import Review
 from capacity.edge.report.section import Section, Table, picture
 from capacity.edge.screen import clock, moment
@@ -69,5 +68,4 @@ def _figure(review: Review, name: str, forecast: Forecast) -> Any:
     from capacity.edge.plots import plot_forecast
 
     history = next(sales for group, sales in review.known.items() if (group or "sales") == name)
-    events = coming_events(review.config, review.known)
-    return plot_forecast(forecast, history, review.timezone, events=events)
+    return plot_forecast(forecast, history, review.timezone, events=review.events)

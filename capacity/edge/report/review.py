@@ -10,7 +10,7 @@ import pandas as pd
 
 from capacity.audit import Audit
 from capacity.backtest import Backtest
-from capacity.domain import ConfigError, DataError, Forecast, Plan, WorkloadPlan
+from capacity.domain import ConfigError, DataError, Event, Forecast, Plan, WorkloadPlan
 from capacity.edge.config import Config
 from capacity.edge.orders.audits import AuditHistory
 from capacity.edge.planning.planner import (
@@ -19,6 +19,7 @@ from capacity.edge.planning.planner import (
     Planned,
     QualityRefusedError,
     backtest_orders,
+    coming_events,
     make_plan,
 )
 from capacity.edge.promises import Status
@@ -42,6 +43,8 @@ class Question:
 class Review:
     """Everything that the page says of `[begin, end)`, as known at `now`; `came` are the sales seen in it, if any.
 
+    `events` are those that its pictures mark.
+
     `planned` is None where the plan is held; `held` says why then.
     """
 
@@ -54,6 +57,7 @@ class Review:
     known: Histories
     came: Histories
     forecasts: Forecasts
+    events: tuple[Event, ...] = ()
     planned: Planned | None = None
     held: str = ""
     backtests: dict[str | None, Backtest | DataError] = field(default_factory=dict)
@@ -90,7 +94,8 @@ def make_review(config: Config, orders: Orders, question: Question, now: datetim
     config = config.model_copy(update={"forecast": ahead})
     orders = replace(orders, histories=known)
     basis = Basis.of(config, orders, now)
-    review = Review(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts)
+    events = tuple(coming_events(config, orders))
+    review = Review(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts, events)
     return _planned(replace(review, backtests=_backtests(config, orders)), basis)
 
 

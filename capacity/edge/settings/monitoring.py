@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from capacity.edge.fields import Duration
+from capacity.domain.fields import Duration
+from capacity.edge.incidents.conditions import LASTING, RUNBOOKS
+from capacity.edge.incidents.tickets import Handling, Route
 from capacity.edge.settings.block import Settings
 
-Job = Literal["plan", "pass"]
-# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
-LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
-RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
+HANDLING = Handling()
 
 
 class ServiceSettings(Settings):
@@ -79,15 +77,6 @@ class ServiceNowSettings(ServiceSettings):
     )
 
 
-class RouteSettings(Settings):
-    """Whose tickets these are. The first route that fits counts."""
-
-    group: str = Field(min_length=1, description="Assignment group.")
-    conditions: tuple[str, ...] = Field(("*",), description="Conditions, as shell patterns: Plan*, DataStale.")
-    subjects: tuple[str, ...] = Field(("*",), description="Namespaces or sources, as shell patterns.")
-    escalate_to: str | None = Field(None, description="Assignment group once it has lasted too long.")
-
-
 class AlertSettings(Settings):
     """How long an alert stays without news from its job: a few of its periods."""
 
@@ -96,19 +85,17 @@ class AlertSettings(Settings):
         LASTING["plan"], gt=timedelta(0), description="What plannings and audits have seen. Default 3h."
     )
 
-    def noun(self) -> dict[Job, timedelta]:
-        """By job."""
-        return {"pass": self.passes, "plan": self.plannings}
-
 
 class IncidentSettings(Settings):
     """Who is told what is wrong, and what happens to tickets."""
 
     servicenow: ServiceNowSettings | None = None
     alertmanager: ServiceSettings | None = None
-    routes: tuple[RouteSettings, ...] = ()
-    escalate_after: Duration = Field(timedelta(minutes=30), description="A ticket open this long is escalated once.")
-    reopen_within: Duration = Field(timedelta(hours=4), description="A condition back within this reopens its ticket.")
+    routes: tuple[Route, ...] = ()
+    escalate_after: Duration = Field(HANDLING.escalate_after, description="A ticket open this long is escalated once.")
+    reopen_within: Duration = Field(
+        HANDLING.reopen_within, description="A condition back within this reopens its ticket."
+    )
     runbooks: str = Field(RUNBOOKS, description="Where docs/runbooks is published: the links of tickets and alerts.")
     alerts_last: AlertSettings = AlertSettings()
 

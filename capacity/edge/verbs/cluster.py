@@ -93,7 +93,7 @@ def run(face: Face, place: PlanPlace, *, json_lines: JsonLines = False, health_p
     config, exposition = face.config(), Exposition()
     period = config.controller.period
     writer = _client(ClusterWriter, config)
-    leader = Leader(writer, sorted({workload.namespace for workload in config.nouns()}), period)
+    leader = Leader(writer, sorted({workload.namespace for workload in config.workloads}), period)
 
     with stopping() as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
 
@@ -137,7 +137,7 @@ def restore(
     with stopping() as stop:
         while True:
             moment = read_clock(now)
-            outcomes = list(restore_pass(writer, config.nouns(), moment, policy=policy, expired=expired))
+            outcomes = list(restore_pass(writer, config.workloads, moment, policy=policy, expired=expired))
             _show(face, "Restored", outcomes, moment, json_lines=json_lines)
             code = _finish(outcomes)
             more = any(o.decision is not None and o.decision.reason == "Restoring" for o in outcomes)

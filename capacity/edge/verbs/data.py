@@ -101,7 +101,7 @@ def _fan(config: Config, orders: Orders, forecasts: Forecasted, theme: Theme) ->
     from capacity.edge.plots import plot_forecast
 
     group, first = next(iter(forecasts.items()))
-    events = coming_events(config, orders.histories)
+    events = coming_events(config, orders)
     return plot_forecast(first, orders.histories[group], config.timezone, events=events, theme=theme)
 
 

@@ -57,7 +57,7 @@ def _waterfall(explanation: Explanation, config: Config, theme: Theme) -> Figure
 
 def _workload(config: Config, name: str | None) -> Workload:
     """The workload meant; without a name the only one. Raises `ConfigError`."""
-    workloads = config.nouns()
+    workloads = config.workloads
     found = [one for one in workloads if name in (None, one.name, f"{one.namespace}/{one.name}")]
     if len(found) != 1:
         known = ", ".join(f"{one.namespace}/{one.name}" for one in workloads)

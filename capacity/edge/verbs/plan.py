@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.domain import ConfigError, DataError
+from capacity.domain.fields import AutoLeadTime
 from capacity.edge.drawing import PlanView
 from capacity.edge.face import DONE, HELD, Face, read_clock, verb
 from capacity.edge.logs import LOGGER
@@ -157,7 +158,7 @@ def _compare(face: Face, config: Config, scenarios: list[Scenario], now: datetim
 
 def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
     """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
-    if all(item.lead_time != "auto" for item in config.workloads):
+    if not any(isinstance(item.lead_time, AutoLeadTime) for item in config.workloads):
         return config, []
     if not to_cluster:
         return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]

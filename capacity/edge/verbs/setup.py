@@ -40,10 +40,10 @@ def init(
 
     Example: capacity init -c capacity.yaml --prometheus http://prometheus:9090
     """
+    from capacity.domain.fields import parse_zone
     from capacity.edge.cluster.client import ClusterReader
     from capacity.edge.cluster.inventory import read_inventory
     from capacity.edge.draft import draft_config
-    from capacity.edge.fields import parse_zone
 
     if face.config_path.exists():
         raise ConfigError(
@@ -85,15 +85,16 @@ def rules(face: Face) -> int:
 def _sight(given: dict[str, str | None], inventory: Inventory, now: datetime) -> Sight:
     from pydantic import ValidationError
 
+    from capacity.domain import Metrics
     from capacity.edge.config import describe
     from capacity.edge.prometheus.sight import look
-    from capacity.edge.settings import Measured, MetricsSettings, PrometheusSettings
+    from capacity.edge.settings import Measured, PrometheusSettings
 
     try:
         settings = PrometheusSettings.model_validate({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(f"--prometheus: {describe(error)}") from error
-    workloads = [Measured(one.namespace, one.name, MetricsSettings(kind=one.kind)) for one in inventory.found]
+    workloads = [Measured(one.namespace, one.name, Metrics(kind=one.kind)) for one in inventory.found]
     return look(settings, workloads, now)
 
 

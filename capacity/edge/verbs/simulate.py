@@ -78,7 +78,7 @@ def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
 
 
 def _chosen(config: Config, name: str | None) -> list[Workload]:
-    workloads = {f"{one.namespace}/{one.name}": one for one in config.nouns()}
+    workloads = {f"{one.namespace}/{one.name}": one for one in config.workloads}
     if not workloads:
         raise ConfigError("workloads: expected at least one workload to simulate, got none")
     if name is None:
@@ -103,18 +103,16 @@ def _simulated(
 ) -> tuple[list[Simulation], dict[str, str]]:
     """Each workload on its own: one that cannot be simulated never stops the others."""
     from capacity.domain import DataError
-    from capacity.edge.planning.planner import outlook_of
-    from capacity.simulation.plans import Calendar
+    from capacity.edge.planning.planner import request_of
     from capacity.simulation.replay import simulate as replayed
 
-    outlook = outlook_of(config, orders.histories)
-    calendar = Calendar(outlook.holidays, outlook.events, outlook.timezone)
+    request = request_of(config, orders)
     results, failures = [], {}
     for place, workload in enumerate(workloads):
         try:
             sales = orders.histories[workload.group]
             own = replace(replay, seed=replay.seed + place)
-            results.append(replayed(sales, workload, calendar=calendar, replay=own))
+            results.append(replayed(sales, workload, request=request, replay=own))
         except KeyError:
             failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
         except DataError as error:

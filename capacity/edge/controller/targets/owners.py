@@ -49,15 +49,15 @@ class Scene:
 
 def other_owner(workload: Workload, document: Document, scene: Scene) -> tuple[Owned, str] | None:
     """Who else moves the same replicas, or makes and rewrites this object, as reason and detail; None: nobody."""
-    maker = made_by(document) if workload.target_kind == HPA.name else None
+    maker = made_by(document) if workload.target.kind == HPA.name else None
     if maker is not None:
         return "HeldForeignOwner", _made(*maker)
     movers = scene.movers.get(_scaled(workload, document), set())
-    others = sorted(movers - {f"{workload.target_kind}/{workload.target}"})
+    others = sorted(movers - {f"{workload.target.kind}/{workload.target.name}"})
     if not others:
         return None
-    if workload.target_kind in (HPA.name, SCALED_OBJECT.name):
-        names = ", ".join([f"{workload.target_kind}/{workload.target}", *others])
+    if workload.target.kind in (HPA.name, SCALED_OBJECT.name):
+        names = ", ".join([f"{workload.target.kind}/{workload.target.name}", *others])
         return "HeldTwoOwners", f"{names} move the same replicas; keep one of them"
     return "HeldForeignOwner", f"its replicas are moved by {', '.join(others)}: name that as the target"
 
@@ -70,8 +70,8 @@ def _made(kind: str, name: str) -> str:
 
 def _scaled(workload: Workload, document: Document) -> tuple[str, str]:
     """Kind and name of what is scaled."""
-    if workload.target_kind not in (HPA.name, SCALED_OBJECT.name):
-        return workload.target_kind, workload.target
+    if workload.target.kind not in (HPA.name, SCALED_OBJECT.name):
+        return workload.target.kind, workload.target.name
     reference = (document.get("spec") or {}).get("scaleTargetRef") or {}
     return str(reference.get("kind") or "Deployment"), str(reference.get("name"))
 

@@ -6,7 +6,7 @@ from math import ceil, isfinite
 from typing import Any
 
 from capacity.domain import Readings
-from capacity.edge.quantity import parse_quantity
+from capacity.domain.quantity import parse_quantity
 
 Document = dict[str, Any]
 TOLERANCE = 0.1  # of kube-controller-manager: within it an HPA stays where it is

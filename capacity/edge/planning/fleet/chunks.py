@@ -8,12 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from capacity.audit import Audit
-from capacity.domain import DataError
+from capacity.domain import DataError, Workload
 from capacity.edge.config import Config
 from capacity.edge.planning.fleet.shards import Shard, write_shard
 from capacity.edge.planning.fleet.steps import Steps
-from capacity.edge.planning.planner import Basis, Orders, Planned, plan_alone
-from capacity.edge.settings import WorkloadSettings
+from capacity.edge.planning.planner import Ahead, Basis, Orders, Planned, plan_alone
 from capacity.edge.telemetry.samples import demand_samples
 from capacity.edge.usage import known_usage
 from capacity.version import VERSION
@@ -36,6 +35,7 @@ class Chunk:
     audit: Audit
     now: datetime
     settings_hash: str
+    ahead: Ahead
     run: str = ""
     shard: Path | None = None
     versions: str = ""
@@ -45,7 +45,7 @@ class Chunk:
         return Shard(self.number, None, {(one.namespace, one.name): reason for one in self.config.workloads})
 
 
-def deal(workloads: tuple[WorkloadSettings, ...], size: int = SIZE) -> list[tuple[WorkloadSettings, ...]]:
+def deal(workloads: tuple[Workload, ...], size: int = SIZE) -> list[tuple[Workload, ...]]:
     """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice.
 
     What fits one chunk stays in its order.
@@ -69,9 +69,8 @@ def plan_chunk(chunk: Chunk) -> Planned:
     with threadpool_limits(1):
         histories = chunk.steps.histories(chunk.number, total=None in groups)
         known = {group: histories[group] for group in histories if group in groups}
-        orders = Orders(known, chunk.audit, *known_usage(chunk.config, chunk.now))
-        planned = plan_alone(Basis.of(chunk.config, orders, chunk.now))
-    return replace(planned, plan=replace(planned.plan, settings_hash=chunk.settings_hash))
+        orders = Orders(known, chunk.audit, *known_usage(chunk.config, chunk.now), chunk.ahead)
+        return plan_alone(Basis.of(chunk.config, orders, chunk.now, chunk.settings_hash))
 
 
 def work_on(chunk: Chunk) -> Shard:

@@ -23,7 +23,7 @@ from capacity.edge.planning.fleet.cluster import on_cluster
 from capacity.edge.planning.fleet.processes import cores, in_processes
 from capacity.edge.planning.fleet.shards import Shard, is_done, joined, read_shard, shard_path
 from capacity.edge.planning.fleet.steps import fingerprint, write_steps
-from capacity.edge.planning.planner import Basis, Planned, make_plan, read_orders, require_quality, share_supply
+from capacity.edge.planning.planner import Ahead, Basis, Planned, make_plan, read_orders, require_quality, share_supply
 from capacity.edge.usage import usage_fingerprint
 
 Progress = Callable[[int, int], None]  # chunks done, of how many
@@ -71,15 +71,16 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
 
 def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[list[Chunk], Audit]:
     """Read and judge the orders, write their steps, and cut the workloads into chunks."""
-    dealt = deal(config.workloads, size)
+    dealt, settings = deal(config.workloads, size), config.settings_hash()
     with OrderTable.load(config.orders(), config.timezone) as table:
         table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
-        run = _run(config, f"{fingerprint(table)} in chunks of {size}", usage_fingerprint(config, now))
+        run = _run(config, settings, f"{fingerprint(table)} in chunks of {size}", usage_fingerprint(config, now))
         _forget_others(folder, run)
         groups = [sorted({one.group for one in part if one.group is not None}) for part in dealt]
         steps = write_steps(table, folder / f"steps-{run}", groups)
-    first = Chunk(0, config, steps, audit, _created(folder, run, now), config.settings_hash(), run, folder, installed())
+    created, ahead = _created(folder, run, now), Ahead.read(config)
+    first = Chunk(0, config, steps, audit, created, settings, ahead, run, folder, installed())
     return [
         replace(
             first,
@@ -91,11 +92,11 @@ def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[lis
     ], audit
 
 
-def _run(config: Config, data: str, usage: str) -> str:
+def _run(config: Config, settings: str, data: str, usage: str) -> str:
     """What shards must agree on to belong together: settings, orders, usage, calendar and versions."""
     files = [Path(name) for name in (config.calendar.events, config.calendar.columns) if name is not None]
     calendar = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-    facts = [config.settings_hash(), data, installed(), usage, *calendar]
+    facts = [settings, data, installed(), usage, *calendar]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -1,43 +1,93 @@
-"""`sales:` - where the orders are, which rows count, and how good they must be."""
+"""`sales:` - where the orders are, which rows count, how good they must be, and what a good row is.
+
+A rule becomes one predicate of DuckDB's SQL; the words it may be written in are here, the predicates with the readers.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from capacity.audit import Contract, Freshness, Quality, Severity
-from capacity.edge.fields import Duration, Quantity
+from capacity.audit import Contract, Freshness, GivenQuality, Quality, Severity
+from capacity.domain.fields import Duration, Quantity
 from capacity.edge.settings.block import Settings
-from capacity.edge.settings.rules import RuleSettings
 
-Kind = Literal["text", "integer", "number", "time", "boolean", "any"]
+KINDS = ("check", "not_null", "range", "regex", "unique", "reference")
+Bound = float | datetime | date | str
 MOST_RULES = 48  # each is a bit of one 64-bit number, beside the built-in ones
 
 
-class QualitySettings(Settings):
-    """Thresholds on the share of rows that pass every rule."""
+class RangeSettings(Settings):
+    """A column whose values lie within bounds, both included; a missing value passes (see not_null)."""
 
-    warn_below: float = Field(0.999, ge=0, le=1, description="Below this score the audit warns. Default 0.999.")
-    refuse_below: float = Field(
-        0.995, ge=0, le=1, description="Below this score no plan is made, the last one stays. Default 0.995; 0: never."
+    column: str
+    min: Bound | None = None
+    max: Bound | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("expected min, max or both, got none")
+        return self
+
+
+class RegexSettings(Settings):
+    """A column whose values match a regular expression (RE2) as a whole; a missing value passes."""
+
+    column: str
+    pattern: str
+
+
+class ReferenceSettings(Settings):
+    """A column whose values stand in a column of another file; a missing value passes."""
+
+    column: str
+    file: str = Field(description="CSV, .gz or Parquet with the known values.")
+    key: str | None = Field(None, description="Its column; None: the one of the same name.")
+
+
+class RuleSettings(Settings):
+    """A predicate that a good row satisfies: exactly one of check, not_null, range, regex, unique, reference."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name of the rule in reports: lower case, underscores.")
+    check: str | None = Field(
+        None, description="SQL (DuckDB) over the source's columns and source_row; NULL or an error counts as failed."
+    )
+    not_null: str | tuple[str, ...] | None = Field(None, description="Columns that have a value in every row.")
+    range: RangeSettings | None = None
+    regex: RegexSettings | None = None
+    unique: str | tuple[str, ...] | None = Field(
+        None, description="Columns whose values together come once; of several rows the first one passes."
+    )
+    reference: ReferenceSettings | None = None
+    repair: str | None = Field(
+        None, description="Assignment tried on rows that fail, e.g. 'a = b - INTERVAL 7 DAY'; counted, never silent."
     )
 
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"rule {self.name}: expected exactly one of {', '.join(KINDS)}, got {given or 'none'}")
+        return self
 
-class ContractSettings(Settings):
-    """The columns that the source promises."""
+    def beside(self, folder: Path) -> RuleSettings:
+        """This rule with its file relative to a folder."""
+        if self.reference is None:
+            return self
+        file = str(folder / self.reference.file)
+        return self.model_copy(update={"reference": self.reference.model_copy(update={"file": file})})
 
-    columns: dict[str, Kind] = Field(min_length=1, description="Column and its kind of value; integer is a number.")
-    changed: Severity = Field("refuse", description="What a column gone, renamed or of another kind means.")
-    added: Severity | None = Field(None, description="What a new column means. None: nothing.")
-
-
-class FreshnessSettings(Settings):
-    """How old the newest good row may be."""
-
-    within: Duration = Field(gt=timedelta(0))
-    otherwise: Severity = Field("warn", description="What an older one means.")
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rule names; none for an SQL check, whose columns only DuckDB can tell."""
+        listed = self.not_null or self.unique
+        if listed is not None:
+            return (listed,) if isinstance(listed, str) else listed
+        shaped = self.range or self.regex or self.reference
+        return (shaped.column,) if shaped else ()
 
 
 class AnomalySettings(Settings):
@@ -93,10 +143,10 @@ class SalesSettings(Settings):
         (), description="Which rows are orders at all; others (cancellations) are set aside, counted, not judged."
     )
     rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.", max_length=MOST_RULES)
-    contract: ContractSettings | None = Field(None, description="Columns the source promises. None: only those used.")
-    freshness: FreshnessSettings | None = Field(None, description="None: any age will do.")
+    contract: Contract | None = Field(None, description="Columns the source promises. None: only those used.")
+    freshness: Freshness | None = Field(None, description="None: any age will do.")
     anomalies: AnomalySettings | None = Field(None, description="None: not looked for.")
-    quality: QualitySettings = QualitySettings()
+    quality: GivenQuality = Quality()
 
     @model_validator(mode="after")
     def _even_steps(self) -> Self:
@@ -113,17 +163,3 @@ class SalesSettings(Settings):
     def needs_rows(self) -> bool:
         """Whether the rows themselves are judged, and not only counted where they lie."""
         return bool(self.rules or self.select or self.contract or self.available_at)
-
-    def thresholds(self) -> Quality:
-        """The quality thresholds as a noun of the domain; refusing implies warning."""
-        quality = self.quality
-        return Quality(max(quality.warn_below, quality.refuse_below), quality.refuse_below)
-
-    def promised(self) -> Contract | None:
-        """The contract as a noun of the domain."""
-        asked = self.contract
-        return None if asked is None else Contract(dict(asked.columns), asked.changed, asked.added)
-
-    def expected_age(self) -> Freshness | None:
-        """The freshness asked for, as a noun of the domain."""
-        return None if self.freshness is None else Freshness(self.freshness.within, self.freshness.otherwise)

@@ -1,0 +1,184 @@
+"""How much each member may say: weights per series from its errors on the rolling origins.
+
+Where the blend showed no skill over the seasonal naive, the seasonal naive is served, and named. Between "as good" and
+"worse for sure" both are mixed: a hard choice between near equals costs more than it saves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.forecast.settings import Array, Mask
+
+POWER = 8.0  # weights are error^-8: flat between 4 and 10 on M4 training windows; picking the best alone is worse
+RECENT = 10.0  # origins until an error counts half: where the regime changes, what worked lately works on
+SOFTENING = 0.1  # of the mean: below it a relative error says nothing (an hour of one order against two)
+NAMED_SHARE = 0.1  # members with less say than this are not named
+NAIVE_ALONE = (
+    1.1  # times the naive's error from which the naive alone is served (M4 training windows: 1.05 to 1.3 are level)
+)
+
+LEAST_SKILL = -10.0  # eleven times the naive's error: where the naive is all but perfect, less says nothing more
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The weighted members: what is forecast, and what would have been at each rolling origin.
+
+    Errors are mean absolute ones over the rolling origins, recent ones counting more.
+    """
+
+    weights: Array  # (members, N)
+    point: Array  # (N, H)
+    past: Array  # (N, K, scored), each window blended without its own errors
+    member_errors: Array  # (members, N)
+
+
+def blend_members(forecasts: Array, actuals: Array) -> Blend:
+    """Blend members (M, N, K + 1, H) by how near they came to what followed (N, K, scored), NaN where unknown."""
+    past = forecasts[:, :, 1:, : actuals.shape[2]]
+    seen, known = ~np.isnan(actuals), np.nan_to_num(actuals)
+    recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)  # the first rolling origin is the latest
+    absolute, relative = _misses(past, known, seen)  # (M, N, K) each
+    errors = (absolute * recency).sum(axis=2)
+    absolute, relative = _equal_windows(absolute) * recency, relative * recency
+    weights = _weights(absolute.sum(axis=2), relative.sum(axis=2))
+    others = _weights(_without_own(absolute), _without_own(relative))  # (M, N, K)
+    blended = np.einsum("mnk,mnkh->nkh", others, past)
+    count = np.maximum((seen.sum(axis=2) * recency).sum(axis=1), 1e-12)
+    point = np.einsum("mn,mnh->nh", weights, forecasts[:, :, 0])
+    return Blend(weights, point, blended, errors / count)
+
+
+def recent_errors(past: Array, actuals: Array) -> Array:
+    """Mean absolute errors over the rolling origins (N, K, scored), recent ones counting more: (N,)."""
+    recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)
+    count = np.maximum(((~np.isnan(actuals)).sum(axis=2) * recency).sum(axis=1), 1e-12)
+    return np.asarray((np.nansum(np.abs(past - actuals), axis=2) * recency).sum(axis=1) / count)
+
+
+def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
+    """Sums over each window of |error|, and of |error| relative to both values (half of sMAPE's term)."""
+    size = np.where(seen, np.abs(past - actuals), 0.0)
+    usual = np.abs(actuals).mean(axis=(1, 2), keepdims=True) * SOFTENING + 1e-300
+    return size.sum(axis=3), (size / (np.abs(past) + np.abs(actuals) + usual)).sum(axis=3)
+
+
+def _equal_windows(misses: Array) -> Array:
+    """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
+    middle = np.median(misses, axis=0)  # (N, K)
+    return np.asarray(misses / (middle + 1e-3 * middle.max(axis=1, keepdims=True) + 1e-300))
+
+
+def _without_own(misses: Array) -> Array:
+    return np.asarray(misses.sum(axis=2, keepdims=True) - misses)
+
+
+def _weights(absolute: Array, relative: Array) -> Array:
+    """Weights that fall with a power of the error; absolute and relative error have the same say."""
+    power: Array = (_ratio(absolute) * _ratio(relative)) ** (-POWER / 2)
+    return np.asarray(power / power.sum(axis=0))
+
+
+def _ratio(errors: Array) -> Array:
+    """Errors relative to the best member's; members that are all but perfect count as equals."""
+    tiny = 1e-9 * errors.max(axis=0) + 1e-300
+    return np.asarray((errors + tiny) / (errors.min(axis=0) + tiny))
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the blend would serve for each series, and the seasonal naive that it must beat."""
+
+    point: Array  # (N, H)
+    past: Array  # (N, K, scored)
+    naive: Array  # (N, K + 1, H)
+    mixtures: tuple[str, ...]
+    naive_names: tuple[str, ...]
+
+    @staticmethod
+    def join(parts: Sequence[Proposal]) -> Proposal:
+        """Chunks of series, one below the other."""
+        return Proposal(
+            np.concatenate([part.point for part in parts]),
+            np.concatenate([part.past for part in parts]),
+            np.concatenate([part.naive for part in parts]),
+            tuple(name for part in parts for name in part.mixtures),
+            tuple(name for part in parts for name in part.naive_names),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is served for each series, what would have been at each rolling origin, and why."""
+
+    point: Array  # (N, H)
+    past: Array  # (N, K, scored)
+    models: tuple[str, ...]
+    notes: tuple[tuple[str, ...], ...]
+    naive_share: Array  # (N,)
+    skill: Array  # (N,), 1 - error / the seasonal naive's, on the rolling origins
+
+
+def propose(blend: Blend, members: dict[str, Array]) -> Proposal:
+    """The blend beside the seasonal naive that was best on the rolling origins."""
+    names = list(members)
+    naives = [place for place, name in enumerate(names) if name.startswith("seasonal naive")]
+    best = np.asarray(naives)[blend.member_errors[naives].argmin(axis=0)]  # (N,)
+    rows = np.arange(len(best))
+    return Proposal(
+        blend.point,
+        blend.past,
+        np.stack([members[name] for name in names])[best, rows],
+        tuple(_mixture(names, blend.weights[:, n]) for n in rows),
+        tuple(names[place] for place in best),
+    )
+
+
+def serve(proposal: Proposal, actuals: Array) -> Served:
+    """The proposal, or the seasonal naive as far as that was better on the rolling origins (actuals (N, K, scored))."""
+    naive_past = proposal.naive[:, 1:, : actuals.shape[2]]
+    errors, naive_errors = recent_errors(proposal.past, actuals), recent_errors(naive_past, actuals)
+    tie = 1e-9 * naive_errors + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0) + 1e-300
+    share = naive_share(errors / (naive_errors + tie))  # (N,)
+    point = proposal.point + share[:, None] * (proposal.naive[:, 0] - proposal.point)
+    past = proposal.past + share[:, None, None] * (naive_past - proposal.past)
+    skill = np.maximum(1.0 - (recent_errors(past, actuals) + tie) / (naive_errors + tie), LEAST_SKILL)
+    named = zip(share, proposal.naive_names, proposal.mixtures, strict=True)
+    return Served(
+        point=point,
+        past=past,
+        models=tuple(_name(*row) for row in named),
+        notes=tuple(map(_reason, share, errors, naive_errors)),
+        naive_share=share,
+        skill=skill,
+    )
+
+
+def naive_share(ratio: Array) -> Array:
+    """How much of the seasonal naive is served, from the blend's error over the naive's.
+
+    >>> naive_share(np.array([0.8, 1.0, 1.05, 1.2])).round(3)
+    array([0. , 0. , 0.5, 1. ])
+    """
+    return np.clip((ratio - 1.0) / (NAIVE_ALONE - 1.0), 0.0, 1.0)
+
+
+def _name(share: float, naive: str, mixture: str) -> str:
+    if share >= 1 - NAMED_SHARE:
+        return naive
+    return mixture if share < NAMED_SHARE else f"{naive} {share:.0%}, {mixture} {1 - share:.0%}"
+
+
+def _mixture(names: list[str], weights: Array) -> str:
+    order = [place for place in np.argsort(-weights) if weights[place] >= NAMED_SHARE] or [int(weights.argmax())]
+    return "blend of " + ", ".join(f"{names[place]} {weights[place]:.0%}" for place in order)
+
+
+def _reason(share: float, error: float, naive_error: float) -> tuple[str, ...]:
+    if share < NAMED_SHARE:
+        return ()
+    return (f"no skill over the seasonal naive on the rolling origins ({error:.4g} against {naive_error:.4g})",)
