@@ -207,7 +207,7 @@ def _levelled(series: pd.Series, season_length: int) -> Array:
     off = roots - pd.Series(roots).rolling(width, center=True, min_periods=1).median().to_numpy()
     known = np.abs(off[~np.isnan(off)])
     spread = 2 * float(np.quantile(known, 0.95)) if len(known) else 0.0  # leaves every real shape whole
-    return np.nan_to_num(np.clip(off, -spread, spread))
+    return np.asarray(np.nan_to_num(np.clip(off, -spread, spread)), dtype=np.float64)
 
 
 def _autocorrelation(flat: Array, lag: int) -> float:
