@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.calibration import Errors
 from capacity.forecast.history import Origins
 from capacity.forecast.maxima import highest_quantiles, sliding_maxima
-from capacity.forecast.settings import FINE, Array, BatchForecast, Setting
+from capacity.forecast.settings import FINE, BatchForecast, Setting
 from capacity.forecast.uplift import Occurrence
 
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on
@@ -94,9 +94,7 @@ def _current(now: int, events: Sequence[Occurrence], setting: Setting) -> Occurr
     return max(near, key=lambda event: int(event.slots[0]), default=None)
 
 
-def _past_moments(
-    past: Sequence[Occurrence], event: Occurrence, now: int, step: timedelta
-) -> tuple[NDArray[np.intp], Array]:
+def _past_moments(past: Sequence[Occurrence], event: Occurrence, now: int, step: timedelta) -> tuple[Places, Array]:
     """The slots that lie as far from past starts as `now` from this one (n,), and their weights."""
     day = round(timedelta(days=1) / step)
     starts = np.array([other.slots[0] for other in past], dtype=np.intp)
@@ -153,7 +151,7 @@ def past_days(values: Array, day: int, reach: int, setting: Setting) -> PastDays
     return PastDays(*found)
 
 
-def _same_time(length: int, day: int) -> tuple[NDArray[np.intp], Array]:
+def _same_time(length: int, day: int) -> tuple[Places, Array]:
     """The slots at this time of the day on past days, and around it; and what each counts (n,)."""
     ago = np.arange(1, min(PAST_DAYS, (length - 4) // day) + 1)
     weight = 0.5 ** (ago / PAST_DAYS_HALF_LIFE) * np.where(ago % 7 == 0, 1.0, OTHER_WEEKDAY)
@@ -203,7 +201,7 @@ def _drawn_towards(batch: BatchForecast, now: PastDays, weight: Array, setting: 
     return replace(batch, point=point, quantiles=quantiles, maxima=maxima)
 
 
-def ratios_after(values: Array, moments: NDArray[np.intp], length: int) -> Array:
+def ratios_after(values: Array, moments: Places, length: int) -> Array:
     """The `length` values (N, T) from each moment on, over the value before it (N, n, length); NaN where not known.
 
     >>> ratios_after(np.array([[2.0, 4, 6, 9]]), np.array([1, 3]), 2)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from capacity.domain import require
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.analogs import with_past_days
 from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
 from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
@@ -22,7 +22,7 @@ from capacity.forecast.global_model import SERIES, Traits, corrected, error_size
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
 from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
-from capacity.forecast.settings import Array, BatchForecast, Setting
+from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.uplift import (
     EventsAhead,
     Occurrence,
@@ -132,7 +132,7 @@ def _propose_chunk(
 ) -> tuple[Proposal, Traits | None]:
     history = prepare(values, seasons)
     members = member_forecasts(history, seasons, origins, setting)
-    stacked = np.stack(list(members.values()))
+    stacked = np.stack(list(members.forecasts.values()))
     blend = blend_members(stacked, origins.actuals(values))
     traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
     return propose(blend, members), traits
@@ -148,7 +148,16 @@ def _calibrated(
     if seasons:
         quantiles = closed_slots(quantiles, values, seasons[-1], levels)
     maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
-    batch = BatchForecast(served.point, quantiles, served.models, served.notes, maxima, tracked.coverage, served.skill)
+    batch = BatchForecast(
+        point=served.point,
+        quantiles=quantiles,
+        models=served.models,
+        notes=served.notes,
+        maxima=maxima,
+        coverage=tracked.coverage,
+        skill=served.skill,
+        unskilled=served.unskilled,
+    )
     return with_past_days(batch, values, (origins, errors, tracked.offsets), setting)
 
 
@@ -174,7 +183,7 @@ def forecast_far(histories: Array, setting: Setting) -> BatchForecast:
     return replace(near, point=near.point[:, slots], quantiles=quantiles, maxima=maxima)
 
 
-def _repeated_maxima(near: BatchForecast, quantiles: Array, slots: NDArray[np.intp], window: int) -> Array:
+def _repeated_maxima(near: BatchForecast, quantiles: Array, slots: Places, window: int) -> Array:
     """Maxima over the whole horizon, above the highest quantile of each window by as much as nearby."""
     above = over_steps(near.maxima, near.quantiles, window) - 1.0
     whole = max(1, near.quantiles.shape[1] - window + 1)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.forecast.settings import Array, Mask
+from capacity.domain.arrays import Array, Mask
+from capacity.forecast.members import Members
 
 POWER = 8.0  # weights are error^-8: flat between 4 and 10 on M4 training windows; picking the best alone is worse
 RECENT = 10.0  # origins until an error counts half: where the regime changes, what worked lately works on
@@ -122,17 +123,22 @@ class Served:
     naive_share: Array  # (N,)
     skill: Array  # (N,), 1 - error / the seasonal naive's, on the rolling origins
 
+    @property
+    def unskilled(self) -> Mask:
+        """Where the blend showed no skill: the seasonal naive is at least a part of what is served (N,)."""
+        return self.naive_share >= NAMED_SHARE
 
-def propose(blend: Blend, members: dict[str, Array]) -> Proposal:
+
+def propose(blend: Blend, members: Members) -> Proposal:
     """The blend beside the seasonal naive that was best on the rolling origins."""
-    names = list(members)
-    naives = [place for place, name in enumerate(names) if name.startswith("seasonal naive")]
+    names = list(members.forecasts)
+    naives = [names.index(name) for name in members.naives]
     best = np.asarray(naives)[blend.member_errors[naives].argmin(axis=0)]  # (N,)
     rows = np.arange(len(best))
     return Proposal(
         blend.point,
         blend.past,
-        np.stack([members[name] for name in names])[best, rows],
+        np.stack(list(members.forecasts.values()))[best, rows],
         tuple(_mixture(names, blend.weights[:, n]) for n in rows),
         tuple(names[place] for place in best),
     )

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.blend import Served
 from capacity.forecast.history import Origins
-from capacity.forecast.settings import Array
 
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
@@ -103,7 +102,7 @@ def inflation(origins: int) -> float:
     return 1.0 + 2.0 / max(origins, 2)
 
 
-def _groups(origins: Origins, season_length: int) -> NDArray[np.intp]:
+def _groups(origins: Origins, season_length: int) -> Places:
     position = (origins.ends[:, None] + np.arange(origins.horizon)) % season_length
     return np.asarray(position * min(SLOTS, season_length) // season_length)
 
@@ -117,7 +116,7 @@ def _usual_change(values: Array, season_length: int) -> Array:
     return np.asarray(np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread))
 
 
-def _slot_scales(surprise: Array, groups: NDArray[np.intp], count: int, usual: Array) -> Array:
+def _slot_scales(surprise: Array, groups: Places, count: int, usual: Array) -> Array:
     size = np.abs(surprise)
     seen = ~np.isnan(size)
     overall = np.where(

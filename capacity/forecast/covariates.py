@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.domain import DataError, require
-from capacity.forecast.settings import Array, Mask
+from capacity.domain.arrays import Array, Mask
 from capacity.forecast.wallclock import WallClock
 
 WEEKS_AROUND = 4  # on each side: their mean is what a step would have been; season and level cancel in the difference

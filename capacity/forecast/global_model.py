@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array
 from capacity.forecast.blend import Blend, Served
 from capacity.forecast.calibration import Errors
 from capacity.forecast.history import Origins
-from capacity.forecast.settings import Array
 
 SERIES = 50  # below so many series there is too little in common to learn
 SHARE = 0.75  # of the learned correction that is applied; half and all score worse on M4 training windows

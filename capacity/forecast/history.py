@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capacity.forecast.settings import Array, Mask
+from capacity.domain.arrays import Array, Mask, Places
 
 KNOWN_SLOT = (
     4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
@@ -153,7 +152,7 @@ class Origins:
     steps; `scored` of them are compared with what came.
     """
 
-    ends: NDArray[np.intp]  # (K + 1,)
+    ends: Places  # (K + 1,)
     horizon: int
     scored: int
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import numpy as np
 
+from capacity.domain.arrays import Array
 from capacity.forecast.batch import LEAST_STEPS, forecast_far
 from capacity.forecast.covariates import ColumnEffect, Columns, learn_columns, spoken
-from capacity.forecast.settings import Array, Setting
+from capacity.forecast.settings import Setting
 from capacity.forecast.trend import (
     BAND,
     LONG,

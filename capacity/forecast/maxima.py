@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from capacity.domain.arrays import Array
 from capacity.forecast.calibration import Errors, mixed_offsets, track
-from capacity.forecast.settings import Array
 
 FEW = 0.5  # one series of 14 origins is stretched by 1.04, a fleet by next to none (coverage over the traces)
 

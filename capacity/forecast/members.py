@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from capacity.domain.arrays import Array, Places
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
-from capacity.forecast.settings import Array, Setting
+from capacity.forecast.settings import Setting
 from capacity.seasonality import calendar_seasons
 
 LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
@@ -45,10 +45,16 @@ STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
 
-def member_forecasts(
-    history: History, seasons: tuple[int, ...], origins: Origins, setting: Setting
-) -> dict[str, Array]:
-    """Every member's forecast from every origin, in the unit of the series, never negative: name -> (N, K + 1, H)."""
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Every member's forecast from every origin by its name, and which of them are the seasonal naives."""
+
+    forecasts: dict[str, Array]  # (N, K + 1, H) each
+    naives: tuple[str, ...]
+
+
+def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origins, setting: Setting) -> Members:
+    """Every member's forecast from every origin, in the unit of the series, never negative."""
     forecasts, highest = {}, _highest(history.filled)
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
@@ -57,11 +63,12 @@ def member_forecasts(
     if seasons and reaches_back(origins, setting.year):
         drifting = with_last_years_drift(forecasts["template of logs"], history.filled, setting.year, origins)
         forecasts["template with last year's drift"] = drifting
-    for season in seasons or _lags(origins, setting):
-        forecasts[f"seasonal naive {season}"] = seasonal_naive(history.filled, season, origins)
+    naives = {f"seasonal naive {season}": season for season in seasons or _lags(origins, setting)}
+    for name, season in naives.items():
+        forecasts[name] = seasonal_naive(history.filled, season, origins)
     for cycles in (2, 4) if seasons else ():
         forecasts[f"mean of {cycles} seasons"] = seasonal_mean(history.filled, seasons[-1], cycles, origins)
-    return forecasts
+    return Members(forecasts, tuple(naives))
 
 
 def _highest(values: Array) -> Array:
@@ -179,7 +186,7 @@ class Design:
     """Which columns the autoregression sees: lags in steps, and the season whose naive is the prior."""
 
     season_length: int
-    lags: NDArray[np.intp]
+    lags: Places
 
     @property
     def depth(self) -> int:
@@ -224,7 +231,7 @@ def ridge_forecast(values: Array, weights: Array, design: Design, origins: Origi
     return _recurse(values, coefficients, design, origins)
 
 
-def _harmonics(positions: NDArray[np.intp], season_length: int) -> Array:
+def _harmonics(positions: Places, season_length: int) -> Array:
     """Sine and cosine columns of the season, and the intercept: (len(positions), columns)."""
     waves = np.arange(1, min(HARMONICS, (season_length - 1) // 2) + 1)
     angle = 2 * np.pi * positions[:, None] * waves / season_length
@@ -248,7 +255,7 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
 
 
-def _design_columns(values: Array, rows: NDArray[np.intp], design: Design) -> Array:
+def _design_columns(values: Array, rows: Places, design: Design) -> Array:
     count, lags = len(rows), design.lags
     fixed = _harmonics(rows, design.season_length)
     columns = np.empty((len(values), count, len(lags) + fixed.shape[1]))
@@ -258,7 +265,7 @@ def _design_columns(values: Array, rows: NDArray[np.intp], design: Design) -> Ar
     return columns
 
 
-def _cumulate(columns: Array, weighted: Array, target: Array, cuts: NDArray[np.intp]) -> tuple[Array, Array]:
+def _cumulate(columns: Array, weighted: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
     """Gram matrices and moments of the rows before each cut, built from the oldest cut up."""
     count, size = len(cuts) - 1, columns.shape[2]
     gram = np.zeros((len(columns), count, size, size))

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest, require
+from capacity.domain.arrays import Places
 from capacity.forecast.analogs import AFTER, BEFORE, Analogs, find_analogs
 from capacity.forecast.batch import forecast_far
 from capacity.forecast.maxima import over_highest
@@ -155,7 +155,7 @@ def renew_forecast(
     return rest if analogs is None else _laid_over(rest, analogs, ahead[ahead < len(analogs.quantiles)], window)
 
 
-def _slots_ahead(clock: WallClock, known: pd.Series, rest: Forecast) -> NDArray[np.intp]:
+def _slots_ahead(clock: WallClock, known: pd.Series, rest: Forecast) -> Places:
     """How many slots each step of the forecast lies after the first that is not known (steps,)."""
     slots, last = (clock.slots(pd.DatetimeIndex(index)) for index in (rest.quantiles.index, known.index[-1:]))
     return np.asarray(np.maximum(slots - last[0] - 1, 0))
@@ -176,7 +176,7 @@ def kinds_near(events: Sequence[Event], moment: pd.Timestamp, forecast: Forecast
     return frozenset(event.kind for event in events if -before <= moment - event.start < AFTER)
 
 
-def _laid_over(rest: Forecast, analogs: Analogs, near: NDArray[np.intp], window: int) -> Forecast:
+def _laid_over(rest: Forecast, analogs: Analogs, near: Places, window: int) -> Forecast:
     """The forecast with its first steps, `near` slots ahead, as the analogs have them."""
     quantiles = rest.quantiles.copy()
     quantiles.iloc[: len(near)] = analogs.quantiles[near]

@@ -13,9 +13,9 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import MONTH, Event, Forecast, ForecastRequest, Trust, require
+from capacity.domain.arrays import Array, Places
 from capacity.events import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
 from capacity.forecast.analogs import Analogs, find_analogs
 from capacity.forecast.batch import LEAST_STEPS, supported_seasons
@@ -23,7 +23,7 @@ from capacity.forecast.covariates import Columns, read_columns
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import find_trend, use_columns
 from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
-from capacity.forecast.settings import Array, BatchForecast, Setting
+from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.trend import LevelShift
 from capacity.forecast.uplift import (
     Effect,
@@ -54,7 +54,7 @@ class StepsAhead:
     origin: datetime
     step: timedelta
     starts: pd.DatetimeIndex  # (steps,)
-    slots: NDArray[np.intp]  # (steps,)
+    slots: Places  # (steps,)
 
     @staticmethod
     def of(last: pd.Timestamp, clock: WallClock, horizon: timedelta, known: int) -> StepsAhead:
@@ -156,6 +156,7 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
         trust=trust,
         window=setting.window * steps.step if setting.window else None,
         maxima=None if maxima is None else table(maxima),
+        unskilled=bool(batch.unskilled[0]),
     )
 
 

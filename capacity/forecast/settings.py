@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
-from numpy.typing import NDArray
-
 from capacity.domain import DEFAULT_LEVELS, require, require_levels
+from capacity.domain.arrays import Array, Mask
 from capacity.seasonality import calendar_seasons
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
 ORIGINS = 14  # eight rank the members as well; fourteen cover .954 where eight cover .935 (M4 Hourly, training windows)
@@ -66,7 +61,8 @@ class BatchForecast:
     served, `notes` says what was found or could not be supported. `maxima` are the quantiles of the maximum over
     ``[t, t + window)``, shorter at the horizon's end, None where no window was asked for. `coverage` is the share of
     the rolling origins' steps under each quantile as it stood at the time, NaN where none could be scored. `skill` is
-    1 - mean absolute error / the seasonal naive's, on the same origins.
+    1 - mean absolute error / the seasonal naive's, on the same origins. `unskilled`: the model showed no skill over the
+    seasonal naive there, which is at least a part of what is served.
     """
 
     point: Array  # (N, H)
@@ -76,6 +72,7 @@ class BatchForecast:
     maxima: Array | None  # (N, H, Q)
     coverage: Array  # (N, Q)
     skill: Array  # (N,)
+    unskilled: Mask  # (N,)
 
     def only(self, place: int) -> BatchForecast:
         """One series of the batch, as a batch of one."""
@@ -89,4 +86,5 @@ class BatchForecast:
             maxima,
             self.coverage[at],
             self.skill[at],
+            self.unskilled[at],
         )

@@ -11,7 +11,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.settings import Array, Setting
+from capacity.domain.arrays import Array
+from capacity.forecast.settings import Setting
 from capacity.forecast.uplift import spread_out
 from capacity.levels import shift_slots
 from capacity.seasonality import WEEK, YEAR

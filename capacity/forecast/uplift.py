@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capacity.forecast.settings import Array
+from capacity.domain.arrays import Array, Mask, Places
 
 WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks
 FINE_DAY = 96  # steps in a day from which the hours around an event tell the level it stood on: quarters of an hour
@@ -40,7 +39,7 @@ class Occurrence:
 
     name: str
     kind: str
-    slots: NDArray[np.intp]
+    slots: Places
     uplift: float | None
 
 
@@ -132,7 +131,7 @@ def _leaning(own: Effect | None, pooled: Effect) -> Effect:
 @dataclass(frozen=True, slots=True)
 class _Case:
     name: str
-    slots: NDArray[np.intp]
+    slots: Places
     actual: Array
     expected: Array
 
@@ -153,7 +152,7 @@ def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case
     return _Case(occurrence.name, slots[usable], row[slots][usable], expected[usable])
 
 
-def _growth_since(normal: Array, slots: NDArray[np.intp], day: int, weeks: NDArray[np.intp]) -> Array:
+def _growth_since(normal: Array, slots: Places, day: int, weeks: Places) -> Array:
     """How much higher sales stood in the hours around an event than around its neighbours in other weeks (weeks,).
 
     A crowd that comes for a season of events grows from one to the next: without this its growth would count twice, in
@@ -167,7 +166,7 @@ def _growth_since(normal: Array, slots: NDArray[np.intp], day: int, weeks: NDArr
     return np.where(told, now / np.where(told, then, 1.0), 1.0) if day >= FINE_DAY else np.ones(len(weeks))
 
 
-def _at(values: Array, slots: NDArray[np.intp]) -> Array:
+def _at(values: Array, slots: Places) -> Array:
     """Values at slots, NaN outside of what is known."""
     inside = (slots >= 0) & (slots < len(values))
     return np.where(inside, values[np.clip(slots, 0, len(values) - 1)], np.nan)
@@ -223,12 +222,10 @@ def _by_slot(cases: Sequence[_Case], overall: float, day: int) -> Array:
     return np.asarray(overall + np.log(np.maximum(shape, LEAST_FACTOR)))
 
 
-def coming_effect(
-    slots: NDArray[np.intp], coming: Sequence[Occurrence], effects: dict[str, Effect]
-) -> tuple[Array, Array]:
+def coming_effect(slots: Places, coming: Sequence[Occurrence], effects: dict[str, Effect]) -> tuple[Array, Array]:
     """Factor and log spread on each slot (H,) of a horizon; of several events of one kind the first one counts."""
     log, variance = np.zeros(len(slots)), np.zeros(len(slots))
-    done: dict[str, NDArray[np.bool_]] = {}
+    done: dict[str, Mask] = {}
     for occurrence in coming:
         before = done.get(occurrence.kind, np.zeros(len(slots), dtype=bool))
         here = np.isin(slots, occurrence.slots) & ~before
@@ -239,7 +236,7 @@ def coming_effect(
     return np.exp(log), np.sqrt(variance)
 
 
-def _expected(occurrence: Occurrence, slots: NDArray[np.intp], effects: dict[str, Effect]) -> tuple[Array, float]:
+def _expected(occurrence: Occurrence, slots: Places, effects: dict[str, Effect]) -> tuple[Array, float]:
     if occurrence.uplift is not None:
         return np.full(len(slots), np.log(max(occurrence.uplift, LEAST_FACTOR))), 0.0
     effect = effects.get(occurrence.kind)
@@ -275,14 +272,14 @@ def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: A
 class EventsAhead:
     """Coming events on the slots of a horizon: their factor and spread there, and the effects these come from."""
 
-    slots: NDArray[np.intp]  # (H,)
+    slots: Places  # (H,)
     coming: tuple[Occurrence, ...]
     effects: dict[str, Effect]
     factor: Array  # (H,)
     spread: Array  # (H,)
 
 
-def events_ahead(slots: NDArray[np.intp], coming: Sequence[Occurrence], effects: dict[str, Effect]) -> EventsAhead:
+def events_ahead(slots: Places, coming: Sequence[Occurrence], effects: dict[str, Effect]) -> EventsAhead:
     """What coming events do to a horizon."""
     factor, spread = coming_effect(slots, coming, effects)
     return EventsAhead(slots, tuple(coming), effects, factor, spread)

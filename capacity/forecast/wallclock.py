@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from capacity.domain import MONTH, DataError, require
-from capacity.forecast.settings import Array
+from capacity.domain.arrays import Array, Places
 from capacity.months import month_numbers, month_starts, month_zone, months_apart
 
 DAY = timedelta(days=1)
@@ -30,7 +29,7 @@ class WallClock:
     timezone: str
     months: int = 0  # of each step, which then begins with a local month; 0 for steps of one length
 
-    def slots(self, index: pd.DatetimeIndex) -> NDArray[np.intp]:
+    def slots(self, index: pd.DatetimeIndex) -> Places:
         """The slot of every UTC step.
 
         >>> clock = WallClock(pd.Timestamp("2026-10-25", tz="UTC"), timedelta(hours=1), "Europe/Berlin")
@@ -47,7 +46,7 @@ class WallClock:
         anchor = self.first.tz_convert(self.timezone).tz_localize(None)
         return np.floor(np.asarray((local - anchor) / self.step) + 0.5).astype(np.intp)
 
-    def span(self, start: pd.Timestamp, end: pd.Timestamp) -> NDArray[np.intp]:
+    def span(self, start: pd.Timestamp, end: pd.Timestamp) -> Places:
         """The slots of the steps that overlap ``[start, end)``, none before the first."""
         if self.months:
             early, late = self.slots(pd.DatetimeIndex([start, end - pd.Timedelta("1us")]))
