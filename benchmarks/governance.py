@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from benchmarks.datasets import find
-from capacity.app.settings import SalesSettings
+from capacity.model.settings import SalesSettings
 from capacity.sources.table import OrderTable
 
 LINES = "online_retail/raw_lines.parquet"

@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.datasets import SKIPPED, find
 from capacity.decision import ControllerRules as Pace
-from capacity.model import Event, LoadModel, Replica, Workload
+from capacity.model import Event, ForecastRequest, LoadModel, Replica, Workload
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import interval, reduction, saving
 from capacity.simulation.hpa.spec import SYNC_PERIOD
@@ -42,7 +42,15 @@ from capacity.simulation.policies import (
     swept,
     try_policies,
 )
-from capacity.simulation.replay import Asked, Calendar, Forecasts, Schedule, decided_floor, past_forecasts, past_plans
+from capacity.simulation.replay import (
+    Forecasts,
+    Schedule,
+    decided_floor,
+    past_forecasts,
+    past_plans,
+    past_request,
+    planned_levels,
+)
 from capacity.simulation.stepping import Cluster, Service
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -139,9 +147,9 @@ def _case(series: pd.Series, trace: Trace, lead: int) -> Case:
 
 def _ours(case: Case, series: pd.Series, trace: Trace) -> list[Policy]:
     """As production plans and decides, for the 95th percentile of a pod's start; at each level, under each HPA."""
-    schedule, calendar = Schedule(every=trace.every), Calendar(events=_matches() if trace.events else ())
+    schedule, known = Schedule(every=trace.every), ForecastRequest(events=_matches() if trace.events else ())
     workloads = [_workload(case, trace, level) for level in LEVELS]
-    forecasts = past_forecasts(case, series, Asked.by(*workloads), calendar, schedule)
+    forecasts = past_forecasts(case, series, past_request(known, workloads, case, schedule), schedule)
     plans = {one.quantile_level: past_plans(_of(one, forecasts), one) for one in workloads}
     paces = {"": schedule, " without calm": replace(schedule, pace=Pace())}
     return [
@@ -168,7 +176,7 @@ def _workload(case: Case, trace: Trace, level: float) -> Workload:
 
 def _of(workload: Workload, forecasts: Forecasts) -> Forecasts:
     """The forecasts at the levels that this workload's plan reads."""
-    levels = list(Asked.by(workload).quantile_levels)
+    levels = list(planned_levels(workload))
     return {
         origin: replace(forecast, quantiles=forecast.quantiles[levels], maxima=_columns(forecast.maxima, levels))
         for origin, forecast in forecasts.items()

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import find
-from capacity.app.settings import Measured, PrometheusSettings
+from capacity.model.settings import Measured, PrometheusSettings
 from capacity.sources.prometheus import read_usages
 from tests.peers.prometheus import openmetrics, running_prometheus
 
@@ -91,7 +91,7 @@ def counted(folder: Path, value: dict[str, Any]) -> dict[str, Any]:
 
 def count(settings: dict[str, Any]) -> dict[str, Any]:
     """What the process does: the audit and the sales of one source."""
-    from capacity.app.settings import SalesSettings
+    from capacity.model.settings import SalesSettings
     from capacity.sources.table import OrderTable
 
     with OrderTable.load(SalesSettings.model_validate(settings), "Europe/London") as table:

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import SKIPPED, find
-from capacity.forecast import forecast_sales
-from capacity.forecast.sales import window_steps
+from capacity.forecast import forecast_sales, window_steps
 from capacity.model.arrays import Array
 from capacity.planning import planning_window
 from capacity.series.calendar import bridge_days, days_around, holiday_events

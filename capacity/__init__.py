@@ -13,26 +13,24 @@ from capacity.version import VERSION
 from capacity.views.registration import register_views
 
 if TYPE_CHECKING:
-    from capacity.app.configuration import read_config as read_config
     from capacity.app.control import Reconciliation as Reconciliation
     from capacity.app.control import apply as apply
     from capacity.app.control import preview as preview
     from capacity.app.control import restore as restore
     from capacity.app.fleet import Fleet as Fleet
     from capacity.app.fleet import plan_fleet as plan_fleet
-    from capacity.backtest import Backtest as Backtest
-    from capacity.backtest import backtest_sales as backtest_sales
     from capacity.cluster.client import ClusterReader as ClusterReader
     from capacity.cluster.client import ClusterWriter as ClusterWriter
     from capacity.decision import ControllerRules as ControllerRules
     from capacity.decision.decide import decide as decide
-    from capacity.estimator import SalesForecaster as SalesForecaster
     from capacity.forecast import forecast_sales as forecast_sales
+    from capacity.forecast.backtest import Backtest as Backtest
+    from capacity.forecast.backtest import backtest_sales as backtest_sales
+    from capacity.forecast.estimator import SalesForecaster as SalesForecaster
     from capacity.load import learn_load as learn_load
     from capacity.load import learn_loads as learn_loads
     from capacity.load import learn_throughput as learn_throughput
     from capacity.load import project_load as project_load
-    from capacity.load.scalability import fit_throughput as fit_throughput
     from capacity.model import CapacityError as CapacityError
     from capacity.model import ClusterError as ClusterError
     from capacity.model import ConfigError as ConfigError
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from capacity.model import Event as Event
     from capacity.model import Explanation as Explanation
     from capacity.model import Forecast as Forecast
+    from capacity.model import ForecastRequest as ForecastRequest
     from capacity.model import Limits as Limits
     from capacity.model import LoadModel as LoadModel
     from capacity.model import LoadReport as LoadReport
@@ -59,8 +58,10 @@ if TYPE_CHECKING:
     from capacity.model import ThroughputReport as ThroughputReport
     from capacity.model import Workload as Workload
     from capacity.model import WorkloadPlan as WorkloadPlan
+    from capacity.model.configuration import read_config as read_config
     from capacity.model.plan_file import read_plan as read_plan
     from capacity.model.plan_file import write_plan as write_plan
+    from capacity.model.serving import fit_throughput as fit_throughput
     from capacity.planning import explain_floor as explain_floor
     from capacity.planning import plan_many as plan_many
     from capacity.planning import plan_nodes as plan_nodes
@@ -81,7 +82,6 @@ if TYPE_CHECKING:
     from capacity.series.scenarios import forecast_if as forecast_if
     from capacity.series.seasons import Season as Season
     from capacity.series.seasons import find_seasons as find_seasons
-    from capacity.simulation.replay import Calendar as Calendar
     from capacity.simulation.replay import Replay as Replay
     from capacity.simulation.replay import simulate as simulate
     from capacity.simulation.result import Simulation as Simulation
@@ -108,7 +108,7 @@ register_views()  # names of functions only: no picture's library is loaded befo
 
 _HOME = {
     # read and audit
-    "read_config": "app.configuration",
+    "read_config": "model.configuration",
     "sample_orders": "sources.sample",
     "read_sales": "sources.orders",
     "audit_sales": "sources.orders",
@@ -128,9 +128,10 @@ _HOME = {
     "Event": "model.events",
     "holiday_events": "series.calendar",
     "forecast_sales": "forecast.sales",
-    "SalesForecaster": "estimator",
-    "backtest_sales": "backtest",
-    "Backtest": "backtest",
+    "ForecastRequest": "model.request",
+    "SalesForecaster": "forecast.estimator",
+    "backtest_sales": "forecast.backtest",
+    "Backtest": "forecast.backtest",
     "Forecast": "model.forecast",
     # from sales to load, from load to replicas
     "learn_load": "load.learning",
@@ -154,7 +155,7 @@ _HOME = {
     "Supply": "model.limits",
     "Scenario": "model.events",
     "Explanation": "model.explanation",
-    "fit_throughput": "load.scalability",
+    "fit_throughput": "model.serving",
     "learn_throughput": "load.throughput",
     "safe_target": "planning.sizing",
     "advise_requests": "planning.sizing",
@@ -169,7 +170,6 @@ _HOME = {
     "write_plan": "model.plan_file",
     # would it have held?
     "simulate": "simulation.replay",
-    "Calendar": "simulation.replay",
     "Replay": "simulation.replay",
     "Simulation": "simulation.result",
     # decide

@@ -14,8 +14,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from capacity import _HOME
-from capacity.app.configuration import Config
 from capacity.cli import VERBS, app
+from capacity.model.configuration import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"Runbooks": "runbooks", "Decisions": "decisions"}

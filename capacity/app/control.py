@@ -283,7 +283,7 @@ def _written(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: W
 
 
 def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Autoscaler:
-    document = writer.target(KINDS[workload.target_kind], workload.namespace, workload.target)
+    document = writer.target(KINDS[workload.target.kind], workload.namespace, workload.target.name)
     if autoscaler.kind.scaled:
         return read_target(writer, workload, scene, autoscaler.now)
     return autoscaler.reread(document)
@@ -321,13 +321,13 @@ def _given_back(
 
 def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str] | None:
     """Why a reconciler's field is not ours to set, and what makes it so; an honored ceiling is no matter."""
-    managers = autoscaler.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
+    managers = autoscaler.reconcilers(workload.target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
     if not managers:
         return None
     kind, names = autoscaler.kind, ", ".join(managers)
     return "HeldForeignOwner", (
         f"{names} writes this field again by itself; in Argo CD add ignoreDifferences: "
-        f"[{{group: {kind.group}, kind: {kind.name}, name: {workload.target}, "
+        f"[{{group: {kind.group}, kind: {kind.name}, name: {workload.target.name}, "
         f"jsonPointers: [{', '.join(kind.pointers)}]}}] and syncOptions: [RespectIgnoreDifferences=true], "
         f"then set target.ignored_by: [{names}]"
     )

@@ -13,8 +13,6 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from capacity.app.configuration import Config
-from capacity.app.settings import WorkloadSettings
 from capacity.app.shards import (
     Shard,
     Steps,
@@ -27,10 +25,12 @@ from capacity.app.shards import (
     write_steps,
 )
 from capacity.app.workers import cores, in_processes, on_cluster
-from capacity.model import ConfigError, DataError
+from capacity.model import ConfigError, DataError, Workload
+from capacity.model.configuration import Config
 from capacity.model.plan_file import parse_time, rfc3339
 from capacity.monitoring.samples import demand_samples
 from capacity.planning.planner import (
+    Ahead,
     OrderData,
     PlanInputs,
     PlanResult,
@@ -64,6 +64,7 @@ class Chunk:
     audit: Audit
     now: datetime
     settings_hash: str
+    ahead: Ahead
     run: str = ""
     shard: Path | None = None
     versions: str = ""
@@ -73,7 +74,7 @@ class Chunk:
         return Shard(self.number, None, {(one.namespace, one.name): reason for one in self.config.workloads})
 
 
-def deal(workloads: tuple[WorkloadSettings, ...], size: int = SIZE) -> list[tuple[WorkloadSettings, ...]]:
+def deal(workloads: tuple[Workload, ...], size: int = SIZE) -> list[tuple[Workload, ...]]:
     """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice.
 
     What fits one chunk stays in its order.
@@ -97,9 +98,8 @@ def plan_chunk(chunk: Chunk) -> PlanResult:
     with threadpool_limits(1):
         histories = chunk.steps.histories(chunk.number, total=None in groups)
         known = {group: histories[group] for group in histories if group in groups}
-        orders = OrderData(known, chunk.audit, *known_usage(chunk.config, chunk.now))
-        planned = plan_alone(PlanInputs.of(chunk.config, orders, chunk.now))
-    return replace(planned, plan=replace(planned.plan, settings_hash=chunk.settings_hash))
+        orders = OrderData(known, chunk.audit, *known_usage(chunk.config, chunk.now), chunk.ahead)
+        return plan_alone(PlanInputs.of(chunk.config, orders, chunk.now, chunk.settings_hash))
 
 
 def work_on(chunk: Chunk) -> Shard:
@@ -169,15 +169,16 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
 
 def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[list[Chunk], Audit]:
     """Read and judge the orders, write their steps, and cut the workloads into chunks."""
-    dealt = deal(config.workloads, size)
+    dealt, settings = deal(config.workloads, size), config.settings_hash()
     with OrderTable.load(config.orders(), config.timezone) as table:
         table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
-        run = _run(config, f"{fingerprint(table)} in chunks of {size}", usage_fingerprint(config, now))
+        run = _run(config, settings, f"{fingerprint(table)} in chunks of {size}", usage_fingerprint(config, now))
         _forget_others(folder, run)
         groups = [sorted({one.group for one in part if one.group is not None}) for part in dealt]
         steps = write_steps(table, folder / f"steps-{run}", groups)
-    first = Chunk(0, config, steps, audit, _created(folder, run, now), config.settings_hash(), run, folder, installed())
+    created, ahead = _created(folder, run, now), Ahead.read(config)
+    first = Chunk(0, config, steps, audit, created, settings, ahead, run, folder, installed())
     return [
         replace(
             first,
@@ -189,11 +190,11 @@ def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[lis
     ], audit
 
 
-def _run(config: Config, data: str, usage: str) -> str:
+def _run(config: Config, settings: str, data: str, usage: str) -> str:
     """What shards must agree on to belong together: settings, orders, usage, calendar and versions."""
     files = [Path(name) for name in (config.calendar.events, config.calendar.columns) if name is not None]
     calendar = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-    facts = [config.settings_hash(), data, installed(), usage, *calendar]
+    facts = [settings, data, installed(), usage, *calendar]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 import pandas as pd
 import yaml
 
-from capacity.app.settings import Measured, MetricsSettings, PrometheusSettings
 from capacity.cluster.inventory import FoundWorkload, Inventory
+from capacity.model import Metrics
+from capacity.model.settings import Measured, PrometheusSettings
 from capacity.sources.prometheus.client import Chunk, Prometheus
 from capacity.sources.prometheus.queries import Wording, text
 from capacity.sources.prometheus.usage import read_usages
@@ -125,7 +126,7 @@ def _metrics(found: FoundWorkload, sight: Sight | None) -> Iterator[str]:
         yield f"    metrics: {{kind: {found.kind}}}"
     if sight is None:
         return
-    measured = Measured(found.namespace, found.name, MetricsSettings(kind=found.kind))
+    measured = Measured(found.namespace, found.name, Metrics(kind=found.kind))
     settings = sight.settings.model_copy(update={"requests": sight.counters[0] if sight.counters else None})
     yield "    # asked of Prometheus, unless metrics: has a query of your own (cpu, memory, requests)"
     for question in Wording(settings, settings.step).questions([measured]):

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from capacity.app.configuration import Config
 from capacity.app.control import Reconciliation
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.config_maps import read_plan_maps
 from capacity.cluster.lease import SHORTEST, Lease, identity
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError, Plan
+from capacity.model.configuration import Config
 from capacity.model.outcome import Outcome, outcome_document, summary
 from capacity.model.plan_file import read_plan, rfc3339
 from capacity.views.sheet import Sheet, count
@@ -30,11 +30,11 @@ def make_pass(
     A plan that cannot be read is as good as none, and says why: what it raised is held, then comes down in time.
     `real_time`: `now` is the clock's, and may be compared with the API server's.
     """
-    workloads = config.nouns()
+    workloads = config.workloads
     if not workloads:
         raise ConfigError("workloads: expected at least one workload, got none")
     controller = config.controller
-    brake, home = controller.brake.noun(), controller.home
+    brake, home = controller.brake, controller.home
     work = Reconciliation(workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time)
     namespaces = sorted({workload.namespace for workload in workloads})
     if plan_file is not None:

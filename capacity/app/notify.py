@@ -13,11 +13,11 @@ from capacity.monitoring.export import Exposition, write_textfile
 from capacity.monitoring.metrics import Sample
 
 if TYPE_CHECKING:
-    from capacity.app.configuration import Config
     from capacity.app.control import Reconciliation
-    from capacity.app.settings import IncidentSettings, TelemetrySettings
     from capacity.model import WorkloadPlan
+    from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
+    from capacity.model.settings import IncidentSettings, TelemetrySettings
     from capacity.monitoring import Condition, Scope
     from capacity.planning.planner import PlanResult
     from capacity.quality import Audit
@@ -43,7 +43,7 @@ class Notifier:
     @classmethod
     def silent(cls) -> Notifier:
         """Of somebody's look at other data or at a what-if: no news of the job's."""
-        from capacity.app.settings import IncidentSettings, TelemetrySettings
+        from capacity.model.settings import IncidentSettings, TelemetrySettings
 
         return cls(TelemetrySettings(), IncidentSettings())
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from capacity.app.configuration import Config
 from capacity.model import ConfigError, DataError, Workload
+from capacity.model.configuration import Config
 from capacity.planning.pipeline import Usages
 from capacity.planning.sizing import RequestAdvice, advise_requests, same_target
 from capacity.sources.usage import usage_of
@@ -41,7 +41,7 @@ def advise_from(usages: Usages) -> Advice:
 
 def advice_lines(advice: Advice, config: Config) -> list[str]:
     """A sentence for each workload: requests as they are and as they should be, slack, kills, the autoscaler."""
-    known = {one.key: one for one in config.nouns()}
+    known = {one.key: one for one in config.workloads}
     return [_line(known[key], found) for key, found in advice.items()]
 
 
@@ -70,7 +70,7 @@ def advice_values(found: RequestAdvice) -> dict[str, Any]:
 
 def write_patch(advice: Advice, config: Config, file: Path) -> None:
     """Strategic-merge patches, one document a workload, for kustomize or kubectl. Raises `ConfigError`."""
-    known = {one.key: one for one in config.nouns()}
+    known = {one.key: one for one in config.workloads}
     patches = [_patch(known[key], found) for key, found in advice.items() if isinstance(found, RequestAdvice)]
     if not patches:
         raise ConfigError("--requests-patch: expected usage with cpu, memory and replicas, got no advice")
@@ -100,7 +100,7 @@ def _line(workload: Workload, advice: RequestAdvice | DataError) -> str:
 
 
 def _patch(workload: Workload, advice: RequestAdvice) -> dict[str, Any]:
-    kind = "StatefulSet" if workload.target_kind == "StatefulSet" else "Deployment"
+    kind = "StatefulSet" if workload.target.kind == "StatefulSet" else "Deployment"
     cpu, memory = f"{round(advice.cpu_request * 1000)}m", f"{-(-round(advice.memory_request) // MIB)}Mi"
     resources = {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
     container = {"name": workload.name, "resources": resources}

@@ -18,7 +18,7 @@ from capacity.views.sheet import count, duration
 if TYPE_CHECKING:
     import pandas as pd
 
-    from capacity.app.configuration import Config
+    from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
 
 SOURCE = "audits"

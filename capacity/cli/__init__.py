@@ -53,7 +53,7 @@ def schema(face: CommandContext) -> int:
 
     Example: capacity schema > capacity.schema.json
     """
-    from capacity.app.configuration import Config
+    from capacity.model.configuration import Config
 
     del face
     typer.echo(json.dumps(Config.model_json_schema(), indent=1))

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from capacity.app.configuration import Config
     from capacity.app.control import Reconciliation as Pass
     from capacity.app.loop import Leader
     from capacity.app.notify import Notifier as Bulletin
     from capacity.cluster.client import ClusterReader
+    from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
     from capacity.monitoring.export import Exposition
     from capacity.monitoring.health import Health
@@ -100,7 +100,7 @@ def run(
     config, exposition = face.config(), Exposition()
     period = config.controller.period
     writer = _client(ClusterWriter, config)
-    leader = Leader(writer, sorted({workload.namespace for workload in config.nouns()}), period)
+    leader = Leader(writer, sorted({workload.namespace for workload in config.workloads}), period)
 
     with stopping() as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
 
@@ -144,7 +144,7 @@ def restore(
     with stopping() as stop:
         while True:
             moment = read_clock(now)
-            outcomes = list(restore_pass(writer, config.nouns(), moment, policy=policy, expired=expired))
+            outcomes = list(restore_pass(writer, config.workloads, moment, policy=policy, expired=expired))
             _show(face, "Restored", outcomes, moment, json_lines=json_lines)
             code = _finish(outcomes)
             more = any(o.decision is not None and o.decision.reason == "Restoring" for o in outcomes)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from capacity.app.configuration import Config
-    from capacity.backtest import Backtest
+    from capacity.forecast.backtest import Backtest
     from capacity.model import Forecast
+    from capacity.model.configuration import Config
     from capacity.planning.planner import OrderData as Orders
     from capacity.views.plots import Figure
 
@@ -107,7 +107,7 @@ def _fan(config: Config, orders: Orders, forecasts: Forecasted, theme: Theme) ->
     from capacity.views.plots import plot_forecast
 
     group, first = next(iter(forecasts.items()))
-    events = coming_events(config, orders.histories)
+    events = coming_events(config, orders)
     return plot_forecast(first, orders.histories[group], config.timezone, events=events, theme=theme)
 
 

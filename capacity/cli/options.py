@@ -15,7 +15,7 @@ from capacity.views.options import PictureOption, Theme, ThemeOption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from capacity.app.configuration import Config
+    from capacity.model.configuration import Config
     from capacity.views.plots import Figure
 
 PatchOption = Annotated[

@@ -14,13 +14,14 @@ from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_
 from capacity.cli.options import Data, Drawing, PatchOption
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError
+from capacity.model.fields import AutoLeadTime
 from capacity.views.options import PlanView, Theme
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
-    from capacity.app.configuration import Config
     from capacity.app.requests import Advice
     from capacity.model import Explanation, Plan, Scenario, Workload
+    from capacity.model.configuration import Config
     from capacity.planning.planner import PlanResult
     from capacity.views.plots import Figure
 
@@ -159,7 +160,7 @@ def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], no
 
 def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
     """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
-    if all(item.lead_time != "auto" for item in config.workloads):
+    if not any(isinstance(item.lead_time, AutoLeadTime) for item in config.workloads):
         return config, []
     if not to_cluster:
         return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
@@ -289,7 +290,7 @@ def _waterfall(explanation: Explanation, config: Config, theme: Theme) -> Figure
 
 def _workload(config: Config, name: str | None) -> Workload:
     """The workload meant; without a name the only one. Raises `ConfigError`."""
-    workloads = config.nouns()
+    workloads = config.workloads
     found = [one for one in workloads if name in (None, one.name, f"{one.namespace}/{one.name}")]
     if len(found) != 1:
         known = ", ".join(f"{one.namespace}/{one.name}" for one in workloads)

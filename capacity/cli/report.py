@@ -16,9 +16,9 @@ from capacity.model import ConfigError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from capacity.app.configuration import Config
     from capacity.app.status import Status, WorkloadStatus
     from capacity.model import Plan
+    from capacity.model.configuration import Config
 
 WINDOW = timedelta(days=30)  # in which the promises are judged: the month that a review is about
 

@@ -45,7 +45,7 @@ def init(
     from capacity.app.init import draft_config
     from capacity.cluster.client import ClusterReader
     from capacity.cluster.inventory import read_inventory
-    from capacity.model.values import parse_zone
+    from capacity.model.fields import parse_zone
 
     if face.config_path.exists():
         raise ConfigError(
@@ -87,15 +87,16 @@ def rules(face: CommandContext) -> int:
 def _sight(given: dict[str, str | None], inventory: Inventory, now: datetime) -> Sight:
     from pydantic import ValidationError
 
-    from capacity.app.configuration import describe
     from capacity.app.init import prometheus_findings as look
-    from capacity.app.settings import Measured, MetricsSettings, PrometheusSettings
+    from capacity.model import Metrics
+    from capacity.model.configuration import describe
+    from capacity.model.settings import Measured, PrometheusSettings
 
     try:
         settings = PrometheusSettings.model_validate({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(f"--prometheus: {describe(error)}") from error
-    workloads = [Measured(one.namespace, one.name, MetricsSettings(kind=one.kind)) for one in inventory.found]
+    workloads = [Measured(one.namespace, one.name, Metrics(kind=one.kind)) for one in inventory.found]
     return look(settings, workloads, now)
 
 
@@ -103,7 +104,7 @@ def _write(text: str, path: Path) -> None:
     """Write the file, which must not be there, only if it reads as a configuration."""
     import yaml
 
-    from capacity.app.configuration import Config
+    from capacity.model.configuration import Config
 
     Config.model_validate(yaml.safe_load(text))
     try:

@@ -14,8 +14,8 @@ from capacity.model import ConfigError
 from capacity.views.options import SimulationView, Theme
 
 if TYPE_CHECKING:
-    from capacity.app.configuration import Config
     from capacity.model import Workload
+    from capacity.model.configuration import Config
     from capacity.planning.planner import OrderData
     from capacity.simulation.replay import Replay
     from capacity.simulation.result import Simulation
@@ -78,7 +78,7 @@ def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
 
 
 def _chosen(config: Config, name: str | None) -> list[Workload]:
-    workloads = {f"{one.namespace}/{one.name}": one for one in config.nouns()}
+    workloads = {f"{one.namespace}/{one.name}": one for one in config.workloads}
     if not workloads:
         raise ConfigError("workloads: expected at least one workload to simulate, got none")
     if name is None:
@@ -102,18 +102,16 @@ def _simulated(
 ) -> tuple[list[Simulation], dict[str, str]]:
     """Each workload on its own: one that cannot be simulated never stops the others."""
     from capacity.model import DataError
-    from capacity.planning.planner import outlook_of
-    from capacity.simulation.replay import Calendar
+    from capacity.planning.planner import request_of
     from capacity.simulation.replay import simulate as replayed
 
-    outlook = outlook_of(config, orders.histories)
-    calendar = Calendar(outlook.holidays, outlook.events, outlook.timezone)
+    request = request_of(config, orders)
     results, failures = [], {}
     for place, workload in enumerate(workloads):
         try:
             sales = orders.histories[workload.group]
             own = replace(replay, seed=replay.seed + place)
-            results.append(replayed(sales, workload, calendar=calendar, replay=own))
+            results.append(replayed(sales, workload, request=request, replay=own))
         except KeyError:
             failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
         except DataError as error:

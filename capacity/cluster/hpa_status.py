@@ -6,7 +6,7 @@ from math import ceil, isfinite
 from typing import Any
 
 from capacity.model import Readings
-from capacity.model.values import parse_quantity
+from capacity.model.fields import parse_quantity
 
 Document = dict[str, Any]
 TOLERANCE = 0.1  # of kube-controller-manager: within it an HPA stays where it is

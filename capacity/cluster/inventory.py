@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from capacity.cluster.start_times import PODS, Starts, read_starts
 from capacity.model import ClusterError
-from capacity.model.values import parse_quantity
+from capacity.model.fields import parse_quantity
 
 ALL_HPAS = "/apis/autoscaling/v2/horizontalpodautoscalers"
 HPAS = "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"

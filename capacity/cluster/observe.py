@@ -10,7 +10,7 @@ from capacity.cluster.annotations import BASELINE
 from capacity.cluster.autoscaler import Autoscaler, made_by
 from capacity.cluster.client import ABSENT, ClusterReader
 from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT, Document
-from capacity.model import ClusterError, LoadModel, Owned, Replica, Workload
+from capacity.model import ClusterError, LoadModel, Owned, Replica, Target, Workload
 from capacity.model.workload import TargetKind
 
 Movers = dict[tuple[str, str], set[str]]  # kind and name of a workload -> kind/name of what moves its replicas
@@ -51,15 +51,15 @@ class ObservedTarget:
 
 def other_owner(workload: Workload, document: Document, scene: ObservedTarget) -> tuple[Owned, str] | None:
     """Who else moves the same replicas, or makes and rewrites this object, as reason and detail; None: nobody."""
-    maker = made_by(document) if workload.target_kind == HPA.name else None
+    maker = made_by(document) if workload.target.kind == HPA.name else None
     if maker is not None:
         return "HeldForeignOwner", _made(*maker)
     movers = scene.movers.get(_scaled(workload, document), set())
-    others = sorted(movers - {f"{workload.target_kind}/{workload.target}"})
+    others = sorted(movers - {f"{workload.target.kind}/{workload.target.name}"})
     if not others:
         return None
-    if workload.target_kind in (HPA.name, SCALED_OBJECT.name):
-        names = ", ".join([f"{workload.target_kind}/{workload.target}", *others])
+    if workload.target.kind in (HPA.name, SCALED_OBJECT.name):
+        names = ", ".join([f"{workload.target.kind}/{workload.target.name}", *others])
         return "HeldTwoOwners", f"{names} move the same replicas; keep one of them"
     return "HeldForeignOwner", f"its replicas are moved by {', '.join(others)}: name that as the target"
 
@@ -72,8 +72,8 @@ def _made(kind: str, name: str) -> str:
 
 def _scaled(workload: Workload, document: Document) -> tuple[str, str]:
     """Kind and name of what is scaled."""
-    if workload.target_kind not in (HPA.name, SCALED_OBJECT.name):
-        return workload.target_kind, workload.target
+    if workload.target.kind not in (HPA.name, SCALED_OBJECT.name):
+        return workload.target.kind, workload.target.name
     reference = (document.get("spec") or {}).get("scaleTargetRef") or {}
     return str(reference.get("kind") or "Deployment"), str(reference.get("name"))
 
@@ -97,7 +97,7 @@ def observe_targets(reader: ClusterReader, workloads: Sequence[Workload]) -> dic
     """The autoscalers of each namespace, or why they cannot be read: one LIST per namespace page and kind in use."""
     found: dict[str, ObservedTarget | ClusterError] = {}
     for namespace in dict.fromkeys(workload.namespace for workload in workloads):
-        kinds = {workload.target_kind for workload in workloads if workload.namespace == namespace}
+        kinds = {workload.target.kind for workload in workloads if workload.namespace == namespace}
         try:
             found[namespace] = _scene(reader, namespace, with_keda=kinds != {HPA.name})
         except ClusterError as error:
@@ -125,7 +125,7 @@ def observe_target(
 
 def read_target(reader: ClusterReader, workload: Workload, scene: ObservedTarget, now: datetime) -> Autoscaler:
     """The object that holds the workload's floor. Raises `ClusterError` where there is none."""
-    kind, name = KINDS[workload.target_kind], workload.target
+    kind, name = KINDS[workload.target.kind], workload.target.name
     if kind is not HPA and scene.unseen is not None:
         raise ClusterError(scene.unseen)
     if kind.scaled:
@@ -143,7 +143,7 @@ def forgotten(
     scenes: dict[str, ObservedTarget | ClusterError], workloads: Sequence[Workload], now: datetime
 ) -> Iterator[Seen]:
     """Objects that carry our baseline though no workload names them any more."""
-    named = {(workload.namespace, workload.target_kind, workload.target) for workload in workloads}
+    named = {(workload.namespace, workload.target.kind, workload.target.name) for workload in workloads}
     for scene in scenes.values():
         if isinstance(scene, ClusterError):
             continue
@@ -172,4 +172,4 @@ def _by_name(items: Iterator[Document]) -> dict[str, Document]:
 def _nobody(namespace: str, name: str, kind: TargetKind) -> Workload:
     """A workload of which nothing is known but where it is."""
     load, replica = LoadModel(0, 0, 0, 0), Replica(1, 1)
-    return Workload(namespace, name, load, replica, floor=1, ceiling=1, target=name, target_kind=kind)
+    return Workload(namespace, name, load, replica, floor=1, ceiling=1, target=Target(name, kind))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
 from capacity.model import ClusterError
-from capacity.model.values import ASSUMED_LEAD_TIME
+from capacity.model.fields import ASSUMED_LEAD_TIME, AutoLeadTime
 
 if TYPE_CHECKING:
-    from capacity.app.configuration import Config
+    from capacity.model.configuration import Config
 
 PODS = "/api/v1/namespaces/{namespace}/pods"
 FEWEST = 3  # starts: one or two may be any kind of luck
@@ -155,7 +155,7 @@ def learn_lead_times(config: Config, reader: PodReader, now: datetime) -> tuple[
     seen: dict[str, dict[tuple[str, str], Starts] | str] = {}
     workloads, remarks = [], []
     for item in config.workloads:
-        if item.lead_time != "auto":
+        if not isinstance(item.lead_time, AutoLeadTime):
             workloads.append(item)
             continue
         if item.namespace not in seen:
@@ -164,7 +164,8 @@ def learn_lead_times(config: Config, reader: PodReader, now: datetime) -> tuple[
         starts = Starts() if isinstance(found, str) else found.get((item.metrics.kind, item.name), Starts())
         why = found if isinstance(found, str) else starts.remark()
         remarks.append(f"{item.namespace}/{item.name}: {why}")
-        workloads.append(item.learned(starts.lead_time))
+        learned = item.lead_time if starts.lead_time is None else AutoLeadTime.of(starts.lead_time)
+        workloads.append(replace(item, lead_time=learned))
     return config.model_copy(update={"workloads": tuple(workloads)}), remarks
 
 

@@ -1,27 +1,37 @@
-"""Analogs: what followed when past events of a kind stood where this one stands, times the level of sales now.
+"""Analogs: what followed past moments like this one, times the level of sales now.
 
 A forecast of an ordinary day knows nothing of the minutes around a kick-off or the opening of a sale; how far sales
-have come says most about what follows (analog forecasting: Lorenz 1969; Delle Monache et al. 2013).
+have come says most about what follows (analog forecasting: Lorenz 1969; Delle Monache et al. 2013). And of short steps
+the next hours are told best by where sales stand now: the same time on past days tells them, where that was better on
+the rolling origins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.paths import ratios_after
-from capacity.forecast.setting import FINE, Setting
+from capacity.forecast.calibration import Errors
+from capacity.forecast.history import Origins
+from capacity.forecast.maxima import highest_quantiles, sliding_maxima
+from capacity.forecast.settings import FINE, BatchForecast, Setting
 from capacity.forecast.uplift import Occurrence
 from capacity.model.arrays import Array, Places
-from capacity.stats import sliding_maxima, weighted_quantiles
 
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on
-LEAST = 1.0  # past event's worth of weight without which nothing is known of a kind
+LEAST_WEIGHT = 1.0  # past event's worth of weight without which nothing is known of a kind
 HOURS = 1.5  # by which the start of a past event may differ from this one's before it counts .6
-HALF_LIFE = 14.0  # days: a crowd grows, and its habits change
+EVENT_HALF_LIFE = 14.0  # days: a crowd grows, and its habits change
+HOURS_AHEAD = timedelta(hours=4)  # full weight over the first half, fading over the second
+PAST_DAYS = 42  # looked back at
+PAST_DAYS_HALF_LIFE = 7.0  # days
+OTHER_WEEKDAY = 0.5  # weight of a day that is not the same weekday
+AROUND = np.exp(-0.5 * (np.arange(-3, 4) / 3.0) ** 2)  # weights of the slots around the same minute
+BETTER, MUCH_BETTER = 0.85, 0.65  # of the blend's loss: from where past days have a say, and the whole of it
+OFTEN = 0.7  # of the rolling origins at which they must have been better: one storm is no reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +73,11 @@ def find_analogs(row: Array, events: Sequence[Occurrence], setting: Setting) -> 
         return None
     past = [other for other in events if other.kind == event.kind and other.slots[0] < event.slots[0]]
     reach = min(setting.horizon, int(event.slots[0]) + AFTER // setting.step - now)
-    moments, weights = _moments(past, event, now, setting.step)
+    moments, weights = _past_moments(past, event, now, setting.step)
     paths = ratios_after(row[None, :], moments, reach + max(setting.window, 1) - 1)[0]  # (n, reach + window - 1)
     highest = sliding_maxima(paths, max(setting.window, 1))[:, :reach]
     known = (weights[:, None] * ~np.isnan(highest)).sum(axis=0)  # (reach,) past events' worth
-    near = int(np.argmax(known < LEAST)) if (known < LEAST).any() else reach
+    near = int(np.argmax(known < LEAST_WEIGHT)) if (known < LEAST_WEIGHT).any() else reach
     if near == 0:
         return None
     levels = np.minimum(np.asarray(setting.quantile_levels) * ((known[:near] + 1) / known[:near])[:, None], 1.0)
@@ -84,11 +94,138 @@ def _current(now: int, events: Sequence[Occurrence], setting: Setting) -> Occurr
     return max(near, key=lambda event: int(event.slots[0]), default=None)
 
 
-def _moments(past: Sequence[Occurrence], event: Occurrence, now: int, step: timedelta) -> tuple[Places, Array]:
+def _past_moments(past: Sequence[Occurrence], event: Occurrence, now: int, step: timedelta) -> tuple[Places, Array]:
     """The slots that lie as far from past starts as `now` from this one (n,), and their weights."""
     day = round(timedelta(days=1) / step)
     starts = np.array([other.slots[0] for other in past], dtype=np.intp)
     earlier = event.slots[0] - starts
     apart = np.minimum(earlier % day, -earlier % day) * (step / timedelta(hours=1))
-    weight = np.exp(-0.5 * (apart / HOURS) ** 2) * 0.5 ** (earlier / day / HALF_LIFE)
+    weight = np.exp(-0.5 * (apart / HOURS) ** 2) * 0.5 ** (earlier / day / EVENT_HALF_LIFE)
     return starts + now - event.slots[0], weight
+
+
+@dataclass(frozen=True, slots=True)
+class PastDays:
+    """How the next steps may go on: quantiles and maxima over windows (N, R, Q), from the last value on."""
+
+    quantiles: Array
+    maxima: Array
+
+
+def with_past_days(
+    batch: BatchForecast, values: Array, past: tuple[Origins, Errors, Array], setting: Setting
+) -> BatchForecast:
+    """The forecast with its next steps as past days (N, T) went on, as far as that was better at the rolling origins.
+
+    `past` are these origins, the blend's errors from them and the offsets (N, Q) of its quantiles. Steps of more than a
+    quarter of an hour, and series without a daily season, stay as they are.
+    """
+    origins, errors, offsets = past
+    day, reach = round(timedelta(days=1) / setting.step), min(HOURS_AHEAD // setting.step, setting.horizon)
+    if setting.step > FINE or values.shape[1] < 3 * day or origins.scored < 2:
+        return batch
+    share = _share_of_past_days(values, origins, errors, offsets, setting)  # (N,)
+    if not share.any():
+        return batch
+    now = past_days(values, day, reach, setting)
+    known = np.isfinite(now.quantiles).all(axis=(1, 2))
+    weight = np.where(known, share, 0.0)[:, None, None] * np.clip(2 - 2 * np.arange(reach) / reach, 0, 1)[:, None]
+    return _drawn_towards(batch, now, weight, setting)
+
+
+def past_days(values: Array, day: int, reach: int, setting: Setting) -> PastDays:
+    """Quantiles of the ratios to the last value on past days, times the last value (N, 1); NaN where it is not known.
+
+    >>> day = np.tile(np.arange(1.0, 289.0), (1, 8))[:, :-144]
+    >>> past_days(2 * day, 288, 3, Setting(timedelta(minutes=5), 3, (0.5,))).quantiles[0, :, 0].round()
+    array([290., 292., 294.])
+    """
+    window, last = max(setting.window, 1), values[:, -1]
+    moments, weights = _same_time(values.shape[1], day)
+    ratios = ratios_after(values, moments, reach + window - 1)  # (N, n, reach + window - 1)
+    highest = sliding_maxima(ratios, window)[:, :, :reach]
+    levels = np.asarray(setting.quantile_levels)
+    found = [
+        weighted_quantiles(part, weights, levels) * last[:, None, None] for part in (ratios[:, :, :reach], highest)
+    ]
+    return PastDays(*found)
+
+
+def _same_time(length: int, day: int) -> tuple[Places, Array]:
+    """The slots at this time of the day on past days, and around it; and what each counts (n,)."""
+    ago = np.arange(1, min(PAST_DAYS, (length - 4) // day) + 1)
+    weight = 0.5 ** (ago / PAST_DAYS_HALF_LIFE) * np.where(ago % 7 == 0, 1.0, OTHER_WEEKDAY)
+    moments = (length - ago * day)[:, None] + np.arange(-3, 4)
+    return moments.ravel(), (weight[:, None] * AROUND).ravel()
+
+
+def _share_of_past_days(values: Array, origins: Origins, errors: Errors, offsets: Array, setting: Setting) -> Array:
+    """How much of the next steps past days may tell (N,): by the losses of both at the rolling origins."""
+    day = round(timedelta(days=1) / setting.step)
+    judged = min(origins.scored, max(1, HOURS_AHEAD // setting.step // 2))
+    actual = origins.actuals(values)[:, :, :judged]
+    levels = np.asarray(setting.quantile_levels)
+    blend = errors.past[..., None] + errors.past_scale[..., None] * offsets[:, None, None, :]
+    asked = replace(setting, window=1)
+    days = np.stack([past_days(values[:, :end], day, judged, asked).quantiles for end in origins.ends[1:]], axis=1)
+    known = ~np.isnan(actual)[..., None] & ~np.isnan(days)
+    told = (np.where(known, days, np.nan), np.where(known, np.maximum(blend[:, :, :judged], 0.0), np.nan))
+    mine, others = (_quantile_losses(actual, quantiles, levels) for quantiles in told)  # (N, K)
+    ratio = np.nansum(mine, axis=1) / np.maximum(np.nansum(others, axis=1), 1e-300)
+    often = (mine < others).sum(axis=1) >= OFTEN * np.maximum((~np.isnan(mine)).sum(axis=1), 1)
+    return np.where(often, np.clip((BETTER - ratio) / (BETTER - MUCH_BETTER), 0.0, 1.0), 0.0)
+
+
+def _quantile_losses(actual: Array, told: Array, levels: Array) -> Array:
+    """The mean quantile (pinball) loss of (N, K, R, Q) at each origin (N, K), NaN where nothing is known."""
+    missed = actual[..., None] - told
+    loss = np.maximum(levels * missed, (levels - 1) * missed)
+    seen = (~np.isnan(loss)).sum(axis=(2, 3))
+    return np.where(seen > 0, np.nansum(loss, axis=(2, 3)) / np.maximum(seen, 1), np.nan)
+
+
+def _drawn_towards(batch: BatchForecast, now: PastDays, weight: Array, setting: Setting) -> BatchForecast:
+    """The first steps of a forecast drawn towards past days by `weight` (N, R, 1)."""
+    reach = weight.shape[1]
+    quantiles = batch.quantiles.copy()
+    quantiles[:, :reach] += weight * np.nan_to_num(now.quantiles - quantiles[:, :reach])
+    middle = int(np.abs(np.asarray(setting.quantile_levels) - 0.5).argmin())
+    point = batch.point.copy()
+    if setting.quantile_levels[middle] == 0.5:
+        point[:, :reach] += weight[:, :, 0] * np.nan_to_num(now.quantiles[:, :, middle] - point[:, :reach])
+    maxima = None
+    if batch.maxima is not None:
+        maxima = batch.maxima.copy()
+        maxima[:, :reach] += weight * np.nan_to_num(now.maxima - maxima[:, :reach])
+        maxima = np.maximum(maxima, highest_quantiles(quantiles, setting.window))
+    return replace(batch, point=point, quantiles=quantiles, maxima=maxima)
+
+
+def ratios_after(values: Array, moments: Places, length: int) -> Array:
+    """The `length` values (N, T) from each moment on, over the value before it (N, n, length); NaN where not known.
+
+    >>> ratios_after(np.array([[2.0, 4, 6, 9]]), np.array([1, 3]), 2)
+    array([[[2. , 3. ],
+            [1.5, nan]]])
+    """
+    at, last = moments[:, None] + np.arange(-1, length), values.shape[1] - 1
+    paths = np.where((at >= 0) & (at <= last), values[:, np.clip(at, 0, last)], np.nan)
+    first = paths[:, :, :1]
+    return np.asarray(paths[:, :, 1:] / np.where(first > 0, first, np.nan))
+
+
+def weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
+    """Weighted quantiles over axis 1 of (N, n, h), at levels (Q,) or (h, Q): (N, h, Q).
+
+    What is not known, and what weighs nothing, does not count; where nothing is known the answer is NaN.
+    """
+    if not values.shape[1]:
+        return np.full((len(values), values.shape[2], np.shape(levels)[-1]), np.nan)
+    order = np.argsort(values, axis=1)  # NaN last
+    ranked = np.take_along_axis(values, order, axis=1)
+    weight = np.where(np.isnan(ranked), 0.0, weights[order])
+    total = weight.sum(axis=1, keepdims=True)
+    share = np.cumsum(weight, axis=1) / np.where(total > 0, total, 1.0)
+    place = (share[..., None] < levels - 1e-9).sum(axis=1)  # (N, h, Q)
+    last = np.maximum((weight > 0).sum(axis=1) - 1, 0)[..., None]
+    return np.take_along_axis(ranked.transpose(0, 2, 1), np.minimum(place, last), axis=2)

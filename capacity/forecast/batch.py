@@ -1,4 +1,8 @@
-"""Many series at once with what is known ahead: events that they share, columns of their own."""
+"""The matrix path: many histories of one step in, calibrated quantiles out. All forecasts come from here.
+
+`forecast_steady` forecasts histories that nothing known ahead moves, `forecast_far` over any horizon, and
+`forecast_batch` with events that the series share and columns of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,183 @@ from datetime import timedelta
 
 import numpy as np
 
+from capacity.forecast.analogs import with_past_days
+from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
+from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
-from capacity.forecast.eventgroup import EventsAhead, events_ahead, widen_events
-from capacity.forecast.history import without_spikes
-from capacity.forecast.peaks import highest_quantiles, over_steps
-from capacity.forecast.setting import BatchForecast, Setting
-from capacity.forecast.steady import forecast_steady
-from capacity.forecast.uplift import Occurrence, learn_effects, masked, pooled_effects
+from capacity.forecast.global_model import SERIES, Traits, corrected, error_sizes, traits_of
+from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
+from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
+from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
+from capacity.forecast.settings import BatchForecast, Setting
+from capacity.forecast.uplift import (
+    EventsAhead,
+    Occurrence,
+    events_ahead,
+    learn_effects,
+    masked,
+    pooled_effects,
+    widen_events,
+)
 from capacity.model import require
-from capacity.model.arrays import Array
+from capacity.model.arrays import Array, Places
+from capacity.series.seasons import calendar_seasons
 
+CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
+LEAST_STEPS = 4  # fewer observations than this say nothing about the next one
+REACH = timedelta(days=28)  # four weeks: beyond, an autoregression feeds on itself and may drift away
+REACH_SEASONS = 2  # and at least so many of the longest season
 POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
+
+
+def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
+    """Forecast N histories (N, T) of one step; NaN is a gap, the last column the last step known.
+
+    Raises `DataError` for values below zero or infinite and for series with fewer than 4 observations. What a history
+    is too short for is left out and said in `notes`.
+
+    >>> from datetime import timedelta
+    >>> week = 10 + np.arange(7.0)
+    >>> forecast = forecast_steady(np.tile(week, (2, 8)), Setting(timedelta(days=1), 3))
+    >>> forecast.quantiles[0, :, 0].round(6)
+    array([10., 11., 12.])
+    """
+    raw = _checked(histories)
+    values = without_spikes(raw)
+    seasons = supported_seasons(setting.seasons or (), values.shape[1])
+    origins = _origins(values.shape[1], seasons, setting)
+    proposal, traits = _proposal(values, seasons, origins, setting)
+    served = serve(proposal, origins.actuals(values))
+    served = replace(served, notes=tuple(map(_with_quality, served.notes, raw, values)))
+    if traits is not None:
+        served = corrected(served, traits, origins.actuals(values), setting.seed)
+    errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
+    if traits is not None:
+        errors = error_sizes(traits, errors, setting.seed)
+    return _calibrated(values, (served, errors, origins), setting, seasons)
+
+
+def supported_seasons(seasons: tuple[int, ...], length: int) -> tuple[int, ...]:
+    """The seasons of which at least two cycles have been seen.
+
+    >>> supported_seasons((24, 168), 200)
+    (24,)
+    """
+    return tuple(season for season in seasons if 2 * season <= length)
+
+
+def _checked(histories: Array) -> Array:
+    values = np.asarray(histories, dtype=np.float64)
+    require(values.ndim == 2 and values.size > 0, "expected histories of shape (series, steps), got {}", values.shape)
+    require(not np.isinf(values).any(), "expected finite values or NaN for a gap, got infinity")
+    lowest = np.nanmin(values, initial=0.0)
+    require(bool(lowest >= 0), "expected values >= 0, got {}", lowest)
+    seen = (~np.isnan(values)).sum(axis=1)
+    worst = int(seen.argmin())
+    require(
+        bool(seen[worst] >= LEAST_STEPS),
+        "row {}: expected at least {} observed steps, got {}",
+        worst,
+        LEAST_STEPS,
+        seen[worst],
+    )
+    return values
+
+
+def _with_quality(notes: tuple[str, ...], raw: Array, used: Array) -> tuple[str, ...]:
+    """What a reader must know about the history itself, before how it was forecast."""
+    found = []
+    spikes = int(np.isnan(used).sum() - np.isnan(raw).sum())
+    if spikes:
+        found.append(
+            f"{spikes} values beyond ten times the 99th percentile (up to {np.nanmax(raw):.4g}) are masked as outliers"
+        )
+    if np.nanmax(used) == np.nanmin(used):
+        found.append(f"every value is {np.nanmax(used):.4g}: the history shows no variation to plan for")
+    return (*found, *notes)
+
+
+def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins:
+    longest = seasons[-1] if seasons else 1
+    need = max(longest + max(2, longest // 4), design_for(seasons).depth + LEAST_ROWS)
+    stride = (seasons or calendar_seasons(setting.step) or (1,))[0]  # neighbours of a step apart would be one origin
+    return place_origins(length, setting.horizon, setting.origins, stride, need)
+
+
+def _proposal(
+    values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
+) -> tuple[Proposal, Traits | None]:
+    rows = max(1, CHUNK_CELLS // values.shape[1])
+    layered = setting.global_layer and len(values) >= SERIES
+    chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
+    asked = replace(setting, global_layer=layered)
+    parts = [_propose_chunk(chunk, seasons, origins, asked) for chunk in chunks]
+    proposal = Proposal.join([part for part, _ in parts])
+    return proposal, Traits.join([part for _, part in parts if part is not None]) if layered else None
+
+
+def _propose_chunk(
+    values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
+) -> tuple[Proposal, Traits | None]:
+    history = prepare(values, seasons)
+    members = member_forecasts(history, seasons, origins, setting)
+    stacked = np.stack(list(members.forecasts.values()))
+    blend = blend_members(stacked, origins.actuals(values))
+    traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
+    return propose(blend, members), traits
+
+
+def _calibrated(
+    values: Array, found: tuple[Served, Errors, Origins], setting: Setting, seasons: tuple[int, ...]
+) -> BatchForecast:
+    (served, errors, origins), levels = found, setting.quantile_levels
+    start = mixed_offsets(errors.shape.reshape(len(values), -1), errors.shape.shape[1], levels)
+    tracked = track(errors.shape, start, levels)
+    quantiles = add_quantiles(served.point, errors, tracked.offsets)
+    if seasons:
+        quantiles = closed_slots(quantiles, values, seasons[-1], levels)
+    maxima = maximum_quantiles(quantiles, served.point, errors, setting.window, levels) if setting.window else None
+    batch = BatchForecast(
+        point=served.point,
+        quantiles=quantiles,
+        models=served.models,
+        notes=served.notes,
+        maxima=maxima,
+        coverage=tracked.coverage,
+        skill=served.skill,
+        unskilled=served.unskilled,
+    )
+    return with_past_days(batch, values, (origins, errors, tracked.offsets), setting)
+
+
+def forecast_far(histories: Array, setting: Setting) -> BatchForecast:
+    """`forecast_steady` for any horizon: beyond four weeks (two seasons, if longer) its last season is repeated.
+
+    Nothing can explode that is repeated; how much less is known out there is for the caller to add.
+
+    >>> week = 10 + np.arange(7.0)
+    >>> forecast_far(np.tile(week, (1, 8)), Setting(timedelta(days=1), 370)).quantiles[0, -3:, 0].round(6)
+    array([13., 14., 15.])
+    """
+    seasons = supported_seasons(setting.seasons or (), histories.shape[1])
+    longest = seasons[-1] if seasons else 1
+    reach = max(REACH_SEASONS * longest, round(REACH / setting.step), 1)
+    if setting.horizon <= reach:
+        return forecast_steady(histories, setting)
+    near = forecast_steady(histories, replace(setting, horizon=reach))
+    beyond = reach - longest + np.arange(setting.horizon - reach) % longest
+    slots = np.concatenate([np.arange(reach), beyond])
+    quantiles = near.quantiles[:, slots]
+    maxima = None if near.maxima is None else _repeated_maxima(near, quantiles, slots, setting.window)
+    return replace(near, point=near.point[:, slots], quantiles=quantiles, maxima=maxima)
+
+
+def _repeated_maxima(near: BatchForecast, quantiles: Array, slots: Places, window: int) -> Array:
+    """Maxima over the whole horizon, above the highest quantile of each window by as much as nearby."""
+    above = over_steps(near.maxima, near.quantiles, window) - 1.0
+    whole = max(1, near.quantiles.shape[1] - window + 1)
+    kept = above[:, np.where(slots < whole, slots, slots % whole)] * share_left(len(slots), window)[:, None]
+    return np.maximum.accumulate(highest_quantiles(quantiles, window) * (1.0 + kept), axis=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""A batch of histories made ready for the members: gaps filled for the lags (never for the fit), both scales."""
+"""A batch of histories made ready for the members: spikes masked, gaps filled for the lags (never for the fit).
+
+And the rolling origins: where the past is cut, so that what came next can be compared with what would have been
+forecast.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.model.arrays import Array, Mask
-from capacity.stats import nan_median
+from capacity.model.arrays import Array, Mask, Places
 
 KNOWN_SLOT = (
     4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
@@ -100,6 +103,19 @@ def _moments(values: Array, weights: Array) -> tuple[Array, Array]:
     return center, np.where(spread > 1e-12 * np.maximum(np.abs(center), 1.0), spread, 1.0)
 
 
+def nan_median(values: Array, axis: int, least: int = 1) -> Array:
+    """The median of what is there along an axis; NaN where less than `least` values are.
+
+    >>> nan_median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), 1)
+    array([ 2., nan])
+    """
+    ordered = np.sort(values, axis=axis)  # NaN goes to the end
+    count = np.expand_dims((~np.isnan(values)).sum(axis=axis), axis)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[axis] - 1), axis)
+    return np.squeeze(np.where(count >= least, (low + high) / 2, np.nan), axis)
+
+
 def typical(values: Array, seasons: tuple[int, ...]) -> Array:
     """The median of each slot of the longest season, falling back to the first season and to the series: (N, T)."""
     answer = np.broadcast_to(nan_median(values, 1)[:, None], values.shape)
@@ -126,3 +142,42 @@ def _local_mean(values: Array, mass: Array, width: int) -> Array:
     recent[:, width:] -= total[:, :-width]
     seen[:, width:] -= count[:, :-width]
     return np.where(seen > 0.5, recent / np.maximum(seen, 1.0), total / np.maximum(count, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """The cuts of a history of `ends[0]` columns: each origin knows the columns before its end and nothing else.
+
+    `ends[0]` is the real origin, `ends[1:]` the rolling ones, latest first. Every origin is forecast over `horizon`
+    steps; `scored` of them are compared with what came.
+    """
+
+    ends: Places  # (K + 1,)
+    horizon: int
+    scored: int
+
+    @property
+    def count(self) -> int:
+        """The number of rolling origins, the real one not counted."""
+        return len(self.ends) - 1
+
+    def actuals(self, values: Array) -> Array:
+        """What came after each rolling origin: (N, T) -> (N, K, scored)."""
+        index = self.ends[1:, None] + np.arange(self.scored)  # (K, scored)
+        return values[:, index]
+
+
+def place_origins(length: int, horizon: int, wanted: int, stride: int, need: int) -> Origins:
+    """Cut a history of `length` columns at up to `wanted` origins, `stride` apart, with `need` columns before each.
+
+    Where whole horizons do not fit, shorter windows are scored, so that at least half of what is left makes origins.
+
+    >>> place_origins(700, 48, 3, 24, 336).ends
+    array([700, 652, 628, 604])
+    """
+    room = length - min(need, length // 2)
+    scored = max(1, min(horizon, room // 2))
+    stride = max(1, min(stride, (room - scored) // 3))  # a short history is cut more densely: at least four origins
+    count = min(wanted, (room - scored) // stride + 1)
+    ends = [length, *(length - scored - stride * k for k in range(count))]
+    return Origins(np.array(ends, dtype=np.intp), horizon, scored)

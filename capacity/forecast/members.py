@@ -1,4 +1,9 @@
-"""The members of the ensemble: each a function from history to forecasts from every origin, all in closed form."""
+"""The members of the ensemble: each a function from history to forecasts from every origin, all in closed form.
+
+A ridge autoregression around the seasonal naive: the target is y[t] - y[t - s]; coefficients shrink to zero, so the
+prior is the seasonal naive, and every rolling origin has its own fit at the price of adding the rows between two
+origins to a Gram matrix. Templates carry the average season on a decaying level. The seasonal naives repeat what was.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.forecast.drift import reaches_back, with_last_years_drift
-from capacity.forecast.history import History, log_scale, raw_scale
-from capacity.forecast.origins import Origins
-from capacity.forecast.ridge import LEAST_ROWS, design_for, ridge_forecast, sparse_design_for
-from capacity.forecast.setting import Setting
-from capacity.forecast.templates import Template, level_forecast, seasonal_mean, seasonal_naive, template_forecast
-from capacity.model.arrays import Array
+from capacity.forecast.history import History, Origins, log_scale, raw_scale
+from capacity.forecast.settings import Setting
+from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
 
 LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
+PENALTY = 3.0  # in units of a standardised column over one observation; flat between 1 and 10 on M4 training windows
+HALF_LIFE_SEASONS = 25  # recency: 600 hours for hourly data
+HARMONICS = 6  # of the first season; 3, 6 and 11 score the same, the lags carry the rest
+SHORT_LAGS = 26
+LEAST_ROWS = 8  # a ridge is fitted from so many rows up; its prior, the seasonal naive, does the rest
+MAX_ROWS = 20_000  # beyond this the recency weights leave nothing to learn and minutes would cost seconds
+DRIFT_SMOOTH = 1 / 13  # of a year: four weeks are wide enough to leave no single day in the drift
+STEEPEST_DRIFT = (
+    3.0  # a year ago's level may have tripled or fallen to a third over the horizon; more was another business
+)
+DRIFT_TRUST = 0.7  # of last year's drift (in logs) is expected again; one cycle is little evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How a template remembers: the half-life of a cycle in cycles, of the level and of its decay in seasons."""
+
+    half_life: float = 4.0
+    shrink: float = 1.0
+    level_half_life: float = 0.25
+    decay_half_life: float = 2.0
+    cycles: int = 12
+
+
 STEADY = Template()
 TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
@@ -81,3 +106,230 @@ def _row_weights(history: History, depth: int) -> Array:
     before = np.concatenate([np.zeros((len(total), depth)), total[:, :-depth]], axis=1)
     share = (total - before) / depth
     return np.asarray(history.weights * share**2)
+
+
+def seasonal_naive(values: Array, season_length: int, origins: Origins) -> Array:
+    """The last season, repeated, from every origin: (N, T) -> (N, K + 1, H)."""
+    return _ago(values, season_length, 0, origins)
+
+
+def seasonal_mean(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
+    """The mean of the last `cycles` seasons, repeated: half the noise of the naive, nothing to estimate."""
+    room = max(1, int(origins.ends.min()) // season_length)
+    shifted = [_ago(values, season_length, cycle, origins) for cycle in range(min(cycles, room))]
+    return np.asarray(sum(shifted) / len(shifted))
+
+
+def _ago(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
+    ahead = np.arange(origins.horizon) % season_length - season_length * (1 + cycles)
+    return values[:, origins.ends[:, None] + ahead]
+
+
+def template_forecast(
+    values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins, template: Template
+) -> Array:
+    """The average season (its last cycles weigh more) plus what the level has lately been off: (N, K + 1, H)."""
+    parts = [
+        _from_origin(values[:, :end], weights[:, :end], seasons, origins.horizon, template) for end in origins.ends
+    ]
+    return np.stack(parts, axis=1)
+
+
+def _from_origin(values: Array, weights: Array, seasons: tuple[int, ...], horizon: int, template: Template) -> Array:
+    profile = _average_season(
+        values, weights, seasons, template
+    )  # (N, season), slot 0 is the first step after the origin
+    level = _level_off(values, weights, profile, seasons[0], template)
+    ahead = np.arange(horizon)
+    decay = 0.5 ** (ahead / (template.decay_half_life * seasons[0]))
+    return profile[:, ahead % profile.shape[1]] + level[:, None] * decay
+
+
+def _average_season(values: Array, weights: Array, seasons: tuple[int, ...], template: Template) -> Array:
+    first, longest = seasons[0], seasons[-1]
+    cycles = min(template.cycles, values.shape[1] // longest)
+    shape = (len(values), cycles, longest)
+    cut = values[:, values.shape[1] - cycles * longest :].reshape(shape)
+    say = weights[:, weights.shape[1] - cycles * longest :].reshape(shape)
+    say = say * (0.5 ** (np.arange(cycles - 1, -1, -1) / template.half_life))[:, None]
+    total, mass = (say * cut).sum(axis=1), say.sum(axis=1)
+    if len(seasons) == 1 or longest % first:
+        overall = total.sum(axis=1, keepdims=True) / np.maximum(mass.sum(axis=1, keepdims=True), 1e-12)
+        return np.asarray((total + 1e-3 * overall) / (mass + 1e-3))
+    short = (len(values), longest // first, first)
+    day_total, day_mass = total.reshape(short).sum(axis=1), mass.reshape(short).sum(axis=1)
+    day = np.tile(day_total / np.maximum(day_mass, 1e-12), longest // first)
+    return np.asarray((total + template.shrink * day) / (mass + template.shrink))
+
+
+def _level_off(values: Array, weights: Array, profile: Array, first: int, template: Template) -> Array:
+    back = min(values.shape[1], max(1, int(6 * template.level_half_life * first)))
+    slots = np.arange(-back, 0) % profile.shape[1]
+    error = values[:, -back:] - profile[:, slots]
+    say = weights[:, -back:] * 0.5 ** (np.arange(back - 1, -1, -1) / max(template.level_half_life * first, 0.5))
+    return np.asarray((say * error).sum(axis=1) / np.maximum(say.sum(axis=1), 1e-12))
+
+
+def level_forecast(values: Array, weights: Array, half_life: float, origins: Origins) -> Array:
+    """A flat line at the exponentially weighted mean: (N, T) -> (N, K + 1, H)."""
+    parts = []
+    for end in origins.ends:
+        back = min(int(end), int(10 * half_life))
+        say = weights[:, end - back : end] * 0.5 ** (np.arange(back - 1, -1, -1) / half_life)
+        level = (say * values[:, end - back : end]).sum(axis=1) / np.maximum(say.sum(axis=1), 1e-12)
+        parts.append(np.repeat(level[:, None], origins.horizon, axis=1))
+    return np.stack(parts, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Which columns the autoregression sees: lags in steps, and the season whose naive is the prior."""
+
+    season_length: int
+    lags: Places
+
+    @property
+    def depth(self) -> int:
+        """The oldest value a row needs."""
+        return int(self.lags.max())
+
+
+def design_for(seasons: tuple[int, ...]) -> Design:
+    """Lags around the present, around each multiple of the first season, and around the second season.
+
+    >>> design_for((24, 168)).lags[-8:]
+    array([143, 144, 145, 166, 167, 168, 169, 170])
+    """
+    first = seasons[0] if seasons else 1
+    lags = set(range(1, min(SHORT_LAGS, max(first, 3) + 2) + 1))
+    multiples = range(1, seasons[1] // first) if len(seasons) > 1 else range(1, 4)
+    for multiple in multiples[:6]:
+        lags |= {multiple * first - 1, multiple * first, multiple * first + 1}
+    for season in seasons[1:2]:
+        lags |= set(range(season - 2, season + 3))
+    return Design(first, np.array(sorted(lag for lag in lags if lag > 0), dtype=np.intp))
+
+
+def sparse_design_for(seasons: tuple[int, ...]) -> Design:
+    """The few lags that matter most: a second opinion with a third of the coefficients.
+
+    >>> sparse_design_for((24, 168)).lags
+    array([  1,   2,   3,  23,  24,  25,  47,  48,  49, 167, 168, 169])
+    """
+    first = seasons[0] if seasons else 1
+    centres = (first, 2 * first, *seasons[1:2]) if seasons else (1,)
+    lags = {1, 2, 3} | {centre + side for centre in centres for side in (-1, 0, 1)}
+    return Design(first, np.array(sorted(lag for lag in lags if lag > 0), dtype=np.intp))
+
+
+def ridge_forecast(values: Array, weights: Array, design: Design, origins: Origins) -> Array:
+    """Forecast standardised values (N, T) from every origin: (N, K + 1, H).
+
+    `weights` (N, T) is the say of each observation as a target: 0 where nothing was observed.
+    """
+    coefficients = _fit_ridge(values, weights, design, origins)
+    return _recurse(values, coefficients, design, origins)
+
+
+def _harmonics(positions: Places, season_length: int) -> Array:
+    """Sine and cosine columns of the season, and the intercept: (len(positions), columns)."""
+    waves = np.arange(1, min(HARMONICS, (season_length - 1) // 2) + 1)
+    angle = 2 * np.pi * positions[:, None] * waves / season_length
+    return np.concatenate([np.sin(angle), np.cos(angle), np.ones((len(positions), 1))], axis=1)
+
+
+def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) -> Array:
+    """Coefficients of every series and origin: (N, K + 1, columns)."""
+    last = int(origins.ends[0])
+    start = max(design.depth, last - MAX_ROWS)
+    rows = np.arange(start, last)
+    target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
+    columns = _design_columns(values, rows, design)  # (N, rows, p)
+    recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
+    weighted = columns * (weights[:, start:last] * recency)[:, :, None]
+    cuts = np.maximum(np.append(origins.ends, start) - start, 0)
+    gram, moment = _cumulate(columns, weighted, target, cuts)
+    decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
+    size = columns.shape[2]
+    gram += (PENALTY * decay)[None, :, None, None] * np.eye(size)
+    return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
+
+
+def _design_columns(values: Array, rows: Places, design: Design) -> Array:
+    count, lags = len(rows), design.lags
+    fixed = _harmonics(rows, design.season_length)
+    columns = np.empty((len(values), count, len(lags) + fixed.shape[1]))
+    for place, lag in enumerate(lags):
+        columns[:, :, place] = values[:, rows[0] - lag : rows[0] - lag + count]
+    columns[:, :, len(lags) :] = fixed
+    return columns
+
+
+def _cumulate(columns: Array, weighted: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
+    """Gram matrices and moments of the rows before each cut, built from the oldest cut up."""
+    count, size = len(cuts) - 1, columns.shape[2]
+    gram = np.zeros((len(columns), count, size, size))
+    moment = np.zeros((len(columns), count, size))
+    for k in range(count - 1, -1, -1):
+        block = slice(cuts[k + 1], cuts[k])
+        turned = weighted[:, block].transpose(0, 2, 1)
+        gram[:, k] = turned @ columns[:, block]
+        moment[:, k] = (turned @ target[:, block, None])[..., 0]
+        if k + 1 < count:
+            gram[:, k] += gram[:, k + 1]
+            moment[:, k] += moment[:, k + 1]
+    return gram, moment
+
+
+def _recurse(values: Array, coefficients: Array, design: Design, origins: Origins) -> Array:
+    """Roll the autoregression forward from every origin, each step fed to the next; time is the first axis."""
+    depth, horizon, lags = design.depth, origins.horizon, design.lags
+    path = np.empty((depth + horizon, len(values), len(origins.ends)))
+    for k, end in enumerate(origins.ends):
+        path[:depth, :, k] = values[:, end - depth : end].T
+    slopes = np.ascontiguousarray(np.moveaxis(coefficients[:, :, : len(lags)], 2, 0))  # (lags, N, K + 1)
+    fixed = _fixed_part(coefficients[:, :, len(lags) :], design, origins)  # (H, N, K + 1)
+    low, high = _bounds(values)
+    for h in range(horizon):
+        t = depth + h
+        step = path[t - design.season_length] + np.einsum("lnk,lnk->nk", slopes, path[t - lags]) + fixed[h]
+        path[t] = np.clip(step, low, high)
+    return np.moveaxis(path[depth:], 0, 2)
+
+
+def _fixed_part(coefficients: Array, design: Design, origins: Origins) -> Array:
+    parts = []
+    for k, end in enumerate(origins.ends):
+        waves = _harmonics(np.arange(end, end + origins.horizon), design.season_length)
+        parts.append(waves @ coefficients[:, k].T)  # (H, N)
+    return np.stack(parts, axis=2)
+
+
+def _bounds(values: Array) -> tuple[Array, Array]:
+    """No forecast leaves the history's range by more than half of it: an unstable fit stays harmless."""
+    low, high = values.min(axis=1), values.max(axis=1)
+    margin = 0.5 * (high - low)
+    return (low - margin)[:, None], (high + margin)[:, None]
+
+
+def with_last_years_drift(forecast: Array, filled: Array, year: int, origins: Origins) -> Array:
+    """A forecast (N, K + 1, H) times the change of the smoothed level over the same steps a year ago.
+
+    `year` is its length in steps. Needs `year` and half a smoothing window before the earliest origin.
+    """
+    half = max(1, round(DRIFT_SMOOTH * year / 2))
+    total = np.concatenate([np.zeros((len(filled), 1)), np.cumsum(filled, axis=1)], axis=1)
+    ahead = np.minimum(
+        np.arange(origins.horizon), year - half
+    )  # what lies further ahead is not known a year ago either
+    then = origins.ends[:, None] - year + ahead  # (K + 1, H)
+    level = total[:, then + half] - total[:, then - half]  # (N, K + 1, H)
+    start = origins.ends - year
+    before = total[:, start] - total[:, start - half]  # the half window up to the origin: what today's level is like
+    before = np.maximum(before * 2, 1e-3 * level.mean(axis=2) + 1e-300)
+    return np.asarray(forecast * np.clip(level / before[:, :, None], 1 / STEEPEST_DRIFT, STEEPEST_DRIFT) ** DRIFT_TRUST)
+
+
+def reaches_back(origins: Origins, year: int) -> bool:
+    """Whether every origin has seen the year and the smoothing window that the drift needs."""
+    return 0 < year <= int(origins.ends.min()) - round(DRIFT_SMOOTH * year / 2) - 1

@@ -1,46 +1,32 @@
-"""One series of sales in, one calibrated forecast out: the product's main path."""
+"""Forecasts of sales: of one series, of many at once, and of an earlier forecast at a later origin."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from capacity.forecast.course import LevelShift
-from capacity.forecast.covariates import read_columns
-from capacity.forecast.peaks import over_highest
-from capacity.forecast.row import Question, occurrences, row_work
-from capacity.forecast.setting import BatchForecast, Setting
+from capacity.forecast.analogs import AFTER, BEFORE, Analogs, find_analogs
+from capacity.forecast.batch import forecast_far
+from capacity.forecast.maxima import over_highest
+from capacity.forecast.series import Prepared, finish, occurrences, prepare, window_steps
+from capacity.forecast.settings import Setting
 from capacity.forecast.wallclock import WallClock, clock_of
-from capacity.forecast.work import alone
-from capacity.model import MONTH, DataError, Event, Forecast, require
-from capacity.series.calendar import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
-from capacity.series.seasons import NEEDED, calendar_seasons, clear_seasons, find_seasons, too_short_for
-from capacity.series.steps import evened
+from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest, require
+from capacity.model.arrays import Places
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of a forecast of sales: the keywords of `forecast_sales`."""
-
-    horizon: str | timedelta
-    quantile_levels: tuple[float, ...]
-    holidays: tuple[str, ...] = ()
-    events: tuple[Event, ...] = ()
-    timezone: str | None = None
-    covariates: pd.DataFrame | None = field(default=None, compare=False)
-    window: timedelta | None = None
+Key = TypeVar("Key")
 
 
 def forecast_sales(
     sales: pd.Series,
     *,
     horizon: str | timedelta = "14D",
-    quantile_levels: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
+    quantile_levels: Sequence[float] = DEFAULT_LEVELS,
     holidays: Sequence[str] = (),
     events: Sequence[Event] = (),
     timezone: str | None = None,
@@ -65,110 +51,137 @@ def forecast_sales(
     >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
     [154, 131, 110]
     """
-    asked = Asked(horizon, _ascending(quantile_levels), tuple(holidays), tuple(events), timezone, covariates, window)
-    return alone(sales_work(sales, asked))
+    levels = tuple(sorted(float(level) for level in quantile_levels))
+    request = ForecastRequest(duration_of(horizon), levels, tuple(holidays), tuple(events), timezone, window)
+    return forecast_as_asked(sales, request, covariates)
 
 
-def sales_work(sales: pd.Series, asked: Asked) -> Generator[Question, BatchForecast, Forecast]:
-    """The forecast of one series, paused where it needs the matrix path, so that many can be asked together."""
-    refuse_contradictions(asked.events)
-    clock = clock_of(sales, asked.timezone)
-    step, future = clock.step, clock.after(sales.index[-1], steps_ahead(asked.horizon, clock.step))
-    row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
-    ahead = np.maximum(clock.slots(future) - len(row), 0)  # a repeated hour right after the origin is the first step
-    even = evened(sales) if clock.months else sales
-    seasons = real_seasons(even.loc[: even.last_valid_index()], step)
-    touched = 0 if asked.window is None else window_steps(asked.window, step)
-    setting = Setting(step, int(ahead.max()) + 1, asked.quantile_levels, seasons, window=touched)
-    known = (*asked.events, *calendar_days(asked.holidays, clock.first, future[-1] + step, clock.timezone))
-    columns = None if asked.covariates is None else read_columns(asked.covariates, clock, row, future)
-    answer = yield from row_work(row, setting, occurrences(known, clock, future[-1] + step), columns)
-    quantiles = answer.quantiles[ahead]
-    maxima = None if answer.maxima is None else over_highest(answer.maxima[ahead], quantiles, touched)
-    given = uplift_notes(asked.events, future[0], future[-1] + step)
-    table = partial(pd.DataFrame, index=future, columns=list(setting.quantile_levels))
-    return Forecast(
-        origin=sales.index[-1].to_pydatetime(),
-        step=step,
-        quantiles=table(quantiles),
-        unit=str(sales.attrs.get("unit", f"sales per {_spoken(step)}")),
-        model=answer.model,
-        notes=(*_history_notes(even, step, seasons), *_level_note(answer.shift, clock), *answer.notes, *given),
-        trust=answer.trust,
-        window=touched * step if touched else None,
-        maxima=None if maxima is None else table(maxima),
-        unskilled=answer.unskilled,
-    )
+def forecast_as_asked(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None = None) -> Forecast:
+    """`forecast_sales` for a request that is written down already."""
+    return _alone(prepare(sales, request, covariates))
 
 
-def window_steps(window: timedelta, step: timedelta) -> int:
-    """The steps of ``[t, t + window)`` from the start of a step on, the last one counted whole.
+def forecast_many(
+    asked: Mapping[Key, tuple[pd.Series, ForecastRequest]], covariates: pd.DataFrame | None = None
+) -> dict[Key, Forecast | DataError]:
+    """The forecast of each series as its request asks, or the error that stood in its way: one never stops the others.
 
-    >>> window_steps(timedelta(minutes=90), timedelta(hours=1))
-    2
+    Series of one length, step and request share their calibration: what one has seen too little of, the others tell.
+    A series that shares with none gets, to the last bit, what it gets from `forecast_sales`.
     """
-    require(window > timedelta(0), "window: expected a positive duration, got {}", window)
-    return -(-window // step)
+    prepared: dict[Key, Prepared] = {}
+    answers: dict[Key, Forecast | DataError] = {}
+    for key, (sales, request) in asked.items():
+        try:
+            prepared[key] = prepare(sales, request, covariates)
+        except DataError as error:
+            answers[key] = error
+    for keys in _alike(prepared):
+        answers |= _together({key: prepared[key] for key in keys})
+    return {key: answers[key] for key in asked}
 
 
-def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
-    """The calendar's seasons (steps) without those that the history is long enough to rule out: no cycle is invented.
-
-    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
-    >>> real_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), timedelta(hours=1))
-    (24,)
-    """
-    calendar = calendar_seasons(step)
-    if not any(NEEDED * season <= len(sales) for season in calendar):
-        return calendar
-    regular = sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step))
-    if clear_seasons(regular, calendar):
-        return calendar
-    found = {season.season_length for season in find_seasons(regular)}
-    return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
+def _alike(prepared: Mapping[Key, Prepared]) -> list[list[Key]]:
+    """The series that fit into one array each, in the order they were given."""
+    groups: dict[object, list[Key]] = {}
+    for key, one in prepared.items():
+        groups.setdefault((len(one.steady), one.setting), []).append(key)
+    return list(groups.values())
 
 
-def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) -> tuple[str, ...]:
-    """What the history shows and what it is too short or too patchy for."""
-    notes = [] if seasons else ["no daily or weekly cycle stands out of the noise: the level is forecast"]
-    steps = (sales.index[-1] - sales.index[0]) // step + 1
-    short = too_short_for(sales)
-    if short:
-        notes.append(f"history of {steps * step / ONE_DAY:.0f} days is short for a {' and a '.join(short)} cycle")
-    gaps = steps - int(sales.notna().sum())
-    if gaps:
-        notes.append(f"{gaps} of {steps} steps without data are gaps, not zero")
-    return tuple(notes)
+def _together(prepared: Mapping[Key, Prepared]) -> dict[Key, Forecast | DataError]:
+    """The forecasts of series of one length and setting, from one array of their steady rests."""
+    ones = list(prepared.values())
+    try:
+        batch = forecast_far(np.stack([one.steady for one in ones]), ones[0].setting)
+    except DataError:  # one of them cannot be forecast: each is asked alone, so that the others are
+        return {key: _alone_or_error(one) for key, one in prepared.items()}
+    return {key: finish(one, batch.only(place)) for place, (key, one) in enumerate(prepared.items())}
 
 
-def _level_note(shift: LevelShift | None, clock: WallClock) -> tuple[str, ...]:
-    """Since when, on the local calendar, the level is what it is."""
-    if shift is None:
-        return ()
-    return (f"level since {clock.date(shift.slot)}: {shift.ratio:.2f} of before",)
+def _alone(prepared: Prepared) -> Forecast:
+    return finish(prepared, forecast_far(prepared.steady[None, :], prepared.setting))
 
 
-def steps_ahead(horizon: str | timedelta, step: timedelta) -> int:
-    """Whole steps in a horizon; of months, as many as come nearest to it.
+def _alone_or_error(prepared: Prepared) -> Forecast | DataError:
+    try:
+        return _alone(prepared)
+    except DataError as error:
+        return error
 
-    >>> steps_ahead("14D", timedelta(hours=6)), steps_ahead("365D", MONTH)
-    (56, 12)
+
+def duration_of(horizon: str | timedelta) -> timedelta:
+    """A horizon as people write it ("14D") as a duration. Raises `DataError`.
+
+    >>> duration_of("36h")
+    datetime.timedelta(days=1, seconds=43200)
     """
     try:
-        length = pd.Timedelta(horizon).to_pytimedelta()
+        length: timedelta = pd.Timedelta(horizon).to_pytimedelta()
     except ValueError as error:
         raise DataError(f"horizon: expected a duration such as 14D, got {horizon!r}") from error
-    steps = round(length / step) if step % MONTH == timedelta(0) else int(length // step)
-    require(steps >= 1, "horizon: expected at least one step of {}, got {}", step, length)
-    return steps
+    return length
 
 
-def _ascending(quantile_levels: Sequence[float]) -> tuple[float, ...]:
-    return tuple(sorted(float(level) for level in quantile_levels))
+def renew_forecast(
+    forecast: Forecast, sales: pd.Series, *, events: Sequence[Event] = (), timezone: str | None = None
+) -> Forecast:
+    """The steps of a forecast that are left after `sales`, those near an event as past events foretell them now.
+
+    Much cheaper than `forecast_sales`, and all that changes within minutes: the season and the level of the forecast
+    stay as they were fitted. `sales` are the same series with what came since. Raises `DataError` where they end
+    before the forecast's origin or no step is left.
+
+    >>> index = pd.date_range("2026-03-01", periods=4 * 288, freq="5min", tz="UTC")
+    >>> sales = pd.Series(10.0 + 90.0 * ((index.hour >= 19) & (index.hour < 21)), index).iloc[: 3 * 288 + 19 * 12 + 1]
+    >>> matches = [Event("", day, day + pd.Timedelta("2h"), "match") for day in index[19 * 12 :: 288]]
+    >>> ahead = pd.date_range(sales.index[-1], periods=13, freq="5min")
+    >>> step, flat = (ahead[1] - ahead[0]).to_pytimedelta(), pd.DataFrame({0.9: 10.0}, ahead)
+    >>> old = Forecast(sales.index[-2], step, flat, "sales per 5 min")
+    >>> float(renew_forecast(old, sales, events=matches).at(0.9).iloc[0])
+    100.0
+    """
+    rest = _left(forecast, sales.index[-1])
+    kinds = kinds_near(events, rest.quantiles.index[0], rest)
+    if not kinds:
+        return rest
+    alike = [event for event in events if event.kind in kinds]
+    clock, known = clock_of(sales, timezone), sales.loc[: sales.last_valid_index()]
+    ahead = _slots_ahead(clock, known, rest)
+    levels = tuple(float(level) for level in rest.quantiles.columns)
+    window = 0 if rest.window is None else window_steps(rest.window, clock.step)
+    setting = Setting(clock.step, int(ahead.max()) + 1, levels, (), window=window)
+    analogs = find_analogs(clock.row(known), occurrences(alike, clock, rest.quantiles.index[-1]), setting)
+    return rest if analogs is None else _laid_over(rest, analogs, ahead[ahead < len(analogs.quantiles)], window)
 
 
-def _spoken(step: timedelta) -> str:
-    names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
-    if step % MONTH == timedelta(0):
-        return {1: "month", 3: "quarter", 12: "year"}.get(step // MONTH, f"{step // MONTH} months")
-    return names.get(int(step.total_seconds()), str(step))
+def _slots_ahead(clock: WallClock, known: pd.Series, rest: Forecast) -> Places:
+    """How many slots each step of the forecast lies after the first that is not known (steps,)."""
+    slots, last = (clock.slots(pd.DatetimeIndex(index)) for index in (rest.quantiles.index, known.index[-1:]))
+    return np.asarray(np.maximum(slots - last[0] - 1, 0))
+
+
+def _left(forecast: Forecast, last: pd.Timestamp) -> Forecast:
+    """The steps of a forecast after `last`."""
+    left = forecast.quantiles.index > last
+    require(last >= pd.Timestamp(forecast.origin), "renewal: expected sales up to {} or later", forecast.origin)
+    require(bool(left.any()), "renewal: expected steps of the forecast after {}, got none", last)
+    maxima = None if forecast.maxima is None else forecast.maxima[left]
+    return replace(forecast, origin=last.to_pydatetime(), quantiles=forecast.quantiles[left], maxima=maxima)
+
+
+def kinds_near(events: Sequence[Event], moment: pd.Timestamp, forecast: Forecast) -> frozenset[str]:
+    """The kinds of events that a moment is near enough to for past ones to tell what follows."""
+    before = max(BEFORE, forecast.window or BEFORE)
+    return frozenset(event.kind for event in events if -before <= moment - event.start < AFTER)
+
+
+def _laid_over(rest: Forecast, analogs: Analogs, near: Places, window: int) -> Forecast:
+    """The forecast with its first steps, `near` slots ahead, as the analogs have them."""
+    quantiles = rest.quantiles.copy()
+    quantiles.iloc[: len(near)] = analogs.quantiles[near]
+    maxima = None if rest.maxima is None else rest.maxima.copy()
+    if maxima is not None:
+        maxima.iloc[: len(near)] = analogs.maxima[near]
+        maxima[:] = over_highest(maxima.to_numpy(), quantiles.to_numpy(), window)
+    return replace(rest, quantiles=quantiles, maxima=maxima, notes=(*rest.notes, analogs.note))

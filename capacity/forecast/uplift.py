@@ -1,14 +1,18 @@
-"""What past events did to sales, learned with partial pooling, and what coming ones will do to a forecast."""
+"""What past events did to sales, learned with partial pooling, and what coming ones will do to a forecast.
+
+Events are a group of their own for the calibration: what past events missed widens coming ones, ordinary days do not.
+A kind of day that the calendar offers unasked is used where its effect foretold days that it was not learned from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from capacity.model.arrays import Array, Mask, Places
-from capacity.stats import normal_quantiles, ordered_quantiles
 
 WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks
 FINE_DAY = 96  # steps in a day from which the hours around an event tell the level it stood on: quarters of an hour
@@ -22,6 +26,11 @@ SERIES_TRUST = 2.0  # events' worth of the other series' mean effect in each ser
 SLOT_TRUST = 2.0  # events' worth of the kind's own factor in the factor of each slot of the day
 WIDEST = 0.7  # log units; no kind of event is less certain than a factor of two
 TYPICAL_SPREAD = 0.3  # log units by which events of one kind differ, worth one event; all there is for a new kind
+ENOUGH = 5  # events of a kind from which it is a group of its own
+MISSES_TRUST = 5.0  # events' worth of a log-normal spread that their own quantiles start from
+LEAST_CASES = 4  # occurrences: of fewer, chance alone may look like an effect
+GAIN = 0.02  # share by which the error must fall over all of them
+DOUBT = 0.5  # standard errors by which the mean gain must stand clear of that, as for a course
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +253,8 @@ def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread
     >>> spread_out(np.array([10.0]), np.array([[10.0, 10.0]]), (0.5, 0.95), np.array([0.3])).round(2)
     array([[10.  , 16.38]])
     """
-    extra = point[:, None] * (np.exp(spread[:, None] * normal_quantiles(levels)) - 1.0)
-    return combined(point, quantiles, levels, extra)
+    gauss = np.array([NormalDist().inv_cdf(level) for level in levels])
+    return combined(point, quantiles, levels, point[:, None] * (np.exp(spread[:, None] * gauss) - 1.0))
 
 
 def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: Array) -> Array:
@@ -256,4 +265,90 @@ def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: A
     wide = point[:, None] + np.where(up, np.maximum(far, own), -far)
     same_side = np.sign(own) * np.where(up, 1.0, -1.0) >= 0
     wide = np.where(extra != 0, np.where(same_side, wide, quantiles + extra), quantiles)
-    return ordered_quantiles(wide)
+    return np.asarray(np.maximum(np.maximum.accumulate(wide, axis=1), 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class EventsAhead:
+    """Coming events on the slots of a horizon: their factor and spread there, and the effects these come from."""
+
+    slots: Places  # (H,)
+    coming: tuple[Occurrence, ...]
+    effects: dict[str, Effect]
+    factor: Array  # (H,)
+    spread: Array  # (H,)
+
+
+def events_ahead(slots: Places, coming: Sequence[Occurrence], effects: dict[str, Effect]) -> EventsAhead:
+    """What coming events do to a horizon."""
+    factor, spread = coming_effect(slots, coming, effects)
+    return EventsAhead(slots, tuple(coming), effects, factor, spread)
+
+
+def widen_events(point: Array, quantiles: Array, levels: tuple[float, ...], ahead: EventsAhead) -> Array:
+    """Quantiles (H, Q) widened on the slots of coming events, each kind by its own misses, by all kinds' where few."""
+    every = np.concatenate([effect.misses for effect in ahead.effects.values()]) if ahead.effects else np.zeros(0)
+    left = np.ones(len(point), dtype=bool)
+    for kind in dict.fromkeys(event.kind for event in ahead.coming):
+        taken = np.concatenate([event.slots for event in ahead.coming if event.kind == kind])
+        here = np.isin(ahead.slots, taken) & left
+        own = ahead.effects[kind].misses if kind in ahead.effects else every
+        quantiles = widened(point, quantiles, levels, ahead.spread * here, own if len(own) >= ENOUGH else every)
+        left &= ~here
+    return quantiles
+
+
+def widened(point: Array, quantiles: Array, levels: tuple[float, ...], spread: Array, misses: Array) -> Array:
+    """Quantiles (H, Q) around the point (H,), widened where `spread` (H,) is not 0 by what events missed.
+
+    `misses` are log factors of past events that the others did not foretell. Of n, the quantile at level
+    p is the one at p (n + 1) / n; with few of them the log-normal spread keeps its say.
+
+    >>> ten = np.full((1, 2), 10.0)
+    >>> widened(ten[0, :1], ten, (0.5, 0.95), np.array([0.3]), np.linspace(-1, 1, 30)).round(1)
+    array([[10. , 24.9]])
+    """
+    usual = spread_out(point, quantiles, levels, spread)
+    if not len(misses) or not spread.any():
+        return usual
+    wanted = np.clip((np.asarray(levels) - 0.5) * (len(misses) + 1) / len(misses) + 0.5, 0.0, 1.0)
+    few = 1.0 + 2.0 / max(len(misses), 2)  # as for the windows of ordinary steps
+    extra = few * point[:, None] * np.expm1(np.quantile(misses - np.median(misses), wanted))  # (H, Q)
+    own = combined(point, quantiles, levels, np.where(spread[:, None] > 0, extra, 0.0))
+    say = len(misses) / (len(misses) + MISSES_TRUST)
+    mixed = np.where(spread[:, None] > 0, say * own + (1 - say) * usual, usual)
+    return np.maximum(np.maximum.accumulate(mixed, axis=1), 0.0)
+
+
+def proven_kinds(row: Array, past: Sequence[Occurrence], kinds: frozenset[str], week: int) -> frozenset[str]:
+    """Of `kinds`, those whose held-out occurrences in a history (T,) came nearer by what the others of the kind say.
+
+    What a step would have sold is the mean of the same step in the weeks around; steps of all other events are left out
+    of it.
+
+    >>> days = np.tile(10.0 + np.arange(7), 20)
+    >>> days[[10, 24, 38, 52, 66, 80]] *= 2
+    >>> paydays = [Occurrence("payday", "payday", np.array([slot]), None) for slot in (10, 24, 38, 52, 66, 80)]
+    >>> month_ends = [Occurrence("month end", "month end", np.array([slot]), None) for slot in (3, 33, 63, 93, 123)]
+    >>> sorted(proven_kinds(days, [*paydays, *month_ends], frozenset({"payday", "month end"}), 7))
+    ['payday']
+    """
+    normal = masked(row, past)
+    return frozenset(kind for kind in kinds if _proven(event_cases(row, normal, past, kind, week)))
+
+
+def _proven(cases: Sequence[tuple[str, Array, Array]]) -> bool:
+    """Cases are (name, actual, expected without an effect); told once with a factor of 1, once with the others'."""
+    if len(cases) < LEAST_CASES:
+        return False
+    errors = np.array(
+        [
+            [np.abs(actual - expected * factor).mean() for factor in (1.0, foretold_factor(cases, place))]
+            for place, (_, actual, expected) in enumerate(cases)
+        ]
+    )
+    tiny = 1e-3 * errors.mean() + 1e-300
+    ratio = np.log((errors[:, 1] + tiny) / (errors[:, 0] + tiny))
+    doubt = DOUBT * ratio.std(ddof=1) / np.sqrt(len(ratio))
+    plain, told = errors.sum(axis=0)
+    return bool(ratio.mean() + doubt < np.log(1 - GAIN) and told < (1 - GAIN) * plain)

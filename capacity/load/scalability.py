@@ -1,8 +1,7 @@
-"""What N replicas reach together: the Universal Scalability Law, fitted to a load test, and turned around."""
+"""What N replicas reach together: the Universal Scalability Law, turned around."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf, sqrt
 
 import numpy as np
@@ -12,36 +11,6 @@ from capacity.model.arrays import Array, Counts
 
 REACHABLE = 0.8  # of the peak: beyond, the curve is flat and each further replica serves next to nothing
 NEGLIGIBLE = 1e-18  # coherence whose peak lies beyond a billion replicas: it never comes
-
-
-def fit_throughput(points: Sequence[tuple[int, float]]) -> Throughput:
-    """Rate, contention and coherence from load-test points (replicas, requests per second at saturation).
-
-    ``N / X(N) = (1 + alpha (N - 1) + beta N (N - 1)) / rate`` is linear in its three parts: non-negative least squares
-    on them, each row weighed by ``X / N`` so that relative errors count. With one count of replicas there is nothing to
-    tell contention from: growth is taken as linear.
-
-    >>> fit_throughput([(4, 400.0)])
-    Throughput(rate=100.0, contention=0.0, coherence=0.0)
-    >>> law = fit_throughput([(1, 100.0), (2, 180.0), (4, 300.0), (8, 420.0), (16, 460.0)])
-    >>> round(law.rate), round(law.contention, 2), round(law.coherence, 4)
-    (100, 0.09, 0.0045)
-    """
-    _check_points(points)
-    counts = np.array([count for count, _ in points], dtype=float)
-    reached = np.array([rate for _, rate in points], dtype=float)
-    if len(set(counts)) == 1:
-        return Throughput(
-            float(np.mean(reached / counts)), source=f"the load test, linear from {int(counts[0])} replicas"
-        )
-    from scipy.optimize import nnls  # heavy, and only a load test needs it
-
-    weight = reached / counts
-    design = np.column_stack([np.ones_like(counts), counts - 1, counts * (counts - 1)]) * weight[:, None]  # (points, 3)
-    inverse, contention, coherence = nnls(design, np.ones_like(counts))[0]
-    if inverse <= 0:
-        raise DataError(f"expected load-test points that one replica's rate explains, got {list(points)}")
-    return Throughput(float(1 / inverse), float(contention / inverse), float(coherence / inverse))
 
 
 def peak_throughput(law: Throughput) -> tuple[float, float]:
@@ -101,11 +70,3 @@ def _enough(law: Throughput, wanted: float) -> int:
     while count < best and reached_by(law, np.array([count]))[0] < wanted:
         count *= 2
     return int(min(count, best))
-
-
-def _check_points(points: Sequence[tuple[int, float]]) -> None:
-    if not points:
-        raise DataError("expected load-test points (replicas, requests per second), got none")
-    for count, rate in points:
-        if count < 1 or not 0 < rate < inf:
-            raise DataError(f"expected load-test points with replicas >= 1 and a rate > 0, got {(count, rate)}")

@@ -75,9 +75,16 @@ from capacity.model.plan import Plan as Plan
 from capacity.model.plan import Quiet as Quiet
 from capacity.model.plan import Resource as Resource
 from capacity.model.plan import WorkloadPlan as WorkloadPlan
+from capacity.model.request import DEFAULT_HORIZON as DEFAULT_HORIZON
+from capacity.model.request import DEFAULT_LEVELS as DEFAULT_LEVELS
+from capacity.model.request import ForecastRequest as ForecastRequest
+from capacity.model.request import require_levels as require_levels
 from capacity.model.serving import Pool as Pool
 from capacity.model.serving import Reactive as Reactive
 from capacity.model.serving import Throughput as Throughput
 from capacity.model.serving import ThroughputReport as ThroughputReport
+from capacity.model.serving import fit_throughput as fit_throughput
+from capacity.model.workload import Metrics as Metrics
 from capacity.model.workload import Replica as Replica
+from capacity.model.workload import Target as Target
 from capacity.model.workload import Workload as Workload

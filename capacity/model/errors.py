@@ -13,8 +13,8 @@ class ConfigError(CapacityError):
     """A setting or a flag cannot be used; nothing has been read or written yet."""
 
 
-class DataError(CapacityError):
-    """The input cannot carry what is asked of it."""
+class DataError(CapacityError, ValueError):
+    """The input cannot carry what is asked of it; a `ValueError` too, so that pydantic adds the key it was found at."""
 
 
 class PlanError(CapacityError):

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
 
 from capacity.model.errors import require, require_aware
+from capacity.model.fields import STRICT, Duration, Quantity, TimeZone
 
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
     """No floor moves in ``[start, end)``: the floor for all of it stands before it begins."""
 
-    start: datetime
-    end: datetime
+    __pydantic_config__ = STRICT
+
+    start: Annotated[datetime, Field(description="First moment; without a zone, on the business's clock.")]
+    end: Annotated[datetime, Field(description="First moment after it.")]
     name: str = "freeze"
 
     def __post_init__(self) -> None:
@@ -32,9 +38,11 @@ class ChangeHours:
     True
     """
 
-    start: time
+    __pydantic_config__ = STRICT
+
+    start: Annotated[time, Field(description="For instance 06:00; quoted, as YAML takes 06:00 for a number.")]
     end: time
-    timezone: str = "UTC"
+    timezone: Annotated[TimeZone, Field(description="In capacity.yaml the business's clock by default.")] = "UTC"
 
     def __post_init__(self) -> None:
         require(self.start != self.end, "change hours must not be empty, got {} to {}", self.start, self.end)
@@ -48,24 +56,31 @@ class ChangeHours:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How floors may be set and moved; the defaults limit nothing but the number of changes a day.
+    """How floors may be set and moved; the defaults limit nothing but the number of changes a day."""
 
-    `allowed`: the only counts that may stand, ascending; `multiple_of`: counts are its multiples. `step_up`,
-    `step_down`: most replicas one change adds or takes; `ramp_up`, `ramp_down`: most replicas an hour adds or takes.
-    `hold`: no two changes closer than this. `budget`: most money a month of 30 days may cost, in the price's currency.
-    """
+    __pydantic_config__ = STRICT
 
-    allowed: tuple[int, ...] = ()
-    multiple_of: int = 1
-    step_up: int | None = None
-    step_down: int | None = None
-    ramp_up: float | None = None
-    ramp_down: float | None = None
-    hold: timedelta = timedelta(0)
-    freezes: tuple[Freeze, ...] = ()
-    hours: tuple[ChangeHours, ...] = ()
-    budget: float | None = None
-    changes_a_day: int = 24  # one an hour: more is churn that nobody reads
+    allowed: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(alias="allowed_replicas", description="The only counts, ascending."),
+    ] = ()
+    multiple_of: Annotated[int, Field(ge=1, description="Counts are multiples of this.")] = 1
+    step_up: Annotated[int | None, Field(ge=1, description="Most replicas that one change adds.")] = None
+    step_down: Annotated[int | None, Field(ge=1, description="Most replicas that one change takes.")] = None
+    ramp_up: Annotated[
+        float | None, Field(gt=0, description="Most replicas that an hour adds: rises begin earlier.")
+    ] = None
+    ramp_down: Annotated[float | None, Field(gt=0, description="Most replicas that an hour takes.")] = None
+    hold: Annotated[Duration, Field(description="No two changes closer than this.")] = timedelta(0)
+    freezes: Annotated[tuple[Freeze, ...], Field(description="Times in which no floor moves.")] = ()
+    hours: Annotated[tuple[ChangeHours, ...], Field(description="Hours in which floors may move; none: all.")] = ()
+    budget: Annotated[
+        float | None, Field(gt=0, description="Most money a month (30 days) may cost; peaks are cut first.")
+    ] = None
+    changes_a_day: Annotated[  # one an hour: more is churn that nobody reads
+        int,
+        Field(ge=1, description="Most changes of the floor on one day (UTC); a part of a day has its part of them."),
+    ] = 24
 
     def __post_init__(self) -> None:
         require(self.multiple_of >= 1, "multiple_of must be >= 1, got {}", self.multiple_of)
@@ -113,17 +128,22 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Costs of a plan in the time of one running replica, so that they hold in any currency.
+    """What starting, changing and lacking replicas costs, in the time of one running replica: in any currency.
 
-    `start`: what one start costs; None is the lead time, in which a replica runs and serves nothing. `change`: what one
-    change of the floor costs. `overload`: how many times dearer a replica that lacks is than one that idles; None
-    leaves that to the quantile level. `price_per_hour`: the money that one replica costs an hour, None where not known.
+    `start` None is the lead time, in which a replica runs and serves nothing; `overload` None leaves it to the quantile
+    level how many times dearer a lacking replica is; `price_per_hour` None: the money that it costs is not known.
     """
 
-    start: timedelta | None = None
-    change: timedelta = timedelta(0)
-    overload: float | None = None
-    price_per_hour: float | None = None
+    __pydantic_config__ = STRICT
+
+    start: Annotated[Duration | None, Field(description="What a start costs; None: the lead time.")] = None
+    change: Annotated[Duration, Field(description="What one change of the floor costs.")] = timedelta(0)
+    overload: Annotated[
+        float | None, Field(gt=1, description="How many times dearer a lacking replica is than an idle one.")
+    ] = None
+    price_per_hour: Annotated[float | None, Field(ge=0, description="Of one replica; None: from the node types.")] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         require(self.start is None or self.start >= timedelta(0), "costs: start must be >= 0, got {}", self.start)
@@ -139,17 +159,18 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """One type of node: what pods may request of it (CPU in cores, memory in bytes), its price, its start.
+    """A type of node, as pods see it: allocatable, not what it says on the box."""
 
-    `provisioning` is the time from the first pod that does not fit to a node that is Ready; `pods` the kubelet's limit.
-    """
+    __pydantic_config__ = STRICT
 
     name: str
-    cpu: float
-    memory: float
-    price_per_hour: float = 0.0
-    provisioning: timedelta = timedelta(0)
-    pods: int = 110  # the kubelet's default
+    cpu: Annotated[Quantity, Field(gt=0, description="Cores that pods may request.")]
+    memory: Annotated[Quantity, Field(gt=0, description="Bytes that pods may request.")]
+    price_per_hour: Annotated[float, Field(ge=0, description="In the currency of the supply.")] = 0.0
+    provisioning: Annotated[Duration, Field(description="From a pod that does not fit to a node that is Ready.")] = (
+        timedelta(0)
+    )
+    pods: Annotated[int, Field(ge=1, description="Most pods on one node; the kubelet's default.")] = 110
 
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "pods"):
@@ -162,11 +183,13 @@ class NodeType:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a namespace or a cluster can give: requests in cores and bytes, and pods; None: as much as asked."""
+    """What may be requested together, in a namespace or in the cluster; None: as much as asked."""
 
-    cpu: float | None = None
-    memory: float | None = None
-    pods: int | None = None
+    __pydantic_config__ = STRICT
+
+    cpu: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Cores.")] = None
+    memory: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Bytes.")] = None
+    pods: Annotated[int | None, Field(ge=1)] = None
 
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "pods"):
@@ -176,8 +199,15 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What there is to run on: node types, quotas by namespace, the cluster's whole; empty: no bound and no price."""
+    """What there is to run on; empty: no bound and no price. Nothing of it is needed for a plan of replicas."""
 
-    node_types: tuple[NodeType, ...] = ()
-    quotas: Mapping[str, Quota] = field(default_factory=dict)
-    cluster: Quota | None = None
+    __pydantic_config__ = STRICT
+
+    node_types: Annotated[
+        tuple[NodeType, ...], Field(description="The cheapest that takes every pod is planned with.")
+    ] = ()
+    quotas: Annotated[Mapping[str, Quota], Field(description="By namespace: its ResourceQuota.")] = field(
+        default_factory=dict
+    )
+    cluster: Annotated[Quota | None, Field(description="What the whole cluster can give.")] = None
+    currency: Annotated[str, Field(description="Of every price, as it is printed: EUR.")] = ""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from capacity.model.errors import DataError, require
+from capacity.model.fields import STRICT, Quantity, WrittenAs
 from capacity.model.serving import ThroughputReport
 from capacity.model.shown import card_of, plot_noun
 
@@ -112,6 +115,34 @@ class LoadModel:
         for name in ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour"):
             value = getattr(self, name)
             require(0 <= value < float("inf"), "load: {} must be >= 0, got {}", name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceLoad:
+    """Demand of the whole workload for one resource: base + slope x sales per hour."""
+
+    __pydantic_config__ = STRICT
+
+    base: Annotated[Quantity, Field(description="Demand without any sale.")] = 0.0
+    per_sale_per_hour: Annotated[Quantity, Field(description="Demand that one more sale per hour adds.")] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What sales cost in CPU and memory."""
+
+    __pydantic_config__ = STRICT
+
+    cpu: ResourceLoad
+    memory: ResourceLoad
+
+    def model(self) -> LoadModel:
+        """The model of these costs."""
+        cpu, memory = self.cpu, self.memory
+        return LoadModel(cpu.base, cpu.per_sale_per_hour, memory.base, memory.per_sale_per_hour)
+
+
+GivenLoad = Annotated[LoadModel, WrittenAs(Load, Load.model)]
 
 
 @dataclass(frozen=True, slots=True)

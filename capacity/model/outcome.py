@@ -35,7 +35,7 @@ class Outcome:
     @property
     def where(self) -> str:
         """Namespace and target, as people write them."""
-        return f"{self.workload.namespace}/{self.workload.target}"
+        return f"{self.workload.namespace}/{self.workload.target.name}"
 
     @property
     def floor_move(self) -> str:
@@ -83,8 +83,8 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
     document: dict[str, Any] = {
         "namespace": workload.namespace,
         "name": workload.name,
-        "kind": workload.target_kind,
-        "target": workload.target,
+        "kind": workload.target.kind,
+        "target": workload.target.name,
     }
     if outcome.error is not None:
         document["error"] = outcome.error

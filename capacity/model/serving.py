@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from capacity.model.errors import require
+from pydantic import BeforeValidator, Field
+
+from capacity.model.errors import DataError, require
+from capacity.model.fields import STRICT, Duration, Share, WrittenAs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +26,16 @@ class Pool:
     (join the shortest queue) instead of one before each (random, round robin).
     """
 
-    slots: int
-    service_time: timedelta
-    wait: timedelta
-    wait_level: float = 0.99
-    variability: float = 1.0
-    shared: bool = False
+    __pydantic_config__ = STRICT
+
+    slots: Annotated[int, Field(ge=1, description="Workers of one replica: threads, processes.")]
+    service_time: Annotated[Duration, Field(description="Mean time to serve one request, e.g. 0.2s.")]
+    wait: Annotated[Duration, Field(description="Longest wait that almost all requests see.")]
+    wait_level: Annotated[float, Field(gt=0, lt=1, description="What almost all means.")] = 0.99
+    variability: Annotated[float, Field(gt=0, description="(Ca^2 + Cs^2) / 2 of arrivals and services; 1: random.")] = (
+        1.0
+    )
+    shared: Annotated[bool, Field(description="One queue before all replicas, not one before each.")] = False
 
     def __post_init__(self) -> None:
         require(self.slots >= 1, "pool: slots must be >= 1, got {}", self.slots)
@@ -65,6 +74,75 @@ class Throughput:
         return self.rate * replicas / (1 + self.contention * more + self.coherence * replicas * more)
 
 
+def fit_throughput(points: Sequence[tuple[int, float]]) -> Throughput:
+    """Rate, contention and coherence from load-test points (replicas, requests per second at saturation).
+
+    ``N / X(N) = (1 + alpha (N - 1) + beta N (N - 1)) / rate`` is linear in its three parts: non-negative least squares
+    on them, each row weighed by ``X / N`` so that relative errors count. With one count of replicas there is nothing to
+    tell contention from: growth is taken as linear.
+
+    >>> fit_throughput([(4, 400.0)])
+    Throughput(rate=100.0, contention=0.0, coherence=0.0)
+    >>> law = fit_throughput([(1, 100.0), (2, 180.0), (4, 300.0), (8, 420.0), (16, 460.0)])
+    >>> round(law.rate), round(law.contention, 2), round(law.coherence, 4)
+    (100, 0.09, 0.0045)
+    """
+    _check_points(points)
+    import numpy as np
+
+    counts = np.array([count for count, _ in points], dtype=float)
+    reached = np.array([rate for _, rate in points], dtype=float)
+    if len(set(counts)) == 1:
+        return Throughput(
+            float(np.mean(reached / counts)), source=f"the load test, linear from {int(counts[0])} replicas"
+        )
+    from scipy.optimize import nnls  # heavy, and only a load test needs it
+
+    weight = reached / counts
+    design = np.column_stack([np.ones_like(counts), counts - 1, counts * (counts - 1)]) * weight[:, None]  # (points, 3)
+    inverse, contention, coherence = nnls(design, np.ones_like(counts))[0]
+    if inverse <= 0:
+        raise DataError(f"expected load-test points that one replica's rate explains, got {list(points)}")
+    return Throughput(float(1 / inverse), float(contention / inverse), float(coherence / inverse))
+
+
+def _check_points(points: Sequence[tuple[int, float]]) -> None:
+    if not points:
+        raise DataError("expected load-test points (replicas, requests per second), got none")
+    for count, rate in points:
+        if count < 1 or not 0 < rate < inf:
+            raise DataError(f"expected load-test points with replicas >= 1 and a rate > 0, got {(count, rate)}")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTest:
+    """Requests per second that so many replicas reached in a load test; `history` instead learns them from usage."""
+
+    __pydantic_config__ = STRICT
+
+    points: Annotated[
+        tuple[tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]], ...],
+        Field(min_length=1, description="Pairs of replicas and requests per second at saturation."),
+    ]
+
+
+def _known(value: object) -> object:
+    if isinstance(value, str) and value != "history":
+        raise ValueError(f"expected history, or {{points: [[replicas, requests per second], ...]}}, got {value!r}")
+    return value
+
+
+def _law(value: Any) -> Any:
+    return fit_throughput(value.points) if isinstance(value, LoadTest) else value
+
+
+GivenThroughput = Annotated[
+    Throughput | Literal["history"] | None,
+    WrittenAs(LoadTest | Literal["history"] | None, _law),
+    BeforeValidator(_known),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class ThroughputReport:
     """What history says N replicas serve per second at 100 % of their CPU request, and how surely.
@@ -98,10 +176,14 @@ class ThroughputReport:
 
 @dataclass(frozen=True, slots=True)
 class Reactive:
-    """The autoscaler's own CPU target (percent of the request) and tolerance, above which it acts."""
+    """What the autoscaler does by itself, above the floor: its CPU target, and the tolerance above which it acts."""
 
-    target: int
-    tolerance: float = 0.10  # the controller manager's default
+    __pydantic_config__ = STRICT
+
+    target: Annotated[int, Field(ge=1, description="averageUtilization of CPU, percent of the request.")]
+    tolerance: Annotated[  # the controller manager's default
+        Share, Field(ge=0, lt=1, description="It does nothing within this of its target.")
+    ] = 0.10
 
     def __post_init__(self) -> None:
         require(self.target >= 1, "autoscaler: target must be >= 1 percent, got {}", self.target)

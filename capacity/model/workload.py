@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
+from capacity.model.fields import ASSUMED_LEAD_TIME, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
 from capacity.model.limits import Costs, Limits
-from capacity.model.load import LoadModel
-from capacity.model.serving import Pool, Reactive, Throughput
+from capacity.model.load import GivenLoad
+from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """What one replica requests, and at 100 % utilization serves: CPU in cores, memory in bytes."""
+    """What one replica requests, and at 100 % utilization serves."""
 
-    cpu_request: float
-    memory_request: float
+    __pydantic_config__ = STRICT
+
+    cpu_request: Annotated[Quantity, Field(gt=0, description="Cores.")]
+    memory_request: Annotated[Quantity, Field(gt=0, description="Bytes.")]
 
     def __post_init__(self) -> None:
         for name in ("cpu_request", "memory_request"):
@@ -28,44 +34,152 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """One Deployment or StatefulSet behind a HorizontalPodAutoscaler, and what we promise for it.
+class Target:
+    """The object whose floor is moved: an autoscaler, or the workload itself where it has none."""
 
-    `target` is the name of its autoscaler, by default its own (of itself, where `target_kind` is a Deployment's or
-    StatefulSet's);
-    `ignored_by` names field managers that leave that autoscaler's floor alone.
-    `floor` and `ceiling` bound every plan; `target_utilization` in (0, 1]; `quantile_level` in (0, 1).
-    With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
-    `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
-    `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise;
-    `reactive` is what its autoscaler does by itself; `today` how many replicas run around the clock now.
+    __pydantic_config__ = STRICT
+
+    name: Annotated[str, Field(pattern=NAME, max_length=253, description="Default: the workload's name.")] = ""
+    kind: Annotated[
+        TargetKind,
+        Field(description="ScaledObject is KEDA's; Deployment and StatefulSet are workloads without an autoscaler."),
+    ] = "HorizontalPodAutoscaler"
+    ignored_by: Annotated[
+        tuple[str, ...], Field(description="Field managers (Argo CD, Flux) set up to leave the floor alone.")
+    ] = ()
+
+
+def _expression(pods: str | None) -> str | None:
+    try:
+        re.compile(pods or "")
+    except re.error as error:
+        raise ValueError(f"expected a regular expression such as web-.+, got {pods!r}: {error}") from error
+    return pods
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Which of Prometheus' series are this workload's. A query of one's own must answer with exactly one series.
+
+    In a query `$window` stands for the duration that one value speaks for, e.g. rate(x[$window]).
     """
 
-    namespace: str
-    name: str
-    load: LoadModel
+    __pydantic_config__ = STRICT
+
+    kind: Annotated[Literal["Deployment", "StatefulSet"], Field(description="What makes the pods: gives names.")] = (
+        "Deployment"
+    )
+    pods: Annotated[
+        str | None,
+        AfterValidator(_expression),
+        Field(description="Regular expression of the pods' names. None: from name and kind."),
+    ] = None
+    cpu: Annotated[str | None, Field(description="PromQL for CPU cores of the whole workload. None: generated.")] = None
+    memory: Annotated[str | None, Field(description="PromQL for bytes of memory in use. None: generated.")] = None
+    requests: Annotated[
+        str | None, Field(description="PromQL for requests per second. None: from prometheus.requests.")
+    ] = None
+    replicas: Annotated[
+        str | None,
+        Field(description="PromQL for ready replicas, asked for throughput: history. None: from kube-state-metrics."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """The ceiling may rise to the need and this much more; 0% is exactly the need."""
+
+    __pydantic_config__ = STRICT
+
+    buffer: Annotated[Share, Field(ge=0, le=1)] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IncreasePolicy:
+    """`ceiling_policy: {increase: {buffer: 10%}}`."""
+
+    __pydantic_config__ = STRICT
+
+    increase: Increase
+
+
+def _buffer(policy: IncreasePolicy | Literal["honor"]) -> float | None:
+    return None if policy == "honor" else policy.increase.buffer
+
+
+CeilingBuffer = Annotated[float | None, WrittenAs(Literal["honor"] | IncreasePolicy, _buffer)]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One workload of the cluster, and what we promise for it; in capacity.yaml an item of `workloads:`.
+
+    `floor` and `ceiling` bound every plan; `target` is its autoscaler, by default the one of its own name.
+    With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
+    `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
+    `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise, where
+    "history" stands for what is still to be learned from usage; `reactive` is what its autoscaler does by itself.
+    """
+
+    __pydantic_config__ = STRICT
+
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+    name: Annotated[str, Field(pattern=NAME, max_length=253)]
+    load: Annotated[GivenLoad, Field(description="What sales cost: demand as a function of sales per hour.")]
     replica: Replica
-    floor: int
-    ceiling: int
-    target: str = ""
-    target_kind: TargetKind = "HorizontalPodAutoscaler"
-    ignored_by: tuple[str, ...] = ()
-    target_utilization: float = 0.80
-    quantile_level: float = 0.95
-    lead_time: timedelta = timedelta(minutes=5)
-    zones: int = 1
-    ceiling_buffer: float | None = None
-    group: str | None = None
-    limits: Limits = field(default_factory=Limits)
-    costs: Costs = field(default_factory=Costs)
-    pool: Pool | None = None
-    throughput: Throughput | None = None
-    reactive: Reactive | None = None
-    today: int | None = None
+    floor: Annotated[int, Field(1, ge=1, description="Fewest replicas ever planned.")]
+    ceiling: Annotated[int, Field(ge=1, description="Most replicas ever planned.")]
+    target: Annotated[Target, Field(description="Default: the HorizontalPodAutoscaler of the workload's name.")] = (
+        Target()
+    )
+    target_utilization: Annotated[float, Field(gt=0, le=1, description="Utilization planned for. Default 0.80.")] = 0.80
+    quantile_level: Annotated[
+        float,
+        Field(gt=0, lt=1, description="Quantile of demand served at that utilization; forecast, listed or not."),
+    ] = 0.95
+    lead_time: Annotated[
+        LeadTime,
+        Field(
+            json_schema_extra={"default": "auto"},
+            description="From patch to ready replicas. auto: learned from the pods by plan --to-cluster, else 5m.",
+        ),
+    ] = field(default_factory=lambda: ASSUMED_LEAD_TIME)  # no plain default: a schema cannot show it
+    zones: Annotated[
+        int, Field(ge=1, description="With more than one, losing a zone leaves utilization at most 100 %.")
+    ] = 1
+    ceiling_buffer: Annotated[
+        CeilingBuffer,
+        Field(
+            alias="ceiling_policy",
+            description="honor, or {increase: {buffer: 10%}}: how far above the need the ceiling may rise.",
+        ),
+    ] = None
+    group: Annotated[
+        str | None, Field(description="Value of sales.group that drives this workload; None: all of them.")
+    ] = None
+    limits: Annotated[Limits, Field(description="How floors may be set and moved.")] = field(default_factory=Limits)
+    costs: Annotated[Costs, Field(description="What starts, changes and lacks cost.")] = field(default_factory=Costs)
+    pool: Annotated[Pool | None, Field(description="Workers and waits: bounds the utilization planned for.")] = None
+    throughput: Annotated[
+        GivenThroughput,
+        Field(
+            description="What scaling out can serve: a load test's points, or history, from replicas, requests and CPU."
+        ),
+    ] = None
+    reactive: Annotated[
+        Reactive | None, Field(alias="autoscaler", description="The autoscaler's own target, to be judged.")
+    ] = None
+    today: Annotated[
+        int | None, Field(ge=0, description="Replicas that run around the clock now: what cost is held against.")
+    ] = None
+    metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
+        default_factory=Metrics
+    )
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
-        object.__setattr__(self, "target", self.target or self.name)
+        if not self.target.name:
+            object.__setattr__(self, "target", replace(self.target, name=self.name))
         require(self.floor >= 1, "{}: floor must be >= 1, got {}", where, self.floor)
         require(self.floor <= self.ceiling, "{}: floor {} is above ceiling {}", where, self.floor, self.ceiling)
         require(0 < self.target_utilization <= 1, "{}: target_utilization must lie in (0, 1]", where)
@@ -79,3 +193,8 @@ class Workload:
     def key(self) -> tuple[str, str]:
         """Namespace and name: what a plan and a config agree on."""
         return self.namespace, self.name
+
+    @property
+    def law(self) -> Throughput | None:
+        """The throughput to plan with; None where it is not given, or still to be learned."""
+        return self.throughput if isinstance(self.throughput, Throughput) else None

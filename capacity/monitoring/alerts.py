@@ -9,10 +9,9 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
-from capacity.app.settings import LASTING, Job
 from capacity.http import HttpClient
 from capacity.model.plan_file import rfc3339
-from capacity.monitoring.conditions import ORIGIN, Condition, Scope
+from capacity.monitoring.conditions import LASTING, ORIGIN, Condition, Job, Scope
 
 
 class _Alert(BaseModel):

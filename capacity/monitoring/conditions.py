@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from capacity.app.settings import RUNBOOKS, Job
 from capacity.model import Owned, Reason, require
 
 if TYPE_CHECKING:
@@ -15,6 +14,10 @@ if TYPE_CHECKING:
     from capacity.model.outcome import Outcome
     from capacity.quality import Audit
 
+Job = Literal["plan", "pass"]
+# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
+LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
+RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
 ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
 
 
@@ -182,7 +185,7 @@ def pass_conditions(outcomes: Sequence[Outcome]) -> list[Condition]:
     lines: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
         for name, line in _of(outcome):
-            lines.setdefault((name, outcome.workload.namespace), []).append(f"{outcome.workload.target}: {line}")
+            lines.setdefault((name, outcome.workload.namespace), []).append(f"{outcome.workload.target.name}: {line}")
     return [Condition(name, namespace, _listed(sorted(found))) for (name, namespace), found in lines.items()]
 
 

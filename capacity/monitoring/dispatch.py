@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from capacity.app.settings import RUNBOOKS
 from capacity.logs import current_run
 from capacity.model import CapacityError
 from capacity.monitoring.alerts import Alertmanager
-from capacity.monitoring.conditions import Condition, Scope
+from capacity.monitoring.conditions import RUNBOOKS, Condition, Scope
 from capacity.monitoring.servicenow import ServiceNow
 from capacity.monitoring.tickets import Action, Handling, Ticket, reconcile
 

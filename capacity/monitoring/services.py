@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from capacity.app.settings import IncidentSettings, ServiceNowSettings, ServiceSettings, TelemetrySettings
 from capacity.http import HttpClient, Server
+from capacity.model.settings.monitoring import IncidentSettings, ServiceNowSettings, ServiceSettings, TelemetrySettings
 from capacity.monitoring.alerts import Alertmanager
 from capacity.monitoring.dispatch import IncidentDispatcher
 from capacity.monitoring.export import Gateway
 from capacity.monitoring.servicenow import ServiceNow
-from capacity.monitoring.tickets import Handling, Route
+from capacity.monitoring.tickets import Handling
 
 PUSHGATEWAY, ALERTMANAGER, SERVICENOW = "telemetry.pushgateway", "incidents.alertmanager", "incidents.servicenow"
 
@@ -40,10 +40,12 @@ def connect_tickets(settings: ServiceNowSettings) -> ServiceNow:
 def connect_desk(settings: IncidentSettings) -> IncidentDispatcher:
     """Who is told what is wrong, and what happens to tickets."""
     tickets, alerts = settings.servicenow, settings.alertmanager
-    routes = tuple(Route(one.group, one.conditions, one.subjects, one.escalate_to) for one in settings.routes)
+    lasting = settings.alerts_last
     return IncidentDispatcher(
         tickets=None if tickets is None else connect_tickets(tickets),
-        alerts=None if alerts is None else Alertmanager(connect(alerts, ALERTMANAGER), settings.alerts_last.noun()),
-        handling=Handling(routes, settings.escalate_after, settings.reopen_within),
+        alerts=None
+        if alerts is None
+        else Alertmanager(connect(alerts, ALERTMANAGER), {"pass": lasting.passes, "plan": lasting.plannings}),
+        handling=Handling(settings.routes, settings.escalate_after, settings.reopen_within),
         runbooks=settings.runbooks.rstrip("/"),
     )

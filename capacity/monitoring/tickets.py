@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import Annotated
+
+from pydantic import Field
 
 from capacity.model import require
+from capacity.model.fields import STRICT
 from capacity.monitoring.conditions import Condition
 
 
@@ -25,12 +29,16 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Whose tickets these are: conditions and subjects as shell patterns, the group that gets them."""
+    """Whose tickets these are. The first route that fits counts."""
 
-    group: str
-    conditions: tuple[str, ...] = ("*",)
-    subjects: tuple[str, ...] = ("*",)
-    escalate_to: str | None = None
+    __pydantic_config__ = STRICT
+
+    group: Annotated[str, Field(min_length=1, description="Assignment group.")]
+    conditions: Annotated[tuple[str, ...], Field(description="Conditions, as shell patterns: Plan*, DataStale.")] = (
+        "*",
+    )
+    subjects: Annotated[tuple[str, ...], Field(description="Namespaces or sources, as shell patterns.")] = ("*",)
+    escalate_to: Annotated[str | None, Field(description="Assignment group once it has lasted too long.")] = None
 
     def takes(self, condition: Condition) -> bool:
         """Whether this route is the condition's."""

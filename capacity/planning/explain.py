@@ -202,7 +202,7 @@ def _bound_by(one: Requirement, step: int) -> str:
 
 
 def _requests_why(one: Requirement, step: int) -> str:
-    law, requests = one.workload.throughput, one.load.requests
+    law, requests = one.workload.law, one.load.requests
     return "" if law is None or requests is None else f"{requests[step]:,.1f} requests/s by {law.source} ask for more"
 
 

@@ -7,12 +7,12 @@ from datetime import datetime
 
 import pandas as pd
 
-from capacity.app.configuration import Config
 from capacity.load.alignment import parents_of
-from capacity.model import DataError, Demand, Event, Explanation, Forecast, LoadReport, SalesParts, Workload
+from capacity.model import DataError, Demand, Explanation, Forecast, ForecastRequest, LoadReport, SalesParts, Workload
+from capacity.model.configuration import Config
 from capacity.planning.explain import explain_floor
-from capacity.planning.pipeline import Forecasts, Outlook, forecast_groups, served_as_learned
-from capacity.planning.planner import OrderData, PlanInputs, forecast_for_plans, learn_load_of, make_plan, plan_outlook
+from capacity.planning.pipeline import served_as_learned
+from capacity.planning.planner import OrderData, PlanInputs, forecast_planned, make_plan
 from capacity.series.breakdown import break_down_sales
 from capacity.stats import nearest_level
 
@@ -21,9 +21,8 @@ def explain_plan(
     config: Config, orders: OrderData, workload: Workload, at: datetime | None, now: datetime
 ) -> Explanation:
     """The floor that a plan made now has for the step at `at` (None: its peak), taken apart. Raises `DataError`."""
-    forecasts = forecast_for_plans(config, orders)
-    reports = learn_load_of(config, orders)
-    planned = make_plan(PlanInputs(config, orders, now, forecasts, reports))
+    basis = PlanInputs.of(config, orders, now)
+    planned = make_plan(basis)
     plan = planned.plan.workload(*workload.key)
     if plan is None or plan.demand is None:
         raise DataError(planned.failures.get(workload.key, f"{workload.name} was not planned"))
@@ -31,28 +30,26 @@ def explain_plan(
     if not plan.start <= moment < plan.end:
         raise DataError(f"--at: expected a time from {plan.start} to {plan.end}, which the plan covers, got {moment}")
     step = plan.start + (moment - plan.start) // plan.step * plan.step
-    parts = _parts(config, orders, forecasts, (workload, step)) if plan.demand.sales is not None else None
+    parts = _parts(basis, workload, step) if plan.demand.sales is not None else None
     parts = None if parts is None else _within_step(parts, plan.demand, step)
-    report = reports.get(workload.key)
+    report = basis.reports.get(workload.key)
     load = report.model if isinstance(report, LoadReport) else workload.load
     served = served_as_learned(workload, report)
     return explain_floor(plan.demand, replace(served, load=load, lead_time=plan.lead_time), plan, step, parts)
 
 
-def _parts(
-    config: Config, orders: OrderData, forecasts: Forecasts, what: tuple[Workload, datetime]
-) -> SalesParts | None:
+def _parts(basis: PlanInputs, workload: Workload, moment: datetime) -> SalesParts | None:
     """The sales of the workload's group in their step that the moment lies in; None where there are none."""
-    workload, moment = what
-    sales, history = forecasts.get(workload.group), orders.histories.get(workload.group)
+    config, orders = basis.config, basis.orders
+    sales, history = basis.forecasts.get(workload.group), orders.histories.get(workload.group)
     if not isinstance(sales, Forecast) or history is None:
         return None
     index = pd.DatetimeIndex(sales.quantiles.index)
     place = int(parents_of(pd.DatetimeIndex([moment]), index, config.timezone)[0])
     if place < 0:
         return None
-    step, outlook = index[place].to_pydatetime(), _without_coming(plan_outlook(config, orders), sales.origin)
-    plain = forecast_groups({workload.group: history}, outlook)[workload.group]
+    step, request = index[place].to_pydatetime(), _without_coming(basis.request, sales.origin)
+    plain = forecast_planned(config, replace(orders, histories={workload.group: history}), request)[workload.group]
     return break_down_sales(history, sales, step, config.timezone, plain if isinstance(plain, Forecast) else None)
 
 
@@ -65,7 +62,6 @@ def _within_step(parts: SalesParts, demand: Demand, step: datetime) -> SalesPart
     return SalesParts(parts.level * share, tuple((name, value * share, why) for name, value, why in parts.parts))
 
 
-def _without_coming(outlook: Outlook, origin: datetime) -> Outlook:
-    """The outlook without what is known of the days to come: no holidays, no event that ends after the origin."""
-    past: tuple[Event, ...] = tuple(event for event in outlook.events if event.end <= origin)
-    return replace(outlook, holidays=(), events=past)
+def _without_coming(request: ForecastRequest, origin: datetime) -> ForecastRequest:
+    """The request without what is known of the days to come: no holidays, no event that ends after the origin."""
+    return replace(request, holidays=(), events=tuple(event for event in request.events if event.end <= origin))

@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from capacity.forecast import Asked, forecast_sales, sales_work, together
+from capacity.forecast import forecast_as_asked, forecast_many
 from capacity.load import learn_loads, learn_throughput
 from capacity.load.demand import demand_of
 from capacity.model import (
     DataError,
     Demand,
-    Event,
     Forecast,
+    ForecastRequest,
     LoadReport,
     Plan,
     Scenario,
@@ -38,22 +38,6 @@ Reports = dict[Key, LoadReport | DataError]  # workload -> what its usage says, 
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """How far ahead to look, at which quantile levels, with which holidays, events and columns, on which clock.
-
-    `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
-    """
-
-    horizon: timedelta
-    quantile_levels: tuple[float, ...]
-    holidays: tuple[str, ...] = ()
-    events: tuple[Event, ...] = ()
-    timezone: str = "UTC"
-    covariates: pd.DataFrame | None = field(default=None, compare=False)
-    reach: Mapping[str | None, timedelta] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a plan comes from: when it was made, under which settings, from which data."""
 
@@ -64,32 +48,34 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What plans are made with beside forecasts: what usage says of the loads, the outlook, past sales, the supply.
+    """What plans are made with beside forecasts: what usage says of the loads, past sales, the supply.
 
-    In a scenario, loads that are forecast from usage directly are changed as sales are.
+    `request` is what is asked of loads that are forecast from usage directly, `reach` how long a floor must serve, by
+    group of sales. In a scenario, such loads are changed as sales are.
     """
 
     reports: Reports = field(default_factory=dict)
-    outlook: Outlook | None = None
+    request: ForecastRequest | None = None
+    reach: Mapping[str | None, timedelta] = field(default_factory=dict)
     histories: Histories = field(default_factory=dict)
     supply: Supply = field(default_factory=Supply)
     scenario: Scenario | None = None
 
 
-def forecast_groups(histories: Histories, outlook: Outlook) -> Forecasts:
-    """One forecast per group, or the error that stood in its way: one never stops the others."""
-    asked = Asked(
-        outlook.horizon,
-        tuple(sorted(outlook.quantile_levels)),
-        outlook.holidays,
-        outlook.events,
-        outlook.timezone,
-        outlook.covariates,
-    )
-    windows = {group: _window(sales, outlook.reach.get(group)) for group, sales in histories.items()}
-    return together(
-        {group: sales_work(sales, replace(asked, window=windows[group])) for group, sales in histories.items()}
-    )
+def forecast_groups(
+    histories: Histories,
+    request: ForecastRequest,
+    *,
+    reach: Mapping[str | None, timedelta] | None = None,
+    covariates: pd.DataFrame | None = None,
+) -> Forecasts:
+    """One forecast per group, or the error that stood in its way: one never stops the others.
+
+    `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
+    """
+    windows = {group: _window(sales, (reach or {}).get(group)) for group, sales in histories.items()}
+    asked = {group: (sales, replace(request, window=windows[group])) for group, sales in histories.items()}
+    return forecast_many(asked, covariates)
 
 
 def _window(history: pd.Series, reach: timedelta | None) -> timedelta | None:
@@ -139,7 +125,7 @@ def plan_workloads(
 ) -> tuple[Plan, dict[Key, str]]:
     """The plan of every workload that can be planned, each for itself, and the reason for each that cannot.
 
-    Loads forecast from usage directly look as far and at the same quantile levels as the outlook says. Raises
+    Loads forecast from usage directly look as far and at the same quantile levels as the request says. Raises
     `DataError` where no workload at all can be planned.
     """
     known = knowledge or PlanContext()
@@ -161,7 +147,7 @@ def demand_for(workload: Workload, forecasts: Forecasts, known: PlanContext) -> 
     report = known.reports.get(workload.key)
     if isinstance(report, DataError):
         return report
-    reach = None if known.outlook is None else known.outlook.reach.get(workload.group)
+    reach = known.reach.get(workload.group)
     try:
         forecast = None if report is not None and not forecasts else _forecast_of(workload, forecasts)
         return demand_of(workload, forecast, report, partial(_usage_if, known, reach), reach)
@@ -171,7 +157,7 @@ def demand_for(workload: Workload, forecasts: Forecasts, known: PlanContext) -> 
 
 def _usage_if(known: PlanContext, reach: timedelta | None, usage: pd.Series, until: datetime) -> Forecast:
     """The forecast of usage by itself, as it would be in the scenario."""
-    found = forecast_usage(known.outlook, usage, until, reach)
+    found = forecast_usage(known.request, usage, until, reach)
     return found if known.scenario is None else forecast_if(found, known.scenario)
 
 
@@ -189,25 +175,18 @@ def _past_cpu(workload: Workload, known: PlanContext) -> pd.Series | None:
 
 
 def forecast_usage(
-    outlook: Outlook | None, usage: pd.Series, until: datetime, reach: timedelta | None = None
+    request: ForecastRequest | None, usage: pd.Series, until: datetime, reach: timedelta | None = None
 ) -> Forecast:
-    """The forecast of one resource from its own usage, as far as `until` or the outlook's horizon reach.
+    """The forecast of one resource from its own usage, as far as `until` or the request's horizon reach.
 
-    With `reach`, how long a floor must serve, also of the maxima over it.
+    With `reach`, how long a floor must serve, also of the maxima over it. Events tell of sales, not of usage.
     """
-    if outlook is None:
-        raise DataError("forecasting usage directly needs an outlook: how far, at which quantile levels")
+    if request is None:
+        raise DataError("forecasting usage directly needs a request: how far, at which quantile levels")
     last = usage.index[-1].to_pydatetime()
     step = usage.index[-1] - usage.index[-2]
-    horizon = max(until - last - step, outlook.horizon if until <= last else timedelta(0), step)
-    return forecast_sales(
-        usage,
-        horizon=horizon,
-        quantile_levels=outlook.quantile_levels,
-        holidays=outlook.holidays,
-        timezone=outlook.timezone,
-        window=_window(usage, reach),
-    )
+    horizon = max(until - last - step, request.horizon if until <= last else timedelta(0), step)
+    return forecast_as_asked(usage, replace(request, horizon=horizon, events=(), window=_window(usage, reach)))
 
 
 def _forecast_of(workload: Workload, forecasts: Forecasts) -> Forecast:

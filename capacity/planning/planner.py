@@ -10,16 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from capacity.app.configuration import Config
-from capacity.backtest import Backtest, backtest_sales
-from capacity.model import DataError, Event, Finding, Forecast, LoadReport, Plan, Scenario, Workload
+from capacity.forecast.backtest import Backtest, backtest_sales
+from capacity.model import DataError, Event, Finding, Forecast, ForecastRequest, LoadReport, Plan, Scenario, Workload
+from capacity.model.configuration import Config
 from capacity.model.plan_file import rfc3339
 from capacity.monitoring.metrics import Sample
 from capacity.planning.coarse import coarse_groups
 from capacity.planning.pipeline import (
     Forecasts,
     Histories,
-    Outlook,
     PlanContext,
     Provenance,
     Reports,
@@ -50,16 +49,33 @@ class QualityRefusedError(DataError):
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """What the files under `calendar:` hold of the days to come: the user's own events, and columns (price, spend)."""
+
+    events: tuple[Event, ...] = ()
+    columns: pd.DataFrame | None = None
+
+    @staticmethod
+    def read(config: Config) -> Ahead:
+        """Read both files, once for a command. Raises `DataError` where one cannot be read."""
+        calendar, zone = config.calendar, config.timezone
+        events = read_events(calendar.events, zone) if calendar.events else []
+        return Ahead(tuple(events), read_columns(calendar.columns, zone) if calendar.columns else None)
+
+
+@dataclass(frozen=True, slots=True)
 class OrderData:
     """Sales per group (None: all together), the audit of the rows they were counted from, and usage per workload.
 
-    Without sales there are no histories, and the audit counts the measurements of usage.
+    Without sales there are no histories, and the audit counts the measurements of usage. `ahead` is what is known of
+    the days to come.
     """
 
     histories: Histories
     audit: Audit
     usages: Usages = field(default_factory=dict)
     unmeasured: dict[tuple[str, str], str] = field(default_factory=dict)  # why Prometheus says nothing of a workload
+    ahead: Ahead = field(default_factory=Ahead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,41 +93,59 @@ class PlanResult:
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
-    """What a plan is made from: settings and orders, what they say of sales and loads to come, the time, a what-if."""
+    """What a plan is made from: settings and orders, what they say of sales and loads to come, the time, a what-if.
+
+    `request` is what was asked of the forecasts, `settings_hash` that of the whole configuration, of which a chunk of a
+    fleet has a part.
+    """
 
     config: Config
     orders: OrderData
     now: datetime
     forecasts: Forecasts
     reports: Reports
+    request: ForecastRequest
+    settings_hash: str
     scenario: Scenario | None = None
 
     @staticmethod
-    def of(config: Config, orders: OrderData, now: datetime) -> PlanInputs:
+    def of(config: Config, orders: OrderData, now: datetime, settings_hash: str | None = None) -> PlanInputs:
         """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
-        return PlanInputs(config, orders, now, forecast_for_plans(config, orders), learn_load_of(config, orders))
+        request = plan_request(config, orders)
+        return PlanInputs(
+            config,
+            orders,
+            now,
+            forecast_for_plans(config, orders, request),
+            learn_load_of(config, orders),
+            request,
+            settings_hash or config.settings_hash(),
+        )
 
     def under(self, scenario: Scenario) -> PlanInputs:
         """The same in a what-if; what usage says of the loads stands."""
-        return replace(self, forecasts=forecast_for_plans(self.config, self.orders, scenario), scenario=scenario)
+        forecasts = forecast_for_plans(self.config, self.orders, self.request, scenario)
+        return replace(self, forecasts=forecasts, scenario=scenario)
 
 
 def read_orders(config: Config, now: datetime | None = None) -> OrderData:
     """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
     usages, unmeasured = known_usage(config, now or datetime.now(UTC))
     if config.sales is None:
-        return OrderData({}, audit_usages(usages.values(), _measured_by(config)), usages, unmeasured)
-    with OrderTable.load(config.sales, config.timezone) as table:
-        return OrderData(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages, unmeasured)
+        audit, histories = audit_usages(usages.values(), _measured_by(config)), dict[str | None, pd.Series]()
+    else:
+        with OrderTable.load(config.sales, config.timezone) as table:
+            histories, audit = _histories(table.sales(), config.workloads), audit_orders(table, config)
+    return OrderData(histories, audit, usages, unmeasured, Ahead.read(config))
 
 
 def learn_load_of(config: Config, orders: OrderData) -> Reports:
     """What usage says about each workload's load, also where it has none; empty where no usage is configured."""
     if config.usage is None and config.prometheus is None:
         return {}
-    workloads, source = config.nouns(), _measured_by(config)
+    workloads, source = config.workloads, _measured_by(config)
     reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
-    asked = [noun for item, noun in zip(config.workloads, workloads, strict=True) if item.throughput == "history"]
+    asked = [workload for workload in workloads if workload.throughput == "history"]
     reports = with_throughputs(reports, orders.usages, asked)
     for workload in workloads:
         if workload.key not in reports:
@@ -127,73 +161,81 @@ def _measured_by(config: Config) -> str:
 
 def forecast_orders(config: Config, orders: OrderData) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, outlook_of(config, orders.histories))
+    return forecast_groups(orders.histories, request_of(config, orders), covariates=orders.ahead.columns)
 
 
-def forecast_for_plans(config: Config, orders: OrderData, scenario: Scenario | None = None) -> Forecasts:
+def forecast_for_plans(
+    config: Config, orders: OrderData, request: ForecastRequest, scenario: Scenario | None = None
+) -> Forecasts:
     """The forecasts that plans are made of: with what a floor must serve for its time, and the quiet level.
 
     In a scenario, without the events that it cancels and with its growth and promotions.
     """
-    outlook = plan_outlook(config, orders)
     if scenario is not None:
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
-            outlook = replace(outlook, events=events_if(outlook.events, scenario, last))
+            request = replace(request, events=events_if(request.events, scenario, last))
     coarse = coarse_groups(orders.histories)
     even = {group: history for group, history in orders.histories.items() if group not in coarse}
-    forecasts = forecast_groups(even, outlook) | coarse
+    forecasts = forecast_planned(config, replace(orders, histories=even), request) | coarse
     if scenario is None:
         return forecasts
     return {
-        group: forecast_if(found, scenario, outlook.events) if isinstance(found, Forecast) else found
+        group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
         for group, found in forecasts.items()
     }
 
 
-def plan_outlook(config: Config, orders: OrderData) -> Outlook:
-    """The outlook of forecasts that plans are made of: it also asks for windows and for the quiet level."""
-    outlook = outlook_of(config, orders.histories)
-    reach = reach_of(config.nouns(), config.supply.noun(), config.controller.period)
-    return replace(outlook, quantile_levels=tuple(sorted({*outlook.quantile_levels, QUIET_LEVEL})), reach=reach)
+def plan_request(config: Config, orders: OrderData) -> ForecastRequest:
+    """What is asked of forecasts that plans are made of: the quiet level too."""
+    request = request_of(config, orders)
+    return replace(request, quantile_levels=tuple(sorted({*request.quantile_levels, QUIET_LEVEL})))
+
+
+def forecast_planned(config: Config, orders: OrderData, request: ForecastRequest) -> Forecasts:
+    """Forecasts with the maxima of the time that a floor must serve, and with the configured columns."""
+    return forecast_groups(orders.histories, request, reach=plan_reach(config), covariates=orders.ahead.columns)
+
+
+def plan_reach(config: Config) -> dict[str | None, timedelta]:
+    """How long a floor must serve, by group of sales."""
+    return reach_of(config.workloads, config.supply, config.controller.period)
 
 
 def backtest_orders(config: Config, orders: OrderData, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    outlook = outlook_of(config, orders.histories)
+    request = request_of(config, orders)
     return {
         group: backtest_sales(
             sales,
             horizon=horizon,
             origins=origins,
-            holidays=outlook.holidays,
-            events=outlook.events,
-            timezone=outlook.timezone,
-            covariates=outlook.covariates,
+            holidays=request.holidays,
+            events=request.events,
+            timezone=request.timezone,
+            covariates=orders.ahead.columns,
         )
         for group, sales in orders.histories.items()
     }
 
 
-def outlook_of(config: Config, histories: Histories) -> Outlook:
-    """What the forecasts of these histories are asked for, with everything that is known ahead."""
-    calendar, zone = config.calendar, config.timezone
-    return Outlook(
+def request_of(config: Config, orders: OrderData) -> ForecastRequest:
+    """What the configuration asks of the forecasts of these orders, with the days that are known ahead."""
+    return ForecastRequest(
         horizon=config.forecast.horizon,
         quantile_levels=config.forecast.quantile_levels,
-        holidays=calendar.holidays,
-        events=tuple(_events(config, histories)),
-        timezone=zone,
-        covariates=read_columns(calendar.columns, zone) if calendar.columns else None,
+        holidays=config.calendar.holidays,
+        events=tuple(_events(config, orders)),
+        timezone=config.timezone,
     )
 
 
-def coming_events(config: Config, histories: Histories) -> list[Event]:
+def coming_events(config: Config, orders: OrderData) -> list[Event]:
     """What a picture of the forecast marks: the user's own events, and the holidays around the horizon."""
-    if not histories:
+    if not orders.histories:
         return []
-    last = max(history.index[-1] for history in histories.values()).to_pydatetime()
-    own = [event for event in _events(config, histories) if event.kind not in ("payday", "month end")]
+    last = max(history.index[-1] for history in orders.histories.values()).to_pydatetime()
+    own = [event for event in _events(config, orders) if event.kind not in ("payday", "month end")]
     return [
         *own,
         *holiday_events(
@@ -202,10 +244,10 @@ def coming_events(config: Config, histories: Histories) -> list[Event]:
     ]
 
 
-def _events(config: Config, histories: Histories) -> list[Event]:
+def _events(config: Config, orders: OrderData) -> list[Event]:
     """The user's own events, and the paydays and month ends asked for."""
-    calendar, zone = config.calendar, config.timezone
-    events = read_events(calendar.events, zone) if calendar.events else []
+    calendar, zone, histories = config.calendar, config.timezone, orders.histories
+    events = list(orders.ahead.events)
     if not histories:
         return events
     first = min(history.index[0] for history in histories.values()).to_pydatetime()
@@ -227,9 +269,8 @@ def plan_alone(basis: PlanInputs) -> PlanResult:
     """The plan of every workload as if it were alone; raises as `make_plan` does."""
     config, orders, scenario = basis.config, basis.orders, basis.scenario
     audit = require_quality(orders.audit.at(basis.now))
-    provenance = Provenance(basis.now, config.settings_hash(), source_document(audit))
-    outlook = plan_outlook(config, orders)
-    knowledge = PlanContext(basis.reports, outlook, orders.histories, config.supply.noun(), scenario)
+    provenance = Provenance(basis.now, basis.settings_hash, source_document(audit))
+    knowledge = PlanContext(basis.reports, basis.request, plan_reach(config), orders.histories, config.supply, scenario)
     plan, failures = plan_workloads(basis.forecasts, _workloads(config, scenario), provenance, knowledge)
     return PlanResult(plan, audit, failures)
 
@@ -242,13 +283,13 @@ def signed(planned: PlanResult, run: str) -> PlanResult:
 
 def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
-    shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply.noun())
+    shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
     plan = replace(planned.plan, workloads=shared.plans, nodes=shared.nodes)
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
 
 def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
-    return config.nouns() if scenario is None else workloads_if(config.nouns(), scenario)
+    return config.workloads if scenario is None else workloads_if(config.workloads, scenario)
 
 
 def require_quality(audit: Audit) -> Audit:

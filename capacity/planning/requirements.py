@@ -140,7 +140,7 @@ class PlannedLoad:
     def of(demand: Demand, workload: Workload) -> PlannedLoad:
         """The demand at the workload's level, raised to the maxima of its windows where they were forecast."""
         level = workload.quantile_level
-        limited = workload.throughput is not None and demand.requests is not None
+        limited = workload.law is not None and demand.requests is not None
         return PlannedLoad(
             planned_demand(demand.cpu, level),
             planned_demand(demand.memory, level),
@@ -186,12 +186,12 @@ def within_pool(workload: Workload) -> Workload:
 
 
 def _for_requests(requests: Array | None, workload: Workload) -> Counts | None:
-    if requests is None or workload.throughput is None:
+    if requests is None or workload.law is None:
         return None
-    at_target = replicas_for_requests(requests, workload.throughput, workload.target_utilization)
+    at_target = replicas_for_requests(requests, workload.law, workload.target_utilization)
     if workload.zones == 1:
         return at_target
-    surviving = replicas_for_requests(requests, workload.throughput, 1.0)
+    surviving = replicas_for_requests(requests, workload.law, 1.0)
     zoned: Counts = workload.zones * -(-surviving // (workload.zones - 1))
     return np.maximum(at_target, zoned)
 

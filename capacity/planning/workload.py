@@ -300,7 +300,7 @@ def _derivation(one: Requirement, floors: Counts, peak: int) -> Derivation:
 
 def _request_need(one: Requirement, peak: int) -> RequestNeed | None:
     """The replicas that the peak's requests ask for, their rate, and who says how many replicas serve it."""
-    replicas, rate, law = one.need.requests, one.load.requests, one.workload.throughput
+    replicas, rate, law = one.need.requests, one.load.requests, one.workload.law
     if replicas is None or rate is None or law is None:
         return None
     return RequestNeed(int(replicas[peak]), round(float(rate[peak]), 3), law.source)

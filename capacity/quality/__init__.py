@@ -12,6 +12,7 @@ from capacity.quality.report import StepCount as StepCount
 from capacity.quality.rules import Changes as Changes
 from capacity.quality.rules import Contract as Contract
 from capacity.quality.rules import Finding as Finding
+from capacity.quality.rules import GivenQuality as GivenQuality
 from capacity.quality.rules import Quality as Quality
 from capacity.quality.rules import Rule as Rule
 from capacity.quality.rules import Severity as Severity

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from capacity.model import require
+from capacity.model.fields import STRICT, Duration
 from capacity.quality.rules import Finding, Quality, Severity, Verdict
 
 if TYPE_CHECKING:
@@ -72,10 +75,12 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The newest good row may be `within` old; older is a finding of this severity."""
+    """How old the newest good row may be; an older one is a finding of this severity."""
 
-    within: timedelta
-    severity: Severity = "warn"
+    __pydantic_config__ = STRICT
+
+    within: Annotated[Duration, Field(gt=timedelta(0))]
+    severity: Annotated[Severity, Field(alias="otherwise", description="What an older one means.")] = "warn"
 
     def __post_init__(self) -> None:
         require(self.within > timedelta(0), "freshness: expected a duration above zero, got {}", self.within)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
 
 from capacity.model import require
+from capacity.model.fields import STRICT
 
 Verdict = Literal["ok", "warn", "refuse"]
 Severity = Literal["warn", "refuse"]
@@ -48,14 +51,35 @@ class Quality:
     The defaults and why they are those: docs/decisions/0018.
     """
 
-    warn_below: float = 0.999
-    refuse_below: float = 0.995
+    __pydantic_config__ = STRICT
+
+    warn_below: Annotated[float, Field(ge=0, le=1, description="Below this score the audit warns. Default 0.999.")] = (
+        0.999
+    )
+    refuse_below: Annotated[
+        float,
+        Field(ge=0, le=1, description="Below this score no plan is made, the last one stays. Default 0.995; 0: never."),
+    ] = 0.995
 
     def __post_init__(self) -> None:
         ordered = 0 <= self.refuse_below <= self.warn_below <= 1
         got = (self.refuse_below, self.warn_below)
         require(ordered, "quality: expected 0 <= refuse_below <= warn_below <= 1, got {}", got)
 
+
+def _refusing_warns(given: Any) -> Any:
+    """Thresholds as written, where a score that is refused is at least warned of."""
+    if not isinstance(given, dict):
+        return given
+    warn, refuse = given.get("warn_below", Quality().warn_below), given.get("refuse_below")
+    if not isinstance(warn, int | float) or not isinstance(refuse, int | float):
+        return given
+    return {**given, "warn_below": refuse} if warn < refuse <= 1 else given
+
+
+GivenQuality = Annotated[Quality, BeforeValidator(_refusing_warns)]
+
+Kind = Literal["text", "integer", "number", "time", "boolean", "any"]
 
 ALIKE = 0.6  # similarity of two names, case and underscores apart, from which one is taken for the other's new name
 ACCEPTS = {"number": ("number", "integer")}  # a whole number is a number
@@ -82,14 +106,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The columns a source promises, each with its kind of value: text, integer, number, time, boolean or any.
+    """The columns that the source promises."""
 
-    `changed` is the severity of a column gone, renamed or of another kind; `added` of one that came (None: allowed).
-    """
+    __pydantic_config__ = STRICT
 
-    columns: Mapping[str, str]
-    changed: Severity = "refuse"
-    added: Severity | None = None
+    columns: Annotated[
+        Mapping[str, Kind], Field(min_length=1, description="Column and its kind of value; integer is a number.")
+    ]
+    changed: Annotated[Severity, Field(description="What a column gone, renamed or of another kind means.")] = "refuse"
+    added: Annotated[Severity | None, Field(description="What a new column means. None: nothing.")] = None
 
     def findings(self, columns: Mapping[str, str]) -> tuple[Finding, ...]:
         """What of the promise the columns that are there (name -> kind) break.

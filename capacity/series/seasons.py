@@ -26,6 +26,7 @@ LONGEST = timedelta(days=210)  # of finer than daily data: thirty weeks tell the
 NEGLIGIBLE = 0.01  # of the variance: below it a cycle is what the decomposition left of a shorter one
 PEAKS = 3  # of the periodogram that are looked at
 CLEAR = 0.4  # autocorrelation that a cycle unknown to the calendar must show
+STANDS_OUT = 0.3, 0.2  # contrasts of the shortest season and of longer ones; refused ones reach 0.21 and 0.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,60 @@ def clear_seasons(history: pd.Series, lengths: tuple[int, ...]) -> bool:
             return False
         rest = rest - _profile(rest, length)
     return True
+
+
+def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
+    """The calendar's seasons (steps) without those that the history is long enough to rule out: no cycle is invented.
+
+    The answer is that of `find_seasons`, which is only asked where autocorrelations alone do not tell.
+
+    >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
+    >>> real_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), timedelta(hours=1))
+    (24,)
+    """
+    calendar = calendar_seasons(step)
+    if not any(NEEDED * season <= len(sales) for season in calendar):
+        return calendar
+    regular = sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step))
+    if clear_seasons(regular, calendar):
+        return calendar
+    found = _plain_seasons(regular, step)
+    if found is None:
+        found = {season.season_length for season in find_seasons(regular)}
+    return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
+
+
+def _plain_seasons(regular: pd.Series, step: timedelta) -> set[int] | None:
+    """Season lengths (steps) that autocorrelations confirm; None where they do not confirm each that could be judged.
+
+    Measured as `find_seasons` does, each longer season in what the shorter ones leave.
+    """
+    if step >= 4 * DAY:
+        return None
+    series, wide = _hourly_or_coarser(regular)
+    recent = series if wide >= DAY else series.iloc[-round(LONGEST / wide) :]
+    lengths = [length for length in calendar_seasons(wide) if NEEDED * length <= len(recent)]
+    if not lengths:
+        return None
+    rest, found = _levelled(recent, lengths[-1]), set()
+    least = 2 * NEGLIGIBLE * float(rest @ rest)
+    for length in lengths:
+        wanted = STANDS_OUT[0 if length == lengths[0] else 1]
+        if _contrast(rest, length) < wanted or float(rest @ rest) <= least:
+            return None
+        found.add(length * round(wide / step))
+        rest = rest - _profile(rest, length)
+    return found
+
+
+def _contrast(flat: Array, length: int) -> float:
+    """How much more values correlate one season apart than half a season off, which a slow drift does not do.
+
+    At most as much as they correlate one and two seasons apart.
+    """
+    once, twice = _autocorrelation(flat, length), _autocorrelation(flat, 2 * length)
+    beside = (_autocorrelation(flat, length // 2) + _autocorrelation(flat, length + length // 2)) / 2
+    return min(once, twice, once - beside)
 
 
 def _profile(flat: Array, length: int) -> Array:
@@ -145,11 +200,12 @@ def _candidates(series: pd.Series, step: timedelta) -> list[int]:
 
 def _levelled(series: pd.Series, season_length: int) -> Array:
     """Square roots around their running median, winsorised: level, growth and single extremes taken out; gaps are 0."""
-    roots = np.sqrt(series.clip(lower=0.0))
+    roots = np.sqrt(np.maximum(series.to_numpy(dtype=np.float64), 0.0))
     width = min(2 * season_length + 1, len(roots))
-    off = roots - rolling_median(roots.to_numpy(dtype=np.float64), width, center=True, least=1)
-    spread = float(off.abs().quantile(0.95)) * 2  # twice what 95 % stay under leaves every real shape whole
-    return np.asarray(off.clip(-spread, spread).fillna(0.0), dtype=np.float64)
+    off = roots - rolling_median(roots, width, center=True, least=1)
+    known = np.abs(off[~np.isnan(off)])
+    spread = 2 * float(np.quantile(known, 0.95)) if len(known) else 0.0  # leaves every real shape whole
+    return np.asarray(np.nan_to_num(np.clip(off, -spread, spread)), dtype=np.float64)
 
 
 def _autocorrelation(flat: Array, lag: int) -> float:

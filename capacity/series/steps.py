@@ -61,6 +61,8 @@ def month_zone(index: pd.DatetimeIndex, timezone: str = "UTC") -> str | None:
     if len(index) < LEAST:
         return None
     for zone in (timezone, "UTC"):
+        if any(start.day != 1 for start in index[:LEAST].tz_convert(zone)):
+            continue  # nearly every series: no need to look at all of its steps
         local = index.tz_convert(zone)
         if bool(((local.day == 1) & (local == local.normalize())).all()):
             return zone

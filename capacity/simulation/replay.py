@@ -12,10 +12,9 @@ import pandas as pd
 
 from capacity.decision import CALM, decide
 from capacity.decision import ControllerRules as Pace
-from capacity.forecast import FINE, forecast_sales, kinds_near, renew_forecast
-from capacity.forecast.wallclock import regular_step
+from capacity.forecast import FINE, forecast_as_asked, kinds_near, regular_step, renew_forecast
 from capacity.load import project_load
-from capacity.model import DataError, Event, Forecast, Observation, Workload, WorkloadPlan, require
+from capacity.model import DataError, Forecast, ForecastRequest, Observation, Workload, WorkloadPlan, require
 from capacity.model.arrays import Array, Counts
 from capacity.model.observation import Memory
 from capacity.planning import plan_many, planning_window
@@ -89,37 +88,37 @@ Forecasts = dict[int, Forecast]  # origin (the first step not yet known) -> the 
 LEVELS_BESIDE = 0.5  # the median travels with the workload's own quantile level: the plan explains itself by it
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """What was known ahead at every origin: holidays (GB-ENG, US), events, and the clock of the business."""
-
-    holidays: tuple[str, ...] = ()
-    events: tuple[Event, ...] = ()
-    timezone: str = "UTC"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What every forecast of the past is asked for: quantile levels, and the lead time that its windows must cover."""
-
-    quantile_levels: tuple[float, ...]
-    lead_time: timedelta
-
-    @staticmethod
-    def by(*workloads: Workload) -> Asked:
-        """What plans of these workloads need of a forecast of their sales."""
-        levels = {LEVELS_BESIDE, *(workload.quantile_level for workload in workloads)}
-        return Asked(tuple(sorted(levels)), max(workload.lead_time for workload in workloads))
-
-
-def past_forecasts(case: Case, sales: pd.Series, asked: Asked, calendar: Calendar, schedule: Schedule) -> Forecasts:
+def past_forecasts(case: Case, sales: pd.Series, request: ForecastRequest, schedule: Schedule) -> Forecasts:
     """A forecast per origin, from one interval before the judged steps on; an origin without one is left out.
 
     The model is fitted every `schedule.every`. Where steps are minutes, there is also one at every step near an event:
-    the last fit, and what came since.
+    the last fit, and what came since. `request`: see `past_request`.
     """
-    fitted = dict(_fitted(case, sales, asked, calendar, schedule))
-    return fitted | dict(_renewed(fitted, sales, calendar)) if case.step <= FINE else fitted
+    fitted = dict(_fitted(case, sales, request, schedule))
+    return fitted | dict(_renewed(fitted, sales, request)) if case.step <= FINE else fitted
+
+
+def past_request(
+    known: ForecastRequest, workloads: Sequence[Workload], case: Case, schedule: Schedule
+) -> ForecastRequest:
+    """What production asks of a forecast for plans of these workloads, with the holidays, events and clock of `known`.
+
+    It reaches as far as a plan is followed until the one after the next, and covers the lead time with its windows.
+    """
+    lead_time = max(workload.lead_time for workload in workloads)
+    period = schedule.pace.period
+    reach = 2 * schedule.every + lead_time + 2 * period + schedule.pace.look_ahead(case.step)
+    return replace(
+        known,
+        horizon=-(-reach // case.step) * case.step + case.step,
+        quantile_levels=planned_levels(*workloads),
+        window=planning_window(lead_time, period, case.step),
+    )
+
+
+def planned_levels(*workloads: Workload) -> tuple[float, ...]:
+    """The quantile levels that plans of these workloads read, ascending."""
+    return tuple(sorted({LEVELS_BESIDE, *(workload.quantile_level for workload in workloads)}))
 
 
 def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
@@ -134,35 +133,26 @@ def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
 
 
 def _fitted(
-    case: Case, sales: pd.Series, asked: Asked, calendar: Calendar, schedule: Schedule
+    case: Case, sales: pd.Series, request: ForecastRequest, schedule: Schedule
 ) -> Iterator[tuple[int, Forecast]]:
-    """The forecast from each origin, long enough to be followed until the one after the next."""
-    stride, period = case.steps_in(schedule.every), schedule.pace.period
-    reach = 2 * schedule.every + asked.lead_time + 2 * period + schedule.pace.look_ahead(case.step)
+    """The forecast from each origin that can be forecast from."""
+    stride = case.steps_in(schedule.every)
     for origin in range(max(1, case.begin - stride), len(sales), stride):
         try:
-            made = forecast_sales(
-                sales.iloc[:origin],
-                horizon=-(-reach // case.step) * case.step + case.step,
-                quantile_levels=asked.quantile_levels,
-                holidays=calendar.holidays,
-                events=calendar.events,
-                timezone=calendar.timezone,
-                window=planning_window(asked.lead_time, period, case.step),
-            )
+            made = forecast_as_asked(sales.iloc[:origin], request)
         except DataError:
             continue
         yield origin, made
 
 
-def _renewed(fitted: Forecasts, sales: pd.Series, calendar: Calendar) -> Iterator[tuple[int, Forecast]]:
+def _renewed(fitted: Forecasts, sales: pd.Series, known: ForecastRequest) -> Iterator[tuple[int, Forecast]]:
     """Between two fits, the forecast at every step near an event."""
     last = None
     for origin in range(min(fitted, default=len(sales)), len(sales)):
         last = fitted.get(origin, last)
-        if last is None or origin in fitted or not kinds_near(calendar.events, sales.index[origin], last):
+        if last is None or origin in fitted or not kinds_near(known.events, sales.index[origin], last):
             continue
-        yield origin, renew_forecast(last, sales.iloc[:origin], events=calendar.events, timezone=calendar.timezone)
+        yield origin, renew_forecast(last, sales.iloc[:origin], events=known.events, timezone=known.timezone)
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -187,7 +177,7 @@ class Replay:
 
 
 def simulate(
-    sales: pd.Series, workload: Workload, *, calendar: Calendar | None = None, replay: Replay | None = None
+    sales: pd.Series, workload: Workload, *, request: ForecastRequest | None = None, replay: Replay | None = None
 ) -> Simulation:
     """Replay the end of a history of sales: plans made from each origin with what was known then, decided every minute.
 
@@ -195,6 +185,8 @@ def simulate(
     steps; what happens within a step is not known. Of a load that was learned from usage its two numbers of each
     resource are replayed, on both sides. The same demand meets an HPA alone at the workload's target, HPAs
     at every other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
+    `request` tells the holidays, the events and the clock that every origin knew; how far and how sure to forecast is
+    what the plans of the workload need, as in production.
 
     Raises `DataError` for a history too short to plan from before the replayed days, or with a gap of more than a day.
 
@@ -206,18 +198,20 @@ def simulate(
     >>> result.plan.score.overload_minutes
     0.0
     """
-    calendar, replay = calendar or Calendar(), replay or Replay()
+    known_ahead, replay = request or ForecastRequest(), replay or Replay()
+    timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, filled = _filled(sales)
     case = _case(filled, step, workload, replay)
     known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
-    plans = past_plans(past_forecasts(case, known, Asked.by(workload), calendar, replay.schedule), workload)
+    asked = past_request(replace(known_ahead, timezone=timezone), [workload], case, replay.schedule)
+    plans = past_plans(past_forecasts(case, known, asked, replay.schedule), workload)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
-    busy = busy_ticks(case, calendar.events)
+    busy = busy_ticks(case, asked.events)
     return Simulation(
         name=f"{workload.namespace}/{workload.name}",
-        timezone=calendar.timezone,
+        timezone=timezone,
         begin=case.moment(case.begin),
         tick=SYNC_PERIOD,
         promise=case.promise,

@@ -14,9 +14,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from capacity.app.configuration import Config
 from capacity.forecast import forecast_sales
 from capacity.model import DataError
+from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding, compare_columns
 from capacity.quality.anomalies import anomaly_finding, find_anomalies
 from capacity.sources.sql import literal, one_line

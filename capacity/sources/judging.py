@@ -10,8 +10,9 @@ from typing import Self
 
 import duckdb
 
-from capacity.app.settings import Bound, RangeSettings, ReferenceSettings, RuleSettings, SalesSettings
 from capacity.model import ConfigError, DataError
+from capacity.model.settings import SalesSettings
+from capacity.model.settings.orders import Bound, RangeSettings, ReferenceSettings, RuleSettings
 from capacity.quality import likeness
 from capacity.sources.sql import (
     EPOCHS,

@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from pydantic import ValidationError
 
-from capacity.app.configuration import describe
-from capacity.app.settings import SalesSettings
 from capacity.model import ConfigError, DataError, Event
-from capacity.model.values import parse_zone
+from capacity.model.configuration import describe
+from capacity.model.fields import parse_zone
+from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources.sql import one_line
 from capacity.sources.table import OrderTable

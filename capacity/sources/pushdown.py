@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd
 
-from capacity.app.settings import SalesSettings
+from capacity.model.settings import SalesSettings
 from capacity.sources.sql import (
     DAY,
     EPOCHS,

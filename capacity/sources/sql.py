@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capacity.app.settings import SalesSettings
+from capacity.model.settings import SalesSettings
 
 
 def quote(name: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any, Self
 import duckdb
 import pandas as pd
 
-from capacity.app.settings import SalesSettings
 from capacity.http import hide_secrets
 from capacity.model import ConfigError, DataError
+from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.sources.database import count_there
@@ -89,13 +89,13 @@ class OrderTable:
             first=_utc(first),
             last=_utc(last),
             gaps=self._gaps(),
-            quality=settings.thresholds(),
+            quality=settings.quality,
             owner=settings.owner,
             set_aside=self._set_aside(),
             findings=self._findings(),
             columns=self.columns,
             latency=self._latency(),
-            freshness=settings.expected_age(),
+            freshness=settings.freshness,
             counts=() if first is None else step_counts(*self.row_counts()),
         )
 
@@ -205,7 +205,7 @@ class OrderTable:
         return {rule.name: int(counts.get(place, 0)) for place, rule in enumerate(self.settings.select, start=1)}
 
     def _findings(self) -> tuple[Finding, ...]:
-        contract = self.settings.promised()
+        contract = self.settings.contract
         return () if contract is None else contract.findings(self.columns)
 
     def _latency(self) -> Latency | None:

@@ -12,9 +12,10 @@ import duckdb
 import pandas as pd
 from pydantic import ValidationError
 
-from capacity.app.configuration import Config, describe
-from capacity.app.settings import DAY, FINEST, UsageSettings
 from capacity.model import ConfigError, DataError, Workload
+from capacity.model.configuration import Config, describe
+from capacity.model.settings import UsageSettings
+from capacity.model.settings.usage import DAY, FINEST
 from capacity.sources.sql import literal, one_line, quote
 
 Key = tuple[str, str]
@@ -31,7 +32,7 @@ def usage_of(config: Config) -> dict[Key, pd.DataFrame]:
     """
     if config.usage is None:
         return {}
-    workloads = config.nouns()
+    workloads = config.workloads
     names = [one for workload in workloads for one in (f"{workload.namespace}/{workload.name}", workload.name)]
     return _by_workload(_read(config.usage, names), workloads, config.usage)
 

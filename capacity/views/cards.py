@@ -12,7 +12,7 @@ from capacity.views.view_models import view_bars, view_workload, view_workloads
 if TYPE_CHECKING:
     import pandas as pd
 
-    from capacity.backtest import Backtest
+    from capacity.forecast.backtest import Backtest
     from capacity.model import Explanation, Forecast, LoadReport, Plan, WorkloadPlan
     from capacity.simulation.result import Simulation
 

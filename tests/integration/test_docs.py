@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.configuration import Config
-from capacity.app.settings import WorkloadSettings
+from capacity.model import Workload
+from capacity.model.configuration import Config
+from capacity.model.fields import keys_of
 from capacity.sources.sample import sample_orders
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
@@ -120,13 +121,13 @@ def fragments() -> list[tuple[str, dict[str, Any]]]:
         for block in blocks_of((DOCS / name).read_text(encoding="utf-8")):
             if block.language == "yaml" and block.title is None and not block.shows:
                 found.append((name, yaml.safe_load(block.text)))
-    known = set(Config.model_fields) | set(WorkloadSettings.model_fields)
+    known = set(Config.model_fields) | keys_of(Workload)
     return [(name, keys) for name, keys in found if known & set(keys)]
 
 
 @pytest.mark.parametrize(("name", "keys"), fragments())
 def test_a_part_of_a_configuration_can_be_read(name: str, keys: dict[str, Any]) -> None:
-    own = {key: value for key, value in keys.items() if key in WorkloadSettings.model_fields}
+    own = {key: value for key, value in keys.items() if key in keys_of(Workload)}
     load = {"cpu": {"base": 1}, "memory": {"base": "1Gi"}}
     replica = {"cpu_request": 1, "memory_request": "1Gi"}
     web = {"namespace": "shop", "name": "web", "ceiling": 9, "load": load, "replica": replica, **own}

@@ -15,15 +15,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.configuration import Config, read_config
 from capacity.app.fleet import Fleet, plan_fleet
 from capacity.app.notify import Notifier
-from capacity.app.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
 from capacity.app.workers import in_processes
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError
+from capacity.model.configuration import Config, read_config
 from capacity.model.plan_file import plan_document, read_plan
+from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
 from capacity.monitoring.export import Exposition
+from capacity.planning import planner
 from capacity.planning.planner import QualityRefusedError
 from tests.integration.dying import dies_on_three
 from tests.peers.process import guard
@@ -101,6 +102,23 @@ def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Co
         texts.append(sorted(told.text().splitlines()))
     assert texts[0] == texts[1], "metrics of demand too, though the forecasts stayed in that process"
     assert len([line for line in texts[0] if line.startswith("capacity_forecast_demand_cores{")]) == 13 * 3
+
+
+def test_a_plan_reads_its_events_once_and_hashes_its_settings_once(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "events.csv").write_text("name,start,end,kind,uplift\nsale,2026-01-26,2026-01-27,promotion,3\n")
+    calendar = config.calendar.model_copy(update={"events": str(tmp_path / "events.csv")})
+    one = config.model_copy(update={"calendar": calendar, "workloads": config.workloads[:1]})
+    expected, calls = one.settings_hash(), list[str]()
+    read, hashed = planner.read_events, Config.settings_hash
+    monkeypatch.setattr(planner, "read_events", lambda *given: calls.append("events") or read(*given))
+    monkeypatch.setattr(Config, "settings_hash", lambda self: calls.append("hash") or hashed(self))
+    planned = plan_fleet(one, NOW, Fleet()).plan
+    assert sorted(calls) == ["events", "hash"]
+    assert planned.settings_hash == expected
+    calm = plan_fleet(config.model_copy(update={"workloads": config.workloads[:1]}), NOW, Fleet()).plan
+    assert planned.workloads[0].peak.cpu_cores > 2 * calm.workloads[0].peak.cpu_cores, "the event moved the plan"
 
 
 @pytest.mark.slow

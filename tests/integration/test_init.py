@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.configuration import read_config
 from capacity.cli import main
+from capacity.model.configuration import read_config
+from capacity.model.fields import AutoLeadTime
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler, deployment
 from tests.peers import Prometheus, openmetrics
@@ -104,7 +105,7 @@ def test_a_first_configuration_reads_as_it_is(cluster: KubernetesDouble, capsys:
     assert web.lead_time == timedelta(seconds=55), "37 s, a look of the autoscaler, rounded up"
     assert database.target is not None
     assert (database.name, database.target.name, database.metrics.kind) == ("db", "db-scaler", "StatefulSet")
-    assert database.lead_time == "auto"
+    assert isinstance(database.lead_time, AutoLeadTime)
     text = Path("capacity.yaml").read_text(encoding="utf-8")
     assert re.search(r"# 55 s learned: 0.95 of 3 pod starts \(1 failed\) took up to 3[678] s", text)
     for words in (

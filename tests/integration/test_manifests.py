@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 import capacity
-from capacity.app.configuration import Config, read_config
 from capacity.cli import main
 from capacity.cluster import config_maps as switch
 from capacity.cluster import lease
 from capacity.cluster.config_maps import NAME
+from capacity.model.configuration import Config, read_config
 from tests.rendering import BASE, NEWEST, OLDEST, Document, documents, kustomize, title, validate
 
 KUSTOMIZATION = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def test_rendered_image_is_of_this_version(rendered: list[Document]) -> None:
 
 
 def test_configuration_loads_and_plans_for_the_namespace_it_is_installed_in(config: Config) -> None:
-    assert {workload.namespace for workload in config.nouns()} == {KUSTOMIZATION["namespace"]}
+    assert {workload.namespace for workload in config.workloads} == {KUSTOMIZATION["namespace"]}
 
 
 def test_configuration_shows_every_block_a_user_may_write(config: Config) -> None:

@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.settings import USAGE, Measured, MetricsSettings, PrometheusSettings
-from capacity.model import DataError
+from capacity.model import DataError, Metrics
+from capacity.model.settings import Measured, PrometheusSettings
+from capacity.model.settings.usage import USAGE
 from capacity.sources.prometheus import read_usage, read_usages, recording_rules
 from capacity.sources.prometheus.client import Chunk, Prometheus
 from capacity.sources.prometheus.queries import CPU
@@ -32,7 +33,7 @@ MINUTES = pd.date_range(START, END, freq="1min")
 WEB, API, DB = (
     Measured("shop", "web"),
     Measured("shop", "web-api"),
-    Measured("shop", "db", MetricsSettings(kind="StatefulSet")),
+    Measured("shop", "db", Metrics(kind="StatefulSet")),
 )
 CONTAINER = 'namespace="shop",container="app",pod='
 DOWN = (START + timedelta(days=3), START + timedelta(days=3, hours=5))  # nothing was scraped
@@ -133,7 +134,7 @@ def test_ready_replicas_are_counted_where_they_are_asked_for(server: Server) -> 
     assert (web["replicas"] == expected).sum() >= 22
     assert (db["replicas"] == 1.0).all()
     assert "replicas" not in api, "what nobody asked for is not asked"
-    own = replace(WEB, metrics=MetricsSettings(replicas="vector(7)"), resources=(*USAGE, "replicas"))
+    own = replace(WEB, metrics=Metrics(replicas="vector(7)"), resources=(*USAGE, "replicas"))
     assert (
         read_usage(settings(server, step="1h"), own, START, START + timedelta(hours=3), now=END)["replicas"] == 7
     ).all()
@@ -201,11 +202,11 @@ MANY = f"{CPU} * on (pod) group_left {CPU}"
 
 
 def test_a_query_of_ones_own(server: Server) -> None:
-    own = Measured("shop", "web", MetricsSettings(cpu=OWN))
+    own = Measured("shop", "web", Metrics(cpu=OWN))
     day = (START, START + timedelta(days=1))
     got = read_usage(settings(server), own, *day, now=END)
     pd.testing.assert_series_equal(got["cpu"], read_usage(settings(server), WEB, *day, now=END)["cpu"])
-    pods = Measured("shop", "shopfront", MetricsSettings(pods="web-5.+"))
+    pods = Measured("shop", "shopfront", Metrics(pods="web-5.+"))
     pd.testing.assert_frame_equal(
         read_usage(settings(server), pods, *day, now=END), read_usage(settings(server), WEB, *day, now=END)
     )
@@ -222,7 +223,7 @@ def test_a_query_of_ones_own(server: Server) -> None:
     ],
 )
 def test_one_bad_query_is_its_workloads_failure_alone(server: Server, query: str, words: str) -> None:
-    bad = Measured("shop", "web", MetricsSettings(cpu=query))
+    bad = Measured("shop", "web", Metrics(cpu=query))
     found = read_usages(settings(server), [bad, DB], START, START + timedelta(days=1), now=END)
     failure = found["shop", "web"]
     assert isinstance(failure, DataError)
@@ -237,7 +238,7 @@ def test_a_workload_nobody_measured_is_an_error_and_not_zero(server: Server) -> 
 
 def test_recorded_series_are_the_same_usage(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
     rules = Path("rules.yml")
-    own = Measured("shop", "own", MetricsSettings(cpu=OWN, memory="vector(5)"))
+    own = Measured("shop", "own", Metrics(cpu=OWN, memory="vector(5)"))
     rules.write_text(recording_rules(settings(server), [WEB, API, DB, own]), encoding="utf-8")
     promtool = binary("promtool")
     checked = subprocess.run([promtool, "check", "rules", str(rules)], capture_output=True, text=True, check=False)

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 import trustme
 
-from capacity.app.settings import Measured, PrometheusSettings
 from capacity.model import ConfigError, DataError
+from capacity.model.settings import Measured, PrometheusSettings
 from capacity.sources.prometheus.client import LONGEST_WAIT, Chunk, Prometheus
 from capacity.sources.prometheus.usage import QueryError, read_usage, read_usages
 

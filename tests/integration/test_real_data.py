@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.configuration import Config
+from capacity.model.configuration import Config
 from capacity.planning.planner import OrderData, PlanInputs, make_plan, read_orders
 from capacity.quality import Audit
 from capacity.series.seasons import find_seasons

@@ -11,7 +11,7 @@ import pytest
 
 import capacity as cap
 from capacity.cli import main
-from capacity.simulation.replay import Calendar, Replay
+from capacity.simulation.replay import Replay
 
 WEB = cap.Workload("shop", "web", cap.LoadModel(0.5, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)
 
@@ -26,7 +26,7 @@ def sales() -> pd.Series:
 
 @pytest.fixture(scope="module")
 def result(sales: pd.Series) -> cap.Simulation:
-    return cap.simulate(sales, WEB, calendar=Calendar(timezone="Europe/London"), replay=Replay(days=4))
+    return cap.simulate(sales, WEB, request=cap.ForecastRequest(timezone="Europe/London"), replay=Replay(days=4))
 
 
 def test_the_plan_holds_where_the_hpa_alone_is_late(result: cap.Simulation) -> None:
@@ -48,7 +48,7 @@ def test_the_noun_shows_itself(result: cap.Simulation) -> None:
 
 
 def test_equal_seeds_equal_results(sales: pd.Series, result: cap.Simulation) -> None:
-    again = cap.simulate(sales, WEB, calendar=Calendar(timezone="Europe/London"), replay=Replay(days=4))
+    again = cap.simulate(sales, WEB, request=cap.ForecastRequest(timezone="Europe/London"), replay=Replay(days=4))
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())
 
 

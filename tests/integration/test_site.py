@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import capacity
-from capacity.app.configuration import Config
 from capacity.cli import VERBS
+from capacity.model.configuration import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.configuration import Config
-from capacity.app.settings import SalesSettings
 from capacity.model import ConfigError, DataError
+from capacity.model.configuration import Config
+from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources.audit_history import audit_orders
 from capacity.sources.orders import read_sales

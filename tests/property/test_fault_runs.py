@@ -16,7 +16,18 @@ import pytest
 from capacity.app.control import Reconciliation, apply
 from capacity.cluster.client import ClusterWriter
 from capacity.decision import Brake, ControllerRules
-from capacity.model import ClusterError, FloorChange, LoadModel, Peak, Plan, Quiet, Replica, Workload, WorkloadPlan
+from capacity.model import (
+    ClusterError,
+    FloorChange,
+    LoadModel,
+    Peak,
+    Plan,
+    Quiet,
+    Replica,
+    Target,
+    Workload,
+    WorkloadPlan,
+)
 from tests.paper import Document, Killed, Paper
 from tests.plans import derivation
 
@@ -35,7 +46,8 @@ WISHES: tuple[Document, ...] = (
 )
 CAPACITY = 100  # millicores that a replica may use on average: the target of the HPA
 WORKLOADS = [
-    Workload("shop", name, LoadModel(1, 0, 0, 0), Replica(1, 1), floor=1, ceiling=60, target=name) for name in NAMES
+    Workload("shop", name, LoadModel(1, 0, 0, 0), Replica(1, 1), floor=1, ceiling=60, target=Target(name))
+    for name in NAMES
 ]
 
 

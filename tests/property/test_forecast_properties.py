@@ -9,7 +9,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.forecast import Setting, forecast_batch, forecast_sales
+from capacity.forecast import Setting, forecast_as_asked, forecast_batch, forecast_many, forecast_sales
+from capacity.model import DataError, Event, Forecast, ForecastRequest
 from tests.scale import examples
 
 FEW = examples(15)
@@ -93,3 +94,45 @@ def test_a_series_in_a_batch_gets_the_point_forecast_it_gets_alone(seed):
     together = forecast_batch(batch, Setting(HOUR, 24, LEVELS))
     alone = forecast_batch(batch[1:2], Setting(HOUR, 24, LEVELS))
     np.testing.assert_allclose(together.point[1], alone.point[0], rtol=1e-6, atol=1e-9)
+
+
+def sales_of(seed: int, steps: int = 24 * 18) -> pd.Series:
+    return pd.Series(history(seed, steps), pd.date_range("2026-03-02", periods=steps, freq="h", tz="UTC"))
+
+
+def promotions(sales: pd.Series) -> tuple[Event, ...]:
+    """A promotion every five days, the last one in the days to come."""
+    days = pd.date_range(sales.index[0] + pd.Timedelta("2D9h"), sales.index[-1] + pd.Timedelta("2D"), freq="5D")
+    return tuple(Event(f"{day}", day.to_pydatetime(), (day + pd.Timedelta("4h")).to_pydatetime()) for day in days)
+
+
+@FEW
+@given(seeds)
+def test_many_series_get_to_the_last_bit_what_each_gets_alone(seed):
+    """Those of one length and request share their calibration; these share with none."""
+    wanted = {}
+    for place, steps in enumerate((24 * 18, 24 * 18 - 1, 24 * 12, 30, 5)):
+        sales = sales_of(seed + place, steps)
+        wanted[place] = (sales, ForecastRequest(timedelta(days=2), LEVELS, ("GB",), promotions(sales), window=2 * HOUR))
+    wanted["other horizon"] = (wanted[0][0], ForecastRequest(timedelta(days=3), LEVELS))
+    for key, found in forecast_many(wanted).items():
+        alone = forecast_as_asked(*wanted[key])
+        assert isinstance(found, Forecast)
+        np.testing.assert_array_equal(found.quantiles, alone.quantiles)
+        if alone.maxima is not None:
+            np.testing.assert_array_equal(found.maxima, alone.maxima)
+        assert (found.model, found.notes, found.trust) == (alone.model, alone.notes, alone.trust)
+
+
+@FEW
+@given(seeds)
+def test_a_series_that_cannot_be_forecast_changes_nothing_for_the_others(seed):
+    request = ForecastRequest(timedelta(days=1), LEVELS)
+    good = {name: (sales_of(seed + name), request) for name in range(3)}
+    bad = {"negative": (-sales_of(seed), request), "short": (sales_of(seed).iloc[:3], request)}
+    found = forecast_many({**bad, **good})
+    assert list(found) == ["negative", "short", 0, 1, 2]
+    assert isinstance(found["negative"], DataError)
+    assert isinstance(found["short"], DataError)
+    for name, alone in forecast_many(good).items():
+        np.testing.assert_array_equal(found[name].quantiles, alone.quantiles)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.model import Event, LoadModel, Replica, Workload
+from capacity.model import Event, ForecastRequest, LoadModel, Replica, Workload
 from capacity.model.arrays import Array
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.hpa.spec import SYNC_PERIOD
@@ -31,7 +31,7 @@ from capacity.simulation.policies import (
     swept,
     try_policies,
 )
-from capacity.simulation.replay import Asked, Calendar, Schedule, decided_floor, past_forecasts, past_plans
+from capacity.simulation.replay import Schedule, decided_floor, past_forecasts, past_plans, past_request
 from capacity.simulation.stepping import Cluster, Service
 
 STEP, DAY = timedelta(minutes=15), timedelta(days=1)
@@ -71,7 +71,8 @@ def planned(case: Case) -> Policy:
     series = pd.Series(case.demand, pd.date_range(START, periods=len(case.demand), freq=STEP))
     kickoffs = [START + day * DAY + timedelta(hours=19) for day in range(STEPS // PER_DAY)]
     events = tuple(Event("match", at, at + timedelta(hours=2), "match") for at in kickoffs)
-    forecasts = past_forecasts(case, series, Asked.by(workload), Calendar(events=events), schedule)
+    request = past_request(ForecastRequest(events=events), [workload], case, schedule)
+    forecasts = past_forecasts(case, series, request, schedule)
     plans = past_plans(forecasts, workload)
     floor = decided_floor(case, workload, plans, schedule)
     return Policy("plan", floor, hpa_sweep(case)[0].rule)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from kubernetes.utils.quantity import parse_quantity as official
+from pydantic import TypeAdapter
 
-from capacity.app.configuration import Config, read_config
-from capacity.model import ConfigError, LoadModel, Replica
-from capacity.model.values import parse_duration, parse_share
+from capacity.model import ChangeHours, ConfigError, LoadModel, Replica, Workload
+from capacity.model.configuration import Config, read_config
+from capacity.model.fields import AutoLeadTime, parse_duration, parse_quantity, parse_share
 
 WEB: dict[str, Any] = {
     "namespace": "shop",
@@ -74,7 +81,6 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("a quantile level in percent", "forecast.quantile_levels", [0.5, 95], "quantile_levels.1: .*less than 1"),
     ("levels that descend", "forecast.quantile_levels", [0.95, 0.5], "ascending without repeats"),
     ("no levels", "forecast.quantile_levels", [], "quantile_levels: .*at least 1"),
-    ("a workload's level not forecast", "workloads.0.quantile_level", 0.97, r"levels \[0\.97\] among them"),
     ("a utilization in percent", "workloads.0.target_utilization", 80, "target_utilization: .*1, got 80"),
     ("no zone", "workloads.0.zones", 0, "zones: .*1, got 0"),
     ("a group without a column of groups", "workloads.0.group", "north", "shop/web: group needs sales.group"),
@@ -156,24 +162,83 @@ def test_what_is_no_share(text: object) -> None:
 
 def test_the_defaults_are_the_documented_ones() -> None:
     config = read(settings())
-    (web,) = config.nouns()
+    (web,) = config.workloads
     assert (web.target_utilization, web.quantile_level, web.zones) == (0.8, 0.95, 1)
-    assert (web.lead_time, web.target, web.ceiling_buffer) == (timedelta(minutes=5), "web", None)
+    assert (web.lead_time, web.target.name, web.ceiling_buffer) == (timedelta(minutes=5), "web", None)
     assert (config.timezone, config.sales.step, config.forecast.horizon) == ("UTC", timedelta(hours=1), timedelta(14))
     assert (config.controller.period, config.controller.hold_for) == (timedelta(minutes=1), timedelta(hours=6))
     assert (config.controller.step_down, config.sales.value.rows) == (0.1, True)
 
 
 def test_quantities_reach_the_nouns_in_cores_and_bytes() -> None:
-    (web,) = read(settings()).nouns()
+    (web,) = read(settings()).workloads
     assert web.load == LoadModel(0.5, 0.012, 2.0**30, 0.0)
     assert web.replica == Replica(0.5, 2.0**29)
 
 
 def test_defaults_spread_to_workloads_and_the_workloads_own_key_wins() -> None:
     document = settings("defaults", {"zones": 3, "floor": 5, "lead_time": "auto"})
-    (web,) = read(document).nouns()
+    (web,) = read(document).workloads
     assert (web.zones, web.floor, web.lead_time) == (3, 2, timedelta(minutes=5))
+
+
+def test_a_level_that_a_workload_needs_is_forecast_without_being_listed() -> None:
+    document = settings("workloads.0.quantile_level", 0.97)
+    config = read(document)
+    assert config.forecast.quantile_levels == (0.5, 0.9, 0.95, 0.97, 0.99)
+    document["forecast"] = {"quantile_levels": [0.5, 0.9, 0.95, 0.97, 0.99]}
+    assert read(document).settings_hash() == config.settings_hash(), "listing it too changes nothing"
+    document["forecast"] = {"quantile_levels": [0.5]}
+    assert read(document).forecast.quantile_levels == (0.5, 0.97)
+
+
+def test_freezes_and_hours_are_on_the_clock_of_the_business_where_they_name_no_other() -> None:
+    freezes = [
+        {"start": "2026-11-27 00:00", "end": "2026-11-28 12:00"},
+        {"start": "2026-12-24T00:00:00Z", "end": "2026-12-26T00:00:00Z", "name": "holidays"},
+    ]
+    limits = {"freezes": freezes, "hours": [{"start": "22:00", "end": "06:00"}], "allowed_replicas": [2, 4, 8]}
+    (web,) = read({**settings("workloads.0.limits", limits), "timezone": "Europe/Berlin"}).workloads
+    first, second = web.limits.freezes
+    berlin = ZoneInfo("Europe/Berlin")
+    assert (first.start, first.end) == (
+        datetime(2026, 11, 27, tzinfo=berlin),
+        datetime(2026, 11, 28, 12, tzinfo=berlin),
+    )
+    assert (second.start, second.name) == (datetime(2026, 12, 24, tzinfo=UTC), "holidays")
+    assert web.limits.hours == (ChangeHours(time(22), time(6), "Europe/Berlin"),)
+    assert web.limits.allowed == (2, 4, 8)
+
+
+def test_a_workload_is_read_as_the_noun_and_the_noun_alone_has_the_defaults() -> None:
+    (web,) = read(settings()).workloads
+    assert web == Workload("shop", "web", LoadModel(0.5, 0.012, 2.0**30, 0.0), Replica(0.5, 2.0**29), 2, 20)
+    assert TypeAdapter(Workload).validate_python(WEB) == web
+
+
+def test_a_learned_lead_time_is_no_other_setting() -> None:
+    config = read(settings())
+    (web,) = config.workloads
+    learned = replace(web, lead_time=AutoLeadTime.of(timedelta(seconds=41)))
+    assert config.model_copy(update={"workloads": (learned,)}).settings_hash() == config.settings_hash()
+    given = replace(web, lead_time=timedelta(seconds=41))
+    assert config.model_copy(update={"workloads": (given,)}).settings_hash() != config.settings_hash()
+
+
+@given(
+    st.decimals("0.001", "999999", places=3),
+    st.sampled_from(["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "mi"]),
+)
+def test_quantities_are_read_as_the_official_client_reads_them(number: Decimal, suffix: str) -> None:
+    assert parse_quantity(f"{number}{suffix}") == float(official(f"{number}{suffix}"))
+
+
+@pytest.mark.parametrize("text", ["", "m", "five", "1Gib", "--1", "1ki", "i"])
+def test_what_the_official_client_refuses_is_no_quantity(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        official(text)
+    with pytest.raises(ValueError, match="expected a quantity"):
+        parse_quantity(text)
 
 
 def test_paths_are_relative_to_the_file_and_urls_are_left_alone(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from capacity.model import (
     PlanError,
     Quiet,
     Replica,
+    Target,
     Workload,
     WorkloadPlan,
 )
@@ -239,8 +240,8 @@ def test_the_quiet_level_of_a_moment_is_the_last_that_began() -> None:
 
 
 def test_a_workloads_autoscaler_has_its_name_where_none_is_given() -> None:
-    assert workload().target == "web"
-    assert workload(target="web-hpa").target == "web-hpa"
+    assert workload().target == Target("web")
+    assert workload(target=Target("web-hpa")).target.name == "web-hpa"
 
 
 def test_the_documentation_says_what_every_reason_means() -> None:

@@ -9,12 +9,10 @@ import pytest
 
 from benchmarks.forecast_fleet import made_up_fleet
 from capacity.forecast import Setting, forecast_batch
-from capacity.forecast.drift import with_last_years_drift
-from capacity.forecast.gate import Proposal, serve
-from capacity.forecast.globallayer import SIZES, TREES
-from capacity.forecast.history import without_spikes
-from capacity.forecast.origins import place_origins
-from capacity.forecast.ridge import design_for, ridge_forecast
+from capacity.forecast.blend import Proposal, serve
+from capacity.forecast.global_model import SIZES, TREES
+from capacity.forecast.history import place_origins, without_spikes
+from capacity.forecast.members import design_for, ridge_forecast, with_last_years_drift
 from capacity.model import DataError
 from capacity.stats import sliding_maxima
 
@@ -126,7 +124,7 @@ def test_the_gate(error, share, name):
 def test_chunks_do_not_change_the_members(monkeypatch):
     data = fleet(9, 500)
     whole = forecast_batch(data, Setting(HOUR, 24))
-    monkeypatch.setattr("capacity.forecast.steady.CHUNK_CELLS", 1000)
+    monkeypatch.setattr("capacity.forecast.batch.CHUNK_CELLS", 1000)
     np.testing.assert_allclose(forecast_batch(data, Setting(HOUR, 24)).quantiles, whole.quantiles, rtol=1e-9)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from capacity.forecast import forecast_sales
-from capacity.forecast.closing import closed_slots
+from capacity.forecast.calibration import closed_slots
 
 LEVELS = (0.5, 0.95, 0.99)
 WEEK = np.array([4.0, 4, 4, 4, 4, 0, 4])

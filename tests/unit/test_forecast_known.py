@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from capacity.forecast import Known, Occurrence, Setting, forecast_batch
-from capacity.forecast.proof import proven_kinds
+from capacity.forecast.uplift import proven_kinds
 from capacity.model import DataError
 
 DAY = timedelta(days=1)

@@ -10,7 +10,7 @@ import pytest
 
 from capacity.model import ConfigError, DataError
 from capacity.series.calendar import bridge_days, covered, days_around, holiday_events, month_ends, overlapping, paydays
-from capacity.series.seasons import calendar_seasons, find_seasons, too_short_for
+from capacity.series.seasons import calendar_seasons, clear_seasons, find_seasons, real_seasons, too_short_for
 
 
 def indexed(values: np.ndarray, freq: str) -> pd.Series:
@@ -150,3 +150,25 @@ def test_a_step_is_covered_where_it_overlaps():
 def test_only_given_uplifts_can_contradict():
     events = holiday_events(["US"], *YEAR)
     assert overlapping([*events, *events]) == []
+
+
+@pytest.mark.parametrize(("series", "expected"), SEASONS)
+def test_a_forecast_uses_the_seasons_of_the_calendar_that_are_found(series: pd.Series, expected: list[int]) -> None:
+    """And those that the history is too short to judge."""
+    step, steps = (series.index[1] - series.index[0]).to_pytimedelta(), len(series)
+    kept = [length for length in calendar_seasons(step) if length in expected or 3 * length > steps]
+    assert real_seasons(series, step) == tuple(kept)
+
+
+def test_autocorrelations_tell_of_a_week_under_noise_without_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = np.arange(24 * 60)
+    rate = 5 * (1 + 0.8 * np.sin(hours * 2 * np.pi / 24)) * (1 + 0.4 * np.sin(hours * 2 * np.pi / 168))
+    series = indexed(poisson(rate, len(hours), 4), "h")
+    assert not clear_seasons(series, (24, 168))
+    assert lengths(series) == [24, 168]
+
+    def fail(_: pd.Series) -> None:
+        raise AssertionError("asked for a decomposition")
+
+    monkeypatch.setattr("capacity.series.seasons.find_seasons", fail)
+    assert real_seasons(series, timedelta(hours=1)) == (24, 168)

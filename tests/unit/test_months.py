@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.backtest import backtest_sales
 from capacity.forecast import forecast_sales
+from capacity.forecast.backtest import backtest_sales
 from capacity.model import MONTH, DataError, Event, Forecast
 from capacity.series.growth import coming_growth, past_growth
 from capacity.series.levels import find_shifts

@@ -11,8 +11,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from capacity.app.settings import SalesSettings
 from capacity.model import ConfigError, DataError
+from capacity.model.settings import SalesSettings
 from capacity.sources.table import OrderTable
 
 Row = tuple[str, str, str, str]  # invoice, time, quantity, price

@@ -9,12 +9,12 @@ import pytest
 
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
-from capacity.model import DataError, Forecast, LoadModel, Replica, Workload
+from capacity.model import DataError, Forecast, ForecastRequest, LoadModel, Replica, Workload
 from capacity.planning import plan_workload
-from capacity.planning.pipeline import Outlook, Provenance, forecast_groups, plan_workloads
+from capacity.planning.pipeline import Provenance, forecast_groups, plan_workloads
 
 CREATED = datetime(2026, 1, 29, tzinfo=UTC)
-OUTLOOK = Outlook(horizon=timedelta(days=1), quantile_levels=(0.5, 0.95))
+REQUEST = ForecastRequest(horizon=timedelta(days=1), quantile_levels=(0.5, 0.95))
 PROVENANCE = Provenance(CREATED, "abc", {"name": "orders.csv"})
 
 
@@ -30,7 +30,7 @@ def workload(name: str, group: str | None = None, cpu_per_sale: float = 0.01) ->
 
 def test_a_group_that_cannot_be_forecast_never_stops_the_others() -> None:
     histories = {"good": history(), "short": history().iloc[:1], "negative": history(-1.0)}
-    forecasts = forecast_groups(histories, OUTLOOK)
+    forecasts = forecast_groups(histories, REQUEST)
     assert isinstance(forecasts["good"], Forecast)
     assert isinstance(forecasts["short"], DataError)
     assert "got 1" in str(forecasts["short"])
@@ -38,7 +38,7 @@ def test_a_group_that_cannot_be_forecast_never_stops_the_others() -> None:
 
 
 def test_the_pipeline_gives_the_numbers_of_its_stages() -> None:
-    forecasts = forecast_groups({None: history()}, OUTLOOK)
+    forecasts = forecast_groups({None: history()}, REQUEST)
     made, failures = plan_workloads(forecasts, [workload("web")], PROVENANCE)
     alone = forecast_sales(history(), horizon=timedelta(days=1), quantile_levels=(0.5, 0.95))
     assert failures == {}
@@ -46,14 +46,14 @@ def test_the_pipeline_gives_the_numbers_of_its_stages() -> None:
 
 
 def test_each_workload_is_driven_by_its_own_group() -> None:
-    forecasts = forecast_groups({"north": history(), "south": history(3.0)}, OUTLOOK)
+    forecasts = forecast_groups({"north": history(), "south": history(3.0)}, REQUEST)
     made, _ = plan_workloads(forecasts, [workload("web", "north"), workload("api", "south")], PROVENANCE)
     web, api = made.workloads
     assert api.peak.sales > 2 * web.peak.sales
 
 
 def test_a_workload_that_cannot_be_planned_is_named_and_the_others_are_planned() -> None:
-    forecasts = forecast_groups({"north": history()}, OUTLOOK)
+    forecasts = forecast_groups({"north": history()}, REQUEST)
     workloads = [workload("web", "north"), workload("lost", "nowhere"), workload("huge", "north", 1e9)]
     made, failures = plan_workloads(forecasts, workloads, PROVENANCE)
     assert [plan.name for plan in made.workloads] == ["web"]
@@ -63,13 +63,13 @@ def test_a_workload_that_cannot_be_planned_is_named_and_the_others_are_planned()
 
 
 def test_a_workload_learns_why_its_group_has_no_forecast() -> None:
-    forecasts = forecast_groups({"north": history(), "south": history().iloc[:1]}, OUTLOOK)
+    forecasts = forecast_groups({"north": history(), "south": history().iloc[:1]}, REQUEST)
     _, failures = plan_workloads(forecasts, [workload("web", "north"), workload("api", "south")], PROVENANCE)
     assert failures == {("shop", "api"): str(forecasts["south"])}
 
 
 def test_where_nothing_can_be_planned_that_is_an_error_with_every_reason() -> None:
-    forecasts = forecast_groups({"north": history()}, OUTLOOK)
+    forecasts = forecast_groups({"north": history()}, REQUEST)
     with pytest.raises(DataError, match=r"'nowhere'.*; .*check units"):
         plan_workloads(forecasts, [workload("lost", "nowhere"), workload("huge", "north", 1e9)], PROVENANCE)
     with pytest.raises(DataError, match="at least one workload in the configuration, got none"):
@@ -78,7 +78,7 @@ def test_where_nothing_can_be_planned_that_is_an_error_with_every_reason() -> No
 
 def test_a_plan_is_valid_until_the_first_workload_runs_out() -> None:
     histories = {"early": history(days=26), "late": history(days=28)}
-    forecasts = forecast_groups(histories, OUTLOOK)
+    forecasts = forecast_groups(histories, REQUEST)
     made, _ = plan_workloads(forecasts, [workload("web", "late"), workload("api", "early")], PROVENANCE)
     assert made.valid_until == histories["early"].index[-1] + timedelta(hours=25)
     assert made.origin == histories["early"].index[-1]

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from capacity.app.configuration import read_config
-from capacity.app.settings import Measured, MetricsSettings, PrometheusSettings
 from capacity.http import hide_secrets
-from capacity.model import ConfigError
+from capacity.model import ConfigError, Metrics
+from capacity.model.configuration import read_config
+from capacity.model.settings import Measured, PrometheusSettings
 from capacity.sources.prometheus.client import cell_seconds, cells, chunks
 from capacity.sources.prometheus.queries import AT_ONCE, POD_NAMES, Wording
 
@@ -64,7 +64,7 @@ def test_a_thousand_workloads_are_few_questions() -> None:
     ],
 )
 def test_pods_are_told_by_their_names(kind: Any, name: str, pod: str, matches: bool) -> None:
-    workload = Measured("shop", name, MetricsSettings(kind=kind))
+    workload = Measured("shop", name, Metrics(kind=kind))
     question = next(Wording(SETTINGS, timedelta(minutes=5)).questions([workload]))
     found = re.search(r'pod=~"(.+?)"', question.query)
     assert found is not None
@@ -132,7 +132,7 @@ def test_files_lie_beside_the_configuration() -> None:
     settings = config.prometheus
     assert (settings.token_file, settings.cache) == ("conf/token", "conf/kept")
     assert settings.header_files == {"X-Key": "/abs/key"}
-    assert config.measured() == (Measured("shop", "db", MetricsSettings(kind="StatefulSet", cpu="x")),)
+    assert config.measured() == (Measured("shop", "db", Metrics(kind="StatefulSet", cpu="x")),)
 
 
 def test_what_is_measured_is_part_of_a_plans_hash_and_how_it_is_fetched_is_not() -> None:

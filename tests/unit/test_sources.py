@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.settings import SalesSettings
 from capacity.http import hide_password
 from capacity.model import ConfigError, DataError
+from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources.orders import audit_sales, read_sales
 from capacity.sources.table import OrderTable

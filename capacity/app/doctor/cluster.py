@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from capacity.app.configuration import Config
 from capacity.app.control import clock_skew
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT
 from capacity.model import Workload
 from capacity.model.check import Finding
+from capacity.model.configuration import Config
+from capacity.model.fields import AutoLeadTime
 from capacity.views.sheet import duration
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -65,7 +66,7 @@ class RightsReader(ClusterReader):
 def check_rights(config: Config, reader: RightsReader, part: Part) -> Iterator[Finding]:
     """Every call that is not allowed, by namespace; or how many are."""
     for namespace in dict.fromkeys(item.namespace for item in config.workloads):
-        own = [workload for workload in config.nouns() if workload.namespace == namespace]
+        own = [workload for workload in config.workloads if workload.namespace == namespace]
         calls = _calls(config, own, part)
         refused = [(role, call) for role, call in calls if not reader.may(_place(config, namespace, call), call)]
         for role, call in refused:
@@ -84,7 +85,7 @@ def _calls(config: Config, workloads: Sequence[Workload], part: Part) -> list[tu
     """Whose call, and the call, as docs/calls.md lists them."""
     found: list[tuple[str, Call]] = []
     if part is not Part.controller:
-        learned = any(item.lead_time == "auto" for item in config.workloads)
+        learned = any(isinstance(item.lead_time, AutoLeadTime) for item in config.workloads)
         found += [("planner", call) for call in _planner_calls(learned=learned)]
     if part is not Part.planner:
         found += [("controller", call) for call in dict.fromkeys(_controller_calls(workloads))]
@@ -107,13 +108,13 @@ def _controller_calls(workloads: Iterable[Workload]) -> Iterator[Call]:
     yield Call("patch", "coordination.k8s.io", "leases", LEASE)
     yield Call("create", "events.k8s.io", "events")
     for workload in list(workloads)[:NAMED]:
-        kind = KINDS[workload.target_kind]
+        kind = KINDS[workload.target.kind]
         if kind is not HPA:
             yield Call("list", SCALED_OBJECT.group, SCALED_OBJECT.plural)
-        yield Call("get", kind.group, kind.plural, workload.target)
-        yield Call("patch", kind.group, kind.plural, workload.target)
+        yield Call("get", kind.group, kind.plural, workload.target.name)
+        yield Call("patch", kind.group, kind.plural, workload.target.name)
         if kind.scaled:
-            yield Call("patch", kind.group, f"{kind.plural}/scale", workload.target)
+            yield Call("patch", kind.group, f"{kind.plural}/scale", workload.target.name)
 
 
 FIX_CLUSTER = "set KUBECONFIG, mend the network, or renew the credentials; `kubectl version` shows the same"

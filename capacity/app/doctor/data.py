@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from capacity.app.configuration import Config
 from capacity.model.check import Finding, State
+from capacity.model.configuration import Config
 from capacity.quality import Audit
 from capacity.series.calendar import holiday_events
 from capacity.views.sheet import duration
@@ -85,7 +85,7 @@ def check_usage(config: Config, now: datetime) -> Iterator[Finding]:
     if config.usage is None:
         return
     tables = usage_of(config)
-    missing = [item for item in config.nouns() if item.key not in tables]
+    missing = [item for item in config.workloads if item.key not in tables]
     for workload in missing[:20]:
         name = f"{workload.namespace}/{workload.name}"
         yield Finding("usage", "warn", f"{name}: no row is its own, its load stays as configured", FIX_USAGE)

@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from capacity.app.configuration import Config, read_config
 from capacity.app.doctor.cluster import FIX_CLUSTER, Part, RightsReader, check_cluster, check_rights
 from capacity.app.doctor.data import FIX_CALENDAR, FIX_ORDERS, FIX_USAGE, check_calendar, check_orders, check_usage
 from capacity.app.doctor.settings import (
@@ -23,6 +22,7 @@ from capacity.app.doctor.settings import (
 from capacity.app.doctor.targets import FIX_TARGET, check_targets
 from capacity.model import ConfigError, NoClusterError
 from capacity.model.check import Finding, isolated
+from capacity.model.configuration import Config, read_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,4 @@ def _cluster(config: Config | None, now: datetime, part: Part) -> Iterator[Findi
     if config is None or not config.workloads:
         return
     yield from isolated("rights", partial(check_rights, config, reader, part), FIX_CLUSTER)
-    yield from isolated("targets", partial(check_targets, config.nouns(), reader, now), FIX_TARGET)
+    yield from isolated("targets", partial(check_targets, config.workloads, reader, now), FIX_TARGET)

@@ -15,9 +15,10 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from capacity import __version__
-from capacity.app.configuration import Config
-from capacity.app.settings import PrometheusSettings, ServiceNowSettings, ServiceSettings
 from capacity.model.check import Finding, State, isolated
+from capacity.model.configuration import Config
+from capacity.model.settings import PrometheusSettings
+from capacity.model.settings.monitoring import ServiceNowSettings, ServiceSettings
 from capacity.monitoring.services import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
 
 DISTRIBUTION = "capacity-ahead"  # what pip calls the package `capacity`

@@ -14,7 +14,7 @@ from capacity.cluster.kinds import HPA
 from capacity.cluster.observe import ObservedTarget, observe_target, observe_targets, other_owner
 from capacity.model import ClusterError, Workload
 from capacity.model.check import Finding, isolated
-from capacity.model.values import parse_quantity
+from capacity.model.fields import parse_quantity
 from capacity.planning.sizing import highest_target, highest_tolerated_utilization
 
 FIX_TARGET = "correct target.kind, target.name or namespace, or create the autoscaler"
@@ -42,7 +42,9 @@ def _wrong(workload: Workload, scene: ObservedTarget, found: Autoscaler) -> Iter
     other = other_owner(workload, found.document, scene)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
-    managers = ", ".join(found.reconcilers(workload.ignored_by, with_ceiling=workload.ceiling_buffer is not None))
+    managers = ", ".join(
+        found.reconcilers(workload.target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
+    )
     if managers:
         fix = f"let it ignore the field (`capacity preview` prints how), then set target.ignored_by: [{managers}]"
         yield Finding("targets", "fail", f"{managers} writes its floor again by itself", fix)

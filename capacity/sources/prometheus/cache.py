@@ -17,8 +17,8 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from capacity.app.settings import PrometheusSettings
 from capacity.model import ConfigError
+from capacity.model.settings import PrometheusSettings
 from capacity.sources.sql import literal
 
 DAY = 86400

@@ -10,9 +10,9 @@ from time import sleep
 from typing import Any
 from urllib.parse import urlencode
 
-from capacity.app.settings import PrometheusSettings
 from capacity.http import Answer, Bounds, HttpClient, HttpError, Request, Server, shown_url
 from capacity.model import DataError
+from capacity.model.settings.usage import PrometheusSettings
 from capacity.sources.prometheus.usage import QueryError, Series, Value, read_document, read_matrix, read_vector
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds between tries: doubled each time; a Retry-After beyond it is cut

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from capacity.app.settings import USAGE, Measured, PrometheusSettings, Resource
+from capacity.model.settings.usage import USAGE, Measured, PrometheusSettings, Resource
 
 RESOURCES: tuple[Resource, ...] = (*USAGE, "replicas")
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Strict, TypeAdapter, ValidationError
 
-from capacity.app.settings import USAGE, Measured, PrometheusSettings
 from capacity.model import DataError
 from capacity.model.errors import require_aware
+from capacity.model.settings.usage import USAGE, Measured, PrometheusSettings
 from capacity.sources.prometheus.cache import COLUMNS, Cache, empty
 from capacity.sources.prometheus.client import HOUR, Chunk, Prometheus, cell_seconds, cells, chunks
 from capacity.sources.prometheus.queries import RESOURCES, Query, Wording

@@ -18,7 +18,7 @@ from capacity.views.plots.canvas import Canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from capacity.backtest import Backtest
+    from capacity.forecast.backtest import Backtest
 
 RECENT = timedelta(days=14)  # of history before a forecast: two weeks show the shape that is continued
 MOST_NAMED = 8  # events with their name beside them: more names lie over each other

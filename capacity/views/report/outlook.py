@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from capacity.model import Forecast, NodePlan, WorkloadPlan
 from capacity.planning import mean_floor
-from capacity.planning.planner import coming_events
 from capacity.series.growth import coming_growth, coming_peak
 from capacity.stats import nearest_level
 from capacity.views.report.review import ReportData
@@ -73,8 +72,7 @@ def _figure(review: ReportData, name: str, forecast: Forecast) -> Any:
     from capacity.views.plots.forecast import plot_forecast
 
     history = next(sales for group, sales in review.known.items() if (group or "sales") == name)
-    events = coming_events(review.config, review.known)
-    return plot_forecast(forecast, history, review.timezone, events=events)
+    return plot_forecast(forecast, history, review.timezone, events=review.events)
 
 
 DRAWN, LISTED = 2, 20  # workloads with the highest peaks: in pictures, in the table

@@ -8,12 +8,20 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from capacity.app.configuration import Config
 from capacity.app.status import Status
-from capacity.backtest import Backtest
-from capacity.model import ConfigError, DataError, Forecast, Plan, WorkloadPlan
+from capacity.forecast.backtest import Backtest
+from capacity.model import ConfigError, DataError, Event, Forecast, Plan, WorkloadPlan
+from capacity.model.configuration import Config
 from capacity.planning.pipeline import Forecasts, Histories
-from capacity.planning.planner import OrderData, PlanInputs, PlanResult, QualityRefusedError, backtest_orders, make_plan
+from capacity.planning.planner import (
+    OrderData,
+    PlanInputs,
+    PlanResult,
+    QualityRefusedError,
+    backtest_orders,
+    coming_events,
+    make_plan,
+)
 from capacity.quality import Audit
 from capacity.sources.audit_history import AuditHistory
 
@@ -35,6 +43,8 @@ class ReportRequest:
 class ReportData:
     """Everything that the page says of `[begin, end)`, as known at `now`; `came` are the sales seen in it, if any.
 
+    `events` are those that its pictures mark.
+
     `planned` is None where the plan is held; `held` says why then.
     """
 
@@ -47,6 +57,7 @@ class ReportData:
     known: Histories
     came: Histories
     forecasts: Forecasts
+    events: tuple[Event, ...] = ()
     planned: PlanResult | None = None
     held: str = ""
     backtests: dict[str | None, Backtest | DataError] = field(default_factory=dict)
@@ -83,7 +94,8 @@ def collect_report(config: Config, orders: OrderData, question: ReportRequest, n
     config = config.model_copy(update={"forecast": ahead})
     orders = replace(orders, histories=known)
     basis = PlanInputs.of(config, orders, now)
-    review = ReportData(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts)
+    events = tuple(coming_events(config, orders))
+    review = ReportData(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts, events)
     return _planned(replace(review, backtests=_backtests(config, orders)), basis)
 
 

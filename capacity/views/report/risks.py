@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from capacity.backtest import Backtest
+from capacity.forecast.backtest import Backtest
 from capacity.model import Plan, WorkloadPlan
 from capacity.series.seasons import too_short_for
 from capacity.views.report.review import ReportData

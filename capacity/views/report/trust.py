@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from capacity.backtest import Backtest
+from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
 from capacity.stats import nearest_level
 from capacity.views.report.review import ORIGINS, ReportData

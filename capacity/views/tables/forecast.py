@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from capacity.backtest import Backtest
+from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
 from capacity.model.plan_file import rfc3339
 from capacity.planning.pipeline import Histories

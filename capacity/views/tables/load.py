@@ -7,11 +7,11 @@ from datetime import timedelta
 from math import isfinite
 from typing import Any
 
-from capacity.app.configuration import Config
 from capacity.app.requests import Advice, advice_lines, advice_values
 from capacity.load.scalability import peak_throughput
 from capacity.load.throughput import CONFIDENCE
 from capacity.model import DataError, Finding, LoadReport, ThroughputReport
+from capacity.model.configuration import Config
 from capacity.model.plan_file import rfc3339
 from capacity.planning.sizing import RequestAdvice
 from capacity.views.sheet import Sheet, clock, duration

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from capacity.app.configuration import Config
 from capacity.app.requests import Advice, advice_document, advice_lines
 from capacity.model import Demand, Explanation, Scenario, WorkloadPlan
+from capacity.model.configuration import Config
 from capacity.model.plan_file import plan_document, rfc3339
 from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.planner import PlanResult

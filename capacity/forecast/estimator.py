@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from capacity.forecast import forecast_sales
+from capacity.forecast.sales import forecast_sales
 from capacity.model import DataError, Forecast, require
 from capacity.model.arrays import Array
 

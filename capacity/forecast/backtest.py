@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.forecast import forecast_sales
-from capacity.forecast.sales import steps_ahead
+from capacity.forecast.sales import duration_of, forecast_as_asked
+from capacity.forecast.series import steps_ahead
 from capacity.forecast.wallclock import clock_of
-from capacity.model import Event, Forecast, require
+from capacity.model import Event, Forecast, ForecastRequest, require
 from capacity.model.arrays import Array, Mask
 from capacity.model.shown import card_of, plot_noun
 from capacity.series.calendar import days_off
@@ -115,24 +115,17 @@ def backtest_sales(
     """
     clock = clock_of(sales, timezone)
     series = sales.reindex(clock.grid(sales.index[-1]))
-    steps = steps_ahead(horizon, clock.step)
+    steps = steps_ahead(duration_of(horizon), clock.step)
     require(origins >= 1, "backtest: expected at least one origin, got {}", origins)
     first = len(series) - origins * steps
     enough = "backtest: expected at least 8 steps before the first origin, got {} of {}: ask for fewer or shorter ones"
     require(first >= 8, enough, max(0, first), len(series))
     season = _naive_season(series.iloc[:first], clock.step)
+    request = ForecastRequest(clock.step * steps, LEVELS, tuple(holidays), tuple(events), clock.timezone)
     windows, models, scales = [], [], []
     for end in range(first, len(series), steps):
         known = series.iloc[:end]
-        forecast = forecast_sales(
-            known,
-            horizon=clock.step * steps,
-            quantile_levels=LEVELS,
-            holidays=holidays,
-            events=events,
-            timezone=clock.timezone,
-            covariates=covariates,
-        )
+        forecast = forecast_as_asked(known, request, covariates)
         windows.append(_window(forecast, series, season))
         models.append(forecast.model)
         scales.append(_scale(known, season))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from capacity.forecast import FINE, Setting
-from capacity.forecast.nearby import nearby
-from capacity.forecast.steady import forecast_steady
+from capacity.forecast.analogs import past_days
+from capacity.forecast.batch import forecast_steady
 from capacity.model.arrays import Array
 
 STEP, DAY, LEVELS = timedelta(minutes=5), 288, (0.5, 0.9)
@@ -33,7 +33,7 @@ def setting(**changes: object) -> Setting:
 
 def test_the_ratios_of_past_days_carry_the_last_value_on() -> None:
     values = np.concatenate([np.tile(SHAPE, 9), 3 * SHAPE[:100]])
-    found = nearby(values[None, :], DAY, 24, setting())
+    found = past_days(values[None, :], DAY, 24, setting())
     np.testing.assert_allclose(found.quantiles[0, :, 0], 3 * SHAPE[100:124], rtol=0.02)
     highest = [3 * SHAPE[100 + at : 106 + at].max() for at in range(24)]
     np.testing.assert_allclose(found.maxima[0, :, 0], highest, rtol=0.02)
@@ -42,7 +42,7 @@ def test_the_ratios_of_past_days_carry_the_last_value_on() -> None:
 def test_what_is_not_known_now_is_not_told() -> None:
     values = np.tile(SHAPE, 9)
     values[-1] = np.nan
-    assert np.isnan(nearby(values[None, :], DAY, 24, setting()).quantiles).all()
+    assert np.isnan(past_days(values[None, :], DAY, 24, setting()).quantiles).all()
     assert np.isfinite(forecast_steady(values[None, :], setting()).quantiles).all()
 
 
@@ -52,9 +52,9 @@ def loss(told: Array, came: Array) -> float:
 
 
 def both(values: Array, monkeypatch: pytest.MonkeyPatch) -> tuple[Array, Array]:
-    """The first hour with and without what is nearby (2, 12, Q)."""
+    """The first hour with and without past days (2, 12, Q)."""
     with_it = forecast_steady(values[None, :], setting()).quantiles[0, :12]
-    monkeypatch.setattr("capacity.forecast.steady.with_nearby", lambda batch, *_: batch)
+    monkeypatch.setattr("capacity.forecast.batch.with_past_days", lambda batch, *_: batch)
     return with_it, forecast_steady(values[None, :], setting()).quantiles[0, :12]
 
 
@@ -73,7 +73,7 @@ def test_noise_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_end_of_the_reach_meets_the_rest_of_the_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
     values = wandering(20, seed=3)
     whole = forecast_steady(values[None, :], setting())
-    monkeypatch.setattr("capacity.forecast.steady.with_nearby", lambda batch, *_: batch)
+    monkeypatch.setattr("capacity.forecast.batch.with_past_days", lambda batch, *_: batch)
     blend = forecast_steady(values[None, :], setting())
     np.testing.assert_array_equal(whole.quantiles[0, 48:], blend.quantiles[0, 48:])
     assert whole.maxima is not None
@@ -83,9 +83,17 @@ def test_the_end_of_the_reach_meets_the_rest_of_the_forecast(monkeypatch: pytest
 
 def test_steps_of_an_hour_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise AssertionError("asked for what is nearby")
+        raise AssertionError("asked for past days")
 
-    monkeypatch.setattr("capacity.forecast.nearby.nearby", fail)
+    monkeypatch.setattr("capacity.forecast.analogs.past_days", fail)
     assert timedelta(hours=1) > FINE
     hours = wandering(40, seed=1).reshape(-1, 12).mean(axis=1)
     forecast_steady(hours[None, :], setting(step=timedelta(hours=1), horizon=24))
+
+
+def test_an_origin_without_a_past_day_tells_nothing_and_stops_nothing() -> None:
+    quarter, day = timedelta(minutes=15), 96
+    values = np.tile(SHAPE[::3], 5)
+    short = Setting(quarter, 14, LEVELS, window=3)
+    assert np.isnan(past_days(values[None, : day // 2], day, 4, short).quantiles).all()
+    assert np.isfinite(forecast_steady(values[None, :], short).quantiles).all()

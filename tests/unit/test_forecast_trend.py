@@ -1,4 +1,4 @@
-"""The slow course of a series: level, year, growth and distance; used where held-out origins support it."""
+"""The trend of a series: level, year, growth and distance; used where held-out origins support it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.forecast import Setting, forecast_sales
-from capacity.forecast.course import after, flat, growth_course, level_course, partly, yearly_course
-from capacity.forecast.distance import distance_spread
-from capacity.forecast.far import forecast_far
-from capacity.forecast.trial import find_course
-from capacity.forecast.year import fit_year
+from capacity.forecast.batch import forecast_far
+from capacity.forecast.holdout import find_trend
+from capacity.forecast.trend import (
+    after,
+    distance_spread,
+    fit_year,
+    growth_trend,
+    level_trend,
+    no_trend,
+    partly,
+    yearly_trend,
+)
 from tests.scale import examples
 
 DAY = timedelta(days=1)
@@ -98,7 +105,7 @@ def test_after_a_shift_the_forecast_stands_at_the_new_level_with_the_old_week():
 
 
 def test_earlier_levels_are_brought_to_todays():
-    course = level_course(shifted(30), DAY, 5)
+    course = level_trend(shifted(30), DAY, 5)
     np.testing.assert_allclose(course.past[:165], 2.5, rtol=0.1)
     np.testing.assert_array_equal(course.past[175:], 1.0)
     np.testing.assert_array_equal(course.ahead, 1.0)
@@ -106,16 +113,16 @@ def test_earlier_levels_are_brought_to_todays():
 
 def test_courses_compose_and_can_be_taken_in_part():
     values = seasonal(800)
-    whole, half = yearly_course(values, DAY, 30), partly(yearly_course, 0.5)(values, DAY, 30)
+    whole, half = yearly_trend(values, DAY, 30), partly(yearly_trend, 0.5)(values, DAY, 30)
     np.testing.assert_allclose(half.ahead**2, whole.ahead)
-    both = after(yearly_course, growth_course)(values, DAY, 30)
+    both = after(yearly_trend, growth_trend)(values, DAY, 30)
     assert len(both.notes) == 2
-    assert after(flat, level_course)(values, DAY, 30) is None
+    assert after(no_trend, level_trend)(values, DAY, 30) is None
 
 
 @pytest.mark.parametrize("growth", [-3.0, 0.5, 3.0])
 def test_growth_is_damped_and_bounded_over_years(growth):
-    ahead = growth_course(seasonal(1000, 0.0, growth), DAY, 3650).ahead
+    ahead = growth_trend(seasonal(1000, 0.0, growth), DAY, 3650).ahead
     assert np.isfinite(ahead).all()
     assert np.abs(np.log(ahead)).max() < 0.5
     steps = np.abs(np.diff(np.log(ahead)))
@@ -147,7 +154,7 @@ def test_the_interval_widens_with_distance():
 
 
 def test_a_year_known_from_fewer_cycles_is_less_certain():
-    few, many = (yearly_course(seasonal(days, seed=5), DAY, 120).spread for days in (400, 1600))
+    few, many = (yearly_trend(seasonal(days, seed=5), DAY, 120).spread for days in (400, 1600))
     assert (np.diff(few) >= 0).all()
     assert few[-1] > 1.5 * many[-1] > 0
 
@@ -172,7 +179,7 @@ def test_far_steps_repeat_the_last_season():
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e6))
 def test_the_course_does_not_depend_on_the_unit(seed, factor):
     values = seasonal(500, seed=seed)
-    one, many = (find_course(row, Setting(DAY, 30)) for row in (values, values * factor))
+    one, many = (find_trend(row, Setting(DAY, 30)) for row in (values, values * factor))
     assert one.notes == many.notes
     np.testing.assert_allclose(one.past, many.past, rtol=1e-6)
     np.testing.assert_allclose(one.ahead, many.ahead, rtol=1e-6)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from capacity.model import require
+from capacity.model import DEFAULT_LEVELS, require, require_levels
 from capacity.model.arrays import Array, Mask
 from capacity.series.seasons import calendar_seasons
 
 FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
-DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
 ORIGINS = 14  # eight rank the members as well; fourteen cover .954 where eight cover .935 (M4 Hourly, training windows)
 
 
@@ -40,10 +39,7 @@ class Setting:
         require(self.step > timedelta(0), "step must be positive, got {}", self.step)
         require(self.horizon >= 1, "horizon must be at least one step, got {}", self.horizon)
         require(self.origins >= 2, "expected at least 2 rolling origins, got {}", self.origins)
-        levels = self.quantile_levels
-        require(bool(levels), "expected at least one quantile level, got none")
-        require(all(0 < level < 1 for level in levels), "quantile levels must lie in (0, 1), got {}", levels)
-        require(list(levels) == sorted(set(levels)), "quantile levels must ascend without repeats, got {}", levels)
+        require_levels(self.quantile_levels)
         if self.seasons is None:
             object.__setattr__(self, "seasons", calendar_seasons(self.step))
         seasons = self.seasons or ()
@@ -77,3 +73,18 @@ class BatchForecast:
     coverage: Array  # (N, Q)
     skill: Array  # (N,)
     unskilled: Mask  # (N,)
+
+    def only(self, place: int) -> BatchForecast:
+        """One series of the batch, as a batch of one."""
+        at = slice(place, place + 1)
+        maxima = None if self.maxima is None else self.maxima[at]
+        return BatchForecast(
+            self.point[at],
+            self.quantiles[at],
+            self.models[at],
+            self.notes[at],
+            maxima,
+            self.coverage[at],
+            self.skill[at],
+            self.unskilled[at],
+        )

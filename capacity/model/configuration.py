@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import GenerateJsonSchema
 
-from capacity.app.settings import (
-    CalendarSettings,
-    ControllerSettings,
-    ForecastSettings,
-    IncidentSettings,
-    Measured,
-    PrometheusSettings,
-    SalesSettings,
-    Settings,
-    SupplySettings,
-    TargetSettings,
-    TelemetrySettings,
-    UsageSettings,
-    WorkloadSettings,
-)
 from capacity.http import hide_secrets
-from capacity.model import ConfigError, DataError, Workload
-from capacity.model.values import TimeZone
+from capacity.model.errors import ConfigError
+from capacity.model.fields import TimeZone, duration_text, keys_of
+from capacity.model.limits import Supply
+from capacity.model.settings.block import Settings
+from capacity.model.settings.monitoring import IncidentSettings, TelemetrySettings
+from capacity.model.settings.orders import SalesSettings
+from capacity.model.settings.planning import CalendarSettings, ControllerSettings, ForecastSettings
+from capacity.model.settings.usage import Measured, PrometheusSettings, UsageSettings
+from capacity.model.workload import Workload
 
 MEASURED_BY = ("url", "tenant", "matchers", "requests", "recorded", "step", "history")  # of `prometheus:`, in a plan
 LOADER = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # the same in C where PyYAML was built with it: ten times as fast
+MOMENT = TypeAdapter(datetime)
 MAX_BYTES = 4 * 2**20  # a configuration is a few kB; four MiB is somebody's data in the wrong place
+
+
+class _Schema(GenerateJsonSchema):
+    """As pydantic's, but for durations that are defaults: 5m, not PT5M."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """The default as JSON."""
+        return duration_text(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
 class Config(Settings):
@@ -46,8 +50,8 @@ class Config(Settings):
     forecast: ForecastSettings = ForecastSettings()
     prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Any key of a workload.")
-    workloads: tuple[WorkloadSettings, ...] = ()
-    supply: SupplySettings = SupplySettings()
+    workloads: tuple[Workload, ...] = ()
+    supply: Supply = Supply()
     workload_table: str | None = Field(
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
@@ -55,41 +59,45 @@ class Config(Settings):
     telemetry: TelemetrySettings = TelemetrySettings()
     incidents: IncidentSettings = IncidentSettings()
 
-    @model_validator(mode="before")
+    @field_validator("defaults")
     @classmethod
-    def _spread_defaults(cls, data: Any) -> Any:
-        defaults = data.get("defaults") if isinstance(data, dict) else None
-        if not isinstance(defaults, dict) or not isinstance(data.get("workloads"), list):
-            return data
-        known = set(WorkloadSettings.model_fields)
-        if unknown := sorted(set(defaults) - known):
-            raise ValueError(f"defaults: unknown keys {unknown}; a workload has {sorted(known)}")
-        spread = [{**defaults, **item} if isinstance(item, dict) else item for item in data["workloads"]]
-        return {**data, "workloads": spread}
+    def _known_defaults(cls, defaults: dict[str, Any]) -> dict[str, Any]:
+        if unknown := sorted(set(defaults) - keys_of(Workload)):
+            raise ValueError(f"unknown keys {unknown}; a workload has {sorted(keys_of(Workload))}")
+        return defaults
+
+    @field_validator("workloads", mode="before")
+    @classmethod
+    def _spread(cls, workloads: Any, info: ValidationInfo) -> Any:
+        """Each workload with the defaults, and with the business's clock where its limits tell times."""
+        if not isinstance(workloads, list):
+            return workloads
+        defaults, zone = info.data.get("defaults", {}), info.data.get("timezone", "UTC")
+        return [_on_clock({**defaults, **one}, zone) if isinstance(one, dict) else one for one in workloads]
+
+    @model_validator(mode="after")
+    def _forecasts_what_workloads_need(self) -> Self:
+        """The levels of all workloads are among those that are forecast, listed or not."""
+        levels = {*self.forecast.quantile_levels, *(one.quantile_level for one in self.workloads)}
+        forecast = self.forecast.model_copy(update={"quantile_levels": tuple(sorted(levels))})
+        object.__setattr__(self, "forecast", forecast)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [(item.namespace, item.name) for item in self.workloads]
+        names = [one.key for one in self.workloads]
         if len(names) != len(set(names)):
             raise ValueError(f"workloads: expected each namespace/name once, got {sorted(names)}")
-        nouns = [item.target or TargetSettings(name=item.name) for item in self.workloads]
-        targets = [(item.namespace, of.kind, of.name) for item, of in zip(self.workloads, nouns, strict=True)]
+        targets = [(one.namespace, one.target.kind, one.target.name) for one in self.workloads]
         if len(targets) != len(set(targets)):
             raise ValueError(
                 f"workloads: expected each autoscaler to be the target of one workload, got {sorted(targets)}"
             )
-        missing = {item.quantile_level for item in self.workloads} - set(self.forecast.quantile_levels)
-        if missing:
-            raise ValueError(f"forecast.quantile_levels: expected the workloads' levels {sorted(missing)} among them")
         if self.sales is None and self.usage is None and self.prometheus is None:
             raise ValueError("expected sales, usage or both, got neither")
         if self.sales is not None and self.forecast.horizon < self.sales.step:
             raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")
         for item in self.workloads:
-            if item.floor > item.ceiling:
-                raise ValueError(
-                    f"workload {item.namespace}/{item.name}: floor {item.floor} is above ceiling {item.ceiling}"
-                )
             if item.group is not None and (self.sales is None or self.sales.group is None):
                 raise ValueError(f"workload {item.namespace}/{item.name}: group needs sales.group")
         return self
@@ -103,7 +111,7 @@ class Config(Settings):
                 )
         return self
 
-    def _unmeasured(self, item: WorkloadSettings) -> str:
+    def _unmeasured(self, item: Workload) -> str:
         """What is not measured of what replicas serve; empty where all of it is."""
         if self.usage is not None:
             return " and ".join(
@@ -113,20 +121,21 @@ class Config(Settings):
             return "usage or prometheus"
         return "" if self.prometheus.requests or item.metrics.requests else "prometheus.requests or metrics.requests"
 
-    def nouns(self) -> tuple[Workload, ...]:
-        """All workloads as nouns of the domain."""
-        return tuple(item.workload(self.timezone) for item in self.workloads)
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """The JSON Schema, with durations as people write them."""
+        return super().model_json_schema(*args, **{"schema_generator": _Schema, **options})
 
     def measured(self) -> tuple[Measured, ...]:
         """All workloads as Prometheus is asked for them."""
-        return tuple(item.measured() for item in self.workloads)
+        return tuple(Measured.of(one) for one in self.workloads)
 
     def unmoved(self) -> list[str]:
         """Workloads to whose load no sale adds (so `capacity init` drafts them), where nothing is measured either."""
         if self.sales is None or self.usage is not None or self.prometheus is not None:
             return []
-        flat = [one for one in self.nouns() if one.load.cpu_per_sale_per_hour == one.load.memory_per_sale_per_hour == 0]
-        return [f"{one.namespace}/{one.name}" for one in flat]
+        loads = {f"{one.namespace}/{one.name}": one.load for one in self.workloads}
+        return [name for name, of in loads.items() if of.cpu_per_sale_per_hour == of.memory_per_sale_per_hour == 0]
 
     def orders(self) -> SalesSettings:
         """The block `sales:`, for what cannot be done without it. Raises `ConfigError` where there is none."""
@@ -166,12 +175,36 @@ def read_config(path: str | Path) -> Config:
     data = _with_table(_read_yaml(file), file.parent)
     try:
         config = Config.model_validate(data)
-        config.nouns()
     except ValidationError as error:
         raise ConfigError(f"{file.name}: {describe(error)}") from error
-    except DataError as error:
-        raise ConfigError(f"{file.name}: {error}") from error
     return _anchor(config, file.parent)
+
+
+def _on_clock(workload: dict[str, Any], zone: str) -> dict[str, Any]:
+    """The workload as written, its freezes and hours on the clock of the business where they name no other."""
+    limits = workload.get("limits")
+    if not isinstance(limits, dict) or not {"freezes", "hours"} & set(limits):
+        return workload
+    hours, freezes = limits.get("hours", ()), limits.get("freezes", ())
+    if isinstance(hours, list):
+        hours = [{"timezone": zone, **one} if isinstance(one, dict) else one for one in hours]
+    if isinstance(freezes, list):
+        freezes = [
+            {key: _aware(value, zone) if key in ("start", "end") else value for key, value in one.items()}
+            if isinstance(one, dict)
+            else one
+            for one in freezes
+        ]
+    return {**workload, "limits": {**limits, "hours": hours, "freezes": freezes}}
+
+
+def _aware(value: Any, zone: str) -> Any:
+    """A moment with a time zone; what is no moment stays as it is, and is refused where it stands."""
+    try:
+        moment = MOMENT.validate_python(value)
+    except ValidationError:
+        return value
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(zone))
 
 
 def _with_table(data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -210,7 +243,7 @@ def describe(error: ValidationError) -> str:
     first = max(findings, key=lambda finding: len(finding["loc"]))
     where = ".".join(str(part) for part in first["loc"] if not _is_alternative(part))
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key; see `capacity schema` for the keys"
     elif first["type"] not in ("value_error", "missing"):
         message = f"{message}, got {first['input']!r}"

@@ -1,15 +1,20 @@
-"""Calibrated quantiles: errors of the rolling origins, scaled by series, slot of the season and distance."""
+"""Calibrated quantiles: errors of the rolling origins, scaled by series, slot of the season and distance.
+
+Quantile tracking (Angelopoulos, Candes and Tibshirani, 2023): after each window an offset moves up by what was missed
+and down by what was covered too much, so that no drift of the errors can keep the coverage off for long. Slots at which
+a business sells nothing are forecast from their own history.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
-from capacity.forecast.gate import Served
-from capacity.forecast.origins import Origins
+from capacity.forecast.blend import Served
+from capacity.forecast.history import Origins
 from capacity.model.arrays import Array, Places
-from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles
 
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
@@ -20,6 +25,13 @@ FOLLOW = (0.5, 2.5)  # how far the scale may follow: a few origins are noisy the
 NEIGHBOUR = 0.25  # of a slot's scale is each neighbour's: the size of errors changes smoothly over a day
 MANY_SLOTS = 12  # slots from which neighbours are alike; the days of a week are not
 STEEPEST = 0.5  # errors grow with distance at most like a random walk's
+TRACKING_RATE = (
+    0.2  # of an offset per window and unit of missed coverage: .1 to .5 are level on traces and M4 training windows
+)
+LEAST_OFFSET = 0.5  # mean absolute errors added to the offset that moves, so that one near zero can leave it
+RARELY_SOLD = 0.05  # of its cycles at which a slot may have sold and still count as closed
+CLOSED_CYCLES = 104  # looked back at: two years of weeks, as many as the 0.99 level asks for
+LATEST_CYCLES = 2  # cycles whose sales open a slot again at once: new opening hours must not wait for a year to pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
 def add_quantiles(point: Array, errors: Errors, offsets: Array) -> Array:
     """Quantiles around the point forecast (N, H) at offsets (N, Q): (N, H, Q), in order and not negative."""
     quantiles = point[:, :, None] + errors.scale[:, :, None] * offsets[:, None, :]
-    return ordered_quantiles(quantiles)
+    return np.maximum(np.maximum.accumulate(quantiles, axis=2), 0.0)
 
 
 def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Array:
@@ -59,7 +71,7 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
 
     A series without a single scored error takes the pooled shape; without any at all, a Gaussian one.
     """
-    gaussian = 1.25 * normal_quantiles(levels)  # mean |x| = 1, as the scales have it
+    gaussian = np.array([NormalDist(0, 1.25).inv_cdf(level) for level in levels])  # mean |x| = 1, as the scales have it
     scored = ~np.isnan(shape).all(axis=1)
     pooled = np.nanquantile(shape, levels) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
@@ -99,16 +111,17 @@ def _usual_change(values: Array, season_length: int) -> Array:
     """The mean absolute change over a season (N,): the scale of a series none of whose origins could be scored."""
     length = season_length if season_length < values.shape[1] else 1
     change = np.abs(values[:, length:] - values[:, :-length])
+    seen = ~np.isnan(change)
     spread = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
-    mean = nan_mean(change, 1)
-    return np.asarray(np.where(np.isnan(mean), spread, mean))
+    return np.asarray(np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread))
 
 
 def _slot_scales(surprise: Array, groups: Places, count: int, usual: Array) -> Array:
     size = np.abs(surprise)
     seen = ~np.isnan(size)
-    mean = nan_mean(size, (1, 2))
-    overall = np.where(np.isnan(mean), usual, mean)
+    overall = np.where(
+        seen.any(axis=(1, 2)), np.nansum(size, axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), usual
+    )
     scales = np.empty((len(surprise), count))
     for group in range(count):
         here = groups == group
@@ -131,3 +144,67 @@ def _growth(surprise: Array, scales: Array, horizon: int) -> Array:
     x, y = np.log(distance[: len(mean)][usable]), np.log(mean[usable])
     slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
     return np.asarray((distance / np.exp(x.mean())) ** np.clip(slope, 0.0, STEEPEST))
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """Offsets after the last window, and the share of all windows' steps that stayed under them on the way."""
+
+    offsets: Array  # (N, Q)
+    coverage: Array  # (N, Q), NaN where nothing was scored
+
+
+def track(shape: Array, offsets: Array, levels: tuple[float, ...]) -> Tracked:
+    """Follow the coverage of comparable errors (N, K, n), latest window first, from starting offsets (N, Q).
+
+    >>> always_higher = np.full((1, 14, 10), 2.0)
+    >>> tracked = track(always_higher, np.array([[1.0]]), (0.9,))
+    >>> tracked.offsets.round(2), tracked.coverage.round(2)
+    (array([[2.08]]), array([[0.64]]))
+    """
+    wanted, now = np.asarray(levels), offsets.copy()
+    seen = ~np.isnan(shape)
+    steps = seen.sum(axis=2)  # (N, K)
+    pace = TRACKING_RATE * (np.abs(offsets) + LEAST_OFFSET)
+    total = np.zeros_like(offsets)
+    for k in range(shape.shape[1] - 1, -1, -1):
+        under = np.stack([(shape[:, k] <= now[:, place, None]).sum(axis=1) for place in range(len(wanted))], axis=1)
+        total += under
+        missed = np.where(steps[:, k, None] > 0, wanted - under / np.maximum(steps[:, k, None], 1), 0.0)
+        now = now + pace * missed
+    every = steps.sum(axis=1, keepdims=True)
+    return Tracked(now, np.where(every > 0, total / np.maximum(every, 1), np.nan))
+
+
+def closed_slots(quantiles: Array, values: Array, season_length: int, levels: tuple[float, ...]) -> Array:
+    """Quantiles (N, H, Q), lowered to a closed slot's own quantiles over its past cycles; other slots are untouched.
+
+    `values` (N, T) end where the quantiles begin. Errors around a forecast know nothing of closing times: they would
+    give a closed Saturday the spread of a busy Friday. A slot that n cycles have seen says nothing about levels above
+    n / (n + 1).
+
+    >>> week = np.array([4.0, 4, 4, 4, 4, 0, 4])
+    >>> usual = np.full((1, 7, 1), 5.0)
+    >>> closed_slots(usual, np.tile(week, (1, 30)), 7, (0.95,))[0, :, 0]
+    array([5., 5., 5., 5., 5., 0., 5.])
+    """
+    cycles = min(CLOSED_CYCLES, values.shape[1] // season_length)
+    if cycles <= LATEST_CYCLES:
+        return quantiles
+    past = values[:, -cycles * season_length :].reshape(len(values), cycles, season_length)
+    seen = (~np.isnan(past)).sum(axis=1)  # (N, S)
+    sold = past > 0
+    closed = (seen > 0) & (sold.sum(axis=1) <= RARELY_SOLD * seen) & ~sold[:, -LATEST_CYCLES:].any(axis=1)  # (N, S)
+    if not closed.any():
+        return quantiles
+    own = _own_quantiles(past, levels)  # (N, S, Q)
+    known = np.asarray(levels) <= (seen / (seen + 1))[:, :, None]
+    slots = np.arange(quantiles.shape[1]) % season_length
+    binding = (closed[:, :, None] & known)[:, slots]
+    return np.where(binding, np.minimum(quantiles, own[:, slots]), quantiles)
+
+
+def _own_quantiles(past: Array, levels: tuple[float, ...]) -> Array:
+    """Quantiles over the cycles (axis 1), never interpolated downwards; a gap counts as a cycle that sold nothing."""
+    ranked = np.quantile(np.nan_to_num(past), levels, axis=1, method="higher")  # (Q, N, S)
+    return np.asarray(np.moveaxis(ranked, 0, -1))

@@ -1,0 +1,209 @@
+"""Held-out origins decide: a trend or a column is used only where it would have brought the forecast nearer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+
+from capacity.forecast.batch import LEAST_STEPS, forecast_far
+from capacity.forecast.covariates import ColumnEffect, Columns, learn_columns, spoken
+from capacity.forecast.settings import Setting
+from capacity.forecast.trend import (
+    BAND,
+    LONG,
+    Trend,
+    TrendModel,
+    after,
+    distance_spread,
+    growth_trend,
+    level_trend,
+    no_trend,
+    partly,
+    yearly_trend,
+)
+from capacity.forecast.uplift import spread_out
+from capacity.model.arrays import Array
+from capacity.series.seasons import DAY, WEEK, YEAR
+from capacity.stats import block_means
+
+ORIGINS = 16  # held-out origins, spread over up to two years: each season of the year has a say
+LEAST_ORIGINS = 3  # fewer prove nothing
+WIDEST_STRIDE = timedelta(days=46)
+SETTLED = timedelta(days=14)  # after a shift it is known; from then on its trend can be tried
+HALF_YEAR = timedelta(days=183)
+SPAN = timedelta(days=42)  # that held-out origins cover at least; a longer horizon must fit in twice
+HALF = 0.5  # of the yearly factor: between none and all, where the season moves about
+GAIN = 0.02  # share by which the error must fall: less is within what chance brings on so few origins
+DOUBT = 0.5  # standard errors by which the mean gain must stand clear of that: 1 forgoes half of the real gains
+MEMBER_ORIGINS = 6  # rolling origins inside each trial: enough to rank members, half the cost
+COLUMN_ORIGINS = 8  # held-out origins, a horizon apart
+LEAST_ORIGINS = 3
+COLUMN_GAIN = 0.01  # share by which the error must fall over all of them
+MEMBER_ORIGINS = 6  # rolling origins inside each trial: enough to rank members, half the cost
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What kinds of trend would have forecast: relative errors, and bands and actuals over the usual actual."""
+
+    errors: Array  # (origins, kinds)
+    bands: Array  # (origins, kinds, H, 3)
+    actuals: Array  # (origins, H)
+
+    def best(self) -> int:
+        """The kind with the least error if its gain is clear, in sum and origin by origin; otherwise the first.
+
+        >>> band = np.zeros((4, 2, 1, 3))
+        >>> HeldOut(np.array([[1.0, 0.8], [1.0, 0.9], [1.0, 0.7], [1.0, 0.8]]), band, band[:, 0, :, 0]).best()
+        1
+        """
+        if len(self.errors) < LEAST_ORIGINS:
+            return 0
+        total = self.errors.sum(axis=0)
+        ratio = np.log((self.errors + 1e-9) / (self.errors[:, :1] + 1e-9))
+        doubt = DOUBT * ratio.std(axis=0, ddof=1) / np.sqrt(len(self.errors))
+        clear = (ratio.mean(axis=0) + doubt < np.log(1 - GAIN)) & (total < (1 - GAIN) * total[0])
+        return int(np.where(clear, total, np.inf).argmin()) if clear.any() else 0
+
+
+def find_trend(row: Array, setting: Setting) -> Trend:
+    """The trend of a history (T,) that held-out origins support: first its level, then its year and growth.
+
+    Where the history is too short to hold origins out, a level shift is followed, a year or growth is not.
+    """
+    days, coarse = on_days(row, setting)
+    level = level_trend if _level_helps(days, coarse) else no_trend
+    kinds = _kinds(level, coarse)
+    ends = _season_ends(len(days), coarse)
+    trial = hold_out(days, coarse, kinds, ends) if len(ends) >= LEAST_ORIGINS else None
+    best = trial.best() if trial else 0
+    answer = trend_of(kinds[best], row, setting)
+    spread, note = distance_spread(trial.bands[:, best] if trial else None, trial.actuals if trial else None, coarse)
+    far = np.repeat(spread, max(1, round(DAY / setting.step)))[: setting.horizon]
+    return replace(answer, spread=np.hypot(answer.spread, far), notes=(*answer.notes, *note))
+
+
+def on_days(row: Array, setting: Setting) -> tuple[Array, Setting]:
+    """The history on days (longer steps: as it is) and the same question asked of it: the trend shows there."""
+    per_day = max(1, round(DAY / setting.step))
+    seasons = tuple(season // per_day for season in setting.seasons or () if season >= 2 * per_day)
+    coarse = Setting(max(DAY, setting.step), -(-setting.horizon // per_day), BAND, seasons, MEMBER_ORIGINS)
+    return block_means(row, per_day), coarse
+
+
+def trend_of(kind: TrendModel, row: Array, setting: Setting) -> Trend:
+    """The trend of this kind, or a flat one where there is none."""
+    question = (row, setting.step, setting.horizon)
+    return kind(*question) or no_trend(*question)
+
+
+def hold_out(days: Array, setting: Setting, kinds: Sequence[TrendModel], ends: Sequence[int]) -> HeldOut:
+    """Forecast from each end with each kind of trend, knowing nothing after it, and compare with what came."""
+    errors, bands, actuals = [], [], []
+    for end in ends:
+        known, actual = days[:end], days[end : end + setting.horizon]
+        if (~np.isnan(known)).sum() < LEAST_STEPS or np.isnan(actual).all() or not np.nanmean(known) > 0:
+            continue
+        usual = np.nanmean(actual) + 1e-3 * np.nanmean(known)
+        band = _bands(known, setting, [trend_of(kind, known, setting) for kind in kinds])
+        errors.append(np.nanmean(np.abs(band[:, :, 1] - actual), axis=1) / usual)
+        bands.append(band / usual)
+        actuals.append(actual / usual)
+    shape = (len(errors), len(kinds))
+    return HeldOut(
+        np.array(errors).reshape(shape),
+        np.array(bands).reshape(*shape, setting.horizon, len(BAND)),
+        np.array(actuals).reshape(len(errors), setting.horizon),
+    )
+
+
+def _bands(known: Array, setting: Setting, trends: Sequence[Trend]) -> Array:
+    """Low, middle and high quantile under each trend: (kinds, H, 3)."""
+    batch = forecast_far(np.stack([known / trend.past for trend in trends]), setting)
+    scaled = batch.quantiles * np.stack([trend.ahead for trend in trends])[:, :, None]
+    wide = [spread_out(q[:, 1], q, BAND, trend.spread) for q, trend in zip(scaled, trends, strict=True)]
+    return np.stack(wide)
+
+
+def _kinds(level: TrendModel, setting: Setting) -> list[TrendModel]:
+    yearly = after(level, yearly_trend)
+    kinds = [level, after(level, partly(yearly_trend, HALF)), yearly]
+    if setting.horizon * setting.step >= LONG:  # nearer, growth is what the forecast follows by itself
+        kinds += [after(level, growth_trend), after(yearly, growth_trend)]
+    return kinds
+
+
+def _level_helps(days: Array, setting: Setting) -> bool:
+    """A shift just found is followed; once it can be tried, it must have made the forecast better."""
+    trend = level_trend(days, setting.step, 1)
+    if trend is None or trend.shift is None:
+        return False
+    settled = max(1, round(SETTLED / setting.step))
+    near = replace(setting, horizon=min(setting.horizon, settled))
+    stride = max(1, round(WEEK / setting.step))
+    ends = range(len(days) - near.horizon, trend.shift.slot + settled, -stride)[:ORIGINS]
+    return len(ends) < LEAST_ORIGINS or hold_out(days, near, (no_trend, level_trend), ends).best() == 1
+
+
+def _season_ends(length: int, setting: Setting) -> list[int]:
+    """Held-out origins after a first year, or after half a one where there is no more; latest first."""
+    horizon = setting.horizon * setting.step
+    for need in (YEAR + DAY, HALF_YEAR):
+        room = length - setting.horizon - -(-need // setting.step)
+        if room * setting.step >= max(SPAN, horizon):
+            least = max(WEEK, horizon / 6) / setting.step
+            stride = max(1, round(min(max(room / (ORIGINS - 1), least), WIDEST_STRIDE / setting.step)))
+            return [length - setting.horizon - stride * k for k in range(min(ORIGINS, room // stride + 1))]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class UsedColumns:
+    """The factors that are used on history and horizon, and what is said about the columns."""
+
+    past: Array  # (T,)
+    ahead: Array  # (H,)
+    spread: Array  # (H,)
+    notes: tuple[str, ...] = ()
+
+
+def use_columns(row: Array, setting: Setting, columns: Columns | None) -> UsedColumns:
+    """The effect of columns on a history (T,) without its events, if it earns its place."""
+    none = UsedColumns(np.ones(len(row)), np.ones(setting.horizon), np.zeros(setting.horizon))
+    if columns is None:
+        return none
+    effect = learn_columns(row, columns, _per_week(setting))
+    helps = bool(effect.slopes.any()) and _columns_help(row, setting, columns)
+    notes = spoken(columns, effect.slopes, helps)
+    return UsedColumns(effect.past, effect.ahead, effect.spread, notes) if helps else replace(none, notes=notes)
+
+
+def _per_week(setting: Setting) -> int:
+    return max(1, round(WEEK / setting.step))
+
+
+def _columns_help(row: Array, setting: Setting, columns: Columns) -> bool:
+    horizon = max(1, min(setting.horizon, len(row) // 8))
+    stride = max(horizon, round(timedelta(days=3) / setting.step))
+    ends = range(len(row) - horizon, len(row) // 2, -stride)[:COLUMN_ORIGINS]
+    errors = np.array([_column_errors(row, end, replace(setting, horizon=horizon), columns) for end in ends]).reshape(
+        -1, 2
+    )
+    errors = errors[np.isfinite(errors).all(axis=1)]
+    plain, told = errors.sum(axis=0)
+    return len(errors) >= LEAST_ORIGINS and told < (1 - COLUMN_GAIN) * plain
+
+
+def _column_errors(row: Array, end: int, setting: Setting, columns: Columns) -> tuple[float, float]:
+    """Mean absolute error of one held-out window without and with the columns; NaN where it cannot be told."""
+    known, actual = row[:end], row[end : end + setting.horizon]
+    if (~np.isnan(known)).sum() < LEAST_STEPS or np.isnan(actual).all():
+        return float("nan"), float("nan")
+    effect: ColumnEffect = learn_columns(known, columns.until(end, setting.horizon), _per_week(setting))
+    quick = replace(setting, quantile_levels=(0.5,), origins=MEMBER_ORIGINS, window=0)
+    batch = forecast_far(np.stack([known, known / effect.past]), quick)
+    plain, told = batch.quantiles[0, :, 0], batch.quantiles[1, :, 0] * effect.ahead
+    return float(np.nanmean(np.abs(plain - actual))), float(np.nanmean(np.abs(told - actual)))

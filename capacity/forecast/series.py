@@ -1,0 +1,313 @@
+"""One series of sales in two phases: `prepare` it for the batch forecast, then `finish` with its row of the batch.
+
+What is known to move sales (events, columns, the trend) is taken out in the first phase and put back in the
+second; between them, the steady rests of all series of one length and setting are forecast in one array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from capacity.forecast.analogs import Analogs, find_analogs
+from capacity.forecast.batch import LEAST_STEPS, supported_seasons
+from capacity.forecast.covariates import Columns, read_columns
+from capacity.forecast.history import without_spikes
+from capacity.forecast.holdout import find_trend, use_columns
+from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
+from capacity.forecast.settings import BatchForecast, Setting
+from capacity.forecast.trend import LevelShift
+from capacity.forecast.uplift import (
+    Effect,
+    EventsAhead,
+    Occurrence,
+    events_ahead,
+    learn_effects,
+    masked,
+    proven_kinds,
+    spread_out,
+    widen_events,
+)
+from capacity.forecast.wallclock import WallClock, clock_of
+from capacity.model import MONTH, Event, Forecast, ForecastRequest, Trust, require
+from capacity.model.arrays import Array, Places
+from capacity.series.calendar import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
+from capacity.series.seasons import DAY, WEEK, real_seasons, too_short_for
+from capacity.series.steps import evened
+
+USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
+OFFERED = frozenset({"before holiday", "after holiday"})  # kinds that come with holidays: used where they foretell
+
+
+@dataclass(frozen=True, slots=True)
+class StepsAhead:
+    """The steps of the horizon: their starts, and the slot of the wall clock each falls into, counted from the last.
+
+    Where the clocks change, two steps share a slot, or a slot has no step.
+    """
+
+    origin: datetime
+    step: timedelta
+    starts: pd.DatetimeIndex  # (steps,)
+    slots: Places  # (steps,)
+
+    @staticmethod
+    def of(last: pd.Timestamp, clock: WallClock, horizon: timedelta, known: int) -> StepsAhead:
+        """The steps that follow the one that begins at `last`; `known` slots of the history hold values."""
+        starts = clock.after(last, steps_ahead(horizon, clock.step))
+        ahead = np.maximum(clock.slots(starts) - known, 0)  # an hour that comes twice is the first slot ahead again
+        return StepsAhead(last.to_pydatetime(), clock.step, starts, ahead)
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """Where the last step ends."""
+        return self.starts[-1] + self.step
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAhead:
+    """What is known of the slots ahead beside the steady rest, and how it was found."""
+
+    events: EventsAhead
+    factor: Array  # (H,), of events, columns and trend together
+    spread: Array  # (H,), log units that columns and trend add
+    notes: tuple[str, ...]
+    shift: LevelShift | None  # the change of level that the history was brought over
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One series ready for the batch: its steady rest, what is asked of it, and what `finish` puts back.
+
+    Series of one length and setting can be forecast in one array.
+    """
+
+    steady: Array  # (T,): the history on the wall clock without what moves it; NaN is a gap
+    setting: Setting
+    ahead: KnownAhead
+    analogs: Analogs | None
+    steps: StepsAhead
+    unit: str
+    notes: tuple[str, ...]  # on the history
+    given: tuple[str, ...]  # on coming events whose uplift is given
+
+
+def prepare(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None = None) -> Prepared:
+    """The first phase: lay a series on the wall clock, find its seasons, take out what is known to move it.
+
+    `covariates`: columns known on history and whole horizon. Raises `DataError` for a series that is not regular,
+    negative, infinite, or has fewer than 4 values, and for a request that it cannot carry.
+    """
+    refuse_contradictions(request.events)
+    clock = clock_of(sales, request.timezone)
+    row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
+    steps = StepsAhead.of(sales.index[-1], clock, request.horizon, len(row))
+    even = evened(sales) if clock.months else sales
+    seasons = real_seasons(even.loc[: even.last_valid_index()], clock.step)
+    window = 0 if request.window is None else window_steps(request.window, clock.step)
+    setting = Setting(clock.step, int(steps.slots.max()) + 1, request.quantile_levels, seasons, window=window)
+    calendar = calendar_days(request.holidays, clock.first, steps.end, clock.timezone)
+    events = occurrences((*request.events, *calendar), clock, steps.end)
+    columns = None if covariates is None else read_columns(covariates, clock, row, steps.starts)
+    steady, ahead = _without_known(row, setting, events, columns)
+    return Prepared(
+        steady=steady,
+        setting=setting,
+        ahead=ahead,
+        analogs=find_analogs(row, events, setting),
+        steps=steps,
+        unit=str(sales.attrs.get("unit", f"sales per {_spoken(clock.step)}")),
+        notes=(
+            *_history_notes(even, clock.step, seasons),
+            *_level_note(ahead.shift, clock),
+            *_length_notes(row, setting),
+        ),
+        given=uplift_notes(request.events, steps.starts[0], steps.end),
+    )
+
+
+def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
+    """The second phase: put back onto the forecast of the steady rest (a batch of one) what was taken out.
+
+    Events multiply and widen, the trend and columns too; the minutes near an event follow past ones like it.
+    """
+    setting, ahead, steps = prepared.setting, prepared.ahead, prepared.steps
+    quantiles = _put_back(batch, ahead, setting)
+    maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
+    if prepared.analogs is not None:
+        quantiles, maxima = prepared.analogs.over(quantiles, maxima)
+    quantiles = quantiles[steps.slots]
+    maxima = None if maxima is None else over_highest(maxima[steps.slots], quantiles, setting.window)
+    trust = _trust(batch, setting)
+    near = () if prepared.analogs is None else (prepared.analogs.note,)
+    table = partial(pd.DataFrame, index=steps.starts, columns=list(setting.quantile_levels))
+    return Forecast(
+        origin=steps.origin,
+        step=steps.step,
+        quantiles=table(quantiles),
+        unit=prepared.unit,
+        model=batch.models[0],
+        notes=(*prepared.notes, *batch.notes[0], *ahead.notes, *_coverage_note(trust), *near, *prepared.given),
+        trust=trust,
+        window=setting.window * steps.step if setting.window else None,
+        maxima=None if maxima is None else table(maxima),
+        unskilled=bool(batch.unskilled[0]),
+    )
+
+
+def _without_known(
+    row: Array, setting: Setting, events: Sequence[Occurrence], columns: Columns | None
+) -> tuple[Array, KnownAhead]:
+    """A history (T,) whose past events are gaps, divided by columns and trend; and what they do ahead."""
+    past = [event for event in events if event.slots[0] < len(row)]
+    usual = _usual_kinds(row, past)
+    past = [event for event in past if event.kind not in usual]
+    unproven = _unproven(row, past, setting)
+    past = [event for event in past if event.kind not in unproven]
+    quiet = masked(row, past)
+    used = use_columns(without_spikes(quiet[None, :])[0], setting, columns)
+    trend = find_trend(without_spikes((quiet / used.past)[None, :])[0], setting)
+    known = used.past * trend.past
+    effects = learn_effects(row / known, past, _steps(setting.step, DAY), _steps(setting.step, WEEK))
+    coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual | unproven]
+    ahead = events_ahead(np.arange(len(row), len(row) + setting.horizon), coming, effects)
+    return quiet / known, KnownAhead(
+        events=ahead,
+        factor=ahead.factor * trend.ahead * used.ahead,
+        spread=np.hypot(trend.spread, used.spread),
+        notes=(*trend.notes, *used.notes, *_event_notes(coming, effects, usual)),
+        shift=trend.shift,
+    )
+
+
+def _put_back(batch: BatchForecast, ahead: KnownAhead, setting: Setting) -> Array:
+    """Quantiles (H, Q) with what is known ahead."""
+    levels, point = setting.quantile_levels, batch.point[0] * ahead.factor
+    quantiles = widen_events(point, batch.quantiles[0] * ahead.factor[:, None], levels, ahead.events)
+    return spread_out(point, quantiles, levels, ahead.spread)
+
+
+def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
+    """Maxima (H, Q) over the final quantiles of their steps by as much as over those of the steady rest."""
+    excess = over_steps(batch.maxima, batch.quantiles, window)
+    return np.asarray(np.maximum.accumulate((highest_quantiles(quantiles[None], window) * excess)[0], axis=1))
+
+
+def _trust(batch: BatchForecast, setting: Setting) -> Trust | None:
+    """What the quantiles covered on the rolling origins, as they stood at the time, and the skill there."""
+    covered = zip(setting.quantile_levels, batch.coverage[0].tolist(), strict=True)
+    known = tuple((level, share) for level, share in covered if np.isfinite(share))
+    return Trust(known, float(batch.skill[0])) if known else None
+
+
+def _coverage_note(trust: Trust | None) -> tuple[str, ...]:
+    said = ", ".join(f"{level:g}: {share:.1%}" for level, share in (trust.coverage if trust else ()) if level >= 0.5)
+    return (f"coverage on past origins at {said}",) if said else ()
+
+
+def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) -> list[Occurrence]:
+    """The events on the slots of a wall clock, from its first step to `end`; others are left out."""
+    found = []
+    for event in sorted(events, key=lambda event: (event.start, event.name)):
+        start, stop = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))
+        if start >= end or stop <= clock.first:
+            continue
+        found.append(Occurrence(event.name, event.kind, clock.span(start, min(stop, end)), event.uplift))
+    return found
+
+
+def _usual_kinds(row: Array, past: Sequence[Occurrence]) -> set[str]:
+    """Kinds that cover too much of the history to be kept out of it, or all of what is known."""
+    kinds = {event.kind for event in past}
+    slots = {kind: np.unique(np.concatenate([event.slots for event in past if event.kind == kind])) for kind in kinds}
+    usual = {kind for kind in kinds if (slots[kind] < len(row)).sum() > USUAL * len(row)}
+    quiet = masked(row, [event for event in past if event.kind not in usual])
+    return usual if (~np.isnan(quiet)).sum() >= LEAST_STEPS else kinds
+
+
+def _unproven(row: Array, past: Sequence[Occurrence], setting: Setting) -> frozenset[str]:
+    """Kinds of days that the calendar offers unasked and that did nothing to this series."""
+    kinds = OFFERED & {event.kind for event in past}
+    week = _steps(setting.step, WEEK)
+    return OFFERED - proven_kinds(without_spikes(row[None, :])[0], past, kinds, week) if kinds else OFFERED
+
+
+def _steps(step: timedelta, cycle: timedelta) -> int:
+    return max(1, round(cycle / step))
+
+
+def _event_notes(coming: Sequence[Occurrence], effects: dict[str, Effect], usual: set[str]) -> tuple[str, ...]:
+    learned = {event.kind for event in coming if event.uplift is None}
+    known = [
+        f"{kind}: uplift {np.exp(effects[kind].by_slot.mean()):.2f} learned from {effects[kind].seen} past events"
+        for kind in sorted(learned & set(effects))
+    ]
+    new = [f"{kind}: never seen before, no uplift assumed" for kind in sorted(learned - set(effects))]
+    common = [
+        f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal" for kind in sorted(usual - OFFERED)
+    ]
+    return (*known, *new, *common)
+
+
+def _length_notes(row: Array, setting: Setting) -> tuple[str, ...]:
+    notes = []
+    kept = supported_seasons(setting.seasons or (), len(row))
+    dropped = [season for season in setting.seasons or () if season not in kept]
+    if dropped:
+        notes.append(f"history of {len(row)} steps is short for a season of {max(dropped)} steps; two are needed")
+    if setting.horizon > len(row):
+        notes.append(f"the horizon of {setting.horizon} steps is longer than the history of {len(row)}")
+    return tuple(notes)
+
+
+def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) -> tuple[str, ...]:
+    """What the history shows and what it is too short or too patchy for."""
+    notes = [] if seasons else ["no daily or weekly cycle stands out of the noise: the level is forecast"]
+    steps = (sales.index[-1] - sales.index[0]) // step + 1
+    short = too_short_for(sales)
+    if short:
+        notes.append(f"history of {steps * step / ONE_DAY:.0f} days is short for a {' and a '.join(short)} cycle")
+    gaps = steps - int(sales.notna().sum())
+    if gaps:
+        notes.append(f"{gaps} of {steps} steps without data are gaps, not zero")
+    return tuple(notes)
+
+
+def _level_note(shift: LevelShift | None, clock: WallClock) -> tuple[str, ...]:
+    """Since when, on the local calendar, the level is what it is."""
+    if shift is None:
+        return ()
+    return (f"level since {clock.date(shift.slot)}: {shift.ratio:.2f} of before",)
+
+
+def window_steps(window: timedelta, step: timedelta) -> int:
+    """The steps of ``[t, t + window)`` from the start of a step on, the last one counted whole.
+
+    >>> window_steps(timedelta(minutes=90), timedelta(hours=1))
+    2
+    """
+    require(window > timedelta(0), "window: expected a positive duration, got {}", window)
+    return -(-window // step)
+
+
+def steps_ahead(horizon: timedelta, step: timedelta) -> int:
+    """Whole steps in a horizon; of months, as many as come nearest to it.
+
+    >>> steps_ahead(timedelta(days=14), timedelta(hours=6)), steps_ahead(timedelta(days=365), MONTH)
+    (56, 12)
+    """
+    steps = round(horizon / step) if step % MONTH == timedelta(0) else int(horizon // step)
+    require(steps >= 1, "horizon: expected at least one step of {}, got {}", step, horizon)
+    return steps
+
+
+def _spoken(step: timedelta) -> str:
+    names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
+    if step % MONTH == timedelta(0):
+        return {1: "month", 3: "quarter", 12: "year"}.get(step // MONTH, f"{step // MONTH} months")
+    return names.get(int(step.total_seconds()), str(step))

@@ -1,0 +1,255 @@
+"""The trend of a series: its level after shifts, its yearly factor, its growth. Taken out before, put back after.
+
+And how much less is known far ahead: what distance adds to an interval that was calibrated nearby.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+
+from capacity.forecast.settings import Setting
+from capacity.forecast.uplift import spread_out
+from capacity.model.arrays import Array
+from capacity.series.levels import shift_slots
+from capacity.series.seasons import WEEK, YEAR
+
+FULL_DISTANCE = 13.0  # weeks ahead at which a yearly factor is as uncertain as it gets: a quarter of its cycle
+WAVES = 6  # of the year from three cycles on: a shape no finer than a month
+FEW_WAVES = 3  # with less: no finer than two months, so that one promotion does not become a season
+WAVE_PENALTY = 1.0  # weeks' worth of "no season" per wave, growing with its square: smooth shapes are likelier
+BEND_PENALTY = 20.0  # weeks' worth of "no change" per changepoint of the trend
+BEND_EVERY = 13.0  # weeks between the places where the trend may bend
+ROBUST = 1.345  # robust standard deviations beyond which a week counts less (Huber, 1964)
+FITS = 5  # reweighted fits; the weights stand still by then
+YEAR_TRUST = 1.0  # years' worth of "no season": one year carries half of its factor, two carry two thirds
+TREND_TRUST = 2.0  # years' worth of "no trend": in a year or two a trend and a season look alike
+DAMPING_WEEKS = 13.0  # half-life of the trend ahead: growth of a quarter says little about next year
+STEEPEST_GROWTH = np.log(3) / 52  # per week: growth beyond three times a year is not extrapolated
+LOG_FLOOR = 0.02  # of the mean, added before the logarithm: a closed week stays finite
+LEAST_WEEKS = 26  # of data: from less, a trend of the business cannot be told from its season
+BAND = (0.05, 0.5, 0.95)  # the quantiles that a trial forecasts: the interval's edges and its middle
+LONG = timedelta(days=28)  # horizons from which the rolling origins, all of one season, may know too little
+QUARTER = timedelta(days=91)
+SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # log units that are tried
+LEAST_HELD_OUT = 3
+UNKNOWN = 0.3  # log units a quarter ahead, where no origin could be held out: a retailer swings by 0.9 in a year
+
+
+@dataclass(frozen=True, slots=True)
+class LevelShift:
+    """The last change of level: from `slot` on sales stand at `ratio` of what they were."""
+
+    slot: int
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What a history is divided by, what its forecast is multiplied with, and how sure that is.
+
+    `past` covers the slots of the history, `ahead` those of the horizon, both 1 at today's level; `spread` is the
+    log-normal deviation that the trend itself adds.
+    """
+
+    past: Array  # (T,)
+    ahead: Array  # (H,)
+    spread: Array  # (H,)
+    notes: tuple[str, ...] = ()
+    shift: LevelShift | None = None
+
+    def then(self, other: Trend) -> Trend:
+        """Both trends, one after the other."""
+        return Trend(
+            self.past * other.past,
+            self.ahead * other.ahead,
+            np.hypot(self.spread, other.spread),
+            self.notes + other.notes,
+            self.shift or other.shift,
+        )
+
+
+TrendModel = Callable[[Array, timedelta, int], Trend | None]  # history (T,), step, horizon -> trend, None where none
+
+
+def no_trend(row: Array, step: timedelta, horizon: int) -> Trend:  # noqa: ARG001 - the step of a TrendModel
+    """No trend: nothing is changed."""
+    return Trend(np.ones(len(row)), np.ones(horizon), np.zeros(horizon))
+
+
+def level_trend(row: Array, step: timedelta, horizon: int) -> Trend | None:
+    """Earlier levels brought to the level after the last shift; None where the level never shifted."""
+    shifts = [(slot, old, new) for slot, old, new in shift_slots(row, step) if old > 0 and new > 0]
+    if not shifts:
+        return None
+    past = np.ones(len(row))
+    for slot, old, new in shifts:
+        past[:slot] *= old / new
+    slot, old, new = shifts[-1]
+    return replace(no_trend(row, step, horizon), past=past, shift=LevelShift(slot, new / old))
+
+
+def yearly_trend(row: Array, step: timedelta, horizon: int) -> Trend | None:
+    """A smooth yearly factor, relative to today's; None below one year."""
+    year = fit_year(row, step)
+    if year is None or year.cycles < 1:
+        return None
+    today = year.factor(-1.0 + np.zeros(1))
+    past = year.factor(np.arange(-len(row), 0.0)) / today
+    weeks = np.arange(1, horizon + 1) * (step / WEEK)
+    spread = year.noise / np.sqrt(year.cycles) * np.minimum(1.0, weeks / FULL_DISTANCE)
+    return Trend(
+        past, year.factor(np.arange(0.0, horizon)) / today, spread, (f"yearly factor from {year.cycles:.1f} cycles",)
+    )
+
+
+def growth_trend(row: Array, step: timedelta, horizon: int) -> Trend | None:
+    """Damped growth at the trend's last slope, as uncertain as it is large; None below half a year."""
+    year = fit_year(row, step)
+    if year is None:
+        return None
+    ahead = year.growth(horizon)
+    percent = 100 * np.expm1(year.slope * 52)
+    return Trend(np.ones(len(row)), ahead, np.abs(np.log(ahead)), (f"damped growth from {percent:+.0f} % a year",))
+
+
+def after(first: TrendModel, second: TrendModel) -> TrendModel:
+    """The second kind of trend, found in what the first one leaves; None where there is no second."""
+
+    def both(row: Array, step: timedelta, horizon: int) -> Trend | None:
+        base = first(row, step, horizon) or no_trend(row, step, horizon)
+        more = second(row / base.past, step, horizon)
+        return None if more is None else base.then(more)
+
+    return both
+
+
+def partly(kind: TrendModel, share: float) -> TrendModel:
+    """A share (in logs) of a kind of trend, with its whole uncertainty."""
+
+    def some(row: Array, step: timedelta, horizon: int) -> Trend | None:
+        full = kind(row, step, horizon)
+        if full is None:
+            return None
+        notes = tuple(f"{share:.0%} of the {note}" for note in full.notes)
+        return Trend(full.past**share, full.ahead**share, full.spread, notes)
+
+    return some
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    """The fitted trend: log yearly factor and slope per week, as seen from the last slot of the history.
+
+    `waves` holds sine and cosine coefficients (2 * WAVES,), `slope` the trend's last one in log units per week,
+    `noise` the robust deviation of weeks from both, `cycles` the years behind it.
+    """
+
+    waves: Array
+    slope: float
+    noise: float
+    cycles: float
+    step: timedelta
+
+    def factor(self, slots: Array) -> Array:
+        """The yearly factor on slots counted from the end of the history (-1 is its last), 1 on average of a year."""
+        return np.asarray(np.exp(_angles((slots + 0.5) * (self.step / YEAR)) @ self.waves))
+
+    def growth(self, horizon: int) -> Array:
+        """The damped growth on each slot ahead, 1 at the origin: (H,)."""
+        damping = 0.5 ** (1 / DAMPING_WEEKS)
+        weeks = np.arange(1, horizon + 1) * (self.step / WEEK)
+        return np.asarray(np.exp(self.slope * (1 - damping**weeks) / -np.log(damping)))
+
+
+def fit_year(row: Array, step: timedelta) -> Year | None:
+    """Fit the trend of a history (T,), NaN for gaps, by a robust ridge on weekly log levels (longer steps: as is).
+
+    The factor needs a whole year and is 1 below it; the trend needs half a year, below it there is None.
+    """
+    logs, position = weekly_logs(row, step)  # weeks counted back from the end
+    seen = ~np.isnan(logs)
+    cycles = len(row) * (step / YEAR)
+    if seen.sum() * max(1.0, step / WEEK) < LEAST_WEEKS:
+        return None
+    design, penalty = _design(position, max(1.0, step / WEEK))
+    design[:, -2 * WAVES :] *= _supported(cycles)
+    fitted, noise = _robust_ridge(design[seen], logs[seen], penalty)
+    waves = fitted[-2 * WAVES :] * cycles / (cycles + YEAR_TRUST)
+    slope = float(fitted[1 : -2 * WAVES].sum()) * cycles / (cycles + TREND_TRUST)
+    return Year(waves, float(np.clip(slope, -STEEPEST_GROWTH, STEEPEST_GROWTH)), noise, cycles, step)
+
+
+def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
+    """Log means of whole weeks counted back from the end, and their middles in weeks before the end (negative)."""
+    width = max(1, round(WEEK / step))
+    weeks = row[len(row) % width :].reshape(-1, width)
+    seen = (~np.isnan(weeks)).sum(axis=1)
+    level = np.where(2 * seen >= width, np.nansum(weeks, axis=1) / np.maximum(seen, 1), np.nan)
+    mean = np.nanmean(row)
+    logs = np.log(level / mean + LOG_FLOOR) if mean > 0 else np.full(len(level), np.nan)
+    middles = (np.arange(-len(level), 0) + 0.5) * width * (step / WEEK)
+    return np.asarray(logs, dtype=np.float64), np.asarray(middles, dtype=np.float64)
+
+
+def _supported(cycles: float) -> Array:
+    """Which waves so many years can tell, one or nothing for each column."""
+    highest = 0 if cycles < 1 else FEW_WAVES if cycles < 3 else WAVES
+    return np.tile(np.arange(1, WAVES + 1) <= highest, 2).astype(np.float64)
+
+
+def _angles(years: Array) -> Array:
+    turns = 2 * np.pi * years[:, None] * np.arange(1, WAVES + 1)
+    return np.concatenate([np.sin(turns), np.cos(turns)], axis=1)  # (n, 2 * WAVES)
+
+
+def _design(weeks: Array, weeks_per_row: float) -> tuple[Array, Array]:
+    """Columns: level, slope, bends of the slope, waves; and the penalty of each in rows."""
+    bends = np.arange(weeks[0] + BEND_EVERY, -BEND_EVERY / 2, BEND_EVERY)
+    ramps = np.maximum(weeks[:, None] - bends, 0.0)
+    columns = np.concatenate([np.ones((len(weeks), 1)), weeks[:, None], ramps, _angles(weeks * (WEEK / YEAR))], axis=1)
+    waves = np.tile(WAVE_PENALTY * np.arange(1, WAVES + 1) ** 2, 2)
+    bending = np.full(len(bends), BEND_PENALTY * BEND_EVERY**2)
+    return columns, np.concatenate([[1e-9, 1e-9], bending, waves]) / weeks_per_row
+
+
+def _robust_ridge(design: Array, target: Array, penalty: Array) -> tuple[Array, float]:
+    """Coefficients by reweighted ridge, and the robust deviation of what is left."""
+    weights = np.ones(len(target))
+    for _ in range(FITS):
+        turned = (design * weights[:, None]).T
+        fitted = np.linalg.solve(turned @ design + np.diag(penalty), turned @ target)
+        off = np.abs(target - design @ fitted)
+        noise = 1.4826 * float(np.median(off))
+        weights = np.minimum(1.0, ROBUST * max(noise, 1e-9) / np.maximum(off, 1e-12))
+    return np.asarray(fitted), noise
+
+
+def distance_spread(bands: Array | None, actuals: Array | None, setting: Setting) -> tuple[Array, tuple[str, ...]]:
+    """The log-normal deviation (H,) that distance adds, and its note; nothing for horizons below four weeks.
+
+    `bands` (origins, H, 3) at `BAND` and `actuals` (origins, H) come from held-out origins: the deviation with the
+    least quantile loss there is taken. Without them it grows from four weeks on by 0.3 a quarter, like a random walk.
+    """
+    steps = np.arange(1, setting.horizon + 1)
+    if setting.horizon * setting.step < LONG:
+        return np.zeros(setting.horizon), ()
+    if bands is None or actuals is None or len(bands) < LEAST_HELD_OUT:
+        beyond = np.maximum(steps - LONG / setting.step, 0.0) / (QUARTER / setting.step)
+        return UNKNOWN * np.sqrt(np.minimum(beyond, 4.0)), ("no origin could be held out so far ahead",)
+    shape = np.sqrt(steps / setting.horizon)
+    losses = [_edge_loss(bands, actuals, spread * shape) for spread in SPREADS]
+    best = SPREADS[int(np.argmin(losses))]
+    note = f"interval widened by {best:.0%} at the end of the horizon, as held-out origins ask for"
+    return best * shape, (note,) if best else ()
+
+
+def _edge_loss(bands: Array, actuals: Array, spread: Array) -> float:
+    """Quantile loss of the interval's edges after widening."""
+    wide = np.stack([spread_out(band[:, 1], band, BAND, spread) for band in bands])
+    short = actuals[:, :, None] - wide  # (origins, H, 3)
+    levels = np.array(BAND)
+    return float(np.nanmean(np.maximum(levels * short, (levels - 1) * short)[:, :, ::2]))

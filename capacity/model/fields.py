@@ -1,0 +1,170 @@
+"""Values of capacity.yaml as people write them: durations, shares, quantities, time zones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, get_type_hints
+from zoneinfo import available_timezones
+
+from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema, to_jsonable_python
+
+STRICT = ConfigDict(extra="forbid")  # of every noun that is a block of capacity.yaml: an unknown key is an error
+NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # RFC 1123 subdomain: what Kubernetes takes for an object's name
+LOCAL_NAMES = {"localtime", "posixrules", "Factory"}  # of the machine, not of a place: DuckDB does not know them
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_duration(value: object) -> timedelta:
+    """A duration written as number and unit: s, m (minutes), h, d or w.
+
+    >>> parse_duration("14d"), parse_duration("90s")
+    (datetime.timedelta(days=14), datetime.timedelta(seconds=90))
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdwSMHDW])\s*", str(value))
+    if match is None:
+        raise ValueError(f"expected a duration such as 90s, 5m, 6h, 14d or 2w, got {value!r}")
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2].lower()])
+    except OverflowError as error:
+        raise ValueError(f"expected a duration of at most 999999999 days, got {value!r}") from error
+
+
+def duration_text(duration: timedelta) -> str:
+    """The inverse of `parse_duration`, in the largest unit that leaves a whole number.
+
+    >>> duration_text(timedelta(hours=36)), duration_text(timedelta(days=14)), duration_text(timedelta(0))
+    ('36h', '14d', '0s')
+    """
+    seconds = duration.total_seconds()
+    units = [unit for unit in ("d", "h", "m") if seconds and seconds % _UNITS[unit] == 0]
+    unit = units[0] if units else "s"
+    return f"{seconds / _UNITS[unit]:.15g}{unit}"
+
+
+def parse_share(value: object) -> float:
+    """A share written as 10% or 0.1."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", str(value))
+    if match is not None:
+        return float(match[1]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"expected a share such as 10% or 0.1, got {value!r}")
+
+
+def _quantity(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"expected a Kubernetes quantity such as 500m or 1Gi, got {value!r}")
+    try:
+        return parse_quantity(value)
+    except ValueError as error:
+        raise ValueError(f"expected a Kubernetes quantity such as 500m or 1Gi, got {value!r}") from error
+
+
+def parse_zone(value: object) -> str:
+    """A time zone by its IANA name."""
+    if str(value) not in available_timezones() - LOCAL_NAMES:
+        raise ValueError(f"expected an IANA time zone such as Europe/London, got {value!r}")
+    return str(value)
+
+
+class AutoLeadTime(timedelta):
+    """A lead time that nobody has set: learned from the pods where they can be read, five minutes until then."""
+
+    @staticmethod
+    def of(lead_time: timedelta) -> AutoLeadTime:
+        """The duration that stands for `auto`."""
+        return AutoLeadTime(seconds=lead_time.total_seconds())
+
+
+# pod scheduled, image pulled, warmed up; AWS assumes the same for an instance
+ASSUMED_LEAD_TIME = AutoLeadTime(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAs:
+    """Says of a field that capacity.yaml writes its value in another form, and how the value is built from that."""
+
+    form: Any
+    build: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The schema of the form, and the function from it to the value."""
+        return core_schema.no_info_after_validator_function(
+            self.build,
+            handler.generate_schema(self.form),
+            serialization=core_schema.plain_serializer_function_ser_schema(_plain),
+        )
+
+
+def _plain(value: Any) -> Any:
+    return to_jsonable_python(asdict(value) if hasattr(value, "__dataclass_fields__") else value)
+
+
+def _lead_time(value: object) -> timedelta:
+    return ASSUMED_LEAD_TIME if value == "auto" else parse_duration(value)
+
+
+def _as_written(value: timedelta) -> str:
+    return "auto" if isinstance(value, AutoLeadTime) else duration_text(value)
+
+
+_TEXT = {"type": "string"}
+_DURATION = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[smhdwSMHDW]\s*$", "examples": ["5m", "14d"]}
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(duration_text, when_used="json"),
+    WithJsonSchema(_DURATION),
+]
+_LEAD_TIME = {"anyOf": [{"const": "auto"}, _DURATION]}
+LeadTime = Annotated[
+    timedelta, BeforeValidator(_lead_time), WithJsonSchema(_LEAD_TIME), PlainSerializer(_as_written, when_used="json")
+]
+Share = Annotated[
+    float, BeforeValidator(parse_share), WithJsonSchema({"type": ["string", "number"], "examples": ["10%"]})
+]
+Quantity = Annotated[
+    float, BeforeValidator(_quantity), Field(ge=0), WithJsonSchema({"type": ["string", "number"], "examples": ["500m"]})
+]
+TimeZone = Annotated[str, BeforeValidator(parse_zone), WithJsonSchema(_TEXT)]
+
+
+def keys_of(noun: type) -> set[str]:
+    """The keys that a noun has in capacity.yaml: its fields, under their alias where they have one."""
+    found = set()
+    for name, hint in get_type_hints(noun, include_extras=True).items():
+        aliases = [one.alias for one in getattr(hint, "__metadata__", ()) if isinstance(one, FieldInfo) and one.alias]
+        found.add(aliases[0] if aliases else name)
+    return found
+
+
+_EXPONENTS = {"n": -3, "u": -2, "m": -1, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+
+
+def parse_quantity(text: str | float) -> float:
+    """A quantity in its base unit: cores for CPU, bytes for memory.
+
+    The rule is that of the official client, which the controller would otherwise have to load; a test compares them.
+    Raises `ValueError` where the text is no quantity.
+
+    >>> parse_quantity("500m"), parse_quantity("1Gi"), parse_quantity(2)
+    (0.5, 1073741824.0, 2.0)
+    """
+    if isinstance(text, int | float):
+        return float(text)
+    binary = text.endswith("i") and text[-2:-1] in set(_EXPONENTS) - {"k"}
+    suffix = text[-2:] if binary else text[-1:] if text[-1:] in _EXPONENTS else ""
+    try:
+        number = Decimal(text.removesuffix(suffix))
+    except InvalidOperation as error:
+        raise ValueError(f"expected a quantity such as 500m or 1Gi, got {text!r}") from error
+    base = 1024 if binary else 1000
+    return float(number * Decimal(base) ** _EXPONENTS.get(suffix[:1], 0))

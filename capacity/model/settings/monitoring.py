@@ -1,0 +1,106 @@
+"""`telemetry:` and `incidents:` - where metrics go, who is told what is wrong. None of it shapes a plan."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from capacity.model.fields import Duration
+from capacity.model.settings.block import Settings
+from capacity.monitoring.conditions import LASTING, RUNBOOKS
+from capacity.monitoring.tickets import Handling, Route
+
+HANDLING = Handling()
+
+
+class ServiceSettings(Settings):
+    """A service over HTTP and how to prove who we are; secrets are read from files, each time anew."""
+
+    url: str = Field(pattern=r"^https?://", description="Its address, without a path.")
+    token_file: Path | None = Field(None, description="File with a bearer token.")
+    user: str | None = Field(None, description="User, with password_file.")
+    password_file: Path | None = Field(None, description="File with the user's password.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority that signed its certificate.")
+
+    @field_validator("url")
+    @classmethod
+    def _without_secrets(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError("expected an address such as https://host:9093, got something else") from None
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("expected an address without user, password or query: use token_file or password_file")
+        return url
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("expected user and password_file together")
+        if self.user is not None and self.token_file is not None:
+            raise ValueError("expected token_file or user, got both")
+        return self
+
+    def beside(self, folder: Path) -> Self:
+        """The same with its files relative to a folder."""
+        files = {name: getattr(self, name) for name in ("token_file", "password_file", "ca_file")}
+        return self.model_copy(update={name: folder / file for name, file in files.items() if file is not None})
+
+
+class TelemetrySettings(Settings):
+    """Where the metrics of a planning and of a pass go; `capacity run` serves its own on /metrics besides."""
+
+    pushgateway: ServiceSettings | None = Field(None, description="A Pushgateway: what a CronJob leaves there stays.")
+    textfile: Path | None = Field(None, description="Folder of the node exporter's textfile collector.")
+
+    def beside(self, folder: Path) -> Self:
+        """The same with its files relative to a folder."""
+        gateway, textfile = self.pushgateway, self.textfile
+        return self.model_copy(
+            update={
+                "pushgateway": None if gateway is None else gateway.beside(folder),
+                "textfile": None if textfile is None else folder / textfile,
+            }
+        )
+
+
+class ServiceNowSettings(ServiceSettings):
+    """A ServiceNow instance."""
+
+    table: str = Field("incident", pattern=r"^[a-z0-9_]+$", description="Table of the incidents.")
+    change_windows: str | None = Field(
+        None, description="Encoded query on change_request: while such a change is on, floors are held."
+    )
+
+
+class AlertSettings(Settings):
+    """How long an alert stays without news from its job: a few of its periods."""
+
+    passes: Duration = Field(LASTING["pass"], gt=timedelta(0), description="What passes have seen. Default 5m.")
+    plannings: Duration = Field(
+        LASTING["plan"], gt=timedelta(0), description="What plannings and audits have seen. Default 3h."
+    )
+
+
+class IncidentSettings(Settings):
+    """Who is told what is wrong, and what happens to tickets."""
+
+    servicenow: ServiceNowSettings | None = None
+    alertmanager: ServiceSettings | None = None
+    routes: tuple[Route, ...] = ()
+    escalate_after: Duration = Field(HANDLING.escalate_after, description="A ticket open this long is escalated once.")
+    reopen_within: Duration = Field(
+        HANDLING.reopen_within, description="A condition back within this reopens its ticket."
+    )
+    runbooks: str = Field(RUNBOOKS, description="Where docs/runbooks is published: the links of tickets and alerts.")
+    alerts_last: AlertSettings = AlertSettings()
+
+    def beside(self, folder: Path) -> Self:
+        """The same with its files relative to a folder."""
+        services = {"servicenow": self.servicenow, "alertmanager": self.alertmanager}
+        found = {name: service.beside(folder) for name, service in services.items() if service is not None}
+        return self.model_copy(update=found)

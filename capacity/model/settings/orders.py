@@ -1,0 +1,165 @@
+"""`sales:` - where the orders are, which rows count, how good they must be, and what a good row is.
+
+A rule becomes one predicate of DuckDB's SQL; the words it may be written in are here, the predicates with the readers.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from capacity.model.fields import Duration, Quantity
+from capacity.model.settings.block import Settings
+from capacity.quality import Contract, Freshness, GivenQuality, Quality, Severity
+
+KINDS = ("check", "not_null", "range", "regex", "unique", "reference")
+Bound = float | datetime | date | str
+MOST_RULES = 48  # each is a bit of one 64-bit number, beside the built-in ones
+
+
+class RangeSettings(Settings):
+    """A column whose values lie within bounds, both included; a missing value passes (see not_null)."""
+
+    column: str
+    min: Bound | None = None
+    max: Bound | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("expected min, max or both, got none")
+        return self
+
+
+class RegexSettings(Settings):
+    """A column whose values match a regular expression (RE2) as a whole; a missing value passes."""
+
+    column: str
+    pattern: str
+
+
+class ReferenceSettings(Settings):
+    """A column whose values stand in a column of another file; a missing value passes."""
+
+    column: str
+    file: str = Field(description="CSV, .gz or Parquet with the known values.")
+    key: str | None = Field(None, description="Its column; None: the one of the same name.")
+
+
+class RuleSettings(Settings):
+    """A predicate that a good row satisfies: exactly one of check, not_null, range, regex, unique, reference."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name of the rule in reports: lower case, underscores.")
+    check: str | None = Field(
+        None, description="SQL (DuckDB) over the source's columns and source_row; NULL or an error counts as failed."
+    )
+    not_null: str | tuple[str, ...] | None = Field(None, description="Columns that have a value in every row.")
+    range: RangeSettings | None = None
+    regex: RegexSettings | None = None
+    unique: str | tuple[str, ...] | None = Field(
+        None, description="Columns whose values together come once; of several rows the first one passes."
+    )
+    reference: ReferenceSettings | None = None
+    repair: str | None = Field(
+        None, description="Assignment tried on rows that fail, e.g. 'a = b - INTERVAL 7 DAY'; counted, never silent."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"rule {self.name}: expected exactly one of {', '.join(KINDS)}, got {given or 'none'}")
+        return self
+
+    def beside(self, folder: Path) -> RuleSettings:
+        """This rule with its file relative to a folder."""
+        if self.reference is None:
+            return self
+        file = str(folder / self.reference.file)
+        return self.model_copy(update={"reference": self.reference.model_copy(update={"file": file})})
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rule names; none for an SQL check, whose columns only DuckDB can tell."""
+        listed = self.not_null or self.unique
+        if listed is not None:
+            return (listed,) if isinstance(listed, str) else listed
+        shaped = self.range or self.regex or self.reference
+        return (shaped.column,) if shaped else ()
+
+
+class AnomalySettings(Settings):
+    """The newest steps against a forecast made before them, for rows and for values."""
+
+    window: Duration = Field(timedelta(days=1), gt=timedelta(0), description="How much of the end is looked at.")
+    coverage: float = Field(0.99, gt=0, lt=1, description="Share of steps that the forecast's interval should hold.")
+    otherwise: Severity = Field("warn", description="What more steps outside than chance means.")
+
+
+class DatabaseSource(Settings):
+    """Orders from a database, through SQLAlchemy."""
+
+    url: str = Field(description="SQLAlchemy URL; never printed.", repr=False)
+    query: str = Field(description="SELECT that returns the rows.")
+
+
+class ValueSettings(Settings):
+    """What is summed up per step: exactly one of the three."""
+
+    sum: str | None = Field(None, description="Sum of this column.")
+    count_distinct: str | None = Field(None, description="Number of different values of this column.")
+    rows: Literal[True] | None = Field(None, description="Number of rows.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in ("sum", "count_distinct", "rows") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of sum, count_distinct, rows, got {given or 'none'}")
+        return self
+
+
+class SalesSettings(Settings):
+    """Where the orders are and which rows count."""
+
+    source: str | DatabaseSource = Field(description="CSV, .gz, Parquet, a glob or directory of them, or {url, query}.")
+    time: str = Field(description="Column with the time of the order.")
+    time_format: str | None = Field(
+        None, description="strptime format for integers and text, e.g. '%Y%m%d'; epoch or epoch_ms: since 1970, UTC."
+    )
+    value: ValueSettings = Field(default_factory=lambda: ValueSettings(rows=True), description="Default: count rows.")
+    group: str | None = Field(None, description="Column: one series per value. None: one series of everything.")
+    step: Duration = Field(timedelta(hours=1), description="Length of a step. Default 1h.")
+    late: Duration | None = Field(
+        None, description="How late rows may arrive: steps they may still reach are left out. None: only the open step."
+    )
+    memory_limit: Annotated[Quantity, Field(gt=0)] | None = Field(
+        None, description="Memory for rows, e.g. 2Gi; past it they spill to disk. None: most of the machine's."
+    )
+    owner: str | None = Field(None, description="Who answers for the source; named in reports and errors.")
+    available_at: str | None = Field(None, description="Column with the time the row became available: data latency.")
+    select: tuple[RuleSettings, ...] = Field(
+        (), description="Which rows are orders at all; others (cancellations) are set aside, counted, not judged."
+    )
+    rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.", max_length=MOST_RULES)
+    contract: Contract | None = Field(None, description="Columns the source promises. None: only those used.")
+    freshness: Freshness | None = Field(None, description="None: any age will do.")
+    anomalies: AnomalySettings | None = Field(None, description="None: not looked for.")
+    quality: GivenQuality = Quality()
+
+    @model_validator(mode="after")
+    def _even_steps(self) -> Self:
+        day, seconds = 86400, self.step.total_seconds()
+        if seconds < 60 or (day % seconds if seconds < day else seconds % day):
+            raise ValueError(f"step: expected whole parts or multiples of a day from 1m up, got {self.step}")
+        names = [rule.name for rule in (*self.select, *self.rules)]
+        if len(names) != len(set(names)):
+            raise ValueError(f"rules: expected different names, got {names}")
+        if repairing := [rule.name for rule in self.select if rule.repair is not None]:
+            raise ValueError(f"select: rows that are no orders are not repaired, got a repair in {repairing}")
+        return self
+
+    def needs_rows(self) -> bool:
+        """Whether the rows themselves are judged, and not only counted where they lie."""
+        return bool(self.rules or self.select or self.contract or self.available_at)

@@ -1,0 +1,77 @@
+"""`calendar:`, `forecast:`, `controller:` - what is known ahead, how far to look, how floors are moved."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from capacity.decision import CALM, Brake, ControllerRules
+from capacity.model.fields import NAME, Duration, Share
+from capacity.model.settings.block import Settings
+
+RULES = ControllerRules()
+
+
+class CalendarSettings(Settings):
+    """What is known about the days to come."""
+
+    holidays: tuple[str, ...] = Field((), description="Countries or states with public holidays: GB, GB-ENG, US-CA.")
+    events: str | None = Field(None, description="CSV file: name,start,end,kind,uplift; an empty uplift is learned.")
+    payday: int | None = Field(None, ge=1, le=31, description="Day of the month; on a weekend the working day before.")
+    month_ends: bool = Field(False, description="Whether the last day of a month is a day of its own.")
+    columns: str | None = Field(None, description="CSV: time, then columns known ahead (price, spend), one row a step.")
+
+
+class ForecastSettings(Settings):
+    """How far, and at which quantile levels."""
+
+    horizon: Duration = Field(timedelta(days=14), description="How far ahead. Default 14d.")
+    quantile_levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.5, 0.9, 0.95, 0.99), min_length=1)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if list(self.quantile_levels) != sorted(set(self.quantile_levels)):
+            raise ValueError(f"quantile_levels: expected ascending without repeats, got {list(self.quantile_levels)}")
+        return self
+
+
+class ControllerSettings(Settings):
+    """How the controller moves floors."""
+
+    period: Duration = Field(RULES.period, description="Time between two passes.")
+    hold_for: Duration = Field(RULES.hold_for, description="How long the floor is held without a plan in force.")
+    step_down: Annotated[Share, Field(gt=0, le=1)] = Field(
+        RULES.step_down, description="Most a floor falls per step_every, as a share; at least one replica."
+    )
+    step_every: Duration = Field(RULES.step_every, description="Time between two steps down, however often passes run.")
+    half_life: Duration | None = Field(
+        None, description="Also halve the excess over the need no faster than this; None: no such limit."
+    )
+    step_up: Annotated[Share, Field(gt=0)] | None = Field(
+        None, description="Most a floor rises per period, as a share; None: at once."
+    )
+    calm: Duration = Field(
+        CALM,
+        description="Under plans of shorter steps, how much further a floor looks so that it moves once for several; "
+        "0s: not at all.",
+    )
+    brake: Brake = Brake()
+    home: str | None = Field(
+        None,
+        pattern=NAME,
+        max_length=63,
+        description="Namespace of the ConfigMap capacity-switch that switches everything off. "
+        "None: each namespace has its own.",
+    )
+    requests_per_second: float = Field(
+        100.0, gt=0, le=10_000, description="Most requests to the API server, on average; twice as many at once."
+    )
+
+    def policy(self) -> ControllerRules:
+        """The rules by which floors move: the keys that bear their names."""
+        return ControllerRules(
+            **{one.name: getattr(self, one.name) for one in fields(ControllerRules) if hasattr(self, one.name)}
+        )
