@@ -1,4 +1,4 @@
-"""Options that belong together, as nouns: a verb that takes one has all of its options (`capacity.cli.command.verb`)."""
+"""Options that belong together, as nouns: a verb that takes one has all of its options."""
 
 from __future__ import annotations
 

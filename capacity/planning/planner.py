@@ -130,7 +130,7 @@ class PlanInputs:
 
 def read_orders(config: Config, now: datetime | None = None) -> OrderData:
     """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
-    usages, unmeasured = known_usage(config, now or datetime.now(UTC))
+    usages, unmeasured = known_usage(config, now or datetime.now(UTC))  # noqa: TID251 - until reading is apart
     if config.sales is None:
         audit, histories = audit_usages(usages.values(), _measured_by(config)), dict[str | None, pd.Series]()
     else:
