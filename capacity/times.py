@@ -7,9 +7,9 @@ file of any length has few of them, and they can be told apart without looking a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -292,6 +292,74 @@ def _ctime(shape: str, zone: str) -> dict[str, Reading]:
         return {"": Reading(text.format(" %z"), WRITTEN)}
     offset = zone_offset(named, zone)
     return {} if offset is None else {"": Reading(text.format(f" {named}"), str(offset))}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time that was read: with its zone, or without one (`naive`), or a date alone (`whole_day`)."""
+
+    at: datetime
+    whole_day: bool
+
+    @property
+    def naive(self) -> bool:
+        """Whether the text names no zone."""
+        return self.at.tzinfo is None
+
+
+def read_times(texts: Sequence[str], where: str, zone: str = "UTC", form: str | None = None) -> list[Moment | None]:
+    """Times of a small file in the one form that all of them have; None for what is no time.
+
+    `where` names the file in errors, `zone` is the business's time zone, `form` is a strptime format or day_first,
+    month_first, year_first. Raises `DataError` where two forms read all of them.
+
+    >>> [moment.at.month for moment in read_times(["27/11/2026", "05/12/2026"], "events.csv") if moment]
+    [11, 12]
+    """
+    if form is not None and form.replace("_", " ") not in ORDERS:
+        return [_parsed(text, Reading(form, WRITTEN if "%z" in form else NAIVE)) for text in texts]
+    known = [readings(shape_of(text), zone) for text in texts]
+    order = form.replace("_", " ") if form else _order_of(texts, known, where)
+    chosen = [one.get(order) or one.get("") for one in known]
+    return [None if one is None else _parsed(text, one) for text, one in zip(texts, chosen, strict=True)]
+
+
+def _order_of(texts: Sequence[str], known: Sequence[dict[str, Reading]], where: str) -> str:
+    """The order of day, month and year of all texts; empty where none needs one."""
+    numeric = [(text, one) for text, one in zip(texts, known, strict=True) if len(one) > 1]
+    certain = {order for one in known if len(one) == 1 for order in one} & set(ORDERS)
+    if not numeric:
+        return next(iter(certain), "")
+    read = {
+        order: [_parsed(text, one[order]) if order in one else None for text, one in numeric]
+        for order in ORDERS
+        if any(order in one for _, one in numeric)
+    }
+    return chosen_order({order: _fit(order, read) for order in read}, where, numeric[0][0].strip())
+
+
+def _fit(order: str, read: Mapping[str, Sequence[Moment | None]]) -> Fit:
+    found = [moment for moment in read[order] if moment is not None]
+    others = [read[other] for other in read if other not in (order, "year first")]
+    alone = sum(
+        moment is not None and all(other[place] is None for other in others) for place, moment in enumerate(read[order])
+    )
+    years = [moment.at.year for moment in found] or [0]
+    return Fit(len(found), alone, min(years), max(years))
+
+
+def _parsed(text: str, reading: Reading) -> Moment | None:
+    """The text in one form; None where it is no such time."""
+    text, form = text.strip().replace("\u202f", " ").replace("\xa0", " "), reading.format
+    if "%n" in form:
+        text, form = re.sub(r"([.,]\d{6})\d{1,3}", r"\1", text), form.replace("%n", "%f")
+    try:
+        at = datetime.strptime(text, form)  # noqa: DTZ007 - a time without a zone stays one
+    except ValueError:
+        return None
+    if reading.zone not in (NAIVE, WRITTEN):
+        at = at.replace(tzinfo=timezone(timedelta(seconds=int(reading.zone))))
+    return Moment(at, re.search(r"%[HI]", form) is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,14 @@ Key = tuple[str, str]
 EVERYTHING = ""  # what rows without a workload's name are called inside
 RESOURCES = ("cpu", "memory", "requests", "replicas")
 UNITS = {  # Kubernetes' suffixes, as `kubectl top` writes them
-    **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15},
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
     **{f"{sign}i": 1024.0**power for power, sign in enumerate("KMGTP", start=1)},
 }
 QUANTITY = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(n|u|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)\s*$"
@@ -185,8 +192,8 @@ def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None
         database.execute(
             "CREATE OR REPLACE TEMP TABLE showings AS SELECT *, max(showing) OVER (PARTITION BY called) AS most FROM ("
             "SELECT called, source_row, sum(CAST(back AS INTEGER)) OVER (PARTITION BY called ORDER BY source_row) AS "
-            "showing FROM (SELECT called, source_row, coalesce(moment <= lag(moment) OVER (PARTITION BY called ORDER BY "
-            f"source_row), false) AS back FROM measured WHERE {night}))"
+            "showing FROM (SELECT called, source_row, coalesce(moment <= lag(moment) OVER (PARTITION BY called "
+            f"ORDER BY source_row), false) AS back FROM measured WHERE {night}))"
         )
         database.execute(
             f"UPDATE measured SET moment = moment - {width!r} FROM showings WHERE showings.source_row = "

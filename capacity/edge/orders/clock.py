@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import duckdb
 
 from capacity.edge.orders.builtin import PLAUSIBLE
 from capacity.edge.orders.judging import Judgement, Span
 from capacity.edge.orders.sql import literal
-from capacity.edge.settings import SalesSettings
 from capacity.times import Fold, folds
 
 AHEAD = timedelta(days=1)  # how far ahead of the clock a row may be: a time zone read wrongly is less than a day
@@ -22,22 +22,21 @@ LEAST = 50  # good rows below which nothing is far from the others
 GOOD = "aside = 0 AND len(failed) = 0"
 
 
-def apart(database: duckdb.DuckDBPyConnection, span: Span, settings: SalesSettings) -> tuple[Span, tuple[str, ...]]:
+def apart(database: duckdb.DuckDBPyConnection, span: Span) -> tuple[Span, tuple[str, ...]]:
     """Mark in `counted` the rows whose time is not plausible; gives the span of the others and notes that name them.
 
     Rows ahead of the clock are marked already where they were judged one by one.
     """
     _mark(database, f"epoch(first) > {span.last!r}")
     rows = database.execute(
-        f"SELECT epoch(min(first)), epoch(max(last)), sum(row_count) FROM counted WHERE {GOOD} AND step_start IS NOT NULL "
-        "GROUP BY step_start ORDER BY step_start"
+        f"SELECT epoch(min(first)), epoch(max(last)), sum(row_count) FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
     ).fetchall()
     low, high = _body([(float(first), float(last), int(count)) for first, last, count in rows])
     if low is not None:
         _mark(database, f"epoch(last) < {low!r}")
     if high is not None:
         _mark(database, f"epoch(first) > {high!r}")
-    del settings
     ends = [bound for bound in (high, span.last) if bound is not None]
     return Span(low, min(ends) if ends else None), _named(database)
 
@@ -86,9 +85,7 @@ def _body(steps: Sequence[tuple[float, float, int]]) -> tuple[float | None, floa
 
 def _cut(steps: Sequence[tuple[float, float, int]], total: int) -> tuple[int, int]:
     """The steps without one group at an end that is apart from all others: from and up to which."""
-    gaps = [
-        (later[0] - earlier[1], place) for place, (earlier, later) in enumerate(zip(steps, steps[1:], strict=False), 1)
-    ]
+    gaps = [(later[0] - earlier[1], place) for place, (earlier, later) in enumerate(pairwise(steps), 1)]
     if not gaps:
         return 0, len(steps)
     ordered = sorted(gaps, reverse=True)
@@ -111,7 +108,7 @@ def _is_apart(group: Sequence[tuple[float, float, int]], gap: float, longest: fl
 def doubled(judgement: Judgement) -> tuple[dict[Fold, int], tuple[Fold, ...]]:
     """Which rows of the hour that the clock shows twice are of its first showing: those before a row of the file.
 
-    Known where the rows of that night are in order but for one step back; the other folds are unclear.
+    Known where the rows of that night are in order but for one step back; the other folds are unclear, and so are a database's.
     """
     if not judgement.time.local:
         return {}, ()
@@ -125,12 +122,26 @@ def doubled(judgement: Judgement) -> tuple[dict[Fold, int], tuple[Fold, ...]]:
     unclear = []
     nights = folds(zone, *(_when(seconds) for seconds in (first, last)))
     for fold, times in _nights(database, moment, nights):
-        row = _step_back(times)
+        row = _step_back(times) if isinstance(judgement.settings.source, str) else None  # a table has no order
         if row is None:
             unclear.append(fold)
         else:
             known[fold] = row
     return known, tuple(unclear)
+
+
+def shown_twice(database: duckdb.DuckDBPyConnection, zone: str) -> tuple[Fold, ...]:
+    """The doubled hours in which a database, whose rows have no order, counted rows without a zone."""
+    steps = "SELECT epoch(first), epoch(last) FROM counted WHERE first IS NOT NULL"
+    spans = database.execute(steps).fetchall()
+    if not spans:
+        return ()
+    nights = folds(zone, _when(min(first for first, _ in spans)), _when(max(last for _, last in spans)))
+    return tuple(
+        fold
+        for fold in nights
+        if any(first < fold.end.timestamp() and last >= fold.start.timestamp() for first, last in spans)
+    )
 
 
 def _when(seconds: float) -> datetime:
@@ -161,7 +172,7 @@ def _step_back(times: Sequence[tuple[int, float]]) -> int | None:
 
     Without a step back all rows could be of either showing, but for one measurement of each: two equal times.
     """
-    pairs = list(zip(times, times[1:], strict=False))
+    pairs = list(pairwise(times))
     back = [later[0] for earlier, later in pairs if later[1] < earlier[1]]
     if len(back) == 1:
         return back[0]
@@ -173,6 +184,6 @@ def _step_back(times: Sequence[tuple[int, float]]) -> int | None:
 def unclear_note(fold: Fold, zone: str) -> str:
     """What is said of a doubled hour whose rows could be of either showing."""
     return (
-        f"the clock in {zone} shows the hour before {fold.end:%Y-%m-%dT%H:%MZ} twice, and the rows do not tell which is "
-        "meant: both hours are gaps"
+        f"the clock in {zone} shows the hour before {fold.end:%Y-%m-%dT%H:%MZ} twice, and the rows do not tell "
+        "which is meant: both hours are gaps"
     )

@@ -53,7 +53,8 @@ def typed(database: duckdb.DuckDBPyConnection, table: str, ids: set[str], made: 
 
 def _whole(text: str) -> str:
     """An identifier that a program wrote as a number with parts, 7.0, as the 7 that other files have."""
-    return f"CASE WHEN right({text}, 2) = '.0' AND regexp_full_match({text}, '-?[0-9]+[.]0') THEN left({text}, -2) ELSE {text} END"
+    written = f"right({text}, 2) = '.0' AND regexp_full_match({text}, '-?[0-9]+[.]0')"
+    return f"CASE WHEN {written} THEN left({text}, -2) ELSE {text} END"
 
 
 def _agreeing(database: duckdb.DuckDBPyConnection, rows: str, possible: dict[str, list[str]]) -> dict[str, list[str]]:

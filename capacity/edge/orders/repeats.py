@@ -20,7 +20,7 @@ def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
     if kind.startswith(("DOUBLE", "FLOAT")):
         rounded = f"abs({name}) >= {SAFE}"
     elif kind == "VARCHAR":
-        rounded = f"(contains({name}, 'E+') OR contains({name}, 'e+')) AND regexp_full_match({name}, '[0-9]([.,][0-9]+)?[eE][+][0-9]+')"
+        rounded = f"contains(upper({name}), 'E+') AND regexp_full_match({name}, '[0-9]([.,][0-9]+)?[eE][+][0-9]+')"
     else:
         return ()
     query = f"SELECT count(*), count(*) FILTER (WHERE {rounded}) FROM orders"
@@ -28,8 +28,8 @@ def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
     if not count:
         return ()
     said = (
-        f"{column}: expected identifiers as text, got {count:,} of {rows:,} as rounded numbers, so different orders look "
-        "equal; export the column as text"
+        f"{column}: expected identifiers as text, got {count:,} of {rows:,} as rounded numbers, so different orders "
+        "look equal; export the column as text"
     )
     return (Finding("rounded_ids", "refuse", said),)
 
@@ -52,8 +52,9 @@ def twins(judgement: Judgement) -> tuple[Finding, ...]:
     query = (
         f"WITH kept AS (SELECT {moment} AS moment, hash({columns}) AS row_hash FROM orders {sampled}), "
         "equal AS (SELECT moment, row_hash, count(*) AS n FROM kept WHERE moment IS NOT NULL GROUP BY ALL), "
-        "steps AS (SELECT floor(epoch(moment) / 3600) AS step, sum(n) AS n, count(*) AS different, min(moment) AS first, "
-        "max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice FROM equal GROUP BY 1) "
+        "steps AS (SELECT floor(epoch(moment) / 3600) AS step, sum(n) AS n, count(*) AS different, "
+        "min(moment) AS first, max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice "
+        "FROM equal GROUP BY 1) "
         "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
         "coalesce(sum(different) FILTER (WHERE twice), 0), min(first) FILTER (WHERE twice), "
         "max(last) FILTER (WHERE twice) FROM steps"

@@ -112,7 +112,7 @@ def load_text(database: duckdb.DuckDBPyConnection, pattern: str, name: str, want
 
 
 def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> tuple[str, ...]:
-    paths = sorted(glob(pattern, recursive=True)) if has_magic(pattern) and not Path(pattern).exists() else [pattern]
+    paths = sorted(glob(pattern, recursive=True)) if has_magic(pattern) and not Path(pattern).exists() else [pattern]  # noqa: PTH207
     if not paths or not Path(paths[0]).exists():
         found = f"No files found that match {hide_secrets(pattern)}: expected orders there"
         raise DataError(f"{name}: cannot be read as CSV: {found}")
@@ -263,10 +263,8 @@ def _united(kinds: Mapping[tuple[tuple[str, str], ...], list[str]], wanted: Want
         there = {column for column, _ in alike}
         for key, column in wanted.columns.items():
             if column not in there and any(column in dict(other) for other in kinds):
-                shown = ", ".join(column for column, _ in alike)
-                raise DataError(
-                    f"{name}: no column {column!r} ({key}) in {'/'.join(Path(files[0]).parts[-2:])}; its columns: {shown}"
-                )
+                shown, place = ", ".join(column for column, _ in alike), "/".join(Path(files[0]).parts[-2:])
+                raise DataError(f"{name}: no column {column!r} ({key}) in {place}; its columns: {shown}")
         changed = [f"{_as_text(column)} AS {quote(column)}" for column in wanted.ids if column in there]
         if wanted.time in there and wanted.time not in wanted.ids:
             changed.append(f"{_as_instant(str(wanted.time), dict(alike)[str(wanted.time)], wanted, kinds)}")

@@ -16,7 +16,7 @@ from capacity.audit import Audit, Finding, Latency
 from capacity.audit.completeness import step_counts
 from capacity.domain import ConfigError, DataError
 from capacity.edge.orders.builtin import BUILT_IN, READABLE
-from capacity.edge.orders.clock import AHEAD, apart, doubled, unclear_note
+from capacity.edge.orders.clock import AHEAD, apart, doubled, shown_twice, unclear_note
 from capacity.edge.orders.credentials import hide_secrets
 from capacity.edge.orders.judging import Judgement, Span
 from capacity.edge.orders.predicates import Source
@@ -66,16 +66,19 @@ class OrderTable:
         now = now or datetime.now(UTC)
         span = Span(last=(now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
-        columns = count_there(database, settings, timezone)
-        if columns is not None:
+        there = count_there(database, settings, timezone)
+        if there is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
-            notes = apart(database, span, settings)[1]
-            return cls(database, settings, timezone, columns, None, now, Loaded(notes=notes))
+            notes, zone = apart(database, span)[1], settings.timezone or timezone
+            unclear = shown_twice(database, zone) if there.naive else ()
+            says = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
+            loaded = Loaded((says,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
+            return cls(database, settings, timezone, there.columns, None, now, loaded, unclear)
         judgement, loaded = _judgement(database, settings, timezone, span)
         rows, unclear = doubled(judgement)
         judgement = judgement.at_first_showing(rows).within(span)
         _count(database, judgement)
-        span, notes = apart(database, span, settings)
+        span, notes = apart(database, span)
         notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
         findings = (*found, *id_findings(judgement), *twins(judgement))

@@ -188,6 +188,7 @@ def is_iso(name: str) -> str:
 
 
 def is_zoned(name: str) -> str:
+    """Whether text in ISO form names its zone."""
     return f"(right({name}, 1) = 'Z' OR contains(substr({name}, 11), '+') OR contains(substr({name}, 11), '-'))"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,8 +27,16 @@ KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names
 }
 
 
-def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> dict[str, str] | None:
-    """Fill `counted` with what the source's own database counted per step; gives its columns and their kinds of value.
+@dataclass(frozen=True, slots=True)
+class There:
+    """What was counted in the database: its columns and their kinds of value, and whether times name no zone."""
+
+    columns: dict[str, str]
+    naive: bool
+
+
+def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> There | None:
+    """Fill `counted` with what the source's own database counted per step.
 
     None where the rows themselves are needed: for rules and selects (they are DuckDB's SQL), for a contract, for the
     time of availability, for times that are text in a format of their own, and for databases other than PostgreSQL
@@ -41,13 +50,21 @@ def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, ti
         columns = _columns(connection, source)
         _require(settings, list(columns))
         buckets = statement(settings, timezone, columns) if statement else None
-        if buckets is None:
+        if buckets is None or _needs_reading(connection, source, buckets):
             return None
         rows = _executed(connection, source, buckets.query)
         names, values = list(rows.keys()), [tuple(row) for row in rows]
     database.execute("CREATE TABLE rejects (line BIGINT, text VARCHAR)")
     _fill(database, buckets, names, values)
-    return {name: KINDS.get(kind, "any") for name, kind in columns.items()}
+    naive = columns[settings.time] in ("timestamp without time zone", "date")
+    if not columns[settings.time]:  # SQLite, whose columns have no types
+        naive = not any(row[names.index("zoned")] for row in values if row[names.index("start_at")] is not None)
+    return There({name: KINDS.get(kind, "any") for name, kind in columns.items()}, naive)
+
+
+def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) -> bool:
+    """Whether only reading every row can decide how the values are written: dates day first, amounts as text."""
+    return buckets.unread is not None and bool((_executed(connection, source, buckets.unread).fetchone() or (0,))[0])
 
 
 def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> set[str]:

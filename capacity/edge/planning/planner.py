@@ -98,10 +98,11 @@ class Basis:
 
 def read_orders(config: Config, now: datetime | None = None) -> Orders:
     """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
-    usages, unmeasured = known_usage(config, now or datetime.now(UTC))
+    clock = datetime.now(UTC)
+    usages, unmeasured = known_usage(config, now or clock)
     if config.sales is None:
         return Orders({}, audit_usages(usages.values(), _measured_by(config)), usages, unmeasured)
-    with OrderTable.load(config.sales, config.timezone) as table:
+    with OrderTable.load(config.sales, config.timezone, max(now or clock, clock)) as table:
         return Orders(_histories(table.sales(), config.nouns()), audit_orders(table, config), usages, unmeasured)
 
 

@@ -13,6 +13,7 @@ from capacity.edge.settings.block import Settings
 from capacity.edge.settings.rules import RuleSettings
 
 Kind = Literal["text", "integer", "number", "time", "boolean", "any"]
+USUAL_AGE, USUAL_STEPS = timedelta(days=3), 3  # of the newest row: a weekend without orders is no reason to warn
 MOST_RULES = 48  # each is a bit of one 64-bit number, beside the built-in ones
 
 
@@ -117,7 +118,9 @@ class SalesSettings(Settings):
     )
     rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.", max_length=MOST_RULES)
     contract: ContractSettings | None = Field(None, description="Columns the source promises. None: only those used.")
-    freshness: FreshnessSettings | None = Field(None, description="None: any age will do.")
+    freshness: FreshnessSettings | None = Field(
+        None, description="None: a warning where the newest row is more than 3d and three steps old."
+    )
     anomalies: AnomalySettings | None = Field(None, description="None: not looked for.")
     quality: QualitySettings = QualitySettings()
 
@@ -147,6 +150,8 @@ class SalesSettings(Settings):
         asked = self.contract
         return None if asked is None else Contract(dict(asked.columns), asked.changed, asked.added)
 
-    def expected_age(self) -> Freshness | None:
-        """The freshness asked for, as a noun of the domain."""
-        return None if self.freshness is None else Freshness(self.freshness.within, self.freshness.otherwise)
+    def expected_age(self) -> Freshness:
+        """The freshness asked for, as a noun of the domain; by default, old rows are a warning."""
+        if self.freshness is None:
+            return Freshness(max(USUAL_AGE, USUAL_STEPS * self.step) + (self.late or timedelta(0)))
+        return Freshness(self.freshness.within, self.freshness.otherwise)

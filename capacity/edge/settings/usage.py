@@ -22,7 +22,7 @@ class UsageSettings(Settings):
     time: str = Field(description="Column with the time of the measurement.")
     time_format: str | None = Field(
         None,
-        description="strptime format, e.g. '%Y%m%d%H%M', or a name as in sales.time_format. None: decided from all rows.",
+        description="strptime format, e.g. '%Y%m%d%H%M', or a name as in sales.time_format. None: from all rows.",
     )
     timezone: TimeZone | None = Field(None, description="Zone of times without one. None: UTC, as metrics have it.")
     workload: str | None = Field(None, description="Column with namespace/name or name. None: all of one workload.")
