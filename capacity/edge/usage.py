@@ -185,15 +185,18 @@ def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None
     limits = database.execute("SELECT min(moment), max(moment) FROM measured").fetchone() or (None, None)
     if limits[0] is None:
         return
+    ends = "SELECT arg_min(moment, source_row) > arg_max(moment, source_row) AS turned FROM measured GROUP BY called"
+    turned = database.execute(f"SELECT avg(CAST(turned AS INTEGER)) > 0.5 FROM ({ends})").fetchone() == (True,)
+    order = "source_row DESC" if turned else "source_row"
     first, last = (datetime.fromtimestamp(min(max(seconds, 0.0), 4e9), UTC) for seconds in limits)
     for fold in folds(zone, first, last):
         low, high, width = fold.start.timestamp(), fold.end.timestamp(), fold.width.total_seconds()
         night = f"moment >= {low!r} AND moment < {high!r}"
         database.execute(
             "CREATE OR REPLACE TEMP TABLE showings AS SELECT *, max(showing) OVER (PARTITION BY called) AS most FROM ("
-            "SELECT called, source_row, sum(CAST(back AS INTEGER)) OVER (PARTITION BY called ORDER BY source_row) AS "
+            f"SELECT called, source_row, sum(CAST(back AS INTEGER)) OVER (PARTITION BY called ORDER BY {order}) AS "
             "showing FROM (SELECT called, source_row, coalesce(moment <= lag(moment) OVER (PARTITION BY called "
-            f"ORDER BY source_row), false) AS back FROM measured WHERE {night}))"
+            f"ORDER BY {order}), false) AS back FROM measured WHERE {night}))"
         )
         database.execute(
             f"UPDATE measured SET moment = moment - {width!r} FROM showings WHERE showings.source_row = "

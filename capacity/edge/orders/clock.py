@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import duckdb
 
 from capacity.edge.orders.builtin import PLAUSIBLE
 from capacity.edge.orders.judging import Judgement, Span
-from capacity.edge.orders.sql import literal
+from capacity.edge.orders.sql import literal, quote
 from capacity.times import Fold, folds
 
 AHEAD = timedelta(days=1)  # how far ahead of the clock a row may be: a time zone read wrongly is less than a day
@@ -105,28 +106,35 @@ def _is_apart(group: Sequence[tuple[float, float, int]], gap: float, longest: fl
     return count <= max(LONE, LONE_SHARE * total) and gap >= FAR and gap >= FAR_TIMES * longest
 
 
-def doubled(judgement: Judgement) -> tuple[dict[Fold, int], tuple[Fold, ...]]:
-    """Which rows of the hour that the clock shows twice are of its first showing: those before a row of the file.
+def doubled(judgement: Judgement) -> tuple[dict[Fold, str], tuple[Fold, ...]]:
+    """Which rows of the hour that the clock shows twice are of its first showing, as a condition on their place.
 
-    Known where the rows of that night are in order but for one step back; the other folds are unclear, and so are a database's.
+    Known where the rows of that night are in order but for one step back; the others are unclear, as in a database.
     """
     if not judgement.time.local:
         return {}, ()
     database, zone = judgement.source.database, judgement.time_zone()
     moment = judgement.time.instant
-    limits = f"SELECT epoch(min({moment})), epoch(max({moment})) FROM orders"
-    first, last = database.execute(limits).fetchone() or (None, None)
+    if not folds(zone, datetime(2000, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)):
+        return {}, ()
+    column = judgement.settings.time
+    plain = judgement.source.columns[column].startswith(("TIMESTAMP", "DATE"))
+    shown = f"CAST({quote(column)} AS TIMESTAMP)" if plain else f"timezone({literal(zone)}, {moment})"
+    first, last = database.execute(f"SELECT epoch(min({shown})), epoch(max({shown})) FROM orders").fetchone() or (0, 0)
     if first is None:
         return {}, ()
-    known: dict[Fold, int] = {}
+    known: dict[Fold, str] = {}
     unclear = []
     nights = folds(zone, *(_when(seconds) for seconds in (first, last)))
-    for fold, times in _nights(database, moment, nights):
+    found = _nights(judgement, shown, nights)
+    newest_first = bool(found) and _newest_first(judgement, shown)
+    for fold, times in found:
+        times = times[::-1] if newest_first else times
         row = _step_back(times) if isinstance(judgement.settings.source, str) else None  # a table has no order
         if row is None:
             unclear.append(fold)
         else:
-            known[fold] = row
+            known[fold] = f"source_row {'>' if newest_first else '<'} {row}"
     return known, tuple(unclear)
 
 
@@ -148,17 +156,26 @@ def _when(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, 0.0), 4e9), UTC)
 
 
-def _nights(
-    database: duckdb.DuckDBPyConnection, moment: str, nights: Sequence[Fold]
-) -> list[tuple[Fold, list[tuple[int, float]]]]:
+def _newest_first(judgement: Judgement, shown: str) -> bool:
+    """Whether the file begins with its newest rows, as many exports do."""
+    query = f"SELECT arg_min({shown}, source_row) > arg_max({shown}, source_row) FROM orders"
+    return judgement.source.database.execute(query).fetchone() == (True,)
+
+
+def _nights(judgement: Judgement, shown: str, nights: Sequence[Fold]) -> list[tuple[Fold, list[tuple[int, float]]]]:
     """The rows (number and time) of each doubled hour that has any, in the order of the file."""
     if not nights:
         return []
     found = []
+    database, zone = judgement.source.database, ZoneInfo(judgement.time_zone())
+    spans = [(fold.start.astimezone(zone).replace(tzinfo=None), fold.end - fold.start) for fold in nights]
     window = " OR ".join(
-        f"(m >= TIMESTAMPTZ '{fold.start.isoformat()}' AND m < TIMESTAMPTZ '{fold.end.isoformat()}')" for fold in nights
+        f"({shown} >= TIMESTAMP '{start.isoformat(' ')}' AND {shown} < TIMESTAMP '{(start + length).isoformat(' ')}')"
+        for start, length in spans
     )
-    query = f"SELECT source_row, epoch(m) FROM (SELECT source_row, {moment} AS m FROM orders) WHERE {window} ORDER BY 1"
+    if database.execute(f"SELECT count(*) FROM orders WHERE {window}").fetchone() == (0,):
+        return []  # without the number of each row, which DuckDB would have to count through
+    query = f"SELECT source_row, epoch({judgement.time.instant}) FROM orders WHERE {window} ORDER BY 1"
     rows = database.execute(query).fetchall()
     for fold in nights:
         times = [(row, at) for row, at in rows if fold.start.timestamp() <= at < fold.end.timestamp()]

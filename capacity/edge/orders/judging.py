@@ -67,16 +67,17 @@ class Judgement:
         )
         return replace(self, checks=checks)
 
-    def at_first_showing(self, rows: Mapping[Fold, int]) -> Self:
-        """The same, with the rows before a given one in the first of two showings of the clock's doubled hour."""
+    def at_first_showing(self, rows: Mapping[Fold, str]) -> Self:
+        """The same, with some rows in the first of two showings of the clock's doubled hour: those of a condition."""
         if not rows:
             return self
         cases = " ".join(
-            f"WHEN source_row < {row} AND {_inside(self.time.instant, fold)} THEN {self.time.instant} - INTERVAL "
+            f"WHEN {these} AND {_inside(self.time.instant, fold)} THEN {self.time.instant} - INTERVAL "
             f"({int(fold.width.total_seconds())}) SECOND"
-            for fold, row in rows.items()
+            for fold, these in rows.items()
         )
-        return replace(self, time=replace(self.time, instant=f"(CASE {cases} ELSE {self.time.instant} END)"))
+        plain = self.time.instant
+        return replace(self, time=replace(self.time, instant=f"(CASE {cases} ELSE {plain} END)", unordered=plain))
 
     def rows(self) -> str:
         """The judged rows: the source's columns as repaired, then ours: moment, value, grp, failed (bits), aside.

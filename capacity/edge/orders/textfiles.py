@@ -22,6 +22,7 @@ from capacity.edge.settings.sales import ReadSettings
 
 HEAD = 1 << 18  # bytes that show the header and how lines are written; values are judged from all rows, not from these
 MOST_TITLES = 60  # lines before the header
+QUOTES: Final = ('"', "'")
 DELIMITERS: Final = (",", ";", "\t", "|")
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 MARKS: Final = (  # byte order marks; the longer ones first
@@ -88,8 +89,10 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     lines = _decoded(head, encoding, path).splitlines()
     if not lines or not any(line.strip() for line in lines):
         return TextFile(path, encoding, ",", '"', '"', 0, ())
-    skip, delimiter, quote, columns = _header(lines, read, wanted)
+    skip, delimiter, _, columns = _header(lines, read, wanted)
     body = lines[skip + 1 :]
+    quote = read.quote or max(QUOTES, key=lambda sign: _even(body, delimiter, sign, len(columns)))
+    columns = _cells(lines[skip], delimiter, quote) if skip < len(lines) else columns
     columns = _with_last(columns, body, delimiter, quote)
     escape = "\\" if any(f"\\{quote}" in line for line in body) else quote
     mixed = (b"\r\n" in head and re.search(rb"[^\r]\n", head) is not None) or (b"\r" in head and b"\n" not in head)
@@ -180,7 +183,7 @@ def _header(lines: Sequence[str], read: ReadSettings, wanted: Sequence[str]) -> 
     start = 1 if said else 0
     delimiters = (read.delimiter,) if read.delimiter else (said[1],) if said else DELIMITERS
     places = [read.skip] if read.skip is not None else range(start, min(len(lines), MOST_TITLES))
-    quotes = (read.quote,) if read.quote else ('"', "'")
+    quotes = (read.quote,) if read.quote else QUOTES
     best: tuple[int, int, int, str, str, tuple[str, ...]] | None = None
     for place in places:
         if place >= len(lines) or not lines[place].strip():
@@ -196,6 +199,11 @@ def _header(lines: Sequence[str], read: ReadSettings, wanted: Sequence[str]) -> 
     if best is None:
         return start, delimiters[0], quotes[0], ()
     return chosen, best[3], best[4], best[5]
+
+
+def _even(body: Sequence[str], delimiter: str, quote: str, width: int) -> int:
+    """How many of the first rows have the width of the header if values stand in these quotes."""
+    return sum(len(_cells(line, delimiter, quote)) == width for line in body[:100])
 
 
 def _cells(line: str, delimiter: str, quote: str) -> tuple[str, ...]:

@@ -55,13 +55,14 @@ class TimeForm:
     """How a column of times is read: `instant` is SQL (TIMESTAMP WITH TIME ZONE, NULL for what is no time).
 
     `says` describes the form for people; `local` says that every row is on the clock of the zone (none names its own).
-    `findings` say why no form was chosen.
+    `findings` say why no form was chosen; `unordered` is the instant where the order of rows has no part in it.
     """
 
     instant: str
     says: str
     local: bool = False
     findings: tuple[Finding, ...] = ()
+    unordered: str | None = None
 
 
 def time_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
