@@ -132,11 +132,11 @@ def read_columns(path: str | Path, timezone: str = "UTC") -> pd.DataFrame:
     return frame.loc[frame.index.notna()].rename_axis(index=None)
 
 
-def _instant(moment: Moment | None, timezone: str) -> pd.Timestamp:
+def _instant(moment: Moment | None, timezone: str) -> Any:
     """The time in UTC; NaT for none, and for one that the clock skips or shows twice."""
     if moment is None:
         return pd.NaT
-    stamp = pd.Timestamp(moment.at)
+    stamp: Any = pd.Timestamp(moment.at)
     if moment.naive:
         stamp = stamp.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
     return stamp.tz_convert("UTC") if stamp is not pd.NaT else stamp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import duckdb
 
@@ -27,7 +27,9 @@ def _number(name: str) -> str:
     )
 
 
-KINDS = {  # type -> whether a value is one, and how it is made; the first that all values are is the column's
+KINDS: dict[
+    str, tuple[Callable[[str], str], str]
+] = {  # type -> whether a value is one, and how it is made; the first that all values are is the column's
     "BOOLEAN": (lambda name: f"lower({name}) IN ('true', 'false')", "TRY_CAST({} AS BOOLEAN)"),
     "BIGINT": (_integer, "TRY_CAST({} AS BIGINT)"),
     "DOUBLE": (_number, "TRY_CAST({} AS DOUBLE)"),

@@ -204,7 +204,7 @@ def _without_totals(database: duckdb.DuckDBPyConnection, columns: Sequence[str],
     """Take out lines that sum the file up, which spreadsheets and reports put below the rows; a note says how many."""
     if time not in columns:
         return ()
-    first, moment = quote(columns[0]), quote(time)
+    first, moment = quote(columns[0]), quote(str(time))
     total = " OR ".join(f"starts_with(lower({{0}}), '{word}')" for word in TOTALS)
     plain = f"(length({{0}}) < 40 AND ({total}))"
     here = (

@@ -71,8 +71,8 @@ class OrderTable:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
             notes, zone = apart(database, span)[1], settings.timezone or timezone
             unclear = shown_twice(database, zone) if there.naive else ()
-            says = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
-            loaded = Loaded((says,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
+            said = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
+            loaded = Loaded((said,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, there.columns, None, now, loaded, unclear)
         judgement, loaded = _judgement(database, settings, timezone, span)
         rows, unclear = doubled(judgement)
@@ -189,7 +189,8 @@ class OrderTable:
         step = pd.Timedelta(self.settings.step)
         if step < pd.Timedelta(days=1):
             for fold in self.unclear:
-                wide.loc[(wide.index < fold.end) & (wide.index + step > fold.start - fold.width)] = np.nan
+                first = pd.Timestamp(fold.start - fold.width) - step
+                wide.loc[(wide.index > first) & (wide.index < pd.Timestamp(fold.end))] = np.nan
         return wide
 
     def _no_row(self) -> DataError:

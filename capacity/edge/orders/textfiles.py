@@ -108,7 +108,7 @@ def as_utf8(file: TextFile, folder: Path) -> str:
     try:
         with (
             _opened(file.path) as raw,
-            io.TextIOWrapper(raw, encoding=file.encoding, errors=errors) as text,  # type: ignore[type-var]
+            io.TextIOWrapper(raw, encoding=file.encoding, errors=errors) as text,
             copy.open("w", encoding="utf-8", newline="\n") as out,
         ):
             shutil.copyfileobj(text, out, 1 << 20)
