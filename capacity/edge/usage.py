@@ -193,7 +193,8 @@ def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None
         low, high, width = fold.start.timestamp(), fold.end.timestamp(), fold.width.total_seconds()
         night = f"moment >= {low!r} AND moment < {high!r}"
         database.execute(
-            "CREATE OR REPLACE TEMP TABLE showings AS SELECT *, max(showing) OVER (PARTITION BY called) AS most FROM ("
+            "CREATE OR REPLACE TEMP TABLE showings AS SELECT *, max(showing) OVER (PARTITION BY called) AS most, "
+            "count(*) OVER (PARTITION BY called) AS shown FROM ("
             f"SELECT called, source_row, sum(CAST(back AS INTEGER)) OVER (PARTITION BY called ORDER BY {order}) AS "
             "showing FROM (SELECT called, source_row, coalesce(moment <= lag(moment) OVER (PARTITION BY called "
             f"ORDER BY {order}), false) AS back FROM measured WHERE {night}))"
@@ -203,7 +204,7 @@ def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None
             "measured.source_row AND showings.most = 1 AND showings.showing = 0"
         )
         database.execute(
-            "DELETE FROM measured USING showings WHERE showings.source_row = measured.source_row AND most != 1"
+            "DELETE FROM measured USING showings WHERE showings.source_row = measured.source_row AND most != 1 AND shown > 1"
         )
 
 

@@ -129,6 +129,8 @@ def doubled(judgement: Judgement) -> tuple[dict[Fold, str], tuple[Fold, ...]]:
     found = _nights(judgement, shown, nights)
     newest_first = bool(found) and _newest_first(judgement, shown)
     for fold, times in found:
+        if len(times) == 1:  # one row is of one showing: nothing is doubled
+            continue
         times = times[::-1] if newest_first else times
         row = _step_back(times) if isinstance(judgement.settings.source, str) else None  # a table has no order
         if row is None:
