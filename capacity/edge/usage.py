@@ -204,7 +204,8 @@ def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None
             "measured.source_row AND showings.most = 1 AND showings.showing = 0"
         )
         database.execute(
-            "DELETE FROM measured USING showings WHERE showings.source_row = measured.source_row AND most != 1 AND shown > 1"
+            "DELETE FROM measured USING showings WHERE showings.source_row = measured.source_row "
+            "AND most != 1 AND shown > 1"
         )
 
 
