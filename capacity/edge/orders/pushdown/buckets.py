@@ -14,10 +14,14 @@ SPLIT = f"CASE WHEN failed = '' THEN []::VARCHAR[] ELSE {FAILED} END"  # DuckDB:
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """What to ask the database (`query`), and how DuckDB makes `counted` of the answer, registered as `buckets`."""
+    """What to ask the database (`query`), and how DuckDB makes `counted` of the answer, registered as `buckets`.
+
+    `unread` asks first whether the rows must be read one by one (None: they need not).
+    """
 
     query: str
     counted: str
+    unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def _moment(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> 
     if kind == "timestamp with time zone":
         return f"CASE WHEN isfinite({name}) THEN {name} END"
     if kind in ("timestamp without time zone", "date"):
-        local = f"CAST({name} AS timestamp) AT TIME ZONE {literal(timezone)}"
+        local = f"CAST({name} AS timestamp) AT TIME ZONE {literal(settings.timezone or timezone)}"
         return f"CASE WHEN isfinite({name}) THEN {local} END"
     if settings.time_format in EPOCHS and kind in NUMBERS:
         since = f"CAST({name} AS double precision) / {EPOCHS[settings.time_format]}"

@@ -29,7 +29,23 @@ def sqlite(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> B
     exact = f"fraction = 0 AND moment = {start}"
     rows = source_rows(settings, time.moment, CASTS, *more)
     judged = Judged(rows, start, exact, "moment + fraction", FINITE, zoned="zoned")
-    return Buckets(judged.counted(settings), _counted(settings, timezone))
+    return Buckets(judged.counted(settings), _counted(settings, timezone), _unread(settings, time))
+
+
+def _unread(settings: SalesSettings, time: _Time) -> str:
+    """Whether most times are no plain ISO text, or amounts are text: then the form is decided from all rows."""
+    name = column(settings.time)
+    inner = settings.source.query.rstrip().rstrip(";") if not isinstance(settings.source, str) else ""
+    strange = f"2 * count(CASE WHEN {time.moment} IS NOT NULL AND NOT {_other(settings)} THEN 1 END) < count({name})"
+    amount = settings.value.sum
+    texts = "" if amount is None else f" OR max(typeof({column(amount)}) = 'text')"
+    return f"SELECT {strange}{texts} FROM ({inner}\n) AS source"
+
+
+def _other(settings: SalesSettings) -> str:
+    """Text that SQLite reads differently than DuckDB does: with a blank before its offset."""
+    name = column(settings.time)
+    return "0" if settings.time_format in EPOCHS else f"coalesce(instr(substr({name}, 12), ' ') > 0, 0)"
 
 
 def _grain(settings: SalesSettings, timezone: str) -> int | None:
@@ -37,14 +53,15 @@ def _grain(settings: SalesSettings, timezone: str) -> int | None:
     step = int(settings.step.total_seconds())
     if settings.value.count_distinct is None:
         return gcd(step, QUARTER)
-    return step if timezone == "UTC" and step <= DAY else None
+    return step if {timezone, settings.timezone or timezone} == {"UTC"} and step <= DAY else None
 
 
 def _counted(settings: SalesSettings, timezone: str) -> str:
     """DuckDB adds the quarters up to steps, each at the instant that its clock meant."""
+    zone = settings.timezone or timezone
     moved = (
-        f"SELECT {_instant('start_at', timezone)} AS moment, {_instant('first_at', timezone)} AS first, "
-        f"{_instant('last_at', timezone)} AS last, grp, {SPLIT} AS failed, value, row_count, exact FROM buckets"
+        f"SELECT {_instant('start_at', zone)} AS moment, {_instant('first_at', zone)} AS first, "
+        f"{_instant('last_at', zone)} AS last, grp, {SPLIT} AS failed, value, row_count, exact FROM buckets"
     )
     return (
         f"SELECT {step_start('moment', settings, timezone)} AS step_start, grp, failed, sum(value) AS value, "
