@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def drill(
     began = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=6 + turn)
     drill = Drill(Shop(kubernetes_double, tmp_path), instance, pushgateway, alertmanager(), began)
     for module in ("plan", "data"):
-        monkeypatch.setattr(f"capacity.cli.{module}.read_clock", lambda _: drill.now)
+        monkeypatch.setattr(import_module(f"capacity.cli.{module}"), "read_clock", lambda _: drill.now)
     configure(tmp_path, instance, pushgateway, drill.alertmanager)
     kubernetes_double.create(hpa(ceiling=40))
     return drill
