@@ -104,7 +104,7 @@ def configure(folder: Path, instance: ServiceNowDouble, gateway: HttpPeer, alert
     web: dict[str, Any] = {"namespace": "shop", "name": "web", "ceiling": 40}
     web["load"] = {"cpu": {"base": "500m", "per_sale_per_hour": "100m"}, "memory": {"base": "1Gi"}}
     web["replica"] = {"cpu_request": "500m", "memory_request": "512Mi"}
-    sales = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}}
+    sales = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}, "read": {"decimal": "."}}
     sales["freshness"] = {"within": "5m", "otherwise": "refuse"}
     document = {
         "sales": sales,
