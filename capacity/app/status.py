@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capacity.model import CapacityError, DataError, Peak, Plan
+from capacity.model import CapacityError, DataError
 from capacity.model.objective import TARGETS, Objective
+from capacity.model.status import Status, WorkloadStatus
 from capacity.sources.prometheus.answers import Value
 from capacity.sources.prometheus.client import Prometheus
 from capacity.views.sheet import count, duration
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from capacity.model.configuration import Config
-    from capacity.model.outcome import Outcome
 
 SOURCE = "audits"
 MOST = 0.95  # of the audits: one late night in twenty is no broken promise
@@ -158,58 +158,6 @@ def _joined(*parts: str) -> str:
 
 Read = Callable[[], Objective]
 RECORDED_ONLY = "no prometheus is configured, whose rules record it"
-
-
-@dataclass(frozen=True, slots=True)
-class UpcomingPeak:
-    """The highest step that a workload's plan still has ahead."""
-
-    namespace: str
-    name: str
-    peak: Peak
-
-    @property
-    def label(self) -> str:
-        """namespace/name, as people write it."""
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadStatus:
-    """What a pass would do now; `unknown` says why that cannot be told."""
-
-    plan: Plan | None = None
-    outcomes: tuple[Outcome, ...] = ()
-    unknown: str | None = None
-
-    @property
-    def held(self) -> list[Outcome]:
-        """What is held for safety."""
-        return [outcome for outcome in self.outcomes if outcome.held]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The promises over a window up to `now`, the peaks ahead, what is held; `failures`: what did not answer."""
-
-    now: datetime
-    window: timedelta
-    promises: tuple[Objective, ...]
-    standing: WorkloadStatus
-    failures: tuple[str, ...] = ()
-
-    @property
-    def broken(self) -> bool:
-        """Whether a promise that is known is not kept."""
-        return any(promise.kept is False for promise in self.promises)
-
-    def peaks(self) -> list[UpcomingPeak]:
-        """The coming peak of each planned workload, highest first."""
-        plans = self.standing.plan.workloads if self.standing.plan else ()
-        ahead = [
-            UpcomingPeak(plan.namespace, plan.name, plan.peak) for plan in plans if plan.peak.at + plan.step > self.now
-        ]
-        return sorted(ahead, key=lambda coming: (-coming.peak.replicas, coming.label))
 
 
 def read_status(

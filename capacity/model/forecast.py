@@ -171,3 +171,21 @@ class Demand:
                 continue
             same = forecast.step == self.cpu.step and forecast.quantiles.index.equals(self.cpu.quantiles.index)
             require(same, "CPU and {} demand must share their steps", name)
+
+
+Levels = tuple[tuple[float, float], ...]  # quantile level and value
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentDemand:
+    """The demand forecast for the current step of a workload: (quantile level, value); cores and bytes."""
+
+    namespace: str
+    name: str
+    cpu: Levels
+    memory: Levels
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Self
 
@@ -176,9 +176,10 @@ class Judgement:
     selects: tuple[Predicate, ...]
     checks: tuple[Predicate, ...]
     repairs: tuple[tuple[Predicate, str, str], ...]  # the check, the column, its new value
+    orders: str = "orders"  # the rows that are judged
 
     @classmethod
-    def of(cls, source: Source, settings: SalesSettings, timezone: str) -> Self:
+    def of(cls, source: Source, settings: SalesSettings, timezone: str, before: datetime | None = None) -> Self:
         """Every rule made ready. Raises `DataError` or `ConfigError` that names rule and owner."""
         rules = {rule.name: predicate(source, rule) for rule in settings.rules}
         moment = time_of(settings.time, settings, source, timezone)
@@ -189,6 +190,7 @@ class Judgement:
             tuple(predicate(source, rule) for rule in settings.select),
             (*_built_in(settings, moment), *rules.values()),
             tuple((rules[rule.name], *assignment(source, rule)) for rule in settings.rules if rule.repair is not None),
+            _orders_before(before, moment),
         )
 
     def rows(self) -> str:
@@ -264,7 +266,7 @@ class Judgement:
 
     def _repaired(self) -> str:
         """`orders` with each repair applied in turn; what a column was, and whether its check was fine, stay beside."""
-        rows = "orders"
+        rows = self.orders
         for place, (check, column, value) in enumerate(self.repairs):
             name = quote(column)
             known = f"SELECT *, {check.passes} AS {OWN}fine_{place}, {name} AS {OWN}was_{place} FROM {rows}"
@@ -283,6 +285,13 @@ class Judgement:
         if value.count_distinct:
             return f"CAST(count(DISTINCT CASE WHEN {good} THEN {OWN}value END) AS DOUBLE)"
         return f"CAST(count(*) FILTER (WHERE {good}) AS DOUBLE)"
+
+
+def _orders_before(before: datetime | None, moment: str) -> str:
+    """The rows of `orders` before a time; rows whose time cannot be read stay, since they fail."""
+    if before is None:
+        return "orders"
+    return f"(SELECT * FROM orders WHERE coalesce({moment} < to_timestamp({before.timestamp()!r}), true))"
 
 
 def number(column: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,18 +48,25 @@ class OrderTable:
     timezone: str
     columns: dict[str, str]
     judgement: Judgement | None
+    before: datetime | None = None
 
     @classmethod
-    def load(cls, settings: SalesSettings, timezone: str) -> Self:
-        """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`."""
+    def load(cls, settings: SalesSettings, timezone: str, before: datetime | None = None) -> Self:
+        """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`.
+
+        `before`: rows of this time and later are left out, as if they had not come yet. Of steps that the source's own
+        database counts, those that were over by then are used.
+        """
         database = open_database(settings.memory_limit)
         columns = count_there(database, settings, timezone)
         if columns is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
-            return cls(database, settings, timezone, columns, None)
-        judgement = _judgement(database, settings, timezone)
+            if before is not None:
+                database.execute("DELETE FROM counted WHERE step_start >= ?", [_open_step(before, settings)])
+            return cls(database, settings, timezone, columns, None, before)
+        judgement = _judgement(database, settings, timezone, before)
         _count(database, judgement)
-        return cls(database, settings, timezone, _kinds(judgement.source), judgement)
+        return cls(database, settings, timezone, _kinds(judgement.source), judgement, before)
 
     def close(self) -> None:
         """Free the rows."""
@@ -134,6 +142,8 @@ class OrderTable:
         start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
         index = pd.date_range(start, end, freq=pd.Timedelta(step))
         index = index if self._last_step_is_whole() else index[:-1]
+        if self.before is not None:  # a row that counts a whole step is known when the step is over
+            index = index[index < pd.Timestamp(_open_step(self.before, self.settings), unit="s", tz="UTC")]
         if self.settings.late:
             settled = pd.Timestamp(newest, unit="s", tz="UTC") - pd.Timedelta(self.settings.late + step)
             index = index[index <= settled]
@@ -156,7 +166,7 @@ class OrderTable:
 
     def write_quarantine(self, path: Path) -> int:
         """Write every row that fails a rule, with its rules, to Parquet, whole or not at all; returns how many."""
-        judgement = self.judgement or _judgement(self.database, self.settings, self.timezone)
+        judgement = self.judgement or _judgement(self.database, self.settings, self.timezone, self.before)
         rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row, text AS source_text FROM rejects"
         query = f"({judgement.failing()}) UNION ALL BY NAME ({rejects})"
         part = path.with_name(f".{path.name}.part")
@@ -225,7 +235,14 @@ class OrderTable:
         return self.database.execute(query).fetchone()
 
 
-def _judgement(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> Judgement:
+def _open_step(moment: datetime, settings: SalesSettings) -> int:
+    """Steps that begin at this time (seconds since 1970) or later were not over at the moment."""
+    return math.floor((moment - settings.step).timestamp()) + 1
+
+
+def _judgement(
+    database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str, before: datetime | None
+) -> Judgement:
     """Load the rows and make every rule ready to judge them."""
     load_rows(database, settings.source)
     columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
@@ -240,7 +257,7 @@ def _judgement(database: duckdb.DuckDBPyConnection, settings: SalesSettings, tim
     for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):
         if name is not None and name not in columns:
             raise source.missing(name, f"sales.{key}")
-    return Judgement.of(source, settings, timezone)
+    return Judgement.of(source, settings, timezone, before)
 
 
 def _count(database: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:

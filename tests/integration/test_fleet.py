@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,18 +13,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import KilledWorker
 
-from capacity.app.fleet import Fleet, plan_fleet
+from capacity.app import reading
+from capacity.app.fleet import Fleet, spread
 from capacity.app.notify import Notifier
-from capacity.app.workers import in_processes
+from capacity.app.plan import plan_fleet
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError
 from capacity.model.configuration import Config, read_config
 from capacity.model.plan_file import plan_document, read_plan
 from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
 from capacity.monitoring.export import Exposition
-from capacity.planning import planner
-from capacity.planning.planner import QualityRefusedError
+from capacity.planning.orders import QualityRefusedError
 from tests.integration.dying import dies_on_three
 from tests.peers.process import guard
 from tests.waiting import HUNG, until
@@ -111,8 +111,8 @@ def test_a_plan_reads_its_events_once_and_hashes_its_settings_once(
     calendar = config.calendar.model_copy(update={"events": str(tmp_path / "events.csv")})
     one = config.model_copy(update={"calendar": calendar, "workloads": config.workloads[:1]})
     expected, calls = one.settings_hash(), list[str]()
-    read, hashed = planner.read_events, Config.settings_hash
-    monkeypatch.setattr(planner, "read_events", lambda *given: calls.append("events") or read(*given))
+    read, hashed = reading.read_events, Config.settings_hash
+    monkeypatch.setattr(reading, "read_events", lambda *given: calls.append("events") or read(*given))
     monkeypatch.setattr(Config, "settings_hash", lambda self: calls.append("hash") or hashed(self))
     planned = plan_fleet(one, NOW, Fleet()).plan
     assert sorted(calls) == ["events", "hash"]
@@ -127,7 +127,6 @@ def test_what_prometheus_measured_stands_for_an_hour(
 ) -> None:
     asked: list[datetime] = []
     monkeypatch.setattr("capacity.sources.prometheus.read_usages", lambda *_, now: asked.append(now) or {})
-    monkeypatch.setattr("capacity.app.fleet.in_processes", lambda work, tasks, _: ((t, work(t)) for t in tasks))
     measured = config.model_copy(update={"prometheus": PrometheusSettings(url="http://127.0.0.1:1")})
     fleet = Fleet(workers=1, shards=tmp_path / "shards", size=7)
     moments = [NOW, NOW + timedelta(minutes=59), NOW + timedelta(minutes=60)]
@@ -201,9 +200,9 @@ def test_a_table_of_workloads_that_is_wrong(config: Config, tmp_path: Path, text
 
 @pytest.mark.slow
 def test_a_process_that_dies_takes_only_its_own_task_with_it() -> None:
-    answers = dict(in_processes(dies_on_three, range(7), 2))
+    answers = dict(spread(dies_on_three, range(7), Fleet(workers=2)))
     assert {number: answers[number] for number in (0, 1, 2, 4, 6)} == {0: 0, 1: 1, 2: 4, 4: 16, 6: 36}
-    assert isinstance(answers[3], BrokenProcessPool)
+    assert isinstance(answers[3], KilledWorker)
     assert isinstance(answers[5], ValueError)
 
 
@@ -222,7 +221,7 @@ def started(folder: Path, module: str, *arguments: str) -> subprocess.Popen[byte
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A scheduler and two workers, processes of their own that speak TCP on loopback; none outlives the test."""
-    monkeypatch.setattr("capacity.app.workers.CONNECT", int(HUNG))
+    monkeypatch.setattr("capacity.app.fleet.CONNECT", int(HUNG))
     folder = tmp_path / "dask"
     folder.mkdir()
     running: list[subprocess.Popen[bytes]] = []
@@ -278,7 +277,7 @@ def test_dask_plans_the_same_to_the_last_bit_though_a_worker_is_killed(
 def test_a_scheduler_that_is_not_there_is_one_line(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("capacity.app.workers.CONNECT", 1)
+    monkeypatch.setattr("capacity.app.fleet.CONNECT", 1)
     with pytest.raises(ClusterError, match=r"--cluster: no scheduler at tcp://127.0.0.1:1"):
         plan_fleet(config, NOW, Fleet(cluster="tcp://127.0.0.1:1", shards=tmp_path / "s", size=4))
 

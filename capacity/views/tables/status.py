@@ -8,11 +8,11 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from capacity.app.status import Status, UpcomingPeak
 from capacity.model.check import Finding, worst
 from capacity.model.objective import Objective, Target
 from capacity.model.outcome import outcome_document
 from capacity.model.plan_file import rfc3339
+from capacity.model.status import Status, UpcomingPeak
 from capacity.views.sheet import Sheet, clock, count, duration
 
 SHOWN = 5  # peaks and held workloads in a table; the JSON has them all
