@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.model import DataError
+from capacity.model.arrays import Mask
 from capacity.model.configuration import Config
 from capacity.planning.orders import Histories, KnownAhead, OrderData
 from capacity.planning.pipeline import measured_by
@@ -33,12 +34,15 @@ if TYPE_CHECKING:
 Key = tuple[str, str]  # namespace and name of a workload
 
 
-def read_orders(config: Config, now: datetime, *, past: bool = False) -> OrderData:
-    """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
+def read_orders(config: Config, now: datetime, *, past: bool = False, seen: datetime | None = None) -> OrderData:
+    """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`.
+
+    `seen`: when the rows are read, where they are also of the time after `now`.
+    """
     usages, unmeasured = read_usages(config, now, past=past)
     if config.sales is None:
         return OrderData({}, audit_measured(usages, config), usages, unmeasured, read_ahead(config))
-    with load_orders(config, now, past=past) as table:
+    with load_orders(config, seen or now, past=past) as table:
         groups = {workload.group for workload in config.workloads} or {None}
         histories = sales_of(table, groups if table.settings.group else {None})
         audit = audit_orders(table, config)
@@ -48,7 +52,7 @@ def read_orders(config: Config, now: datetime, *, past: bool = False) -> OrderDa
 
 def load_orders(config: Config, now: datetime, *, past: bool = False) -> OrderTable:
     """The rows of the orders, judged and counted; of the past, those before `now`. Raises `DataError`."""
-    return OrderTable.load(config.orders(), config.timezone, now if past else None)
+    return OrderTable.load(config.orders(), config.timezone, now, before=now if past else None)
 
 
 def read_ahead(config: Config) -> KnownAhead:
@@ -80,16 +84,18 @@ def _ended(table: pd.DataFrame, now: datetime) -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class StepIndex:
-    """Which steps there are (the same for every group), and what a step without rows means."""
+    """Which steps there are (the same for every group), what a step without rows means, and which are not clear."""
 
     index: pd.DatetimeIndex
     timezone: str
     measured: bool
+    unclear: Mask
 
     @staticmethod
     def of(table: OrderTable) -> StepIndex:
         """Of loaded orders. Raises `DataError` where there is no good row."""
-        return StepIndex(table.steps(), table.timezone, table.is_measurement())
+        steps = table.steps()
+        return StepIndex(steps, table.timezone, table.is_measurement(), table.unclear_steps(steps))
 
     def sales(self, database: duckdb.DuckDBPyConnection, rows: str) -> dict[str | None, pd.Series]:
         """Sales per step of the groups in `rows` (grp, step_start, value), in the order of their names.
@@ -109,6 +115,7 @@ class StepIndex:
         within = place < len(starts)  # the newest step may still be filling up
         table = np.full((len(groups), len(starts)), np.nan if self.measured else 0.0)
         table[np.asarray(found["code"])[within], place[within]] = np.asarray(found["value"])[within]
+        table[:, self.unclear] = np.nan
         sales = {group: pd.Series(row, self.index, name="sales") for group, row in zip(groups, table, strict=True)}
         for series in sales.values():
             series.attrs["timezone"] = self.timezone

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from capacity.model import Plan
     from capacity.model.configuration import Config
-    from capacity.model.status import Status, WorkloadStatus
+    from capacity.model.service_level import Status, WorkloadStatus
 
 WINDOW = timedelta(days=30)  # in which the promises are judged: the month that a review is about
 
@@ -53,7 +53,7 @@ def report(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
     )
     with face.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
-        orders = read_orders(config, moment)
+        orders = read_orders(config, moment, seen=max(moment, read_clock(None)))
         advance()
         review = collect_report(config, orders, question, moment)
         advance()
@@ -66,7 +66,7 @@ def report(
 def _status(config: Config, now: datetime, audits: Path) -> Status:
     """The promises from audits, Prometheus and tickets, where those are configured; the cluster is not asked."""
     from capacity.app.status import read_status
-    from capacity.model.status import WorkloadStatus
+    from capacity.model.service_level import WorkloadStatus
 
     return read_status(config, now, WINDOW, audits, lambda: WorkloadStatus(unknown="a report asks no cluster"))
 
@@ -125,7 +125,7 @@ def _standing(config: Config, now: datetime, plan: Path | None, real_time: bool)
     from capacity.app.loop import make_pass
     from capacity.cluster.client import ClusterReader
     from capacity.model import CapacityError
-    from capacity.model.status import WorkloadStatus
+    from capacity.model.service_level import WorkloadStatus
 
     if not config.workloads:
         return WorkloadStatus(unknown="no workloads are configured")

@@ -76,6 +76,7 @@ def source_document(audit: Audit) -> dict[str, Any]:
         "passed": audit.passed,
         "score": round(audit.score, 6),
         "verdict": audit.verdict,
+        "read": list(audit.read),
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from capacity.http import Bounds
 from capacity.model.plan_file import write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
@@ -21,8 +24,8 @@ def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr("capacity.cluster.client.FIRST_WAIT", 0.001)
     monkeypatch.setattr("capacity.cluster.client.TIMEOUT", (HUNG, HUNG))
-    monkeypatch.setattr("capacity.sources.prometheus.client.CONNECT", HUNG)
-    monkeypatch.setattr("capacity.app.web.TIMEOUT", HUNG)
+    monkeypatch.setattr("capacity.http.CONNECT", HUNG)
+    monkeypatch.setattr("capacity.http.Bounds", partial(Bounds, deadline=timedelta(seconds=HUNG)))
 
 
 @pytest.fixture

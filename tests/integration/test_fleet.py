@@ -16,12 +16,13 @@ import pytest
 from distributed import KilledWorker
 
 from capacity.app import reading
+from capacity.app.configuration import read_config
 from capacity.app.fleet import Fleet, spread
 from capacity.app.notify import Notifier
 from capacity.app.plan import plan_fleet
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError
-from capacity.model.configuration import Config, read_config
+from capacity.model.configuration import Config
 from capacity.model.plan_file import plan_document, read_plan
 from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
 from capacity.monitoring.export import Exposition
@@ -126,7 +127,7 @@ def test_what_prometheus_measured_stands_for_an_hour(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
-    monkeypatch.setattr("capacity.sources.prometheus.read_usages", lambda *_, now: asked.append(now) or {})
+    monkeypatch.setattr("capacity.sources.prometheus.usage.read_usages", lambda *_, now: asked.append(now) or {})
     measured = config.model_copy(update={"prometheus": PrometheusSettings(url="http://127.0.0.1:1")})
     fleet = Fleet(workers=1, shards=tmp_path / "shards", size=7)
     moments = [NOW, NOW + timedelta(minutes=59), NOW + timedelta(minutes=60)]

@@ -8,7 +8,7 @@ from datetime import datetime
 from capacity.forecast.backtest import Backtest
 from capacity.model import DataError, Event, Forecast, Plan, WorkloadPlan
 from capacity.model.configuration import Config
-from capacity.model.status import Status
+from capacity.model.service_level import Status
 from capacity.planning.orders import Forecasts, Histories
 from capacity.planning.result import PlanResult
 from capacity.quality import Audit
