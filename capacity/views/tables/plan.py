@@ -70,7 +70,7 @@ def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[obje
     """The workload's peak, then the peaks of its other days, highest first."""
     peak = plan.peak
     peaks = [(peak.at, peak.sales, peak.cpu_cores, peak.memory_bytes, peak.replicas)]
-    if plan.demand is not None:
+    if plan.demand is not None and count > 1:
         peaks += [other for other in _other_days(plan, plan.demand) if other[0].date() != peak.at.date()]
     rate = HOUR / plan.step
     return [
