@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,9 +25,10 @@ from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError
 from capacity.model.configuration import Config
 from capacity.model.plan_file import plan_document, read_plan
-from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
+from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings, UsageSettings
 from capacity.monitoring.export import Exposition
 from capacity.planning.orders import QualityRefusedError
+from capacity.planning.sizing import RequestAdvice
 from tests.integration.dying import dies_on_three
 from tests.peers.process import guard
 from tests.waiting import HUNG, until
@@ -88,6 +90,60 @@ def test_processes_plan_the_same_to_the_last_bit_and_a_run_cut_off_makes_only_wh
     assert plan_document(again.plan) == plan_document(one.plan)
     assert {name for name in before if after[name] != before[name]} == {"plan-00001.json", "plan-00002.json"}
     assert seen == [(2, 4), (3, 4), (4, 4)]
+
+
+def test_every_way_to_plan_gives_the_same_bytes(config: Config, tmp_path: Path) -> None:
+    """In memory, in chunks in this process, and with usage and replicas that come along."""
+    usage = pd.DataFrame({"at": pd.date_range("2026-01-05", periods=24 * 21, freq="h"), "workload": "w10"})
+    usage = usage.assign(cpu=1.0 + usage.index % 24 / 10, memory=2.0**30 + usage.index % 7, replicas=3)
+    usage.to_csv(tmp_path / "usage.csv", index=False)
+    columns = {"cpu": "cpu", "memory": "memory", "replicas": "replicas", "workload": "workload"}
+    settings = UsageSettings.model_validate({"source": str(tmp_path / "usage.csv"), "time": "at", **columns})
+    measured = config.model_copy(update={"usage": settings, "workloads": config.workloads[:5]})
+    memory = plan_fleet(measured, NOW)
+    kept = plan_fleet(measured, NOW, Fleet(workers=1, shards=tmp_path / "kept"))
+    again = plan_fleet(measured, NOW, Fleet(workers=1, shards=tmp_path / "kept"))
+    assert plan_document(memory.plan) == plan_document(kept.plan) == plan_document(again.plan)
+    assert memory.failures == kept.failures == again.failures
+    assert memory.demand == kept.demand == again.demand
+    assert memory.advice == kept.advice == again.advice
+    assert {key: type(found) for key, found in memory.advice.items()} == {("shop", "w10"): RequestAdvice}
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_record_breaks_no_later_run(config: Config, tmp_path: Path) -> None:
+    fleet = Fleet(workers=1, shards=tmp_path / "shards")
+    first = plan_fleet(config, NOW, fleet)
+    record = next((tmp_path / "shards").glob("run-*.txt"))
+    for text in ("", "2026-0"):
+        record.write_text(text, encoding="utf-8")
+        (tmp_path / "shards" / "done-00000.json").write_text(text, encoding="utf-8")
+        again = plan_fleet(config, NOW, fleet)
+        assert plan_document(again.plan) == plan_document(first.plan)
+    assert record.read_text(encoding="utf-8") == "2026-02-01T00:00:00Z"
+
+
+def test_a_past_plan_is_the_one_that_was_made_then(config: Config, tmp_path: Path) -> None:
+    """Orders and usage of the time after it are there, and change nothing, though the newest row is cut in its step."""
+    moment = datetime(2026, 1, 20, 12, 30, tzinfo=UTC)
+    orders = pd.read_csv(tmp_path / "orders.csv", parse_dates=["at"])
+    usage = pd.DataFrame({"at": pd.date_range("2026-01-05", periods=24 * 21, freq="h")})
+    usage = usage.assign(cpu=1.0 + (usage.index > 350) * 50.0 + usage.index % 24 / 10, memory=2.0**30)
+    usage.to_csv(tmp_path / "usage.csv", index=False)
+    settings = UsageSettings.model_validate(
+        {"source": str(tmp_path / "usage.csv"), "time": "at", "cpu": "cpu", "memory": "memory"}
+    )
+    chosen = config.model_copy(update={"usage": settings, "workloads": config.workloads[:1]})
+    late = plan_fleet(chosen, moment, past=True)
+    shards = plan_fleet(chosen, moment, Fleet(workers=1, shards=tmp_path / "shards"), past=True)
+    open_hour = pd.Timestamp("2026-01-20 12:00")
+    orders[orders["at"] <= open_hour].to_csv(tmp_path / "orders.csv", index=False)
+    usage[usage["at"] < open_hour].to_csv(tmp_path / "usage.csv", index=False)
+    then = plan_fleet(chosen, moment, past=True)
+    assert plan_document(late.plan) == plan_document(then.plan) == plan_document(shards.plan)
+    assert late.plan.created == moment
+    assert late.plan.origin == datetime(2026, 1, 20, 11, tzinfo=UTC)
+    assert late.audit.last == datetime(2026, 1, 20, 12, tzinfo=UTC)
+    assert plan_fleet(config, NOW).plan.origin > late.plan.origin
 
 
 @pytest.mark.slow
@@ -205,6 +261,16 @@ def test_a_process_that_dies_takes_only_its_own_task_with_it() -> None:
     assert {number: answers[number] for number in (0, 1, 2, 4, 6)} == {0: 0, 1: 1, 2: 4, 4: 16, 6: 36}
     assert isinstance(answers[3], KilledWorker)
     assert isinstance(answers[5], ValueError)
+
+
+def test_without_dask_chunks_are_planned_in_this_process_and_a_remark_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("capacity.app.fleet.find_spec", lambda _: None)
+    with caplog.at_level("INFO", "capacity"):
+        answers = dict(spread(os.path.basename, ["a/b", "c/d"], Fleet(workers=2)))
+    assert answers == {"a/b": "b", "c/d": "d"}
+    assert "planned in one process: Dask spreads chunks over 2: python -m pip install" in caplog.text
 
 
 @dataclass(frozen=True)
