@@ -72,14 +72,25 @@ class Chunk:
 def plan_fleet(
     config: Config, now: datetime, fleet: Fleet | None = None, progress: Progress | None = None, *, past: bool = False
 ) -> PlanResult:
-    """The plan of every workload.
+    """The plan of every workload of a configuration, from its orders and its usage.
 
-    `now`: when the plan is made; with `past`, rows and usage from then on are left out, so that the plan is the one
-    that would have been made then. `fleet`: on what it is planned and what is kept, by default this process or this
-    machine's. `progress`: told how many chunks are done, of how many.
+    `config`: as `read_config` gives it. `now` (with a zone): when the plan is made; the newest row's age is judged by
+    it. `fleet`: on what chunks are planned and what is kept, by default on every core, keeping nothing; a single chunk,
+    and a plan from usage alone, is made in this process. `progress`: called with how many chunks are done, of how many.
+    `past` (default: no): `now` lies in the past, and rows of orders and steps of usage from then on are left out, so
+    that the plan is the one that would have been made then.
 
-    Equal data, settings and versions give equal plans to the last bit, whatever plans them and however often it was
-    cut off. Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned.
+    Returns the plan, the audit of its data, and the reason for each workload that could not be planned. Equal data,
+    settings and versions give equal plans to the last bit, whatever plans them and however often it was cut off.
+    Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned, `ClusterError` where the Dask
+    cluster does not answer.
+
+    >>> from datetime import UTC
+    >>> from capacity.app.configuration import read_config
+    >>> from capacity.sources.sample import sample_config
+    >>> planned = plan_fleet(read_config(sample_config()), datetime(2011, 12, 2, 12, tzinfo=UTC), past=True)
+    >>> planned.plan.origin.isoformat(), planned.plan.workload("shop", "web").peak.replicas
+    ('2011-12-02T11:00:00+00:00', 10)
     """
     fleet = fleet or Fleet()
     dealt = deal(config.workloads, fleet.size)
