@@ -236,6 +236,8 @@ def weighted_quantiles(values: Array, weights: Array, levels: Array, rounding: f
     >>> weighted_quantiles(values, np.array([1.0, 2.0, 1.0]), np.array([0.5, 0.9])).tolist()
     [[[2.0, 30.0]]]
     """
+    if not values.shape[1]:
+        return np.full((len(values), values.shape[2], np.shape(levels)[-1]), np.nan)
     total = np.where(np.isnan(values), 0.0, weights[:, None]).sum(axis=1, keepdims=True)
     order = np.argsort(values, axis=1)  # NaN last
     ranked = np.take_along_axis(values, order, axis=1)

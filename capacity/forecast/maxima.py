@@ -6,22 +6,9 @@ import numpy as np
 
 from capacity.forecast.calibration import Errors, mixed_offsets, track
 from capacity.model.arrays import Array
+from capacity.stats import sliding_maxima
 
 FEW = 0.5  # one series of 14 origins is stretched by 1.04, a fleet by next to none (coverage over the traces)
-
-
-def sliding_maxima(values: Array, window: int) -> Array:
-    """The maximum over ``[t, t + window)`` for every t along the last axis, over what is left near its end.
-
-    >>> sliding_maxima(np.array([1.0, 5.0, 2.0, 3.0]), 2)
-    array([5., 5., 3., 3.])
-    """
-    answer, reach = np.array(values, dtype=np.float64), 1
-    while reach < min(window, values.shape[-1]):
-        ahead = min(reach, window - reach)
-        np.maximum(answer[..., :-ahead], answer[..., ahead:], out=answer[..., :-ahead])
-        reach += ahead
-    return answer
 
 
 def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: int, levels: tuple[float, ...]) -> Array:

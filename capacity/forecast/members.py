@@ -15,6 +15,7 @@ from capacity.forecast.history import History, Origins, log_scale, raw_scale
 from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
+from capacity.stats import running_totals
 
 LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
 PENALTY = 3.0  # in units of a standardised column over one observation; flat between 1 and 10 on M4 training windows
@@ -318,7 +319,7 @@ def with_last_years_drift(forecast: Array, filled: Array, year: int, origins: Or
     `year` is its length in steps. Needs `year` and half a smoothing window before the earliest origin.
     """
     half = max(1, round(DRIFT_SMOOTH * year / 2))
-    total = np.concatenate([np.zeros((len(filled), 1)), np.cumsum(filled, axis=1)], axis=1)
+    total = running_totals(filled)
     ahead = np.minimum(
         np.arange(origins.horizon), year - half
     )  # what lies further ahead is not known a year ago either

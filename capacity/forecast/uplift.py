@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from capacity.model.arrays import Array, Mask, Places
+from capacity.stats import normal_quantiles, ordered_quantiles
 
 WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks
 FINE_DAY = 96  # steps in a day from which the hours around an event tell the level it stood on: quarters of an hour
@@ -253,8 +253,8 @@ def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread
     >>> spread_out(np.array([10.0]), np.array([[10.0, 10.0]]), (0.5, 0.95), np.array([0.3])).round(2)
     array([[10.  , 16.38]])
     """
-    gauss = np.array([NormalDist().inv_cdf(level) for level in levels])
-    return combined(point, quantiles, levels, point[:, None] * (np.exp(spread[:, None] * gauss) - 1.0))
+    extra = point[:, None] * (np.exp(spread[:, None] * normal_quantiles(levels)) - 1.0)
+    return combined(point, quantiles, levels, extra)
 
 
 def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: Array) -> Array:
@@ -265,7 +265,7 @@ def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: A
     wide = point[:, None] + np.where(up, np.maximum(far, own), -far)
     same_side = np.sign(own) * np.where(up, 1.0, -1.0) >= 0
     wide = np.where(extra != 0, np.where(same_side, wide, quantiles + extra), quantiles)
-    return np.asarray(np.maximum(np.maximum.accumulate(wide, axis=1), 0.0))
+    return ordered_quantiles(wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +317,7 @@ def widened(point: Array, quantiles: Array, levels: tuple[float, ...], spread: A
     own = combined(point, quantiles, levels, np.where(spread[:, None] > 0, extra, 0.0))
     say = len(misses) / (len(misses) + MISSES_TRUST)
     mixed = np.where(spread[:, None] > 0, say * own + (1 - say) * usual, usual)
-    return np.maximum(np.maximum.accumulate(mixed, axis=1), 0.0)
+    return ordered_quantiles(mixed)
 
 
 def proven_kinds(row: Array, past: Sequence[Occurrence], kinds: frozenset[str], week: int) -> frozenset[str]:
