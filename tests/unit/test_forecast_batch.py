@@ -196,3 +196,15 @@ def test_an_unstable_fit_of_logs_stays_within_the_history_and_half_of_it() -> No
     counts = made_up_fleet(1000, np.random.default_rng(1))[629:630]
     answer = forecast_batch(counts, Setting(timedelta(hours=1), 336))
     assert answer.point.max() <= 1.5 * counts.max()
+
+
+@pytest.mark.parametrize("origins", [4, 14])
+def test_a_few_calm_windows_do_not_promise_a_calm_maximum(origins):
+    """At 0.99 the maximum of a day is beyond what a dozen days have shown."""
+    rng = np.random.default_rng(origins)
+    values = rng.poisson(50 + 30 * np.sin(2 * np.pi * np.arange(24 * 42) / 24), (40, 24 * 42)).astype(float)
+    setting = Setting(timedelta(hours=1), 24, (0.5, 0.9, 0.99), seasons=(24,), origins=origins, window=24)
+    known, coming = values[:, :-24], values[:, -24:].max(axis=1)
+    maxima = np.stack([forecast_batch(row[None, :], setting).maxima[0, 0] for row in known])
+    assert (coming <= maxima[:, 2]).mean() >= 0.95
+    assert 0.3 <= (coming <= maxima[:, 0]).mean() <= 0.7
