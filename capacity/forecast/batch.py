@@ -21,6 +21,7 @@ from capacity.forecast.global_model import SERIES, Traits, corrected, error_size
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
 from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
+from capacity.forecast.near import Near, propose_near, with_near
 from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.uplift import (
     EventsAhead,
@@ -59,8 +60,10 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     values = without_spikes(raw)
     seasons = supported_seasons(setting.seasons or (), values.shape[1])
     origins = _origins(values.shape[1], seasons, setting)
-    proposal, traits = _proposal(values, seasons, origins, setting)
+    proposal, near, traits = _proposal(values, seasons, origins, setting)
     served = serve(proposal, origins.actuals(values))
+    for part in near:
+        served = with_near(served, part, origins.actuals(values))
     served = replace(served, notes=tuple(map(_with_quality, served.notes, raw, values)))
     if traits is not None:
         served = corrected(served, traits, origins.actuals(values), setting.seed)
@@ -119,25 +122,27 @@ def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins
 
 def _proposal(
     values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
-) -> tuple[Proposal, Traits | None]:
+) -> tuple[Proposal, tuple[Near, ...], Traits | None]:
     rows = max(1, CHUNK_CELLS // values.shape[1])
     layered = setting.global_layer and len(values) >= SERIES
     chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
     asked = replace(setting, global_layer=layered)
     parts = [_propose_chunk(chunk, seasons, origins, asked) for chunk in chunks]
-    proposal = Proposal.join([part for part, _ in parts])
-    return proposal, Traits.join([part for _, part in parts if part is not None]) if layered else None
+    near = tuple(map(Near.join, zip(*(part for _, part, _ in parts), strict=True)))
+    traits = Traits.join([part for _, _, part in parts if part is not None]) if layered else None
+    return Proposal.join([part for part, _, _ in parts]), near, traits
 
 
 def _propose_chunk(
     values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
-) -> tuple[Proposal, Traits | None]:
+) -> tuple[Proposal, tuple[Near, ...], Traits | None]:
     history = prepare(values, seasons)
     members = member_forecasts(history, seasons, origins, setting)
     stacked = np.stack(list(members.forecasts.values()))
     blend = blend_members(stacked, origins.actuals(values))
     traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
-    return propose(blend, members), traits
+    near = propose_near(history.filled, stacked, seasons, origins, (origins.actuals(values), setting))
+    return propose(blend, members), near, traits
 
 
 def _calibrated(

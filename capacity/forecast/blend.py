@@ -38,10 +38,14 @@ class Blend:
     member_errors: Array  # (members, N)
 
 
-def blend_members(forecasts: Array, actuals: Array) -> Blend:
-    """Blend members (M, N, K + 1, H) by how near they came to what followed (N, K, scored), NaN where unknown."""
+def blend_members(forecasts: Array, actuals: Array, judged: int | None = None) -> Blend:
+    """Blend members (M, N, K + 1, H) by how near they came to what followed (N, K, scored), NaN where unknown.
+
+    With `judged`, the first so many steps of each window decide alone.
+    """
     past = forecasts[:, :, 1:, : actuals.shape[2]]
     seen, known = ~np.isnan(actuals), np.nan_to_num(actuals)
+    seen[:, :, judged:] &= judged is None
     recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)  # the first rolling origin is the latest
     absolute, relative = _misses(past, known, seen)  # (M, N, K) each
     errors = (absolute * recency).sum(axis=2)
