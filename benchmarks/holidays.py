@@ -45,7 +45,9 @@ class Business:
 
 
 BUSINESSES = {
-    "retail": Business("online_retail/hourly_sales.csv.gz", "orders", "Europe/London", ("GB-ENG",), "2010-12-20", drop=12),
+    "retail": Business(
+        "online_retail/hourly_sales.csv.gz", "orders", "Europe/London", ("GB-ENG",), "2010-12-20", drop=12
+    ),
     "bikes": Business("bike_sharing/hourly_rentals.csv.gz", "users", "America/New_York", ("US-DC",), "2011-11-01"),
     "taxi": Business("nab/realKnownCause/nyc_taxi.csv", "value", "America/New_York", ("US-NY",), "2014-10-01"),
 }
