@@ -293,9 +293,10 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
     columns = _design_columns(values, rows, design)  # (N, rows, p)
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
-    weighted = columns * (weights[:, start:last] * recency)[:, :, None]
+    root = np.sqrt(weights[:, start:last] * recency)
+    columns *= root[:, :, None]  # on both sides of the product: it is symmetric, which halves its cost
     cuts = np.maximum(np.append(origins.ends, start) - start, 0)
-    gram, moment = _cumulate(columns, weighted, target, cuts)
+    gram, moment = _cumulate(columns, target * root, cuts)
     decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     size = columns.shape[2]
     gram += (PENALTY * decay)[None, :, None, None] * np.eye(size)
@@ -312,16 +313,16 @@ def _design_columns(values: Array, rows: Places, design: Design) -> Array:
     return columns
 
 
-def _cumulate(columns: Array, weighted: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
-    """Gram matrices and moments of the rows before each cut, built from the oldest cut up."""
+def _cumulate(columns: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
+    """Gram matrices and moments of the weighted rows before each cut, built from the oldest cut up."""
     count, size = len(cuts) - 1, columns.shape[2]
     gram = np.zeros((len(columns), count, size, size))
     moment = np.zeros((len(columns), count, size))
     for k in range(count - 1, -1, -1):
-        block = slice(cuts[k + 1], cuts[k])
-        turned = weighted[:, block].transpose(0, 2, 1)
-        gram[:, k] = turned @ columns[:, block]
-        moment[:, k] = (turned @ target[:, block, None])[..., 0]
+        block = columns[:, cuts[k + 1] : cuts[k]]
+        turned = block.transpose(0, 2, 1)
+        gram[:, k] = turned @ block
+        moment[:, k] = (turned @ target[:, cuts[k + 1] : cuts[k], None])[..., 0]
         if k + 1 < count:
             gram[:, k] += gram[:, k + 1]
             moment[:, k] += moment[:, k + 1]
