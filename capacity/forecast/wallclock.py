@@ -77,6 +77,12 @@ class WallClock:
             )
         return str((self.first.tz_convert(self.timezone).tz_localize(None) + slot * self.step).date())
 
+    def moment(self, slot: int) -> str:
+        """The local date and time of a slot, for people."""
+        if self.months or self.step >= DAY:
+            return self.date(slot)
+        return f"{self.first.tz_convert(self.timezone).tz_localize(None) + slot * self.step:%Y-%m-%d %H:%M}"
+
     def row(self, series: pd.Series) -> Array:
         """The values of a series on consecutive slots, the mean where two steps share one: (slots,), NaN for a gap."""
         values = series.to_numpy(dtype=np.float64)

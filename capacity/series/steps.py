@@ -5,12 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capacity.model import MONTH
+from capacity.model import MONTH, DataError
 from capacity.model.arrays import Array, Places
 
 WEEK_DAYS = 7
 CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and no evidence for a level
 RUN = 5  # steps whose median is low in a closure; single holidays do not move a median of weeks
+
+
+def numbers(series: pd.Series, name: str) -> pd.Series:
+    """A series as floating point numbers. Raises `DataError` where it holds something else; `name` says whose it is.
+
+    >>> numbers(pd.Series([1, None], dtype="object"), "sales").tolist()
+    [1.0, nan]
+    """
+    try:
+        return series.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: expected numbers, got {series.dtype}") from error
 
 
 def without_week(logs: Array, days_per_slot: float) -> Array:
