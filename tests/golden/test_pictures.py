@@ -24,7 +24,7 @@ import capacity as cap
 from capacity.forecast import Backtest
 from capacity.load import LoadReport, learn_throughput
 from capacity.model import Bar, Explanation
-from capacity.simulation.replay import Replay
+from capacity.simulation import Replay
 from capacity.views import (
     plot_backtest,
     plot_calibration,

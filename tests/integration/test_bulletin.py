@@ -13,7 +13,7 @@ import yaml
 
 from capacity.cli import main
 from capacity.model.plan_file import write_plan
-from capacity.sources.sample import sample_config, sample_orders
+from capacity.sources import sample_config, sample_orders
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.peers import HttpPeer

@@ -15,18 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.configuration import read_config
-from capacity.app.fleet import Fleet, plan_fleet
-from capacity.app.notify import Notifier
+from capacity.app import Fleet, Notifier, plan_fleet, read_config
 from capacity.app.workers import in_processes
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError
 from capacity.model.configuration import Config
 from capacity.model.plan_file import plan_document, read_plan
 from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
-from capacity.monitoring.export import Exposition
-from capacity.planning import planner
-from capacity.planning.planner import QualityRefusedError
+from capacity.monitoring import Exposition
+from capacity.planning import QualityRefusedError, planner
 from tests.integration.dying import dies_on_three
 from tests.peers.process import guard
 from tests.waiting import HUNG, until

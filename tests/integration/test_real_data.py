@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from capacity.model.configuration import Config
-from capacity.planning.planner import OrderData, PlanInputs, make_plan, read_orders
+from capacity.planning import OrderData, PlanInputs, make_plan, read_orders
 from capacity.quality import Audit
-from capacity.series.seasons import find_seasons
-from capacity.sources.orders import audit_sales, read_sales
+from capacity.series import find_seasons
+from capacity.sources import audit_sales, read_sales
 from tests.conftest import DATA
 
 RETAIL, BICYCLES = DATA / "online_retail", DATA / "adventureworks"

@@ -20,7 +20,7 @@ import pytest
 
 import capacity as cap
 from capacity.cli import main
-from capacity.planning.planner import read_orders
+from capacity.planning import read_orders
 from capacity.views.report import ReportRequest, collect_report, report_page
 from tests.peers import Chromium
 

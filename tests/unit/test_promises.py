@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from capacity.app.status import latency_objective, quality_objective
 from capacity.model import DataError
 from capacity.model.service_level import TARGETS, ServiceLevelObjective
-from capacity.monitoring import Ticket
-from capacity.monitoring.outages import restore_objective
+from capacity.monitoring import Ticket, restore_objective
 from capacity.views.tables.status import spoken
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

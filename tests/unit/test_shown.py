@@ -20,7 +20,7 @@ from capacity.load import LoadReport
 from capacity.model import Bar, Explanation, Finding
 from capacity.series import decompose_sales
 from capacity.shown import card_of, plot_noun
-from capacity.simulation.replay import Replay
+from capacity.simulation import Replay
 from tests.integration.test_report import Elements
 
 HOUR = timedelta(hours=1)
