@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from capacity.http import Bounds
-from capacity.model.plan_file import write_plan
+from capacity.model import write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.shop import Shop, hpa

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from capacity.cli import main
-from capacity.model.plan_file import write_plan
+from capacity.model import write_plan
 from capacity.sources import sample_config, sample_orders
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from capacity.cli import main
-from capacity.model.plan_file import write_plan
+from capacity.model import write_plan
 from tests.conftest import PlanOf
 from tests.double.faults import (
     Fault,

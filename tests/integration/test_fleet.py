@@ -18,9 +18,8 @@ import pytest
 from capacity.app import Fleet, Notifier, plan_fleet, read_config
 from capacity.app.workers import in_processes
 from capacity.cli import main
-from capacity.model import ClusterError, ConfigError, DataError
+from capacity.model import ClusterError, ConfigError, DataError, plan_document, read_plan
 from capacity.model.configuration import Config
-from capacity.model.plan_file import plan_document, read_plan
 from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
 from capacity.monitoring import Exposition
 from capacity.planning import QualityRefusedError, planner

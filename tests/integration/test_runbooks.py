@@ -13,7 +13,7 @@ import pytest
 
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, write_plan_maps
-from capacity.model.plan_file import read_plan
+from capacity.model import read_plan
 from capacity.sources import sample_config, sample_orders
 from tests.double import KubernetesDouble
 

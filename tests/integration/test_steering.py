@@ -20,7 +20,7 @@ from capacity.app.loop import repeat
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, Lease
 from capacity.cluster.lease import micro_time
-from capacity.model.plan_file import write_plan
+from capacity.model import write_plan
 from capacity.monitoring import Exposition, Health
 from tests.conftest import PlanOf
 from tests.shop import NOON, Document, Shop, hpa
