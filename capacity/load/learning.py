@@ -90,15 +90,35 @@ def learn_load(
     timezone: str | None = None,
     name: str = "workload",
 ) -> LoadReport:
-    """How CPU, memory and requests of one workload follow its sales, learned from where both were seen.
+    """Learn how CPU, memory and requests of one workload follow its sales, from the time in which both were seen.
 
-    `sales`: per step, regular UTC index, gaps as NaN; None where there are none. `usage`: columns among cpu (cores),
-    memory (bytes), requests (per second), regular UTC steps finer than, equal to or longer than those of sales. Shapes
-    within the day and the week live on the clock of `timezone` (default: the one `read_sales` noted). `prior` is what
-    was configured: it is kept where usage cannot be trusted.
+    Parameters
+    ----------
+    sales : Series or None
+        Sales per step, regular UTC index, gaps as NaN; None where there are none.
+    usage : DataFrame
+        Columns among `cpu` (cores), `memory` (bytes) and `requests` (per second), regular UTC index, gaps as NaN. Its
+        steps may be finer than, equal to or longer than those of sales.
+    prior : LoadModel or None
+        The configured costs, which are kept where usage cannot be trusted. Default none.
+    timezone : str or None
+        The clock on which shapes within the day and the week live. Default: the one that `read_sales` noted on
+        `sales`, else UTC.
+    name : str
+        What to call the workload in sentences. Default "workload".
 
-    Raises `DataError` where the tables are unusable, or CPU or memory have neither usable usage nor a prior.
+    Returns
+    -------
+    LoadReport
+        `report.model` to plan with, and per resource what was found and why.
 
+    Raises
+    ------
+    DataError
+        A table is unusable, or CPU or memory have neither usable usage nor a prior.
+
+    Examples
+    --------
     >>> steps = pd.date_range("2026-01-05", periods=24 * 28, freq="h", tz="UTC")
     >>> sales = pd.Series(50 + 40 * np.sin(steps.hour.to_numpy() / 24 * 2 * np.pi), steps)
     >>> report = learn_load(sales, pd.DataFrame({"cpu": 0.5 + 0.01 * sales, "memory": 2e9}))
@@ -118,9 +138,34 @@ def learn_loads(
     priors: Mapping[Key, LoadModel] | None = None,
     timezone: str | None = None,
 ) -> dict[Key, LoadReport | DataError]:
-    """`learn_load` for many workloads that the same sales drive: one matrix per step of usage, no loop in the fit.
+    """Learn the loads of many workloads that the same sales drive, as `learn_load` does for one, in one pass.
 
     A workload that cannot be learned has its error in the place of a report: one never stops the others.
+
+    Parameters
+    ----------
+    sales : Series or None
+        Sales per step, regular UTC index, gaps as NaN; None where there are none.
+    usages : mapping of key to DataFrame
+        The usage of each workload, as for `learn_load`, by any key, such as namespace and name.
+    priors : mapping of key to LoadModel, or None
+        The configured costs of workloads, kept where their usage cannot be trusted. Default none.
+    timezone : str or None
+        The clock on which shapes within the day and the week live. Default: the one that `read_sales` noted on
+        `sales`, else UTC.
+
+    Returns
+    -------
+    dict of key to LoadReport or DataError
+        In the order of `usages`.
+
+    Examples
+    --------
+    >>> steps = pd.date_range("2026-01-05", periods=24 * 28, freq="h", tz="UTC")
+    >>> sales = pd.Series(50 + 40 * np.sin(steps.hour.to_numpy() / 24 * 2 * np.pi), steps)
+    >>> reports = learn_loads(sales, {("shop", "web"): pd.DataFrame({"cpu": 0.5 + 0.01 * sales, "memory": 2e9})})
+    >>> round(reports["shop", "web"].model.cpu.per_sale_per_hour, 4)
+    0.01
     """
     known = priors or {}
     zone = timezone or (str(sales.attrs.get("timezone", "UTC")) if sales is not None else "UTC")

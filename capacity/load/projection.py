@@ -146,18 +146,38 @@ NO_MEDIAN = "sales were forecast without a median: their distances and the load'
 def project_load(
     forecast: Forecast, load: LoadModel, *, history: pd.Series | None = None, window: timedelta | None = None
 ) -> Demand:
-    """Demand = base + slope x sales per hour, for every step and quantile level of the forecast.
+    """Project a forecast of sales to the load of a workload: demand = base + slope x sales per hour.
 
     With given costs the map rises with sales, so that a quantile of sales becomes the same quantile of demand. With a
-    learned answer, distances from the median are combined as independent ones, by the root of their sum of squares:
-    that of sales, of what sales left unexplained, of the line's own error (JCGM 100:2008, 5.1.2; exact for normal
-    distributions). Where usage was seen in finer steps than sales, demand has those steps (see `Shape`).
+    learned response, distances from the median are combined as independent ones, by the root of their sum of squares:
+    that of sales, of what sales left unexplained, and of the line's own error (JCGM 100:2008, 5.1.2; exact for normal
+    distributions). Where usage was seen in finer steps than sales, demand has those steps.
 
-    `history`: sales so far, for load that comes after its orders; without it the first step stands for what was
-    before. Maxima over the forecast's window come along. Where demand has finer steps, `window` asks for those over so
-    much time after any moment of a step, as in `forecast_sales`; it may be longer than a step of sales only where
-    sales were forecast with it.
+    Parameters
+    ----------
+    forecast : Forecast
+        Sales per step; its quantile levels and the maxima over its window come along.
+    load : LoadModel
+        Given costs, or what `learn_load` learned.
+    history : Series or None
+        Sales so far, for load that comes after its orders. Default none: the first step stands for what was before.
+    window : timedelta or None
+        Where demand has finer steps than sales, ask for the maxima over so much time after any moment of a step. It
+        may be longer than a step of sales only where sales were forecast with it. Default none.
 
+    Returns
+    -------
+    Demand
+        CPU (cores), memory (bytes), sales (per step) and, where they were learned, requests (per second), on the same
+        steps and quantile levels.
+
+    Raises
+    ------
+    DataError
+        `window` is longer than a step of sales, and sales were not forecast with it.
+
+    Examples
+    --------
     >>> import pandas as pd
     >>> steps = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
     >>> quantiles = pd.DataFrame({0.5: [40.0]}, index=steps)

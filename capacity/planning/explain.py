@@ -74,10 +74,45 @@ class _Line:
 def explain_floor(
     demand: Demand, workload: Workload, plan: WorkloadPlan, at: datetime, parts: SalesParts | None = None
 ) -> Explanation:
-    """The floor planned for the step at `at`, as bars in replicas that add up to it exactly.
+    """Explain one planned floor as bars in replicas that add up to it exactly.
 
-    `parts` takes the median sales of that step apart; without them sales are one bar. Every bar is the difference of
-    two counts, the one with the named part and the one without, in this order. Raises `DataError` outside of the plan.
+    Every bar is the difference of two counts, the one with the named part and the one without, in this order.
+
+    Parameters
+    ----------
+    demand : Demand
+        What the plan was made from.
+    workload : Workload
+        The workload as it was planned.
+    plan : WorkloadPlan
+        Its plan, after quotas.
+    at : datetime
+        A time within the plan; the step that holds it is explained.
+    parts : SalesParts or None
+        The median sales of that step, taken apart. Default none: sales are one bar.
+
+    Returns
+    -------
+    Explanation
+        The bars with their names and sentences, the need and the floor of the step.
+
+    Raises
+    ------
+    DataError
+        `at` lies outside of the plan.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from capacity.model import LoadModel, Replica
+    >>> index = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
+    >>> table = pd.DataFrame({0.5: [3.0], 0.95: [8.0]}, index)
+    >>> cpu = Forecast(index[0] - HOUR, HOUR, table, "cores")
+    >>> demand = Demand(cpu, Forecast(index[0] - HOUR, HOUR, table * 2**28, "bytes"))
+    >>> web = Workload("shop", "web", LoadModel(0, 0.1, 0, 0), Replica(1.0, 2**30), floor=2, ceiling=60)
+    >>> why = explain_floor(demand, web, plan_workload(demand, web), index[0].to_pydatetime())
+    >>> [bar.name for bar in why.bars], why.floor
+    (['usual load', 'quantile margin', 'headroom', 'rounding'], 10)
     """
     if not plan.start <= at < plan.end:
         raise DataError(f"expected a time between {plan.start} and {plan.end}, which the plan covers, got {at}")

@@ -83,13 +83,42 @@ def usage_fingerprint(config: Config, now: datetime) -> str:
 
 
 def read_usage(source: str | Path, *, time: str, **columns: Any) -> pd.DataFrame | dict[str, pd.DataFrame]:
-    """Usage per step from a CSV or Parquet file, or a glob of them: cpu (cores), memory (bytes), requests (per second).
+    r"""Read what workloads used, per step, from files. Rows are those of the whole workload, not of a pod.
 
-    `columns` are the keys of `usage:` in capacity.yaml (`cpu`, `memory`, `requests`, `workload`, `timezone`, `step`).
-    Rows are the whole workload's and are averaged over each step; a step without rows is a gap (NaN), never zero, and
-    so is a value that is negative or no number. Returns a table, regular in UTC; with `workload` one per name.
+    Rows are averaged over each step. A step without rows is a gap (NaN), never zero, and so is a value that is
+    negative or no number.
 
-    Raises `DataError` where the file cannot be read, `ConfigError` where a key is wrong.
+    Parameters
+    ----------
+    source : str or Path
+        A CSV or Parquet file (also compressed), or a glob of them.
+    time : str
+        The column with the time of the measurement; times without a zone are UTC unless `timezone` is given.
+    **columns
+        Further keys of `usage:` in capacity.yaml: the columns `cpu` (cores), `memory` (bytes), `requests` (per
+        second), `replicas` and `workload`, and `timezone`, `time_format`, `step` (default: that of the file, at least
+        5 minutes). At least one of `cpu`, `memory` and `requests` is needed.
+
+    Returns
+    -------
+    DataFrame or dict of str to DataFrame
+        A table with a regular UTC index and the columns that were given; with `workload`, one table per name.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    ConfigError
+        A key is wrong.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "usage.csv"
+    ...     _ = file.write_text("at,cores\n2026-01-05T00:00Z,1.5\n2026-01-05T01:00Z,2.5\n")
+    ...     read_usage(file, time="at", cpu="cores")["cpu"].tolist()
+    [1.5, 2.5]
     """
     try:
         settings = UsageSettings.model_validate({"source": str(source), "time": time, **columns})
