@@ -87,8 +87,8 @@ def _anchor(config: Config, folder: Path) -> Config:
         sales = sales.model_copy(update=lists)
     if usage is not None and "://" not in usage.source:
         usage = usage.model_copy(update={"source": str(folder / usage.source)})
-    told = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
-    config = config.model_copy(update={"sales": sales, "usage": usage, **told})
+    monitoring = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
+    config = config.model_copy(update={"sales": sales, "usage": usage, **monitoring})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
     config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

@@ -181,11 +181,11 @@ def learn_loads(
     for row, finding in zip(rows, _findings(rows, sales, zone), strict=True):
         found[row.key].append(finding)
     for key, table in tables.items():
-        answers[key] = _report(_called(key), tuple(found[key]), known.get(key), (table, sales, zone))
+        answers[key] = _report(_label(key), tuple(found[key]), known.get(key), (table, sales, zone))
     return {key: answers[key] for key in usages}
 
 
-def _called(key: Hashable) -> str:
+def _label(key: Hashable) -> str:
     return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
@@ -214,13 +214,13 @@ def _findings(rows: list[_Row], sales: pd.Series | None, timezone: str) -> list[
     least = 0
     if sales is not None:
         usable = [place for place, row in enumerate(rows) if row.case.reason is None]
-        for places in _alike(rows, usable):
+        for places in _by_grid(rows, usable):
             found, least = _learn(sales, [rows[place].series for place in places], timezone)
             learned |= dict(zip(places, found, strict=False))
     return [judge(row.case, learned.get(place), None if sales is None else least) for place, row in enumerate(rows)]
 
 
-def _alike(rows: list[_Row], places: list[int]) -> list[list[int]]:
+def _by_grid(rows: list[_Row], places: list[int]) -> list[list[int]]:
     """Rows whose steps lie on one grid: they make one matrix."""
     groups: dict[tuple[timedelta, int], list[int]] = {}
     for place in places:
@@ -262,14 +262,14 @@ def _report(
     table, sales, timezone = source
     known = {found.resource for found in findings if found.response is not None}
     for resource in ("cpu", "memory"):
-        if resource in known or _given(prior, resource):
+        if resource in known or _has_costs(prior, resource):
             continue
         reason = next((found.words for found in findings if found.resource == resource), "it has no usage and no costs")
         return DataError(f"{resource}: {reason}: give its usage, or its costs under `load`")
     return LoadReport(name, model_of(findings, prior), findings, table, sales, timezone)
 
 
-def _given(prior: LoadModel | None, resource: str) -> bool:
+def _has_costs(prior: LoadModel | None, resource: str) -> bool:
     return _configured(prior, resource) is not None
 
 

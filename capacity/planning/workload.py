@@ -252,9 +252,9 @@ def floor_series(plan: WorkloadPlan) -> pd.Series:
     return changes.reindex(steps).ffill().astype(int)
 
 
-def _plan(one: Requirement, course: Counts) -> WorkloadPlan:
+def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
     workload, demand = one.workload, one.demand
-    floors = within_budget(course, workload, one.step)
+    floors = within_budget(chosen, workload, one.step)
     peak = _peak_step(one)
     return WorkloadPlan(
         namespace=workload.namespace,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from capacity.model.data_quality import Severity as Severity
     from capacity.model.data_quality import Verdict as Verdict
     from capacity.model.data_quality import compare_columns as compare_columns
-    from capacity.model.data_quality import likeness as likeness
+    from capacity.model.data_quality import similarity as similarity
     from capacity.quality.anomalies import Anomaly as Anomaly
     from capacity.quality.anomalies import anomaly_finding as anomaly_finding
     from capacity.quality.anomalies import find_anomalies as find_anomalies
@@ -43,7 +43,7 @@ HOMES = {
         "Severity",
         "Verdict",
         "compare_columns",
-        "likeness",
+        "similarity",
     ),
     "capacity.quality.anomalies": ("Anomaly", "anomaly_finding", "find_anomalies"),
     "capacity.quality.report": ("Audit", "Latency", "StepCount", "step_counts"),

@@ -172,8 +172,8 @@ def _table(file: Path) -> tuple[list[dict[str, str | None]], tuple[str, ...], in
             with opener(source, "rt", encoding="utf-8-sig", newline="") as stream:
                 lines = list(stream)[found.skip + 1 :]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, DataError) as error:
-        said = one_line(error).removeprefix(f"{file.name}: cannot be read as CSV: ")
-        raise DataError(f"calendar.events: {file.name} cannot be read: {said}") from error
+        reason = one_line(error).removeprefix(f"{file.name}: cannot be read as CSV: ")
+        raise DataError(f"calendar.events: {file.name} cannot be read: {reason}") from error
     reader = csv.DictReader(lines, fieldnames=found.columns, delimiter=found.delimiter, quotechar=found.quote)
     return list(reader), found.columns, found.skip + 2
 

@@ -174,8 +174,8 @@ def _load(database: duckdb.DuckDBPyConnection, settings: UsageSettings, name: st
         load_rows(database, settings.source, wanted)
         kinds = {column: kind for column, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
     except (duckdb.Error, DataError) as error:
-        said = one_line(error).removeprefix(f"{name}: ")
-        raise DataError(f"{name}: usage cannot be read: {said}") from error
+        reason = one_line(error).removeprefix(f"{name}: ")
+        raise DataError(f"{name}: usage cannot be read: {reason}") from error
     del kinds["source_row"]
     for key, column in asked.items():
         if column not in kinds:
@@ -196,17 +196,17 @@ def _measure(
         database.execute(_measured_query(database, settings, kinds, time.instant, names))
         readable = database.execute(f"SELECT count(*) FROM orders WHERE {time.instant} IS NOT NULL").fetchone()
         if time.local:
-            _tell_showings_apart(database, zone)
+            _resolve_repeated_hour(database, zone)
         repeated = database.execute(TWICE).fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if readable == (0,):
         raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
     if repeated is not None:
-        raise DataError(f"{name}: {_said_twice(*repeated)}")
+        raise DataError(f"{name}: {_duplicate_text(*repeated)}")
 
 
-def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None:
+def _resolve_repeated_hour(database: duckdb.DuckDBPyConnection, zone: str) -> None:
     """Give the rows of the hour that the clock shows twice their place, by their order for each workload.
 
     Where a workload's rows of that night are not in order but for one step back, both hours are a gap.
@@ -253,7 +253,7 @@ def _measured_query(
     )
 
 
-def _said_twice(who: str, when: float, count: int) -> str:
+def _duplicate_text(who: str, when: float, count: int) -> str:
     return (
         f"expected one row per workload and time, got {count} of {who or 'it'} at "
         f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: sum up the pods, or name the column in "

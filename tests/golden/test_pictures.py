@@ -40,7 +40,7 @@ from capacity.views import (
     save_figure,
 )
 from capacity.views.plots import inline_svg
-from capacity.views.plots.canvas import LOOKS, Palette
+from capacity.views.plots.canvas import PALETTES, Palette
 
 FOLDER = Path(__file__).with_name("pictures")
 DOTS = 40  # an inch: small files; a line that moved or a text that is cut still shows
@@ -192,10 +192,10 @@ def contrast(colour: str, paper: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_text_and_lines_stand_out_from_their_paper(look: Palette) -> None:
-    assert min(contrast(colour, look.paper) for colour in (look.ink, look.muted)) >= 4.5
-    assert min(contrast(colour, look.paper) for colour in (look.blue, look.orange, look.green)) >= 3.0
+@pytest.mark.parametrize("look", PALETTES.values(), ids=PALETTES)
+def test_text_and_lines_stand_out_from_their_paper(palette: Palette) -> None:
+    assert min(contrast(colour, palette.paper) for colour in (palette.ink, palette.muted)) >= 4.5
+    assert min(contrast(colour, palette.paper) for colour in (palette.blue, palette.orange, palette.green)) >= 3.0
 
 
 def test_an_unknown_theme_is_refused() -> None:

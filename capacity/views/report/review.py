@@ -41,7 +41,7 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that the page says of `[begin, end)`, as known at `now`; `came` are the sales seen in it, if any.
+    """Everything that the page says of `[begin, end)`, as known at `now`; `actual` are the sales seen in it, if any.
 
     `events` are those that its pictures mark.
 
@@ -49,13 +49,13 @@ class ReportData:
     """
 
     config: Config
-    question: ReportRequest
+    request: ReportRequest
     now: datetime
     begin: datetime
     end: datetime
     audit: Audit
-    known: Histories
-    came: Histories
+    history: Histories
+    actual: Histories
     forecasts: Forecasts
     events: tuple[Event, ...] = ()
     planned: PlanResult | None = None
@@ -80,28 +80,30 @@ class ReportData:
         return {group or "sales": one for group, one in made if isinstance(one, Forecast)}
 
 
-def collect_report(config: Config, orders: OrderData, question: ReportRequest, now: datetime) -> ReportData:
+def collect_report(config: Config, orders: OrderData, request: ReportRequest, now: datetime) -> ReportData:
     """Forecast, plan and test what the question asks. Raises `DataError` where nothing is known before its month.
 
     Of a month that began, everything is as it would have been known on its first day.
     """
     config.orders()  # without sales there is nothing to review, and this says so
-    begin, end, known = _period(config, orders, question)
-    now = now if question.month is None else min(now, begin)
-    came = {group: sales.loc[begin : end - timedelta(microseconds=1)] for group, sales in orders.histories.items()}
-    reach = max((end - _after(sales) for sales in known.values()), default=end - begin)
+    begin, end, history = _period(config, orders, request)
+    now = now if request.month is None else min(now, begin)
+    actual = {group: sales.loc[begin : end - timedelta(microseconds=1)] for group, sales in orders.histories.items()}
+    reach = max((end - _end_of(sales) for sales in history.values()), default=end - begin)
     ahead = config.forecast.model_copy(update={"horizon": reach})
     config = config.model_copy(update={"forecast": ahead})
-    orders = replace(orders, histories=known)
-    basis = PlanInputs.of(config, orders, now)
+    orders = replace(orders, histories=history)
+    inputs = PlanInputs.of(config, orders, now)
     events = tuple(coming_events(config, orders))
-    review = ReportData(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts, events)
-    return _planned(replace(review, backtests=_backtests(config, orders)), basis)
+    review = ReportData(
+        config, request, now, begin, end, orders.audit.at(now), history, actual, inputs.forecasts, events
+    )
+    return _planned(replace(review, backtests=_backtests(config, orders)), inputs)
 
 
-def _planned(review: ReportData, basis: PlanInputs) -> ReportData:
+def _planned(review: ReportData, inputs: PlanInputs) -> ReportData:
     try:
-        planned = make_plan(basis)
+        planned = make_plan(inputs)
     except QualityRefusedError as refusal:
         return replace(review, held=str(refusal))
     except DataError as error:
@@ -109,21 +111,21 @@ def _planned(review: ReportData, basis: PlanInputs) -> ReportData:
     return replace(review, planned=planned)
 
 
-def _period(config: Config, orders: OrderData, question: ReportRequest) -> tuple[datetime, datetime, Histories]:
+def _period(config: Config, orders: OrderData, request: ReportRequest) -> tuple[datetime, datetime, Histories]:
     """Begin and end of what is reviewed, and the histories up to there."""
-    if question.month is None:
-        begin = max(_after(sales) for sales in orders.histories.values())
+    if request.month is None:
+        begin = max(_end_of(sales) for sales in orders.histories.values())
         return begin, begin + config.forecast.horizon, orders.histories
-    begin, end = month_bounds(question.month, config.timezone)
+    begin, end = month_bounds(request.month, config.timezone)
     last = pd.Timestamp(begin) - pd.Timedelta("1us")
-    known = {group: _noted(sales.loc[:last], sales) for group, sales in orders.histories.items()}
-    empty = [str(group or "sales") for group, sales in known.items() if len(sales) < 2]
+    history = {group: _with_attributes(sales.loc[:last], sales) for group, sales in orders.histories.items()}
+    empty = [str(group or "sales") for group, sales in history.items() if len(sales) < 2]
     if empty:
-        raise DataError(f"--month: expected a history before {question.month}, got none of {', '.join(empty)}")
-    return begin, end, known
+        raise DataError(f"--month: expected a history before {request.month}, got none of {', '.join(empty)}")
+    return begin, end, history
 
 
-def _noted(part: pd.Series, sales: pd.Series) -> pd.Series:
+def _with_attributes(part: pd.Series, sales: pd.Series) -> pd.Series:
     part.attrs = dict(sales.attrs)
     return part
 
@@ -142,7 +144,7 @@ def month_bounds(month: str, timezone: str) -> tuple[datetime, datetime]:
     return first, first.replace(year=first.year + years, month=months + 1)
 
 
-def _after(sales: pd.Series) -> datetime:
+def _end_of(sales: pd.Series) -> datetime:
     """The first moment that a history says nothing of."""
     step = (sales.index[1:] - sales.index[:-1]).min()
     found: datetime = (sales.index[-1] + step).to_pydatetime()
