@@ -192,7 +192,7 @@ def contrast(colour: str, paper: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("look", PALETTES.values(), ids=PALETTES)
+@pytest.mark.parametrize("palette", PALETTES.values(), ids=PALETTES)
 def test_text_and_lines_stand_out_from_their_paper(palette: Palette) -> None:
     assert min(contrast(colour, palette.paper) for colour in (palette.ink, palette.muted)) >= 4.5
     assert min(contrast(colour, palette.paper) for colour in (palette.blue, palette.orange, palette.green)) >= 3.0
