@@ -123,7 +123,7 @@ def test_what_prometheus_measured_stands_for_an_hour(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
-    monkeypatch.setattr("capacity.sources.prometheus.read_usages", lambda *_, now: asked.append(now) or {})
+    monkeypatch.setattr("capacity.sources.prometheus.usage.read_usages", lambda *_, now: asked.append(now) or {})
     monkeypatch.setattr("capacity.app.fleet.in_processes", lambda work, tasks, _: ((t, work(t)) for t in tasks))
     measured = config.model_copy(update={"prometheus": PrometheusSettings(url="http://127.0.0.1:1")})
     fleet = Fleet(workers=1, shards=tmp_path / "shards", size=7)
