@@ -11,7 +11,6 @@ from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import read_expiry, read_wishes
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import CONFLICT, ClusterReader, ClusterWriter
-from capacity.cluster.config_maps import read_switch
 from capacity.cluster.kinds import KINDS
 from capacity.cluster.lease import TRIES, Writers
 from capacity.cluster.observe import (
@@ -24,6 +23,7 @@ from capacity.cluster.observe import (
     read_target,
 )
 from capacity.cluster.restore import give_back
+from capacity.cluster.switch import read_switch
 from capacity.decision import Brake, ControllerRules, decide, engage_brake, hold
 from capacity.decision.brake import hold_braked
 from capacity.model import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan

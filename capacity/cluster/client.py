@@ -127,9 +127,14 @@ class ClusterWriter(ClusterReader):
         """JSON patch."""
         return self._patch(f"{kind.path.format(namespace=namespace)}/{name}", operations, JSON_PATCH)
 
-    def apply_configmap(self, namespace: str, name: str, body: Document) -> Document:
-        """Create or replace a ConfigMap of our own."""
-        return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, [("force", "true")])
+    def apply_configmap(self, namespace: str, name: str, body: Document, *, dry_run: bool = False) -> Document:
+        """Create or replace a ConfigMap of our own; `dry_run`: only ask whether the server would accept it."""
+        asked = [("force", "true"), *([("dryRun", "All")] if dry_run else [])]
+        return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, asked)
+
+    def delete_configmap(self, namespace: str, name: str) -> Document:
+        """Delete a ConfigMap of our own; 404 where there is none."""
+        return self._request("DELETE", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
 
     def create_lease(self, namespace: str, body: Document) -> Document:
         """Create a Lease; 409 where somebody was faster."""
@@ -193,7 +198,7 @@ def _retries() -> Any:
         total=4,
         read=2,  # a server that hangs is asked three times: half a minute, well within a pass
         status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=frozenset({"GET", "PATCH"}),  # not POST: an Event sent twice is two Events
+        allowed_methods=frozenset({"GET", "PATCH", "DELETE"}),  # not POST: an Event sent twice is two Events
         backoff_factor=FIRST_WAIT,
         raise_on_status=False,
         **bound,
