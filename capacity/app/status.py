@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from capacity.model import CapacityError, DataError, Peak, Plan
 from capacity.model.objective import TARGETS, Objective
+from capacity.sources.prometheus.answers import Value
 from capacity.sources.prometheus.client import Prometheus
-from capacity.sources.prometheus.usage import Value
 from capacity.views.sheet import count, duration
 
 if TYPE_CHECKING:

@@ -24,8 +24,9 @@ import trustme
 
 from capacity.model import ConfigError, DataError
 from capacity.model.settings import Measured, PrometheusSettings
-from capacity.sources.prometheus.client import LONGEST_WAIT, Chunk, Prometheus
-from capacity.sources.prometheus.usage import QueryError, read_usage, read_usages
+from capacity.sources.prometheus.answers import Chunk, QueryError
+from capacity.sources.prometheus.client import LONGEST_WAIT, Prometheus
+from capacity.sources.prometheus.usage import read_usage, read_usages
 
 HOUR = Chunk(3600, 7200, 300)
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)

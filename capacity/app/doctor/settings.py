@@ -176,7 +176,7 @@ def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
 
 def _lack(usage: pd.DataFrame | Exception, settings: PrometheusSettings) -> str:
     """What a workload has no series of in the last hour; empty where nothing is missing."""
-    from capacity.sources.prometheus.usage import QueryError as QuestionError
+    from capacity.sources.prometheus.answers import QueryError as QuestionError
 
     if isinstance(usage, Exception):
         return str(usage) if isinstance(usage, QuestionError) else "no series"

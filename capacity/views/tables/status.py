@@ -41,7 +41,7 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
 def spoken(value: float, target: Target) -> str:
     """A figure as people read it: a percentage never rounded over its bound, or a duration.
 
-    >>> from capacity.app.promises import TARGETS
+    >>> from capacity.model.objective import TARGETS
     >>> spoken(0.99949, TARGETS["uptime"]), spoken(0.8, TARGETS["CPU and memory"])
     ('99.949 %', '80 %')
     """
