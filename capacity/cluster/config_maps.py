@@ -54,7 +54,7 @@ def write_plan_maps(writer: ClusterWriter, plan: Plan) -> list[str]:
         try:
             written += _Write.begin(writer, namespace, _packed(plan, own)).finish(writer)
         except (ClusterError, PlanError) as error:
-            failed.append(error)
+            failed.append(_explained(error, namespace))
     if len(failed) > 1:
         raise ClusterError("; ".join(str(error) for error in failed))
     if failed:
@@ -103,20 +103,15 @@ class _Write:
         versions = []
         for number, part in enumerate(parts):
             name = part_name(index.slot, number)
-            answer = writer.apply_configmap(namespace, name, part_document(namespace, name, part, None), dry_run=True)
+            document = part_document(namespace, name, part, None, "dry run")
+            answer = writer.apply_configmap(namespace, name, document, dry_run=True)
             versions.append(answer["metadata"].get("resourceVersion"))
         writer.apply_configmap(namespace, INDEX, index_document(namespace, index, found), dry_run=True)
         return cls(namespace, parts, index, found, versions)
 
     def finish(self, writer: ClusterWriter) -> list[str]:
         """Write the parts, then the index; and remove what no reader uses any more."""
-        try:
-            names = self._written(writer)
-        except ClusterError as error:
-            if error.status != CONFLICT:
-                raise
-            message = f"{self.namespace}: another planner is writing; its plan, or the former one, stays in force"
-            raise ClusterError(message, CONFLICT) from error
+        names = self._written(writer)
         _tidy(writer, self.namespace, self.index.slot, len(self.parts))
         return [f"{self.namespace}/{name}" for name in names]
 
@@ -126,15 +121,24 @@ class _Write:
         Only a namespace that never had an index lacks both: nothing is in force there that could be lost.
         """
         found = self.found
+        who = identity()
         if found is not None:
-            found = writer.apply_configmap(self.namespace, INDEX, claimed(found, identity()))
+            found = writer.apply_configmap(self.namespace, INDEX, claimed(found, who))
         names = [part_name(self.index.slot, number) for number in range(len(self.parts))]
         for name, part, version in zip(names, self.parts, self.versions, strict=True):
-            writer.apply_configmap(self.namespace, name, part_document(self.namespace, name, part, version))
+            writer.apply_configmap(self.namespace, name, part_document(self.namespace, name, part, version, who))
         made = writer.apply_configmap(self.namespace, INDEX, index_document(self.namespace, self.index, found))
         if found is None:  # only this answer tells its uid: until the next write the plan is in force, and unmarked
             writer.apply_configmap(self.namespace, INDEX, index_document(self.namespace, self.index, made))
         return names
+
+
+def _explained(error: ClusterError | PlanError, namespace: str) -> ClusterError | PlanError:
+    """A conflict says nothing to a person who does not know our guards."""
+    if not isinstance(error, ClusterError) or error.status != CONFLICT:
+        return error
+    message = f"{namespace}: another planner is writing; its plan, or the former one, stays in force ({error})"
+    return ClusterError(message, CONFLICT)
 
 
 def _next_index(found: Document | None, namespace: str, digests: Sequence[str]) -> PlanIndex:

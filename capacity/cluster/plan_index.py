@@ -121,9 +121,13 @@ def _annotations(document: Document) -> Document:
     return document["metadata"].get("annotations") or {}
 
 
-def part_document(namespace: str, name: str, packed: bytes, version: str | None) -> Document:
-    """The ConfigMap of a part; guarded by a resourceVersion where it is there already."""
-    metadata: Document = {"name": name, "namespace": namespace, "labels": LABELS}
+def part_document(namespace: str, name: str, packed: bytes, version: str | None, writer: str) -> Document:
+    """The ConfigMap of a part; guarded by a resourceVersion where it is there already.
+
+    It names its writer: without that, writing the same part again would change nothing, not even its resourceVersion.
+    """
+    annotations = {WRITING: writer}
+    metadata: Document = {"name": name, "namespace": namespace, "labels": LABELS, "annotations": annotations}
     if version is not None:
         metadata["resourceVersion"] = version
     data = {PART_KEY: base64.b64encode(packed).decode()}

@@ -21,8 +21,7 @@ def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr("capacity.cluster.client.FIRST_WAIT", 0.001)
     monkeypatch.setattr("capacity.cluster.client.TIMEOUT", (HUNG, HUNG))
-    monkeypatch.setattr("capacity.sources.prometheus.client.CONNECT", HUNG)
-    monkeypatch.setattr("capacity.app.web.TIMEOUT", HUNG)
+    monkeypatch.setattr("capacity.http.CONNECT", HUNG)
 
 
 @pytest.fixture

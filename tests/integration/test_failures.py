@@ -171,10 +171,13 @@ def test_a_plan_that_can_be_read_again_is_followed_and_the_hold_forgotten(shop: 
 
 def test_a_plan_copied_from_another_cluster(shop: Shop, plan_of: PlanOf) -> None:
     write_plan_maps(ClusterWriter(), plan_of(web=[9, 9, 9, 9]))
-    there = shop.api.get("ConfigMap", "shop", "capacity-plan-0")
+    there = shop.api.list("ConfigMap", "shop")
     with KubernetesDouble() as here:
-        kept = {key: there["metadata"][key] for key in ("name", "namespace", "annotations")}
-        here.create({**there, "metadata": kept})
+        for item in there:
+            kept = {
+                key: item["metadata"][key] for key in ("name", "namespace", "annotations") if key in item["metadata"]
+            }
+            here.create({**item, "metadata": kept})
         here.create(hpa())
         path = here.kubeconfig(shop.folder / "kubeconfig")
         assert path.exists()
