@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from capacity.model import require
-from capacity.model.fields import STRICT, Duration
-from capacity.quality.rules import Finding, Quality, Severity, Verdict
+from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,19 +68,6 @@ class Latency:
     median: timedelta
     p95: timedelta
     highest: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """How old the newest good row may be; an older one is a finding of this severity."""
-
-    __pydantic_config__ = STRICT
-
-    within: Annotated[Duration, Field(gt=timedelta(0))]
-    severity: Annotated[Severity, Field(alias="otherwise", description="What an older one means.")] = "warn"
-
-    def __post_init__(self) -> None:
-        require(self.within > timedelta(0), "freshness: expected a duration above zero, got {}", self.within)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from capacity.http import hide_password
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_password
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.sources.pushdown import STATEMENTS, Buckets
 from capacity.sources.sql import one_line, quote

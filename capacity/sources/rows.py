@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from capacity.http import hide_secrets
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource
 from capacity.sources.database import fetch_rows
 from capacity.sources.sql import literal, one_line

@@ -11,8 +11,8 @@ from typing import Any, Self
 import duckdb
 import pandas as pd
 
-from capacity.http import hide_secrets
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts

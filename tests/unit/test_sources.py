@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.http import hide_password
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_password
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources.orders import audit_sales, read_sales

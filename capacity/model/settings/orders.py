@@ -11,9 +11,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from capacity.model.data_quality import Contract, Freshness, GivenQuality, Quality, Severity
 from capacity.model.fields import Duration, Quantity
 from capacity.model.settings.block import Settings
-from capacity.quality import Contract, Freshness, GivenQuality, Quality, Severity
 
 KINDS = ("check", "not_null", "range", "regex", "unique", "reference")
 Bound = float | datetime | date | str
