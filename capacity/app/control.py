@@ -24,8 +24,8 @@ from capacity.cluster.observe import (
 )
 from capacity.cluster.restore import give_back
 from capacity.cluster.switch import read_switch
-from capacity.decision import Brake, ControllerRules, decide, engage_brake, hold
-from capacity.decision.brake import hold_braked
+from capacity.decision import Brake, ControllerRules, decide, hold
+from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.model import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan
 from capacity.model.outcome import Outcome as Outcome
 from capacity.model.outcome import summary as summary
@@ -35,7 +35,7 @@ SKEW = timedelta(minutes=2)  # between our clock and the API server's: NTP keeps
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `braked`); None: they may.
+    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `episode`); None: they may.
 
     `server_time`: the API server's clock, by which is noted what moves while ours is wrong.
     """
@@ -43,10 +43,10 @@ class Guard:
     off: Mapping[str, str | None] = field(default_factory=dict)
     skew: str | None = None
     server_time: datetime | None = None
-    braked: str | None = None
+    episode: BrakeEpisode = field(default_factory=BrakeEpisode)
     change: str | None = None
 
-    def hold(self, namespace: str, observation: Observation, decision: Decision, now: datetime) -> Decision:
+    def hold(self, namespace: str, observation: Observation, decision: Decision) -> Decision:
         """The decision, held where this guard says so."""
         off = self.off.get(namespace)
         if off is not None:
@@ -55,9 +55,7 @@ class Guard:
             return hold(observation, "HeldChangeWindow", f"a change is on: {self.change}")
         if self.skew is not None:
             return self._skewed(observation, decision)
-        if decision.falls and self.braked is not None:
-            return hold_braked(observation, self.braked, now)
-        return decision
+        return self.episode.applied(observation, decision)
 
     def _skewed(self, observation: Observation, decision: Decision) -> Decision:
         """A wrong clock lowers nothing and notes nothing of its own."""
@@ -206,7 +204,7 @@ def _cases(
     skew = clock_skew(work.now, reader.server_time) if work.real_time else None
     off, unknown = _switches(reader, work)
     guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
-    return [_guarded_case(work, guard, case, unknown) for case in cases], guard
+    return [_guarded_case(guard, case, unknown) for case in cases], guard
 
 
 def _case(work: Reconciliation, seen: Seen) -> TargetState:
@@ -235,18 +233,16 @@ def _braked(work: Reconciliation, cases: list[TargetState], guard: Guard) -> Gua
         for case in cases
         if case.decision is not None and isinstance(case.seen[2], Autoscaler) and case.decision.reason != "Excluded"
     ]
-    held = engage_brake(fleet, work.now, work.brake)
-    braked = next((now.detail for (_, now), (_, was) in zip(held, fleet, strict=True) if now is not was), None)
-    return replace(guard, braked=braked)
+    return replace(guard, episode=brake_episode(fleet, work.now, work.brake))
 
 
-def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState, unknown: Mapping[str, str]) -> TargetState:
+def _guarded_case(guard: Guard, case: TargetState, unknown: Mapping[str, str]) -> TargetState:
     found, namespace = case.seen[2], case.workload.namespace
     if case.decision is None or isinstance(found, ClusterError):
         return case
     if namespace in unknown:
         return TargetState(case.seen, error=unknown[namespace])
-    return TargetState(case.seen, guard.hold(namespace, found.observation, case.decision, work.now))
+    return TargetState(case.seen, guard.hold(namespace, found.observation, case.decision))
 
 
 def _acted(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: Writers, case: TargetState) -> Outcome:
@@ -271,7 +267,7 @@ def _written(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: W
                 raise
             autoscaler = _read_again(writer, workload, scene, autoscaler)
             decision = work.decide(workload, scene, autoscaler)
-            decision = guard.hold(workload.namespace, autoscaler.observation, decision, work.now)
+            decision = guard.hold(workload.namespace, autoscaler.observation, decision)
             if not (decision.changes or decision.notes):
                 break
             continue
