@@ -26,6 +26,7 @@ from capacity.cluster.restore import give_back
 from capacity.cluster.switch import read_switch
 from capacity.decision import Brake, ControllerRules, decide, hold
 from capacity.decision.brake import BrakeEpisode, brake_episode
+from capacity.decision.decide import STILL
 from capacity.model import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan
 from capacity.model.outcome import Outcome as Outcome
 from capacity.model.outcome import summary as summary
@@ -271,10 +272,10 @@ def _written(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: W
             if not (decision.changes or decision.notes):
                 break
             continue
-        if not decision.changes:
+        if not (decision.changes or decision.reason == STILL):
             break
         warnings = announce(writer, Outcome(workload, decision), autoscaler)
-        return Outcome(workload, decision, done=True, warnings=warnings)
+        return Outcome(workload, decision, done=decision.changes, warnings=warnings)
     return Outcome(workload, decision)
 
 

@@ -43,6 +43,18 @@ def announce(writer: ClusterWriter, outcome: Outcome, autoscaler: Autoscaler) ->
     return ()
 
 
+NOTE = 1024  # bytes of an Event's note that the server takes
+
+
+def cut(text: str, most: int) -> str:
+    """The text within `most` bytes of UTF-8, which is how the server counts.
+
+    >>> cut("Müller", 3)
+    'Mü'
+    """
+    return text.encode()[:most].decode(errors="ignore")
+
+
 def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
     decision, metadata = outcome.decision, autoscaler.document["metadata"]
     assert decision is not None  # noqa: S101 - only what was decided is announced
@@ -61,9 +73,9 @@ def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
         "eventTime": micro_time(autoscaler.now),
         "reportingController": "capacity",
         "reportingInstance": f"capacity-{current_run().id}".rstrip("-"),
-        "action": "MoveFloor",
+        "action": "MoveFloor" if decision.changes else "HoldFloor",
         "reason": decision.reason,
         "regarding": regarding,
-        "note": str(outcome)[:1024],
+        "note": cut(str(outcome), NOTE),
         "type": "Warning" if decision.held or decision.cut else "Normal",
     }

@@ -81,6 +81,7 @@ def state_text(memory: Memory) -> str:
         "held_since": None if memory.held_since is None else rfc3339(memory.held_since),
         "mark": memory.mark,
         "looked": None if memory.looked_at is None else rfc3339(memory.looked_at),
+        "still": None if memory.still_since is None else rfc3339(memory.still_since),
     }
     return json.dumps({key: value for key, value in note.items() if value is not None}, separators=(",", ":"))
 
@@ -96,6 +97,7 @@ def _memory(text: Any) -> Memory:
             held_since=_moment(note.get("held_since")),
             mark=None if mark is None else str(mark),
             looked_at=_moment(note.get("looked")),
+            still_since=_moment(note.get("still")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError):
         return NOTHING

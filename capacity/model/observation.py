@@ -14,8 +14,8 @@ class Readings:
     """What the autoscaler's own metrics say. `blind` names why they cannot be trusted; None: they can.
 
     `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`, `memory_bytes`: usage of
-    all replicas together. `mark`: text that differs between any two looks at a workload that is measured. None: not
-    known.
+    all replicas together. `mark`: text that hardly ever stays the same over several looks while somebody measures.
+    None: not known, or no such text.
     """
 
     wanted: int | None = None
@@ -53,7 +53,8 @@ class Memory:
     """What earlier passes noted on the object: all the state there is.
 
     `moved_at`: our last move of the floor. `safe_floor`: of the last plan that was read. `held_since`: since when
-    there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`.
+    there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`;
+    `still_since`: since when they are known to stand still.
     """
 
     moved_at: datetime | None = None
@@ -62,9 +63,10 @@ class Memory:
     held_since: datetime | None = None
     mark: str | None = None
     looked_at: datetime | None = None
+    still_since: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("moved_at", "held_since", "looked_at"):
+        for name in ("moved_at", "held_since", "looked_at", "still_since"):
             moment = getattr(self, name)
             if moment is not None:
                 require_aware(name, moment)

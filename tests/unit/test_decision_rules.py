@@ -104,10 +104,69 @@ def test_two_looks_a_step_apart_at_metrics_that_move() -> None:
     young = replace(observation, memory=first.memory, readings=Readings(wanted=3, mark="21m"))
     assert decide(plan([4]), young, NOW + MINUTE).notes is False
     assert decide(plan([4]), young, NOW + 5 * MINUTE).floor == 36
-    frozen = replace(observation, memory=first.memory)
-    assert decide(plan([4]), frozen, NOW + 5 * MINUTE).reason == "HeldFrozenMetrics"
-    assert decide(plan([4]), frozen, NOW + 55 * MINUTE).reason == "HeldFrozenMetrics"
-    assert decide(plan([4]), young, NOW + 11 * MINUTE).reason == "SecondLook", "too old to say anything"
+    assert decide(plan([4]), young, NOW + 15 * MINUTE).reason == "SecondLook", "too old to say anything"
+    ahead = replace(young, memory=replace(first.memory, looked_at=NOW + 3 * MINUTE))
+    assert decide(plan([4]), ahead, NOW).notes, "a wrong clock noted it: look again"
+
+
+def passes(observation: Observation, minutes: range, **rules: Any) -> list[tuple[int, Decision]]:
+    """Passes at these minutes, each with what the one before noted."""
+    made = []
+    for minute in minutes:
+        decision = decide(plan([4] * 12), observation, NOW + minute * MINUTE, ControllerRules(**rules))
+        observation = replace(observation, floor=decision.floor, memory=decision.memory)
+        made.append((minute, decision))
+    return made
+
+
+def test_readings_that_stand_still_are_found_within_ten_minutes_and_noted_once() -> None:
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"))
+    made = passes(observation, range(20))
+    reasons = [decision.reason for _, decision in made]
+    assert reasons == ["SecondLook"] * 8 + ["HeldFrozenMetrics"] * 12
+    assert [minute for minute, decision in made if decision.notes] == [0, 8]
+    assert "held until 11-27 06:09Z" in made[-1][1].detail
+    assert "capacity/force-floor" in made[-1][1].detail
+
+
+def test_readings_that_stand_still_hold_for_a_time_only() -> None:
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"))
+    made = passes(observation, range(400))
+    falls = [minute for minute, decision in made if decision.falls]
+    assert falls[:3] == [368, 373, 378], "six hours after they were known to stand still, then step by step"
+
+
+def test_readings_that_move_again_are_believed_at_once() -> None:
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"))
+    memory = passes(observation, range(10))[-1][1].memory
+    assert memory.still_since == NOW + 8 * MINUTE
+    moved = replace(observation, memory=memory, readings=Readings(wanted=3, mark="251m"))
+    decision = decide(plan([4]), moved, NOW + 10 * MINUTE)
+    assert (decision.floor, decision.memory.still_since, decision.memory.mark) == (36, None, "251m")
+    assert decide(plan([4]), moved, NOW + 60 * MINUTE).floor == 36, "however long it stood still"
+    steady = decide(plan([40]), moved, NOW + 10 * MINUTE)
+    assert (steady.floor, steady.memory.still_since, steady.notes) == (40, None, True)
+
+
+def test_an_equal_look_of_long_ago_proves_nothing() -> None:
+    memory = Memory(mark="250m", looked_at=NOW - timedelta(hours=4))
+    decision = decide(plan([4]), seen(40, readings=Readings(wanted=3, mark="250m"), memory=memory), NOW)
+    assert (decision.reason, decision.memory.looked_at) == ("SecondLook", NOW)
+
+
+def test_a_forced_floor_needs_no_metrics_that_move() -> None:
+    memory = Memory(mark="250m", looked_at=NOW - MINUTE, still_since=NOW)
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"), memory=memory, wishes=Wishes(floor=10))
+    assert decide(plan([4]), observation, NOW).floor == 36
+
+
+def test_without_a_plan_readings_that_stand_still_hold_for_a_time_only() -> None:
+    memory = Memory(mark="250m", looked_at=NOW - 9 * MINUTE, held_for="HeldNoPlan", held_since=NOW - DAY)
+    observation = replace(seen(40, readings=Readings(wanted=3, mark="250m"), memory=memory), baseline_floor=4)
+    held = decide(None, observation, NOW)
+    assert (held.reason, held.memory.still_since, held.notes) == ("HeldFrozenMetrics", NOW, True)
+    later = decide(None, replace(observation, memory=held.memory), NOW + timedelta(hours=6))
+    assert (later.reason, later.floor) == ("PlanExpired", 36)
 
 
 @pytest.mark.parametrize(
