@@ -10,7 +10,7 @@ from functools import partial
 from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import read_expiry, read_wishes
 from capacity.cluster.autoscaler import Autoscaler
-from capacity.cluster.client import CONFLICT, ClusterReader, ClusterWriter
+from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import KINDS
 from capacity.cluster.lease import TRIES, Writers
 from capacity.cluster.observe import (
@@ -66,8 +66,12 @@ class Guard:
         return replace(decision, memory=memory, notes=False)
 
 
-def clock_skew(now: datetime, server_time: datetime | None) -> str | None:
-    """Why our clock cannot be trusted; None where the API server's says nearly the same, or says nothing."""
+def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = timedelta(0)) -> str | None:
+    """Why our clock cannot be trusted; None where the API server's says nearly the same, or says nothing.
+
+    `waited`: how long after `now` the server's answer came. A slow server is no wrong clock.
+    """
+    now += waited
     if server_time is None or abs(now - server_time) <= SKEW:
         return None
     return f"our clock says {now:%Y-%m-%dT%H:%M:%SZ}, the API server's {server_time:%Y-%m-%dT%H:%M:%SZ}"
@@ -79,7 +83,7 @@ class Reconciliation:
 
     `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
     API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
-    and holds every floor; None: none is.
+    and holds every floor; None: none is. `began`: `now` in seconds of this process's monotonic clock.
     """
 
     workloads: Sequence[Workload]
@@ -91,6 +95,7 @@ class Reconciliation:
     home: str | None = None
     real_time: bool = False
     change: str | None = None
+    began: float | None = None
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +111,11 @@ class Reconciliation:
         decision = decide(plan, observation, self.now, replace(self.policy, ceiling_buffer=workload.ceiling_buffer))
         due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
         return replace(decision, notes=True) if due and not decision.notes else decision
+
+    def waited(self, reader: ClusterReader) -> timedelta:
+        """How long after `now` the server's last answer came."""
+        answered = reader.answered_at
+        return timedelta(seconds=0 if self.began is None or answered is None else answered - self.began)
 
     def expires(self, workload: Workload) -> datetime | None:
         """Until when a floor set now stands if nobody renews it; None without a plan."""
@@ -149,6 +159,25 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     scenes = observe_targets(reader, work.workloads)
     cases, _ = _cases(reader, work, scenes)
     yield from (case.outcome(work) for case in cases)
+
+
+def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
+    """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
+    scenes = observe_targets(asker, work.workloads)
+    cases, _ = _cases(asker, work, scenes)
+    for case in cases:
+        yield guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work)
+
+
+def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outcome:
+    workload, _, autoscaler = case.seen
+    assert case.decision is not None and not isinstance(autoscaler, ClusterError)  # noqa: S101, PT018 - a due case has both
+    body = autoscaler.written(case.decision, work.expires(workload))
+    try:
+        asker.ask_target(autoscaler.kind, workload.namespace, autoscaler.name, body)
+    except ClusterError as error:
+        return replace(case.outcome(work), error=f"the server would refuse this: {error}")
+    return case.outcome(work)
 
 
 def apply(writer: ClusterWriter, work: Reconciliation, writers: Writers | None = None) -> Iterator[Outcome]:
@@ -202,7 +231,7 @@ def _cases(
     reader: ClusterReader, work: Reconciliation, scenes: dict[str, ObservedTarget | ClusterError]
 ) -> tuple[list[TargetState], Guard]:
     cases = [_case(work, seen) for seen in observe_target(reader, work.workloads, scenes, work.now)]
-    skew = clock_skew(work.now, reader.server_time) if work.real_time else None
+    skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
     off, unknown = _switches(reader, work)
     guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
     return [_guarded_case(guard, case, unknown) for case in cases], guard
@@ -264,6 +293,8 @@ def _written(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: W
         try:
             write(writer, autoscaler, decision, work.expires(workload))
         except ClusterError as error:
+            if error.status == ABSENT:
+                raise _gone(workload) from error
             if error.status != CONFLICT or attempt == TRIES:
                 raise
             autoscaler = _read_again(writer, workload, scene, autoscaler)
@@ -280,10 +311,19 @@ def _written(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: W
 
 
 def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Autoscaler:
-    document = writer.target(KINDS[workload.target.kind], workload.namespace, workload.target.name)
+    try:
+        document = writer.target(KINDS[workload.target.kind], workload.namespace, workload.target.name)
+    except ClusterError as error:
+        raise _gone(workload) if error.status == ABSENT else error from error
     if autoscaler.kind.scaled:
         return read_target(writer, workload, scene, autoscaler.now)
     return autoscaler.reread(document)
+
+
+def _gone(workload: Workload) -> ClusterError:
+    target = workload.target
+    message = f"{target.kind} {target.name} is gone: it was deleted after this pass read it; nothing was made anew"
+    return ClusterError(message, ABSENT)
 
 
 def _expired(

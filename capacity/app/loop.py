@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 from capacity.app.control import Reconciliation
 from capacity.cluster.client import ClusterReader, ClusterWriter
@@ -35,7 +36,10 @@ def make_pass(
         raise ConfigError("workloads: expected at least one workload, got none")
     controller = config.controller
     brake, home = controller.brake, controller.home
-    work = Reconciliation(workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time)
+    began = monotonic()
+    work = Reconciliation(
+        workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time, began=began
+    )
     namespaces = sorted({workload.namespace for workload in workloads})
     if plan_file is not None:
         try:

@@ -39,19 +39,31 @@ LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healt
 
 
 @verb
-def preview(face: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, now: NowOption = None) -> int:
+def preview(
+    face: CommandContext,
+    place: PlanPlace,
+    *,
+    server_dry_run: Annotated[
+        bool,
+        typer.Option("--server-dry-run", help="Ask the server by a dry run whether it would accept each change."),
+    ] = False,
+    json_lines: JsonLines = False,
+    now: NowOption = None,
+) -> int:
     """Read the autoscalers and show what `apply` would change, and why. It cannot write.
 
     Example: capacity preview -c capacity.yaml --plan plan.json
     """
+    from capacity.app.control import ask
     from capacity.app.control import preview as preview_pass
     from capacity.app.loop import make_pass, pass_sheet
-    from capacity.cluster.client import ClusterReader
+    from capacity.cluster.client import ClusterAsker, ClusterReader
 
     config, moment = face.config(), read_clock(now)
-    reader = _client(ClusterReader, config)
+    asker = _client(ClusterAsker, config) if server_dry_run else None
+    reader = asker or _client(ClusterReader, config)
     work = make_pass(config, moment, place.file, reader, real_time=now is None)
-    outcomes = list(preview_pass(reader, work))
+    outcomes = list(preview_pass(reader, work) if asker is None else ask(asker, work))
     if json_lines:
         _show_json_lines(outcomes)
     else:

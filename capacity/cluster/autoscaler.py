@@ -119,7 +119,8 @@ class Autoscaler:
     def written(self, decision: Decision, expires: datetime | None) -> Document:
         """What to send: our notes, the floor, and the ceiling where it moves or is ours already.
 
-        For server-side apply this is all we own; as a merge patch it changes just these fields.
+        For server-side apply this is all we own; as a merge patch it changes just these fields. With the uid in it, an
+        apply creates no object in the place of one that was deleted meanwhile.
         """
         metadata = self.document["metadata"]
         edited = self.observation.edited_by is not None and decision.floor == self.floor
@@ -134,6 +135,7 @@ class Autoscaler:
             "metadata": {
                 "name": self.name,
                 "namespace": metadata["namespace"],
+                **({"uid": metadata["uid"]} if self.kind.applied and "uid" in metadata else {}),
                 "resourceVersion": metadata["resourceVersion"],
                 "annotations": self._annotations(decision, expires),
             },

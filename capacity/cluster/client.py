@@ -37,13 +37,15 @@ ABSENT, CONFLICT = 404, 409
 class ClusterReader:
     """Reads autoscalers, ConfigMaps and Leases. No method of it can write.
 
-    `server_time` is the API server's own clock in its last answer; None before the first.
+    `server_time` is the API server's own clock in its last answer, which came at `answered_at` (seconds of this
+    process's monotonic clock); None before the first.
     """
 
     def __init__(self, kubeconfig: str | None = None, *, requests_per_second: float = POLITE) -> None:
         self._client = _connect(kubeconfig)
         self._pace = Pace(requests_per_second)
         self.server_time: datetime | None = None
+        self.answered_at: float | None = None
 
     def target(self, kind: Kind, namespace: str, name: str) -> Document:
         """One object that has a floor."""
@@ -72,6 +74,11 @@ class ClusterReader:
         """One Lease."""
         return self._request("GET", f"{LEASES.format(namespace=namespace)}/{name}")
 
+    def _note_time(self, date: str | None) -> None:
+        moment = _date(date)
+        if moment is not None:
+            self.server_time, self.answered_at = moment, monotonic()
+
     def _request(
         self,
         method: str,
@@ -96,7 +103,7 @@ class ClusterReader:
                 _request_timeout=TIMEOUT,
             )
             text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
-            self.server_time = _date(answer.headers.get("Date")) or self.server_time
+            self._note_time(answer.headers.get("Date"))
         except ApiException as error:
             raise _refusal(error, method, path) from error
         except (HTTPError, ssl.SSLError, OSError) as error:
@@ -106,6 +113,17 @@ class ClusterReader:
             answer.close()
             raise ClusterError(f"{method} {path}: expected at most {LARGEST} bytes from the API server, got more")
         return _document(text, method, path)
+
+
+class ClusterAsker(ClusterReader):
+    """Reads, and asks whether the server would accept a write. Every patch that it sends is a dry run."""
+
+    def ask_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
+        """The object as it would be after this write, or the refusal of a policy, a quota or the schema."""
+        how = [("dryRun", "All"), *([("force", "true")] if kind.applied else [])]
+        path = f"{kind.path.format(namespace=namespace)}/{name}"
+        query = [*_write_query(), *how]
+        return self._request("PATCH", path, body=body, query=query, kind=APPLY if kind.applied else MERGE)
 
 
 class ClusterWriter(ClusterReader):
@@ -236,10 +254,26 @@ def _refusal(error: Any, method: str, path: str) -> ClusterError:
         fields = [f"{cause.get('field', '')} {cause.get('reason', '')}".strip() for cause in causes]
     except (TypeError, ValueError, KeyError, AttributeError):
         message, fields = _text(error.body) or error.reason or "no reason given", []
-    hint = {401: "; is the token valid?", 403: "; see the Role in k8s/base"}.get(error.status, "")
-    caused = f" [{', '.join(fields[:3])}]" if fields else ""
+    named = ", ".join(list(filter(None, fields))[:3])
     said = " ".join(str(message).split())[:500]
+    hint = _hint(error.status, said)
+    caused = f" [{named}]" if named else ""
     return ClusterError(f"{method} {path.rpartition('/')[2]}: {error.status} {said}{caused}{hint}", error.status)
+
+
+def _hint(status: int, said: str) -> str:
+    """What to do next. RBAC says who cannot do what; any other 403 is a policy's, a quota's or a webhook's."""
+    if status == 401:
+        return "; is the token valid?"
+    if status != 403:
+        return ""
+    if " cannot " in said or "no RBAC policy matched" in said:
+        return "; see the Role in k8s/base"
+    if "exceeded quota" in said:
+        return "; raise the quota, or free what fills it"
+    if any(word in said for word in ("admission", "denied", "is forbidden: ValidatingAdmission")):
+        return "; a policy of the cluster refused it: ask who runs that policy"
+    return ""
 
 
 def _date(text: str | None) -> datetime | None:

@@ -130,6 +130,10 @@ class Writes:
         config = read_configuration(call)
         if live is None and call.place.subresource:
             raise not_found(call.resource.target(call.place.name))
+        uid = config["metadata"].get("uid")
+        if live is None and uid:
+            problem = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise conflict(call.resource.target(call.place.name), problem)
         applied = after_apply(call, live, config)
         item = normal(call.resource, applied.object)
         item["metadata"].pop("managedFields", None)
