@@ -9,9 +9,10 @@ from functools import partial
 
 from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import read_expiry, read_wishes
+from capacity.cluster.appliers import advice
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
-from capacity.cluster.kinds import KINDS
+from capacity.cluster.kinds import KINDS, Kind
 from capacity.cluster.lease import TRIES, Writers
 from capacity.cluster.observe import (
     ObservedTarget,
@@ -22,6 +23,7 @@ from capacity.cluster.observe import (
     other_owner,
     read_target,
 )
+from capacity.cluster.ownership import Owner
 from capacity.cluster.restore import give_back
 from capacity.cluster.switch import read_switch
 from capacity.decision import Brake, ControllerRules, decide, hold
@@ -84,6 +86,7 @@ class Reconciliation:
     `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
     API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
     and holds every floor; None: none is. `began`: `now` in seconds of this process's monotonic clock.
+    `chosen`: namespace and target of those that may be written; None: all, and what nobody names any more.
     """
 
     workloads: Sequence[Workload]
@@ -96,6 +99,7 @@ class Reconciliation:
     real_time: bool = False
     change: str | None = None
     began: float | None = None
+    chosen: frozenset[tuple[str, str]] | None = None
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -158,7 +162,7 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, one outcome per workload. Makes no call that can write."""
     scenes = observe_targets(reader, work.workloads)
     cases, _ = _cases(reader, work, scenes)
-    yield from (case.outcome(work) for case in cases)
+    yield from (replace(case.outcome(work), warnings=owner_warnings(case)) for case in cases)
 
 
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
@@ -189,10 +193,13 @@ def apply(writer: ClusterWriter, work: Reconciliation, writers: Writers | None =
     cases, guard = _cases(writer, work, scenes)
     with writers or Writers(writer) as taken:
         acted = {}
+        if work.chosen is not None:
+            cases = [case for case in cases if (case.workload.namespace, case.workload.target.name) in work.chosen]
         for case in sorted(cases, key=lambda case: case.decision is not None and case.decision.falls):
             acted[id(case)] = _acted(writer, work, guard, taken, case) if case.due else case.outcome(work)
         yield from (replace(acted[id(case)], observation=case.observation) for case in cases)
-        yield from _expired(writer, work, guard, taken, scenes)
+        if work.chosen is None:
+            yield from _expired(writer, work, guard, taken, scenes)
 
 
 def restore(
@@ -357,14 +364,39 @@ def _given_back(
 
 
 def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str] | None:
-    """Why a reconciler's field is not ours to set, and what makes it so; an honored ceiling is no matter."""
-    managers = autoscaler.reconcilers(workload.target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
-    if not managers:
+    """Why the field is not ours to set, and what makes it so; an honored ceiling is no matter.
+
+    A controller writes again by itself. Who applied it server-side meets a conflict: that is for a person to allow, but
+    what we were given once and others took back is put right.
+    """
+    kind, name, target = autoscaler.kind, workload.target.name, workload.target
+    managers = autoscaler.reconcilers(target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
+    if managers:
+        return "HeldForeignOwner", _reconciler_text(managers, kind, name)
+    appliers = [one for one in autoscaler.appliers() if one.manager not in target.ignored_by]
+    if not appliers or target.take or autoscaler.notes.baseline is not None:
         return None
-    kind, names = autoscaler.kind, ", ".join(managers)
+    found = advice(appliers[0], kind, name)
     return "HeldForeignOwner", (
-        f"{names} writes this field again by itself; in Argo CD add ignoreDifferences: "
-        f"[{{group: {kind.group}, kind: {kind.name}, name: {workload.target.name}, "
-        f"jsonPointers: [{', '.join(kind.pointers)}]}}] and syncOptions: [RespectIgnoreDifferences=true], "
-        f"then set target.ignored_by: [{names}]"
+        f"{found}; until then set target.take: true to take it by force once, or target.ignored_by: "
+        f"[{appliers[0].manager}] where it leaves the field out already"
     )
+
+
+def _reconciler_text(managers: list[str], kind: Kind, name: str) -> str:
+    names = ", ".join(managers)
+    if all(manager.lower().startswith(("kustomize-", "helm-")) for manager in managers):
+        return f"{names} writes this field again by itself; {advice(Owner(managers[0], 'Apply'), kind, name).cure}"
+    argo = advice(Owner("argocd", "Apply"), kind, name).cure.partition(", then set")[0]
+    return f"{names} writes this field again by itself; in Argo CD {argo}, then set target.ignored_by: [{names}]"
+
+
+def owner_warnings(outcome: TargetState) -> tuple[str, ...]:
+    """What a tool will do to a floor that we are about to take from it for the first time; () where nothing."""
+    found = outcome.seen[2]
+    if isinstance(found, ClusterError) or outcome.decision is None or not outcome.decision.changes:
+        return ()
+    owner = found.first_owner()
+    if found.notes.baseline is not None or owner is None:
+        return ()
+    return (f"{outcome.workload.namespace}/{outcome.workload.target.name}: {advice(owner, found.kind, found.name)}",)

@@ -105,28 +105,32 @@ def run(
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
-    from capacity.app.loop import Leader, repeat, stopping
-    from capacity.cluster.client import ClusterWriter
+    from capacity.app.floor_watch import FloorWatch
+    from capacity.app.loop import Leader, repair_between, repeat, stopping
+    from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.monitoring.export import Exposition
 
     config, exposition = face.config(), Exposition()
     period = config.controller.period
     writer = _client(ClusterWriter, config)
     leader = Leader(writer, sorted({workload.namespace for workload in config.workloads}), period)
+    watch = FloorWatch(_client(ClusterReader, config), leader.namespaces)
 
-    with stopping() as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
+    with stopping(watch.wake) as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
 
-        def one_pass() -> None:
+        def one_pass(only: frozenset[tuple[str, str]] | None = None) -> None:
             try:
-                outcomes, moment = _lead_one(face, leader, place.file, exposition)
+                outcomes, moment = _lead_one(face, leader, place.file, exposition, only)
                 _show(face, "Applied", outcomes, moment, json_lines=json_lines)
                 _finish(outcomes)
             finally:
                 health.beat()
 
+        watch.start()
         try:
-            repeat(one_pass, period, stop)
+            repeat(one_pass, period, stop, repair_between(watch, one_pass, stop))
         finally:
+            watch.stop()
             leader.resign()
     return DONE
 
@@ -185,9 +189,16 @@ def _healthy(period: float, exposition: Exposition, port: int) -> Iterator[Healt
 
 
 def _lead_one(
-    face: CommandContext, leader: Leader, plan: Path | None, exposition: Exposition
+    face: CommandContext,
+    leader: Leader,
+    plan: Path | None,
+    exposition: Exposition,
+    only: frozenset[tuple[str, str]] | None,
 ) -> tuple[list[Outcome], datetime]:
-    """One pass over the namespaces that we lead, and its time; the configuration is read again each time."""
+    """One pass over the namespaces that we lead, and its time; the configuration is read again each time.
+
+    `only`: autoscalers by namespace and name, where some must be put right at once.
+    """
     from dataclasses import replace
 
     from capacity.app.control import apply as apply_pass
@@ -199,6 +210,8 @@ def _lead_one(
     led = _led(face, leader)
     work = make_pass(config, moment, plan, writer, real_time=True)
     work = replace(work, workloads=tuple(workload for workload in work.workloads if workload.namespace in led))
+    if only is not None:
+        return list(apply_pass(writer, replace(work, chosen=only), Writers(writer, led))), moment
     writers = Writers(writer, led)
     outcomes = _told(Bulletin.of(config, exposition), work, lambda one: apply_pass(writer, one, writers))
     return outcomes, moment

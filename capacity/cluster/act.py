@@ -9,6 +9,7 @@ from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.lease import micro_time
+from capacity.decision.decide import LOWERED
 from capacity.logs import current_run
 from capacity.model import ClusterError, Decision
 from capacity.model.outcome import Outcome
@@ -77,5 +78,5 @@ def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
         "reason": decision.reason,
         "regarding": regarding,
         "note": cut(str(outcome), NOTE),
-        "type": "Warning" if decision.held or decision.cut else "Normal",
+        "type": "Warning" if decision.held or decision.cut or decision.reason == LOWERED else "Normal",
     }

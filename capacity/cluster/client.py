@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from inspect import signature
+from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,21 @@ class ClusterReader:
                 return
             query = [("limit", str(PAGE)), ("continue", token)]
 
+    def watch(self, kind: Kind, namespace: str, seconds: int) -> Iterator[Document]:
+        """Every object of a kind in a namespace as it is now, then each change as an event, for so many seconds."""
+        path = kind.path.format(namespace=namespace)
+        query = [("watch", "true"), ("timeoutSeconds", str(seconds))]
+        answer = self._answer("GET", path, query=query, timeout=(TIMEOUT[0], seconds + TIMEOUT[1]))
+        rest = b""
+        try:
+            for chunk in answer.stream(None):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (_document(line, "WATCH", path) for line in lines if line.strip())
+        except _broken() as error:
+            raise ClusterError(f"WATCH {kind.plural}: {_cause(error)}; passes go on without it") from error
+        finally:
+            answer.close()
+
     def configmap(self, namespace: str, name: str) -> Document:
         """One ConfigMap."""
         return self._request("GET", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
@@ -88,8 +104,28 @@ class ClusterReader:
         query: list[tuple[str, str]] | None = None,
         kind: str | None = None,
     ) -> Document:
+        answer = self._answer(method, path, body=body, query=query, kind=kind)
+        try:
+            text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
+        except _broken() as error:
+            raise self._unanswered(error) from error
+        if len(text) > LARGEST:
+            answer.close()
+            raise ClusterError(f"{method} {path}: expected at most {LARGEST} bytes from the API server, got more")
+        return _document(text, method, path)
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: list[tuple[str, str]] | None = None,
+        kind: str | None = None,
+        timeout: tuple[float, float] | None = None,
+    ) -> Any:
+        """The answer, its body not yet read."""
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
 
         self._pace.wait()
         try:
@@ -100,19 +136,18 @@ class ClusterReader:
                 query_params=list(query or []),
                 content_type=kind,
                 serialize=False,
-                _request_timeout=TIMEOUT,
+                _request_timeout=timeout or TIMEOUT,
             )
-            text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
-            self._note_time(answer.headers.get("Date"))
         except ApiException as error:
             raise _refusal(error, method, path) from error
-        except (HTTPError, ssl.SSLError, OSError) as error:
-            host = self._client.configuration.host
-            raise ClusterError(f"no answer from the cluster at {host}: {_cause(error)}; is it reachable?") from error
-        if len(text) > LARGEST:
-            answer.close()
-            raise ClusterError(f"{method} {path}: expected at most {LARGEST} bytes from the API server, got more")
-        return _document(text, method, path)
+        except _broken() as error:
+            raise self._unanswered(error) from error
+        self._note_time(answer.headers.get("Date"))
+        return answer
+
+    def _unanswered(self, error: BaseException) -> ClusterError:
+        host = self._client.configuration.host
+        return ClusterError(f"no answer from the cluster at {host}: {_cause(error)}; is it reachable?")
 
 
 class ClusterAsker(ClusterReader):
@@ -173,6 +208,13 @@ class ClusterWriter(ClusterReader):
         return self._request("PATCH", path, body=body, query=[*_write_query(), *(query or [])], kind=kind)
 
 
+def _broken() -> tuple[type[Exception], ...]:
+    """What a connection that fails or breaks raises."""
+    from urllib3.exceptions import HTTPError
+
+    return HTTPError, ssl.SSLError, OSError
+
+
 def _write_query() -> list[tuple[str, str]]:
     """Strict: an unknown field is refused; without it the server drops the field and only a header says so."""
     return [("fieldManager", MANAGER), ("fieldValidation", "Strict")]
@@ -227,15 +269,16 @@ class Pace:
     """How often we ask: `rate` requests a second on average, and twice as many at once."""
 
     def __init__(self, rate: float) -> None:
-        self._rate, self._left, self._at = rate, 2 * rate, monotonic()
+        self._rate, self._left, self._at, self._lock = rate, 2 * rate, monotonic(), Lock()
 
     def wait(self) -> None:
-        """Return when the next request may go out."""
-        now = monotonic()
-        self._left = min(2 * self._rate, self._left + (now - self._at) * self._rate) - 1
-        self._at = now
-        if self._left < 0:
-            sleep(-self._left / self._rate)
+        """Return when the next request may go out; any number of threads may wait."""
+        with self._lock:
+            now = monotonic()
+            self._left = min(2 * self._rate, self._left + (now - self._at) * self._rate) - 1
+            self._at, owed = now, -self._left / self._rate
+        if owed > 0:
+            sleep(owed)
 
 
 class _NoDiscovery:

@@ -129,6 +129,7 @@ def _between(policy: ControllerRules) -> timedelta:
 CUT: Final = "CeilingReached"
 NO_PLAN: Final = "HeldNoPlan"
 BRAKE: Final = "HeldBrake"
+LOWERED: Final = "FloorLoweredByOthers"
 STILL: Final = "HeldFrozenMetrics"
 FORCE_FLOOR = "capacity/force-floor"  # the annotation by which a person sets a floor
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
@@ -219,7 +220,17 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     calmly = "" if calm == need else f"{calm} stands for a while, one change for several"
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
     by = next((cut for cut in CUTS if cut == highest.reason), None)
-    return decision if by is None else _cut(decision, by)
+    return _repaired(decision if by is None else _cut(decision, by), observation)
+
+
+def _repaired(decision: Decision, observation: Observation) -> Decision:
+    """A rise that puts back what others took is no rise of demand, and says who took it."""
+    was = observation.lowered_from
+    if was is None or decision.floor <= observation.floor:
+        return decision
+    lowered = f"{observation.edited_by} lowered this floor from {was} to {observation.floor}"
+    detail = _joined(lowered, decision.detail)
+    return replace(decision, reason=decision.reason if decision.cut else LOWERED, detail=detail)
 
 
 def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:

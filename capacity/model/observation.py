@@ -78,7 +78,8 @@ class Observation:
     """What the cluster says now about one autoscaler: replica counts, and its bounds before we first touched it.
 
     `current` 0 means scaled to zero: the HPA is idle and a floor does not wake it. A baseline of None: never touched.
-    `edited_by`: who changed the floor after our last write, None where nobody did. `readings` None: the autoscaler
+    `edited_by`: who changed the floor after our last write, None where nobody did; `lowered_from`: the floor that stood
+    before, where that change lowered it. `readings` None: the autoscaler
     has no metrics of its own to ask (a Deployment without one), so they bind nothing.
     """
 
@@ -89,6 +90,7 @@ class Observation:
     baseline_floor: int | None = None
     baseline_ceiling: int | None = None
     edited_by: str | None = None
+    lowered_from: int | None = None
     readings: Readings | None = None
     wishes: Wishes = Wishes()
     memory: Memory = Memory()
@@ -107,7 +109,7 @@ Doubt = Literal["HeldEdited", "HeldNoMetrics", "HeldFrozenMetrics", "HeldTraffic
 Owned = Literal["HeldForeignOwner", "HeldTwoOwners"]  # somebody else moves the replicas or writes the field
 Guarded = Literal["HeldBrake", "HeldClockSkew", "HeldUnclearWish", "HeldByOtherWriter", "SecondLook"]
 Given = Literal["Restored", "Restoring", "NothingToRestore"]  # of a restore
-Followed = Literal["AsPlanned", "DemandRising", "DemandFalling"]
+Followed = Literal["AsPlanned", "DemandRising", "DemandFalling", "FloorLoweredByOthers"]
 Reason = Literal[Followed, Clamp, Wish, Planless, Doubt, Owned, Guarded, Given]  # meanings: docs/plan-file.md
 REASONS: tuple[Reason, ...] = get_args(Reason)
 CUTS: tuple[Cut, ...] = get_args(Cut)

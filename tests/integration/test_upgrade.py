@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,9 @@ def upgraded(
     kubernetes_double: KubernetesDouble, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Upgraded:
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
-    shutil.copy(OLD / "capacity.yaml", tmp_path)
+    text = (OLD / "capacity.yaml").read_text(encoding="utf-8")
+    text = text.replace("name: checkout,", "name: checkout, target: {take: true},")  # 0.1 took it unasked
+    (tmp_path / "capacity.yaml").write_text(text, encoding="utf-8")
     return Upgraded(kubernetes_double)
 
 
