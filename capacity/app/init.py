@@ -84,6 +84,8 @@ def _workload(found: FoundWorkload, sight: Sight | None) -> Iterator[str]:
         yield f"    target: {{name: {scalar(found.autoscaler)}}}  # its HorizontalPodAutoscaler"
     stands = "minReplicas before capacity first moved it" if found.managed else "minReplicas as it stands"
     yield f"    floor: {found.floor}  # {stands}"
+    if found.owner is not None and not found.keda:
+        yield f"    # {found.owner}"
     yield f"    ceiling: {found.ceiling}  # maxReplicas as it stands"
     if found.utilization is not None:
         whose = "the CPU request" if found.container is None else f"the CPU request of container {found.container}"

@@ -55,6 +55,7 @@ def advice(owner: Owner, kind: Kind, name: str) -> Advice:
     return Advice(f"{owner.manager} ({owner.operation})", effect, f"remove {kind.floor} from what it writes")
 
 
+NOTHING = "nothing needs to be changed"
 CONFLICTS = "its next apply fails with a conflict, or with force puts its floor back"
 
 
@@ -62,7 +63,7 @@ def _kubectl(owner: Owner, kind: Kind) -> Advice:
     if owner.operation == "Apply":
         cure = f"remove {kind.floor} from the manifest that `kubectl apply --server-side` gets"
         return Advice("kubectl apply --server-side", CONFLICTS, cure)
-    return Advice(owner.manager, "it writes again only when a person runs it", "nothing needs to be changed")
+    return Advice(owner.manager, "it writes again only when a person runs it", NOTHING)
 
 
 def _argo_cd(kind: Kind, name: str, manager: str) -> str:

@@ -8,6 +8,10 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from capacity.cluster.annotations import read_notes
+from capacity.cluster.appliers import NOTHING, advice
+from capacity.cluster.client import MANAGER
+from capacity.cluster.kinds import HPA
+from capacity.cluster.ownership import owners
 from capacity.cluster.start_times import PODS, Starts, read_starts
 from capacity.model import ClusterError
 from capacity.model.fields import parse_quantity
@@ -50,6 +54,7 @@ class FoundWorkload:
     ceiling: int
     managed: bool = False  # `capacity` moves its floor already: `floor` is the one from before
     container: str | None = None  # the only one that the autoscaler looks at; requests and limits are then its own
+    owner: str | None = None  # what the tool that set the floor does at its next run, and what to change there
     keda: bool = False  # `autoscaler` is a ScaledObject, which makes and rewrites the HPA
     replicas: int = 0
     utilization: int | None = None  # percent of the CPU request that the autoscaler aims at
@@ -157,6 +162,7 @@ def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> FoundWor
         floor=max(1, int(spec.get("minReplicas", 1)) if baseline is None else baseline),
         managed=baseline is not None,
         container=only,
+        owner=_floor_owner(document),
         ceiling=int(spec["maxReplicas"]),
         replicas=int((scales.get("status") or {}).get("readyReplicas") or 0),
         utilization=utilization,
@@ -164,6 +170,13 @@ def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> FoundWor
         limits=limits,
         starts=room.starts.get((PODS_LIKE[key[0]], key[1]), Starts()),
     )
+
+
+def _floor_owner(document: Document) -> str | None:
+    """None where nobody set the floor, or what set it is a person at a keyboard."""
+    found = [one for one in owners(dict(document), HPA.floor_path) if one.manager != MANAGER]
+    told = advice(found[0], HPA, _meta(document, "name")) if found else None
+    return None if told is None or told.cure == NOTHING else str(told)
 
 
 def _baseline_floor(document: Document) -> int | None:
