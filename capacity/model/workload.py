@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
-from capacity.model.fields import ASSUMED_LEAD_TIME, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
+from capacity.model.fields import ASSUMED_LEAD_TIME, ASSUMED_LEVEL, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
 from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
+from capacity.model.policy import Objective
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
@@ -135,8 +136,18 @@ class Workload:
     target_utilization: Annotated[float, Field(gt=0, le=1, description="Utilization planned for. Default 0.80.")] = 0.80
     quantile_level: Annotated[
         float,
-        Field(gt=0, lt=1, description="Quantile of demand served at that utilization; forecast, listed or not."),
-    ] = 0.95
+        Field(
+            gt=0,
+            lt=1,
+            json_schema_extra={"default": 0.95},
+            description="Quantile of demand served at that utilization; forecast, listed or not. Unset, `advise` tries "
+            "several.",
+        ),
+    ] = field(default_factory=lambda: ASSUMED_LEVEL)
+    objective: Annotated[
+        Objective,
+        Field(description="What a policy is chosen by: {target: 0.80, minutes: 99.5%}, or {overload_cost: 500 EUR/h}."),
+    ] = field(default_factory=Objective)
     lead_time: Annotated[
         LeadTime,
         Field(
