@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.nodes import NodePlan
+from capacity.model.policy import Choice
 from capacity.model.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class WorkloadPlan:
 
     `derivation`: how the replicas of the peak follow from sales. `quiet`: the low quantile of CPU demand, as changes;
     empty where none was planned. Observed usage below it freezes the floor: traffic that vanished is an incident.
+    `choice`: the policy that was chosen for the workload and its evidence; None where none was.
     """
 
     namespace: str
@@ -93,6 +95,7 @@ class WorkloadPlan:
     derivation: Derivation
     resources: dict[str, int] = field(default_factory=dict)
     quiet: tuple[Quiet, ...] = ()
+    choice: Choice | None = None
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from capacity.model.errors import require, require_aware
-from capacity.model.fields import STRICT, Share
+from capacity.model.fields import STRICT, Duration, Share
 
 Floors = Literal["none", "forecast", "weekly", "static"]
 Standing = Literal["stands", "advised", "managed"]
@@ -37,19 +37,29 @@ class Policy:
     ('HPA at 70 %', 'floors from the forecast at 0.9, HPA at 80 %')
     """
 
-    target: int | None
-    floors: Floors = "none"
-    quantile_level: float | None = None
-    calm: bool = True
-    stabilization: timedelta = DEFAULT_STABILIZATION
-    standing: Standing = "stands"
+    __pydantic_config__ = STRICT
+
+    target: Annotated[int | None, Field(description="averageUtilization of the autoscaler; null: there is none.")]
+    floors: Annotated[Floors, Field(description="none, or forecast; weekly and static are only compared with.")] = (
+        "none"
+    )
+    quantile_level: Annotated[
+        float | None, Field(gt=0, lt=1, description="Of the forecast demand that floors serve.")
+    ] = None
+    calm: Annotated[bool, Field(description="Whether a floor moves once for several steps of the plan.")] = True
+    stabilization: Annotated[Duration, Field(description="Before the autoscaler scales down.")] = DEFAULT_STABILIZATION
+    standing: Annotated[Standing, Field(description="Whether the target stands, is advised, or is managed.")] = "stands"
 
     def __post_init__(self) -> None:
         level = self.quantile_level
-        require(self.target is None or 1 <= self.target <= 1000, "policy: target must be 1 to 1000, got {}", self.target)
+        require(
+            self.target is None or 1 <= self.target <= 1000, "policy: target must be 1 to 1000, got {}", self.target
+        )
         require(level is None or 0 < level < 1, "policy: quantile_level must lie in (0, 1), got {}", level)
         forecast = self.floors == "forecast"
-        require(forecast == (level is not None), "policy: quantile_level goes with floors from a forecast, got {}", level)
+        require(
+            forecast == (level is not None), "policy: quantile_level goes with floors from a forecast, got {}", level
+        )
         require(self.target is not None or self.floors != "none", "policy: without an autoscaler it needs floors")
         require(self.stabilization >= timedelta(0), "policy: stabilization must be >= 0, got {}", self.stabilization)
 
@@ -182,7 +192,8 @@ Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost"
 class Choice:
     """The policy chosen for one workload, why, and what the rivals would have done on the same days.
 
-    `today` is the autoscaler as it stands; `rivals` are sorted by what they are compared for: the cheapest that keeps
+    `today` is the autoscaler as it stands. `meanwhile` is the best policy under it, to follow until somebody has set the
+    advised target; None where nothing has to be set by hand. `rivals` are sorted by what they are compared for: the cheapest that keeps
     the minutes first. `remarks` say in words what an operator should know or do.
     """
 
@@ -193,6 +204,7 @@ class Choice:
     recommended: Evidence
     today: Evidence
     reason: Reason
+    meanwhile: Evidence | None = None
     rivals: tuple[Evidence, ...] = ()
     unit: str = "pod-hours"
     remarks: tuple[str, ...] = field(default=())
@@ -207,8 +219,13 @@ class Choice:
 
     @property
     def policy(self) -> Policy:
-        """The policy to follow."""
+        """The policy recommended."""
         return self.recommended.policy
+
+    @property
+    def in_force(self) -> Policy:
+        """The policy to follow now, whatever nobody has set yet."""
+        return self.recommended.policy if self.meanwhile is None else self.meanwhile.policy
 
     @property
     def change(self) -> float:

@@ -18,9 +18,18 @@ def finer_demand(demand: Demand) -> Demand:
     """The same demand on steps of a quarter of an hour, each total kept; finer or odd steps stay as they are."""
     if demand.cpu.step <= PART or demand.cpu.step % PART:
         return demand
-    known = {name: getattr(demand, name) for name in ("cpu", "memory", "requests")}
-    finer = {name: None if one is None else finer_forecast(one) for name, one in known.items()}
-    return Demand(sales=None, **finer)  # type: ignore[arg-type]  # cpu and memory are never None
+    return Demand(
+        cpu=finer_forecast(demand.cpu),
+        memory=finer_forecast(demand.memory),
+        sales=None if demand.sales is None else _totals(finer_forecast(demand.sales), demand.sales.step // PART),
+        requests=None if demand.requests is None else finer_forecast(demand.requests),
+    )
+
+
+def _totals(finer: Forecast, parts: int) -> Forecast:
+    """Totals per step, not rates: each part has its share."""
+    maxima = None if finer.maxima is None else finer.maxima / parts
+    return replace(finer, quantiles=finer.quantiles / parts, maxima=maxima)
 
 
 def finer_forecast(forecast: Forecast, part: timedelta = PART) -> Forecast:
@@ -32,7 +41,7 @@ def finer_forecast(forecast: Forecast, part: timedelta = PART) -> Forecast:
     >>> hours = Forecast(steps[0].to_pydatetime() - timedelta(hours=1), timedelta(hours=1),
     ...                  pd.DataFrame({0.5: [1.0, 3.0]}, steps), "cores")
     >>> finer_forecast(hours).at(0.5).round(2).tolist()
-    [0.88, 0.91, 1.01, 1.2, 2.8, 2.99, 3.09, 3.12]
+    [0.81, 0.69, 0.94, 1.56, 2.44, 3.06, 3.31, 3.19]
     """
     parts = forecast.step // part
     steps = pd.DatetimeIndex(forecast.quantiles.index)

@@ -26,8 +26,8 @@ from capacity.simulation.candidates import (
     static_floors,
     weekly_floors,
 )
-from capacity.simulation.choice import Chosen, ChoiceRule, Scores, choose_daily, day_interval
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_UP, Candidate, DailyScores, Days, replay_days
+from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
+from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, DailyScores, Days, replay_days
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, Start
@@ -105,7 +105,7 @@ def try_policies_on(
     Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
     """
     history = _History.of(sales, workload, settings)
-    report = progress or (lambda done, total: None)
+    report = progress or _silent
     forecasts = _forecasts(history, request, report)
     levels = _levels(workload) if forecasts and _has_skill(forecasts) else ()
     policies = candidate_policies(workload, levels)
@@ -123,6 +123,10 @@ def try_policies_on(
     scores = replay_days(days, candidates, history.cluster, history.settings.seed)
     report(1, 1)
     return Tried(tuple(policies), scores, history.begin, _skill(forecasts), history.remarks)
+
+
+def _silent(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,11 @@ def on_grid(sales: pd.Series) -> tuple[timedelta, pd.Series, pd.Series]:
     grid.attrs = dict(sales.attrs)
     filled = grid.interpolate(limit=max(1, int(DAY / step)), limit_area="inside")
     gaps = filled.index[filled.isna()]
-    require(not len(gaps), "expected no gap longer than a day, got one at {}", f"{gaps[0]:%Y-%m-%dT%H:%MZ}" if len(gaps) else "")
+    require(
+        not len(gaps),
+        "expected no gap longer than a day, got one at {}",
+        f"{gaps[0]:%Y-%m-%dT%H:%MZ}" if len(gaps) else "",
+    )
     return step, grid, filled
 
 
@@ -223,14 +231,18 @@ def _levels(workload: Workload) -> tuple[float, ...]:
 def _forecasts(history: _History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
     """The forecasts from rolling origins, by the moment at which a plan of each came into force."""
     cadence, workload, step = history.settings.cadence, history.workload, history.step
-    reach = cadence.plan + 2 * cadence.delay + workload.lead_time + history.settings.rules.look_ahead(timedelta(0)) + HOUR
+    reach = (
+        cadence.plan + 2 * cadence.delay + workload.lead_time + history.settings.rules.look_ahead(timedelta(0)) + HOUR
+    )
     asked = replace(
         request,
         horizon=-(-(reach + cadence.plan) // step) * step,
         quantile_levels=tuple(sorted({0.5, *_levels(workload)})),
         window=planning_window(workload.lead_time, cadence.controller, step),
     )
-    starts = [history.begin - WARM_UP + at * cadence.plan for at in range(-1, -(-history.passes * MINUTE // cadence.plan))]
+    starts = [
+        history.begin - WARM_UP + at * cadence.plan for at in range(-1, -(-history.passes * MINUTE // cadence.plan))
+    ]
     origins = sorted({_steps_before(history.sales, at, step) for at in starts})
     found: dict[datetime, Forecast] = {}
     for done, origin in enumerate(origins):
@@ -309,8 +321,11 @@ def choose_policy(tried: Tried, workload: Workload, now: datetime, rule: ChoiceR
         "objective.overload_cost: expected costs.price_per_hour beside it, got none: what is a replica's hour worth?",
     )
     scores = weighed_scores(tried, objective, price)
-    chosen = choose_daily(scores, rule)
-    picked = chosen.next
+    places = choosable(tried.policies)
+    chosen = choose_daily(scores.of(places), rule)
+    picked = places[chosen.next]
+    if not tried.policies[picked].has_floors and chosen.kept[-1] and tried.scores.days >= rule.fewest:
+        picked = settled_plain(scores, picked)
     evidence = [_evidence(tried, at, price) for at in range(len(tried.policies))]
     return Choice(
         namespace=workload.namespace,
@@ -319,7 +334,8 @@ def choose_policy(tried: Tried, workload: Workload, now: datetime, rule: ChoiceR
         objective=objective,
         recommended=evidence[picked],
         today=evidence[0],
-        reason=_reason(tried, chosen, rule),
+        meanwhile=_meanwhile(tried, scores, evidence, picked, rule),
+        reason=_reason(tried, picked, chosen, rule),
         rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
         unit="pod-hours" if price is None else "money",
         remarks=tried.remarks,
@@ -335,12 +351,27 @@ def weighed_scores(tried: Tried, objective: Objective, price: float | None) -> S
     return Scores(cost + tried.scores.overload / 60 * objective.overload_cost, tried.scores.above, floors, None)
 
 
-def _reason(tried: Tried, chosen: Chosen, rule: ChoiceRule) -> Reason:
+def _meanwhile(
+    tried: Tried, scores: Scores, evidence: Sequence[Evidence], picked: int, rule: ChoiceRule
+) -> Evidence | None:
+    """The best policy that needs nobody's hand, until the advised target stands; None where nothing is advised."""
+    if tried.policies[picked].standing == "stands":
+        return None
+    places = [at for at in choosable(tried.policies) if tried.policies[at].standing == "stands"]
+    return evidence[places[choose_daily(scores.of(places), rule).next]]
+
+
+def choosable(policies: Sequence[Policy]) -> list[int]:
+    """The places of the policies that can be planned by: a learned schedule and a static peak are rivals only."""
+    return [at for at, one in enumerate(policies) if at == 0 or one.floors in ("none", "forecast")]
+
+
+def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule) -> Reason:
     if tried.scores.days < rule.fewest:
         return "TooShort"
     if not chosen.kept[-1]:
         return "NothingKeepsTheMinutes"
-    if tried.policies[chosen.next].has_floors:
+    if tried.policies[picked].has_floors:
         return "FloorsPay"
     tried_floors = any(policy.floors == "forecast" for policy in tried.policies)
     return "PlainHpaIsEnough" if tried_floors else "NoSkill"
@@ -350,7 +381,9 @@ def _rivals(tried: Tried, scores: Scores, picked: int) -> list[int]:
     """The best of each other kind: another plain HPA, floors from the forecast, the schedule, the static peak."""
     cost, above = scores.cost.mean(axis=0), scores.above.mean(axis=0)
     budget = np.inf if scores.budget is None else scores.budget
-    order = sorted(range(len(cost)), key=lambda at: (above[at] > budget, cost[at] if above[at] <= budget else above[at]))
+    order = sorted(
+        range(len(cost)), key=lambda at: (above[at] > budget, cost[at] if above[at] <= budget else above[at])
+    )
     best: dict[str, int] = {}
     mine = tried.policies[picked].floors
     for at in order:

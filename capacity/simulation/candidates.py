@@ -22,7 +22,7 @@ from capacity.stats import sliding_maxima
 HPA_TARGETS = (30, 40, 50, 55, 60, *range(65, 76), 80, 85, 90)  # percent; one point is worth 1 % of cost near 80 / 1.1
 FLOOR_TARGETS = (70, 80, 90)  # percent, of the HPA above floors, beside the one that stands
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
-WEEK, DAY, HOUR = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
+NOW, WEEK, DAY, HOUR = timedelta(0), timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
 KNOWN = 4 * WEEK  # how far back a learned schedule and a static peak look
 
 
@@ -68,9 +68,7 @@ def plans_of(forecasts: Mapping[datetime, Forecast], workload: Workload, level: 
     return plans
 
 
-def decided_floors(
-    plans: Plans, workload: Workload, rules: ControllerRules, begin: datetime, passes: int
-) -> Counts:
+def decided_floors(plans: Plans, workload: Workload, rules: ControllerRules, begin: datetime, passes: int) -> Counts:
     """The floor after each pass of the controller from `begin` on (passes,): `decide`, pass by pass.
 
     A pass that can change nothing is not asked: nothing moved at the last one, and neither a step of the plan, nor a
@@ -100,9 +98,8 @@ def _next_change(plan: WorkloadPlan, memory: Memory, now: datetime, rules: Contr
     """The first moment at which another step of the plan is seen, the plan ends, or its floor has stood for long."""
     look = rules.look_ahead(plan.step)
     reach = plan.lead_time + 2 * rules.period
-    moments = [plan.end if now < plan.end else now + rules.period]
-    for ahead in (timedelta(0), reach, reach + look):
-        moments.append(now + plan.step - (now + ahead - plan.start) % plan.step)
+    moments = [now + plan.step - (now + ahead - plan.start) % plan.step for ahead in (NOW, reach, reach + look)]
+    moments.append(plan.end if now < plan.end else now + rules.period)
     stood = None if memory.moved_at is None else memory.moved_at + LONG * look
     if stood is not None and stood > now:
         moments.append(stood)

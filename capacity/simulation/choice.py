@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,9 @@ class ChoiceRule:
     shortfall: float = 20.0
 
     def __post_init__(self) -> None:
-        require(self.window >= self.fewest >= 1, "expected 1 <= fewest <= window, got {} and {}", self.fewest, self.window)
+        require(
+            self.window >= self.fewest >= 1, "expected 1 <= fewest <= window, got {} and {}", self.fewest, self.window
+        )
         for name in ("half_life", "catch_up", "shortfall"):
             require(getattr(self, name) > 0, "choice: {} must be > 0, got {}", name, getattr(self, name))
         require(0 <= self.hysteresis < 1 and 0 <= self.margin < 1, "choice: shares must lie in [0, 1)")
@@ -59,6 +62,11 @@ class Scores:
         require(self.cost.shape == self.above.shape, "expected one shape (days, candidates)")
         require(self.floors.shape == self.cost.shape[1:], "expected one mark of floors for each candidate")
         require(self.budget is None or self.budget >= 0, "budget must be >= 0 minutes, got {}", self.budget)
+
+    def of(self, candidates: Sequence[int]) -> Scores:
+        """Some of the candidates, in this order."""
+        chosen = list(candidates)
+        return Scores(self.cost[:, chosen], self.above[:, chosen], self.floors[chosen], self.budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,16 @@ def choose_daily(scores: Scores, rule: ChoiceRule | None = None, first: int = 0)
     for day in range(rule.fewest, days + 1):
         chosen[day], kept[day] = _choice(scores, rule, day, chosen)
     return Chosen(chosen, kept)
+
+
+def settled_plain(scores: Scores, picked: int) -> int:
+    """The cheapest plain autoscaler that kept the minutes over all days together; `picked` where none did.
+
+    A target that people set by hand should not follow the last days: it is judged by all of them alike.
+    """
+    cost, above = scores.cost.mean(axis=0), scores.above.mean(axis=0)
+    good = ~scores.floors & (True if scores.budget is None else above <= scores.budget + 1e-9)
+    return int(np.where(good, cost, np.inf).argmin()) if good.any() else picked
 
 
 def _choice(scores: Scores, rule: ChoiceRule, day: int, chosen: Counts) -> tuple[int, bool]:

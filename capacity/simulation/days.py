@@ -169,4 +169,3 @@ class _Tally:
         lost = self._lost / np.maximum(self._load, TINY)
         sums = (self._pods * (SYNC_PERIOD / HOUR), self._above, self._overload, lost, self._starts)
         return DailyScores(*(one.reshape(candidates, days).T.copy() for one in sums))
-
