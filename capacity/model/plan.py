@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,6 +37,10 @@ class FloorChange:
         )
         require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
         require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
+
+
+def _offset(change: FloorChange) -> int:
+    return change.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +152,8 @@ class WorkloadPlan:
             return None
         first = max(0, (begin - self.start) // self.step)
         last = min(self.steps - 1, (end - self.start) // self.step)
-        ends = [*(change.offset for change in self.floor[1:]), self.steps]
-        spans = zip(self.floor, ends, strict=True)
-        touched = [change for change, stop in spans if change.offset <= last and stop > first]
-        return max(touched, key=lambda change: change.replicas)
+        low = bisect_right(self.floor, first, key=_offset) - 1
+        return max(self.floor[low : bisect_right(self.floor, last, key=_offset)], key=lambda change: change.replicas)
 
     def quiet_at(self, moment: datetime) -> int | None:
         """The CPU usage (millicores) below which traffic has vanished at this moment; None where it is not known."""

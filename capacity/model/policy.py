@@ -192,9 +192,9 @@ Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost"
 class Choice:
     """The policy chosen for one workload, why, and what the rivals would have done on the same days.
 
-    `today` is the autoscaler as it stands. `meanwhile` is the best policy under it, to follow until somebody has set the
-    advised target; None where nothing has to be set by hand. `rivals` are sorted by what they are compared for: the cheapest that keeps
-    the minutes first. `remarks` say in words what an operator should know or do.
+    `today` is the autoscaler as it stands. `meanwhile` is the best policy under it, to follow until somebody has set
+    the advised target; None where nothing has to be set by hand. `rivals` begin with the one that keeps the minutes for
+    the least. `remarks` say in words what an operator should know or do.
     """
 
     namespace: str
