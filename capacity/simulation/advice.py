@@ -20,6 +20,7 @@ from capacity.series.path import PART, sales_path
 from capacity.simulation.candidates import (
     LEVELS,
     Past,
+    Plans,
     candidate_policies,
     decided_floors,
     plans_of,
@@ -280,7 +281,7 @@ class _Floors:
 
     def __init__(self, history: _History, forecasts: dict[datetime, Forecast]) -> None:
         self._history, self._forecasts = history, forecasts
-        self._plans = {}
+        self._plans: dict[float, Plans] = {}
 
     def of(self, policy: Policy) -> Counts:
         history = self._history

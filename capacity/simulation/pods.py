@@ -154,7 +154,8 @@ class Pods:
         self.lost[:] = 0
 
     def _begin(self, at: int, grown: Counts, random: np.random.Generator) -> None:
-        lanes = np.repeat(np.arange(len(grown)), grown)
+        some = np.flatnonzero(grown)
+        lanes = np.repeat(some, grown[some])
         delay = self._drawn(len(lanes), random)
         failed = random.random(len(lanes)) < self._start.failure
         if failed.any():
