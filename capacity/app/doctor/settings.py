@@ -14,19 +14,19 @@ import pandas as pd
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from capacity import __version__
 from capacity.model.check import Finding, State, isolated
 from capacity.model.configuration import Config
 from capacity.model.settings import PrometheusSettings
 from capacity.model.settings.monitoring import ServiceNowSettings, ServiceSettings
 from capacity.monitoring.services import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
+from capacity.version import VERSION
 
 DISTRIBUTION = "capacity-ahead"  # what pip calls the package `capacity`
 
 
 def check_versions() -> Iterator[Finding]:
     """Python and capacity, then every library that is absent or outside the range that we declare."""
-    own = f"capacity {__version__}, Python {platform.python_version()}, Kubernetes client {version('kubernetes')}"
+    own = f"capacity {VERSION}, Python {platform.python_version()}, Kubernetes client {version('kubernetes')}"
     try:
         declared = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
     except PackageNotFoundError:
