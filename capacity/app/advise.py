@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from capacity.model import DataError, Workload
@@ -17,6 +18,7 @@ from capacity.model.policy import Choice
 from capacity.model.policy_file import Choices, read_choices
 from capacity.planning.planner import OrderData, PlanResult, read_orders, request_of
 from capacity.simulation.advice import ReplaySettings, cadence_for, choose_policy, on_grid, try_policies_on
+from capacity.simulation.days import WARM_UP
 
 Progress = Callable[[int, int], None]  # parts done, of how many
 PARTS = 100  # of one workload, as a progress bar counts them
@@ -89,8 +91,28 @@ def _advised(
     step, _, _ = on_grid(sales)
     settings = ReplaySettings(days, cadence_for(step), config.controller.policy())
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
-    tried = try_policies_on(sales, known, request_of(config, orders), settings, progress)
+    measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
+    request = request_of(config, orders)
+    tried = try_policies_on(sales, known, request, settings, measured=measured, progress=progress)
     return choose_policy(tried, known, now)
+
+
+def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:
+    """What a workload used, in replicas at 100 %: of CPU or memory, the larger; None where it is not finer than sales.
+
+    It must reach as far as the sales do, and back over the `days` that are replayed: else what sales stand for is taken.
+    """
+    if usage is None or len(usage) < 2 or not {"cpu", "memory"} <= set(usage.columns):
+        return None
+    step, coarse = usage.index[1] - usage.index[0], sales.index[1] - sales.index[0]
+    end = sales.index[-1] + coarse
+    if step >= coarse or coarse % step != pd.Timedelta(0) or usage.index[-1] + step < end:
+        return None
+    if usage.index[0] > end - pd.Timedelta(days, "D") - WARM_UP:
+        return None
+    replica = workload.replica
+    used: pd.Series = (usage["cpu"] / replica.cpu_request).combine(usage["memory"] / replica.memory_request, max)
+    return used.loc[: end - step].dropna()
 
 
 def known_choices(path: Path) -> Choices:

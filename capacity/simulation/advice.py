@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -16,8 +16,9 @@ from capacity.model.arrays import Array, Counts
 from capacity.model.fields import AutoLevel
 from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy, Reason
 from capacity.planning import planning_window
-from capacity.series.path import PART, sales_path
+from capacity.series.path import PART, sales_path, smooth_path
 from capacity.simulation.candidates import (
+    KNOWN,
     LEVELS,
     Past,
     Plans,
@@ -45,7 +46,7 @@ RIVALS = 3
 class ReplaySettings:
     """How candidates are replayed: the last `days`, at this cadence, under a `seed` for starts and for the spread.
 
-    `cadence.refit` None-like choices are not made here: coarse sales are refitted every two days (`cadence_for`).
+    Forecasts are refitted every `cadence.refit`, and a plan is made of each; see `cadence_for`.
     """
 
     days: int = 28
@@ -88,6 +89,8 @@ def try_policies_on(
     workload: Workload,
     request: ForecastRequest,
     settings: ReplaySettings | None = None,
+    *,
+    measured: pd.Series | None = None,
     progress: Progress | None = None,
 ) -> Tried:
     """Replay every candidate policy on the last days of a history of sales, with what was known on each day.
@@ -101,28 +104,34 @@ def try_policies_on(
         workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
         request: holidays, events and clock that every origin knew.
         settings: how many days, how often plans are made. Default: 28 days at `cadence_for` the step of the sales.
+        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
+            place of what sales stand for. Default None.
         progress: called with how many of how many parts are done.
 
     Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
     """
-    history = _History.of(sales, workload, settings)
+    history = History.of(sales, workload, settings, measured)
     report = progress or _silent
-    forecasts = _forecasts(history, request, report)
+    forecasts = past_forecasts(history, request, report)
+    tried = replay_policies(history, forecasts)
+    report(1, 1)
+    return tried
+
+
+def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) -> Tried:
+    """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force."""
+    workload = history.workload
     levels = _levels(workload) if forecasts and _has_skill(forecasts) else ()
     policies = candidate_policies(workload, levels)
-    floors = _Floors(history, forecasts)
-    schedules: dict[tuple[object, ...], int] = {}
-    made: list[Counts] = []
+    floors, made, schedules = _Floors(history, forecasts), list[Counts](), dict[tuple[object, ...], int]()
     candidates = []
     for policy in policies:
         key = (policy.floors, policy.quantile_level, policy.calm)
         if key not in schedules:
             schedules[key] = len(made)
             made.append(floors.of(policy))
-        candidates.append(Candidate(_rule(policy, workload), schedules[key]))
-    days = Days.of(history.ticks, made, history.target)
-    scores = replay_days(days, candidates, history.cluster, history.settings.seed)
-    report(1, 1)
+        candidates.append(Candidate(rule_of(policy, workload), schedules[key]))
+    scores = history.replayed(made, candidates)
     return Tried(tuple(policies), scores, history.begin, _skill(forecasts), history.remarks)
 
 
@@ -131,7 +140,7 @@ def _silent(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _History:
+class History:
     """Sales and demand of the replayed days, and of the hours before them."""
 
     sales: pd.Series  # with its gaps, on the full grid
@@ -145,7 +154,13 @@ class _History:
     remarks: tuple[str, ...]
 
     @staticmethod
-    def of(sales: pd.Series, workload: Workload, settings: ReplaySettings | None) -> _History:
+    def of(
+        sales: pd.Series, workload: Workload, settings: ReplaySettings | None = None, measured: pd.Series | None = None
+    ) -> History:
+        """The history on its grid, cut to what is replayed. Raises `DataError` where it is too short, or has long gaps.
+
+        `measured`, where there is any, must reach back to the warm-up before the first replayed day.
+        """
         step, grid, filled = on_grid(sales)
         asked = settings or ReplaySettings(cadence=cadence_for(step))
         end = grid.index[-1].to_pydatetime() + step
@@ -159,17 +174,25 @@ class _History:
         )
         remarks = () if days >= FEWEST_DAYS else (_too_short(days),)
         begin = end - days * DAY
-        path = _demand_ticks(filled, step, begin - 28 * DAY, workload, asked.seed)
+        path = _demand_ticks(filled, step, begin - KNOWN, workload, asked.seed)
+        if measured is not None:
+            path = _measured_ticks(measured, end, begin - WARM_UP)
         first = end - len(path) * SYNC_PERIOD
         skipped = (begin - WARM_UP - first) // SYNC_PERIOD
         quarter = PART // SYNC_PERIOD
         cut = len(path) % quarter
         past = Past(path[cut:].reshape(-1, quarter).mean(axis=1), PART, (begin - WARM_UP - first) // PART)
         settled = replace(asked, days=days)
-        return _History(grid, filled, step, workload, settled, begin, path[skipped:], past, remarks)
+        return History(grid, filled, step, workload, settled, begin, path[skipped:], past, remarks)
+
+    def replayed(self, floors: Sequence[Counts], candidates: Sequence[Candidate]) -> DailyScores:
+        """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on."""
+        days = Days.of(self.ticks, floors, self.target)
+        return replay_days(days, candidates, self.cluster, self.settings.seed)
 
     @property
     def target(self) -> float:
+        """The utilization that a minute must not exceed."""
         return self.workload.objective.target or self.workload.target_utilization
 
     @property
@@ -179,6 +202,7 @@ class _History:
 
     @property
     def cluster(self) -> Cluster:
+        """Pods that start within the workload's lead time, 19 of 20 of them."""
         return Cluster(Service(1.0), Start(max(self.workload.lead_time, SYNC_PERIOD) / P95))
 
     def needed(self, demand: Array) -> Counts:
@@ -223,13 +247,23 @@ def _demand_ticks(filled: pd.Series, step: timedelta, since: datetime, workload:
     return np.asarray(np.maximum(cpu, memory))
 
 
+def _measured_ticks(measured: pd.Series, end: datetime, since: datetime) -> Array:
+    """Measured demand per tick until `end`, smooth through its steps; it must begin at `since` or earlier."""
+    step, _, filled = on_grid(measured)
+    filled = filled.loc[: pd.Timestamp(end) - pd.Timedelta(step)]
+    last, first = filled.index[-1].to_pydatetime() + step, filled.index[0].to_pydatetime()
+    require(last == end, "measured: expected steps until {}, got them until {}", end, last)
+    require(first <= since, "measured: expected steps from {} on, got them from {} on", since, first)
+    return smooth_path(filled.to_numpy(dtype=np.float64), step // SYNC_PERIOD)
+
+
 def _levels(workload: Workload) -> tuple[float, ...]:
     """The quantile levels to try: the workload's own where it was given."""
     level = workload.quantile_level
     return LEVELS if isinstance(level, AutoLevel) else (level,)
 
 
-def _forecasts(history: _History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
+def past_forecasts(history: History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
     """The forecasts from rolling origins, by the moment at which a plan of each came into force."""
     cadence, workload, step = history.settings.cadence, history.workload, history.step
     reach = (
@@ -263,13 +297,13 @@ def _steps_before(sales: pd.Series, moment: datetime, step: timedelta) -> int:
     return int((moment - sales.index[0].to_pydatetime()) // step)
 
 
-def _has_skill(forecasts: dict[datetime, Forecast]) -> bool:
+def _has_skill(forecasts: Mapping[datetime, Forecast]) -> bool:
     """Whether the newest forecast beats the seasonal naive, as far as that is known."""
     last = forecasts[max(forecasts)]
     return not last.unskilled and (last.trust is None or last.trust.skill > 0)
 
 
-def _skill(forecasts: dict[datetime, Forecast]) -> float | None:
+def _skill(forecasts: Mapping[datetime, Forecast]) -> float | None:
     if not forecasts:
         return None
     last = forecasts[max(forecasts)]
@@ -279,7 +313,7 @@ def _skill(forecasts: dict[datetime, Forecast]) -> float | None:
 class _Floors:
     """The floors of each policy per minute from the warm-up on (minutes,); plans of a level are made once."""
 
-    def __init__(self, history: _History, forecasts: dict[datetime, Forecast]) -> None:
+    def __init__(self, history: History, forecasts: Mapping[datetime, Forecast]) -> None:
         self._history, self._forecasts = history, forecasts
         self._plans: dict[float, Plans] = {}
 
@@ -306,7 +340,8 @@ class _Floors:
         return decided_floors(self._plans[level], history.workload, rules, history.begin - WARM_UP, history.passes)
 
 
-def _rule(policy: Policy, workload: Workload) -> Rule:
+def rule_of(policy: Policy, workload: Workload) -> Rule:
+    """The autoscaler of a policy, within the workload's ceiling and with its tolerance."""
     tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
     if policy.target is None:
         return Rule(ceiling=workload.ceiling, follows=False)
