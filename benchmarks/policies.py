@@ -264,7 +264,7 @@ def _best(known: Mapping[str, tuple[float, float]], minutes: float, otherwise: f
 
 
 def cheapest_plain(tried: Tried, days: slice) -> float:
-    """The cost of the cheapest HPA of the grid that keeps the promise on these days; of the one that breaks it least."""
+    """The cost of the cheapest HPA of the grid that keeps the promise on these days, else of the best kept one."""
     plain = [at for at, policy in enumerate(tried.policies) if policy.floors == "none"]
     cost, above = tried.scores.pod_hours[days].sum(axis=0)[plain], tried.scores.above[days].mean(axis=0)[plain]
     good = above <= Objective().allowed_minutes

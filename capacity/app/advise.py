@@ -17,8 +17,9 @@ from capacity.model.configuration import Config
 from capacity.model.policy import Choice
 from capacity.model.policy_file import Choices, read_choices
 from capacity.planning.planner import OrderData, PlanResult, read_orders, request_of
-from capacity.simulation.advice import ReplaySettings, cadence_for, choose_policy, on_grid, try_policies_on
+from capacity.simulation.advice import ReplaySettings, cadence_for, choose_policy, try_policies_on
 from capacity.simulation.days import WARM_UP
+from capacity.simulation.grid import on_grid
 
 Progress = Callable[[int, int], None]  # parts done, of how many
 PARTS = 100  # of one workload, as a progress bar counts them
@@ -100,7 +101,7 @@ def _advised(
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:
     """What a workload used, in replicas at 100 %: of CPU or memory, the larger; None where it is not finer than sales.
 
-    It must reach as far as the sales do, and back over the `days` that are replayed: else what sales stand for is taken.
+    It must reach as far as the sales do, and back over the replayed `days`; else what sales stand for is taken.
     """
     if usage is None or len(usage) < 2 or not {"cpu", "memory"} <= set(usage.columns):
         return None

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.decision import CALM, ControllerRules
-from capacity.forecast import FINE, forecast_as_asked, regular_step
+from capacity.forecast import FINE, forecast_as_asked
 from capacity.model import DataError, Forecast, ForecastRequest, Workload, require
 from capacity.model.arrays import Array, Counts
 from capacity.model.fields import AutoLevel
@@ -30,6 +30,7 @@ from capacity.simulation.candidates import (
 )
 from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
 from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, DailyScores, Days, replay_days
+from capacity.simulation.grid import on_grid
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, Start
@@ -216,25 +217,6 @@ def _too_short(days: int) -> str:
         f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be checked on "
         "so few, the autoscaler stays as it stands"
     )
-
-
-def on_grid(sales: pd.Series) -> tuple[timedelta, pd.Series, pd.Series]:
-    """The step; the history on its full grid with gaps as NaN; and the same with short gaps bridged, to be served.
-
-    Only what is served is bridged: forecasts see the gaps, so that nothing after an origin reaches it.
-    """
-    step = regular_step(sales)
-    steps = pd.date_range(sales.index[0], sales.index[-1], freq=pd.Timedelta(step))
-    grid = sales.reindex(steps)
-    grid.attrs = dict(sales.attrs)
-    filled = grid.interpolate(limit=max(1, int(DAY / step)), limit_area="inside")
-    gaps = filled.index[filled.isna()]
-    require(
-        not len(gaps),
-        "expected no gap longer than a day, got one at {}",
-        f"{gaps[0]:%Y-%m-%dT%H:%MZ}" if len(gaps) else "",
-    )
-    return step, grid, filled
 
 
 def _demand_ticks(filled: pd.Series, step: timedelta, since: datetime, workload: Workload, seed: int) -> Array:

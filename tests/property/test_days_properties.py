@@ -23,9 +23,10 @@ from capacity.model import (
 )
 from capacity.model.observation import Memory
 from capacity.model.policy import Cadence
-from capacity.simulation.advice import ReplaySettings, choose_policy, on_grid, try_policies_on
+from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
 from capacity.simulation.candidates import candidate_policies, decided_floors, plans_of
 from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
+from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
