@@ -20,7 +20,15 @@ from benchmarks.datasets import SKIPPED, find
 from capacity.model import Event, Forecast, ForecastRequest, LoadModel, Replica, Workload
 from capacity.model.arrays import Array, Counts
 from capacity.model.policy import Cadence, Objective
-from capacity.simulation.advice import History, ReplaySettings, Tried, choosable, past_forecasts, replay_policies
+from capacity.simulation.advice import (
+    History,
+    ReplaySettings,
+    Tried,
+    cadence_for,
+    choosable,
+    past_forecasts,
+    replay_policies,
+)
 from capacity.simulation.case import Case, Promise, clairvoyant
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily
 from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate
@@ -34,7 +42,7 @@ PEAK = 120  # replicas that the highest judged demand needs at the target: large
 FEWEST = 14  # judged days that a case needs to count
 CLOSE = 0.002  # of the minutes: a promise is kept within so much of 99.5 %
 CHEAPER = 0.01  # by which a fixed rival dominates
-REFIT = 12 * HOUR  # in this benchmark: production fits every hour, which would take hours here
+REFIT = DAY  # in this benchmark: production fits every hour, which would take hours here
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,8 @@ def history_of(series: pd.Series, trace: Trace) -> History:
     step = trace.seen or trace.step
     load = LoadModel(0.0, step / HOUR, 0.0, 0.0)
     web = Workload("trace", "service", load, Replica(1.0, 2.0**40), floor=2, ceiling=100_000, lead_time=2 * trace.start)
-    settings = ReplaySettings(trace.days, Cadence(plan=REFIT, refit=REFIT))
+    cadence = Cadence(plan=REFIT, refit=REFIT) if step < HOUR else cadence_for(step)
+    settings = ReplaySettings(trace.days, cadence)
     return History.of(known, web, settings, series if trace.seen is not None else None)
 
 

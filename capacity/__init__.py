@@ -13,6 +13,7 @@ from capacity.version import VERSION
 from capacity.views.registration import register_views
 
 if TYPE_CHECKING:
+    from capacity.app.advise import advise as advise
     from capacity.app.configuration import read_config as read_config
     from capacity.app.control import Reconciliation as Reconciliation
     from capacity.app.control import apply as apply
@@ -61,6 +62,10 @@ if TYPE_CHECKING:
     from capacity.model import WorkloadPlan as WorkloadPlan
     from capacity.model.plan_file import read_plan as read_plan
     from capacity.model.plan_file import write_plan as write_plan
+    from capacity.model.policy import Choice as Choice
+    from capacity.model.policy import Evidence as Evidence
+    from capacity.model.policy import Objective as Objective
+    from capacity.model.policy import Policy as Policy
     from capacity.model.serving import fit_throughput as fit_throughput
     from capacity.planning import explain_floor as explain_floor
     from capacity.planning import plan_many as plan_many
@@ -169,6 +174,11 @@ _HOME = {
     "read_plan": "model.plan_file",
     "write_plan": "model.plan_file",
     # would it have held?
+    "advise": "app.advise",
+    "Policy": "model.policy",
+    "Objective": "model.policy",
+    "Evidence": "model.policy",
+    "Choice": "model.policy",
     "simulate": "simulation.replay",
     "Replay": "simulation.replay",
     "Simulation": "simulation.result",

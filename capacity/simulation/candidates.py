@@ -20,7 +20,7 @@ from capacity.planning.finer import finer_demand
 from capacity.stats import sliding_maxima
 
 HPA_TARGETS = (30, 40, 50, 55, 60, *range(65, 76), 80, 85, 90)  # percent; one point is worth 1 % of cost near 80 / 1.1
-FLOOR_TARGETS = (70, 80, 90)  # percent, of the HPA above floors, beside the one that stands
+FLOOR_TARGETS = (50, 60, 70, 80)  # percent, of the HPA above floors, beside the one that stands
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 NOW, WEEK, DAY, HOUR = timedelta(0), timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
 KNOWN = 4 * WEEK  # how far back a learned schedule and a static peak look
