@@ -25,6 +25,7 @@ class ChoiceRule:
         fewest: days that must be known before anything but the first policy is chosen. Default 7.
         margin: share by which floors must be cheaper than the best plain autoscaler. Default 1 %.
         catch_up: days over which minutes used too many, or left, are made up for. Default 7.
+        least, most: bounds of what one day may have, as multiples of the budget. Default 0.1 and 2.
         shortfall: where nothing keeps the minutes, how many times the mean cost of an hour each hour over the target
             costs. Default 20: one hour short in twenty is as dear as one more replica all the time.
     """
@@ -35,6 +36,8 @@ class ChoiceRule:
     fewest: int = 7
     margin: float = 0.01
     catch_up: float = 7.0
+    least: float = 0.1
+    most: float = 2.0
     shortfall: float = 20.0
 
     def __post_init__(self) -> None:
@@ -43,6 +46,9 @@ class ChoiceRule:
         )
         for name in ("half_life", "catch_up", "shortfall"):
             require(getattr(self, name) > 0, "choice: {} must be > 0, got {}", name, getattr(self, name))
+        require(
+            0 <= self.least <= 1 <= self.most, "choice: expected least <= 1 <= most, got {}", (self.least, self.most)
+        )
         require(0 <= self.hysteresis < 1 and 0 <= self.margin < 1, "choice: shares must lie in [0, 1)")
 
 
@@ -162,7 +168,7 @@ def _allowed(scores: Scores, rule: ChoiceRule, day: int, chosen: Counts) -> floa
     budget = scores.budget or 0.0
     days = np.arange(max(rule.fewest, day - rule.window), day)
     left = budget * len(days) - float(scores.above[days, chosen[days]].sum())
-    return float(np.clip(budget + left / rule.catch_up, 0.1 * budget, 2 * budget))
+    return float(np.clip(budget + left / rule.catch_up, rule.least * budget, rule.most * budget))
 
 
 def day_interval(values: Array, random: np.random.Generator) -> tuple[float, float]:
