@@ -85,11 +85,11 @@ class WallClock:
 
     def row(self, series: pd.Series) -> Array:
         """The values of a series on consecutive slots, the mean where two steps share one: (slots,), NaN for a gap."""
-        known = series.dropna()
-        slots = self.slots(pd.DatetimeIndex(series.index))
+        values = series.to_numpy(dtype=np.float64)
+        slots, known = self.slots(pd.DatetimeIndex(series.index)), ~np.isnan(values)
         total, count = np.zeros(slots.max() + 1), np.zeros(slots.max() + 1)
-        at = self.slots(pd.DatetimeIndex(known.index))
-        np.add.at(total, at, known.to_numpy(dtype=np.float64))
+        at = slots[known]
+        np.add.at(total, at, values[known])
         np.add.at(count, at, 1.0)
         return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
 
 from capacity.model.errors import require
+from capacity.model.fields import STRICT, Duration, Share
 
 CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (World Cup 98, 10 to 19 June)
 
@@ -14,11 +18,36 @@ CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (
 class ControllerRules:
     """How floors move. Shares are of the floor that stands; a step is at least one replica.
 
-    Down: at most `step_down` per `step_every`, however often passes run, and where `half_life` is set no faster than
-    halving the excess in that time. Up: at once, or by `step_up` per period where that is set. `ceiling_buffer`: None
-    leaves the ceiling; a share lets it rise to need x (1 + share). `calm`: under a plan of shorter steps than this a
-    floor moves to what the plan needs for so much longer, and comes down in fewer, larger steps; 0 follows the plan to
-    the step. The controller is set to `CALM`.
+    Parameters
+    ----------
+    period : timedelta
+        From one pass of the controller to the next. Default 1 minute.
+    hold_for : timedelta
+        How long the floor is held when there is no plan to follow, before it goes to the safe floor. Default 6 hours.
+    step_down : float
+        Share of the floor that may go per `step_every`, however often passes run. Default 0.10.
+    step_every : timedelta
+        See `step_down`. Default 5 minutes, the HPA's own window before it scales down.
+    half_life : timedelta or None
+        Down no faster than halving the excess in this time. Default none.
+    step_up : float or None
+        Share of the floor that may be added per period. Default none: the floor rises at once.
+    ceiling_buffer : float or None
+        A share lets the ceiling rise to need x (1 + share). Default none: the ceiling is left alone.
+    calm : timedelta
+        Under a plan of shorter steps than this, a floor moves to what the plan needs for so much longer, and comes
+        down in fewer, larger steps. Default 0: the plan is followed to the step. The controller is set to `CALM`, 30
+        minutes.
+
+    Raises
+    ------
+    DataError
+        A value lies outside of its range.
+
+    Examples
+    --------
+    >>> ControllerRules(step_down=0.2).hold_for
+    datetime.timedelta(seconds=21600)
     """
 
     period: timedelta = timedelta(minutes=1)
@@ -65,3 +94,24 @@ class ControllerRules:
         return replace(
             self, step_every=max(self.step_every, self.calm / 2), step_down=1 - (1 - self.step_down) ** steps
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """More than `share` of the workloads, and at least `at_least`, want to come down: none does, for `hold_for`.
+
+    It lets go by itself: where the whole business sleeps at night, every floor rightly comes down, only later.
+    """
+
+    __pydantic_config__ = STRICT
+
+    share: Annotated[Share, Field(gt=0, le=1, description="Of all workloads: more than this brakes.")] = 0.5
+    at_least: Annotated[int, Field(ge=1, description="Fewer workloads than this never brake.")] = 5
+    hold_for: Annotated[Duration, Field(description="How long it holds: a night comes down, only later.")] = timedelta(
+        minutes=30
+    )
+
+    def __post_init__(self) -> None:
+        require(0 < self.share <= 1, "brake: share must lie in (0, 1], got {}", self.share)
+        require(self.at_least >= 1, "brake: at_least must be >= 1, got {}", self.at_least)
+        require(self.hold_for >= timedelta(0), "brake: hold_for must be >= 0, got {}", self.hold_for)

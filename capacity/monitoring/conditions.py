@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from capacity.model import Owned, Reason, require
+from capacity.model.incident import RUNBOOKS, Job
 
 if TYPE_CHECKING:
     from capacity.model import Decision
     from capacity.model.outcome import Outcome
     from capacity.quality import Audit
 
-Job = Literal["plan", "pass"]
-# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
-LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
-RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
 ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
 
 
@@ -49,6 +46,7 @@ CONDITIONS = {
     "PassFailed": Kind(2, 1, "autoscalers could not be read or written", "calls are retried; floors stay as they are"),
     "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
     "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor is left to its owner"),
+    "FloorLoweredByOthers": Kind(2, 2, "a deploy or a person lowered the floor", "the floor is put back"),
     "CeilingReached": Kind(1, 2, "the coming peak needs more than the ceiling", "the floor is set to the ceiling"),
     "UtilizationHigh": Kind(
         1,
@@ -214,6 +212,8 @@ def _name(decision: Decision) -> str | None:
     """The condition that a decision is, if any."""
     if decision.reason == "CeilingReached":
         return "CeilingReached"
+    if decision.reason == "FloorLoweredByOthers":
+        return "FloorLoweredByOthers"
     if decision.reason in PLANLESS:
         return "PlanStale"
     if decision.reason in OWNED:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from capacity.http import HttpClient, Server
+from capacity.model.incident import Handling
 from capacity.model.settings.monitoring import IncidentSettings, ServiceNowSettings, ServiceSettings, TelemetrySettings
 from capacity.monitoring.alerts import Alertmanager
 from capacity.monitoring.dispatch import IncidentDispatcher
 from capacity.monitoring.export import Gateway
 from capacity.monitoring.servicenow import ServiceNow
-from capacity.monitoring.tickets import Handling
 
 PUSHGATEWAY, ALERTMANAGER, SERVICENOW = "telemetry.pushgateway", "incidents.alertmanager", "incidents.servicenow"
 
@@ -37,7 +37,7 @@ def connect_tickets(settings: ServiceNowSettings) -> ServiceNow:
     return ServiceNow(connect(settings, SERVICENOW), settings.table)
 
 
-def connect_desk(settings: IncidentSettings) -> IncidentDispatcher:
+def connect_incidents(settings: IncidentSettings) -> IncidentDispatcher:
     """Who is told what is wrong, and what happens to tickets."""
     tickets, alerts = settings.servicenow, settings.alertmanager
     lasting = settings.alerts_last

@@ -52,6 +52,8 @@ def rolling_median(values: Array, window: int, *, center: bool = False, least: i
 
 
 LEAST = 3  # steps from which month starts are no coincidence
+SHORTEST_MONTH = 27 * 86_400  # seconds: fewer than any month has, with an hour to spare for a change of the clock
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def month_numbers(index: pd.DatetimeIndex, timezone: str) -> Places:
@@ -70,15 +72,19 @@ def month_zone(index: pd.DatetimeIndex, timezone: str = "UTC") -> str | None:
     >>> month_zone(pd.date_range("2026-01-01", periods=5, freq="QS", tz="UTC"))
     'UTC'
     """
-    if len(index) < LEAST:
+    if len(index) < LEAST or _closer_than_months(index):
         return None
     for zone in (timezone, "UTC"):
-        if any(start.day != 1 for start in index[:LEAST].tz_convert(zone)):
-            continue  # nearly every series: no need to look at all of its steps
         local = index.tz_convert(zone)
         if bool(((local.day == 1) & (local == local.normalize())).all()):
             return zone
     return None
+
+
+def _closer_than_months(index: pd.DatetimeIndex) -> bool:
+    """Whether the first steps are too close for months, as nearly every series' are; repeated steps say nothing."""
+    apart = np.abs(np.diff(index.asi8[:LEAST]))
+    return bool(((apart > 0) & (apart < SHORTEST_MONTH * PER_SECOND[index.unit])).any())
 
 
 def months_apart(index: pd.DatetimeIndex, timezone: str = "UTC") -> int:
