@@ -1,4 +1,4 @@
-"""One workload's demand: from its sales where they drive it, straight from its usage where they do not."""
+"""The demand of one workload: from sales where they explain its load, else forecast from its own usage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sales and usage in, a report per workload out: what drives its load, how surely, since when."""
+"""Learns from sales and usage what drives each workload's load, how surely, and since when."""
 
 from __future__ import annotations
 

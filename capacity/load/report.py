@@ -1,4 +1,4 @@
-"""From arrays to an answer that a person can act on: learned, forecast usage directly, or keep what was configured."""
+"""Turns estimates into a verdict: use the learned response, forecast usage directly, or keep the configured costs."""
 
 from __future__ import annotations
 

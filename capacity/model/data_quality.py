@@ -1,4 +1,4 @@
-"""What a good row is, and the columns that a source promises."""
+"""Data-quality rules, findings and thresholds, and the columns that a data source guarantees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told of what is wrong, for how long, and when a ticket is escalated."""
+"""How incidents are handled: which group gets a ticket, when it escalates, when it is reopened."""
 
 from __future__ import annotations
 

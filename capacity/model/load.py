@@ -1,4 +1,4 @@
-"""What sales cost: the load of a workload as a function of its sales, given by a person or learned from its usage."""
+"""The load model: CPU, memory and requests of a workload as a function of its sales, given or learned from usage."""
 
 from __future__ import annotations
 

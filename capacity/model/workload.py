@@ -1,4 +1,4 @@
-"""What serves the load, what it costs, and what we promise for it."""
+"""Workloads: their autoscaler, their load, and what is promised for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples out: as text, to a Pushgateway, to a node exporter's textfile, or on `/metrics`."""
+"""Exports samples: as text, to a Pushgateway, to a node exporter's textfile, or on `/metrics`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Critical incidents as times from opened to resolved: what the time to restore is the mean of."""
+"""The mean time to restore, from the times at which critical incidents were opened and resolved."""
 
 from __future__ import annotations
 

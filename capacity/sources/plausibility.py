@@ -1,4 +1,4 @@
-"""Rows that cannot be right as a whole: ahead of the clock, far from all others, or there twice."""
+"""Finds rows that are implausible together: ahead of the clock, far from all others, or repeated."""
 
 from __future__ import annotations
 

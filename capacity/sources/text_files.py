@@ -1,4 +1,4 @@
-"""Text files as people export them: encoding, delimiter, quote, lines of title before the header, line ends."""
+"""Detects how a text file is written: encoding, delimiter, quote, title lines and line ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time column of a source as instants: its one form decided from all rows by DuckDB, then one expression."""
+"""Reads the time column of a source: one form, decided from all rows by DuckDB, as one expression."""
 
 from __future__ import annotations
 
