@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from capacity.app.control import preview as preview
     from capacity.app.control import restore as restore
     from capacity.app.fleet import Fleet as Fleet
-    from capacity.app.fleet import plan_fleet as plan_fleet
+    from capacity.app.plan import plan_fleet as plan_fleet
     from capacity.cluster.client import ClusterReader as ClusterReader
     from capacity.cluster.client import ClusterWriter as ClusterWriter
     from capacity.decision.decide import decide as decide
@@ -90,7 +90,8 @@ HOMES = {
     "capacity.planning.workload": ("plan_workload",),
     "capacity.model.plan": ("WorkloadPlan", "Plan"),
     "capacity.planning.explain": ("explain_floor",),
-    "capacity.app.fleet": ("plan_fleet", "Fleet"),
+    "capacity.app.plan": ("plan_fleet",),
+    "capacity.app.fleet": ("Fleet",),
     "capacity.model.plan_file": ("read_plan", "write_plan"),
     # would it have held?
     "capacity.simulation.replay": ("simulate",),

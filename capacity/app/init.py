@@ -82,10 +82,14 @@ def _workload(found: FoundWorkload, findings: PrometheusFindings | None) -> Iter
         yield f"    target: {{kind: ScaledObject, name: {scalar(found.autoscaler)}}}  # KEDA makes the autoscaler"
     elif found.autoscaler != found.name:
         yield f"    target: {{name: {scalar(found.autoscaler)}}}  # its HorizontalPodAutoscaler"
-    yield f"    floor: {found.floor}  # minReplicas as it stands"
+    stands = "minReplicas before capacity first moved it" if found.managed else "minReplicas as it stands"
+    yield f"    floor: {found.floor}  # {stands}"
+    if found.owner is not None and not found.keda:
+        yield f"    # {found.owner}"
     yield f"    ceiling: {found.ceiling}  # maxReplicas as it stands"
     if found.utilization is not None:
-        yield f"    target_utilization: 0.80  # the autoscaler itself aims at {found.utilization} % of the CPU request"
+        whose = "the CPU request" if found.container is None else f"the CPU request of container {found.container}"
+        yield f"    target_utilization: 0.80  # the autoscaler itself aims at {found.utilization} % of {whose}"
     yield from _lead_time(found)
     yield from _load(found, findings)
     yield from _replica(found)
@@ -115,6 +119,8 @@ def _replica(found: FoundWorkload) -> Iterator[str]:
     guessed = [resource for resource in GUESSED if resource not in found.requests]
     note = f"  # yours: no {' and no '.join(guessed)} request is set in the cluster: a guess" if guessed else ""
     cpu, memory = cores(amounts["cpu"]), mebibytes(amounts["memory"])
+    if not note and found.container is not None:
+        note = f"  # of container {found.container}, the only one that the autoscaler looks at"
     yield f"    replica: {{cpu_request: {cpu}, memory_request: {memory}}}{note}"
     if found.limits:
         limits = {"cpu": cores, "memory": mebibytes}
@@ -123,11 +129,11 @@ def _replica(found: FoundWorkload) -> Iterator[str]:
 
 
 def _metrics(found: FoundWorkload, findings: PrometheusFindings | None) -> Iterator[str]:
-    if found.kind != "Deployment":
-        yield f"    metrics: {{kind: {found.kind}}}"
+    if found.pods_like != "Deployment":
+        yield f"    metrics: {{kind: {found.pods_like}}}"
     if findings is None:
         return
-    measured = Measured(found.namespace, found.name, Metrics(kind=found.kind))
+    measured = Measured(found.namespace, found.name, Metrics(kind=found.pods_like))
     settings = findings.settings.model_copy(update={"requests": findings.counters[0] if findings.counters else None})
     yield "    # asked of Prometheus, unless metrics: has a query of your own (cpu, memory, requests)"
     for question in Wording(settings, settings.step).questions([measured]):

@@ -41,22 +41,21 @@ def report(
 
     Example: capacity report --sample --page report.html
     """
+    from capacity.app.reading import read_orders
+    from capacity.app.report import collect_report
     from capacity.model.plan_file import read_plan
-    from capacity.planning.planner import read_orders
     from capacity.sources.audit_history import read_audits
-    from capacity.views.report import ReportRequest as Question
-    from capacity.views.report import collect_report as make_review
-    from capacity.views.report import report_page
+    from capacity.views.report import ReportRequest, report_page
 
     config, moment = data.planning_config(context), read_clock(now)
     before = None if since is None else read_plan(since)
-    question = Question(
+    question = ReportRequest(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
     )
     with context.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
-        orders = read_orders(config, moment)
+        orders = read_orders(config, moment, seen=max(moment, read_clock(None)))
         advance()
-        review = make_review(config, orders, question, moment)
+        review = collect_report(config, orders, question, moment)
         advance()
         _write(page, report_page(review))
         advance()

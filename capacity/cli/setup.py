@@ -100,7 +100,7 @@ def _inspect(given: dict[str, str | None], inventory: Inventory, now: datetime) 
         settings = PrometheusSettings.model_validate({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(f"--prometheus: {describe(error)}") from error
-    workloads = [Measured(one.namespace, one.name, Metrics(kind=one.kind)) for one in inventory.found]
+    workloads = [Measured(one.namespace, one.name, Metrics(kind=one.pods_like)) for one in inventory.found]
     return inspect_prometheus(settings, workloads, now)
 
 

@@ -52,11 +52,17 @@ def write_plan(plan: Plan, path: str | Path) -> None:
     ...     read_plan(f"{folder}/plan.json").valid_until.isoformat()
     '2026-11-28T00:00:00+00:00'
     """
-    file = Path(path)
+    write_whole(Path(path), plan_text(plan))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file under another name, and give it its own once it is on disk."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(plan_text(plan))
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(file)
     except BaseException:

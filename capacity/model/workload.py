@@ -65,6 +65,10 @@ class Target:
     ignored_by: Annotated[
         tuple[str, ...], Field(description="Field managers (Argo CD, Flux) set up to leave the floor alone.")
     ] = ()
+    take: Annotated[
+        bool,
+        Field(description="Take the floor by force from who applied it server-side (Helm 4, kubectl, Terraform)."),
+    ] = False
 
 
 def _expression(pods: str | None) -> str | None:

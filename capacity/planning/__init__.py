@@ -22,15 +22,13 @@ if TYPE_CHECKING:
     from capacity.planning.optimum import Prices as Prices
     from capacity.planning.optimum import Runs as Runs
     from capacity.planning.optimum import cheapest_floors as cheapest_floors
+    from capacity.planning.orders import OrderData as OrderData
+    from capacity.planning.orders import QualityRefusedError as QualityRefusedError
+    from capacity.planning.pipeline import PlanInputs as PlanInputs
     from capacity.planning.pipeline import Provenance as Provenance
     from capacity.planning.pipeline import forecast_groups as forecast_groups
+    from capacity.planning.pipeline import make_plan as make_plan
     from capacity.planning.pipeline import plan_workloads as plan_workloads
-    from capacity.planning.planner import OrderData as OrderData
-    from capacity.planning.planner import PlanInputs as PlanInputs
-    from capacity.planning.planner import PlanResult as PlanResult
-    from capacity.planning.planner import QualityRefusedError as QualityRefusedError
-    from capacity.planning.planner import make_plan as make_plan
-    from capacity.planning.planner import read_orders as read_orders
     from capacity.planning.reactive import ReactiveComparison as ReactiveComparison
     from capacity.planning.reactive import compare_reactive as compare_reactive
     from capacity.planning.reactive import mean_floor as mean_floor
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from capacity.planning.requirements import planned_demand as planned_demand
     from capacity.planning.requirements import planning_window as planning_window
     from capacity.planning.requirements import raise_to_windows as raise_to_windows
+    from capacity.planning.result import PlanResult as PlanResult
     from capacity.planning.shared import plan_demands as plan_demands
     from capacity.planning.shared import share as share
     from capacity.planning.shared import within_quota as within_quota
@@ -60,20 +59,47 @@ HOMES = {
     "capacity.planning.change_limit": ("calm_floors",),
     "capacity.planning.explain": ("explain_floor",),
     "capacity.planning.floors": ("ramped",),
-    "capacity.planning.nodes": ("Pods", "fewest_possible", "pack", "plan_nodes", "replica_price"),
-    "capacity.planning.optimum": ("Days", "Prices", "Runs", "cheapest_floors"),
-    "capacity.planning.pipeline": ("Provenance", "forecast_groups", "plan_workloads"),
-    "capacity.planning.planner": (
-        "OrderData",
-        "PlanInputs",
-        "PlanResult",
-        "QualityRefusedError",
-        "make_plan",
-        "read_orders",
+    "capacity.planning.nodes": (
+        "Pods",
+        "fewest_possible",
+        "pack",
+        "plan_nodes",
+        "replica_price",
     ),
-    "capacity.planning.reactive": ("ReactiveComparison", "compare_reactive", "mean_floor", "reactive_remark"),
-    "capacity.planning.requirements": ("planned_demand", "planning_window", "raise_to_windows"),
-    "capacity.planning.shared": ("plan_demands", "share", "within_quota"),
+    "capacity.planning.optimum": (
+        "Days",
+        "Prices",
+        "Runs",
+        "cheapest_floors",
+    ),
+    "capacity.planning.pipeline": (
+        "Provenance",
+        "forecast_groups",
+        "plan_workloads",
+        "PlanInputs",
+        "make_plan",
+    ),
+    "capacity.planning.orders": (
+        "OrderData",
+        "QualityRefusedError",
+    ),
+    "capacity.planning.result": ("PlanResult",),
+    "capacity.planning.reactive": (
+        "ReactiveComparison",
+        "compare_reactive",
+        "mean_floor",
+        "reactive_remark",
+    ),
+    "capacity.planning.requirements": (
+        "planned_demand",
+        "planning_window",
+        "raise_to_windows",
+    ),
+    "capacity.planning.shared": (
+        "plan_demands",
+        "share",
+        "within_quota",
+    ),
     "capacity.planning.sizing": (
         "RequestAdvice",
         "advise_requests",
@@ -86,6 +112,11 @@ HOMES = {
         "wait_probability",
         "wait_quantile",
     ),
-    "capacity.planning.workload": ("QUIET_LEVEL", "floor_series", "plan_many", "plan_workload"),
+    "capacity.planning.workload": (
+        "QUIET_LEVEL",
+        "floor_series",
+        "plan_many",
+        "plan_workload",
+    ),
 }
 __all__, __getattr__, __dir__ = load_lazily(__name__, HOMES)

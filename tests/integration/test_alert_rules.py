@@ -116,6 +116,12 @@ CASES = [
         labels=(*SHOP_WEB, ("reason", "HeldForeignOwner")),
     ),
     Case(
+        "CapacityFloorLoweredByOthers",
+        {f'capacity_floor_lowered{{{WEB},manager="helm"}}': "_x118 1 _"},
+        {f'capacity_floor_lowered{{{WEB},manager="helm"}}': "1x10 _x110"},
+        labels=(*SHOP_WEB, ("manager", "helm")),
+    ),
+    Case(
         "CapacityFloorHeld",
         {f'capacity_held{{{WEB},reason="HeldPlanExpired"}}': "1x120"},
         {f'capacity_held{{{WEB},reason="HeldPlanExpired"}}': "1x20 0x100"},

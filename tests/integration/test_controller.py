@@ -287,7 +287,7 @@ def test_the_plan_travels_through_config_maps(shop: Shop, plan_of: PlanOf) -> No
     from capacity.cluster import ClusterWriter, read_plan_maps, write_plan_maps
 
     plan = plan_of(web=[4, 4, 9], api=[1, 2, 3])
-    assert write_plan_maps(ClusterWriter(), plan) == ["shop/capacity-plan-0"]
+    assert write_plan_maps(ClusterWriter(), plan) == ["shop/capacity-plan-a-0"]
     assert read_plan_maps(ClusterWriter(), "shop") == plan
     assert main(["apply", "--from-cluster", "--now", NOON]) == 0
     assert shop.floor() == 9
