@@ -210,10 +210,10 @@ class LoadReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every finding in words, and what must be known with it."""
-        said = [
+        texts = [
             text for found in self.findings for text in (found.words, *(f"{found.resource}: {n}" for n in found.notes))
         ]
-        return (*said, *self._throughput_notes())
+        return (*texts, *self._throughput_notes())
 
     def _throughput_notes(self) -> tuple[str, ...]:
         found = self.throughput
