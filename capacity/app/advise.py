@@ -43,16 +43,30 @@ def advise(
     workloads: Sequence[Workload] | None = None,
     progress: Progress | None = None,
 ) -> Advice:
-    """Replay every candidate policy on the history of each workload, and choose.
+    """Replay every candidate policy on the history of each workload, and choose one.
 
-    Parameters:
-        config: the configuration; its orders are read once.
-        now: when the choice is made.
-        days: how many of the last days are replayed. Default 28; fewer where the history is short.
-        workloads: those to advise. Default: all of the configuration.
-        progress: called with how many of how many parts are done.
+    Parameters
+    ----------
+    config : Config
+        The configuration; its orders are read once.
+    now : datetime
+        When the choice is made, with a time zone.
+    days : int
+        How many of the last days are replayed. Default 28; fewer where the history is short.
+    workloads : sequence of Workload or None
+        Those to advise. Default: all of the configuration.
+    progress : callable or None
+        Called with how many parts are done, and of how many. Default none.
 
-    Raises `DataError` where the orders cannot be read; a workload that cannot be replayed is in the failures.
+    Returns
+    -------
+    Advice
+        The choice for each workload, and the reason for each that cannot be replayed.
+
+    Raises
+    ------
+    DataError
+        The orders cannot be read.
     """
     return advise_on(config, read_orders(config, now), now, days=days, workloads=workloads, progress=progress)
 
