@@ -23,7 +23,7 @@ VERSIONED = {  # files that repeat the version of capacity/__init__.py, and what
     "k8s/README.md": "registry.example.com/capacity:",
 }
 HEAD = """\
-# The groups of rules.yaml as the Prometheus operator takes them: written by `make reference`.
+# The groups of rules.yaml in the form of the Prometheus operator, written by `make reference`.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
