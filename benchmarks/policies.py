@@ -20,38 +20,40 @@ import pandas as pd
 from benchmarks.datasets import SKIPPED, find
 from capacity.decision import ControllerRules as Pace
 from capacity.model import Event, ForecastRequest, LoadModel, Replica, Workload
-from capacity.simulation.case import Case, Promise
-from capacity.simulation.comparison import interval, reduction, saving
-from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.lanes import Rule
-from capacity.simulation.pods import Start
-from capacity.simulation.policies import (
+from capacity.simulation import (
+    Case,
+    Cluster,
     Policy,
+    Promise,
+    Rule,
+    Schedule,
+    Service,
+    Start,
     Trial,
     ahpa_like,
     autopilot_like,
     aws_like,
     by_day,
     cron_schedule,
+    decided_floor,
     hpa_sweep,
+    interval,
     judge,
     oracle,
+    past_forecasts,
+    past_plans,
+    past_request,
+    planned_levels,
+    reduction,
+    saving,
     seasonal_naive,
     static_peak,
     static_quantile,
     swept,
     try_policies,
 )
-from capacity.simulation.replay import (
-    Forecasts,
-    Schedule,
-    decided_floor,
-    past_forecasts,
-    past_plans,
-    past_request,
-    planned_levels,
-)
-from capacity.simulation.stepping import Cluster, Service
+from capacity.simulation.hpa.spec import SYNC_PERIOD
+from capacity.simulation.replay import Forecasts
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HALF = timedelta(minutes=30)

@@ -20,7 +20,7 @@ import yaml
 from capacity.model import Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import keys_of
-from capacity.sources.sample import sample_orders
+from capacity.sources import sample_orders
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
 from tests.pages import Reader, blocks_of, rewritten, same
@@ -42,7 +42,7 @@ WORLDS = {  # what a page's reader has beside the files and commands that the pa
     "howto/clusters.md": ["orders"],
     "howto/cost.md": ["orders"],
     "howto/forecast.md": ["orders"],
-    "howto/helm.md": ["helm_releases", "orders"],
+    "howto/helm-and-kubectl.md": ["helm_releases", "orders"],
     "howto/keda.md": ["keda", "orders"],
     "howto/objective.md": ["orders"],
     "howto/postgresql.md": ["database", "orders"],
