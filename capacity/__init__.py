@@ -15,6 +15,7 @@ from capacity.version import VERSION
 from capacity.views.registration import register_views
 
 if TYPE_CHECKING:
+    from capacity.app.advise import advise as advise
     from capacity.app.configuration import read_config as read_config
     from capacity.app.control import Reconciliation as Reconciliation
     from capacity.app.control import apply as apply
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
     from capacity.model.plan import WorkloadPlan as WorkloadPlan
     from capacity.model.plan_file import read_plan as read_plan
     from capacity.model.plan_file import write_plan as write_plan
+    from capacity.model.policy import Choice as Choice
+    from capacity.model.policy import Evidence as Evidence
+    from capacity.model.policy import Objective as Objective
+    from capacity.model.policy import Policy as Policy
     from capacity.model.request import ForecastRequest as ForecastRequest
     from capacity.model.workload import Replica as Replica
     from capacity.model.workload import Workload as Workload
@@ -94,6 +99,8 @@ HOMES = {
     "capacity.app.fleet": ("Fleet",),
     "capacity.model.plan_file": ("read_plan", "write_plan"),
     # would it have held?
+    "capacity.app.advise": ("advise",),
+    "capacity.model.policy": ("Policy", "Objective", "Evidence", "Choice"),
     "capacity.simulation.replay": ("simulate",),
     "capacity.simulation.result": ("Simulation",),
     # decide

@@ -83,3 +83,13 @@ class PlanPlace:
     def file(self) -> Path | None:
         """The file; None: each namespace's ConfigMaps."""
         return None if self.from_cluster else self.plan
+
+
+def write_file(write: Callable[[], None], option: str, file: Path) -> None:
+    """Write a file; what stands in the way is a `ConfigError` that names the option."""
+    try:
+        write()
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: {file} cannot be written: {error.strerror or error}; choose another place"
+        ) from error

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capacity.cli.advise import POLICIES, PoliciesOption
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, PatchOption
+from capacity.cli.options import Data, Drawing, PatchOption, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
@@ -21,6 +22,7 @@ from capacity.views.sheet import Output
 if TYPE_CHECKING:
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
+    from capacity.model.policy_file import Choices
     from capacity.planning.result import PlanResult
     from capacity.views.plots import Figure
 
@@ -66,6 +68,10 @@ class PlanOutput:
         False
     )
     requests_patch: PatchOption = None
+    policies: PoliciesOption = POLICIES
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
 
     Example: capacity plan --sample
     """
+    from capacity.app.advise import with_evidence, with_policies
     from capacity.app.notify import Notifier as Bulletin
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
@@ -111,7 +118,10 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     try:
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
+        choices = _choices(face, config, goal, now)
+        config = with_policies(config, choices)
         planned, took = _planned(face, config, parts, now, past=data.now is not None)
+        planned = with_evidence(planned, choices)
     except QualityRefusedError as refusal:
         LOGGER.warning("held: %s", refusal)
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
@@ -125,6 +135,21 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     _say_failures(planned.failures)
     _say_warnings(bulletin.planned(planned, took))
     return HELD if planned.failures else DONE
+
+
+def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: datetime) -> Choices:
+    """The chosen policies: those of the file, where there is one; with --choose chosen now, and written to it."""
+    from capacity.app.advise import advise, known_choices
+    from capacity.model.policy_file import write_choices
+
+    if not goal.choose:
+        return known_choices(goal.policies)
+    with face.count("choosing policies") as progress:
+        advice = advise(config, now, progress=progress)
+    for (namespace, name), reason in advice.failures.items():
+        LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
+    write_file(lambda: write_choices(advice.choices, goal.policies), "--policies", goal.policies)
+    return {one.key: one for one in advice.choices}
 
 
 def _planned(
@@ -231,12 +256,7 @@ def _to_files(plan: Plan, out: Path) -> list[str]:
 
     if not out.name or out.is_dir():
         raise ConfigError(f"--plan: expected a file name such as plan.json, got {out}")
-    try:
-        write_plan(plan, out)
-    except OSError as error:
-        raise ConfigError(
-            f"--plan: {out} cannot be written: {error.strerror or error}; choose another place"
-        ) from error
+    write_file(lambda: write_plan(plan, out), "--plan", out)
     return [str(out)]
 
 
@@ -270,17 +290,20 @@ def explain(
         str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
     ] = None,
     sample: SampleOption = False,
+    policies: PoliciesOption = POLICIES,
     drawing: Drawing,
 ) -> int:
     """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
 
     Example: capacity explain web --at 2011-12-13T12:00Z --sample
     """
+    from capacity.app.advise import known_choices, with_policies
     from capacity.app.reading import read_orders
     from capacity.planning.explaining import explain_plan
-    from capacity.views.tables import explain_sheet
+    from capacity.views.tables import advice_sentence, explain_sheet
 
-    config = Data(sample=sample).planning_config(face)
+    choices = known_choices(policies)
+    config = with_policies(Data(sample=sample).planning_config(face), choices)
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
     now = read_clock(None)
     with face.stages("reading orders", "forecasting and explaining") as advance:
@@ -288,6 +311,9 @@ def explain(
         advance()
         explanation = explain_plan(config, orders, chosen, moment, now)
         advance()
+    if chosen.key in choices:
+        said = f"policy: {advice_sentence(choices[chosen.key])}"
+        explanation = replace(explanation, notes=(said, *explanation.notes))
     face.show(explain_sheet(explanation, config.timezone))
     drawing.save(face, lambda theme: _waterfall(explanation, config, theme))
     return DONE

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capacity.cli.advise import chosen_workloads
 from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, read_duration, verb
 from capacity.cli.options import Data, Drawing
 from capacity.logs import LOGGER
-from capacity.model import ConfigError
 from capacity.views.options import SimulationView, Theme
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def simulate(
     from capacity.views.tables import simulation_sheet
 
     config = data.sales_config(face)
-    chosen = _chosen(config, workload)
+    chosen = chosen_workloads(config, workload)
     replay = _replay(config, days, refit, seed)
     with face.stages("reading orders", "replaying", "drawing") as advance:
         orders = read_orders(config, read_clock(None))
@@ -75,17 +75,6 @@ def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
     ticks = pd.date_range(result.begin, periods=len(lane), freq=pd.Timedelta(result.tick))
     target = result.promise.target
     return plot_utilization(pd.Series(lane, ticks), result.timezone, target=target, name=result.name, theme=theme)
-
-
-def _chosen(config: Config, name: str | None) -> list[Workload]:
-    workloads = {f"{one.namespace}/{one.name}": one for one in config.workloads}
-    if not workloads:
-        raise ConfigError("workloads: expected at least one workload to simulate, got none")
-    if name is None:
-        return list(workloads.values())
-    if name not in workloads:
-        raise ConfigError(f"--workload: expected one of {sorted(workloads)}, got {name!r}")
-    return [workloads[name]]
 
 
 def _replay(config: Config, days: float, refit: str | None, seed: int) -> Replay:

@@ -211,6 +211,7 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     highest = plan.highest_between(now, reach)
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
+    policy = _calmed_by(plan, policy)
     need, look = highest.replicas, policy.look_ahead(plan.step)
     longer = plan.floor_between(now, reach + look) or need
     calm = _calm(need, longer, observation.floor, stood=_stood(observation, now, LONG * look)) if look else need
@@ -231,6 +232,12 @@ def _repaired(decision: Decision, observation: Observation) -> Decision:
     lowered = f"{observation.edited_by} lowered this floor from {was} to {observation.floor}"
     detail = _joined(lowered, decision.detail)
     return replace(decision, reason=decision.reason if decision.cut else LOWERED, detail=detail)
+
+
+def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:
+    """The rules under this plan: its chosen policy may do without calm."""
+    follows = plan.choice is not None and not plan.choice.in_force.calm
+    return replace(policy, calm=timedelta(0)) if follows else policy
 
 
 def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:

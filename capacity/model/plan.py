@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.nodes import NodePlan
+from capacity.model.policy import Choice
 from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ class FloorChange:
         )
         require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
         require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
+
+
+def _offset(change: FloorChange) -> int:
+    return change.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,8 @@ class WorkloadPlan:
     quiet : tuple of Quiet
         The low quantile of CPU demand in millicores, as changes. Observed usage below it holds the floor: traffic that
         vanished is an incident. Default empty: none was planned.
+    choice : Choice or None
+        The policy that was chosen for the workload, and its evidence. Default none: none was.
     demand : Demand or None
         What the plan was made from. Default none: plan files do not hold it.
 
@@ -131,6 +139,7 @@ class WorkloadPlan:
     derivation: Derivation
     resources: dict[str, int] = field(default_factory=dict)
     quiet: tuple[Quiet, ...] = ()
+    choice: Choice | None = None
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:
@@ -182,10 +191,8 @@ class WorkloadPlan:
             return None
         first = max(0, (begin - self.start) // self.step)
         last = min(self.steps - 1, (end - self.start) // self.step)
-        ends = [*(change.offset for change in self.floor[1:]), self.steps]
-        spans = zip(self.floor, ends, strict=True)
-        touched = [change for change, stop in spans if change.offset <= last and stop > first]
-        return max(touched, key=lambda change: change.replicas)
+        low = bisect_right(self.floor, first, key=_offset) - 1
+        return max(self.floor[low : bisect_right(self.floor, last, key=_offset)], key=lambda change: change.replicas)
 
     def quiet_at(self, moment: datetime) -> int | None:
         """The CPU usage (millicores) below which traffic has vanished at this moment; None where it is not known."""

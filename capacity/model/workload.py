@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
-from capacity.model.fields import ASSUMED_LEAD_TIME, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
+from capacity.model.fields import ASSUMED_LEAD_TIME, ASSUMED_LEVEL, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
 from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
+from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
@@ -202,8 +203,18 @@ class Workload:
     target_utilization: Annotated[float, Field(gt=0, le=1, description="Utilization planned for. Default 0.80.")] = 0.80
     quantile_level: Annotated[
         float,
-        Field(gt=0, lt=1, description="Quantile of demand served at that utilization; forecast, listed or not."),
-    ] = 0.95
+        Field(
+            gt=0,
+            lt=1,
+            json_schema_extra={"default": 0.95},
+            description="Quantile of demand served at that utilization; forecast, listed or not. Unset, `advise` tries "
+            "several.",
+        ),
+    ] = field(default_factory=lambda: ASSUMED_LEVEL)
+    objective: Annotated[
+        Objective,
+        Field(description="What a policy is chosen by: {target: 0.80, minutes: 99.5%}, or {overload_cost: 500 EUR/h}."),
+    ] = field(default_factory=Objective)
     lead_time: Annotated[
         LeadTime,
         Field(
@@ -239,6 +250,9 @@ class Workload:
     today: Annotated[
         int | None, Field(ge=0, description="Replicas that run around the clock now: what cost is held against.")
     ] = None
+    policy: Annotated[
+        Policy | None, Field(description="The policy to plan by. None: the one that `capacity advise` chose, if any.")
+    ] = None
     metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
         default_factory=Metrics
     )
@@ -254,6 +268,8 @@ class Workload:
         require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
         require(self.zones >= 1, "{}: zones must be >= 1, got {}", where, self.zones)
         require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
+        planned = self.policy is None or self.policy.floors in ("none", "forecast")
+        require(planned, "{}: policy.floors: expected none or forecast, got {}", where, self.policy)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
 
     @property

@@ -215,8 +215,10 @@ def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[P
     raised, cut = max(need, one.low), min(max(need, one.low), one.high)
     allowed = int(allowed_above(np.array([cut]), limits)[0])
     held = int(one.bounded[step])
-    stays = "stays up" if floor > held else "budget"
+    alone = workload.policy is not None and not workload.policy.has_floors
+    stays = "stays up" if floor > held else "policy" if alone else "budget"
     why = "dearer to change, or a ramp needs it"
+    less = f"no floors: {workload.policy}" if alone else "the most that the budget pays for"
     return [
         (ROUNDING, whole, "up to a whole replica"),
         ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
@@ -225,7 +227,7 @@ def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[P
         ("ceiling", cut, f"never above {one.high}"),
         ("allowed counts", allowed, "the next count that may stand"),
         ("freeze or hold", held, "may not move here: what all of it needs"),
-        (stays, floor, why if floor > held else "the most that the budget pays for"),
+        (stays, floor, why if floor > held else less),
     ]
 
 

@@ -30,6 +30,8 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.arrays import Counts
+from capacity.model.policy import Policy
+from capacity.planning.finer import finer_demand
 from capacity.planning.floors import choose_floors
 from capacity.planning.optimum import run_starts
 from capacity.planning.requirements import Requirement, allowed_within, requirement_of, within_pool
@@ -230,11 +232,16 @@ def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan
     """
     waiting = iter(pairs)
     while chunk := list(islice(waiting, CHUNK)):
-        drafts = [_tried(requirement_of, *pair) for pair in chunk]
+        drafts = [_tried(_required, *pair) for pair in chunk]
         good = [one for one in drafts if isinstance(one, Requirement)]
         chosen = iter(zip(good, choose_floors(good), strict=True))
         for one in drafts:
             yield one if isinstance(one, DataError) else _tried(_plan, *next(chosen))
+
+
+def _required(demand: Demand, workload: Workload) -> Requirement:
+    """The need; of a workload with a policy on steps short enough to follow demand within an hour."""
+    return requirement_of(demand if workload.policy is None else finer_demand(demand), workload)
 
 
 def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
@@ -255,7 +262,8 @@ def floor_series(plan: WorkloadPlan) -> pd.Series:
 
 def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
     workload, demand = one.workload, one.demand
-    floors = within_budget(chosen, workload, one.step)
+    alone = workload.policy is not None and not workload.policy.has_floors
+    floors = np.full_like(chosen, one.low) if alone else within_budget(chosen, workload, one.step)
     peak = _peak_step(one)
     return WorkloadPlan(
         namespace=workload.namespace,
@@ -263,7 +271,7 @@ def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
         start=one.steps[0].to_pydatetime(),
         step=one.step,
         steps=len(floors),
-        floor=floor_changes(floors, one.need.replicas, one.low, one.high),
+        floor=floor_changes(floors, floors if alone else one.need.replicas, one.low, one.high),
         binding=one.need.binding(peak),
         peak=_peak(one, peak, int(floors[peak])),
         safe_floor=_safe_floor(floors, one.steps),
@@ -309,7 +317,8 @@ def _resources(workload: Workload) -> dict[str, int]:
 def _derivation(one: Requirement, floors: Counts, peak: int) -> Derivation:
     """The numbers of the peak, from sales to replicas."""
     workload, driver = one.workload, one.demand.sales or one.demand.cpu
-    short, safe = shortfall_of(one, floors), safe_target(workload)
+    alone = workload.policy is not None and not workload.policy.has_floors
+    short, safe = shortfall_of(one, one.need.replicas if alone else floors), safe_target(workload)
     return Derivation(
         cpu_millicores=round(float(one.load.cpu[peak]) * 1000),
         memory_bytes=round(float(one.load.memory[peak])),
@@ -321,10 +330,14 @@ def _derivation(one: Requirement, floors: Counts, peak: int) -> Derivation:
         shortfall=replace(short, cores=round(short.cores, 3)),
         window=driver.window,
         model=driver.model,
-        notes=(*driver.notes, *remarks_on(one, floors, short)),
+        notes=(*driver.notes, *(_of_policy(workload.policy) if alone else remarks_on(one, floors, short))),
         sales=_peak_sales(one.demand.sales, workload.quantile_level, peak),
         track_record=_track_record(one, driver.trust),
     )
+
+
+def _of_policy(policy: Policy | None) -> list[str]:
+    return [f"no floors are planned: by the replay of this workload's history the {policy} alone does best"]
 
 
 def _request_need(one: Requirement, peak: int) -> RequestNeed | None:

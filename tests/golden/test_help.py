@@ -39,6 +39,7 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "forecast",
         "backtest",
         "load",
+        "advise",
         "plan",
         "explain",
         "simulate",

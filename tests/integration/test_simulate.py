@@ -79,6 +79,16 @@ def test_a_gap_longer_than_a_day_is_named(sales: pd.Series) -> None:
     assert cap.simulate(short, WEB, replay=Replay(days=1)).plans == 2
 
 
+def test_what_comes_after_a_gap_reaches_no_floor_before_it(sales: pd.Series) -> None:
+    """The gap lies across the last origin: bridged, it would tell that forecast what came after."""
+    torn = sales.drop(sales.index[-30:-20])
+    higher = torn.copy()
+    higher.iloc[-20:] *= 5
+    floors = [cap.simulate(one, WEB, replay=Replay(days=1)).plan.lane.floor for one in (torn, higher)]
+    known = 240 * 4  # the last plan is made a day before the end, where the gap stands open
+    np.testing.assert_array_equal(floors[0][:known], floors[1][:known])
+
+
 def test_the_command_prints_a_table_and_a_verdict_and_draws(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--sample", "--days", "1", "--picture", "simulation.png"]) == 0
     out = capsys.readouterr().out

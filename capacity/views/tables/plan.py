@@ -15,6 +15,7 @@ from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.result import PlanResult
 from capacity.views.sheet import GIB, Sheet, clock, duration, moment
 from capacity.views.tables.advice import advice_document, advice_lines
+from capacity.views.tables.choice import advice_sentence
 from capacity.views.view_models import view_bars
 
 ROWS = 7  # of daily peaks in all: a week of them fits a screen with everything else
@@ -122,7 +123,8 @@ def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
 
 def _remarks(plan: WorkloadPlan) -> list[str]:
     derived = plan.derivation
-    remarks = [f"model: {derived.model}", *(f"note: {note}" for note in derived.notes)]
+    remarks = [] if plan.choice is None else [f"policy: {advice_sentence(plan.choice)}"]
+    remarks += [f"model: {derived.model}", *(f"note: {note}" for note in derived.notes)]
     if plan.step >= DAY:
         remarks.append(f"note: in steps of {duration(plan.step)} the peak within the day is not known")
     if derived.target.bound != "target":
