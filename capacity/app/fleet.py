@@ -113,7 +113,12 @@ def _processes(workers: int) -> Iterator[str]:
     import dask
     from distributed import LocalCluster
 
-    settings = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.scheduler.worker-saturation": 1.0}
+    settings = {
+        "distributed.scheduler.allowed-failures": DEATHS,
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.scheduler.http.routes": [],  # nobody looks at a page of this cluster
+        "distributed.worker.http.routes": [],
+    }
     with (
         dask.config.set(settings),
         tempfile.TemporaryDirectory(prefix="capacity-") as folder,
@@ -122,7 +127,8 @@ def _processes(workers: int) -> Iterator[str]:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
-            dashboard_address=None,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
             local_directory=folder,
             silence_logs=logging.CRITICAL,
         ) as cluster,
