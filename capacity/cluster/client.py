@@ -227,6 +227,7 @@ def _connect(kubeconfig: str | None) -> Any:
 
     settings = _settings(kubeconfig)
     settings.retries = _retries()
+    settings.connection_pool_maxsize = 16  # eight writers at a time, watches beside them
     return DynamicClient(client.ApiClient(settings), discoverer=_NoDiscovery)
 
 

@@ -81,7 +81,8 @@ def test_a_setup_in_order_is_found_in_order(clinic: Clinic) -> None:
     code, document = clinic.examine()
     assert (code, document["verdict"]) == (OK, "ok"), document
     checks = [one["check"] for one in document["findings"]]
-    assert checks == ["versions", "config", "orders", "orders", "cluster", "clock", "rights", "targets"]
+    assert checks == ["versions", "config", "orders", "orders", "cluster", "clock", "rights", "targets", "targets"]
+    assert "edit-last-applied" in document["findings"][-2]["detail"], "who set the floor, and what to change there"
 
 
 def test_it_writes_nothing_here_and_nothing_there(clinic: Clinic) -> None:
