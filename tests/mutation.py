@@ -11,12 +11,18 @@ import importlib.abc
 import importlib.machinery
 import os
 import random
-import subprocess
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+
+import pytest
+
+import tests.conftest  # what every test needs is imported once, before the children
+import tests.double.fixtures
+import tests.peers.fixtures  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 DECISION = ("capacity.decision.decide", "capacity.decision.brake")
@@ -142,24 +148,26 @@ class _Swap(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def survives(mutant: Mutant, tests: Sequence[str]) -> bool:
-    """Whether all tests pass though the module is changed."""
-    code = f"import tests.mutation as m; m.run({mutant.module!r}, {mutant.number}, {list(tests)!r})"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, timeout=LONGEST, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    """Whether all tests pass though the module is changed; asked of a child that has imported all else already."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os._exit(_run(mutant, tests))
+    _, status = os.waitpid(child, 0)
+    return status == 0
 
 
-def run(module: str, number: int, tests: Sequence[str]) -> None:
-    """In a process of its own: swap the module, run the tests until one fails, and end with their code."""
-    import pytest
-
-    sys.meta_path.insert(0, _Swap(Mutant(module, number, 0, "")))
-    sys.exit(pytest.main(["-x", "-q", "--no-header", "-n", "0", "-p", "no:cacheprovider", "-p", "no:cov", *tests]))
+def _run(mutant: Mutant, tests: Sequence[str]) -> int:
+    """Swap the module and run the tests until one fails."""
+    signal.alarm(LONGEST)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    package = mutant.module.rpartition(".")[0]
+    for name in [name for name in sys.modules if name == package or name.startswith((f"{package}.", "tests.unit"))]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, _Swap(mutant))
+    return int(pytest.main(["-x", "-q", "--no-header", "-n", "0", "-p", "no:cacheprovider", "-p", "no:cov", *tests]))
 
 
 def drawn(modules: Sequence[str], count: int, seed: int) -> list[Mutant]:
