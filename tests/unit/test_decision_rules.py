@@ -453,3 +453,23 @@ def test_a_floor_that_others_lowered_is_put_back_and_says_by_whom(was: int) -> N
     assert (low.floor, low.reason) == (4, "AsPlanned"), "nothing to put back"
     cut = decide(plan([90]), replace(observation, ceiling=50), NOW)
     assert (cut.floor, cut.reason) == (50, "CeilingReached")
+
+
+@pytest.mark.parametrize(
+    ("current", "minutes", "readings", "reason"),
+    [
+        pytest.param(8, 7, Readings(wanted=3), "FloorNotReached", id="too few, too long"),
+        pytest.param(8, 6.9, Readings(wanted=3), "AsPlanned", id="they may still start"),
+        pytest.param(9, 7, Readings(wanted=3), "AsPlanned", id="all run"),
+        pytest.param(8, 7, Readings(blind="nothing reported"), "AsPlanned", id="nobody knows"),
+        pytest.param(8, 7, None, "AsPlanned", id="no autoscaler to ask"),
+        pytest.param(8, None, Readings(wanted=3), "AsPlanned", id="we never moved it"),
+    ],
+)
+def test_a_floor_is_reached_or_said_not_to_be(
+    current: int, minutes: float | None, readings: Readings | None, reason: str
+) -> None:
+    memory = Memory(moved_at=None if minutes is None else NOW - minutes * MINUTE)
+    observation = replace(seen(9, readings=readings, memory=memory), current=current)
+    decision = decide(plan([9]), observation, NOW)
+    assert (decision.reason, decision.floor, decision.held) == (reason, 9, False)
