@@ -27,6 +27,7 @@ import tests.peers.fixtures  # noqa: F401
 ROOT = Path(__file__).parents[1]
 DECISION = ("capacity.decision.decide", "capacity.decision.brake")
 DECISION_TESTS = ("tests/unit/test_decision.py", "tests/unit/test_decision_rules.py")
+UNCHANGED = -1  # the number of the mutant that is none: it must pass, or nothing is shown by one that fails
 LONGEST = 120  # seconds of a mutant's tests: one that never ends is noticed too
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -83,7 +84,8 @@ def mutated(mutant: Mutant) -> ast.Module:
     True
     """
     tree = ast.parse(source(mutant.module))
-    list(_places(tree))[mutant.number][2]()
+    if mutant.number != UNCHANGED:
+        list(_places(tree))[mutant.number][2]()
     return ast.fix_missing_locations(tree)
 
 
@@ -167,7 +169,7 @@ def _run(mutant: Mutant, tests: Sequence[str]) -> int:
     for name in [name for name in sys.modules if name == package or name.startswith((f"{package}.", "tests.unit"))]:
         del sys.modules[name]
     sys.meta_path.insert(0, _Swap(mutant))
-    return int(pytest.main(["-x", "-q", "--no-header", "-n", "0", "-p", "no:cacheprovider", "-p", "no:cov", *tests]))
+    return int(pytest.main(["-x", "-q", "--no-header", "-n", "0", "--assert=plain", "-p", "no:cacheprovider", *tests]))
 
 
 def drawn(modules: Sequence[str], count: int, seed: int) -> list[Mutant]:
@@ -177,7 +179,9 @@ def drawn(modules: Sequence[str], count: int, seed: int) -> list[Mutant]:
 
 
 def survivors(modules: Sequence[str], tests: Sequence[str], count: int, seed: int) -> list[Mutant]:
-    """The mutants of a draw that no test noticed."""
+    """The mutants of a draw that no test noticed. Raises `RuntimeError` where the tests fail without any change."""
+    if not all(survives(Mutant(module, UNCHANGED, 0, ""), tests) for module in modules):
+        raise RuntimeError(f"expected {', '.join(tests)} to pass before anything is changed, got a failure; mend it")
     return [mutant for mutant in drawn(modules, count, seed) if survives(mutant, tests)]
 
 
