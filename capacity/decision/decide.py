@@ -212,6 +212,7 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     highest = plan.highest_between(now, reach)
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
+    policy = _calmed_by(plan, policy)
     need, look = highest.replicas, policy.look_ahead(plan.step)
     longer = plan.floor_between(now, reach + look) or need
     calm = _calm(need, longer, observation.floor, stood=_stood(observation, now, LONG * look)) if look else need
@@ -247,6 +248,12 @@ def _unreached(decision: Decision, observation: Observation, now: datetime, pati
         return decision
     short = f"{observation.current} of {observation.floor} replicas run, set at {moved:%H:%MZ}"
     return replace(decision, reason=UNREACHED, detail=_joined(short, decision.detail))
+
+
+def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:
+    """The rules under this plan: its chosen policy may do without calm."""
+    follows = plan.choice is not None and not plan.choice.in_force.calm
+    return replace(policy, calm=timedelta(0)) if follows else policy
 
 
 def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:

@@ -75,12 +75,39 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the cluster says now about one autoscaler: replica counts, and its bounds before we first touched it.
+    """What the cluster shows now of one autoscaler: replica counts, and its bounds before we first changed it.
 
-    `current` 0 means scaled to zero: the HPA is idle and a floor does not wake it. A baseline of None: never touched.
-    `edited_by`: who changed the floor after our last write, None where nobody did; `lowered_from`: the floor that stood
-    before, where that change lowered it. `readings` None: the autoscaler
-    has no metrics of its own to ask (a Deployment without one), so they bind nothing.
+    Parameters
+    ----------
+    floor, ceiling : int
+        minReplicas and maxReplicas as they stand.
+    current : int
+        Replicas that exist. 0 means scaled to zero: the HPA is idle and a floor does not wake it.
+    desired : int
+        Replicas that the autoscaler asks for.
+    baseline_floor, baseline_ceiling : int or None
+        Its bounds before our first change. Default none: it was never changed.
+    edited_by : str or None
+        Who changed the floor after our last write. Default none: nobody did.
+    lowered_from : int or None
+        The floor that stood before that change lowered it. Default none: it did not.
+    readings : Readings or None
+        The autoscaler's own metrics. Default none: it has none to ask (a Deployment without one), so they bind
+        nothing.
+    wishes : Wishes
+        What people wrote on the object. Default nothing.
+    memory : Memory
+        What earlier passes noted on the object. Default nothing.
+
+    Raises
+    ------
+    DataError
+        A count is negative, or the floor lies above the ceiling.
+
+    Examples
+    --------
+    >>> Observation(floor=4, ceiling=60, current=5, desired=5).wishes.frozen is None
+    True
     """
 
     floor: int
@@ -119,8 +146,34 @@ CUTS: tuple[Cut, ...] = get_args(Cut)
 class Decision:
     """The floor and ceiling to set now, the reason, and what was clamped by what.
 
-    `memory`: what to note on the object with the move; `notes` where it must be noted even without a move.
+    Parameters
+    ----------
+    floor, ceiling : int
+        minReplicas and maxReplicas to set.
+    reason : str
+        One of `capacity.model.REASONS`.
+    before : int
+        The floor as it stands.
+    before_ceiling : int or None
+        The ceiling as it stands. Default none: it is left alone.
+    detail : str
+        The reason in a sentence. Default empty.
+    clamps : tuple of str
+        What kept the floor from where the plan wants it. Default none.
+    held : bool
+        Whether the floor is held for safety. Default no.
+    memory : Memory
+        What to note on the object with the change. Default nothing.
+    notes : bool
+        Whether `memory` must be noted even without a change. Default no.
 
+    Raises
+    ------
+    DataError
+        The reason is not known, or the floor lies above the ceiling.
+
+    Examples
+    --------
     >>> Decision(9, 60, "DemandRising", before=4).changes
     True
     """

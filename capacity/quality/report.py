@@ -77,7 +77,9 @@ class Audit:
     A row that fails two rules counts once in `quarantined` and once under each rule in `failures`. `set_aside` counts,
     by the first `select` they fail, the rows that are no orders at all (cancellations): they are neither good nor bad.
     `first` and `last` are the earliest and latest time (UTC) of a passing row; `gaps` counts steps without any row;
-    `counts` are the rows of the newest steps beside what is usual. `findings` concern the source as a whole.
+    `counts` are the rows of the newest steps beside what is usual. `findings` concern the source as a whole. `read` is
+    how times, numbers and files were read; `newest` is the newest passing row that was not ahead of the clock (None:
+    the same as `last`).
 
     >>> Audit("orders.csv", rows=200, passed=199, failures={"positive_price": 1}).score
     0.995
@@ -100,6 +102,8 @@ class Audit:
     latency: Latency | None = None
     freshness: Freshness | None = None
     counts: tuple[StepCount, ...] = ()
+    read: tuple[str, ...] = ()
+    newest: datetime | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -141,7 +145,8 @@ class Audit:
 
     def age(self, now: datetime) -> timedelta | None:
         """How old the newest good row is at `now`; None where there is none."""
-        return None if self.last is None else now - self.last
+        newest = self.newest or self.last
+        return None if newest is None else now - newest
 
     def at(self, now: datetime) -> Audit:
         """This audit with the finding that its newest row is too old at `now`, where it is and freshness was asked."""

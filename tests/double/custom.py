@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import celpy
+from celpy.adapter import json_to_cel
+from celpy.celparser import CELParseError
+from celpy.evaluation import CELEvalError
 
 from tests.double.shapes import Shape
 from tests.double.status import Cause, missing_value, wrong_value
@@ -113,8 +116,8 @@ def evaluate(expression: str, given: Mapping[str, Any]) -> Any:
     """
     try:
         program = celpy.Environment().program(_compiled(expression))
-        return program.evaluate({name: celpy.json_to_cel(value) for name, value in given.items()})
-    except celpy.CELEvalError as error:
+        return program.evaluate({name: json_to_cel(value) for name, value in given.items()})
+    except CELEvalError as error:
         raise ValueError(f"{expression}: {error}") from error
 
 
@@ -127,7 +130,7 @@ def unreadable_term(rule: str) -> str | None:
     """Return a rule that is no CEL, or None."""
     try:
         _compiled(rule)
-    except celpy.CELParseError:
+    except CELParseError:
         return rule
     return None
 

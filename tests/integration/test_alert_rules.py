@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from capacity.monitoring import METRICS
 from capacity.monitoring.conditions import WISHED
-from capacity.monitoring.metrics import METRICS
 from tests.peers import binary
 from tests.rendering import check_rules
 

@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from capacity.cli import main
-from capacity.cluster.client import ClusterWriter
-from capacity.cluster.config_maps import write_plan_maps
-from capacity.model.plan_file import plan_text, write_plan
+from capacity.cluster import ClusterWriter, write_plan_maps
+from capacity.model import plan_text, write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.double.faults import (

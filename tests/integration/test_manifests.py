@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import capacity
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.cli import main
 from capacity.cluster import lease, switch
 from capacity.cluster.plan_index import names

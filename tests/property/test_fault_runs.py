@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from capacity.app.control import Reconciliation, apply
-from capacity.cluster.client import ClusterWriter
+from capacity.app import Reconciliation, apply
+from capacity.cluster import ClusterWriter
 from capacity.decision import Brake, ControllerRules
 from capacity.model import (
     ClusterError,

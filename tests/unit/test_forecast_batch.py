@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from benchmarks.forecast_fleet import made_up_fleet
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.blend import Proposal, serve
-from capacity.forecast.global_model import SIZES, TREES
+from capacity.forecast.global_model import SIZES, TREES, helps
 from capacity.forecast.history import place_origins, without_spikes
 from capacity.forecast.members import design_for, ridge_forecast, with_last_years_drift
 from capacity.model import DataError
@@ -104,7 +105,7 @@ def test_better_than_the_seasonal_naive_on_noisy_seasons():
     ("error", "share", "name"),
     [
         pytest.param(0.9, 0.0, "blend of ridge 100%", id="a better blend is served alone"),
-        pytest.param(1.0, 0.0, "blend of ridge 100%", id="a tie goes to the blend"),
+        pytest.param(1.0 - 1e-5, 0.0, "blend of ridge 100%", id="a tie goes to the blend"),
         pytest.param(1.05, 0.5, "seasonal naive 7 50%, blend of ridge 100% 50%", id="a slightly worse one by half"),
         pytest.param(1.2, 1.0, "seasonal naive 7", id="without skill the seasonal naive is served and named"),
     ],
@@ -112,7 +113,8 @@ def test_better_than_the_seasonal_naive_on_noisy_seasons():
 def test_the_gate(error, share, name):
     actuals = np.ones((1, 8, 7))
     naive = np.full((1, 9, 7), 2.0)  # off by 1 everywhere
-    blend = Proposal(np.full((1, 7), 5.0), actuals + error, naive, ("blend of ridge 100%",), ("seasonal naive 7",))
+    names = ("blend of ridge 100%",), ("seasonal naive 7",)
+    blend = Proposal(np.full((1, 7), 5.0), actuals + error, naive, np.zeros(1), *names)
     served = serve(blend, actuals)
     np.testing.assert_allclose(served.point, 5.0 + share * (2.0 - 5.0))
     np.testing.assert_allclose(served.past, 1 + error + share * (1.0 - error))
@@ -186,6 +188,33 @@ def test_the_global_layer_corrects_repeatably_and_keeps_quantiles_in_order(monke
     np.testing.assert_array_equal(layered.quantiles, again.quantiles)
 
 
+@pytest.mark.parametrize("common", [True, False])
+def test_the_global_layer_comes_by_itself_only_where_it_helped(common, monkeypatch):
+    monkeypatch.setattr("capacity.forecast.batch.helps", lambda *_: common)
+    for trees in (TREES, SIZES):
+        monkeypatch.setitem(trees, "max_iter", 5)
+    forecast = forecast_batch(fleet(10, 400), Setting(HOUR, 24, global_layer=None))
+    assert all(("corrected" in model) == common for model in forecast.models)
+
+
+def test_a_correction_that_is_farther_off_does_not_help():
+    served = serve(Proposal(*SERVED), np.ones((2, 3, 4)))
+    better, worse = (replace(served, past=np.ones((2, 3, 4)) + off) for off in (0.5, 2.0))
+    assert helps(served, better, np.ones((2, 3, 4)))
+    assert not helps(served, worse, np.ones((2, 3, 4)))
+    assert not helps(served, served, np.ones((2, 3, 4)))
+
+
+SERVED = (
+    np.full((2, 4), 2.0),
+    np.full((2, 3, 4), 2.0),
+    np.full((2, 4, 4), 9.0),
+    np.zeros(2),
+    ("blend of two",) * 2,
+    ("seasonal naive 4",) * 2,
+)
+
+
 def test_few_series_have_no_global_layer():
     forecast = forecast_batch(fleet(3, 500), Setting(HOUR, 24, global_layer=True))
     assert not any("corrected" in model for model in forecast.models)
@@ -196,3 +225,15 @@ def test_an_unstable_fit_of_logs_stays_within_the_history_and_half_of_it() -> No
     counts = made_up_fleet(1000, np.random.default_rng(1))[629:630]
     answer = forecast_batch(counts, Setting(timedelta(hours=1), 336))
     assert answer.point.max() <= 1.5 * counts.max()
+
+
+@pytest.mark.parametrize("origins", [4, 14])
+def test_a_few_calm_windows_do_not_promise_a_calm_maximum(origins):
+    """At 0.99 the maximum of a day is beyond what a dozen days have shown."""
+    rng = np.random.default_rng(origins)
+    values = rng.poisson(50 + 30 * np.sin(2 * np.pi * np.arange(24 * 42) / 24), (40, 24 * 42)).astype(float)
+    setting = Setting(timedelta(hours=1), 24, (0.5, 0.9, 0.99), seasons=(24,), origins=origins, window=24)
+    known, coming = values[:, :-24], values[:, -24:].max(axis=1)
+    maxima = np.stack([forecast_batch(row[None, :], setting).maxima[0, 0] for row in known])
+    assert (coming <= maxima[:, 2]).mean() >= 0.95
+    assert 0.3 <= (coming <= maxima[:, 0]).mean() <= 0.7

@@ -25,14 +25,14 @@ FIX_METRICS = "install metrics-server, or give the pods CPU requests; until then
 
 def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
     """Each workload's own findings; or that all is well."""
-    scenes = observe_targets(reader, workloads)
+    observed = observe_targets(reader, workloads)
     sound = 0
-    for workload, scene, found in observe_target(reader, workloads, scenes, now):
+    for workload, seen, found in observe_target(reader, workloads, observed, now):
         where = f"{workload.namespace}/{workload.name}"
         if isinstance(found, ClusterError):
             yield Finding("targets", "fail", f"{where}: {found}", FIX_TARGET)
             continue
-        wrong = isolated("targets", partial(_wrong, workload, scene, found), FIX_TARGET)
+        wrong = isolated("targets", partial(_target_findings, workload, seen, found), FIX_TARGET)
         yield from (Finding(one.check, one.state, f"{where}: {one.detail}", one.fix) for one in wrong)
         sound += not wrong
         yield from _owned(where, found)
@@ -50,8 +50,8 @@ def _owned(where: str, found: Autoscaler) -> Iterator[Finding]:
         yield Finding("targets", "ok", f"{where}: {told.tool} set its floor: {told.effect}; {told.cure}")
 
 
-def _wrong(workload: Workload, scene: ObservedTarget, found: Autoscaler) -> Iterator[Finding]:
-    other = other_owner(workload, found.document, scene)
+def _target_findings(workload: Workload, seen: ObservedTarget, found: Autoscaler) -> Iterator[Finding]:
+    other = other_owner(workload, found.document, seen)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
     managers = ", ".join(
