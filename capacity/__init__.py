@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from capacity.app.control import preview as preview
     from capacity.app.control import restore as restore
     from capacity.app.fleet import Fleet as Fleet
-    from capacity.app.fleet import plan_fleet as plan_fleet
+    from capacity.app.plan import plan_fleet as plan_fleet
     from capacity.cluster.client import ClusterReader as ClusterReader
     from capacity.cluster.client import ClusterWriter as ClusterWriter
     from capacity.decision import ControllerRules as ControllerRules
@@ -169,7 +169,7 @@ _HOME = {
     "plan_nodes": "planning.nodes",
     "WorkloadPlan": "model.plan",
     "Plan": "model.plan",
-    "plan_fleet": "app.fleet",
+    "plan_fleet": "app.plan",
     "Fleet": "app.fleet",
     "read_plan": "model.plan_file",
     "write_plan": "model.plan_file",

@@ -12,11 +12,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from capacity.app.reading import read_orders
 from capacity.model import DataError, Workload
 from capacity.model.configuration import Config
 from capacity.model.policy import Choice
 from capacity.model.policy_file import Choices, read_choices
-from capacity.planning.planner import OrderData, PlanResult, read_orders, request_of
+from capacity.planning.orders import OrderData, request_of
+from capacity.planning.result import PlanResult
 from capacity.simulation.advice import ReplaySettings, cadence_for, choose_policy, try_policies_on
 from capacity.simulation.days import WARM_UP
 from capacity.simulation.grid import on_grid
@@ -40,6 +42,7 @@ def advise(
     days: int = 28,
     workloads: Sequence[Workload] | None = None,
     progress: Progress | None = None,
+    past: bool = False,
 ) -> Advice:
     """Replay every candidate policy on the history of each workload, and choose.
 
@@ -49,10 +52,12 @@ def advise(
         days: how many of the last days are replayed. Default 28; fewer where the history is short.
         workloads: those to advise. Default: all of the configuration.
         progress: called with how many of how many parts are done.
+        past: whether `now` lies in the past: orders and usage from then on are left out. Default False.
 
     Raises `DataError` where the orders cannot be read; a workload that cannot be replayed is in the failures.
     """
-    return advise_on(config, read_orders(config, now), now, days=days, workloads=workloads, progress=progress)
+    orders = read_orders(config, now, past=past)
+    return advise_on(config, orders, now, days=days, workloads=workloads, progress=progress)
 
 
 def advise_on(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from capacity.model.outcome import Outcome
     from capacity.model.settings import IncidentSettings, TelemetrySettings
     from capacity.monitoring import Condition, Scope
-    from capacity.planning.planner import PlanResult
+    from capacity.planning.result import PlanResult
     from capacity.quality import Audit
 
 # Jobs at the Pushgateway, names of textfiles. A push takes the place of the job's last one: audits are a job of their
@@ -53,8 +53,8 @@ class Notifier:
 
         plan, now = planned.plan, planned.plan.created
         warnings = self._tell(audit_samples(planned.audit, now), AUDIT)
-        samples = plan_samples(plan, len(planned.failures), now, took)
-        warnings += self._tell([*samples, *planned.demand], PLANNER)
+        samples = plan_samples(plan, len(planned.failures), took, planned.demand)
+        warnings += self._tell(samples, PLANNER)
         return [*warnings, *self._found(planned.audit, planned.failures, plan.workloads, now)]
 
     def audited(self, audit: Audit, now: datetime) -> list[str]:

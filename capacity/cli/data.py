@@ -17,9 +17,6 @@ from capacity.views.options import BacktestView, PictureOption, SeasonsView, The
 from capacity.views.sheet import Output, Sheet
 
 if TYPE_CHECKING:
-    from capacity.planning.pipeline import Reports
-
-if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
@@ -27,7 +24,8 @@ if TYPE_CHECKING:
     from capacity.forecast.backtest import Backtest
     from capacity.model import Forecast
     from capacity.model.configuration import Config
-    from capacity.planning.planner import OrderData as Orders
+    from capacity.planning.orders import OrderData as Orders
+    from capacity.planning.orders import Reports
     from capacity.views.plots import Figure
 
     Forecasted = Mapping[str | None, Forecast]
@@ -52,12 +50,12 @@ def seasonality(
 
     Example: capacity seasonality --sample --picture seasons.png
     """
-    from capacity.planning.planner import read_orders
+    from capacity.app.reading import read_orders
     from capacity.views.tables import seasons_sheet
 
     config = data.sales_config(face)
     with face.stages("reading orders", "looking for cycles", "drawing") as advance:
-        histories = read_orders(config).histories
+        histories = read_orders(config, read_clock(None)).histories
         advance()
         sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in histories.items()]
         advance()
@@ -80,12 +78,13 @@ def forecast(face: CommandContext, data: Data, drawing: Drawing) -> int:
 
     Example: capacity forecast --sample --picture forecast.png
     """
+    from capacity.app.reading import read_orders
     from capacity.model import Forecast
-    from capacity.planning.planner import forecast_orders, read_orders
+    from capacity.planning.pipeline import forecast_orders
 
     config = data.sales_config(face)
     with face.stages("reading orders", "forecasting", "drawing") as advance:
-        orders = read_orders(config)
+        orders = read_orders(config, read_clock(None))
         advance()
         found = forecast_orders(config, orders)
         forecasts = {group: one for group, one in found.items() if isinstance(one, Forecast)}
@@ -103,7 +102,7 @@ def forecast(face: CommandContext, data: Data, drawing: Drawing) -> int:
 
 def _fan(config: Config, orders: Orders, forecasts: Forecasted, theme: Theme) -> Figure:
     """The first group's forecast, behind its history, with the events around."""
-    from capacity.planning.planner import coming_events
+    from capacity.planning.orders import coming_events
     from capacity.views.plots import plot_forecast
 
     group, first = next(iter(forecasts.items()))
@@ -132,12 +131,13 @@ def backtest(
 
     Example: capacity backtest --sample --origins 8 --horizon 7d
     """
-    from capacity.planning.planner import backtest_orders, read_orders
+    from capacity.app.reading import read_orders
+    from capacity.planning.pipeline import backtest_orders
     from capacity.views.tables import backtest_sheet
 
     config = data.sales_config(face)
     with face.stages("reading orders", "forecasting the past", "drawing") as advance:
-        orders = read_orders(config)
+        orders = read_orders(config, read_clock(None))
         advance()
         results = backtest_orders(config, orders, read_duration("--horizon", rolling.horizon), rolling.origins)
         advance()
@@ -226,8 +226,10 @@ def load(
 
     Example: capacity load -c capacity.yaml --picture load.png
     """
-    from capacity.app.requests import advise_from, write_patch
-    from capacity.planning.planner import learn_load_of, read_orders
+    from capacity.app.reading import read_orders
+    from capacity.app.requests import write_patch
+    from capacity.planning.pipeline import learn_load_of
+    from capacity.planning.sizing import advise_workloads
     from capacity.views.tables import load_sheet
 
     config = face.config()
@@ -236,14 +238,14 @@ def load(
             "usage: expected where usage is measured, or prometheus, got nothing: load is learned from it"
         )
     with face.stages("reading orders and usage", "learning", "drawing") as advance:
-        orders = read_orders(config)
+        orders = read_orders(config, read_clock(None))
         advance()
         reports = learn_load_of(config, orders)
         advance()
         if picture is not None:
             _draw(face, reports, picture, theme)
         advance()
-    advice = advise_from(orders.usages)
+    advice = advise_workloads(orders.usages)
     if requests_patch is not None:
         write_patch(advice, config, requests_patch)
         face.say(f"wrote {requests_patch}")

@@ -41,22 +41,21 @@ def report(
 
     Example: capacity report --sample --page report.html
     """
+    from capacity.app.reading import read_orders
+    from capacity.app.report import collect_report
     from capacity.model.plan_file import read_plan
-    from capacity.planning.planner import read_orders
     from capacity.sources.audit_history import read_audits
-    from capacity.views.report import ReportRequest as Question
-    from capacity.views.report import collect_report as make_review
-    from capacity.views.report import report_page
+    from capacity.views.report import ReportRequest, report_page
 
     config, moment = data.planning_config(face), read_clock(now)
     before = None if since is None else read_plan(since)
-    question = Question(
+    question = ReportRequest(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
     )
     with face.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
-        orders = read_orders(config, moment)
+        orders = read_orders(config, moment, seen=max(moment, read_clock(None)))
         advance()
-        review = make_review(config, orders, question, moment)
+        review = collect_report(config, orders, question, moment)
         advance()
         _write(page, report_page(review))
         advance()
@@ -67,9 +66,9 @@ def report(
 def _status(config: Config, now: datetime, audits: Path) -> Status:
     """The promises from audits, Prometheus and tickets, where those are configured; the cluster is not asked."""
     from capacity.app.status import read_status
-    from capacity.model.service_level import WorkloadStatus as Standing
+    from capacity.model.service_level import WorkloadStatus
 
-    return read_status(config, now, WINDOW, audits, lambda: Standing(unknown="a report asks no cluster"))
+    return read_status(config, now, WINDOW, audits, lambda: WorkloadStatus(unknown="a report asks no cluster"))
 
 
 def _write(page: Path, text: str) -> None:
@@ -126,16 +125,16 @@ def _standing(config: Config, now: datetime, plan: Path | None, real_time: bool)
     from capacity.app.loop import make_pass
     from capacity.cluster.client import ClusterReader
     from capacity.model import CapacityError
-    from capacity.model.service_level import WorkloadStatus as Standing
+    from capacity.model.service_level import WorkloadStatus
 
     if not config.workloads:
-        return Standing(unknown="no workloads are configured")
+        return WorkloadStatus(unknown="no workloads are configured")
     try:
         reader = ClusterReader(requests_per_second=config.controller.requests_per_second)
     except CapacityError as error:
-        return Standing(plan=_plan_alone(plan, now), unknown=str(error))
+        return WorkloadStatus(plan=_plan_alone(plan, now), unknown=str(error))
     work = make_pass(config, now, plan, reader, real_time=real_time)
-    return Standing(work.plan, tuple(preview(reader, work)))
+    return WorkloadStatus(work.plan, tuple(preview(reader, work)))
 
 
 def _plan_alone(plan: Path | None, now: datetime) -> Plan | None:

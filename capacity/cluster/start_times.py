@@ -175,7 +175,7 @@ def _namespace(reader: PodReader, namespace: str, now: datetime) -> dict[tuple[s
     except ClusterError as error:
         if error.status is None:  # nobody answers: then nothing can be written there either
             raise
-        return f"{_seconds(ASSUMED_LEAD_TIME)} assumed: its pods cannot be read: {error}"
+        return f"lead time {_seconds(ASSUMED_LEAD_TIME)} assumed: its pods cannot be read: {error}"
 
 
 def _seconds(span: timedelta) -> str:

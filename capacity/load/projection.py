@@ -187,12 +187,16 @@ def project_load(
 
 
 def _affine(forecast: Forecast, base: float, slope: float, unit: str) -> Forecast:
-    steps_per_hour = HOUR / forecast.step
-    demand = base + slope * steps_per_hour * forecast.quantiles
-    maxima = None if forecast.maxima is None else base + slope * steps_per_hour * forecast.maxima
+    cost = slope * (HOUR / forecast.step)  # per sale in a step
+    demand = _on_same_steps(forecast.quantiles, base, cost)
+    maxima = None if forecast.maxima is None else _on_same_steps(forecast.maxima, base, cost)
     return Forecast(
         forecast.origin, forecast.step, demand, unit, forecast.model, forecast.notes, forecast.window, maxima
     )
+
+
+def _on_same_steps(sales: pd.DataFrame, base: float, cost: float) -> pd.DataFrame:
+    return pd.DataFrame(base + cost * sales.to_numpy(dtype=np.float64), sales.index, sales.columns)
 
 
 def _require_maxima(course: AlignedSales) -> None:

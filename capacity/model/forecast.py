@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MONTH = timedelta(days=365, hours=6) / 12  # the mean month: the `step` of forecasts for calendar months
 SHORTEST, LONGEST = timedelta(days=28, hours=-1), timedelta(days=31, hours=1)  # real ones, on a clock that may change
+NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # in the unit of an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +111,16 @@ def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> 
     require(str(getattr(index, "tz", None)) == "UTC", "steps must be in UTC, got {}", getattr(index, "tz", None))
     require_aware("origin", origin)
     require(step > timedelta(0), "step must be positive, got {}", step)
-    starts = index.to_pydatetime()
     if step % MONTH == timedelta(0):
-        _check_months(step // MONTH, [origin, *starts])
+        _check_months(step // MONTH, [origin, *index.to_pydatetime()])
         return
-    require(
-        starts[0] == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, starts[0]
-    )
-    gaps = {late - early for early, late in pairwise(starts)}
-    require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
+    first = index[0].to_pydatetime()
+    require(first == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, first)
+    nanoseconds = step // timedelta(microseconds=1) * 1000
+    apart = (index.asi8[1:] - index.asi8[:-1]) * NANOSECONDS[index.unit]
+    if (apart != nanoseconds).any():
+        gaps = {late - early for early, late in pairwise(index.to_pydatetime())}
+        require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
 
 
 def _check_months(months: int, starts: list[datetime]) -> None:
@@ -171,3 +173,21 @@ class Demand:
                 continue
             same = forecast.step == self.cpu.step and forecast.quantiles.index.equals(self.cpu.quantiles.index)
             require(same, "CPU and {} demand must share their steps", name)
+
+
+Levels = tuple[tuple[float, float], ...]  # quantile level and value
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentDemand:
+    """The demand forecast for the current step of a workload: (quantile level, value); cores and bytes."""
+
+    namespace: str
+    name: str
+    cpu: Levels
+    memory: Levels
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name

@@ -33,11 +33,17 @@ MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
 
 def write_plan(plan: Plan, path: str | Path) -> None:
     """Write the plan as JSON, whole or not at all: a reader never meets half a file."""
-    file = Path(path)
+    write_whole(Path(path), plan_text(plan))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file under another name, and give it its own once it is on disk."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(plan_text(plan))
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(file)
     except BaseException:

@@ -108,7 +108,7 @@ def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
     starts = run_starts(hours)
     least = np.minimum.reduceat(millicores, starts)
     keep = run_starts(least)
-    return tuple(Quiet(int(offset), int(level)) for offset, level in zip(starts[keep], least[keep], strict=True))
+    return tuple(Quiet(*change) for change in zip(starts[keep].tolist(), least[keep].tolist(), strict=True))
 
 
 def shortfall_of(one: Requirement, floors: Counts) -> Shortfall:
@@ -227,8 +227,9 @@ def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
 def floor_series(plan: WorkloadPlan) -> pd.Series:
     """The planned replicas, one value per step (UTC)."""
     steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
-    changes = pd.Series({steps[change.offset]: change.replicas for change in plan.floor})
-    return changes.reindex(steps).ffill().astype(int)
+    ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
+    lengths = [end - change.offset for change, end in zip(plan.floor, ends, strict=True)]
+    return pd.Series(np.repeat([change.replicas for change in plan.floor], lengths), steps)
 
 
 def _plan(one: Requirement, course: Counts) -> WorkloadPlan:

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from capacity.model import DataError
 from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding, compare_columns
 from capacity.quality.anomalies import anomaly_finding, find_anomalies
+from capacity.quality.history import AuditHistory
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import OrderTable
 
@@ -38,14 +39,6 @@ COLUMNS = {
     "columns": "VARCHAR",  # JSON: column -> kind of value
     "reasons": "VARCHAR[]",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AuditHistory:
-    """Audits, oldest first (columns as in `COLUMNS`), and the files that could not be read."""
-
-    audits: pd.DataFrame
-    broken: tuple[str, ...] = ()
 
 
 def audit_orders(table: OrderTable, config: Config) -> Audit:

@@ -167,7 +167,7 @@ def test_controller_mounts_no_orders() -> None:
     ("role", "others"),
     [
         pytest.param("capacity-planner", [], id="planner"),
-        pytest.param("capacity-controller", [switch.NAME], id="controller, and the off switch"),
+        pytest.param("capacity-controller", [switch.SWITCH_NAME], id="controller, and the off switch"),
     ],
 )
 def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str, others: list[str]) -> None:
