@@ -20,15 +20,15 @@ class ChoiceRule:
 
     Parameters:
         window: days that count. Default 28.
-        half_life: days after which a day counts half. Default 14: with 4, one bad day among ten drove services that burst
-            to twice the cost of the best fixed policy; 10 to 20 did alike (`python -m benchmarks policies`).
+        half_life: days after which a day counts half. Default 14; 10 to 20 did alike. With 4, one bad day among ten
+            drove services that burst far above the cost of the best fixed policy (`python -m benchmarks policies`).
         hysteresis: share by which another policy must be cheaper before the present one is left. Default 3 %.
         fewest: days that must be known before anything but the first policy is chosen. Default 7.
         margin: share by which floors must be cheaper than the best plain autoscaler. Default 1 %.
         catch_up: days over which minutes used too many, or left, are made up for. Default 7.
         least, most: bounds of what one day may have, as multiples of the budget. Default 0.5 and 2.
-        shortfall: where nothing keeps the minutes, how many times the mean cost of an hour each hour over the target
-            costs. Default 100: as dear as one hour of twice the replicas for each 36 seconds over the target.
+        shortfall: where nothing keeps the minutes, how many hours of the present cost an hour over the target is worth.
+            Default 100, as a quantile of 0.99 would have it.
     """
 
     window: int = 28
