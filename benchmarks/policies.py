@@ -201,7 +201,7 @@ def judged(replayed: Replayed, trace: Trace, rule: ChoiceRule | None = None) -> 
     ours = chosen_sums(tried, rule)
     best_cost, best_name = _best(fixed(replayed, days), ours.above, ours.cost)
     rival_cost, rival_name = _best(fixed(replayed, days, rivals_only=True), ours.above, ours.cost)
-    plain, perfect = cheapest_plain(tried, days), chosen_sums(replayed.perfect, rule)
+    plain, perfect = cheapest_plain(replayed, days), chosen_sums(replayed.perfect, rule)
     as_is = tried.scores.pod_hours[days, 0].sum()
     return {
         "judged days": ours.days,
@@ -272,12 +272,19 @@ def _best(known: Mapping[str, tuple[float, float]], minutes: float, otherwise: f
     return good[name], name
 
 
-def cheapest_plain(tried: Tried, days: slice) -> float:
-    """The cost of the cheapest HPA of the grid that keeps the promise on these days, else of the best kept one."""
-    plain = [at for at, policy in enumerate(tried.policies) if policy.floors == "none"]
-    cost, above = tried.scores.pod_hours[days].sum(axis=0)[plain], tried.scores.above[days].mean(axis=0)[plain]
-    good = above <= Objective().allowed_minutes
-    return float(np.where(good, cost, np.inf).min()) if good.any() else float(cost[above.argmin()])
+def cheapest_plain(replayed: Replayed, days: slice) -> float:
+    """The cost of the cheapest HPA of the grid that keeps the promise on these days.
+
+    Where no HPA does, of the cheapest rival that does; where none does either, of the HPA that breaks it least.
+    """
+    allowed = Objective().allowed_minutes * len(range(*days.indices(replayed.tried.scores.days))) + 1e-9
+    known = fixed(replayed, days, rivals_only=True)
+    plain = {str(policy) for policy in replayed.tried.policies if policy.floors == "none"}
+    good = {name: cost for name, (cost, above) in known.items() if above <= allowed}
+    hpas = [cost for name, cost in good.items() if name in plain]
+    if hpas or good:
+        return min(hpas or good.values())
+    return known[min(plain, key=lambda name: known[name][1])][0]
 
 
 def summary(rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from capacity.model.policy import Choice
 from capacity.model.policy_file import Choices, read_choices
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.result import PlanResult
-from capacity.simulation.advice import ReplaySettings, cadence_for, choose_policy, try_policies_on
+from capacity.simulation.advice import ReplaySettings, advise_policy, cadence_for
 from capacity.simulation.days import WARM_UP
 from capacity.simulation.grid import on_grid
 
@@ -99,8 +99,7 @@ def _advised(
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
     request = request_of(config, orders)
-    tried = try_policies_on(sales, known, request, settings, measured=measured, progress=progress)
-    return choose_policy(tried, known, now)
+    return advise_policy(sales, known, request, now, settings, measured=measured, progress=progress)
 
 
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:

@@ -18,6 +18,7 @@ from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy, 
 from capacity.planning import planning_window
 from capacity.series.path import PART, sales_path, smooth_path
 from capacity.simulation.candidates import (
+    FLOOR_TARGETS,
     KNOWN,
     LEVELS,
     Past,
@@ -119,11 +120,70 @@ def try_policies_on(
     return tried
 
 
+def advise_policy(
+    sales: pd.Series,
+    workload: Workload,
+    request: ForecastRequest,
+    now: datetime,
+    settings: ReplaySettings | None = None,
+    *,
+    measured: pd.Series | None = None,
+    progress: Progress | None = None,
+) -> Choice:
+    """`try_policies_on` and `choose_policy` in one; where floors do not pay, also with which start time they would.
+
+    Raises `DataError` as both do.
+    """
+    history, report = History.of(sales, workload, settings, measured), progress or _silent
+    forecasts = past_forecasts(history, request, report)
+    choice = choose_policy(replay_policies(history, forecasts), workload, now)
+    if choice.reason == "PlainHpaIsEnough":
+        choice = replace(choice, remarks=(*choice.remarks, _from_when(history, forecasts)))
+    report(1, 1)
+    return choice
+
+
+SLOWER = (3, 9)  # times as long as pods take to start now
+SLOW_LEVELS = (0.8, 0.95)  # enough to see whether floors pay at all
+SLOW_TARGETS = (30, 40, 50, 60, 65, 68, 70, 73, 80)
+
+
+def _from_when(history: History, forecasts: Mapping[datetime, Forecast]) -> str:
+    """From which start time on floors would pay, on the same days and forecasts."""
+    lead = max(history.workload.lead_time, SYNC_PERIOD)
+    for factor in SLOWER:
+        if _floors_pay(replace(history, workload=replace(history.workload, lead_time=factor * lead)), forecasts):
+            slow, now = _minutes(factor * lead), _minutes(lead)
+            return f"floors from the forecast would pay if pods took {slow} to start, not {now}"
+    return f"floors would not pay if pods took {_minutes(SLOWER[-1] * lead)} to start either"
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span / MINUTE:g} min"
+
+
+def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> bool:
+    """Whether floors keep the minutes for less than every plain target that does, or where no target does."""
+    levels = [level for level in SLOW_LEVELS if all(level in one.quantiles.columns for one in forecasts.values())]
+    policies = [Policy(target) for target in SLOW_TARGETS]
+    policies += [Policy(target, "forecast", level, calm=False) for level in levels for target in FLOOR_TARGETS]
+    tried = _replayed(history, forecasts, policies)
+    cost, above = tried.scores.pod_hours.mean(axis=0), tried.scores.above.mean(axis=0)
+    good = above <= history.workload.objective.allowed_minutes
+    floors = np.array([policy.has_floors for policy in policies])
+    best, alone = (np.where(good & kind, cost, np.inf).min() for kind in (floors, ~floors))
+    return bool(best <= alone * (1 - ChoiceRule().margin) and np.isfinite(best))
+
+
 def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) -> Tried:
     """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force."""
     workload = history.workload
     levels = _levels(workload) if forecasts and _has_skill(forecasts) else ()
-    policies = candidate_policies(workload, levels)
+    return _replayed(history, forecasts, candidate_policies(workload, levels))
+
+
+def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies: Sequence[Policy]) -> Tried:
+    workload = history.workload
     floors, made, schedules = _Floors(history, forecasts), list[Counts](), dict[tuple[object, ...], int]()
     candidates = []
     for policy in policies:
