@@ -50,14 +50,14 @@ def root(
 
 
 @verb
-def schema(face: CommandContext) -> int:
+def schema(context: CommandContext) -> int:
     """Print the JSON Schema of capacity.yaml: editors complete and check it.
 
     Example: capacity schema > capacity.schema.json
     """
     from capacity.model.configuration import Config
 
-    del face
+    del context
     typer.echo(json.dumps(Config.model_json_schema(), indent=1))
     return DONE
 

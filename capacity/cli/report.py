@@ -25,7 +25,7 @@ WINDOW = timedelta(days=30)  # in which the promises are judged: the month that 
 
 @verb
 def report(
-    face: CommandContext,
+    context: CommandContext,
     data: Data,
     *,
     page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
@@ -47,19 +47,19 @@ def report(
     from capacity.sources.audit_history import read_audits
     from capacity.views.report import ReportRequest, report_page
 
-    config, moment = data.planning_config(face), read_clock(now)
+    config, moment = data.planning_config(context), read_clock(now)
     before = None if since is None else read_plan(since)
     question = ReportRequest(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
     )
-    with face.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
+    with context.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
         orders = read_orders(config, moment, seen=max(moment, read_clock(None)))
         advance()
         review = collect_report(config, orders, question, moment)
         advance()
         _write(page, report_page(review))
         advance()
-    face.say(f"wrote {page}")
+    context.say(f"wrote {page}")
     return HELD if review.held or (review.planned is not None and review.planned.failures) else DONE
 
 
@@ -86,7 +86,7 @@ AuditsOption = Annotated[Path, typer.Option("--history", help="Folder in which `
 
 @verb
 def status(
-    face: CommandContext,
+    context: CommandContext,
     place: PlanPlace,
     *,
     window: WindowOption = "30d",
@@ -103,23 +103,25 @@ def status(
     from capacity.app.status import read_status
     from capacity.views.tables import status_sheet
 
-    config, moment, span = face.config(), read_clock(now), read_duration("--window", window)
+    config, moment, span = context.config(), read_clock(now), read_duration("--window", window)
     if span.total_seconds() < 60:
         raise ConfigError(f"--window: expected at least 1m, got {window}")
-    found = read_status(config, moment, span, history, lambda: _standing(config, moment, place.file, now is None))
-    face.show(status_sheet(found, config.timezone))
-    for failure in found.failures:
+    status_now = read_status(
+        config, moment, span, history, lambda: _workload_status(config, moment, place.file, now is None)
+    )
+    context.show(status_sheet(status_now, config.timezone))
+    for failure in status_now.failures:
         LOGGER.error("%s", failure)
-    return _code(found)
+    return _code(status_now)
 
 
 def _code(found: Status) -> int:
     if found.failures:
         return FAILED
-    return HELD if found.broken or found.standing.held else DONE
+    return HELD if found.broken or found.workloads.held else DONE
 
 
-def _standing(config: Config, now: datetime, plan: Path | None, real_time: bool) -> WorkloadStatus:
+def _workload_status(config: Config, now: datetime, plan: Path | None, real_time: bool) -> WorkloadStatus:
     """What a pass would do now, by a client that cannot write; without a cluster, the plan alone."""
     from capacity.app.control import preview
     from capacity.app.loop import make_pass

@@ -46,13 +46,46 @@ class Trust:
 class Forecast:
     """Quantiles of a quantity over the coming steps.
 
-    `quantiles` has one row per step (UTC, the first one step after `origin`) and one column per quantile level in
-    (0, 1), ascending; values are finite, not negative and do not cross. `origin` is the last step the forecast knew.
-    Calendar months begin with their first day and are as long as they are: their `step` is so many times `MONTH`.
-    `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
-    ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
-    `trust`: how right earlier forecasts were; None where the history is too short to tell. `unskilled`: the model
-    showed no skill over the seasonal naive on past origins, which is at least a part of what is served.
+    Parameters
+    ----------
+    origin : datetime
+        The last step that the forecast knew.
+    step : timedelta
+        Length of a step. Calendar months begin with their first day and are as long as they are: their step is so many
+        times `MONTH`.
+    quantiles : DataFrame, shape (steps, levels)
+        One row per step (UTC, by its start, the first one step after `origin`) and one column per quantile level in
+        (0, 1), ascending. Values are in `unit`, finite, not negative, and do not cross.
+    unit : str
+        Such as "sales per 1 h", "cores", "bytes".
+    model : str
+        What made it, in words. Default empty.
+    notes : tuple of str
+        What a reader must know with it. Default none.
+    window : timedelta or None
+        The window of `maxima`. Default none.
+    maxima : DataFrame or None, shape (steps, levels)
+        At step t the quantiles of the maximum over ``[t, t + window)``, never below the quantile of any step in it. It
+        is what a planner plans for. Default none.
+    trust : Trust or None
+        How right forecasts from earlier origins were. Default none: the history is too short to tell.
+    unskilled : bool
+        Whether the model showed no skill over the seasonal naive on past origins, which is then at least a part of
+        what is served. Default no.
+
+    Raises
+    ------
+    DataError
+        A value breaks one of these rules.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from datetime import UTC
+    >>> steps = pd.date_range("2026-11-27T01:00Z", periods=2, freq="h")
+    >>> table = pd.DataFrame({0.5: [40.0, 50.0], 0.95: [60.0, 80.0]}, steps)
+    >>> Forecast(datetime(2026, 11, 27, tzinfo=UTC), timedelta(hours=1), table, "sales per 1 h").at(0.95).tolist()
+    [60.0, 80.0]
     """
 
     origin: datetime
@@ -157,9 +190,34 @@ def _check_maxima(forecast: Forecast) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The load a workload must serve, independent of our actions: CPU in cores, memory in bytes, same steps.
+    """The load that a workload must serve, independent of our actions, for the whole workload.
 
-    `requests` (per second) where the load model knows them; `sales` None where usage is forecast without them.
+    Parameters
+    ----------
+    cpu : Forecast
+        CPU in cores.
+    memory : Forecast
+        Memory in bytes, on the same steps.
+    sales : Forecast or None
+        Sales per step, on the same steps. Default none: usage was forecast without them.
+    requests : Forecast or None
+        Requests per second, on the same steps. Default none: the load model does not know them.
+
+    Raises
+    ------
+    DataError
+        The forecasts do not share their steps.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from datetime import UTC
+    >>> steps = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
+    >>> midnight, hour = datetime(2026, 11, 27, tzinfo=UTC), timedelta(hours=1)
+    >>> cpu = Forecast(midnight, hour, pd.DataFrame({0.95: [4.0]}, steps), "cores")
+    >>> memory = Forecast(midnight, hour, pd.DataFrame({0.95: [2.0**31]}, steps), "bytes")
+    >>> float(Demand(cpu, memory).cpu.at(0.95).iloc[0])
+    4.0
     """
 
     cpu: Forecast

@@ -85,9 +85,44 @@ class Peak:
 class WorkloadPlan:
     """The floor of one workload over the coming steps, as changes.
 
-    `derivation`: how the replicas of the peak follow from sales. `quiet`: the low quantile of CPU demand, as changes;
-    empty where none was planned. Observed usage below it freezes the floor: traffic that vanished is an incident.
-    `choice`: the policy that was chosen for the workload and its evidence; None where none was.
+    Parameters
+    ----------
+    namespace, name : str
+        Which workload.
+    start : datetime
+        Start of the first step; kept in UTC.
+    step : timedelta
+        Length of a step.
+    steps : int
+        How many steps the plan has.
+    floor : tuple of FloorChange
+        The floor in replicas from an offset in steps on, and the reason; the first at offset 0.
+    binding : {"cpu", "memory"}
+        The resource that asks for the most replicas at the peak.
+    peak : Peak
+        The step that needs the most replicas.
+    safe_floor : int
+        Replicas to hold when there is no plan to follow.
+    ceiling : int
+        Most replicas.
+    lead_time : timedelta
+        From the patch to ready replicas.
+    derivation : Derivation
+        How the replicas of the peak follow from sales.
+    resources : dict of str to int
+        What one replica requests: `cpu_request_millicores` and `memory_request_bytes`.
+    quiet : tuple of Quiet
+        The low quantile of CPU demand in millicores, as changes. Observed usage below it holds the floor: traffic that
+        vanished is an incident. Default empty: none was planned.
+    choice : Choice or None
+        The policy that was chosen for the workload, and its evidence. Default none: none was.
+    demand : Demand or None
+        What the plan was made from. Default none: plan files do not hold it.
+
+    Raises
+    ------
+    DataError
+        A value is impossible, such as a floor above the ceiling.
     """
 
     namespace: str
@@ -203,7 +238,36 @@ class WorkloadPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The floors of many workloads, where they came from, until when they hold; and the nodes they fill, if asked."""
+    """The floors of many workloads, where they came from, until when they hold, and the nodes they fill, if asked.
+
+    Parameters
+    ----------
+    created : datetime
+        When the plan was made.
+    origin : datetime
+        The last step of data that it knew.
+    valid_until : datetime
+        From here on the plan is not followed.
+    settings_hash : str
+        A hash of the configuration behind it.
+    source : dict
+        Which data it was made from and how good they are, as JSON values.
+    workloads : tuple of WorkloadPlan
+        Each workload once.
+    nodes : NodePlan or None
+        Nodes that the replicas fill. Default none: no node types were given.
+
+    Raises
+    ------
+    DataError
+        A time has no zone, or a workload is named twice.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 11, 27, tzinfo=UTC)
+    >>> Plan(day, day, day + timedelta(days=14), "", {}, ()).workload("shop", "web") is None
+    True
+    """
 
     created: datetime
     origin: datetime

@@ -32,7 +32,28 @@ MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
 
 
 def write_plan(plan: Plan, path: str | Path) -> None:
-    """Write the plan as JSON, whole or not at all: a reader never meets half a file."""
+    """Write a plan as JSON, whole or not at all: a reader never meets half a file.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan. The demand behind it is not part of the file.
+    path : str or Path
+        The file, which is replaced where it exists; its folder must exist.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 11, 27, tzinfo=UTC)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_plan(Plan(day, day, day + timedelta(days=1), "", {}, ()), f"{folder}/plan.json")
+    ...     read_plan(f"{folder}/plan.json").valid_until.isoformat()
+    '2026-11-28T00:00:00+00:00'
+    """
     write_whole(Path(path), plan_text(plan))
 
 
@@ -52,9 +73,30 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def read_plan(path: str | Path, *, near: datetime | None = None) -> Plan:
-    """Read a plan file. Raises `PlanError` where it is missing, truncated, of another schema or impossible.
+    """Read a plan file, strictly. Files that 0.1 wrote are read as well.
 
-    `near`: keep only what the plan says of days around this time.
+    Parameters
+    ----------
+    path : str or Path
+        The file, at most 256 MiB.
+    near : datetime or None
+        Keep only what the plan says of days around this time, which saves memory. Default none: all of it.
+
+    Returns
+    -------
+    Plan
+        Without the demand behind it, which the file does not hold.
+
+    Raises
+    ------
+    PlanError
+        The file is missing, truncated, of another schema or impossible.
+
+    Examples
+    --------
+    >>> read_plan("no-such-plan.json")
+    Traceback (most recent call last):
+    capacity.model.errors.PlanError: no plan no-such-plan.json: make one with `capacity plan`
     """
     file = Path(path)
     try:

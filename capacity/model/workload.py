@@ -21,7 +21,25 @@ TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "S
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """What one replica requests, and at 100 % utilization serves."""
+    """What one replica requests, and at 100 % utilization serves.
+
+    Parameters
+    ----------
+    cpu_request : float
+        Cores, above 0.
+    memory_request : float
+        Bytes, above 0.
+
+    Raises
+    ------
+    DataError
+        A request is not above 0.
+
+    Examples
+    --------
+    >>> Replica(cpu_request=0.5, memory_request=2**29).cpu_request
+    0.5
+    """
 
     __pydantic_config__ = STRICT
 
@@ -48,6 +66,10 @@ class Target:
     ignored_by: Annotated[
         tuple[str, ...], Field(description="Field managers (Argo CD, Flux) set up to leave the floor alone.")
     ] = ()
+    take: Annotated[
+        bool,
+        Field(description="Take the floor by force from who applied it server-side (Helm 4, kubectl, Terraform)."),
+    ] = False
 
 
 def _expression(pods: str | None) -> str | None:
@@ -113,13 +135,58 @@ CeilingBuffer = Annotated[float | None, WrittenAs(Literal["honor"] | IncreasePol
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload of the cluster, and what we promise for it; in capacity.yaml an item of `workloads:`.
+    """One workload of the cluster, and what is promised for it; in capacity.yaml an item of `workloads:`.
 
-    `floor` and `ceiling` bound every plan; `target` is its autoscaler, by default the one of its own name.
-    With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
-    `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
-    `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise, where
-    "history" stands for what is still to be learned from usage; `reactive` is what its autoscaler does by itself.
+    Parameters
+    ----------
+    namespace, name : str
+        As in the cluster.
+    load : LoadModel
+        What sales cost: demand as a function of sales per hour.
+    replica : Replica
+        What one replica requests.
+    floor, ceiling : int
+        Fewest and most replicas ever planned.
+    target : Target
+        The object whose floor is moved. Default: the HorizontalPodAutoscaler of the workload's name.
+    target_utilization : float
+        Utilization planned for, in (0, 1]. Default 0.80.
+    quantile_level : float
+        Quantile of demand that is served at that utilization, in (0, 1). Default 0.95.
+    lead_time : timedelta
+        From the patch to ready replicas. Default 5 minutes; in capacity.yaml `auto`, which learns it from the pods.
+    zones : int
+        With more than one, the loss of one zone at the planned peak leaves utilization at most 100 %. Default 1.
+    ceiling_buffer : float or None
+        A share (0.1) lets the ceiling rise to need x (1 + share). Default none: the ceiling is honored.
+    group : str or None
+        Value of `sales.group` that drives this workload. Default none: all sales.
+    limits : Limits
+        How floors may be set and moved. Default: any way, but for the number of changes a day.
+    costs : Costs
+        What starting, changing and lacking replicas costs.
+    pool : Pool or None
+        Workers and waits, which bound the utilization planned for. Default none.
+    throughput : Throughput, "history" or None
+        What scaling out can serve; "history" stands for what is still to be learned from usage. Default none.
+    reactive : Reactive or None
+        What its autoscaler does by itself. Default none: not known.
+    today : int or None
+        Replicas that run around the clock now, to compare costs with. Default none.
+    metrics : Metrics
+        Which series of Prometheus are its own. Default: found by name and kind.
+
+    Raises
+    ------
+    DataError
+        A value lies outside of its range, or the floor above the ceiling.
+
+    Examples
+    --------
+    >>> from capacity.model import LoadModel
+    >>> web = Workload("shop", "web", LoadModel(0.5, 0.12, 0, 0), Replica(0.5, 2**29), floor=2, ceiling=60)
+    >>> web.target.name, web.target_utilization
+    ('web', 0.8)
     """
 
     __pydantic_config__ = STRICT

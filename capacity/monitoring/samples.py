@@ -119,6 +119,8 @@ def _outcome_samples(outcome: Outcome) -> list[Sample]:
         }
         scale = {"capacity_usage_cores": 1000, "capacity_usage_bytes": 1}
         samples += [Sample(name, value / scale[name], key) for name, value in used.items() if value is not None]
+    if decision.reason == "FloorLoweredByOthers":
+        samples.append(Sample("capacity_floor_lowered", 1, (*key, (seen.edited_by or "unknown")[:64])))
     samples += [Sample("capacity_limit_reached", 1, (*key, decision.reason))] if decision.cut else []
     return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
 

@@ -181,14 +181,42 @@ CHUNK = 256  # workloads at once: enough to share the arrays' overhead, few enou
 
 
 def plan_workload(demand: Demand, workload: Workload) -> WorkloadPlan:
-    """The cheapest floors that keep CPU and memory at the quantile level under the target utilization.
+    """Plan the cheapest floors that keep CPU and memory at the quantile level under the target utilization.
 
-    The demand is that of the maximum over the window that a floor covers, where the forecast has it. Floors lie within
-    the workload's floor and ceiling and keep to its limits. Where the need passes the ceiling, an honored ceiling cuts
-    it and the plan says by how much and for how long; a ceiling with a buffer rises to need x (1 + buffer).
+    The demand of a step is that of the maximum over the window that a floor covers, where the forecast has it. Floors
+    lie within the workload's floor and ceiling and keep to its limits. Where the need passes the ceiling, an honored
+    ceiling cuts it and the plan says by how much and for how long; a ceiling with a buffer rises to need x (1 +
+    buffer).
 
-    Raises `DataError` where the quantile level was not forecast, the need is beyond any cluster or beyond what scaling
-    out can reach, or the limits cannot be met together.
+    Parameters
+    ----------
+    demand : Demand
+        CPU (cores) and memory (bytes) of the whole workload per step, with the workload's `quantile_level` among its
+        levels.
+    workload : Workload
+        What one replica requests, and what is promised and allowed.
+
+    Returns
+    -------
+    WorkloadPlan
+        The floor of every step of the demand, in replicas, and the numbers that explain its peak.
+
+    Raises
+    ------
+    DataError
+        The quantile level was not forecast, the need is beyond any cluster or beyond what scaling out can reach, or
+        the limits cannot be met together.
+
+    Examples
+    --------
+    >>> from capacity.model import LoadModel, Replica
+    >>> index = pd.date_range("2026-11-27T01:00Z", periods=2, freq="h")
+    >>> table = pd.DataFrame({0.95: [3.0, 8.0]}, index)
+    >>> cpu = Forecast(index[0] - HOUR, HOUR, table, "cores")
+    >>> demand = Demand(cpu, Forecast(index[0] - HOUR, HOUR, table * 2**28, "bytes"))
+    >>> web = Workload("shop", "web", LoadModel(0, 0.1, 0, 0), Replica(1.0, 2**30), floor=2, ceiling=60)
+    >>> plan_workload(demand, web).to_frame()["floor"].tolist()  # 3 and 8 cores / 0.8
+    [4, 10]
     """
     made = next(plan_many([(demand, workload)]))
     if isinstance(made, DataError):
@@ -232,10 +260,10 @@ def floor_series(plan: WorkloadPlan) -> pd.Series:
     return pd.Series(np.repeat([change.replicas for change in plan.floor], lengths), steps)
 
 
-def _plan(one: Requirement, course: Counts) -> WorkloadPlan:
+def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
     workload, demand = one.workload, one.demand
     alone = workload.policy is not None and not workload.policy.has_floors
-    floors = np.full_like(course, one.low) if alone else within_budget(course, workload, one.step)
+    floors = np.full_like(chosen, one.low) if alone else within_budget(chosen, workload, one.step)
     peak = _peak_step(one)
     return WorkloadPlan(
         namespace=workload.namespace,

@@ -14,7 +14,7 @@ from capacity.model import ConfigError, DataError
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.model.settings.orders import Bound, RangeSettings, ReferenceSettings, RuleSettings
-from capacity.quality import Finding, likeness
+from capacity.quality import Finding, similarity
 from capacity.quality.time_forms import Fold
 from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form
 from capacity.sources.sql import (
@@ -55,8 +55,8 @@ class Source:
     def missing(self, column: str, where: str) -> DataError:
         """The error that a column is not there: who names it, what is there, what it may be called now, whose it is."""
         names = [name for name in self.columns if name != "source_row"]
-        nearest = max(names, key=lambda name: likeness(column, name), default="")
-        renamed = f"; renamed to {nearest!r}?" if nearest and likeness(column, nearest) >= ALIKE else ""
+        nearest = max(names, key=lambda name: similarity(column, name), default="")
+        renamed = f"; renamed to {nearest!r}?" if nearest and similarity(column, nearest) >= ALIKE else ""
         return DataError(
             f"{self.name}: no column {column!r} ({where}); its columns: {', '.join(names)}{renamed}{self.owned()}"
         )

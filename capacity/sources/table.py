@@ -20,9 +20,17 @@ from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.quality.time_forms import Fold
-from capacity.sources.database import count_there
+from capacity.sources.database import count_in_database
 from capacity.sources.judging import Judgement, Source, Span
-from capacity.sources.plausibility import AHEAD, apart, doubled, id_findings, shown_twice, twins, unclear_note
+from capacity.sources.plausibility import (
+    AHEAD,
+    id_findings,
+    mark_implausible_times,
+    repeated_hours,
+    repetition_findings,
+    resolve_repeated_hours,
+    unclear_note,
+)
 from capacity.sources.rows import Loaded, Wanted, load_rows, open_database, source_name
 from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
 
@@ -70,31 +78,31 @@ class OrderTable:
         now = now or datetime.now(UTC)
         span = Span(last=(now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
-        there = count_there(database, settings, timezone)
-        if there is not None:
+        counted = count_in_database(database, settings, timezone)
+        if counted is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
             if before is not None:
                 database.execute("DELETE FROM counted WHERE step_start >= ?", [_open_step(before, settings)])
-            notes, zone = apart(database, span)[1], settings.timezone or timezone
-            unclear = shown_twice(database, zone) if there.naive else ()
-            said = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
-            loaded = Loaded((said,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
-            return cls(database, settings, timezone, there.columns, None, now, loaded, unclear, before)
+            notes, zone = mark_implausible_times(database, span)[1], settings.timezone or timezone
+            unclear = repeated_hours(database, zone) if counted.naive else ()
+            counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
+            loaded = Loaded((counting,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
+            return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span)
         judgement = replace(judgement, before=before)
-        rows, unclear = doubled(judgement)
+        rows, unclear = resolve_repeated_hours(judgement)
         judgement = judgement.at_first_showing(rows).within(span)
         _count(database, judgement)
-        span, notes = apart(database, span)
+        span, notes = mark_implausible_times(database, span)
         notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
-        findings = (*found, *id_findings(judgement), *twins(judgement))
-        says = (
-            f"{settings.time}: {judgement.time.says}",
-            *loaded.says,
-            *([f"{settings.value.sum}: {judgement.amount.says}"] if judgement.amount.says else []),
+        findings = (*found, *id_findings(judgement), *repetition_findings(judgement))
+        read_as = (
+            f"{settings.time}: {judgement.time.read_as}",
+            *loaded.read_as,
+            *([f"{settings.value.sum}: {judgement.amount.read_as}"] if judgement.amount.read_as else []),
         )
-        loaded = Loaded(says, findings, notes)
+        loaded = Loaded(read_as, findings, notes)
         kinds = _kinds(judgement.source)
         return cls(database, settings, timezone, kinds, judgement.within(span), now, loaded, unclear, before)
 
@@ -132,7 +140,7 @@ class OrderTable:
             set_aside=self._set_aside(),
             findings=(*self._findings(), *self.loaded.findings),
             notes=self.loaded.notes,
-            read=self.loaded.says,
+            read=self.loaded.read_as,
             newest=_utc(self._newest()),
             columns=self.columns,
             latency=self._latency(),

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from capacity.cli import main
-from capacity.model.plan_file import read_plan
+from capacity.model import read_plan
 from tests.double import KubernetesDouble
 from tests.peers import HttpPeer, binary
 from tests.servicenow import ServiceNowDouble

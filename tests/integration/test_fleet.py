@@ -16,18 +16,14 @@ import pandas as pd
 import pytest
 from distributed import KilledWorker
 
-from capacity.app import reading
-from capacity.app.configuration import read_config
-from capacity.app.fleet import Fleet, spread
-from capacity.app.notify import Notifier
-from capacity.app.plan import plan_fleet
+from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
+from capacity.app.fleet import spread
 from capacity.cli import main
-from capacity.model import ClusterError, ConfigError, DataError
+from capacity.model import ClusterError, ConfigError, DataError, plan_document, read_plan
 from capacity.model.configuration import Config
-from capacity.model.plan_file import plan_document, read_plan
 from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings, UsageSettings
-from capacity.monitoring.export import Exposition
-from capacity.planning.orders import QualityRefusedError
+from capacity.monitoring import Exposition
+from capacity.planning import QualityRefusedError
 from capacity.planning.sizing import RequestAdvice
 from tests.integration.dying import dies_on_three
 from tests.peers.process import guard

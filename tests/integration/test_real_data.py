@@ -11,11 +11,10 @@ import pytest
 
 from capacity.app.reading import read_orders
 from capacity.model.configuration import Config
-from capacity.planning.orders import OrderData
-from capacity.planning.pipeline import PlanInputs, make_plan
+from capacity.planning import OrderData, PlanInputs, make_plan
 from capacity.quality import Audit
-from capacity.series.seasons import find_seasons
-from capacity.sources.orders import audit_sales, read_sales
+from capacity.series import find_seasons
+from capacity.sources import audit_sales, read_sales
 from tests.conftest import DATA
 
 RETAIL, BICYCLES = DATA / "online_retail", DATA / "adventureworks"

@@ -11,7 +11,7 @@ import pytest
 
 import capacity as cap
 from capacity.cli import main
-from capacity.simulation.replay import Replay
+from capacity.simulation import Replay
 
 WEB = cap.Workload("shop", "web", cap.LoadModel(0.5, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capacity.model.arrays import Array, Counts
-from capacity.series.steps import rolling_median
-from capacity.simulation.case import clairvoyant
+from capacity.series import rolling_median
+from capacity.simulation import clairvoyant
 from capacity.stats import (
     BISQUARE,
     HUBER,

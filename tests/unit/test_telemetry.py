@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from capacity.app.control import Reconciliation
+from capacity.app import Reconciliation
 from capacity.decision import ControllerRules
 from capacity.model import (
     DataError,
@@ -31,11 +31,18 @@ from capacity.model import (
     Workload,
 )
 from capacity.model.outcome import Outcome
-from capacity.monitoring import samples
-from capacity.monitoring.conditions import pass_conditions
-from capacity.monitoring.export import Exposition, exposition_text, write_textfile
-from capacity.monitoring.metrics import METRICS, Sample
-from capacity.monitoring.samples import audit_samples, pass_samples, plan_samples
+from capacity.monitoring import (
+    METRICS,
+    Exposition,
+    Sample,
+    audit_samples,
+    pass_conditions,
+    pass_samples,
+    plan_samples,
+    samples,
+    write_textfile,
+)
+from capacity.monitoring.export import exposition_text
 from capacity.planning.result import current_demand
 from capacity.quality import Audit, Quality, StepCount
 from tests.conftest import PlanOf

@@ -29,7 +29,7 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that the page says of `[begin, end)`, as known at `now`; `came` are the sales seen in it, if any.
+    """Everything that the page says of `[begin, end)`, as known at `now`; `actual` are the sales seen in it, if any.
 
     `events` are those that its pictures mark.
 
@@ -37,13 +37,13 @@ class ReportData:
     """
 
     config: Config
-    question: ReportRequest
+    request: ReportRequest
     now: datetime
     begin: datetime
     end: datetime
     audit: Audit
-    known: Histories
-    came: Histories
+    history: Histories
+    actual: Histories
     forecasts: Forecasts
     events: tuple[Event, ...] = ()
     planned: PlanResult | None = None
