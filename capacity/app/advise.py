@@ -41,6 +41,7 @@ def advise(
     *,
     days: int = 28,
     workloads: Sequence[Workload] | None = None,
+    known: Choices | None = None,
     progress: Progress | None = None,
     past: bool = False,
 ) -> Advice:
@@ -51,13 +52,14 @@ def advise(
         now: when the choice is made.
         days: how many of the last days are replayed. Default 28; fewer where the history is short.
         workloads: those to advise. Default: all of the configuration.
+        known: earlier choices; a target that was advised is advised again while it is as good. Default none.
         progress: called with how many of how many parts are done.
         past: whether `now` lies in the past: orders and usage from then on are left out. Default False.
 
     Raises `DataError` where the orders cannot be read; a workload that cannot be replayed is in the failures.
     """
     orders = read_orders(config, now, past=past)
-    return advise_on(config, orders, now, days=days, workloads=workloads, progress=progress)
+    return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress)
 
 
 def advise_on(
@@ -67,6 +69,7 @@ def advise_on(
     *,
     days: int = 28,
     workloads: Sequence[Workload] | None = None,
+    known: Choices | None = None,
     progress: Progress | None = None,
 ) -> Advice:
     """`advise` on orders that were read already."""
@@ -75,7 +78,9 @@ def advise_on(
     for place, workload in enumerate(asked):
         try:
             part = _part(progress, place, len(asked))
-            choices.append(_advised(config, orders, workload, now, days, part))
+            before = (known or {}).get(workload.key)
+            found = _advised(config, orders, workload, now, days=days, before=before, progress=part)
+            choices.append(found)
         except DataError as error:
             failures[workload.key] = str(error)
     return Advice(tuple(choices), failures)
@@ -89,7 +94,14 @@ def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
 
 
 def _advised(
-    config: Config, orders: OrderData, workload: Workload, now: datetime, days: int, progress: Progress | None
+    config: Config,
+    orders: OrderData,
+    workload: Workload,
+    now: datetime,
+    *,
+    days: int,
+    before: Choice | None,
+    progress: Progress | None,
 ) -> Choice:
     sales = orders.histories.get(workload.group)
     if sales is None:
@@ -99,7 +111,8 @@ def _advised(
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
     request = request_of(config, orders)
-    return advise_policy(sales, known, request, now, settings, measured=measured, progress=progress)
+    advised = None if before is None else before.policy.target
+    return advise_policy(sales, known, request, now, settings, measured=measured, advised=advised, progress=progress)
 
 
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:

@@ -40,16 +40,19 @@ def advise(
     Example: capacity advise --sample
     """
     from capacity.app.advise import advise as advised
+    from capacity.app.advise import known_choices
     from capacity.model.policy_file import write_choices
 
     config = data.planning_config(face)
     config.orders()
     chosen = chosen_workloads(config, workload)
     with face.count("replaying") as progress:
-        advice = advised(config, read_clock(None), days=days, workloads=chosen, progress=progress)
+        now, known = read_clock(None), known_choices(policies)
+        advice = advised(config, now, days=days, workloads=chosen, known=known, progress=progress)
     _show(face, config, advice)
     if advice.choices:
-        write_file(lambda: write_choices(advice.choices, policies), "--policies", policies)
+        kept = {**known, **{one.key: one for one in advice.choices}}
+        write_file(lambda: write_choices(kept.values(), policies), "--policies", policies)
         face.say(f"wrote {policies}")
     for (namespace, name), reason in advice.failures.items():
         LOGGER.error("%s/%s: %s", namespace, name, reason)

@@ -145,7 +145,8 @@ def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: dateti
     if not goal.choose:
         return known_choices(goal.policies)
     with face.count("choosing policies") as progress:
-        advice = advise(config, now, progress=progress, past=past)
+        known = known_choices(goal.policies)
+        advice = advise(config, now, known=known, progress=progress, past=past)
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
     write_file(lambda: write_choices(advice.choices, goal.policies), "--policies", goal.policies)

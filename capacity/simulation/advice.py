@@ -42,6 +42,7 @@ FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent 
 TRAINING = timedelta(days=7)  # known before the first replayed day
 REPLAY_REFIT = 2 * DAY  # of hourly and coarser sales: a fit of years of hours takes most of a second
 RIVALS = 3
+TARGET_POINTS = 2  # percent points: a target nearer than this to the advised one is not worth anybody's hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def advise_policy(
     settings: ReplaySettings | None = None,
     *,
     measured: pd.Series | None = None,
+    advised: int | None = None,
     progress: Progress | None = None,
 ) -> Choice:
     """`try_policies_on` and `choose_policy` in one; where floors do not pay, also with which start time they would.
@@ -136,7 +138,7 @@ def advise_policy(
     """
     history, report = History.of(sales, workload, settings, measured), progress or _silent
     forecasts = past_forecasts(history, request, report)
-    choice = choose_policy(replay_policies(history, forecasts), workload, now)
+    choice = choose_policy(replay_policies(history, forecasts), workload, now, advised=advised)
     if choice.reason == "PlainHpaIsEnough":
         choice = replace(choice, remarks=(*choice.remarks, _from_when(history, forecasts)))
     report(1, 1)
@@ -390,8 +392,19 @@ def rule_of(policy: Policy, workload: Workload) -> Rule:
     return Rule(policy.target, policy.stabilization, workload.ceiling, tolerance=tolerance)
 
 
-def choose_policy(tried: Tried, workload: Workload, now: datetime, rule: ChoiceRule | None = None) -> Choice:
-    """The policy for the day to come, the evidence for it, and its best rivals; today's is the first that was tried."""
+def choose_policy(
+    tried: Tried,
+    workload: Workload,
+    now: datetime,
+    rule: ChoiceRule | None = None,
+    *,
+    advised: int | None = None,
+) -> Choice:
+    """The policy for the day to come, the evidence for it, and its best rivals; today's is the first that was tried.
+
+    `advised`: the target that was advised last; another is advised only where it is `TARGET_POINTS` away or cheaper by
+    the rule's hysteresis, since somebody has to set it by hand.
+    """
     rule, objective = rule or ChoiceRule(), workload.objective
     price = workload.costs.price_per_hour
     require(
@@ -403,7 +416,7 @@ def choose_policy(tried: Tried, workload: Workload, now: datetime, rule: ChoiceR
     chosen = choose_daily(scores.of(places), rule)
     picked = places[chosen.next]
     if not tried.policies[picked].has_floors and chosen.kept[-1] and tried.scores.days >= rule.fewest:
-        picked = settled_plain(scores, picked)
+        picked = _as_advised(tried, scores, settled_plain(scores, picked), advised, rule)
     evidence = [_evidence(tried, at, price) for at in range(len(tried.policies))]
     return Choice(
         namespace=workload.namespace,
@@ -437,6 +450,17 @@ def _meanwhile(
         return None
     places = [at for at in choosable(tried.policies) if tried.policies[at].standing == "stands"]
     return evidence[places[choose_daily(scores.of(places), rule).next]]
+
+
+def _as_advised(tried: Tried, scores: Scores, picked: int, advised: int | None, rule: ChoiceRule) -> int:
+    """The target that was advised before, where it still keeps the minutes and the new one is hardly another."""
+    before = [at for at, one in enumerate(tried.policies) if one.target == advised and not one.has_floors]
+    target = tried.policies[picked].target
+    if advised is None or target is None or not before or abs(target - advised) >= TARGET_POINTS:
+        return picked
+    cost, above = scores.cost.mean(axis=0), scores.above.mean(axis=0)
+    keeps = scores.budget is None or above[before[0]] <= scores.budget
+    return before[0] if keeps and cost[before[0]] * (1 - rule.hysteresis) <= cost[picked] else picked
 
 
 def choosable(policies: Sequence[Policy]) -> list[int]:
