@@ -136,6 +136,7 @@ def advise_policy(
 
     Raises `DataError` as both do.
     """
+    price_of(workload)  # said before the work, not after it
     history, report = History.of(sales, workload, settings, measured), progress or _silent
     forecasts = past_forecasts(history, request, report)
     choice = choose_policy(replay_policies(history, forecasts), workload, now, advised=advised)
@@ -405,12 +406,7 @@ def choose_policy(
     `advised`: the target that was advised last; another is advised only where it is `TARGET_POINTS` away or cheaper by
     the rule's hysteresis, since somebody has to set it by hand.
     """
-    rule, objective = rule or ChoiceRule(), workload.objective
-    price = workload.costs.price_per_hour
-    require(
-        objective.overload_cost is None or price is not None,
-        "objective.overload_cost: expected costs.price_per_hour beside it, got none: what is a replica's hour worth?",
-    )
+    rule, objective, price = rule or ChoiceRule(), workload.objective, price_of(workload)
     scores = weighed_scores(tried, objective, price)
     places = choosable(tried.policies)
     chosen = choose_daily(scores.of(places), rule)
@@ -426,11 +422,21 @@ def choose_policy(
         recommended=evidence[picked],
         today=evidence[0],
         meanwhile=_meanwhile(tried, scores, evidence, picked, rule),
-        reason=_reason(tried, picked, chosen, rule),
+        reason=_reason(tried, picked, chosen, rule, by_cost=objective.overload_cost is not None),
         rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
         unit="pod-hours" if price is None else "money",
         remarks=tried.remarks,
     )
+
+
+def price_of(workload: Workload) -> float | None:
+    """What a replica's hour costs; None where it is not known. Raises `DataError` where the objective needs it."""
+    price = workload.costs.price_per_hour
+    require(
+        workload.objective.overload_cost is None or price is not None,
+        "objective.overload_cost: expected costs.price_per_hour beside it, got none: what is a replica's hour worth?",
+    )
+    return price
 
 
 def weighed_scores(tried: Tried, objective: Objective, price: float | None) -> Scores:
@@ -468,11 +474,13 @@ def choosable(policies: Sequence[Policy]) -> list[int]:
     return [at for at, one in enumerate(policies) if at == 0 or one.floors in ("none", "forecast")]
 
 
-def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule) -> Reason:
+def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule, *, by_cost: bool) -> Reason:
     if tried.scores.days < rule.fewest:
         return "TooShort"
     if not chosen.kept[-1]:
         return "NothingKeepsTheMinutes"
+    if by_cost:
+        return "LeastExpectedCost"
     if tried.policies[picked].has_floors:
         return "FloorsPay"
     tried_floors = any(policy.floors == "forecast" for policy in tried.policies)
