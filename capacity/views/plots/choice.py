@@ -19,8 +19,10 @@ def plot_choice(choice: Choice, *, theme: str = "light") -> Figure:
     """Cost a day against minutes a day above the target, with 95 % intervals: today, recommended, the rivals."""
     canvas = Canvas.new(5.2, theme=theme)
     (axes,) = canvas.axes()
-    for role, found in _shown(choice):
-        _draw(canvas, axes, role, found)
+    shown = _shown(choice)
+    costs = [found.cost for _, found in shown]
+    for role, found in shown:
+        _draw(canvas, axes, (role, found), left=found.cost > (min(costs) + max(costs)) / 2)
     objective = choice.objective
     if objective.overload_cost is None:
         allowed = objective.allowed_minutes
@@ -42,9 +44,9 @@ def _shown(choice: Choice) -> list[tuple[str, Evidence]]:
     return [("today", choice.today), ("recommended", choice.recommended), *meanwhile, *rivals]
 
 
-def _draw(canvas: Canvas, axes: Axes, role: str, found: Evidence) -> None:
-    """A point with its intervals and its name."""
-    palette = canvas.palette
+def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], *, left: bool) -> None:
+    """A point with its intervals and its name, which stands to the left of points in the right half."""
+    (role, found), palette = what, canvas.palette
     colour = {"recommended": palette.green, "today": palette.blue}.get(role, palette.ink)
     low, high = found.minutes_interval
     least, most = found.cost_interval
@@ -52,5 +54,6 @@ def _draw(canvas: Canvas, axes: Axes, role: str, found: Evidence) -> None:
     axes.plot([least, most], [found.minutes_above] * 2, color=colour, lw=1)
     axes.plot(found.cost, found.minutes_above, "o", color=colour, ms=8 if role in ("today", "recommended") else 4)
     name = str(found.policy) if role == "rival" else f"{role}: {found.policy}"
-    spot = found.cost, found.minutes_above
-    axes.annotate(name, spot, (6, 4), textcoords="offset points", fontsize=8, color=colour)
+    spot, side = (found.cost, found.minutes_above), "right" if left else "left"
+    away = (-6 if left else 6, 4)
+    axes.annotate(name, spot, away, textcoords="offset points", fontsize=8, color=colour, ha=side)
