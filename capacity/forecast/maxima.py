@@ -75,7 +75,7 @@ def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
 def _apart(errors: Errors, window: int) -> float:
     """How many windows of this length the past holds that do not overlap."""
     _, origins, scored = errors.shape.shape
-    return min(origins * max(1.0, scored / window), max(1.0, errors.span / window))
+    return float(min(origins * max(1.0, scored / window), max(1.0, errors.span / window)))
 
 
 def _with_prior(surprise: Array, seen: Array, windows: float, levels: tuple[float, ...]) -> Array:
