@@ -7,9 +7,10 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
@@ -19,9 +20,13 @@ from capacity.model import DataError
 from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding, compare_columns
 from capacity.quality.anomalies import anomaly_finding, find_anomalies
+from capacity.series.calendar import holiday_events
+from capacity.sources.anomalies import DAY, NEEDED, notice_anomalies
+from capacity.sources.orders import read_events
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import OrderTable
 
+YEAR = timedelta(days=366)  # further back no day says what is usual today
 COLUMNS = {
     "audited_at": "TIMESTAMPTZ",
     "source": "VARCHAR",
@@ -49,11 +54,16 @@ class AuditHistory:
 
 
 def audit_orders(table: OrderTable, config: Config) -> Audit:
-    """The audit of the rows, with the anomalies of the newest steps where they are looked for."""
+    """The audit of the rows, with what is unusual of the newest day; holidays and events are known days.
+
+    A history too short to say what is usual is judged against a forecast, where `sales.anomalies` is given.
+    """
     audit = table.audit()
-    asked = config.orders().anomalies
-    if asked is None or audit.first is None:
+    orders = config.orders()
+    if orders.anomalies is None or audit.first is None or audit.last is None:
         return audit
+    if audit.last - audit.first >= NEEDED * DAY or "anomalies" not in orders.model_fields_set:
+        return notice_anomalies(audit, table, known_days=_known_days(audit, config))
     sales = table.sales()
     values = sales if isinstance(sales, pd.Series) else sales.sum(axis=1, min_count=1)
     counts = table.row_counts()[0].reindex(values.index)
@@ -65,6 +75,24 @@ def audit_orders(table: OrderTable, config: Config) -> Audit:
             notes.append(f"{name}: not looked for: {error}")
     findings = tuple(finding for finding in found if finding is not None)
     return replace(audit, findings=(*audit.findings, *findings), notes=(*audit.notes, *notes))
+
+
+def _known_days(audit: Audit, config: Config) -> frozenset[date]:
+    """The local dates of holidays and events around the newest rows: they are unlike other days for a known reason."""
+    first, last = audit.first, audit.last
+    if first is None or last is None:
+        return frozenset()
+    zone = ZoneInfo(config.timezone)
+    events = holiday_events(config.calendar.holidays, max(first, last - YEAR), last + 2 * DAY, config.timezone)
+    if config.calendar.events:
+        events += read_events(config.calendar.events, config.timezone)
+    days: set[date] = set()
+    for event in events:
+        at = event.start
+        while at < event.end:
+            days.add(at.astimezone(zone).date())
+            at += DAY
+    return frozenset(days)
 
 
 def _anomalies(name: str, series: pd.Series, config: Config) -> Finding | None:

@@ -20,6 +20,7 @@ from capacity.model.configuration import describe
 from capacity.model.fields import parse_zone
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
+from capacity.sources.anomalies import notice_anomalies
 from capacity.sources.sql import one_line
 from capacity.sources.table import OrderTable
 
@@ -53,7 +54,7 @@ def audit_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: 
     (17724, 1.0)
     """
     with OrderTable.load(_settings(source, time, columns), _zone(timezone)) as orders:
-        return orders.audit()
+        return notice_anomalies(orders.audit(), orders)
 
 
 def _settings(source: Source, time: str, columns: dict[str, Any]) -> SalesSettings:

@@ -94,7 +94,9 @@ class AnomalySettings(Settings):
     """The newest steps against a forecast made before them, for rows and for values."""
 
     window: Duration = Field(timedelta(days=1), gt=timedelta(0), description="How much of the end is looked at.")
-    coverage: float = Field(0.99, gt=0, lt=1, description="Share of steps that the forecast's interval should hold.")
+    coverage: float = Field(
+        0.9986, gt=0, lt=1, description="Share of spans of a usual day that are within bounds. Default: 3.2 deviations."
+    )
     otherwise: Severity = Field("warn", description="What more steps outside than chance means.")
 
 
@@ -145,7 +147,9 @@ class SalesSettings(Settings):
     rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.", max_length=MOST_RULES)
     contract: Contract | None = Field(None, description="Columns the source promises. None: only those used.")
     freshness: Freshness | None = Field(None, description="None: any age will do.")
-    anomalies: AnomalySettings | None = Field(None, description="None: not looked for.")
+    anomalies: AnomalySettings | None = Field(
+        AnomalySettings(), description="Whether the newest day is like those before it. null: not looked for."
+    )
     quality: GivenQuality = Quality()
 
     @model_validator(mode="after")
