@@ -13,6 +13,7 @@ from capacity.version import VERSION
 from capacity.views.registration import register_views
 
 if TYPE_CHECKING:
+    from capacity.app.configuration import read_config as read_config
     from capacity.app.control import Reconciliation as Reconciliation
     from capacity.app.control import apply as apply
     from capacity.app.control import preview as preview
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from capacity.model import ThroughputReport as ThroughputReport
     from capacity.model import Workload as Workload
     from capacity.model import WorkloadPlan as WorkloadPlan
-    from capacity.model.configuration import read_config as read_config
     from capacity.model.plan_file import read_plan as read_plan
     from capacity.model.plan_file import write_plan as write_plan
     from capacity.model.serving import fit_throughput as fit_throughput
@@ -108,14 +108,14 @@ register_views()  # names of functions only: no picture's library is loaded befo
 
 _HOME = {
     # read and audit
-    "read_config": "model.configuration",
+    "read_config": "app.configuration",
     "sample_orders": "sources.sample",
     "read_sales": "sources.orders",
     "audit_sales": "sources.orders",
     "read_usage": "sources.usage",
     "audit_usage": "quality.usage",
     "Audit": "quality.report",
-    "Rule": "quality.rules",
+    "Rule": "model.data_quality",
     # learn what repeats, forecast what comes
     "find_seasons": "series.seasons",
     "decompose_sales": "series.breakdown",

@@ -17,7 +17,7 @@ from http.client import HTTPResponse as RawResponse
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Literal, TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
@@ -26,6 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 from urllib3.exceptions import TimeoutError as TimedOut
 
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_secrets
 
 AGAIN = (429, 500, 502, 503, 504)  # too many requests, or trouble that may pass
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "PATCH"})  # a POST sent twice may be two tickets
@@ -422,29 +423,3 @@ def _cause(error: BaseException) -> str:
     """The innermost reason, which says what a person can mend."""
     inner = _innermost(error)
     return shown_text(str(getattr(inner, "strerror", None) or inner) or type(inner).__name__)[:SHOWN]
-
-
-CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")  # up to the last @ before the path: passwords may hold an @
-PARAMETER = re.compile(r"(?i)\b(password|passwd|pwd|secret|token|api_?key|sslpassword|x-amz-signature)=[^&\s'\";]+")
-
-
-def hide_secrets(text: str) -> str:
-    """The text with the credentials of every URL in it made unreadable.
-
-    >>> hide_secrets("no files match s3://me:secret@bucket/x.csv?token=abc")
-    'no files match s3://***@bucket/x.csv?token=***'
-    """
-    return PARAMETER.sub(r"\1=***", CREDENTIALS.sub("***@", text))
-
-
-def hide_password(text: str, url: str) -> str:
-    """The text without this URL and without its password, however a driver quotes them.
-
-    >>> hide_password("cannot reach postgresql://me:secret@db/x", "postgresql://me:secret@db/x")
-    'cannot reach ***'
-    """
-    text = text.replace(url, "***")
-    secret = url.split("://", 1)[-1].rpartition("@")[0].partition(":")[2]
-    for form in {secret, unquote(secret)} - {""}:
-        text = text.replace(form, "***")
-    return hide_secrets(text)

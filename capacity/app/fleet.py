@@ -170,7 +170,7 @@ def plan_fleet(config: Config, now: datetime, fleet: Fleet, progress: Progress |
 def _chunks(config: Config, now: datetime, folder: Path, size: int) -> tuple[list[Chunk], Audit]:
     """Read and judge the orders, write their steps, and cut the workloads into chunks."""
     dealt, settings = deal(config.workloads, size), config.settings_hash()
-    with OrderTable.load(config.orders(), config.timezone) as table:
+    with OrderTable.load(config.orders(), config.timezone, now) as table:
         table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
         run = _run(config, settings, f"{fingerprint(table)} in chunks of {size}", usage_fingerprint(config, now))

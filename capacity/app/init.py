@@ -14,7 +14,8 @@ import yaml
 from capacity.cluster.inventory import FoundWorkload, Inventory
 from capacity.model import Metrics
 from capacity.model.settings import Measured, PrometheusSettings
-from capacity.sources.prometheus.client import Chunk, Prometheus
+from capacity.sources.prometheus.answers import Chunk
+from capacity.sources.prometheus.client import Prometheus
 from capacity.sources.prometheus.queries import Wording, text
 from capacity.sources.prometheus.usage import read_usages
 

@@ -76,7 +76,7 @@ class Notifier:
         from capacity.monitoring.conditions import Scope, pass_conditions
         from capacity.monitoring.samples import pass_samples
 
-        warnings = self._tell(pass_samples(work, outcomes, now, took), CONTROLLER)
+        warnings = self._tell(pass_samples(work.plan, work.policy.period, outcomes, now, took), CONTROLLER)
         scope = Scope("pass", {outcome.workload.namespace for outcome in outcomes})
         return [*warnings, *self._report(pass_conditions(outcomes), scope, now)]
 

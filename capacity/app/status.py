@@ -9,49 +9,48 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capacity.model import CapacityError, DataError, Peak, Plan
-from capacity.model.objective import TARGETS, Objective
+from capacity.model import CapacityError, DataError
+from capacity.model.service_level import TARGETS, ServiceLevelObjective, Status, WorkloadStatus
+from capacity.sources.prometheus.answers import Value
 from capacity.sources.prometheus.client import Prometheus
-from capacity.sources.prometheus.usage import Value
 from capacity.views.sheet import count, duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from capacity.model.configuration import Config
-    from capacity.model.outcome import Outcome
 
 SOURCE = "audits"
 MOST = 0.95  # of the audits: one late night in twenty is no broken promise
 
 
-def latency_objective(audits: pd.DataFrame) -> Objective:
+def latency_objective(audits: pd.DataFrame) -> ServiceLevelObjective:
     """How late the data of the worst source was in all but a twentieth of its audits.
 
     From an event to its row where the source says (`sales.available_at`), else the age of the newest row.
     """
     late = audits.assign(late=_latencies(audits)).dropna(subset="late")
     if late.empty:
-        return Objective(TARGETS["data latency"], None, SOURCE, "no audit of this time has a good row")
+        return ServiceLevelObjective(TARGETS["data latency"], None, SOURCE, "no audit of this time has a good row")
     ranked = {str(source): sorted(own.tolist()) for source, own in late.groupby("source")["late"]}
     at_most = {source: own[math.ceil(MOST * len(own)) - 1] for source, own in ranked.items()}
     worst = max(at_most, key=at_most.__getitem__)
     highest = duration_of(ranked[worst][-1])
     note = f"{worst}, {count(len(ranked[worst]), 'audit')}, {highest} at most"
-    return Objective(TARGETS["data latency"], at_most[worst], SOURCE, note)
+    return ServiceLevelObjective(TARGETS["data latency"], at_most[worst], SOURCE, note)
 
 
-def quality_objective(audits: pd.DataFrame) -> Objective:
+def quality_objective(audits: pd.DataFrame) -> ServiceLevelObjective:
     """Good rows over rows of all audits, of the worst source."""
     rows = audits.groupby("source")[["passed", "rows"]].sum()
     known = rows[rows["rows"] > 0]
     if known.empty:
-        return Objective(TARGETS["data quality"], None, SOURCE, "no audit of this time has rows")
+        return ServiceLevelObjective(TARGETS["data quality"], None, SOURCE, "no audit of this time has rows")
     shares = known["passed"] / known["rows"]
     worst = str(shares.idxmin())
     own = audits[(audits["source"] == worst) & (audits["rows"] > 0)]
     note = f"{worst}, {count(len(own), 'audit')}, lowest score {own['score'].min():.2%}"
-    return Objective(TARGETS["data quality"], float(shares.min()), SOURCE, note)
+    return ServiceLevelObjective(TARGETS["data quality"], float(shares.min()), SOURCE, note)
 
 
 def duration_of(seconds: float) -> str:
@@ -78,28 +77,28 @@ class RecordedObjectives:
     now: datetime
     window: timedelta
 
-    def uptime(self) -> Objective:
+    def uptime(self) -> ServiceLevelObjective:
         """The share of evaluations at which a pass had ended in time."""
         found = self._ask(f"avg_over_time(capacity:available:bool[{self._span}])")
         return self._promise("uptime", found, "capacity:available:bool")
 
-    def utilization(self) -> Objective:
+    def utilization(self) -> ServiceLevelObjective:
         """The highest of any workload, and whose it is."""
         found = self._ask(f"topk(1, max_over_time(capacity:utilization:ratio[{self._span}]))")
         whose = [f"{one.labels.get('namespace')}/{one.labels.get('workload')}" for one in found]
         return self._promise("CPU and memory", found, "capacity:utilization:ratio", *whose)
 
-    def quality(self) -> Objective:
+    def quality(self) -> ServiceLevelObjective:
         """The mean score of the worst source."""
         found = self._ask(f"min by (source) (avg_over_time(capacity_audit_score_ratio[{self._span}]))")
         return self._worst("data quality", found, "capacity_audit_score_ratio", min)
 
-    def latency(self) -> Objective:
+    def latency(self) -> ServiceLevelObjective:
         """The 95th percentile of the worst source."""
         asked = f"max by (source) (quantile_over_time(0.95, capacity_data_latency_seconds[{self._span}]))"
         return self._worst("data latency", self._ask(asked), "capacity_data_latency_seconds", max)
 
-    def restore(self) -> Objective:
+    def restore(self) -> ServiceLevelObjective:
         """Seconds in which a critical alert fired, over how often that began."""
         name, target = "capacity:critical:bool", TARGETS["time to restore"]
         share, changes = (self._ask(f"{of}_over_time({name}[{self._span}])") for of in ("avg", "sum"))
@@ -108,10 +107,12 @@ class RecordedObjectives:
             return self._promise(target.name, [], name)
         since = self._since(name)
         if changes[0].value == 0:
-            return Objective(target, None, MEASURED_SOURCE, f"no critical alert{self._known(since)}", untried=True)
+            return ServiceLevelObjective(
+                target, None, MEASURED_SOURCE, f"no critical alert{self._known(since)}", untried=True
+            )
         times = max(1, math.ceil(began[0].value / 2))
         seconds = share[0].value * (self.now - since).total_seconds() / times
-        return Objective(target, seconds, MEASURED_SOURCE, f"critical alerts: {times}{self._known(since)}")
+        return ServiceLevelObjective(target, seconds, MEASURED_SOURCE, f"critical alerts: {times}{self._known(since)}")
 
     @property
     def _span(self) -> str:
@@ -120,18 +121,18 @@ class RecordedObjectives:
     def _ask(self, expression: str) -> list[Value]:
         return self.server.query(expression, self.now)
 
-    def _worst(self, name: str, found: list[Value], series: str, worst: Callable[..., Value]) -> Objective:
+    def _worst(self, name: str, found: list[Value], series: str, worst: Callable[..., Value]) -> ServiceLevelObjective:
         if not found:
             return self._promise(name, found, series)
         one = worst(found, key=lambda value: value.value)
         return self._promise(name, [one], series, str(one.labels.get("source")))
 
-    def _promise(self, name: str, found: list[Value], series: str, *said: str) -> Objective:
+    def _promise(self, name: str, found: list[Value], series: str, *said: str) -> ServiceLevelObjective:
         if not found:
             why = f"no series {series}: are the rules of k8s/monitoring loaded there, is telemetry configured?"
-            return Objective(TARGETS[name], None, MEASURED_SOURCE, why)
+            return ServiceLevelObjective(TARGETS[name], None, MEASURED_SOURCE, why)
         note = _joined(*said, self._known(self._since(series)))
-        return Objective(TARGETS[name], found[0].value, MEASURED_SOURCE, note)
+        return ServiceLevelObjective(TARGETS[name], found[0].value, MEASURED_SOURCE, note)
 
     def _since(self, series: str) -> datetime:
         """When the window's first sample was seen."""
@@ -156,74 +157,22 @@ def _joined(*parts: str) -> str:
     return ", ".join(filter(None, parts))
 
 
-Read = Callable[[], Objective]
+Read = Callable[[], ServiceLevelObjective]
 RECORDED_ONLY = "no prometheus is configured, whose rules record it"
-
-
-@dataclass(frozen=True, slots=True)
-class UpcomingPeak:
-    """The highest step that a workload's plan still has ahead."""
-
-    namespace: str
-    name: str
-    peak: Peak
-
-    @property
-    def label(self) -> str:
-        """namespace/name, as people write it."""
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadStatus:
-    """What a pass would do now; `unknown` says why that cannot be told."""
-
-    plan: Plan | None = None
-    outcomes: tuple[Outcome, ...] = ()
-    unknown: str | None = None
-
-    @property
-    def held(self) -> list[Outcome]:
-        """What is held for safety."""
-        return [outcome for outcome in self.outcomes if outcome.held]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The promises over a window up to `now`, the peaks ahead, what is held; `failures`: what did not answer."""
-
-    now: datetime
-    window: timedelta
-    promises: tuple[Objective, ...]
-    standing: WorkloadStatus
-    failures: tuple[str, ...] = ()
-
-    @property
-    def broken(self) -> bool:
-        """Whether a promise that is known is not kept."""
-        return any(promise.kept is False for promise in self.promises)
-
-    def peaks(self) -> list[UpcomingPeak]:
-        """The coming peak of each planned workload, highest first."""
-        plans = self.standing.plan.workloads if self.standing.plan else ()
-        ahead = [
-            UpcomingPeak(plan.namespace, plan.name, plan.peak) for plan in plans if plan.peak.at + plan.step > self.now
-        ]
-        return sorted(ahead, key=lambda coming: (-coming.peak.replicas, coming.label))
 
 
 def read_status(
     config: Config, now: datetime, window: timedelta, audits: Path, standing: Callable[[], WorkloadStatus]
 ) -> Status:
     """Ask each source for what it knows. A source that fails leaves its promises unknown and is named in `failures`."""
-    promises: list[Objective] = []
+    promises: list[ServiceLevelObjective] = []
     failures: dict[str, None] = {}
     for name, read in _sources(config, now, window, audits).items():
         try:
             promises.append(read())
         except CapacityError as error:
             failures[str(error)] = None
-            promises.append(Objective(TARGETS[name], None, "", "its source failed"))
+            promises.append(ServiceLevelObjective(TARGETS[name], None, "", "its source failed"))
     stands = standing()
     errors = [f"{one.where}: {one.error}" for one in stands.outcomes if one.error is not None]
     return Status(now, window, tuple(promises), stands, (*failures, *errors))
@@ -288,4 +237,4 @@ def _no_audit(name: str, folder: Path) -> Read:
 
 
 def _unknown(name: str, why: str) -> Read:
-    return lambda: Objective(TARGETS[name], None, "", why)
+    return lambda: ServiceLevelObjective(TARGETS[name], None, "", why)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 import typer
 
+from capacity.app.configuration import read_config
 from capacity.logs import LOGGER, LogForm, Run
 from capacity.model import ConfigError
-from capacity.model.configuration import Config, read_config
+from capacity.model.configuration import Config
 from capacity.model.fields import parse_duration
 from capacity.sources.sample import sample_config
 from capacity.views.sheet import Output, Sheet, show

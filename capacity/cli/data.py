@@ -186,7 +186,7 @@ def audit(
     now = read_clock(None)
     with (
         face.stages("reading and judging orders", "writing") as advance,
-        OrderTable.load(config.orders(), config.timezone) as table,
+        OrderTable.load(config.orders(), config.timezone, now) as table,
     ):
         report = compared(audit_orders(table, config).at(now), read_audits(history))
         advance()

@@ -16,9 +16,9 @@ from capacity.model import ConfigError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from capacity.app.status import Status, WorkloadStatus
     from capacity.model import Plan
     from capacity.model.configuration import Config
+    from capacity.model.service_level import Status, WorkloadStatus
 
 WINDOW = timedelta(days=30)  # in which the promises are judged: the month that a review is about
 
@@ -66,8 +66,8 @@ def report(
 
 def _status(config: Config, now: datetime, audits: Path) -> Status:
     """The promises from audits, Prometheus and tickets, where those are configured; the cluster is not asked."""
-    from capacity.app.status import WorkloadStatus as Standing
     from capacity.app.status import read_status
+    from capacity.model.service_level import WorkloadStatus as Standing
 
     return read_status(config, now, WINDOW, audits, lambda: Standing(unknown="a report asks no cluster"))
 
@@ -124,9 +124,9 @@ def _standing(config: Config, now: datetime, plan: Path | None, real_time: bool)
     """What a pass would do now, by a client that cannot write; without a cluster, the plan alone."""
     from capacity.app.control import preview
     from capacity.app.loop import make_pass
-    from capacity.app.status import WorkloadStatus as Standing
     from capacity.cluster.client import ClusterReader
     from capacity.model import CapacityError
+    from capacity.model.service_level import WorkloadStatus as Standing
 
     if not config.workloads:
         return Standing(unknown="no workloads are configured")

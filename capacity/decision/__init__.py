@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from capacity.decision.brake import Brake as Brake
 from capacity.decision.brake import engage_brake as engage_brake
 from capacity.decision.decide import decide as decide
 from capacity.decision.decide import hold as hold
 from capacity.decision.decide import lowest_floor as lowest_floor
 from capacity.model.controller import CALM as CALM
+from capacity.model.controller import Brake as Brake
 from capacity.model.controller import ControllerRules as ControllerRules

@@ -16,9 +16,9 @@ from capacity.forecast.series import steps_ahead
 from capacity.forecast.wallclock import clock_of
 from capacity.model import Event, Forecast, ForecastRequest, require
 from capacity.model.arrays import Array, Mask
-from capacity.model.shown import card_of, plot_noun
 from capacity.series.calendar import days_off
 from capacity.series.seasons import calendar_seasons
+from capacity.shown import card_of, plot_noun
 from capacity.stats import interval_score, pinball, smape
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99)

@@ -7,6 +7,7 @@ from math import inf, sqrt
 import numpy as np
 
 from capacity.model import DataError, Throughput
+from capacity.model import fit_throughput as fit_throughput
 from capacity.model.arrays import Array, Counts
 
 REACHABLE = 0.8  # of the peak: beyond, the curve is flat and each further replica serves next to nothing
@@ -70,3 +71,6 @@ def _enough(law: Throughput, wanted: float) -> int:
     while count < best and reached_by(law, np.array([count]))[0] < wanted:
         count *= 2
     return int(min(count, best))
+
+
+MOST_REPLICAS = 1_000_000  # beyond any cluster: a demand that asks for more is a unit mistaken

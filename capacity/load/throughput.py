@@ -11,10 +11,9 @@ import pandas as pd
 
 from capacity.load.alignment import spacing
 from capacity.load.regression import newest_regimes
-from capacity.load.scalability import peak_throughput
+from capacity.load.scalability import MOST_REPLICAS, peak_throughput
 from capacity.model import DataError, Replica, Throughput, ThroughputReport, require
 from capacity.model.arrays import Array, Mask, Places
-from capacity.planning.sizing import MOST_REPLICAS
 from capacity.stats import BISQUARE, HUBER, bisquare_weights, column_sizes, huber_weights, reweighted_least_squares
 
 IDLE, COST, CONTENTION, COHERENCE = range(4)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
 
 from capacity.model.errors import require
+from capacity.model.fields import STRICT, Duration, Share
 
 CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (World Cup 98, 10 to 19 June)
 
@@ -65,3 +69,24 @@ class ControllerRules:
         return replace(
             self, step_every=max(self.step_every, self.calm / 2), step_down=1 - (1 - self.step_down) ** steps
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """More than `share` of the workloads, and at least `at_least`, want to come down: none does, for `hold_for`.
+
+    It lets go by itself: where the whole business sleeps at night, every floor rightly comes down, only later.
+    """
+
+    __pydantic_config__ = STRICT
+
+    share: Annotated[Share, Field(gt=0, le=1, description="Of all workloads: more than this brakes.")] = 0.5
+    at_least: Annotated[int, Field(ge=1, description="Fewer workloads than this never brake.")] = 5
+    hold_for: Annotated[Duration, Field(description="How long it holds: a night comes down, only later.")] = timedelta(
+        minutes=30
+    )
+
+    def __post_init__(self) -> None:
+        require(0 < self.share <= 1, "brake: share must lie in (0, 1], got {}", self.share)
+        require(self.at_least >= 1, "brake: at_least must be >= 1, got {}", self.at_least)
+        require(self.hold_for >= timedelta(0), "brake: hold_for must be >= 0, got {}", self.hold_for)

@@ -149,7 +149,7 @@ def keys_of(noun: type) -> set[str]:
 _EXPONENTS = {"n": -3, "u": -2, "m": -1, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 
 
-def parse_quantity(text: str | float) -> float:
+def parse_quantity(text: object) -> float:
     """A quantity in its base unit: cores for CPU, bytes for memory.
 
     The rule is that of the official client, which the controller would otherwise have to load; a test compares them.
@@ -160,6 +160,8 @@ def parse_quantity(text: str | float) -> float:
     """
     if isinstance(text, int | float):
         return float(text)
+    if not isinstance(text, str):
+        raise ValueError(f"expected a quantity such as 500m or 1Gi, got {text!r}")
     binary = text.endswith("i") and text[-2:-1] in set(_EXPONENTS) - {"k"}
     suffix = text[-2:] if binary else text[-1:] if text[-1:] in _EXPONENTS else ""
     try:

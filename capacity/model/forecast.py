@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from capacity.model.errors import require, require_aware
-from capacity.model.shown import card_of, plot_noun
+from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from pydantic import Field
 from capacity.model.errors import DataError, require
 from capacity.model.fields import STRICT, Quantity, WrittenAs
 from capacity.model.serving import ThroughputReport
-from capacity.model.shown import card_of, plot_noun
+from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
     import pandas as pd

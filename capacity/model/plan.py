@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.nodes import NodePlan
-from capacity.model.shown import card_of, plot_noun
+from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
 from capacity.http import HttpClient
+from capacity.model.incident import LASTING, Job
 from capacity.model.plan_file import rfc3339
-from capacity.monitoring.conditions import LASTING, ORIGIN, Condition, Job, Scope
+from capacity.monitoring.conditions import ORIGIN, Condition, Scope
 
 
 class _Alert(BaseModel):

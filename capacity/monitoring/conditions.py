@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from capacity.model import Owned, Reason, require
+from capacity.model.incident import RUNBOOKS, Job
 
 if TYPE_CHECKING:
     from capacity.model import Decision
     from capacity.model.outcome import Outcome
     from capacity.quality import Audit
 
-Job = Literal["plan", "pass"]
-# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
-LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
-RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
 ORIGIN = "capacity"  # correlation ids begin with it: our tickets are told from everybody else's
 
 

@@ -9,10 +9,11 @@ from functools import partial
 
 from capacity.logs import current_run
 from capacity.model import CapacityError
+from capacity.model.incident import RUNBOOKS, Handling
 from capacity.monitoring.alerts import Alertmanager
-from capacity.monitoring.conditions import RUNBOOKS, Condition, Scope
+from capacity.monitoring.conditions import Condition, Scope
 from capacity.monitoring.servicenow import ServiceNow
-from capacity.monitoring.tickets import Action, Handling, Ticket, reconcile
+from capacity.monitoring.tickets import Action, Ticket, reconcile
 
 Due = Callable[[Sequence[Ticket]], Sequence[Condition]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from capacity.model.objective import TARGETS, Objective
+from capacity.model.service_level import TARGETS, ServiceLevelObjective
 from capacity.monitoring.conditions import Correlation
 from capacity.monitoring.tickets import Ticket
 
@@ -13,7 +13,7 @@ SOURCE = "ServiceNow"
 Span = tuple[datetime, datetime]
 
 
-def restore_objective(tickets: Iterable[Ticket], now: datetime, window: timedelta) -> Objective:
+def restore_objective(tickets: Iterable[Ticket], now: datetime, window: timedelta) -> ServiceLevelObjective:
     """The mean time to restore of the critical incidents that ended in the window, or have not ended yet.
 
     One that has not ended counts with the time that it has lasted: less than it will be, never nothing.
@@ -25,11 +25,11 @@ def restore_objective(tickets: Iterable[Ticket], now: datetime, window: timedelt
     spans = _merged([*ended, *lasting], now)
     target = TARGETS["time to restore"]
     if not spans:
-        return Objective(target, None, SOURCE, "no critical incident", untried=True)
+        return ServiceLevelObjective(target, None, SOURCE, "no critical incident", untried=True)
     mean = sum((end - begin for begin, end in spans), timedelta(0)) / len(spans)
     open_ones = len({one.correlation for one in lasting})
     note = f"critical incidents: {len(spans)}" + (f", still open: {open_ones}" if open_ones else "")
-    return Objective(target, mean.total_seconds(), SOURCE, note)
+    return ServiceLevelObjective(target, mean.total_seconds(), SOURCE, note)
 
 
 def _is_critical(ticket: Ticket) -> bool:

@@ -11,7 +11,6 @@ from capacity.monitoring.metrics import Sample
 from capacity.version import VERSION
 
 if TYPE_CHECKING:
-    from capacity.app.control import Reconciliation
     from capacity.model import Forecast, Plan, TrackRecord, WorkloadPlan
     from capacity.model.outcome import Outcome
     from capacity.quality import Audit
@@ -85,21 +84,23 @@ def _trust_samples(record: TrackRecord) -> list[Sample]:
     return [*covered, Sample("capacity_forecast_skill_ratio", trust.skill, (group,))]
 
 
-def pass_samples(work: Reconciliation, outcomes: Sequence[Outcome], now: datetime, took: timedelta) -> list[Sample]:
-    """Floors, what runs, utilization, what is held and why, and how the pass went."""
+def pass_samples(
+    plan: Plan | None, period: timedelta, outcomes: Sequence[Outcome], now: datetime, took: timedelta
+) -> list[Sample]:
+    """Floors, what runs, utilization, what is held and why, and how the pass of the controller went."""
     samples = [
         Sample("capacity_build_info", 1, (VERSION,)),
         Sample("capacity_pass_duration_seconds", took.total_seconds()),
         Sample("capacity_pass_timestamp_seconds", now.timestamp()),
     ]
-    if work.plan is not None:
-        age = (now - work.plan.created).total_seconds()
-        namespaces = sorted({plan.namespace for plan in work.plan.workloads})
+    if plan is not None:
+        age = (now - plan.created).total_seconds()
+        namespaces = sorted({one.namespace for one in plan.workloads})
         samples += [Sample("capacity_plan_age_seconds", age, (namespace,)) for namespace in namespaces]
-    plans = {plan.key: plan for plan in work.plan.workloads} if work.plan is not None else {}
+    plans = {one.key: one for one in plan.workloads} if plan is not None else {}
     for outcome in outcomes:
         samples += _outcome_samples(outcome)
-        samples += _expected_samples(outcome, plans.get(outcome.workload.key), now, 2 * work.policy.period)
+        samples += _expected_samples(outcome, plans.get(outcome.workload.key), now, 2 * period)
     return [*samples, *_counted(outcomes)]
 
 

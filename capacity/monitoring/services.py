@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from capacity.http import HttpClient, Server
+from capacity.model.incident import Handling
 from capacity.model.settings.monitoring import IncidentSettings, ServiceNowSettings, ServiceSettings, TelemetrySettings
 from capacity.monitoring.alerts import Alertmanager
 from capacity.monitoring.dispatch import IncidentDispatcher
 from capacity.monitoring.export import Gateway
 from capacity.monitoring.servicenow import ServiceNow
-from capacity.monitoring.tickets import Handling
 
 PUSHGATEWAY, ALERTMANAGER, SERVICENOW = "telemetry.pushgateway", "incidents.alertmanager", "incidents.servicenow"
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
-from typing import Annotated
+from datetime import datetime
 
-from pydantic import Field
-
-from capacity.model import require
-from capacity.model.fields import STRICT
+from capacity.model.incident import Handling
 from capacity.monitoring.conditions import Condition
 
 
@@ -25,42 +20,6 @@ class Ticket:
     escalated: bool
     opened: datetime
     resolved: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Whose tickets these are. The first route that fits counts."""
-
-    __pydantic_config__ = STRICT
-
-    group: Annotated[str, Field(min_length=1, description="Assignment group.")]
-    conditions: Annotated[tuple[str, ...], Field(description="Conditions, as shell patterns: Plan*, DataStale.")] = (
-        "*",
-    )
-    subjects: Annotated[tuple[str, ...], Field(description="Namespaces or sources, as shell patterns.")] = ("*",)
-    escalate_to: Annotated[str | None, Field(description="Assignment group once it has lasted too long.")] = None
-
-    def takes(self, condition: Condition) -> bool:
-        """Whether this route is the condition's."""
-        named = any(fnmatchcase(condition.name, pattern) for pattern in self.conditions)
-        return named and any(fnmatchcase(condition.subject, pattern) for pattern in self.subjects)
-
-
-@dataclass(frozen=True, slots=True)
-class Handling:
-    """When tickets are escalated, and until when one that comes back is reopened rather than opened anew."""
-
-    routes: tuple[Route, ...] = ()
-    escalate_after: timedelta = timedelta(minutes=30)
-    reopen_within: timedelta = timedelta(hours=4)
-
-    def __post_init__(self) -> None:
-        require(self.escalate_after > timedelta(0), "escalate_after must be > 0, got {}", self.escalate_after)
-        require(self.reopen_within >= timedelta(0), "reopen_within must be >= 0, got {}", self.reopen_within)
-
-    def route(self, condition: Condition) -> Route | None:
-        """The first route that takes the condition; None: the ticket system's own assignment rules decide."""
-        return next((route for route in self.routes if route.takes(condition)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +71,7 @@ def _tend(condition: Condition, tickets: Sequence[Ticket], now: datetime, handli
 
 
 def _open(condition: Condition, handling: Handling) -> Action:
-    route, kind = handling.route(condition), condition.kind
+    route, kind = handling.route(condition.name, condition.subject), condition.kind
     fields = {
         "short_description": condition.title,
         "description": condition.text,
@@ -143,7 +102,8 @@ def _update(condition: Condition, ticket: Ticket, now: datetime, handling: Handl
 
 
 def _escalated(condition: Condition, handling: Handling, noted: str | None) -> dict[str, str]:
-    route, note = handling.route(condition), f"Not cleared after {handling.escalate_after}: escalated."
+    route = handling.route(condition.name, condition.subject)
+    note = f"Not cleared after {handling.escalate_after}: escalated."
     fields = {
         "escalation": ESCALATED,
         "urgency": str(max(1, condition.kind.urgency - 1)),

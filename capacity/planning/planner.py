@@ -130,11 +130,12 @@ class PlanInputs:
 
 def read_orders(config: Config, now: datetime | None = None) -> OrderData:
     """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`."""
-    usages, unmeasured = known_usage(config, now or datetime.now(UTC))  # noqa: TID251 - until reading is apart
+    clock = datetime.now(UTC)  # noqa: TID251 - until reading is apart
+    usages, unmeasured = known_usage(config, now or clock)
     if config.sales is None:
         audit, histories = audit_usages(usages.values(), _measured_by(config)), dict[str | None, pd.Series]()
     else:
-        with OrderTable.load(config.sales, config.timezone) as table:
+        with OrderTable.load(config.sales, config.timezone, max(now or clock, clock)) as table:
             histories, audit = _histories(table.sales(), config.workloads), audit_orders(table, config)
     return OrderData(histories, audit, usages, unmeasured, Ahead.read(config))
 
@@ -313,6 +314,7 @@ def source_document(audit: Audit) -> dict[str, Any]:
         "passed": audit.passed,
         "score": round(audit.score, 6),
         "verdict": audit.verdict,
+        "read": list(audit.read),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from capacity.load.scalability import MOST_REPLICAS
 from capacity.load.scalability import peak_throughput as peak_throughput
 from capacity.load.scalability import replicas_for_requests as replicas_for_requests
 from capacity.model import DataError, Pool, TargetBound, Workload
@@ -79,7 +80,6 @@ def pool_utilization(pool: Pool, replicas: int = 1) -> float:
     return round(low, 3)
 
 
-MOST_REPLICAS = 1_000_000  # beyond any cluster: a demand that asks for more is a unit mistaken
 ROUNDING = 1e-9  # a demand that fills whole replicas but for floating point needs no further one
 
 

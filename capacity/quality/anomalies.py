@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from capacity.model import Forecast, require
-from capacity.quality.rules import Finding, Severity
+from capacity.model.data_quality import Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ OTHER = "other values"
 class Statistic:
     """One quantity of each day's rows, oldest first: `part` over `whole`; days without rows have a whole of 0.
 
-    A `share` lies in [0, 1]; a `ratio` is above zero and changes by factors; a `mean` may be anything; a `number` is the
-    part alone, and changes by factors. `least` is the change (of a ratio and a number: in the logarithm) below which it
-    does not matter.
+    A `share` lies in [0, 1]; a `ratio` is above zero and changes by factors; a `mean` may be anything; a `number` is
+    the part alone, and changes by factors. `least` is the change (of a ratio and a number: in the logarithm) below
+    which it does not matter.
     """
 
     name: str

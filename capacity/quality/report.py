@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from capacity.model import require
-from capacity.model.fields import STRICT, Duration
-from capacity.quality.rules import Finding, Quality, Severity, Verdict
+from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,26 +71,15 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Freshness:
-    """How old the newest good row may be; an older one is a finding of this severity."""
-
-    __pydantic_config__ = STRICT
-
-    within: Annotated[Duration, Field(gt=timedelta(0))]
-    severity: Annotated[Severity, Field(alias="otherwise", description="What an older one means.")] = "warn"
-
-    def __post_init__(self) -> None:
-        require(self.within > timedelta(0), "freshness: expected a duration above zero, got {}", self.within)
-
-
-@dataclass(frozen=True, slots=True)
 class Audit:
     """The quality of one source: rows judged, rows that pass every rule, failures by rule.
 
     A row that fails two rules counts once in `quarantined` and once under each rule in `failures`. `set_aside` counts,
     by the first `select` they fail, the rows that are no orders at all (cancellations): they are neither good nor bad.
     `first` and `last` are the earliest and latest time (UTC) of a passing row; `gaps` counts steps without any row;
-    `counts` are the rows of the newest steps beside what is usual. `findings` concern the source as a whole.
+    `counts` are the rows of the newest steps beside what is usual. `findings` concern the source as a whole. `read` is
+    how times, numbers and files were read; `newest` is the newest passing row that was not ahead of the clock (None:
+    the same as `last`).
 
     >>> Audit("orders.csv", rows=200, passed=199, failures={"positive_price": 1}).score
     0.995
@@ -116,6 +102,8 @@ class Audit:
     latency: Latency | None = None
     freshness: Freshness | None = None
     counts: tuple[StepCount, ...] = ()
+    read: tuple[str, ...] = ()
+    newest: datetime | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -157,7 +145,8 @@ class Audit:
 
     def age(self, now: datetime) -> timedelta | None:
         """How old the newest good row is at `now`; None where there is none."""
-        return None if self.last is None else now - self.last
+        newest = self.newest or self.last
+        return None if newest is None else now - newest
 
     def at(self, now: datetime) -> Audit:
         """This audit with the finding that its newest row is too old at `now`, where it is and freshness was asked."""

@@ -10,8 +10,8 @@ import pandas as pd
 
 from capacity.model import DataError
 from capacity.model.arrays import Array, Mask, Places
+from capacity.model.data_quality import Quality
 from capacity.quality.report import Audit
-from capacity.quality.rules import Quality
 
 FINITE = "usage_finite"  # an infinity is a broken exporter
 NOT_NEGATIVE = "usage_not_negative"  # CPU, memory and requests are amounts: below zero is a counter reset mistreated

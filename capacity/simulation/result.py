@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from capacity.model import DataError
-from capacity.model.shown import card_of, plot_noun
+from capacity.shown import card_of, plot_noun
 from capacity.simulation.case import Miss, Promise, Score, find_misses
 from capacity.simulation.comparison import Frontier, saving
 from capacity.simulation.policies import Trial, swept

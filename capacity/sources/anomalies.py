@@ -19,7 +19,8 @@ from capacity.quality.composition import Statistic, find_changes
 from capacity.quality.usual import LEAST_DAYS, LEAST_WEEKS, WEEK
 from capacity.quality.volume import find_deviation, find_repeat, find_shift
 from capacity.sources.composition import DAYS, EQUAL, count_composition, group_statistics, unjudged, unreadable_lately
-from capacity.sources.sql import one_line
+from capacity.sources.plausibility import AHEAD
+from capacity.sources.sql import PLAUSIBLE, literal, one_line
 from capacity.sources.table import OrderTable
 
 DAY = timedelta(days=1)
@@ -29,13 +30,11 @@ REPEATS = 8  # newest days whose rows are looked at for equal ones
 SHOWN = 3  # changes that a message names
 
 
-def notice_anomalies(
-    audit: Audit, table: OrderTable, *, now: datetime | None = None, known_days: Collection[date] = ()
-) -> Audit:
+def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[date] = ()) -> Audit:
     """The audit with what is unusual of the newest days: of their counts, their clock and their composition.
 
     `known_days` (local dates of holidays, promotions and declared outages) are not judged, and say nothing of others.
-    A day that is over at `now` (None: the clock's) is judged as a whole, another up to its newest whole step.
+    A day that is over at the table's `now` is judged as a whole, another up to its newest whole step.
     """
     asked = table.settings.anomalies
     if asked is None or audit.first is None:
@@ -44,28 +43,29 @@ def notice_anomalies(
     step = table.settings.step
     if step > DAY or (audit.last or audit.first) - audit.first < NEEDED * DAY:
         return audit
-    look = _Look(table, _end(audit, table, now or datetime.now(UTC)), asked, frozenset(known_days))
+    look = _Look(table, _end(table), asked, frozenset(known_days))
     return replace(audit, findings=(*audit.findings, *look.findings()))
 
 
-def _end(audit: Audit, table: OrderTable, now: datetime) -> datetime:
+def _end(table: OrderTable) -> datetime:
     """Where the newest day that is judged ends: with the local day where that is over, else with the last whole step.
 
     Of measurements a missing row is a gap, so that a day may end wherever its newest row is.
     """
     zone, step = ZoneInfo(table.timezone), table.settings.step
     whole: datetime = (table.steps()[-1] + step).to_pydatetime()
-    newest = _newest(table, now)
+    newest = _newest(table)
     midnight = datetime.combine(newest.astimezone(zone).date() + DAY, datetime.min.time(), zone).astimezone(UTC)
-    over = now >= midnight + (table.settings.late or timedelta(0))
+    over = table.now >= midnight + (table.settings.late or timedelta(0))
     return whole if table.is_measurement() or not over or step >= DAY else max(whole, midnight)
 
 
-def _newest(table: OrderTable, now: datetime) -> datetime:
-    """The time of the newest row, good or bad, that is not ahead of the clock."""
-    query = f"SELECT max(epoch(last)) FROM counted WHERE aside = 0 AND epoch(last) <= {(now + DAY).timestamp()}"
+def _newest(table: OrderTable) -> datetime:
+    """The time of the newest row, good or bad, whose time is plausible."""
+    sound = f"aside = 0 AND NOT list_contains(failed, {literal(PLAUSIBLE)})"
+    query = f"SELECT max(epoch(last)) FROM counted WHERE {sound} AND epoch(last) <= {(table.now + AHEAD).timestamp()}"
     seconds = (table.database.execute(query).fetchone() or (None,))[0]
-    return now if seconds is None else datetime.fromtimestamp(float(seconds), UTC)
+    return table.now if seconds is None else datetime.fromtimestamp(float(seconds), UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def audit_orders(table: OrderTable, config: Config) -> Audit:
     if orders.anomalies is None or audit.first is None or audit.last is None:
         return audit
     if audit.last - audit.first >= NEEDED * DAY or "anomalies" not in orders.model_fields_set:
-        return notice_anomalies(audit, table, known_days=_known_days(audit, config))
+        return notice_anomalies(audit, table, _known_days(audit, config))
     sales = table.sales()
     values = sales if isinstance(sales, pd.Series) else sales.sum(axis=1, min_count=1)
     counts = table.row_counts()[0].reindex(values.index)

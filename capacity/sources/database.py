@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
 import duckdb
 
-from capacity.http import hide_password
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_password
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.sources.pushdown import STATEMENTS, Buckets
 from capacity.sources.sql import one_line, quote
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twenty columns
 KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names of types; SQLite's columns have none
@@ -27,8 +27,16 @@ KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names
 }
 
 
-def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> dict[str, str] | None:
-    """Fill `counted` with what the source's own database counted per step; gives its columns and their kinds of value.
+@dataclass(frozen=True, slots=True)
+class There:
+    """What was counted in the database: its columns and their kinds of value, and whether times name no zone."""
+
+    columns: dict[str, str]
+    naive: bool
+
+
+def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> There | None:
+    """Fill `counted` with what the source's own database counted per step.
 
     None where the rows themselves are needed: for rules and selects (they are DuckDB's SQL), for a contract, for the
     time of availability, for times that are text in a format of their own, and for databases other than PostgreSQL
@@ -42,50 +50,58 @@ def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, ti
         columns = _columns(connection, source)
         _require(settings, list(columns))
         buckets = statement(settings, timezone, columns) if statement else None
-        if buckets is None:
+        if buckets is None or _needs_reading(connection, source, buckets):
             return None
         rows = _executed(connection, source, buckets.query)
         names, values = list(rows.keys()), [tuple(row) for row in rows]
     database.execute("CREATE TABLE rejects (line BIGINT, text VARCHAR)")
     _fill(database, buckets, names, values)
-    return {name: KINDS.get(kind, "any") for name, kind in columns.items()}
+    naive = columns[settings.time] in ("timestamp without time zone", "date")
+    if not columns[settings.time]:  # SQLite, whose columns have no types
+        naive = not any(row[names.index("zoned")] for row in values if row[names.index("start_at")] is not None)
+    return There({name: KINDS.get(kind, "any") for name, kind in columns.items()}, naive)
 
 
-def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> None:
-    """Create `orders` from the rows of the query, a chunk at a time."""
-    database.execute("CREATE TABLE orders (source_row BIGINT)")
-    loaded = 0
-    names: list[str] = []
-    for chunk in _chunks(source):
-        if not names:
-            names = list(chunk.columns)
+def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) -> bool:
+    """Whether only reading every row can decide how the values are written: dates day first, amounts as text."""
+    return buckets.unread is not None and bool((_executed(connection, source, buckets.unread).fetchone() or (0,))[0])
+
+
+def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> set[str]:
+    """Create `raw` from the rows of the query, every column as text, a chunk at a time; gives the columns of text.
+
+    Text holds every value whole: whatever the first rows are, no later identifier or amount is rounded.
+    """
+    import pandas as pd
+
+    loaded, texts = 0, set[str]()
+    for names, rows in _chunks(source):
+        if not loaded:
             _check_names(names)
-        chunk.insert(0, "source_row", range(loaded + 1, loaded + 1 + len(chunk)))
-        _append(database, chunk.dropna(axis="columns", how="all"))
-        loaded += len(chunk)
-    known = _types(database, "FROM orders")
-    for name in names:
-        if name not in known:  # NULL in every row
-            database.execute(f"ALTER TABLE orders ADD COLUMN {quote(name)} VARCHAR")
+            columns = "".join(f", {quote(name)} VARCHAR" for name in names)
+            database.execute(f"CREATE TABLE IF NOT EXISTS raw (source_row BIGINT{columns})")
+        texts |= {names[place] for row in rows for place, value in enumerate(row) if isinstance(value, str)}
+        values = {f"c{place}": [_as_text(row[place]) for row in rows] for place in range(len(names))}
+        chunk = pd.DataFrame({"source_row": range(loaded + 1, loaded + 1 + len(rows)), **values})
+        database.register("chunk", chunk)
+        chosen = "".join(f", CAST(c{place} AS VARCHAR)" for place in range(len(names)))
+        database.execute(f"INSERT INTO raw SELECT source_row{chosen} FROM chunk")
+        database.unregister("chunk")
+        loaded += len(rows)
+    return texts
 
 
-def _append(database: duckdb.DuckDBPyConnection, chunk: pd.DataFrame) -> None:
-    """Add a chunk; its columns may be new (NULL until now) or of a wider type than before."""
-    database.register("chunk", chunk)
-    known, coming = _types(database, "FROM orders"), _types(database, "FROM chunk")
-    for name, kind in coming.items():
-        if name not in known:
-            database.execute(f"ALTER TABLE orders ADD COLUMN {quote(name)} {kind}")
-        elif known[name] != kind:
-            both = f"SELECT {quote(name)} FROM orders UNION ALL SELECT {quote(name)} FROM chunk"
-            wider = _types(database, both)[name]
-            database.execute(f"ALTER TABLE orders ALTER COLUMN {quote(name)} TYPE {wider}")
-    database.execute("INSERT INTO orders BY NAME FROM chunk")
-    database.unregister("chunk")
-
-
-def _types(database: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
-    return {name: kind for name, kind, *_ in database.execute(f"DESCRIBE {query}").fetchall()}
+def _as_text(value: Any) -> str | None:
+    """A value as the text that an export of it would have."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime | date):
+        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _check_names(names: list[str]) -> None:
@@ -96,13 +112,19 @@ def _check_names(names: list[str]) -> None:
         raise DataError(f"database: expected each column once, got {', '.join(repeated)} twice; name them in the query")
 
 
-def _chunks(source: DatabaseSource) -> Iterator[pd.DataFrame]:
-    import pandas as pd
+def _chunks(source: DatabaseSource) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
+    """The names of the columns, and some rows at a time; names alone where there are no rows."""
     import sqlalchemy
 
     with _connected(source) as connection, _failing(source):
-        streamed = connection.execution_options(stream_results=True)
-        yield from pd.read_sql(sqlalchemy.text(source.query), streamed, chunksize=CHUNK)
+        result = connection.execution_options(stream_results=True).execute(sqlalchemy.text(source.query))
+        names = list(result.keys())
+        rows = result.fetchmany(CHUNK)
+        yield names, [tuple(row) for row in rows]
+        while rows:
+            rows = result.fetchmany(CHUNK)
+            if rows:
+                yield names, [tuple(row) for row in rows]
 
 
 def _columns(connection: Any, source: DatabaseSource) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Self
@@ -11,15 +11,16 @@ from typing import Self
 import duckdb
 
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.model.settings.orders import Bound, RangeSettings, ReferenceSettings, RuleSettings
-from capacity.quality import likeness
+from capacity.quality import Finding, likeness
+from capacity.quality.time_forms import Fold
+from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form
 from capacity.sources.sql import (
-    EPOCHS,
     GROUP,
-    NEWEST,
     NOT_NEGATIVE,
-    OLDEST,
+    PLAUSIBLE,
     TIME,
     VALUE,
     literal,
@@ -28,6 +29,7 @@ from capacity.sources.sql import (
     quote,
     step_start,
 )
+from capacity.sources.time_columns import TimeColumn, TimeForm, time_form
 
 ALIKE = 0.6  # likeness from which a column is offered as the missing one's new name
 
@@ -160,7 +162,6 @@ def _known_values(source: Source, rule: str, reference: ReferenceSettings) -> st
     return table
 
 
-OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$"  # text that says its own zone
 UNIT = 2**40  # values are summed as whole multiples of 1 / 2**40: exact in any order, so that equal rows sum up equally
 LARGEST = 1e17  # a single value; a billion of them still fit the 128 bits that they are summed in
 OWN = "capacity_"  # begins the columns that are ours, beside the source's
@@ -176,20 +177,49 @@ class Judgement:
     selects: tuple[Predicate, ...]
     checks: tuple[Predicate, ...]
     repairs: tuple[tuple[Predicate, str, str], ...]  # the check, the column, its new value
+    time: TimeForm
+    amount: AmountForm
 
     @classmethod
-    def of(cls, source: Source, settings: SalesSettings, timezone: str) -> Self:
+    def of(cls, source: Source, settings: SalesSettings, timezone: str, span: Span) -> Self:
         """Every rule made ready. Raises `DataError` or `ConfigError` that names rule and owner."""
         rules = {rule.name: predicate(source, rule) for rule in settings.rules}
-        moment = time_of(settings.time, settings, source, timezone)
+        time = time_of(settings.time, settings, source, timezone)
+        amount = amount_of(settings, source)
         return cls(
             source,
             settings,
             timezone,
             tuple(predicate(source, rule) for rule in settings.select),
-            (*_built_in(settings, moment), *rules.values()),
+            (*_built_in(settings, time.instant, amount.number, span), *rules.values()),
             tuple((rules[rule.name], *assignment(source, rule)) for rule in settings.rules if rule.repair is not None),
+            time,
+            amount,
         )
+
+    def time_zone(self) -> str:
+        """The zone of times that name none."""
+        return self.settings.timezone or self.timezone
+
+    def within(self, span: Span) -> Self:
+        """The same with another span of times that rows may have."""
+        checks = tuple(
+            replace(check, passes=span.holds(self.time.instant)) if check.name == PLAUSIBLE else check
+            for check in self.checks
+        )
+        return replace(self, checks=checks)
+
+    def at_first_showing(self, rows: Mapping[Fold, str]) -> Self:
+        """The same, with some rows in the first of two showings of the clock's doubled hour: those of a condition."""
+        if not rows:
+            return self
+        cases = " ".join(
+            f"WHEN {these} AND {_inside(self.time.instant, fold)} THEN {self.time.instant} - INTERVAL "
+            f"({int(fold.width.total_seconds())}) SECOND"
+            for fold, these in rows.items()
+        )
+        plain = self.time.instant
+        return replace(self, time=replace(self.time, instant=f"(CASE {cases} ELSE {plain} END)", unordered=plain))
 
     def rows(self) -> str:
         """The judged rows: the source's columns as repaired, then ours: moment, value, grp, failed (bits), aside.
@@ -199,7 +229,7 @@ class Judgement:
         failed = " + ".join(f"CASE WHEN {check.passes} THEN 0 ELSE {1 << bit} END" for bit, check in self._bits())
         aside = " ".join(f"WHEN NOT {one.passes} THEN {place}" for place, one in enumerate(self.selects, start=1))
         columns = {
-            "moment": time_of(self.settings.time, self.settings, self.source, self.timezone),
+            "moment": self.time.instant,
             "value": self._value(),
             "grp": f"CAST({quote(self.settings.group)} AS VARCHAR)" if self.settings.group else "''",
             "failed": f"CAST({failed} AS UBIGINT)",
@@ -240,7 +270,7 @@ class Judgement:
 
     def latency(self, available_at: str) -> str:
         """Seconds from the event to a column's time over good rows: median and 95 % quantile (estimated), highest."""
-        came = time_of(available_at, self.settings, self.source, self.timezone)
+        came = time_of(available_at, self.settings, self.source, self.timezone).instant
         good = f"{OWN}failed = 0 AND {OWN}aside = 0"
         late = f"SELECT epoch({came}) - epoch({OWN}moment) AS late FROM {self.rows()} WHERE {good}"
         return f"SELECT approx_quantile(late, 0.5), approx_quantile(late, 0.95), max(late) FROM ({late})"
@@ -274,7 +304,7 @@ class Judgement:
 
     def _value(self) -> str:
         value = self.settings.value
-        return number(value.sum) if value.sum else quote(value.count_distinct) if value.count_distinct else "1"
+        return self.amount.number if value.sum else quote(value.count_distinct) if value.count_distinct else "1"
 
     def _total(self, good: str) -> str:
         value = self.settings.value
@@ -285,36 +315,57 @@ class Judgement:
         return f"CAST(count(*) FILTER (WHERE {good}) AS DOUBLE)"
 
 
-def number(column: str) -> str:
-    """A column as a number, NULL where it is none."""
-    return f"TRY_CAST({quote(column)} AS DOUBLE)"
+def _inside(instant: str, fold: Fold) -> str:
+    return f"{instant} >= TIMESTAMPTZ '{fold.start.isoformat()}' AND {instant} < TIMESTAMPTZ '{fold.end.isoformat()}'"
 
 
-def time_of(column: str, settings: SalesSettings, source: Source, timezone: str) -> str:
-    """A column as an instant (TIMESTAMP WITH TIME ZONE), NULL where it is none."""
-    name, kind, zone, form = quote(column), source.columns[column], literal(timezone), settings.time_format
-    if kind.startswith("TIMESTAMP WITH TIME ZONE"):
-        return name
-    if kind.startswith(("TIMESTAMP", "DATE")):
-        return f"timezone({zone}, CAST({name} AS TIMESTAMP))"
-    if form in EPOCHS:
-        seconds = f"TRY_CAST({name} AS DOUBLE) / {EPOCHS[form]}"
-        return f"CASE WHEN {seconds} BETWEEN {OLDEST} AND {NEWEST} THEN to_timestamp({seconds}) END"
-    if form is not None:
-        return f"timezone({zone}, try_strptime(CAST({name} AS VARCHAR), {literal(form)}))"
-    if kind == "VARCHAR":
-        local = f"timezone({zone}, TRY_CAST({name} AS TIMESTAMP))"
-        said = f"regexp_matches({name}, {literal(OFFSET)})"
-        return f"CASE WHEN {said} THEN TRY_CAST({name} AS TIMESTAMPTZ) ELSE {local} END"
-    raise ConfigError(f"sales.time: column {column!r} holds {kind}: give sales.time_format, e.g. '%Y%m%d' or epoch")
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The times that rows may have, in seconds since 1970: from `first` up to `last`, both included; None: any."""
+
+    first: float | None = None
+    last: float | None = None
+
+    def holds(self, moment: str) -> str:
+        """Whether an instant lies within, as SQL; no time at all is another rule's."""
+        bounds = ((">=", self.first), ("<=", self.last))
+        inside = " AND ".join(f"epoch({moment}) {sign} {bound!r}" for sign, bound in bounds if bound is not None)
+        return f"coalesce({inside}, true)" if inside else "true"
 
 
-def _built_in(settings: SalesSettings, moment: str) -> tuple[Predicate, ...]:
+def amount_of(settings: SalesSettings, source: Source) -> AmountForm:
+    """How the numbers are written that are summed up."""
+    column = settings.value.sum
+    if column is None:
+        return AmountForm("1")
+    marks = Marks(settings.read.decimal, settings.read.thousands)
+    asked = NumberColumn(quote(column), source.columns[column], "orders", f"{source.name}: {column}")
+    try:
+        return amount_form(source.database, asked, marks)
+    except DataError as error:
+        return AmountForm("CAST(NULL AS DOUBLE)", "not decided", (Finding("number_form", "refuse", str(error)),))
+
+
+def time_of(column: str, settings: SalesSettings, source: Source, timezone: str) -> TimeForm:
+    """How a column of times is read; its instants are NULL where there is no time."""
+    zone = settings.timezone or timezone
+    where = f"{source.name}: {column}"
+    asked = TimeColumn(quote(column), source.columns[column], "orders", where, zone, settings.time_format)
+    try:
+        return time_form(source.database, asked)
+    except DataError as error:
+        nothing = "CAST(NULL AS TIMESTAMP WITH TIME ZONE)"
+        return TimeForm(nothing, "not decided", findings=(Finding("time_form", "refuse", str(error)),))
+    except duckdb.Error as error:
+        raise DataError(f"{source.name}: cannot be read to its end: {hide_secrets(one_line(error))}") from error
+
+
+def _built_in(settings: SalesSettings, moment: str, number: str, span: Span) -> tuple[Predicate, ...]:
     value = settings.value
-    checks = {TIME: f"({moment} IS NOT NULL)"}
+    checks = {TIME: f"({moment} IS NOT NULL)", PLAUSIBLE: span.holds(moment)}
     if value.sum:
-        checks[VALUE] = f"coalesce(abs({number(value.sum)}) < {LARGEST}, false)"
-        checks[NOT_NEGATIVE] = f"coalesce({number(value.sum)} >= 0, true)"
+        checks[VALUE] = f"coalesce(abs({number}) < {LARGEST}, false)"
+        checks[NOT_NEGATIVE] = f"coalesce({number} >= 0, true)"
     elif value.count_distinct:
         checks[VALUE] = f"({quote(value.count_distinct)} IS NOT NULL)"
     if settings.group:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from math import isnan
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,10 +20,13 @@ from capacity.model import ConfigError, DataError, Event
 from capacity.model.configuration import describe
 from capacity.model.fields import parse_zone
 from capacity.model.settings import SalesSettings
+from capacity.model.settings.orders import ReadSettings
 from capacity.quality import Audit
+from capacity.quality.time_forms import Moment, read_times
 from capacity.sources.anomalies import notice_anomalies
 from capacity.sources.sql import one_line
 from capacity.sources.table import OrderTable
+from capacity.sources.text_files import as_utf8, detect
 
 Source = str | Path | Mapping[str, str]  # a file, a glob, or {"url": ..., "query": ...}
 
@@ -75,21 +79,38 @@ def _zone(timezone: str) -> str:
 def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
     """Promotions and other events from a CSV with the columns name, start, end, kind, uplift (empty: learn it).
 
-    Times without a zone are read on the business's clock; an `end` that is a date alone means the end of that day.
-    Raises `DataError` with the line where a value is wrong.
+    All dates of the file are read in one form, which is decided from all of them. Times without a zone are read on the
+    business's clock; an `end` that is a date alone means the end of that day. Raises `DataError` with the line where a
+    value is wrong, and where the dates of the whole file can be read day first and month first.
     """
     file = Path(path)
-    opener = gzip.open if file.suffix == ".gz" else open
-    try:
-        with opener(file, "rt", encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"calendar.events: {file.name} cannot be read: {error}") from error
-    missing = {"name", "start", "end"} - set(reader.fieldnames or ())
+    rows, names, first = _table(file)
+    missing = {"name", "start", "end"} - set(names)
     if missing:
         raise DataError(f"{file.name}: expected the columns name, start, end, kind, uplift; missing {sorted(missing)}")
-    return [_event(row, f"{file.name} line {number}", ZoneInfo(timezone)) for number, row in enumerate(rows, start=2)]
+    texts = [(row.get(key) or "").strip() for row in rows for key in ("start", "end")]
+    times = read_times(texts, f"{file.name}: start and end", timezone)
+    zone = ZoneInfo(timezone)
+    return [
+        _event(row, (times[2 * place], times[2 * place + 1]), f"{file.name} line {first + place}", zone)
+        for place, row in enumerate(rows)
+    ]
+
+
+def _table(file: Path) -> tuple[list[dict[str, str | None]], tuple[str, ...], int]:
+    """The rows of a small CSV, the names of its columns, and the number of the first row's line."""
+    try:
+        with TemporaryDirectory(prefix="capacity-") as folder:
+            found = detect(str(file), ReadSettings(), ("name", "start", "end"))
+            source = as_utf8(found, Path(folder))
+            opener = gzip.open if file.suffix == ".gz" and source == str(file) else open
+            with opener(source, "rt", encoding="utf-8-sig", newline="") as stream:
+                lines = list(stream)[found.skip + 1 :]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, DataError) as error:
+        said = one_line(error).removeprefix(f"{file.name}: cannot be read as CSV: ")
+        raise DataError(f"calendar.events: {file.name} cannot be read: {said}") from error
+    reader = csv.DictReader(lines, fieldnames=found.columns, delimiter=found.delimiter, quotechar=found.quote)
+    return list(reader), found.columns, found.skip + 2
 
 
 def read_columns(path: str | Path, timezone: str = "UTC") -> pd.DataFrame:
@@ -99,32 +120,50 @@ def read_columns(path: str | Path, timezone: str = "UTC") -> pd.DataFrame:
     """
     file = Path(path)
     try:
-        frame = pd.read_csv(file, index_col=0)
-        times = pd.DatetimeIndex(pd.to_datetime(frame.index))
-        local = times.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT") if times.tz is None else times
+        frame = pd.read_csv(file, index_col=0, dtype={0: str})
+        moments = read_times([str(text) for text in frame.index], f"{file.name}: {frame.index.name}", timezone)
+        local = pd.DatetimeIndex([_instant(moment, timezone) for moment in moments])
+    except DataError as error:
+        raise DataError(f"calendar.columns: {error}") from error
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise DataError(f"calendar.columns: {file.name} cannot be read: {one_line(error)}") from error
-    frame.index = local.tz_convert("UTC")
+    if len(frame) and local.isna().all():
+        raise DataError(f"calendar.columns: {file.name} cannot be read: expected times in its first column")
+    frame.index = local
     return frame.loc[frame.index.notna()].rename_axis(index=None)
 
 
-def _event(row: dict[str, str | None], where: str, zone: ZoneInfo) -> Event:
+def _instant(moment: Moment | None, timezone: str) -> Any:
+    """The time in UTC; NaT for none, and for one that the clock skips or shows twice."""
+    if moment is None:
+        return pd.NaT
+    stamp: Any = pd.Timestamp(moment.at)
+    if moment.naive:
+        stamp = stamp.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+    return stamp.tz_convert("UTC") if stamp is not pd.NaT else stamp
+
+
+def _event(
+    row: Mapping[str, str | None], times: tuple[Moment | None, Moment | None], where: str, zone: ZoneInfo
+) -> Event:
     missing = [name for name in ("name", "start", "end") if not row.get(name)]
     if missing:
         raise DataError(
             f"{where}: expected the columns name, start, end, kind, uplift; nothing in {', '.join(missing)}"
         )
     try:
-        start, end = _moment(row["start"], zone), _moment(row["end"], zone, end=True)
-        uplift = float(row.get("uplift") or "nan")
+        start, end = _moment(row["start"], times[0], zone), _moment(row["end"], times[1], zone, end=True)
+        uplift = float((row.get("uplift") or "nan").strip().replace(",", "."))
         return Event(str(row["name"]), start, end, row.get("kind") or "promotion", None if isnan(uplift) else uplift)
     except (ValueError, OverflowError, NotImplementedError, DataError) as error:
         raise DataError(f"{where}: {error}") from error
 
 
-def _moment(text: str | None, zone: ZoneInfo, *, end: bool = False) -> datetime:
-    stamp: Any = pd.Timestamp(str(text).strip())
-    if end and len(str(text).strip()) == len("2026-11-27"):
+def _moment(text: str | None, read: Moment | None, zone: ZoneInfo, *, end: bool = False) -> datetime:
+    if read is None:
+        raise ValueError(f"expected a time such as 2026-11-27 or 2026-11-27 18:00, got {text!r}")
+    stamp: Any = pd.Timestamp(read.at)
+    if end and read.whole_day:
         stamp += pd.Timedelta(days=1)
     if stamp.tzinfo is None:
         stamp = stamp.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")

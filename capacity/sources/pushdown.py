@@ -29,10 +29,14 @@ SPLIT = f"CASE WHEN failed = '' THEN []::VARCHAR[] ELSE {FAILED} END"  # DuckDB:
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """What to ask the database (`query`), and how DuckDB makes `counted` of the answer, registered as `buckets`."""
+    """What to ask the database (`query`), and how DuckDB makes `counted` of the answer, registered as `buckets`.
+
+    `unread` asks first whether the rows must be read one by one (None: they need not).
+    """
 
     query: str
     counted: str
+    unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ def _moment(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> 
     if kind == "timestamp with time zone":
         return f"CASE WHEN isfinite({name}) THEN {name} END"
     if kind in ("timestamp without time zone", "date"):
-        local = f"CAST({name} AS timestamp) AT TIME ZONE {literal(timezone)}"
+        local = f"CAST({name} AS timestamp) AT TIME ZONE {literal(settings.timezone or timezone)}"
         return f"CASE WHEN isfinite({name}) THEN {local} END"
     if settings.time_format in EPOCHS and kind in NUMBERS:
         since = f"CAST({name} AS double precision) / {EPOCHS[settings.time_format]}"
@@ -165,7 +169,23 @@ def sqlite(settings: SalesSettings, timezone: str, columns: dict[str, str]) -> B
     exact = f"fraction = 0 AND moment = {start}"
     rows = source_rows(settings, time.moment, SQLITE_CASTS, *more)
     judged = Judged(rows, start, exact, "moment + fraction", SQLITE_FINITE, zoned="zoned")
-    return Buckets(judged.counted(settings), _counted(settings, timezone))
+    return Buckets(judged.counted(settings), _counted(settings, timezone), _unread(settings, time))
+
+
+def _unread(settings: SalesSettings, time: _Time) -> str:
+    """Whether most times are no plain ISO text, or amounts are text: then the form is decided from all rows."""
+    name = column(settings.time)
+    inner = settings.source.query.rstrip().rstrip(";") if not isinstance(settings.source, str) else ""
+    strange = f"2 * count(CASE WHEN {time.moment} IS NOT NULL AND NOT {_other(settings)} THEN 1 END) < count({name})"
+    amount = settings.value.sum
+    texts = "" if amount is None else f" OR max(typeof({column(amount)}) = 'text')"
+    return f"SELECT {strange}{texts} FROM ({inner}\n) AS source"
+
+
+def _other(settings: SalesSettings) -> str:
+    """Text that SQLite reads differently than DuckDB does: with a blank before its offset."""
+    name = column(settings.time)
+    return "0" if settings.time_format in EPOCHS else f"coalesce(instr(substr({name}, 12), ' ') > 0, 0)"
 
 
 def _grain(settings: SalesSettings, timezone: str) -> int | None:
@@ -173,14 +193,15 @@ def _grain(settings: SalesSettings, timezone: str) -> int | None:
     step = int(settings.step.total_seconds())
     if settings.value.count_distinct is None:
         return gcd(step, QUARTER)
-    return step if timezone == "UTC" and step <= DAY else None
+    return step if {timezone, settings.timezone or timezone} == {"UTC"} and step <= DAY else None
 
 
 def _counted(settings: SalesSettings, timezone: str) -> str:
     """DuckDB adds the quarters up to steps, each at the instant that its clock meant."""
+    zone = settings.timezone or timezone
     moved = (
-        f"SELECT {_instant('start_at', timezone)} AS moment, {_instant('first_at', timezone)} AS first, "
-        f"{_instant('last_at', timezone)} AS last, grp, {SPLIT} AS failed, value, row_count, exact FROM buckets"
+        f"SELECT {_instant('start_at', zone)} AS moment, {_instant('first_at', zone)} AS first, "
+        f"{_instant('last_at', zone)} AS last, grp, {SPLIT} AS failed, value, row_count, exact FROM buckets"
     )
     return (
         f"SELECT {step_start('moment', settings, timezone)} AS step_start, grp, failed, sum(value) AS value, "

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from glob import glob, has_magic
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
-from capacity.http import hide_secrets
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource
+from capacity.model.settings.orders import ReadSettings
+from capacity.quality import Finding
 from capacity.sources.database import fetch_rows
-from capacity.sources.sql import literal, one_line
+from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form, typed
+from capacity.sources.sql import literal, one_line, quote
+from capacity.sources.text_files import TextFile, as_utf8, detect, in_cp1252
 
-PARQUET, TEXT = (".parquet", ".pq"), (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")  # what a directory is searched for
+PARQUET = (".parquet", ".pq")  # what a directory is searched for
+TEXT = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst", ".txt")
+TOTALS = (
+    "total",
+    "grand total",
+    "subtotal",
+    "sum:",
+    "summe",
+    "gesamt",
+    "totale",
+    "totaal",
+    "somme",
+    "suma",
+    "итого",
+    "合計",
+)
 REMOTE = ("s3://", "s3a://", "gs://", "gcs://", "r2://", "http://", "https://", "hf://")
 
 
@@ -33,47 +56,243 @@ def open_database(memory_limit: float | None) -> duckdb.DuckDBPyConnection:
     return database
 
 
-def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource) -> None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read of a source: how its text is written, and the columns that have a part.
+
+    `columns` is what every file must have, by the key that names it; `ids` stay text; `amount` is a column of numbers.
+    """
+
+    columns: Mapping[str, str]
+    read: ReadSettings = field(default_factory=ReadSettings)
+    ids: tuple[str, ...] = ()
+    amount: str | None = None
+    time: str | None = None
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was taken of a source: how its files are written, and what is not certain about them."""
+
+    says: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource, wanted: Wanted) -> Loaded:
     """Create `orders` (all columns, and source_row from 1) and `rejects` (lines no reader could split).
 
     Parquet is left where it lies: `orders` is a view, and a question reads only the columns that it needs. Text is
-    read once into a table, so that each line that cannot be split is counted once.
+    read once into a table of text, so that each line that cannot be split is counted once; the types of its columns
+    are those that all of its rows have.
     """
     database.execute("CREATE TABLE IF NOT EXISTS rejects (line BIGINT, text VARCHAR)")
     if isinstance(source, DatabaseSource):
-        fetch_rows(database, source)
-        return
+        texts = fetch_rows(database, source)
+        return _type_rows(database, "database", wanted if wanted.amount in texts else replace(wanted, amount=None))
     if source.startswith(REMOTE):
         _load_httpfs(database, source)
     found = _files(source)
     if _is_parquet(found):
-        _create_orders(database, "VIEW", f"read_parquet({literal(found)})", source)
-    else:
-        _create_orders(database, "TABLE", f"read_csv({literal(found)}, sample_size=-1, store_rejects=true)", source)
-        lines = "SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
-        database.execute(f"INSERT INTO rejects {lines}")
+        return load_parquet(database, found, source_name(source), wanted)
+    return load_text(database, found, source_name(source), wanted)
 
 
-def materialise(database: duckdb.DuckDBPyConnection) -> None:
-    """Make `orders` a table of our own, so that rows can be repaired; the source stays as it is."""
-    query = "SELECT table_type FROM information_schema.tables WHERE table_name = 'orders'"
-    if database.execute(query).fetchone() == ("VIEW",):
-        database.execute("CREATE TABLE own AS FROM orders; DROP VIEW orders; ALTER TABLE own RENAME TO orders")
+def load_text(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
+    """Text files, each as it is written, as one table of text and a typed view of it."""
+    said = (
+        _load_remote(database, pattern, name)
+        if pattern.startswith(REMOTE)
+        else _load_files(database, pattern, name, wanted)
+    )
+    loaded = _type_rows(database, name, wanted)
+    return replace(loaded, says=(*said, *loaded.says))
 
 
-def _create_orders(database: duckdb.DuckDBPyConnection, kind: str, rows: str, source: str | DatabaseSource) -> None:
-    name = source_name(source)
+def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> tuple[str, ...]:
+    paths = sorted(glob(pattern, recursive=True)) if has_magic(pattern) and not Path(pattern).exists() else [pattern]  # noqa: PTH207
+    if not paths or not Path(paths[0]).exists():
+        found = f"No files found that match {hide_secrets(pattern)}: expected orders there"
+        raise DataError(f"{name}: cannot be read as CSV: {found}")
+    files = [detect(path, wanted.read, tuple(wanted.columns.values())) for path in paths]
+    files = [file for file in files if file.columns]
+    if not files:
+        raise DataError(f"{name}: expected rows of orders, got an empty source")
+    for file in files if len(files) > 1 else ():
+        for key, column in wanted.columns.items():
+            if column not in file.columns and any(column in other.columns for other in files):
+                names = ", ".join(file.columns)
+                raise DataError(f"{name}: no column {column!r} ({key}) in {Path(file.path).name}; its columns: {names}")
+    with TemporaryDirectory(prefix="capacity-") as folder:
+        try:
+            _create_raw(database, files, Path(folder))
+            later = _not_utf8(database, files)
+            if later:
+                files = [in_cp1252(file) if file.path in later else file for file in files]
+                _create_raw(database, files, Path(folder))
+        except duckdb.Error as error:
+            raise DataError(f"{name}: cannot be read as CSV: {hide_secrets(one_line(error))}") from error
+    database.execute(
+        "INSERT INTO rejects SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
+    )
+    return tuple(dict.fromkeys(said for file in files if (said := file.describe())))
+
+
+def _create_raw(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile], folder: Path) -> None:
+    """The table `raw`: every column as text, rows in the order of the files."""
+    database.execute("DROP TABLE IF EXISTS raw; DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+    parts: dict[tuple[object, ...], list[str]] = {}
+    first: dict[tuple[object, ...], TextFile] = {}
+    for file in files:
+        first.setdefault(file.alike(), file)
+        parts.setdefault(file.alike(), []).append(as_utf8(file, folder))
+    queries = [f"SELECT * FROM {first[alike].query(paths)}" for alike, paths in parts.items()]
+    rows = " UNION ALL BY NAME ".join(queries)
+    _refuse_our_name([name for file in files for name in file.columns], Path(files[0].path).name)
+    database.execute(f"CREATE TABLE raw AS SELECT row_number() OVER () AS source_row, * FROM ({rows})")
+
+
+def _not_utf8(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile]) -> set[str]:
+    """The files in UTF-8 by their first lines that have other bytes later on."""
+    query = (
+        "SELECT DISTINCT file_path FROM reject_errors JOIN reject_scans USING (scan_id, file_id) "
+        "WHERE CAST(error_type AS VARCHAR) IN ('INVALID ENCODING', 'INVALID UNICODE')"
+    )
+    broken = {path for (path,) in database.execute(query).fetchall()}
+    return {file.path for file in files if file.path in broken}
+
+
+def _load_remote(database: duckdb.DuckDBPyConnection, pattern: str, name: str) -> tuple[str, ...]:
+    """Text in an object store, whose dialect DuckDB finds."""
+    rows = f"read_csv({literal(pattern)}, all_varchar = true, store_rejects = true, union_by_name = true, comment = '')"
     try:
-        database.execute(f"CREATE {kind} orders AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
+        database.execute(f"CREATE TABLE raw AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
     except duckdb.Error as error:
-        reader = "Parquet" if rows.startswith("read_parquet") else "CSV"
+        raise DataError(f"{name}: cannot be read as CSV: {hide_secrets(one_line(error))}") from error
+    lines = "SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
+    database.execute(f"INSERT INTO rejects {lines}")
+    return ()
+
+
+def _type_rows(database: duckdb.DuckDBPyConnection, name: str, wanted: Wanted) -> Loaded:
+    """`orders`, a view of `raw` with the types of its columns; lines of totals are taken out first."""
+    columns = [column for column, *_ in database.execute("DESCRIBE raw").fetchall() if column != "source_row"]
+    notes = _without_totals(database, columns, wanted.time)
+    ids = {column for column in wanted.ids if column in columns}
+    amount, made = AmountForm(""), {}
+    if wanted.amount in columns:
+        column = quote(str(wanted.amount))
+        where = f"{name}: {wanted.amount}"
+        marks = Marks(wanted.read.decimal, wanted.read.thousands)
+        with suppress(DataError):  # the judgement of the rows meets it again, and reports it
+            amount = amount_form(database, NumberColumn(column, "VARCHAR", "raw", where), marks)
+        if amount.says and _all_read(database, column, amount.number):
+            made[str(wanted.amount)] = amount.number
+    database.execute(f"CREATE VIEW orders AS {typed(database, 'raw', ids, made)}")
+    says = (f"{wanted.amount}: {amount.says}",) if amount.says else ()
+    return Loaded(says, amount.findings, notes)
+
+
+def _all_read(database: duckdb.DuckDBPyConnection, column: str, number: str) -> bool:
+    row = database.execute(f"SELECT count({column}) = count({number}) FROM raw").fetchone()
+    return row == (True,)
+
+
+def _without_totals(database: duckdb.DuckDBPyConnection, columns: Sequence[str], time: str | None) -> tuple[str, ...]:
+    """Take out lines that sum the file up, which spreadsheets and reports put below the rows; a note says how many."""
+    if time not in columns:
+        return ()
+    first, moment = quote(columns[0]), quote(str(time))
+    total = " OR ".join(f"starts_with(lower({{0}}), '{word}')" for word in TOTALS)
+    plain = f"(length({{0}}) < 40 AND ({total}))"
+    here = (
+        f"({plain.format(first)} AND ({moment} IS NULL OR {moment} = {first})) OR {plain.format(moment)}"
+        if first != moment
+        else plain.format(first)
+    )
+    removed = database.execute(f"DELETE FROM raw WHERE {here}").fetchone()
+    lines = plain.format("text")
+    rejected = database.execute(f"DELETE FROM rejects WHERE {lines} OR trim(text) IN ('', chr(26))").fetchone()
+    count = int((removed or (0,))[0]) + int((rejected or (0,))[0])
+    return (f"{count} lines of totals are left out",) if count else ()
+
+
+def _refuse_our_name(columns: Sequence[str], name: str) -> None:
+    if "source_row" in columns:
+        raise DataError(f"{name}: expected no column named source_row, which is ours, got one; rename it")
+
+
+def load_parquet(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
+    """Parquet files as one view: columns by name, each with the type that holds the values of all files."""
+    try:
+        kinds = _parquet_kinds(database, pattern)
+        rows = f"read_parquet({literal(pattern)}, union_by_name = true)"
+        if len(kinds) > 1:
+            rows = _united(kinds, wanted, name)
+        database.execute(f"CREATE VIEW orders AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
+    except duckdb.Error as error:
         missing = "No files found" in str(error)
-        found = f"No files found that match {hide_secrets(str(source))}: expected orders there"
+        found = f"No files found that match {hide_secrets(pattern)}: expected orders there"
         reason = found if missing else hide_secrets(one_line(error))
-        raise DataError(f"{name}: cannot be read as {reader}: {reason}") from error
-    columns = {column for column, *_ in database.execute("DESCRIBE orders").fetchall()}
+        raise DataError(f"{name}: cannot be read as Parquet: {reason}") from error
+    columns = [column for column, *_ in database.execute("DESCRIBE orders").fetchall()]
     if "source_row_1" in columns:  # DuckDB renamed the source's own
         raise DataError(f"{name}: expected no column named source_row, which is ours, got one; rename it")
+    return Loaded()
+
+
+def _parquet_kinds(database: duckdb.DuckDBPyConnection, pattern: str) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    """The files by their columns and types, in their order."""
+    query = (
+        "SELECT file_name, list(struct_pack(n := name, k := concat_ws(' ', type, duckdb_type, logical_type)) "
+        f"ORDER BY column_id) FROM parquet_schema({literal(pattern)}) GROUP BY file_name ORDER BY file_name"
+    )
+    kinds: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for file, columns in database.execute(query).fetchall():
+        alike = tuple((column["n"], column["k"]) for column in columns[1:])
+        kinds.setdefault(alike, []).append(file)
+    return kinds
+
+
+def _united(kinds: Mapping[tuple[tuple[str, str], ...], list[str]], wanted: Wanted, name: str) -> str:
+    """Files of several schemas: every part with the types that hold the values of all."""
+    parts = []
+    for alike, files in kinds.items():
+        there = {column for column, _ in alike}
+        for key, column in wanted.columns.items():
+            if column not in there and any(column in dict(other) for other in kinds):
+                shown, place = ", ".join(column for column, _ in alike), "/".join(Path(files[0]).parts[-2:])
+                raise DataError(f"{name}: no column {column!r} ({key}) in {place}; its columns: {shown}")
+        changed = [f"{_as_text(column)} AS {quote(column)}" for column in wanted.ids if column in there]
+        if wanted.time in there and wanted.time not in wanted.ids:
+            changed.append(f"{_as_instant(str(wanted.time), dict(alike)[str(wanted.time)], wanted, kinds)}")
+        chosen = f"* REPLACE ({', '.join(changed)})" if changed else "*"
+        listed = ", ".join(map(literal, files))
+        parts.append(f"SELECT {chosen} FROM read_parquet([{listed}], union_by_name = true)")
+    return f"({' UNION ALL BY NAME '.join(parts)})"
+
+
+def _as_text(column: str) -> str:
+    """An identifier as text: 7 and 7.0 are one."""
+    text = f"CAST({quote(column)} AS VARCHAR)"
+    return f"CASE WHEN right({text}, 2) = '.0' THEN left({text}, -2) ELSE {text} END"
+
+
+def _as_instant(time: str, kind: str, wanted: Wanted, kinds: Mapping[tuple[tuple[str, str], ...], list[str]]) -> str:
+    """A time that other files have with a zone and this one without: on the clock of its zone."""
+    several = {dict(alike).get(time, "") for alike in kinds}
+    zoned = {found for found in several if _is_instant(found)}
+    column = quote(time)
+    if zoned and len(several) > len(zoned) and not _is_instant(kind) and "BYTE_ARRAY" not in kind:
+        return f"timezone({literal(wanted.zone)}, CAST({column} AS TIMESTAMP)) AS {column}"
+    if any("BYTE_ARRAY" in found for found in several) and "BYTE_ARRAY" not in kind:
+        return f"CAST({column} AS VARCHAR) AS {column}"
+    return f"{column} AS {column}"
+
+
+def _is_instant(kind: str) -> bool:
+    return "WITH TIME ZONE" in kind or "isAdjustedToUTC=1" in kind or "isAdjustedToUTC=true" in kind
 
 
 def _is_parquet(source: str) -> bool:

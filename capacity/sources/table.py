@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
+import numpy as np
 import pandas as pd
 
-from capacity.http import hide_secrets
 from capacity.model import ConfigError, DataError
+from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
+from capacity.quality.time_forms import Fold
 from capacity.sources.database import count_there
-from capacity.sources.judging import Judgement, Source
-from capacity.sources.rows import load_rows, open_database, source_name
+from capacity.sources.judging import Judgement, Source, Span
+from capacity.sources.plausibility import AHEAD, apart, doubled, id_findings, shown_twice, twins, unclear_note
+from capacity.sources.rows import Loaded, Wanted, load_rows, open_database, source_name
 from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
@@ -47,18 +50,43 @@ class OrderTable:
     timezone: str
     columns: dict[str, str]
     judgement: Judgement | None
+    now: datetime
+    loaded: Loaded = field(default_factory=Loaded)
+    unclear: tuple[Fold, ...] = ()
 
     @classmethod
-    def load(cls, settings: SalesSettings, timezone: str) -> Self:
-        """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`."""
+    def load(cls, settings: SalesSettings, timezone: str, now: datetime | None = None) -> Self:
+        """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`.
+
+        Rows more than a day ahead of `now` (None: of the clock) fail a rule, as do rows that are far from all others.
+        """
+        now = now or datetime.now(UTC)
+        span = Span(last=(now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
-        columns = count_there(database, settings, timezone)
-        if columns is not None:
+        there = count_there(database, settings, timezone)
+        if there is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
-            return cls(database, settings, timezone, columns, None)
-        judgement = _judgement(database, settings, timezone)
+            notes, zone = apart(database, span)[1], settings.timezone or timezone
+            unclear = shown_twice(database, zone) if there.naive else ()
+            said = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
+            loaded = Loaded((said,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
+            return cls(database, settings, timezone, there.columns, None, now, loaded, unclear)
+        judgement, loaded = _judgement(database, settings, timezone, span)
+        rows, unclear = doubled(judgement)
+        judgement = judgement.at_first_showing(rows).within(span)
         _count(database, judgement)
-        return cls(database, settings, timezone, _kinds(judgement.source), judgement)
+        span, notes = apart(database, span)
+        notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
+        found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
+        findings = (*found, *id_findings(judgement), *twins(judgement))
+        says = (
+            f"{settings.time}: {judgement.time.says}",
+            *loaded.says,
+            *([f"{settings.value.sum}: {judgement.amount.says}"] if judgement.amount.says else []),
+        )
+        loaded = Loaded(says, findings, notes)
+        kinds = _kinds(judgement.source)
+        return cls(database, settings, timezone, kinds, judgement.within(span), now, loaded, unclear)
 
     def close(self) -> None:
         """Free the rows."""
@@ -92,10 +120,13 @@ class OrderTable:
             quality=settings.quality,
             owner=settings.owner,
             set_aside=self._set_aside(),
-            findings=self._findings(),
+            findings=(*self._findings(), *self.loaded.findings),
+            notes=self.loaded.notes,
+            read=self.loaded.says,
+            newest=_utc(self._newest()),
             columns=self.columns,
             latency=self._latency(),
-            freshness=settings.freshness,
+            freshness=settings.expected_age(),
             counts=() if first is None else step_counts(*self.row_counts()),
         )
 
@@ -130,7 +161,7 @@ class OrderTable:
             f"SELECT min(step_start), max(step_start), epoch(max(last)) FROM counted WHERE {GOOD}"
         )
         if first is None:
-            raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
+            raise self._no_row()
         start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
         index = pd.date_range(start, end, freq=pd.Timedelta(step))
         index = index if self._last_step_is_whole() else index[:-1]
@@ -146,17 +177,28 @@ class OrderTable:
         good = f"SELECT step_start, grp, value, row_count FROM counted WHERE {GOOD} ORDER BY step_start, grp"
         frame = self.database.execute(good).df()
         if frame.empty:
-            name = source_name(self.settings.source)
-            raise DataError(f"{name}: expected at least one good row, got none; see `capacity audit`")
+            raise self._no_row()
         index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
         wide = frame.assign(step_start=index).pivot_table(index="step_start", columns="grp", values="value", sort=True)
         steps = pd.date_range(wide.index[0], wide.index[-1], freq=pd.Timedelta(self.settings.step))
         wide = wide.reindex(steps).astype(float).rename_axis(index=None, columns=None)
-        return wide if self.is_measurement() else wide.fillna(0.0)
+        wide = wide if self.is_measurement() else wide.fillna(0.0)
+        step = pd.Timedelta(self.settings.step)
+        if step < pd.Timedelta(days=1):
+            for fold in self.unclear:
+                first = pd.Timestamp(fold.start - fold.width) - step
+                wide.loc[(wide.index > first) & (wide.index < pd.Timestamp(fold.end))] = np.nan
+        return wide
+
+    def _no_row(self) -> DataError:
+        """The error that no row is good, with what is known of the reason."""
+        why = "".join(f"; {finding.message}" for finding in self.loaded.findings)
+        name = source_name(self.settings.source)
+        return DataError(f"{name}: expected at least one good row, got none; see `capacity audit`{why}")
 
     def write_quarantine(self, path: Path) -> int:
         """Write every row that fails a rule, with its rules, to Parquet, whole or not at all; returns how many."""
-        judgement = self.judgement or _judgement(self.database, self.settings, self.timezone)
+        judgement = self.judgement or self._fetched()
         rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row, text AS source_text FROM rejects"
         query = f"({judgement.failing()}) UNION ALL BY NAME ({rejects})"
         part = path.with_name(f".{path.name}.part")
@@ -169,10 +211,22 @@ class OrderTable:
             raise DataError(f"{path}: quarantined rows cannot be written: {one_line(error)}") from error
         return int(written[0])
 
+    def _fetched(self) -> Judgement:
+        """The judgement of rows that were counted in their database until now."""
+        span = Span(last=(self.now + AHEAD).timestamp())
+        return _judgement(self.database, self.settings, self.timezone, span)[0]
+
     def is_measurement(self) -> bool:
         """Whether the source has at most one row per step and group: then a missing row is a missing measurement."""
         single = f"SELECT avg(CAST(row_count = 1 AS INTEGER)) FROM counted WHERE {GOOD}"
         return self.settings.value.sum is not None and float(self._row(single)[0] or 0) > MEASURED
+
+    def _newest(self) -> float | None:
+        """The newest time of a good row that is not ahead of the clock, in seconds since 1970."""
+        now = repr(self.now.timestamp())
+        ends = f"CASE WHEN epoch(last) <= {now} THEN epoch(last) WHEN epoch(first) <= {now} THEN epoch(first) END"
+        newest = self._row(f"SELECT max({ends}) FROM counted WHERE {GOOD}")[0]
+        return None if newest is None else float(newest)
 
     def _gaps(self) -> int:
         """Steps of groups without a row, where that is a missing measurement."""
@@ -225,9 +279,11 @@ class OrderTable:
         return self.database.execute(query).fetchone()
 
 
-def _judgement(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> Judgement:
+def _judgement(
+    database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str, span: Span
+) -> tuple[Judgement, Loaded]:
     """Load the rows and make every rule ready to judge them."""
-    load_rows(database, settings.source)
+    loaded = load_rows(database, settings.source, wanted_of(settings, timezone))
     columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
     source = Source(database, source_name(settings.source), columns, settings.owner)
     try:
@@ -240,7 +296,25 @@ def _judgement(database: duckdb.DuckDBPyConnection, settings: SalesSettings, tim
     for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):
         if name is not None and name not in columns:
             raise source.missing(name, f"sales.{key}")
-    return Judgement.of(source, settings, timezone)
+    return Judgement.of(source, settings, timezone, span), loaded
+
+
+def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
+    """The columns of a source that have a part, and how its text is written."""
+    value = settings.value
+    columns = {
+        "sales.time": settings.time,
+        "sales.value": value.sum or value.count_distinct,
+        "sales.group": settings.group,
+    }
+    return Wanted(
+        {key: name for key, name in columns.items() if name is not None},
+        settings.read,
+        tuple(name for name in (value.count_distinct, settings.group) if name is not None),
+        value.sum,
+        settings.time,
+        settings.timezone or timezone,
+    )
 
 
 def _count(database: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:

@@ -16,11 +16,27 @@ from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST
+from capacity.quality.time_forms import folds
+from capacity.sources.number_columns import Marks, NumberColumn, amount_form
+from capacity.sources.rows import Wanted, load_rows, open_database
 from capacity.sources.sql import literal, one_line, quote
+from capacity.sources.time_columns import TimeColumn, time_form
 
 Key = tuple[str, str]
 EVERYTHING = ""  # what rows without a workload's name are called inside
 RESOURCES = ("cpu", "memory", "requests", "replicas")
+UNITS = {  # Kubernetes' suffixes, as `kubectl top` writes them
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
+    **{f"{sign}i": 1024.0**power for power, sign in enumerate("KMGTP", start=1)},
+}
+QUANTITY = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(n|u|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)\s*$"
 TWICE = "SELECT called, moment, count(*) FROM measured GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
 
 
@@ -105,8 +121,7 @@ def _by_workload(
 def _read(settings: UsageSettings, names: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
     """One regular table per workload's name; of these names alone, where some are given."""
     name = Path(settings.source).name
-    with duckdb.connect() as database:
-        database.execute("SET TimeZone = 'UTC'")
+    with open_database(None) as database:
         kinds = _load(database, settings, name)
         _measure(database, settings, kinds, names)
         if not database.execute("SELECT count(*) FROM measured").fetchall()[0][0]:
@@ -117,15 +132,22 @@ def _read(settings: UsageSettings, names: Sequence[str] = ()) -> dict[str, pd.Da
 
 
 def _load(database: duckdb.DuckDBPyConnection, settings: UsageSettings, name: str) -> dict[str, str]:
-    """The file as the view `rows`; returns the kind of each column."""
-    parquet = settings.source.removesuffix("*").endswith((".parquet", ".pq"))
-    source = f"read_{'parquet' if parquet else 'csv'}({literal(settings.source)})"
-    try:
-        database.execute(f"CREATE VIEW rows AS FROM {source}")
-        kinds = {column: kind for column, kind, *_ in database.execute("DESCRIBE rows").fetchall()}
-    except duckdb.Error as error:
-        raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
+    """The file as the view `orders`, whose types hold for all of its rows; returns the kind of each column."""
     asked = {"time": settings.time, **settings.columns} | ({"workload": settings.workload} if settings.workload else {})
+    wanted = Wanted(
+        {f"usage.{key}": column for key, column in asked.items()},
+        settings.read,
+        ids=() if settings.workload is None else (settings.workload,),
+        time=settings.time,
+        zone=settings.timezone or "UTC",
+    )
+    try:
+        load_rows(database, settings.source, wanted)
+        kinds = {column: kind for column, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
+    except (duckdb.Error, DataError) as error:
+        said = one_line(error).removeprefix(f"{name}: ")
+        raise DataError(f"{name}: usage cannot be read: {said}") from error
+    del kinds["source_row"]
     for key, column in asked.items():
         if column not in kinds:
             raise DataError(f"{name}: no column {column!r} (usage.{key}); its columns: {', '.join(kinds)}")
@@ -136,10 +158,16 @@ def _measure(
     database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds: dict[str, str], names: Sequence[str]
 ) -> None:
     """The table `measured`: called, moment (seconds since 1970) and the resources, NULL for what is no measurement."""
-    name, moment = Path(settings.source).name, _moment(settings, kinds[settings.time])
+    name, zone = Path(settings.source).name, settings.timezone or "UTC"
+    column = TimeColumn(
+        quote(settings.time), kinds[settings.time], "orders", f"{name}: {settings.time}", zone, settings.time_format
+    )
     try:
-        database.execute(_measured_query(settings, moment, names))
-        readable = database.execute(f"SELECT count(*) FROM rows WHERE {moment} IS NOT NULL").fetchone()
+        time = time_form(database, column)
+        database.execute(_measured_query(database, settings, kinds, time.instant, names))
+        readable = database.execute(f"SELECT count(*) FROM orders WHERE {time.instant} IS NOT NULL").fetchone()
+        if time.local:
+            _tell_showings_apart(database, zone)
         repeated = database.execute(TWICE).fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
@@ -149,12 +177,50 @@ def _measure(
         raise DataError(f"{name}: {_said_twice(*repeated)}")
 
 
-def _measured_query(settings: UsageSettings, moment: str, names: Sequence[str]) -> str:
+def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None:
+    """Give the rows of the hour that the clock shows twice their place, by their order for each workload.
+
+    Where a workload's rows of that night are not in order but for one step back, both hours are a gap.
+    """
+    limits = database.execute("SELECT min(moment), max(moment) FROM measured").fetchone() or (None, None)
+    if limits[0] is None:
+        return
+    ends = "SELECT arg_min(moment, source_row) > arg_max(moment, source_row) AS turned FROM measured GROUP BY called"
+    turned = database.execute(f"SELECT avg(CAST(turned AS INTEGER)) > 0.5 FROM ({ends})").fetchone() == (True,)
+    order = "source_row DESC" if turned else "source_row"
+    first, last = (datetime.fromtimestamp(min(max(seconds, 0.0), 4e9), UTC) for seconds in limits)
+    for fold in folds(zone, first, last):
+        low, high, width = fold.start.timestamp(), fold.end.timestamp(), fold.width.total_seconds()
+        night = f"moment >= {low!r} AND moment < {high!r}"
+        database.execute(
+            "CREATE OR REPLACE TEMP TABLE showings AS SELECT *, max(showing) OVER (PARTITION BY called) AS most, "
+            "count(*) OVER (PARTITION BY called) AS shown FROM ("
+            f"SELECT called, source_row, sum(CAST(back AS INTEGER)) OVER (PARTITION BY called ORDER BY {order}) AS "
+            "showing FROM (SELECT called, source_row, coalesce(moment <= lag(moment) OVER (PARTITION BY called "
+            f"ORDER BY {order}), false) AS back FROM measured WHERE {night}))"
+        )
+        database.execute(
+            f"UPDATE measured SET moment = moment - {width!r} FROM showings WHERE showings.source_row = "
+            "measured.source_row AND showings.most = 1 AND showings.showing = 0"
+        )
+        database.execute(
+            "DELETE FROM measured USING showings WHERE showings.source_row = measured.source_row "
+            "AND most != 1 AND shown > 1"
+        )
+
+
+def _measured_query(
+    database: duckdb.DuckDBPyConnection,
+    settings: UsageSettings,
+    kinds: dict[str, str],
+    moment: str,
+    names: Sequence[str],
+) -> str:
     called = f"trim(CAST({quote(settings.workload)} AS VARCHAR))" if settings.workload else f"{literal(EVERYTHING)}"
-    values = [f"{_number(settings.columns.get(resource))} AS {resource}" for resource in RESOURCES]
+    values = [f"{_number(database, settings, kinds, resource)} AS {resource}" for resource in RESOURCES]
     return (
-        f"CREATE TABLE measured AS SELECT {called} AS called, epoch({moment}) AS moment, {', '.join(values)} FROM rows "
-        f"WHERE {moment} IS NOT NULL AND {_asked(settings, called, names)}"
+        f"CREATE TABLE measured AS SELECT source_row, {called} AS called, epoch({moment}) AS moment, "
+        f"{', '.join(values)} FROM orders WHERE {moment} IS NOT NULL AND {_asked(settings, called, names)}"
     )
 
 
@@ -173,26 +239,28 @@ def _asked(settings: UsageSettings, called: str, names: Sequence[str]) -> str:
     return f"{called} IN ({', '.join(map(literal, names))})"
 
 
-def _number(column: str | None) -> str:
+def _number(database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds: dict[str, str], resource: str) -> str:
     """A column as a number; NULL where it is none, negative or infinite."""
+    column = settings.columns.get(resource)
     if column is None:
         return "CAST(NULL AS DOUBLE)"
-    number = f"TRY_CAST({quote(column)} AS DOUBLE)"
+    name, where = quote(column), f"{Path(settings.source).name}: {column}"
+    number = f"TRY_CAST({name} AS DOUBLE)"
+    if kinds[column] == "VARCHAR":
+        marks = Marks(settings.read.decimal, settings.read.thousands)
+        bare, unit = (
+            f"regexp_extract({name}, {literal(QUANTITY)}, 1)",
+            f"regexp_extract({name}, {literal(QUANTITY)}, 2)",
+        )
+        factors = " ".join(f"WHEN '{sign}' THEN {factor!r}" for sign, factor in UNITS.items())
+        quantity = f"TRY_CAST({bare} AS DOUBLE) * CASE {unit} {factors} END"
+        plain = amount_form(
+            database,
+            NumberColumn(name, "VARCHAR", f"(SELECT * FROM orders WHERE {unit} = '' OR {unit} IS NULL)", where),
+            marks,
+        )
+        number = f"coalesce(CASE WHEN {unit} != '' THEN {quantity} END, {plain.number})"
     return f"CASE WHEN isfinite({number}) AND {number} >= 0 THEN {number} END"
-
-
-def _moment(settings: UsageSettings, kind: str) -> str:
-    """The time column as an instant, NULL where it is none; plain numbers are seconds since 1970."""
-    column, zone = quote(settings.time), literal(settings.timezone or "UTC")
-    if kind.startswith("TIMESTAMP WITH TIME ZONE"):
-        return column
-    if settings.time_format is not None:
-        return f"timezone({zone}, try_strptime(CAST({column} AS VARCHAR), {literal(settings.time_format)}))"
-    if kind.startswith(("TIMESTAMP", "DATE")):
-        return f"timezone({zone}, CAST({column} AS TIMESTAMP))"
-    if kind == "VARCHAR":
-        return f"timezone({zone}, TRY_CAST({column} AS TIMESTAMP))"
-    return f"to_timestamp(CAST({column} AS DOUBLE))"
 
 
 def _native_step(database: duckdb.DuckDBPyConnection, name: str) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from capacity.model.shown import View, register_view
+from capacity.shown import View, register_view
 
 
 def _plot_forecast(*arguments: Any, **options: Any) -> Any:

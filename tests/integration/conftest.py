@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from time import sleep
 
 import pytest
 
+from capacity.http import Bounds, HttpClient
 from capacity.model.plan_file import write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
@@ -15,14 +19,15 @@ from tests.waiting import HUNG
 
 @pytest.fixture(autouse=True)
 def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow each other at once; what a Retry-After asks for is still waited for.
+    """Retries follow each other at once: a test that means their waits hands the client its own `wait`.
 
     An answer may take as long as a slow machine needs: a test that means a server which hangs says so itself.
     """
     monkeypatch.setattr("capacity.cluster.client.FIRST_WAIT", 0.001)
     monkeypatch.setattr("capacity.cluster.client.TIMEOUT", (HUNG, HUNG))
-    monkeypatch.setattr("capacity.sources.prometheus.client.CONNECT", HUNG)
-    monkeypatch.setattr("capacity.app.web.TIMEOUT", HUNG)
+    monkeypatch.setattr("capacity.http.CONNECT", HUNG)
+    monkeypatch.setattr(HttpClient.__init__, "__defaults__", (None, lambda seconds: sleep(min(seconds, 0.01))))
+    monkeypatch.setattr("capacity.http.Bounds", partial(Bounds, deadline=timedelta(seconds=HUNG)))
 
 
 @pytest.fixture

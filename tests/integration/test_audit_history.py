@@ -18,6 +18,7 @@ from capacity.quality import Audit
 from capacity.sources.audit_history import append_audit, read_audits
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+FRESH = {"freshness": {"within": "36500d"}}  # these rows are old whenever the tests run
 HOURS = pd.date_range("2026-01-05", periods=24 * 22, freq="h")
 OLD = b'{"schema": "an older plan, still in force"}'
 
@@ -33,7 +34,7 @@ def configure(orders: str, **sales: Any) -> None:
     web = {"namespace": "shop", "name": "web", "floor": 2, "ceiling": 20}
     web |= {"replica": {"cpu_request": "500m", "memory_request": "512Mi"}}
     web |= {"load": {"cpu": {"base": "500m", "per_sale_per_hour": "10m"}, "memory": {"base": "1Gi"}}}
-    chosen = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}, "owner": "team-orders", **sales}
+    chosen = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}, "owner": "team-orders", **FRESH, **sales}
     document = {"sales": chosen, "forecast": {"horizon": "1d", "quantile_levels": [0.5, 0.95]}, "workloads": [web]}
     Path("capacity.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     Path("orders.csv").write_text(orders, encoding="utf-8")

@@ -140,8 +140,8 @@ def drill(
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
     began = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=6 + turn)
     drill = Drill(Shop(kubernetes_double, tmp_path), instance, pushgateway, alertmanager(), began)
-    for verb in ("plan", "audit"):
-        monkeypatch.setattr(f"capacity.app.verbs.{verb}.read_clock", lambda _: drill.now)
+    for module in ("plan", "data"):
+        monkeypatch.setattr(f"capacity.cli.{module}.read_clock", lambda _: drill.now)
     configure(tmp_path, instance, pushgateway, drill.alertmanager)
     kubernetes_double.create(hpa(ceiling=40))
     return drill

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from capacity.app.configuration import read_config
 from capacity.app.fleet import Fleet, plan_fleet
 from capacity.app.notify import Notifier
 from capacity.app.workers import in_processes
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError
-from capacity.model.configuration import Config, read_config
+from capacity.model.configuration import Config
 from capacity.model.plan_file import plan_document, read_plan
 from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
 from capacity.monitoring.export import Exposition

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from capacity.app.configuration import read_config
 from capacity.cli import main
-from capacity.model.configuration import read_config
 from capacity.model.fields import AutoLeadTime
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler, deployment

@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 import capacity
+from capacity.app.configuration import read_config
 from capacity.cli import main
 from capacity.cluster import config_maps as switch
 from capacity.cluster import lease
 from capacity.cluster.config_maps import NAME
-from capacity.model.configuration import Config, read_config
+from capacity.model.configuration import Config
 from tests.rendering import BASE, NEWEST, OLDEST, Document, documents, kustomize, title, validate
 
 KUSTOMIZATION = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from capacity.app.configuration import read_config
 from capacity.cli import main
 from capacity.model import ConfigError, Throughput
-from capacity.model.configuration import read_config
 from tests.served import World
 
 USAGE = {"source": "usage.csv", "time": "at", "cpu": "cpu", "requests": "requests", "replicas": "replicas"}

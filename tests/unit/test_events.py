@@ -140,7 +140,7 @@ def test_a_wrong_event_is_refused_with_its_line(line: str, words: str) -> None:
     ("name", "content"),
     [
         pytest.param("events.csv", None, id="a file that is not there"),
-        pytest.param("events.csv", b"name,start,end\n\xff\xfe\n", id="no UTF-8"),
+        pytest.param("events.csv", b"name,start,end\n\x00\x01\x02\n", id="no text"),
         pytest.param("events.csv.gz", b"name,start,end\n", id="no gzip"),
         pytest.param("events.csv.gz", gzip.compress(b"name,start,end\n")[:-9], id="a truncated gzip"),
     ],

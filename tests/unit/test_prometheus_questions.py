@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from capacity.http import hide_secrets
+from capacity.app.configuration import read_config
 from capacity.model import ConfigError, Metrics
-from capacity.model.configuration import read_config
+from capacity.model.secrets import hide_secrets
 from capacity.model.settings import Measured, PrometheusSettings
-from capacity.sources.prometheus.client import cell_seconds, cells, chunks
+from capacity.sources.prometheus.answers import cell_seconds, cells, chunks
 from capacity.sources.prometheus.queries import AT_ONCE, POD_NAMES, Wording
 
 SETTINGS = PrometheusSettings(url="http://p", requests="hits")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from capacity.app.status import latency_objective, quality_objective
 from capacity.model import DataError
-from capacity.model.objective import TARGETS, Objective
+from capacity.model.service_level import TARGETS, ServiceLevelObjective
 from capacity.monitoring import Ticket
 from capacity.monitoring.outages import restore_objective
 from capacity.views.tables.status import spoken
@@ -36,25 +36,25 @@ MINUTE, MONTH = timedelta(minutes=1), timedelta(days=30)
     ],
 )
 def test_a_promise_is_kept_or_broken(name: str, value: float, kept: bool, left: float) -> None:
-    promise = Objective(TARGETS[name], value, "x")
+    promise = ServiceLevelObjective(TARGETS[name], value, "x")
     assert promise.kept is kept
     assert promise.budget_left == pytest.approx(left, abs=1e-9)
 
 
 @given(name=st.sampled_from(list(TARGETS)), value=st.floats(0, 1e6))
 def test_a_kept_promise_has_budget_left_and_a_broken_one_has_none(name: str, value: float) -> None:
-    promise = Objective(TARGETS[name], value if TARGETS[name].unit == "seconds" else min(value, 1.0), "x")
+    promise = ServiceLevelObjective(TARGETS[name], value if TARGETS[name].unit == "seconds" else min(value, 1.0), "x")
     assert promise.budget_left is not None
     assert promise.budget_left >= -1e-9 if promise.kept else promise.budget_left <= 1e-9
 
 
 def test_what_is_not_known_is_neither_kept_nor_broken_nor_zero() -> None:
-    unknown = Objective(TARGETS["uptime"], None, "", "no prometheus")
+    unknown = ServiceLevelObjective(TARGETS["uptime"], None, "", "no prometheus")
     assert (unknown.value, unknown.kept, unknown.budget_left) == (None, None, None)
-    untried = Objective(TARGETS["time to restore"], None, "x", "no incident", untried=True)
+    untried = ServiceLevelObjective(TARGETS["time to restore"], None, "x", "no incident", untried=True)
     assert (untried.value, untried.kept, untried.budget_left) == (None, True, 1.0)
     with pytest.raises(DataError, match="no reason why"):
-        Objective(TARGETS["uptime"], None, "")
+        ServiceLevelObjective(TARGETS["uptime"], None, "")
 
 
 def ticket(name: str, opened: int, resolved: int | None, key: str = "1") -> Ticket:

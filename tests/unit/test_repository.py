@@ -126,5 +126,5 @@ def test_the_changelog_has_an_open_section_and_dated_releases_newest_first() -> 
 def test_the_version_is_the_newest_release_or_comes_after_it() -> None:
     newest = Version(RELEASE.findall(CHANGELOG)[0][0])
     assert Version(capacity.__version__) >= newest
-    assert PROJECT["tool"]["hatch"]["version"]["path"] == "capacity/__init__.py"
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "capacity/version.py"
     assert "version" in PROJECT["project"]["dynamic"]

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import capacity as cap
 from capacity.model import Bar, Finding
-from capacity.model.shown import card_of, plot_noun
+from capacity.shown import card_of, plot_noun
 from capacity.simulation.replay import Replay
 from tests.integration.test_report import Elements
 
@@ -45,7 +45,7 @@ def test_a_noun_without_a_view_says_so_and_keeps_its_text_in_notebooks() -> None
     class Unseen:
         pass
 
-    with pytest.raises(cap.CapacityError, match="expected a registered view of Unseen, got none: import"):
+    with pytest.raises(TypeError, match="expected a registered view of Unseen, got none: import"):
         plot_noun(Unseen())
     assert card_of(Unseen()) is None
 

@@ -159,7 +159,7 @@ def workloads_of(count: int, plan_of: PlanOf) -> list[Sample]:
     held = [Decision(2, 20, "HeldNoMetrics", before=2, detail=f"of {one.name}", held=True) for one in workloads]
     outcomes = [Outcome(one, decision, observation=seen) for one, decision in zip(workloads, held, strict=True)]
     work = Reconciliation(workloads, plan, ControllerRules(), NOON)
-    return [*plan_samples(plan, 0, NOON, HOUR), *pass_samples(work, outcomes, NOON, HOUR)]
+    return [*plan_samples(plan, 0, NOON, HOUR), *pass_samples(work.plan, work.policy.period, outcomes, NOON, HOUR)]
 
 
 def test_series_grow_with_workloads_alone_and_no_label_holds_a_text(plan_of: PlanOf) -> None:
@@ -176,7 +176,7 @@ def test_a_cut_floor_says_by_what_and_how_hot_it_will_be(plan_of: PlanOf) -> Non
     seen = Observation(9, 20, 9, 9)
     for decision, cut in ((Decision(9, 20, "QuotaReached", 9), 1), (Decision(9, 20, "AsPlanned", 9), 0)):
         work = Reconciliation([web], replace(plan, workloads=(short,)), ControllerRules(), NOON)
-        found = pass_samples(work, [Outcome(web, decision, observation=seen)], NOON, HOUR)
+        found = pass_samples(work.plan, work.policy.period, [Outcome(web, decision, observation=seen)], NOON, HOUR)
         values = {(sample.name, sample.labels): sample.value for sample in found}
         assert values.get(("capacity_limit_reached", ("shop", "web", decision.reason)), 0) == cut
         expected = (9 + 3 * cut) / 9 * web.target_utilization

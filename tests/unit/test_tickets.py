@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import DataError
+from capacity.model.incident import Handling, Route
 from capacity.monitoring import CONDITIONS, Condition, Ticket, reconcile
-from capacity.monitoring.tickets import Action, Handling, Route
+from capacity.monitoring.tickets import Action
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

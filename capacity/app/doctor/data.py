@@ -27,7 +27,7 @@ def check_orders(config: Config, now: datetime) -> Iterator[Finding]:
     if config.sales is None:
         yield Finding("orders", "ok", "none: usage is forecast by itself")
         return
-    with OrderTable.load(config.orders(), config.timezone) as table:
+    with OrderTable.load(config.orders(), config.timezone, now) as table:
         audit = audit_orders(table, config).at(now)
     yield _quality(audit)
     yield _age(audit.age(now), config.forecast.horizon)

@@ -14,19 +14,19 @@ import pandas as pd
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from capacity import __version__
 from capacity.model.check import Finding, State, isolated
 from capacity.model.configuration import Config
 from capacity.model.settings import PrometheusSettings
 from capacity.model.settings.monitoring import ServiceNowSettings, ServiceSettings
 from capacity.monitoring.services import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
+from capacity.version import VERSION
 
 DISTRIBUTION = "capacity-ahead"  # what pip calls the package `capacity`
 
 
 def check_versions() -> Iterator[Finding]:
     """Python and capacity, then every library that is absent or outside the range that we declare."""
-    own = f"capacity {__version__}, Python {platform.python_version()}, Kubernetes client {version('kubernetes')}"
+    own = f"capacity {VERSION}, Python {platform.python_version()}, Kubernetes client {version('kubernetes')}"
     try:
         declared = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
     except PackageNotFoundError:
@@ -176,7 +176,7 @@ def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
 
 def _lack(usage: pd.DataFrame | Exception, settings: PrometheusSettings) -> str:
     """What a workload has no series of in the last hour; empty where nothing is missing."""
-    from capacity.sources.prometheus.usage import QueryError as QuestionError
+    from capacity.sources.prometheus.answers import QueryError as QuestionError
 
     if isinstance(usage, Exception):
         return str(usage) if isinstance(usage, QuestionError) else "no series"

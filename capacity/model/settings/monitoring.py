@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from capacity.model.fields import Duration
+from capacity.model.incident import LASTING, RUNBOOKS, Handling, Route
 from capacity.model.settings.block import Settings
-from capacity.monitoring.conditions import LASTING, RUNBOOKS
-from capacity.monitoring.tickets import Handling, Route
 
 HANDLING = Handling()
 

@@ -11,12 +11,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from capacity.model.fields import Duration, Quantity
+from capacity.model.data_quality import Contract, Freshness, GivenQuality, Quality, Severity
+from capacity.model.fields import Duration, Quantity, TimeZone
 from capacity.model.settings.block import Settings
-from capacity.quality import Contract, Freshness, GivenQuality, Quality, Severity
 
 KINDS = ("check", "not_null", "range", "regex", "unique", "reference")
 Bound = float | datetime | date | str
+USUAL_AGE, USUAL_STEPS = timedelta(days=3), 3  # of the newest row: a weekend without orders is no reason to warn
 MOST_RULES = 48  # each is a bit of one 64-bit number, beside the built-in ones
 
 
@@ -107,6 +108,23 @@ class DatabaseSource(Settings):
     query: str = Field(description="SELECT that returns the rows.")
 
 
+class ReadSettings(Settings):
+    """How text files are written. What is not given is detected, and the audit reports what was taken."""
+
+    encoding: str | None = Field(None, description="For example utf-8, utf-16, latin-1, cp1252. None: detected.")
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Between columns. None: detected.")
+    quote: str | None = Field(None, min_length=1, max_length=1, description="Around values. None: detected.")
+    skip: int | None = Field(None, ge=0, description="Lines before the header. None: up to the line with the columns.")
+    decimal: Literal[".", ","] | None = Field(None, description="Decimal sign of numbers. None: detected.")
+    thousands: Literal[".", ",", "'", " "] | None = Field(None, description="Sign between groups of digits.")
+
+    @model_validator(mode="after")
+    def _different_signs(self) -> Self:
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError(f"expected different signs for decimal and thousands, got {self.decimal!r} for both")
+        return self
+
+
 class ValueSettings(Settings):
     """What is summed up per step: exactly one of the three."""
 
@@ -128,8 +146,14 @@ class SalesSettings(Settings):
     source: str | DatabaseSource = Field(description="CSV, .gz, Parquet, a glob or directory of them, or {url, query}.")
     time: str = Field(description="Column with the time of the order.")
     time_format: str | None = Field(
-        None, description="strptime format for integers and text, e.g. '%Y%m%d'; epoch or epoch_ms: since 1970, UTC."
+        None,
+        description="strptime format, e.g. '%Y%m%d'; day_first, month_first or year_first; epoch, epoch_ms, epoch_us "
+        "or epoch_ns (since 1970, UTC); serial or serial_1904 (of a spreadsheet). None: decided from all rows.",
     )
+    timezone: TimeZone | None = Field(
+        None, description="Zone of times that name none. None: the business's time zone, `timezone`."
+    )
+    read: ReadSettings = Field(ReadSettings(), description="How text files are written.")
     value: ValueSettings = Field(default_factory=lambda: ValueSettings(rows=True), description="Default: count rows.")
     group: str | None = Field(None, description="Column: one series per value. None: one series of everything.")
     step: Duration = Field(timedelta(hours=1), description="Length of a step. Default 1h.")
@@ -146,7 +170,9 @@ class SalesSettings(Settings):
     )
     rules: tuple[RuleSettings, ...] = Field((), description="Predicates a good row satisfies.", max_length=MOST_RULES)
     contract: Contract | None = Field(None, description="Columns the source promises. None: only those used.")
-    freshness: Freshness | None = Field(None, description="None: any age will do.")
+    freshness: Freshness | None = Field(
+        None, description="None: a warning where the newest row is more than 3d and three steps old."
+    )
     anomalies: AnomalySettings | None = Field(
         AnomalySettings(), description="Whether the newest day is like those before it. null: not looked for."
     )
@@ -167,3 +193,8 @@ class SalesSettings(Settings):
     def needs_rows(self) -> bool:
         """Whether the rows themselves are judged, and not only counted where they lie."""
         return bool(self.rules or self.select or self.contract or self.available_at)
+
+    def expected_age(self) -> Freshness:
+        """How old the newest row may be: as asked, else three days and three steps, beyond which an audit warns."""
+        usual = max(USUAL_AGE, USUAL_STEPS * self.step) + (self.late or timedelta(0))
+        return self.freshness or Freshness(usual)

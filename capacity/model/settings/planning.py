@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from capacity.decision import CALM, Brake, ControllerRules
+from capacity.model.controller import CALM, Brake, ControllerRules
 from capacity.model.fields import NAME, Duration, Share
 from capacity.model.settings.block import Settings
 

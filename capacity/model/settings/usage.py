@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from capacity.model.fields import Duration, Quantity, TimeZone
 from capacity.model.settings.block import Settings
+from capacity.model.settings.orders import ReadSettings
 from capacity.model.workload import Metrics, Workload
 
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"  # a label's or a metric's name (a metric may hold colons too)
@@ -27,7 +28,10 @@ class UsageSettings(Settings):
 
     source: str = Field(description="CSV, .gz, Parquet, or a glob of them.")
     time: str = Field(description="Column with the time of the measurement.")
-    time_format: str | None = Field(None, description="strptime format for integers and text, e.g. '%Y%m%d%H%M'.")
+    time_format: str | None = Field(
+        None,
+        description="strptime format, e.g. '%Y%m%d%H%M', or a name as in sales.time_format. None: from all rows.",
+    )
     timezone: TimeZone | None = Field(None, description="Zone of times without one. None: UTC, as metrics have it.")
     workload: str | None = Field(None, description="Column with namespace/name or name. None: all of one workload.")
     cpu: str | None = Field(None, description="Column with CPU cores in use (a rate, not a counter).")
@@ -37,6 +41,7 @@ class UsageSettings(Settings):
         None, description="Column with ready replicas: for what one should request, and what it serves (throughput)."
     )
     step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
+    read: ReadSettings = Field(ReadSettings(), description="How text files are written, as in sales.read.")
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

@@ -1,10 +1,9 @@
-"""One question to Prometheus' HTTP API: headers, limits, pieces, and every way it can fail said in one line."""
+"""Questions to Prometheus' HTTP API, and every way in which one can fail said in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -13,7 +12,15 @@ from urllib.parse import urlencode
 from capacity.http import Answer, Bounds, HttpClient, HttpError, Request, Server, shown_url
 from capacity.model import DataError
 from capacity.model.settings.usage import PrometheusSettings
-from capacity.sources.prometheus.usage import QueryError, Series, Value, read_document, read_matrix, read_vector
+from capacity.sources.prometheus.answers import (
+    Chunk,
+    QueryError,
+    Series,
+    Value,
+    read_document,
+    read_matrix,
+    read_vector,
+)
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds between tries: doubled each time; a Retry-After beyond it is cut
 WRONG = (400, 422)  # statuses that say that the question is wrong, not the server
@@ -110,57 +117,3 @@ def _bounds(settings: PrometheusSettings) -> Bounds:
 
 def _path(file: str | None) -> Path | None:
     return None if file is None else Path(file)
-
-
-HOUR = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """What one question asks for: values at `start`, `start + step`, ..., `last` (seconds since 1970)."""
-
-    start: int
-    last: int
-    step: int
-
-    @property
-    def points(self) -> int:
-        """Values of each series."""
-        return (self.last - self.start) // self.step + 1
-
-
-def cell_seconds(step: timedelta) -> int:
-    """How long the smallest piece is that is kept or asked for: an hour, or one step where steps are longer."""
-    return max(HOUR, int(step.total_seconds()))
-
-
-def cells(begin: datetime, end: datetime, step: timedelta) -> range:
-    """The starts (seconds since 1970) of the cells that hold [begin, end).
-
-    >>> from datetime import UTC
-    >>> at = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
-    >>> list(cells(at, at + timedelta(hours=1), timedelta(minutes=5))) == [1795514400, 1795518000]
-    True
-    """
-    size = cell_seconds(step)
-    first = int(begin.timestamp()) // size * size
-    last = -(-int(end.timestamp()) // size) * size
-    return range(first, last, size)
-
-
-def chunks(wanted: Iterable[int], step: timedelta, max_points: int) -> Iterator[Chunk]:
-    """The questions that fetch these cells: neighbours together, each under `max_points` points.
-
-    >>> list(chunks([0, 3600, 10800], timedelta(minutes=30), max_points=100))
-    [Chunk(start=1800, last=7200, step=1800), Chunk(start=12600, last=14400, step=1800)]
-    """
-    seconds, size = int(step.total_seconds()), cell_seconds(step)
-    most = max(1, max_points * seconds // size)  # cells in one question
-    run: list[int] = []
-    for cell in sorted(wanted):
-        if run and (cell != run[-1] + size or len(run) == most):
-            yield Chunk(run[0] + seconds, run[-1] + size, seconds)
-            run = []
-        run.append(cell)
-    if run:
-        yield Chunk(run[0] + seconds, run[-1] + size, seconds)

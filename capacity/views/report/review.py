@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from capacity.app.status import Status
 from capacity.forecast.backtest import Backtest
 from capacity.model import ConfigError, DataError, Event, Forecast, Plan, WorkloadPlan
 from capacity.model.configuration import Config
+from capacity.model.service_level import Status
 from capacity.planning.pipeline import Forecasts, Histories
 from capacity.planning.planner import (
     OrderData,

@@ -85,7 +85,7 @@ def _past_document(audit: Mapping[str, Any]) -> dict[str, Any]:
 def _footer(audit: Audit, now: datetime, quarantine: str | None) -> list[str]:
     footer = [f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {audit.score:.4%}, {audit.verdict}"]
     footer += [f"{count:,} rows set aside: {rule}" for rule, count in audit.set_aside.items() if count]
-    footer += [*_times(audit, now), *_sparse(audit)]
+    footer += [*_times(audit, now), *(f"read {said}" for said in audit.read), *_sparse(audit)]
     footer += [f"{finding.severity}: {finding.message}" for finding in audit.findings]
     footer += [f"note: {note}" for note in audit.notes]
     if quarantine is not None:

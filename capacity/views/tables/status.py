@@ -8,11 +8,10 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from capacity.app.status import Status, UpcomingPeak
 from capacity.model.check import Finding, worst
-from capacity.model.objective import Objective, Target
 from capacity.model.outcome import outcome_document
 from capacity.model.plan_file import rfc3339
+from capacity.model.service_level import ServiceLevelObjective, Status, Target, UpcomingPeak
 from capacity.views.sheet import Sheet, clock, count, duration
 
 SHOWN = 5  # peaks and held workloads in a table; the JSON has them all
@@ -41,7 +40,7 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
 def spoken(value: float, target: Target) -> str:
     """A figure as people read it: a percentage never rounded over its bound, or a duration.
 
-    >>> from capacity.app.promises import TARGETS
+    >>> from capacity.model.service_level import TARGETS
     >>> spoken(0.99949, TARGETS["uptime"]), spoken(0.8, TARGETS["CPU and memory"])
     ('99.949 %', '80 %')
     """
@@ -98,7 +97,7 @@ def _document(status: Status) -> dict[str, Any]:
     }
 
 
-def _promise(promise: Objective) -> dict[str, Any]:
+def _promise(promise: ServiceLevelObjective) -> dict[str, Any]:
     target = promise.target
     return {
         "name": target.name,

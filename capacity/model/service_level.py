@@ -1,11 +1,14 @@
-"""A promise: a figure and its bound, what a window of time shows of it, and how much of what it allows is left."""
+"""Service-level objectives: a figure and its bound, what a window of time shows of it, and the error budget left."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
+from capacity.model import Peak, Plan
 from capacity.model.errors import require
+from capacity.model.outcome import Outcome
 
 Side = Literal[">", ">=", "<"]
 Unit = Literal["ratio", "seconds"]
@@ -35,18 +38,18 @@ TARGETS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class ServiceLevelObjective:
     """A target and what is known of it. `value` None: not known, or (`untried`) nothing happened that could break it.
 
     The error budget is what the target allows: 0.1 % of the minutes, 30 minutes to restore. A value at the bound of a
     `<` promise has spent it all and broken the promise; less than nothing is left where it was overdrawn.
 
-    >>> uptime = Objective(TARGETS["uptime"], 0.9997, "Prometheus")
+    >>> uptime = ServiceLevelObjective(TARGETS["uptime"], 0.9997, "Prometheus")
     >>> uptime.kept, round(uptime.budget_left, 2)
     (True, 0.7)
-    >>> Objective(TARGETS["data latency"], 600.0, "audits").budget_left
+    >>> ServiceLevelObjective(TARGETS["data latency"], 600.0, "audits").budget_left
     -1.0
-    >>> Objective(TARGETS["uptime"], None, "", "no prometheus is configured").kept is None
+    >>> ServiceLevelObjective(TARGETS["uptime"], None, "", "no prometheus is configured").kept is None
     True
     """
 
@@ -79,3 +82,55 @@ class Objective:
         if value is None:
             return 1.0 if self.untried else None
         return 1.0 - value / bound if self.target.side == "<" else 1.0 - (1.0 - value) / (1.0 - bound)
+
+
+@dataclass(frozen=True, slots=True)
+class UpcomingPeak:
+    """The highest step that a workload's plan still has ahead."""
+
+    namespace: str
+    name: str
+    peak: Peak
+
+    @property
+    def label(self) -> str:
+        """namespace/name, as people write it."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadStatus:
+    """What a pass would do now; `unknown` says why that cannot be told."""
+
+    plan: Plan | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    unknown: str | None = None
+
+    @property
+    def held(self) -> list[Outcome]:
+        """What is held for safety."""
+        return [outcome for outcome in self.outcomes if outcome.held]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The promises over a window up to `now`, the peaks ahead, what is held; `failures`: what did not answer."""
+
+    now: datetime
+    window: timedelta
+    promises: tuple[ServiceLevelObjective, ...]
+    standing: WorkloadStatus
+    failures: tuple[str, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Whether a promise that is known is not kept."""
+        return any(promise.kept is False for promise in self.promises)
+
+    def peaks(self) -> list[UpcomingPeak]:
+        """The coming peak of each planned workload, highest first."""
+        plans = self.standing.plan.workloads if self.standing.plan else ()
+        ahead = [
+            UpcomingPeak(plan.namespace, plan.name, plan.peak) for plan in plans if plan.peak.at + plan.step > self.now
+        ]
+        return sorted(ahead, key=lambda coming: (-coming.peak.replicas, coming.label))

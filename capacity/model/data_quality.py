@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import SequenceMatcher
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from capacity.model import require
-from capacity.model.fields import STRICT
+from capacity.model.errors import require
+from capacity.model.fields import STRICT, Duration
 
 Verdict = Literal["ok", "warn", "refuse"]
 Severity = Literal["warn", "refuse"]
@@ -169,3 +170,16 @@ def _heir(name: str, kind: str, came: Mapping[str, str], *, alone: bool) -> str 
     same = [new for new, found in came.items() if kind == "any" or found in ACCEPTS.get(kind, (kind,))]
     best = max(same, key=lambda new: likeness(name, new), default=None)
     return best if best is not None and (alone or likeness(name, best) >= ALIKE) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the newest good row may be; an older one is a finding of this severity."""
+
+    __pydantic_config__ = STRICT
+
+    within: Annotated[Duration, Field(gt=timedelta(0))]
+    severity: Annotated[Severity, Field(alias="otherwise", description="What an older one means.")] = "warn"
+
+    def __post_init__(self) -> None:
+        require(self.within > timedelta(0), "freshness: expected a duration above zero, got {}", self.within)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from capacity.model.errors import CapacityError
-
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -26,10 +24,10 @@ def register_view(noun: str, view: View) -> None:
 
 
 def plot_noun(noun: object, *arguments: Any, **options: Any) -> Any:
-    """The noun as its view draws it: a matplotlib Figure. Raises `CapacityError` where no view is registered."""
+    """The noun as its view draws it: a matplotlib Figure. Raises `TypeError` where no view is registered."""
     name = type(noun).__name__
     if name not in _VIEWS:
-        raise CapacityError(f"expected a registered view of {name}, got none: import capacity.views.registration first")
+        raise TypeError(f"expected a registered view of {name}, got none: import capacity first")
     return _VIEWS[name].plot(noun, *arguments, **options)
 
 

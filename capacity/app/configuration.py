@@ -1,0 +1,85 @@
+"""Reads capacity.yaml: the file and its table of workloads, with paths relative to the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from capacity.model import ConfigError
+from capacity.model.configuration import Config, describe
+from capacity.model.settings import PrometheusSettings
+
+LOADER = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # the same in C where PyYAML was built with it: ten times as fast
+MAX_BYTES = 4 * 2**20  # a configuration is a few kB; four MiB is somebody's data in the wrong place
+
+
+def read_config(path: str | Path) -> Config:
+    """Read and check capacity.yaml; relative paths in it are relative to the file.
+
+    Raises `ConfigError` with the key, what was expected and what was got.
+    """
+    file = Path(path)
+    data = _with_table(_read_yaml(file), file.parent)
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{file.name}: {describe(error)}") from error
+    return _anchor(config, file.parent)
+
+
+def _with_table(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration with the workloads of its table among its own."""
+    table = data.get("workload_table")
+    if not isinstance(table, str):
+        return data
+    from capacity.sources.workload_table import read_workload_table
+
+    own = data.get("workloads") or []
+    return {**data, "workloads": [*own, *read_workload_table(folder / table)]} if isinstance(own, list) else data
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{file.name}: expected at most {MAX_BYTES} bytes, got {file.stat().st_size}")
+        data = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both loaders are safe ones
+    except FileNotFoundError as error:
+        raise ConfigError(f"no configuration {file}: write one (see `capacity schema`), or try --sample") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file.name}: expected YAML, got {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file.name}: expected keys such as `sales:` and `workloads:`, got {type(data).__name__}")
+    return data
+
+
+def _anchor(config: Config, folder: Path) -> Config:
+    sales, usage, calendar = config.sales, config.usage, config.calendar
+    if sales is not None:
+        if isinstance(sales.source, str) and "://" not in sales.source:
+            sales = sales.model_copy(update={"source": str(folder / sales.source)})
+        lists = {key: tuple(rule.beside(folder) for rule in getattr(sales, key)) for key in ("select", "rules")}
+        sales = sales.model_copy(update=lists)
+    if usage is not None and "://" not in usage.source:
+        usage = usage.model_copy(update={"source": str(folder / usage.source)})
+    told = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
+    config = config.model_copy(update={"sales": sales, "usage": usage, **told})
+    files = {key: getattr(calendar, key) for key in ("events", "columns")}
+    anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
+    config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
+    if config.prometheus is None:
+        return config
+    return config.model_copy(update={"prometheus": _anchor_prometheus(config.prometheus, folder)})
+
+
+def _anchor_prometheus(settings: PrometheusSettings, folder: Path) -> PrometheusSettings:
+    files = {key: getattr(settings, key) for key in ("token_file", "ca_file", "cache")}
+    anchored: dict[str, Any] = {key: str(folder / name) for key, name in files.items() if name is not None}
+    anchored["header_files"] = {name: str(folder / file) for name, file in settings.header_files.items()}
+    return settings.model_copy(update=anchored)

@@ -1,0 +1,446 @@
+"""How times are written in exports: what a text of digits and letters can mean, and which one form a whole file has.
+
+A shape is a time with every digit replaced by 9 (`99/99/9999 99:99`). All times of one shape are written alike, so a
+file of any length has few of them, and they can be told apart without looking at a sample.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from capacity.model import DataError
+
+NAIVE, WRITTEN = "none", "written"
+ORDERS: Final = ("day first", "month first", "year first")
+DATES: Final = {"day first": "%d{0}%m{0}%{1}", "month first": "%m{0}%d{0}%{1}", "year first": "%y{0}%m{0}%d"}
+CLEAR = 0.01  # share of rows that fit the other order of day and month only, up to which they are typing errors
+FEW_YEARS, MANY_YEARS = 4, 8  # two-digit years: the day of the month, read as a year, spans many years
+ABBREVIATIONS: Final = {  # offsets in hours: RFC 2822, and those that one place alone uses
+    **dict.fromkeys(("Z", "UT", "UTC", "GMT", "WET"), 0.0),
+    "EST": -5.0,
+    "EDT": -4.0,
+    "CST": -6.0,
+    "CDT": -5.0,
+    "MST": -7.0,
+    "MDT": -6.0,
+    "PST": -8.0,
+    "PDT": -7.0,
+    "CET": 1.0,
+    "CEST": 2.0,
+    "EET": 2.0,
+    "EEST": 3.0,
+    "WEST": 1.0,
+    "MSK": 3.0,
+    "JST": 9.0,
+    "KST": 9.0,
+    "AEST": 10.0,
+    "AEDT": 11.0,
+    "ACST": 9.5,
+    "ACDT": 10.5,
+    "AWST": 8.0,
+    "NZST": 12.0,
+    "NZDT": 13.0,
+    "AKST": -9.0,
+    "AKDT": -8.0,
+    "HST": -10.0,
+    "HKT": 8.0,
+    "SGT": 8.0,
+    "SAST": 2.0,
+}
+_WEEKDAYS = r"(?:Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)"
+_LONG_DAYS = r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
+_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_LONG = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+_CLOCK = re.compile(
+    r"(?P<hour>99?)(?:(?P<colon>[:.])99(?:(?P=colon)99(?P<fraction>[.,]9{1,9})?)?)?(?P<half>\s?[AaPp][Mm])?"
+)
+_ZONE = re.compile(
+    r"(?P<blank>\s*)(?:(?P<utc>UTC|GMT)?(?P<offset>[+-]99(?::?99)?)|(?P<name>[A-Za-z]{1,5}))"
+    r"(?:\s*(?P<remark>\(.*\)|\[.*\]))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How times of one shape are read: a strptime format, and their zone.
+
+    `zone` is "none" where the text names none, "written" where the format's %z reads an offset, and the zone's offset
+    in seconds, as text, where the text names the zone.
+    """
+
+    format: str
+    zone: str = NAIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How many rows one order of day, month and year reads, and the first and last year that it gives.
+
+    `alone` counts rows that this order reads and the orders compared with it do not.
+    """
+
+    rows: int
+    alone: int
+    first_year: int = 0
+    last_year: int = 0
+
+
+def shape_of(text: str) -> str:
+    """A text with every digit replaced by 9.
+
+    >>> shape_of("27/11/2026 18:05")
+    '99/99/9999 99:99'
+    """
+    return re.sub(r"[0-9]", "9", text.strip())
+
+
+def readings(shape: str, zone: str = "UTC") -> dict[str, Reading]:
+    """Every way to read times of a shape, by the order of day, month and year; "" where only one order is possible.
+
+    `zone` is the business's time zone: an abbreviation that it uses itself means its own offset. Empty where nobody
+    can tell what the text means.
+
+    >>> sorted(readings("99/99/9999 99:99"))
+    ['day first', 'month first']
+    >>> readings("Aaa, 99 Jan 9999"), readings("Mon, 99 Jan 9999 99:99:99 +9999")[""].format
+    ({}, '%a, %d %b %Y %H:%M:%S %z')
+    """
+    shape = shape.replace("\u202f", " ").replace("\xa0", " ")
+    for date, rest in _dates(shape):
+        clock = _clock(rest, zone)
+        if clock is not None:
+            return {order: Reading(form + clock.format, clock.zone) for order, form in date.items()}
+    return _ctime(shape, zone)
+
+
+def unreadable(shape: str) -> str | None:
+    """The name of a form that is known but not read without being asked for, and the format that reads it.
+
+    >>> unreadable("9999-W99-9")
+    "ISO week dates (sales.time_format: '%G-W%V-%u')"
+    """
+    if re.fullmatch(r"9999-W99(-9)?.*", shape):
+        return "ISO week dates (sales.time_format: '%G-W%V-%u')"
+    if re.fullmatch(r"9999-999(\D.*)?", shape):
+        return "ordinal dates (sales.time_format: '%Y-%j')"
+    return None
+
+
+def chosen_order(fits: Mapping[str, Fit], where: str, example: str) -> str:
+    """The one order of day, month and year in which a file's dates are written.
+
+    Raises `DataError` where two orders read every row and so nobody can tell, or where each reads rows that the other
+    does not.
+
+    >>> chosen_order({"day first": Fit(90, 20), "month first": Fit(70, 0)}, "orders.csv: created_at", "27/11/2026")
+    'day first'
+    """
+    known = {order: fit for order, fit in fits.items() if fit.rows}
+    last = known.pop("year first", None)
+    best = max(known, key=lambda order: known[order].rows, default="")
+    if last is not None:
+        if not best or last.rows * (1 - CLEAR) > known[best].rows:
+            return "year first"
+        if last.rows >= (1 - CLEAR) * known[best].rows:
+            nearer = {_nearer(fits, "year first", order) for order in known}
+            if nearer == {"year first"}:
+                return "year first"
+            if "year first" in nearer or None in nearer:
+                raise _either(where, example, best, "year first")
+    for order in set(known) - {best}:
+        rival, winner = known[order], known[best]
+        if rival.rows == winner.rows and not winner.alone and not rival.alone:
+            raise _either(where, example, best, order)
+        if rival.alone > CLEAR * winner.rows:
+            raise DataError(
+                f"{where}: expected one form of time, got {winner.alone} rows that can only be read {best} and "
+                f"{rival.alone} that can only be read {order}; write them alike, or give time_format"
+            )
+    return best
+
+
+def _either(where: str, example: str, one: str, other: str) -> DataError:
+    return DataError(
+        f"{where}: times like {example!r} can be read {one} and {other}, and every row fits both; give "
+        f"time_format: {one.replace(' ', '_')} or {other.replace(' ', '_')}"
+    )
+
+
+def _nearer(fits: Mapping[str, Fit], one: str, other: str) -> str | None:
+    """Of two orders that take different fields for the year, the one whose years lie together; None: both or none."""
+    spans = sorted((fits[order].last_year - fits[order].first_year, order) for order in (one, other))
+    return spans[0][1] if spans[0][0] * FEW_YEARS <= spans[1][0] and spans[1][0] >= MANY_YEARS else None
+
+
+def zone_offset(name: str, zone: str = "UTC") -> int | None:
+    """The offset of a zone's abbreviation in seconds: the business's own zone first; None where it is not certain.
+
+    >>> zone_offset("EST"), zone_offset("IST"), zone_offset("IST", "Asia/Kolkata")
+    (-18000, None, 19800)
+    """
+    for month in (1, 7):
+        local = datetime(2024, month, 1, tzinfo=UTC).astimezone(ZoneInfo(zone))
+        offset = local.utcoffset()
+        if local.tzname() == name and offset is not None:
+            return int(offset.total_seconds())
+    hours = ABBREVIATIONS.get(name.upper())
+    return None if hours is None else int(timedelta(hours=hours).total_seconds())
+
+
+def _dates(shape: str) -> list[tuple[dict[str, str], str]]:
+    """Every date that a shape can begin with, by order, and what follows it."""
+    found: list[tuple[dict[str, str], str]] = []
+    if match := re.match(r"9999([-/.])99?\1(?:99?)(?!9)", shape):
+        found.append(({"": f"%Y{match[1]}%m{match[1]}%d"}, shape[match.end() :]))
+    if match := re.match(r"99?([-/.])99?\1(9999|99)(?!9)", shape):
+        found.append((_numeric(match[1], match[2]), shape[match.end() :]))
+    if match := re.match(r"99999999(?=T)", shape):
+        found.append(({"": "%Y%m%d"}, shape[match.end() :]))
+    prefix = re.match(rf"(?:({_LONG_DAYS})|({_WEEKDAYS}))(,?\s+)", shape, re.IGNORECASE)
+    start, day = (prefix.end(), ("%A" if prefix[1] else "%a") + prefix[3]) if prefix else (0, "")
+    month = rf"(?:({_LONG})|({_MONTHS}))(?![a-z])(\.?)"
+    if match := re.match(rf"99?([-/ .]+){month}([-/ ,]+)(9999|99)(?!9)", shape[start:], re.IGNORECASE):
+        year = "%Y" if len(match[6]) == 4 else "%y"
+        text = f"{day}%d{match[1]}{'%B' if match[2] else '%b'}{match[4]}{match[5]}{year}"
+        found.append(({"": text}, shape[start + match.end() :]))
+    if match := re.match(rf"{month}(\s+)99?(,?\s+)(9999)(?!9)", shape[start:], re.IGNORECASE):
+        text = f"{day}{'%B' if match[1] else '%b'}{match[3]}{match[4]}%d{match[5]}%Y"
+        found.append(({"": text}, shape[start + match.end() :]))
+    return found
+
+
+def _numeric(mark: str, year: str) -> dict[str, str]:
+    """The orders that three numbers can have. Dots are written by those who put the day first."""
+    wide = len(year) == 4
+    orders = ("day first",) if mark == "." else ("day first", "month first")
+    dates = {order: DATES[order].format(mark, "Y" if wide else "y") for order in orders}
+    return dates if wide else {**dates, "year first": DATES["year first"].format(mark)}
+
+
+def _clock(rest: str, zone: str) -> Reading | None:
+    """The time of day and its zone that follow a date; None where the text is something else."""
+    if not rest:
+        return Reading("")
+    lead = re.match(r"(?:,?\s+(?:at\s+)?|[Tt]|:)", rest)
+    if lead is None:
+        return None
+    match = _CLOCK.match(rest, lead.end())
+    if match is None:
+        return _compact(rest, lead.end(), zone)
+    if match["colon"] is None and match["half"] is None and rest[match.end() : match.end() + 1] == "9":
+        return _compact(rest, lead.end(), zone)
+    text = lead[0] + _clock_format(match)
+    return _zoned(text, rest[match.end() :], zone)
+
+
+def _compact(rest: str, start: int, zone: str) -> Reading | None:
+    match = re.compile("9999(99)?(?!9)").match(rest, start)
+    if match is None:
+        return None
+    return _zoned(rest[:start] + ("%H%M%S" if match[1] else "%H%M"), rest[match.end() :], zone)
+
+
+def _clock_format(match: re.Match[str]) -> str:
+    colon, parts = match["colon"], match[0].count(match["colon"] or ":")
+    hour = "%I" if match["half"] else "%H"
+    fraction = match["fraction"] or ""
+    if colon == "." and fraction.startswith("."):
+        parts -= 1
+    text = hour + "".join(f"{colon}{part}" for part in ("%M", "%S")[: max(parts, 0)])
+    if fraction:
+        text += fraction[0] + ("%n" if len(fraction) > 7 else "%f")
+    if match["half"]:
+        text += (" " if match["half"][0].isspace() else "") + "%p"
+    return text
+
+
+def _zoned(text: str, rest: str, zone: str) -> Reading | None:
+    if not rest:
+        return Reading(text)
+    match = _ZONE.fullmatch(rest)
+    if match is None:
+        return None
+    if match["remark"] and "9" in match["remark"]:
+        return None
+    remark = rest[match.end("offset") :] if match["offset"] else ""
+    if match["offset"]:
+        return Reading(f"{text}{match['blank']}{match['utc'] or ''}%z{remark}".replace("  ", " "), WRITTEN)
+    offset = zone_offset(match["name"], zone)
+    return None if offset is None or match["remark"] else Reading(f"{text}{match['blank']}{match['name']}", str(offset))
+
+
+def _ctime(shape: str, zone: str) -> dict[str, Reading]:
+    """`Mon Jan 15 10:00:00 2024`, as C's ctime and the command date write it, with or without a zone before the year.
+
+    >>> readings("Mon Jan 99 99:99:99 9999")[""].format
+    '%a %b %d %H:%M:%S %Y'
+    """
+    form = rf"{_WEEKDAYS} {_MONTHS} +99? 99:99:99( [A-Z]{{2,5}}| [+-]9999)? 9999"
+    match = re.fullmatch(form, shape)
+    if match is None:
+        return {}
+    named = (match[1] or "").strip()
+    text = "%a %b %d %H:%M:%S{} %Y"
+    if not named:
+        return {"": Reading(text.format(""))}
+    if named[0] in "+-":
+        return {"": Reading(text.format(" %z"), WRITTEN)}
+    offset = zone_offset(named, zone)
+    return {} if offset is None else {"": Reading(text.format(f" {named}"), str(offset))}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time that was read: with its zone, or without one (`naive`), or a date alone (`whole_day`)."""
+
+    at: datetime
+    whole_day: bool
+
+    @property
+    def naive(self) -> bool:
+        """Whether the text names no zone."""
+        return self.at.tzinfo is None
+
+
+def read_times(texts: Sequence[str], where: str, zone: str = "UTC", form: str | None = None) -> list[Moment | None]:
+    """Times of a small file in the one form that all of them have; None for what is no time.
+
+    `where` names the file in errors, `zone` is the business's time zone, `form` is a strptime format or day_first,
+    month_first, year_first. Raises `DataError` where two forms read all of them.
+
+    >>> [moment.at.month for moment in read_times(["27/11/2026", "05/12/2026"], "events.csv") if moment]
+    [11, 12]
+    """
+    if form is not None and form.replace("_", " ") not in ORDERS:
+        return [_parsed(text, Reading(form, WRITTEN if "%z" in form else NAIVE)) for text in texts]
+    known = [readings(shape_of(text), zone) for text in texts]
+    order = form.replace("_", " ") if form else _order_of(texts, known, where)
+    chosen = [one.get(order) or one.get("") for one in known]
+    return [None if one is None else _parsed(text, one) for text, one in zip(texts, chosen, strict=True)]
+
+
+def _order_of(texts: Sequence[str], known: Sequence[dict[str, Reading]], where: str) -> str:
+    """The order of day, month and year of all texts; empty where none needs one."""
+    numeric = [(text, one) for text, one in zip(texts, known, strict=True) if len(one) > 1]
+    certain = {order for one in known if len(one) == 1 for order in one} & set(ORDERS)
+    if not numeric:
+        return next(iter(certain), "")
+    read = {
+        order: [_parsed(text, one[order]) if order in one else None for text, one in numeric]
+        for order in ORDERS
+        if any(order in one for _, one in numeric)
+    }
+    return chosen_order({order: _fit(order, read) for order in read}, where, numeric[0][0].strip())
+
+
+def _fit(order: str, read: Mapping[str, Sequence[Moment | None]]) -> Fit:
+    found = [moment for moment in read[order] if moment is not None]
+    others = [read[other] for other in read if other not in (order, "year first")]
+    alone = sum(
+        moment is not None and all(other[place] is None for other in others) for place, moment in enumerate(read[order])
+    )
+    years = [moment.at.year for moment in found] or [0]
+    return Fit(len(found), alone, min(years), max(years))
+
+
+def _parsed(text: str, reading: Reading) -> Moment | None:
+    """The text in one form; None where it is no such time."""
+    text, form = text.strip().replace("\u202f", " ").replace("\xa0", " "), reading.format
+    if "%n" in form:
+        text, form = re.sub(r"([.,]\d{6})\d{1,3}", r"\1", text), form.replace("%n", "%f")
+    try:
+        at = datetime.strptime(text, form)  # noqa: DTZ007 - a time without a zone stays one
+    except ValueError:
+        return None
+    if reading.zone not in (NAIVE, WRITTEN):
+        at = at.replace(tzinfo=timezone(timedelta(seconds=int(reading.zone))))
+    return Moment(at, re.search(r"%[HI]", form) is None)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberForm:
+    """A time as a number: whole numbers from `low` up to `high` (excluded), and how they are read.
+
+    `format` is a strptime format of the digits, or empty: then the number counts `unit`s per second from `origin`
+    (seconds since 1970). Spreadsheet serials count days on the business's clock (`local`).
+    """
+
+    name: str
+    low: float
+    high: float
+    format: str = ""
+    unit: float = 1.0
+    origin: int = 0
+    local: bool = False
+
+    def describe(self) -> str:
+        """The form in words."""
+        return self.name if not self.format else f"digits {self.format}"
+
+
+# The ranges do not overlap, so a number has at most one form: 1980 to 2200 for epochs, 1927 to 2173 for serials.
+NUMBER_FORMS: Final = (
+    NumberForm("spreadsheet serial", 1e4, 1e5, unit=1 / 86400, origin=-2209161600, local=True),
+    NumberForm("yyyymmdd", 19000101, 22000101, "%Y%m%d"),
+    NumberForm("epoch", 315532800, 7258118400),
+    NumberForm("yyyymmddhhmm", 190001010000, 220001010000, "%Y%m%d%H%M"),
+    NumberForm("epoch_ms", 315532800e3, 7258118400e3, unit=1e3),
+    NumberForm("yyyymmddhhmmss", 19000101000000, 22000101000000, "%Y%m%d%H%M%S"),
+    NumberForm("epoch_us", 315532800e6, 7258118400e6, unit=1e6),
+    NumberForm("epoch_ns", 315532800e9, 7258118400e9, unit=1e9),
+)
+EXPLICIT: Final = {
+    **{form.name: form for form in NUMBER_FORMS if not form.format},
+    "serial": NUMBER_FORMS[0],
+    "serial_1904": NumberForm("spreadsheet serial (1904)", 1.0, 1e5, unit=1 / 86400, origin=-2082844800, local=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """An hour that a clock shows twice: the second showing is `[start, end)`, the first one lies `width` earlier."""
+
+    start: datetime
+    end: datetime
+    width: timedelta
+
+
+def folds(zone: str, first: datetime, last: datetime) -> list[Fold]:
+    """The hours that the clock of a zone shows twice between two times (UTC).
+
+    >>> [(one.start.hour, one.width) for one in folds("Europe/Berlin", datetime(2024, 1, 1), datetime(2025, 1, 1))]
+    [(1, datetime.timedelta(seconds=3600))]
+    """
+    place, day, found = ZoneInfo(zone), timedelta(days=1), []
+    moment, end = max(first.replace(tzinfo=UTC), _EARLIEST), min(last.replace(tzinfo=UTC), _LATEST)
+    before = _offset(place, moment - day)
+    moment -= day
+    while moment <= end + day:
+        after = _offset(place, moment + day)
+        if after < before:
+            change = _change(place, moment, moment + day)
+            found.append(Fold(change, change + (before - after), before - after))
+        before, moment = after, moment + day
+    return found
+
+
+_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
+    """The minute between two times at which the zone's offset changes."""
+    before = _offset(zone, low)
+    while high - low > timedelta(minutes=1):
+        middle = low + (high - low) // 2
+        middle = middle.replace(second=0, microsecond=0)
+        low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+    return high.replace(second=0, microsecond=0)

@@ -1,0 +1,214 @@
+"""Types of columns decided from all rows: numbers as people write them, and what stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from capacity.model import DataError
+from capacity.quality import Finding
+from capacity.sources.sql import literal, quote
+from capacity.sources.time_columns import is_iso, is_zoned
+
+FIRST = 2048  # rows that can rule a type out; only all rows together can confirm one
+MOST_DIGITS = 17  # a longer number is not what a double holds: it stays text
+
+
+def _integer(name: str) -> str:
+    return f"CAST(TRY_CAST({name} AS BIGINT) AS VARCHAR) = {name}"
+
+
+def _number(name: str) -> str:
+    """A decimal number without leading zeros or an exponent: those are identifiers, or have lost their last digits."""
+    start = f"ltrim({name}, '-')"
+    return (
+        f"coalesce(isfinite(TRY_CAST({name} AS DOUBLE)), false) AND length({name}) <= {MOST_DIGITS} "
+        f"AND NOT ({start} LIKE '0_%' AND {start} NOT LIKE '0.%') AND lower({name}) NOT LIKE '%e%' "
+        f"AND {name} NOT LIKE '% %' AND {name} NOT LIKE '+%'"
+    )
+
+
+KINDS: dict[
+    str, tuple[Callable[[str], str], str]
+] = {  # type -> whether a value is one, and how it is made; the first that all values are is the column's
+    "BOOLEAN": (lambda name: f"lower({name}) IN ('true', 'false')", "TRY_CAST({} AS BOOLEAN)"),
+    "BIGINT": (_integer, "TRY_CAST({} AS BIGINT)"),
+    "DOUBLE": (_number, "TRY_CAST({} AS DOUBLE)"),
+    "DATE": (lambda name: f"length({name}) = 10 AND {is_iso(name)}", "TRY_CAST({} AS DATE)"),
+    "TIMESTAMP": (lambda name: f"{is_iso(name)} AND NOT {is_zoned(name)}", "TRY_CAST({} AS TIMESTAMP)"),
+    "TIMESTAMPTZ": (lambda name: f"{is_iso(name)} AND {is_zoned(name)}", "TRY_CAST({} AS TIMESTAMPTZ)"),
+}
+
+
+def typed(database: duckdb.DuckDBPyConnection, table: str, ids: set[str], made: Mapping[str, str]) -> str:
+    """A SELECT of a table of text whose columns have their types; `ids` stay text, `made` are expressions already."""
+    columns = [name for name, *_ in database.execute(f"DESCRIBE {table}").fetchall() if name != "source_row"]
+    possible = {name: list(KINDS) for name in columns if name not in ids and name not in made}
+    possible = _agreeing(database, f"(SELECT * FROM {table} LIMIT {FIRST})", possible)
+    possible = _agreeing(database, table, possible)
+    chosen = []
+    for name in columns:
+        kinds = possible.get(name, [])
+        value = made.get(name) or (KINDS[kinds[0]][1].format(quote(name)) if kinds else quote(name))
+        chosen.append(f"{_whole(value) if name in ids else value} AS {quote(name)}")
+    return f"SELECT {', '.join(['source_row', *chosen])} FROM {table}"
+
+
+def _whole(text: str) -> str:
+    """An identifier that a program wrote as a number with parts, 7.0, as the 7 that other files have."""
+    written = f"right({text}, 2) = '.0' AND regexp_full_match({text}, '-?[0-9]+[.]0')"
+    return f"CASE WHEN {written} THEN left({text}, -2) ELSE {text} END"
+
+
+def _agreeing(database: duckdb.DuckDBPyConnection, rows: str, possible: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The types that every value of these rows has; none for a column without values."""
+    asked = [(name, kind) for name, kinds in possible.items() for kind in kinds]
+    if not asked:
+        return {}
+    counts = [f"count({quote(name)})" for name in possible]
+    counts += [f"count(*) FILTER (WHERE {KINDS[kind][0](quote(name))})" for name, kind in asked]
+    row = database.execute(f"SELECT {', '.join(counts)} FROM {rows}").fetchone() or ()
+    filled = dict(zip(possible, row, strict=False))
+    fits = dict(zip(asked, row[len(possible) :], strict=True))
+    return {
+        name: [kind for kind in kinds if filled[name] and fits[name, kind] == filled[name]]
+        for name, kinds in possible.items()
+    }
+
+
+CLEAR = 0.01  # share of rows that are written the other way, up to which they are typing errors
+AROUND = (
+    r"(?i)(€|\$|£|¥|₹|₽|₺|zł|kč|kr\.?|\b(?:eur|usd|gbp|chf|sek|nok|dkk|pln|czk|inr|rs|jpy|cad|aud|nzd|us|fr)\b\.?"
+    r"|[\s\x{00A0}\x{202F}\x{2009}'’_])"
+)
+PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+GROUPED = r"[+-]?\d{1,3}(MARK\d{2,3})*MARK\d{3}"  # thousands, and the lakhs and crores of India
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The sign between whole and part of a number, and the sign between groups of digits (None: decided from rows)."""
+
+    decimal: str | None = None
+    thousands: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberColumn:
+    """A column with amounts: its name in SQL, its type, the relation it is in, and how it is called in messages."""
+
+    name: str
+    kind: str
+    relation: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class AmountForm:
+    """How a column is read: `number` is SQL (DOUBLE, NULL for what is no number), `says` describes it for people.
+
+    `findings` name what is not certain.
+    """
+
+    number: str
+    says: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+def amount_form(database: duckdb.DuckDBPyConnection, column: NumberColumn, marks: Marks) -> AmountForm:
+    """The one way in which a column's numbers are written, from all its rows.
+
+    Raises `DataError` where some rows can only have a decimal point and others only a decimal comma.
+    """
+    plain = AmountForm(f"TRY_CAST({column.name} AS DOUBLE)")
+    if column.kind != "VARCHAR":
+        return plain
+    if marks.decimal is None and marks.thousands is None and _is_plain(database, column):
+        return plain
+    cleaned = _cleaned(column.name)
+    if marks.decimal is not None or marks.thousands is not None:
+        decimal = marks.decimal or ("." if marks.thousands == "," else "," if marks.thousands == "." else ".")
+        return AmountForm(_amounts_number(cleaned, decimal), f"numbers with {_named(decimal)}")
+    return _decided(database, column, cleaned)
+
+
+def _is_plain(database: duckdb.DuckDBPyConnection, column: NumberColumn) -> bool:
+    """Whether every value is a number to DuckDB, and not all parts of numbers have three digits."""
+    dotted = f"contains({column.name}, '.')"
+    query = (
+        f"SELECT count({column.name}), count(TRY_CAST({column.name} AS DOUBLE)), count(*) FILTER (WHERE {dotted}), "
+        f"count(*) FILTER (WHERE {dotted} AND substr({column.name}, -4, 1) = '.' AND length({column.name}) <= 8) "
+        f"FROM {column.relation}"
+    )
+    rows, numbers, points, threes = database.execute(query).fetchone() or (0, 0, 0, 0)
+    return bool(rows == numbers and not (points and points == threes))
+
+
+def _decided(database: duckdb.DuckDBPyConnection, column: NumberColumn, cleaned: str) -> AmountForm:
+    where = f"FROM (SELECT {cleaned} AS x FROM {column.relation})"
+    asked = ", ".join(f"count(*) FILTER (WHERE {sql})" for sql in _evidence().values())
+    counts = dict(zip(_evidence(), database.execute(f"SELECT {asked} {where}").fetchone() or (), strict=True))
+    point, comma = counts["point"], counts["comma"]
+    if min(point, comma) > CLEAR * max(point, comma):
+        raise DataError(
+            f"{column.where}: expected one way to write numbers, got {point} with a decimal point and {comma} with a "
+            "decimal comma; write them alike, or give sales.read.decimal"
+        )
+    decimal = "," if comma > point else "."
+    if point or comma:
+        return AmountForm(_amounts_number(cleaned, decimal), f"numbers with {_named(decimal)}")
+    unclear = counts["unclear_point"] + counts["unclear_comma"]
+    if not unclear:
+        return AmountForm(_amounts_number(cleaned, "."), "")
+    sign = "." if counts["unclear_point"] else ","
+    says = f"{column.where}: all {unclear} numbers with {_sign(sign)} have three digits after it: thousands or parts?"
+    finding = Finding("number_form", "refuse", f"{says} Give sales.read.decimal: '.' or ','")
+    return AmountForm(_amounts_number(cleaned, "."), "numbers with a decimal point, which is not certain", (finding,))
+
+
+def _evidence() -> dict[str, str]:
+    """What shows how numbers are written, as conditions on the cleaned text `x`."""
+    found = {}
+    for name, mark, other in (("point", ".", ","), ("comma", ",", ".")):
+        one, two = (rf"\{sign}" for sign in (mark, other))
+        three = rf"[+-]?[1-9]\d{{0,2}}{one}\d{{3}}"
+        single = rf"[+-]?\d*{one}\d+([eE][+-]?\d+)?"
+        both = rf"[+-]?\d{{1,3}}({two}\d{{2,3}})*{two}\d{{3}}{one}\d+"
+        groups = rf"[+-]?\d{{1,3}}({two}\d{{2,3}})+{two}\d{{3}}"
+        proofs = (_matches(both), _matches(groups), f"({_matches(single)} AND NOT {_matches(three)})")
+        found[name] = f"(contains(x, '{mark}') OR contains(x, '{other}')) AND ({' OR '.join(proofs)})"
+        found[f"unclear_{name}"] = _matches(three)
+    return found
+
+
+def _matches(pattern: str) -> str:
+    return f"regexp_full_match(x, {literal(pattern)})"
+
+
+def _cleaned(name: str) -> str:
+    """A number without currency, blanks and apostrophes; in parentheses or with its minus behind, it is negative."""
+    bare = f"regexp_replace(replace({name}, '−', '-'), {literal(AROUND)}, '', 'g')"
+    return (
+        f"CASE WHEN regexp_full_match({name}, {literal(PLAIN)}) THEN {name} "
+        f"ELSE regexp_replace({bare}, '^(?:\\((.*)\\)|([0-9.,]+)-)$', '-\\1\\2') END"
+    )
+
+
+def _amounts_number(cleaned: str, decimal: str) -> str:
+    """The cleaned text as a number. Groups that are no thousands are no number: `12.5` is none with a decimal comma."""
+    group = "," if decimal == "." else "."
+    mark = rf"\{group}"
+    pattern = rf"[+-]?(?:\d+|\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}})?(?:\{decimal}\d*)?(?:[eE][+-]?\d+)?"
+    dotted = f"replace(replace(x, '{group}', ''), '{decimal}', '.')"
+    whole = f"CASE WHEN regexp_full_match(x, {literal(pattern)}) THEN TRY_CAST({dotted} AS DOUBLE) END"
+    return f"list_transform([{cleaned}], lambda x: {whole})[1]"
+
+
+def _named(decimal: str) -> str:
+    return "a decimal comma" if decimal == "," else "a decimal point"
+
+
+def _sign(sign: str) -> str:
+    return "a comma" if sign == "," else "a point"

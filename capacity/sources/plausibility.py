@@ -1,0 +1,297 @@
+"""Rows that cannot be right as a whole: ahead of the clock, far from all others, or there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from capacity.quality import Finding
+from capacity.quality.time_forms import Fold, folds
+from capacity.sources.judging import Judgement, Span
+from capacity.sources.sql import PLAUSIBLE, literal, quote
+
+AHEAD = timedelta(days=1)  # how far ahead of the clock a row may be: a time zone read wrongly is less than a day
+YEAR = 366 * 86400.0
+FEW_OF_ALL = 0.01  # share of rows that, a year or more away from all others, are not believed
+LONE, LONE_SHARE = 3, 1e-4  # rows (or share of rows) that decide nothing, if they are far from all others
+FAR, FAR_TIMES = 3 * 86400.0, 10.0  # far: days, and many times the longest gap between the other rows
+LEAST = 50  # good rows below which nothing is far from the others
+GOOD = "aside = 0 AND len(failed) = 0"
+
+
+def apart(database: duckdb.DuckDBPyConnection, span: Span) -> tuple[Span, tuple[str, ...]]:
+    """Mark in `counted` the rows whose time is not plausible; gives the span of the others and notes that name them.
+
+    Rows ahead of the clock are marked already where they were judged one by one.
+    """
+    _mark(database, f"epoch(first) > {span.last!r}")
+    rows = database.execute(
+        f"SELECT epoch(min(first)), epoch(max(last)), sum(row_count) FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
+    ).fetchall()
+    low, high = _body([(float(first), float(last), int(count)) for first, last, count in rows])
+    if low is not None:
+        _mark(database, f"epoch(last) < {low!r}")
+    if high is not None:
+        _mark(database, f"epoch(first) > {high!r}")
+    ends = [bound for bound in (high, span.last) if bound is not None]
+    return Span(low, min(ends) if ends else None), _named(database)
+
+
+def _mark(database: duckdb.DuckDBPyConnection, where: str) -> None:
+    database.execute(f"UPDATE counted SET failed = list_append(failed, {literal(PLAUSIBLE)}) WHERE {GOOD} AND {where}")
+
+
+def _named(database: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Notes on the rows whose time is not plausible."""
+    query = (
+        "SELECT sum(row_count), epoch(min(first)), epoch(max(last)) FROM counted "
+        f"WHERE aside = 0 AND list_contains(failed, {literal(PLAUSIBLE)})"
+    )
+    count, first, last = database.execute(query).fetchone() or (None, None, None)
+    if not count:
+        return ()
+    times = " to ".join(dict.fromkeys(_shown(seconds) for seconds in (first, last)))
+    rows = "1 row has a time" if count == 1 else f"{int(count):,} rows have times"
+    return (f"{rows} ahead of the clock or far from all others ({times}): left out of the sales",)
+
+
+def _shown(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:g} s since 1970"
+
+
+def _body(steps: Sequence[tuple[float, float, int]]) -> tuple[float | None, float | None]:
+    """From when to when the rows are that belong together; None where nothing is apart on that side.
+
+    `steps` are first time, last time and rows of each step, in order of time.
+    """
+    total = sum(count for _, _, count in steps)
+    if total < LEAST:
+        return None, None
+    low, high = 0, len(steps)
+    while True:
+        kept = _cut(steps[low:high], total)
+        if kept == (0, high - low):
+            break
+        low, high = low + kept[0], low + kept[1]
+    return steps[low][0] if low else None, steps[high - 1][1] if high < len(steps) else None
+
+
+def _cut(steps: Sequence[tuple[float, float, int]], total: int) -> tuple[int, int]:
+    """The steps without one group at an end that is apart from all others: from and up to which."""
+    gaps = [(later[0] - earlier[1], place) for place, (earlier, later) in enumerate(pairwise(steps), 1)]
+    if not gaps:
+        return 0, len(steps)
+    ordered = sorted(gaps, reverse=True)
+    for gap, place in ordered[:4]:
+        for first in (True, False):
+            group = steps[:place] if first else steps[place:]
+            others = [other for other, at in gaps if (at > place if first else at < place)]
+            if _is_apart(group, gap, max(others, default=0.0), total):
+                return (place, len(steps)) if first else (0, place)
+    return 0, len(steps)
+
+
+def _is_apart(group: Sequence[tuple[float, float, int]], gap: float, longest: float, total: int) -> bool:
+    count = sum(rows for _, _, rows in group)
+    if gap >= YEAR and (count <= FEW_OF_ALL * total or (group[-1][1] - group[0][0] < 86400 and count < total / 2)):
+        return True
+    return count <= max(LONE, LONE_SHARE * total) and gap >= FAR and gap >= FAR_TIMES * longest
+
+
+def doubled(judgement: Judgement) -> tuple[dict[Fold, str], tuple[Fold, ...]]:
+    """Which rows of the hour that the clock shows twice are of its first showing, as a condition on their place.
+
+    Known where the rows of that night are in order but for one step back; the others are unclear, as in a database.
+    """
+    if not judgement.time.local:
+        return {}, ()
+    database, zone = judgement.source.database, judgement.time_zone()
+    moment = judgement.time.instant
+    if not folds(zone, datetime(2000, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)):
+        return {}, ()
+    column = judgement.settings.time
+    plain = judgement.source.columns[column].startswith(("TIMESTAMP", "DATE"))
+    shown = f"CAST({quote(column)} AS TIMESTAMP)" if plain else f"timezone({literal(zone)}, {moment})"
+    first, last = database.execute(f"SELECT epoch(min({shown})), epoch(max({shown})) FROM orders").fetchone() or (0, 0)
+    if first is None:
+        return {}, ()
+    known: dict[Fold, str] = {}
+    unclear = []
+    nights = folds(zone, *(_when(seconds) for seconds in (first, last)))
+    found = _nights(judgement, shown, nights)
+    newest_first = bool(found) and _newest_first(judgement, shown)
+    for fold, times in found:
+        if len(times) == 1:  # one row is of one showing: nothing is doubled
+            continue
+        times = times[::-1] if newest_first else times
+        row = _step_back(times) if isinstance(judgement.settings.source, str) else None  # a table has no order
+        if row is None:
+            unclear.append(fold)
+        else:
+            known[fold] = f"source_row {'>' if newest_first else '<'} {row}"
+    return known, tuple(unclear)
+
+
+def shown_twice(database: duckdb.DuckDBPyConnection, zone: str) -> tuple[Fold, ...]:
+    """The doubled hours in which a database, whose rows have no order, counted rows without a zone."""
+    steps = "SELECT epoch(first), epoch(last) FROM counted WHERE first IS NOT NULL"
+    spans = database.execute(steps).fetchall()
+    if not spans:
+        return ()
+    nights = folds(zone, _when(min(first for first, _ in spans)), _when(max(last for _, last in spans)))
+    return tuple(
+        fold
+        for fold in nights
+        if any(first < fold.end.timestamp() and last >= fold.start.timestamp() for first, last in spans)
+    )
+
+
+def _when(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(max(seconds, 0.0), 4e9), UTC)
+
+
+def _newest_first(judgement: Judgement, shown: str) -> bool:
+    """Whether the file begins with its newest rows, as many exports do."""
+    query = f"SELECT arg_min({shown}, source_row) > arg_max({shown}, source_row) FROM orders"
+    return judgement.source.database.execute(query).fetchone() == (True,)
+
+
+def _nights(judgement: Judgement, shown: str, nights: Sequence[Fold]) -> list[tuple[Fold, list[tuple[int, float]]]]:
+    """The rows (number and time) of each doubled hour that has any, in the order of the file."""
+    if not nights:
+        return []
+    found = []
+    database, zone = judgement.source.database, ZoneInfo(judgement.time_zone())
+    spans = [(fold.start.astimezone(zone).replace(tzinfo=None), fold.end - fold.start) for fold in nights]
+    window = " OR ".join(
+        f"({shown} >= TIMESTAMP '{start.isoformat(' ')}' AND {shown} < TIMESTAMP '{(start + length).isoformat(' ')}')"
+        for start, length in spans
+    )
+    if database.execute(f"SELECT count(*) FROM orders WHERE {window}").fetchone() == (0,):
+        return []  # without the number of each row, which DuckDB would have to count through
+    query = f"SELECT source_row, epoch({judgement.time.instant}) FROM orders WHERE {window} ORDER BY 1"
+    rows = database.execute(query).fetchall()
+    for fold in nights:
+        times = [(row, at) for row, at in rows if fold.start.timestamp() <= at < fold.end.timestamp()]
+        if times:
+            found.append((fold, times))
+    return found
+
+
+def _step_back(times: Sequence[tuple[int, float]]) -> int | None:
+    """The first row of the second showing; None where the order of the rows does not tell.
+
+    Without a step back all rows could be of either showing, but for one measurement of each: two equal times.
+    """
+    pairs = list(pairwise(times))
+    back = [later[0] for earlier, later in pairs if later[1] < earlier[1]]
+    if len(back) == 1:
+        return back[0]
+    if not back and len(times) == 2 and times[0][1] == times[1][1]:
+        return times[1][0]
+    return None
+
+
+def unclear_note(fold: Fold, zone: str) -> str:
+    """What is said of a doubled hour whose rows could be of either showing."""
+    return (
+        f"the clock in {zone} shows the hour before {fold.end:%Y-%m-%dT%H:%MZ} twice, and the rows do not tell "
+        "which is meant: both hours are gaps"
+    )
+
+
+SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
+LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
+LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
+NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
+SAFE = 2**53  # whole numbers above it have no place in a double
+
+
+def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether identifiers that are counted were rounded by a spreadsheet or by a program that took them for amounts."""
+    column = judgement.settings.value.count_distinct
+    if column is None:
+        return ()
+    name, kind = quote(column), judgement.source.columns[column]
+    if kind.startswith(("DOUBLE", "FLOAT")):
+        rounded = f"abs({name}) >= {SAFE}"
+    elif kind == "VARCHAR" and _was_text(judgement):
+        rounded = f"contains(upper({name}), 'E+') AND regexp_full_match({name}, '[0-9]([.,][0-9]+)?[eE][+][0-9]+')"
+    else:
+        return ()
+    query = f"SELECT count(*), count(*) FILTER (WHERE {rounded}) FROM orders"
+    rows, count = judgement.source.database.execute(query).fetchone() or (0, 0)
+    if not count:
+        return ()
+    said = (
+        f"{column}: expected identifiers as text, got {count:,} of {rows:,} as rounded numbers, so different orders "
+        "look equal; export the column as text"
+    )
+    return (Finding("rounded_ids", "refuse", said),)
+
+
+def _was_text(judgement: Judgement) -> bool:
+    """Whether the source is text or a database: spreadsheets write text, not Parquet."""
+    tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'raw'"
+    return judgement.source.database.execute(tables).fetchone() == (1,)
+
+
+def twins(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether whole steps of rows come twice, as they do where exports overlap; rules on `unique` look for themselves.
+
+    A step comes twice where every row of it is there as often as a multiple of two or three. Where rows are equal by
+    chance elsewhere too, there must be more such steps than chance would leave.
+    """
+    settings, database = judgement.settings, judgement.source.database
+    if any(rule.unique is not None for rule in settings.rules):
+        return ()
+    time = quote(settings.time)
+    rows = (database.execute("SELECT count(*) FROM orders").fetchone() or (0,))[0]
+    part = max(1, rows // SAMPLE)
+    sampled = f"WHERE hash({time}) % {part} = 0" if part > 1 else ""
+    columns = ", ".join(quote(name) for name in judgement.source.columns if name != "source_row")
+    for hashed in (time, columns):  # the time alone first: where its steps do not come twice, no row needs to be read
+        repeated, steps, different, first, last, natural, chance = _repeated(judgement, hashed, sampled)
+        few = repeated * part < LEAST_SHARE * rows or (hashed == columns and different < LEAST_ROWS)
+        if steps < LEAST_STEPS or few:
+            return ()
+    if natural > NATURAL and steps <= 3 * chance + LEAST_STEPS:
+        return ()
+    about = "about " if part > 1 else ""
+    said = (
+        f"{about}{int(repeated * part):,} rows equal another in every column, from {first:%Y-%m-%dT%H:%MZ} to "
+        f"{last:%Y-%m-%dT%H:%MZ}: do exports overlap? A rule with `unique` counts each row once"
+    )
+    return (Finding("repeated_rows", "warn", said),)
+
+
+def _repeated(judgement: Judgement, columns: str, sampled: str) -> tuple[int, int, int, Any, Any, float, float]:
+    """Of steps that come twice throughout: rows that repeat another, steps, different rows, first and last time.
+
+    Then the share of rows that repeat another in the other steps, and the steps that chance would leave.
+    """
+    moment = judgement.time.unordered or judgement.time.instant
+    time = quote(judgement.settings.time)  # an instant costs more than a hash: it is made of few rows only
+    query = (
+        f"WITH equal AS (SELECT {time}, hash({columns}) AS capacity_hash, count(*) AS capacity_n FROM orders {sampled} "
+        f"GROUP BY ALL), timed AS (SELECT {moment} AS moment, capacity_n AS n FROM equal), "
+        "steps AS (SELECT floor(epoch(moment) / 3600) AS step, sum(n) AS n, count(*) AS different, "
+        "min(moment) AS first, max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice "
+        "FROM timed GROUP BY 1) "
+        "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
+        "coalesce(sum(different) FILTER (WHERE twice), 0), min(first) FILTER (WHERE twice), "
+        "max(last) FILTER (WHERE twice), "
+        "coalesce(1 - sum(different) FILTER (WHERE NOT twice) / sum(n) FILTER (WHERE NOT twice), 0), "
+        "sum(0.5 ** different + 0.34 ** different) FROM steps WHERE first IS NOT NULL"
+    )
+    found = judgement.source.database.execute(query).fetchone()
+    return found or (0, 0, 0, None, None, 0.0, 0.0)

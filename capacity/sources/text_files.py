@@ -1,0 +1,234 @@
+"""Text files as people export them: encoding, delimiter, quote, lines of title before the header, line ends."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import shutil
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Final
+
+import duckdb
+
+from capacity.model import ConfigError, DataError
+from capacity.model.settings.orders import ReadSettings
+from capacity.sources.sql import literal, one_line
+
+HEAD = 1 << 18  # bytes that show the header and how lines are written; values are judged from all rows, not from these
+MOST_TITLES = 60  # lines before the header
+QUOTES: Final = ('"', "'")
+DELIMITERS: Final = (",", ";", "\t", "|")
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+MARKS: Final = (  # byte order marks; the longer ones first
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+UTF8: Final = ("utf-8", "utf-8-sig")
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """How one file is written. `skip` lines stand before the header, whose names are `columns`.
+
+    `mixed` says that lines end in more than one way, so that the file is rewritten before it is read.
+    """
+
+    path: str
+    encoding: str
+    delimiter: str
+    quote: str
+    escape: str
+    skip: int
+    columns: tuple[str, ...]
+    mixed: bool = False
+
+    def describe(self) -> str:
+        """What was taken, where it is not what most files have; empty for plain CSV in UTF-8."""
+        said = []
+        if self.encoding not in UTF8:
+            said.append(f"encoding {self.encoding}")
+        if self.delimiter not in (",", "\t"):
+            said.append(f"delimiter {self.delimiter!r}")
+        if self.quote != '"':
+            said.append(f"quote {self.quote!r}")
+        if self.skip:
+            said.append(f"{self.skip} lines before the header")
+        return ", ".join(said)
+
+    def alike(self) -> tuple[object, ...]:
+        """What files must share to be read at once."""
+        return (self.delimiter, self.quote, self.escape, self.skip, self.columns)
+
+    def query(self, paths: Sequence[str]) -> str:
+        """DuckDB's reader of files that are written like this one: every column as text, in the file's order."""
+        names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.columns)
+        listed = ", ".join(map(literal, paths))
+        return (
+            f"read_csv([{listed}], auto_detect = false, header = true, skip = {self.skip}, delim = "
+            f"{literal(self.delimiter)}, quote = {literal(self.quote)}, escape = {literal(self.escape)}, "
+            f"columns = {{{names}}}, store_rejects = true, max_line_size = 16777216)"
+        )
+
+
+def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
+    """How a file is written, from its first lines and the columns that it must have.
+
+    The header is the first line that has the `wanted` columns. Raises `DataError` where the file is no text.
+    """
+    head = _head(path)
+    encoding = read.encoding or _encoding(head, path)
+    lines = _decoded(head, encoding, path).splitlines()
+    if not lines or not any(line.strip() for line in lines):
+        return TextFile(path, encoding, ",", '"', '"', 0, ())
+    skip, delimiter, _, columns = _header(lines, read, wanted)
+    body = lines[skip + 1 :]
+    quote = read.quote or max(QUOTES, key=lambda sign: _even(body, delimiter, sign, len(columns)))
+    columns = _cells(lines[skip], delimiter, quote) if skip < len(lines) else columns
+    columns = _with_last(columns, body, delimiter, quote)
+    escape = "\\" if any(f"\\{quote}" in line for line in body) else quote
+    mixed = (b"\r\n" in head and re.search(rb"[^\r]\n", head) is not None) or (b"\r" in head and b"\n" not in head)
+    return TextFile(path, encoding, delimiter, quote, escape, skip, _unique(columns), mixed)
+
+
+def as_utf8(file: TextFile, folder: Path) -> str:
+    """The path of a file that DuckDB can read: the file itself, or a copy in UTF-8 with plain line ends."""
+    if file.encoding in UTF8 and not file.mixed:
+        return file.path
+    copy = folder / f"{len(list(folder.iterdir()))}-{Path(file.path).name.removesuffix('.gz')}"
+    errors = "replace" if file.encoding == "cp1252" else "strict"
+    try:
+        with (
+            _opened(file.path) as raw,
+            io.TextIOWrapper(raw, encoding=file.encoding, errors=errors) as text,
+            copy.open("w", encoding="utf-8", newline="\n") as out,
+        ):
+            shutil.copyfileobj(text, out, 1 << 20)
+    except (OSError, EOFError, zlib.error, UnicodeError, LookupError) as error:
+        raise DataError(f"{Path(file.path).name}: cannot be read as {file.encoding}: {one_line(error)}") from error
+    return str(copy)
+
+
+def in_cp1252(file: TextFile) -> TextFile:
+    """The same file, whose later lines turned out to be no UTF-8."""
+    return replace(file, encoding="cp1252")
+
+
+def _opened(path: str) -> IO[bytes]:
+    with Path(path).open("rb") as stream:
+        zipped = stream.read(2) == GZIP
+    return gzip.open(path, "rb") if zipped else Path(path).open("rb")  # type: ignore[return-value]
+
+
+def _head(path: str) -> bytes:
+    name = Path(path).name
+    try:
+        with Path(path).open("rb") as stream:
+            if stream.read(4) == ZSTD:
+                return _zstd_head(path)
+        with _opened(path) as stream:
+            return stream.read(HEAD)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name}: cannot be read as CSV: {one_line(error)}") from error
+
+
+def _zstd_head(path: str) -> bytes:
+    """The first lines of a file that only DuckDB can decompress."""
+    query = (
+        f"SELECT line FROM read_csv({literal(path)}, auto_detect = false, header = false, delim = chr(31), quote = '', "
+        "escape = '', columns = {'line': 'VARCHAR'}, compression = 'zstd', ignore_errors = true) LIMIT 200"
+    )
+    with duckdb.connect() as database:
+        try:
+            return "\n".join(line or "" for (line,) in database.execute(query).fetchall()).encode()
+        except duckdb.Error as error:
+            raise DataError(f"{Path(path).name}: cannot be read as CSV: {one_line(error)}") from error
+
+
+def _encoding(head: bytes, path: str) -> str:
+    for mark, name in MARKS:
+        if head.startswith(mark):
+            return name
+    even, odd = head[0:2000:2].count(0), head[1:2000:2].count(0)
+    if max(even, odd) > len(head[:2000]) / 5:
+        return "utf-16-le" if odd > even else "utf-16-be"
+    if b"\x00" in head:
+        raise DataError(f"{Path(path).name}: cannot be read as CSV: expected text, got zero bytes")
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def _decoded(head: bytes, encoding: str, path: str) -> str:
+    try:
+        errors = "replace" if encoding == "cp1252" else "strict"
+        return codecs.getincrementaldecoder(encoding)(errors).decode(head)
+    except (UnicodeError, LookupError) as error:
+        raise ConfigError(f"sales.read.encoding: {Path(path).name} is not {encoding}: {one_line(error)}") from error
+
+
+def _header(lines: Sequence[str], read: ReadSettings, wanted: Sequence[str]) -> tuple[int, str, str, tuple[str, ...]]:
+    """Lines before the header, delimiter, quote, and the header's names."""
+    said = re.fullmatch(r'"?sep=(.)"?;?,?\s*', lines[0].lstrip("\ufeff"), re.IGNORECASE)
+    start = 1 if said else 0
+    delimiters = (read.delimiter,) if read.delimiter else (said[1],) if said else DELIMITERS
+    places = [read.skip] if read.skip is not None else range(start, min(len(lines), MOST_TITLES))
+    quotes = (read.quote,) if read.quote else QUOTES
+    best: tuple[int, int, int, str, str, tuple[str, ...]] | None = None
+    for place in places:
+        if place >= len(lines) or not lines[place].strip():
+            continue
+        for quote in quotes:
+            for delimiter in delimiters:
+                names = _cells(lines[place], delimiter, quote)
+                found = len(set(wanted) & set(names))
+                rank = (found, -place if found else 0, len(names))
+                if best is None or rank > best[:3]:
+                    best = (*rank, delimiter, quote, names)
+                    chosen = place
+    if best is None:
+        return start, delimiters[0], quotes[0], ()
+    return chosen, best[3], best[4], best[5]
+
+
+def _even(body: Sequence[str], delimiter: str, quote: str, width: int) -> int:
+    """How many of the first rows have the width of the header if values stand in these quotes."""
+    return sum(len(_cells(line, delimiter, quote)) == width for line in body[:100])
+
+
+def _cells(line: str, delimiter: str, quote: str) -> tuple[str, ...]:
+    try:
+        cells = next(csv.reader([line.lstrip("\ufeff")], delimiter=delimiter, quotechar=quote), [])
+    except csv.Error:
+        return ()
+    return tuple(cell.strip() for cell in cells)
+
+
+def _with_last(columns: tuple[str, ...], body: Sequence[str], delimiter: str, quote: str) -> tuple[str, ...]:
+    """One nameless column more where every line ends with a delimiter and the header does not."""
+    rows = [_cells(line, delimiter, quote) for line in body[:20] if line.strip()]
+    longer = bool(rows) and all(len(row) == len(columns) + 1 and not row[-1] for row in rows)
+    return (*columns, "") if longer and columns else columns
+
+
+def _unique(columns: Sequence[str]) -> tuple[str, ...]:
+    """Names that DuckDB takes: none empty, none twice whatever its case."""
+    names: list[str] = []
+    for place, column in enumerate(columns):
+        name = column or f"column{place}"
+        known = {other.lower() for other in names}
+        number = 1
+        while name.lower() in known:
+            name, number = f"{column or 'column'}_{number}", number + 1
+        names.append(name)
+    return tuple(names)

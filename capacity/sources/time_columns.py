@@ -1,0 +1,324 @@
+"""The time column of a source as instants: its one form decided from all rows by DuckDB, then one expression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from capacity.model import ConfigError, DataError
+from capacity.quality import Finding
+from capacity.quality.time_forms import (
+    CLEAR,
+    EXPLICIT,
+    NAIVE,
+    NUMBER_FORMS,
+    ORDERS,
+    WRITTEN,
+    Fit,
+    NumberForm,
+    Reading,
+    chosen_order,
+    readings,
+    shape_of,
+    unreadable,
+)
+from capacity.sources.sql import NEWEST, OLDEST, literal
+
+DIGITS = ("0123456789", "9" * 10)
+BLANKS = "' ' || chr(9) || chr(160) || chr(8239)"  # what exports put around values
+MOST_SHAPES = 5000  # rows of rarer shapes are words, not times
+NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINY", "USMALL", "UINT", "UBIG", "UHUGE", "DECIMAL")
+FLOATS = ("FLOAT", "DOUBLE")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeColumn:
+    """A column with times: its name in SQL, its type, the relation it is in, and how it is called in messages.
+
+    `zone` is the zone of times that name none; `form` is the time_format that was given.
+    """
+
+    name: str
+    kind: str
+    relation: str
+    where: str
+    zone: str
+    form: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeForm:
+    """How a column of times is read: `instant` is SQL (TIMESTAMP WITH TIME ZONE, NULL for what is no time).
+
+    `says` describes the form for people; `local` says that every row is on the clock of the zone (none names its own).
+    `findings` say why no form was chosen; `unordered` is the instant where the order of rows has no part in it.
+    """
+
+    instant: str
+    says: str
+    local: bool = False
+    findings: tuple[Finding, ...] = ()
+    unordered: str | None = None
+
+
+def time_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+    """The one form of a column, from all its rows.
+
+    Raises `DataError` where two forms read every row; the remedy is to give time_format.
+    """
+    zone = f"times without a zone are read in {column.zone}"
+    if column.kind.startswith("TIMESTAMP WITH TIME ZONE"):
+        return TimeForm(column.name, "instants")
+    if column.kind.startswith(("TIMESTAMP", "DATE")):
+        return TimeForm(_in_zone(f"CAST({column.name} AS TIMESTAMP)", column), f"timestamps; {zone}", local=True)
+    if column.form in EXPLICIT:
+        return _number_form(column, EXPLICIT[column.form])
+    if column.form is not None and column.form.replace("_", " ") not in ORDERS:
+        return _given(database, column)
+    if column.kind.startswith((*NUMBERS, *FLOATS)):
+        return _numbers(database, column)
+    if column.kind == "VARCHAR":
+        return _text(database, column)
+    raise ConfigError(f"{column.where}: expected times, got a column of type {column.kind}")
+
+
+def _given(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+    """The strptime format that was asked for; where it reads a zone, that zone counts."""
+    text, form = f"CAST({column.name} AS VARCHAR)", column.form or ""
+    parsed = f"try_strptime(trim({text}), {literal(form)})"
+    try:
+        database.execute(f"SELECT try_strptime('', {literal(form)})")
+    except duckdb.Error as error:
+        raise ConfigError(f"{column.where}: expected a strptime format in time_format, got {form!r}") from error
+    if re.search(r"(?<!%)(?:%%)*%[zZ]", form):
+        return TimeForm(parsed, f"format {form}")
+    return TimeForm(_in_zone(parsed, column), f"format {form}; read in {column.zone}", local=True)
+
+
+def _numbers(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+    """Numbers: epochs, digits of dates and serials differ in size; the form that most rows have is the file's."""
+    asked = ", ".join(f"count(*) FILTER (WHERE {_fits(column, form)})" for form in NUMBER_FORMS)
+    counts = database.execute(f"SELECT {asked} FROM {column.relation}").fetchone() or ()
+    best = max(range(len(NUMBER_FORMS)), key=lambda place: counts[place])
+    return _number_form(column, NUMBER_FORMS[best] if counts[best] else EXPLICIT["epoch"])
+
+
+def _fits(column: TimeColumn, form: NumberForm) -> str:
+    number = f"TRY_CAST({column.name} AS DOUBLE)"
+    fits = f"{number} >= {form.low!r} AND {number} < {form.high!r}"
+    return f"{fits} AND {_digits(column, form)} IS NOT NULL" if form.format else fits
+
+
+def _digits(column: TimeColumn, form: NumberForm) -> str:
+    """The timestamp in the digits of a whole number."""
+    whole = f"TRY_CAST(TRY_CAST({column.name} AS DOUBLE) AS BIGINT)"
+    return f"try_strptime(CAST({whole} AS VARCHAR), {literal(form.format)})"
+
+
+def _number_form(column: TimeColumn, form: NumberForm) -> TimeForm:
+    number = f"TRY_CAST({column.name} AS DOUBLE)"
+    if form.format:
+        parsed = f"CASE WHEN {number} >= {form.low!r} AND {number} < {form.high!r} THEN {_digits(column, form)} END"
+        return TimeForm(_in_zone(parsed, column), f"{form.describe()}, read in {column.zone}", local=True)
+    seconds = f"({number} / {form.unit!r} + {form.origin})"
+    sound = f"{seconds} BETWEEN {OLDEST} AND {NEWEST}"
+    if not form.local:
+        return TimeForm(f"CASE WHEN {sound} THEN to_timestamp({seconds}) END", form.describe())
+    shown = f"make_timestamp(CAST(round({seconds}) * 1000000 AS BIGINT))"
+    said = f"{form.describe()}, read in {column.zone}"
+    if form is NUMBER_FORMS[0]:
+        said += "; a workbook that counts from 1904 needs time_format: serial_1904"
+    return TimeForm(_in_zone(f"CASE WHEN {sound} THEN {shown} END", column), said, local=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Times that are written alike: how many rows, one of them, and how they can be read by order of their numbers."""
+
+    text: str
+    rows: int
+    example: str
+    readings: dict[str, Reading]
+
+
+def _text(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+    """Text: plain ISO times by DuckDB's own cast, everything else by the shapes that there are."""
+    iso, zoned = is_iso(column.name), is_zoned(column.name)
+    query = (
+        f"SELECT count({column.name}), count(*) FILTER (WHERE {iso}), count(*) FILTER (WHERE {iso} AND {zoned}) "
+        f"FROM {column.relation}"
+    )
+    rows, plain, named = database.execute(query).fetchone() or (0, 0, 0)
+    parts = [(plain, iso_instant(column, plain, named))] if plain else []
+    if rows == plain:
+        return TimeForm(
+            parts[0][1] if parts else _in_zone("CAST(NULL AS TIMESTAMP)", column), *_said(column, plain, named)
+        )
+    shapes = _shapes(database, column, iso)
+    if sum(shape.rows for shape in shapes if _is_number(shape.text)) > rows / 2:
+        return _numbers(database, column)
+    if not parts and not any(shape.readings for shape in shapes):
+        _refuse_known(column, shapes)
+    text = _cleaned(column, shapes)
+    order = _order(database, column, shapes, (text, rows))
+    taken = _taken(shapes, order)
+    late = sorted(taken.items(), key=lambda one: ("%y" not in one[0].format, -one[1]))  # %Y would read two digits too
+    parts += [(count, _read(text, reading, column)) for reading, count in late]
+    named += sum(count for reading, count in taken.items() if reading.zone != NAIVE)
+    form = (
+        f"coalesce({', '.join(part for _, part in parts)}, NULL)"
+        if parts
+        else _in_zone("CAST(NULL AS TIMESTAMP)", column)
+    )
+    form_names = _form_names(plain, taken, order)
+    return TimeForm(form, *_said(column, plain + sum(taken.values()), named, form_names))
+
+
+def is_iso(name: str) -> str:
+    """Whether text begins with a date in ISO form and is a time to DuckDB."""
+    ends = f"right({name}, 1)"
+    return (
+        f"({name} LIKE '____-__-__%' AND ({ends} = 'Z' OR {ends} BETWEEN '0' AND '9') "
+        f"AND NOT contains(substr({name}, 12), ' ') "  # before an offset: DuckDB drops the offset
+        f"AND TRY_CAST({name} AS TIMESTAMP) IS NOT NULL)"
+    )
+
+
+def is_zoned(name: str) -> str:
+    """Whether text in ISO form names its zone."""
+    return f"(right({name}, 1) = 'Z' OR contains(substr({name}, 11), '+') OR contains(substr({name}, 11), '-'))"
+
+
+def iso_instant(column: TimeColumn, plain: int, named: int) -> str:
+    """Text in ISO form as an instant; a zone that is written counts."""
+    name = column.name
+    local = _in_zone(f"TRY_CAST({name} AS TIMESTAMP)", column)
+    own = f"TRY_CAST({name} AS TIMESTAMPTZ)"
+    chosen = (
+        own if named == plain else local if not named else f"CASE WHEN {is_zoned(name)} THEN {own} ELSE {local} END"
+    )
+    return f"CASE WHEN {is_iso(name)} THEN {chosen} END"
+
+
+def _shapes(database: duckdb.DuckDBPyConnection, column: TimeColumn, iso: str) -> list[_Shape]:
+    """Every way in which the other times are written, the most frequent first."""
+    shape = f"translate({column.name}, {literal(DIGITS[0])}, {literal(DIGITS[1])})"
+    query = (
+        f"SELECT {shape} AS shape, count(*), min({column.name}) FROM {column.relation} WHERE {column.name} IS NOT NULL "
+        f"AND NOT {iso} GROUP BY shape ORDER BY count(*) DESC, shape LIMIT {MOST_SHAPES}"
+    )
+    found = database.execute(query).fetchall()
+    return [_Shape(text, rows, example.strip(), readings(shape_of(text), column.zone)) for text, rows, example in found]
+
+
+def _is_number(shape: str) -> bool:
+    return re.fullmatch(r"9+(\.9+)?", shape.strip()) is not None
+
+
+def _refuse_known(column: TimeColumn, shapes: Sequence[_Shape]) -> None:
+    for shape in shapes[:1]:
+        name = unreadable(shape_of(shape.text))
+        if name is not None:
+            raise DataError(f"{column.where}: expected dates of year, month and day, got {shape.example!r}: {name}")
+
+
+def _cleaned(column: TimeColumn, shapes: Sequence[_Shape]) -> str:
+    """The text without blanks around it and without blanks of other widths, where there are such."""
+    name = column.name
+    if any("\u202f" in shape.text or "\xa0" in shape.text for shape in shapes):
+        name = f"translate({name}, chr(160) || chr(8239), '  ')"
+    return f"trim({name}, {BLANKS})" if any(shape.text != shape.text.strip() for shape in shapes) else name
+
+
+def _order(
+    database: duckdb.DuckDBPyConnection, column: TimeColumn, shapes: Sequence[_Shape], text_rows: tuple[str, int]
+) -> str:
+    """The order of day, month and year that the file has; empty where its times do not need one."""
+    text, rows = text_rows
+    open_shapes = [shape for shape in shapes if len(shape.readings) > 1]
+    if column.form is not None:
+        return column.form.replace("_", " ")
+    certain = {order for shape in shapes if len(shape.readings) == 1 for order in shape.readings} & set(ORDERS)
+    if not open_shapes:
+        return next(iter(certain), "")
+    fits = {
+        order: _fit(database, column, open_shapes, text, order)
+        for order in ORDERS
+        if any(order in shape.readings for shape in open_shapes)
+    }
+    count = sum(shape.rows for shape in open_shapes)
+    try:
+        return chosen_order(fits, column.where, open_shapes[0].example)
+    except DataError:
+        if count <= CLEAR * rows:  # so few rows decide nothing: they fail, and the others are read
+            return next(iter(certain), "")
+        raise
+
+
+def _fit(
+    database: duckdb.DuckDBPyConnection,
+    column: TimeColumn,
+    shapes: Sequence[_Shape],
+    text: str,
+    order: str,
+) -> Fit:
+    """How many rows an order reads, how many of them no other order reads, and the years that it gives."""
+
+    def parsed(wanted: str) -> str:
+        found = dict.fromkeys(shape.readings[wanted] for shape in shapes if wanted in shape.readings)
+        ranked = sorted(found, key=lambda reading: "%y" not in reading.format)
+        calls = [f"try_strptime({text}, {literal(reading.format)})" for reading in ranked]
+        return f"coalesce({', '.join(f'CAST({call} AS TIMESTAMP)' for call in calls)}, NULL)" if calls else "NULL"
+
+    mine, others = parsed(order), [parsed(other) for other in ORDERS if other not in (order, "year first")]
+    alone = " AND ".join(f"{other} IS NULL" for other in others) or "true"
+    query = (
+        f"SELECT count(mine), count(*) FILTER (WHERE mine IS NOT NULL AND alone), min(year(mine)), max(year(mine)) "
+        f"FROM (SELECT {mine} AS mine, {alone} AS alone FROM {column.relation})"
+    )
+    rows, single, low, high = database.execute(query).fetchone() or (0, 0, 0, 0)
+    return Fit(rows, single, low or 0, high or 0)
+
+
+def _taken(shapes: Sequence[_Shape], order: str) -> dict[Reading, int]:
+    """The readings of the file, each with its rows."""
+    taken: dict[Reading, int] = {}
+    for shape in shapes:
+        reading = shape.readings.get(order) or shape.readings.get("")
+        if reading is not None:
+            taken[reading] = taken.get(reading, 0) + shape.rows
+    return taken
+
+
+def _read(text: str, reading: Reading, column: TimeColumn) -> str:
+    parsed = f"try_strptime({text}, {literal(reading.format)})"
+    if reading.zone == WRITTEN:
+        return parsed
+    if reading.zone == NAIVE:
+        return _in_zone(parsed, column)
+    return f"timezone('UTC', {parsed}) - INTERVAL ({reading.zone}) SECOND"
+
+
+def _in_zone(local: str, column: TimeColumn) -> str:
+    return f"timezone({literal(column.zone)}, {local})"
+
+
+def _form_names(plain: int, taken: dict[Reading, int], order: str) -> str:
+    most = sorted(taken, key=lambda reading: -taken[reading])[:3]
+    names = (["ISO 8601"] if plain else []) + [f"{reading.format!r}" for reading in most]
+    said = " and ".join(names) + (" and more" if len(taken) > 3 else "")
+    return f"{order}: {said}" if order else said
+
+
+def _said(column: TimeColumn, rows: int, named: int, form: str = "ISO 8601") -> tuple[str, bool]:
+    """The form in words, and whether every row is on the clock of the zone."""
+    if not rows:
+        return "no times", False
+    if named == rows:
+        return f"{form}, each with its zone", False
+    if not named:
+        return f"{form}, without a zone, read in {column.zone}", True
+    return f"{form}; {named:,} rows name their zone, {rows - named:,} do not and are read in {column.zone}", False

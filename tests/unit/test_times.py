@@ -1,0 +1,144 @@
+"""Times as people export them: every form by its shape, one order of day and month per file, zones that are written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.model import DataError
+from capacity.model.settings import SalesSettings
+from capacity.sources.orders import audit_sales, read_events, read_sales
+from capacity.sources.table import OrderTable
+from capacity.sources.usage import read_usage
+
+NOON = "2026-01-15T12:00Z"
+FORMS = {
+    "ISO": ("2026-01-15 12:00:00", "UTC", {}),
+    "ISO with a zone": ("2026-01-15T12:00:00Z", "Asia/Tokyo", {}),
+    "an offset after a blank": ("2026-01-15 07:00:00 -0500", "Asia/Tokyo", {}),
+    "an offset of hours": ("2026-01-15 07:00:00-05", "Asia/Tokyo", {}),
+    "an offset without a colon": ("2026-01-15T17:30:00+0530", "UTC", {}),
+    "a fraction after a comma": ("2026-01-15 12:00:00,123", "UTC", {}),
+    "a fraction of .NET": ("2026-01-15T13:00:00.1234567+01:00", "UTC", {}),
+    "a zone's abbreviation": ("2026-01-15 07:00:00 EST", "UTC", {}),
+    "the business's own abbreviation": ("2026-01-15 17:30:00 IST", "Asia/Kolkata", {}),
+    "RFC 2822": ("Thu, 15 Jan 2026 17:30:00 +0530", "UTC", {}),
+    "RFC 2822, GMT": ("Thu, 15 Jan 2026 12:00:00 GMT", "Asia/Tokyo", {}),
+    "day first": ("15/01/2026 12:00", "UTC", {}),
+    "month first": ("1/15/2026 12:00 PM", "UTC", {}),
+    "two digits of the year": ("15.01.26 12:00", "UTC", {"time_format": "day_first"}),
+    "a name of a month": ("15-Jan-2026 12:00:00", "UTC", {}),
+    "a name of a month in front": ("Jan 15, 2026 12:00 PM", "UTC", {}),
+    "a web server's log": ("15/Jan/2026:13:00:00 +0100", "UTC", {}),
+    "basic ISO": ("20260115T120000Z", "Asia/Tokyo", {}),
+    "Java": ("2026-01-15T13:00:00+01:00[Europe/Berlin]", "UTC", {}),
+    "ctime": ("Thu Jan 15 12:00:00 2026", "UTC", {}),
+    "blanks around": ("  2026-01-15 12:00:00 ", "UTC", {}),
+    "seconds": ("1768478400", "Asia/Tokyo", {}),
+    "milliseconds": ("1768478400000", "Asia/Tokyo", {}),
+    "microseconds": ("1768478400000000", "Asia/Tokyo", {}),
+    "nanoseconds": ("1768478400000000000", "Asia/Tokyo", {}),
+    "digits": ("20260115120000", "UTC", {}),
+    "a serial": ("46037.5", "UTC", {}),
+    "a serial from 1904": ("44575.5", "UTC", {"time_format": "serial_1904"}),
+    "a format with a zone": ("2026-01-15 07:00:00 -0500", "Asia/Tokyo", {"time_format": "%Y-%m-%d %H:%M:%S %z"}),
+}
+
+
+@pytest.mark.parametrize(("text", "zone", "keys"), FORMS.values(), ids=FORMS)
+def test_a_time_is_read_as_it_is_written(text: str, zone: str, keys: dict[str, Any]) -> None:
+    Path("a.csv").write_text(f'at,n\n"{text}",1\n', encoding="utf-8")
+    audit = audit_sales("a.csv", time="at", value={"sum": "n"}, timezone=zone, **keys)
+    assert audit.first is not None, audit.reasons
+    assert audit.first.replace(microsecond=0, second=0) == datetime(2026, 1, 15, 12, tzinfo=UTC)
+    table = read_usage("a.csv", time="at", cpu="n", step="1h", timezone=zone, **keys)
+    assert isinstance(table, pd.DataFrame)
+    assert table.index[0] == pd.Timestamp(NOON)
+
+
+def orders(form: str, days: int, name: str = "a.csv") -> str:
+    moments = pd.date_range("2024-01-01", periods=days * 24, freq="h")
+    Path(name).write_text("at\n" + "".join(f"{at.strftime(form)}\n" for at in moments), encoding="utf-8")
+    return name
+
+
+@pytest.mark.parametrize("form", ["%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%d-%m-%y %H:%M"])
+def test_the_first_twelve_days_of_a_month_are_refused_until_the_order_is_given(form: str) -> None:
+    audit = audit_sales(orders(form, 12), time="at")
+    assert (audit.verdict, audit.passed) == ("refuse", 0)
+    assert "time_format: " in audit.findings[0].message
+    with pytest.raises(DataError, match="every row fits both; give time_format"):
+        read_sales("a.csv", time="at")
+    order = "month_first" if form.startswith("%m") else "day_first"
+    assert read_sales("a.csv", time="at", time_format=order).index[-1] == pd.Timestamp("2024-01-12T23:00Z")
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%y", "%d.%m.%y", "%m/%d/%y", "%y/%m/%d"])
+def test_two_digit_years_are_those_that_lie_together(form: str) -> None:
+    audit = audit_sales(orders(form, 28), time="at", step="1d")
+    assert audit.first is not None
+    assert audit.last is not None
+    assert (f"{audit.first:%F}", f"{audit.last:%F}") == ("2024-01-01", "2024-01-28")
+
+
+@pytest.mark.parametrize("text", ["2026-W03-1", "2026-015"])
+def test_weeks_and_days_of_the_year_are_refused_by_name(text: str) -> None:
+    Path("a.csv").write_text(f"at\n{text}\n", encoding="utf-8")
+    assert "sales.time_format" in audit_sales("a.csv", time="at").findings[0].message
+
+
+def test_rows_with_and_without_a_zone_mean_the_same_in_any_order() -> None:
+    rows = ["2026-04-01T08:00:00", "2026-04-01T13:00:00Z", "2026-04-01T14:00:00Z", "2026-04-01T11:00:00"]
+    audits = []
+    for order in (rows, rows[::-1]):
+        Path("a.csv").write_text("at\n" + "\n".join(order), encoding="utf-8")
+        audits.append(audit_sales("a.csv", time="at", timezone="America/New_York"))
+    assert audits[0].first == audits[1].first == datetime(2026, 4, 1, 12, tzinfo=UTC)
+    assert "2 rows name their zone, 2 do not" in audits[0].read[0]
+
+
+def test_the_zone_of_the_source_may_differ_from_the_business() -> None:
+    Path("a.csv").write_text("at\n2026-01-15 13:00:00\n", encoding="utf-8")
+    chosen = SalesSettings.model_validate({"source": "a.csv", "time": "at", "timezone": "Europe/Berlin"})
+    with OrderTable.load(chosen, "Asia/Tokyo") as table:
+        assert table.audit().first == datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+def test_events_have_one_form_in_the_whole_file() -> None:
+    text = "name,start,end,kind,uplift\nFriday,27/11/2026,27/11/2026,sale,3\nAdvent,05/12/2026,05/12/2026,sale,3\n"
+    Path("events.csv").write_text(text, encoding="utf-8")
+    assert [event.start.month for event in read_events("events.csv", "Europe/London")] == [11, 12]
+    Path("events.csv").write_text("name,start,end\nAdvent,05/12/2026,06/12/2026\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"events.csv: start and end: .* day first and month first"):
+        read_events("events.csv", "Europe/London")
+
+
+def autumn() -> list[str]:
+    """Each hour around the night of 2024-10-27 in Berlin, as its clock shows it, with its number as value."""
+    hours = pd.date_range("2024-10-26", periods=60, freq="h", tz="UTC").tz_convert("Europe/Berlin")
+    return [f"{at:%Y-%m-%d %H:%M:%S},{0.5 + number}" for number, at in enumerate(hours)]
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["oldest first", "newest first"])
+def test_the_doubled_hour_is_read_in_the_order_of_the_file(order: int) -> None:
+    Path("a.csv").write_text("at,n\n" + "\n".join(autumn()[::order]), encoding="utf-8")
+    sales = read_sales("a.csv", time="at", value={"sum": "n"}, timezone="Europe/Berlin")
+    np.testing.assert_array_equal(sales, [0.5 + number for number in range(60)])
+    table = read_usage("a.csv", time="at", cpu="n", timezone="Europe/Berlin")
+    assert isinstance(table, pd.DataFrame)
+    np.testing.assert_array_equal(table["cpu"], [0.5 + number for number in range(60)])
+
+
+def test_a_doubled_hour_of_many_orders_in_no_order_is_a_gap_with_a_note() -> None:
+    minutes = pd.date_range("2024-10-26T20:00Z", periods=600, freq="min").tz_convert("Europe/Berlin")
+    rows = [f"{at:%Y-%m-%d %H:%M:%S}" for at in minutes]
+    mixed = [rows[place] for place in np.random.default_rng(1).permutation(len(rows))]
+    Path("a.csv").write_text("at\n" + "\n".join(mixed), encoding="utf-8")
+    sales = read_sales("a.csv", time="at", timezone="Europe/Berlin")
+    assert list(sales.index[sales.isna()].strftime("%H")) == ["00", "01"]
+    assert any("twice" in note for note in audit_sales("a.csv", time="at", timezone="Europe/Berlin").notes)
