@@ -163,14 +163,16 @@ def _days(first: str, last: str, country: str) -> tuple[pd.Timestamp, ...]:
     begin, end = days[0].tz_localize("UTC").to_pydatetime(), days[-1].tz_localize("UTC").to_pydatetime()
     holidays = {event.start.date() for event in holiday_events([country], begin, end)}
     return tuple(
-        day for day in days if day.date() not in holidays and not (day.month, day.day) >= (12, 22) and day.dayofyear > 5
+        day
+        for day in days
+        if day.date() not in holidays and not (day.month, day.day) >= (12, 22) and day.day_of_year > 5
     )
 
 
 def _invented() -> pd.Series:
     """A shop of 400 orders a day with evenings, weekends, slow growth and more spread than chance."""
     index = pd.date_range("2026-01-01", "2026-11-30", freq="h", inclusive="left")
-    hour, weekend = index.hour.to_numpy(), index.dayofweek.to_numpy() >= 5
+    hour, weekend = index.hour.to_numpy(), index.day_of_week.to_numpy() >= 5
     shape = 0.15 + np.exp(-(((hour - 12) / 3.5) ** 2)) + 1.4 * np.exp(-(((hour - 20) / 2.5) ** 2))
     level = 24 * (1 + 0.3 * np.arange(len(index)) / len(index)) * np.where(weekend, 1.5, 1.0)
     random = np.random.default_rng(7)
@@ -186,7 +188,7 @@ def figures(sets: tuple[Orders, ...], corruptions: dict[str, str], clean: int, *
             alarms = [day for day in _spread(orders.days, clean) if trial.alarms(day, None)]
             names = list(corruptions)[place :: len(sets)] if quick else list(corruptions)
             days = _spread(orders.days, 7)
-            days = tuple(day for day in days if day.dayofweek not in (5, 6))
+            days = tuple(day for day in days if day.day_of_week not in (5, 6))
             missed = [
                 name
                 for number, name in enumerate(names)

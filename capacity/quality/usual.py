@@ -52,7 +52,8 @@ def _trimmed_mean(values: Array) -> Array:
     if len(values) >= 5:
         values = np.sort(values, axis=0)[1:-1]
     there = np.isfinite(values)
-    return np.where(there, values, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    mean: Array = np.where(there, values, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return mean
 
 
 def spread_beyond_chance(actual: Array, expected: Array) -> float:

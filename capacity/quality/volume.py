@@ -37,7 +37,7 @@ def find_deviation(counts: Array, skip: Mask | None = None, coverage: float = CO
     """
     expected = expected_days(counts, skip)
     steps = counts.shape[1]
-    judged = np.isfinite(expected).all(axis=1)
+    judged: Mask = np.asarray(np.isfinite(expected).all(axis=1))
     if not judged[-1] or (skip is not None and skip[-1]):
         return None
     past = _usual_days(counts, expected, judged, skip)

@@ -37,11 +37,11 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     A day that is over at the table's `now` is judged as a whole, another up to its newest whole step.
     """
     asked = table.settings.anomalies
-    if asked is None or audit.first is None:
+    if asked is None or audit.first is None or audit.last is None:
         return audit
     audit = replace(audit, notes=(*audit.notes, *unjudged(table)))
     step = table.settings.step
-    if step > DAY or (audit.last or audit.first) - audit.first < NEEDED * DAY:
+    if step > DAY or audit.last - audit.first < NEEDED * DAY:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))
     return replace(audit, findings=(*audit.findings, *look.findings()))

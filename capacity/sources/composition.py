@@ -31,7 +31,8 @@ def read_columns(judgement: Judgement) -> tuple[str, ...]:
     rules = [*settings.rules, *settings.select]
     checks = " ".join(text for rule in rules for text in (rule.check, rule.repair) if text)
     named = {name for rule in rules for name in rule.columns()}
-    named |= {settings.time, settings.value.sum, settings.value.count_distinct, settings.group, settings.available_at}
+    others = (settings.value.sum, settings.value.count_distinct, settings.group, settings.available_at)
+    named |= {settings.time, *(name for name in others if name is not None)}
     named |= set() if settings.contract is None else set(settings.contract.columns)
     words = set(re.findall(r"\w+", checks.lower()))
     spelt = {name for name in columns if name.lower() in words or quote(name) in checks}
