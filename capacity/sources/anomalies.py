@@ -39,9 +39,9 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     asked = table.settings.anomalies
     if asked is None or audit.first is None or audit.last is None:
         return audit
+    long_enough = audit.last - audit.first >= NEEDED * DAY
     audit = replace(audit, notes=(*audit.notes, *unjudged(table)))
-    step = table.settings.step
-    if step > DAY or audit.last - audit.first < NEEDED * DAY:
+    if table.settings.step > DAY or not long_enough:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))
     return replace(audit, findings=(*audit.findings, *look.findings()))
