@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from capacity.series.levels import find_shifts
+from capacity.series import find_shifts
 
 IMPORT = "import time; began = time.process_time(); import {name}; print(time.process_time() - began)"
 TRIES = 5  # the quickest counts: others are disturbed

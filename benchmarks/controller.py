@@ -15,8 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from capacity.model import Derivation, FloorChange, Peak, Plan, ReplicaNeed, TargetUtilization, WorkloadPlan
-from capacity.model.plan_file import write_plan
+from capacity.model import Derivation, FloorChange, Peak, Plan, ReplicaNeed, TargetUtilization, WorkloadPlan, write_plan
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.planning.optimum import Days
+from capacity.planning import Days
 from capacity.stats import close_gaps
 
 DAY = 288  # five-minute steps

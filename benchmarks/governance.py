@@ -13,7 +13,7 @@ import duckdb
 
 from benchmarks.datasets import find
 from capacity.model.settings import SalesSettings
-from capacity.sources.table import OrderTable
+from capacity.sources import OrderTable
 
 LINES = "online_retail/raw_lines.parquet"
 REPEATS, QUICK_REPEATS = 94, 5  # of 1,067,371 lines

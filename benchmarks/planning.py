@@ -20,9 +20,7 @@ from benchmarks.counting import START as START_COST
 from benchmarks.datasets import SKIPPED, find
 from benchmarks.traces import TRACES
 from capacity.model import Demand, Forecast, LoadModel, Replica, Workload, WorkloadPlan
-from capacity.planning import cheapest_floors, floor_series, plan_many
-from capacity.planning.change_limit import calm_floors
-from capacity.planning.optimum import Prices, Runs
+from capacity.planning import Prices, Runs, calm_floors, cheapest_floors, floor_series, plan_many
 from capacity.stats import close_gaps
 
 FIVE, START = timedelta(minutes=5), datetime(2026, 11, 27, tzinfo=UTC)

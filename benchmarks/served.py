@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.load import learn_throughput
-from capacity.load.scalability import reached_by
+from capacity.load import learn_throughput, reached_by
 from capacity.model import Replica, Throughput, ThroughputReport
 
 HOURS = 28 * 24

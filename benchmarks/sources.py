@@ -92,7 +92,7 @@ def counted(folder: Path, value: dict[str, Any]) -> dict[str, Any]:
 def count(settings: dict[str, Any]) -> dict[str, Any]:
     """What the process does: the audit and the sales of one source."""
     from capacity.model.settings import SalesSettings
-    from capacity.sources.table import OrderTable
+    from capacity.sources import OrderTable
 
     with OrderTable.load(SalesSettings.model_validate(settings), "Europe/London") as table:
         audit, sales = table.audit(), table.sales()

@@ -17,8 +17,7 @@ from benchmarks.datasets import SKIPPED, find
 from capacity.forecast import forecast_sales, window_steps
 from capacity.model.arrays import Array
 from capacity.planning import planning_window
-from capacity.series.calendar import bridge_days, days_around, holiday_events
-from capacity.series.seasons import calendar_seasons
+from capacity.series import bridge_days, calendar_seasons, days_around, holiday_events
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,29 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from capacity import _HOME
+from capacity import HOMES
 from capacity.cli import VERBS, app
 from capacity.model.configuration import Config
 
 ROOT = Path(__file__).resolve().parents[1]
+FURTHER = {  # what the library page shows of each package beside the names at the top level
+    "capacity.series": (
+        *("Season", "decompose_sales", "find_shifts", "Shift"),
+        *("past_growth", "coming_growth", "coming_peak", "Growth", "forecast_if"),
+    ),
+    "capacity.quality": ("Audit", "Rule", "audit_usage"),
+    "capacity.forecast": ("SalesForecaster", "Backtest"),
+    "capacity.load": ("LoadReport", "Throughput", "ThroughputReport", "fit_throughput", "learn_throughput"),
+    "capacity.planning": (
+        *("plan_many", "plan_nodes", "safe_target", "advise_requests", "highest_tolerated_utilization"),
+    ),
+    "capacity.simulation": ("Replay",),
+    "capacity.model": ("Pool", "NodeType", "Quota", "Supply", "Explanation"),
+    "capacity.views": (
+        *("plot_seasons", "plot_decomposition", "plot_forecast", "plot_backtest", "plot_calibration", "plot_load"),
+        *("plot_plan", "plot_explanation", "plot_utilization", "plot_simulation", "plot_frontier", "save_figure"),
+    ),
+}
 FOLDERS = {"Runbooks": "runbooks", "Decisions": "decisions"}
 LINK = re.compile(r"\[([^]]+)\]\((?!https?:|#)([^)]+)\)")
 
@@ -142,6 +161,13 @@ def _cell(text: str) -> str:
 
 
 def library_page() -> str:
-    """The public names in the order of the data flow, each with its docstring."""
-    names = [f"::: capacity.{home}.{name}" for name, home in _HOME.items()]
+    """The public names in the order of the data flow, each with its docstring; then further ones by package."""
+    names = [f"::: {home}.{name}" for home, names in HOMES.items() for name in names]
+    for package, further in FURTHER.items():
+        names += [f"## {package}", *(f"::: {home_of(package, name)}.{name}" for name in further)]
     return "# Library\n\n```python\nimport capacity as cap\n```\n\n" + "\n\n".join(names) + "\n"
+
+
+def home_of(package: str, name: str) -> str:
+    """The module that defines a name which a package gives."""
+    return str(getattr(import_module(package), name).__module__)

@@ -26,6 +26,7 @@ class Paper:
         self.leases: dict[str, Document] = {}
         self.events: list[Document] = []
         self.server_time: datetime | None = None
+        self.answered_at: float | None = None
         self._before, self._version = before, 0
 
     def targets(self, kind: Kind, namespace: str) -> Iterator[Document]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from capacity.load.scalability import reached_by
+from capacity.load import reached_by
 from capacity.model import Replica, Throughput
 
 REPLICA = Replica(0.5, 2**29)

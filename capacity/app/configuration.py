@@ -19,9 +19,28 @@ MAX_BYTES = 4 * 2**20  # a configuration is a few kB; four MiB is somebody's dat
 
 
 def read_config(path: str | Path) -> Config:
-    """Read and check capacity.yaml; relative paths in it are relative to the file.
+    """Read and check a configuration file.
 
-    Raises `ConfigError` with the key, what was expected and what was got.
+    Parameters
+    ----------
+    path : str or Path
+        The file, capacity.yaml by convention, with at most 4 MiB. Relative paths in it are relative to its folder.
+
+    Returns
+    -------
+    Config
+        The checked configuration; workloads of its `workload_table` follow those of `workloads`.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or a value is wrong: the message names the key, what was expected and what was found.
+
+    Examples
+    --------
+    >>> from capacity.sources import sample_config
+    >>> [workload.name for workload in read_config(sample_config()).workloads]
+    ['web']
     """
     file = Path(path)
     data = _with_table(_read_yaml(file), file.parent)
@@ -68,8 +87,8 @@ def _anchor(config: Config, folder: Path) -> Config:
         sales = sales.model_copy(update=lists)
     if usage is not None and "://" not in usage.source:
         usage = usage.model_copy(update={"source": str(folder / usage.source)})
-    told = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
-    config = config.model_copy(update={"sales": sales, "usage": usage, **told})
+    monitoring = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
+    config = config.model_copy(update={"sales": sales, "usage": usage, **monitoring})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
     config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

@@ -9,10 +9,10 @@ from functools import partial
 
 from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import read_expiry, read_wishes
+from capacity.cluster.appliers import advice
 from capacity.cluster.autoscaler import Autoscaler
-from capacity.cluster.client import CONFLICT, ClusterReader, ClusterWriter
-from capacity.cluster.config_maps import read_switch
-from capacity.cluster.kinds import KINDS
+from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
+from capacity.cluster.kinds import KINDS, Kind
 from capacity.cluster.lease import TRIES, Writers
 from capacity.cluster.observe import (
     ObservedTarget,
@@ -23,9 +23,12 @@ from capacity.cluster.observe import (
     other_owner,
     read_target,
 )
+from capacity.cluster.ownership import Owner
 from capacity.cluster.restore import give_back
-from capacity.decision import Brake, ControllerRules, decide, engage_brake, hold
-from capacity.decision.brake import hold_braked
+from capacity.cluster.switch import read_switch
+from capacity.decision import Brake, ControllerRules, decide, hold
+from capacity.decision.brake import BrakeEpisode, brake_episode
+from capacity.decision.decide import STILL
 from capacity.model import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan
 from capacity.model.outcome import Outcome as Outcome
 from capacity.model.outcome import summary as summary
@@ -35,7 +38,7 @@ SKEW = timedelta(minutes=2)  # between our clock and the API server's: NTP keeps
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `braked`); None: they may.
+    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `episode`); None: they may.
 
     `server_time`: the API server's clock, by which is noted what moves while ours is wrong.
     """
@@ -43,10 +46,10 @@ class Guard:
     off: Mapping[str, str | None] = field(default_factory=dict)
     skew: str | None = None
     server_time: datetime | None = None
-    braked: str | None = None
+    episode: BrakeEpisode = field(default_factory=BrakeEpisode)
     change: str | None = None
 
-    def hold(self, namespace: str, observation: Observation, decision: Decision, now: datetime) -> Decision:
+    def hold(self, namespace: str, observation: Observation, decision: Decision) -> Decision:
         """The decision, held where this guard says so."""
         off = self.off.get(namespace)
         if off is not None:
@@ -55,9 +58,7 @@ class Guard:
             return hold(observation, "HeldChangeWindow", f"a change is on: {self.change}")
         if self.skew is not None:
             return self._skewed(observation, decision)
-        if decision.falls and self.braked is not None:
-            return hold_braked(observation, self.braked, now)
-        return decision
+        return self.episode.applied(observation, decision)
 
     def _skewed(self, observation: Observation, decision: Decision) -> Decision:
         """A wrong clock lowers nothing and notes nothing of its own."""
@@ -67,8 +68,12 @@ class Guard:
         return replace(decision, memory=memory, notes=False)
 
 
-def clock_skew(now: datetime, server_time: datetime | None) -> str | None:
-    """Why our clock cannot be trusted; None where the API server's says nearly the same, or says nothing."""
+def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = timedelta(0)) -> str | None:
+    """Why our clock cannot be trusted; None where the API server's says nearly the same, or says nothing.
+
+    `waited`: how long after `now` the server's answer came. A slow server is no wrong clock.
+    """
+    now += waited
     if server_time is None or abs(now - server_time) <= SKEW:
         return None
     return f"our clock says {now:%Y-%m-%dT%H:%M:%SZ}, the API server's {server_time:%Y-%m-%dT%H:%M:%SZ}"
@@ -80,7 +85,8 @@ class Reconciliation:
 
     `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
     API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
-    and holds every floor; None: none is.
+    and holds every floor; None: none is. `began`: `now` in seconds of this process's monotonic clock.
+    `chosen`: namespace and target of those that may be written; None: all, and what nobody names any more.
     """
 
     workloads: Sequence[Workload]
@@ -92,6 +98,8 @@ class Reconciliation:
     home: str | None = None
     real_time: bool = False
     change: str | None = None
+    began: float | None = None
+    chosen: frozenset[tuple[str, str]] | None = None
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +115,11 @@ class Reconciliation:
         decision = decide(plan, observation, self.now, replace(self.policy, ceiling_buffer=workload.ceiling_buffer))
         due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
         return replace(decision, notes=True) if due and not decision.notes else decision
+
+    def waited(self, reader: ClusterReader) -> timedelta:
+        """How long after `now` the server's last answer came."""
+        answered = reader.answered_at
+        return timedelta(seconds=0 if self.began is None or answered is None else answered - self.began)
 
     def expires(self, workload: Workload) -> datetime | None:
         """Until when a floor set now stands if nobody renews it; None without a plan."""
@@ -149,7 +162,26 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, one outcome per workload. Makes no call that can write."""
     scenes = observe_targets(reader, work.workloads)
     cases, _ = _cases(reader, work, scenes)
-    yield from (case.outcome(work) for case in cases)
+    yield from (replace(case.outcome(work), warnings=owner_warnings(case)) for case in cases)
+
+
+def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
+    """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
+    scenes = observe_targets(asker, work.workloads)
+    cases, _ = _cases(asker, work, scenes)
+    for case in cases:
+        yield guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work)
+
+
+def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outcome:
+    workload, _, autoscaler = case.seen
+    assert case.decision is not None and not isinstance(autoscaler, ClusterError)  # noqa: S101, PT018 - a due case has both
+    body = autoscaler.written(case.decision, work.expires(workload))
+    try:
+        asker.ask_target(autoscaler.kind, workload.namespace, autoscaler.name, body)
+    except ClusterError as error:
+        return replace(case.outcome(work), error=f"the server would refuse this: {error}")
+    return case.outcome(work)
 
 
 def apply(writer: ClusterWriter, work: Reconciliation, writers: Writers | None = None) -> Iterator[Outcome]:
@@ -161,10 +193,13 @@ def apply(writer: ClusterWriter, work: Reconciliation, writers: Writers | None =
     cases, guard = _cases(writer, work, scenes)
     with writers or Writers(writer) as taken:
         acted = {}
+        if work.chosen is not None:
+            cases = [case for case in cases if (case.workload.namespace, case.workload.target.name) in work.chosen]
         for case in sorted(cases, key=lambda case: case.decision is not None and case.decision.falls):
             acted[id(case)] = _acted(writer, work, guard, taken, case) if case.due else case.outcome(work)
         yield from (replace(acted[id(case)], observation=case.observation) for case in cases)
-        yield from _expired(writer, work, guard, taken, scenes)
+        if work.chosen is None:
+            yield from _expired(writer, work, guard, taken, scenes)
 
 
 def restore(
@@ -203,10 +238,10 @@ def _cases(
     reader: ClusterReader, work: Reconciliation, scenes: dict[str, ObservedTarget | ClusterError]
 ) -> tuple[list[TargetState], Guard]:
     cases = [_case(work, seen) for seen in observe_target(reader, work.workloads, scenes, work.now)]
-    skew = clock_skew(work.now, reader.server_time) if work.real_time else None
+    skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
     off, unknown = _switches(reader, work)
     guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
-    return [_guarded_case(work, guard, case, unknown) for case in cases], guard
+    return [_guarded_case(guard, case, unknown) for case in cases], guard
 
 
 def _case(work: Reconciliation, seen: Seen) -> TargetState:
@@ -235,18 +270,16 @@ def _braked(work: Reconciliation, cases: list[TargetState], guard: Guard) -> Gua
         for case in cases
         if case.decision is not None and isinstance(case.seen[2], Autoscaler) and case.decision.reason != "Excluded"
     ]
-    held = engage_brake(fleet, work.now, work.brake)
-    braked = next((now.detail for (_, now), (_, was) in zip(held, fleet, strict=True) if now is not was), None)
-    return replace(guard, braked=braked)
+    return replace(guard, episode=brake_episode(fleet, work.now, work.brake))
 
 
-def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState, unknown: Mapping[str, str]) -> TargetState:
+def _guarded_case(guard: Guard, case: TargetState, unknown: Mapping[str, str]) -> TargetState:
     found, namespace = case.seen[2], case.workload.namespace
     if case.decision is None or isinstance(found, ClusterError):
         return case
     if namespace in unknown:
         return TargetState(case.seen, error=unknown[namespace])
-    return TargetState(case.seen, guard.hold(namespace, found.observation, case.decision, work.now))
+    return TargetState(case.seen, guard.hold(namespace, found.observation, case.decision))
 
 
 def _acted(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: Writers, case: TargetState) -> Outcome:
@@ -267,26 +300,37 @@ def _written(writer: ClusterWriter, work: Reconciliation, guard: Guard, taken: W
         try:
             write(writer, autoscaler, decision, work.expires(workload))
         except ClusterError as error:
+            if error.status == ABSENT:
+                raise _gone(workload) from error
             if error.status != CONFLICT or attempt == TRIES:
                 raise
             autoscaler = _read_again(writer, workload, scene, autoscaler)
             decision = work.decide(workload, scene, autoscaler)
-            decision = guard.hold(workload.namespace, autoscaler.observation, decision, work.now)
+            decision = guard.hold(workload.namespace, autoscaler.observation, decision)
             if not (decision.changes or decision.notes):
                 break
             continue
-        if not decision.changes:
+        if not (decision.changes or decision.reason == STILL):
             break
         warnings = announce(writer, Outcome(workload, decision), autoscaler)
-        return Outcome(workload, decision, done=True, warnings=warnings)
+        return Outcome(workload, decision, done=decision.changes, warnings=warnings)
     return Outcome(workload, decision)
 
 
 def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Autoscaler:
-    document = writer.target(KINDS[workload.target.kind], workload.namespace, workload.target.name)
+    try:
+        document = writer.target(KINDS[workload.target.kind], workload.namespace, workload.target.name)
+    except ClusterError as error:
+        raise _gone(workload) if error.status == ABSENT else error from error
     if autoscaler.kind.scaled:
         return read_target(writer, workload, scene, autoscaler.now)
     return autoscaler.reread(document)
+
+
+def _gone(workload: Workload) -> ClusterError:
+    target = workload.target
+    message = f"{target.kind} {target.name} is gone: it was deleted after this pass read it; nothing was made anew"
+    return ClusterError(message, ABSENT)
 
 
 def _expired(
@@ -320,14 +364,39 @@ def _given_back(
 
 
 def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str] | None:
-    """Why a reconciler's field is not ours to set, and what makes it so; an honored ceiling is no matter."""
-    managers = autoscaler.reconcilers(workload.target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
-    if not managers:
+    """Why the field is not ours to set, and what makes it so; an honored ceiling is no matter.
+
+    A controller writes again by itself. Who applied it server-side meets a conflict: that is for a person to allow, but
+    what we were given once and others took back is put right.
+    """
+    kind, name, target = autoscaler.kind, workload.target.name, workload.target
+    managers = autoscaler.reconcilers(target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
+    if managers:
+        return "HeldForeignOwner", _reconciler_text(managers, kind, name)
+    appliers = [one for one in autoscaler.appliers() if one.manager not in target.ignored_by]
+    if not appliers or target.take or autoscaler.notes.baseline is not None:
         return None
-    kind, names = autoscaler.kind, ", ".join(managers)
+    found = advice(appliers[0], kind, name)
     return "HeldForeignOwner", (
-        f"{names} writes this field again by itself; in Argo CD add ignoreDifferences: "
-        f"[{{group: {kind.group}, kind: {kind.name}, name: {workload.target.name}, "
-        f"jsonPointers: [{', '.join(kind.pointers)}]}}] and syncOptions: [RespectIgnoreDifferences=true], "
-        f"then set target.ignored_by: [{names}]"
+        f"{found}; until then set target.take: true to take it by force once, or target.ignored_by: "
+        f"[{appliers[0].manager}] where it leaves the field out already"
     )
+
+
+def _reconciler_text(managers: list[str], kind: Kind, name: str) -> str:
+    names = ", ".join(managers)
+    if all(manager.lower().startswith(("kustomize-", "helm-")) for manager in managers):
+        return f"{names} writes this field again by itself; {advice(Owner(managers[0], 'Apply'), kind, name).cure}"
+    argo = advice(Owner("argocd", "Apply"), kind, name).cure.partition(", then set")[0]
+    return f"{names} writes this field again by itself; in Argo CD {argo}, then set target.ignored_by: [{names}]"
+
+
+def owner_warnings(outcome: TargetState) -> tuple[str, ...]:
+    """What a tool will do to a floor that we are about to take from it for the first time; () where nothing."""
+    found = outcome.seen[2]
+    if isinstance(found, ClusterError) or outcome.decision is None or not outcome.decision.changes:
+        return ()
+    owner = found.first_owner()
+    if found.notes.baseline is not None or owner is None:
+        return ()
+    return (f"{outcome.workload.namespace}/{outcome.workload.target.name}: {advice(owner, found.kind, found.name)}",)

@@ -23,13 +23,13 @@ GUESSED = {"cpu": 0.5, "memory": 512 * 2.0**20}  # requests where the cluster ha
 GUESSED_USE = 0.5  # share of its request that a replica uses, where nothing is measured: a usual median of clusters
 
 
-def draft_config(inventory: Inventory, sight: Sight | None, timezone: str) -> str:
+def render_config(inventory: Inventory, findings: PrometheusFindings | None, timezone: str) -> str:
     """The text of a first capacity.yaml. It reads as it is: only `sales:` waits for the user's own orders."""
     lines = [
         *_head(timezone),
-        *_prometheus(sight),
+        *_prometheus(findings),
         "workloads:" if inventory.found else f"workloads: []  # {_none(inventory)}",
-        *(line for found in inventory.found for line in _workload(found, sight)),
+        *(line for found in inventory.found for line in _workload(found, findings)),
         *([""] if inventory.left_out else []),
         *(f"# left out: {reason}" for reason in inventory.left_out),
     ]
@@ -57,39 +57,43 @@ def _head(timezone: str) -> Iterator[str]:
     yield "  horizon: 14d"
 
 
-def _prometheus(sight: Sight | None) -> Iterator[str]:
-    if sight is None:
+def _prometheus(findings: PrometheusFindings | None) -> Iterator[str]:
+    if findings is None:
         yield "# prometheus:  # where usage is measured; without it, what a sale costs stays a guess"
         yield "#   url: http://prometheus.monitoring:9090"
         return
-    settings = sight.settings
+    settings = findings.settings
     yield "prometheus:  # where usage is measured"
     yield f"  url: {scalar(settings.url)}"
     for key in ("token_file", "ca_file", "tenant"):
         if (value := getattr(settings, key)) is not None:
             yield f"  {key}: {scalar(value)}"
-    if sight.counters:
-        others = f"  # also there: {', '.join(sight.counters[1:])}" if sight.counters[1:] else ""
-        yield f"  requests: {sight.counters[0]}{others}"
+    if findings.counters:
+        others = f"  # also there: {', '.join(findings.counters[1:])}" if findings.counters[1:] else ""
+        yield f"  requests: {findings.counters[0]}{others}"
     else:
         yield "  # requests: http_requests_total  # a counter of served requests with namespace and pod: none was found"
 
 
-def _workload(found: FoundWorkload, sight: Sight | None) -> Iterator[str]:
+def _workload(found: FoundWorkload, findings: PrometheusFindings | None) -> Iterator[str]:
     yield f"  - namespace: {scalar(found.namespace)}"
     yield f"    name: {scalar(found.name)}  # {found.kind}, {found.replicas} ready replicas when this was written"
     if found.keda:
         yield f"    target: {{kind: ScaledObject, name: {scalar(found.autoscaler)}}}  # KEDA makes the autoscaler"
     elif found.autoscaler != found.name:
         yield f"    target: {{name: {scalar(found.autoscaler)}}}  # its HorizontalPodAutoscaler"
-    yield f"    floor: {found.floor}  # minReplicas as it stands"
+    stands = "minReplicas before capacity first moved it" if found.managed else "minReplicas as it stands"
+    yield f"    floor: {found.floor}  # {stands}"
+    if found.owner is not None and not found.keda:
+        yield f"    # {found.owner}"
     yield f"    ceiling: {found.ceiling}  # maxReplicas as it stands"
     if found.utilization is not None:
-        yield f"    target_utilization: 0.80  # the autoscaler itself aims at {found.utilization} % of the CPU request"
+        whose = "the CPU request" if found.container is None else f"the CPU request of container {found.container}"
+        yield f"    target_utilization: 0.80  # the autoscaler itself aims at {found.utilization} % of {whose}"
     yield from _lead_time(found)
-    yield from _load(found, sight)
+    yield from _load(found, findings)
     yield from _replica(found)
-    yield from _metrics(found, sight)
+    yield from _metrics(found, findings)
 
 
 def _lead_time(found: FoundWorkload) -> Iterator[str]:
@@ -98,9 +102,9 @@ def _lead_time(found: FoundWorkload) -> Iterator[str]:
     yield f"    lead_time: {value}  # {found.starts.reason()}"
 
 
-def _load(found: FoundWorkload, sight: Sight | None) -> Iterator[str]:
+def _load(found: FoundWorkload, findings: PrometheusFindings | None) -> Iterator[str]:
     """What sales cost: the measured mean as base, and no slope, which the cluster alone cannot tell."""
-    measured = sight.usage.get((found.namespace, found.name), {}) if sight else {}
+    measured = findings.usage.get((found.namespace, found.name), {}) if findings else {}
     yield "    load:  # demand = base + per_sale_per_hour x sales per hour"
     for resource, write in (("cpu", cores), ("memory", mebibytes)):
         use = measured.get(resource)
@@ -115,6 +119,8 @@ def _replica(found: FoundWorkload) -> Iterator[str]:
     guessed = [resource for resource in GUESSED if resource not in found.requests]
     note = f"  # yours: no {' and no '.join(guessed)} request is set in the cluster: a guess" if guessed else ""
     cpu, memory = cores(amounts["cpu"]), mebibytes(amounts["memory"])
+    if not note and found.container is not None:
+        note = f"  # of container {found.container}, the only one that the autoscaler looks at"
     yield f"    replica: {{cpu_request: {cpu}, memory_request: {memory}}}{note}"
     if found.limits:
         limits = {"cpu": cores, "memory": mebibytes}
@@ -122,13 +128,13 @@ def _replica(found: FoundWorkload) -> Iterator[str]:
         yield f"    # limits of a replica: {shown}"
 
 
-def _metrics(found: FoundWorkload, sight: Sight | None) -> Iterator[str]:
-    if found.kind != "Deployment":
-        yield f"    metrics: {{kind: {found.kind}}}"
-    if sight is None:
+def _metrics(found: FoundWorkload, findings: PrometheusFindings | None) -> Iterator[str]:
+    if found.pods_like != "Deployment":
+        yield f"    metrics: {{kind: {found.pods_like}}}"
+    if findings is None:
         return
-    measured = Measured(found.namespace, found.name, Metrics(kind=found.kind))
-    settings = sight.settings.model_copy(update={"requests": sight.counters[0] if sight.counters else None})
+    measured = Measured(found.namespace, found.name, Metrics(kind=found.pods_like))
+    settings = findings.settings.model_copy(update={"requests": findings.counters[0] if findings.counters else None})
     yield "    # asked of Prometheus, unless metrics: has a query of your own (cpu, memory, requests)"
     for question in Wording(settings, settings.step).questions([measured]):
         yield f"    #   {question.resource}: {question.query}"
@@ -180,7 +186,7 @@ COUNTERS = (  # counters of served requests of common libraries, in the order of
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class PrometheusFindings:
     """What Prometheus showed: how it is reached, which counters of requests it has, mean usage by workload."""
 
     settings: PrometheusSettings
@@ -188,7 +194,9 @@ class Sight:
     usage: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
 
 
-def prometheus_findings(settings: PrometheusSettings, workloads: Sequence[Measured], now: datetime) -> Sight:
+def inspect_prometheus(
+    settings: PrometheusSettings, workloads: Sequence[Measured], now: datetime
+) -> PrometheusFindings:
     """Ask for the last day. Raises `DataError` where Prometheus does not answer."""
     counters = _counters(settings, workloads, now)
     usages = read_usages(settings, workloads, now - LOOK, now, now=now) if workloads else {}
@@ -197,7 +205,7 @@ def prometheus_findings(settings: PrometheusSettings, workloads: Sequence[Measur
         for key, usage in usages.items()
         if isinstance(usage, pd.DataFrame)
     }
-    return Sight(settings, counters, means)
+    return PrometheusFindings(settings, counters, means)
 
 
 def _counters(settings: PrometheusSettings, workloads: Sequence[Measured], now: datetime) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 from capacity.app.control import Reconciliation
+from capacity.app.floor_watch import FloorWatch
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.config_maps import read_plan_maps
 from capacity.cluster.lease import SHORTEST, Lease, identity
@@ -35,7 +37,10 @@ def make_pass(
         raise ConfigError("workloads: expected at least one workload, got none")
     controller = config.controller
     brake, home = controller.brake, controller.home
-    work = Reconciliation(workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time)
+    began = monotonic()
+    work = Reconciliation(
+        workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time, began=began
+    )
     namespaces = sorted({workload.namespace for workload in workloads})
     if plan_file is not None:
         try:
@@ -104,11 +109,40 @@ class Leader:
         return Lease(self.writer, namespace, self.holder, max(SHORTEST, PERIODS * self.period))
 
 
+def repair_between(
+    watch: FloorWatch, repair: Callable[[frozenset[tuple[str, str]]], None], stop: threading.Event
+) -> Callable[[float], None]:
+    """What to do between two passes: put right what the watch finds, until the time is over or the loop must stop."""
+
+    def between(seconds: float) -> None:
+        ends = monotonic() + seconds
+        while not stop.is_set() and (left := ends - monotonic()) > 0:
+            watch.wake.wait(left)
+            found = watch.taken()
+            if not found or stop.is_set():
+                continue
+            try:
+                repair(found)
+            except CapacityError as error:
+                LOGGER.error("%s", error)
+
+    return between
+
+
 @contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; the former handlers come back afterwards."""
+def stopping(woken: threading.Event | None = None) -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; the former handlers come back afterwards.
+
+    `woken` is set with it: what a loop waits on.
+    """
     stop = threading.Event()
-    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def end(*_: object) -> None:
+        stop.set()
+        if woken is not None:
+            woken.set()
+
+    former = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
@@ -116,12 +150,24 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def repeat(one_pass: Callable[[], None], period: timedelta, stop: threading.Event) -> None:
-    """Run passes a period apart, from start to start, until told to stop. A failed pass is logged; the next tries."""
+def repeat(
+    one_pass: Callable[[], None],
+    period: timedelta,
+    stop: threading.Event,
+    between: Callable[[float], None] | None = None,
+) -> None:
+    """Run passes a period apart, from start to start, until told to stop. A failed pass is logged; the next tries.
+
+    `between`: waits so many seconds in the loop's place, and may do something meanwhile.
+    """
     while not stop.is_set():
         began = datetime.now(UTC)
         try:
             one_pass()
         except CapacityError as error:
             LOGGER.error("%s", error)
-        stop.wait(max(0.0, (began + period - datetime.now(UTC)).total_seconds()))
+        left = max(0.0, (began + period - datetime.now(UTC)).total_seconds())
+        if between is None:
+            stop.wait(left)
+        else:
+            between(left)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from capacity.model.outcome import Outcome
     from capacity.model.settings import IncidentSettings, TelemetrySettings
     from capacity.monitoring import Condition, Scope
-    from capacity.planning.planner import PlanResult
+    from capacity.planning.result import PlanResult
     from capacity.quality import Audit
 
 # Jobs at the Pushgateway, names of textfiles. A push takes the place of the job's last one: audits are a job of their
@@ -52,16 +52,16 @@ class Notifier:
         from capacity.monitoring.samples import audit_samples, plan_samples
 
         plan, now = planned.plan, planned.plan.created
-        warnings = self._tell(audit_samples(planned.audit, now), AUDIT)
-        samples = plan_samples(plan, len(planned.failures), now, took)
-        warnings += self._tell([*samples, *planned.demand], PLANNER)
-        return [*warnings, *self._found(planned.audit, planned.failures, plan.workloads, now)]
+        warnings = self._send_metrics(audit_samples(planned.audit, now), AUDIT)
+        samples = plan_samples(plan, len(planned.failures), took, planned.demand)
+        warnings += self._send_metrics(samples, PLANNER)
+        return [*warnings, *self._report_plan(planned.audit, planned.failures, plan.workloads, now)]
 
     def audited(self, audit: Audit, now: datetime) -> list[str]:
         """Tell of an audit: by itself, or of data too bad to plan from."""
         from capacity.monitoring.samples import audit_samples
 
-        return [*self._tell(audit_samples(audit, now), AUDIT), *self._found(audit, {}, (), now)]
+        return [*self._send_metrics(audit_samples(audit, now), AUDIT), *self._report_plan(audit, {}, (), now)]
 
     def failed(self, namespaces: Iterable[str], error: CapacityError, now: datetime) -> list[str]:
         """Tell of a planning that made no plan at all; its metrics stay those of the last plan."""
@@ -76,7 +76,7 @@ class Notifier:
         from capacity.monitoring.conditions import Scope, pass_conditions
         from capacity.monitoring.samples import pass_samples
 
-        warnings = self._tell(pass_samples(work.plan, work.policy.period, outcomes, now, took), CONTROLLER)
+        warnings = self._send_metrics(pass_samples(work.plan, work.policy.period, outcomes, now, took), CONTROLLER)
         scope = Scope("pass", {outcome.workload.namespace for outcome in outcomes})
         return [*warnings, *self._report(pass_conditions(outcomes), scope, now)]
 
@@ -92,7 +92,7 @@ class Notifier:
         except CapacityError as error:
             return None, [f"change windows not read, none assumed: {error}"]
 
-    def _found(
+    def _report_plan(
         self,
         audit: Audit,
         failures: Mapping[tuple[str, str], str],
@@ -109,11 +109,11 @@ class Notifier:
         settings = self.incidents
         if settings.servicenow is None and settings.alertmanager is None:
             return []
-        from capacity.monitoring.services import connect_desk
+        from capacity.monitoring.services import connect_incidents
 
-        return connect_desk(settings).report(conditions, scope, now)
+        return connect_incidents(settings).report(conditions, scope, now)
 
-    def _tell(self, samples: Sequence[Sample], job: str) -> list[str]:
+    def _send_metrics(self, samples: Sequence[Sample], job: str) -> list[str]:
         warnings = []
         if self.exposition is not None:
             self.exposition.update(samples)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pandas as pd
 
+from capacity.app.reading import ALL_TOGETHER, GOOD_ROWS, StepIndex
 from capacity.model import DataError, Plan, PlanError
-from capacity.model.arrays import Array
-from capacity.model.plan_file import read_plan, write_plan
-from capacity.monitoring.metrics import Sample
-from capacity.planning.pipeline import Histories
-from capacity.sources.judging import UNIT
+from capacity.model.forecast import CurrentDemand
+from capacity.model.plan_file import read_plan, write_plan, write_whole
+from capacity.planning.orders import Histories, Key
+from capacity.planning.sizing import RequestAdvice
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import GOOD, OrderTable
 
@@ -28,49 +26,26 @@ TOTAL = "total.parquet"  # sales of all groups together, for workloads that name
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """Where the steps lie, which steps there are (the same for every group), and what a step without rows means."""
+class StepFiles:
+    """Where the steps lie, which there are, and what a step without rows means."""
 
     folder: Path
-    index: pd.DatetimeIndex
-    timezone: str
-    measured: bool
+    steps: StepIndex
 
-    def histories(self, chunk: int, *, total: bool) -> Histories:
-        """Sales per step of the groups of one chunk, in their order; with `total`, of all groups together as None.
-
-        A step without rows is zero where rows are single orders, and a gap (NaN) in measurements.
-        """
+    def histories(self, chunk: int, groups: Container[str | None]) -> Histories:
+        """Sales per step of the groups of one chunk, in their order; where None is asked for, of all together too."""
+        found: dict[str | None, pd.Series] = {}
         with duckdb.connect() as database:
             database.execute("SET threads = 1")
+            if None in groups:
+                found[None] = self.steps.sales(database, _parquet([self.folder / TOTAL])).popitem()[1]
             files = sorted((self.folder / f"chunk={chunk}").glob("*.parquet"))
-            found: dict[str | None, pd.Series] = {}
-            if total:
-                found[None] = self._series(database, [self.folder / TOTAL]).popitem()[1]
-            return found | self._series(database, files) if files else found
+            named = self.steps.sales(database, _parquet(files)) if files else {}
+        return found | {group: sales for group, sales in named.items() if group in groups}
 
-    def _series(self, database: duckdb.DuckDBPyConnection, files: list[Path]) -> dict[str | None, pd.Series]:
-        names = ", ".join(literal(str(file)) for file in files)
-        rows = f"read_parquet([{names}], hive_partitioning = false)"
-        coded = f"SELECT grp, row_number() OVER (ORDER BY grp) - 1 AS code FROM (SELECT DISTINCT grp FROM {rows})"
-        try:
-            groups = [name for name, _ in database.execute(f"{coded} ORDER BY code").fetchall()]
-            query = f"SELECT code, step_start, value FROM {rows} JOIN ({coded}) USING (grp)"
-            found = database.execute(query).fetchnumpy()
-        except duckdb.Error as error:
-            raise DataError(f"{files[0].name}: steps cannot be read: {one_line(error)}") from error
-        starts = self.index.as_unit("s").asi8
-        seconds = int(starts[1] - starts[0]) if len(starts) > 1 else 1
-        place = (np.asarray(found["step_start"]) - starts[0]) // seconds
-        within = place < len(starts)  # the newest step may still be filling up
-        table = np.full((len(groups), len(starts)), np.nan if self.measured else 0.0)
-        table[np.asarray(found["code"])[within], place[within]] = np.asarray(found["value"])[within]
-        return {group: self._named(row) for group, row in zip(groups, table, strict=True)}
 
-    def _named(self, values: Array) -> pd.Series:
-        series = pd.Series(values, self.index, name="sales")
-        series.attrs["timezone"] = self.timezone
-        return series
+def _parquet(files: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(literal(str(file)) for file in files)}], hive_partitioning = false)"
 
 
 def fingerprint(table: OrderTable) -> str:
@@ -82,9 +57,9 @@ def fingerprint(table: OrderTable) -> str:
     return "-".join(map(str, seen or ()))
 
 
-def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]) -> Steps:
+def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]) -> StepFiles:
     """Write the steps of each chunk's groups, and of all groups together: whole, or not under this name."""
-    steps = Steps(folder, table.steps(), table.timezone, table.is_measurement())
+    steps = StepFiles(folder, StepIndex.of(table))
     if folder.is_dir():
         return steps
     part = folder.with_name(f".{folder.name}.part")
@@ -92,6 +67,9 @@ def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]
     try:
         part.mkdir(parents=True)
         _write(table.database, part, groups)
+        for file in part.rglob("*.parquet"):
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
         part.replace(folder)
     except (duckdb.Error, OSError) as error:
         raise DataError(f"{folder}: steps cannot be written: {one_line(error)}") from error
@@ -99,39 +77,34 @@ def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]
 
 
 def _write(database: duckdb.DuckDBPyConnection, folder: Path, groups: Sequence[Sequence[str]]) -> None:
-    good = f"SELECT grp, step_start, value FROM counted WHERE {GOOD}"
-    total = f"sum(CAST(value * {UNIT} AS HUGEINT)) / {UNIT}"  # exact in any order
-    database.execute(
-        f"COPY (SELECT '' AS grp, step_start, {total} AS value FROM ({good}) GROUP BY step_start) "
-        f"TO {literal(str(folder / TOTAL))} (FORMAT parquet)"
-    )
+    database.execute(f"COPY {ALL_TOGETHER} TO {literal(str(folder / TOTAL))} (FORMAT parquet)")
     pairs = [(group, number) for number, names in enumerate(groups) for group in names]
     if not pairs:
         return
     wanted = pd.DataFrame(pairs, columns=["grp", "chunk"])
     database.register("wanted", wanted)
     database.execute(
-        f"COPY (SELECT chunk, good.* FROM ({good}) AS good JOIN wanted USING (grp)) "
+        f"COPY (SELECT chunk, good.* FROM {GOOD_ROWS} AS good JOIN wanted USING (grp)) "
         f"TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (chunk), OVERWRITE_OR_IGNORE)"
     )
     database.unregister("wanted")
 
 
-Key = tuple[str, str]  # namespace and name of a workload
-DONE = "capacity.shard/v2"
+DONE = "capacity.shard/v3"
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
     """What became of one chunk: its part of the plan (None: nothing, or it lies in its file), and its failures.
 
-    `demand` is that of the current step as metrics: a plan file holds floors, not the forecasts they come from.
+    `demand` and `advice` are those of `PlanResult`: a plan file holds floors, not what they come from.
     """
 
     number: int
     plan: Plan | None
-    failures: dict[Key, str]
-    demand: tuple[Sample, ...] = ()
+    failures: Mapping[Key, str]
+    demand: tuple[CurrentDemand, ...] = ()
+    advice: Mapping[Key, RequestAdvice | DataError] = field(default_factory=dict)
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -147,30 +120,36 @@ def write_shard(shard: Shard, path: Path, run: str) -> None:
         path.unlink(missing_ok=True)
     else:
         write_plan(shard.plan, path)
-    failures = [[*key, reason] for key, reason in shard.failures.items()]
-    demand = [[sample.name, sample.value, sample.labels] for sample in shard.demand]
-    record = {"schema": DONE, "run": run, "planned": shard.plan is not None, "failures": failures, "demand": demand}
-    _write_whole(done, record)
+    record = {
+        "schema": DONE,
+        "run": run,
+        "planned": shard.plan is not None,
+        "failures": [[*key, reason] for key, reason in shard.failures.items()],
+        "demand": [asdict(one) for one in shard.demand],
+        "advice": [[*key, _advice_document(found)] for key, found in shard.advice.items()],
+    }
+    write_whole(done, json.dumps(record))
 
 
 def read_shard(path: Path, number: int, run: str) -> Shard | None:
     """A shard that is done and belongs to this run; None where there is none."""
-    record = _read_record(_record(path))
-    if record is None or record.get("schema") != DONE or record.get("run") != run:
+    record = _done(path, run)
+    if record is None:
         return None
     failures = {(namespace, name): reason for namespace, name, reason in record["failures"]}
     if not record["planned"]:
         return Shard(number, None, failures)
+    advice = {(namespace, name): _advice(found) for namespace, name, found in record["advice"]}
     try:
-        return Shard(number, read_plan(path), failures, _demand(record))
-    except PlanError:  # gone or cut short since: it is made again
+        return Shard(number, read_plan(path), failures, tuple(map(_demand, record["demand"])), advice)
+    except PlanError:  # gone or cut short since
         return None
 
 
 def is_done(path: Path, run: str) -> bool:
     """Whether a shard of this run is there, without reading its plan."""
-    record = _read_record(_record(path))
-    return record is not None and record.get("run") == run and (path.exists() or not record["planned"])
+    record = _done(path, run)
+    return record is not None and (path.exists() or not record["planned"])
 
 
 def joined(plans: Sequence[Plan], order: Sequence[Key]) -> Plan | None:
@@ -189,8 +168,23 @@ def joined(plans: Sequence[Plan], order: Sequence[Key]) -> Plan | None:
     )
 
 
-def _demand(record: dict[str, Any]) -> tuple[Sample, ...]:
-    return tuple(Sample(name, value, tuple(labels)) for name, value, labels in record["demand"])
+def _demand(record: dict[str, Any]) -> CurrentDemand:
+    cpu, memory = (tuple((level, value) for level, value in record[name]) for name in ("cpu", "memory"))
+    return CurrentDemand(record["namespace"], record["name"], cpu, memory)
+
+
+def _advice_document(found: RequestAdvice | DataError) -> dict[str, Any]:
+    return {"error": str(found)} if isinstance(found, DataError) else asdict(found)
+
+
+def _advice(record: dict[str, Any]) -> RequestAdvice | DataError:
+    return DataError(record["error"]) if "error" in record else RequestAdvice(**record)
+
+
+def _done(path: Path, run: str) -> dict[str, Any] | None:
+    """The record that a shard of this run is done; None where there is none, or half of one."""
+    record = _read_record(_record(path))
+    return record if record is not None and record.get("schema") == DONE and record.get("run") == run else None
 
 
 def _record(path: Path) -> Path:
@@ -203,10 +197,3 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def _write_whole(path: Path, document: dict[str, Any]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(document, stream)
-    Path(name).replace(path)

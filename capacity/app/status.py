@@ -61,8 +61,8 @@ def duration_of(seconds: float) -> str:
 def _latencies(audits: pd.DataFrame) -> pd.Series:
     """Seconds; never below zero: a row may bear a time of its own clock."""
     age = (audits["audited_at"] - audits["newest"]).dt.total_seconds()
-    told: pd.Series = audits["latency_seconds"].astype(float)
-    return told.where(told.notna(), age).clip(lower=0)
+    latency: pd.Series = audits["latency_seconds"].astype(float)
+    return latency.where(latency.notna(), age).clip(lower=0)
 
 
 MEASURED_SOURCE = "Prometheus"
@@ -80,13 +80,13 @@ class RecordedObjectives:
     def uptime(self) -> ServiceLevelObjective:
         """The share of evaluations at which a pass had ended in time."""
         found = self._ask(f"avg_over_time(capacity:available:bool[{self._span}])")
-        return self._promise("uptime", found, "capacity:available:bool")
+        return self._objective("uptime", found, "capacity:available:bool")
 
     def utilization(self) -> ServiceLevelObjective:
         """The highest of any workload, and whose it is."""
         found = self._ask(f"topk(1, max_over_time(capacity:utilization:ratio[{self._span}]))")
         whose = [f"{one.labels.get('namespace')}/{one.labels.get('workload')}" for one in found]
-        return self._promise("CPU and memory", found, "capacity:utilization:ratio", *whose)
+        return self._objective("CPU and memory", found, "capacity:utilization:ratio", *whose)
 
     def quality(self) -> ServiceLevelObjective:
         """The mean score of the worst source."""
@@ -104,7 +104,7 @@ class RecordedObjectives:
         share, changes = (self._ask(f"{of}_over_time({name}[{self._span}])") for of in ("avg", "sum"))
         began = self._ask(f"changes({name}[{self._span}])")
         if not share or not changes or not began:
-            return self._promise(target.name, [], name)
+            return self._objective(target.name, [], name)
         since = self._since(name)
         if changes[0].value == 0:
             return ServiceLevelObjective(
@@ -123,15 +123,15 @@ class RecordedObjectives:
 
     def _worst(self, name: str, found: list[Value], series: str, worst: Callable[..., Value]) -> ServiceLevelObjective:
         if not found:
-            return self._promise(name, found, series)
+            return self._objective(name, found, series)
         one = worst(found, key=lambda value: value.value)
-        return self._promise(name, [one], series, str(one.labels.get("source")))
+        return self._objective(name, [one], series, str(one.labels.get("source")))
 
-    def _promise(self, name: str, found: list[Value], series: str, *said: str) -> ServiceLevelObjective:
+    def _objective(self, name: str, found: list[Value], series: str, *remarks: str) -> ServiceLevelObjective:
         if not found:
             why = f"no series {series}: are the rules of k8s/monitoring loaded there, is telemetry configured?"
             return ServiceLevelObjective(TARGETS[name], None, MEASURED_SOURCE, why)
-        note = _joined(*said, self._known(self._since(series)))
+        note = _joined(*remarks, self._known(self._since(series)))
         return ServiceLevelObjective(TARGETS[name], found[0].value, MEASURED_SOURCE, note)
 
     def _since(self, series: str) -> datetime:
@@ -162,34 +162,38 @@ RECORDED_ONLY = "no prometheus is configured, whose rules record it"
 
 
 def read_status(
-    config: Config, now: datetime, window: timedelta, audits: Path, standing: Callable[[], WorkloadStatus]
+    config: Config, now: datetime, window: timedelta, audits: Path, read_workloads: Callable[[], WorkloadStatus]
 ) -> Status:
     """Ask each source for what it knows. A source that fails leaves its promises unknown and is named in `failures`."""
-    promises: list[ServiceLevelObjective] = []
+    objectives: list[ServiceLevelObjective] = []
     failures: dict[str, None] = {}
     for name, read in _sources(config, now, window, audits).items():
         try:
-            promises.append(read())
+            objectives.append(read())
         except CapacityError as error:
             failures[str(error)] = None
-            promises.append(ServiceLevelObjective(TARGETS[name], None, "", "its source failed"))
-    stands = standing()
-    errors = [f"{one.where}: {one.error}" for one in stands.outcomes if one.error is not None]
-    return Status(now, window, tuple(promises), stands, (*failures, *errors))
+            objectives.append(ServiceLevelObjective(TARGETS[name], None, "", "its source failed"))
+    workloads = read_workloads()
+    errors = [f"{one.where}: {one.error}" for one in workloads.outcomes if one.error is not None]
+    return Status(now, window, tuple(objectives), workloads, (*failures, *errors))
 
 
 def _sources(config: Config, now: datetime, window: timedelta, audits: Path) -> Mapping[str, Read]:
     """By target: where it is read, the best source first that is configured."""
     recorded = _recorded(config, now, window)
-    kept = _audited(audits, now, window)
+    from_audits = _audited(audits, now, window)
     return {
         "uptime": recorded.get("uptime") or _unknown("uptime", RECORDED_ONLY),
         "time to restore": _tickets(config, now, window)
         or recorded.get("time to restore")
         or _unknown("time to restore", "neither incidents.servicenow nor prometheus is configured"),
-        "data latency": kept.get("data latency") or recorded.get("data latency") or _no_audit("data latency", audits),
+        "data latency": from_audits.get("data latency")
+        or recorded.get("data latency")
+        or _no_audit("data latency", audits),
         "CPU and memory": recorded.get("CPU and memory") or _unknown("CPU and memory", RECORDED_ONLY),
-        "data quality": kept.get("data quality") or recorded.get("data quality") or _no_audit("data quality", audits),
+        "data quality": from_audits.get("data quality")
+        or recorded.get("data quality")
+        or _no_audit("data quality", audits),
     }
 
 
@@ -225,11 +229,11 @@ def _tickets(config: Config, now: datetime, window: timedelta) -> Read | None:
     settings = config.incidents.servicenow
     if settings is None:
         return None
-    from capacity.monitoring.outages import restore_objective as restore_promise
+    from capacity.monitoring.outages import restore_objective
     from capacity.monitoring.services import connect_tickets
 
     instance = connect_tickets(settings)
-    return lambda: restore_promise(instance.past(now - window), now, window)
+    return lambda: restore_objective(instance.past(now - window), now, window)
 
 
 def _no_audit(name: str, folder: Path) -> Read:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from capacity.cli.advise import advise
 from capacity.cli.cluster import apply, preview, restore, run
 from capacity.cli.command import DONE, FAILED, USAGE, CommandContext, verb
 from capacity.cli.data import audit, backtest, forecast, load, seasonality
@@ -26,7 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Learn the seasonality of a business from its orders, move the floor of each autoscaler before the peak.\n\n"
-    "Start with [bold]capacity plan --sample[/bold]. In order of the data: audit, forecast, plan, preview, apply.",
+    "Start with [bold]capacity plan --sample[/bold]. In order of the data: audit, forecast, advise, plan, preview, "
+    "apply.",
     epilog="Exit codes: 0 done, 1 data or cluster failed, 2 usage or configuration, 3 held for safety.",
 )
 
@@ -48,14 +50,14 @@ def root(
 
 
 @verb
-def schema(face: CommandContext) -> int:
+def schema(context: CommandContext) -> int:
     """Print the JSON Schema of capacity.yaml: editors complete and check it.
 
     Example: capacity schema > capacity.schema.json
     """
     from capacity.model.configuration import Config
 
-    del face
+    del context
     typer.echo(json.dumps(Config.model_json_schema(), indent=1))
     return DONE
 
@@ -63,7 +65,7 @@ def schema(face: CommandContext) -> int:
 VERBS = {
     "Begin": (init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
-    "Plan": (plan, explain, simulate, report),
+    "Plan": (advise, plan, explain, simulate, report),
     "Move floors": (preview, apply, run, restore),
     "Watch": (status,),
     "Reference": (rules, schema),

@@ -39,19 +39,31 @@ LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healt
 
 
 @verb
-def preview(face: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, now: NowOption = None) -> int:
+def preview(
+    face: CommandContext,
+    place: PlanPlace,
+    *,
+    server_dry_run: Annotated[
+        bool,
+        typer.Option("--server-dry-run", help="Ask the server by a dry run whether it would accept each change."),
+    ] = False,
+    json_lines: JsonLines = False,
+    now: NowOption = None,
+) -> int:
     """Read the autoscalers and show what `apply` would change, and why. It cannot write.
 
     Example: capacity preview -c capacity.yaml --plan plan.json
     """
+    from capacity.app.control import ask
     from capacity.app.control import preview as preview_pass
     from capacity.app.loop import make_pass, pass_sheet
-    from capacity.cluster.client import ClusterReader
+    from capacity.cluster.client import ClusterAsker, ClusterReader
 
     config, moment = face.config(), read_clock(now)
-    reader = _client(ClusterReader, config)
+    asker = _client(ClusterAsker, config) if server_dry_run else None
+    reader = asker or _client(ClusterReader, config)
     work = make_pass(config, moment, place.file, reader, real_time=now is None)
-    outcomes = list(preview_pass(reader, work))
+    outcomes = list(preview_pass(reader, work) if asker is None else ask(asker, work))
     if json_lines:
         _show_json_lines(outcomes)
     else:
@@ -93,28 +105,32 @@ def run(
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
-    from capacity.app.loop import Leader, repeat, stopping
-    from capacity.cluster.client import ClusterWriter
+    from capacity.app.floor_watch import FloorWatch
+    from capacity.app.loop import Leader, repair_between, repeat, stopping
+    from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.monitoring.export import Exposition
 
     config, exposition = face.config(), Exposition()
     period = config.controller.period
     writer = _client(ClusterWriter, config)
     leader = Leader(writer, sorted({workload.namespace for workload in config.workloads}), period)
+    watch = FloorWatch(_client(ClusterReader, config), leader.namespaces)
 
-    with stopping() as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
+    with stopping(watch.wake) as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
 
-        def one_pass() -> None:
+        def one_pass(only: frozenset[tuple[str, str]] | None = None) -> None:
             try:
-                outcomes, moment = _lead_one(face, leader, place.file, exposition)
+                outcomes, moment = _lead_one(face, leader, place.file, exposition, only)
                 _show(face, "Applied", outcomes, moment, json_lines=json_lines)
                 _finish(outcomes)
             finally:
                 health.beat()
 
+        watch.start()
         try:
-            repeat(one_pass, period, stop)
+            repeat(one_pass, period, stop, repair_between(watch, one_pass, stop))
         finally:
+            watch.stop()
             leader.resign()
     return DONE
 
@@ -173,9 +189,16 @@ def _healthy(period: float, exposition: Exposition, port: int) -> Iterator[Healt
 
 
 def _lead_one(
-    face: CommandContext, leader: Leader, plan: Path | None, exposition: Exposition
+    face: CommandContext,
+    leader: Leader,
+    plan: Path | None,
+    exposition: Exposition,
+    only: frozenset[tuple[str, str]] | None,
 ) -> tuple[list[Outcome], datetime]:
-    """One pass over the namespaces that we lead, and its time; the configuration is read again each time."""
+    """One pass over the namespaces that we lead, and its time; the configuration is read again each time.
+
+    `only`: autoscalers by namespace and name, where some must be put right at once.
+    """
     from dataclasses import replace
 
     from capacity.app.control import apply as apply_pass
@@ -187,6 +210,8 @@ def _lead_one(
     led = _led(face, leader)
     work = make_pass(config, moment, plan, writer, real_time=True)
     work = replace(work, workloads=tuple(workload for workload in work.workloads if workload.namespace in led))
+    if only is not None:
+        return list(apply_pass(writer, replace(work, chosen=only), Writers(writer, led))), moment
     writers = Writers(writer, led)
     outcomes = _told(Bulletin.of(config, exposition), work, lambda one: apply_pass(writer, one, writers))
     return outcomes, moment

@@ -169,11 +169,11 @@ def verb(command: Callable[..., int]) -> Callable[..., int]:
     def called(**given: Any) -> int:
         common = {parameter.name: given.pop(parameter.name) for parameter in COMMON}
         run = Run.begin(command.__name__, common["log_format"])
-        face = CommandContext(common["config"], common["output"], common["quiet"], common["verbose"], run)
+        context = CommandContext(common["config"], common["output"], common["quiet"], common["verbose"], run)
         made = {
             name: group(**{one.name: given.pop(one.name) for one in fields(group)}) for name, group in groups.items()
         }
-        return command(face, **made, **given)
+        return command(context, **made, **given)
 
     del called.__wrapped__
     signature = inspect.Signature([*flat, *map(_plain, COMMON)], return_annotation=int)

@@ -17,9 +17,6 @@ from capacity.views.options import BacktestView, PictureOption, SeasonsView, The
 from capacity.views.sheet import Output, Sheet
 
 if TYPE_CHECKING:
-    from capacity.planning.pipeline import Reports
-
-if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
@@ -27,7 +24,8 @@ if TYPE_CHECKING:
     from capacity.forecast.backtest import Backtest
     from capacity.model import Forecast
     from capacity.model.configuration import Config
-    from capacity.planning.planner import OrderData as Orders
+    from capacity.planning.orders import OrderData as Orders
+    from capacity.planning.orders import Reports
     from capacity.views.plots import Figure
 
     Forecasted = Mapping[str | None, Forecast]
@@ -43,7 +41,7 @@ class Rolling:
 
 @verb
 def seasonality(
-    face: CommandContext,
+    context: CommandContext,
     data: Data,
     drawing: Drawing,
     draw: Annotated[SeasonsView, typer.Option(help="The usual week and the level, or the parts.")] = SeasonsView.week,
@@ -52,22 +50,22 @@ def seasonality(
 
     Example: capacity seasonality --sample --picture seasons.png
     """
-    from capacity.planning.planner import read_orders
+    from capacity.app.reading import read_orders
     from capacity.views.tables import seasons_sheet
 
-    config = data.sales_config(face)
-    with face.stages("reading orders", "looking for cycles", "drawing") as advance:
-        histories = read_orders(config).histories
+    config = data.sales_config(context)
+    with context.stages("reading orders", "looking for cycles", "drawing") as advance:
+        histories = read_orders(config, read_clock(None)).histories
         advance()
         sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in histories.items()]
         advance()
-        drawing.save(face, lambda theme: _seasons(next(iter(histories.values())), config, draw, theme))
+        drawing.save(context, lambda theme: _draw_seasons(next(iter(histories.values())), config, draw, theme))
         advance()
-    face.show(*sheets)
+    context.show(*sheets)
     return DONE
 
 
-def _seasons(sales: pd.Series, config: Config, view: SeasonsView, theme: Theme) -> Figure:
+def _draw_seasons(sales: pd.Series, config: Config, view: SeasonsView, theme: Theme) -> Figure:
     from capacity.views.plots import plot_decomposition, plot_seasons
 
     plot = plot_seasons if view is SeasonsView.week else plot_decomposition
@@ -75,35 +73,36 @@ def _seasons(sales: pd.Series, config: Config, view: SeasonsView, theme: Theme) 
 
 
 @verb
-def forecast(face: CommandContext, data: Data, drawing: Drawing) -> int:
+def forecast(context: CommandContext, data: Data, drawing: Drawing) -> int:
     """Forecast sales with quantiles over the horizon, from the seasons that the history really shows.
 
     Example: capacity forecast --sample --picture forecast.png
     """
+    from capacity.app.reading import read_orders
     from capacity.model import Forecast
-    from capacity.planning.planner import forecast_orders, read_orders
+    from capacity.planning.pipeline import forecast_orders
 
-    config = data.sales_config(face)
-    with face.stages("reading orders", "forecasting", "drawing") as advance:
-        orders = read_orders(config)
+    config = data.sales_config(context)
+    with context.stages("reading orders", "forecasting", "drawing") as advance:
+        orders = read_orders(config, read_clock(None))
         advance()
         found = forecast_orders(config, orders)
         forecasts = {group: one for group, one in found.items() if isinstance(one, Forecast)}
         advance()
         if forecasts:
-            drawing.save(face, lambda theme: _fan(config, orders, forecasts, theme))
+            drawing.save(context, lambda theme: _draw_forecast(config, orders, forecasts, theme))
         advance()
     failures = {group: error for group, error in found.items() if not isinstance(error, Forecast)}
     for group, error in failures.items():
         LOGGER.error("%s: %s", group or "sales", error)
     if forecasts:
-        face.show(_forecast_sheet(face, config, orders, forecasts))
+        context.show(_forecast_sheet(context, config, orders, forecasts))
     return FAILED if failures else DONE
 
 
-def _fan(config: Config, orders: Orders, forecasts: Forecasted, theme: Theme) -> Figure:
+def _draw_forecast(config: Config, orders: Orders, forecasts: Forecasted, theme: Theme) -> Figure:
     """The first group's forecast, behind its history, with the events around."""
-    from capacity.planning.planner import coming_events
+    from capacity.planning.orders import coming_events
     from capacity.views.plots import plot_forecast
 
     group, first = next(iter(forecasts.items()))
@@ -111,18 +110,18 @@ def _fan(config: Config, orders: Orders, forecasts: Forecasted, theme: Theme) ->
     return plot_forecast(first, orders.histories[group], config.timezone, events=events, theme=theme)
 
 
-def _forecast_sheet(face: CommandContext, config: Config, orders: Orders, forecasts: Forecasted) -> Sheet:
+def _forecast_sheet(context: CommandContext, config: Config, orders: Orders, forecasts: Forecasted) -> Sheet:
     """Each day's highest step for people; CSV has every step."""
     from capacity.views.tables import forecast_rows, forecast_sheet
 
-    if face.output is Output.csv:
+    if context.output is Output.csv:
         return forecast_rows(forecasts)
     return forecast_sheet(forecasts, orders.histories, config.timezone)
 
 
 @verb
 def backtest(
-    face: CommandContext,
+    context: CommandContext,
     data: Data,
     rolling: Rolling,
     drawing: Drawing,
@@ -132,22 +131,23 @@ def backtest(
 
     Example: capacity backtest --sample --origins 8 --horizon 7d
     """
-    from capacity.planning.planner import backtest_orders, read_orders
+    from capacity.app.reading import read_orders
+    from capacity.planning.pipeline import backtest_orders
     from capacity.views.tables import backtest_sheet
 
-    config = data.sales_config(face)
-    with face.stages("reading orders", "forecasting the past", "drawing") as advance:
-        orders = read_orders(config)
+    config = data.sales_config(context)
+    with context.stages("reading orders", "forecasting the past", "drawing") as advance:
+        orders = read_orders(config, read_clock(None))
         advance()
         results = backtest_orders(config, orders, read_duration("--horizon", rolling.horizon), rolling.origins)
         advance()
-        drawing.save(face, lambda theme: _tested(next(iter(results.values())), config, draw, theme))
+        drawing.save(context, lambda theme: _draw_backtest(next(iter(results.values())), config, draw, theme))
         advance()
-    face.show(*(backtest_sheet(result, group or "sales") for group, result in results.items()))
+    context.show(*(backtest_sheet(result, group or "sales") for group, result in results.items()))
     return DONE
 
 
-def _tested(result: Backtest, config: Config, view: BacktestView, theme: Theme) -> Figure:
+def _draw_backtest(result: Backtest, config: Config, view: BacktestView, theme: Theme) -> Figure:
     from capacity.views.plots import plot_backtest, plot_calibration
 
     plot = plot_backtest if view is BacktestView.course else plot_calibration
@@ -162,7 +162,7 @@ SinceOption = Annotated[
 
 @verb
 def audit(
-    face: CommandContext,
+    context: CommandContext,
     data: Data,
     *,
     quarantine: Annotated[Path, typer.Option(help="Where bad rows go.")] = Path("quarantine.parquet"),
@@ -177,15 +177,15 @@ def audit(
     Example: capacity audit orders.csv -c capacity.yaml
     """
     if since is not None:
-        return _show_history(face, history, since)
+        return _show_history(context, history, since)
     from capacity.sources.audit_history import append_audit, audit_orders, compared, read_audits
     from capacity.sources.table import OrderTable
     from capacity.views.tables import audit_sheet
 
-    config = data.config(face)
+    config = data.config(context)
     now = read_clock(None)
     with (
-        face.stages("reading and judging orders", "writing") as advance,
+        context.stages("reading and judging orders", "writing") as advance,
         OrderTable.load(config.orders(), config.timezone, now) as table,
     ):
         report = compared(audit_orders(table, config).at(now), read_audits(history))
@@ -193,28 +193,28 @@ def audit(
         written = table.write_quarantine(quarantine) if report.quarantined else 0
         append_audit(history, report, now)
         advance()
-    face.show(audit_sheet(report, now, str(quarantine) if written else None))
-    bulletin = Notifier.silent() if data.foreign else Notifier.of(config)
-    for warning in bulletin.audited(report, now):
+    context.show(audit_sheet(report, now, str(quarantine) if written else None))
+    notifier = Notifier.silent() if data.foreign else Notifier.of(config)
+    for warning in notifier.audited(report, now):
         LOGGER.warning("%s", warning)
     return HELD if report.verdict == "refuse" else DONE
 
 
-def _show_history(face: CommandContext, folder: Path, since: str) -> int:
+def _show_history(context: CommandContext, folder: Path, since: str) -> int:
     from capacity.sources.audit_history import read_audits
     from capacity.views.tables import history_sheet
 
     if not folder.is_dir():
         raise ConfigError(f"--history: no folder {folder}: audits are kept there once `capacity audit` has run")
     history = read_audits(folder, read_clock(None) - read_duration("--since", since))
-    face.show(history_sheet(history))
+    context.show(history_sheet(history))
     latest = history.audits.iloc[-1]["verdict"] if len(history.audits) else "ok"
     return HELD if latest == "refuse" else DONE
 
 
 @verb
 def load(
-    face: CommandContext,
+    context: CommandContext,
     *,
     requests_patch: PatchOption = None,
     picture: PictureOption = None,
@@ -226,35 +226,37 @@ def load(
 
     Example: capacity load -c capacity.yaml --picture load.png
     """
-    from capacity.app.requests import advise_from, write_patch
-    from capacity.planning.planner import learn_load_of, read_orders
+    from capacity.app.reading import read_orders
+    from capacity.app.requests import write_patch
+    from capacity.planning.pipeline import learn_load_of
+    from capacity.planning.sizing import advise_workloads
     from capacity.views.tables import load_sheet
 
-    config = face.config()
+    config = context.config()
     if config.usage is None and config.prometheus is None:
         raise ConfigError(
             "usage: expected where usage is measured, or prometheus, got nothing: load is learned from it"
         )
-    with face.stages("reading orders and usage", "learning", "drawing") as advance:
-        orders = read_orders(config)
+    with context.stages("reading orders and usage", "learning", "drawing") as advance:
+        orders = read_orders(config, read_clock(None))
         advance()
         reports = learn_load_of(config, orders)
         advance()
         if picture is not None:
-            _draw(face, reports, picture, theme)
+            _save_load_picture(context, reports, picture, theme)
         advance()
-    advice = advise_from(orders.usages)
+    advice = advise_workloads(orders.usages)
     if requests_patch is not None:
         write_patch(advice, config, requests_patch)
-        face.say(f"wrote {requests_patch}")
+        context.say(f"wrote {requests_patch}")
     failures = {key: report for key, report in reports.items() if isinstance(report, DataError)}
     for (namespace, name), error in failures.items():
         LOGGER.error("%s/%s: %s", namespace, name, error)
-    face.show(load_sheet(reports, config, advice))
+    context.show(load_sheet(reports, config, advice))
     return FAILED if failures else DONE
 
 
-def _draw(face: CommandContext, reports: Reports, picture: Path, theme: Theme) -> None:
+def _save_load_picture(context: CommandContext, reports: Reports, picture: Path, theme: Theme) -> None:
     """The first workload that has something to show; says so where none has."""
     from capacity.views.plots import can_plot_load, plot_load, save_figure
 
@@ -263,4 +265,4 @@ def _draw(face: CommandContext, reports: Reports, picture: Path, theme: Theme) -
         LOGGER.info("%s is not drawn: sales explain no load, see the verdicts", picture)
         return
     save_figure(plot_load(shown[0], theme=theme), picture)
-    face.say(f"wrote {picture}{f' of {shown[0].name}' if len(reports) > 1 else ''}")
+    context.say(f"wrote {picture}{f' of {shown[0].name}' if len(reports) > 1 else ''}")

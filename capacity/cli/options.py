@@ -35,19 +35,19 @@ class Data:
         """Whether somebody looks at other orders than the job's: then nobody is told of it."""
         return self.file is not None or self.sample
 
-    def config(self, face: CommandContext) -> Config:
+    def config(self, context: CommandContext) -> Config:
         """The configuration with these orders. Raises `ConfigError`."""
-        return face.config(file=self.file, sample=self.sample)
+        return context.config(file=self.file, sample=self.sample)
 
-    def sales_config(self, face: CommandContext) -> Config:
+    def sales_config(self, context: CommandContext) -> Config:
         """The same; without sales there is nothing to look at, and this says so."""
-        config = self.config(face)
+        config = self.config(context)
         config.orders()
         return config
 
-    def planning_config(self, face: CommandContext) -> Config:
+    def planning_config(self, context: CommandContext) -> Config:
         """The same, with something to plan for. Raises `ConfigError`."""
-        config = self.config(face)
+        config = self.config(context)
         if not config.workloads:
             raise ConfigError("workloads: expected at least one workload to plan for, got none")
         return config
@@ -60,14 +60,14 @@ class Drawing:
     picture: PictureOption = None
     theme: ThemeOption = Theme.light
 
-    def save(self, face: CommandContext, plot: Callable[[Theme], Figure]) -> None:
+    def save(self, context: CommandContext, plot: Callable[[Theme], Figure]) -> None:
         """Draw to the file that was asked for, and say so; nothing where none was."""
         if self.picture is None:
             return
         from capacity.views.plots import save_figure
 
         save_figure(plot(self.theme), self.picture)
-        face.say(f"wrote {self.picture}")
+        context.say(f"wrote {self.picture}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +83,13 @@ class PlanPlace:
     def file(self) -> Path | None:
         """The file; None: each namespace's ConfigMaps."""
         return None if self.from_cluster else self.plan
+
+
+def write_file(write: Callable[[], None], option: str, file: Path) -> None:
+    """Write a file; what stands in the way is a `ConfigError` that names the option."""
+    try:
+        write()
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: {file} cannot be written: {error.strerror or error}; choose another place"
+        ) from error

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capacity.cli.advise import POLICIES, PoliciesOption
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, PatchOption
+from capacity.cli.options import Data, Drawing, PatchOption, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
@@ -19,10 +20,10 @@ from capacity.views.options import PlanView, Theme
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
-    from capacity.app.requests import Advice
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
-    from capacity.planning.planner import PlanResult
+    from capacity.model.policy_file import Choices
+    from capacity.planning.result import PlanResult
     from capacity.views.plots import Figure
 
 SHOWN = 20  # workloads in a table; the plan has them all
@@ -30,7 +31,14 @@ SHOWN = 20  # workloads in a table; the plan has them all
 
 @dataclass(frozen=True, slots=True)
 class PlanData(Data):
-    """What is planned for: whose orders, and what-ifs beside them."""
+    """What is planned for: whose orders, as of when, and what-ifs beside them."""
+
+    now: Annotated[
+        str | None,
+        typer.Option(
+            "--now", metavar="TIME", help="Plan as of this past time (RFC 3339), without the rows and usage after it."
+        ),
+    ] = None
 
     scenario: Annotated[
         list[str] | None,
@@ -40,6 +48,13 @@ class PlanData(Data):
             help="Also plan for growth=+20%, promotion=FROM/UNTIL:+50% (dates), lost-zone, cancel=EVENT. Repeatable.",
         ),
     ] = None
+
+    def moment(self) -> datetime:
+        """When the plan is made. Raises `ConfigError` on a time that is still to come: nothing is known of it."""
+        clock, asked = read_clock(None), read_clock(self.now)
+        if self.now is not None and asked > clock:
+            raise ConfigError(f"--now: expected a time that has passed, got {self.now} at {clock:%Y-%m-%dT%H:%MZ}")
+        return asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,10 @@ class PlanOutput:
         False
     )
     requests_patch: PatchOption = None
+    policies: PoliciesOption = POLICIES
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +105,23 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
 
     Example: capacity plan --sample
     """
+    from capacity.app.advise import with_evidence, with_policies
     from capacity.app.notify import Notifier as Bulletin
     from capacity.app.scenarios import parse_scenarios
-    from capacity.planning.planner import QualityRefusedError
+    from capacity.planning.orders import QualityRefusedError
 
     config = data.planning_config(face)
-    scenarios, now = parse_scenarios(data.scenario or (), config.timezone), read_clock(None)
+    scenarios, now = parse_scenarios(data.scenario or (), config.timezone), data.moment()
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
-    bulletin = Bulletin.silent() if data.foreign or scenarios else Bulletin.of(config)
+    bulletin = Bulletin.silent() if data.foreign or scenarios or data.now else Bulletin.of(config)
     try:
         if scenarios:
-            return _compare(face, config, scenarios, now)
-        planned, took = _planned(face, config, parts, now)
+            return _compare(face, config, scenarios, now, past=data.now is not None)
+        choices = _choices(face, config, goal, now)
+        config = with_policies(config, choices)
+        planned, took = _planned(face, config, parts, now, past=data.now is not None)
+        planned = with_evidence(planned, choices)
     except QualityRefusedError as refusal:
         LOGGER.warning("held: %s", refusal)
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
@@ -114,14 +137,32 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     return HELD if planned.failures else DONE
 
 
-def _planned(face: CommandContext, config: Config, parts: FleetOptions, now: datetime) -> tuple[PlanResult, timedelta]:
+def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: datetime) -> Choices:
+    """The chosen policies: those of the file, where there is one; with --choose chosen now, and written to it."""
+    from capacity.app.advise import advise, known_choices
+    from capacity.model.policy_file import write_choices
+
+    if not goal.choose:
+        return known_choices(goal.policies)
+    with face.count("choosing policies") as progress:
+        advice = advise(config, now, progress=progress)
+    for (namespace, name), reason in advice.failures.items():
+        LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
+    write_file(lambda: write_choices(advice.choices, goal.policies), "--policies", goal.policies)
+    return {one.key: one for one in advice.choices}
+
+
+def _planned(
+    face: CommandContext, config: Config, parts: FleetOptions, now: datetime, *, past: bool
+) -> tuple[PlanResult, timedelta]:
     """The plan, signed by this run, and how long reading, forecasting and planning took."""
-    from capacity.app.fleet import Fleet, plan_fleet
-    from capacity.planning.planner import signed
+    from capacity.app.fleet import Fleet
+    from capacity.app.plan import plan_fleet
+    from capacity.planning.result import signed
 
     fleet, began = Fleet(parts.workers, parts.cluster, parts.shards), perf_counter()
     with face.count("planning") as progress:
-        planned = plan_fleet(config, now, fleet, progress)
+        planned = plan_fleet(config, now, fleet, progress, past=past)
     return signed(planned, face.run.id), timedelta(seconds=perf_counter() - began)
 
 
@@ -134,23 +175,27 @@ def _write(face: CommandContext, planned: PlanResult, config: Config, goal: Plan
             _draw(planned.plan, config, picture, drawing)
             written.append(str(picture))
         advance()
-    _show(face, planned, config, _advice(config, goal.requests_patch))
-    written += [] if goal.requests_patch is None else [str(goal.requests_patch)]
+    if goal.requests_patch is not None:
+        from capacity.app.requests import write_patch
+
+        write_patch(planned.advice, config, goal.requests_patch)
+        written.append(str(goal.requests_patch))
+    _show(face, planned, config)
     face.say(f"wrote {', '.join(written)}")
 
 
-def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], now: datetime) -> int:
+def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], now: datetime, *, past: bool) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
-    from capacity.planning.planner import PlanInputs as Basis
-    from capacity.planning.planner import make_plan, read_orders
+    from capacity.app.reading import read_orders
+    from capacity.planning.pipeline import PlanInputs, make_plan
     from capacity.views.tables import scenarios_sheet
 
     with face.stages("reading orders", "planning") as advance:
-        orders = read_orders(config)
+        orders = read_orders(config, now, past=past)
         advance()
-        basis = Basis.of(config, orders, now)
-        planned = make_plan(basis)
-        others = [(one, make_plan(basis.under(one))) for one in scenarios]
+        inputs = PlanInputs.of(config, orders, now)
+        planned = make_plan(inputs)
+        others = [(one, make_plan(inputs.under(one))) for one in scenarios]
         advance()
     face.show(scenarios_sheet(planned, others, config))
     for one in (planned, *(other for _, other in others)):
@@ -177,17 +222,7 @@ def _straight(config: Config) -> list[str]:
     return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
-def _advice(config: Config, patch: Path | None) -> Advice:
-    """What usage advises to request; written as a patch where asked."""
-    from capacity.app.requests import advise, write_patch
-
-    advice = advise(config)
-    if patch is not None:
-        write_patch(advice, config, patch)
-    return advice
-
-
-def _show(face: CommandContext, planned: PlanResult, config: Config, advice: Advice) -> None:
+def _show(face: CommandContext, planned: PlanResult, config: Config) -> None:
     """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
     from capacity.views.tables import plan_sheet
 
@@ -196,7 +231,7 @@ def _show(face: CommandContext, planned: PlanResult, config: Config, advice: Adv
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
         face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
-    face.show(plan_sheet(planned, config, advice))
+    face.show(plan_sheet(planned, config))
 
 
 def _say_warnings(warnings: list[str]) -> None:
@@ -221,12 +256,7 @@ def _to_files(plan: Plan, out: Path) -> list[str]:
 
     if not out.name or out.is_dir():
         raise ConfigError(f"--plan: expected a file name such as plan.json, got {out}")
-    try:
-        write_plan(plan, out)
-    except OSError as error:
-        raise ConfigError(
-            f"--plan: {out} cannot be written: {error.strerror or error}; choose another place"
-        ) from error
+    write_file(lambda: write_plan(plan, out), "--plan", out)
     return [str(out)]
 
 
@@ -260,23 +290,30 @@ def explain(
         str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
     ] = None,
     sample: SampleOption = False,
+    policies: PoliciesOption = POLICIES,
     drawing: Drawing,
 ) -> int:
     """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
 
     Example: capacity explain web --at 2011-12-13T12:00Z --sample
     """
+    from capacity.app.advise import known_choices, with_policies
+    from capacity.app.reading import read_orders
     from capacity.planning.explaining import explain_plan
-    from capacity.planning.planner import read_orders
-    from capacity.views.tables import explain_sheet
+    from capacity.views.tables import advice_sentence, explain_sheet
 
-    config = Data(sample=sample).planning_config(face)
+    choices = known_choices(policies)
+    config = with_policies(Data(sample=sample).planning_config(face), choices)
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
+    now = read_clock(None)
     with face.stages("reading orders", "forecasting and explaining") as advance:
-        orders = read_orders(config)
+        orders = read_orders(config, now)
         advance()
-        explanation = explain_plan(config, orders, chosen, moment, read_clock(None))
+        explanation = explain_plan(config, orders, chosen, moment, now)
         advance()
+    if chosen.key in choices:
+        said = f"policy: {advice_sentence(choices[chosen.key])}"
+        explanation = replace(explanation, notes=(said, *explanation.notes))
     face.show(explain_sheet(explanation, config.timezone))
     drawing.save(face, lambda theme: _waterfall(explanation, config, theme))
     return DONE

@@ -10,6 +10,7 @@ import typer
 
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, read_duration, verb
 from capacity.cli.options import Data, PlanPlace
+from capacity.files import write_text
 from capacity.logs import LOGGER
 from capacity.model import ConfigError
 
@@ -25,7 +26,7 @@ WINDOW = timedelta(days=30)  # in which the promises are judged: the month that 
 
 @verb
 def report(
-    face: CommandContext,
+    context: CommandContext,
     data: Data,
     *,
     page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
@@ -41,40 +42,39 @@ def report(
 
     Example: capacity report --sample --page report.html
     """
+    from capacity.app.reading import read_orders
+    from capacity.app.report import collect_report
     from capacity.model.plan_file import read_plan
-    from capacity.planning.planner import read_orders
     from capacity.sources.audit_history import read_audits
-    from capacity.views.report import ReportRequest as Question
-    from capacity.views.report import collect_report as make_review
-    from capacity.views.report import report_page
+    from capacity.views.report import ReportRequest, report_page
 
-    config, moment = data.planning_config(face), read_clock(now)
+    config, moment = data.planning_config(context), read_clock(now)
     before = None if since is None else read_plan(since)
-    question = Question(
+    question = ReportRequest(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
     )
-    with face.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
-        orders = read_orders(config, moment)
+    with context.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
+        orders = read_orders(config, moment, seen=max(moment, read_clock(None)))
         advance()
-        review = make_review(config, orders, question, moment)
+        review = collect_report(config, orders, question, moment)
         advance()
         _write(page, report_page(review))
         advance()
-    face.say(f"wrote {page}")
+    context.say(f"wrote {page}")
     return HELD if review.held or (review.planned is not None and review.planned.failures) else DONE
 
 
 def _status(config: Config, now: datetime, audits: Path) -> Status:
     """The promises from audits, Prometheus and tickets, where those are configured; the cluster is not asked."""
     from capacity.app.status import read_status
-    from capacity.model.service_level import WorkloadStatus as Standing
+    from capacity.model.service_level import WorkloadStatus
 
-    return read_status(config, now, WINDOW, audits, lambda: Standing(unknown="a report asks no cluster"))
+    return read_status(config, now, WINDOW, audits, lambda: WorkloadStatus(unknown="a report asks no cluster"))
 
 
 def _write(page: Path, text: str) -> None:
     try:
-        page.write_text(text, encoding="utf-8")
+        write_text(page, text)
     except OSError as error:
         raise ConfigError(
             f"--page: {page} cannot be written: {error.strerror or error}; choose another place"
@@ -87,7 +87,7 @@ AuditsOption = Annotated[Path, typer.Option("--history", help="Folder in which `
 
 @verb
 def status(
-    face: CommandContext,
+    context: CommandContext,
     place: PlanPlace,
     *,
     window: WindowOption = "30d",
@@ -104,38 +104,40 @@ def status(
     from capacity.app.status import read_status
     from capacity.views.tables import status_sheet
 
-    config, moment, span = face.config(), read_clock(now), read_duration("--window", window)
+    config, moment, span = context.config(), read_clock(now), read_duration("--window", window)
     if span.total_seconds() < 60:
         raise ConfigError(f"--window: expected at least 1m, got {window}")
-    found = read_status(config, moment, span, history, lambda: _standing(config, moment, place.file, now is None))
-    face.show(status_sheet(found, config.timezone))
-    for failure in found.failures:
+    status_now = read_status(
+        config, moment, span, history, lambda: _workload_status(config, moment, place.file, now is None)
+    )
+    context.show(status_sheet(status_now, config.timezone))
+    for failure in status_now.failures:
         LOGGER.error("%s", failure)
-    return _code(found)
+    return _code(status_now)
 
 
 def _code(found: Status) -> int:
     if found.failures:
         return FAILED
-    return HELD if found.broken or found.standing.held else DONE
+    return HELD if found.broken or found.workloads.held else DONE
 
 
-def _standing(config: Config, now: datetime, plan: Path | None, real_time: bool) -> WorkloadStatus:
+def _workload_status(config: Config, now: datetime, plan: Path | None, real_time: bool) -> WorkloadStatus:
     """What a pass would do now, by a client that cannot write; without a cluster, the plan alone."""
     from capacity.app.control import preview
     from capacity.app.loop import make_pass
     from capacity.cluster.client import ClusterReader
     from capacity.model import CapacityError
-    from capacity.model.service_level import WorkloadStatus as Standing
+    from capacity.model.service_level import WorkloadStatus
 
     if not config.workloads:
-        return Standing(unknown="no workloads are configured")
+        return WorkloadStatus(unknown="no workloads are configured")
     try:
         reader = ClusterReader(requests_per_second=config.controller.requests_per_second)
     except CapacityError as error:
-        return Standing(plan=_plan_alone(plan, now), unknown=str(error))
+        return WorkloadStatus(plan=_plan_alone(plan, now), unknown=str(error))
     work = make_pass(config, now, plan, reader, real_time=real_time)
-    return Standing(work.plan, tuple(preview(reader, work)))
+    return WorkloadStatus(work.plan, tuple(preview(reader, work)))
 
 
 def _plan_alone(plan: Path | None, now: datetime) -> Plan | None:

@@ -16,7 +16,7 @@ from capacity.views.sheet import count
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from capacity.app.init import Sight
+    from capacity.app.init import PrometheusFindings
     from capacity.cluster.inventory import Inventory
 
 Namespaces = Annotated[
@@ -30,7 +30,7 @@ Zone = Annotated[str, typer.Option("--timezone", help="The business's clock.")]
 
 @verb
 def init(
-    face: CommandContext,
+    context: CommandContext,
     *,
     namespace: Namespaces = None,
     prometheus: PrometheusUrl = None,
@@ -42,14 +42,14 @@ def init(
 
     Example: capacity init -c capacity.yaml --prometheus http://prometheus:9090
     """
-    from capacity.app.init import draft_config
+    from capacity.app.init import render_config
     from capacity.cluster.client import ClusterReader
     from capacity.cluster.inventory import read_inventory
     from capacity.model.fields import parse_zone
 
-    if face.config_path.exists():
+    if context.config_path.exists():
         raise ConfigError(
-            f"{face.config_path}: expected no file there, got one; it is not overwritten: give another -c"
+            f"{context.config_path}: expected no file there, got one; it is not overwritten: give another -c"
         )
     try:
         parse_zone(timezone)
@@ -57,37 +57,41 @@ def init(
         raise ConfigError(f"--timezone: {error}") from error
     settings = {"url": prometheus, "token_file": token_file, "ca_file": ca_file}
     now = read_clock(None)
-    with face.stages("looking at the cluster", "looking at Prometheus", "writing") as advance:
+    with context.stages("looking at the cluster", "looking at Prometheus", "writing") as advance:
         inventory = read_inventory(ClusterReader(), namespace or (), now)
         advance()
-        sight = None if prometheus is None else _sight(settings, inventory, now)
+        findings = None if prometheus is None else _inspect(settings, inventory, now)
         advance()
-        _write(draft_config(inventory, sight, timezone), face.config_path)
+        _write(render_config(inventory, findings, timezone), context.config_path)
         advance()
-    face.say(f"wrote {face.config_path}: {count(len(inventory.found), 'workload')}, {len(inventory.left_out)} left out")
-    face.say("next: set what it marks `# yours:` (your orders, what a sale adds to each load), then `capacity doctor`")
+    context.say(
+        f"wrote {context.config_path}: {count(len(inventory.found), 'workload')}, {len(inventory.left_out)} left out"
+    )
+    context.say(
+        "next: set what it marks `# yours:` (your orders, what a sale adds to each load), then `capacity doctor`"
+    )
     return DONE
 
 
 @verb
-def rules(face: CommandContext) -> int:
+def rules(context: CommandContext) -> int:
     """Print recording rules: Prometheus adds pods up as it scrapes, and the planner asks for one ready series.
 
     Example: capacity rules -c capacity.yaml > capacity-rules.yaml
     """
     from capacity.sources.prometheus.queries import recording_rules
 
-    config = face.config()
+    config = context.config()
     if config.prometheus is None:
         raise ConfigError("prometheus: expected a block with the url of a server, got none; see `capacity schema`")
     typer.echo(recording_rules(config.prometheus, config.measured()), nl=False)
     return DONE
 
 
-def _sight(given: dict[str, str | None], inventory: Inventory, now: datetime) -> Sight:
+def _inspect(given: dict[str, str | None], inventory: Inventory, now: datetime) -> PrometheusFindings:
     from pydantic import ValidationError
 
-    from capacity.app.init import prometheus_findings as look
+    from capacity.app.init import inspect_prometheus
     from capacity.model import Metrics
     from capacity.model.configuration import describe
     from capacity.model.settings import Measured, PrometheusSettings
@@ -96,8 +100,8 @@ def _sight(given: dict[str, str | None], inventory: Inventory, now: datetime) ->
         settings = PrometheusSettings.model_validate({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(f"--prometheus: {describe(error)}") from error
-    workloads = [Measured(one.namespace, one.name, Metrics(kind=one.kind)) for one in inventory.found]
-    return look(settings, workloads, now)
+    workloads = [Measured(one.namespace, one.name, Metrics(kind=one.pods_like)) for one in inventory.found]
+    return inspect_prometheus(settings, workloads, now)
 
 
 def _write(text: str, path: Path) -> None:
@@ -124,7 +128,7 @@ CODES = {"ok": DONE, "warn": HELD, "fail": FAILED}
 
 @verb
 def doctor(
-    face: CommandContext, *, sample: SampleOption = False, part: PartOption = Part.both, now: NowOption = None
+    context: CommandContext, *, sample: SampleOption = False, part: PartOption = Part.both, now: NowOption = None
 ) -> int:
     """Check configuration, data, Prometheus, cluster, rights, clock and versions; say what to fix. It writes nothing.
 
@@ -136,8 +140,8 @@ def doctor(
     from capacity.model.check import worst
     from capacity.views.tables import doctor_sheet
 
-    path = sample_config() if sample else face.config_path
-    with face.count("examining") as progress:
+    path = sample_config() if sample else context.config_path
+    with context.count("examining") as progress:
         findings = examine(path, read_clock(now), part, progress)
-    face.show(doctor_sheet(findings))
+    context.show(doctor_sheet(findings))
     return CODES[worst(findings)]

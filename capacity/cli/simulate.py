@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
+from capacity.cli.advise import chosen_workloads
+from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, read_duration, verb
 from capacity.cli.options import Data, Drawing
 from capacity.logs import LOGGER
-from capacity.model import ConfigError
 from capacity.views.options import SimulationView, Theme
 
 if TYPE_CHECKING:
     from capacity.model import Workload
     from capacity.model.configuration import Config
-    from capacity.planning.planner import OrderData
+    from capacity.planning.orders import OrderData
     from capacity.simulation.replay import Replay
     from capacity.simulation.result import Simulation
     from capacity.views.plots import Figure
@@ -41,14 +41,14 @@ def simulate(
 
     Example: capacity simulate --sample --picture simulation.png
     """
-    from capacity.planning.planner import read_orders
+    from capacity.app.reading import read_orders
     from capacity.views.tables import simulation_sheet
 
     config = data.sales_config(face)
-    chosen = _chosen(config, workload)
+    chosen = chosen_workloads(config, workload)
     replay = _replay(config, days, refit, seed)
     with face.stages("reading orders", "replaying", "drawing") as advance:
-        orders = read_orders(config)
+        orders = read_orders(config, read_clock(None))
         advance()
         results, failures = _simulated(config, orders, chosen, replay)
         advance()
@@ -77,17 +77,6 @@ def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
     return plot_utilization(pd.Series(lane, ticks), result.timezone, target=target, name=result.name, theme=theme)
 
 
-def _chosen(config: Config, name: str | None) -> list[Workload]:
-    workloads = {f"{one.namespace}/{one.name}": one for one in config.workloads}
-    if not workloads:
-        raise ConfigError("workloads: expected at least one workload to simulate, got none")
-    if name is None:
-        return list(workloads.values())
-    if name not in workloads:
-        raise ConfigError(f"--workload: expected one of {sorted(workloads)}, got {name!r}")
-    return [workloads[name]]
-
-
 def _replay(config: Config, days: float, refit: str | None, seed: int) -> Replay:
     from capacity.forecast import FINE
     from capacity.simulation.replay import Replay, Schedule
@@ -102,7 +91,7 @@ def _simulated(
 ) -> tuple[list[Simulation], dict[str, str]]:
     """Each workload on its own: one that cannot be simulated never stops the others."""
     from capacity.model import DataError
-    from capacity.planning.planner import request_of
+    from capacity.planning.orders import request_of
     from capacity.simulation.replay import simulate as replayed
 
     request = request_of(config, orders)

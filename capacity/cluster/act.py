@@ -9,6 +9,7 @@ from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.lease import micro_time
+from capacity.decision.decide import LOWERED
 from capacity.logs import current_run
 from capacity.model import ClusterError, Decision
 from capacity.model.outcome import Outcome
@@ -43,6 +44,18 @@ def announce(writer: ClusterWriter, outcome: Outcome, autoscaler: Autoscaler) ->
     return ()
 
 
+NOTE = 1024  # bytes of an Event's note that the server takes
+
+
+def cut(text: str, most: int) -> str:
+    """The text within `most` bytes of UTF-8, which is how the server counts.
+
+    >>> cut("Müller", 3)
+    'Mü'
+    """
+    return text.encode()[:most].decode(errors="ignore")
+
+
 def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
     decision, metadata = outcome.decision, autoscaler.document["metadata"]
     assert decision is not None  # noqa: S101 - only what was decided is announced
@@ -61,9 +74,9 @@ def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
         "eventTime": micro_time(autoscaler.now),
         "reportingController": "capacity",
         "reportingInstance": f"capacity-{current_run().id}".rstrip("-"),
-        "action": "MoveFloor",
+        "action": "MoveFloor" if decision.changes else "HoldFloor",
         "reason": decision.reason,
         "regarding": regarding,
-        "note": str(outcome)[:1024],
-        "type": "Warning" if decision.held or decision.cut else "Normal",
+        "note": cut(str(outcome), NOTE),
+        "type": "Warning" if decision.held or decision.cut or decision.reason == LOWERED else "Normal",
     }

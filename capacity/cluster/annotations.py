@@ -16,7 +16,8 @@ from capacity.model.plan_file import parse_time, rfc3339
 BASELINE = "capacity/baseline"  # bounds and their owners before our first touch, as JSON
 EXPIRES = "capacity/expires"  # when nobody renews the floor by then, any pass gives it back
 STATE = "capacity/state"  # what passes remember, as JSON
-OURS = (BASELINE, EXPIRES, STATE)
+FLOOR = "capacity/floor"  # the floor of our last write: shows who lowered it since, and a policy may guard it
+OURS = (BASELINE, EXPIRES, STATE, FLOOR)
 NOTHING = Memory()
 LARGEST = 4096  # characters of an annotation that we read: ours take 300
 
@@ -39,6 +40,7 @@ class Notes:
     baseline_text: str | None = None
     expires: datetime | None = None
     memory: Memory = NOTHING
+    floor: int | None = None
 
 
 def read_notes(annotations: Mapping[str, Any], name: str) -> Notes:
@@ -52,7 +54,13 @@ def read_notes(annotations: Mapping[str, Any], name: str) -> Notes:
         None if text is None else str(text),
         read_expiry(annotations),
         _memory(annotations.get(STATE)),
+        _count(annotations.get(FLOOR)),
     )
+
+
+def _count(text: Any) -> int | None:
+    found = re.fullmatch(r"[0-9]{1,6}", str(text), re.ASCII)
+    return int(found[0]) if found else None
 
 
 def read_expiry(annotations: Mapping[str, Any]) -> datetime | None:
@@ -81,6 +89,7 @@ def state_text(memory: Memory) -> str:
         "held_since": None if memory.held_since is None else rfc3339(memory.held_since),
         "mark": memory.mark,
         "looked": None if memory.looked_at is None else rfc3339(memory.looked_at),
+        "still": None if memory.still_since is None else rfc3339(memory.still_since),
     }
     return json.dumps({key: value for key, value in note.items() if value is not None}, separators=(",", ":"))
 
@@ -96,6 +105,7 @@ def _memory(text: Any) -> Memory:
             held_since=_moment(note.get("held_since")),
             mark=None if mark is None else str(mark),
             looked_at=_moment(note.get("looked")),
+            still_since=_moment(note.get("still")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError):
         return NOTHING

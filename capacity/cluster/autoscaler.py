@@ -10,6 +10,7 @@ from typing import Any
 from capacity.cluster.annotations import (
     BASELINE,
     EXPIRES,
+    FLOOR,
     OURS,
     STATE,
     Baseline,
@@ -85,7 +86,7 @@ class Autoscaler:
         """The replica counts, bounds, metrics and wishes of now."""
         notes = self.notes
         baseline = notes.baseline
-        status = (self._measured or {}).get("status") or {}
+        status, lowered_by = (self._measured or {}).get("status") or {}, self._lowered_by()
         return Observation(
             floor=self.floor,
             ceiling=self.ceiling,
@@ -93,7 +94,8 @@ class Autoscaler:
             desired=self.floor if self.kind.scaled else int(status.get("desiredReplicas") or 0),
             baseline_floor=self._floor_of(baseline) if baseline else None,
             baseline_ceiling=baseline.ceiling if baseline else None,
-            edited_by=self._editor() if baseline else None,
+            edited_by=self._editor() or lowered_by if baseline else None,
+            lowered_from=notes.floor if baseline and lowered_by else None,
             readings=None if self._measured is None else read_metrics(self._measured),
             wishes=self._wishes(),
             memory=notes.memory,
@@ -107,6 +109,15 @@ class Autoscaler:
         names = {owner.manager for owner in found if owner.reconciles and owner.manager not in (MANAGER, *allowed)}
         return sorted(names)
 
+    def appliers(self) -> list[Owner]:
+        """Who applied the floor server-side and would meet a conflict; we never take it from them unasked."""
+        found = owners(self.document, self.kind.floor_path)
+        return [one for one in found if one.operation == "Apply" and one.manager != MANAGER and not one.reconciles]
+
+    def first_owner(self) -> Owner | None:
+        """Who set the floor, other than we."""
+        return _first_owner(self.document, self.kind.floor_path)
+
     def expiry_due(self, expires: datetime | None) -> bool:
         """Whether the noted expiry must be renewed to `expires`: less than half of its time is left."""
         noted = self.notes
@@ -119,7 +130,8 @@ class Autoscaler:
     def written(self, decision: Decision, expires: datetime | None) -> Document:
         """What to send: our notes, the floor, and the ceiling where it moves or is ours already.
 
-        For server-side apply this is all we own; as a merge patch it changes just these fields.
+        For server-side apply this is all we own; as a merge patch it changes just these fields. With the uid in it, an
+        apply creates no object in the place of one that was deleted meanwhile.
         """
         metadata = self.document["metadata"]
         edited = self.observation.edited_by is not None and decision.floor == self.floor
@@ -134,8 +146,9 @@ class Autoscaler:
             "metadata": {
                 "name": self.name,
                 "namespace": metadata["namespace"],
+                **({"uid": metadata["uid"]} if self.kind.applied and "uid" in metadata else {}),
                 "resourceVersion": metadata["resourceVersion"],
-                "annotations": self._annotations(decision, expires),
+                "annotations": self._annotations(decision, expires, noted_floor=not edited),
             },
             **({"spec": spec} if spec else {}),
         }
@@ -143,7 +156,8 @@ class Autoscaler:
     def restored(self, baseline: Baseline) -> Document | None:
         """The merge patch that sets the bounds back; None where they stand there, or a person set the floor since.
 
-        A field that was absent becomes absent again.
+        A field that was absent becomes absent again. The noted floor goes in the same request: a policy that guards it
+        lets go.
         """
         spec: Document = {}
         if self._editor() is None and self.spec.get(self.kind.floor) != baseline.floor:
@@ -151,7 +165,9 @@ class Autoscaler:
         ceiling = self.kind.ceiling
         if ceiling and self._owns_ceiling and self.spec.get(ceiling) != baseline.ceiling:
             spec[ceiling] = baseline.ceiling
-        return {"metadata": self._version(), "spec": spec} if spec else None
+        guard = {"annotations": {FLOOR: None}} if FLOOR in self.annotations else {}
+        metadata = {**self._version(), **({} if self.kind.scaled else guard)}
+        return {"metadata": metadata, "spec": spec} if spec else None
 
     def released(self, baseline: Baseline) -> list[Document]:
         """The JSON patch that hands our fields to their former owners and removes our annotations, values untouched.
@@ -195,16 +211,26 @@ class Autoscaler:
         return {"resourceVersion": str(self.document["metadata"]["resourceVersion"])}
 
     def _editor(self) -> str | None:
-        """Who took the floor since our last write; None while it is ours, or nobody's."""
-        path = self.kind.floor_path
+        """Who changed the floor since our last write; None while it is ours, nobody's, or still of our value."""
+        path, noted = self.kind.floor_path, self.notes.floor
         others = [owner.manager for owner in owners(self.document, path) if owner.manager != MANAGER]
+        if noted is not None and noted == self.floor:
+            return None  # a policy kept it, or the other wrote the same: then only the ownership moved
         return others[0] if others and not owns(self.document, MANAGER, path) else None
 
-    def _annotations(self, decision: Decision, expires: datetime | None) -> Document:
+    def _lowered_by(self) -> str | None:
+        """Who lowered the floor since our last write. An apply that drops the field leaves a default without owner."""
+        noted = self.notes.floor
+        if noted is None or self.floor >= noted or owns(self.document, MANAGER, self.kind.floor_path):
+            return None
+        return self._editor() or "an apply that left the field out"
+
+    def _annotations(self, decision: Decision, expires: datetime | None, *, noted_floor: bool) -> Document:
         notes = self.notes
         until = expires or notes.expires
         text = notes.baseline_text or baseline_text(self._first_touch(), self.now)
-        found = {BASELINE: text, STATE: text_of_state(decision.memory)}
+        ours = decision.floor if noted_floor else min(decision.floor, notes.floor or decision.floor)
+        found = {BASELINE: text, STATE: text_of_state(decision.memory), FLOOR: str(ours)}
         return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
 
     def _first_touch(self) -> Baseline:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from inspect import signature
+from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,15 @@ ABSENT, CONFLICT = 404, 409
 class ClusterReader:
     """Reads autoscalers, ConfigMaps and Leases. No method of it can write.
 
-    `server_time` is the API server's own clock in its last answer; None before the first.
+    `server_time` is the API server's own clock in its last answer, which came at `answered_at` (seconds of this
+    process's monotonic clock); None before the first.
     """
 
     def __init__(self, kubeconfig: str | None = None, *, requests_per_second: float = POLITE) -> None:
         self._client = _connect(kubeconfig)
         self._pace = Pace(requests_per_second)
         self.server_time: datetime | None = None
+        self.answered_at: float | None = None
 
     def target(self, kind: Kind, namespace: str, name: str) -> Document:
         """One object that has a floor."""
@@ -64,6 +67,21 @@ class ClusterReader:
                 return
             query = [("limit", str(PAGE)), ("continue", token)]
 
+    def watch(self, kind: Kind, namespace: str, seconds: int) -> Iterator[Document]:
+        """Every object of a kind in a namespace as it is now, then each change as an event, for so many seconds."""
+        path = kind.path.format(namespace=namespace)
+        query = [("watch", "true"), ("timeoutSeconds", str(seconds))]
+        answer = self._answer("GET", path, query=query, timeout=(TIMEOUT[0], seconds + TIMEOUT[1]))
+        rest = b""
+        try:
+            for chunk in answer.stream(None):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (_document(line, "WATCH", path) for line in lines if line.strip())
+        except _broken() as error:
+            raise ClusterError(f"WATCH {kind.plural}: {_cause(error)}; passes go on without it") from error
+        finally:
+            answer.close()
+
     def configmap(self, namespace: str, name: str) -> Document:
         """One ConfigMap."""
         return self._request("GET", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
@@ -71,6 +89,11 @@ class ClusterReader:
     def lease(self, namespace: str, name: str) -> Document:
         """One Lease."""
         return self._request("GET", f"{LEASES.format(namespace=namespace)}/{name}")
+
+    def _note_time(self, date: str | None) -> None:
+        moment = _date(date)
+        if moment is not None:
+            self.server_time, self.answered_at = moment, monotonic()
 
     def _request(
         self,
@@ -81,8 +104,28 @@ class ClusterReader:
         query: list[tuple[str, str]] | None = None,
         kind: str | None = None,
     ) -> Document:
+        answer = self._answer(method, path, body=body, query=query, kind=kind)
+        try:
+            text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
+        except _broken() as error:
+            raise self._unanswered(error) from error
+        if len(text) > LARGEST:
+            answer.close()
+            raise ClusterError(f"{method} {path}: expected at most {LARGEST} bytes from the API server, got more")
+        return _document(text, method, path)
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: list[tuple[str, str]] | None = None,
+        kind: str | None = None,
+        timeout: tuple[float, float] | None = None,
+    ) -> Any:
+        """The answer, its body not yet read."""
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
 
         self._pace.wait()
         try:
@@ -93,19 +136,29 @@ class ClusterReader:
                 query_params=list(query or []),
                 content_type=kind,
                 serialize=False,
-                _request_timeout=TIMEOUT,
+                _request_timeout=timeout or TIMEOUT,
             )
-            text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
-            self.server_time = _date(answer.headers.get("Date")) or self.server_time
         except ApiException as error:
             raise _refusal(error, method, path) from error
-        except (HTTPError, ssl.SSLError, OSError) as error:
-            host = self._client.configuration.host
-            raise ClusterError(f"no answer from the cluster at {host}: {_cause(error)}; is it reachable?") from error
-        if len(text) > LARGEST:
-            answer.close()
-            raise ClusterError(f"{method} {path}: expected at most {LARGEST} bytes from the API server, got more")
-        return _document(text, method, path)
+        except _broken() as error:
+            raise self._unanswered(error) from error
+        self._note_time(answer.headers.get("Date"))
+        return answer
+
+    def _unanswered(self, error: BaseException) -> ClusterError:
+        host = self._client.configuration.host
+        return ClusterError(f"no answer from the cluster at {host}: {_cause(error)}; is it reachable?")
+
+
+class ClusterAsker(ClusterReader):
+    """Reads, and asks whether the server would accept a write. Every patch that it sends is a dry run."""
+
+    def ask_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
+        """The object as it would be after this write, or the refusal of a policy, a quota or the schema."""
+        how = [("dryRun", "All"), *([("force", "true")] if kind.applied else [])]
+        path = f"{kind.path.format(namespace=namespace)}/{name}"
+        query = [*_write_query(), *how]
+        return self._request("PATCH", path, body=body, query=query, kind=APPLY if kind.applied else MERGE)
 
 
 class ClusterWriter(ClusterReader):
@@ -127,9 +180,14 @@ class ClusterWriter(ClusterReader):
         """JSON patch."""
         return self._patch(f"{kind.path.format(namespace=namespace)}/{name}", operations, JSON_PATCH)
 
-    def apply_configmap(self, namespace: str, name: str, body: Document) -> Document:
-        """Create or replace a ConfigMap of our own."""
-        return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, [("force", "true")])
+    def apply_configmap(self, namespace: str, name: str, body: Document, *, dry_run: bool = False) -> Document:
+        """Create or replace a ConfigMap of our own; `dry_run`: only ask whether the server would accept it."""
+        asked = [("force", "true"), *([("dryRun", "All")] if dry_run else [])]
+        return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, asked)
+
+    def delete_configmap(self, namespace: str, name: str) -> Document:
+        """Delete a ConfigMap of our own; 404 where there is none."""
+        return self._request("DELETE", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
 
     def create_lease(self, namespace: str, body: Document) -> Document:
         """Create a Lease; 409 where somebody was faster."""
@@ -148,6 +206,13 @@ class ClusterWriter(ClusterReader):
 
     def _patch(self, path: str, body: Any, kind: str, query: list[tuple[str, str]] | None = None) -> Document:
         return self._request("PATCH", path, body=body, query=[*_write_query(), *(query or [])], kind=kind)
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What a connection that fails or breaks raises."""
+    from urllib3.exceptions import HTTPError
+
+    return HTTPError, ssl.SSLError, OSError
 
 
 def _write_query() -> list[tuple[str, str]]:
@@ -193,7 +258,7 @@ def _retries() -> Any:
         total=4,
         read=2,  # a server that hangs is asked three times: half a minute, well within a pass
         status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=frozenset({"GET", "PATCH"}),  # not POST: an Event sent twice is two Events
+        allowed_methods=frozenset({"GET", "PATCH", "DELETE"}),  # not POST: an Event sent twice is two Events
         backoff_factor=FIRST_WAIT,
         raise_on_status=False,
         **bound,
@@ -204,15 +269,16 @@ class Pace:
     """How often we ask: `rate` requests a second on average, and twice as many at once."""
 
     def __init__(self, rate: float) -> None:
-        self._rate, self._left, self._at = rate, 2 * rate, monotonic()
+        self._rate, self._left, self._at, self._lock = rate, 2 * rate, monotonic(), Lock()
 
     def wait(self) -> None:
-        """Return when the next request may go out."""
-        now = monotonic()
-        self._left = min(2 * self._rate, self._left + (now - self._at) * self._rate) - 1
-        self._at = now
-        if self._left < 0:
-            sleep(-self._left / self._rate)
+        """Return when the next request may go out; any number of threads may wait."""
+        with self._lock:
+            now = monotonic()
+            self._left = min(2 * self._rate, self._left + (now - self._at) * self._rate) - 1
+            self._at, owed = now, -self._left / self._rate
+        if owed > 0:
+            sleep(owed)
 
 
 class _NoDiscovery:
@@ -231,10 +297,26 @@ def _refusal(error: Any, method: str, path: str) -> ClusterError:
         fields = [f"{cause.get('field', '')} {cause.get('reason', '')}".strip() for cause in causes]
     except (TypeError, ValueError, KeyError, AttributeError):
         message, fields = _text(error.body) or error.reason or "no reason given", []
-    hint = {401: "; is the token valid?", 403: "; see the Role in k8s/base"}.get(error.status, "")
-    caused = f" [{', '.join(fields[:3])}]" if fields else ""
+    named = ", ".join(list(filter(None, fields))[:3])
     said = " ".join(str(message).split())[:500]
+    hint = _hint(error.status, said)
+    caused = f" [{named}]" if named else ""
     return ClusterError(f"{method} {path.rpartition('/')[2]}: {error.status} {said}{caused}{hint}", error.status)
+
+
+def _hint(status: int, said: str) -> str:
+    """What to do next. RBAC says who cannot do what; any other 403 is a policy's, a quota's or a webhook's."""
+    if status == 401:
+        return "; is the token valid?"
+    if status != 403:
+        return ""
+    if " cannot " in said or "no RBAC policy matched" in said:
+        return "; see the Role in k8s/base"
+    if "exceeded quota" in said:
+        return "; raise the quota, or free what fills it"
+    if any(word in said for word in ("admission", "denied", "is forbidden: ValidatingAdmission")):
+        return "; a policy of the cluster refused it: ask who runs that policy"
+    return ""
 
 
 def _date(text: str | None) -> datetime | None:

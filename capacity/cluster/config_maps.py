@@ -1,125 +1,265 @@
-"""Plans in ConfigMaps, and the off switch that anybody on call can set."""
+"""Plans in ConfigMaps: written beside the plan in force, then put in force by one write of a small index.
+
+A planner that ends anywhere in between, over quota or refused, leaves the plan in force as it was.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from capacity.cluster.client import ABSENT, ClusterReader, ClusterWriter
+from capacity.cluster.client import ABSENT, CONFLICT, ClusterReader, ClusterWriter
+from capacity.cluster.lease import identity
+from capacity.cluster.plan_index import (
+    INDEX,
+    MOST_PARTS,
+    SLOTS,
+    PlanIndex,
+    claimed,
+    digest,
+    index_document,
+    packed_text,
+    part_document,
+    part_name,
+    read_index,
+    read_part,
+    refuse_copy,
+    unpacked_text,
+)
+from capacity.logs import LOGGER
 from capacity.model import ClusterError, Plan, PlanError, WorkloadPlan
 from capacity.model.plan_file import parse_plan, plan_text
 
-NAME = "capacity-plan-{part}"
-KEY = "plan.json"
-WRITTEN_TO = "capacity/written-to"  # annotation: uid of the ConfigMap the plan was written to; a copy has another
-PARTS = "capacity/parts"  # annotation: how many ConfigMaps make up the plan of this namespace
-LARGEST = 900_000  # bytes of plan in one ConfigMap: the limit is 1 MiB for the whole object
+LARGEST = 700_000  # bytes of one compressed part: in base64 it stays below the 1 MiB that a ConfigMap may hold
+READS = 4  # of the index, by a reader whose parts are replaced meanwhile
+FIRST_PLAN = "capacity-plan-{part}"  # version 0.1 wrote its plan there, uncompressed and without an index
+FIRST_KEY = "plan.json"
+FIRST_PARTS = "capacity/parts"  # annotation: how many ConfigMaps make up a plan of version 0.1
+Document = dict[str, Any]
 
 
 def write_plan_maps(writer: ClusterWriter, plan: Plan) -> list[str]:
-    """Write each namespace's share of the plan to its ConfigMaps; returns their names as namespace/name.
+    """Write each namespace's share of the plan and put it in force; returns the parts as namespace/name.
 
-    Each then carries its own uid: a plan copied to another cluster is known by its wrong one.
+    The server is asked first, by a dry run of every write, whether rights and space suffice. Raises `ClusterError` or
+    `PlanError` after all namespaces were tried: where a write failed, the former plan stays in force.
     """
-    written = []
+    written: list[str] = []
+    failed: list[ClusterError | PlanError] = []
     for namespace in sorted({workload.namespace for workload in plan.workloads}):
-        shards = _shards(plan, [workload for workload in plan.workloads if workload.namespace == namespace])
-        for part, shard in enumerate(shards):
-            name = NAME.format(part=part)
-            _write(writer, _document(namespace, name, shard, len(shards)))
-            written.append(f"{namespace}/{name}")
+        own = [workload for workload in plan.workloads if workload.namespace == namespace]
+        try:
+            written += _Write.begin(writer, namespace, _packed(plan, own)).finish(writer)
+        except (ClusterError, PlanError) as error:
+            failed.append(_explained(error, namespace))
+    if len(failed) > 1:
+        raise ClusterError("; ".join(str(error) for error in failed))
+    if failed:
+        raise failed[0]
     return written
 
 
 def read_plan_maps(reader: ClusterReader, namespace: str, *, near: datetime | None = None) -> Plan:
-    """The plan of one namespace, all parts of one making. Raises `PlanError` where parts are missing or mixed.
+    """The plan in force in one namespace. Raises `PlanError` where its parts are missing or are not what they were.
 
-    `near`: keep only what the plan says of days around this time.
+    `near`: keep only what the plan says of days around this time. A plan that version 0.1 wrote is read as well.
     """
-    first = reader.configmap(namespace, NAME.format(part=0))
-    parts = _parts(first, namespace)
-    rest = (reader.configmap(namespace, NAME.format(part=part)) for part in range(1, parts))
-    plans = [_parse(document, namespace, near) for document in chain([first], rest)]
+    for attempt in range(1, READS + 1):
+        found = _optional(reader, namespace, INDEX)
+        if found is None:
+            return _first_plan(reader, namespace, near)
+        index = read_index(found, namespace)
+        try:
+            return _joined([_part(reader, namespace, index, number, near) for number in range(len(index.digests))])
+        except PlanError:
+            if attempt == READS or _unchanged(reader, namespace, found):
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One plan on its way into a namespace: `found` is the index that it replaces, `versions` the parts' own."""
+
+    namespace: str
+    parts: Sequence[bytes]
+    index: PlanIndex
+    found: Document | None
+    versions: Sequence[str | None]
+
+    @classmethod
+    def begin(cls, writer: ClusterWriter, namespace: str, parts: Sequence[bytes]) -> _Write:
+        """Ask the server whether each write would be accepted. Nothing is changed."""
+        if len(parts) > MOST_PARTS:
+            raise PlanError(
+                f"{namespace}: expected a plan of at most {MOST_PARTS} ConfigMaps, got {len(parts)}; "
+                "plan for a shorter horizon, or split the namespace"
+            )
+        found = _optional(writer, namespace, INDEX)
+        index = _next_index(found, namespace, [digest(part) for part in parts])
+        versions = []
+        for number, part in enumerate(parts):
+            name = part_name(index.slot, number)
+            document = part_document(namespace, name, part, None, "dry run")
+            answer = writer.apply_configmap(namespace, name, document, dry_run=True)
+            versions.append(answer["metadata"].get("resourceVersion"))
+        writer.apply_configmap(namespace, INDEX, index_document(namespace, index, found), dry_run=True)
+        return cls(namespace, parts, index, found, versions)
+
+    def finish(self, writer: ClusterWriter) -> list[str]:
+        """Write the parts, then the index; and remove what no reader uses any more."""
+        names = self._written(writer)
+        _tidy(writer, self.namespace, self.index.slot, len(self.parts))
+        return [f"{self.namespace}/{name}" for name in names]
+
+    def _written(self, writer: ClusterWriter) -> list[str]:
+        """The claim makes any other planner fail at its own index; the versions make us fail at parts it has written.
+
+        Only a namespace that never had an index lacks both: nothing is in force there that could be lost.
+        """
+        found = self.found
+        who = identity()
+        if found is not None:
+            found = writer.apply_configmap(self.namespace, INDEX, claimed(found, who))
+        names = [part_name(self.index.slot, number) for number in range(len(self.parts))]
+        for name, part, version in zip(names, self.parts, self.versions, strict=True):
+            writer.apply_configmap(self.namespace, name, part_document(self.namespace, name, part, version, who))
+        made = writer.apply_configmap(self.namespace, INDEX, index_document(self.namespace, self.index, found))
+        if found is None:  # only this answer tells its uid: until the next write the plan is in force, and unmarked
+            writer.apply_configmap(self.namespace, INDEX, index_document(self.namespace, self.index, made))
+        return names
+
+
+def _explained(error: ClusterError | PlanError, namespace: str) -> ClusterError | PlanError:
+    """A conflict says nothing to a person who does not know our guards."""
+    if not isinstance(error, ClusterError) or error.status != CONFLICT:
+        return error
+    message = f"{namespace}: another planner is writing; its plan, or the former one, stays in force ({error})"
+    return ClusterError(message, CONFLICT)
+
+
+def _next_index(found: Document | None, namespace: str, digests: Sequence[str]) -> PlanIndex:
+    """The index of the next plan: in the slot that is not in force."""
+    if found is None:
+        return PlanIndex(SLOTS[0], tuple(digests))
+    try:
+        former = read_index(found, namespace)
+    except PlanError:  # a broken index has nothing in force that could be lost
+        return PlanIndex(SLOTS[0], tuple(digests), MOST_PARTS)
+    return PlanIndex(former.spare, tuple(digests), len(former.digests))
+
+
+def _tidy(writer: ClusterWriter, namespace: str, slot: str, parts: int) -> None:
+    """Remove parts that no reader uses: of this slot those above the plan's own, and a plan of version 0.1.
+
+    The plan in force is whole without this: a failure is a warning, and the next plan tries again.
+    """
+    try:
+        for number in range(parts, MOST_PARTS):
+            if not _removed(writer, namespace, part_name(slot, number)):
+                break
+        first = _optional(writer, namespace, FIRST_PLAN.format(part=0))
+        count = 0 if first is None else _first_parts(first, namespace)
+        for number in reversed(range(count)):  # the first goes last: it says how many there are
+            _removed(writer, namespace, FIRST_PLAN.format(part=number))
+    except (ClusterError, PlanError) as error:
+        LOGGER.warning("%s: the plan is in force, but its former ConfigMaps were not removed: %s", namespace, error)
+
+
+def _removed(writer: ClusterWriter, namespace: str, name: str) -> bool:
+    try:
+        writer.delete_configmap(namespace, name)
+    except ClusterError as error:
+        if error.status != ABSENT:
+            raise
+        return False
+    return True
+
+
+def _packed(plan: Plan, workloads: list[WorkloadPlan]) -> list[bytes]:
+    """Whole plans, compressed, in as many parts as the size limit asks for: halved until each fits."""
+    packed = packed_text(plan_text(replace(plan, workloads=tuple(workloads))))
+    if len(workloads) == 1 or len(packed) <= LARGEST:
+        return [packed]
+    parts = -(-len(packed) // LARGEST)
+    size = -(-len(workloads) // parts)
+    if size == len(workloads):
+        size = len(workloads) // 2
+    chunks = [workloads[at : at + size] for at in range(0, len(workloads), size)]
+    return [part for chunk in chunks for part in _packed(plan, chunk)]
+
+
+def _part(reader: ClusterReader, namespace: str, index: PlanIndex, number: int, near: datetime | None) -> Plan:
+    name = part_name(index.slot, number)
+    where = f"ConfigMap {namespace}/{name}"
+    document = _optional(reader, namespace, name)
+    packed = b"" if document is None else read_part(document, where)
+    if digest(packed) != index.digests[number]:
+        got = "none" if document is None else "another"
+        raise PlanError(f"{where}: expected the part that the index names, got {got}; plan again")
+    return _parsed(unpacked_text(packed, where), namespace, where, near)
+
+
+def _unchanged(reader: ClusterReader, namespace: str, found: Document) -> bool:
+    """Whether the index is still the one that was read: then a part that does not fit is damaged, not replaced."""
+    now = _optional(reader, namespace, INDEX)
+    return now is not None and (now.get("data") or {}) == (found.get("data") or {})
+
+
+def _optional(reader: ClusterReader, namespace: str, name: str) -> Document | None:
+    """A ConfigMap; None where it does not exist."""
+    try:
+        return reader.configmap(namespace, name)
+    except ClusterError as error:
+        if error.status != ABSENT:
+            raise
+        return None
+
+
+def _joined(plans: Sequence[Plan]) -> Plan:
     if len({plan.created for plan in plans}) != 1:
-        raise PlanError(f"{namespace}: the parts of the plan are of different making: it is being written; try again")
+        raise PlanError("the parts of the plan were made at different times: it is being written; try again")
     return replace(plans[0], workloads=tuple(workload for plan in plans for workload in plan.workloads))
 
 
-def _write(writer: ClusterWriter, document: dict[str, Any]) -> None:
-    """Twice: only the answer to the first tells the uid. Between the two the plan is whole, and unmarked."""
-    metadata = document["metadata"]
-    made = writer.apply_configmap(metadata["namespace"], metadata["name"], document)
-    uid = made["metadata"].get("uid")
-    if uid is not None:
-        marked = {**metadata, "annotations": {**metadata["annotations"], WRITTEN_TO: uid}}
-        writer.apply_configmap(metadata["namespace"], metadata["name"], {**document, "metadata": marked})
+def _first_plan(reader: ClusterReader, namespace: str, near: datetime | None) -> Plan:
+    """A plan of version 0.1: one or more ConfigMaps of plain JSON, each with its own uid."""
+    first = _optional(reader, namespace, FIRST_PLAN.format(part=0))
+    if first is None:
+        raise PlanError(f"{namespace}: expected the ConfigMap {INDEX} with a plan, got none (404); run the planner")
+    parts = _first_parts(first, namespace)
+    rest = (reader.configmap(namespace, FIRST_PLAN.format(part=part)) for part in range(1, parts))
+    try:
+        return _joined([_first_part(document, namespace, near) for document in chain([first], rest)])
+    except PlanError as error:
+        raise PlanError(f"{namespace}: {error}") from error
 
 
-def _shards(plan: Plan, workloads: list[WorkloadPlan]) -> list[Plan]:
-    """As many whole plans as the size limit asks for, halving until each fits."""
-    shard = replace(plan, workloads=tuple(workloads))
-    if len(workloads) == 1 or len(plan_text(shard).encode()) <= LARGEST:
-        return [shard]
-    half = len(workloads) // 2
-    return _shards(plan, workloads[:half]) + _shards(plan, workloads[half:])
-
-
-def _document(namespace: str, name: str, plan: Plan, parts: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {"app.kubernetes.io/part-of": "capacity"},
-            "annotations": {PARTS: str(parts)},
-        },
-        "data": {KEY: plan_text(plan)},
-    }
-
-
-def _parts(document: dict[str, Any], namespace: str) -> int:
-    text = (document["metadata"].get("annotations") or {}).get(PARTS, "1")
+def _first_parts(document: Document, namespace: str) -> int:
+    text = (document["metadata"].get("annotations") or {}).get(FIRST_PARTS, "1")
     if not str(text).isdecimal() or not 1 <= int(text) <= 1000:
-        raise PlanError(f"{namespace}: annotation {PARTS} of the plan: expected a count from 1 to 1000, got {text!r}")
+        raise PlanError(
+            f"{namespace}: annotation {FIRST_PARTS} of the plan: expected a count from 1 to 1000, got {text!r}"
+        )
     return int(text)
 
 
-def _parse(document: dict[str, Any], namespace: str, near: datetime | None) -> Plan:
+def _first_part(document: Document, namespace: str, near: datetime | None) -> Plan:
     metadata = document["metadata"]
-    name = f"{namespace}/{metadata['name']}"
-    written_to = (metadata.get("annotations") or {}).get(WRITTEN_TO)
-    if written_to not in (None, metadata.get("uid")):
-        raise PlanError(
-            f"ConfigMap {name}: expected a plan written here, got a copy made for another cluster; plan again"
-        )
-    text = (document.get("data") or {}).get(KEY)
+    where = f"ConfigMap {namespace}/{metadata['name']}"
+    refuse_copy(metadata, where)
+    text = (document.get("data") or {}).get(FIRST_KEY)
     if text is None:
-        raise PlanError(f"ConfigMap {name}: expected the key {KEY}, which is missing")
-    plan = parse_plan(text, name, near=near)
+        raise PlanError(f"{where}: expected the key {FIRST_KEY}, which is missing")
+    return _parsed(text, namespace, where, near)
+
+
+def _parsed(text: str, namespace: str, where: str, near: datetime | None) -> Plan:
+    plan = parse_plan(text, where.removeprefix("ConfigMap "), near=near)
     strangers = sorted({workload.namespace for workload in plan.workloads} - {namespace})
     if strangers:
-        raise PlanError(
-            f"ConfigMap {name}: expected workloads of {namespace}, got a plan for {', '.join(strangers[:3])}"
-        )
+        raise PlanError(f"{where}: expected workloads of {namespace}, got a plan for {', '.join(strangers[:3])}")
     return plan
-
-
-SWITCH_NAME, SWITCH_KEY = "capacity-switch", "enabled"
-ON = ("true", "on", "yes", "1")
-
-
-def read_switch(reader: ClusterReader, namespace: str) -> str | None:
-    """Why nothing may move, None where all may. No ConfigMap, or no key in it: on. Any text but a clear yes: off."""
-    try:
-        found = reader.configmap(namespace, SWITCH_NAME)
-    except ClusterError as error:
-        if error.status == ABSENT:
-            return None
-        raise
-    value = (found.get("data") or {}).get(SWITCH_KEY)
-    if value is None or str(value).strip().lower() in ON:
-        return None
-    return f"ConfigMap {namespace}/{SWITCH_NAME} says {SWITCH_KEY}: {str(value)[:20]!r}"

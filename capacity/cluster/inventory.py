@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from capacity.cluster.annotations import read_notes
+from capacity.cluster.appliers import NOTHING, advice
+from capacity.cluster.client import MANAGER
+from capacity.cluster.kinds import HPA
+from capacity.cluster.ownership import owners
 from capacity.cluster.start_times import PODS, Starts, read_starts
 from capacity.model import ClusterError
 from capacity.model.fields import parse_quantity
 
 ALL_HPAS = "/apis/autoscaling/v2/horizontalpodautoscalers"
 HPAS = "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
-Scaled = Literal["Deployment", "StatefulSet"]
+Scaled = Literal["Deployment", "StatefulSet", "Rollout"]
 SCALED: dict[Scaled, str] = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
     "StatefulSet": "/apis/apps/v1/namespaces/{namespace}/statefulsets",
+    "Rollout": "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts",  # Argo Rollouts', where it is installed
+}
+
+PODS_LIKE: dict[Scaled, Literal["Deployment", "StatefulSet"]] = {
+    "Deployment": "Deployment",
+    "StatefulSet": "StatefulSet",
+    "Rollout": "Deployment",  # the pods of a Rollout are named as those of a Deployment
 }
 
 Document = Mapping[str, Any]
@@ -40,12 +52,20 @@ class FoundWorkload:
     name: str
     floor: int
     ceiling: int
+    managed: bool = False  # `capacity` moves its floor already: `floor` is the one from before
+    container: str | None = None  # the only one that the autoscaler looks at; requests and limits are then its own
+    owner: str | None = None  # what the tool that set the floor does at its next run, and what to change there
     keda: bool = False  # `autoscaler` is a ScaledObject, which makes and rewrites the HPA
     replicas: int = 0
     utilization: int | None = None  # percent of the CPU request that the autoscaler aims at
     requests: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
     starts: Starts = field(default_factory=Starts)
+
+    @property
+    def pods_like(self) -> Literal["Deployment", "StatefulSet"]:
+        """The kind after whose fashion its pods are named."""
+        return PODS_LIKE[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +76,13 @@ class Inventory:
     left_out: tuple[str, ...]
 
 
-def read_inventory(reader: ObjectReader, namespaces: Iterable[str], now: datetime) -> Inventory:
+def read_inventory(reader: ObjectReader, chosen: Iterable[str], now: datetime) -> Inventory:
     """Look at the autoscalers of these namespaces, or of all where none is given. Raises `ClusterError`."""
-    paths = [HPAS.format(namespace=namespace) for namespace in namespaces] or [ALL_HPAS]
+    paths = [HPAS.format(namespace=namespace) for namespace in chosen] or [ALL_HPAS]
     autoscalers = [document for path in paths for document in reader.objects(path)]
-    rooms = {name: _Room.read(reader, name, now) for name in sorted({_meta(one, "namespace") for one in autoscalers})}
+    kinds = {str(_target(one).get("kind")) for one in autoscalers}
+    namespaces = sorted({_meta(one, "namespace") for one in autoscalers})
+    rooms = {name: _Room.read(reader, name, now, kinds) for name in namespaces}
     found: list[FoundWorkload] = []
     left_out: list[str] = []
     for document in sorted(autoscalers, key=lambda one: (_meta(one, "namespace"), _meta(one, "name"))):
@@ -82,10 +104,11 @@ class _Room:
     starts: Mapping[Key, Starts]
 
     @classmethod
-    def read(cls, reader: ObjectReader, namespace: str, now: datetime) -> _Room:
+    def read(cls, reader: ObjectReader, namespace: str, now: datetime, kinds: Container[str]) -> _Room:
         scaled = {
             (kind, _meta(one, "name")): one
             for kind, path in SCALED.items()
+            if kind != "Rollout" or kind in kinds  # most clusters do not know that kind
             for one in reader.objects(path.format(namespace=namespace))
         }
         try:
@@ -103,14 +126,18 @@ def _look(document: Document, room: _Room) -> FoundWorkload | str:
     maker = _maker(document)
     if maker and maker.get("kind") != "ScaledObject":
         return f"{where}: made and rewritten by {maker.get('kind')} {maker.get('name')}: its floor is set there"
-    target = (document.get("spec") or {}).get("scaleTargetRef") or {}
+    target = _target(document)
     kind = next((kind for kind in SCALED if kind == target.get("kind")), None)
     if kind is None:
-        return f"{where}: scales a {target.get('kind')}; expected a Deployment or a StatefulSet"
+        return f"{where}: scales a {target.get('kind')}; expected a Deployment, a StatefulSet or a Rollout"
     key = (kind, str(target.get("name")))
     if key not in room.scaled:
         return f"{where}: scales {kind} {key[1]}, which is not there"
     return _found(document, key, room)
+
+
+def _target(document: Document) -> Document:
+    return (document.get("spec") or {}).get("scaleTargetRef") or {}
 
 
 def _maker(document: Document) -> Document:
@@ -122,22 +149,44 @@ def _maker(document: Document) -> Document:
 def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> FoundWorkload:
     """What the autoscaler, what it scales and the pods of that say together."""
     spec, scales, maker = document.get("spec") or {}, room.scaled[key], _maker(document)
-    containers = list(_containers(scales))
+    only, utilization = _cpu_target(spec)
+    containers = [one for one in _containers(scales) if only is None or one.get("name") == only]
     limits = _summed(containers, "limits")
+    baseline = _baseline_floor(document)
     return FoundWorkload(
         namespace=_meta(document, "namespace"),
         autoscaler=str(maker.get("name") or _meta(document, "name")),
         keda=bool(maker),
         kind=key[0],
         name=key[1],
-        floor=max(1, int(spec.get("minReplicas", 1))),
+        floor=max(1, int(spec.get("minReplicas", 1)) if baseline is None else baseline),
+        managed=baseline is not None,
+        container=only,
+        owner=_floor_owner(document),
         ceiling=int(spec["maxReplicas"]),
         replicas=int((scales.get("status") or {}).get("readyReplicas") or 0),
-        utilization=_utilization(spec),
+        utilization=utilization,
         requests={**limits, **_summed(containers, "requests")},  # what has a limit only requests that much
         limits=limits,
-        starts=room.starts.get(key, Starts()),
+        starts=room.starts.get((PODS_LIKE[key[0]], key[1]), Starts()),
     )
+
+
+def _floor_owner(document: Document) -> str | None:
+    """None where nobody set the floor, or what set it is a person at a keyboard."""
+    found = [one for one in owners(dict(document), HPA.floor_path) if one.manager != MANAGER]
+    told = advice(found[0], HPA, _meta(document, "name")) if found else None
+    return None if told is None or told.cure == NOTHING else str(told)
+
+
+def _baseline_floor(document: Document) -> int | None:
+    """The floor before `capacity` first moved it; None where it never did."""
+    annotations = (document.get("metadata") or {}).get("annotations") or {}
+    try:
+        baseline = read_notes(annotations, _meta(document, "name")).baseline
+    except ClusterError:
+        return None
+    return None if baseline is None else baseline.floor or 1
 
 
 def _containers(scales: Document) -> Iterator[Document]:
@@ -157,13 +206,14 @@ def _summed(containers: Iterable[Document], what: str) -> dict[str, float]:
     }
 
 
-def _utilization(spec: Document) -> int | None:
+def _cpu_target(spec: Document) -> tuple[str | None, int | None]:
+    """The container that the autoscaler looks at (None: all of them), and the percent of its CPU request it aims at."""
     for metric in spec.get("metrics") or []:
-        resource = metric.get("resource") or {}
+        resource = metric.get("resource") or metric.get("containerResource") or {}
         target = (resource.get("target") or {}).get("averageUtilization")
         if resource.get("name") == "cpu" and target is not None:
-            return int(target)
-    return None
+            return resource.get("container"), int(target)
+    return None, None
 
 
 def _meta(document: Document, key: str) -> str:

@@ -18,6 +18,7 @@ def give_back(
     writer: ClusterWriter, workload: Workload, autoscaler: Autoscaler, policy: ControllerRules | None
 ) -> Outcome:
     """One object as it was before our first touch: at once, or (with a policy) a step towards it, held until there."""
+    first = autoscaler.observation  # a try that ended half-way has moved the floor already: say from where
     for attempt in range(1, TRIES + 1):
         baseline, observed = autoscaler.notes.baseline, autoscaler.observation
         if baseline is None:
@@ -36,9 +37,9 @@ def give_back(
                 raise
             autoscaler = autoscaler.reread(writer.target(autoscaler.kind, workload.namespace, autoscaler.name))
             continue
-        edited = observed.edited_by is not None
-        expected = observed.floor if edited else observed.baseline_floor
-        return Outcome(workload, _checked(left, expected, observed), done=True)
+        edited = first.edited_by is not None
+        expected = observed.floor if edited else first.baseline_floor
+        return Outcome(workload, _checked(left, expected, first), done=True)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 

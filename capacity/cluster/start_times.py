@@ -95,7 +95,10 @@ def read_starts(pods: Iterable[Document], now: datetime) -> dict[tuple[str, str]
 
 
 def owner_of(pod: Document) -> tuple[str, str] | None:
-    """Kind and name of the Deployment or StatefulSet that a pod belongs to; None for jobs, daemons and lone pods."""
+    """Kind and name of the Deployment or StatefulSet that a pod belongs to; None for jobs, daemons and lone pods.
+
+    A Rollout of Argo counts as a Deployment: its pods belong to a ReplicaSet as well, only the label has another name.
+    """
     metadata = pod.get("metadata") or {}
     owners = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
     if not owners:
@@ -103,7 +106,8 @@ def owner_of(pod: Document) -> tuple[str, str] | None:
     kind, name = str(owners[0].get("kind")), str(owners[0].get("name"))
     if kind == "StatefulSet":
         return kind, name
-    revision = (metadata.get("labels") or {}).get("pod-template-hash")
+    labels = metadata.get("labels") or {}
+    revision = labels.get("pod-template-hash") or labels.get("rollouts-pod-template-hash")
     if kind == "ReplicaSet" and revision and name.endswith(f"-{revision}"):
         return "Deployment", name.removesuffix(f"-{revision}")
     return None
@@ -175,7 +179,7 @@ def _namespace(reader: PodReader, namespace: str, now: datetime) -> dict[tuple[s
     except ClusterError as error:
         if error.status is None:  # nobody answers: then nothing can be written there either
             raise
-        return f"{_seconds(ASSUMED_LEAD_TIME)} assumed: its pods cannot be read: {error}"
+        return f"lead time {_seconds(ASSUMED_LEAD_TIME)} assumed: its pods cannot be read: {error}"
 
 
 def _seconds(span: timedelta) -> str:

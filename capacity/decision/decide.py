@@ -61,35 +61,64 @@ def _moved_within(span: timedelta, observation: Observation, now: datetime, poli
     return moved is not None and -span <= now - moved < span - min(policy.period, span) / 2
 
 
-STALE = 2  # steps: a look older than this says nothing of now
+LOOKS = 3  # more of them, a period apart, after the second one was equal to the first: then metrics stand still
 
 
-def looked_in_vain(observation: Observation, now: datetime, policy: ControllerRules) -> bool:
-    """Whether a step down is due and the readings are the very ones of an earlier look, a step ago or more."""
-    readings, memory = observation.readings, observation.memory
-    if readings is None or readings.mark is None or readings.mark != memory.mark or memory.looked_at is None:
+def stand_still(observation: Observation, now: datetime, policy: ControllerRules) -> bool:
+    """Whether a step down is due and several looks in a row found the same readings; for at most `hold_for`.
+
+    Who disregards metrics for ever is never wrong and never useful: after that time the floor follows the plan again,
+    and never below what these readings ask for.
+    """
+    memory = observation.memory
+    if not _same_readings(observation) or lowest_floor(0, observation, now, policy) >= observation.floor:
         return False
-    due = lowest_floor(0, observation, now, policy) < observation.floor
-    return due and now - memory.looked_at >= _between(policy)
+    if memory.still_since is not None:
+        return now < memory.still_since + policy.hold_for
+    age = _age(memory, now)
+    return age is not None and _between(policy) + LOOKS * policy.period <= age <= _memorable(policy)
 
 
 def second_look(observation: Observation, now: datetime, policy: ControllerRules) -> Memory | None:
     """What to remember while a step down waits for its second look; None where it need not wait.
 
-    The observation's own memory while the first look is young: looking more often does not look twice.
+    The observation's own memory while the first look is young: looking more often does not look twice. Where the second
+    look finds the same readings, `LOOKS` more decide.
     """
-    readings, looked_at = observation.readings, observation.memory.looked_at
+    readings, memory = observation.readings, observation.memory
     if readings is None or readings.mark is None:
         return None
-    if looked_at is None or not timedelta(0) <= now - looked_at <= STALE * max(policy.step_every, policy.period):
+    if memory.still_since is not None:  # they moved again; or that hold is over
+        return None
+    age = _age(memory, now)
+    if age is None or age > _memorable(policy):
         return looked(observation, now)
-    return observation.memory if now - looked_at < _between(policy) else None
+    return memory if age < _between(policy) or _same_readings(observation) else None
 
 
 def looked(observation: Observation, now: datetime) -> Memory:
     """What to remember of this look."""
     readings, memory = observation.readings, observation.memory
-    return memory if readings is None else replace(memory, mark=readings.mark, looked_at=now)
+    if readings is None:
+        return memory
+    still = memory.still_since if _same_readings(observation) else None
+    return replace(memory, mark=readings.mark, looked_at=now, still_since=still)
+
+
+def _same_readings(observation: Observation) -> bool:
+    readings, memory = observation.readings, observation.memory
+    return readings is not None and readings.mark is not None and readings.mark == memory.mark
+
+
+def _age(memory: Memory, now: datetime) -> timedelta | None:
+    """Of the last look; None where there was none, or a wrong clock noted it."""
+    looked_at = memory.looked_at
+    return None if looked_at is None or looked_at > now else now - looked_at
+
+
+def _memorable(policy: ControllerRules) -> timedelta:
+    """How old a look may be that still says something of now: two steps, and time for the looks after it."""
+    return 2 * max(policy.step_every, policy.period) + (LOOKS + 1) * policy.period
 
 
 def _between(policy: ControllerRules) -> timedelta:
@@ -100,6 +129,9 @@ def _between(policy: ControllerRules) -> timedelta:
 CUT: Final = "CeilingReached"
 NO_PLAN: Final = "HeldNoPlan"
 BRAKE: Final = "HeldBrake"
+LOWERED: Final = "FloorLoweredByOthers"
+STILL: Final = "HeldFrozenMetrics"
+FORCE_FLOOR = "capacity/force-floor"  # the annotation by which a person sets a floor
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
 LONG = 6  # unless it has stood for so many times the calm: then by as little as there is
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
@@ -160,8 +192,14 @@ def _wished(observation: Observation, now: datetime, policy: ControllerRules) ->
         return hold(observation, "Frozen", wishes.frozen)
     if wishes.floor is None:
         return None
-    moved = _move(wishes.floor, observation, now, policy)
+    moved = _move(wishes.floor, _trusted(observation), now, policy)
     return replace(moved, reason=CUT if CUT in moved.clamps else "Forced", detail=f"floor {wishes.floor} by annotation")
+
+
+def _trusted(observation: Observation) -> Observation:
+    """The observation without what is looked at twice: a person has looked."""
+    readings = observation.readings
+    return observation if readings is None else replace(observation, readings=replace(readings, mark=None))
 
 
 def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: ControllerRules) -> Decision:
@@ -173,6 +211,7 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     highest = plan.highest_between(now, reach)
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
+    policy = _calmed_by(plan, policy)
     need, look = highest.replicas, policy.look_ahead(plan.step)
     longer = plan.floor_between(now, reach + look) or need
     calm = _calm(need, longer, observation.floor, stood=_stood(observation, now, LONG * look)) if look else need
@@ -182,7 +221,23 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     calmly = "" if calm == need else f"{calm} stands for a while, one change for several"
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
     by = next((cut for cut in CUTS if cut == highest.reason), None)
-    return decision if by is None else _cut(decision, by)
+    return _repaired(decision if by is None else _cut(decision, by), observation)
+
+
+def _repaired(decision: Decision, observation: Observation) -> Decision:
+    """A rise that puts back what others took is no rise of demand, and says who took it."""
+    was = observation.lowered_from
+    if was is None or decision.floor <= observation.floor:
+        return decision
+    lowered = f"{observation.edited_by} lowered this floor from {was} to {observation.floor}"
+    detail = _joined(lowered, decision.detail)
+    return replace(decision, reason=decision.reason if decision.cut else LOWERED, detail=detail)
+
+
+def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:
+    """The rules under this plan: its chosen policy may do without calm."""
+    follows = plan.choice is not None and not plan.choice.in_force.calm
+    return replace(policy, calm=timedelta(0)) if follows else policy
 
 
 def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:
@@ -209,13 +264,31 @@ def _followed(
 ) -> Decision:
     """The plan's need, unless coming down to it is in doubt."""
     doubt = _doubt(need, plan, observation, now, policy) if need < observation.floor else None
-    decision = _move(need, observation, now, policy) if doubt is None else hold(observation, *doubt)
+    decision = _move(need, observation, now, policy) if doubt is None else _held_in_doubt(observation, *doubt, now)
+    decision = _awake(decision, observation)
     if observation.baseline_floor is None and not (decision.changes or decision.notes):
         return decision  # never touched, and nothing to note
     noted = replace(decision.memory, safe_floor=plan.safe_floor)
     if noted.held_for is not None and (noted.held_for != BRAKE or decision.floor <= need):
         return replace(decision, memory=replace(noted, held_for=None, held_since=None), notes=True)
     return replace(decision, memory=noted, notes=decision.notes or observation.memory.safe_floor is None)
+
+
+def _held_in_doubt(observation: Observation, reason: Doubt, detail: str, now: datetime) -> Decision:
+    """Held; since when metrics stand still is noted, because that hold has an end."""
+    held, memory = hold(observation, reason, detail), observation.memory
+    if reason != STILL or memory.still_since is not None:
+        return held
+    return replace(held, memory=replace(memory, still_since=now), notes=True)
+
+
+def _awake(decision: Decision, observation: Observation) -> Decision:
+    """The decision without the note that metrics stand still, once they moved."""
+    readings = observation.readings
+    moved = readings is not None and readings.mark is not None and not _same_readings(observation)
+    if not moved or decision.memory.still_since is None:
+        return decision
+    return replace(decision, memory=replace(decision.memory, still_since=None), notes=True)
 
 
 def _doubt(
@@ -229,8 +302,12 @@ def _doubt(
         return None
     if readings.blind is not None:
         return "HeldNoMetrics", f"the plan needs only {need}, but {readings.blind}"
-    if looked_in_vain(observation, now, policy):
-        return "HeldFrozenMetrics", f"the plan needs only {need}, but its metrics stand still"
+    if stand_still(observation, now, policy):
+        until = (observation.memory.still_since or now) + policy.hold_for
+        return STILL, (
+            f"the plan needs only {need}, but its metrics stand still; held until {until:%m-%d %H:%MZ}; to end it, "
+            f"restart what serves metrics.k8s.io, or set {FORCE_FLOOR}"
+        )
     quiet, usage = plan.quiet_at(now) if plan is not None else None, readings.cpu_millicores
     if quiet is not None and usage is not None and usage < quiet:
         return "HeldTrafficVanished", f"usage {usage}m is below the {quiet}m that a quiet hour has; an incident?"
@@ -261,8 +338,9 @@ def _decayed(safe: int, why: str, observation: Observation, now: datetime, polic
     """Towards the safe floor, in steps; a floor that may not come down stays."""
     doubt = _doubt(safe, None, observation, now, policy) if safe < observation.floor else None
     if doubt is not None:
-        return hold(observation, *doubt)
+        return _held_in_doubt(observation, *doubt, now)
     moved = _move(safe, observation, now, policy)
+    moved = _awake(moved, observation)
     return replace(moved, reason="PlanExpired", detail=f"{why}: safe floor {safe}", held=True)
 
 

@@ -6,8 +6,11 @@ takes out what is known to move it, the steady rests are forecast in a batch, `f
 
 from __future__ import annotations
 
+from capacity.forecast.backtest import Backtest as Backtest
+from capacity.forecast.backtest import backtest_sales as backtest_sales
 from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
+from capacity.forecast.estimator import SalesForecaster as SalesForecaster
 from capacity.forecast.sales import duration_of as duration_of
 from capacity.forecast.sales import forecast_as_asked as forecast_as_asked
 from capacity.forecast.sales import forecast_many as forecast_many

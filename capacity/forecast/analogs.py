@@ -16,10 +16,11 @@ import numpy as np
 
 from capacity.forecast.calibration import Errors
 from capacity.forecast.history import Origins
-from capacity.forecast.maxima import highest_quantiles, sliding_maxima
+from capacity.forecast.maxima import highest_quantiles
 from capacity.forecast.settings import FINE, BatchForecast, Setting
 from capacity.forecast.uplift import Occurrence
 from capacity.model.arrays import Array, Places
+from capacity.stats import nan_mean, nearest_level, pinball, sliding_maxima, weighted_quantiles
 
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on
 LEAST_WEIGHT = 1.0  # past event's worth of weight without which nothing is known of a kind
@@ -178,10 +179,7 @@ def _share_of_past_days(values: Array, origins: Origins, errors: Errors, offsets
 
 def _quantile_losses(actual: Array, told: Array, levels: Array) -> Array:
     """The mean quantile (pinball) loss of (N, K, R, Q) at each origin (N, K), NaN where nothing is known."""
-    missed = actual[..., None] - told
-    loss = np.maximum(levels * missed, (levels - 1) * missed)
-    seen = (~np.isnan(loss)).sum(axis=(2, 3))
-    return np.where(seen > 0, np.nansum(loss, axis=(2, 3)) / np.maximum(seen, 1), np.nan)
+    return nan_mean(pinball(actual[..., None], told, levels), (2, 3))
 
 
 def _drawn_towards(batch: BatchForecast, now: PastDays, weight: Array, setting: Setting) -> BatchForecast:
@@ -189,7 +187,7 @@ def _drawn_towards(batch: BatchForecast, now: PastDays, weight: Array, setting: 
     reach = weight.shape[1]
     quantiles = batch.quantiles.copy()
     quantiles[:, :reach] += weight * np.nan_to_num(now.quantiles - quantiles[:, :reach])
-    middle = int(np.abs(np.asarray(setting.quantile_levels) - 0.5).argmin())
+    middle = nearest_level(setting.quantile_levels)
     point = batch.point.copy()
     if setting.quantile_levels[middle] == 0.5:
         point[:, :reach] += weight[:, :, 0] * np.nan_to_num(now.quantiles[:, :, middle] - point[:, :reach])
@@ -212,20 +210,3 @@ def ratios_after(values: Array, moments: Places, length: int) -> Array:
     paths = np.where((at >= 0) & (at <= last), values[:, np.clip(at, 0, last)], np.nan)
     first = paths[:, :, :1]
     return np.asarray(paths[:, :, 1:] / np.where(first > 0, first, np.nan))
-
-
-def weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
-    """Weighted quantiles over axis 1 of (N, n, h), at levels (Q,) or (h, Q): (N, h, Q).
-
-    What is not known, and what weighs nothing, does not count; where nothing is known the answer is NaN.
-    """
-    if not values.shape[1]:
-        return np.full((len(values), values.shape[2], np.shape(levels)[-1]), np.nan)
-    order = np.argsort(values, axis=1)  # NaN last
-    ranked = np.take_along_axis(values, order, axis=1)
-    weight = np.where(np.isnan(ranked), 0.0, weights[order])
-    total = weight.sum(axis=1, keepdims=True)
-    share = np.cumsum(weight, axis=1) / np.where(total > 0, total, 1.0)
-    place = (share[..., None] < levels - 1e-9).sum(axis=1)  # (N, h, Q)
-    last = np.maximum((weight > 0).sum(axis=1) - 1, 0)[..., None]
-    return np.take_along_axis(ranked.transpose(0, 2, 1), np.minimum(place, last), axis=2)

@@ -16,10 +16,12 @@ from capacity.forecast.analogs import with_past_days
 from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
 from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
+from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
 from capacity.forecast.global_model import SERIES, Traits, corrected, error_sizes, traits_of
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
 from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
+from capacity.forecast.near import Near, propose_near, with_near
 from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.uplift import (
     EventsAhead,
@@ -32,10 +34,11 @@ from capacity.forecast.uplift import (
 )
 from capacity.model import require
 from capacity.model.arrays import Array, Places
+from capacity.series.outages import without_outages
 from capacity.series.seasons import calendar_seasons
 
 CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
-LEAST_STEPS = 4  # fewer observations than this say nothing about the next one
+
 REACH = timedelta(days=28)  # four weeks: beyond, an autoregression feeds on itself and may drift away
 REACH_SEASONS = 2  # and at least so many of the longest season
 POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
@@ -57,8 +60,10 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     values = without_spikes(raw)
     seasons = supported_seasons(setting.seasons or (), values.shape[1])
     origins = _origins(values.shape[1], seasons, setting)
-    proposal, traits = _proposal(values, seasons, origins, setting)
+    proposal, near, traits = _proposal(values, seasons, origins, setting)
     served = serve(proposal, origins.actuals(values))
+    for part in near:
+        served = with_near(served, part, origins.actuals(values))
     served = replace(served, notes=tuple(map(_with_quality, served.notes, raw, values)))
     if traits is not None:
         served = corrected(served, traits, origins.actuals(values), setting.seed)
@@ -117,25 +122,27 @@ def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins
 
 def _proposal(
     values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
-) -> tuple[Proposal, Traits | None]:
+) -> tuple[Proposal, tuple[Near, ...], Traits | None]:
     rows = max(1, CHUNK_CELLS // values.shape[1])
     layered = setting.global_layer and len(values) >= SERIES
     chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
     asked = replace(setting, global_layer=layered)
     parts = [_propose_chunk(chunk, seasons, origins, asked) for chunk in chunks]
-    proposal = Proposal.join([part for part, _ in parts])
-    return proposal, Traits.join([part for _, part in parts if part is not None]) if layered else None
+    near = tuple(map(Near.join, zip(*(part for _, part, _ in parts), strict=True)))
+    traits = Traits.join([part for _, _, part in parts if part is not None]) if layered else None
+    return Proposal.join([part for part, _, _ in parts]), near, traits
 
 
 def _propose_chunk(
     values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
-) -> tuple[Proposal, Traits | None]:
+) -> tuple[Proposal, tuple[Near, ...], Traits | None]:
     history = prepare(values, seasons)
     members = member_forecasts(history, seasons, origins, setting)
     stacked = np.stack(list(members.forecasts.values()))
     blend = blend_members(stacked, origins.actuals(values))
     traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
-    return propose(blend, members), traits
+    near = propose_near(history.filled, stacked, seasons, origins, (origins.actuals(values), setting))
+    return propose(blend, members), near, traits
 
 
 def _calibrated(
@@ -219,17 +226,29 @@ def forecast_batch(histories: Array, setting: Setting, known: Known | None = Non
     array([10., 32., 12.])
     """
     if known is None:
-        return forecast_steady(histories, setting)
+        return _steady_without_outages(_checked(histories), setting)
     past, ahead = _columns_effect(histories, known, setting)
     before = [event for event in known.occurrences if event.slots[0] < histories.shape[1]]
     quiet = masked(histories, before) / past
     _require_rest(quiet, histories)
-    steady = forecast_steady(quiet, setting)
+    steady = _steady_without_outages(quiet, setting)
     day, week = (max(1, round(cycle / setting.step)) for cycle in (timedelta(days=1), timedelta(days=7)))
     effects = pooled_effects([learn_effects(row, before, day, week) for row in without_spikes(histories) / past])
     slots = np.arange(histories.shape[1], histories.shape[1] + setting.horizon)
     coming = [event for event in known.occurrences if event.slots[-1] >= histories.shape[1]]
     return _put_back(steady, setting, ahead, [events_ahead(slots, coming, mine) for mine in effects])
+
+
+def _steady_without_outages(histories: Array, setting: Setting) -> BatchForecast:
+    """`forecast_steady` of histories whose outages are gaps, and are told."""
+    quiet = without_outages(histories, setting.step)
+    batch = forecast_steady(quiet, setting)
+    down = np.isnan(quiet).sum(axis=1) - np.isnan(histories).sum(axis=1)
+    notes = (
+        (f"{count} steps look like an outage and are gaps", *notes) if count else notes
+        for count, notes in zip(down.tolist(), batch.notes, strict=True)
+    )
+    return replace(batch, notes=tuple(notes))
 
 
 def _require_rest(quiet: Array, histories: Array) -> None:

@@ -14,10 +14,11 @@ import numpy as np
 from capacity.forecast.members import Members
 from capacity.model.arrays import Array, Mask
 
-POWER = 8.0  # weights are error^-8: flat between 4 and 10 on M4 training windows; picking the best alone is worse
+POWER = 6.0  # weights are error^-6: flat between 4 and 10 on M4 training windows; picking the best alone is worse
 RECENT = 10.0  # origins until an error counts half: where the regime changes, what worked lately works on
 SOFTENING = 0.1  # of the mean: below it a relative error says nothing (an hour of one order against two)
 NAMED_SHARE = 0.1  # members with less say than this are not named
+SAME = 1e-6  # of the naive: a blend that is nearer to it at all origins is the naive by another name
 NAIVE_ALONE = (
     1.1  # times the naive's error from which the naive alone is served (M4 training windows: 1.05 to 1.3 are level)
 )
@@ -38,10 +39,14 @@ class Blend:
     member_errors: Array  # (members, N)
 
 
-def blend_members(forecasts: Array, actuals: Array) -> Blend:
-    """Blend members (M, N, K + 1, H) by how near they came to what followed (N, K, scored), NaN where unknown."""
+def blend_members(forecasts: Array, actuals: Array, judged: int | None = None) -> Blend:
+    """Blend members (M, N, K + 1, H) by how near they came to what followed (N, K, scored), NaN where unknown.
+
+    With `judged`, the first so many steps of each window decide alone.
+    """
     past = forecasts[:, :, 1:, : actuals.shape[2]]
     seen, known = ~np.isnan(actuals), np.nan_to_num(actuals)
+    seen[:, :, judged:] &= judged is None
     recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)  # the first rolling origin is the latest
     absolute, relative = _misses(past, known, seen)  # (M, N, K) each
     errors = (absolute * recency).sum(axis=2)
@@ -97,6 +102,7 @@ class Proposal:
     point: Array  # (N, H)
     past: Array  # (N, K, scored)
     naive: Array  # (N, K + 1, H)
+    naive_weight: Array  # (N,), the naive's own say in the blend
     mixtures: tuple[str, ...]
     naive_names: tuple[str, ...]
 
@@ -107,6 +113,7 @@ class Proposal:
             np.concatenate([part.point for part in parts]),
             np.concatenate([part.past for part in parts]),
             np.concatenate([part.naive for part in parts]),
+            np.concatenate([part.naive_weight for part in parts]),
             tuple(name for part in parts for name in part.mixtures),
             tuple(name for part in parts for name in part.naive_names),
         )
@@ -120,13 +127,14 @@ class Served:
     past: Array  # (N, K, scored)
     models: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
-    naive_share: Array  # (N,)
+    naive_share: Array  # (N,), mixed in by the gate
+    naive_weight: Array  # (N,), of the naive in all that is served, its say in the blend included
     skill: Array  # (N,), 1 - error / the seasonal naive's, on the rolling origins
 
     @property
     def unskilled(self) -> Mask:
-        """Where the blend showed no skill: the seasonal naive is at least a part of what is served (N,)."""
-        return self.naive_share >= NAMED_SHARE
+        """Where the blend showed no skill, and the gate mixed the seasonal naive in; or where it is the naive (N,)."""
+        return (self.naive_share >= NAMED_SHARE) | (self.naive_weight >= 1 - NAMED_SHARE)
 
 
 def propose(blend: Blend, members: Members) -> Proposal:
@@ -139,6 +147,7 @@ def propose(blend: Blend, members: Members) -> Proposal:
         blend.point,
         blend.past,
         np.stack(list(members.forecasts.values()))[best, rows],
+        blend.weights[best, rows],
         tuple(_mixture(names, blend.weights[:, n]) for n in rows),
         tuple(names[place] for place in best),
     )
@@ -153,13 +162,15 @@ def serve(proposal: Proposal, actuals: Array) -> Served:
     point = proposal.point + share[:, None] * (proposal.naive[:, 0] - proposal.point)
     past = proposal.past + share[:, None, None] * (naive_past - proposal.past)
     skill = np.maximum(1.0 - (recent_errors(past, actuals) + tie) / (naive_errors + tie), LEAST_SKILL)
-    named = zip(share, proposal.naive_names, proposal.mixtures, strict=True)
+    weight = share + (1 - share) * np.where(_coincide(proposal.past, naive_past), 1.0, proposal.naive_weight)
+    named = zip(share, weight, proposal.naive_names, proposal.mixtures, strict=True)
     return Served(
         point=point,
         past=past,
         models=tuple(_name(*row) for row in named),
         notes=tuple(map(_reason, share, errors, naive_errors)),
         naive_share=share,
+        naive_weight=weight,
         skill=skill,
     )
 
@@ -173,8 +184,14 @@ def naive_share(ratio: Array) -> Array:
     return np.clip((ratio - 1.0) / (NAIVE_ALONE - 1.0), 0.0, 1.0)
 
 
-def _name(share: float, naive: str, mixture: str) -> str:
-    if share >= 1 - NAMED_SHARE:
+def _coincide(past: Array, naive: Array) -> Mask:
+    """Where a blend (N, K, scored) is the naive at every rolling origin (N,)."""
+    off, size = np.abs(past - naive).sum(axis=(1, 2)), np.abs(naive).sum(axis=(1, 2))
+    return np.asarray(off <= SAME * size)
+
+
+def _name(share: float, weight: float, naive: str, mixture: str) -> str:
+    if weight >= 1 - NAMED_SHARE:
         return naive
     return mixture if share < NAMED_SHARE else f"{naive} {share:.0%}, {mixture} {1 - share:.0%}"
 

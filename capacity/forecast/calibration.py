@@ -8,13 +8,13 @@ a business sells nothing are forecast from their own history.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from capacity.forecast.blend import Served
 from capacity.forecast.history import Origins
 from capacity.model.arrays import Array, Places
+from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles
 
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
@@ -63,7 +63,7 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
 def add_quantiles(point: Array, errors: Errors, offsets: Array) -> Array:
     """Quantiles around the point forecast (N, H) at offsets (N, Q): (N, H, Q), in order and not negative."""
     quantiles = point[:, :, None] + errors.scale[:, :, None] * offsets[:, None, :]
-    return np.maximum(np.maximum.accumulate(quantiles, axis=2), 0.0)
+    return ordered_quantiles(quantiles)
 
 
 def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Array:
@@ -71,7 +71,7 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
 
     A series without a single scored error takes the pooled shape; without any at all, a Gaussian one.
     """
-    gaussian = np.array([NormalDist(0, 1.25).inv_cdf(level) for level in levels])  # mean |x| = 1, as the scales have it
+    gaussian = 1.25 * normal_quantiles(levels)  # mean |x| = 1, as the scales have it
     scored = ~np.isnan(shape).all(axis=1)
     pooled = np.nanquantile(shape, levels) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
@@ -111,17 +111,16 @@ def _usual_change(values: Array, season_length: int) -> Array:
     """The mean absolute change over a season (N,): the scale of a series none of whose origins could be scored."""
     length = season_length if season_length < values.shape[1] else 1
     change = np.abs(values[:, length:] - values[:, :-length])
-    seen = ~np.isnan(change)
     spread = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
-    return np.asarray(np.where(seen.any(axis=1), np.nansum(change, axis=1) / np.maximum(seen.sum(axis=1), 1), spread))
+    mean = nan_mean(change, 1)
+    return np.asarray(np.where(np.isnan(mean), spread, mean))
 
 
 def _slot_scales(surprise: Array, groups: Places, count: int, usual: Array) -> Array:
     size = np.abs(surprise)
     seen = ~np.isnan(size)
-    overall = np.where(
-        seen.any(axis=(1, 2)), np.nansum(size, axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), usual
-    )
+    mean = nan_mean(size, (1, 2))
+    overall = np.where(np.isnan(mean), usual, mean)
     scales = np.empty((len(surprise), count))
     for group in range(count):
         here = groups == group

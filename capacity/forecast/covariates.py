@@ -11,12 +11,11 @@ import pandas as pd
 from capacity.forecast.wallclock import WallClock
 from capacity.model import DataError, require
 from capacity.model.arrays import Array, Mask
+from capacity.stats import robust_deviation, robust_ridge
 
 WEEKS_AROUND = 4  # on each side: their mean is what a step would have been; season and level cancel in the difference
 FLOOR = 0.1  # of the mean, added before the logarithm: a step without sales stays finite
 PENALTY = 10.0  # days' worth of "no effect" in standardised columns
-ROBUST = 1.345  # deviations beyond which a step counts less (Huber, 1964)
-FITS = 5  # reweighted fits; the weights stand still by then
 SIGNIFICANT = 3.0  # standard errors an effect must show, counted over days: hours of one day hang together
 LEAST_DAYS = 21  # of comparable steps: below it nothing is learned
 STEEPEST = 5.0  # elasticity, or log units over a column's range, beyond which an effect is not believed
@@ -149,7 +148,7 @@ def _fit(off: Array, say: Array, per_day: float) -> tuple[Array, Array]:
     used = size > 1e-9
     slopes, errors = np.zeros(len(size)), np.zeros(len(size))
     while used.any():
-        part, deviation = _robust_ridge(design[:, used] / size[used], target, say, per_day)
+        part, deviation = _slopes(design[:, used] / size[used], target, say, per_day)
         weakest = int(np.argmin(np.abs(part) / deviation))
         if abs(part[weakest]) >= SIGNIFICANT * deviation[weakest]:
             slopes[used], errors[used] = part / size[used], deviation / size[used]
@@ -158,17 +157,11 @@ def _fit(off: Array, say: Array, per_day: float) -> tuple[Array, Array]:
     return np.clip(slopes, -STEEPEST, STEEPEST), errors
 
 
-def _robust_ridge(design: Array, target: Array, say: Array, per_day: float) -> tuple[Array, Array]:
-    weights = say
-    for _ in range(FITS):
-        turned = (design * weights[:, None]).T
-        gram = turned @ design + PENALTY * per_day * np.eye(design.shape[1])
-        slopes = np.linalg.solve(gram, turned @ target)
-        off = np.abs(target - design @ slopes)
-        noise = 1.4826 * float(np.median(off)) + 1e-12
-        weights = say * np.minimum(1.0, ROBUST * noise / np.maximum(off, 1e-12))
-    spread = np.sqrt((weights * off**2).sum() / weights.sum())
-    return np.asarray(slopes, dtype=np.float64), spread * np.sqrt(per_day * np.diag(np.linalg.inv(gram)))
+def _slopes(design: Array, target: Array, say: Array, per_day: float) -> tuple[Array, Array]:
+    penalty = np.full(design.shape[1], PENALTY * per_day)
+    fit = robust_ridge(design, target, penalty, deviation=lambda errors: robust_deviation(errors) + 1e-12, weights=say)
+    spread = np.sqrt((fit.weights * fit.errors**2).sum() / fit.weights.sum())
+    return fit.coefficients, spread * np.sqrt(per_day * np.diag(np.linalg.inv(fit.gram)))
 
 
 def _applied(columns: Columns, slopes: Array, errors: Array) -> ColumnEffect:

@@ -16,6 +16,7 @@ from capacity.forecast.blend import Blend, Served
 from capacity.forecast.calibration import Errors
 from capacity.forecast.history import Origins
 from capacity.model.arrays import Array
+from capacity.stats import nan_mean, running_totals
 
 SERIES = 50  # below so many series there is too little in common to learn
 SHARE = 0.75  # of the learned correction that is applied; half and all score worse on M4 training windows
@@ -139,14 +140,12 @@ def _earlier_errors(off: Array, season_length: int, origins: Origins) -> list[Ar
             cycle = np.minimum(ahead // season_length, max(origins.scored // season_length - 1, 0))
             slot = (end - origins.ends[1 + j] + ahead) % season_length + cycle * season_length
             answer[:, k] = off[:, j, np.minimum(slot, origins.scored - 1)]
-    seen = np.stack(answers)
-    count = (~np.isnan(seen)).sum(axis=0)
-    return [*answers, np.where(count > 0, np.nansum(seen, axis=0) / np.maximum(count, 1), np.nan)]
+    return [*answers, nan_mean(np.stack(answers), 0)]
 
 
 def _level_changes(filled: Array, seasons: tuple[int, ...], origins: Origins) -> list[Array]:
     """How the level moved lately: over the last steps, the last short season and the last long one; (N, K + 1) each."""
-    total = np.concatenate([np.zeros((len(filled), 1)), np.cumsum(filled, axis=1)], axis=1)
+    total = running_totals(filled)
 
     def mean(late: int, early: int) -> Array:
         start, end = np.maximum(origins.ends - early, 0), np.maximum(origins.ends - late, 1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.model.arrays import Array, Mask, Places
+from capacity.stats import nan_median
 
 KNOWN_SLOT = (
     4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
@@ -101,19 +102,6 @@ def _moments(values: Array, weights: Array) -> tuple[Array, Array]:
     center = (values * weights).sum(axis=1, keepdims=True) / mass
     spread = np.sqrt((weights * (values - center) ** 2).sum(axis=1, keepdims=True) / mass)
     return center, np.where(spread > 1e-12 * np.maximum(np.abs(center), 1.0), spread, 1.0)
-
-
-def nan_median(values: Array, axis: int, least: int = 1) -> Array:
-    """The median of what is there along an axis; NaN where less than `least` values are.
-
-    >>> nan_median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), 1)
-    array([ 2., nan])
-    """
-    ordered = np.sort(values, axis=axis)  # NaN goes to the end
-    count = np.expand_dims((~np.isnan(values)).sum(axis=axis), axis)
-    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis)
-    high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[axis] - 1), axis)
-    return np.squeeze(np.where(count >= least, (low + high) / 2, np.nan), axis)
 
 
 def typical(values: Array, seasons: tuple[int, ...]) -> Array:

@@ -6,22 +6,11 @@ import numpy as np
 
 from capacity.forecast.calibration import Errors, mixed_offsets, track
 from capacity.model.arrays import Array
+from capacity.stats import nan_mean, sliding_maxima, student_quantiles
 
+PRIOR = 20.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
+SERIES_PRIOR = 40.0  # windows' worth of the other series' mean and spread in each series' own
 FEW = 0.5  # one series of 14 origins is stretched by 1.04, a fleet by next to none (coverage over the traces)
-
-
-def sliding_maxima(values: Array, window: int) -> Array:
-    """The maximum over ``[t, t + window)`` for every t along the last axis, over what is left near its end.
-
-    >>> sliding_maxima(np.array([1.0, 5.0, 2.0, 3.0]), 2)
-    array([5., 5., 3., 3.])
-    """
-    answer, reach = np.array(values, dtype=np.float64), 1
-    while reach < min(window, values.shape[-1]):
-        ahead = min(reach, window - reach)
-        np.maximum(answer[..., :-ahead], answer[..., ahead:], out=answer[..., :-ahead])
-        reach += ahead
-    return answer
 
 
 def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
@@ -79,4 +68,29 @@ def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
     surprise = (highest - sliding_maxima(errors.past, window)[:, :, whole]) / past_scale  # (N, K, windows)
     count = errors.shape.shape[1]
     stretch = 1.0 + FEW / (len(surprise) * count)
-    return track(surprise, mixed_offsets(surprise.reshape(len(surprise), -1), count, levels) * stretch, levels).offsets
+    seen = mixed_offsets(surprise.reshape(len(surprise), -1), count, levels)
+    return track(surprise, _with_prior(surprise, seen, window, levels) * stretch, levels).offsets
+
+
+def _with_prior(surprise: Array, seen: Array, window: int, levels: tuple[float, ...]) -> Array:
+    """Offsets (N, Q) as `seen` in few windows, mixed with what their mean and spread would foretell: (N, Q).
+
+    A dozen windows do not tell a quantile of 0.99; the prediction interval of a normal sample does (Student's t).
+    Windows overlap: as many count as would not.
+    """
+    windows = surprise.shape[1] * max(1.0, 1.0 + (surprise.shape[2] - 1) / window)
+    mean, spread = _pooled_moments(surprise.reshape(len(surprise), -1), windows)
+    width = student_quantiles(levels, max(windows - 1.0, 3.0)) * np.sqrt(1.0 + 1.0 / windows)
+    foretold = mean[:, None] + spread[:, None] * width
+    known = ~np.isnan(foretold).any(axis=1, keepdims=True)
+    say = windows / (windows + PRIOR)
+    return np.where(known, say * seen + (1.0 - say) * foretold, seen)
+
+
+def _pooled_moments(surprise: Array, windows: float) -> tuple[Array, Array]:
+    """Mean and deviation of each series' surprises (N, n), each leaning on those of all series: (N,) each."""
+    mean = nan_mean(surprise, 1)
+    variance = nan_mean((surprise - mean[:, None]) ** 2, 1) * windows / max(windows - 1.0, 1.0)
+    own = windows / (windows + SERIES_PRIOR)
+    mean_of_all, variance_of_all = nan_mean(mean, 0), nan_mean(variance, 0)
+    return own * mean + (1 - own) * mean_of_all, np.sqrt(own * variance + (1 - own) * variance_of_all)

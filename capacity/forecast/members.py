@@ -15,12 +15,14 @@ from capacity.forecast.history import History, Origins, log_scale, raw_scale
 from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
+from capacity.stats import nan_mean, nan_median, running_totals
 
 LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
 PENALTY = 3.0  # in units of a standardised column over one observation; flat between 1 and 10 on M4 training windows
 HALF_LIFE_SEASONS = 25  # recency: 600 hours for hourly data
 HARMONICS = 6  # of the first season; 3, 6 and 11 score the same, the lags carry the rest
 SHORT_LAGS = 26
+MEDIAN_CYCLES = 5  # of which two may be closed or wild
 LEAST_ROWS = 8  # a ridge is fitted from so many rows up; its prior, the seasonal naive, does the rest
 MAX_ROWS = 20_000  # beyond this the recency weights leave nothing to learn and minutes would cost seconds
 DRIFT_SMOOTH = 1 / 13  # of a year: four weeks are wide enough to leave no single day in the drift
@@ -66,9 +68,7 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
     naives = {f"seasonal naive {season}": season for season in seasons or _lags(origins, setting)}
     for name, season in naives.items():
         forecasts[name] = seasonal_naive(history.filled, season, origins)
-    for cycles in (2, 4) if seasons else ():
-        forecasts[f"mean of {cycles} seasons"] = seasonal_mean(history.filled, seasons[-1], cycles, origins)
-    return Members(forecasts, tuple(naives))
+    return Members(forecasts | _of_cycles(history.filled, seasons, origins), tuple(naives))
 
 
 def _highest(values: Array) -> Array:
@@ -113,11 +113,58 @@ def seasonal_naive(values: Array, season_length: int, origins: Origins) -> Array
     return _ago(values, season_length, 0, origins)
 
 
+def _of_cycles(values: Array, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:
+    """Means and the median of the last cycles of the longest season: those that do not coincide, none has two votes."""
+    if not seasons:
+        return {}
+    longest = seasons[-1]
+    known = values.shape[1] // longest
+    members = {
+        f"mean of {cycles} seasons": seasonal_mean(values, longest, cycles, origins) for cycles in (2, 4)[: known - 1]
+    }
+    if known > 2:
+        members[f"median of {MEDIAN_CYCLES} seasons"] = seasonal_median(values, longest, MEDIAN_CYCLES, origins)
+    if len(seasons) > 1:
+        members[f"median of {MEDIAN_CYCLES} short seasons"] = seasonal_median(
+            values, seasons[0], MEDIAN_CYCLES, origins
+        )
+    return members
+
+
 def seasonal_mean(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
-    """The mean of the last `cycles` seasons, repeated: half the noise of the naive, nothing to estimate."""
-    room = max(1, int(origins.ends.min()) // season_length)
-    shifted = [_ago(values, season_length, cycle, origins) for cycle in range(min(cycles, room))]
-    return np.asarray(sum(shifted) / len(shifted))
+    """The mean of up to `cycles` last seasons, repeated: half the noise of the naive, nothing to estimate.
+
+    Each origin takes the seasons that it has: (N, T) -> (N, K + 1, H).
+
+    >>> origins = Origins(np.array([6, 4]), 2, 2)
+    >>> seasonal_mean(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), 2, 3, origins)[0]
+    array([[3., 4.],
+           [2., 3.]])
+    """
+    return nan_mean(_last_cycles(values, season_length, cycles, origins), 0)
+
+
+def seasonal_median(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
+    """The median of up to `cycles` last seasons, repeated: one closed day among them changes nothing.
+
+    Each origin takes the seasons that it has: (N, T) -> (N, K + 1, H).
+
+    >>> origins = Origins(np.array([6]), 2, 2)
+    >>> seasonal_median(np.array([[9.0, 8.0, 9.0, 8.0, 0.0, 0.0]]), 2, 5, origins)[0]
+    array([[9., 8.]])
+    """
+    return nan_median(_last_cycles(values, season_length, cycles, origins), 0)
+
+
+def _last_cycles(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
+    """The last seasons before each origin, latest first: (cycles, N, K + 1, H); NaN where an origin has no more."""
+    room = np.maximum(origins.ends // season_length, 1)  # (K + 1,)
+    ahead = np.arange(origins.horizon) % season_length
+    parts = []
+    for cycle in range(min(cycles, int(room.max()))):
+        place = origins.ends[:, None] + ahead - season_length * (1 + cycle)
+        parts.append(np.where((room > cycle)[:, None], values[:, np.maximum(place, 0)], np.nan))
+    return np.stack(parts)
 
 
 def _ago(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
@@ -246,9 +293,10 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
     columns = _design_columns(values, rows, design)  # (N, rows, p)
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
-    weighted = columns * (weights[:, start:last] * recency)[:, :, None]
+    root = np.sqrt(weights[:, start:last] * recency)
+    columns *= root[:, :, None]  # on both sides of the product: it is symmetric, which halves its cost
     cuts = np.maximum(np.append(origins.ends, start) - start, 0)
-    gram, moment = _cumulate(columns, weighted, target, cuts)
+    gram, moment = _cumulate(columns, target * root, cuts)
     decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     size = columns.shape[2]
     gram += (PENALTY * decay)[None, :, None, None] * np.eye(size)
@@ -265,16 +313,16 @@ def _design_columns(values: Array, rows: Places, design: Design) -> Array:
     return columns
 
 
-def _cumulate(columns: Array, weighted: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
-    """Gram matrices and moments of the rows before each cut, built from the oldest cut up."""
+def _cumulate(columns: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
+    """Gram matrices and moments of the weighted rows before each cut, built from the oldest cut up."""
     count, size = len(cuts) - 1, columns.shape[2]
     gram = np.zeros((len(columns), count, size, size))
     moment = np.zeros((len(columns), count, size))
     for k in range(count - 1, -1, -1):
-        block = slice(cuts[k + 1], cuts[k])
-        turned = weighted[:, block].transpose(0, 2, 1)
-        gram[:, k] = turned @ columns[:, block]
-        moment[:, k] = (turned @ target[:, block, None])[..., 0]
+        block = columns[:, cuts[k + 1] : cuts[k]]
+        turned = block.transpose(0, 2, 1)
+        gram[:, k] = turned @ block
+        moment[:, k] = (turned @ target[:, cuts[k + 1] : cuts[k], None])[..., 0]
         if k + 1 < count:
             gram[:, k] += gram[:, k + 1]
             moment[:, k] += moment[:, k + 1]
@@ -318,7 +366,7 @@ def with_last_years_drift(forecast: Array, filled: Array, year: int, origins: Or
     `year` is its length in steps. Needs `year` and half a smoothing window before the earliest origin.
     """
     half = max(1, round(DRIFT_SMOOTH * year / 2))
-    total = np.concatenate([np.zeros((len(filled), 1)), np.cumsum(filled, axis=1)], axis=1)
+    total = running_totals(filled)
     ahead = np.minimum(
         np.arange(origins.horizon), year - half
     )  # what lies further ahead is not known a year ago either

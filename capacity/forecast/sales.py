@@ -12,8 +12,9 @@ import pandas as pd
 
 from capacity.forecast.analogs import AFTER, BEFORE, Analogs, find_analogs
 from capacity.forecast.batch import forecast_far
+from capacity.forecast.gaps import occurrences
 from capacity.forecast.maxima import over_highest
-from capacity.forecast.series import Prepared, finish, occurrences, prepare, window_steps
+from capacity.forecast.series import Prepared, finish, prepare, window_steps
 from capacity.forecast.settings import Setting
 from capacity.forecast.wallclock import WallClock, clock_of
 from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest, require

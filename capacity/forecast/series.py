@@ -17,6 +17,7 @@ import pandas as pd
 from capacity.forecast.analogs import Analogs, find_analogs
 from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.covariates import Columns, read_columns
+from capacity.forecast.gaps import find_gaps
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import find_trend, use_columns
 from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
@@ -34,9 +35,9 @@ from capacity.forecast.uplift import (
     widen_events,
 )
 from capacity.forecast.wallclock import WallClock, clock_of
-from capacity.model import MONTH, Event, Forecast, ForecastRequest, Trust, require
+from capacity.model import MONTH, Forecast, ForecastRequest, Trust, require
 from capacity.model.arrays import Array, Places
-from capacity.series.calendar import ONE_DAY, calendar_days, refuse_contradictions, uplift_notes
+from capacity.series.calendar import ONE_DAY, refuse_contradictions, uplift_notes
 from capacity.series.seasons import DAY, WEEK, real_seasons, too_short_for
 from capacity.series.steps import evened
 
@@ -105,14 +106,16 @@ def prepare(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame
     """
     refuse_contradictions(request.events)
     clock = clock_of(sales, request.timezone)
-    row = clock.row(sales.loc[: sales.last_valid_index()])  # steps after the last value are forecast, not filled
+    end = clock.after(sales.index[-1], steps_ahead(request.horizon, clock.step))[-1] + clock.step
+    outages = find_gaps(sales, request, clock, end)
+    quiet = outages.out_of(sales, clock)
+    row = clock.row(quiet.loc[: quiet.last_valid_index()])  # steps after the last value are forecast, not filled
     steps = StepsAhead.of(sales.index[-1], clock, request.horizon, len(row))
-    even = evened(sales) if clock.months else sales
+    events = outages.events
+    even = evened(quiet) if clock.months else quiet
     seasons = real_seasons(even.loc[: even.last_valid_index()], clock.step)
     window = 0 if request.window is None else window_steps(request.window, clock.step)
     setting = Setting(clock.step, int(steps.slots.max()) + 1, request.quantile_levels, seasons, window=window)
-    calendar = calendar_days(request.holidays, clock.first, steps.end, clock.timezone)
-    events = occurrences((*request.events, *calendar), clock, steps.end)
     columns = None if covariates is None else read_columns(covariates, clock, row, steps.starts)
     steady, ahead = _without_known(row, setting, events, columns)
     return Prepared(
@@ -123,7 +126,8 @@ def prepare(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame
         steps=steps,
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(clock.step)}")),
         notes=(
-            *_history_notes(even, clock.step, seasons),
+            *_history_notes(evened(sales) if clock.months else sales, clock.step, seasons),
+            *outages.notes(sales.index[-1], clock),
             *_level_note(ahead.shift, clock),
             *_length_notes(row, setting),
         ),
@@ -208,17 +212,6 @@ def _trust(batch: BatchForecast, setting: Setting) -> Trust | None:
 def _coverage_note(trust: Trust | None) -> tuple[str, ...]:
     said = ", ".join(f"{level:g}: {share:.1%}" for level, share in (trust.coverage if trust else ()) if level >= 0.5)
     return (f"coverage on past origins at {said}",) if said else ()
-
-
-def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) -> list[Occurrence]:
-    """The events on the slots of a wall clock, from its first step to `end`; others are left out."""
-    found = []
-    for event in sorted(events, key=lambda event: (event.start, event.name)):
-        start, stop = (pd.Timestamp(moment).tz_convert("UTC") for moment in (event.start, event.end))
-        if start >= end or stop <= clock.first:
-            continue
-        found.append(Occurrence(event.name, event.kind, clock.span(start, min(stop, end)), event.uplift))
-    return found
 
 
 def _usual_kinds(row: Array, past: Sequence[Occurrence]) -> set[str]:

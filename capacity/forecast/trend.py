@@ -16,6 +16,7 @@ from capacity.forecast.uplift import spread_out
 from capacity.model.arrays import Array
 from capacity.series.levels import shift_slots
 from capacity.series.seasons import WEEK, YEAR
+from capacity.stats import block_means, pinball, robust_deviation, robust_ridge
 
 FULL_DISTANCE = 13.0  # weeks ahead at which a yearly factor is as uncertain as it gets: a quarter of its cycle
 WAVES = 6  # of the year from three cycles on: a shape no finer than a month
@@ -23,8 +24,6 @@ FEW_WAVES = 3  # with less: no finer than two months, so that one promotion does
 WAVE_PENALTY = 1.0  # weeks' worth of "no season" per wave, growing with its square: smooth shapes are likelier
 BEND_PENALTY = 20.0  # weeks' worth of "no change" per changepoint of the trend
 BEND_EVERY = 13.0  # weeks between the places where the trend may bend
-ROBUST = 1.345  # robust standard deviations beyond which a week counts less (Huber, 1964)
-FITS = 5  # reweighted fits; the weights stand still by then
 YEAR_TRUST = 1.0  # years' worth of "no season": one year carries half of its factor, two carry two thirds
 TREND_TRUST = 2.0  # years' worth of "no trend": in a year or two a trend and a season look alike
 DAMPING_WEEKS = 13.0  # half-life of the trend ahead: growth of a quarter says little about next year
@@ -177,7 +176,8 @@ def fit_year(row: Array, step: timedelta) -> Year | None:
         return None
     design, penalty = _design(position, max(1.0, step / WEEK))
     design[:, -2 * WAVES :] *= _supported(cycles)
-    fitted, noise = _robust_ridge(design[seen], logs[seen], penalty)
+    fit = robust_ridge(design[seen], logs[seen], penalty, deviation=lambda errors: max(robust_deviation(errors), 1e-9))
+    fitted, noise = fit.coefficients, robust_deviation(fit.errors)
     waves = fitted[-2 * WAVES :] * cycles / (cycles + YEAR_TRUST)
     slope = float(fitted[1 : -2 * WAVES].sum()) * cycles / (cycles + TREND_TRUST)
     return Year(waves, float(np.clip(slope, -STEEPEST_GROWTH, STEEPEST_GROWTH)), noise, cycles, step)
@@ -186,9 +186,7 @@ def fit_year(row: Array, step: timedelta) -> Year | None:
 def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
     """Log means of whole weeks counted back from the end, and their middles in weeks before the end (negative)."""
     width = max(1, round(WEEK / step))
-    weeks = row[len(row) % width :].reshape(-1, width)
-    seen = (~np.isnan(weeks)).sum(axis=1)
-    level = np.where(2 * seen >= width, np.nansum(weeks, axis=1) / np.maximum(seen, 1), np.nan)
+    level = block_means(row, width)
     mean = np.nanmean(row)
     logs = np.log(level / mean + LOG_FLOOR) if mean > 0 else np.full(len(level), np.nan)
     middles = (np.arange(-len(level), 0) + 0.5) * width * (step / WEEK)
@@ -216,18 +214,6 @@ def _design(weeks: Array, weeks_per_row: float) -> tuple[Array, Array]:
     return columns, np.concatenate([[1e-9, 1e-9], bending, waves]) / weeks_per_row
 
 
-def _robust_ridge(design: Array, target: Array, penalty: Array) -> tuple[Array, float]:
-    """Coefficients by reweighted ridge, and the robust deviation of what is left."""
-    weights = np.ones(len(target))
-    for _ in range(FITS):
-        turned = (design * weights[:, None]).T
-        fitted = np.linalg.solve(turned @ design + np.diag(penalty), turned @ target)
-        off = np.abs(target - design @ fitted)
-        noise = 1.4826 * float(np.median(off))
-        weights = np.minimum(1.0, ROBUST * max(noise, 1e-9) / np.maximum(off, 1e-12))
-    return np.asarray(fitted), noise
-
-
 def distance_spread(bands: Array | None, actuals: Array | None, setting: Setting) -> tuple[Array, tuple[str, ...]]:
     """The log-normal deviation (H,) that distance adds, and its note; nothing for horizons below four weeks.
 
@@ -250,6 +236,4 @@ def distance_spread(bands: Array | None, actuals: Array | None, setting: Setting
 def _edge_loss(bands: Array, actuals: Array, spread: Array) -> float:
     """Quantile loss of the interval's edges after widening."""
     wide = np.stack([spread_out(band[:, 1], band, BAND, spread) for band in bands])
-    short = actuals[:, :, None] - wide  # (origins, H, 3)
-    levels = np.array(BAND)
-    return float(np.nanmean(np.maximum(levels * short, (levels - 1) * short)[:, :, ::2]))
+    return float(np.nanmean(pinball(actuals[:, :, None], wide, np.array(BAND))[:, :, ::2]))

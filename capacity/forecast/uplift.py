@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from capacity.model.arrays import Array, Mask, Places
+from capacity.stats import normal_quantiles, ordered_quantiles
 
 WEEKS_AROUND = 4  # on each side: what a step would have sold is the mean of its neighbours in other weeks
 FINE_DAY = 96  # steps in a day from which the hours around an event tell the level it stood on: quarters of an hour
 LEAST_AROUND = 0.25  # of a day that must be known on both sides to say so
 LEAST_FACTOR = 0.01  # a closed day is one hundredth, so that its logarithm stays finite
+CLOSED = 0.02  # of what was expected: an event that sold no more was a closed day
+CLOSED_CASES = 2  # closed days of a kind from which they are no accident
+WILDEST_MISS = 1.0  # log units: one odd event does not make the next one uncertain beyond a factor of three
 TRUST = 0.5  # events' worth of "no effect" against which a kind must show one
 NAME_TRUST = 1.0  # events' worth of its kind that a name (Christmas Day) starts from
 WEEKDAY_TRUST = 3.0  # events' worth of no difference between weekdays: most kinds have been seen once or twice on each
@@ -56,6 +59,12 @@ class Effect:
     spread: float
     seen: int
     misses: Array  # log factors that the other events of the kind did not foretell, of the last ones
+    closed: frozenset[str] = frozenset()  # names of which every event was a closed day: the next one is, for certain
+    always_closed: bool = False  # every event of the kind was: those of a new name are as well
+
+    def closes(self, name: str) -> bool:
+        """Whether an event of this name is a closed day."""
+        return name in self.closed or (self.always_closed and name not in self.by_name)
 
 
 def masked(values: Array, past: Sequence[Occurrence]) -> Array:
@@ -110,6 +119,8 @@ def _mean_effect(effects: Sequence[Effect]) -> Effect:
         float(np.mean([effect.spread for effect in effects])),
         0,
         np.concatenate([effect.misses for effect in effects]),
+        frozenset.intersection(*(effect.closed for effect in effects)),
+        all(effect.always_closed for effect in effects),
     )
 
 
@@ -125,6 +136,8 @@ def _leaning(own: Effect | None, pooled: Effect) -> Effect:
         say * own.spread + (1 - say) * pooled.spread,
         own.seen,
         own.misses,
+        own.closed,
+        own.always_closed,
     )
 
 
@@ -136,8 +149,13 @@ class _Case:
     expected: Array
 
     @property
+    def sold(self) -> float:
+        """The share of what was expected."""
+        return float(self.actual.sum() / self.expected.sum())
+
+    @property
     def log_factor(self) -> float:
-        return float(np.log(max(self.actual.sum() / self.expected.sum(), LEAST_FACTOR)))
+        return float(np.log(max(self.sold, LEAST_FACTOR)))
 
 
 def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case | None:
@@ -172,7 +190,10 @@ def _at(values: Array, slots: Places) -> Array:
     return np.where(inside, values[np.clip(slots, 0, len(values) - 1)], np.nan)
 
 
-def _effect(cases: Sequence[_Case], day: int, week: int) -> Effect:
+def _effect(every: Sequence[_Case], day: int, week: int) -> Effect:
+    """The effect of a kind's events; closed days are known by name, and say nothing about those that were not."""
+    closed = _closed_names(every)
+    cases = [case for case in every if case.name not in closed] or list(every)
     logs = np.array([case.log_factor for case in cases])
     overall = float(logs.sum() / (len(logs) + TRUST))
     names = {case.name for case in cases}
@@ -182,7 +203,25 @@ def _effect(cases: Sequence[_Case], day: int, week: int) -> Effect:
     spread = float(np.sqrt(min(variance, WIDEST**2)))
     weekdays = _by_weekday(cases, usual, day) if week == 7 * day else np.zeros(7)  # longer steps have none
     misses = np.array([case.log_factor - _foretold(cases, place) for place, case in enumerate(cases)])[-LAST:]
-    return Effect(_by_slot(cases, overall, day), by_name, weekdays, spread, len(cases), misses)
+    misses = np.clip(misses, -WILDEST_MISS, WILDEST_MISS)
+    return Effect(
+        by_slot=_by_slot(cases, overall, day),
+        by_name=by_name,
+        by_weekday=weekdays,
+        spread=spread,
+        seen=len(every),
+        misses=misses,
+        closed=closed,
+        always_closed=len(every) > CLOSED_CASES and len(closed) == len({case.name for case in every}),
+    )
+
+
+def _closed_names(cases: Sequence[_Case]) -> frozenset[str]:
+    """Names whose events were closed days each time; one closed day alone may have been an accident."""
+    names = {case.name for case in cases}
+    sold = {name: [case.sold for case in cases if case.name == name] for name in names}
+    closed = [name for name in names if max(sold[name]) <= CLOSED]
+    return frozenset(closed if sum(len(sold[name]) for name in closed) >= CLOSED_CASES else ())
 
 
 def _foretold(cases: Sequence[_Case], place: int) -> float:
@@ -242,6 +281,8 @@ def _expected(occurrence: Occurrence, slots: Places, effects: dict[str, Effect])
     effect = effects.get(occurrence.kind)
     if effect is None:
         return np.zeros(len(slots)), TYPICAL_SPREAD
+    if effect.closes(occurrence.name):
+        return np.full(len(slots), -np.inf), 0.0
     day = len(effect.by_slot)
     shift = effect.by_slot[slots % day] + effect.by_weekday[slots // day % 7]
     return shift + effect.by_name.get(occurrence.name, 0.0), effect.spread
@@ -253,8 +294,8 @@ def spread_out(point: Array, quantiles: Array, levels: tuple[float, ...], spread
     >>> spread_out(np.array([10.0]), np.array([[10.0, 10.0]]), (0.5, 0.95), np.array([0.3])).round(2)
     array([[10.  , 16.38]])
     """
-    gauss = np.array([NormalDist().inv_cdf(level) for level in levels])
-    return combined(point, quantiles, levels, point[:, None] * (np.exp(spread[:, None] * gauss) - 1.0))
+    extra = point[:, None] * (np.exp(spread[:, None] * normal_quantiles(levels)) - 1.0)
+    return combined(point, quantiles, levels, extra)
 
 
 def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: Array) -> Array:
@@ -265,7 +306,7 @@ def combined(point: Array, quantiles: Array, levels: tuple[float, ...], extra: A
     wide = point[:, None] + np.where(up, np.maximum(far, own), -far)
     same_side = np.sign(own) * np.where(up, 1.0, -1.0) >= 0
     wide = np.where(extra != 0, np.where(same_side, wide, quantiles + extra), quantiles)
-    return np.asarray(np.maximum(np.maximum.accumulate(wide, axis=1), 0.0))
+    return ordered_quantiles(wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +358,7 @@ def widened(point: Array, quantiles: Array, levels: tuple[float, ...], spread: A
     own = combined(point, quantiles, levels, np.where(spread[:, None] > 0, extra, 0.0))
     say = len(misses) / (len(misses) + MISSES_TRUST)
     mixed = np.where(spread[:, None] > 0, say * own + (1 - say) * usual, usual)
-    return np.maximum(np.maximum.accumulate(mixed, axis=1), 0.0)
+    return ordered_quantiles(mixed)
 
 
 def proven_kinds(row: Array, past: Sequence[Occurrence], kinds: frozenset[str], week: int) -> frozenset[str]:

@@ -77,13 +77,19 @@ class WallClock:
             )
         return str((self.first.tz_convert(self.timezone).tz_localize(None) + slot * self.step).date())
 
+    def moment(self, slot: int) -> str:
+        """The local date and time of a slot, for people."""
+        if self.months or self.step >= DAY:
+            return self.date(slot)
+        return f"{self.first.tz_convert(self.timezone).tz_localize(None) + slot * self.step:%Y-%m-%d %H:%M}"
+
     def row(self, series: pd.Series) -> Array:
         """The values of a series on consecutive slots, the mean where two steps share one: (slots,), NaN for a gap."""
-        known = series.dropna()
-        slots = self.slots(pd.DatetimeIndex(series.index))
+        values = series.to_numpy(dtype=np.float64)
+        slots, known = self.slots(pd.DatetimeIndex(series.index)), ~np.isnan(values)
         total, count = np.zeros(slots.max() + 1), np.zeros(slots.max() + 1)
-        at = self.slots(pd.DatetimeIndex(known.index))
-        np.add.at(total, at, known.to_numpy(dtype=np.float64))
+        at = slots[known]
+        np.add.at(total, at, values[known])
         np.add.at(count, at, 1.0)
         return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 

@@ -1,9 +1,38 @@
-"""From sales to load: costs given or learned from usage, projected onto the coming steps."""
+"""From sales to load: costs given or learned from usage, projected onto the coming steps.
+
+Names load on first use.
+"""
 
 from __future__ import annotations
 
-from capacity.load.learning import explained_load as explained_load
-from capacity.load.learning import learn_load as learn_load
-from capacity.load.learning import learn_loads as learn_loads
-from capacity.load.projection import project_load as project_load
-from capacity.load.throughput import learn_throughput as learn_throughput
+from typing import TYPE_CHECKING
+
+from capacity.lazy import load_lazily
+
+if TYPE_CHECKING:
+    from capacity.load.demand import demand_of as demand_of
+    from capacity.load.learning import explained_load as explained_load
+    from capacity.load.learning import learn_load as learn_load
+    from capacity.load.learning import learn_loads as learn_loads
+    from capacity.load.projection import project_load as project_load
+    from capacity.load.scalability import MOST_REPLICAS as MOST_REPLICAS
+    from capacity.load.scalability import peak_throughput as peak_throughput
+    from capacity.load.scalability import reached_by as reached_by
+    from capacity.load.scalability import replicas_for_requests as replicas_for_requests
+    from capacity.load.throughput import learn_throughput as learn_throughput
+    from capacity.model.load import LoadModel as LoadModel
+    from capacity.model.load import LoadReport as LoadReport
+    from capacity.model.serving import Throughput as Throughput
+    from capacity.model.serving import ThroughputReport as ThroughputReport
+    from capacity.model.serving import fit_throughput as fit_throughput
+
+HOMES = {
+    "capacity.load.demand": ("demand_of",),
+    "capacity.load.learning": ("explained_load", "learn_load", "learn_loads"),
+    "capacity.load.projection": ("project_load",),
+    "capacity.load.scalability": ("MOST_REPLICAS", "peak_throughput", "reached_by", "replicas_for_requests"),
+    "capacity.load.throughput": ("learn_throughput",),
+    "capacity.model.load": ("LoadModel", "LoadReport"),
+    "capacity.model.serving": ("Throughput", "ThroughputReport", "fit_throughput"),
+}
+__all__, __getattr__, __dir__ = load_lazily(__name__, HOMES)

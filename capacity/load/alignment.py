@@ -295,6 +295,6 @@ def _fine_steps(index: pd.DatetimeIndex, sales_step: timedelta, step: timedelta,
     return pd.date_range(first[0], end[0], freq=pd.Timedelta(step), inclusive="left")
 
 
-def sales_per_step(course: AlignedSales, share: Array) -> Array:
+def sales_per_step(aligned: AlignedSales, share: Array) -> Array:
     """Sales of each step of demand: those of its step of sales, by its share of load beyond idle: (T, Q)."""
-    return np.asarray(course.at(course.rates, timedelta(0)) * share[:, None] * (course.step / HOUR))
+    return np.asarray(aligned.at(aligned.rates, timedelta(0)) * share[:, None] * (aligned.step / HOUR))

@@ -90,15 +90,35 @@ def learn_load(
     timezone: str | None = None,
     name: str = "workload",
 ) -> LoadReport:
-    """How CPU, memory and requests of one workload follow its sales, learned from where both were seen.
+    """Learn how CPU, memory and requests of one workload follow its sales, from the time in which both were seen.
 
-    `sales`: per step, regular UTC index, gaps as NaN; None where there are none. `usage`: columns among cpu (cores),
-    memory (bytes), requests (per second), regular UTC steps finer than, equal to or longer than those of sales. Shapes
-    within the day and the week live on the clock of `timezone` (default: the one `read_sales` noted). `prior` is what
-    was configured: it is kept where usage cannot be trusted.
+    Parameters
+    ----------
+    sales : Series or None
+        Sales per step, regular UTC index, gaps as NaN; None where there are none.
+    usage : DataFrame
+        Columns among `cpu` (cores), `memory` (bytes) and `requests` (per second), regular UTC index, gaps as NaN. Its
+        steps may be finer than, equal to or longer than those of sales.
+    prior : LoadModel or None
+        The configured costs, which are kept where usage cannot be trusted. Default none.
+    timezone : str or None
+        The clock on which shapes within the day and the week live. Default: the one that `read_sales` noted on
+        `sales`, else UTC.
+    name : str
+        What to call the workload in sentences. Default "workload".
 
-    Raises `DataError` where the tables are unusable, or CPU or memory have neither usable usage nor a prior.
+    Returns
+    -------
+    LoadReport
+        `report.model` to plan with, and per resource what was found and why.
 
+    Raises
+    ------
+    DataError
+        A table is unusable, or CPU or memory have neither usable usage nor a prior.
+
+    Examples
+    --------
     >>> steps = pd.date_range("2026-01-05", periods=24 * 28, freq="h", tz="UTC")
     >>> sales = pd.Series(50 + 40 * np.sin(steps.hour.to_numpy() / 24 * 2 * np.pi), steps)
     >>> report = learn_load(sales, pd.DataFrame({"cpu": 0.5 + 0.01 * sales, "memory": 2e9}))
@@ -118,9 +138,34 @@ def learn_loads(
     priors: Mapping[Key, LoadModel] | None = None,
     timezone: str | None = None,
 ) -> dict[Key, LoadReport | DataError]:
-    """`learn_load` for many workloads that the same sales drive: one matrix per step of usage, no loop in the fit.
+    """Learn the loads of many workloads that the same sales drive, as `learn_load` does for one, in one pass.
 
     A workload that cannot be learned has its error in the place of a report: one never stops the others.
+
+    Parameters
+    ----------
+    sales : Series or None
+        Sales per step, regular UTC index, gaps as NaN; None where there are none.
+    usages : mapping of key to DataFrame
+        The usage of each workload, as for `learn_load`, by any key, such as namespace and name.
+    priors : mapping of key to LoadModel, or None
+        The configured costs of workloads, kept where their usage cannot be trusted. Default none.
+    timezone : str or None
+        The clock on which shapes within the day and the week live. Default: the one that `read_sales` noted on
+        `sales`, else UTC.
+
+    Returns
+    -------
+    dict of key to LoadReport or DataError
+        In the order of `usages`.
+
+    Examples
+    --------
+    >>> steps = pd.date_range("2026-01-05", periods=24 * 28, freq="h", tz="UTC")
+    >>> sales = pd.Series(50 + 40 * np.sin(steps.hour.to_numpy() / 24 * 2 * np.pi), steps)
+    >>> reports = learn_loads(sales, {("shop", "web"): pd.DataFrame({"cpu": 0.5 + 0.01 * sales, "memory": 2e9})})
+    >>> round(reports["shop", "web"].model.cpu.per_sale_per_hour, 4)
+    0.01
     """
     known = priors or {}
     zone = timezone or (str(sales.attrs.get("timezone", "UTC")) if sales is not None else "UTC")
@@ -136,11 +181,11 @@ def learn_loads(
     for row, finding in zip(rows, _findings(rows, sales, zone), strict=True):
         found[row.key].append(finding)
     for key, table in tables.items():
-        answers[key] = _report(_called(key), tuple(found[key]), known.get(key), (table, sales, zone))
+        answers[key] = _report(_label(key), tuple(found[key]), known.get(key), (table, sales, zone))
     return {key: answers[key] for key in usages}
 
 
-def _called(key: Hashable) -> str:
+def _label(key: Hashable) -> str:
     return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
@@ -169,13 +214,13 @@ def _findings(rows: list[_Row], sales: pd.Series | None, timezone: str) -> list[
     least = 0
     if sales is not None:
         usable = [place for place, row in enumerate(rows) if row.case.reason is None]
-        for places in _alike(rows, usable):
+        for places in _by_grid(rows, usable):
             found, least = _learn(sales, [rows[place].series for place in places], timezone)
             learned |= dict(zip(places, found, strict=False))
     return [judge(row.case, learned.get(place), None if sales is None else least) for place, row in enumerate(rows)]
 
 
-def _alike(rows: list[_Row], places: list[int]) -> list[list[int]]:
+def _by_grid(rows: list[_Row], places: list[int]) -> list[list[int]]:
     """Rows whose steps lie on one grid: they make one matrix."""
     groups: dict[tuple[timedelta, int], list[int]] = {}
     for place in places:
@@ -217,14 +262,14 @@ def _report(
     table, sales, timezone = source
     known = {found.resource for found in findings if found.response is not None}
     for resource in ("cpu", "memory"):
-        if resource in known or _given(prior, resource):
+        if resource in known or _has_costs(prior, resource):
             continue
         reason = next((found.words for found in findings if found.resource == resource), "it has no usage and no costs")
         return DataError(f"{resource}: {reason}: give its usage, or its costs under `load`")
     return LoadReport(name, model_of(findings, prior), findings, table, sales, timezone)
 
 
-def _given(prior: LoadModel | None, resource: str) -> bool:
+def _has_costs(prior: LoadModel | None, resource: str) -> bool:
     return _configured(prior, resource) is not None
 
 

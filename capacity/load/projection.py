@@ -27,41 +27,43 @@ class _Centre:
     doubt: Array
 
 
-def answer_quantiles(course: AlignedSales, response: Response) -> Array:
+def load_quantiles(aligned: AlignedSales, response: Response) -> Array:
     """Quantiles of the load at each step: (T, Q)."""
-    return _combined(course, response, course.rates, 1)
+    return _combined(aligned, response, aligned.rates, 1)
 
 
-def answer_maxima(course: AlignedSales, response: Response) -> Array:
+def load_maxima(aligned: AlignedSales, response: Response) -> Array:
     """Quantiles of the maximum of the load over the window from each step on, never below a step in it: (T, Q).
 
     The maximum of n errors stays below their quantile at ``level^(1/n)`` at least as often as the level says, whether
     they are independent or rise together (Slepian, 1962). Sales over the window have quantiles of their own.
     """
-    count = course.window_steps
-    wide = course.maxima is not None and (not course.fine or count * course.step > course.sales_step)
-    steps = _combined(course, response, course.rates, count)
-    answer = sliding_maxima(np.maximum(steps, answer_quantiles(course, response)), count, axis=0)
-    if wide and course.maxima is not None:
-        together = _combined(course, response, course.maxima, count)
-        answer = np.maximum(answer, sliding_maxima(together, count, axis=0) if course.fine else together)
+    count = aligned.window_steps
+    wide = aligned.maxima is not None and (not aligned.fine or count * aligned.step > aligned.sales_step)
+    steps = _combined(aligned, response, aligned.rates, count)
+    answer = sliding_maxima(np.maximum(steps, load_quantiles(aligned, response)), count, axis=0)
+    if wide and aligned.maxima is not None:
+        together = _combined(aligned, response, aligned.maxima, count)
+        answer = np.maximum(answer, sliding_maxima(together, count, axis=0) if aligned.fine else together)
     return np.maximum.accumulate(answer, axis=1)
 
 
-def _combined(course: AlignedSales, response: Response, rates: Array, errors: int) -> Array:
+def _combined(aligned: AlignedSales, response: Response, rates: Array, errors: int) -> Array:
     """Quantiles (T, Q): the centre, and distances from it combined; `errors` steps share one maximum."""
-    levels = np.array(course.levels)
+    levels = np.array(aligned.levels)
     middle = nearest_level(levels)
-    felt = effective(course.at(rates, response.lag), _saturation(response), np.array([response.highest or np.inf]))
-    centre = _centre(course, response, felt, middle)
+    effective_rates = effective(
+        aligned.at(rates, response.lag), _saturation(response), np.array([response.highest or np.inf])
+    )
+    centre = _centre(aligned, response, effective_rates, middle)
     slope = response.per_sale_per_hour
-    by_sales = centre.share[:, None] * slope * (felt - felt[:, middle : middle + 1])
+    by_sales = centre.share[:, None] * slope * (effective_rates - effective_rates[:, middle : middle + 1])
     size = np.maximum(centre.load, QUIET * response.spread.typical) / response.spread.typical
     growth = (size**response.spread.power)[:, None]
     excess, usual = _excess(response, levels ** (1 / errors)), _excess(response, np.array([0.5]))
     normal = normal_quantiles(levels)
-    apart = felt[:, middle] - response.center
-    own = np.sqrt(response.level_error**2 + (response.slope_error * apart) ** 2) * centre.share
+    distance = effective_rates[:, middle] - response.center
+    own = np.sqrt(response.level_error**2 + (response.slope_error * distance) ** 2) * centre.share
     by_line = np.sqrt(own**2 + centre.doubt**2)[:, None] * normal
     if abs(levels[middle] - 0.5) > 1e-9:  # no median to measure from: the sum is on the safe side
         return ordered_quantiles(centre.load[:, None] + by_sales + growth * excess + by_line)
@@ -83,38 +85,38 @@ def _excess(response: Response, levels: Array) -> Array:
     return np.asarray(np.interp(asked, known, response.spread.excess))
 
 
-def _centre(course: AlignedSales, response: Response, felt: Array, middle: int) -> _Centre:
-    load = response.base + response.per_sale_per_hour * felt[:, middle]
+def _centre(aligned: AlignedSales, response: Response, effective_rates: Array, middle: int) -> _Centre:
+    load = response.base + response.per_sale_per_hour * effective_rates[:, middle]
     even = np.ones(len(load))
     if response.shape is not None:
-        return _shaped(course, response, response.shape, felt)
+        return _shaped_centre(aligned, response, response.shape, effective_rates)
     if response.extra is not None:
-        slot = week_slots(course.steps, response.extra.step, response.extra.timezone)
+        slot = week_slots(aligned.steps, response.extra.step, response.extra.timezone)
         load = np.maximum(load + response.extra.values[slot], 0.0)
     return _Centre(load, even, np.zeros(len(load)))
 
 
-def volume_share(course: AlignedSales, response: Response, shape: Shape) -> Array:
+def volume_share(aligned: AlignedSales, response: Response, shape: Shape) -> Array:
     """How each step's load beyond idle lies to its mean over the step of sales: (T,), mean one."""
-    slot = week_slots(course.steps, shape.step, shape.timezone)
-    weights = even_weights(shape.weights[None, slot], course.parents(response.lag), len(course.index))
+    slot = week_slots(aligned.steps, shape.step, shape.timezone)
+    weights = even_weights(shape.weights[None, slot], aligned.parents(response.lag), len(aligned.index))
     return np.asarray(weights[0], dtype=np.float64)
 
 
-def _shaped(course: AlignedSales, response: Response, shape: Shape, felt: Array) -> _Centre:
+def _shaped_centre(aligned: AlignedSales, response: Response, shape: Shape, effective_rates: Array) -> _Centre:
     """Volume from sales, shape from usage, reconciled; far from what usage knows, sales are believed.
 
     What usage alone says of a level weeks ahead may be wrong by a whole yearly season, of which weeks of metrics know
     nothing: its variance is at least the squared difference to what sales say, less sales' own (method of moments).
     """
-    slot = week_slots(course.steps, shape.step, shape.timezone)
-    share = volume_share(course, response, shape)
-    parents = _from_zero(course.parents(response.lag))
+    slot = week_slots(aligned.steps, shape.step, shape.timezone)
+    share = volume_share(aligned, response, shape)
+    parents = _from_zero(aligned.parents(response.lag))
     size = int(parents.max()) + 1
     firsts = np.flatnonzero(np.diff(parents, prepend=-1))
-    levels = np.array(course.levels)
+    levels = np.array(aligned.levels)
     middle = nearest_level(levels)
-    wholes = response.base + response.per_sale_per_hour * felt[firsts]  # (S, Q)
+    wholes = response.base + response.per_sale_per_hour * effective_rates[firsts]  # (S, Q)
     doubt = shape.total_variance + _sales_variance(wholes, levels, middle)
     own = Parts(shape.own[slot], shape.noise[slot], share, np.zeros(size), parents)
     usual = own.mean(own.forecast)
@@ -146,18 +148,38 @@ NO_MEDIAN = "sales were forecast without a median: their distances and the load'
 def project_load(
     forecast: Forecast, load: LoadModel, *, history: pd.Series | None = None, window: timedelta | None = None
 ) -> Demand:
-    """Demand = base + slope x sales per hour, for every step and quantile level of the forecast.
+    """Project a forecast of sales to the load of a workload: demand = base + slope x sales per hour.
 
     With given costs the map rises with sales, so that a quantile of sales becomes the same quantile of demand. With a
-    learned answer, distances from the median are combined as independent ones, by the root of their sum of squares:
-    that of sales, of what sales left unexplained, of the line's own error (JCGM 100:2008, 5.1.2; exact for normal
-    distributions). Where usage was seen in finer steps than sales, demand has those steps (see `Shape`).
+    learned response, distances from the median are combined as independent ones, by the root of their sum of squares:
+    that of sales, of what sales left unexplained, and of the line's own error (JCGM 100:2008, 5.1.2; exact for normal
+    distributions). Where usage was seen in finer steps than sales, demand has those steps.
 
-    `history`: sales so far, for load that comes after its orders; without it the first step stands for what was
-    before. Maxima over the forecast's window come along. Where demand has finer steps, `window` asks for those over so
-    much time after any moment of a step, as in `forecast_sales`; it may be longer than a step of sales only where
-    sales were forecast with it.
+    Parameters
+    ----------
+    forecast : Forecast
+        Sales per step; its quantile levels and the maxima over its window come along.
+    load : LoadModel
+        Given costs, or what `learn_load` learned.
+    history : Series or None
+        Sales so far, for load that comes after its orders. Default none: the first step stands for what was before.
+    window : timedelta or None
+        Where demand has finer steps than sales, ask for the maxima over so much time after any moment of a step. It
+        may be longer than a step of sales only where sales were forecast with it. Default none.
 
+    Returns
+    -------
+    Demand
+        CPU (cores), memory (bytes), sales (per step) and, where they were learned, requests (per second), on the same
+        steps and quantile levels.
+
+    Raises
+    ------
+    DataError
+        `window` is longer than a step of sales, and sales were not forecast with it.
+
+    Examples
+    --------
     >>> import pandas as pd
     >>> steps = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
     >>> quantiles = pd.DataFrame({0.5: [40.0]}, index=steps)
@@ -168,73 +190,77 @@ def project_load(
     learned = [one for one in (load.cpu, load.memory, load.requests) if one is not None]
     if not learned:
         return Demand(
-            cpu=_affine(forecast, load.cpu_base, load.cpu_per_sale_per_hour, "cores"),
-            memory=_affine(forecast, load.memory_base, load.memory_per_sale_per_hour, "bytes"),
+            cpu=_linear(forecast, load.cpu_base, load.cpu_per_sale_per_hour, "cores"),
+            memory=_linear(forecast, load.memory_base, load.memory_per_sale_per_hour, "bytes"),
             sales=forecast,
         )
     shaped = next((one for one in learned if one.shape is not None), None)
     fine = None if shaped is None or shaped.shape is None else (shaped.shape.step, shaped.shape.timezone)
-    course = align_sales(forecast, fine, history, window)
-    _require_maxima(course)
-    cpu = load.cpu or _given(load.cpu_base, load.cpu_per_sale_per_hour)
-    memory = load.memory or _given(load.memory_base, load.memory_per_sale_per_hour)
+    aligned = align_sales(forecast, fine, history, window)
+    _require_maxima(aligned)
+    cpu = load.cpu or _exact_response(load.cpu_base, load.cpu_per_sale_per_hour)
+    memory = load.memory or _exact_response(load.memory_base, load.memory_per_sale_per_hour)
     return Demand(
-        cpu=_answered(forecast, course, cpu, "cores"),
-        memory=_answered(forecast, course, memory, "bytes"),
-        sales=_sales_on(forecast, course, shaped),
-        requests=None if load.requests is None else _answered(forecast, course, load.requests, "requests/s"),
+        cpu=_load_forecast(forecast, aligned, cpu, "cores"),
+        memory=_load_forecast(forecast, aligned, memory, "bytes"),
+        sales=_sales_on(forecast, aligned, shaped),
+        requests=None if load.requests is None else _load_forecast(forecast, aligned, load.requests, "requests/s"),
     )
 
 
-def _affine(forecast: Forecast, base: float, slope: float, unit: str) -> Forecast:
-    steps_per_hour = HOUR / forecast.step
-    demand = base + slope * steps_per_hour * forecast.quantiles
-    maxima = None if forecast.maxima is None else base + slope * steps_per_hour * forecast.maxima
+def _linear(forecast: Forecast, base: float, slope: float, unit: str) -> Forecast:
+    cost = slope * (HOUR / forecast.step)  # per sale in a step
+    demand = _on_same_steps(forecast.quantiles, base, cost)
+    maxima = None if forecast.maxima is None else _on_same_steps(forecast.maxima, base, cost)
     return Forecast(
         forecast.origin, forecast.step, demand, unit, forecast.model, forecast.notes, forecast.window, maxima
     )
 
 
-def _require_maxima(course: AlignedSales) -> None:
+def _on_same_steps(sales: pd.DataFrame, base: float, cost: float) -> pd.DataFrame:
+    return pd.DataFrame(base + cost * sales.to_numpy(dtype=np.float64), sales.index, sales.columns)
+
+
+def _require_maxima(aligned: AlignedSales) -> None:
     """A window over several steps of sales needs sales forecast for it: their errors hang together."""
-    known = course.window is None or course.maxima is not None or course.window <= course.sales_step
+    known = aligned.window is None or aligned.maxima is not None or aligned.window <= aligned.sales_step
     require(
         known,
         "window {}: longer than a step of sales, {}: forecast sales with this window",
-        course.window,
-        course.sales_step,
+        aligned.window,
+        aligned.sales_step,
     )
 
 
-def _given(base: float, slope: float) -> Response:
+def _exact_response(base: float, slope: float) -> Response:
     """Given costs as an answer without errors of its own."""
     exact = Spread(np.array([0.5]), np.array([0.0]), 1.0, 0.0)
     return Response(base, slope, 0.0, 0.0, 0.0, 0.0, exact)
 
 
-def _answered(forecast: Forecast, course: AlignedSales, response: Response, unit: str) -> Forecast:
-    maxima = None if course.window is None else _table(course, answer_maxima(course, response))
-    origin = (course.steps[0] - course.step).to_pydatetime()
-    quantiles = _table(course, answer_quantiles(course, response))
-    notes = forecast.notes if 0.5 in course.levels else (*forecast.notes, NO_MEDIAN)
-    return Forecast(origin, course.step, quantiles, unit, forecast.model, notes, course.window, maxima)
+def _load_forecast(forecast: Forecast, aligned: AlignedSales, response: Response, unit: str) -> Forecast:
+    maxima = None if aligned.window is None else _table(aligned, load_maxima(aligned, response))
+    origin = (aligned.steps[0] - aligned.step).to_pydatetime()
+    quantiles = _table(aligned, load_quantiles(aligned, response))
+    notes = forecast.notes if 0.5 in aligned.levels else (*forecast.notes, NO_MEDIAN)
+    return Forecast(origin, aligned.step, quantiles, unit, forecast.model, notes, aligned.window, maxima)
 
 
-def _table(course: AlignedSales, quantiles: Array) -> pd.DataFrame:
-    return pd.DataFrame(quantiles, index=course.steps, columns=list(course.levels))
+def _table(aligned: AlignedSales, quantiles: Array) -> pd.DataFrame:
+    return pd.DataFrame(quantiles, index=aligned.steps, columns=list(aligned.levels))
 
 
-def _sales_on(forecast: Forecast, course: AlignedSales, shaped: Response | None) -> Forecast:
+def _sales_on(forecast: Forecast, aligned: AlignedSales, shaped: Response | None) -> Forecast:
     """Sales on the steps of demand: as they are, or within their step as load beyond idle lies."""
     if shaped is None or shaped.shape is None:
         return forecast
-    share = volume_share(course, replace(shaped, lag=timedelta(0)), shaped.shape)
-    origin = (course.steps[0] - course.step).to_pydatetime()
-    unit = f"sales per {course.step}"
+    share = volume_share(aligned, replace(shaped, lag=timedelta(0)), shaped.shape)
+    origin = (aligned.steps[0] - aligned.step).to_pydatetime()
+    unit = f"sales per {aligned.step}"
     return Forecast(
         origin=origin,
-        step=course.step,
-        quantiles=_table(course, sales_per_step(course, share)),
+        step=aligned.step,
+        quantiles=_table(aligned, sales_per_step(aligned, share)),
         unit=unit,
         model=forecast.model,
         notes=forecast.notes,

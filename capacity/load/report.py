@@ -16,7 +16,8 @@ LEAST_R2 = 0.2  # of the load's variance; below it usage says more about itself 
 UNIT_MISTAKEN = 100.0  # times the configured load: a factor of 1000 (millicores, MB) seen through other errors
 LEAST_USAGE = timedelta(days=2)  # of usage from which it is forecast directly: one day repeated once
 NONE = timedelta(0)
-SPOKEN = {"cpu": (1.0, "cores"), "memory": (2.0**20, "MiB"), "requests": (1.0, "requests/s")}  # as people read them
+# Units that people read, and how many of ours they are.
+SHOWN_UNITS = {"cpu": (1.0, "cores"), "memory": (2.0**20, "MiB"), "requests": (1.0, "requests/s")}
 NAMES = {"cpu": "CPU", "memory": "memory", "requests": "requests"}
 
 
@@ -58,7 +59,7 @@ def judge(case: LearnedCase, learned: Learned | None, least: int | None) -> Find
 
 
 def _learned(case: LearnedCase, learned: Learned) -> Finding:
-    response, (size, unit) = learned.response, SPOKEN[case.resource]
+    response, (size, unit) = learned.response, SHOWN_UNITS[case.resource]
     costs = (response.base, response.per_sale_per_hour, *response.slope_interval)
     idle, slope, low, high = (cost / size for cost in costs)
     words = (
@@ -75,7 +76,7 @@ def _mistaken(case: LearnedCase, learned: Learned) -> Finding | None:
     usual, prior = float(np.nanmedian(case.values)), base + slope * learned.response.center
     if not prior or 1 / UNIT_MISTAKEN < usual / prior < UNIT_MISTAKEN:
         return None
-    size, unit = SPOKEN[case.resource]
+    size, unit = SHOWN_UNITS[case.resource]
     words = (
         f"usual {NAMES[case.resource]} is {usual / size:.4g} {unit}, {usual / prior:.3g} times the configured "
         f"{prior / size:.4g}: is one of the two in another unit? The configured costs are kept"
@@ -122,7 +123,7 @@ def _notes(learned: Learned) -> tuple[str, ...]:
         )
     if response.lag:
         notes.append(
-            f"load comes {_spoken(abs(response.lag))} {'after' if response.lag > NONE else 'before'} its orders"
+            f"load comes {_duration_text(abs(response.lag))} {'after' if response.lag > NONE else 'before'} its orders"
         )
     if response.saturation is not None:
         notes.append(
@@ -136,10 +137,10 @@ def _notes(learned: Learned) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _spoken(span: timedelta) -> str:
+def _duration_text(span: timedelta) -> str:
     """A lag as people say it.
 
-    >>> _spoken(timedelta(minutes=25)), _spoken(timedelta(hours=2))
+    >>> _duration_text(timedelta(minutes=25)), _duration_text(timedelta(hours=2))
     ('25 minutes', '2 hours')
     """
     hours = span / timedelta(hours=1)

@@ -75,6 +75,13 @@ from capacity.model.plan import Plan as Plan
 from capacity.model.plan import Quiet as Quiet
 from capacity.model.plan import Resource as Resource
 from capacity.model.plan import WorkloadPlan as WorkloadPlan
+from capacity.model.plan_file import parse_plan as parse_plan
+from capacity.model.plan_file import parse_time as parse_time
+from capacity.model.plan_file import plan_document as plan_document
+from capacity.model.plan_file import plan_text as plan_text
+from capacity.model.plan_file import read_plan as read_plan
+from capacity.model.plan_file import rfc3339 as rfc3339
+from capacity.model.plan_file import write_plan as write_plan
 from capacity.model.request import DEFAULT_HORIZON as DEFAULT_HORIZON
 from capacity.model.request import DEFAULT_LEVELS as DEFAULT_LEVELS
 from capacity.model.request import ForecastRequest as ForecastRequest

@@ -33,11 +33,11 @@ class Finding:
         return " ".join(text.split())
 
 
-def isolated(check: str, look: Callable[[], Iterable[Finding]], fix: str) -> list[Finding]:
+def isolated(check: str, run: Callable[[], Iterable[Finding]], fix: str) -> list[Finding]:
     """What a check finds; where it cannot look, that is its finding, and no other check's."""
     found: list[Finding] = []
     try:
-        found.extend(look())
+        found.extend(run())
     except (CapacityError, OSError) as error:
         found.append(Finding(check, "fail", str(error), fix))
     return found

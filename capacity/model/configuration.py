@@ -10,7 +10,8 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DataclassSchema
 
 from capacity.model.errors import ConfigError
 from capacity.model.fields import TimeZone, duration_text, keys_of
@@ -28,7 +29,14 @@ MOMENT = TypeAdapter(datetime)
 
 
 class _Schema(GenerateJsonSchema):
-    """As pydantic's, but for durations that are defaults: 5m, not PT5M."""
+    """Pydantic's schema, with default durations as 5m and descriptions that end where a docstring lists parameters."""
+
+    def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
+        """The schema of a noun; its parameters are keys, and each has a description of its own."""
+        made = super().dataclass_schema(schema)
+        if "description" in made:
+            made["description"] = made["description"].partition("\n\nParameters\n")[0]
+        return made
 
     def encode_default(self, dft: Any) -> Any:
         """The default as JSON."""

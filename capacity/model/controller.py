@@ -18,11 +18,36 @@ CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (
 class ControllerRules:
     """How floors move. Shares are of the floor that stands; a step is at least one replica.
 
-    Down: at most `step_down` per `step_every`, however often passes run, and where `half_life` is set no faster than
-    halving the excess in that time. Up: at once, or by `step_up` per period where that is set. `ceiling_buffer`: None
-    leaves the ceiling; a share lets it rise to need x (1 + share). `calm`: under a plan of shorter steps than this a
-    floor moves to what the plan needs for so much longer, and comes down in fewer, larger steps; 0 follows the plan to
-    the step. The controller is set to `CALM`.
+    Parameters
+    ----------
+    period : timedelta
+        From one pass of the controller to the next. Default 1 minute.
+    hold_for : timedelta
+        How long the floor is held when there is no plan to follow, before it goes to the safe floor. Default 6 hours.
+    step_down : float
+        Share of the floor that may go per `step_every`, however often passes run. Default 0.10.
+    step_every : timedelta
+        See `step_down`. Default 5 minutes, the HPA's own window before it scales down.
+    half_life : timedelta or None
+        Down no faster than halving the excess in this time. Default none.
+    step_up : float or None
+        Share of the floor that may be added per period. Default none: the floor rises at once.
+    ceiling_buffer : float or None
+        A share lets the ceiling rise to need x (1 + share). Default none: the ceiling is left alone.
+    calm : timedelta
+        Under a plan of shorter steps than this, a floor moves to what the plan needs for so much longer, and comes
+        down in fewer, larger steps. Default 0: the plan is followed to the step. The controller is set to `CALM`, 30
+        minutes.
+
+    Raises
+    ------
+    DataError
+        A value lies outside of its range.
+
+    Examples
+    --------
+    >>> ControllerRules(step_down=0.2).hold_for
+    datetime.timedelta(seconds=21600)
     """
 
     period: timedelta = timedelta(minutes=1)

@@ -140,36 +140,38 @@ def compare_columns(expected: Mapping[str, str], got: Mapping[str, str]) -> Chan
     Changes(added=(), removed=(), renamed=(('at', 'when'),), retyped=(('n', 'integer', 'text'),))
     """
     gone = [name for name in expected if name not in got]
-    came = [name for name in got if name not in expected]
+    added = [name for name in got if name not in expected]
     renamed = []
     for name in list(gone):
-        heir = _heir(name, expected[name], {new: got[new] for new in came}, alone=len(gone) == len(came) == 1)
-        if heir is not None:
-            renamed.append((name, heir))
+        successor = _successor(
+            name, expected[name], {new: got[new] for new in added}, alone=len(gone) == len(added) == 1
+        )
+        if successor is not None:
+            renamed.append((name, successor))
             gone.remove(name)
-            came.remove(heir)
+            added.remove(successor)
     retyped = [
         (name, kind, got[name])
         for name, kind in expected.items()
         if name in got and kind != "any" and got[name] not in ACCEPTS.get(kind, (kind,))
     ]
-    return Changes(tuple(came), tuple(gone), tuple(renamed), tuple(retyped))
+    return Changes(tuple(added), tuple(gone), tuple(renamed), tuple(retyped))
 
 
-def likeness(name: str, other: str) -> float:
+def similarity(name: str, other: str) -> float:
     """How alike two names are, in [0, 1], without case, spaces, dashes and underscores.
 
-    >>> likeness("InvoiceDate", "invoice_date")
+    >>> similarity("InvoiceDate", "invoice_date")
     1.0
     """
     plain, compared = (text.lower().translate(str.maketrans("", "", " _-")) for text in (name, other))
     return SequenceMatcher(a=plain, b=compared).ratio()
 
 
-def _heir(name: str, kind: str, came: Mapping[str, str], *, alone: bool) -> str | None:
-    same = [new for new, found in came.items() if kind == "any" or found in ACCEPTS.get(kind, (kind,))]
-    best = max(same, key=lambda new: likeness(name, new), default=None)
-    return best if best is not None and (alone or likeness(name, best) >= ALIKE) else None
+def _successor(name: str, kind: str, added: Mapping[str, str], *, alone: bool) -> str | None:
+    same = [new for new, found in added.items() if kind == "any" or found in ACCEPTS.get(kind, (kind,))]
+    best = max(same, key=lambda new: similarity(name, new), default=None)
+    return best if best is not None and (alone or similarity(name, best) >= ALIKE) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,10 @@ from datetime import datetime
 
 
 class CapacityError(Exception):
-    """Anything that stops this program with one line: what was expected, what was got, what to do."""
+    """Anything that stops this program with one line: what was expected, what was found, and what to do next.
+
+    Every other error of this package is one, so that a service can catch this class alone.
+    """
 
 
 class ConfigError(CapacityError):
@@ -22,7 +25,15 @@ class PlanError(CapacityError):
 
 
 class ClusterError(CapacityError):
-    """The cluster refused a call or did not answer it; `status` is the HTTP status, None where there was no answer."""
+    """The cluster refused a call or did not answer it.
+
+    Parameters
+    ----------
+    message : str
+        The sentence.
+    status : int or None
+        The HTTP status. Default none: there was no answer.
+    """
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)

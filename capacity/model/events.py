@@ -12,8 +12,25 @@ from capacity.model.errors import require, require_aware
 class Event:
     """Something known ahead that moves sales: a promotion, a holiday, an outage.
 
-    `uplift` is the expected factor on sales (1.5: half as much again); None: learn it from past events of its kind.
+    Parameters
+    ----------
+    name : str
+        What people call it.
+    start, end : datetime
+        It lasts over ``[start, end)``; both carry a time zone.
+    kind : str
+        What its effect is learned and shared by, such as "promotion" (default), "holiday" or "outage".
+    uplift : float or None
+        The expected factor on sales (1.5: half as much again). Default none: learned from past events of the same
+        kind.
 
+    Raises
+    ------
+    DataError
+        A time has no zone, `end` does not follow `start`, or `uplift` is negative or infinite.
+
+    Examples
+    --------
     >>> from datetime import UTC
     >>> Event("sale", datetime(2026, 11, 27, tzinfo=UTC), datetime(2026, 11, 28, tzinfo=UTC), "promotion", 2.0).uplift
     2.0
@@ -35,9 +52,30 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A named what-if: growth of all sales, promotions with their uplift, a lost zone, cancelled events; or several.
+    """A named what-if: growth of all sales, promotions, a lost zone, cancelled events, or several of these.
 
-    `growth` is a share (0.2: a fifth more).
+    Parameters
+    ----------
+    name : str
+        What to call it in tables.
+    growth : float
+        The share by which all sales grow (0.2: a fifth more), above -1. Default 0.
+    promotions : tuple of Event
+        Further events, each with its uplift. Default none.
+    lost_zone : bool
+        Whether one of each workload's zones is lost. Default no.
+    cancelled : tuple of str
+        Names of events that do not take place. Default none.
+
+    Raises
+    ------
+    DataError
+        `growth` is -1 or less, or a promotion has no uplift.
+
+    Examples
+    --------
+    >>> Scenario("a fifth more", growth=0.2).growth
+    0.2
     """
 
     name: str

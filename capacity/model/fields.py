@@ -88,6 +88,13 @@ class AutoLeadTime(timedelta):
 ASSUMED_LEAD_TIME = AutoLeadTime(minutes=5)
 
 
+class AutoLevel(float):
+    """A quantile level that nobody has set: `capacity advise` chooses one, until then this one stands."""
+
+
+ASSUMED_LEVEL = AutoLevel(0.95)
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenAs:
     """Says of a field that capacity.yaml writes its value in another form, and how the value is built from that."""

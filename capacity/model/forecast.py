@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MONTH = timedelta(days=365, hours=6) / 12  # the mean month: the `step` of forecasts for calendar months
 SHORTEST, LONGEST = timedelta(days=28, hours=-1), timedelta(days=31, hours=1)  # real ones, on a clock that may change
+NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # in the unit of an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,46 @@ class Trust:
 class Forecast:
     """Quantiles of a quantity over the coming steps.
 
-    `quantiles` has one row per step (UTC, the first one step after `origin`) and one column per quantile level in
-    (0, 1), ascending; values are finite, not negative and do not cross. `origin` is the last step the forecast knew.
-    Calendar months begin with their first day and are as long as they are: their `step` is so many times `MONTH`.
-    `maxima`, where a `window` was asked for, has the same shape: at step t the quantiles of the maximum over
-    ``[t, t + window)``, never below the quantile of any step in it. It is what a planner buys.
-    `trust`: how right earlier forecasts were; None where the history is too short to tell. `unskilled`: the model
-    showed no skill over the seasonal naive on past origins, which is at least a part of what is served.
+    Parameters
+    ----------
+    origin : datetime
+        The last step that the forecast knew.
+    step : timedelta
+        Length of a step. Calendar months begin with their first day and are as long as they are: their step is so many
+        times `MONTH`.
+    quantiles : DataFrame, shape (steps, levels)
+        One row per step (UTC, by its start, the first one step after `origin`) and one column per quantile level in
+        (0, 1), ascending. Values are in `unit`, finite, not negative, and do not cross.
+    unit : str
+        Such as "sales per 1 h", "cores", "bytes".
+    model : str
+        What made it, in words. Default empty.
+    notes : tuple of str
+        What a reader must know with it. Default none.
+    window : timedelta or None
+        The window of `maxima`. Default none.
+    maxima : DataFrame or None, shape (steps, levels)
+        At step t the quantiles of the maximum over ``[t, t + window)``, never below the quantile of any step in it. It
+        is what a planner plans for. Default none.
+    trust : Trust or None
+        How right forecasts from earlier origins were. Default none: the history is too short to tell.
+    unskilled : bool
+        Whether the model showed no skill over the seasonal naive on past origins, which is then at least a part of
+        what is served. Default no.
+
+    Raises
+    ------
+    DataError
+        A value breaks one of these rules.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from datetime import UTC
+    >>> steps = pd.date_range("2026-11-27T01:00Z", periods=2, freq="h")
+    >>> table = pd.DataFrame({0.5: [40.0, 50.0], 0.95: [60.0, 80.0]}, steps)
+    >>> Forecast(datetime(2026, 11, 27, tzinfo=UTC), timedelta(hours=1), table, "sales per 1 h").at(0.95).tolist()
+    [60.0, 80.0]
     """
 
     origin: datetime
@@ -110,15 +144,16 @@ def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> 
     require(str(getattr(index, "tz", None)) == "UTC", "steps must be in UTC, got {}", getattr(index, "tz", None))
     require_aware("origin", origin)
     require(step > timedelta(0), "step must be positive, got {}", step)
-    starts = index.to_pydatetime()
     if step % MONTH == timedelta(0):
-        _check_months(step // MONTH, [origin, *starts])
+        _check_months(step // MONTH, [origin, *index.to_pydatetime()])
         return
-    require(
-        starts[0] == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, starts[0]
-    )
-    gaps = {late - early for early, late in pairwise(starts)}
-    require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
+    first = index[0].to_pydatetime()
+    require(first == origin + step, "the first step must start at origin + step, {}, got {}", origin + step, first)
+    nanoseconds = step // timedelta(microseconds=1) * 1000
+    apart = (index.asi8[1:] - index.asi8[:-1]) * NANOSECONDS[index.unit]
+    if (apart != nanoseconds).any():
+        gaps = {late - early for early, late in pairwise(index.to_pydatetime())}
+        require(gaps <= {step}, "steps must be {} apart without gaps, got {}", step, sorted(gaps))
 
 
 def _check_months(months: int, starts: list[datetime]) -> None:
@@ -155,9 +190,34 @@ def _check_maxima(forecast: Forecast) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The load a workload must serve, independent of our actions: CPU in cores, memory in bytes, same steps.
+    """The load that a workload must serve, independent of our actions, for the whole workload.
 
-    `requests` (per second) where the load model knows them; `sales` None where usage is forecast without them.
+    Parameters
+    ----------
+    cpu : Forecast
+        CPU in cores.
+    memory : Forecast
+        Memory in bytes, on the same steps.
+    sales : Forecast or None
+        Sales per step, on the same steps. Default none: usage was forecast without them.
+    requests : Forecast or None
+        Requests per second, on the same steps. Default none: the load model does not know them.
+
+    Raises
+    ------
+    DataError
+        The forecasts do not share their steps.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from datetime import UTC
+    >>> steps = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
+    >>> midnight, hour = datetime(2026, 11, 27, tzinfo=UTC), timedelta(hours=1)
+    >>> cpu = Forecast(midnight, hour, pd.DataFrame({0.95: [4.0]}, steps), "cores")
+    >>> memory = Forecast(midnight, hour, pd.DataFrame({0.95: [2.0**31]}, steps), "bytes")
+    >>> float(Demand(cpu, memory).cpu.at(0.95).iloc[0])
+    4.0
     """
 
     cpu: Forecast
@@ -171,3 +231,21 @@ class Demand:
                 continue
             same = forecast.step == self.cpu.step and forecast.quantiles.index.equals(self.cpu.quantiles.index)
             require(same, "CPU and {} demand must share their steps", name)
+
+
+Levels = tuple[tuple[float, float], ...]  # quantile level and value
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentDemand:
+    """The demand forecast for the current step of a workload: (quantile level, value); cores and bytes."""
+
+    namespace: str
+    name: str
+    cpu: Levels
+    memory: Levels
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name

@@ -56,7 +56,39 @@ class ChangeHours:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How floors may be set and moved; the defaults limit nothing but the number of changes a day."""
+    """How floors may be set and moved. The defaults limit nothing but the number of changes a day.
+
+    Parameters
+    ----------
+    allowed : tuple of int
+        The only replica counts, ascending. Default empty: any.
+    multiple_of : int
+        Counts are multiples of this. Default 1.
+    step_up, step_down : int or None
+        Most replicas that one change adds or takes. Default none: any number.
+    ramp_up, ramp_down : float or None
+        Most replicas that an hour adds or takes; rises begin earlier. Default none: any number.
+    hold : timedelta
+        No two changes are closer than this. Default 0.
+    freezes : tuple of Freeze
+        Times in which no floor moves. Default none.
+    hours : tuple of ChangeHours
+        Hours in which floors may move. Default empty: all.
+    budget : float or None
+        Most money that a month of 30 days may cost; peaks are cut first. Default none.
+    changes_a_day : int
+        Most changes of the floor on one day (UTC); a part of a day has its part of them. Default 24.
+
+    Raises
+    ------
+    DataError
+        A value lies outside of its range, or steps cannot reach from one allowed count to the next.
+
+    Examples
+    --------
+    >>> Limits(allowed=(3, 6, 9), step_up=3).counts_are_free
+    False
+    """
 
     __pydantic_config__ = STRICT
 
@@ -128,10 +160,29 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What starting, changing and lacking replicas costs, in the time of one running replica: in any currency.
+    """What starting, changing and lacking replicas costs, in the time of one running replica, so in any currency.
 
-    `start` None is the lead time, in which a replica runs and serves nothing; `overload` None leaves it to the quantile
-    level how many times dearer a lacking replica is; `price_per_hour` None: the money that it costs is not known.
+    Parameters
+    ----------
+    start : timedelta or None
+        What a start costs. Default none: the lead time, in which a replica runs and serves nothing.
+    change : timedelta
+        What one change of the floor costs. Default 0.
+    overload : float or None
+        How many times dearer a lacking replica is than an idle one, above 1. Default none: the quantile level decides.
+    price_per_hour : float or None
+        What one replica costs per hour, in the currency of the supply. Default none: from the node types, else not
+        known.
+
+    Raises
+    ------
+    DataError
+        A value lies outside of its range.
+
+    Examples
+    --------
+    >>> Costs(price_per_hour=0.04).change
+    datetime.timedelta(0)
     """
 
     __pydantic_config__ = STRICT

@@ -97,10 +97,31 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class LoadModel:
-    """Demand = base + slope x sales per hour, for the whole workload: CPU in cores, memory in bytes.
+    """Demand = base + slope x sales per hour, for the whole workload.
 
-    `cpu`, `memory` and `requests` (per second) are there where they were learned from usage: they then say more than
-    the two numbers, and are used in their place.
+    Parameters
+    ----------
+    cpu_base : float
+        Cores without any sale.
+    cpu_per_sale_per_hour : float
+        Cores that one more sale per hour adds.
+    memory_base : float
+        Bytes without any sale.
+    memory_per_sale_per_hour : float
+        Bytes that one more sale per hour adds.
+    cpu, memory, requests : Response or None
+        What was learned from usage for CPU, memory and requests (per second). They hold more than the two numbers and
+        are used in their place. Default none.
+
+    Raises
+    ------
+    DataError
+        A number is negative or infinite.
+
+    Examples
+    --------
+    >>> LoadModel(0.5, 0.12, 2**30, 2**25).cpu_base
+    0.5
     """
 
     cpu_base: float

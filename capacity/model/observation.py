@@ -14,8 +14,8 @@ class Readings:
     """What the autoscaler's own metrics say. `blind` names why they cannot be trusted; None: they can.
 
     `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`, `memory_bytes`: usage of
-    all replicas together. `mark`: text that differs between any two looks at a workload that is measured. None: not
-    known.
+    all replicas together. `mark`: text that hardly ever stays the same over several looks while somebody measures.
+    None: not known, or no such text.
     """
 
     wanted: int | None = None
@@ -53,7 +53,8 @@ class Memory:
     """What earlier passes noted on the object: all the state there is.
 
     `moved_at`: our last move of the floor. `safe_floor`: of the last plan that was read. `held_since`: since when
-    there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`.
+    there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`;
+    `still_since`: since when they are known to stand still.
     """
 
     moved_at: datetime | None = None
@@ -62,9 +63,10 @@ class Memory:
     held_since: datetime | None = None
     mark: str | None = None
     looked_at: datetime | None = None
+    still_since: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("moved_at", "held_since", "looked_at"):
+        for name in ("moved_at", "held_since", "looked_at", "still_since"):
             moment = getattr(self, name)
             if moment is not None:
                 require_aware(name, moment)
@@ -73,11 +75,39 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the cluster says now about one autoscaler: replica counts, and its bounds before we first touched it.
+    """What the cluster shows now of one autoscaler: replica counts, and its bounds before we first changed it.
 
-    `current` 0 means scaled to zero: the HPA is idle and a floor does not wake it. A baseline of None: never touched.
-    `edited_by`: who changed the floor after our last write, None where nobody did. `readings` None: the autoscaler
-    has no metrics of its own to ask (a Deployment without one), so they bind nothing.
+    Parameters
+    ----------
+    floor, ceiling : int
+        minReplicas and maxReplicas as they stand.
+    current : int
+        Replicas that exist. 0 means scaled to zero: the HPA is idle and a floor does not wake it.
+    desired : int
+        Replicas that the autoscaler asks for.
+    baseline_floor, baseline_ceiling : int or None
+        Its bounds before our first change. Default none: it was never changed.
+    edited_by : str or None
+        Who changed the floor after our last write. Default none: nobody did.
+    lowered_from : int or None
+        The floor that stood before that change lowered it. Default none: it did not.
+    readings : Readings or None
+        The autoscaler's own metrics. Default none: it has none to ask (a Deployment without one), so they bind
+        nothing.
+    wishes : Wishes
+        What people wrote on the object. Default nothing.
+    memory : Memory
+        What earlier passes noted on the object. Default nothing.
+
+    Raises
+    ------
+    DataError
+        A count is negative, or the floor lies above the ceiling.
+
+    Examples
+    --------
+    >>> Observation(floor=4, ceiling=60, current=5, desired=5).wishes.frozen is None
+    True
     """
 
     floor: int
@@ -87,6 +117,7 @@ class Observation:
     baseline_floor: int | None = None
     baseline_ceiling: int | None = None
     edited_by: str | None = None
+    lowered_from: int | None = None
     readings: Readings | None = None
     wishes: Wishes = Wishes()
     memory: Memory = Memory()
@@ -105,7 +136,7 @@ Doubt = Literal["HeldEdited", "HeldNoMetrics", "HeldFrozenMetrics", "HeldTraffic
 Owned = Literal["HeldForeignOwner", "HeldTwoOwners"]  # somebody else moves the replicas or writes the field
 Guarded = Literal["HeldBrake", "HeldClockSkew", "HeldUnclearWish", "HeldByOtherWriter", "SecondLook"]
 Given = Literal["Restored", "Restoring", "NothingToRestore"]  # of a restore
-Followed = Literal["AsPlanned", "DemandRising", "DemandFalling"]
+Followed = Literal["AsPlanned", "DemandRising", "DemandFalling", "FloorLoweredByOthers"]
 Reason = Literal[Followed, Clamp, Wish, Planless, Doubt, Owned, Guarded, Given]  # meanings: docs/plan-file.md
 REASONS: tuple[Reason, ...] = get_args(Reason)
 CUTS: tuple[Cut, ...] = get_args(Cut)
@@ -115,8 +146,34 @@ CUTS: tuple[Cut, ...] = get_args(Cut)
 class Decision:
     """The floor and ceiling to set now, the reason, and what was clamped by what.
 
-    `memory`: what to note on the object with the move; `notes` where it must be noted even without a move.
+    Parameters
+    ----------
+    floor, ceiling : int
+        minReplicas and maxReplicas to set.
+    reason : str
+        One of `capacity.model.REASONS`.
+    before : int
+        The floor as it stands.
+    before_ceiling : int or None
+        The ceiling as it stands. Default none: it is left alone.
+    detail : str
+        The reason in a sentence. Default empty.
+    clamps : tuple of str
+        What kept the floor from where the plan wants it. Default none.
+    held : bool
+        Whether the floor is held for safety. Default no.
+    memory : Memory
+        What to note on the object with the change. Default nothing.
+    notes : bool
+        Whether `memory` must be noted even without a change. Default no.
 
+    Raises
+    ------
+    DataError
+        The reason is not known, or the floor lies above the ceiling.
+
+    Examples
+    --------
     >>> Decision(9, 60, "DemandRising", before=4).changes
     True
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.nodes import NodePlan
+from capacity.model.policy import Choice
 from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
@@ -30,11 +32,17 @@ class FloorChange:
 
     def __post_init__(self) -> None:
         whole = type(self.offset) is int and type(self.replicas) is int and isinstance(self.reason, str)
+        if whole and self.offset >= 0 and self.replicas >= 1:  # there are hundreds a plan: no text is made
+            return
         require(
             whole, "a floor change is (offset, replicas, reason), got {}", (self.offset, self.replicas, self.reason)
         )
         require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
         require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
+
+
+def _offset(change: FloorChange) -> int:
+    return change.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class Quiet:
 
     def __post_init__(self) -> None:
         whole = type(self.offset) is int and type(self.cpu_millicores) is int
+        if whole and self.offset >= 0 and self.cpu_millicores >= 0:  # there are hundreds a plan: no text is made
+            return
         require(whole, "a quiet level is (offset, cpu_millicores), got {}", (self.offset, self.cpu_millicores))
         require(self.offset >= 0 and self.cpu_millicores >= 0, "a quiet level must be >= 0, got {}", self)
 
@@ -75,8 +85,44 @@ class Peak:
 class WorkloadPlan:
     """The floor of one workload over the coming steps, as changes.
 
-    `derivation`: how the replicas of the peak follow from sales. `quiet`: the low quantile of CPU demand, as changes;
-    empty where none was planned. Observed usage below it freezes the floor: traffic that vanished is an incident.
+    Parameters
+    ----------
+    namespace, name : str
+        Which workload.
+    start : datetime
+        Start of the first step; kept in UTC.
+    step : timedelta
+        Length of a step.
+    steps : int
+        How many steps the plan has.
+    floor : tuple of FloorChange
+        The floor in replicas from an offset in steps on, and the reason; the first at offset 0.
+    binding : {"cpu", "memory"}
+        The resource that asks for the most replicas at the peak.
+    peak : Peak
+        The step that needs the most replicas.
+    safe_floor : int
+        Replicas to hold when there is no plan to follow.
+    ceiling : int
+        Most replicas.
+    lead_time : timedelta
+        From the patch to ready replicas.
+    derivation : Derivation
+        How the replicas of the peak follow from sales.
+    resources : dict of str to int
+        What one replica requests: `cpu_request_millicores` and `memory_request_bytes`.
+    quiet : tuple of Quiet
+        The low quantile of CPU demand in millicores, as changes. Observed usage below it holds the floor: traffic that
+        vanished is an incident. Default empty: none was planned.
+    choice : Choice or None
+        The policy that was chosen for the workload, and its evidence. Default none: none was.
+    demand : Demand or None
+        What the plan was made from. Default none: plan files do not hold it.
+
+    Raises
+    ------
+    DataError
+        A value is impossible, such as a floor above the ceiling.
     """
 
     namespace: str
@@ -93,6 +139,7 @@ class WorkloadPlan:
     derivation: Derivation
     resources: dict[str, int] = field(default_factory=dict)
     quiet: tuple[Quiet, ...] = ()
+    choice: Choice | None = None
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:
@@ -144,10 +191,8 @@ class WorkloadPlan:
             return None
         first = max(0, (begin - self.start) // self.step)
         last = min(self.steps - 1, (end - self.start) // self.step)
-        ends = [*(change.offset for change in self.floor[1:]), self.steps]
-        spans = zip(self.floor, ends, strict=True)
-        touched = [change for change, stop in spans if change.offset <= last and stop > first]
-        return max(touched, key=lambda change: change.replicas)
+        low = bisect_right(self.floor, first, key=_offset) - 1
+        return max(self.floor[low : bisect_right(self.floor, last, key=_offset)], key=lambda change: change.replicas)
 
     def quiet_at(self, moment: datetime) -> int | None:
         """The CPU usage (millicores) below which traffic has vanished at this moment; None where it is not known."""
@@ -193,7 +238,36 @@ class WorkloadPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The floors of many workloads, where they came from, until when they hold; and the nodes they fill, if asked."""
+    """The floors of many workloads, where they came from, until when they hold, and the nodes they fill, if asked.
+
+    Parameters
+    ----------
+    created : datetime
+        When the plan was made.
+    origin : datetime
+        The last step of data that it knew.
+    valid_until : datetime
+        From here on the plan is not followed.
+    settings_hash : str
+        A hash of the configuration behind it.
+    source : dict
+        Which data it was made from and how good they are, as JSON values.
+    workloads : tuple of WorkloadPlan
+        Each workload once.
+    nodes : NodePlan or None
+        Nodes that the replicas fill. Default none: no node types were given.
+
+    Raises
+    ------
+    DataError
+        A time has no zone, or a workload is named twice.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 11, 27, tzinfo=UTC)
+    >>> Plan(day, day, day + timedelta(days=14), "", {}, ()).workload("shop", "web") is None
+    True
+    """
 
     created: datetime
     origin: datetime

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,45 @@ from capacity.model.forecast import Trust
 from capacity.model.nodes import NodeChange, NodePlan
 from capacity.model.plan import PLAN_SCHEMA, FloorChange, Peak, Plan, Quiet, WorkloadPlan
 from capacity.model.plan_window import cut_changes
+from capacity.model.policy_file import choice_document, parse_choice
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
 
 
 def write_plan(plan: Plan, path: str | Path) -> None:
-    """Write the plan as JSON, whole or not at all: a reader never meets half a file."""
-    file = Path(path)
+    """Write a plan as JSON, whole or not at all: a reader never meets half a file.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan. The demand behind it is not part of the file.
+    path : str or Path
+        The file, which is replaced where it exists; its folder must exist.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 11, 27, tzinfo=UTC)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_plan(Plan(day, day, day + timedelta(days=1), "", {}, ()), f"{folder}/plan.json")
+    ...     read_plan(f"{folder}/plan.json").valid_until.isoformat()
+    '2026-11-28T00:00:00+00:00'
+    """
+    write_whole(Path(path), plan_text(plan))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file under another name, and give it its own once it is on disk."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(plan_text(plan))
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(file)
     except BaseException:
@@ -44,9 +73,30 @@ def write_plan(plan: Plan, path: str | Path) -> None:
 
 
 def read_plan(path: str | Path, *, near: datetime | None = None) -> Plan:
-    """Read a plan file. Raises `PlanError` where it is missing, truncated, of another schema or impossible.
+    """Read a plan file, strictly. Files that 0.1 wrote are read as well.
 
-    `near`: keep only what the plan says of days around this time.
+    Parameters
+    ----------
+    path : str or Path
+        The file, at most 256 MiB.
+    near : datetime or None
+        Keep only what the plan says of days around this time, which saves memory. Default none: all of it.
+
+    Returns
+    -------
+    Plan
+        Without the demand behind it, which the file does not hold.
+
+    Raises
+    ------
+    PlanError
+        The file is missing, truncated, of another schema or impossible.
+
+    Examples
+    --------
+    >>> read_plan("no-such-plan.json")
+    Traceback (most recent call last):
+    capacity.model.errors.PlanError: no plan no-such-plan.json: make one with `capacity plan`
     """
     file = Path(path)
     try:
@@ -137,6 +187,7 @@ def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:
         "lead_time": _seconds(plan.lead_time),
         "quiet": [[level.offset, level.cpu_millicores] for level in plan.quiet],
         "explain": _derivation_document(plan.derivation),
+        **({} if plan.choice is None else {"choice": choice_document(replace(plan.choice, rivals=()))}),
     }
 
 
@@ -259,6 +310,7 @@ def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
         derivation=_derivation(_typed(dict, document, "explain")),
         resources=_typed(dict, document, "resources"),
         quiet=tuple(Quiet(*level) for level in document.get("quiet", ())),
+        choice=parse_choice(_typed(dict, document, "choice")) if "choice" in document else None,
     )
 
 

@@ -14,18 +14,30 @@ DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class ForecastRequest:
-    """What is asked of a forecast: how far, how sure, and what is known ahead.
+    """What is asked of a forecast: how far, which quantiles, and what is known ahead.
 
-    Parameters:
-        horizon: how far ahead, from the end of the series on; it must hold at least one step of it. Default 14 days.
-        quantile_levels: levels in (0, 1), ascending. Default 0.5, 0.9, 0.95 and 0.99.
-        holidays: countries and states (GB-ENG, US) whose public holidays and bridge days count as events. Default none.
-        events: promotions, closures and the like, past ones to learn from and coming ones. Default none.
-        timezone: the clock on which the shape of days lives; None (default) takes the one noted on the series.
-        window: ask also for the quantiles of the highest step of ``[t, t + window)`` from every step t. Default None.
+    Parameters
+    ----------
+    horizon : timedelta
+        How far ahead, from the end of the series on; it must hold at least one step of it. Default 14 days.
+    quantile_levels : tuple of float
+        Levels in (0, 1), ascending. Default 0.5, 0.9, 0.95 and 0.99.
+    holidays : tuple of str
+        Countries and states (GB-ENG, US) whose public holidays and bridge days count as events. Default none.
+    events : tuple of Event
+        Promotions, closures and the like, past ones to learn from and coming ones. Default none.
+    timezone : str or None
+        The clock on which the shape of days lives. Default: the one noted on the series.
+    window : timedelta or None
+        Ask also for the quantiles of the highest step of ``[t, t + window)`` from every step t. Default none.
 
-    Raises `DataError` for a value that no forecast can be made for.
+    Raises
+    ------
+    DataError
+        No forecast can be made for a value.
 
+    Examples
+    --------
     >>> ForecastRequest(timedelta(days=1), holidays=("GB-ENG",)).quantile_levels
     (0.5, 0.9, 0.95, 0.99)
     """

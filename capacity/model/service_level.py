@@ -22,7 +22,7 @@ class Target:
     side: Side
     bound: float
     unit: Unit
-    says: str  # which figure of a window it is
+    figure: str  # which figure of a window it is
 
 
 TARGETS = {
@@ -118,18 +118,18 @@ class Status:
 
     now: datetime
     window: timedelta
-    promises: tuple[ServiceLevelObjective, ...]
-    standing: WorkloadStatus
+    objectives: tuple[ServiceLevelObjective, ...]
+    workloads: WorkloadStatus
     failures: tuple[str, ...] = ()
 
     @property
     def broken(self) -> bool:
         """Whether a promise that is known is not kept."""
-        return any(promise.kept is False for promise in self.promises)
+        return any(objective.kept is False for objective in self.objectives)
 
     def peaks(self) -> list[UpcomingPeak]:
         """The coming peak of each planned workload, highest first."""
-        plans = self.standing.plan.workloads if self.standing.plan else ()
+        plans = self.workloads.plan.workloads if self.workloads.plan else ()
         ahead = [
             UpcomingPeak(plan.namespace, plan.name, plan.peak) for plan in plans if plan.peak.at + plan.step > self.now
         ]

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
-from capacity.model.fields import ASSUMED_LEAD_TIME, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
+from capacity.model.fields import ASSUMED_LEAD_TIME, ASSUMED_LEVEL, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
 from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
+from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
@@ -20,7 +21,25 @@ TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "S
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """What one replica requests, and at 100 % utilization serves."""
+    """What one replica requests, and at 100 % utilization serves.
+
+    Parameters
+    ----------
+    cpu_request : float
+        Cores, above 0.
+    memory_request : float
+        Bytes, above 0.
+
+    Raises
+    ------
+    DataError
+        A request is not above 0.
+
+    Examples
+    --------
+    >>> Replica(cpu_request=0.5, memory_request=2**29).cpu_request
+    0.5
+    """
 
     __pydantic_config__ = STRICT
 
@@ -47,6 +66,10 @@ class Target:
     ignored_by: Annotated[
         tuple[str, ...], Field(description="Field managers (Argo CD, Flux) set up to leave the floor alone.")
     ] = ()
+    take: Annotated[
+        bool,
+        Field(description="Take the floor by force from who applied it server-side (Helm 4, kubectl, Terraform)."),
+    ] = False
 
 
 def _expression(pods: str | None) -> str | None:
@@ -113,13 +136,58 @@ CeilingBuffer = Annotated[float | None, WrittenAs(Literal["honor"] | IncreasePol
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload of the cluster, and what we promise for it; in capacity.yaml an item of `workloads:`.
+    """One workload of the cluster, and what is promised for it; in capacity.yaml an item of `workloads:`.
 
-    `floor` and `ceiling` bound every plan; `target` is its autoscaler, by default the one of its own name.
-    With `zones` > 1 the loss of one zone at the planned peak leaves utilization at most 100 %.
-    `ceiling_buffer`: None honors the ceiling; a share (0.1) lets the ceiling rise to need x (1 + share).
-    `limits` and `costs` shape the plan between them; `pool` and `throughput` say what a replica can promise, where
-    "history" stands for what is still to be learned from usage; `reactive` is what its autoscaler does by itself.
+    Parameters
+    ----------
+    namespace, name : str
+        As in the cluster.
+    load : LoadModel
+        What sales cost: demand as a function of sales per hour.
+    replica : Replica
+        What one replica requests.
+    floor, ceiling : int
+        Fewest and most replicas ever planned.
+    target : Target
+        The object whose floor is moved. Default: the HorizontalPodAutoscaler of the workload's name.
+    target_utilization : float
+        Utilization planned for, in (0, 1]. Default 0.80.
+    quantile_level : float
+        Quantile of demand that is served at that utilization, in (0, 1). Default 0.95.
+    lead_time : timedelta
+        From the patch to ready replicas. Default 5 minutes; in capacity.yaml `auto`, which learns it from the pods.
+    zones : int
+        With more than one, the loss of one zone at the planned peak leaves utilization at most 100 %. Default 1.
+    ceiling_buffer : float or None
+        A share (0.1) lets the ceiling rise to need x (1 + share). Default none: the ceiling is honored.
+    group : str or None
+        Value of `sales.group` that drives this workload. Default none: all sales.
+    limits : Limits
+        How floors may be set and moved. Default: any way, but for the number of changes a day.
+    costs : Costs
+        What starting, changing and lacking replicas costs.
+    pool : Pool or None
+        Workers and waits, which bound the utilization planned for. Default none.
+    throughput : Throughput, "history" or None
+        What scaling out can serve; "history" stands for what is still to be learned from usage. Default none.
+    reactive : Reactive or None
+        What its autoscaler does by itself. Default none: not known.
+    today : int or None
+        Replicas that run around the clock now, to compare costs with. Default none.
+    metrics : Metrics
+        Which series of Prometheus are its own. Default: found by name and kind.
+
+    Raises
+    ------
+    DataError
+        A value lies outside of its range, or the floor above the ceiling.
+
+    Examples
+    --------
+    >>> from capacity.model import LoadModel
+    >>> web = Workload("shop", "web", LoadModel(0.5, 0.12, 0, 0), Replica(0.5, 2**29), floor=2, ceiling=60)
+    >>> web.target.name, web.target_utilization
+    ('web', 0.8)
     """
 
     __pydantic_config__ = STRICT
@@ -136,8 +204,18 @@ class Workload:
     target_utilization: Annotated[float, Field(gt=0, le=1, description="Utilization planned for. Default 0.80.")] = 0.80
     quantile_level: Annotated[
         float,
-        Field(gt=0, lt=1, description="Quantile of demand served at that utilization; forecast, listed or not."),
-    ] = 0.95
+        Field(
+            gt=0,
+            lt=1,
+            json_schema_extra={"default": 0.95},
+            description="Quantile of demand served at that utilization; forecast, listed or not. Unset, `advise` tries "
+            "several.",
+        ),
+    ] = field(default_factory=lambda: ASSUMED_LEVEL)
+    objective: Annotated[
+        Objective,
+        Field(description="What a policy is chosen by: {target: 0.80, minutes: 99.5%}, or {overload_cost: 500 EUR/h}."),
+    ] = field(default_factory=Objective)
     lead_time: Annotated[
         LeadTime,
         Field(
@@ -173,6 +251,9 @@ class Workload:
     today: Annotated[
         int | None, Field(ge=0, description="Replicas that run around the clock now: what cost is held against.")
     ] = None
+    policy: Annotated[
+        Policy | None, Field(description="The policy to plan by. None: the one that `capacity advise` chose, if any.")
+    ] = None
     metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
         default_factory=Metrics
     )
@@ -188,6 +269,8 @@ class Workload:
         require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
         require(self.zones >= 1, "{}: zones must be >= 1, got {}", where, self.zones)
         require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
+        planned = self.policy is None or self.policy.floors in ("none", "forecast")
+        require(planned, "{}: policy.floors: expected none or forecast, got {}", where, self.policy)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
 
     @property

@@ -46,6 +46,7 @@ CONDITIONS = {
     "PassFailed": Kind(2, 1, "autoscalers could not be read or written", "calls are retried; floors stay as they are"),
     "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
     "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor is left to its owner"),
+    "FloorLoweredByOthers": Kind(2, 2, "a deploy or a person lowered the floor", "the floor is put back"),
     "CeilingReached": Kind(1, 2, "the coming peak needs more than the ceiling", "the floor is set to the ceiling"),
     "UtilizationHigh": Kind(
         1,
@@ -211,6 +212,8 @@ def _name(decision: Decision) -> str | None:
     """The condition that a decision is, if any."""
     if decision.reason == "CeilingReached":
         return "CeilingReached"
+    if decision.reason == "FloorLoweredByOthers":
+        return "FloorLoweredByOthers"
     if decision.reason in PLANLESS:
         return "PlanStale"
     if decision.reason in OWNED:

@@ -30,45 +30,45 @@ class IncidentDispatcher:
     def report(self, conditions: Sequence[Condition], scope: Scope, now: datetime) -> list[str]:
         """Bring tickets and alerts in line with what holds now; returns what stood in the way, one line each."""
         conditions = [replace(condition, runbooks=self.runbooks) for condition in conditions]
-        warnings, young = [], frozenset[str]()
+        warnings, recent = [], frozenset[str]()
         if self.alerts is not None:
             try:
-                young = _young(conditions, self.alerts.send(conditions, scope, now), now)
+                recent = _too_recent(conditions, self.alerts.send(conditions, scope, now), now)
             except CapacityError as error:
                 warnings.append(f"alerts not sent: {error}")
         if self.tickets is not None:
-            due = partial(_due, conditions, young)
-            warnings += self._tend(self.tickets, due, scope, now)
+            due = partial(_due, conditions, recent)
+            warnings += self._write_tickets(self.tickets, due, scope, now)
         return warnings
 
-    def _tend(self, tickets: ServiceNow, due: Due, scope: Scope, now: datetime) -> list[str]:
+    def _write_tickets(self, tickets: ServiceNow, due: Due, scope: Scope, now: datetime) -> list[str]:
         """One ticket that cannot be written never stops the others."""
         try:
-            ours = [ticket for ticket in tickets.tickets() if scope.covers(ticket.correlation)]
+            own_tickets = [ticket for ticket in tickets.tickets() if scope.covers(ticket.correlation)]
         except CapacityError as error:
             return [f"tickets not read, none written: {error}"]
         warnings = []
-        for action in reconcile(due(ours), ours, now, self.handling):
+        for action in reconcile(due(own_tickets), own_tickets, now, self.handling):
             try:
-                tickets.act(_signed(action))
+                tickets.act(_with_run(action))
             except CapacityError as error:
                 warnings.append(f"ticket {action.correlation}: {action.verb} failed: {error}")
         return warnings
 
 
-def _young(conditions: Sequence[Condition], begun: Mapping[str, datetime], now: datetime) -> frozenset[str]:
+def _too_recent(conditions: Sequence[Condition], begun: Mapping[str, datetime], now: datetime) -> frozenset[str]:
     """Conditions whose alerts have not yet lasted as long as their kind asks for: too young for a ticket."""
     ages = {one.correlation: (now - begun.get(one.correlation, now), one.kind.patience) for one in conditions}
     return frozenset(correlation for correlation, (age, patience) in ages.items() if age < patience)
 
 
-def _due(conditions: Sequence[Condition], young: Set[str], tickets: Sequence[Ticket]) -> list[Condition]:
+def _due(conditions: Sequence[Condition], recent: Set[str], tickets: Sequence[Ticket]) -> list[Condition]:
     """What tickets are opened or kept for: an open one stays, however young its alert (Alertmanager may forget)."""
     open_ones = {ticket.correlation for ticket in tickets if ticket.resolved is None}
-    return [one for one in conditions if one.correlation not in young or one.correlation in open_ones]
+    return [one for one in conditions if one.correlation not in recent or one.correlation in open_ones]
 
 
-def _signed(action: Action) -> Action:
+def _with_run(action: Action) -> Action:
     """The action with the run that took it in its work notes."""
     run = current_run().id
     notes = "\n".join(filter(None, [action.fields.get("work_notes"), f"capacity run {run}" if run else None]))

@@ -1,7 +1,8 @@
 """The metrics that capacity speaks of itself: names, units and labels in one table, and one sample of one of them.
 
 Names follow OpenMetrics: the unit is the suffix, ratios lie in 0..1, times are Unix seconds. Labels are bounded by the
-configuration: a workload, a source, a rule, a quantile level, a reason of the documented list.
+configuration: a workload, a source, a rule, a quantile level, a reason of the documented list; and by the
+field managers of the cluster, of which there are a handful.
 """
 
 from __future__ import annotations
@@ -118,6 +119,11 @@ METRICS = {
             (*WORKLOAD, "reason"),
         ),
         Metric("capacity_held", "1 where the floor was held for safety, by reason.", (*WORKLOAD, "reason")),
+        Metric(
+            "capacity_floor_lowered",
+            "1 where others lowered the floor since our last write, by the field manager that did.",
+            (*WORKLOAD, "manager"),
+        ),
         Metric("capacity_pass_total", "Workloads worked on, by outcome and reason.", ("outcome", "reason"), "counter"),
         Metric("capacity_pass_duration_seconds", "How long the pass took."),
         Metric("capacity_pass_timestamp_seconds", "When the pass ended."),

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from capacity.model.forecast import CurrentDemand, Levels
 from capacity.monitoring.conditions import utilization_of
 from capacity.monitoring.metrics import Sample
 from capacity.version import VERSION
 
 if TYPE_CHECKING:
-    from capacity.model import Forecast, Plan, TrackRecord, WorkloadPlan
+    from capacity.model import Plan, TrackRecord, WorkloadPlan
     from capacity.model.outcome import Outcome
     from capacity.quality import Audit
 
@@ -32,7 +33,7 @@ def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
     return samples
 
 
-def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> list[Sample]:
+def plan_samples(plan: Plan, failed: int, took: timedelta, demand: Sequence[CurrentDemand] = ()) -> list[Sample]:
     """Peaks, demand of the current step at each quantile level, and what could not be planned."""
     samples = [
         Sample("capacity_build_info", 1, (VERSION,)),
@@ -44,18 +45,17 @@ def plan_samples(plan: Plan, failed: int, now: datetime, took: timedelta) -> lis
     ]
     for workload in plan.workloads:
         samples += _peak_samples(workload)
-    samples += demand_samples(plan.workloads, now)
+    samples += demand_samples(demand)
     # Workloads of one group share its forecast: each group is told once.
     records = [one.derivation.track_record for one in plan.workloads]
     trusted = {record.subject: record for record in records if record is not None}
     return [*samples, *(sample for record in trusted.values() for sample in _trust_samples(record))]
 
 
-def demand_samples(plans: Sequence[WorkloadPlan], now: datetime) -> list[Sample]:
-    """Demand of the step of `now` at each quantile level, of the plans that still know what they were made of."""
-    known = [(plan.key, plan.demand) for plan in plans if plan.demand is not None]
-    cores = [_quantiles("capacity_forecast_demand_cores", demand.cpu, key, now) for key, demand in known]
-    memory = [_quantiles("capacity_forecast_demand_bytes", demand.memory, key, now) for key, demand in known]
+def demand_samples(known: Sequence[CurrentDemand]) -> list[Sample]:
+    """Demand of the current step at each quantile level."""
+    cores = [_quantiles("capacity_forecast_demand_cores", one.cpu, one.key) for one in known]
+    memory = [_quantiles("capacity_forecast_demand_bytes", one.memory, one.key) for one in known]
     return [sample for samples in (*cores, *memory) for sample in samples]
 
 
@@ -66,13 +66,8 @@ def _peak_samples(plan: WorkloadPlan) -> list[Sample]:
     ]
 
 
-def _quantiles(name: str, demand: Forecast, key: tuple[str, str], now: datetime) -> list[Sample]:
-    """The step of now; before the plan starts its first step, after its end none."""
-    place = max(0, (now - demand.origin - demand.step) // demand.step)
-    if place >= len(demand.quantiles):
-        return []
-    row = demand.quantiles.iloc[place]
-    return [Sample(name, float(value), (*key, f"{level:g}")) for level, value in row.items()]
+def _quantiles(name: str, levels: Levels, key: tuple[str, str]) -> list[Sample]:
+    return [Sample(name, value, (*key, f"{level:g}")) for level, value in levels]
 
 
 def _trust_samples(record: TrackRecord) -> list[Sample]:
@@ -124,6 +119,8 @@ def _outcome_samples(outcome: Outcome) -> list[Sample]:
         }
         scale = {"capacity_usage_cores": 1000, "capacity_usage_bytes": 1}
         samples += [Sample(name, value / scale[name], key) for name, value in used.items() if value is not None]
+    if decision.reason == "FloorLoweredByOthers":
+        samples.append(Sample("capacity_floor_lowered", 1, (*key, (seen.edited_by or "unknown")[:64])))
     samples += [Sample("capacity_limit_reached", 1, (*key, decision.reason))] if decision.cut else []
     return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
 

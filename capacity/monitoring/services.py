@@ -37,7 +37,7 @@ def connect_tickets(settings: ServiceNowSettings) -> ServiceNow:
     return ServiceNow(connect(settings, SERVICENOW), settings.table)
 
 
-def connect_desk(settings: IncidentSettings) -> IncidentDispatcher:
+def connect_incidents(settings: IncidentSettings) -> IncidentDispatcher:
     """Who is told what is wrong, and what happens to tickets."""
     tickets, alerts = settings.servicenow, settings.alertmanager
     lasting = settings.alerts_last

@@ -50,20 +50,22 @@ def reconcile(
         by_correlation.setdefault(ticket.correlation, []).append(ticket)
     actions: list[Action] = []
     for correlation, condition in active.items():
-        actions += _tend(condition, by_correlation.get(correlation, []), now, handling)
-    for correlation, mine in by_correlation.items():
+        actions += _actions_for(condition, by_correlation.get(correlation, []), now, handling)
+    for correlation, own_tickets in by_correlation.items():
         if correlation not in active:
-            actions += [_resolve(ticket, "the condition has cleared") for ticket in mine if ticket.resolved is None]
+            actions += [
+                _resolve(ticket, "the condition has cleared") for ticket in own_tickets if ticket.resolved is None
+            ]
     return actions
 
 
-def _tend(condition: Condition, tickets: Sequence[Ticket], now: datetime, handling: Handling) -> list[Action]:
+def _actions_for(condition: Condition, tickets: Sequence[Ticket], now: datetime, handling: Handling) -> list[Action]:
     """A condition that holds: one ticket opened, reopened, or kept up to date."""
     open_ones = [ticket for ticket in tickets if ticket.resolved is None]
     if open_ones:
-        kept, *doubled = open_ones
+        kept, *duplicates = open_ones
         update = _update(condition, kept, now, handling)
-        return [*update, *(_resolve(ticket, f"duplicate of {kept.key}") for ticket in doubled)]
+        return [*update, *(_resolve(ticket, f"duplicate of {kept.key}") for ticket in duplicates)]
     recent = [ticket for ticket in tickets if ticket.resolved and now - ticket.resolved <= handling.reopen_within]
     if recent:
         return [_reopen(condition, max(recent, key=lambda ticket: ticket.resolved or now))]

@@ -7,23 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from capacity.model import DataError, Forecast
-from capacity.planning.pipeline import Histories
+from capacity.model import DataError
 
 FEWEST = 4  # rows whose distances say something
 MONTH = timedelta(days=28)  # the shortest
 UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
-
-
-def coarse_groups(histories: Histories) -> dict[str | None, Forecast | DataError]:
-    """Of each group whose rows are further apart than its steps, why it cannot be planned from."""
-    found: dict[str | None, Forecast | DataError] = {}
-    for group, history in histories.items():
-        try:
-            refuse_coarse_rows(history)
-        except DataError as error:
-            found[group] = error
-    return found
 
 
 def refuse_coarse_rows(history: pd.Series) -> None:
@@ -34,20 +22,21 @@ def refuse_coarse_rows(history: pd.Series) -> None:
     Traceback (most recent call last):
     capacity.model.errors.DataError: sales: expected a row in each step of 1h, got rows 1d apart: set sales.step: 1d
     """
-    rows = history.index[history.notna().to_numpy()]
+    index = pd.DatetimeIndex(history.index)
+    rows = index.asi8[history.notna().to_numpy()]
     if len(rows) < FEWEST:
         return
-    step, apart = (history.index[1] - history.index[0]).to_pytimedelta(), np.diff(rows)
-    if apart.min() < 2 * np.timedelta64(step):
+    step, apart = index[1] - index[0], np.diff(rows)
+    if apart.min() < 2 * (index.asi8[1] - index.asi8[0]):
         return
-    usual = pd.Timedelta(np.median(apart)).to_pytimedelta()
+    usual = pd.Timedelta(np.median(apart), unit=index.unit).to_pytimedelta()
     if usual >= MONTH:
         raise DataError(
             f"sales: plans are made on hours or days, got rows {_spoken(usual)} apart: give orders by hour or day "
             "(`forecast_sales` forecasts months)"
         )
     raise DataError(
-        f"sales: expected a row in each step of {_spoken(step)}, got rows {_spoken(usual)} apart: "
+        f"sales: expected a row in each step of {_spoken(step.to_pytimedelta())}, got rows {_spoken(usual)} apart: "
         f"set sales.step: {_spoken(usual)}"
     )
 

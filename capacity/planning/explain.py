@@ -74,10 +74,45 @@ class _Line:
 def explain_floor(
     demand: Demand, workload: Workload, plan: WorkloadPlan, at: datetime, parts: SalesParts | None = None
 ) -> Explanation:
-    """The floor planned for the step at `at`, as bars in replicas that add up to it exactly.
+    """Explain one planned floor as bars in replicas that add up to it exactly.
 
-    `parts` takes the median sales of that step apart; without them sales are one bar. Every bar is the difference of
-    two counts, the one with the named part and the one without, in this order. Raises `DataError` outside of the plan.
+    Every bar is the difference of two counts, the one with the named part and the one without, in this order.
+
+    Parameters
+    ----------
+    demand : Demand
+        What the plan was made from.
+    workload : Workload
+        The workload as it was planned.
+    plan : WorkloadPlan
+        Its plan, after quotas.
+    at : datetime
+        A time within the plan; the step that holds it is explained.
+    parts : SalesParts or None
+        The median sales of that step, taken apart. Default none: sales are one bar.
+
+    Returns
+    -------
+    Explanation
+        The bars with their names and sentences, the need and the floor of the step.
+
+    Raises
+    ------
+    DataError
+        `at` lies outside of the plan.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from capacity.model import LoadModel, Replica
+    >>> index = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
+    >>> table = pd.DataFrame({0.5: [3.0], 0.95: [8.0]}, index)
+    >>> cpu = Forecast(index[0] - HOUR, HOUR, table, "cores")
+    >>> demand = Demand(cpu, Forecast(index[0] - HOUR, HOUR, table * 2**28, "bytes"))
+    >>> web = Workload("shop", "web", LoadModel(0, 0.1, 0, 0), Replica(1.0, 2**30), floor=2, ceiling=60)
+    >>> why = explain_floor(demand, web, plan_workload(demand, web), index[0].to_pydatetime())
+    >>> [bar.name for bar in why.bars], why.floor
+    (['usual load', 'quantile margin', 'headroom', 'rounding'], 10)
     """
     if not plan.start <= at < plan.end:
         raise DataError(f"expected a time between {plan.start} and {plan.end}, which the plan covers, got {at}")
@@ -85,8 +120,8 @@ def explain_floor(
     one = requirement_of(demand, workload)
     line = _line(one, step)
     alone = _floor_at(plan_workload(demand, workload), step)
-    courses = [*_load_course(one, line, step, parts), *_count_course(one, line, step, alone)]
-    courses.append(("quota", _floor_at(plan, step), "what the workloads share is not enough"))
+    parts_of_floor = [*_load_parts(one, line, step, parts), *_count_parts(one, line, step, alone)]
+    parts_of_floor.append(("quota", _floor_at(plan, step), "what the workloads share is not enough"))
     reach = at + plan.lead_time + PERIODS
     return Explanation(
         plan.namespace,
@@ -94,20 +129,20 @@ def explain_floor(
         plan.start + step * plan.step,
         _bound_by(one, step),
         _floor_at(plan, step),
-        tuple(_bars(courses)),
+        tuple(_bars(parts_of_floor)),
         plan.floor_between(at, reach) or _floor_at(plan, step),
         reach,
         plan.derivation.notes,
     )
 
 
-Course = tuple[str, float, str]  # (name, replicas with everything up to here, why)
+PartOfFloor = tuple[str, float, str]  # (name, replicas with everything up to here, why)
 
 
-def _bars(courses: list[Course]) -> list[Bar]:
+def _bars(parts_of_floor: list[PartOfFloor]) -> list[Bar]:
     """Differences of thousandths: whole numbers, so that they add up."""
     bars, before = [], 0
-    for name, replicas, why in courses:
+    for name, replicas, why in parts_of_floor:
         here = round(replicas * MILLI)
         if here != before or name == ROUNDING:  # a reader looks for it even where nothing is rounded
             bars.append(Bar(name, here - before, why))
@@ -132,28 +167,28 @@ def _answer(learned: Response | None, base: float, slope: float) -> tuple[float,
     return (base, slope) if learned is None else (learned.base, learned.per_sale_per_hour)
 
 
-def _load_course(one: Requirement, line: _Line, step: int, parts: SalesParts | None) -> list[Course]:
+def _load_parts(one: Requirement, line: _Line, step: int, parts: SalesParts | None) -> list[PartOfFloor]:
     """From nothing to the demand that is planned for, in replicas at 100 %."""
     forecast, raised = line.of(one.demand), float(line.planned(one.load)[step])
     level = one.workload.quantile_level
     quantile, median = float(forecast.at(level).iloc[step]), _median(forecast, step, level)
     reached = min(line.base, median)
-    courses = [("idle load", line.replicas(reached), f"{line.say(reached)} without any sale")]
+    parts_of_floor = [("idle load", line.replicas(reached), f"{line.say(reached)} without any sale")]
     for name, sales, why in _sales_parts(one.demand.sales, parts, step, level):
         reached += line.slope * sales
-        courses.append((name, line.replicas(reached), f"{sales:+,.1f} sales: {why}"))
+        parts_of_floor.append((name, line.replicas(reached), f"{sales:+,.1f} sales: {why}"))
     if one.demand.sales is None:
-        courses = [("usual load", line.replicas(median), "the median, forecast from usage itself")]
+        parts_of_floor = [("usual load", line.replicas(median), "the median, forecast from usage itself")]
     else:
-        courses.append(("load off the line", line.replicas(median), "lag, shape within the step, saturation"))
-    courses.append(
+        parts_of_floor.append(("load off the line", line.replicas(median), "lag, shape within the step, saturation"))
+    parts_of_floor.append(
         ("quantile margin", line.replicas(quantile), f"{line.say(quantile)} at {level:g}, {line.say(median)} at 0.5")
     )
     why = f"{line.say(raised)}: the most within a lead time"
-    courses.append(("lead-time window", line.replicas(raised), why))
+    parts_of_floor.append(("lead-time window", line.replicas(raised), why))
     division = f"{line.say(raised)} / ({line.request / line.scale:g} x {line.target:.3g})"
-    courses.append(("headroom", line.replicas(raised) / line.target, division))
-    return courses
+    parts_of_floor.append(("headroom", line.replicas(raised) / line.target, division))
+    return parts_of_floor
 
 
 def _median(forecast: Forecast, step: int, level: float) -> float:
@@ -171,7 +206,7 @@ def _sales_parts(
     return [("level", parts.level, "mean of the last four weeks"), *parts.parts]
 
 
-def _count_course(one: Requirement, line: _Line, step: int, floor: int) -> list[Course]:
+def _count_parts(one: Requirement, line: _Line, step: int, floor: int) -> list[PartOfFloor]:
     """From the replicas that the load asks for to the floor that stands."""
     workload, limits = one.workload, one.workload.limits
     load, own = float(line.planned(one.load)[step]), int(line.needed(one.need)[step])
@@ -180,8 +215,10 @@ def _count_course(one: Requirement, line: _Line, step: int, floor: int) -> list[
     raised, cut = max(need, one.low), min(max(need, one.low), one.high)
     allowed = int(allowed_above(np.array([cut]), limits)[0])
     held = int(one.bounded[step])
-    stays = "stays up" if floor > held else "budget"
+    alone = workload.policy is not None and not workload.policy.has_floors
+    stays = "stays up" if floor > held else "policy" if alone else "budget"
     why = "dearer to change, or a ramp needs it"
+    less = f"no floors: {workload.policy}" if alone else "the most that the budget pays for"
     return [
         (ROUNDING, whole, "up to a whole replica"),
         ("zones", own, f"without one of {workload.zones} zones at most 100 %"),
@@ -190,7 +227,7 @@ def _count_course(one: Requirement, line: _Line, step: int, floor: int) -> list[
         ("ceiling", cut, f"never above {one.high}"),
         ("allowed counts", allowed, "the next count that may stand"),
         ("freeze or hold", held, "may not move here: what all of it needs"),
-        (stays, floor, why if floor > held else "the most that the budget pays for"),
+        (stays, floor, why if floor > held else less),
     ]
 
 

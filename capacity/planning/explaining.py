@@ -11,8 +11,8 @@ from capacity.load.alignment import parents_of
 from capacity.model import DataError, Demand, Explanation, Forecast, ForecastRequest, LoadReport, SalesParts, Workload
 from capacity.model.configuration import Config
 from capacity.planning.explain import explain_floor
-from capacity.planning.pipeline import served_as_learned
-from capacity.planning.planner import OrderData, PlanInputs, forecast_planned, make_plan
+from capacity.planning.orders import OrderData, plan_reach
+from capacity.planning.pipeline import PlanInputs, forecast_groups, make_plan, served_as_learned
 from capacity.series.breakdown import break_down_sales
 from capacity.stats import nearest_level
 
@@ -49,7 +49,8 @@ def _parts(basis: PlanInputs, workload: Workload, moment: datetime) -> SalesPart
     if place < 0:
         return None
     step, request = index[place].to_pydatetime(), _without_coming(basis.request, sales.origin)
-    plain = forecast_planned(config, replace(orders, histories={workload.group: history}), request)[workload.group]
+    own, columns = {workload.group: history}, orders.ahead.columns
+    plain = forecast_groups(own, request, reach=plan_reach(config), covariates=columns)[workload.group]
     return break_down_sales(history, sales, step, config.timezone, plain if isinstance(plain, Forecast) else None)
 
 

@@ -1,4 +1,4 @@
-"""The stages composed: histories of sales in, one plan out. Everything between, on one screen."""
+"""The stages composed: orders read and judged go in, one plan comes out. Everything between, on one screen."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from capacity.forecast import forecast_as_asked, forecast_many
+from capacity.forecast.backtest import Backtest, backtest_sales
 from capacity.load import learn_loads, learn_throughput
 from capacity.load.demand import demand_of
 from capacity.model import (
     DataError,
     Demand,
+    Finding,
     Forecast,
     ForecastRequest,
     LoadReport,
@@ -26,15 +29,189 @@ from capacity.model import (
     Workload,
     WorkloadPlan,
 )
+from capacity.model.configuration import Config
+from capacity.planning.coarse import refuse_coarse_rows
+from capacity.planning.orders import (
+    Forecasts,
+    Histories,
+    Key,
+    OrderData,
+    Reports,
+    Usages,
+    plan_reach,
+    plan_request,
+    request_of,
+    require_quality,
+    source_document,
+)
 from capacity.planning.requirements import planning_window
-from capacity.planning.shared import plan_demands
-from capacity.series.scenarios import forecast_if
+from capacity.planning.result import PlanResult, current_demand
+from capacity.planning.shared import plan_demands, share
+from capacity.series.scenarios import events_if, forecast_if, workloads_if
 
-Histories = Mapping[str | None, pd.Series]  # group -> sales; None: all groups together
-Forecasts = dict[str | None, Forecast | DataError]  # group -> forecast, or why there is none
-Key = tuple[str, str]  # namespace and name of a workload
-Usages = Mapping[Key, pd.DataFrame]  # workload -> its usage: cpu, memory, requests per step
-Reports = dict[Key, LoadReport | DataError]  # workload -> what its usage says, or why it says nothing
+
+@dataclass(frozen=True, slots=True)
+class PlanInputs:
+    """What a plan is made from: settings and orders, what they say of sales and loads to come, the time, a what-if.
+
+    `request` is what was asked of the forecasts, `settings_hash` that of the whole configuration, of which a chunk of a
+    fleet has a part.
+    """
+
+    config: Config
+    orders: OrderData
+    now: datetime
+    forecasts: Forecasts
+    reports: Reports
+    request: ForecastRequest
+    settings_hash: str
+    scenario: Scenario | None = None
+
+    @staticmethod
+    def of(config: Config, orders: OrderData, now: datetime, settings_hash: str | None = None) -> PlanInputs:
+        """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
+        request, reports = plan_request(config, orders), learn_load_of(config, orders)
+        forecasts = forecast_for_plans(config, orders, request)
+        return PlanInputs(config, orders, now, forecasts, reports, request, settings_hash or config.settings_hash())
+
+    def under(self, scenario: Scenario) -> PlanInputs:
+        """The same in a what-if; what usage says of the loads stands."""
+        forecasts = forecast_for_plans(self.config, self.orders, self.request, scenario)
+        return replace(self, forecasts=forecasts, scenario=scenario)
+
+
+def make_plan(inputs: PlanInputs) -> PlanResult:
+    """The plan of every workload, within what they share.
+
+    Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned.
+    """
+    return share_supply(plan_alone(inputs), inputs.config, inputs.scenario)
+
+
+def plan_alone(inputs: PlanInputs) -> PlanResult:
+    """The plan of every workload as if it were alone; raises as `make_plan` does."""
+    config, orders, scenario = inputs.config, inputs.orders, inputs.scenario
+    audit = require_quality(orders.audit.at(inputs.now))
+    provenance = Provenance(inputs.now, inputs.settings_hash, source_document(audit))
+    context = PlanContext(inputs.reports, inputs.request, plan_reach(config), orders.histories, config.supply, scenario)
+    plan, failures = plan_workloads(inputs.forecasts, _workloads(config, scenario), provenance, context)
+    return PlanResult(plan, audit, failures, current_demand(plan.workloads, inputs.now))
+
+
+def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
+    """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
+    shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
+    plan = replace(planned.plan, workloads=shared.plans, nodes=shared.nodes)
+    return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
+
+
+def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
+    return config.workloads if scenario is None else workloads_if(config.workloads, scenario)
+
+
+def forecast_orders(config: Config, orders: OrderData) -> Forecasts:
+    """One forecast per group that a workload names, or the reason why there is none."""
+    return forecast_groups(orders.histories, request_of(config, orders), covariates=orders.ahead.columns)
+
+
+def forecast_for_plans(
+    config: Config, orders: OrderData, request: ForecastRequest, scenario: Scenario | None = None
+) -> Forecasts:
+    """The forecasts that plans are made of: with what a floor must serve for its time, and the quiet level.
+
+    In a scenario, without the events that it cancels and with its growth and promotions.
+    """
+    if scenario is not None:
+        ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
+        if last := max(ends, default=orders.audit.last):
+            request = replace(request, events=events_if(request.events, scenario, last))
+    coarse = _coarse_groups(orders.histories)
+    even = {group: history for group, history in orders.histories.items() if group not in coarse}
+    asked = _requests(even, request, plan_reach(config))
+    forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | coarse
+    if scenario is None:
+        return forecasts
+    return {
+        group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
+        for group, found in forecasts.items()
+    }
+
+
+def forecast_groups(
+    histories: Histories,
+    request: ForecastRequest,
+    *,
+    reach: Mapping[str | None, timedelta] | None = None,
+    covariates: pd.DataFrame | None = None,
+) -> Forecasts:
+    """One forecast per group, or the error that stood in its way: one never stops the others.
+
+    `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
+    """
+    return forecast_many(_requests(histories, request, reach or {}), covariates)
+
+
+def _requests(
+    histories: Histories, request: ForecastRequest, reach: Mapping[str | None, timedelta]
+) -> dict[str | None, tuple[pd.Series, ForecastRequest]]:
+    windows = {group: _window(sales, reach.get(group)) for group, sales in histories.items()}
+    return {group: (sales, replace(request, window=windows[group])) for group, sales in histories.items()}
+
+
+def _window(history: pd.Series, reach: timedelta | None) -> timedelta | None:
+    """The steps that a floor must serve, as a duration; None where nothing is planned or no step is known."""
+    if reach is None or len(history) < 2:
+        return None
+    return planning_window(reach, timedelta(0), (history.index[1] - history.index[0]).to_pytimedelta())
+
+
+def _coarse_groups(histories: Histories) -> Forecasts:
+    """Of each group whose rows are further apart than its steps, why it cannot be planned from."""
+    found: Forecasts = {}
+    for group, history in histories.items():
+        try:
+            refuse_coarse_rows(history)
+        except DataError as error:
+            found[group] = error
+    return found
+
+
+def backtest_orders(config: Config, orders: OrderData, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
+    """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
+    request = request_of(config, orders)
+    return {
+        group: backtest_sales(
+            sales,
+            horizon=horizon,
+            origins=origins,
+            holidays=request.holidays,
+            events=request.events,
+            timezone=request.timezone,
+            covariates=orders.ahead.columns,
+        )
+        for group, sales in orders.histories.items()
+    }
+
+
+def learn_load_of(config: Config, orders: OrderData) -> Reports:
+    """What usage says about each workload's load, also where it has none; empty where no usage is configured."""
+    if config.usage is None and config.prometheus is None:
+        return {}
+    workloads, source = config.workloads, measured_by(config)
+    reports = learn_workloads(orders.histories, orders.usages, workloads, config.timezone)
+    asked = [workload for workload in workloads if workload.throughput == "history"]
+    reports = with_throughputs(reports, orders.usages, asked)
+    for workload in workloads:
+        if workload.key not in reports:
+            none = f"no usage of {workload.namespace}/{workload.name} in {source}"
+            words = f"{orders.unmeasured.get(workload.key, none)}: the configured costs are kept"
+            reports[workload.key] = LoadReport(workload.name, workload.load, (Finding("cpu", "configured", words),))
+    return reports
+
+
+def measured_by(config: Config) -> str:
+    """Where usage is read, as errors and audits name it."""
+    return Path(config.usage.source).name if config.usage else "Prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +237,6 @@ class PlanContext:
     histories: Histories = field(default_factory=dict)
     supply: Supply = field(default_factory=Supply)
     scenario: Scenario | None = None
-
-
-def forecast_groups(
-    histories: Histories,
-    request: ForecastRequest,
-    *,
-    reach: Mapping[str | None, timedelta] | None = None,
-    covariates: pd.DataFrame | None = None,
-) -> Forecasts:
-    """One forecast per group, or the error that stood in its way: one never stops the others.
-
-    `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
-    """
-    windows = {group: _window(sales, (reach or {}).get(group)) for group, sales in histories.items()}
-    asked = {group: (sales, replace(request, window=windows[group])) for group, sales in histories.items()}
-    return forecast_many(asked, covariates)
-
-
-def _window(history: pd.Series, reach: timedelta | None) -> timedelta | None:
-    """The steps that a floor must serve, as a duration; None where nothing is planned or no step is known."""
-    if reach is None or len(history) < 2:
-        return None
-    return planning_window(reach, timedelta(0), (history.index[1] - history.index[0]).to_pytimedelta())
 
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:
@@ -121,14 +275,14 @@ def served_as_learned(workload: Workload, report: LoadReport | DataError | None)
 
 
 def plan_workloads(
-    forecasts: Forecasts, workloads: Sequence[Workload], provenance: Provenance, knowledge: PlanContext | None = None
+    forecasts: Forecasts, workloads: Sequence[Workload], provenance: Provenance, context: PlanContext | None = None
 ) -> tuple[Plan, dict[Key, str]]:
     """The plan of every workload that can be planned, each for itself, and the reason for each that cannot.
 
     Loads forecast from usage directly look as far and at the same quantile levels as the request says. Raises
     `DataError` where no workload at all can be planned.
     """
-    known = knowledge or PlanContext()
+    known = context or PlanContext()
     workloads = [served_as_learned(workload, known.reports.get(workload.key)) for workload in workloads]
     demands = {workload.key: demand_for(workload, forecasts, known) for workload in workloads}
     past = {workload.key: _past_cpu(workload, known) for workload in workloads}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
 from typing import Literal
@@ -214,6 +215,9 @@ class RequestAdvice:
     samples: int
 
 
+Advice = dict[tuple[str, str], RequestAdvice | DataError]  # workload -> what to request, or why it is not known
+
+
 def advise_requests(cpu: pd.Series, memory: pd.Series) -> RequestAdvice:
     """Requests from the usage of one replica over time (cores; bytes), gaps dropped.
 
@@ -232,6 +236,23 @@ def advise_requests(cpu: pd.Series, memory: pd.Series) -> RequestAdvice:
         out_of_memory=float((size > memory_request).mean()),
         samples=min(len(cores), len(size)),
     )
+
+
+def advise_workloads(usages: Mapping[tuple[str, str], pd.DataFrame]) -> Advice:
+    """What usage advises each workload to request whose replicas are known, or why it cannot."""
+    advice: Advice = {}
+    for key, usage in usages.items():
+        if "replicas" not in usage:
+            continue
+        try:
+            replicas = usage["replicas"].where(usage["replicas"] >= 1)
+            missing = [name for name in ("cpu", "memory") if name not in usage]
+            if missing:
+                raise DataError(f"usage: expected columns cpu and memory beside replicas, got no {missing[0]}")
+            advice[key] = advise_requests(usage["cpu"] / replicas, usage["memory"] / replicas)
+        except DataError as error:
+            advice[key] = error
+    return advice
 
 
 def same_target(target: int, request: float, advised: float) -> float:

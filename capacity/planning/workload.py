@@ -30,6 +30,8 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.arrays import Counts
+from capacity.model.policy import Policy
+from capacity.planning.finer import finer_demand
 from capacity.planning.floors import choose_floors
 from capacity.planning.optimum import run_starts
 from capacity.planning.requirements import Requirement, allowed_within, requirement_of, within_pool
@@ -106,7 +108,7 @@ def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
     starts = run_starts(hours)
     least = np.minimum.reduceat(millicores, starts)
     keep = run_starts(least)
-    return tuple(Quiet(int(offset), int(level)) for offset, level in zip(starts[keep], least[keep], strict=True))
+    return tuple(Quiet(*change) for change in zip(starts[keep].tolist(), least[keep].tolist(), strict=True))
 
 
 def shortfall_of(one: Requirement, floors: Counts) -> Shortfall:
@@ -179,14 +181,42 @@ CHUNK = 256  # workloads at once: enough to share the arrays' overhead, few enou
 
 
 def plan_workload(demand: Demand, workload: Workload) -> WorkloadPlan:
-    """The cheapest floors that keep CPU and memory at the quantile level under the target utilization.
+    """Plan the cheapest floors that keep CPU and memory at the quantile level under the target utilization.
 
-    The demand is that of the maximum over the window that a floor covers, where the forecast has it. Floors lie within
-    the workload's floor and ceiling and keep to its limits. Where the need passes the ceiling, an honored ceiling cuts
-    it and the plan says by how much and for how long; a ceiling with a buffer rises to need x (1 + buffer).
+    The demand of a step is that of the maximum over the window that a floor covers, where the forecast has it. Floors
+    lie within the workload's floor and ceiling and keep to its limits. Where the need passes the ceiling, an honored
+    ceiling cuts it and the plan says by how much and for how long; a ceiling with a buffer rises to need x (1 +
+    buffer).
 
-    Raises `DataError` where the quantile level was not forecast, the need is beyond any cluster or beyond what scaling
-    out can reach, or the limits cannot be met together.
+    Parameters
+    ----------
+    demand : Demand
+        CPU (cores) and memory (bytes) of the whole workload per step, with the workload's `quantile_level` among its
+        levels.
+    workload : Workload
+        What one replica requests, and what is promised and allowed.
+
+    Returns
+    -------
+    WorkloadPlan
+        The floor of every step of the demand, in replicas, and the numbers that explain its peak.
+
+    Raises
+    ------
+    DataError
+        The quantile level was not forecast, the need is beyond any cluster or beyond what scaling out can reach, or
+        the limits cannot be met together.
+
+    Examples
+    --------
+    >>> from capacity.model import LoadModel, Replica
+    >>> index = pd.date_range("2026-11-27T01:00Z", periods=2, freq="h")
+    >>> table = pd.DataFrame({0.95: [3.0, 8.0]}, index)
+    >>> cpu = Forecast(index[0] - HOUR, HOUR, table, "cores")
+    >>> demand = Demand(cpu, Forecast(index[0] - HOUR, HOUR, table * 2**28, "bytes"))
+    >>> web = Workload("shop", "web", LoadModel(0, 0.1, 0, 0), Replica(1.0, 2**30), floor=2, ceiling=60)
+    >>> plan_workload(demand, web).to_frame()["floor"].tolist()  # 3 and 8 cores / 0.8
+    [4, 10]
     """
     made = next(plan_many([(demand, workload)]))
     if isinstance(made, DataError):
@@ -202,11 +232,16 @@ def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan
     """
     waiting = iter(pairs)
     while chunk := list(islice(waiting, CHUNK)):
-        drafts = [_tried(requirement_of, *pair) for pair in chunk]
+        drafts = [_tried(_required, *pair) for pair in chunk]
         good = [one for one in drafts if isinstance(one, Requirement)]
         chosen = iter(zip(good, choose_floors(good), strict=True))
         for one in drafts:
             yield one if isinstance(one, DataError) else _tried(_plan, *next(chosen))
+
+
+def _required(demand: Demand, workload: Workload) -> Requirement:
+    """The need; of a workload with a policy on steps short enough to follow demand within an hour."""
+    return requirement_of(demand if workload.policy is None else finer_demand(demand), workload)
 
 
 def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
@@ -220,13 +255,15 @@ def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
 def floor_series(plan: WorkloadPlan) -> pd.Series:
     """The planned replicas, one value per step (UTC)."""
     steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
-    changes = pd.Series({steps[change.offset]: change.replicas for change in plan.floor})
-    return changes.reindex(steps).ffill().astype(int)
+    ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
+    lengths = [end - change.offset for change, end in zip(plan.floor, ends, strict=True)]
+    return pd.Series(np.repeat([change.replicas for change in plan.floor], lengths), steps)
 
 
-def _plan(one: Requirement, course: Counts) -> WorkloadPlan:
+def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
     workload, demand = one.workload, one.demand
-    floors = within_budget(course, workload, one.step)
+    alone = workload.policy is not None and not workload.policy.has_floors
+    floors = np.full_like(chosen, one.low) if alone else within_budget(chosen, workload, one.step)
     peak = _peak_step(one)
     return WorkloadPlan(
         namespace=workload.namespace,
@@ -234,7 +271,7 @@ def _plan(one: Requirement, course: Counts) -> WorkloadPlan:
         start=one.steps[0].to_pydatetime(),
         step=one.step,
         steps=len(floors),
-        floor=floor_changes(floors, one.need.replicas, one.low, one.high),
+        floor=floor_changes(floors, floors if alone else one.need.replicas, one.low, one.high),
         binding=one.need.binding(peak),
         peak=_peak(one, peak, int(floors[peak])),
         safe_floor=_safe_floor(floors, one.steps),
@@ -280,7 +317,8 @@ def _resources(workload: Workload) -> dict[str, int]:
 def _derivation(one: Requirement, floors: Counts, peak: int) -> Derivation:
     """The numbers of the peak, from sales to replicas."""
     workload, driver = one.workload, one.demand.sales or one.demand.cpu
-    short, safe = shortfall_of(one, floors), safe_target(workload)
+    alone = workload.policy is not None and not workload.policy.has_floors
+    short, safe = shortfall_of(one, one.need.replicas if alone else floors), safe_target(workload)
     return Derivation(
         cpu_millicores=round(float(one.load.cpu[peak]) * 1000),
         memory_bytes=round(float(one.load.memory[peak])),
@@ -292,10 +330,14 @@ def _derivation(one: Requirement, floors: Counts, peak: int) -> Derivation:
         shortfall=replace(short, cores=round(short.cores, 3)),
         window=driver.window,
         model=driver.model,
-        notes=(*driver.notes, *remarks_on(one, floors, short)),
+        notes=(*driver.notes, *(_of_policy(workload.policy) if alone else remarks_on(one, floors, short))),
         sales=_peak_sales(one.demand.sales, workload.quantile_level, peak),
         track_record=_track_record(one, driver.trust),
     )
+
+
+def _of_policy(policy: Policy | None) -> list[str]:
+    return [f"no floors are planned: by the replay of this workload's history the {policy} alone does best"]
 
 
 def _request_need(one: Requirement, peak: int) -> RequestNeed | None:

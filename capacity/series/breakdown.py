@@ -9,7 +9,7 @@ import pandas as pd
 
 from capacity.model import Forecast, SalesParts, require
 from capacity.series.seasons import DAY, YEAR, decomposition, find_seasons
-from capacity.series.steps import evened, rolling_median
+from capacity.series.steps import evened, numbers, rolling_median
 from capacity.stats import nearest_level
 
 LONGEST = timedelta(weeks=26)  # of fine history that is taken apart: half a year shows the cycles of today
@@ -32,7 +32,7 @@ def decompose_sales(sales: pd.Series) -> pd.DataFrame:
     """
     seen = int(sales.notna().sum())
     require(seen >= 8, "decompose: expected at least 8 steps with data, got {}", seen)
-    series = evened(sales)
+    series = evened(numbers(sales, "decompose"))
     step: timedelta = (series.index[1:] - series.index[:-1]).min().to_pytimedelta()
     recent = series.loc[series.index > series.index[-1] - (3 * YEAR if step >= DAY else LONGEST)]
     hourly = recent.resample(HOUR).mean() if step < HOUR else recent.asfreq(pd.Timedelta(step))

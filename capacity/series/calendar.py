@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import combinations
 from zoneinfo import ZoneInfo
 
@@ -59,10 +60,15 @@ def calendar_days(codes: Iterable[str], start: datetime, end: datetime, timezone
     >>> [(event.start.day, event.kind) for event in calendar_days(["DE"], start, end)]
     [(14, 'holiday'), (15, 'bridge'), (13, 'before holiday')]
     """
+    return list(_calendar_days(tuple(codes), start, end, timezone))
+
+
+@lru_cache(maxsize=64)  # series of one business are forecast over the same days
+def _calendar_days(codes: tuple[str, ...], start: datetime, end: datetime, timezone: str) -> tuple[Event, ...]:
     known = days_off(codes, start, end, timezone)
     off = {event.start for event in known}
     around = days_around([event for event in known if event.kind == "holiday"], timezone)
-    return [*known, *(day for day in around if day.start not in off and day.start < end and start < day.end)]
+    return (*known, *(day for day in around if day.start not in off and day.start < end and start < day.end))
 
 
 def bridge_days(holidays: Sequence[Event], timezone: str = "UTC") -> list[Event]:

@@ -169,7 +169,8 @@ def decomposition(shortest: int) -> dict[str, object]:
 
 
 def _step(history: pd.Series) -> timedelta:
-    step: timedelta = (history.index[1:] - history.index[:-1]).min().to_pytimedelta()
+    index = pd.DatetimeIndex(history.index)
+    step: timedelta = pd.Timedelta(int(np.diff(index.asi8).min()), unit=index.unit).to_pytimedelta()
     return step
 
 

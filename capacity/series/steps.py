@@ -5,12 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capacity.model import MONTH
+from capacity.model import MONTH, DataError
 from capacity.model.arrays import Array, Places
 
 WEEK_DAYS = 7
 CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and no evidence for a level
 RUN = 5  # steps whose median is low in a closure; single holidays do not move a median of weeks
+
+
+def numbers(series: pd.Series, name: str) -> pd.Series:
+    """A series as floating point numbers. Raises `DataError` where it holds something else; `name` says whose it is.
+
+    >>> numbers(pd.Series([1, None], dtype="object"), "sales").tolist()
+    [1.0, nan]
+    """
+    try:
+        return series.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: expected numbers, got {series.dtype}") from error
 
 
 def without_week(logs: Array, days_per_slot: float) -> Array:
@@ -40,6 +52,8 @@ def rolling_median(values: Array, window: int, *, center: bool = False, least: i
 
 
 LEAST = 3  # steps from which month starts are no coincidence
+SHORTEST_MONTH = 27 * 86_400  # seconds: fewer than any month has, with an hour to spare for a change of the clock
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def month_numbers(index: pd.DatetimeIndex, timezone: str) -> Places:
@@ -58,15 +72,19 @@ def month_zone(index: pd.DatetimeIndex, timezone: str = "UTC") -> str | None:
     >>> month_zone(pd.date_range("2026-01-01", periods=5, freq="QS", tz="UTC"))
     'UTC'
     """
-    if len(index) < LEAST:
+    if len(index) < LEAST or _closer_than_months(index):
         return None
     for zone in (timezone, "UTC"):
-        if any(start.day != 1 for start in index[:LEAST].tz_convert(zone)):
-            continue  # nearly every series: no need to look at all of its steps
         local = index.tz_convert(zone)
         if bool(((local.day == 1) & (local == local.normalize())).all()):
             return zone
     return None
+
+
+def _closer_than_months(index: pd.DatetimeIndex) -> bool:
+    """Whether the first steps are too close for months, as nearly every series' are; repeated steps say nothing."""
+    apart = np.abs(np.diff(index.asi8[:LEAST]))
+    return bool(((apart > 0) & (apart < SHORTEST_MONTH * PER_SECOND[index.unit])).any())
 
 
 def months_apart(index: pd.DatetimeIndex, timezone: str = "UTC") -> int:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.model import require
-from capacity.model.arrays import Array, Counts, Mask
+from capacity.model.arrays import Array, Counts, Mask, Places
 from capacity.simulation.hpa.replicas import DEFAULT
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
 from capacity.simulation.hpa.sync import FACTOR, LEAST
@@ -53,6 +53,7 @@ class Reactive:
         self._target = np.array([float(rule.target) for rule in rules])
         self._tolerance = np.array([rule.tolerance for rule in rules])
         self._follows = np.array([rule.follows for rule in rules])
+        self._all_follow = bool(self._follows.all())
         self._windows = [_Window(lanes, length, first) for length, lanes in _by_window(rules, sync).items()]
 
     def wanted(self, replicas: Counts, floor: Counts, seen: Seen) -> Counts:
@@ -60,24 +61,37 @@ class Reactive:
         floor = np.minimum(floor, self.ceiling)
         proposed, valid = self._proposed(replicas, seen)
         by_metric = valid & (replicas >= floor) & (replicas <= self.ceiling)
-        stable = proposed.copy()
-        for window in self._windows:
-            stable[window.lanes] = window.highest(proposed[window.lanes], by_metric[window.lanes])
+        stable = self._stabilized(proposed, by_metric)
         highest = np.minimum(self.ceiling, np.maximum(FACTOR * replicas, LEAST))
         moved = np.where(by_metric, np.maximum(np.minimum(stable, highest), floor), replicas.clip(floor, self.ceiling))
         moved = np.where((replicas == 0) & (floor > 0), 0, moved)
-        return np.where(self._follows, moved, floor)
+        return moved if self._all_follow else np.where(self._follows, moved, floor)
+
+    def _stabilized(self, proposed: Counts, by_metric: Mask) -> Counts:
+        if len(self._windows) == 1:
+            return self._windows[0].highest(proposed, by_metric)
+        stable = proposed.copy()
+        for window in self._windows:
+            stable[window.lanes] = window.highest(proposed[window.lanes], by_metric[window.lanes])
+        return stable
 
     def _proposed(self, replicas: Counts, seen: Seen) -> tuple[Counts, Mask]:
         ratio = seen.utilization / self._target
-        guessed = (seen.unready > 0) & (ratio > 1.0)
-        everyone = seen.counted + seen.unready
-        second = np.floor_divide(seen.counted * seen.utilization, np.maximum(everyone, 1)) / self._target
-        used = np.where(guessed, second, ratio)
-        proposed = np.ceil(used * np.where(guessed, everyone, seen.counted)).astype(np.int64)
-        held = (used >= 1.0 - self._tolerance) & (used <= 1.0 + self._tolerance)
-        held |= guessed & ((second < 1.0) | (proposed < replicas))
+        guessed = np.flatnonzero((seen.unready > 0) & (ratio > 1.0))
+        proposed = np.ceil(ratio * seen.counted).astype(np.int64)
+        held = (ratio >= 1.0 - self._tolerance) & (ratio <= 1.0 + self._tolerance)
+        if len(guessed):
+            proposed[guessed], held[guessed] = self._with_unready(guessed, replicas[guessed], seen)
         return np.where(held, replicas, proposed), seen.counted > 0
+
+    def _with_unready(self, lanes: Places, replicas: Counts, seen: Seen) -> tuple[Counts, Mask]:
+        """What these lanes ask for on the way up, where pods that do not count yet are taken to use nothing."""
+        counted, utilization = seen.counted[lanes], seen.utilization[lanes]
+        everyone, tolerance = counted + seen.unready[lanes], self._tolerance[lanes]
+        second = np.floor_divide(counted * utilization, np.maximum(everyone, 1)) / self._target[lanes]
+        proposed = np.ceil(second * everyone).astype(np.int64)
+        held = (second >= 1.0 - tolerance) & (second <= 1.0 + tolerance)
+        return proposed, held | (second < 1.0) | (proposed < replicas)
 
 
 class _Window:

@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 
 from capacity.model import require
-from capacity.model.arrays import Array, Counts
+from capacity.model.arrays import Array, Counts, Places
 
 SPREAD = log(2) / 1.6449  # as for pods: the 95th percentile is twice the median
 LONGEST = 4  # medians: a provider that takes longer than this to deliver is an outage, not a delay
@@ -154,7 +154,8 @@ class Pods:
         self.lost[:] = 0
 
     def _begin(self, at: int, grown: Counts, random: np.random.Generator) -> None:
-        lanes = np.repeat(np.arange(len(grown)), grown)
+        some = np.flatnonzero(grown)
+        lanes = np.repeat(some, grown[some])
         delay = self._drawn(len(lanes), random)
         failed = random.random(len(lanes)) < self._start.failure
         if failed.any():
@@ -172,15 +173,17 @@ class Pods:
     def _stop(self, at: int, excess: Counts) -> None:
         dead = np.minimum(excess, self.lost)
         cancelled = np.minimum(excess - dead, self.starting)
-        for lane in np.flatnonzero(cancelled):
-            self._cancel(at, int(lane), int(cancelled[lane]))
+        lanes = np.flatnonzero(cancelled)
+        if len(lanes):
+            self._cancel(at, lanes, cancelled[lanes])
         self.lost -= dead
         self.starting -= cancelled
         self.ready -= excess - dead - cancelled
 
-    def _cancel(self, at: int, lane: int, count: int) -> None:
+    def _cancel(self, at: int, lanes: Places, count: Counts) -> None:
         """The last to become ready are stopped first."""
         rows = (at + np.arange(len(self._arriving) - 1, 0, -1)) % len(self._arriving)
-        waiting = self._arriving[rows, lane]
-        before = np.cumsum(waiting) - waiting
-        self._arriving[rows, lane] -= np.clip(count - before, 0, waiting)
+        place = np.ix_(rows, lanes)
+        waiting = self._arriving[place]
+        before = np.cumsum(waiting, axis=0) - waiting
+        self._arriving[place] = waiting - np.clip(count - before, 0, waiting)

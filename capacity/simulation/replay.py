@@ -10,16 +10,18 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from capacity.decision import CALM, decide
+from capacity.decision import CALM
 from capacity.decision import ControllerRules as Pace
-from capacity.forecast import FINE, forecast_as_asked, kinds_near, regular_step, renew_forecast
+from capacity.forecast import FINE, forecast_as_asked, kinds_near, renew_forecast
 from capacity.load import project_load
-from capacity.model import DataError, Forecast, ForecastRequest, Observation, Workload, WorkloadPlan, require
+from capacity.model import DataError, Forecast, ForecastRequest, Workload, WorkloadPlan, require
 from capacity.model.arrays import Array, Counts
-from capacity.model.observation import Memory
+from capacity.model.policy import Cadence
 from capacity.planning import plan_many, planning_window
+from capacity.simulation.candidates import decided_floors
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks
+from capacity.simulation.grid import on_grid
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, Start
@@ -46,8 +48,8 @@ Plans = Mapping[int, WorkloadPlan]  # origin (the first step not yet known) -> t
 class Schedule:
     """How often the model is fitted and a plan made, how long it takes to arrive, and how the controller moves."""
 
-    every: timedelta = timedelta(hours=1)
-    delay: timedelta = timedelta(minutes=1)  # the planner reads, forecasts and writes
+    every: timedelta = Cadence().refit
+    delay: timedelta = Cadence().delay  # the planner reads, forecasts and writes
     pace: Pace = field(default_factory=partial(Pace, calm=CALM))
 
 
@@ -58,30 +60,9 @@ def decided_floor(case: Case, workload: Workload, plans: Plans, schedule: Schedu
     falls below what the autoscaler asks for is left out: the autoscaler runs that many replicas by itself.
     """
     passes = round((len(case.demand) - case.begin) * case.step / schedule.pace.period)
-    floors = np.empty(passes, dtype=np.int64)
-    arrivals = [(case.moment(origin) + schedule.delay, plan) for origin, plan in sorted(plans.items())]
-    current, now = None, case.moment(case.begin)
-    floor, memory = workload.floor, Memory()
-    for one in range(passes):
-        while arrivals and arrivals[0][0] <= now:
-            current = arrivals.pop(0)[1]
-        decision = decide(current, _observed(workload, floor, memory), now, schedule.pace)
-        floor, memory = decision.floor, decision.memory
-        floors[one] = floor
-        now += schedule.pace.period
+    arrivals = {case.moment(origin) + schedule.delay: plan for origin, plan in plans.items()}
+    floors = decided_floors(arrivals, workload, schedule.pace, case.moment(case.begin), passes)
     return np.repeat(floors, schedule.pace.period // SYNC_PERIOD)
-
-
-def _observed(workload: Workload, floor: int, memory: Memory) -> Observation:
-    return Observation(
-        floor=floor,
-        ceiling=workload.ceiling,
-        current=max(floor, 1),
-        desired=max(floor, 1),
-        baseline_floor=workload.floor,
-        baseline_ceiling=workload.ceiling,
-        memory=memory,
-    )
 
 
 Forecasts = dict[int, Forecast]  # origin (the first step not yet known) -> the forecast made then
@@ -201,9 +182,8 @@ def simulate(
     known_ahead, replay = request or ForecastRequest(), replay or Replay()
     timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
-    step, filled = _filled(sales)
+    step, known, filled = on_grid(sales)
     case = _case(filled, step, workload, replay)
-    known = filled.set_axis(pd.date_range(filled.index[0], periods=len(filled), freq=step))
     asked = past_request(replace(known_ahead, timezone=timezone), [workload], case, replay.schedule)
     plans = past_plans(past_forecasts(case, known, asked, replay.schedule), workload)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
@@ -219,20 +199,6 @@ def simulate(
         plans=len(plans),
         busy={trial.name: judge(case, trial.lane, busy) for trial in trials if not trial.swept},
     )
-
-
-def _filled(sales: pd.Series) -> tuple[timedelta, pd.Series]:
-    """The history on its full grid; short gaps are bridged in straight lines, since something must be served then."""
-    step = regular_step(sales)
-    grid = pd.date_range(sales.index[0], sales.index[-1], freq=pd.Timedelta(step))
-    filled = sales.reindex(grid).interpolate(limit=max(1, int(DAY / step)), limit_area="inside")
-    require(not filled.isna().any(), "simulate: expected no gap longer than a day, got one at {}", _first_gap(filled))
-    return step, filled
-
-
-def _first_gap(filled: pd.Series) -> str:
-    gaps = filled.index[filled.isna()]
-    return f"{gaps[0]:%Y-%m-%dT%H:%MZ}" if len(gaps) else "none"
 
 
 def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay) -> Case:

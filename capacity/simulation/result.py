@@ -11,6 +11,7 @@ from capacity.model import DataError
 from capacity.shown import card_of, plot_noun
 from capacity.simulation.case import Miss, Promise, Score, find_misses
 from capacity.simulation.comparison import Frontier, saving
+from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
 from capacity.simulation.policies import Trial, swept
 
 if TYPE_CHECKING:
@@ -116,6 +117,19 @@ def _more(share: float) -> str:
     return "the same" if round(against, 2) == 0 else f"{_whole(abs(against))} {'more' if against > 0 else 'less'}"
 
 
+def _named(found: Trial, plan: Trial) -> str:
+    """The plain HPA that would have done as well, by its target; its stabilization where that is not the usual."""
+    less = found.score.pod_hours / plan.score.pod_hours - 1
+    window = found.policy.rule.stabilization
+    usual = (
+        "" if window == DOWNSCALE_STABILIZATION else f" and a stabilization of {window.total_seconds() / 60:.0f} min"
+    )
+    return (
+        f"An HPA with averageUtilization {found.policy.rule.target}{usual} would have done as well with "
+        f"{_cost(less).removesuffix(' than')}: see `capacity advise`."
+    )
+
+
 COLUMNS: dict[str, Callable[[Score], float]] = {
     "overload_minutes": lambda score: score.overload_minutes,
     "cap_breach_minutes": lambda score: score.cap_breach_minutes,
@@ -200,7 +214,19 @@ class Simulation:
     def verdict(self) -> str:
         """One or two sentences that a person would say of it."""
         savings = Savings(self.saving, self.cap_saving)
-        return say_verdict(Comparison(self.plan.score, self.alone.score, savings, self.promise.target), self.misses)
+        said = say_verdict(Comparison(self.plan.score, self.alone.score, savings, self.promise.target), self.misses)
+        return said if self.as_good is None else f"{said} {_named(self.as_good, self.plan)}"
+
+    @property
+    def as_good(self) -> Trial | None:
+        """The cheapest HPA alone that costs no more than the plan with no more minutes over the target; None: none."""
+        plan = self.plan.score
+        good = [
+            one
+            for one in self._sweep
+            if one.score.cap_breach_minutes <= plan.cap_breach_minutes and one.score.pod_hours <= plan.pod_hours
+        ]
+        return min(good, key=lambda one: one.score.pod_hours, default=None)
 
     def trial(self, name: str) -> Trial:
         """The trial of one policy. Raises `DataError` naming those there are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import log
@@ -168,18 +169,29 @@ def run_cluster(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule
     ticks, lanes = demand.shape
     require(floor.shape == demand.shape, "expected floors of shape {}, got {}", demand.shape, floor.shape)
     require(len(rules) == lanes, "expected one rule for each of {} lanes, got {}", lanes, len(rules))
-    stage = _Stage(cluster, _settled(cluster, demand[0], floor[0], rules), rules, random)
+    stage = Stage(cluster, settled(cluster, demand[0], floor[0], rules), rules, random)
     record = _Record(demand)
     for at in range(ticks):
-        stage.step(at, demand[at], floor[at], record)
+        record.write(at, stage.step(at, demand[at], floor[at]))
     return Run(SYNC_PERIOD, record.offered, record.ready, record.pods, record.started, cluster.service)
 
 
-def _settled(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule]) -> Counts:
+def settled(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule]) -> Counts:
+    """What runs where each lane's HPA has settled on a demand, at least the floor, all (lanes,)."""
     target = np.array([rule.target if rule.follows else np.inf for rule in rules])
     wanted = np.ceil(100 * demand / (cluster.service.replica_capacity * target)).astype(np.int64)
-    settled: Counts = np.minimum(np.maximum(wanted, floor), [rule.ceiling for rule in rules])
-    return settled
+    found: Counts = np.minimum(np.maximum(wanted, floor), [rule.ceiling for rule in rules])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All lanes at one tick, each (lanes,): `ready` and `pods` before the HPA acted, `started` by what it asked for."""
+
+    offered: Array
+    ready: Counts
+    pods: Counts
+    started: Counts
 
 
 class _Record:
@@ -189,9 +201,13 @@ class _Record:
         self.offered = np.empty(demand.shape)
         self.ready, self.pods, self.started = (np.zeros(demand.shape, dtype=np.int64) for _ in range(3))
 
+    def write(self, at: int, moment: Moment) -> None:
+        self.offered[at], self.ready[at] = moment.offered, moment.ready
+        self.pods[at], self.started[at] = moment.pods, moment.started
 
-class _Stage:
-    """The cluster at one moment."""
+
+class Stage:
+    """The cluster at one moment; it keeps of the past only what the HPA's metrics are late by."""
 
     def __init__(self, cluster: Cluster, first: Counts, rules: list[Rule], random: np.random.Generator) -> None:
         self._cluster, self._random = cluster, random
@@ -199,29 +215,25 @@ class _Stage:
         self._pods = Pods(cluster.start, first, SYNC_PERIOD, nodes)
         self._hpa = Reactive(rules, SYNC_PERIOD, first)
         self._replicas = first.astype(np.int64)
-        self._lag = round(cluster.metric_lag / SYNC_PERIOD)
+        self._late: deque[tuple[Array, Counts]] = deque(maxlen=round(cluster.metric_lag / SYNC_PERIOD) + 1)
         self._back = np.zeros(len(first))
         self._fails = [(round(loss.after / SYNC_PERIOD), 1 / loss.zones) for loss in cluster.losses]
         self._noticed = {at + round(EVICTION / SYNC_PERIOD) for at, _ in self._fails}
 
-    def step(self, at: int, demand: Array, floor: Counts, record: _Record) -> None:
+    def step(self, at: int, demand: Array, floor: Counts) -> Moment:
+        """Pods become ready, demand meets them, the HPA looks at what was measured a while ago and acts."""
         self._pods.arrive(at)
         self._fail(at)
         offered = demand + self._back if self._cluster.retries else demand
-        record.offered[at], record.ready[at], record.pods[at] = offered, self._pods.ready, self._pods.total
+        ready, pods = self._pods.ready.copy(), self._pods.total
         if self._cluster.retries:
-            served = self._cluster.service.capacity(self._pods.ready)
-            self._back = self._cluster.retries * np.maximum(offered - served, 0.0)
-        then = max(at - self._lag, 0)
-        counted = np.minimum(record.ready[then], self._pods.ready)
-        seen = observed(
-            record.offered[then],
-            self._cluster.service.capacity(record.ready[then]),
-            counted,
-            self._pods.total - counted,
-        )
+            self._back = self._cluster.retries * np.maximum(offered - self._cluster.service.capacity(ready), 0.0)
+        self._late.append((offered, ready))
+        then_offered, then_ready = self._late[0]
+        counted = np.minimum(then_ready, ready)
+        seen = observed(then_offered, self._cluster.service.capacity(then_ready), counted, pods - counted)
         self._replicas = self._hpa.wanted(self._replicas, floor, seen)
-        record.started[at] = self._pods.scale(at, self._replicas, self._random)
+        return Moment(offered, ready, pods, self._pods.scale(at, self._replicas, self._random))
 
     def _fail(self, at: int) -> None:
         for when, share in self._fails:

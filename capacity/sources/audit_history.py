@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pandas as pd
 
+from capacity.files import PRIVATE, written_whole
 from capacity.forecast import forecast_sales
 from capacity.model import DataError
 from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding, compare_columns
 from capacity.quality.anomalies import anomaly_finding, find_anomalies
+from capacity.quality.history import AuditHistory
 from capacity.series.calendar import holiday_events
 from capacity.sources.anomalies import DAY, NEEDED, notice_anomalies
 from capacity.sources.orders import read_events
@@ -27,6 +29,7 @@ from capacity.sources.sql import literal, one_line
 from capacity.sources.table import OrderTable
 
 YEAR = timedelta(days=366)  # further back no day says what is usual today
+NAMED = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}[.]parquet")  # the name of an audit's file: when, and a token
 COLUMNS = {
     "audited_at": "TIMESTAMPTZ",
     "source": "VARCHAR",
@@ -43,14 +46,6 @@ COLUMNS = {
     "columns": "VARCHAR",  # JSON: column -> kind of value
     "reasons": "VARCHAR[]",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AuditHistory:
-    """Audits, oldest first (columns as in `COLUMNS`), and the files that could not be read."""
-
-    audits: pd.DataFrame
-    broken: tuple[str, ...] = ()
 
 
 def audit_orders(table: OrderTable, config: Config) -> Audit:
@@ -131,16 +126,23 @@ def compared(audit: Audit, history: AuditHistory) -> Audit:
 def append_audit(folder: Path, audit: Audit, now: datetime) -> Path:
     """Add an audit to the history: a new file, on disk whole before it has its name; nothing older is touched."""
     path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
-    part = path.with_name(f".{path.name}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_row(_row(audit, now), part)
-        part.replace(path)
+        with written_whole(path, PRIVATE) as part:
+            _write_row(_row(audit, now), part)
     except (duckdb.Error, OSError) as error:
-        with suppress(OSError):  # there may be no folder to remove it from
-            part.unlink(missing_ok=True)
         raise DataError(f"--history: {folder} cannot be written: {one_line(error)}") from error
     return path
+
+
+def forget_audits(folder: Path, before: datetime) -> int:
+    """Remove the audits made before a time, which is in their names; returns how many. Other files are left alone."""
+    name = f"{before.astimezone(UTC):%Y%m%dT%H%M%S}"
+    old = [file for file in folder.glob("*.parquet") if NAMED.fullmatch(file.name) and file.name[: len(name)] < name]
+    for file in old:
+        with suppress(OSError):
+            file.unlink()
+    return len(old)
 
 
 def _row(audit: Audit, now: datetime) -> dict[str, Any]:
@@ -170,8 +172,6 @@ def _write_row(row: dict[str, Any], file: Path) -> None:
         database.execute(f"SET TimeZone = 'UTC'; CREATE TABLE audit ({columns})")
         database.execute(f"INSERT INTO audit VALUES ({', '.join(f'${name}' for name in COLUMNS)})", row)
         database.execute(f"COPY audit TO {literal(str(file))} (FORMAT parquet)")
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
 
 
 def read_audits(folder: Path, since: datetime | None = None) -> AuditHistory:

@@ -28,14 +28,16 @@ KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names
 
 
 @dataclass(frozen=True, slots=True)
-class There:
+class CountedColumns:
     """What was counted in the database: its columns and their kinds of value, and whether times name no zone."""
 
     columns: dict[str, str]
     naive: bool
 
 
-def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> There | None:
+def count_in_database(
+    database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str
+) -> CountedColumns | None:
     """Fill `counted` with what the source's own database counted per step.
 
     None where the rows themselves are needed: for rules and selects (they are DuckDB's SQL), for a contract, for the
@@ -59,7 +61,7 @@ def count_there(database: duckdb.DuckDBPyConnection, settings: SalesSettings, ti
     naive = columns[settings.time] in ("timestamp without time zone", "date")
     if not columns[settings.time]:  # SQLite, whose columns have no types
         naive = not any(row[names.index("zoned")] for row in values if row[names.index("start_at")] is not None)
-    return There({name: KINDS.get(kind, "any") for name, kind in columns.items()}, naive)
+    return CountedColumns({name: KINDS.get(kind, "any") for name, kind in columns.items()}, naive)
 
 
 def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +14,7 @@ from capacity.model import ConfigError, DataError
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.model.settings.orders import Bound, RangeSettings, ReferenceSettings, RuleSettings
-from capacity.quality import Finding, likeness
+from capacity.quality import Finding, similarity
 from capacity.quality.time_forms import Fold
 from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form
 from capacity.sources.sql import (
@@ -55,8 +55,8 @@ class Source:
     def missing(self, column: str, where: str) -> DataError:
         """The error that a column is not there: who names it, what is there, what it may be called now, whose it is."""
         names = [name for name in self.columns if name != "source_row"]
-        nearest = max(names, key=lambda name: likeness(column, name), default="")
-        renamed = f"; renamed to {nearest!r}?" if nearest and likeness(column, nearest) >= ALIKE else ""
+        nearest = max(names, key=lambda name: similarity(column, name), default="")
+        renamed = f"; renamed to {nearest!r}?" if nearest and similarity(column, nearest) >= ALIKE else ""
         return DataError(
             f"{self.name}: no column {column!r} ({where}); its columns: {', '.join(names)}{renamed}{self.owned()}"
         )
@@ -179,6 +179,7 @@ class Judgement:
     repairs: tuple[tuple[Predicate, str, str], ...]  # the check, the column, its new value
     time: TimeForm
     amount: AmountForm
+    before: datetime | None = None  # rows of this time and later are left out
 
     @classmethod
     def of(cls, source: Source, settings: SalesSettings, timezone: str, span: Span) -> Self:
@@ -294,13 +295,18 @@ class Judgement:
 
     def _repaired(self) -> str:
         """`orders` with each repair applied in turn; what a column was, and whether its check was fine, stay beside."""
-        rows = "orders"
+        rows = "orders" if self.before is None else self._orders_before(self.before)
         for place, (check, column, value) in enumerate(self.repairs):
             name = quote(column)
             known = f"SELECT *, {check.passes} AS {OWN}fine_{place}, {name} AS {OWN}was_{place} FROM {rows}"
             mended = f"CASE WHEN {OWN}fine_{place} THEN {name} ELSE {value} END AS {name}"
             rows = f"(SELECT * REPLACE ({mended}) FROM ({known}))"
         return rows
+
+    def _orders_before(self, before: datetime) -> str:
+        """The rows before a time; those whose time cannot be read stay, since they fail."""
+        moment = self.time.unordered or self.time.instant
+        return f"(SELECT * FROM orders WHERE coalesce({moment} < to_timestamp({before.timestamp()!r}), true))"
 
     def _value(self) -> str:
         value = self.settings.value

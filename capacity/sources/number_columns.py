@@ -107,13 +107,13 @@ class NumberColumn:
 
 @dataclass(frozen=True, slots=True)
 class AmountForm:
-    """How a column is read: `number` is SQL (DOUBLE, NULL for what is no number), `says` describes it for people.
+    """How a column is read: `number` is SQL (DOUBLE, NULL for what is no number), `read_as` describes it for people.
 
     `findings` name what is not certain.
     """
 
     number: str
-    says: str = ""
+    read_as: str = ""
     findings: tuple[Finding, ...] = ()
 
 
@@ -163,8 +163,10 @@ def _decided(database: duckdb.DuckDBPyConnection, column: NumberColumn, cleaned:
     if not unclear:
         return AmountForm(_amounts_number(cleaned, "."), "")
     sign = "." if counts["unclear_point"] else ","
-    says = f"{column.where}: all {unclear} numbers with {_sign(sign)} have three digits after it: thousands or parts?"
-    finding = Finding("number_form", "refuse", f"{says} Give sales.read.decimal: '.' or ','")
+    problem = (
+        f"{column.where}: all {unclear} numbers with {_sign(sign)} have three digits after it: thousands or parts?"
+    )
+    finding = Finding("number_form", "refuse", f"{problem} Give sales.read.decimal: '.' or ','")
     return AmountForm(_amounts_number(cleaned, "."), "numbers with a decimal point, which is not certain", (finding,))
 
 

@@ -32,14 +32,36 @@ Source = str | Path | Mapping[str, str]  # a file, a glob, or {"url": ..., "quer
 
 
 def read_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:
-    """Sales per step from a CSV, Parquet, a glob of them, or {"url": ..., "query": ...}: only good rows count.
+    """Read sales per step from files or a database. Only rows that pass the rules count.
 
-    `columns` are the keys of `sales:` in capacity.yaml (`value`, `step`, `group`, `time_format`, `rules`, ...);
-    `timezone` is the business's clock, in which times without a zone are read. Returns one value per step, indexed in
-    UTC by the step's start; with `group`, a frame with one column per group.
+    Parameters
+    ----------
+    source : str, Path or mapping
+        A CSV or Parquet file (also compressed), a glob or a folder of them, or ``{"url": ..., "query": ...}`` of a
+        database that SQLAlchemy reaches.
+    time : str
+        The column with the time of the order.
+    timezone : str
+        The business's time zone, in which times without a zone are read. Default UTC.
+    **columns
+        Further keys of `sales:` in capacity.yaml, such as `value` (default: rows are counted), `step` (default one
+        hour), `group`, `time_format`, `select` and `rules`.
 
-    Raises `DataError` where the source cannot be read or has no good row, `ConfigError` where a key is wrong.
+    Returns
+    -------
+    Series or DataFrame
+        One value per step, indexed in UTC by the start of the step; NaN where data is missing. The unit is that of
+        `value` per step. With `group`, a frame with one column per group.
 
+    Raises
+    ------
+    DataError
+        The source cannot be read or has no good row.
+    ConfigError
+        A key is wrong.
+
+    Examples
+    --------
     >>> from capacity.sources.sample import sample_orders
     >>> sales = read_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
     >>> sales.index[0].isoformat(), float(sales.iloc[7])
@@ -50,8 +72,35 @@ def read_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: A
 
 
 def audit_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: Any) -> Audit:
-    """The quality of a source of orders: score, failures by rule, range of times. Same keys as `read_sales`.
+    """Judge a source of orders: its score, the rows that fail each rule, and the range of its times.
 
+    Parameters
+    ----------
+    source : str, Path or mapping
+        A CSV or Parquet file (also compressed), a glob or a folder of them, or ``{"url": ..., "query": ...}`` of a
+        database that SQLAlchemy reaches.
+    time : str
+        The column with the time of the order.
+    timezone : str
+        The business's time zone, in which times without a zone are read. Default UTC.
+    **columns
+        Further keys of `sales:` in capacity.yaml, such as `value` (default: rows are counted), `step` (default one
+        hour), `group`, `time_format`, `select` and `rules`.
+
+    Returns
+    -------
+    Audit
+        What was found; `audit.verdict` says whether a plan may be made from these rows.
+
+    Raises
+    ------
+    DataError
+        The source cannot be read.
+    ConfigError
+        A key is wrong.
+
+    Examples
+    --------
     >>> from capacity.sources.sample import sample_orders
     >>> audit = audit_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
     >>> audit.rows, audit.score
@@ -77,11 +126,28 @@ def _zone(timezone: str) -> str:
 
 
 def read_events(path: str | Path, timezone: str = "UTC") -> list[Event]:
-    """Promotions and other events from a CSV with the columns name, start, end, kind, uplift (empty: learn it).
+    """Read promotions and other events from a CSV with the columns name, start, end, kind and uplift.
 
-    All dates of the file are read in one form, which is decided from all of them. Times without a zone are read on the
-    business's clock; an `end` that is a date alone means the end of that day. Raises `DataError` with the line where a
-    value is wrong, and where the dates of the whole file can be read day first and month first.
+    All dates of the file are read in one form, which is decided from all of them. An `end` that is a date alone means
+    the end of that day; an empty `uplift` is learned from past events of the same kind.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    timezone : str
+        The business's time zone, in which times without a zone are read. Default UTC.
+
+    Returns
+    -------
+    list of Event
+        In the order of the rows.
+
+    Raises
+    ------
+    DataError
+        A value is wrong (the message names its line), or the dates of the whole file can be read day first and month
+        first.
     """
     file = Path(path)
     rows, names, first = _table(file)
@@ -107,16 +173,31 @@ def _table(file: Path) -> tuple[list[dict[str, str | None]], tuple[str, ...], in
             with opener(source, "rt", encoding="utf-8-sig", newline="") as stream:
                 lines = list(stream)[found.skip + 1 :]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, DataError) as error:
-        said = one_line(error).removeprefix(f"{file.name}: cannot be read as CSV: ")
-        raise DataError(f"calendar.events: {file.name} cannot be read: {said}") from error
+        reason = one_line(error).removeprefix(f"{file.name}: cannot be read as CSV: ")
+        raise DataError(f"calendar.events: {file.name} cannot be read: {reason}") from error
     reader = csv.DictReader(lines, fieldnames=found.columns, delimiter=found.delimiter, quotechar=found.quote)
     return list(reader), found.columns, found.skip + 2
 
 
 def read_columns(path: str | Path, timezone: str = "UTC") -> pd.DataFrame:
-    """A user's own columns from a CSV whose first column is the time of the step; UTC, one row per step.
+    """Read columns of your own from a CSV whose first column is the time of the step.
 
-    Times without a zone are read on the business's clock. Raises `DataError` where a time cannot be read.
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    timezone : str
+        The business's time zone, in which times without a zone are read. Default UTC.
+
+    Returns
+    -------
+    DataFrame
+        One row per step, indexed in UTC.
+
+    Raises
+    ------
+    DataError
+        A time cannot be read.
     """
     file = Path(path)
     try:

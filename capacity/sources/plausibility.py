@@ -24,7 +24,7 @@ LEAST = 50  # good rows below which nothing is far from the others
 GOOD = "aside = 0 AND len(failed) = 0"
 
 
-def apart(database: duckdb.DuckDBPyConnection, span: Span) -> tuple[Span, tuple[str, ...]]:
+def mark_implausible_times(database: duckdb.DuckDBPyConnection, span: Span) -> tuple[Span, tuple[str, ...]]:
     """Mark in `counted` the rows whose time is not plausible; gives the span of the others and notes that name them.
 
     Rows ahead of the clock are marked already where they were judged one by one.
@@ -107,7 +107,7 @@ def _is_apart(group: Sequence[tuple[float, float, int]], gap: float, longest: fl
     return count <= max(LONE, LONE_SHARE * total) and gap >= FAR and gap >= FAR_TIMES * longest
 
 
-def doubled(judgement: Judgement) -> tuple[dict[Fold, str], tuple[Fold, ...]]:
+def resolve_repeated_hours(judgement: Judgement) -> tuple[dict[Fold, str], tuple[Fold, ...]]:
     """Which rows of the hour that the clock shows twice are of its first showing, as a condition on their place.
 
     Known where the rows of that night are in order but for one step back; the others are unclear, as in a database.
@@ -126,8 +126,8 @@ def doubled(judgement: Judgement) -> tuple[dict[Fold, str], tuple[Fold, ...]]:
         return {}, ()
     known: dict[Fold, str] = {}
     unclear = []
-    nights = folds(zone, *(_when(seconds) for seconds in (first, last)))
-    found = _nights(judgement, shown, nights)
+    hours = folds(zone, *(_when(seconds) for seconds in (first, last)))
+    found = _repeated_hour_rows(judgement, shown, hours)
     newest_first = bool(found) and _newest_first(judgement, shown)
     for fold, times in found:
         if len(times) == 1:  # one row is of one showing: nothing is doubled
@@ -141,16 +141,16 @@ def doubled(judgement: Judgement) -> tuple[dict[Fold, str], tuple[Fold, ...]]:
     return known, tuple(unclear)
 
 
-def shown_twice(database: duckdb.DuckDBPyConnection, zone: str) -> tuple[Fold, ...]:
+def repeated_hours(database: duckdb.DuckDBPyConnection, zone: str) -> tuple[Fold, ...]:
     """The doubled hours in which a database, whose rows have no order, counted rows without a zone."""
     steps = "SELECT epoch(first), epoch(last) FROM counted WHERE first IS NOT NULL"
     spans = database.execute(steps).fetchall()
     if not spans:
         return ()
-    nights = folds(zone, _when(min(first for first, _ in spans)), _when(max(last for _, last in spans)))
+    hours = folds(zone, _when(min(first for first, _ in spans)), _when(max(last for _, last in spans)))
     return tuple(
         fold
-        for fold in nights
+        for fold in hours
         if any(first < fold.end.timestamp() and last >= fold.start.timestamp() for first, last in spans)
     )
 
@@ -165,13 +165,15 @@ def _newest_first(judgement: Judgement, shown: str) -> bool:
     return judgement.source.database.execute(query).fetchone() == (True,)
 
 
-def _nights(judgement: Judgement, shown: str, nights: Sequence[Fold]) -> list[tuple[Fold, list[tuple[int, float]]]]:
+def _repeated_hour_rows(
+    judgement: Judgement, shown: str, hours: Sequence[Fold]
+) -> list[tuple[Fold, list[tuple[int, float]]]]:
     """The rows (number and time) of each doubled hour that has any, in the order of the file."""
-    if not nights:
+    if not hours:
         return []
     found = []
     database, zone = judgement.source.database, ZoneInfo(judgement.time_zone())
-    spans = [(fold.start.astimezone(zone).replace(tzinfo=None), fold.end - fold.start) for fold in nights]
+    spans = [(fold.start.astimezone(zone).replace(tzinfo=None), fold.end - fold.start) for fold in hours]
     window = " OR ".join(
         f"({shown} >= TIMESTAMP '{start.isoformat(' ')}' AND {shown} < TIMESTAMP '{(start + length).isoformat(' ')}')"
         for start, length in spans
@@ -180,7 +182,7 @@ def _nights(judgement: Judgement, shown: str, nights: Sequence[Fold]) -> list[tu
         return []  # without the number of each row, which DuckDB would have to count through
     query = f"SELECT source_row, epoch({judgement.time.instant}) FROM orders WHERE {window} ORDER BY 1"
     rows = database.execute(query).fetchall()
-    for fold in nights:
+    for fold in hours:
         times = [(row, at) for row, at in rows if fold.start.timestamp() <= at < fold.end.timestamp()]
         if times:
             found.append((fold, times))
@@ -245,7 +247,7 @@ def _was_text(judgement: Judgement) -> bool:
     return judgement.source.database.execute(tables).fetchone() == (1,)
 
 
-def twins(judgement: Judgement) -> tuple[Finding, ...]:
+def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
     """Whether whole steps of rows come twice, as they do where exports overlap; rules on `unique` look for themselves.
 
     A step comes twice where every row of it is there as often as a multiple of two or three. Where rows are equal by

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -50,7 +52,9 @@ def open_database(memory_limit: float | None) -> duckdb.DuckDBPyConnection:
     database.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
     with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar, and refuses to say so
         database.execute("SET enable_progress_bar = false")  # it would be drawn into the results on stdout
-    database.execute(f"SET temp_directory = {literal(str(Path(tempfile.gettempdir()) / 'capacity-spill'))}")
+    spill = tempfile.mkdtemp(prefix="capacity-spill-")  # its owner's alone, and gone with the database
+    weakref.finalize(database, shutil.rmtree, spill, ignore_errors=True)
+    database.execute(f"SET temp_directory = {literal(spill)}")
     if memory_limit is not None:
         database.execute(f"SET memory_limit = '{int(memory_limit)}B'")
     return database
@@ -75,7 +79,7 @@ class Wanted:
 class Loaded:
     """What was taken of a source: how its files are written, and what is not certain about them."""
 
-    says: tuple[str, ...] = ()
+    read_as: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -101,13 +105,13 @@ def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource,
 
 def load_text(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
     """Text files, each as it is written, as one table of text and a typed view of it."""
-    said = (
+    read_as = (
         _load_remote(database, pattern, name)
         if pattern.startswith(REMOTE)
         else _load_files(database, pattern, name, wanted)
     )
     loaded = _type_rows(database, name, wanted)
-    return replace(loaded, says=(*said, *loaded.says))
+    return replace(loaded, read_as=(*read_as, *loaded.read_as))
 
 
 def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> tuple[str, ...]:
@@ -136,7 +140,7 @@ def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wa
     database.execute(
         "INSERT INTO rejects SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
     )
-    return tuple(dict.fromkeys(said for file in files if (said := file.describe())))
+    return tuple(dict.fromkeys(read_as for file in files if (read_as := file.describe())))
 
 
 def _create_raw(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile], folder: Path) -> None:
@@ -187,11 +191,11 @@ def _type_rows(database: duckdb.DuckDBPyConnection, name: str, wanted: Wanted) -
         marks = Marks(wanted.read.decimal, wanted.read.thousands)
         with suppress(DataError):  # the judgement of the rows meets it again, and reports it
             amount = amount_form(database, NumberColumn(column, "VARCHAR", "raw", where), marks)
-        if amount.says and _all_read(database, column, amount.number):
+        if amount.read_as and _all_read(database, column, amount.number):
             made[str(wanted.amount)] = amount.number
     database.execute(f"CREATE VIEW orders AS {typed(database, 'raw', ids, made)}")
-    says = (f"{wanted.amount}: {amount.says}",) if amount.says else ()
-    return Loaded(says, amount.findings, notes)
+    read_as = (f"{wanted.amount}: {amount.read_as}",) if amount.read_as else ()
+    return Loaded(read_as, amount.findings, notes)
 
 
 def _all_read(database: duckdb.DuckDBPyConnection, column: str, number: str) -> bool:
@@ -324,5 +328,14 @@ def _load_httpfs(database: duckdb.DuckDBPyConnection, source: str) -> None:
 
 
 def source_name(source: str | DatabaseSource) -> str:
-    """How a source is called in messages: its file name, never a URL."""
-    return "database" if isinstance(source, DatabaseSource) else Path(source).name or source
+    """How a source is called in messages: the last part of its path; of a URL never its host, user or query.
+
+    >>> source_name("https://host/day/orders.csv?X-Amz-Signature=abc"), source_name("sales/orders*.csv")
+    ('orders.csv', 'orders*.csv')
+    """
+    if isinstance(source, DatabaseSource):
+        return "database"
+    if source.startswith(REMOTE):
+        path = source.split("://", 1)[1].partition("?")[0].partition("#")[0].rstrip("/")
+        return path.rpartition("/")[2] if "/" in path else "object store"
+    return Path(source).name or source

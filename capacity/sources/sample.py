@@ -9,13 +9,26 @@ SAMPLE = files("capacity") / "sample"
 
 
 def sample_config() -> Path:
-    """The configuration of the bundled sample: real hourly orders and one example workload."""
+    """The configuration of the bundled sample: real hourly orders and one example workload.
+
+    Returns
+    -------
+    Path
+        A capacity.yaml.
+    """
     return Path(str(SAMPLE / "capacity.yaml"))
 
 
 def sample_orders() -> Path:
-    """The bundled sample: orders per hour of an online retailer, CSV with `timestamp` (UK time) and `orders`.
+    """The orders of the bundled sample, per hour, of an online retailer from December 2009 to December 2011.
 
+    Returns
+    -------
+    Path
+        A compressed CSV with the columns `timestamp` (UK time) and `orders`.
+
+    Examples
+    --------
     >>> sample_orders().name
     'orders.csv.gz'
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -13,14 +14,23 @@ import numpy as np
 import pandas as pd
 
 from capacity.model import ConfigError, DataError
+from capacity.model.arrays import Mask
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.quality.time_forms import Fold
-from capacity.sources.database import count_there
+from capacity.sources.database import count_in_database
 from capacity.sources.judging import Judgement, Source, Span
-from capacity.sources.plausibility import AHEAD, apart, doubled, id_findings, shown_twice, twins, unclear_note
+from capacity.sources.plausibility import (
+    AHEAD,
+    id_findings,
+    mark_implausible_times,
+    repeated_hours,
+    repetition_findings,
+    resolve_repeated_hours,
+    unclear_note,
+)
 from capacity.sources.rows import Loaded, Wanted, load_rows, open_database, source_name
 from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
 
@@ -53,40 +63,48 @@ class OrderTable:
     now: datetime
     loaded: Loaded = field(default_factory=Loaded)
     unclear: tuple[Fold, ...] = ()
+    before: datetime | None = None
 
     @classmethod
-    def load(cls, settings: SalesSettings, timezone: str, now: datetime | None = None) -> Self:
+    def load(
+        cls, settings: SalesSettings, timezone: str, now: datetime | None = None, *, before: datetime | None = None
+    ) -> Self:
         """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`.
 
         Rows more than a day ahead of `now` (None: of the clock) fail a rule, as do rows that are far from all others.
+        `before`: rows of this time and later are left out, as if they had not come yet, and no step is used that was
+        not over by then. Where the source's own database counts, all rows of such steps are left out.
         """
         now = now or datetime.now(UTC)
         span = Span(last=(now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
-        there = count_there(database, settings, timezone)
-        if there is not None:
+        counted = count_in_database(database, settings, timezone)
+        if counted is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
-            notes, zone = apart(database, span)[1], settings.timezone or timezone
-            unclear = shown_twice(database, zone) if there.naive else ()
-            said = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
-            loaded = Loaded((said,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
-            return cls(database, settings, timezone, there.columns, None, now, loaded, unclear)
+            if before is not None:
+                database.execute("DELETE FROM counted WHERE step_start >= ?", [_open_step(before, settings)])
+            notes, zone = mark_implausible_times(database, span)[1], settings.timezone or timezone
+            unclear = repeated_hours(database, zone) if counted.naive else ()
+            counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
+            loaded = Loaded((counting,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
+            return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span)
-        rows, unclear = doubled(judgement)
+        judgement = replace(judgement, before=before)
+        rows, unclear = resolve_repeated_hours(judgement)
         judgement = judgement.at_first_showing(rows).within(span)
         _count(database, judgement)
-        span, notes = apart(database, span)
+        span, notes = mark_implausible_times(database, span)
         notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
-        findings = (*found, *id_findings(judgement), *twins(judgement))
-        says = (
-            f"{settings.time}: {judgement.time.says}",
-            *loaded.says,
-            *([f"{settings.value.sum}: {judgement.amount.says}"] if judgement.amount.says else []),
+        findings = (*found, *id_findings(judgement), *repetition_findings(judgement))
+        read_as = (
+            f"{settings.time}: {judgement.time.read_as}",
+            *loaded.read_as,
+            *([f"{settings.value.sum}: {judgement.amount.read_as}"] if judgement.amount.read_as else []),
         )
-        loaded = Loaded(says, findings, notes)
+        loaded = Loaded(read_as, findings, notes)
         kinds = _kinds(judgement.source)
-        return cls(database, settings, timezone, kinds, judgement.within(span), now, loaded, unclear)
+        return cls(database, settings, timezone, kinds, judgement.within(span), now, loaded, unclear, before)
 
     def close(self) -> None:
         """Free the rows."""
@@ -122,7 +140,7 @@ class OrderTable:
             set_aside=self._set_aside(),
             findings=(*self._findings(), *self.loaded.findings),
             notes=self.loaded.notes,
-            read=self.loaded.says,
+            read=self.loaded.read_as,
             newest=_utc(self._newest()),
             columns=self.columns,
             latency=self._latency(),
@@ -165,6 +183,8 @@ class OrderTable:
         start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
         index = pd.date_range(start, end, freq=pd.Timedelta(step))
         index = index if self._last_step_is_whole() else index[:-1]
+        if self.before is not None:  # a row that counts a whole step is known when the step is over
+            index = index[index < pd.Timestamp(_open_step(self.before, self.settings), unit="s", tz="UTC")]
         if self.settings.late:
             settled = pd.Timestamp(newest, unit="s", tz="UTC") - pd.Timedelta(self.settings.late + step)
             index = index[index <= settled]
@@ -183,12 +203,17 @@ class OrderTable:
         steps = pd.date_range(wide.index[0], wide.index[-1], freq=pd.Timedelta(self.settings.step))
         wide = wide.reindex(steps).astype(float).rename_axis(index=None, columns=None)
         wide = wide if self.is_measurement() else wide.fillna(0.0)
-        step = pd.Timedelta(self.settings.step)
+        wide.loc[self.unclear_steps(steps)] = np.nan
+        return wide
+
+    def unclear_steps(self, index: pd.DatetimeIndex) -> Mask:
+        """Which steps touch an hour that the clock shows twice, where rows do not tell which showing they are of."""
+        step, unclear = pd.Timedelta(self.settings.step), np.zeros(len(index), dtype=bool)
         if step < pd.Timedelta(days=1):
             for fold in self.unclear:
                 first = pd.Timestamp(fold.start - fold.width) - step
-                wide.loc[(wide.index > first) & (wide.index < pd.Timestamp(fold.end))] = np.nan
-        return wide
+                unclear |= (index > first) & (index < pd.Timestamp(fold.end))
+        return unclear
 
     def _no_row(self) -> DataError:
         """The error that no row is good, with what is known of the reason."""
@@ -214,7 +239,7 @@ class OrderTable:
     def _fetched(self) -> Judgement:
         """The judgement of rows that were counted in their database until now."""
         span = Span(last=(self.now + AHEAD).timestamp())
-        return _judgement(self.database, self.settings, self.timezone, span)[0]
+        return replace(_judgement(self.database, self.settings, self.timezone, span)[0], before=self.before)
 
     def is_measurement(self) -> bool:
         """Whether the source has at most one row per step and group: then a missing row is a missing measurement."""
@@ -277,6 +302,11 @@ class OrderTable:
 
     def _row(self, query: str) -> Any:
         return self.database.execute(query).fetchone()
+
+
+def _open_step(moment: datetime, settings: SalesSettings) -> int:
+    """Steps that begin at this time (seconds since 1970) or later were not over at the moment."""
+    return math.floor((moment - settings.step).timestamp()) + 1
 
 
 def _judgement(

@@ -53,12 +53,12 @@ class TimeColumn:
 class TimeForm:
     """How a column of times is read: `instant` is SQL (TIMESTAMP WITH TIME ZONE, NULL for what is no time).
 
-    `says` describes the form for people; `local` says that every row is on the clock of the zone (none names its own).
+    `read_as` describes the form for people; `local`: every row is on the clock of the zone (none names its own).
     `findings` say why no form was chosen; `unordered` is the instant where the order of rows has no part in it.
     """
 
     instant: str
-    says: str
+    read_as: str
     local: bool = False
     findings: tuple[Finding, ...] = ()
     unordered: str | None = None
@@ -128,10 +128,10 @@ def _number_form(column: TimeColumn, form: NumberForm) -> TimeForm:
     if not form.local:
         return TimeForm(f"CASE WHEN {sound} THEN to_timestamp({seconds}) END", form.describe())
     shown = f"make_timestamp(CAST(round({seconds}) * 1000000 AS BIGINT))"
-    said = f"{form.describe()}, read in {column.zone}"
+    read_as = f"{form.describe()}, read in {column.zone}"
     if form is NUMBER_FORMS[0]:
-        said += "; a workbook that counts from 1904 needs time_format: serial_1904"
-    return TimeForm(_in_zone(f"CASE WHEN {sound} THEN {shown} END", column), said, local=True)
+        read_as += "; a workbook that counts from 1904 needs time_format: serial_1904"
+    return TimeForm(_in_zone(f"CASE WHEN {sound} THEN {shown} END", column), read_as, local=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +309,8 @@ def _in_zone(local: str, column: TimeColumn) -> str:
 def _form_names(plain: int, taken: dict[Reading, int], order: str) -> str:
     most = sorted(taken, key=lambda reading: -taken[reading])[:3]
     names = (["ISO 8601"] if plain else []) + [f"{reading.format!r}" for reading in most]
-    said = " and ".join(names) + (" and more" if len(taken) > 3 else "")
-    return f"{order}: {said}" if order else said
+    listed = " and ".join(names) + (" and more" if len(taken) > 3 else "")
+    return f"{order}: {listed}" if order else listed
 
 
 def _said(column: TimeColumn, rows: int, named: int, form: str = "ISO 8601") -> tuple[str, bool]:

@@ -83,13 +83,42 @@ def usage_fingerprint(config: Config, now: datetime) -> str:
 
 
 def read_usage(source: str | Path, *, time: str, **columns: Any) -> pd.DataFrame | dict[str, pd.DataFrame]:
-    """Usage per step from a CSV or Parquet file, or a glob of them: cpu (cores), memory (bytes), requests (per second).
+    r"""Read what workloads used, per step, from files. Rows are those of the whole workload, not of a pod.
 
-    `columns` are the keys of `usage:` in capacity.yaml (`cpu`, `memory`, `requests`, `workload`, `timezone`, `step`).
-    Rows are the whole workload's and are averaged over each step; a step without rows is a gap (NaN), never zero, and
-    so is a value that is negative or no number. Returns a table, regular in UTC; with `workload` one per name.
+    Rows are averaged over each step. A step without rows is a gap (NaN), never zero, and so is a value that is
+    negative or no number.
 
-    Raises `DataError` where the file cannot be read, `ConfigError` where a key is wrong.
+    Parameters
+    ----------
+    source : str or Path
+        A CSV or Parquet file (also compressed), or a glob of them.
+    time : str
+        The column with the time of the measurement; times without a zone are UTC unless `timezone` is given.
+    **columns
+        Further keys of `usage:` in capacity.yaml: the columns `cpu` (cores), `memory` (bytes), `requests` (per
+        second), `replicas` and `workload`, and `timezone`, `time_format`, `step` (default: that of the file, at least
+        5 minutes). At least one of `cpu`, `memory` and `requests` is needed.
+
+    Returns
+    -------
+    DataFrame or dict of str to DataFrame
+        A table with a regular UTC index and the columns that were given; with `workload`, one table per name.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    ConfigError
+        A key is wrong.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "usage.csv"
+    ...     _ = file.write_text("at,cores\n2026-01-05T00:00Z,1.5\n2026-01-05T01:00Z,2.5\n")
+    ...     read_usage(file, time="at", cpu="cores")["cpu"].tolist()
+    [1.5, 2.5]
     """
     try:
         settings = UsageSettings.model_validate({"source": str(source), "time": time, **columns})
@@ -145,8 +174,8 @@ def _load(database: duckdb.DuckDBPyConnection, settings: UsageSettings, name: st
         load_rows(database, settings.source, wanted)
         kinds = {column: kind for column, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
     except (duckdb.Error, DataError) as error:
-        said = one_line(error).removeprefix(f"{name}: ")
-        raise DataError(f"{name}: usage cannot be read: {said}") from error
+        reason = one_line(error).removeprefix(f"{name}: ")
+        raise DataError(f"{name}: usage cannot be read: {reason}") from error
     del kinds["source_row"]
     for key, column in asked.items():
         if column not in kinds:
@@ -167,17 +196,17 @@ def _measure(
         database.execute(_measured_query(database, settings, kinds, time.instant, names))
         readable = database.execute(f"SELECT count(*) FROM orders WHERE {time.instant} IS NOT NULL").fetchone()
         if time.local:
-            _tell_showings_apart(database, zone)
+            _resolve_repeated_hour(database, zone)
         repeated = database.execute(TWICE).fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if readable == (0,):
         raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
     if repeated is not None:
-        raise DataError(f"{name}: {_said_twice(*repeated)}")
+        raise DataError(f"{name}: {_duplicate_text(*repeated)}")
 
 
-def _tell_showings_apart(database: duckdb.DuckDBPyConnection, zone: str) -> None:
+def _resolve_repeated_hour(database: duckdb.DuckDBPyConnection, zone: str) -> None:
     """Give the rows of the hour that the clock shows twice their place, by their order for each workload.
 
     Where a workload's rows of that night are not in order but for one step back, both hours are a gap.
@@ -224,7 +253,7 @@ def _measured_query(
     )
 
 
-def _said_twice(who: str, when: float, count: int) -> str:
+def _duplicate_text(who: str, when: float, count: int) -> str:
     return (
         f"expected one row per workload and time, got {count} of {who or 'it'} at "
         f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: sum up the pods, or name the column in "

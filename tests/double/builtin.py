@@ -136,6 +136,19 @@ CONFIG_MAPS = Resource(
     validate=validation.check_config_map,
     short_names=("cm",),
 )
+LIMIT_RANGES = Resource(
+    "", "limitranges", "LimitRange", _one("", "v1", policies.LIMIT_RANGE), create_on_put=True, short_names=("limits",)
+)
+QUOTAS = Resource(
+    "",
+    "resourcequotas",
+    "ResourceQuota",
+    _one("", "v1", policies.QUOTA),
+    subresources=frozenset({"status"}),
+    zero={"metadata": {}, "spec": {}, "status": {}},
+    create_on_put=True,
+    short_names=("quota",),
+)
 LEASES = Resource(
     "coordination.k8s.io",
     "leases",
@@ -210,8 +223,10 @@ ACCESS_REVIEWS = Resource(
 
 BUILT_IN = (
     CONFIG_MAPS,
+    LIMIT_RANGES,
     NAMESPACES,
     PODS,
+    QUOTAS,
     DEPLOYMENTS,
     STATEFUL_SETS,
     EVENTS,

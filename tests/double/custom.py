@@ -6,11 +6,15 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 from __future__ import annotations
 
 import copy
+import functools
 import json
-import operator
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import celpy
+from celpy.adapter import json_to_cel
+from celpy.celparser import CELParseError
+from celpy.evaluation import CELEvalError
 
 from tests.double.shapes import Shape
 from tests.double.status import Cause, missing_value, wrong_value
@@ -30,17 +34,6 @@ UNCHECKED = (
     "Invalid value: null: some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
-TERM = re.compile(
-    r"(?P<absent>!?)has\(self\.(?P<has>[\w.]+)\)|self\.(?P<left>[\w.]+)\s*(?P<sign><=|>=|==|!=|<|>)\s*(?P<right>self\.[\w.]+|-?\d+)"
-)
-SIGNS = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    ">": operator.gt,
-}
 
 
 def validate(value: Any, shape: Shape) -> list[Cause]:
@@ -102,35 +95,44 @@ def _rule_problems(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
 
 
 def holds(rule: str, value: Mapping[str, Any]) -> bool:
-    """Evaluate the small part of CEL that scaling rules are written in: has(), comparisons, `&&`, `||`.
+    """Evaluate a validation rule of a definition.
 
     >>> holds("!has(self.min) || self.min <= self.max", {"min": 3, "max": 2})
     False
+    >>> holds("has(self.min) ? self.min <= self.max : true", {"min": 1, "max": 2})
+    True
     """
-    return any(all(_term(term, value) for term in part.split("&&")) for part in rule.split("||"))
+    try:
+        return bool(evaluate(rule, {"self": value}))
+    except ValueError:  # a rule that cannot be evaluated refuses the object
+        return False
+
+
+def evaluate(expression: str, given: Mapping[str, Any]) -> Any:
+    """The value of a CEL expression. Raises `ValueError` where it cannot be evaluated, as when a key is missing.
+
+    >>> evaluate("'a' in self.b", {"self": {"b": {"a": 1}}})
+    BoolType(True)
+    """
+    try:
+        program = celpy.Environment().program(_compiled(expression))
+        return program.evaluate({name: json_to_cel(value) for name, value in given.items()})
+    except CELEvalError as error:
+        raise ValueError(f"{expression}: {error}") from error
+
+
+@functools.cache
+def _compiled(expression: str) -> Any:
+    return celpy.Environment().compile(expression)
 
 
 def unreadable_term(rule: str) -> str | None:
-    """Return the first term of a rule that `holds` cannot evaluate, or None."""
-    terms = (term.strip() for part in rule.split("||") for term in part.split("&&"))
-    return next((term for term in terms if not TERM.fullmatch(term)), None)
-
-
-def _term(text: str, value: Mapping[str, Any]) -> bool:
-    form = TERM.fullmatch(text.strip())
-    assert form, f"unreadable terms are refused with the definition, got {text!r}"
-    if form["has"]:
-        return (_find(value, form["has"]) is not None) != bool(form["absent"])
-    right = form["right"]
-    other = _find(value, right[5:]) if right.startswith("self.") else int(right)
-    one = _find(value, form["left"])
-    return one is not None and other is not None and bool(SIGNS[form["sign"]](one, other))
-
-
-def _find(value: Any, dotted: str) -> Any:
-    for name in dotted.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+    """Return a rule that is no CEL, or None."""
+    try:
+        _compiled(rule)
+    except CELParseError:
+        return rule
+    return None
 
 
 def prune(value: Any, shape: Shape, path: str = "") -> tuple[Any, list[str]]:

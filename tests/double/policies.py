@@ -18,7 +18,7 @@ from tests.double.shapes import (
     struct,
     top,
 )
-from tests.double.workloads import LABEL_SELECTOR, conditions
+from tests.double.workloads import LABEL_SELECTOR, QUANTITIES, conditions
 
 REFERENCE = struct("CrossVersionObjectReference", apiVersion=STRING, kind=STRING, name=STRING)
 TARGET = struct("MetricTarget", type=STRING, value=QUANTITY, averageValue=QUANTITY, averageUtilization=INT)
@@ -89,6 +89,28 @@ NAMESPACE = top(
     "Namespace",
     spec=struct("NamespaceSpec", finalizers=listing(STRING)),
     status=struct("NamespaceStatus", phase=STRING, conditions=conditions()),
+)
+LIMIT_RANGE = top(
+    "LimitRange",
+    spec=struct(
+        "LimitRangeSpec",
+        limits=listing(
+            struct(
+                "LimitRangeItem",
+                type=STRING,
+                max=QUANTITIES,
+                min=QUANTITIES,
+                default=QUANTITIES,
+                defaultRequest=QUANTITIES,
+                maxLimitRequestRatio=QUANTITIES,
+            )
+        ),
+    ),
+)
+QUOTA = top(
+    "ResourceQuota",
+    spec=struct("ResourceQuotaSpec", hard=QUANTITIES, scopes=listing(STRING), scopeSelector=Shape("object")),
+    status=struct("ResourceQuotaStatus", hard=QUANTITIES, used=QUANTITIES),
 )
 LEASE = top(
     "Lease",

@@ -88,6 +88,11 @@ def missing_value(field: str, problem: str = "") -> Cause:
     return Cause(field, "Required value" + (f": {problem}" if problem else ""), "FieldValueRequired")
 
 
+def too_long(field: str, most: int) -> Cause:
+    """Return the cause for more bytes than a field may hold."""
+    return Cause(field or "[]", f"Too long: may not be more than {most} bytes", "FieldValueTooLong")
+
+
 def not_found(target: Target) -> StatusError:
     """404 for an object (exchange 13)."""
     return StatusError(404, "NotFound", f'{target.qualified} "{target.name}" not found', target.details())
@@ -101,6 +106,13 @@ def no_such_resource() -> StatusError:
 def already_exists(target: Target) -> StatusError:
     """409 for a name that is taken (exchange 99)."""
     return StatusError(409, "AlreadyExists", f'{target.qualified} "{target.name}" already exists', target.details())
+
+
+def forbidden_by(target: Target, problem: str) -> StatusError:
+    """403 of an admission plugin, such as a quota or a policy."""
+    return StatusError(
+        403, "Forbidden", f'{target.qualified} "{target.name}" is forbidden: {problem}', target.details()
+    )
 
 
 def conflict(target: Target, problem: str = STALE) -> StatusError:

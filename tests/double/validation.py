@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
-from tests.double.status import JSON, Cause, missing_value, wrong_value
+from tests.double.status import JSON, Cause, missing_value, too_long, wrong_value
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 SUBDOMAIN_RULE = (
@@ -22,7 +23,13 @@ LONGEST_WINDOW = 3600
 LONGEST_PERIOD = 1800
 """Seconds a scaling policy may span (MaxPeriodSeconds)."""
 EVENT_TEXT = 128
-"""Characters of an event's action, reason or instance; a note has 1024."""
+"""Bytes of an event's action, reason or instance."""
+EVENT_NOTE = 1024
+"""Bytes of an event's note (NoteLengthLimit)."""
+LARGEST_DATA = 2**20
+"""Bytes of a config map's data (MaxSecretSize)."""
+LARGEST_ANNOTATIONS = 256 * 2**10
+"""Bytes of an object's annotations (TotalAnnotationSizeLimitB)."""
 
 
 def check_name(name: str, group: str) -> list[Cause]:
@@ -141,10 +148,23 @@ def check_lease(item: JSON, old: JSON | None) -> list[Cause]:
 
 
 def check_config_map(item: JSON, old: JSON | None) -> list[Cause]:
-    """Refuse a change of an immutable config map."""
+    """Refuse a change of an immutable config map, and more than 1 MiB of data (base64 counts as what it decodes to)."""
     if old and old.get("immutable") and item.get("data") != old.get("data"):
         return [Cause("data", f"Forbidden: {IMMUTABLE} when `immutable` is set", "FieldValueForbidden")]
-    return []
+    problems, size = [], sum(len(text.encode()) for text in (item.get("data") or {}).values())
+    for key, text in (item.get("binaryData") or {}).items():
+        try:
+            size += len(base64.b64decode(text, validate=True))
+        except ValueError:
+            problems.append(wrong_value(f"binaryData[{key}]", text[:20], "illegal base64 data"))
+    return [*problems, too_long("", LARGEST_DATA)] if size > LARGEST_DATA else problems
+
+
+def check_annotations(item: JSON) -> list[Cause]:
+    """Refuse more than 256 KiB of annotations, keys and values together (ValidateAnnotationsSize)."""
+    texts = (item["metadata"].get("annotations") or {}).items()
+    size = sum(len(key.encode()) + len(str(text).encode()) for key, text in texts)
+    return [too_long("metadata.annotations", LARGEST_ANNOTATIONS)] if size > LARGEST_ANNOTATIONS else []
 
 
 def check_binding(item: JSON, old: JSON | None) -> list[Cause]:
@@ -173,8 +193,10 @@ def check_event(item: JSON, controller_field: str) -> list[Cause]:
     for name in ("reportingInstance", "action", "reason"):
         if not item.get(name):
             problems.append(missing_value(name))
-        elif len(item[name]) > EVENT_TEXT:
+        elif len(item[name].encode()) > EVENT_TEXT:  # Go counts bytes, whatever its message says
             problems.append(wrong_value(name, "", f"can have at most {EVENT_TEXT} characters"))
+    if len((item.get("message") or "").encode()) > EVENT_NOTE:
+        problems.append(wrong_value("message", "", f"can have at most {EVENT_NOTE} characters"))
     return problems
 
 

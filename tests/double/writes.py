@@ -16,6 +16,7 @@ from tests.double.bodies import Draft, normal, read_draft, served
 from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call
 from tests.double.decoding import Decoder, DecodingError, untypable
 from tests.double.patches import json_patch, merge_patch, strategic_merge
+from tests.double.quotas import check_quotas
 from tests.double.shapes import Shape
 from tests.double.status import (
     JSON,
@@ -33,7 +34,7 @@ from tests.double.status import (
 )
 from tests.double.store import Store
 from tests.double.tracking import Shares, after_apply, after_update, now, set_owners
-from tests.double.validation import check_name
+from tests.double.validation import check_annotations, check_name
 
 SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 """What a client sends of these is ignored."""
@@ -82,6 +83,7 @@ class Writes:
         _refuse(resource.kind_target(name), check_name(name, resource.group) + _problems(call, item, None))
         if self._store.get(resource, call.place.namespace, name):
             raise already_exists(resource.target(name))
+        check_quotas(self._store, call, item)
         if not call.dry_run:
             item = self._store.put(resource, item)
         return Answer(201, served(resource, call.view, item), draft.unknown)
@@ -128,6 +130,10 @@ class Writes:
         config = read_configuration(call)
         if live is None and call.place.subresource:
             raise not_found(call.resource.target(call.place.name))
+        uid = config["metadata"].get("uid")
+        if live is None and uid:
+            problem = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise conflict(call.resource.target(call.place.name), problem)
         applied = after_apply(call, live, config)
         item = normal(call.resource, applied.object)
         item["metadata"].pop("managedFields", None)
@@ -230,6 +236,10 @@ def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
 
 
 def _problems(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
+    return check_annotations(item) + _problems_of_kind(call, item, live)
+
+
+def _problems_of_kind(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
     if call.resource.custom:
         return custom.validate(item, call.resource.stored.shape)
     if live is None and call.view.validate_new:

@@ -75,3 +75,6 @@ def test_it_defines_nothing_and_uses_public_names(notebook: nbformat.NotebookNod
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "cap"
     }
     assert used <= set(capacity.__all__)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("capacity"):
+            assert str(node.module).count(".") == 1, "names come from the packages, not from their modules"

@@ -21,10 +21,26 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import capacity as cap
-from capacity.model import Bar
-from capacity.simulation.replay import Replay
+from capacity.forecast import Backtest
+from capacity.load import LoadReport, learn_throughput
+from capacity.model import Bar, Explanation
+from capacity.simulation import Replay
+from capacity.views import (
+    plot_backtest,
+    plot_calibration,
+    plot_decomposition,
+    plot_explanation,
+    plot_forecast,
+    plot_frontier,
+    plot_load,
+    plot_plan,
+    plot_seasons,
+    plot_simulation,
+    plot_utilization,
+    save_figure,
+)
 from capacity.views.plots import inline_svg
-from capacity.views.plots.canvas import LOOKS, Palette
+from capacity.views.plots.canvas import PALETTES, Palette
 
 FOLDER = Path(__file__).with_name("pictures")
 DOTS = 40  # an inch: small files; a line that moved or a text that is cut still shows
@@ -58,7 +74,7 @@ def plan() -> cap.WorkloadPlan:
 
 
 @cache
-def backtest() -> cap.Backtest:
+def backtest() -> Backtest:
     return cap.backtest_sales(sales(), horizon="2D", origins=5)
 
 
@@ -67,14 +83,14 @@ def simulation() -> cap.Simulation:
     return cap.simulate(sales(), WEB, replay=Replay(days=2))
 
 
-def explanation() -> cap.Explanation:
+def explanation() -> Explanation:
     bars = (Bar("idle load", 1000, ""), Bar("sales", 5500, ""), Bar("events", -750, ""), Bar("rounding", 250, ""))
     at = datetime(2026, 3, 2, 12, tzinfo=UTC)
-    return cap.Explanation("shop", "web", at, "cpu", 6, bars, 6, at)
+    return Explanation("shop", "web", at, "cpu", 6, bars, 6, at)
 
 
 @cache
-def load() -> cap.LoadReport:
+def load() -> LoadReport:
     """Load that a deploy made dearer, of a workload whose name is long and holds a dollar sign; and what it serves."""
     deployed = np.where(np.arange(len(sales())) < 24 * 40, 0.03, 0.05)
     rng = np.random.default_rng(4)
@@ -82,7 +98,7 @@ def load() -> cap.LoadReport:
     cpu = (0.05 * replicas + deployed * sales()) * rng.gamma(300, 1 / 300, len(sales()))
     usage = pd.DataFrame({"cpu": cpu, "memory": 2e9 + 3e6 * sales(), "requests": 10 * sales(), "replicas": replicas})
     report = cap.learn_load(sales(), usage[["cpu", "memory"]], name=f"shop/{'checkout-' * 6}$web", timezone=TIMEZONE)
-    return replace(report, throughput=cap.learn_throughput(usage, WEB.replica))
+    return replace(report, throughput=learn_throughput(usage, WEB.replica))
 
 
 def events() -> list[cap.Event]:
@@ -99,17 +115,17 @@ def busy() -> pd.Series:
 
 
 DRAW: dict[str, Callable[[str], Figure]] = {
-    "forecast": lambda theme: cap.plot_forecast(forecast(), sales(), TIMEZONE, events=events(), theme=theme),
-    "plan": lambda theme: cap.plot_plan(plan(), TIMEZONE, theme=theme),
-    "backtest": lambda theme: cap.plot_backtest(backtest(), TIMEZONE, theme=theme),
-    "calibration": lambda theme: cap.plot_calibration(backtest(), TIMEZONE, theme=theme),
-    "seasons": lambda theme: cap.plot_seasons(sales(), TIMEZONE, theme=theme),
-    "decomposition": lambda theme: cap.plot_decomposition(sales().iloc[-24 * 28 :], TIMEZONE, theme=theme),
-    "explanation": lambda theme: cap.plot_explanation(explanation(), TIMEZONE, theme=theme),
-    "utilization": lambda theme: cap.plot_utilization(busy(), TIMEZONE, name="shop/web", theme=theme),
-    "simulation": lambda theme: cap.plot_simulation(simulation(), theme=theme),
-    "load": lambda theme: cap.plot_load(load(), theme=theme),
-    "frontier": lambda theme: cap.plot_frontier(simulation(), theme=theme),
+    "forecast": lambda theme: plot_forecast(forecast(), sales(), TIMEZONE, events=events(), theme=theme),
+    "plan": lambda theme: plot_plan(plan(), TIMEZONE, theme=theme),
+    "backtest": lambda theme: plot_backtest(backtest(), TIMEZONE, theme=theme),
+    "calibration": lambda theme: plot_calibration(backtest(), TIMEZONE, theme=theme),
+    "seasons": lambda theme: plot_seasons(sales(), TIMEZONE, theme=theme),
+    "decomposition": lambda theme: plot_decomposition(sales().iloc[-24 * 28 :], TIMEZONE, theme=theme),
+    "explanation": lambda theme: plot_explanation(explanation(), TIMEZONE, theme=theme),
+    "utilization": lambda theme: plot_utilization(busy(), TIMEZONE, name="shop/web", theme=theme),
+    "simulation": lambda theme: plot_simulation(simulation(), theme=theme),
+    "load": lambda theme: plot_load(load(), theme=theme),
+    "frontier": lambda theme: plot_frontier(simulation(), theme=theme),
 }
 CASES = [(name, "light") for name in DRAW] + [
     ("plan", "dark"),
@@ -156,7 +172,7 @@ def test_a_picture_with_another_line_in_it_is_another_picture() -> None:
 def test_a_legend_of_two_lines_leaves_the_title_alone() -> None:
     levels = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99, 0.995)
     fan = pd.DataFrame({level: forecast().quantiles[0.5] * (1 + level) for level in levels})
-    figure = cap.plot_forecast(cap.Forecast(forecast().origin, timedelta(hours=1), fan, "sales"), sales(), TIMEZONE)
+    figure = plot_forecast(cap.Forecast(forecast().origin, timedelta(hours=1), fan, "sales"), sales(), TIMEZONE)
     figure.savefig(io.BytesIO(), dpi=DOTS)
     (axes,) = figure.axes
     title = next(text for text in axes.findobj(Text) if text.get_text() == "Forecast")
@@ -176,20 +192,20 @@ def contrast(colour: str, paper: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_text_and_lines_stand_out_from_their_paper(look: Palette) -> None:
-    assert min(contrast(colour, look.paper) for colour in (look.ink, look.muted)) >= 4.5
-    assert min(contrast(colour, look.paper) for colour in (look.blue, look.orange, look.green)) >= 3.0
+@pytest.mark.parametrize("palette", PALETTES.values(), ids=PALETTES)
+def test_text_and_lines_stand_out_from_their_paper(palette: Palette) -> None:
+    assert min(contrast(colour, palette.paper) for colour in (palette.ink, palette.muted)) >= 4.5
+    assert min(contrast(colour, palette.paper) for colour in (palette.blue, palette.orange, palette.green)) >= 3.0
 
 
 def test_an_unknown_theme_is_refused() -> None:
     with pytest.raises(cap.DataError, match=r"theme: expected one of \['dark', 'light'\], got sepia"):
-        cap.plot_plan(plan(), theme="sepia")
+        plot_plan(plan(), theme="sepia")
 
 
 @pytest.mark.parametrize("name", DRAW)
 def test_an_svg_says_what_it_shows(name: str, tmp_path: Path) -> None:
-    cap.save_figure(DRAW[name]("light"), tmp_path / "one.svg")
+    save_figure(DRAW[name]("light"), tmp_path / "one.svg")
     text = (tmp_path / "one.svg").read_text(encoding="utf-8")
     words = text.partition("<title>")[2].partition("</title>")[0]
     assert len(words) > 40
@@ -199,7 +215,7 @@ def test_an_svg_says_what_it_shows(name: str, tmp_path: Path) -> None:
 def test_equal_results_are_equal_files(tmp_path: Path) -> None:
     files = [tmp_path / "one.svg", tmp_path / "two.svg"]
     for file in files:
-        cap.save_figure(DRAW["plan"]("light"), file)
+        save_figure(DRAW["plan"]("light"), file)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -229,11 +245,11 @@ def test_two_pictures_on_a_page_share_no_id_and_take_their_colours_from_it() -> 
 )
 def test_a_picture_that_cannot_be_written_says_why(file: str, message: str) -> None:
     with pytest.raises(cap.ConfigError, match=message):
-        cap.save_figure(DRAW["explanation"]("light"), Path(file))
+        save_figure(DRAW["explanation"]("light"), Path(file))
 
 
 def test_a_png_carries_its_words(tmp_path: Path) -> None:
-    cap.save_figure(DRAW["explanation"]("light"), str(tmp_path / "why.png"))
+    save_figure(DRAW["explanation"]("light"), str(tmp_path / "why.png"))
     assert b"6 replicas for Mon 2026-03-02 12:00 (Europe/London)" in (tmp_path / "why.png").read_bytes()
 
 

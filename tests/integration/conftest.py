@@ -10,7 +10,7 @@ from time import sleep
 import pytest
 
 from capacity.http import Bounds, HttpClient
-from capacity.model.plan_file import write_plan
+from capacity.model import write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.shop import Shop, hpa

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from capacity.monitoring import METRICS
 from capacity.monitoring.conditions import WISHED
-from capacity.monitoring.metrics import METRICS
 from tests.peers import binary
 from tests.rendering import check_rules
 
@@ -114,6 +114,12 @@ CASES = [
         {f'capacity_held{{{WEB},reason="HeldForeignOwner"}}': "1x120"},
         {f'capacity_held{{{WEB},reason="HeldPlanExpired"}}': "1x120"},
         labels=(*SHOP_WEB, ("reason", "HeldForeignOwner")),
+    ),
+    Case(
+        "CapacityFloorLoweredByOthers",
+        {f'capacity_floor_lowered{{{WEB},manager="helm"}}': "_x118 1 _"},
+        {f'capacity_floor_lowered{{{WEB},manager="helm"}}': "1x10 _x110"},
+        labels=(*SHOP_WEB, ("manager", "helm")),
     ),
     Case(
         "CapacityFloorHeld",

@@ -11,9 +11,8 @@ import pytest
 
 from capacity.http import HttpClient, HttpError, Server
 from capacity.model.incident import Job
-from capacity.monitoring import Alertmanager, Condition, IncidentDispatcher, Scope, ServiceNow
+from capacity.monitoring import Alertmanager, Condition, IncidentDispatcher, Sample, Scope, ServiceNow
 from capacity.monitoring.export import Gateway
-from capacity.monitoring.metrics import Sample
 from tests.peers import HttpPeer
 from tests.servicenow import ServiceNowDouble
 

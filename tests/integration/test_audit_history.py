@@ -15,7 +15,7 @@ import yaml
 from capacity.cli import main
 from capacity.model import DataError
 from capacity.quality import Audit
-from capacity.sources.audit_history import append_audit, read_audits
+from capacity.sources import append_audit, read_audits
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 FRESH = {"freshness": {"within": "36500d"}}  # these rows are old whenever the tests run

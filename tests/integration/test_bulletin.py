@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from capacity.cli import main
-from capacity.model.plan_file import write_plan
-from capacity.sources.sample import sample_config, sample_orders
+from capacity.model import write_plan
+from capacity.sources import sample_config, sample_orders
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.peers import HttpPeer

@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from capacity.cli import main
-from capacity.model import Plan
-from capacity.model.plan_file import plan_text
+from capacity.model import Plan, plan_text
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from capacity.cli import main
-from capacity.model.plan_file import write_plan
+from capacity.model import write_plan
 from tests.conftest import PlanOf
 from tests.double.faults import (
     Fault,
@@ -284,11 +284,10 @@ def test_a_workload_at_zero_is_reported_not_woken(shop: Shop) -> None:
 
 
 def test_the_plan_travels_through_config_maps(shop: Shop, plan_of: PlanOf) -> None:
-    from capacity.cluster.client import ClusterWriter
-    from capacity.cluster.config_maps import read_plan_maps, write_plan_maps
+    from capacity.cluster import ClusterWriter, read_plan_maps, write_plan_maps
 
     plan = plan_of(web=[4, 4, 9], api=[1, 2, 3])
-    assert write_plan_maps(ClusterWriter(), plan) == ["shop/capacity-plan-0"]
+    assert write_plan_maps(ClusterWriter(), plan) == ["shop/capacity-plan-a-0"]
     assert read_plan_maps(ClusterWriter(), "shop") == plan
     assert main(["apply", "--from-cluster", "--now", NOON]) == 0
     assert shop.floor() == 9

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.monitoring.metrics import METRICS
+from capacity.monitoring import METRICS
 from tests.peers import Prometheus, openmetrics, running_prometheus
 from tests.waiting import until
 

@@ -18,7 +18,7 @@ import yaml
 from capacity.model import Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import keys_of
-from capacity.sources.sample import sample_orders
+from capacity.sources import sample_orders
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
 from tests.pages import Reader, blocks_of, rewritten, same

@@ -313,8 +313,11 @@ def test_the_roles_that_we_ship_are_enough_for_each_part(clinic: Clinic, monkeyp
     code, bad = clinic.bad()
     assert code == FAILED
     assert {one[2] for one in bad} == {
-        "shop: the planner may not create configmaps capacity-plan-0",
-        "shop: the planner may not patch configmaps capacity-plan-0",
+        *(
+            f"shop: the planner may not {verb} configmaps {name}"
+            for name in ("capacity-plan", "capacity-plan-a-0", "capacity-plan-b-0")
+            for verb in ("create", "patch", "delete")
+        ),
         "shop: the planner may not list pods",
     }
 

@@ -82,7 +82,7 @@ def test_rule(rule: str, value: dict[str, Any], result: bool) -> None:
     assert holds(rule, value) is result
 
 
-@pytest.mark.parametrize("rule", ["size(self.a) > 0", "self.a in [1]", "has(self.a) || true"])
+@pytest.mark.parametrize("rule", ["size(self.a >", "self.a in [1", "has(self.a) ||"])
 def test_rule_of_other_words_is_unreadable(rule: str) -> None:
     assert unreadable_term(rule) is not None
 

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 import yaml
 
 from capacity.cli import main
-from capacity.model.plan_file import read_plan
+from capacity.model import read_plan
 from tests.double import KubernetesDouble
 from tests.peers import HttpPeer, binary
 from tests.servicenow import ServiceNowDouble
@@ -103,7 +104,7 @@ def configure(folder: Path, instance: ServiceNowDouble, gateway: HttpPeer, alert
     web: dict[str, Any] = {"namespace": "shop", "name": "web", "ceiling": 40}
     web["load"] = {"cpu": {"base": "500m", "per_sale_per_hour": "100m"}, "memory": {"base": "1Gi"}}
     web["replica"] = {"cpu_request": "500m", "memory_request": "512Mi"}
-    sales = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}}
+    sales = {"source": "orders.csv", "time": "at", "value": {"sum": "n"}, "read": {"decimal": "."}}
     sales["freshness"] = {"within": "5m", "otherwise": "refuse"}
     document = {
         "sales": sales,
@@ -141,7 +142,7 @@ def drill(
     began = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=6 + turn)
     drill = Drill(Shop(kubernetes_double, tmp_path), instance, pushgateway, alertmanager(), began)
     for module in ("plan", "data"):
-        monkeypatch.setattr(f"capacity.cli.{module}.read_clock", lambda _: drill.now)
+        monkeypatch.setattr(import_module(f"capacity.cli.{module}"), "read_clock", lambda _: drill.now)
     configure(tmp_path, instance, pushgateway, drill.alertmanager)
     kubernetes_double.create(hpa(ceiling=40))
     return drill

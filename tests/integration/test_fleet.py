@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,19 +14,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import KilledWorker
 
-from capacity.app.configuration import read_config
-from capacity.app.fleet import Fleet, plan_fleet
-from capacity.app.notify import Notifier
-from capacity.app.workers import in_processes
+from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
+from capacity.app.fleet import spread
 from capacity.cli import main
-from capacity.model import ClusterError, ConfigError, DataError
+from capacity.model import ClusterError, ConfigError, DataError, plan_document, read_plan
 from capacity.model.configuration import Config
-from capacity.model.plan_file import plan_document, read_plan
-from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings
-from capacity.monitoring.export import Exposition
-from capacity.planning import planner
-from capacity.planning.planner import QualityRefusedError
+from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings, UsageSettings
+from capacity.monitoring import Exposition
+from capacity.planning import QualityRefusedError
+from capacity.planning.sizing import RequestAdvice
 from tests.integration.dying import dies_on_three
 from tests.peers.process import guard
 from tests.waiting import HUNG, until
@@ -90,6 +88,60 @@ def test_processes_plan_the_same_to_the_last_bit_and_a_run_cut_off_makes_only_wh
     assert seen == [(2, 4), (3, 4), (4, 4)]
 
 
+def test_every_way_to_plan_gives_the_same_bytes(config: Config, tmp_path: Path) -> None:
+    """In memory, in chunks in this process, and with usage and replicas that come along."""
+    usage = pd.DataFrame({"at": pd.date_range("2026-01-05", periods=24 * 21, freq="h"), "workload": "w10"})
+    usage = usage.assign(cpu=1.0 + usage.index % 24 / 10, memory=2.0**30 + usage.index % 7, replicas=3)
+    usage.to_csv(tmp_path / "usage.csv", index=False)
+    columns = {"cpu": "cpu", "memory": "memory", "replicas": "replicas", "workload": "workload"}
+    settings = UsageSettings.model_validate({"source": str(tmp_path / "usage.csv"), "time": "at", **columns})
+    measured = config.model_copy(update={"usage": settings, "workloads": config.workloads[:5]})
+    memory = plan_fleet(measured, NOW)
+    kept = plan_fleet(measured, NOW, Fleet(workers=1, shards=tmp_path / "kept"))
+    again = plan_fleet(measured, NOW, Fleet(workers=1, shards=tmp_path / "kept"))
+    assert plan_document(memory.plan) == plan_document(kept.plan) == plan_document(again.plan)
+    assert memory.failures == kept.failures == again.failures
+    assert memory.demand == kept.demand == again.demand
+    assert memory.advice == kept.advice == again.advice
+    assert {key: type(found) for key, found in memory.advice.items()} == {("shop", "w10"): RequestAdvice}
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_record_breaks_no_later_run(config: Config, tmp_path: Path) -> None:
+    fleet = Fleet(workers=1, shards=tmp_path / "shards")
+    first = plan_fleet(config, NOW, fleet)
+    record = next((tmp_path / "shards").glob("run-*.txt"))
+    for text in ("", "2026-0"):
+        record.write_text(text, encoding="utf-8")
+        (tmp_path / "shards" / "done-00000.json").write_text(text, encoding="utf-8")
+        again = plan_fleet(config, NOW, fleet)
+        assert plan_document(again.plan) == plan_document(first.plan)
+    assert record.read_text(encoding="utf-8") == "2026-02-01T00:00:00Z"
+
+
+def test_a_past_plan_is_the_one_that_was_made_then(config: Config, tmp_path: Path) -> None:
+    """Orders and usage of the time after it are there, and change nothing, though the newest row is cut in its step."""
+    moment = datetime(2026, 1, 20, 12, 30, tzinfo=UTC)
+    orders = pd.read_csv(tmp_path / "orders.csv", parse_dates=["at"])
+    usage = pd.DataFrame({"at": pd.date_range("2026-01-05", periods=24 * 21, freq="h")})
+    usage = usage.assign(cpu=1.0 + (usage.index > 350) * 50.0 + usage.index % 24 / 10, memory=2.0**30)
+    usage.to_csv(tmp_path / "usage.csv", index=False)
+    settings = UsageSettings.model_validate(
+        {"source": str(tmp_path / "usage.csv"), "time": "at", "cpu": "cpu", "memory": "memory"}
+    )
+    chosen = config.model_copy(update={"usage": settings, "workloads": config.workloads[:1]})
+    late = plan_fleet(chosen, moment, past=True)
+    shards = plan_fleet(chosen, moment, Fleet(workers=1, shards=tmp_path / "shards"), past=True)
+    open_hour = pd.Timestamp("2026-01-20 12:00")
+    orders[orders["at"] <= open_hour].to_csv(tmp_path / "orders.csv", index=False)
+    usage[usage["at"] < open_hour].to_csv(tmp_path / "usage.csv", index=False)
+    then = plan_fleet(chosen, moment, past=True)
+    assert plan_document(late.plan) == plan_document(then.plan) == plan_document(shards.plan)
+    assert late.plan.created == moment
+    assert late.plan.origin == datetime(2026, 1, 20, 11, tzinfo=UTC)
+    assert late.audit.last == datetime(2026, 1, 20, 12, tzinfo=UTC)
+    assert plan_fleet(config, NOW).plan.origin > late.plan.origin
+
+
 @pytest.mark.slow
 def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Config, tmp_path: Path) -> None:
     soon = datetime(2026, 1, 26, 6, tzinfo=UTC)  # six hours after the last orders: metrics are of that step
@@ -112,8 +164,8 @@ def test_a_plan_reads_its_events_once_and_hashes_its_settings_once(
     calendar = config.calendar.model_copy(update={"events": str(tmp_path / "events.csv")})
     one = config.model_copy(update={"calendar": calendar, "workloads": config.workloads[:1]})
     expected, calls = one.settings_hash(), list[str]()
-    read, hashed = planner.read_events, Config.settings_hash
-    monkeypatch.setattr(planner, "read_events", lambda *given: calls.append("events") or read(*given))
+    read, hashed = reading.read_events, Config.settings_hash
+    monkeypatch.setattr(reading, "read_events", lambda *given: calls.append("events") or read(*given))
     monkeypatch.setattr(Config, "settings_hash", lambda self: calls.append("hash") or hashed(self))
     planned = plan_fleet(one, NOW, Fleet()).plan
     assert sorted(calls) == ["events", "hash"]
@@ -127,8 +179,7 @@ def test_what_prometheus_measured_stands_for_an_hour(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
-    monkeypatch.setattr("capacity.sources.prometheus.read_usages", lambda *_, now: asked.append(now) or {})
-    monkeypatch.setattr("capacity.app.fleet.in_processes", lambda work, tasks, _: ((t, work(t)) for t in tasks))
+    monkeypatch.setattr("capacity.sources.prometheus.usage.read_usages", lambda *_, now: asked.append(now) or {})
     measured = config.model_copy(update={"prometheus": PrometheusSettings(url="http://127.0.0.1:1")})
     fleet = Fleet(workers=1, shards=tmp_path / "shards", size=7)
     moments = [NOW, NOW + timedelta(minutes=59), NOW + timedelta(minutes=60)]
@@ -202,10 +253,20 @@ def test_a_table_of_workloads_that_is_wrong(config: Config, tmp_path: Path, text
 
 @pytest.mark.slow
 def test_a_process_that_dies_takes_only_its_own_task_with_it() -> None:
-    answers = dict(in_processes(dies_on_three, range(7), 2))
+    answers = dict(spread(dies_on_three, range(7), Fleet(workers=2)))
     assert {number: answers[number] for number in (0, 1, 2, 4, 6)} == {0: 0, 1: 1, 2: 4, 4: 16, 6: 36}
-    assert isinstance(answers[3], BrokenProcessPool)
+    assert isinstance(answers[3], KilledWorker)
     assert isinstance(answers[5], ValueError)
+
+
+def test_without_dask_chunks_are_planned_in_this_process_and_a_remark_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("capacity.app.fleet.find_spec", lambda _: None)
+    with caplog.at_level("INFO", "capacity"):
+        answers = dict(spread(os.path.basename, ["a/b", "c/d"], Fleet(workers=2)))
+    assert answers == {"a/b": "b", "c/d": "d"}
+    assert "planned in one process: Dask spreads chunks over 2: python -m pip install" in caplog.text
 
 
 @dataclass(frozen=True)
@@ -223,7 +284,7 @@ def started(folder: Path, module: str, *arguments: str) -> subprocess.Popen[byte
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A scheduler and two workers, processes of their own that speak TCP on loopback; none outlives the test."""
-    monkeypatch.setattr("capacity.app.workers.CONNECT", int(HUNG))
+    monkeypatch.setattr("capacity.app.fleet.CONNECT", int(HUNG))
     folder = tmp_path / "dask"
     folder.mkdir()
     running: list[subprocess.Popen[bytes]] = []
@@ -279,7 +340,7 @@ def test_dask_plans_the_same_to_the_last_bit_though_a_worker_is_killed(
 def test_a_scheduler_that_is_not_there_is_one_line(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("capacity.app.workers.CONNECT", 1)
+    monkeypatch.setattr("capacity.app.fleet.CONNECT", 1)
     with pytest.raises(ClusterError, match=r"--cluster: no scheduler at tcp://127.0.0.1:1"):
         plan_fleet(config, NOW, Fleet(cluster="tcp://127.0.0.1:1", shards=tmp_path / "s", size=4))
 

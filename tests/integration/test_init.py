@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.cli import main
 from capacity.model.fields import AutoLeadTime
 from tests.double import KubernetesDouble
@@ -112,7 +114,7 @@ def test_a_first_configuration_reads_as_it_is(cluster: KubernetesDouble, capsys:
         "# 300 s assumed: 1 pod starts seen, 3 are needed",
         "# yours: no memory request is set in the cluster: a guess",
         "# left out: shop/ghost: scales Deployment ghost, which is not there",
-        "# left out: shop/odd: scales a ReplicationController; expected a Deployment or a StatefulSet",
+        "# left out: shop/odd: scales a ReplicationController; expected a Deployment, a StatefulSet or a Rollout",
         "# left out: shop/ehpa-web: made and rewritten by EffectiveHorizontalPodAutoscaler e: its floor is set there",
         "# left out: shop/web-too: another autoscaler has a workload named web too",
         "the autoscaler itself aims at 60 % of the CPU request",
@@ -193,5 +195,6 @@ def test_a_plan_for_the_cluster_learns_its_lead_times(
     remarks = capsys.readouterr().err
     assert "shop/web: lead time 55 s learned: 0.95 of 3 pod starts (1 failed) took up to 3" in remarks
     assert "shop/db: lead time 300 s assumed: 1 pod starts seen, 3 are needed" in remarks
-    maps = [str(one["data"]) for one in cluster.list("configmaps", "shop")]
+    parts = [one for one in cluster.list("configmaps", "shop") if "binaryData" in one]
+    maps = [gzip.decompress(base64.b64decode(one["binaryData"]["plan.json.gz"])).decode() for one in parts]
     assert any('"lead_time":55' in text.replace(" ", "") for text in maps), maps

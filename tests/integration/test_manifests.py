@@ -10,11 +10,10 @@ import pytest
 import yaml
 
 import capacity
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.cli import main
-from capacity.cluster import config_maps as switch
-from capacity.cluster import lease
-from capacity.cluster.config_maps import NAME
+from capacity.cluster import lease, switch
+from capacity.cluster.plan_index import names
 from capacity.model.configuration import Config
 from tests.rendering import BASE, NEWEST, OLDEST, Document, documents, kustomize, title, validate
 
@@ -167,12 +166,12 @@ def test_controller_mounts_no_orders() -> None:
     ("role", "others"),
     [
         pytest.param("capacity-planner", [], id="planner"),
-        pytest.param("capacity-controller", [switch.NAME], id="controller, and the off switch"),
+        pytest.param("capacity-controller", [switch.SWITCH_NAME], id="controller, and the off switch"),
     ],
 )
 def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str, others: list[str]) -> None:
     (rule,) = (rule for rule in the("Role", role)["rules"] if rule["resources"] == ["configmaps"])
-    assert rule["resourceNames"] == [*(NAME.format(part=part) for part in range(10)), *others]
+    assert rule["resourceNames"] == [*names(), *(f"capacity-plan-{part}" for part in range(10)), *others]
 
 
 def test_controller_may_change_no_lease_but_its_own() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.model.plan_file import write_plan
+from capacity.model import write_plan
 from tests.conftest import PlanOf
 from tests.peers import HttpPeer, Prometheus, binary
 from tests.peers.http import on

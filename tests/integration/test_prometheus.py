@@ -19,9 +19,8 @@ import yaml
 from capacity.model import DataError, Metrics
 from capacity.model.settings import Measured, PrometheusSettings
 from capacity.model.settings.usage import USAGE
-from capacity.sources.prometheus import read_usage, read_usages, recording_rules
+from capacity.sources.prometheus import Prometheus, read_usage, read_usages, recording_rules
 from capacity.sources.prometheus.answers import Chunk, QueryError
-from capacity.sources.prometheus.client import Prometheus
 from capacity.sources.prometheus.queries import CPU
 from tests.peers import Prometheus as Server
 from tests.peers import binary, openmetrics, running_prometheus

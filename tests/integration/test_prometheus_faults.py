@@ -24,9 +24,10 @@ import trustme
 
 from capacity.model import ConfigError, DataError
 from capacity.model.settings import Measured, PrometheusSettings
+from capacity.sources.prometheus import Prometheus, read_usages
 from capacity.sources.prometheus.answers import Chunk, QueryError
-from capacity.sources.prometheus.client import LONGEST_WAIT, Prometheus
-from capacity.sources.prometheus.usage import read_usage, read_usages
+from capacity.sources.prometheus.client import LONGEST_WAIT
+from capacity.sources.prometheus.usage import read_usage
 
 HOUR = Chunk(3600, 7200, 300)
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,26 +155,34 @@ def installation(kubernetes_double: KubernetesDouble, tmp_path: Path, monkeypatc
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Document:
-    """The ConfigMap that the planner writes."""
+    """A plan as the planner makes it, in the ConfigMap that version 0.1 wrote."""
     with pytest.MonkeyPatch.context() as monkeypatch, KubernetesDouble() as api:
         installation = Installation(api, tmp_path_factory.mktemp("plan"), aim(monkeypatch))
         installation.install()
         assert installation.plan() == 0
-        written = api.get("ConfigMap", NAMESPACE, "capacity-plan-0")
-    return {**written, "metadata": {key: written["metadata"][key] for key in ("name", "namespace")}}
+        part = api.get("ConfigMap", NAMESPACE, "capacity-plan-a-0")
+    text = gzip.decompress(base64.b64decode(part["binaryData"]["plan.json.gz"])).decode()
+    metadata = {"name": "capacity-plan-0", "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"plan.json": text}}
 
 
-def test_planner_may_do_exactly_what_it_does(installation: Installation) -> None:
+def test_planner_may_do_exactly_what_it_does(installation: Installation, plan: Document) -> None:
+    """It removes what version 0.1 wrote, once a plan that it wrote itself is in force."""
+    installation.api.create(plan)
     installation.install()
     assert installation.plan() == 0
     assert asked(list(installation.api.journal)) == set(granted(ROLES[PLANNER]))
-    assert installation.api.get("ConfigMap", NAMESPACE, "capacity-plan-0")["data"]["plan.json"]
+    assert installation.refused == []
+    left = [item["metadata"]["name"] for item in installation.api.list("ConfigMap", NAMESPACE)]
+    assert [name for name in left if "plan" in name] == ["capacity-plan", "capacity-plan-a-0"]
 
 
 def test_planner_writes_over_its_last_plan_with_the_same_role(installation: Installation) -> None:
     installation.install()
     assert [installation.plan(), installation.plan()] == [0, 0]
-    assert [entry.code for entry in installation.api.journal.writes] == [201, 200, 200, 200]
+    codes = [entry.code for entry in installation.api.journal.writes if entry.query.get("dryRun") != "All"]
+    asked_first, first, second = [404], [201, 201, 200], [200, 201, 200]  # of the second: claim, part, index
+    assert codes == [*first, *asked_first, *second, *asked_first]
 
 
 def test_controller_may_do_exactly_what_it_does(installation: Installation, plan: Document) -> None:
@@ -222,7 +232,8 @@ def test_planner_is_refused_without_one_of_its_verbs(
 ) -> None:
     installation.install(**{PLANNER: without(ROLES[PLANNER], revoked)})
     assert installation.plan() == 1
-    assert [(entry.method, entry.code) for entry in installation.api.journal] == [("GET", 200), ("PATCH", 403)]
+    codes = [(entry.method, entry.code) for entry in installation.api.journal]
+    assert codes == [("GET", 200), ("GET", 404), ("PATCH", 403)]
     assert "see the Role in k8s/base" in capsys.readouterr().err
 
 
@@ -237,7 +248,7 @@ def test_planner_that_may_not_see_pods_assumes_lead_times_and_says_so(
 @pytest.mark.parametrize(
     ("account", "method", "path"),
     [
-        pytest.param(PLANNER, "GET", "/api/v1/{0}/configmaps/capacity-plan-0", id="planner reads no plan"),
+        pytest.param(PLANNER, "GET", "/api/v1/{0}/configmaps/capacity-config", id="planner reads no other map"),
         pytest.param(PLANNER, "PATCH", "/api/v1/{0}/configmaps/capacity-config", id="planner writes no other map"),
         pytest.param(PLANNER, "GET", "/apis/autoscaling/v2/{0}/horizontalpodautoscalers", id="planner sees no HPA"),
         pytest.param(CONTROLLER, "PATCH", "/api/v1/{0}/configmaps/capacity-plan-0", id="controller writes no plan"),

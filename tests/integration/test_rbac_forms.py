@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from capacity.cli import main
-from capacity.cluster.client import ClusterWriter
-from capacity.cluster.config_maps import write_plan_maps
+from capacity.cluster import ClusterWriter, write_plan_maps
 from capacity.model import Plan
 from tests.double import Entry, KubernetesDouble, refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler, deployment, scaled_object

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from capacity.app.reading import read_orders
 from capacity.model.configuration import Config
-from capacity.planning.planner import OrderData, PlanInputs, make_plan, read_orders
+from capacity.planning import OrderData, PlanInputs, make_plan
 from capacity.quality import Audit
-from capacity.series.seasons import find_seasons
-from capacity.sources.orders import audit_sales, read_sales
+from capacity.series import find_seasons
+from capacity.sources import audit_sales, read_sales
 from tests.conftest import DATA
 
 RETAIL, BICYCLES = DATA / "online_retail", DATA / "adventureworks"
@@ -139,7 +140,7 @@ def bicycle_plan() -> tuple[Config, OrderData]:
     web = {"namespace": "shop", "name": "web", "floor": 2, "ceiling": 40, "load": load, "replica": replica}
     sales = {**BIKES, "rules": BIKE_RULES, "quality": {"warn_below": 1.0}}
     config = Config.model_validate({"sales": sales, "workloads": [web]})
-    return config, read_orders(config)
+    return config, read_orders(config, NOW)
 
 
 def test_the_plan_says_what_its_data_cannot_carry() -> None:

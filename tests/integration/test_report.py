@@ -19,9 +19,10 @@ import pandas as pd
 import pytest
 
 import capacity as cap
+from capacity.app.reading import read_orders
+from capacity.app.report import collect_report
 from capacity.cli import main
-from capacity.planning.planner import read_orders
-from capacity.views.report import ReportRequest, collect_report, report_page
+from capacity.views.report import ReportRequest, report_page
 from tests.peers import Chromium
 
 EVIL = "<script>document.title='owned'</script>"

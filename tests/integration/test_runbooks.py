@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from capacity.cli import main
-from capacity.cluster.client import ClusterWriter
-from capacity.cluster.config_maps import write_plan_maps
-from capacity.model.plan_file import read_plan
-from capacity.sources.sample import sample_config, sample_orders
+from capacity.cluster import ClusterWriter, write_plan_maps
+from capacity.model import read_plan
+from capacity.sources import sample_config, sample_orders
 from tests.double import KubernetesDouble
 
 BOOKS = sorted((Path(__file__).resolve().parents[2] / "docs" / "runbooks").glob("[A-Z]*.md"))

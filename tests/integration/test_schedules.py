@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from tests.rendering import BASE, K8S, Document, documents, title
 
 WRITTEN = [BASE / "planner.yaml", BASE / "controller.yaml", K8S / "components" / "audit" / "audit.yaml"]

@@ -11,7 +11,7 @@ import pytest
 
 import capacity as cap
 from capacity.cli import main
-from capacity.simulation.replay import Replay
+from capacity.simulation import Replay
 
 WEB = cap.Workload("shop", "web", cap.LoadModel(0.5, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)
 
@@ -77,6 +77,16 @@ def test_a_gap_longer_than_a_day_is_named(sales: pd.Series) -> None:
         cap.simulate(torn, WEB, replay=Replay(days=2))
     short = sales.drop(sales.index[300:310])
     assert cap.simulate(short, WEB, replay=Replay(days=1)).plans == 2
+
+
+def test_what_comes_after_a_gap_reaches_no_floor_before_it(sales: pd.Series) -> None:
+    """The gap lies across the last origin: bridged, it would tell that forecast what came after."""
+    torn = sales.drop(sales.index[-30:-20])
+    higher = torn.copy()
+    higher.iloc[-20:] *= 5
+    floors = [cap.simulate(one, WEB, replay=Replay(days=1)).plan.lane.floor for one in (torn, higher)]
+    known = 240 * 4  # the last plan is made a day before the end, where the gap stands open
+    np.testing.assert_array_equal(floors[0][:known], floors[1][:known])
 
 
 def test_the_command_prints_a_table_and_a_verdict_and_draws(capsys: pytest.CaptureFixture[str]) -> None:

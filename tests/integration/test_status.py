@@ -13,7 +13,7 @@ import pytest
 
 from capacity.cli import main
 from capacity.quality import Audit
-from capacity.sources.audit_history import append_audit
+from capacity.sources import append_audit
 from tests.peers import Prometheus, openmetrics
 from tests.servicenow import ServiceNowDouble
 from tests.shop import NOON, Shop

@@ -18,11 +18,10 @@ import pytest
 
 from capacity.app.loop import repeat
 from capacity.cli import main
-from capacity.cluster.client import ClusterWriter
-from capacity.cluster.lease import Lease, micro_time
-from capacity.model.plan_file import write_plan
-from capacity.monitoring.export import Exposition
-from capacity.monitoring.health import Health
+from capacity.cluster import ClusterWriter, Lease
+from capacity.cluster.lease import micro_time
+from capacity.model import write_plan
+from capacity.monitoring import Exposition, Health
 from tests.conftest import PlanOf
 from tests.shop import NOON, Document, Shop, hpa
 from tests.waiting import until

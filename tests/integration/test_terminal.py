@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from capacity.cli import app, main
-from capacity.model.plan_file import read_plan
+from capacity.model import read_plan
 from tests.shop import NOON, Shop
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.cli import main
 from capacity.model import ConfigError, Throughput
 from tests.served import World

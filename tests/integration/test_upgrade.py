@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,9 @@ def upgraded(
     kubernetes_double: KubernetesDouble, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Upgraded:
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
-    shutil.copy(OLD / "capacity.yaml", tmp_path)
+    text = (OLD / "capacity.yaml").read_text(encoding="utf-8")
+    text = text.replace("name: checkout,", "name: checkout, target: {take: true},")  # 0.1 took it unasked
+    (tmp_path / "capacity.yaml").write_text(text, encoding="utf-8")
     return Upgraded(kubernetes_double)
 
 
@@ -141,10 +142,10 @@ def test_a_pass_over_floors_that_0_1_raised_has_nothing_to_do(upgraded: Upgraded
 
 
 def test_what_passes_of_0_1_remembered_is_remembered(upgraded: Upgraded) -> None:
-    """While its metrics stand as 0.1 last saw them, no floor comes down; once they move, the next step is due."""
+    """The next step down is due once its autoscaler asks for no more; 0.1 noted when the last one was."""
     upgraded.load("falling.jsonl", "beside.jsonl", "configmaps.jsonl")
     web = decisions("preview", "--now", LATER, "--from-cluster")["shop/web"]
-    assert (web["before"], web["floor"], web["reason"]) == (7, 7, "HeldFrozenMetrics")
+    assert (web["before"], web["floor"], web["reason"]) == (7, 7, "AutoscalerNeeds")
     hpa = upgraded.api.get("HorizontalPodAutoscaler", "shop", "web")
     hpa["status"] |= {"currentReplicas": 7, "desiredReplicas": 7}
     hpa["status"]["currentMetrics"][0]["resource"]["current"]["averageValue"] = "230m"

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.cli import main
 from capacity.model import ConfigError, DataError
-from capacity.sources.usage import read_usage, usage_of
+from capacity.sources import read_usage, usage_of
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 28, freq="h", tz="UTC")
 WEB: dict[str, Any] = {

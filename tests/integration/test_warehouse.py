@@ -20,9 +20,7 @@ from capacity.model import ConfigError, DataError
 from capacity.model.configuration import Config
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
-from capacity.sources.audit_history import audit_orders
-from capacity.sources.orders import read_sales
-from capacity.sources.table import OrderTable
+from capacity.sources import OrderTable, audit_orders, read_sales
 from tests.peers import Postgres
 
 Fill = Callable[[list[tuple[Any, ...]], str], str]  # rows and the type of their time: the URL of a database with them

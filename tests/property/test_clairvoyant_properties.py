@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model.arrays import Counts
-from capacity.simulation.case import clairvoyant, cost
+from capacity.simulation import clairvoyant, cost
 from tests.scale import examples
 
 needs = st.lists(st.integers(0, 5), min_size=1, max_size=9).map(np.array)

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from capacity.app.control import Reconciliation, apply
-from capacity.cluster.client import ClusterWriter
+from capacity.app import Reconciliation, apply
+from capacity.cluster import ClusterWriter
 from capacity.decision import Brake, ControllerRules
 from capacity.model import (
     ClusterError,
@@ -123,12 +123,14 @@ def report(world: World, item: Document) -> None:
         "type": "Resource",
         "resource": {"name": "cpu", "current": {"averageValue": f"{value}m", "averageUtilization": value}},
     }
+    used = {"averageValue": str(200 * 2**20 + 4096 * world.dice.randrange(10_000))}
+    memory = {"type": "Resource", "resource": {"name": "memory", "current": used}}
     active = {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound"}
     status: Document = {
         "currentReplicas": replicas,
         "desiredReplicas": replicas,
         "conditions": [active],
-        "currentMetrics": [current],
+        "currentMetrics": [current, memory],
     }
     if kind == "frozen" and name in world.reported:
         return
@@ -140,7 +142,7 @@ def report(world: World, item: Document) -> None:
     elif kind == "nan":
         current["resource"]["current"] = {"averageValue": world.dice.choice(["NaN", "", "Infinity", "-5m", None])}
     elif kind == "partial":
-        status["currentMetrics"] = [{"type": ""}]
+        status["currentMetrics"] = [{"type": ""}, memory]
     elif kind == "null":
         status["currentMetrics"] = None
     item["status"] = status
@@ -159,7 +161,10 @@ def hpa(name: str, floor: int) -> Document:
             "minReplicas": floor,
             "maxReplicas": 60,
             "scaleTargetRef": {"kind": "Deployment", "name": name},
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            "metrics": [
+                {"type": "Resource", "resource": {"name": "cpu", "target": target}},
+                {"type": "Resource", "resource": {"name": "memory", "target": {**target, "averageValue": "10Gi"}}},
+            ],
         },
     }
 

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 
 from capacity.model import Limits
 from capacity.model.arrays import Counts
-from capacity.planning import cheapest_floors, raise_to_windows
-from capacity.planning.change_limit import calm_floors
-from capacity.planning.floors import ramped
-from capacity.planning.optimum import Days, Prices, Runs
+from capacity.planning import Days, Prices, Runs, calm_floors, cheapest_floors, raise_to_windows, ramped
 from capacity.stats import close_gaps
 from tests.scale import examples
 

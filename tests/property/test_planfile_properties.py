@@ -25,8 +25,11 @@ from capacity.model import (
     TrackRecord,
     Trust,
     WorkloadPlan,
+    parse_plan,
+    parse_time,
+    plan_text,
+    rfc3339,
 )
-from capacity.model.plan_file import parse_plan, parse_time, plan_text, rfc3339
 from tests.scale import examples
 
 EPOCH = datetime(1995, 1, 1, tzinfo=UTC)

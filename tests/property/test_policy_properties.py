@@ -12,27 +12,33 @@ import pytest
 
 from capacity.model import Event, ForecastRequest, LoadModel, Replica, Workload
 from capacity.model.arrays import Array
-from capacity.simulation.case import Case, Promise
-from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.pods import Start
-from capacity.simulation.policies import (
+from capacity.simulation import (
+    Case,
+    Cluster,
     Policy,
+    Promise,
+    Schedule,
+    Service,
+    Start,
     ahpa_like,
     autopilot_like,
     aws_like,
     by_day,
     cron_schedule,
+    decided_floor,
     hpa_sweep,
     optimum_trial,
     oracle,
+    past_forecasts,
+    past_plans,
+    past_request,
     seasonal_naive,
     static_peak,
     static_quantile,
     swept,
     try_policies,
 )
-from capacity.simulation.replay import Schedule, decided_floor, past_forecasts, past_plans, past_request
-from capacity.simulation.stepping import Cluster, Service
+from capacity.simulation.hpa.spec import SYNC_PERIOD
 
 STEP, DAY = timedelta(minutes=15), timedelta(days=1)
 PER_DAY = 96

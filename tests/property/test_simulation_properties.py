@@ -9,11 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from capacity.simulation import Cluster, NodePool, Reactive, Rule, Seen, Service, Start, ZoneLoss, run_cluster
 from capacity.simulation.hpa import Hpa, Memory, Metric, Pod, Reading, Scale, sync
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.lanes import Reactive, Rule, Seen
-from capacity.simulation.pods import NodePool, Start
-from capacity.simulation.stepping import Cluster, Service, ZoneLoss, run_cluster
 from tests.scale import examples
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

@@ -18,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capacity.model.settings import SalesSettings
-from capacity.sources.orders import read_sales
-from capacity.sources.table import OrderTable
+from capacity.sources import OrderTable, read_sales
 from tests.peers import Postgres
 
 Row = tuple[str, str, str, str]  # time, amount, identifier, shop

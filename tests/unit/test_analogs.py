@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.forecast import Setting, forecast_sales, kinds_near, renew_forecast
+from capacity.forecast import Occurrence, Setting, forecast_sales, kinds_near, renew_forecast
 from capacity.forecast.analogs import find_analogs
-from capacity.forecast.uplift import Occurrence
 from capacity.model import DataError, Event, Forecast
 
 STEP, DAY, KICKOFF = timedelta(minutes=5), 288, 19 * 12

@@ -9,10 +9,19 @@ import pandas as pd
 import pytest
 
 from capacity.model import DataError, Forecast
-from capacity.quality import Audit, Contract, Finding, Freshness, compare_columns
-from capacity.quality.anomalies import Anomaly, anomaly_finding, find_anomalies
-from capacity.quality.report import step_counts
-from capacity.quality.usage import audit_usage, audit_usages
+from capacity.quality import (
+    Anomaly,
+    Audit,
+    Contract,
+    Finding,
+    Freshness,
+    anomaly_finding,
+    audit_usage,
+    audit_usages,
+    compare_columns,
+    find_anomalies,
+    step_counts,
+)
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity as official
 from pydantic import TypeAdapter
 
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.model import ChangeHours, ConfigError, LoadModel, Replica, Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import AutoLeadTime, parse_duration, parse_quantity, parse_share

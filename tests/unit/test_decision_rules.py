@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from capacity.decision import CALM, Brake, ControllerRules, decide, engage_brake
+from capacity.decision.brake import brake_episode
 from capacity.model import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
 from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
 NOW = START + MINUTE
+DAY = timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +104,69 @@ def test_two_looks_a_step_apart_at_metrics_that_move() -> None:
     young = replace(observation, memory=first.memory, readings=Readings(wanted=3, mark="21m"))
     assert decide(plan([4]), young, NOW + MINUTE).notes is False
     assert decide(plan([4]), young, NOW + 5 * MINUTE).floor == 36
-    frozen = replace(observation, memory=first.memory)
-    assert decide(plan([4]), frozen, NOW + 5 * MINUTE).reason == "HeldFrozenMetrics"
-    assert decide(plan([4]), frozen, NOW + 55 * MINUTE).reason == "HeldFrozenMetrics"
-    assert decide(plan([4]), young, NOW + 11 * MINUTE).reason == "SecondLook", "too old to say anything"
+    assert decide(plan([4]), young, NOW + 15 * MINUTE).reason == "SecondLook", "too old to say anything"
+    ahead = replace(young, memory=replace(first.memory, looked_at=NOW + 3 * MINUTE))
+    assert decide(plan([4]), ahead, NOW).notes, "a wrong clock noted it: look again"
+
+
+def passes(observation: Observation, minutes: range, **rules: Any) -> list[tuple[int, Decision]]:
+    """Passes at these minutes, each with what the one before noted."""
+    made = []
+    for minute in minutes:
+        decision = decide(plan([4] * 12), observation, NOW + minute * MINUTE, ControllerRules(**rules))
+        observation = replace(observation, floor=decision.floor, memory=decision.memory)
+        made.append((minute, decision))
+    return made
+
+
+def test_readings_that_stand_still_are_found_within_ten_minutes_and_noted_once() -> None:
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"))
+    made = passes(observation, range(20))
+    reasons = [decision.reason for _, decision in made]
+    assert reasons == ["SecondLook"] * 8 + ["HeldFrozenMetrics"] * 12
+    assert [minute for minute, decision in made if decision.notes] == [0, 8]
+    assert "held until 11-27 06:09Z" in made[-1][1].detail
+    assert "capacity/force-floor" in made[-1][1].detail
+
+
+def test_readings_that_stand_still_hold_for_a_time_only() -> None:
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"))
+    made = passes(observation, range(400))
+    falls = [minute for minute, decision in made if decision.falls]
+    assert falls[:3] == [368, 373, 378], "six hours after they were known to stand still, then step by step"
+
+
+def test_readings_that_move_again_are_believed_at_once() -> None:
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"))
+    memory = passes(observation, range(10))[-1][1].memory
+    assert memory.still_since == NOW + 8 * MINUTE
+    moved = replace(observation, memory=memory, readings=Readings(wanted=3, mark="251m"))
+    decision = decide(plan([4]), moved, NOW + 10 * MINUTE)
+    assert (decision.floor, decision.memory.still_since, decision.memory.mark) == (36, None, "251m")
+    assert decide(plan([4]), moved, NOW + 55 * MINUTE).floor == 36, "however long it stood still"
+    steady = decide(plan([40]), moved, NOW + 10 * MINUTE)
+    assert (steady.floor, steady.memory.still_since, steady.notes) == (40, None, True)
+
+
+def test_an_equal_look_of_long_ago_proves_nothing() -> None:
+    memory = Memory(mark="250m", looked_at=NOW - timedelta(hours=4))
+    decision = decide(plan([4]), seen(40, readings=Readings(wanted=3, mark="250m"), memory=memory), NOW)
+    assert (decision.reason, decision.memory.looked_at) == ("SecondLook", NOW)
+
+
+def test_a_forced_floor_needs_no_metrics_that_move() -> None:
+    memory = Memory(mark="250m", looked_at=NOW - MINUTE, still_since=NOW)
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"), memory=memory, wishes=Wishes(floor=10))
+    assert decide(plan([4]), observation, NOW).floor == 36
+
+
+def test_without_a_plan_readings_that_stand_still_hold_for_a_time_only() -> None:
+    memory = Memory(mark="250m", looked_at=NOW - 9 * MINUTE, held_for="HeldNoPlan", held_since=NOW - DAY)
+    observation = replace(seen(40, readings=Readings(wanted=3, mark="250m"), memory=memory), baseline_floor=4)
+    held = decide(None, observation, NOW)
+    assert (held.reason, held.memory.still_since, held.notes) == ("HeldFrozenMetrics", NOW, True)
+    later = decide(None, replace(observation, memory=held.memory), NOW + timedelta(hours=6))
+    assert (later.reason, later.floor) == ("PlanExpired", 36)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +248,79 @@ def test_the_brake_lets_go_in_time(minutes: int, braked: bool) -> None:
     since = NOW - minutes * MINUTE
     held = engage_brake(fleet(6, 0, held_for="HeldBrake", held_since=since), NOW, Brake())
     assert {decision.reason for _, decision in held} == {"HeldBrake" if braked else "DemandFalling"}
+
+
+FALLS = Decision(8, 100, "DemandFalling", 9, 100)
+
+
+def marked(since: datetime | None) -> Observation:
+    return seen(9, memory=Memory(held_for="HeldBrake", held_since=since) if since else Memory())
+
+
+def falling(*since: datetime | None) -> list[tuple[Observation, Decision]]:
+    """Floors that want down together, each with what it noted of a brake."""
+    return [(marked(one), replace(FALLS, memory=marked(one).memory)) for one in since]
+
+
+@pytest.mark.parametrize(
+    ("since", "began"),
+    [
+        pytest.param([None] * 10, NOW, id="no note"),
+        pytest.param([NOW - 6 * DAY, *[None] * 9], NOW, id="one note of last week"),
+        pytest.param([NOW - 20 * MINUTE, *[None] * 9], NOW, id="one note of an episode of others"),
+        pytest.param([NOW - 20 * MINUTE] * 5 + [None] * 5, NOW - 20 * MINUTE, id="half of them noted it"),
+        pytest.param([NOW - 20 * MINUTE] * 4 + [None] * 6, NOW, id="less than half noted it"),
+        pytest.param([NOW - 20 * MINUTE] * 6 + [NOW - 6 * DAY] * 4, NOW - 20 * MINUTE, id="most noted the newer one"),
+        pytest.param([NOW - 6 * DAY] * 10, NOW, id="all noted last week's: nobody ran since"),
+        pytest.param(
+            [NOW - timedelta(hours=12, minutes=29)] * 6, NOW - timedelta(hours=12, minutes=29), id="a long night"
+        ),
+        pytest.param([NOW - 750 * MINUTE] * 6, NOW, id="too long for one night"),
+        pytest.param([NOW + 2 * MINUTE] * 6, NOW + 2 * MINUTE, id="noted by a clock a little ahead"),
+        pytest.param([NOW + 3 * MINUTE] * 6, NOW, id="noted by a wrong clock"),
+    ],
+)
+def test_the_brake_is_an_episode_of_the_fleet(since: list[datetime | None], began: datetime) -> None:
+    episode = brake_episode(falling(*since), NOW, Brake())
+    assert (episode.began, episode.holds) == (began, NOW - began < 30 * MINUTE)
+
+
+def test_one_old_note_does_not_disarm_the_brake() -> None:
+    """Its own autoscaler kept it up for six days, and the note with it."""
+    held = engage_brake(falling(NOW - 6 * DAY, *[None] * 9), NOW, Brake())
+    assert {decision.reason for _, decision in held} == {"HeldBrake"}
+    assert {decision.memory.held_since for _, decision in held} == {NOW}
+    assert all(decision.notes for _, decision in held)
+
+
+def test_the_end_of_an_episode_removes_its_notes() -> None:
+    one = falling(NOW - 40 * MINUTE)
+    (_, released), *_ = engage_brake([*one, *fleet(0, 9)], NOW, Brake())
+    assert (released.reason, released.memory, released.notes) == ("DemandFalling", Memory(), True)
+    stays = Decision(9, 100, "AutoscalerNeeds", 9, 100, memory=marked(NOW).memory)
+    (_, freed), *_ = engage_brake([(marked(NOW), stays), *fleet(0, 9)], NOW, Brake())
+    assert (freed.memory, freed.notes, freed.changes) == (Memory(), True, False)
+
+
+def test_what_is_held_for_another_reason_keeps_its_note_and_is_not_written() -> None:
+    stays = Decision(9, 100, "HeldForeignOwner", 9, 100, held=True, memory=marked(NOW).memory)
+    assert engage_brake([(marked(NOW), stays)], NOW, Brake()) == [(marked(NOW), stays)]
+
+
+def test_who_joins_an_episode_that_let_go_notes_its_beginning() -> None:
+    began = NOW - 40 * MINUTE
+    decisions = [decision for _, decision in engage_brake(falling(*[began] * 6, None), NOW, Brake())]
+    assert {decision.reason for decision in decisions} == {"DemandFalling"}
+    assert {decision.memory.held_since for decision in decisions} == {began}
+
+
+def test_a_floor_whose_plan_is_gone_is_not_held_a_second_time() -> None:
+    """It was held for hold_for; a brake that took over its note would begin that hold anew, for ever."""
+    gone = Decision(8, 100, "PlanExpired", 9, 100, held=True, memory=Memory(held_for="HeldNoPlan", held_since=NOW))
+    assert engage_brake([(seen(9), gone)] * 9, NOW, Brake()) == [(seen(9), gone)] * 9
+    mixed = engage_brake([*fleet(8, 0), (seen(9), gone)], NOW, Brake())
+    assert mixed[-1] == (seen(9), gone)
+    assert mixed[0][1].reason == "HeldBrake"
 
 
 @pytest.mark.parametrize(

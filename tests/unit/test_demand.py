@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.load import learn_load, project_load
-from capacity.load.demand import demand_of
+from capacity.load import demand_of, learn_load, project_load
 from capacity.model import DataError, Forecast, LoadModel, LoadReport, Replica, Workload
 
 HOURS = pd.date_range("2026-03-02", periods=24 * 14, freq="h", tz="UTC")

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from capacity.model import ConfigError, DataError, Event
-from capacity.series.calendar import covered, holiday_events, overlapping
-from capacity.sources.orders import read_events
+from capacity.series import covered, holiday_events, overlapping
+from capacity.sources import read_events
 
 HOUR = timedelta(hours=1)
 

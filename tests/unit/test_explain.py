@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from capacity.load import project_load
 from capacity.model import DataError, Forecast, Limits, LoadModel, Quota, Replica, Workload
 from capacity.planning import explain_floor, plan_workload, within_quota
-from capacity.series.breakdown import break_down_sales
+from capacity.series import break_down_sales
 from tests.scale import examples
 
 START = datetime(2026, 11, 27, tzinfo=UTC)

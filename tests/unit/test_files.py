@@ -15,9 +15,7 @@ import pytest
 from capacity.model import ConfigError, DataError
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
-from capacity.sources.orders import audit_sales, read_sales
-from capacity.sources.table import OrderTable
-from capacity.sources.usage import read_usage
+from capacity.sources import OrderTable, audit_sales, read_sales, read_usage
 
 ROWS = "".join(f"Jörg;2026-01-05 0{hour}:00:00;{hour + 1}\n" for hour in range(4))
 TEXT = "name;at;n\n" + ROWS

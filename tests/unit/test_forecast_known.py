@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from capacity.forecast import Known, Occurrence, Setting, forecast_batch
+from capacity.forecast import Known, Occurrence, Setting, forecast_batch, forecast_sales
 from capacity.forecast.uplift import proven_kinds
 from capacity.model import DataError
 
@@ -95,3 +96,36 @@ def test_days_around_holidays_must_foretell_what_they_were_not_learned_from(fact
     row[list(slots)] *= factor
     found = proven_kinds(row, days("before holiday", *slots), frozenset({"before holiday"}), 7)
     assert found == (frozenset({"before holiday"}) if proven else frozenset())
+
+
+def closed_on(days: tuple[str, ...], seed: int = 0) -> pd.Series:
+    """Two years and some months of daily sales with a weekly shape, nothing sold on some days."""
+    index = pd.date_range("2024-01-01", "2026-12-20", freq="D", tz="UTC")
+    usual = 100 * np.array([1, 1, 1, 1, 1.3, 1.5, 0.7])[index.day_of_week]
+    sales = pd.Series(np.random.default_rng(seed).poisson(usual).astype(float), index)
+    return sales.where(~pd.Series(index.strftime("%m-%d"), index).isin(days), 0.0)
+
+
+def test_a_holiday_that_was_closed_each_time_is_closed_for_certain():
+    sales = closed_on(("12-25", "12-26", "01-01"))
+    quantiles = forecast_sales(sales, horizon="14D", holidays=["GB-ENG"]).quantiles
+    assert (quantiles.loc["2026-12-25"] == 0).all()
+    assert (quantiles.loc["2027-01-01"] == 0).all()
+    assert quantiles.loc["2026-12-23", 0.5] > 80
+
+
+def test_open_holidays_do_not_suffer_from_closed_ones():
+    """Closed at Christmas, as usual at Easter: neither makes the other uncertain."""
+    sales = closed_on(("12-25", "12-26", "01-01")).loc[:"2026-04-02"]
+    known = forecast_sales(sales, horizon="5D", holidays=["GB-ENG"]).quantiles
+    plain = forecast_sales(sales, horizon="5D").quantiles
+    friday = "2026-04-03"  # Good Friday
+    assert abs(known.loc[friday, 0.5] / plain.loc[friday, 0.5] - 1) < 0.15
+    assert known.loc[friday, 0.95] < 1.5 * plain.loc[friday, 0.95]
+
+
+def test_one_closed_holiday_may_have_been_an_accident():
+    sales = closed_on(()).loc[:"2024-12-24"]
+    sales.loc["2024-05-06"] = 0.0
+    quantiles = forecast_sales(sales, horizon="3D", holidays=["GB-ENG"]).quantiles
+    assert quantiles.loc["2024-12-25", 0.95] > 0

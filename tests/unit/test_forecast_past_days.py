@@ -52,7 +52,8 @@ def loss(told: Array, came: Array) -> float:
 
 
 def both(values: Array, monkeypatch: pytest.MonkeyPatch) -> tuple[Array, Array]:
-    """The first hour with and without past days (2, 12, Q)."""
+    """The first hour with and without past days (2, 12, Q), the members that follow the level left out of both."""
+    monkeypatch.setattr("capacity.forecast.batch.with_near", lambda served, *_: served)
     with_it = forecast_steady(values[None, :], setting()).quantiles[0, :12]
     monkeypatch.setattr("capacity.forecast.batch.with_past_days", lambda batch, *_: batch)
     return with_it, forecast_steady(values[None, :], setting()).quantiles[0, :12]

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.forecast.backtest import LEVELS, backtest_sales
+from capacity.forecast import backtest_sales
+from capacity.forecast.backtest import LEVELS
 from capacity.model import DataError
 from capacity.stats import interval_score, pinball, smape
 from tests.conftest import DATA

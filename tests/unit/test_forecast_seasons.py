@@ -9,8 +9,20 @@ import pandas as pd
 import pytest
 
 from capacity.model import ConfigError, DataError
-from capacity.series.calendar import bridge_days, covered, days_around, holiday_events, month_ends, overlapping, paydays
-from capacity.series.seasons import calendar_seasons, clear_seasons, find_seasons, real_seasons, too_short_for
+from capacity.series import (
+    bridge_days,
+    calendar_seasons,
+    clear_seasons,
+    covered,
+    days_around,
+    find_seasons,
+    holiday_events,
+    month_ends,
+    overlapping,
+    paydays,
+    real_seasons,
+    too_short_for,
+)
 
 
 def indexed(values: np.ndarray, freq: str) -> pd.Series:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from capacity.model import DataError
-from capacity.planning.sizing import highest_tolerated_utilization
+from capacity.planning import highest_tolerated_utilization
 from capacity.simulation.hpa import (
     Answer,
     Behavior,

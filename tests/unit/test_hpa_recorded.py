@@ -24,16 +24,13 @@ from capacity.simulation.hpa import (
     Scale,
     ScalingRules,
     Timed,
-    normalize,
-    sync,
-)
-from capacity.simulation.hpa.replicas import (
-    MetricInvalidError,
-    Question,
     Tolerance,
     average_replicas,
+    normalize,
+    sync,
     utilization_replicas,
 )
+from capacity.simulation.hpa.replicas import MetricInvalidError, Question
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 RECORDED = Path(__file__).parents[1] / "data" / "kubernetes-1.36"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import DataError
-from capacity.series.levels import find_shifts
+from capacity.series import find_shifts
 from tests.scale import examples
 
 DAYS = np.arange(365)

@@ -8,13 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.forecast import forecast_sales
-from capacity.forecast.backtest import backtest_sales
+from capacity.forecast import backtest_sales, forecast_sales
 from capacity.model import MONTH, DataError, Event, Forecast
-from capacity.series.growth import coming_growth, past_growth
-from capacity.series.levels import find_shifts
-from capacity.series.seasons import find_seasons
-from capacity.series.steps import evened, months_apart
+from capacity.series import coming_growth, evened, find_seasons, find_shifts, months_apart, past_growth
 
 
 def monthly(values: np.ndarray, start: str = "2018-01-01", freq: str = "MS", zone: str = "UTC") -> pd.Series:

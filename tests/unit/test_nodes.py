@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import DataError, NodeType, Supply, WorkloadPlan
-from capacity.planning import pack, plan_nodes, plan_workload, replica_price
-from capacity.planning.nodes import Pods, fewest_possible
-from capacity.planning.shared import share
+from capacity.planning import Pods, fewest_possible, pack, plan_nodes, plan_workload, replica_price, share
 from tests.scale import examples
 from tests.unit.test_planning_limits import demand, workload
 

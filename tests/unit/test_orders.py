@@ -13,7 +13,7 @@ import pytest
 
 from capacity.model import ConfigError, DataError
 from capacity.model.settings import SalesSettings
-from capacity.sources.table import OrderTable
+from capacity.sources import OrderTable
 
 Row = tuple[str, str, str, str]  # invoice, time, quantity, price
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from capacity.model import DataError, Forecast
-from capacity.series.growth import coming_growth, coming_peak, past_growth
+from capacity.series import coming_growth, coming_peak, past_growth
 
 YEARS = 800  # days
 

@@ -10,8 +10,7 @@ import pytest
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
 from capacity.model import DataError, Forecast, ForecastRequest, LoadModel, Replica, Workload
-from capacity.planning import plan_workload
-from capacity.planning.pipeline import Provenance, forecast_groups, plan_workloads
+from capacity.planning import Provenance, forecast_groups, plan_workload, plan_workloads
 
 CREATED = datetime(2026, 1, 29, tzinfo=UTC)
 REQUEST = ForecastRequest(horizon=timedelta(days=1), quantile_levels=(0.5, 0.95))

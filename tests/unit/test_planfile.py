@@ -12,9 +12,24 @@ from typing import Any
 
 import pytest
 
-from capacity.model import PeakSales, Plan, PlanError, QuotaCut, ReplicaNeed, RequestNeed, Shortfall, TrackRecord, Trust
+from capacity.model import (
+    PeakSales,
+    Plan,
+    PlanError,
+    QuotaCut,
+    ReplicaNeed,
+    RequestNeed,
+    Shortfall,
+    TrackRecord,
+    Trust,
+    parse_plan,
+    parse_time,
+    plan_text,
+    read_plan,
+    rfc3339,
+    write_plan,
+)
 from capacity.model import plan_file as planfile
-from capacity.model.plan_file import parse_plan, parse_time, plan_text, read_plan, rfc3339, write_plan
 
 PlanOf = Callable[..., Plan]
 WEB = ("workloads", 0)

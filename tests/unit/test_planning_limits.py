@@ -29,8 +29,7 @@ from capacity.model import (
     Workload,
     WorkloadPlan,
 )
-from capacity.planning import floor_series, plan_many, plan_workload, within_quota
-from capacity.planning.optimum import Days
+from capacity.planning import Days, floor_series, plan_many, plan_workload, within_quota
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.model import ConfigError, Metrics
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import Measured, PrometheusSettings

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from capacity.app.status import latency_objective, quality_objective
 from capacity.model import DataError
 from capacity.model.service_level import TARGETS, ServiceLevelObjective
-from capacity.monitoring import Ticket
-from capacity.monitoring.outages import restore_objective
-from capacity.views.tables.status import spoken
+from capacity.monitoring import Ticket, restore_objective
+from capacity.views.tables.status import figure_text
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MINUTE, MONTH = timedelta(minutes=1), timedelta(days=30)
@@ -155,4 +154,4 @@ def test_quality_is_that_of_the_worst_source() -> None:
     ],
 )
 def test_a_figure_is_not_rounded_over_its_bound(name: str, value: float, text: str) -> None:
-    assert spoken(value, TARGETS[name]) == text
+    assert figure_text(value, TARGETS[name]) == text

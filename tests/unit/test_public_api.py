@@ -6,12 +6,28 @@ import inspect
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import capacity
 
+LAZY = [
+    f"capacity.{name}"
+    for name in (
+        "app",
+        "cluster",
+        "load",
+        "monitoring",
+        "planning",
+        "quality",
+        "series",
+        "simulation",
+        "sources",
+        "views",
+    )
+]
 HEAVY = ["pandas", "numpy", "statsmodels", "matplotlib", "duckdb", "kubernetes", "pydantic", "sqlalchemy", "typer"]
 
 
@@ -58,9 +74,9 @@ def test_every_room_of_a_public_name_can_be_entered_first() -> None:
     """A circle of imports shows only from one of its ends: each room is loaded as the first of the package."""
     enter = (
         "import sys, importlib, capacity\n"
-        "for room in sorted(set(capacity._HOME.values())):\n"
+        "for room in sorted(capacity.HOMES):\n"
         "    for name in [name for name in sys.modules if name.split('.')[0] == 'capacity']: del sys.modules[name]\n"
-        "    importlib.import_module(f'capacity.{room}')"
+        "    importlib.import_module(room)"
     )
     done = subprocess.run([sys.executable, "-c", enter], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -80,7 +96,9 @@ def test_importing_the_package_imports_little_else() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     ours = {name for name in done.stdout.split() if name.partition(".")[0] == "capacity"}
-    assert ours == {"capacity", "capacity.shown", "capacity.version", "capacity.views", "capacity.views.registration"}
+    assert ours == {"capacity"} | {
+        f"capacity.{name}" for name in ("lazy", "shown", "version", "views", "views.registration")
+    }
     assert {name.partition(".")[0] for name in done.stdout.split()} - sys.stdlib_module_names == {"capacity"}
 
 
@@ -88,6 +106,28 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (Path(capacity.__file__).parent / "py.typed").is_file()
 
 
-def test_type_checkers_see_the_same_names_as_users() -> None:
-    source = Path(capacity.__file__).read_text(encoding="utf-8")
-    assert set(re.findall(r"import (\w+) as \1$", source, re.MULTILINE)) == set(capacity.__all__)
+@pytest.mark.parametrize("face", ["capacity", *LAZY])
+def test_type_checkers_see_the_same_names_as_users(face: str) -> None:
+    package = import_module(face)
+    source = Path(package.__file__ or "").read_text(encoding="utf-8")
+    typed = re.findall(r"^    from (\S+) import (\w+) as \2$", source, re.MULTILINE)
+    assert sorted(typed) == sorted((home, name) for home, names in package.HOMES.items() for name in names)
+    assert package.__all__ == [name for _, names in package.HOMES.items() for name in names]
+
+
+@pytest.mark.parametrize("face", LAZY)
+def test_every_name_of_a_package_loads_and_hides_no_module(face: str) -> None:
+    """A module of the same name would take the place of a name once it is imported."""
+    package = import_module(face)
+    modules = {file.stem for file in Path(package.__file__ or "").parent.iterdir()}
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert modules & set(package.__all__) == set()
+
+
+def test_entering_every_package_loads_no_heavy_library() -> None:
+    assert modules_after("\n".join(f"import {face}" for face in LAZY)) == set()
+
+
+def test_the_top_level_fits_on_one_screen() -> None:
+    assert 40 <= len(capacity.__all__) <= 50

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from capacity.model import Demand, Reactive, Trust, WorkloadPlan
-from capacity.planning import compare_reactive, plan_workload, reactive_remark
-from capacity.planning.shared import plan_demands
+from capacity.planning import compare_reactive, plan_demands, plan_workload, reactive_remark
 from tests.unit.test_planning_limits import HOUR, START, demand, workload
 
 MINUTES = timedelta(minutes=5)

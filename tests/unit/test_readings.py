@@ -117,10 +117,33 @@ def test_what_cannot_be_trusted_is_blind(item: Document) -> None:
     assert (readings.wanted, readings.cpu_millicores) == (None, None)
 
 
-def test_two_looks_at_a_busy_workload_differ_in_their_mark() -> None:
-    assert read_metrics(hpa([CPU], [cpu(average="150m")])).mark == "150m"
-    assert read_metrics(hpa([CPU], [cpu(average="151m")])).mark == "151m"
-    assert read_metrics(hpa([CPU], [cpu(average="3m")])).mark is None, "an idle one may stand still"
+MEMORY = metric("Resource", {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 80}})
+
+
+def memory(average: str) -> Document:
+    return metric("Resource", {"name": "memory", "current": {"averageUtilization": 9, "averageValue": average}})
+
+
+@pytest.mark.parametrize(
+    ("replicas", "average", "mark"),
+    [
+        pytest.param(4, "200m", "200m", id="busy, few pods"),
+        pytest.param(4, "199m", None, id="noise may be rounded away"),
+        pytest.param(100, "1", "1", id="busy, many pods"),
+        pytest.param(101, "1", None, id="many pods: their noise cancels"),
+        pytest.param(36, "25m", None, id="evenly loaded, as seen on a real cluster"),
+        pytest.param(1, "9m", None, id="idle"),
+    ],
+)
+def test_only_readings_that_noise_would_move_have_a_mark(replicas: int, average: str, mark: str | None) -> None:
+    assert read_metrics(hpa([CPU], [cpu(average=average)], replicas=replicas)).mark == mark
+
+
+def test_memory_moves_where_millicores_do_not() -> None:
+    many = {"replicas": 36}
+    assert read_metrics(hpa([CPU, MEMORY], [cpu(average="25m"), memory("104857600")], **many)).mark == "25m 104857600"
+    assert read_metrics(hpa([CPU, MEMORY], [cpu(average="9m"), memory("104857600")], **many)).mark is None, "idle"
+    assert read_metrics(hpa([CPU, MEMORY], [cpu(average="25m"), memory("1048576")], **many)).mark is None
     assert read_metrics(hpa([VALUE[0]], [VALUE[1]])).mark is None
 
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from capacity.app.configuration import read_config
+from capacity.app import read_config
 from capacity.model import ConfigError, DataError
 from capacity.model.settings import SalesSettings
-from capacity.sources.table import OrderTable
+from capacity.sources import OrderTable
 from tests.scale import examples
 
 TEXT = (

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from capacity.app.scenarios import parse_scenario, parse_scenarios
+from capacity.app import parse_scenario, parse_scenarios
 from capacity.model import ConfigError, DataError, Event, Forecast, Scenario
-from capacity.series.scenarios import events_if, forecast_if, workloads_if
+from capacity.series import events_if, forecast_if, workloads_if
 from tests.unit.test_planning_limits import workload
 
 START = datetime(2026, 11, 27, tzinfo=UTC)

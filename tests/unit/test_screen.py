@@ -13,7 +13,8 @@ import pytest
 
 from capacity.cli.command import CommandContext
 from capacity.logs import LOGGER, Run, end_run, set_up_logs
-from capacity.views.sheet import Output, Sheet, clock, duration, show
+from capacity.views import Output, Sheet, show
+from capacity.views.sheet import clock, duration
 
 TRICKY = ["[red]text[/red]", "[/b]", "a, b", 'say "yes"', "two\nlines", "ünïcödé"]
 SHEET = Sheet("Things [old]", ("name", "count"), [(text, place) for place, text in enumerate(TRICKY)], {"things": 6})

@@ -15,9 +15,12 @@ import pytest
 from matplotlib.figure import Figure
 
 import capacity as cap
-from capacity.model import Bar, Finding
+from capacity.forecast import Backtest
+from capacity.load import LoadReport
+from capacity.model import Bar, Explanation, Finding
+from capacity.series import decompose_sales
 from capacity.shown import card_of, plot_noun
-from capacity.simulation.replay import Replay
+from capacity.simulation import Replay
 from tests.integration.test_report import Elements
 
 HOUR = timedelta(hours=1)
@@ -74,21 +77,21 @@ def whole() -> cap.Plan:
 
 
 @cache
-def report() -> cap.LoadReport:
+def report() -> LoadReport:
     index = history().index
     usage = pd.DataFrame({"cpu": 0.5 + 0.1 * history() + np.random.default_rng(1).normal(0, 0.01, len(index))})
     return cap.learn_load(history(), usage, prior=LOAD, name="shop/web")
 
 
 @cache
-def explanation() -> cap.Explanation:
+def explanation() -> Explanation:
     at = datetime(2026, 3, 2, 12, tzinfo=UTC)
     bars = (Bar("idle load", 1000, "0.5 cores"), Bar("sales", 1500, ""), Bar("rounding", 500, ""))
-    return cap.Explanation("shop", "web", at, "cpu", 3, bars, 4, at + HOUR)
+    return Explanation("shop", "web", at, "cpu", 3, bars, 4, at + HOUR)
 
 
 @cache
-def backtest() -> cap.Backtest:
+def backtest() -> Backtest:
     return cap.backtest_sales(history(), horizon="1D", origins=3)
 
 
@@ -161,7 +164,7 @@ def test_a_load_frame_has_the_slope_and_its_interval() -> None:
     row = report().to_frame().loc["cpu"]
     assert row["low"] < 0.1 < row["high"]
     assert row["per_sale_per_hour"] == pytest.approx(0.1, rel=0.02)
-    unknown = cap.LoadReport("web", LOAD, (Finding("cpu", "configured", "none"),))
+    unknown = LoadReport("web", LOAD, (Finding("cpu", "configured", "none"),))
     assert unknown.to_frame().loc["cpu"].isna().sum() >= 5
 
 
@@ -171,7 +174,7 @@ def test_a_load_frame_has_the_slope_and_its_interval() -> None:
         lambda: replace(plan(), name=EVIL),
         lambda: replace(forecast(), unit=EVIL, model=EVIL, notes=(EVIL,)),
         lambda: replace(explanation(), name=EVIL, bars=(Bar(EVIL, 3000, EVIL),)),
-        lambda: cap.LoadReport(EVIL, LOAD, (Finding("cpu", "configured", EVIL),)),
+        lambda: LoadReport(EVIL, LOAD, (Finding("cpu", "configured", EVIL),)),
     ],
     ids=["plan", "forecast", "explanation", "load"],
 )
@@ -184,7 +187,7 @@ def test_what_comes_from_outside_is_text_in_a_card(made: Any) -> None:
 def test_parts_add_up_to_the_sales_and_gaps_have_no_rest() -> None:
     sales = history()
     sales.iloc[100:104] = np.nan
-    parts = cap.decompose_sales(sales)
+    parts = decompose_sales(sales)
     assert list(parts.columns) == ["sales", "level", "daily", "rest"]
     whole = parts.dropna()
     np.testing.assert_allclose(whole.drop(columns="sales").sum(axis=1), whole["sales"], atol=1e-9)
@@ -193,8 +196,8 @@ def test_parts_add_up_to_the_sales_and_gaps_have_no_rest() -> None:
 
 def test_a_flat_history_is_level_alone() -> None:
     index = pd.date_range("2026-01-05", periods=100, freq="D", tz="UTC")
-    parts = cap.decompose_sales(pd.Series(7.0, index))
+    parts = decompose_sales(pd.Series(7.0, index))
     assert list(parts.columns) == ["sales", "level", "rest"]
     np.testing.assert_array_equal(parts["level"], 7.0)
     with pytest.raises(cap.DataError, match="expected at least 8 steps with data, got 3"):
-        cap.decompose_sales(pd.Series(7.0, index[:3]))
+        decompose_sales(pd.Series(7.0, index[:3]))

@@ -8,10 +8,29 @@ import numpy as np
 import pytest
 
 from capacity.model import DataError
-from capacity.simulation.case import Elasticity, Lane, Miss, Promise, Score, find_misses, rate_oracle, score
-from capacity.simulation.comparison import Daily, Frontier, frontier, interval, reduction, saving
-from capacity.simulation.result import Comparison, Savings, say_verdict
-from capacity.simulation.stepping import Objective, Service, erlang_c, p99_wait
+from capacity.simulation import (
+    Comparison,
+    Daily,
+    Elasticity,
+    Frontier,
+    Lane,
+    Miss,
+    Objective,
+    Promise,
+    Savings,
+    Score,
+    Service,
+    erlang_c,
+    find_misses,
+    frontier,
+    interval,
+    p99_wait,
+    rate_oracle,
+    reduction,
+    saving,
+    say_verdict,
+    score,
+)
 
 MINUTE = timedelta(minutes=1)
 NEVER = Elasticity(0, 0, 0, 0, 0)

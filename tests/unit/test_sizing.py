@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.load.scalability import MOST_REPLICAS
+from capacity.load import MOST_REPLICAS
 from capacity.model import DataError, LoadModel, Replica, Workload
-from capacity.planning.sizing import replicas_needed
+from capacity.planning import replicas_needed
 from tests.scale import examples
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import DataError, LoadModel, Pool, Replica, Workload
-from capacity.planning.sizing import pool_utilization, safe_target, wait_probability, wait_quantile
+from capacity.planning import pool_utilization, safe_target, wait_probability, wait_quantile
 from tests.scale import examples
 
 SECOND = timedelta(seconds=1)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from capacity.model import DataError
-from capacity.planning.sizing import advise_requests, highest_tolerated_utilization, same_target
+from capacity.planning import advise_requests, highest_tolerated_utilization, same_target
 
 GIB = 2.0**30
 

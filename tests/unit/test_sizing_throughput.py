@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.load.scalability import peak_throughput, reached_by, replicas_for_requests
-from capacity.model import DataError, Throughput
-from capacity.model.serving import fit_throughput
+from capacity.load import peak_throughput, reached_by, replicas_for_requests
+from capacity.model import DataError, Throughput, fit_throughput
 from tests.scale import examples
 
 laws = st.builds(Throughput, st.floats(1, 1e4), st.floats(0, 0.3), st.floats(0, 0.02))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capacity.model.arrays import Array, Counts
-from capacity.series.steps import rolling_median
-from capacity.simulation.case import clairvoyant
+from capacity.series import rolling_median
+from capacity.simulation import clairvoyant
 from capacity.stats import (
     BISQUARE,
     HUBER,
@@ -35,6 +35,7 @@ from capacity.stats import (
     row_quantiles,
     running_totals,
     sliding_maxima,
+    student_quantiles,
     weighted_quantiles,
 )
 
@@ -471,3 +472,11 @@ def test_reweighted_least_squares_are_those_of_the_cost_of_a_request(
 
 def test_the_constants_of_a_normal_distribution_are_its_own() -> None:
     assert pytest.approx(NormalDist().inv_cdf(0.75), abs=1e-15) == NORMAL_MAD
+
+
+@pytest.mark.parametrize("degrees", [3.0, 5.0, 12.0, 100.0])
+def test_student_quantiles_are_those_of_scipy(degrees: float) -> None:
+    from scipy.stats import t as student
+
+    levels = np.array([0.01, 0.1, 0.5, 0.9, 0.95, 0.99])
+    np.testing.assert_allclose(student_quantiles(levels, degrees), student.ppf(levels, degrees), rtol=0.025, atol=1e-9)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from capacity.app.control import Reconciliation
+from capacity.app import Reconciliation
 from capacity.decision import ControllerRules
 from capacity.model import (
     DataError,
@@ -31,11 +31,19 @@ from capacity.model import (
     Workload,
 )
 from capacity.model.outcome import Outcome
-from capacity.monitoring import samples
-from capacity.monitoring.conditions import pass_conditions
-from capacity.monitoring.export import Exposition, exposition_text, write_textfile
-from capacity.monitoring.metrics import METRICS, Sample
-from capacity.monitoring.samples import audit_samples, pass_samples, plan_samples
+from capacity.monitoring import (
+    METRICS,
+    Exposition,
+    Sample,
+    audit_samples,
+    pass_conditions,
+    pass_samples,
+    plan_samples,
+    samples,
+    write_textfile,
+)
+from capacity.monitoring.export import exposition_text
+from capacity.planning.result import current_demand
 from capacity.quality import Audit, Quality, StepCount
 from tests.conftest import PlanOf
 from tests.plans import derivation
@@ -126,7 +134,8 @@ def test_demand_of_the_step_of_now(plan_of: PlanOf, hours: float, cores: float |
     made = plan_of(web=[4, 9, 9])
     workload = made.workloads[0]
     object.__setattr__(workload, "demand", demand([1.0, 2.0, 3.0]))
-    samples = plan_samples(Plan(NOON, NOON, NOON, "x", {}, (workload,)), 1, NOON + hours * HOUR, HOUR)
+    plan, now = Plan(NOON, NOON, NOON, "x", {}, (workload,)), NOON + hours * HOUR
+    samples = plan_samples(plan, 1, HOUR, current_demand(plan.workloads, now))
     values = {(sample.name, sample.labels): sample.value for sample in samples}
     assert values.get(("capacity_forecast_demand_cores", ("shop", "web", "0.5"))) == cores
     assert values[("capacity_plan_workloads", ("failed",))] == 1
@@ -137,7 +146,7 @@ def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> Non
     record = TrackRecord("all", Trust(((0.95, 0.94),), 0.2))
     web, api = plan_of(web=[4, 9], api=[4, 9]).workloads
     trusted = tuple(replace(one, derivation=derivation(track_record=record)) for one in (web, api))
-    samples = plan_samples(Plan(NOON, NOON, NOON, "x", {}, trusted), 0, NOON, HOUR)
+    samples = plan_samples(Plan(NOON, NOON, NOON, "x", {}, trusted), 0, HOUR)
     values = [
         (sample.name, sample.labels, sample.value) for sample in samples if "group" in METRICS[sample.name].labels
     ]
@@ -145,7 +154,7 @@ def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> Non
         ("capacity_forecast_coverage_ratio", ("all", "0.95"), 0.94),
         ("capacity_forecast_skill_ratio", ("all",), 0.2),
     ]
-    untried = plan_samples(plan_of(web=[4, 9]), 0, NOON, HOUR)
+    untried = plan_samples(plan_of(web=[4, 9]), 0, HOUR)
     assert not [sample for sample in untried if "group" in METRICS[sample.name].labels]
 
 
@@ -159,7 +168,10 @@ def workloads_of(count: int, plan_of: PlanOf) -> list[Sample]:
     held = [Decision(2, 20, "HeldNoMetrics", before=2, detail=f"of {one.name}", held=True) for one in workloads]
     outcomes = [Outcome(one, decision, observation=seen) for one, decision in zip(workloads, held, strict=True)]
     work = Reconciliation(workloads, plan, ControllerRules(), NOON)
-    return [*plan_samples(plan, 0, NOON, HOUR), *pass_samples(work.plan, work.policy.period, outcomes, NOON, HOUR)]
+    return [
+        *plan_samples(plan, 0, HOUR, current_demand(plan.workloads, NOON)),
+        *pass_samples(work.plan, work.policy.period, outcomes, NOON, HOUR),
+    ]
 
 
 def test_series_grow_with_workloads_alone_and_no_label_holds_a_text(plan_of: PlanOf) -> None:

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.load import learn_throughput
-from capacity.load.scalability import reached_by, replicas_for_requests
+from capacity.load import learn_throughput, reached_by, replicas_for_requests
 from capacity.model import DataError, Replica, Throughput, ThroughputReport
 from tests.scale import examples
 from tests.served import IDLE, LAW, LINEAR, REPLICA, World

@@ -12,9 +12,7 @@ import pytest
 
 from capacity.model import DataError
 from capacity.model.settings import SalesSettings
-from capacity.sources.orders import audit_sales, read_events, read_sales
-from capacity.sources.table import OrderTable
-from capacity.sources.usage import read_usage
+from capacity.sources import OrderTable, audit_sales, read_events, read_sales, read_usage
 
 NOON = "2026-01-15T12:00Z"
 FORMS = {

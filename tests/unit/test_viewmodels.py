@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import Bar, Explanation
-from capacity.views.tables.plan import explain_sheet
-from capacity.views.view_models import view_bars, view_workload, view_workloads
+from capacity.views import view_bars, view_workload, view_workloads
+from capacity.views.tables import explain_sheet
 from tests.unit.test_shown import plan, whole
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)

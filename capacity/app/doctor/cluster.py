@@ -10,6 +10,7 @@ from enum import StrEnum
 from capacity.app.control import clock_skew
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT
+from capacity.cluster.plan_index import INDEX, part_name
 from capacity.model import Workload
 from capacity.model.check import Finding
 from capacity.model.configuration import Config
@@ -17,7 +18,7 @@ from capacity.model.fields import AutoLeadTime
 from capacity.views.sheet import duration
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-PLAN_MAP, SWITCH, LEASE = "capacity-plan-0", "capacity-switch", "capacity"
+PLAN_MAPS, SWITCH, LEASE = (INDEX, part_name("a", 0), part_name("b", 0)), "capacity-switch", "capacity"
 NAMED = 20  # targets of a namespace asked for by name, since a Role may name them; of more, those of the first
 
 
@@ -93,14 +94,16 @@ def _calls(config: Config, workloads: Sequence[Workload], part: Part) -> list[tu
 
 
 def _planner_calls(*, learned: bool) -> Iterator[Call]:
-    yield Call("create", "", "configmaps", PLAN_MAP)
-    yield Call("patch", "", "configmaps", PLAN_MAP)
+    for name in PLAN_MAPS:
+        for verb in ("get", "create", "patch", "delete"):
+            yield Call(verb, "", "configmaps", name)
     if learned:
         yield Call("list", "", "pods")
 
 
 def _controller_calls(workloads: Iterable[Workload]) -> Iterator[Call]:
-    yield Call("get", "", "configmaps", PLAN_MAP)
+    for name in PLAN_MAPS:
+        yield Call("get", "", "configmaps", name)
     yield Call("get", "", "configmaps", SWITCH)
     yield Call("list", HPA.group, HPA.plural)
     yield Call("create", "coordination.k8s.io", "leases")

@@ -31,7 +31,7 @@ class Check:
     """A check by name, and what to do where it cannot even look."""
 
     name: str
-    look: Callable[[], Iterable[Finding]]
+    run: Callable[[], Iterable[Finding]]
     fix: str
 
 
@@ -49,7 +49,7 @@ def examine(path: Path, now: datetime, part: Part, progress: Callable[[int, int]
     ]
     for done, check in enumerate(checks):
         progress(done, len(checks))
-        findings += isolated(check.name, check.look, check.fix)
+        findings += isolated(check.name, check.run, check.fix)
     return findings
 
 

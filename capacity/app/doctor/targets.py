@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from capacity.cluster.appliers import NOTHING, advice
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.hpa_status import TOLERANCE
@@ -24,22 +25,33 @@ FIX_METRICS = "install metrics-server, or give the pods CPU requests; until then
 
 def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
     """Each workload's own findings; or that all is well."""
-    scenes = observe_targets(reader, workloads)
+    observed = observe_targets(reader, workloads)
     sound = 0
-    for workload, scene, found in observe_target(reader, workloads, scenes, now):
+    for workload, seen, found in observe_target(reader, workloads, observed, now):
         where = f"{workload.namespace}/{workload.name}"
         if isinstance(found, ClusterError):
             yield Finding("targets", "fail", f"{where}: {found}", FIX_TARGET)
             continue
-        wrong = isolated("targets", partial(_wrong, workload, scene, found), FIX_TARGET)
+        wrong = isolated("targets", partial(_target_findings, workload, seen, found), FIX_TARGET)
         yield from (Finding(one.check, one.state, f"{where}: {one.detail}", one.fix) for one in wrong)
         sound += not wrong
+        yield from _owned(where, found)
     if sound:
         yield Finding("targets", "ok", f"{sound} of {len(workloads)} autoscalers there, ours to move and measured")
 
 
-def _wrong(workload: Workload, scene: ObservedTarget, found: Autoscaler) -> Iterator[Finding]:
-    other = other_owner(workload, found.document, scene)
+def _owned(where: str, found: Autoscaler) -> Iterator[Finding]:
+    """What to change in the tool that set the floor, so that its next run leaves it alone."""
+    owner = found.first_owner()
+    if owner is None or owner.reconciles or owner.operation == "Apply":
+        return
+    told = advice(owner, found.kind, found.name)
+    if told.cure != NOTHING:
+        yield Finding("targets", "ok", f"{where}: {told.tool} set its floor: {told.effect}; {told.cure}")
+
+
+def _target_findings(workload: Workload, seen: ObservedTarget, found: Autoscaler) -> Iterator[Finding]:
+    other = other_owner(workload, found.document, seen)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
     managers = ", ".join(
@@ -48,6 +60,11 @@ def _wrong(workload: Workload, scene: ObservedTarget, found: Autoscaler) -> Iter
     if managers:
         fix = f"let it ignore the field (`capacity preview` prints how), then set target.ignored_by: [{managers}]"
         yield Finding("targets", "fail", f"{managers} writes its floor again by itself", fix)
+    appliers = [one for one in found.appliers() if one.manager not in workload.target.ignored_by]
+    if appliers and not workload.target.take and found.notes.baseline is None:
+        told = advice(appliers[0], found.kind, found.name)
+        fix = f"{told.cure}; or set target.take: true"
+        yield Finding("targets", "fail", f"{told.tool} set its floor: {told.effect}", fix)
     if found.ceiling < workload.ceiling and workload.ceiling_buffer is None:
         detail = f"its ceiling {found.ceiling} is below the planned {workload.ceiling}"
         yield Finding("targets", "warn", detail, "raise it, lower ceiling, or let ceiling_policy increase it")

@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Figure
 from matplotlib.text import Text
 
+from capacity.files import write_text, written_whole
 from capacity.model import ConfigError, require
 from capacity.stats import nearest_level
 
@@ -45,13 +46,13 @@ class Palette:
 # under the contrast of 3 to 1 that WCAG 2.2 asks of lines on this paper, or close to it.
 LIGHT = Palette("#FFFFFF", "#222222", "#666666", "#DDDDDD", "#0072B2", "#D55E00", "#009E73")
 DARK = Palette("#15191E", "#E9E7E4", "#A3A8AD", "#363C43", "#56B4E9", "#E69F00", "#00AF80")
-LOOKS = {"light": LIGHT, "dark": DARK}
+PALETTES = {"light": LIGHT, "dark": DARK}
 
 
 def palette_of(theme: str) -> Palette:
     """The look of a theme. Raises `DataError` on another than light and dark."""
-    require(theme in LOOKS, "theme: expected one of {}, got {}", sorted(LOOKS), theme)
-    return LOOKS[theme]
+    require(theme in PALETTES, "theme: expected one of {}, got {}", sorted(PALETTES), theme)
+    return PALETTES[theme]
 
 
 GIB = 2**30
@@ -66,14 +67,14 @@ class Canvas:
     """One picture being drawn: its figure, its colours and the clock of its reader."""
 
     figure: Figure
-    look: Palette
+    palette: Palette
     timezone: str
 
     @classmethod
     def new(cls, height: float, timezone: str = "UTC", theme: str = "light") -> Canvas:
         """Empty paper, `height` inches high."""
-        look = palette_of(theme)
-        return cls(Figure(figsize=(WIDTH, height), layout="constrained", facecolor=look.paper), look, timezone)
+        palette = palette_of(theme)
+        return cls(Figure(figsize=(WIDTH, height), layout="constrained", facecolor=palette.paper), palette, timezone)
 
     def axes(self, rows: int = 1, columns: int = 1, **layout: Any) -> list[Axes]:
         """Axes on this paper, row by row."""
@@ -100,7 +101,7 @@ class Canvas:
         if from_zero:
             axes.set_ylim(bottom=0)
         axes.margins(x=0)
-        axes.grid(axis="y", color=self.look.rule, lw=0.8)
+        axes.grid(axis="y", color=self.palette.rule, lw=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         self.legend(axes)
@@ -124,21 +125,21 @@ class Canvas:
         for place in range(len(levels) - 1, middle, -1):
             low, high = quantiles.iloc[:, place - 1].to_numpy(), quantiles.iloc[:, place].to_numpy()
             shade, label = max(0.22, 0.5 / (place - middle)), f"up to q{levels[place]:g}"
-            axes.fill_between(at, low, high, color=self.look.blue, alpha=shade, lw=0, label=label)
+            axes.fill_between(at, low, high, color=self.palette.blue, alpha=shade, lw=0, label=label)
         label = f"q{levels[middle]:g}"
-        axes.plot(at, quantiles.iloc[:, middle].to_numpy(), color=self.look.blue, lw=1.6, label=label)
+        axes.plot(at, quantiles.iloc[:, middle].to_numpy(), color=self.palette.blue, lw=1.6, label=label)
 
     def done(self, words: str) -> Figure:
         """The figure, in its colours throughout; `words` say what it shows to who cannot see it."""
         for axes in self.figure.axes:
-            axes.set_facecolor(self.look.paper)
-            axes.tick_params(which="both", color=self.look.muted, labelcolor=self.look.ink)
-            axes.spines[:].set_color(self.look.muted)
+            axes.set_facecolor(self.palette.paper)
+            axes.tick_params(which="both", color=self.palette.muted, labelcolor=self.palette.ink)
+            axes.spines[:].set_color(self.palette.muted)
             for axis in (axes.xaxis, axes.yaxis):
-                axis.get_offset_text().set_color(self.look.ink)
+                axis.get_offset_text().set_color(self.palette.ink)
         for text in self.figure.findobj(Text):
             if text.get_color() in UNSAID:
-                text.set_color(self.look.ink)
+                text.set_color(self.palette.ink)
             text.set_parse_math(False)  # names come from outside: a dollar sign is a dollar sign
         self.figure.set_label(words)
         return self.figure
@@ -162,9 +163,11 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     words = str(figure.get_label())
     try:
         if path.suffix.lower() == ".svg":
-            path.write_text('<?xml version="1.0" encoding="utf-8"?>\n' + _svg(figure), encoding="utf-8")
+            write_text(path, '<?xml version="1.0" encoding="utf-8"?>\n' + _svg(figure))
         else:
-            figure.savefig(path, dpi=DOTS, metadata={"Description": words} if words else None)
+            with written_whole(path) as part:
+                described = {"Description": words} if words else None
+                figure.savefig(part, format="png", dpi=DOTS, metadata=described)
     except OSError as error:
         raise ConfigError(
             f"a picture: {path} cannot be written: {error.strerror or error}; choose another place"

@@ -40,12 +40,12 @@ def plot_forecast(
     (axes,) = canvas.axes()
     if history is not None:
         recent = history.loc[history.index > pd.Timestamp(forecast.origin) - RECENT]
-        axes.plot(canvas.on_clock(recent.index), recent.to_numpy(), color=canvas.look.ink, lw=1, label="so far")
+        axes.plot(canvas.on_clock(recent.index), recent.to_numpy(), color=canvas.palette.ink, lw=1, label="so far")
     canvas.bands(axes, forecast.quantiles)
     peak = coming_peak(forecast)
     at = canvas.on_clock([pd.Timestamp(peak.at)])
     label = f"peak {at[0]:%a %d %b %H:%M}"
-    axes.plot(at, [peak.high], "v", color=canvas.look.orange, ms=8, label=f"{label}, q{peak.high_level:g}")
+    axes.plot(at, [peak.high], "v", color=canvas.palette.orange, ms=8, label=f"{label}, q{peak.high_level:g}")
     canvas.title(axes, "Forecast")
     canvas.time_axis(axes)
     canvas.finish(axes, forecast.unit)
@@ -65,7 +65,7 @@ def _mark_events(canvas: Canvas, axes: Axes, events: Sequence[Event]) -> str:
         begin, end = mdates.date2num(canvas.on_clock([event.start, event.end]))
         if end <= low or begin >= high:
             continue
-        axes.axvspan(max(begin, low), min(end, high), color=canvas.look.orange, alpha=0.16, lw=0)
+        axes.axvspan(max(begin, low), min(end, high), color=canvas.palette.orange, alpha=0.16, lw=0)
         if event.name not in shown and len(shown) < MOST_NAMED:
             where = (max(begin, low), top)
             axes.annotate(event.name, where, (2, -3), textcoords="offset points", fontsize=8, va="top", rotation=90)
@@ -77,16 +77,18 @@ def _mark_events(canvas: Canvas, axes: Axes, events: Sequence[Event]) -> str:
 def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "light") -> Figure:
     """What came, against what was forecast for it from each origin before: median and band up to quantile 0.95."""
     canvas = Canvas.new(4.2, timezone, theme)
-    (axes,), look = canvas.axes(), canvas.look
+    (axes,), palette = canvas.axes(), canvas.palette
     table = result.windows
     at = canvas.on_clock(table.index)
     label = "forecast, q0.5 to q0.95"
-    axes.fill_between(at, table[0.5].to_numpy(), table[0.95].to_numpy(), color=look.blue, alpha=0.3, lw=0, label=label)
-    axes.plot(at, table[0.5].to_numpy(), color=look.blue, lw=1.4, label="forecast, q0.5")
-    axes.plot(at, table["actual"].to_numpy(), color=look.ink, lw=1, label="what came")
+    axes.fill_between(
+        at, table[0.5].to_numpy(), table[0.95].to_numpy(), color=palette.blue, alpha=0.3, lw=0, label=label
+    )
+    axes.plot(at, table[0.5].to_numpy(), color=palette.blue, lw=1.4, label="forecast, q0.5")
+    axes.plot(at, table["actual"].to_numpy(), color=palette.ink, lw=1, label="what came")
     origins = canvas.on_clock(pd.DatetimeIndex(table["origin"].unique()))
     for place, origin in enumerate(origins):
-        axes.axvline(mdates.date2num(origin), color=look.muted, ls=":", lw=1, label=None if place else "origin")
+        axes.axvline(mdates.date2num(origin), color=palette.muted, ls=":", lw=1, label=None if place else "origin")
     low, high = result.skill_interval
     canvas.title(axes, f"Backtest: skill {result.skill:.2f} ({low:.2f} to {high:.2f}) beside the seasonal naive")
     canvas.time_axis(axes)
@@ -112,29 +114,29 @@ def plot_calibration(result: Backtest, timezone: str = "UTC", *, theme: str = "l
     reliability, course = canvas.axes(1, 2, width_ratios=(1, 1.5))
     by_origin = result.by_origin()
     _draw_reliability(canvas, reliability, result)
-    _draw_course(canvas, course, by_origin)
-    spoken = ", ".join(f"{level:g}: {share:.1%}" for level, share in result.coverage.items())
-    return canvas.done(f"Share of steps at or under each quantile, by level: {spoken}.")
+    _draw_coverage_by_origin(canvas, course, by_origin)
+    coverage = ", ".join(f"{level:g}: {share:.1%}" for level, share in result.coverage.items())
+    return canvas.done(f"Share of steps at or under each quantile, by level: {coverage}.")
 
 
 def _draw_reliability(canvas: Canvas, axes: Axes, result: Backtest) -> None:
     levels, shares = (np.array(list(part)) for part in (result.coverage, result.coverage.values()))
-    seen, look = result.windows.dropna(subset=["actual"]), canvas.look
+    seen, palette = result.windows.dropna(subset=["actual"]), canvas.palette
     below = [float((seen["actual"] < seen[level]).mean()) for level in levels]
-    axes.plot([0, 1], [0, 1], color=look.muted, ls="--", lw=1, label="promised")
-    axes.vlines(levels, below, shares, color=look.blue, alpha=0.4, lw=6, label="exactly at")
-    axes.plot(levels, shares, "o", color=look.blue, ms=6, label="at or under")
+    axes.plot([0, 1], [0, 1], color=palette.muted, ls="--", lw=1, label="promised")
+    axes.vlines(levels, below, shares, color=palette.blue, alpha=0.4, lw=6, label="exactly at")
+    axes.plot(levels, shares, "o", color=palette.blue, ms=6, label="at or under")
     canvas.title(axes, "Does a quantile keep its word?")
     canvas.finish(axes, "share of steps")
     axes.set_xlabel("quantile level", fontsize=9)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
 
 
-def _draw_course(canvas: Canvas, axes: Axes, by_origin: pd.DataFrame) -> None:
-    at, look = canvas.on_clock(by_origin.index), canvas.look
+def _draw_coverage_by_origin(canvas: Canvas, axes: Axes, by_origin: pd.DataFrame) -> None:
+    at, palette = canvas.on_clock(by_origin.index), canvas.palette
     shares = by_origin[f"coverage_{PROMISED:g}"].to_numpy()
-    axes.axhline(PROMISED, color=look.muted, ls="--", lw=1, label=f"promised: {PROMISED:.0%}")
-    axes.plot(at, shares, "o-", color=look.blue, lw=1.4, ms=6, label=f"at or under q{PROMISED:g}")
+    axes.axhline(PROMISED, color=palette.muted, ls="--", lw=1, label=f"promised: {PROMISED:.0%}")
+    axes.plot(at, shares, "o-", color=palette.blue, lw=1.4, ms=6, label=f"at or under q{PROMISED:g}")
     canvas.title(axes, "From each origin")
     canvas.time_axis(axes)
     canvas.finish(axes, "share of steps", from_zero=False)

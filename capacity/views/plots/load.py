@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 def draw_cost(canvas: Canvas, axes: Axes, found: ThroughputReport) -> None:
     """Utilization of one replica against its requests, and the law at the fewest and the most replicas seen."""
-    look, law, (fewest, most) = canvas.look, found.law, found.counts
+    palette, law, (fewest, most) = canvas.palette, found.law, found.counts
     if found.steps is not None:
         rate = found.steps["requests"] / found.steps["replicas"]
         used = found.steps["cpu"] / found.steps["replicas"] / found.cpu_request
-        axes.plot(rate, 100 * used, ".", ms=3, alpha=0.5, color=look.blue, label="seen")
+        axes.plot(rate, 100 * used, ".", ms=3, alpha=0.5, color=palette.blue, label="seen")
     idle = found.idle / found.cpu_request
     for count, style in dict.fromkeys(((most, "-"), (fewest, "--"))):
         full = law.at(count) / count
-        axes.plot([0, full], [100 * idle, 100], style, color=look.orange, lw=1.6, label=f"one of {count}")
-    axes.axhline(100, color=look.muted, lw=0.8)
+        axes.plot([0, full], [100 * idle, 100], style, color=palette.orange, lw=1.6, label=f"one of {count}")
+    axes.axhline(100, color=palette.muted, lw=0.8)
     axes.set_xlabel("requests/s of one replica", fontsize=9)
     canvas.title(axes, "one replica")
     canvas.finish(axes, "% of its CPU request")
@@ -40,14 +40,16 @@ def draw_cost(canvas: Canvas, axes: Axes, found: ThroughputReport) -> None:
 
 def draw_served(canvas: Canvas, axes: Axes, found: ThroughputReport) -> None:
     """Requests per second against replicas: those seen, and what the law and its bound say at 100 %."""
-    look, (fewest, most) = canvas.look, found.counts
+    palette, (fewest, most) = canvas.palette, found.counts
     if found.steps is not None:
-        axes.plot(found.steps["replicas"], found.steps["requests"], ".", ms=3, alpha=0.5, color=look.blue, label="seen")
+        axes.plot(
+            found.steps["replicas"], found.steps["requests"], ".", ms=3, alpha=0.5, color=palette.blue, label="seen"
+        )
     counts = np.arange(1, round(1.5 * most) + 1)
     law, bound = reached_by(found.law, counts), reached_by(found.bound, counts)
-    axes.plot(counts, law, color=look.orange, lw=1.6, label="served at 100 %")
-    axes.plot(counts, bound, color=look.green, lw=1.6, label=f"at least, {CONFIDENCE:.0%} sure: planned with")
-    axes.axvspan(most, counts[-1], color=look.rule, alpha=0.5, lw=0, label="never seen")
+    axes.plot(counts, law, color=palette.orange, lw=1.6, label="served at 100 %")
+    axes.plot(counts, bound, color=palette.green, lw=1.6, label=f"at least, {CONFIDENCE:.0%} sure: planned with")
+    axes.axvspan(most, counts[-1], color=palette.rule, alpha=0.5, lw=0, label="never seen")
     axes.set_xlabel("replicas", fontsize=9)
     canvas.title(axes, f"what {fewest} to {most} replicas serve" if fewest < most else f"what {most} replicas serve")
     canvas.finish(axes, "requests per second")
@@ -111,15 +113,15 @@ Drawn = tuple[pd.DataFrame, Finding, float]  # explained load, what was found, u
 
 def _draw_against(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
     """Means over steps of sales, those before the last deploy in grey, and the answer that holds now."""
-    (table, found, scale), look = drawn, canvas.look
+    (table, found, scale), palette = drawn, canvas.palette
     known = table.dropna(subset=["rate", "mean"])
     means = known.loc[known.index.isin(known.groupby("place").head(1).index)]
     old = means.index < found.drift if found.drift else np.zeros(len(means), dtype=bool)
-    for part, colour, label in ((means[old], look.muted, "before the deploy"), (means[~old], look.blue, "seen")):
+    for part, colour, label in ((means[old], palette.muted, "before the deploy"), (means[~old], palette.blue, "seen")):
         if len(part):
             axes.plot(part["rate"], part["mean"] / scale, ".", ms=3, alpha=0.6, color=colour, label=label)
     line = means.sort_values("rate")
-    axes.plot(line["rate"], line["line"] / scale, color=look.orange, lw=1.8, label="answer")
+    axes.plot(line["rate"], line["line"] / scale, color=palette.orange, lw=1.8, label="answer")
     axes.set_xlabel("sales per hour", fontsize=9)
     canvas.title(axes, f"{found.resource} against sales")
     canvas.finish(axes, unit)
@@ -127,16 +129,16 @@ def _draw_against(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
 
 
 def _draw_over(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
-    (table, found, scale), look = drawn, canvas.look
+    (table, found, scale), palette = drawn, canvas.palette
     recent = table.loc[table.index > table.index[-1] - RECENT]
     at = canvas.on_clock(recent.index)
-    axes.plot(at, recent["usage"] / scale, color=look.ink, lw=0.9, label="usage")
-    axes.plot(at, recent["fitted"] / scale, color=look.orange, lw=1.1, label="what sales say")
-    axes.plot(at, (recent["usage"] - recent["fitted"]) / scale, color=look.green, lw=0.7, label="the rest")
-    axes.axhline(0, color=look.muted, lw=0.6)
+    axes.plot(at, recent["usage"] / scale, color=palette.ink, lw=0.9, label="usage")
+    axes.plot(at, recent["fitted"] / scale, color=palette.orange, lw=1.1, label="what sales say")
+    axes.plot(at, (recent["usage"] - recent["fitted"]) / scale, color=palette.green, lw=0.7, label="the rest")
+    axes.axhline(0, color=palette.muted, lw=0.6)
     if found.drift is not None and found.drift > recent.index[0]:
         axes.axvline(
-            mdates.date2num(canvas.on_clock([found.drift])[0]), color=look.muted, lw=1, ls="--", label="deploy?"
+            mdates.date2num(canvas.on_clock([found.drift])[0]), color=palette.muted, lw=1, ls="--", label="deploy?"
         )
     explained = "" if found.r2 is None else f": sales explain {found.r2:.0%}"
     canvas.title(axes, f"{found.resource} over time{explained}")

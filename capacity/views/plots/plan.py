@@ -40,10 +40,10 @@ def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC
             _draw_demand(canvas, axes, plan, plan.demand)
         else:
             _draw_replicas(canvas, axes, plan)
-    return canvas.done(" ".join(_said(plan, canvas) for plan in chosen))
+    return canvas.done(" ".join(_summary(plan, canvas) for plan in chosen))
 
 
-def _said(plan: WorkloadPlan, canvas: Canvas) -> str:
+def _summary(plan: WorkloadPlan, canvas: Canvas) -> str:
     view = view_workload(plan)
     at = canvas.on_clock([view.peak_at])[0]
     return (
@@ -61,7 +61,7 @@ def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, demand: Demand)
     )
     target = plan.derivation.target.utilization
     whole = floor_series(plan) * request
-    at, green = canvas.on_clock(whole.index), canvas.look.green
+    at, green = canvas.on_clock(whole.index), canvas.palette.green
     axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label="planned replicas")
     label = f"{100 * target:.0f} % of them"
     axes.step(at, (whole * target).to_numpy(), where="post", color=green, lw=1.8, label=label)
@@ -71,14 +71,14 @@ def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, demand: Demand)
 
 
 def _draw_replicas(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
-    floor, look, peak = floor_series(plan), canvas.look, plan.peak
+    floor, palette, peak = floor_series(plan), canvas.palette, plan.peak
     at = canvas.on_clock(floor.index)
-    axes.fill_between(at, floor.to_numpy(), step="post", color=look.green, alpha=0.25, lw=0)
-    axes.step(at, floor.to_numpy(), where="post", color=look.green, lw=1.6, label="floor (minReplicas)")
+    axes.fill_between(at, floor.to_numpy(), step="post", color=palette.green, alpha=0.25, lw=0)
+    axes.step(at, floor.to_numpy(), where="post", color=palette.green, lw=1.6, label="floor (minReplicas)")
     if plan.ceiling <= 2 * floor.max():
-        axes.axhline(plan.ceiling, color=look.muted, ls="--", lw=1, label=f"ceiling {plan.ceiling}")
+        axes.axhline(plan.ceiling, color=palette.muted, ls="--", lw=1, label=f"ceiling {plan.ceiling}")
     spot = canvas.on_clock(pd.DatetimeIndex([peak.at]))
-    axes.plot(spot, [peak.replicas], "v", ms=8, color=look.orange, label=f"peak: {peak.replicas}")
+    axes.plot(spot, [peak.replicas], "v", ms=8, color=palette.orange, label=f"peak: {peak.replicas}")
     canvas.title(axes, f"{plan.label}: planned replicas")
     canvas.time_axis(axes)
     canvas.finish(axes, "replicas")
@@ -91,12 +91,12 @@ def plot_explanation(explanation: Explanation, timezone: str = "UTC", *, theme: 
     """A bar for each part, hanging where the last one ended: rises blue, falls orange, the floor green."""
     names = [*(bar.name for bar in explanation.bars), "floor"]
     canvas = Canvas.new(1.2 + 0.36 * len(names), timezone, theme)
-    (axes,), look = canvas.axes(), canvas.look
+    (axes,), palette = canvas.axes(), canvas.palette
     _draw_bars(canvas, axes, explanation)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.margins(x=0.08)
-    axes.axvline(0, color=look.muted, lw=0.8)
+    axes.axvline(0, color=palette.muted, lw=0.8)
     axes.set_xlabel("replicas")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -107,14 +107,14 @@ def plot_explanation(explanation: Explanation, timezone: str = "UTC", *, theme: 
 
 
 def _draw_bars(canvas: Canvas, axes: Axes, explanation: Explanation) -> None:
-    look = canvas.look
+    palette = canvas.palette
     for place, bar in enumerate(view_bars(explanation)):
-        colour = look.blue if bar.replicas >= 0 else look.orange
+        colour = palette.blue if bar.replicas >= 0 else palette.orange
         axes.barh(place, bar.replicas, left=bar.before, color=colour, height=0.68)
-        axes.plot([bar.total] * 2, [place - 0.34, place + 1.34], color=look.muted, lw=0.8)
+        axes.plot([bar.total] * 2, [place - 0.34, place + 1.34], color=palette.muted, lw=0.8)
         axes.annotate(f"{bar.replicas:+.2f}", (max(bar.before, bar.total), place), xytext=(4, 0), **_BESIDE)
     last = len(explanation.bars)
-    axes.barh(last, explanation.floor, color=look.green, height=0.68)
+    axes.barh(last, explanation.floor, color=palette.green, height=0.68)
     axes.annotate(f"{explanation.floor}", (explanation.floor, last), xytext=(4, 0), **_BESIDE)
 
 
@@ -151,16 +151,18 @@ def _calendar(local: pd.Series) -> pd.DataFrame:
 
 
 def _draw(canvas: Canvas, axes: Axes, grid: pd.DataFrame, target: float) -> None:
-    look, top = canvas.look, target * HIGHEST
+    palette, top = canvas.palette, target * HIGHEST
     split = 1 / HIGHEST
-    colours = [(0.0, look.paper), (split, look.blue), (split, look.orange), (1.0, look.orange)]
-    shades = LinearSegmentedColormap.from_list("utilization", colours).with_extremes(bad=look.paper)
+    colours = [(0.0, palette.paper), (split, palette.blue), (split, palette.orange), (1.0, palette.orange)]
+    shades = LinearSegmentedColormap.from_list("utilization", colours).with_extremes(bad=palette.paper)
     days = pd.DatetimeIndex(grid.columns)
     edges = mdates.date2num(days.append(days[-1:] + DAY))
     values = np.ma.masked_invalid(grid.to_numpy())
-    mesh = axes.pcolormesh(edges, np.arange(25), values, cmap=shades, vmin=0, vmax=top, lw=0.4, edgecolors=look.paper)
+    mesh = axes.pcolormesh(
+        edges, np.arange(25), values, cmap=shades, vmin=0, vmax=top, lw=0.4, edgecolors=palette.paper
+    )
     rows, columns = np.nonzero(np.nan_to_num(grid.to_numpy()) > target + 1e-9)
-    axes.plot(edges[columns] + 0.5, rows + 0.5, ".", ms=3, color=look.paper)
+    axes.plot(edges[columns] + 0.5, rows + 0.5, ".", ms=3, color=palette.paper)
     axes.invert_yaxis()
     axes.set_yticks(range(0, 25, 6), [f"{hour:02d}:00" for hour in range(0, 25, 6)])
     axes.set_ylabel("hour of the day")

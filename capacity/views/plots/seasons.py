@@ -32,10 +32,10 @@ def _draw_week(canvas: Canvas, axes: Axes, sales: pd.Series) -> str:
     local = canvas.on_clock(recent.index)
     phase = local.day_of_week + (local.hour + local.minute / 60) / 24
     shape = recent.groupby(phase).quantile([0.1, 0.5, 0.9]).unstack()
-    at, look = shape.index.to_numpy(dtype=float), canvas.look
+    at, palette = shape.index.to_numpy(dtype=float), canvas.palette
     low, high = shape[0.1].to_numpy(), shape[0.9].to_numpy()
-    axes.fill_between(at, low, high, color=look.blue, alpha=0.3, lw=0, label="eight weeks of ten")
-    axes.plot(at, shape[0.5].to_numpy(), color=look.blue, lw=1.4, label="median")
+    axes.fill_between(at, low, high, color=palette.blue, alpha=0.3, lw=0, label="eight weeks of ten")
+    axes.plot(at, shape[0.5].to_numpy(), color=palette.blue, lw=1.4, label="median")
     axes.set_xticks([day + 0.5 for day in range(7)], DAYS)
     axes.set_xlabel(f"day of the week ({canvas.timezone})", fontsize=9)
     canvas.title(axes, "The typical week of the last twelve")
@@ -49,8 +49,8 @@ def _draw_days(canvas: Canvas, axes: Axes, sales: pd.Series) -> None:
     local = pd.Series(sales.to_numpy(dtype=float), canvas.on_clock(sales.index))
     daily = local.resample("1D").mean()
     weekly = daily.rolling(7, center=True, min_periods=4).mean()
-    axes.plot(daily.index, daily.to_numpy(), color=canvas.look.muted, lw=0.6, label="mean of each day")
-    axes.plot(weekly.index, weekly.to_numpy(), color=canvas.look.blue, lw=1.6, label="over seven days")
+    axes.plot(daily.index, daily.to_numpy(), color=canvas.palette.muted, lw=0.6, label="mean of each day")
+    axes.plot(weekly.index, weekly.to_numpy(), color=canvas.palette.blue, lw=1.6, label="over seven days")
     canvas.title(axes, "The level")
     canvas.time_axis(axes)
     canvas.finish(axes, "sales per step")
@@ -64,12 +64,12 @@ def plot_decomposition(sales: pd.Series, timezone: str = "UTC", *, theme: str = 
     parts = decompose_sales(sales)
     shown = parts.loc[parts.index > parts.index[-1] - SHOWN]
     canvas = Canvas.new(1.1 + 1.45 * len(shown.columns), timezone, theme)
-    rows, look = canvas.axes(len(shown.columns), sharex=True), canvas.look
-    colours = {"sales": look.ink, "level": look.green, "rest": look.muted}
+    rows, palette = canvas.axes(len(shown.columns), sharex=True), canvas.palette
+    colours = {"sales": palette.ink, "level": palette.green, "rest": palette.muted}
     for axes, name in zip(rows, shown.columns, strict=True):
-        axes.plot(canvas.on_clock(shown.index), shown[name].to_numpy(), color=colours.get(name, look.blue), lw=1.1)
+        axes.plot(canvas.on_clock(shown.index), shown[name].to_numpy(), color=colours.get(name, palette.blue), lw=1.1)
         if name not in ("sales", "level"):
-            axes.axhline(0, color=look.muted, lw=0.6)
+            axes.axhline(0, color=palette.muted, lw=0.6)
         canvas.finish(axes, name, from_zero=name in ("sales", "level"))
     rows[0].set_title("Sales per step, taken apart: the parts add up to it", loc="left", fontsize=11)
     canvas.time_axis(rows[-1])

@@ -37,17 +37,17 @@ def plot_frontier(result: Simulation, *, theme: str = "light") -> Figure:
 
 def draw_costs(canvas: Canvas, axes: Axes, result: Simulation) -> None:
     """The scatter itself: on axes of its own or below the courses of a simulation."""
-    look, target = canvas.look, f"{100 * result.promise.target:.0f} %"
+    palette, target = canvas.palette, f"{100 * result.promise.target:.0f} %"
     sweep = [trial for trial in result.trials if trial.swept]
     days = result.plan.score.days
     curve = np.array(sorted((trial.score.pod_hours, trial.score.cap_breach_minutes / days) for trial in sweep))
-    axes.scatter(curve[:, 0], curve[:, 1], s=12, color=look.muted, label="HPA, every target and stabilization")
+    axes.scatter(curve[:, 0], curve[:, 1], s=12, color=palette.muted, label="HPA, every target and stabilization")
     lowest = np.minimum.accumulate(curve[:, 1])
-    axes.step(curve[:, 0], lowest, where="post", color=look.muted, lw=1, label="the best of them")
+    axes.step(curve[:, 0], lowest, where="post", color=palette.muted, lw=1, label="the best of them")
     for trial in result.named[:LABELLED]:
-        colour = {result.plan.name: look.green, result.alone.name: look.blue}.get(trial.name, look.ink)
+        colour = {result.plan.name: palette.green, result.alone.name: palette.blue}.get(trial.name, palette.ink)
         spot = trial.score.pod_hours, trial.score.cap_breach_minutes / days
-        axes.plot(*spot, "o", color=colour, ms=8 if colour != look.ink else 4)
+        axes.plot(*spot, "o", color=colour, ms=8 if colour != palette.ink else 4)
         axes.annotate(trial.name, spot, (6, 4), textcoords="offset points", fontsize=8, color=colour)
     axes.set_yscale("symlog", linthresh=1.0)
     axes.set_xscale("log")
@@ -69,14 +69,14 @@ def plot_simulation(result: Simulation, *, theme: str = "light") -> Figure:
     """Demand and what the replicas of plan and HPA serve at the target; breaches shaded; every policy's cost."""
     canvas = Canvas.new(9.6, result.timezone, theme)
     plan, alone, cost = canvas.axes(3, height_ratios=(1, 1, 1.3))
-    _draw_course(canvas, plan, (result, result.plan), canvas.look.green)
-    _draw_course(canvas, alone, (result, result.alone), canvas.look.blue)
+    _draw_replicas(canvas, plan, (result, result.plan), canvas.palette.green)
+    _draw_replicas(canvas, alone, (result, result.alone), canvas.palette.blue)
     alone.sharey(plan)
     draw_costs(canvas, cost, result)
     return canvas.done(f"{result.name}: {result.verdict}")
 
 
-def _draw_course(canvas: Canvas, axes: Axes, what: tuple[Simulation, Trial], colour: str) -> None:
+def _draw_replicas(canvas: Canvas, axes: Axes, what: tuple[Simulation, Trial], colour: str) -> None:
     result, trial = what
     lane = trial.lane
     ticks = pd.date_range(result.begin, periods=len(lane.demand), freq=pd.Timedelta(result.tick))
@@ -86,10 +86,10 @@ def _draw_course(canvas: Canvas, axes: Axes, what: tuple[Simulation, Trial], col
         over = bool((lane.utilization[first:last] > 1.0 + 1e-9).any())
         width = max(last - first, round(LEAST_SHADE * len(at)))
         end = days[min(first + width, len(at) - 1)]
-        axes.axvspan(days[first], end, color=canvas.look.orange, alpha=0.6 if over else 0.25, lw=0)
+        axes.axvspan(days[first], end, color=canvas.palette.orange, alpha=0.6 if over else 0.25, lw=0)
     keep = max(1, len(at) // DRAWN)
     served = np.asarray(lane.ready * result.promise.target, dtype=np.float64)
-    axes.plot(at[::keep], _highest(lane.demand, keep), color=canvas.look.ink, lw=0.8, label="demand")
+    axes.plot(at[::keep], _highest(lane.demand, keep), color=canvas.palette.ink, lw=0.8, label="demand")
     lowest = -_highest(-served, keep)
     target = f"{100 * result.promise.target:.0f} %"
     axes.step(at[::keep], lowest, where="post", color=colour, lw=1.2, label=f"{trial.name}: served at {target}")

@@ -5,4 +5,3 @@ from __future__ import annotations
 from capacity.views.report.page import report_page as report_page
 from capacity.views.report.review import ReportData as ReportData
 from capacity.views.report.review import ReportRequest as ReportRequest
-from capacity.views.report.review import collect_report as collect_report

@@ -47,7 +47,7 @@ def _sentence(name: str, forecast: Forecast, timezone: str) -> str:
 
 
 def _growth(review: ReportData, name: str, forecast: Forecast) -> str:
-    history = next(sales for group, sales in review.known.items() if (group or "sales") == name)
+    history = next(sales for group, sales in review.history.items() if (group or "sales") == name)
     line = growth_line("This period", coming_growth(history, forecast))
     return f"{line}."
 
@@ -71,7 +71,7 @@ def _table(name: str, forecast: Forecast, timezone: str) -> Table:
 def _figure(review: ReportData, name: str, forecast: Forecast) -> Any:
     from capacity.views.plots.forecast import plot_forecast
 
-    history = next(sales for group, sales in review.known.items() if (group or "sales") == name)
+    history = next(sales for group, sales in review.history.items() if (group or "sales") == name)
     return plot_forecast(forecast, history, review.timezone, events=review.events)
 
 

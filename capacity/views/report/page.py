@@ -67,7 +67,7 @@ def _numbers(sheet: Sheet) -> frozenset[int]:
 
 
 def _title(review: ReportData) -> str:
-    month = review.question.month
+    month = review.request.month
     return "Capacity review" if month is None else f"Capacity review of {review.begin:%B %Y}"
 
 

@@ -1,32 +1,20 @@
-"""What a report is made of: forecasts, plan and backtests of one period, from what was known when it began."""
+"""What a report shows: forecasts, plan and backtests of one period, from what was known when it began."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
-
-import pandas as pd
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from capacity.forecast.backtest import Backtest
-from capacity.model import ConfigError, DataError, Event, Forecast, Plan, WorkloadPlan
+from capacity.model import DataError, Event, Forecast, Plan, WorkloadPlan
 from capacity.model.configuration import Config
 from capacity.model.service_level import Status
-from capacity.planning.pipeline import Forecasts, Histories
-from capacity.planning.planner import (
-    OrderData,
-    PlanInputs,
-    PlanResult,
-    QualityRefusedError,
-    backtest_orders,
-    coming_events,
-    make_plan,
-)
+from capacity.planning.orders import Forecasts, Histories
+from capacity.planning.result import PlanResult
 from capacity.quality import Audit
-from capacity.sources.audit_history import AuditHistory
+from capacity.quality.history import AuditHistory
 
 ORIGINS = 8  # of the backtest: two months of weeks
-WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +29,7 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that the page says of `[begin, end)`, as known at `now`; `came` are the sales seen in it, if any.
+    """Everything that the page says of `[begin, end)`, as known at `now`; `actual` are the sales seen in it, if any.
 
     `events` are those that its pictures mark.
 
@@ -49,13 +37,13 @@ class ReportData:
     """
 
     config: Config
-    question: ReportRequest
+    request: ReportRequest
     now: datetime
     begin: datetime
     end: datetime
     audit: Audit
-    known: Histories
-    came: Histories
+    history: Histories
+    actual: Histories
     forecasts: Forecasts
     events: tuple[Event, ...] = ()
     planned: PlanResult | None = None
@@ -78,84 +66,3 @@ class ReportData:
         """The forecasts that were made, by what they are of."""
         made = self.forecasts.items()
         return {group or "sales": one for group, one in made if isinstance(one, Forecast)}
-
-
-def collect_report(config: Config, orders: OrderData, question: ReportRequest, now: datetime) -> ReportData:
-    """Forecast, plan and test what the question asks. Raises `DataError` where nothing is known before its month.
-
-    Of a month that began, everything is as it would have been known on its first day.
-    """
-    config.orders()  # without sales there is nothing to review, and this says so
-    begin, end, known = _period(config, orders, question)
-    now = now if question.month is None else min(now, begin)
-    came = {group: sales.loc[begin : end - timedelta(microseconds=1)] for group, sales in orders.histories.items()}
-    reach = max((end - _after(sales) for sales in known.values()), default=end - begin)
-    ahead = config.forecast.model_copy(update={"horizon": reach})
-    config = config.model_copy(update={"forecast": ahead})
-    orders = replace(orders, histories=known)
-    basis = PlanInputs.of(config, orders, now)
-    events = tuple(coming_events(config, orders))
-    review = ReportData(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts, events)
-    return _planned(replace(review, backtests=_backtests(config, orders)), basis)
-
-
-def _planned(review: ReportData, basis: PlanInputs) -> ReportData:
-    try:
-        planned = make_plan(basis)
-    except QualityRefusedError as refusal:
-        return replace(review, held=str(refusal))
-    except DataError as error:
-        return replace(review, held=f"nothing could be planned: {error}")
-    return replace(review, planned=planned)
-
-
-def _period(config: Config, orders: OrderData, question: ReportRequest) -> tuple[datetime, datetime, Histories]:
-    """Begin and end of what is reviewed, and the histories up to there."""
-    if question.month is None:
-        begin = max(_after(sales) for sales in orders.histories.values())
-        return begin, begin + config.forecast.horizon, orders.histories
-    begin, end = month_bounds(question.month, config.timezone)
-    last = pd.Timestamp(begin) - pd.Timedelta("1us")
-    known = {group: _noted(sales.loc[:last], sales) for group, sales in orders.histories.items()}
-    empty = [str(group or "sales") for group, sales in known.items() if len(sales) < 2]
-    if empty:
-        raise DataError(f"--month: expected a history before {question.month}, got none of {', '.join(empty)}")
-    return begin, end, known
-
-
-def _noted(part: pd.Series, sales: pd.Series) -> pd.Series:
-    part.attrs = dict(sales.attrs)
-    return part
-
-
-def month_bounds(month: str, timezone: str) -> tuple[datetime, datetime]:
-    """A calendar month on the business's clock, `[begin, end)`. Raises `ConfigError`.
-
-    >>> [moment.isoformat() for moment in month_bounds("2011-11", "Europe/London")]
-    ['2011-11-01T00:00:00+00:00', '2011-12-01T00:00:00+00:00']
-    """
-    try:
-        first = datetime.strptime(month, "%Y-%m").replace(tzinfo=ZoneInfo(timezone))
-    except ValueError as error:
-        raise ConfigError(f"--month: expected a month such as 2026-11, got {month!r}") from error
-    years, months = divmod(first.month, 12)
-    return first, first.replace(year=first.year + years, month=months + 1)
-
-
-def _after(sales: pd.Series) -> datetime:
-    """The first moment that a history says nothing of."""
-    step = (sales.index[1:] - sales.index[:-1]).min()
-    found: datetime = (sales.index[-1] + step).to_pydatetime()
-    return found
-
-
-def _backtests(config: Config, orders: OrderData) -> dict[str | None, Backtest | DataError]:
-    """Per group, the last weeks forecast from before them; a history that is too short says so."""
-    found: dict[str | None, Backtest | DataError] = {}
-    horizon = max(WEEK, config.orders().step)
-    for group, sales in orders.histories.items():
-        try:
-            found |= backtest_orders(config, replace(orders, histories={group: sales}), horizon, ORIGINS)
-        except DataError as error:
-            found[group] = error
-    return found

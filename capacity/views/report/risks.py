@@ -84,7 +84,7 @@ def _of_trust(review: ReportData) -> Iterator[str]:
 
 
 def _of_history(review: ReportData) -> Iterator[str]:
-    for group, sales in review.known.items():
+    for group, sales in review.history.items():
         if short := too_short_for(sales):
             span = duration((sales.index[-1] - sales.index[0]).to_pytimedelta())
             yield f"The history of {group or 'sales'}, {span}, is short for a {' and a '.join(short)} cycle."
@@ -95,7 +95,7 @@ LISTED = 20  # workloads, those that changed most
 
 def changes_section(review: ReportData) -> Section | None:
     """The two plans side by side; None where no earlier plan was given or none was made now."""
-    before = review.question.since
+    before = review.request.since
     if before is None or review.planned is None:
         return None
     now, timezone = review.planned.plan, review.timezone

@@ -69,9 +69,9 @@ def _table(name: str, result: Backtest) -> Table:
 def outcome_section(review: ReportData) -> Section | None:
     """What came in the month against what was forecast on its first day; None where nothing came yet."""
     words, rows = [], []
-    for group, sales in review.came.items():
+    for group, sales in review.actual.items():
         forecast = review.forecasts.get(group)
-        if review.question.month is None or not isinstance(forecast, Forecast) or not sales.notna().any():
+        if review.request.month is None or not isinstance(forecast, Forecast) or not sales.notna().any():
             continue
         row = _outcome(sales.dropna(), forecast, review.timezone)
         rows.append((group or "sales", *row))
@@ -125,7 +125,7 @@ def quality_section(review: ReportData) -> Section:
 
 
 def _history(review: ReportData) -> list[Table]:
-    kept = review.question.audits
+    kept = review.request.audits
     if kept is None or kept.audits.empty:
         return []
     own = kept.audits[kept.audits["source"] == review.audit.source].tail(LISTED)
@@ -149,11 +149,11 @@ COLUMNS = 6  # of the sheet: promise, target, value, kept, budget, source
 
 def objectives_section(review: ReportData) -> Section | None:
     """How many are kept, broken, not known; then each with its figure. None where no source of them is configured."""
-    status = review.question.status
-    if status is None or all(promise.value is None for promise in status.promises):
+    status = review.request.status
+    if status is None or all(objective.value is None for objective in status.objectives):
         return None
-    kept = [promise.kept for promise in status.promises]
-    broken = [promise.target.name for promise in status.promises if promise.kept is False]
+    kept = [objective.kept for objective in status.objectives]
+    broken = [objective.target.name for objective in status.objectives if objective.kept is False]
     named = f" ({', '.join(broken)})" if broken else ""
     words = [
         f"Of {len(kept)} promises over the last {duration(status.window)}: kept {kept.count(True)}, "
@@ -161,12 +161,12 @@ def objectives_section(review: ReportData) -> Section | None:
     ]
     sheet = status_sheet(status, review.timezone)
     head = [name or "state" for name in sheet.columns[:COLUMNS]]
-    notes = [f"{promise.target.name}: {promise.target.says}" for promise in status.promises]
+    notes = [f"{objective.target.name}: {objective.target.figure}" for objective in status.objectives]
     return Section("Whether promises are kept", words, (), [Table(head, sheet.rows, frozenset({1, 2, 4}))], (), notes)
 
 
 def broken_objectives(review: ReportData) -> list[str]:
     """One line of what needs attention for each."""
-    status = review.question.status
-    broken = [] if status is None else [one.target.name for one in status.promises if one.kept is False]
+    status = review.request.status
+    broken = [] if status is None else [one.target.name for one in status.objectives if one.kept is False]
     return [f"The promise of {name} is {KEPT[False].lower()}: see below." for name in broken]

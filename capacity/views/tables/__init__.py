@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from capacity.views.tables.audit import audit_sheet as audit_sheet
 from capacity.views.tables.audit import history_sheet as history_sheet
+from capacity.views.tables.choice import advice_sentence as advice_sentence
+from capacity.views.tables.choice import choice_sheet as choice_sheet
+from capacity.views.tables.choice import choices_sheet as choices_sheet
 from capacity.views.tables.forecast import backtest_sheet as backtest_sheet
 from capacity.views.tables.forecast import forecast_rows as forecast_rows
 from capacity.views.tables.forecast import forecast_sheet as forecast_sheet

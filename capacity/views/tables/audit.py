@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from capacity.model.plan_file import rfc3339
-from capacity.planning.planner import source_document
+from capacity.planning.orders import source_document
 from capacity.quality import Audit
-from capacity.sources.audit_history import AuditHistory
+from capacity.quality.history import AuditHistory
 from capacity.views.sheet import Sheet, count, duration
 
 SPARSE = 0.5  # of the usual rows of a step: below, the step is named as incomplete
@@ -87,7 +87,7 @@ def _past_document(audit: Mapping[str, Any]) -> dict[str, Any]:
 def _footer(audit: Audit, now: datetime, quarantine: str | None) -> list[str]:
     footer = [f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {audit.score:.4%}, {audit.verdict}"]
     footer += [f"{count:,} rows set aside: {rule}" for rule, count in audit.set_aside.items() if count]
-    footer += [*_times(audit, now), *(f"read {said}" for said in audit.read), *_sparse(audit)]
+    footer += [*_times(audit, now), *(f"read {form}" for form in audit.read), *_sparse(audit)]
     footer += [f"{finding.severity}: {finding.message}" for finding in audit.findings]
     footer += [f"note: {note}" for note in audit.notes]
     if quarantine is not None:
@@ -142,8 +142,12 @@ def _trend(audits: list[Any]) -> list[str]:
     for source in sorted({audit["source"] for audit in audits}):
         own = [audit for audit in audits if audit["source"] == source]
         verdicts = Counter(audit["verdict"] for audit in own)
-        said = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("ok", "warn", "refuse") if verdicts[verdict])
-        line = f"{source}: {count(len(own), 'audit')}: {said}; lowest score {min(audit['score'] for audit in own):.4%}"
+        summary = ", ".join(
+            f"{verdicts[verdict]} {verdict}" for verdict in ("ok", "warn", "refuse") if verdicts[verdict]
+        )
+        line = (
+            f"{source}: {count(len(own), 'audit')}: {summary}; lowest score {min(audit['score'] for audit in own):.4%}"
+        )
         if len(own) >= 2:
             half = len(own) // 2
             early, late = (

@@ -12,7 +12,7 @@ import pandas as pd
 from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
 from capacity.model.plan_file import rfc3339
-from capacity.planning.pipeline import Histories
+from capacity.planning.orders import Histories
 from capacity.series.growth import Growth, coming_growth, coming_peak, past_growth
 from capacity.series.levels import find_shifts
 from capacity.series.seasons import find_seasons, too_short_for

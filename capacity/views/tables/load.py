@@ -7,14 +7,14 @@ from datetime import timedelta
 from math import isfinite
 from typing import Any
 
-from capacity.app.requests import Advice, advice_lines, advice_values
 from capacity.load.scalability import peak_throughput
 from capacity.load.throughput import CONFIDENCE
 from capacity.model import DataError, Finding, LoadReport, ThroughputReport
 from capacity.model.configuration import Config
 from capacity.model.plan_file import rfc3339
-from capacity.planning.sizing import RequestAdvice
+from capacity.planning.sizing import Advice, RequestAdvice
 from capacity.views.sheet import Sheet, clock, duration
+from capacity.views.tables.advice import advice_lines, advice_values
 
 UNITS = {"cpu": (1.0, "cores"), "memory": (2**30, "GiB"), "requests": (1.0, "/s")}
 NOT_KNOWN = ""

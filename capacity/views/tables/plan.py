@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from capacity.app.requests import Advice, advice_document, advice_lines
 from capacity.model import Demand, Explanation, Scenario, WorkloadPlan
 from capacity.model.configuration import Config
 from capacity.model.plan_file import plan_document, rfc3339
 from capacity.planning import floor_series, mean_floor, planned_demand
-from capacity.planning.planner import PlanResult
+from capacity.planning.result import PlanResult
 from capacity.views.sheet import GIB, Sheet, clock, duration, moment
+from capacity.views.tables.advice import advice_document, advice_lines
+from capacity.views.tables.choice import advice_sentence
 from capacity.views.view_models import view_bars
 
 ROWS = 7  # of daily peaks in all: a week of them fits a screen with everything else
@@ -22,7 +23,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
-def plan_sheet(planned: PlanResult, config: Config, advice: Advice | None = None) -> Sheet:
+def plan_sheet(planned: PlanResult, config: Config) -> Sheet:
     """Peaks first: when, what demand, how many replicas, and why. The workload's column goes where there is but one."""
     plans = sorted(planned.plan.workloads, key=lambda plan: -plan.peak.replicas)
     each = max(1, ROWS // len(plans))
@@ -32,8 +33,10 @@ def plan_sheet(planned: PlanResult, config: Config, advice: Advice | None = None
     title = f"Plan, peak first; demand at quantile {level}"
     if len(plans) == 1:
         title, rows, columns = f"{plans[0].label}: {title}", [row[1:] for row in rows], columns[1:]
-    footer = (*_plan_footer(planned, plans, config.supply.currency), *advice_lines(advice or {}, config))
-    document = plan_document(planned.plan) | ({"request_advice": advice_document(advice)} if advice else {})
+    footer = (*_plan_footer(planned, plans, config.supply.currency), *advice_lines(planned.advice, config))
+    document = plan_document(planned.plan) | (
+        {"request_advice": advice_document(planned.advice)} if planned.advice else {}
+    )
     return Sheet(title, columns, rows, document, footer)
 
 
@@ -68,7 +71,7 @@ def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[obje
     """The workload's peak, then the peaks of its other days, highest first."""
     peak = plan.peak
     peaks = [(peak.at, peak.sales, peak.cpu_cores, peak.memory_bytes, peak.replicas)]
-    if plan.demand is not None:
+    if plan.demand is not None and count > 1:
         peaks += [other for other in _other_days(plan, plan.demand) if other[0].date() != peak.at.date()]
     rate = HOUR / plan.step
     return [
@@ -120,7 +123,8 @@ def _why(plan: WorkloadPlan, cores: float, size: float, replicas: int) -> str:
 
 def _remarks(plan: WorkloadPlan) -> list[str]:
     derived = plan.derivation
-    remarks = [f"model: {derived.model}", *(f"note: {note}" for note in derived.notes)]
+    remarks = [] if plan.choice is None else [f"policy: {advice_sentence(plan.choice)}"]
+    remarks += [f"model: {derived.model}", *(f"note: {note}" for note in derived.notes)]
     if plan.step >= DAY:
         remarks.append(f"note: in steps of {duration(plan.step)} the peak within the day is not known")
     if derived.target.bound != "target":

@@ -22,14 +22,14 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
     """One row per promise."""
     rows = [
         (
-            promise.target.name,
-            f"{promise.target.side} {spoken(promise.target.bound, promise.target)}",
-            "-" if promise.value is None else spoken(promise.value, promise.target),
-            KEPT[promise.kept],
-            _left(promise.budget_left),
-            promise.source or "-",
+            objective.target.name,
+            f"{objective.target.side} {figure_text(objective.target.bound, objective.target)}",
+            "-" if objective.value is None else figure_text(objective.value, objective.target),
+            KEPT[objective.kept],
+            _budget_text(objective.budget_left),
+            objective.source or "-",
         )
-        for promise in status.promises
+        for objective in status.objectives
     ]
     columns = ("promise", "target", f"last {duration(status.window)}", "verdict", "budget left", "source")
     title = f"The five promises, {rfc3339(status.now.replace(microsecond=0))}"
@@ -37,11 +37,11 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
     return Sheet(title, columns, rows, _document(status), footer)
 
 
-def spoken(value: float, target: Target) -> str:
+def figure_text(value: float, target: Target) -> str:
     """A figure as people read it: a percentage never rounded over its bound, or a duration.
 
     >>> from capacity.model.service_level import TARGETS
-    >>> spoken(0.99949, TARGETS["uptime"]), spoken(0.8, TARGETS["CPU and memory"])
+    >>> figure_text(0.99949, TARGETS["uptime"]), figure_text(0.8, TARGETS["CPU and memory"])
     ('99.949 %', '80 %')
     """
     if target.unit == "seconds":
@@ -49,7 +49,7 @@ def spoken(value: float, target: Target) -> str:
     return f"{round(100 * value, 3):g} %"
 
 
-def _left(budget: float | None) -> str:
+def _budget_text(budget: float | None) -> str:
     """How far it is overdrawn only the JSON says: a source silent for years says nothing by its percentage."""
     if budget is None:
         return "-"
@@ -57,7 +57,7 @@ def _left(budget: float | None) -> str:
 
 
 def _notes(status: Status) -> list[str]:
-    return [f"{promise.target.name}: {promise.note}" for promise in status.promises if promise.note]
+    return [f"{objective.target.name}: {objective.note}" for objective in status.objectives if objective.note]
 
 
 def _peaks(status: Status, timezone: str) -> list[str]:
@@ -72,12 +72,12 @@ def _peaks(status: Status, timezone: str) -> list[str]:
 
 
 def _held(status: Status) -> list[str]:
-    standing = status.standing
-    if standing.unknown is not None:
-        return [f"held: not known: {standing.unknown}"]
-    held = standing.held
+    workloads = status.workloads
+    if workloads.unknown is not None:
+        return [f"held: not known: {workloads.unknown}"]
+    held = workloads.held
     lines = [f"held: {' '.join(str(outcome).split())}" for outcome in held[:SHOWN]]
-    return [*lines, *_more(len(held))] or [f"held: nothing, of {count(len(standing.outcomes), 'workload')}"]
+    return [*lines, *_more(len(held))] or [f"held: nothing, of {count(len(workloads.outcomes), 'workload')}"]
 
 
 def _more(count: int) -> list[str]:
@@ -85,31 +85,31 @@ def _more(count: int) -> list[str]:
 
 
 def _document(status: Status) -> dict[str, Any]:
-    standing = status.standing
+    workloads = status.workloads
     return {
         "now": rfc3339(status.now),
         "window_seconds": round(status.window.total_seconds()),
-        "promises": [_promise(promise) for promise in status.promises],
+        "promises": [_objective(objective) for objective in status.objectives],
         "peaks": [_peak(coming) for coming in status.peaks()],
-        "held": None if standing.unknown else [outcome_document(outcome) for outcome in standing.held],
-        "held_unknown": standing.unknown,
+        "held": None if workloads.unknown else [outcome_document(outcome) for outcome in workloads.held],
+        "held_unknown": workloads.unknown,
         "failures": list(status.failures),
     }
 
 
-def _promise(promise: ServiceLevelObjective) -> dict[str, Any]:
-    target = promise.target
+def _objective(objective: ServiceLevelObjective) -> dict[str, Any]:
+    target = objective.target
     return {
         "name": target.name,
-        "says": target.says,
+        "says": target.figure,
         "side": target.side,
         "target": target.bound,
         "unit": target.unit,
-        "value": promise.value,
-        "kept": promise.kept,
-        "budget_left": promise.budget_left,
-        "source": promise.source,
-        "note": promise.note,
+        "value": objective.value,
+        "kept": objective.kept,
+        "budget_left": objective.budget_left,
+        "source": objective.source,
+        "note": objective.note,
     }
 
 

@@ -1,0 +1,169 @@
+"""Which policy does best on each workload's own history, written to policies.json and read back by the planner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from capacity.app.reading import read_orders
+from capacity.model import DataError, Workload
+from capacity.model.configuration import Config
+from capacity.model.policy import Choice
+from capacity.model.policy_file import Choices, read_choices
+from capacity.planning.orders import OrderData, request_of
+from capacity.planning.result import PlanResult
+from capacity.simulation.advice import ReplaySettings, cadence_for, choose_policy, try_policies_on
+from capacity.simulation.days import WARM_UP
+from capacity.simulation.grid import on_grid
+
+Progress = Callable[[int, int], None]  # parts done, of how many
+PARTS = 100  # of one workload, as a progress bar counts them
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The choice for each workload, in the order of the configuration, and why there is none for the others."""
+
+    choices: tuple[Choice, ...]
+    failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def advise(
+    config: Config,
+    now: datetime,
+    *,
+    days: int = 28,
+    workloads: Sequence[Workload] | None = None,
+    progress: Progress | None = None,
+) -> Advice:
+    """Replay every candidate policy on the history of each workload, and choose.
+
+    Parameters:
+        config: the configuration; its orders are read once.
+        now: when the choice is made.
+        days: how many of the last days are replayed. Default 28; fewer where the history is short.
+        workloads: those to advise. Default: all of the configuration.
+        progress: called with how many of how many parts are done.
+
+    Raises `DataError` where the orders cannot be read; a workload that cannot be replayed is in the failures.
+    """
+    return advise_on(config, read_orders(config, now), now, days=days, workloads=workloads, progress=progress)
+
+
+def advise_on(
+    config: Config,
+    orders: OrderData,
+    now: datetime,
+    *,
+    days: int = 28,
+    workloads: Sequence[Workload] | None = None,
+    progress: Progress | None = None,
+) -> Advice:
+    """`advise` on orders that were read already."""
+    asked = config.workloads if workloads is None else tuple(workloads)
+    choices, failures = [], {}
+    for place, workload in enumerate(asked):
+        try:
+            part = _part(progress, place, len(asked))
+            choices.append(_advised(config, orders, workload, now, days, part))
+        except DataError as error:
+            failures[workload.key] = str(error)
+    return Advice(tuple(choices), failures)
+
+
+def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
+    """The progress of one workload as a part of that of all."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(PARTS * place + PARTS * done // total, PARTS * many)
+
+
+def _advised(
+    config: Config, orders: OrderData, workload: Workload, now: datetime, days: int, progress: Progress | None
+) -> Choice:
+    sales = orders.histories.get(workload.group)
+    if sales is None:
+        raise DataError(f"no sales of group {workload.group!r}: a policy is chosen on orders, there are none")
+    step, _, _ = on_grid(sales)
+    settings = ReplaySettings(days, cadence_for(step), config.controller.policy())
+    known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
+    measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
+    request = request_of(config, orders)
+    tried = try_policies_on(sales, known, request, settings, measured=measured, progress=progress)
+    return choose_policy(tried, known, now)
+
+
+def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:
+    """What a workload used, in replicas at 100 %: of CPU or memory, the larger; None where it is not finer than sales.
+
+    It must reach as far as the sales do, and back over the replayed `days`; else what sales stand for is taken.
+    """
+    if usage is None or len(usage) < 2 or not {"cpu", "memory"} <= set(usage.columns):
+        return None
+    step, coarse = usage.index[1] - usage.index[0], sales.index[1] - sales.index[0]
+    end = sales.index[-1] + coarse
+    if step >= coarse or coarse % step != pd.Timedelta(0) or usage.index[-1] + step < end:
+        return None
+    if usage.index[0] > end - pd.Timedelta(days, "D") - WARM_UP:
+        return None
+    replica = workload.replica
+    used: pd.Series = (usage["cpu"] / replica.cpu_request).combine(usage["memory"] / replica.memory_request, max)
+    return used.loc[: end - step].dropna()
+
+
+def known_choices(path: Path) -> Choices:
+    """The choices of a file; none where there is no file. Raises `PlanError` where it cannot be read."""
+    return read_choices(path) if path.exists() else {}
+
+
+def with_policies(config: Config, choices: Choices) -> Config:
+    """The configuration with the chosen policy of each workload that names none, and the levels they need.
+
+    A choice from too short a history stands for nothing: such a workload is planned as before.
+    """
+    workloads = tuple(_following(one, choices.get(one.key)) for one in config.workloads)
+    levels = sorted({*config.forecast.quantile_levels, *(one.quantile_level for one in workloads)})
+    forecast = config.forecast.model_copy(update={"quantile_levels": tuple(levels)})
+    return config.model_copy(update={"workloads": workloads, "forecast": forecast})
+
+
+def _following(workload: Workload, choice: Choice | None) -> Workload:
+    if choice is None or workload.policy is not None or choice.reason == "TooShort":
+        return workload
+    policy = choice.in_force
+    if policy.floors not in ("none", "forecast"):
+        return workload
+    return replace(workload, policy=policy, quantile_level=policy.quantile_level or workload.quantile_level)
+
+
+def with_evidence(planned: PlanResult, choices: Choices) -> PlanResult:
+    """The same plan, each workload's with the choice it follows."""
+    plans = tuple(replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
+    return replace(planned, plan=replace(planned.plan, workloads=plans))
+
+
+def target_patch(workload: Workload, choice: Choice) -> str | None:
+    """How to set the autoscaler to the advised target, to be applied by hand; None where it stands there already.
+
+    A JSON patch with a test: it changes nothing where the first metric is another than CPU. Of a ScaledObject, whose
+    operator owns the autoscaler, the trigger to write.
+    """
+    target = choice.policy.target
+    if target is None or choice.policy.standing != "advised":
+        return None
+    if workload.target.kind == "ScaledObject":
+        trigger = {"triggers": [{"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(target)}}]}
+        return yaml.safe_dump({"spec": trigger}, sort_keys=False).strip()
+    patch: list[dict[str, Any]] = [
+        {"op": "test", "path": "/spec/metrics/0/resource/name", "value": "cpu"},
+        {"op": "replace", "path": "/spec/metrics/0/resource/target/averageUtilization", "value": target},
+    ]
+    where = f"--namespace {workload.namespace} patch hpa {workload.target.name}"
+    return f"kubectl {where} --type json --patch '{json.dumps(patch)}'"

@@ -1,0 +1,274 @@
+"""The plan of one workload or of a hundred thousand: read, cut into chunks, planned, and fitted to what they share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from capacity.app.fleet import Fleet, spread
+from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, sales_of
+from capacity.app.shards import (
+    Shard,
+    StepFiles,
+    fingerprint,
+    is_done,
+    joined,
+    read_shard,
+    shard_path,
+    write_shard,
+    write_steps,
+)
+from capacity.model import ConfigError, DataError, Workload
+from capacity.model.configuration import Config
+from capacity.model.plan_file import parse_time, rfc3339, write_whole
+from capacity.planning.orders import Histories, KnownAhead, OrderData, require_quality
+from capacity.planning.pipeline import PlanInputs, plan_alone, share_supply
+from capacity.planning.result import PlanResult
+from capacity.planning.sizing import advise_workloads
+from capacity.quality import Audit
+from capacity.sources.audit_history import audit_orders
+from capacity.sources.usage import usage_fingerprint
+from capacity.version import VERSION
+
+LIBRARIES = ("numpy", "pandas", "duckdb", "scikit-learn", "statsmodels")  # whose versions may move a last digit
+MOST_SAID = 5  # different reasons in one error: one line has no room for a thousand
+Progress = Callable[[int, int], None]  # chunks done, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Everything that is needed to plan some of the workloads: `config` names only those.
+
+    `sales` are in memory, or lie in files that a worker reads; `audit` is None where the audit is that of usage.
+    `settings_hash` is the whole configuration's. `run` is what shards must agree on to belong together, `shard` where
+    the answer goes.
+    """
+
+    config: Config
+    now: datetime
+    settings_hash: str
+    ahead: KnownAhead
+    sales: Histories | StepFiles = field(default_factory=dict)
+    audit: Audit | None = None
+    past: bool = False
+    number: int = 0
+    run: str = ""
+    shard: Path = Path()
+    versions: str = ""
+
+    def failed(self, reason: str) -> Shard:
+        """The shard of a chunk that came to nothing as a whole."""
+        return Shard(self.number, None, {(one.namespace, one.name): reason for one in self.config.workloads})
+
+
+def plan_fleet(
+    config: Config, now: datetime, fleet: Fleet | None = None, progress: Progress | None = None, *, past: bool = False
+) -> PlanResult:
+    """The plan of every workload of a configuration, from its orders and its usage.
+
+    `config`: as `read_config` gives it. `now` (with a zone): when the plan is made; the newest row's age is judged by
+    it. `fleet`: on what chunks are planned and what is kept, by default on every core, keeping nothing; a single chunk,
+    and a plan from usage alone, is made in this process. `progress`: called with how many chunks are done, of how many.
+    `past` (default: no): `now` lies in the past, and rows of orders and steps of usage from then on are left out, so
+    that the plan is the one that would have been made then.
+
+    Returns the plan, the audit of its data, and the reason for each workload that could not be planned. Equal data,
+    settings and versions give equal plans to the last bit, whatever plans them and however often it was cut off.
+    Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned, `ClusterError` where the Dask
+    cluster does not answer.
+
+    >>> from datetime import UTC
+    >>> from capacity.app.configuration import read_config
+    >>> from capacity.sources.sample import sample_config
+    >>> planned = plan_fleet(read_config(sample_config()), datetime(2011, 12, 2, 12, tzinfo=UTC), past=True)
+    >>> planned.plan.origin.isoformat(), planned.plan.workload("shop", "web").peak.replicas
+    ('2011-12-02T11:00:00+00:00', 10)
+    """
+    fleet = fleet or Fleet()
+    dealt = deal(config.workloads, fleet.size)
+    if config.sales is None or (len(dealt) == 1 and fleet.shards is None):
+        return share_supply(plan_chunk(_one_chunk(config, now, past)), config)
+    with _folder(fleet.shards) as folder:
+        chunks = _chunks(config, now, folder, fleet.size, past)
+        return share_supply(_joined(_shards(chunks, fleet, progress or _silent), chunks, config), config)
+
+
+def plan_chunk(chunk: Chunk) -> PlanResult:
+    """The plans of a chunk's workloads, each for itself: what they share is known when all of them are there.
+
+    On one thread: more would add up in another order and differ in last digits.
+
+    Raises `DataError` where none of them can be planned.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        orders = _orders(chunk)
+        planned = plan_alone(PlanInputs.of(chunk.config, orders, chunk.now, chunk.settings_hash))
+        counts_replicas = chunk.config.usage is not None and chunk.config.usage.replicas is not None
+        return replace(planned, advice=advise_workloads(orders.usages) if counts_replicas else {})
+
+
+def _orders(chunk: Chunk) -> OrderData:
+    """What the chunk is planned from; usage lies with its workloads and is read with them."""
+    config = chunk.config
+    usages, unmeasured = read_usages(config, chunk.now, past=chunk.past)
+    audit = audit_measured(usages, config) if chunk.audit is None else chunk.audit
+    groups = {one.group for one in config.workloads}
+    sales = chunk.sales
+    histories = sales.histories(chunk.number, groups) if isinstance(sales, StepFiles) else sales
+    return OrderData(histories, audit, usages, unmeasured, chunk.ahead)
+
+
+def deal(workloads: tuple[Workload, ...], size: int) -> list[tuple[Workload, ...]]:
+    """The workloads in chunks, those of one group side by side: its sales are then forecast once, or twice.
+
+    What fits one chunk stays in its order.
+    """
+    if len(workloads) <= size:
+        return [workloads]
+    ordered = sorted(workloads, key=lambda one: (one.group or "", one.namespace, one.name))
+    return [tuple(ordered[at : at + size]) for at in range(0, len(ordered), size)]
+
+
+def _one_chunk(config: Config, now: datetime, past: bool) -> Chunk:
+    """All workloads as one chunk, in memory."""
+    chunk = Chunk(config, now, config.settings_hash(), read_ahead(config), past=past)
+    if config.sales is None:
+        return chunk
+    with load_orders(config, now, past=past) as table:
+        table.steps()  # a source without one good row has failed: that says more than its score
+        audit = require_quality(audit_orders(table, config).at(now))
+        return replace(chunk, sales=sales_of(table, {one.group for one in config.workloads}), audit=audit)
+
+
+def _chunks(config: Config, now: datetime, folder: Path, size: int, past: bool) -> list[Chunk]:
+    """Read and judge the orders, write their steps, and cut the workloads into chunks."""
+    dealt, settings = deal(config.workloads, size), config.settings_hash()
+    with load_orders(config, now, past=past) as table:
+        table.steps()
+        audit = require_quality(audit_orders(table, config).at(now))
+        usage = f"{usage_fingerprint(config, now)}{f' before {rfc3339(now)}' if past else ''}"
+        run = _run(config, settings, f"{fingerprint(table)} in chunks of {size}", usage)
+        _forget_others(folder, run)
+        groups = [sorted({one.group for one in part if one.group is not None}) for part in dealt]
+        steps = write_steps(table, folder / f"steps-{run}", groups)
+    created, ahead = _created(folder, run, now), read_ahead(config)
+    first = Chunk(config, created, settings, ahead, steps, audit, past, 0, run, folder, installed())
+    return [
+        replace(
+            first,
+            number=number,
+            config=config.model_copy(update={"workloads": part}),
+            shard=shard_path(folder, number),
+        )
+        for number, part in enumerate(dealt)
+    ]
+
+
+def work_on(chunk: Chunk) -> Shard:
+    """Plan a chunk and write its shard; what cannot be planned is in the shard's failures, never an exception."""
+    if chunk.versions != installed():
+        shard = chunk.failed(f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
+    else:
+        try:
+            planned = plan_chunk(chunk)
+            shard = Shard(chunk.number, planned.plan, planned.failures, planned.demand, planned.advice)
+        except DataError as error:
+            shard = chunk.failed(str(error))
+    write_shard(shard, chunk.shard, chunk.run)
+    return replace(shard, plan=None)  # it lies in its file; a report is small enough for any wire
+
+
+def installed() -> str:
+    """The versions that results depend on, as one text."""
+    return ", ".join([f"capacity {VERSION}", *(f"{name} {version(name)}" for name in LIBRARIES)])
+
+
+def _run(config: Config, settings: str, data: str, usage: str) -> str:
+    """What shards must agree on to belong together: settings, orders, usage, calendar and versions."""
+    files = [Path(name) for name in (config.calendar.events, config.calendar.columns) if name is not None]
+    calendar = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
+    facts = [settings, data, installed(), usage, *calendar]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _created(folder: Path, run: str, now: datetime) -> datetime:
+    """When this run began: a run that goes on keeps its first time, so that its plan is the one it would have been."""
+    record = folder / f"run-{run}.txt"
+    try:
+        return parse_time(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or one that was cut off when it was written
+        write_whole(record, rfc3339(now))
+    return now
+
+
+def _forget_others(folder: Path, run: str) -> None:
+    """Remove what other runs left in the folder: their steps and their records; shards are overwritten."""
+    for path in folder.glob("steps-*"):
+        if path.name != f"steps-{run}":
+            shutil.rmtree(path)
+    for path in folder.glob("run-*.txt"):
+        if path.name != f"run-{run}.txt":
+            path.unlink()
+
+
+def _shards(chunks: Sequence[Chunk], fleet: Fleet, progress: Progress) -> list[Shard]:
+    """Every chunk's shard, in order: those of this run that are there already, and the others once they are made."""
+    undone = [chunk for chunk in chunks if not is_done(chunk.shard, chunk.run)]
+    done = len(chunks) - len(undone)
+    lost: dict[int, Shard] = {}
+    progress(done, len(chunks))
+    for chunk, answer in spread(work_on, undone, fleet):
+        if isinstance(answer, BaseException):
+            said = " ".join(str(answer).split())
+            lost[chunk.number] = chunk.failed(f"its chunk ended with {type(answer).__name__}: {said}")
+        done += 1
+        progress(done, len(chunks))
+    return [lost.get(chunk.number) or _read(chunk) for chunk in chunks]
+
+
+def _silent(done: int, total: int) -> None:
+    """Nobody looks."""
+    del done, total
+
+
+def _read(chunk: Chunk) -> Shard:
+    shard = read_shard(chunk.shard, chunk.number, chunk.run)
+    if shard is not None:
+        return shard
+    return chunk.failed(f"no shard {chunk.shard}: expected the workers to write it; do they see this folder?")
+
+
+def _joined(shards: Sequence[Shard], chunks: Sequence[Chunk], config: Config) -> PlanResult:
+    failures = {key: reason for shard in shards for key, reason in shard.failures.items()}
+    order = [(one.namespace, one.name) for one in config.workloads]
+    plan, audit = joined([shard.plan for shard in shards if shard.plan is not None], order), chunks[0].audit
+    if plan is None or audit is None:
+        raise DataError("; ".join(list(dict.fromkeys(failures.values()))[:MOST_SAID]))
+    demand = tuple(one for shard in shards for one in shard.demand)
+    advice = {key: found for shard in shards for key, found in shard.advice.items()}
+    known = {key: failures[key] for key in order if key in failures}
+    return PlanResult(plan, audit, known, demand, {key: advice[key] for key in order if key in advice})
+
+
+@contextmanager
+def _folder(asked: Path | None) -> Iterator[Path]:
+    """The folder of steps and shards: the one asked for, kept; else one for this run alone."""
+    if asked is None:
+        with tempfile.TemporaryDirectory(prefix="capacity-") as name:
+            yield Path(name)
+        return
+    try:
+        asked.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--shards: {asked} cannot be made: {error}") from error
+    yield asked.resolve()

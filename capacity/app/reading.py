@@ -1,0 +1,139 @@
+"""What a plan is made from, read once: orders, usage, and the files of the days ahead.
+
+`past`: `now` lies in the past, and what came after it is left out as if it had not happened yet: rows of orders, steps
+of usage, samples of Prometheus. The calendar's files tell of the days ahead and are read as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from capacity.model import DataError
+from capacity.model.arrays import Mask
+from capacity.model.configuration import Config
+from capacity.planning.orders import Histories, KnownAhead, OrderData
+from capacity.planning.pipeline import measured_by
+from capacity.quality.usage import audit_usages
+from capacity.sources.audit_history import audit_orders
+from capacity.sources.judging import UNIT
+from capacity.sources.orders import read_columns, read_events
+from capacity.sources.sql import literal, one_line
+from capacity.sources.table import GOOD, OrderTable
+from capacity.sources.usage import known_usage
+
+if TYPE_CHECKING:
+    from capacity.quality import Audit
+
+Key = tuple[str, str]  # namespace and name of a workload
+
+
+def read_orders(config: Config, now: datetime, *, past: bool = False, seen: datetime | None = None) -> OrderData:
+    """Read and judge the orders once; sum up the groups that the workloads name; read usage. Raises `DataError`.
+
+    `seen`: when the rows are read, where they are also of the time after `now`.
+    """
+    usages, unmeasured = read_usages(config, now, past=past)
+    if config.sales is None:
+        return OrderData({}, audit_measured(usages, config), usages, unmeasured, read_ahead(config))
+    with load_orders(config, seen or now, past=past) as table:
+        groups = {workload.group for workload in config.workloads} or {None}
+        histories = sales_of(table, groups if table.settings.group else {None})
+        audit = audit_orders(table, config)
+    ordered = {group: histories[group] for group in sorted(histories, key=str)}
+    return OrderData(ordered, audit, usages, unmeasured, read_ahead(config))
+
+
+def load_orders(config: Config, now: datetime, *, past: bool = False) -> OrderTable:
+    """The rows of the orders, judged and counted; of the past, those before `now`. Raises `DataError`."""
+    return OrderTable.load(config.orders(), config.timezone, now, before=now if past else None)
+
+
+def read_ahead(config: Config) -> KnownAhead:
+    """The files under `calendar:`. Raises `DataError` where one cannot be read."""
+    calendar, zone = config.calendar, config.timezone
+    events = read_events(calendar.events, zone) if calendar.events else []
+    return KnownAhead(tuple(events), read_columns(calendar.columns, zone) if calendar.columns else None)
+
+
+def read_usages(config: Config, now: datetime, *, past: bool = False) -> tuple[dict[Key, pd.DataFrame], dict[Key, str]]:
+    """Usage of the configured workloads, of the past in whole steps before `now`; and why a workload has none."""
+    usages, unmeasured = known_usage(config, now)
+    if not past:
+        return usages, unmeasured
+    known = {key: _ended(table, now) for key, table in usages.items()}
+    return {key: table for key, table in known.items() if len(table)}, unmeasured
+
+
+def audit_measured(usages: Mapping[Key, pd.DataFrame], config: Config) -> Audit:
+    """The audit of usage where a plan is made without orders."""
+    return audit_usages(usages.values(), measured_by(config))
+
+
+def _ended(table: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The steps that were over by `now`; an average of a step tells of all of it."""
+    step = table.index[1] - table.index[0] if len(table) > 1 else pd.Timedelta(0)
+    return table.loc[table.index + step <= now]
+
+
+@dataclass(frozen=True, slots=True)
+class StepIndex:
+    """Which steps there are (the same for every group), what a step without rows means, and which are not clear."""
+
+    index: pd.DatetimeIndex
+    timezone: str
+    measured: bool
+    unclear: Mask
+
+    @staticmethod
+    def of(table: OrderTable) -> StepIndex:
+        """Of loaded orders. Raises `DataError` where there is no good row."""
+        steps = table.steps()
+        return StepIndex(steps, table.timezone, table.is_measurement(), table.unclear_steps(steps))
+
+    def sales(self, database: duckdb.DuckDBPyConnection, rows: str) -> dict[str | None, pd.Series]:
+        """Sales per step of the groups in `rows` (grp, step_start, value), in the order of their names.
+
+        A step without rows is zero where rows are single orders, and a gap (NaN) in measurements.
+        """
+        coded = f"SELECT grp, row_number() OVER (ORDER BY grp) - 1 AS code FROM (SELECT DISTINCT grp FROM {rows})"
+        try:
+            groups = [name for name, _ in database.execute(f"{coded} ORDER BY code").fetchall()]
+            query = f"SELECT code, step_start, value FROM {rows} JOIN ({coded}) USING (grp)"
+            found = database.execute(query).fetchnumpy()
+        except duckdb.Error as error:
+            raise DataError(f"steps of sales cannot be read: {one_line(error)}") from error
+        starts = self.index.as_unit("s").asi8
+        seconds = int(starts[1] - starts[0]) if len(starts) > 1 else 1
+        place = (np.asarray(found["step_start"]) - starts[0]) // seconds
+        within = place < len(starts)  # the newest step may still be filling up
+        table = np.full((len(groups), len(starts)), np.nan if self.measured else 0.0)
+        table[np.asarray(found["code"])[within], place[within]] = np.asarray(found["value"])[within]
+        table[:, self.unclear] = np.nan
+        sales = {group: pd.Series(row, self.index, name="sales") for group, row in zip(groups, table, strict=True)}
+        for series in sales.values():
+            series.attrs["timezone"] = self.timezone
+        return dict(sales)
+
+
+GOOD_ROWS = f"(SELECT grp, step_start, value FROM counted WHERE {GOOD})"
+_TOTAL = f"sum(CAST(value * {UNIT} AS HUGEINT)) / {UNIT}"  # exact in any order
+ALL_TOGETHER = f"(SELECT '' AS grp, step_start, {_TOTAL} AS value FROM {GOOD_ROWS} GROUP BY step_start)"
+
+
+def sales_of(table: OrderTable, groups: Iterable[str | None]) -> Histories:
+    """Sales per step of these groups; None: of all groups together. A group without rows is left out."""
+    steps, named = StepIndex.of(table), sorted(group for group in groups if group is not None)
+    found: dict[str | None, pd.Series] = {}
+    if None in groups:
+        found[None] = steps.sales(table.database, ALL_TOGETHER).popitem()[1]
+    if not named:
+        return found
+    chosen = f"(SELECT * FROM {GOOD_ROWS} WHERE grp IN ({', '.join(map(literal, named))}))"
+    return found | steps.sales(table.database, chosen)

@@ -1,0 +1,81 @@
+"""The verb that chooses: which policy does best on each workload's own history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, verb
+from capacity.cli.options import Data, write_file
+from capacity.logs import LOGGER
+from capacity.model import ConfigError
+from capacity.views.sheet import Output
+
+if TYPE_CHECKING:
+    from capacity.app.advise import Advice
+    from capacity.model import Workload
+    from capacity.model.configuration import Config
+
+PoliciesOption = Annotated[
+    Path, typer.Option("--policies", help="Where chosen policies are kept: advise writes them, plan reads them.")
+]
+POLICIES = Path("policies.json")
+
+
+@verb
+def advise(
+    face: CommandContext,
+    *,
+    data: Data,
+    days: Annotated[int, typer.Option(min=1, help="How many of the last days to replay; at least 7 to choose.")] = 28,
+    workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
+    policies: PoliciesOption = POLICIES,
+) -> int:
+    """Which policy keeps the minutes for the least? Replay autoscaler targets and floors on the last weeks, and choose.
+
+    Writes the choice and its evidence to policies.json; `capacity plan` follows it.
+
+    Example: capacity advise --sample
+    """
+    from capacity.app.advise import advise as advised
+    from capacity.model.policy_file import write_choices
+
+    config = data.planning_config(face)
+    config.orders()
+    chosen = chosen_workloads(config, workload)
+    with face.count("replaying") as progress:
+        advice = advised(config, read_clock(None), days=days, workloads=chosen, progress=progress)
+    _show(face, config, advice)
+    if advice.choices:
+        write_file(lambda: write_choices(advice.choices, policies), "--policies", policies)
+        face.say(f"wrote {policies}")
+    for (namespace, name), reason in advice.failures.items():
+        LOGGER.error("%s/%s: %s", namespace, name, reason)
+    return FAILED if advice.failures else DONE
+
+
+def _show(face: CommandContext, config: Config, advice: Advice) -> None:
+    """A table for each workload; as JSON or CSV all of them at once."""
+    from capacity.app.advise import target_patch
+    from capacity.views.tables import choice_sheet, choices_sheet
+
+    known = {one.key: one for one in config.workloads}
+    sheets = [choice_sheet(one, target_patch(known[one.key], one)) for one in advice.choices]
+    if face.output in (Output.json, Output.csv):
+        face.show(choices_sheet(sheets))
+    else:
+        face.show(*sheets)
+
+
+def chosen_workloads(config: Config, name: str | None) -> list[Workload]:
+    """The workloads meant: all, or the one named. Raises `ConfigError`."""
+    workloads = {f"{one.namespace}/{one.name}": one for one in config.workloads}
+    if not workloads:
+        raise ConfigError("workloads: expected at least one workload to advise, got none")
+    if name is None:
+        return list(workloads.values())
+    if name not in workloads:
+        raise ConfigError(f"--workload: expected one of {sorted(workloads)}, got {name!r}")
+    return [workloads[name]]

@@ -1,0 +1,130 @@
+"""What was read of a business: sales, their audit, usage and the days ahead; and what that asks of forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from capacity.model import DataError, Event, Forecast, ForecastRequest, LoadReport
+from capacity.model.configuration import Config
+from capacity.model.plan_file import rfc3339
+from capacity.planning.shared import reach_of
+from capacity.planning.workload import QUIET_LEVEL
+from capacity.quality import Audit
+from capacity.series.calendar import holiday_events, month_ends, paydays
+
+Key = tuple[str, str]  # namespace and name of a workload
+Histories = Mapping[str | None, pd.Series]  # group -> sales; None: all groups together
+Forecasts = dict[str | None, Forecast | DataError]  # group -> forecast, or why there is none
+Usages = Mapping[Key, pd.DataFrame]  # workload -> its usage: cpu, memory, requests per step
+Reports = dict[Key, LoadReport | DataError]  # workload -> what its usage says, or why it says nothing
+
+
+class QualityRefusedError(DataError):
+    """The data's score is below `quality.refuse_below`: no plan is made, the last good one stays in force."""
+
+    def __init__(self, message: str, audit: Audit) -> None:
+        super().__init__(message)
+        self.audit = audit
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAhead:
+    """What the files under `calendar:` hold of the days to come: the user's own events, and columns (price, spend)."""
+
+    events: tuple[Event, ...] = ()
+    columns: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderData:
+    """Sales per group (None: all together), the audit of the rows they were counted from, and usage per workload.
+
+    Without sales there are no histories, and the audit counts the measurements of usage. `unmeasured` says why
+    Prometheus knows nothing of a workload, `ahead` what is known of the days to come.
+    """
+
+    histories: Histories
+    audit: Audit
+    usages: Usages = field(default_factory=dict)
+    unmeasured: Mapping[Key, str] = field(default_factory=dict)
+    ahead: KnownAhead = field(default_factory=KnownAhead)
+
+
+def require_quality(audit: Audit) -> Audit:
+    """The audit, if its verdict lets the data through. Raises `QualityRefusedError` with reasons and owner."""
+    if audit.verdict == "refuse":
+        owner = f" (owner: {audit.owner})" if audit.owner else ""
+        raise QualityRefusedError(
+            f"{audit.source}: {'; '.join(audit.reasons)}{owner}; the last plan stays in force, see `capacity audit`",
+            audit,
+        )
+    return audit
+
+
+def source_document(audit: Audit) -> dict[str, Any]:
+    """Where the numbers come from, as the plan file says it."""
+    return {
+        "name": audit.source,
+        "first": None if audit.first is None else rfc3339(audit.first),
+        "last": None if audit.last is None else rfc3339(audit.last),
+        "rows": audit.rows,
+        "passed": audit.passed,
+        "score": round(audit.score, 6),
+        "verdict": audit.verdict,
+        "read": list(audit.read),
+    }
+
+
+def request_of(config: Config, orders: OrderData) -> ForecastRequest:
+    """What the configuration asks of the forecasts of these orders, with the days that are known ahead."""
+    return ForecastRequest(
+        horizon=config.forecast.horizon,
+        quantile_levels=config.forecast.quantile_levels,
+        holidays=config.calendar.holidays,
+        events=tuple(_events(config, orders)),
+        timezone=config.timezone,
+    )
+
+
+def plan_request(config: Config, orders: OrderData) -> ForecastRequest:
+    """What is asked of forecasts that plans are made of: the quiet level too."""
+    request = request_of(config, orders)
+    return replace(request, quantile_levels=tuple(sorted({*request.quantile_levels, QUIET_LEVEL})))
+
+
+def plan_reach(config: Config) -> dict[str | None, timedelta]:
+    """How long a floor must serve, by group of sales."""
+    return reach_of(config.workloads, config.supply, config.controller.period)
+
+
+def coming_events(config: Config, orders: OrderData) -> list[Event]:
+    """What a picture of the forecast marks: the user's own events, and the holidays around the horizon."""
+    if not orders.histories:
+        return []
+    last, horizon = _last(orders), config.forecast.horizon
+    own = [event for event in _events(config, orders) if event.kind not in ("payday", "month end")]
+    return [*own, *holiday_events(config.calendar.holidays, last - horizon, last + horizon, config.timezone)]
+
+
+def _events(config: Config, orders: OrderData) -> list[Event]:
+    """The user's own events, and the paydays and month ends asked for."""
+    calendar, zone, histories = config.calendar, config.timezone, orders.histories
+    events = list(orders.ahead.events)
+    if not histories:
+        return events
+    first = min(history.index[0] for history in histories.values()).to_pydatetime()
+    end = _last(orders) + config.forecast.horizon
+    if calendar.payday is not None:
+        events += paydays(first, end, zone, calendar.payday)
+    return events + month_ends(first, end, zone) if calendar.month_ends else events
+
+
+def _last(orders: OrderData) -> datetime:
+    """The newest step of any group."""
+    last: datetime = max(history.index[-1] for history in orders.histories.values()).to_pydatetime()
+    return last

@@ -1,0 +1,52 @@
+"""What planning gives: the plan, the audit of its data, what could not be planned, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from capacity.model import DataError, Forecast, Plan, WorkloadPlan
+from capacity.model.forecast import CurrentDemand, Levels
+from capacity.planning.orders import Key
+from capacity.planning.sizing import RequestAdvice
+from capacity.quality import Audit
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """A plan, the audit of its data, and what could not be planned.
+
+    `demand` is that of the current step, for metrics: of many workloads the forecasts themselves are not kept.
+    `advice` is what usage says that replicas should request, where it counts replicas.
+    """
+
+    plan: Plan
+    audit: Audit
+    failures: dict[Key, str] = field(default_factory=dict)
+    demand: tuple[CurrentDemand, ...] = ()
+    advice: dict[Key, RequestAdvice | DataError] = field(default_factory=dict)
+
+
+def signed(planned: PlanResult, run: str) -> PlanResult:
+    """The same with the run that made it named in the plan's source, as its Events and tickets name theirs."""
+    plan = planned.plan
+    return replace(planned, plan=replace(plan, source={**plan.source, "run": run}))
+
+
+def current_demand(plans: Sequence[WorkloadPlan], now: datetime) -> tuple[CurrentDemand, ...]:
+    """Demand of the step of `now`, of the plans that still hold what they were made of."""
+    return tuple(
+        CurrentDemand(*plan.key, _levels(plan.demand.cpu, now), _levels(plan.demand.memory, now))
+        for plan in plans
+        if plan.demand is not None
+    )
+
+
+def _levels(demand: Forecast, now: datetime) -> Levels:
+    """The step of now; before the plan starts its first step, after its end none."""
+    place = max(0, (now - demand.origin - demand.step) // demand.step)
+    if place >= len(demand.quantiles):
+        return ()
+    values = demand.quantiles.to_numpy()[place].tolist()
+    return tuple(zip(map(float, demand.quantiles.columns), values, strict=True))

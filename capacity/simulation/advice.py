@@ -1,0 +1,428 @@
+"""Every candidate policy replayed on a workload's own history, and the one that does best on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from capacity.decision import CALM, ControllerRules
+from capacity.forecast import FINE, forecast_as_asked
+from capacity.model import DataError, Forecast, ForecastRequest, Workload, require
+from capacity.model.arrays import Array, Counts
+from capacity.model.fields import AutoLevel
+from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy, Reason
+from capacity.planning import planning_window
+from capacity.series.path import PART, sales_path, smooth_path
+from capacity.simulation.candidates import (
+    KNOWN,
+    LEVELS,
+    Past,
+    Plans,
+    candidate_policies,
+    decided_floors,
+    plans_of,
+    static_floors,
+    weekly_floors,
+)
+from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
+from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, DailyScores, Days, replay_days
+from capacity.simulation.grid import on_grid
+from capacity.simulation.hpa.spec import SYNC_PERIOD
+from capacity.simulation.lanes import Rule
+from capacity.simulation.pods import P95, Start
+from capacity.simulation.stepping import Cluster, Service
+
+HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent of minutes
+TRAINING = timedelta(days=7)  # known before the first replayed day
+REPLAY_REFIT = 2 * DAY  # of hourly and coarser sales: a fit of years of hours takes most of a second
+RIVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """How candidates are replayed: the last `days`, at this cadence, under a `seed` for starts and for the spread.
+
+    Forecasts are refitted every `cadence.refit`, and a plan is made of each; see `cadence_for`.
+    """
+
+    days: int = 28
+    cadence: Cadence = field(default_factory=Cadence)
+    rules: ControllerRules = field(default_factory=lambda: ControllerRules(calm=CALM))
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        require(self.days >= 1, "days must be >= 1, got {}", self.days)
+
+
+def cadence_for(step: timedelta) -> Cadence:
+    """The cadence of a replay of sales at this step: as production's, but for rarer fits of the forecast."""
+    return Cadence() if step <= FINE else Cadence(plan=REPLAY_REFIT, refit=REPLAY_REFIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Candidates and what each did on each day. `begin` is the first replayed day's start.
+
+    `skill`: of the last forecast over the seasonal naive; None where it is not known, or nothing was forecast.
+    """
+
+    policies: tuple[Policy, ...]
+    scores: DailyScores
+    begin: datetime
+    skill: float | None
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        many = self.scores.pod_hours.shape[1]
+        require(len(self.policies) == many, "expected scores of {} policies, got {}", len(self.policies), many)
+
+
+Progress = Callable[[int, int], None]  # parts done, of how many
+
+
+def try_policies_on(
+    sales: pd.Series,
+    workload: Workload,
+    request: ForecastRequest,
+    settings: ReplaySettings | None = None,
+    *,
+    measured: pd.Series | None = None,
+    progress: Progress | None = None,
+) -> Tried:
+    """Replay every candidate policy on the last days of a history of sales, with what was known on each day.
+
+    Demand is what the workload's load model says of the sales that came, on a path within each step that keeps its
+    total. Forecasts are made as production makes them, from rolling origins and from what came before each; gaps in
+    the history stay gaps to them.
+
+    Parameters:
+        sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
+        workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
+        request: holidays, events and clock that every origin knew.
+        settings: how many days, how often plans are made. Default: 28 days at `cadence_for` the step of the sales.
+        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
+            place of what sales stand for. Default None.
+        progress: called with how many of how many parts are done.
+
+    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
+    """
+    history = History.of(sales, workload, settings, measured)
+    report = progress or _silent
+    forecasts = past_forecasts(history, request, report)
+    tried = replay_policies(history, forecasts)
+    report(1, 1)
+    return tried
+
+
+def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) -> Tried:
+    """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force."""
+    workload = history.workload
+    levels = _levels(workload) if forecasts and _has_skill(forecasts) else ()
+    policies = candidate_policies(workload, levels)
+    floors, made, schedules = _Floors(history, forecasts), list[Counts](), dict[tuple[object, ...], int]()
+    candidates = []
+    for policy in policies:
+        key = (policy.floors, policy.quantile_level, policy.calm)
+        if key not in schedules:
+            schedules[key] = len(made)
+            made.append(floors.of(policy))
+        candidates.append(Candidate(rule_of(policy, workload), schedules[key]))
+    scores = history.replayed(made, candidates)
+    return Tried(tuple(policies), scores, history.begin, _skill(forecasts), history.remarks)
+
+
+def _silent(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Sales and demand of the replayed days, and of the hours before them."""
+
+    sales: pd.Series  # with its gaps, on the full grid
+    filled: pd.Series
+    step: timedelta
+    workload: Workload
+    settings: ReplaySettings
+    begin: datetime
+    ticks: Array  # demand in replicas at 100 %, from WARM_UP before the begin on
+    past: Past  # the same on quarters of an hour, of the whole history that matters
+    remarks: tuple[str, ...]
+
+    @staticmethod
+    def of(
+        sales: pd.Series, workload: Workload, settings: ReplaySettings | None = None, measured: pd.Series | None = None
+    ) -> History:
+        """The history on its grid, cut to what is replayed. Raises `DataError` where it is too short, or has long gaps.
+
+        `measured`, where there is any, must reach back to the warm-up before the first replayed day.
+        """
+        step, grid, filled = on_grid(sales)
+        asked = settings or ReplaySettings(cadence=cadence_for(step))
+        end = grid.index[-1].to_pydatetime() + step
+        known = end - grid.index[0].to_pydatetime() - TRAINING - WARM_UP
+        days = min(asked.days, int(known / DAY))
+        require(
+            days >= 1,
+            "advise: expected at least {} days of history to replay one of them, got {:.1f}",
+            TRAINING.days + 2,
+            (end - grid.index[0].to_pydatetime()) / DAY,
+        )
+        remarks = () if days >= FEWEST_DAYS else (_too_short(days),)
+        begin = end - days * DAY
+        path = _demand_ticks(filled, step, begin - KNOWN, workload, asked.seed)
+        if measured is not None:
+            path = _measured_ticks(measured, end, begin - WARM_UP)
+        first = end - len(path) * SYNC_PERIOD
+        skipped = (begin - WARM_UP - first) // SYNC_PERIOD
+        quarter = PART // SYNC_PERIOD
+        cut = len(path) % quarter
+        past = Past(path[cut:].reshape(-1, quarter).mean(axis=1), PART, (begin - WARM_UP - first) // PART)
+        settled = replace(asked, days=days)
+        return History(grid, filled, step, workload, settled, begin, path[skipped:], past, remarks)
+
+    def replayed(self, floors: Sequence[Counts], candidates: Sequence[Candidate]) -> DailyScores:
+        """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on."""
+        days = Days.of(self.ticks, floors, self.target)
+        return replay_days(days, candidates, self.cluster, self.settings.seed)
+
+    @property
+    def target(self) -> float:
+        """The utilization that a minute must not exceed."""
+        return self.workload.objective.target or self.workload.target_utilization
+
+    @property
+    def passes(self) -> int:
+        """Minutes from the warm-up on."""
+        return len(self.ticks) // PER_MINUTE
+
+    @property
+    def cluster(self) -> Cluster:
+        """Pods that start within the workload's lead time, 19 of 20 of them."""
+        return Cluster(Service(1.0), Start(max(self.workload.lead_time, SYNC_PERIOD) / P95))
+
+    def needed(self, demand: Array) -> Counts:
+        """Replicas that keep this demand at the target, within floor and ceiling."""
+        whole = np.ceil(demand / self.target * (1 - 1e-9)).astype(np.int64)
+        return whole.clip(self.workload.floor, self.workload.ceiling)
+
+
+def _too_short(days: int) -> str:
+    return (
+        f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be checked on "
+        "so few, the autoscaler stays as it stands"
+    )
+
+
+def _demand_ticks(filled: pd.Series, step: timedelta, since: datetime, workload: Workload, seed: int) -> Array:
+    """Demand in replicas at 100 % per tick from `since` or the beginning on: of CPU or memory, the larger."""
+    values = filled.loc[pd.Timestamp(since) :].to_numpy(dtype=np.float64)
+    per_hour = sales_path(values, step, SYNC_PERIOD, np.random.default_rng(seed)) * (HOUR / step)
+    load, replica = workload.load, workload.replica
+    cpu = (load.cpu_base + load.cpu_per_sale_per_hour * per_hour) / replica.cpu_request
+    memory = (load.memory_base + load.memory_per_sale_per_hour * per_hour) / replica.memory_request
+    return np.asarray(np.maximum(cpu, memory))
+
+
+def _measured_ticks(measured: pd.Series, end: datetime, since: datetime) -> Array:
+    """Measured demand per tick until `end`, smooth through its steps; it must begin at `since` or earlier."""
+    step, _, filled = on_grid(measured)
+    filled = filled.loc[: pd.Timestamp(end) - pd.Timedelta(step)]
+    last, first = filled.index[-1].to_pydatetime() + step, filled.index[0].to_pydatetime()
+    require(last == end, "measured: expected steps until {}, got them until {}", end, last)
+    require(first <= since, "measured: expected steps from {} on, got them from {} on", since, first)
+    return smooth_path(filled.to_numpy(dtype=np.float64), step // SYNC_PERIOD)
+
+
+def _levels(workload: Workload) -> tuple[float, ...]:
+    """The quantile levels to try: the workload's own where it was given."""
+    level = workload.quantile_level
+    return LEVELS if isinstance(level, AutoLevel) else (level,)
+
+
+def past_forecasts(history: History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
+    """The forecasts from rolling origins, by the moment at which a plan of each came into force."""
+    cadence, workload, step = history.settings.cadence, history.workload, history.step
+    reach = (
+        cadence.plan + 2 * cadence.delay + workload.lead_time + history.settings.rules.look_ahead(timedelta(0)) + HOUR
+    )
+    asked = replace(
+        request,
+        horizon=-(-(reach + cadence.plan) // step) * step,
+        quantile_levels=tuple(sorted({0.5, *_levels(workload)})),
+        window=planning_window(workload.lead_time, cadence.controller, step),
+    )
+    starts = [
+        history.begin - WARM_UP + at * cadence.plan for at in range(-1, -(-history.passes * MINUTE // cadence.plan))
+    ]
+    origins = sorted({_steps_before(history.sales, at, step) for at in starts})
+    found: dict[datetime, Forecast] = {}
+    for done, origin in enumerate(origins):
+        report(done, len(origins) + 1)
+        if origin < 1:
+            continue
+        try:
+            made = forecast_as_asked(history.sales.iloc[:origin], asked)
+        except DataError:
+            continue
+        found[history.sales.index[0].to_pydatetime() + origin * step + cadence.delay] = made
+    return found
+
+
+def _steps_before(sales: pd.Series, moment: datetime, step: timedelta) -> int:
+    """How many whole steps had ended at a moment."""
+    return int((moment - sales.index[0].to_pydatetime()) // step)
+
+
+def _has_skill(forecasts: Mapping[datetime, Forecast]) -> bool:
+    """Whether the newest forecast beats the seasonal naive, as far as that is known."""
+    last = forecasts[max(forecasts)]
+    return not last.unskilled and (last.trust is None or last.trust.skill > 0)
+
+
+def _skill(forecasts: Mapping[datetime, Forecast]) -> float | None:
+    if not forecasts:
+        return None
+    last = forecasts[max(forecasts)]
+    return None if last.trust is None else last.trust.skill
+
+
+class _Floors:
+    """The floors of each policy per minute from the warm-up on (minutes,); plans of a level are made once."""
+
+    def __init__(self, history: History, forecasts: Mapping[datetime, Forecast]) -> None:
+        self._history, self._forecasts = history, forecasts
+        self._plans: dict[float, Plans] = {}
+
+    def of(self, policy: Policy) -> Counts:
+        history = self._history
+        if policy.floors == "none":
+            return np.full(history.passes, history.workload.floor, dtype=np.int64)
+        if policy.floors == "forecast":
+            return self._decided(policy)
+        lead = history.cluster.start.p95
+        found = (
+            weekly_floors(history.past, history.needed, lead)
+            if policy.floors == "weekly"
+            else static_floors(history.past, history.needed)
+        )
+        return np.repeat(found, PART // MINUTE)[: history.passes]
+
+    def _decided(self, policy: Policy) -> Counts:
+        history, level = self._history, policy.quantile_level or 0.0
+        if level not in self._plans:
+            self._plans[level] = plans_of(self._forecasts, history.workload, level)
+        rules = history.settings.rules
+        rules = replace(rules, period=MINUTE, calm=rules.calm if policy.calm else timedelta(0))
+        return decided_floors(self._plans[level], history.workload, rules, history.begin - WARM_UP, history.passes)
+
+
+def rule_of(policy: Policy, workload: Workload) -> Rule:
+    """The autoscaler of a policy, within the workload's ceiling and with its tolerance."""
+    tolerance = 0.10 if workload.reactive is None else workload.reactive.tolerance
+    if policy.target is None:
+        return Rule(ceiling=workload.ceiling, follows=False)
+    return Rule(policy.target, policy.stabilization, workload.ceiling, tolerance=tolerance)
+
+
+def choose_policy(tried: Tried, workload: Workload, now: datetime, rule: ChoiceRule | None = None) -> Choice:
+    """The policy for the day to come, the evidence for it, and its best rivals; today's is the first that was tried."""
+    rule, objective = rule or ChoiceRule(), workload.objective
+    price = workload.costs.price_per_hour
+    require(
+        objective.overload_cost is None or price is not None,
+        "objective.overload_cost: expected costs.price_per_hour beside it, got none: what is a replica's hour worth?",
+    )
+    scores = weighed_scores(tried, objective, price)
+    places = choosable(tried.policies)
+    chosen = choose_daily(scores.of(places), rule)
+    picked = places[chosen.next]
+    if not tried.policies[picked].has_floors and chosen.kept[-1] and tried.scores.days >= rule.fewest:
+        picked = settled_plain(scores, picked)
+    evidence = [_evidence(tried, at, price) for at in range(len(tried.policies))]
+    return Choice(
+        namespace=workload.namespace,
+        name=workload.name,
+        chosen_at=now,
+        objective=objective,
+        recommended=evidence[picked],
+        today=evidence[0],
+        meanwhile=_meanwhile(tried, scores, evidence, picked, rule),
+        reason=_reason(tried, picked, chosen, rule),
+        rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
+        unit="pod-hours" if price is None else "money",
+        remarks=tried.remarks,
+    )
+
+
+def weighed_scores(tried: Tried, objective: Objective, price: float | None) -> Scores:
+    """The scores as the choice weighs them: in pod-hours or money, with the cost of overload where it is given."""
+    cost = tried.scores.pod_hours * (1.0 if price is None else price)
+    floors = np.array([policy.has_floors for policy in tried.policies])
+    if objective.overload_cost is None:
+        return Scores(cost, tried.scores.above, floors, objective.allowed_minutes)
+    return Scores(cost + tried.scores.overload / 60 * objective.overload_cost, tried.scores.above, floors, None)
+
+
+def _meanwhile(
+    tried: Tried, scores: Scores, evidence: Sequence[Evidence], picked: int, rule: ChoiceRule
+) -> Evidence | None:
+    """The best policy that needs nobody's hand, until the advised target stands; None where nothing is advised."""
+    if tried.policies[picked].standing == "stands":
+        return None
+    places = [at for at in choosable(tried.policies) if tried.policies[at].standing == "stands"]
+    return evidence[places[choose_daily(scores.of(places), rule).next]]
+
+
+def choosable(policies: Sequence[Policy]) -> list[int]:
+    """The places of the policies that can be planned by: a learned schedule and a static peak are rivals only."""
+    return [at for at, one in enumerate(policies) if at == 0 or one.floors in ("none", "forecast")]
+
+
+def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule) -> Reason:
+    if tried.scores.days < rule.fewest:
+        return "TooShort"
+    if not chosen.kept[-1]:
+        return "NothingKeepsTheMinutes"
+    if tried.policies[picked].has_floors:
+        return "FloorsPay"
+    tried_floors = any(policy.floors == "forecast" for policy in tried.policies)
+    return "PlainHpaIsEnough" if tried_floors else "NoSkill"
+
+
+def _rivals(tried: Tried, scores: Scores, picked: int) -> list[int]:
+    """The best of each other kind: another plain HPA, floors from the forecast, the schedule, the static peak."""
+    cost, above = scores.cost.mean(axis=0), scores.above.mean(axis=0)
+    budget = np.inf if scores.budget is None else scores.budget
+    order = sorted(
+        range(len(cost)), key=lambda at: (above[at] > budget, cost[at] if above[at] <= budget else above[at])
+    )
+    best: dict[str, int] = {}
+    mine = tried.policies[picked].floors
+    for at in order:
+        kind = tried.policies[at].floors
+        if at in (0, picked) or kind in best or (kind == mine and kind != "none"):
+            continue
+        best[kind] = at
+    return list(best.values())[:RIVALS]
+
+
+def _evidence(tried: Tried, at: int, price: float | None) -> Evidence:
+    scores, worth = tried.scores, 1.0 if price is None else price
+    random = np.random.default_rng(at)
+    cost, above, over = scores.pod_hours[:, at] * worth, scores.above[:, at], scores.overload[:, at]
+    return Evidence(
+        policy=tried.policies[at],
+        days=scores.days,
+        cost=float(cost.mean()),
+        minutes_above=float(above.mean()),
+        overload_minutes=float(over.mean()),
+        cost_interval=day_interval(cost, random),
+        minutes_interval=day_interval(above, random),
+        overload_interval=day_interval(over, random),
+    )

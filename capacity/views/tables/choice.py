@@ -1,0 +1,125 @@
+"""The choice of a policy as a sheet: today, the recommended policy and its rivals, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from capacity.model.policy import Choice, Evidence, Objective
+from capacity.model.policy_file import choice_document
+from capacity.views.sheet import Sheet
+
+COLUMNS = ("", "policy", "cost/day", "vs today", "min >target/day", "95 %", "kept", "min >100 %/day")
+SAYS = {
+    "FloorsPay": "floors from the forecast pay: no plain autoscaler keeps the minutes for less",
+    "PlainHpaIsEnough": "floors add nothing here: no floor schedule is cheaper than the plain autoscaler",
+    "NoSkill": "floors add nothing here: the forecast does not beat the seasonal naive",
+    "LeastExpectedCost": "the least expected total of replicas and overload",
+    "NothingKeepsTheMinutes": "no policy that was tried keeps the minutes: this one has the least expected cost",
+    "TooShort": "the history is too short to judge the minutes: the autoscaler stays as it stands",
+}
+
+
+def choice_sheet(choice: Choice, patch: str | None = None) -> Sheet:
+    """One row for today, one for the recommended policy, one for each rival; then what to change, in words."""
+    rows = [_row("today", choice.today, choice), _row("recommended", choice.recommended, choice)]
+    rows += [] if choice.meanwhile is None else [_row("until then", choice.meanwhile, choice)]
+    rows += [_row("rival", one, choice) for one in choice.rivals]
+    return Sheet(
+        title=f"{choice.namespace}/{choice.name}: policies replayed on the last {choice.recommended.days} days",
+        columns=COLUMNS,
+        rows=rows,
+        document=choice_document(choice),
+        footer=(advice_sentence(choice), *choice.remarks, *_to_change(patch), *_until(choice), _legend(choice)),
+    )
+
+
+def choices_sheet(sheets: Sequence[Sheet]) -> Sheet:
+    """The choices of several workloads as one sheet: the JSON is a list of theirs, the CSV their rows one below the
+    other."""
+    return Sheet(
+        title="policies replayed on each workload's own history",
+        columns=("workload", *COLUMNS),
+        rows=[(sheet.title.split(":")[0], *row) for sheet in sheets for row in sheet.rows],
+        document=[sheet.document for sheet in sheets],
+        footer=tuple(f"{sheet.title.split(':')[0]}: {sheet.footer[0]}" for sheet in sheets),
+    )
+
+
+def advice_sentence(choice: Choice) -> str:
+    """What to do, and what it brings: one sentence.
+
+    Names the policy, its cost against today's, and the minutes that it keeps.
+    """
+    policy, found = choice.policy, choice.recommended
+    what = "keep things as they are" if policy == choice.today.policy else _instruction(choice)
+    cost = _against(choice.change)
+    return (
+        f"{what}: {SAYS[choice.reason]}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
+        f"today, which kept {_share(choice.today)}."
+        + ("" if choice.meanwhile is None else f" Until that target stands: {choice.in_force}.")
+    )
+
+
+def _instruction(choice: Choice) -> str:
+    policy = choice.policy
+    target = f"set averageUtilization to {policy.target}" if policy.standing == "advised" else ""
+    if not policy.has_floors:
+        return target or "keep the autoscaler as it stands"
+    floors = f"plan floors from the forecast at quantile level {policy.quantile_level:g}"
+    return f"{floors} and {target}" if target else floors
+
+
+def _objective(objective: Objective) -> str:
+    if objective.overload_cost is not None:
+        return f"Objective: least total with {objective.overload_cost:g} an hour of overload"
+    return f"Objective: {100 * objective.minutes:.4g} % of minutes at or under the target"
+
+
+def _row(role: str, found: Evidence, choice: Choice) -> tuple[object, ...]:
+    low, high = found.minutes_interval
+    today = choice.today.cost
+    return (
+        role,
+        str(found.policy),
+        f"{found.cost:,.1f}",
+        "" if not today else f"{100 * (found.cost / today - 1):+.1f} %",
+        f"{found.minutes_above:.1f}",
+        f"{low:.1f} to {high:.1f}",
+        _share(found),
+        f"{found.overload_minutes:.1f}",
+    )
+
+
+def _share(found: Evidence) -> str:
+    """The share of minutes kept, rounded down: 100 % is said of what never failed.
+
+    >>> f"{int(0.99999 * 10_000) / 100:.2f} %"
+    '99.99 %'
+    """
+    return f"{int(found.kept_share * 10_000 + 1e-6) / 100:.2f} %"
+
+
+def _against(change: float) -> str:
+    if abs(change) < 0.005:
+        return "the cost of"
+    return f"{100 * abs(change):.0f} % {'more' if change > 0 else 'less'} than"
+
+
+def _until(choice: Choice) -> tuple[str, ...]:
+    if choice.meanwhile is None:
+        return ()
+    return (
+        f"until then `capacity plan` follows: {choice.in_force}; say `autoscaler: {{target: {choice.policy.target}}}` "
+        "in the configuration once the target stands",
+    )
+
+
+def _to_change(patch: str | None) -> tuple[str, ...]:
+    return () if patch is None else (f"to apply it: {patch}",)
+
+
+def _legend(choice: Choice) -> str:
+    return (
+        f"cost in {choice.unit} a day, from the creation of pods to their deletion; minutes of a day whose mean "
+        "utilization, of CPU or memory, lies above the target; 95 % interval over resampled days"
+    )

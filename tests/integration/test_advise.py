@@ -1,0 +1,162 @@
+"""`capacity advise` end to end: the table, what is written, and the plan that follows it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.app.advise import advise, target_patch, with_policies
+from capacity.app.configuration import read_config
+from capacity.cli import main
+from capacity.model.configuration import Config
+from capacity.model.plan_file import read_plan
+from capacity.model.policy_file import Choices, read_choices
+
+NOW = datetime(2026, 2, 2, tzinfo=UTC)
+
+
+def write_shop(folder: Path, days: int, **workload: Any) -> Path:
+    """Hourly orders that rise each morning, and one workload."""
+    index = pd.date_range("2026-01-05", periods=24 * days, freq="h", tz="UTC")
+    hour = index.hour.to_numpy()
+    mean = 30 + 170 * np.sin((hour - 6) * np.pi / 14).clip(0) * (1 + 0.2 * (index.day_of_week.to_numpy() < 5))
+    orders = np.random.default_rng(5).poisson(mean)
+    pd.DataFrame({"at": index.strftime("%Y-%m-%dT%H:%M:%SZ"), "orders": orders}).to_csv(
+        folder / "orders.csv", index=False
+    )
+    known = {
+        "namespace": "shop",
+        "name": "web",
+        "floor": 2,
+        "ceiling": 90,
+        "load": {"cpu": {"base": "500m", "per_sale_per_hour": "100m"}, "memory": {"base": "1Gi"}},
+        "replica": {"cpu_request": "500m", "memory_request": "2Gi"},
+        "quantile_level": 0.9,
+    }
+    config = {
+        "sales": {"source": "orders.csv", "time": "at", "value": {"sum": "orders"}, "step": "1h"},
+        "workloads": [known | workload],
+    }
+    (folder / "capacity.yaml").write_text(json.dumps(config), encoding="utf-8")
+    return folder / "capacity.yaml"
+
+
+@pytest.fixture(scope="module")
+def advised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Choices]:
+    config = read_config(write_shop(tmp_path_factory.mktemp("shop"), 28))
+    found = advise(config, NOW, days=8)
+    assert not found.failures
+    return config, {one.key: one for one in found.choices}
+
+
+def test_the_recommended_policy_keeps_the_minutes_for_no_more_than_any_plain_autoscaler(
+    advised: tuple[Config, Choices],
+) -> None:
+    choice = advised[1]["shop", "web"]
+    assert choice.reason in ("PlainHpaIsEnough", "FloorsPay")
+    assert choice.recommended.minutes_above <= choice.objective.allowed_minutes
+    plain = [one for one in choice.rivals if one.policy.floors == "none" and one.minutes_above <= 7.2]
+    assert all(choice.recommended.cost <= one.cost + 1e-6 for one in plain)
+    low, high = choice.recommended.minutes_interval
+    assert low <= choice.recommended.minutes_above <= high
+
+
+def test_the_plan_follows_what_needs_nobodys_hand(advised: tuple[Config, Choices]) -> None:
+    config, choices = advised
+    choice = choices["shop", "web"]
+    (workload,) = with_policies(config, choices).workloads
+    assert workload.policy == choice.in_force
+    assert workload.policy.standing == "stands"
+    patch = target_patch(config.workloads[0], choice)
+    advised_by_hand = choice.policy.standing == "advised"
+    assert (patch is not None) == advised_by_hand
+    if patch is not None:
+        assert f'"value": {choice.policy.target}' in patch
+        assert '"op": "test"' in patch
+
+
+def test_a_policy_in_the_configuration_goes_first(tmp_path: Path, advised: tuple[Config, Choices]) -> None:
+    config = read_config(write_shop(tmp_path, 10, policy={"target": 75, "floors": "none"}))
+    (workload,) = with_policies(config, advised[1]).workloads
+    assert workload.policy is not None
+    assert workload.policy.target == 75
+
+
+def test_the_command_writes_what_the_plan_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shop(tmp_path, 21)
+    monkeypatch.chdir(tmp_path)
+    assert main(["advise", "--days", "7"]) == 0
+    out = capsys.readouterr().out
+    assert "shop/web: policies replayed on the last 7 days" in out
+    assert all(word in out for word in ("today", "recommended", "rival", "averageUtilization", "kept"))
+    choices = read_choices("policies.json")
+    assert main(["plan", "--output", "json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)["workloads"][0]
+    assert document["step"] == 900
+    assert document["choice"]["reason"] == choices["shop", "web"].reason
+    plan = read_plan("plan.json").workloads[0]
+    assert plan.choice is not None
+    assert plan.choice.in_force == choices["shop", "web"].in_force
+    assert main(["explain", "web"]) == 0
+    assert "policy: " in capsys.readouterr().out
+
+
+def test_a_plan_without_chosen_policies_is_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shop(tmp_path, 21)
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "--output", "json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)["workloads"][0]
+    assert document["step"] == 3600
+    assert "choice" not in document
+
+
+def test_a_policy_without_floors_plans_the_workloads_own_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shop(tmp_path, 21, policy={"target": 70, "floors": "none"})
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan"]) == 0
+    assert "no floors are planned" in capsys.readouterr().out
+    plan = read_plan("plan.json").workloads[0]
+    assert [change.replicas for change in plan.floor] == [2]
+    assert plan.derivation.shortfall.steps == 0
+
+
+@pytest.mark.parametrize(
+    ("days", "workload", "arguments", "code", "says"),
+    [
+        pytest.param(6, {}, [], 1, "expected at least 9 days of history", id="a history of days"),
+        pytest.param(12, {}, [], 0, "too short to judge the minutes", id="a history under two weeks"),
+        pytest.param(21, {}, ["--workload", "shop/cart"], 2, "expected one of ['shop/web']", id="unknown"),
+        pytest.param(
+            21, {"objective": {"overload_cost": "500 EUR/h"}}, ["--days", "7"], 1, "costs.price_per_hour", id="no price"
+        ),
+        pytest.param(21, {"objective": {"minutes": "101%"}}, [], 2, "objective.minutes", id="no share"),
+        pytest.param(21, {"policy": {"target": 70, "floors": "static"}}, [], 2, "policy.floors", id="a rival"),
+    ],
+)
+def test_what_cannot_be_advised_says_why(
+    days: int,
+    workload: dict[str, Any],
+    arguments: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_shop(tmp_path, days, **workload)
+    monkeypatch.chdir(tmp_path)
+    assert main(["advise", *arguments]) == code
+    captured = capsys.readouterr()
+    assert says in captured.out + captured.err

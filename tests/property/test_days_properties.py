@@ -1,0 +1,180 @@
+"""Days side by side are the simulator's days; no pass that matters is skipped; the past knows nothing of the future."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capacity.decision import CALM, ControllerRules, decide
+from capacity.model import (
+    DataError,
+    Forecast,
+    ForecastRequest,
+    LoadModel,
+    Observation,
+    Replica,
+    Workload,
+)
+from capacity.model.observation import Memory
+from capacity.model.policy import Cadence
+from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
+from capacity.simulation.candidates import candidate_policies, decided_floors, plans_of
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
+from capacity.simulation.grid import on_grid
+from capacity.simulation.lanes import Rule
+from capacity.simulation.pods import Start
+from capacity.simulation.stepping import Cluster, Service, run_cluster
+
+BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+CLUSTER = Cluster(Service(1.0), Start(timedelta(minutes=2), failure=0.0))
+WEB = Workload(
+    "shop", "web", LoadModel(0.5, 0.1, 0, 0), Replica(0.5, 2**30), floor=2, ceiling=80, lead_time=timedelta(minutes=5)
+)
+
+
+def wave(days: int, seed: int) -> np.ndarray:
+    """Demand of whole days and the hours before them, in replicas."""
+    ticks = WARM_TICKS + days * DAY_TICKS
+    at = np.arange(ticks) / DAY_TICKS * 2 * np.pi
+    noise = np.convolve(np.random.default_rng(seed).normal(0, 0.4, ticks), np.ones(80) / 80, "same")
+    return np.asarray((10 + 6 * np.sin(at)) * np.exp(noise))
+
+
+@pytest.mark.parametrize("target", [50, 70, 80])
+def test_days_side_by_side_are_what_the_simulator_gives_day_after_day(target: int) -> None:
+    demand = wave(3, 1)
+    floor = np.full(len(demand) // PER_MINUTE, 3)
+    days = Days.of(demand, [floor], 0.8)
+    found = replay_days(days, [Candidate(Rule(target), 0)], CLUSTER, 1)
+    run = run_cluster(
+        CLUSTER, demand[:, None], np.repeat(floor, PER_MINUTE)[:, None], [Rule(target)], np.random.default_rng(1)
+    )
+    usage = run.utilization_of(0)[WARM_TICKS:].reshape(-1, PER_MINUTE).mean(axis=1).reshape(3, -1)
+    pods = run.pods[WARM_TICKS:, 0].reshape(3, -1).sum(axis=1) * 15 / 3600
+    np.testing.assert_allclose(found.pod_hours[:, 0], pods, rtol=0.01)
+    np.testing.assert_allclose(found.above[:, 0], (usage > 0.8).sum(axis=1), atol=12)
+
+
+def test_one_day_alone_scores_as_it_does_among_others() -> None:
+    demand = wave(3, 2)
+    floor = np.full(len(demand) // PER_MINUTE, 2)
+    steady = replace(CLUSTER, start=Start(timedelta(seconds=15), failure=0.0))
+    whole = replay_days(Days.of(demand, [floor], 0.8), [Candidate(Rule(70), 0)], steady, 1)
+    last = demand[2 * DAY_TICKS :]
+    alone = replay_days(Days.of(last, [floor[: len(last) // PER_MINUTE]], 0.8), [Candidate(Rule(70), 0)], steady, 1)
+    np.testing.assert_allclose(alone.pod_hours[0], whole.pod_hours[2], rtol=0.005)
+
+
+def test_a_lower_target_costs_more_and_breaks_less() -> None:
+    demand = wave(2, 3)
+    candidates = [Candidate(Rule(target), 0) for target in (40, 60, 80)]
+    found = replay_days(Days.of(demand, [np.ones(len(demand) // PER_MINUTE, dtype=int)], 0.8), candidates, CLUSTER, 1)
+    assert (np.diff(found.pod_hours.mean(axis=0)) < 0).all()
+    assert (np.diff(found.above.mean(axis=0)) >= 0).all()
+    assert (found.overload <= found.above).all()
+
+
+def test_demand_without_a_warm_up_is_refused() -> None:
+    with pytest.raises(DataError, match="expected at least one whole day"):
+        Days.of(np.ones(DAY_TICKS), [np.ones(DAY_TICKS // PER_MINUTE, dtype=int)], 0.8)
+
+
+def hourly(hours: int, seed: int, begin: datetime = BEGIN) -> Forecast:
+    """A forecast of sales by the hour."""
+    steps = pd.date_range(begin + HOUR, periods=hours, freq="h")
+    random = np.random.default_rng(seed)
+    median = 20 + 15 * np.sin(np.arange(hours) / 24 * 2 * np.pi) + random.uniform(0, 8, hours)
+    table = pd.DataFrame({0.5: median, 0.95: median * random.uniform(1.1, 1.5, hours)}, steps)
+    return Forecast(begin, HOUR, table, "orders")
+
+
+def pass_by_pass(plans: dict, rules: ControllerRules, passes: int) -> np.ndarray:
+    """Every pass asks `decide`, as the controller does."""
+    floor, memory, current, floors = WEB.floor, Memory(), None, []
+    arrivals = sorted(plans.items())
+    for at in range(passes):
+        now = BEGIN + at * rules.period
+        while arrivals and arrivals[0][0] <= now:
+            current = arrivals.pop(0)[1]
+        seen = Observation(
+            floor, 80, max(floor, 1), max(floor, 1), baseline_floor=2, baseline_ceiling=80, memory=memory
+        )
+        decision = decide(current, seen, now, rules)
+        floor, memory = decision.floor, decision.memory
+        floors.append(floor)
+    return np.array(floors)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([timedelta(0), CALM]), st.integers(0, 50))
+def test_skipped_passes_are_those_that_change_nothing(seed: int, calm: timedelta, late: int) -> None:
+    forecasts = {
+        BEGIN + late * MINUTE: hourly(30, seed),
+        BEGIN + 7 * HOUR + 8 * MINUTE: hourly(30, seed + 1, BEGIN + 6 * HOUR),
+    }
+    plans, rules = dict(plans_of(forecasts, WEB, 0.95)), ControllerRules(calm=calm)
+    found = decided_floors(plans, WEB, rules, BEGIN, 1200)
+    np.testing.assert_array_equal(found, pass_by_pass(plans, rules, 1200))
+
+
+def shop(days: int) -> pd.Series:
+    index = pd.date_range("2026-01-05", periods=24 * days, freq="h", tz="UTC")
+    mean = 20 * (1 + (index.hour > 7) + (index.hour > 15)) * (1 + 0.4 * (index.day_of_week < 5))
+    return pd.Series(np.random.default_rng(4).poisson(mean).astype(float), index)
+
+
+SHORT = ReplaySettings(2, Cadence(plan=DAY, refit=DAY))
+
+
+@pytest.fixture(scope="module")
+def tried() -> object:
+    return try_policies_on(shop(30), WEB, ForecastRequest(), SHORT)
+
+
+def test_a_gap_is_bridged_for_what_is_served_and_stays_a_gap_for_what_is_forecast() -> None:
+    sales = shop(10)
+    sales.iloc[100:104] = np.nan
+    _, grid, filled = on_grid(sales)
+    assert grid.iloc[100:104].isna().all()
+    assert filled.notna().all()
+
+
+def test_days_to_come_change_no_floor_of_days_before(tried: object) -> None:
+    """The last day is another one: what was scored of the first replayed day stays as it was, floors included."""
+    changed = shop(30)
+    changed.iloc[-24:] *= 3
+    again = try_policies_on(changed, WEB, ForecastRequest(), SHORT)
+    floors = [at for at, policy in enumerate(again.policies) if policy.has_floors]
+    first = tried.scores.pod_hours[0, floors]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(again.scores.pod_hours[0, floors], first, rtol=0.03)
+
+
+def test_a_short_history_is_said_and_changes_nothing(tried: object) -> None:
+    choice = choose_policy(tried, WEB, BEGIN)  # type: ignore[arg-type]
+    assert choice.reason == "TooShort"
+    assert choice.policy == choice.today.policy
+    assert "only 2 of at least 7 days" in choice.remarks[0]
+
+
+def test_a_given_level_is_the_only_one_tried() -> None:
+    levels = {one.quantile_level for one in candidate_policies(WEB, (0.9,)) if one.floors == "forecast"}
+    assert levels == {0.9}
+
+
+def test_without_an_autoscaler_floors_stand_against_a_static_count() -> None:
+    alone = replace(WEB, target=replace(WEB.target, kind="Deployment"))
+    policies = candidate_policies(alone, (0.9,))
+    assert policies[0].floors == "static"
+    assert all(one.target is None for one in policies)
+
+
+def test_history_of_a_few_days_is_refused_with_what_is_needed() -> None:
+    with pytest.raises(DataError, match="expected at least 9 days of history"):
+        try_policies_on(shop(5), WEB, ForecastRequest(), SHORT)

@@ -1,0 +1,89 @@
+"""Metrics that stand still because nobody measures are found; evenly loaded workloads are not taken for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from capacity.cluster.hpa_status import read_metrics
+from capacity.decision import ControllerRules, decide
+from capacity.model import Observation
+from tests.unit.test_decision import START, plan
+from tests.unit.test_readings import CPU, MEMORY, cpu, hpa, memory
+
+MINUTE = timedelta(minutes=1)
+PLAN = plan([1] * 400)
+RULES = ControllerRules()
+
+
+def status(pods: int, millicores: float, megabytes: float | None) -> dict[str, object]:
+    """What the HPA reports: the mean of the pods, CPU in whole millicores and memory in whole bytes."""
+    current = cpu(average=f"{int(millicores)}m")
+    if megabytes is None:
+        return hpa([CPU], [current], replicas=pods)
+    return hpa([CPU, MEMORY], [current, memory(str(int(megabytes * 2**20)))], replicas=pods)
+
+
+def looks(
+    pods: int, load: float, noise: float, dice: np.random.Generator, *, remembers: float | None, freezes: int = 10**9
+) -> list[bool]:
+    """A floor that is always too high, looked at each minute: which looks found metrics that stand still."""
+    found, memory_of_passes = [], Observation(1, 1, 1, 1).memory
+    shown = status(pods, load, remembers)
+    for minute in range(60):
+        if minute < freezes:
+            usage = float(np.maximum(0, dice.normal(load, noise * load, pods)).mean())
+            used = None if remembers is None else float(dice.normal(remembers, noise * remembers, pods).mean())
+            shown = status(pods, usage, used)
+        seen = Observation(1000, 2000, pods, pods, 1, readings=read_metrics(shown), memory=memory_of_passes)
+        decision = decide(PLAN, seen, START + minute * MINUTE, RULES)
+        memory_of_passes = decision.memory
+        found.append(decision.reason == "HeldFrozenMetrics")
+    return found
+
+
+@pytest.mark.parametrize("remembers", [None, 200.0], ids=["CPU alone", "CPU and memory"])
+def test_evenly_loaded_workloads_are_held_less_than_once_in_a_thousand_looks(remembers: float | None) -> None:
+    """3 to 100 pods at 1 to 100 millicores with noise of 2 to 50 %, and larger ones, which have more to show."""
+    dice, held, made = np.random.default_rng(17), 0, 0
+    for run in range(400):
+        most = 100 if run % 2 else 2000
+        load = float(np.exp(dice.uniform(0, np.log(most))))
+        found = looks(int(dice.integers(3, 101)), load, float(dice.uniform(0.02, 0.5)), dice, remembers=remembers)
+        held, made = held + sum(found), made + len(found)
+    assert made == 24_000
+    assert held / made < 0.001
+
+
+@pytest.mark.parametrize(
+    ("pods", "load", "remembers"),
+    [
+        pytest.param(3, 300, None, id="few busy pods"),
+        pytest.param(30, 700, None, id="many busy pods"),
+        pytest.param(36, 25, 200.0, id="small pods whose memory is measured too"),
+        pytest.param(100, 20, 100.0, id="many small pods whose memory is measured too"),
+    ],
+)
+def test_a_pipeline_that_is_frozen_is_found_within_ten_minutes(pods: int, load: float, remembers: float | None) -> None:
+    dice = np.random.default_rng(3)
+    for freezes in range(5, 25):
+        found = looks(pods, load, 0.1, dice, remembers=remembers, freezes=freezes)
+        assert not any(found[:freezes])
+        assert any(found[freezes : freezes + 16]), "a step is due every five minutes, and ten from then"
+        held = found.index(True)
+        assert all(found[held:]), "it is held from then on"
+
+
+def test_a_floor_does_not_come_down_while_it_is_undecided() -> None:
+    """From the moment that a pipeline freezes at most the step whose look came just before is taken."""
+    shown = status(3, 300, None)
+    seen = Observation(1000, 2000, 3, 3, 1, readings=read_metrics(shown))
+    floors = []
+    for minute in range(30):
+        decision = decide(PLAN, seen, START + minute * MINUTE, RULES)
+        seen = replace(seen, floor=decision.floor, memory=decision.memory)
+        floors.append(decision.floor)
+    assert set(floors) == {1000}

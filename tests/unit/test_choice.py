@@ -1,0 +1,192 @@
+"""Policies, objectives, and the rule that chooses among them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from capacity.model import DataError, PlanError
+from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy
+from capacity.model.policy_file import read_choices, write_choices
+from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_plain
+
+BUDGET = Objective().allowed_minutes
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({}, Objective()),
+        ({"target": 0.8, "minutes": "99.5%"}, Objective(0.8, 0.995)),
+        ({"overload_cost": "500 EUR/h"}, Objective(overload_cost=500.0)),
+        ({"overload_cost": 12.5}, Objective(overload_cost=12.5)),
+    ],
+)
+def test_an_objective_is_read_as_a_manager_writes_it(written: dict[str, object], read: Objective) -> None:
+    assert TypeAdapter(Objective).validate_python(written) == read
+
+
+@pytest.mark.parametrize(
+    "written", [{"minutes": 1.0}, {"minutes": "0%"}, {"target": 1.2}, {"overload_cost": "much"}, {"cost": 3}]
+)
+def test_an_objective_that_nothing_can_keep_is_refused(written: dict[str, object]) -> None:
+    with pytest.raises((ValidationError, DataError)):
+        TypeAdapter(Objective).validate_python(written)
+
+
+@pytest.mark.parametrize(
+    ("target", "floors", "level", "says"),
+    [
+        (None, "none", None, "without an autoscaler it needs floors"),
+        (80, "forecast", None, "quantile_level goes with floors from a forecast"),
+        (80, "none", 0.9, "quantile_level goes with floors from a forecast"),
+        (0, "none", None, "target must be 1 to 1000"),
+        (80, "forecast", 1.0, r"quantile_level must lie in \(0, 1\)"),
+    ],
+)
+def test_a_policy_that_cannot_run_is_refused(target: int | None, floors: str, level: float | None, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        Policy(target, floors, level)  # type: ignore[arg-type]
+
+
+def test_the_cadence_is_that_of_the_production_manifests() -> None:
+    schedules = dict[str, str]()
+    for name in ("planner", "controller"):
+        text = (ROOT / f"k8s/base/{name}.yaml").read_text(encoding="utf-8")
+        line = next(line for line in text.splitlines() if line.strip().startswith("schedule:"))
+        schedules[name] = line.split('"')[1]
+    cadence = Cadence()
+    minutes = int(schedules["planner"].split()[0])
+    assert schedules["planner"] == f"{minutes} * * * *"
+    assert cadence.plan == timedelta(hours=1)
+    assert timedelta(minutes=minutes) < cadence.delay <= timedelta(minutes=minutes + 1)
+    assert (schedules["controller"], cadence.controller) == ("* * * * *", timedelta(minutes=1))
+
+
+def scores(
+    days: int, cost: list[float], above: list[float], floors: list[bool], budget: float | None = BUDGET
+) -> Scores:
+    return Scores(np.tile(cost, (days, 1)), np.tile(above, (days, 1)), np.array(floors), budget)
+
+
+@pytest.mark.parametrize(
+    ("cost", "above", "floors", "chosen"),
+    [
+        pytest.param([10, 8, 6], [0, 5, 60], [False] * 3, 1, id="the cheapest that keeps the minutes"),
+        pytest.param([10, 8, 7.95], [0, 5, 5], [False, False, True], 1, id="floors that hardly save are not worth it"),
+        pytest.param([10, 8, 7.2], [0, 5, 5], [False, False, True], 2, id="floors that save are chosen"),
+        pytest.param([10, 9.8, 12], [5, 5, 5], [False] * 3, 0, id="what stands is kept for less than three percent"),
+        pytest.param([10, 9.8, 12], [50, 5, 5], [False] * 3, 1, id="what breaks the minutes is left at once"),
+    ],
+)
+def test_the_choice(cost: list[float], above: list[float], floors: list[bool], chosen: int) -> None:
+    assert choose_daily(scores(14, cost, above, floors)).next == chosen
+
+
+def test_where_nothing_keeps_the_minutes_the_least_expected_cost_is_chosen_and_said() -> None:
+    found = choose_daily(scores(14, [10.0, 11.0, 30.0], [400.0, 20.0, 18.0], [False] * 3))
+    assert found.next == 1
+    assert not found.kept[-1]
+
+
+def test_with_a_cost_of_overload_minutes_do_not_count() -> None:
+    found = choose_daily(scores(14, [10.0, 9.0], [0.0, 400.0], [False] * 2, None))
+    assert found.next == 1
+    assert found.kept.all()
+
+
+def test_a_choice_knows_only_the_days_before() -> None:
+    random = np.random.default_rng(3)
+    cost, above = random.uniform(5, 10, (30, 6)), random.uniform(0, 14, (30, 6))
+    floors = np.arange(6) % 2 == 0
+    whole = choose_daily(Scores(cost, above, floors, BUDGET)).candidates
+    for day in (8, 15, 22):
+        changed = above.copy(), cost.copy()
+        changed[0][day:], changed[1][day:] = 0.0, 1.0
+        again = choose_daily(Scores(changed[1], changed[0], floors, BUDGET)).candidates
+        np.testing.assert_array_equal(again[: day + 1], whole[: day + 1])
+
+
+def test_minutes_that_were_used_up_are_made_up_for() -> None:
+    """The cheap one keeps the minutes on average of the last days, but its bad day was ours."""
+    cost = np.tile([10.0, 6.0], (30, 1))
+    above = np.tile([0.0, 1.0], (30, 1))
+    above[20, 1] = 200.0
+    chosen = choose_daily(Scores(cost, above, np.zeros(2, dtype=bool), BUDGET), first=1).candidates
+    assert chosen[20] == 1
+    assert (chosen[21:27] == 0).all()
+
+
+def test_few_days_change_nothing() -> None:
+    assert choose_daily(scores(6, [10.0, 1.0], [0.0, 0.0], [False] * 2)).next == 0
+
+
+def test_a_target_set_by_hand_is_judged_by_all_days_alike() -> None:
+    found = scores(14, [10.0, 9.9, 8.0, 7.0], [0.0, 7.0, 9.0, 0.0], [False, False, False, True])
+    assert settled_plain(found, 0) == 1
+
+
+def test_an_interval_holds_the_mean_and_widens_with_the_spread_of_days() -> None:
+    days = np.array([0.0, 0.0, 0.0, 20.0, 0.0, 4.0, 1.0])
+    low, high = day_interval(days, np.random.default_rng(1))
+    assert 0 <= low < days.mean() < high
+    narrow = day_interval(days / 10, np.random.default_rng(1))
+    assert narrow[1] - narrow[0] < high - low
+
+
+def test_a_rule_refuses_what_it_cannot_weigh_by() -> None:
+    with pytest.raises(DataError, match="half_life must be > 0"):
+        ChoiceRule(half_life=0)
+
+
+def evidence(policy: Policy, cost: float = 90.0) -> Evidence:
+    return Evidence(policy, 28, cost, 4.5, 0.25, (80.0, 100.0), (3.0, 6.0), (0.0, 1.0))
+
+
+def choice(**changes: object) -> Choice:
+    known: dict[str, object] = {
+        "namespace": "shop",
+        "name": "web",
+        "chosen_at": NOW,
+        "objective": Objective(),
+        "recommended": evidence(Policy(69, standing="advised")),
+        "today": evidence(Policy(80), 88.0),
+        "meanwhile": evidence(Policy(80, "forecast", 0.95, calm=False), 110.0),
+        "reason": "PlainHpaIsEnough",
+        "rivals": (evidence(Policy(None, "static"), 300.0),),
+        "remarks": ("a remark",),
+    }
+    return Choice(**(known | changes))  # type: ignore[arg-type]
+
+
+def test_choices_are_written_and_read_back(tmp_path: Path) -> None:
+    made = [choice(), choice(name="api", meanwhile=None, objective=Objective(0.7, overload_cost=500.0))]
+    write_choices(made, tmp_path / "policies.json")
+    assert list(read_choices(tmp_path / "policies.json").values()) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "expected schema"),
+        ('{"schema": "capacity.policies/v9", "workloads": []}', "expected schema"),
+        ('{"schema": "capacity.policies/v1", "workloads": [{}]}', "expected the key 'chosen_at'"),
+    ],
+)
+def test_policies_that_cannot_be_read_say_why(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "policies.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(PlanError, match=says):
+        read_choices(file)
+
+
+def test_until_the_advised_target_stands_the_policy_under_the_present_one_is_followed() -> None:
+    assert choice().in_force == Policy(80, "forecast", 0.95, calm=False)
+    assert choice(meanwhile=None).in_force == Policy(69, standing="advised")

@@ -1,0 +1,208 @@
+"""Outages are gaps: found where sales lie far below all that the rest allows; what repeats or lasts is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.forecast import Setting, forecast_batch, forecast_sales
+from capacity.model import DataError, Event
+from capacity.series.outages import find_outages, without_outages
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+START = pd.Timestamp("2026-01-05", tz="UTC")  # a Monday
+
+
+def shop(days: int, rate: float = 10.0, seed: int = 0) -> np.ndarray:
+    """Orders an hour of a shop with two peaks a day, a strong Friday and a weak Sunday: (hours,)."""
+    hour, weekday = np.arange(days * 24) % 24, np.arange(days * 24) // 24 % 7
+    shape = 3 * np.exp(-(((hour - 12) / 3) ** 2)) + 2 * np.exp(-(((hour - 19) / 2) ** 2)) + 0.15
+    return (
+        np.random.default_rng(seed).poisson(rate * shape * np.array([1, 1, 1, 1, 1.4, 1, 0.6])[weekday]).astype(float)
+    )
+
+
+def series(values: np.ndarray, step: timedelta = HOUR) -> pd.Series:
+    return pd.Series(values, pd.date_range(START, periods=len(values), freq=step))
+
+
+def event(first: int, days: int, kind: str) -> Event:
+    start = (START + first * DAY).to_pydatetime()
+    return Event(kind, start, start + days * DAY, kind)
+
+
+@pytest.mark.parametrize("rate", [3.0, 10.0, 100.0])
+@pytest.mark.parametrize(
+    ("days", "down", "hours"), [(21, 15, 24), (28, 20, 48), (42, 30, 10), (77, 71, 24), (77, 40, 120)]
+)
+def test_an_outage_is_found_with_its_beginning_and_its_end(days, down, hours, rate):
+    values = shop(days, rate)
+    begin = down * 24 + 9
+    values[begin : begin + hours] = 0.0
+    ((start, stop),) = find_outages(values, HOUR)
+    assert begin - 2 <= start <= begin + 2
+    assert begin + hours - 11 <= stop <= begin + hours + 2  # nights sell too little to tell
+
+
+@pytest.mark.parametrize("minutes", [5, 15, 30])
+def test_an_outage_of_hours_is_found_in_short_steps(minutes):
+    per_hour = 60 // minutes
+    values = np.random.default_rng(1).poisson(np.repeat(shop(28, 100.0), per_hour) / per_hour).astype(float)
+    begin = (20 * 24 + 11) * per_hour
+    values[begin : begin + 3 * per_hour] = 0.0
+    ((start, stop),) = find_outages(values, timedelta(minutes=minutes))
+    assert begin - 1 <= start <= begin
+    assert begin + 3 * per_hour <= stop <= begin + 3 * per_hour + 1
+
+
+def closed_mondays(values: np.ndarray) -> np.ndarray:
+    values.reshape(-1, 7, 24)[:, 0] = 0.0
+    return values
+
+
+def new_closing_day(values: np.ndarray) -> np.ndarray:
+    values.reshape(-1, 7, 24)[-2:, 2] = 0.0
+    return values
+
+
+def first_of_each_fourth_week(values: np.ndarray) -> np.ndarray:
+    values.reshape(-1, 7, 24)[::4, 0] = 0.0
+    return values
+
+
+def month_ends(values: np.ndarray) -> np.ndarray:
+    days = values.reshape(-1, 24)
+    for day in (26, 54, 72):  # other weekdays
+        days[day] = 0.0
+    return values
+
+
+def lasting_fall(values: np.ndarray) -> np.ndarray:
+    values[-5 * 24 :] *= 0.05
+    return values
+
+
+def long_fall(values: np.ndarray) -> np.ndarray:
+    values[30 * 24 : 47 * 24] *= 0.05
+    return values
+
+
+def rise_from_nothing(values: np.ndarray) -> np.ndarray:
+    values[: 6 * 24] *= 0.05
+    return values
+
+
+@pytest.mark.parametrize("rate", [10.0, 100.0])
+@pytest.mark.parametrize(
+    "change",
+    [
+        closed_mondays,
+        new_closing_day,
+        first_of_each_fourth_week,
+        month_ends,
+        lasting_fall,
+        long_fall,
+        rise_from_nothing,
+    ],
+)
+def test_what_repeats_or_lasts_is_no_outage(change, rate):
+    assert find_outages(change(shop(84, rate)), HOUR) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_noise_makes_no_outage(seed):
+    rng = np.random.default_rng(seed)
+    assert find_outages(rng.poisson(0.3, 24 * 60).astype(float), HOUR) == []
+    assert find_outages(rng.gamma(0.5, 10.0, 24 * 60), HOUR) == []
+    assert find_outages(np.exp(np.cumsum(rng.normal(0, 0.3, 400))), DAY) == []
+
+
+@pytest.mark.parametrize(("values", "step"), [(np.ones(24 * 14), HOUR), (np.zeros(500), HOUR), (np.ones(50), 7 * DAY)])
+def test_nothing_is_found_where_nothing_can_be(values, step):
+    assert find_outages(values, step) == []
+
+
+def test_gaps_within_an_outage_do_not_end_it():
+    values = shop(42, 50.0)
+    values[30 * 24 + 8 : 31 * 24 + 20] = 0.0
+    values[30 * 24 + 12 : 31 * 24 + 12] = np.nan
+    assert len(find_outages(values, HOUR)) == 1
+
+
+def total(values: np.ndarray, day: int, **known: object) -> float:
+    """The median forecast of one of the coming days."""
+    forecast = forecast_sales(series(values), horizon="7D", **known).at(0.5)
+    return float(forecast.iloc[24 * day : 24 * (day + 1)].sum())
+
+
+@pytest.mark.parametrize("length", [1, 2])
+@pytest.mark.parametrize("weeks", [4, 11])
+def test_the_same_days_of_the_next_week_are_forecast_as_if_nothing_had_been(length, weeks):
+    values = shop(7 * weeks)
+    usual = [total(values, day) for day in (1, 2)]
+    values[-6 * 24 : (-6 + length) * 24] = 0.0
+    found = [total(values, day) for day in (1, 2)]
+    np.testing.assert_allclose(found, usual, rtol=0.1)
+    notes = forecast_sales(series(values), horizon="7D").notes
+    day = (START + (7 * weeks - 6) * DAY).date()
+    assert any(note.startswith(f"{day} ") and "looks like an outage" in note for note in notes)
+
+
+@pytest.mark.parametrize("first", [0, 40, 65])
+@pytest.mark.parametrize("length", [1, 4, 12])
+def test_a_declared_outage_is_a_gap_of_any_length(first, length):
+    values, gaps = shop(77), shop(77)
+    values[first * 24 : (first + length) * 24] *= 0.3
+    gaps[first * 24 : (first + length) * 24] = np.nan
+    declared = forecast_sales(series(values), horizon="2D", events=[event(first, length, "outage")])
+    expected = forecast_sales(series(gaps), horizon="2D")
+    pd.testing.assert_frame_equal(declared.quantiles, expected.quantiles)
+    assert any("is a declared outage" in note for note in declared.notes)
+
+
+def test_a_declared_outage_of_everything_is_refused():
+    with pytest.raises(DataError, match="outside of outages"):
+        forecast_sales(series(shop(28)), events=[event(0, 40, "outage")])
+
+
+def test_an_event_of_another_kind_denies_an_outage():
+    values = shop(77)
+    values[50 * 24 : 51 * 24] = 0.0
+    denied = forecast_sales(series(values), horizon="2D", events=[event(50, 1, "inventory")])
+    assert not any("looks like an outage" in note for note in denied.notes)
+
+
+def test_a_coming_outage_with_a_given_uplift_is_expected():
+    coming = Event("move", (START + 28 * DAY).to_pydatetime(), (START + 29 * DAY).to_pydatetime(), "outage", 0.0)
+    forecast = forecast_sales(series(shop(28)), horizon="2D", events=[coming])
+    assert forecast.at(0.5).iloc[:24].sum() < 0.05 * forecast.at(0.5).iloc[24:].sum()
+
+
+def test_a_holiday_that_the_calendar_knows_is_no_outage():
+    index = pd.date_range("2025-11-03", periods=24 * 70, freq="h", tz="UTC")
+    sales = pd.Series(shop(70), index)
+    sales.loc["2025-12-25":"2025-12-26"] = 0.0
+    notes = forecast_sales(sales, horizon="2D", holidays=["GB"]).notes
+    assert not any("looks like an outage" in note for note in notes)
+    assert any("looks like an outage" in note for note in forecast_sales(sales, horizon="2D").notes)
+
+
+def test_the_rows_of_a_batch_are_looked_at_each_by_itself():
+    batch = np.stack([shop(42, seed=seed) for seed in range(3)])
+    batch[1, 30 * 24 : 31 * 24] = 0.0
+    np.testing.assert_array_equal(np.isnan(without_outages(batch, HOUR)).any(axis=1), [False, True, False])
+    assert not np.isnan(batch).any()
+    forecast = forecast_batch(batch, Setting(HOUR, 24))
+    assert ["outage" in " ".join(notes) for notes in forecast.notes] == [False, True, False]
+
+
+def test_times_of_notes_are_those_of_the_business():
+    values = shop(77)
+    values[50 * 24 : 51 * 24] = 0.0
+    local = pd.Series(values, pd.date_range(datetime(2026, 1, 5, 5, tzinfo=UTC), periods=len(values), freq="h"))
+    notes = forecast_sales(local, horizon="1D", timezone="America/New_York").notes
+    (note,) = [note for note in notes if "looks like an outage" in note]
+    assert abs(pd.Timestamp(note[:16]) - pd.Timestamp("2026-02-24")) <= 2 * HOUR  # midnight in New York
