@@ -145,6 +145,17 @@ def forget_audits(folder: Path, before: datetime) -> int:
     return len(old)
 
 
+def forget_file(file: Path, before: datetime) -> bool:
+    """Remove a quarantine that was written before a time; whether there was one."""
+    try:
+        old = file.stat().st_mtime < before.timestamp()
+        if old:
+            file.unlink()
+    except OSError:
+        return False
+    return old
+
+
 def _row(audit: Audit, now: datetime) -> dict[str, Any]:
     """The audit as `COLUMNS` have it."""
     return {

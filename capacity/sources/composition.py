@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +13,7 @@ from capacity.model.arrays import Array
 from capacity.quality import Finding, Severity
 from capacity.quality.composition import Statistic, value_statistics
 from capacity.sources.judging import OWN, Judgement
+from capacity.sources.seen_columns import read_columns
 from capacity.sources.sql import literal, quote
 from capacity.sources.table import OrderTable
 
@@ -23,20 +23,6 @@ FEW_VALUES = 200  # different values up to which a column is a choice among some
 DAY = 86400
 EQUAL = "rows that equal another"
 LEAST_UNREADABLE = 5  # rows without a time
-
-
-def read_columns(judgement: Judgement) -> tuple[str, ...]:
-    """The columns that the configuration reads: time, value, group, and those that rules, selects and contract name."""
-    settings, columns = judgement.settings, judgement.source.columns
-    rules = [*settings.rules, *settings.select]
-    checks = " ".join(text for rule in rules for text in (rule.check, rule.repair) if text)
-    named = {name for rule in rules for name in rule.columns()}
-    others = (settings.value.sum, settings.value.count_distinct, settings.group, settings.available_at)
-    named |= {settings.time, *(name for name in others if name is not None)}
-    named |= set() if settings.contract is None else set(settings.contract.columns)
-    words = set(re.findall(r"\w+", checks.lower()))
-    spelt = {name for name in columns if name.lower() in words or quote(name) in checks}
-    return tuple(name for name in columns if (name in named or name in spelt) and name != "source_row")
 
 
 def count_composition(judgement: Judgement, end: datetime) -> tuple[Statistic, ...]:

@@ -101,6 +101,17 @@ class AnomalySettings(Settings):
     otherwise: Severity = Field("warn", description="What more steps outside than chance means.")
 
 
+class QuarantineSettings(Settings):
+    """What is kept of rows that fail a rule, and how long audits and their files are kept."""
+
+    rows: Literal["seen", "whole"] = Field(
+        "seen", description="seen: source, line, rules and the values that these looked at. whole: all of the row."
+    )
+    retention: Duration = Field(
+        timedelta(days=30), gt=timedelta(0), description="Age at which `capacity audit` removes audits and quarantines."
+    )
+
+
 class DatabaseSource(Settings):
     """Orders from a database, through SQLAlchemy."""
 
@@ -177,6 +188,7 @@ class SalesSettings(Settings):
         AnomalySettings(), description="Whether the newest day is like those before it. null: not looked for."
     )
     quality: GivenQuality = Quality()
+    quarantine: QuarantineSettings = QuarantineSettings()
 
     @model_validator(mode="after")
     def _even_steps(self) -> Self:
