@@ -117,6 +117,10 @@ class DatabaseSource(Settings):
 
     url: str = Field(description="SQLAlchemy URL; never printed.", repr=False)
     query: str = Field(description="SELECT that returns the rows.")
+    timeout: Duration = Field(timedelta(minutes=10), gt=timedelta(0), description="Longest time for one statement.")
+    connect_timeout: Duration = Field(
+        timedelta(seconds=10), ge=timedelta(seconds=1), description="Longest time until the database answers at all."
+    )
 
 
 class ReadSettings(Settings):
