@@ -18,7 +18,15 @@ from capacity.quality import Audit, Finding
 from capacity.quality.composition import Statistic, find_changes
 from capacity.quality.usual import LEAST_DAYS, LEAST_WEEKS, WEEK
 from capacity.quality.volume import find_deviation, find_repeat, find_shift
-from capacity.sources.composition import DAYS, EQUAL, count_composition, group_statistics, unjudged, unreadable_lately
+from capacity.sources.composition import (
+    DAYS,
+    EQUAL,
+    count_composition,
+    group_notes,
+    group_statistics,
+    unjudged,
+    unreadable_lately,
+)
 from capacity.sources.plausibility import AHEAD
 from capacity.sources.sql import PLAUSIBLE, literal, one_line
 from capacity.sources.table import OrderTable
@@ -40,7 +48,7 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     if asked is None or audit.first is None or audit.last is None:
         return audit
     long_enough = audit.last - audit.first >= NEEDED * DAY
-    audit = replace(audit, notes=(*audit.notes, *unjudged(table)))
+    audit = replace(audit, notes=(*audit.notes, *unjudged(table), *group_notes(table)))
     if table.settings.step > DAY or not long_enough:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))

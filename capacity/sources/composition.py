@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from capacity.model.arrays import Array
 from capacity.quality import Finding, Severity
-from capacity.quality.composition import Statistic, value_statistics
+from capacity.quality.composition import Statistic, shown, value_statistics
 from capacity.sources.judging import OWN, Judgement
 from capacity.sources.seen_columns import read_columns
 from capacity.sources.sql import literal, quote
@@ -22,6 +23,7 @@ SAMPLE = 1_000_000  # rows that are looked at: of more, those whose time has a h
 FEW_VALUES = 200  # different values up to which a column is a choice among some, and not an identifier
 DAY = 86400
 EQUAL = "rows that equal another"
+PERSON = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[+0][0-9][0-9 ()/.-]{6,}")  # an e-mail address, or a telephone number
 LEAST_UNREADABLE = 5  # rows without a time
 
 
@@ -212,6 +214,32 @@ def unjudged(table: OrderTable) -> tuple[str, ...]:
                 f"select {name}: {empty:,} of {rows:,} rows are left out because the check is NULL or fails, as where "
                 "a column is empty; say what those are, e.g. with coalesce(...)"
             )
+    return tuple(notes)
+
+
+def group_notes(table: OrderTable) -> tuple[str, ...]:
+    """Notes on groups that are written in several ways, and on those that look like a person's address or number."""
+    if table.settings.group is None:
+        return ()
+    query = "SELECT DISTINCT grp FROM counted WHERE grp IS NOT NULL AND aside = 0 ORDER BY grp"
+    groups = [str(name) for (name,) in table.database.execute(query).fetchall()]
+    alike: dict[str, list[str]] = {}
+    for group in groups:
+        alike.setdefault(" ".join(group.split()).casefold(), []).append(group)
+    several = [names for names in alike.values() if len(names) > 1]
+    notes = []
+    if several:
+        example = " and ".join(shown(name) for name in several[0][:3])
+        notes.append(
+            f"{len(several)} groups of {table.settings.group} are written in several ways, such as {example}: "
+            "each is a group of its own"
+        )
+    people = sum(PERSON.fullmatch(group.strip()) is not None for group in groups)
+    if people:
+        notes.append(
+            f"{people} groups of {table.settings.group} look like e-mail addresses or telephone numbers: "
+            "their names are shown with every forecast; group by what is no person"
+        )
     return tuple(notes)
 
 

@@ -175,6 +175,16 @@ def test_a_day_that_is_over_is_judged_as_a_whole_and_a_running_one_up_to_its_new
     assert "row_anomalies" in found(datetime(2026, 3, 10, 1, tzinfo=UTC)), "the day is over and its afternoon lacks"
 
 
+def test_groups_written_in_several_ways_or_like_people_are_noted() -> None:
+    times = orders("2026-03-09")
+    names = ["DE", "de ", "jane@example.org", "+49 30 1234567", "2026-01-05"]
+    pd.DataFrame({"at": times, "shop": [names[place % 5] for place in range(len(times))]}).to_csv("o.csv", index=False)
+    notes = " ".join(audit_sales("o.csv", time="at", value={"rows": True}, group="shop").notes)
+    assert "1 groups of shop are written in several ways, such as 'DE' and 'de '" in notes
+    assert "2 groups of shop look like e-mail addresses or telephone numbers" in notes
+    assert "jane" not in notes
+
+
 def test_a_small_form_of_the_benchmark() -> None:
     invented = tuple(one for one in data_sets(Path("benchmarks/data")) if one.name == "invented")
     chosen = dict([*list(KNOWN.items())[::6], *list(HELD_BACK.items())[::7]])
