@@ -107,7 +107,7 @@ def fetched(folder: Path, number: int) -> dict[str, Any]:
     memory = pd.Series(wave * 2**30, at)
     series = {}
     for place in range(number):
-        labels = f'namespace="n{place % 5}",container="app",pod="w{place}-5d4f8c7b9-abcde"'
+        labels = f'namespace="n{place % 5}",container="app",pod="w{place}-5d4f8c7b9-bcdfg"'
         series[f"container_cpu_usage_seconds_total{{{labels}}}"] = total
         series[f"container_memory_working_set_bytes{{{labels}}}"] = memory
     server_folder = folder / "prometheus"

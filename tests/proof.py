@@ -26,7 +26,7 @@ from tests.scale import TIMES
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "benchmarks" / "results" / "proof.md"
 SEED = 20261130
-LIBRARIES = ("capacity", "numpy", "pandas", "hypothesis", "pytest", "kubernetes", "distributed")
+LIBRARIES = ("capacity-ahead", "numpy", "pandas", "hypothesis", "pytest", "kubernetes", "distributed")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from capacity.cli.setup import doctor, init, rules
 from capacity.cli.simulate import simulate
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
+from capacity.model.secrets import hide_secrets
 from capacity.version import VERSION
 
 app = typer.Typer(
@@ -83,9 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
+    except Exception as error:  # noqa: BLE001 - every error ends as one line
+        if "--debug" in arguments:  # an error's cause may quote a URL as a driver had it
+            sys.stderr.write(hide_secrets("".join(traceback.format_exception(error))))
         return _report(error)
     finally:
         end_run()

@@ -178,7 +178,14 @@ def audit(
     """
     if since is not None:
         return _show_history(context, history, since)
-    from capacity.sources.audit_history import append_audit, audit_orders, compared, read_audits
+    from capacity.sources.audit_history import (
+        append_audit,
+        audit_orders,
+        compared,
+        forget_audits,
+        forget_file,
+        read_audits,
+    )
     from capacity.sources.table import OrderTable
     from capacity.views.tables import audit_sheet
 
@@ -190,6 +197,9 @@ def audit(
     ):
         report = compared(audit_orders(table, config).at(now), read_audits(history))
         advance()
+        expired = now - config.orders().quarantine.retention
+        forget_audits(history, expired)
+        forget_file(quarantine, expired)
         written = table.write_quarantine(quarantine) if report.quarantined else 0
         append_audit(history, report, now)
         advance()

@@ -10,6 +10,7 @@ import typer
 
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, read_duration, verb
 from capacity.cli.options import Data, PlanPlace
+from capacity.files import write_text
 from capacity.logs import LOGGER
 from capacity.model import ConfigError
 
@@ -73,7 +74,7 @@ def _status(config: Config, now: datetime, audits: Path) -> Status:
 
 def _write(page: Path, text: str) -> None:
     try:
-        page.write_text(text, encoding="utf-8")
+        write_text(page, text)
     except OSError as error:
         raise ConfigError(
             f"--page: {page} cannot be written: {error.strerror or error}; choose another place"

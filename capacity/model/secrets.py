@@ -8,7 +8,10 @@ from urllib.parse import unquote
 CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")  # up to the last @ before the path: passwords may hold an @
 
 
-PARAMETER = re.compile(r"(?i)\b(password|passwd|pwd|secret|token|api_?key|sslpassword|x-amz-signature)=[^&\s'\";]+")
+PARAMETER = re.compile(
+    r"(?i)(?<![a-z0-9])([a-z0-9_.-]*(?:password|passwd|pwd|secret|token|api_?key|signature|credential)[a-z0-9_.-]*|sig)"
+    r"=[^&\s'\";]+"
+)
 
 
 def hide_secrets(text: str) -> str:

@@ -89,9 +89,10 @@ class Metrics:
 
     __pydantic_config__ = STRICT
 
-    kind: Annotated[Literal["Deployment", "StatefulSet"], Field(description="What makes the pods: gives names.")] = (
-        "Deployment"
-    )
+    kind: Annotated[
+        Literal["Deployment", "StatefulSet", "Rollout"],
+        Field(description="What makes the pods: gives names. Rollout is that of Argo."),
+    ] = "Deployment"
     pods: Annotated[
         str | None,
         AfterValidator(_expression),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from capacity.model import require
 from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
@@ -58,6 +58,8 @@ def step_counts(rows: pd.Series, passed: pd.Series, newest: int = 24) -> tuple[S
     return tuple(found)
 
 
+RowVerdict = Literal["ok", "degraded", "refuse"]
+FRESHNESS = "freshness"  # the rule of the finding that rows are too old
 WORST: dict[Verdict, int] = {"ok": 0, "warn": 1, "refuse": 2}
 
 
@@ -129,6 +131,24 @@ class Audit:
         return max((by_score, *(finding.severity for finding in self.findings)), key=WORST.__getitem__)
 
     @property
+    def row_verdict(self) -> RowVerdict:
+        """What is wrong with the rows themselves: ok, degraded (some may be missing, twice or wrong) or refuse.
+
+        How old they are has no part in it: rows may be right and too old to plan from.
+
+        >>> Audit("orders.csv", 100, 100, findings=(Finding("composition", "warn", "half are empty"),)).row_verdict
+        'degraded'
+        """
+        own = tuple(finding for finding in self.findings if finding.rule != FRESHNESS)
+        found: dict[Verdict, RowVerdict] = {"ok": "ok", "warn": "degraded", "refuse": "refuse"}
+        return found[replace(self, findings=own).verdict]
+
+    @property
+    def safe_to_plan(self) -> bool:
+        """Whether a plan may be made of this source: nothing about its rows, its columns or its age refuses it."""
+        return self.verdict != "refuse"
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why the verdict is not ok: the score where it is too low, then every finding.
 
@@ -154,7 +174,7 @@ class Audit:
         if asked is None or (age is not None and age <= asked.within):
             return self
         old = "there is no good row" if age is None else f"the newest good row is {age} old"
-        finding = Finding("freshness", asked.severity, f"expected a row of the last {asked.within}, but {old}")
+        finding = Finding(FRESHNESS, asked.severity, f"expected a row of the last {asked.within}, but {old}")
         return replace(self, findings=(*self.findings, finding))
 
     def figures(self, now: datetime) -> dict[str, float]:

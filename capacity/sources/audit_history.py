@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
 
+from capacity.files import PRIVATE, written_whole
 from capacity.forecast import forecast_sales
 from capacity.model import DataError
 from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding, compare_columns
 from capacity.quality.anomalies import anomaly_finding, find_anomalies
 from capacity.quality.history import AuditHistory
+from capacity.series.calendar import holiday_events
+from capacity.sources.anomalies import DAY, NEEDED, notice_anomalies
+from capacity.sources.orders import read_events
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import OrderTable
 
+YEAR = timedelta(days=366)  # further back no day says what is usual today
+NAMED = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}[.]parquet")  # the name of an audit's file: when, and a token
 COLUMNS = {
     "audited_at": "TIMESTAMPTZ",
     "source": "VARCHAR",
@@ -42,11 +49,16 @@ COLUMNS = {
 
 
 def audit_orders(table: OrderTable, config: Config) -> Audit:
-    """The audit of the rows, with the anomalies of the newest steps where they are looked for."""
+    """The audit of the rows, with what is unusual of the newest day; holidays and events are known days.
+
+    A history too short to say what is usual is judged against a forecast, where `sales.anomalies` is given.
+    """
     audit = table.audit()
-    asked = config.orders().anomalies
-    if asked is None or audit.first is None:
+    orders = config.orders()
+    if orders.anomalies is None or audit.first is None or audit.last is None:
         return audit
+    if audit.last - audit.first >= NEEDED * DAY or "anomalies" not in orders.model_fields_set:
+        return notice_anomalies(audit, table, _known_days(audit, config))
     sales = table.sales()
     values = sales if isinstance(sales, pd.Series) else sales.sum(axis=1, min_count=1)
     counts = table.row_counts()[0].reindex(values.index)
@@ -58,6 +70,24 @@ def audit_orders(table: OrderTable, config: Config) -> Audit:
             notes.append(f"{name}: not looked for: {error}")
     findings = tuple(finding for finding in found if finding is not None)
     return replace(audit, findings=(*audit.findings, *findings), notes=(*audit.notes, *notes))
+
+
+def _known_days(audit: Audit, config: Config) -> frozenset[date]:
+    """The local dates of holidays and events around the newest rows: they are unlike other days for a known reason."""
+    first, last = audit.first, audit.last
+    if first is None or last is None:
+        return frozenset()
+    zone = ZoneInfo(config.timezone)
+    events = holiday_events(config.calendar.holidays, max(first, last - YEAR), last + 2 * DAY, config.timezone)
+    if config.calendar.events:
+        events += read_events(config.calendar.events, config.timezone)
+    days: set[date] = set()
+    for event in events:
+        at = event.start
+        while at < event.end:
+            days.add(at.astimezone(zone).date())
+            at += DAY
+    return frozenset(days)
 
 
 def _anomalies(name: str, series: pd.Series, config: Config) -> Finding | None:
@@ -96,16 +126,34 @@ def compared(audit: Audit, history: AuditHistory) -> Audit:
 def append_audit(folder: Path, audit: Audit, now: datetime) -> Path:
     """Add an audit to the history: a new file, on disk whole before it has its name; nothing older is touched."""
     path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
-    part = path.with_name(f".{path.name}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_row(_row(audit, now), part)
-        part.replace(path)
+        with written_whole(path, PRIVATE) as part:
+            _write_row(_row(audit, now), part)
     except (duckdb.Error, OSError) as error:
-        with suppress(OSError):  # there may be no folder to remove it from
-            part.unlink(missing_ok=True)
         raise DataError(f"--history: {folder} cannot be written: {one_line(error)}") from error
     return path
+
+
+def forget_audits(folder: Path, before: datetime) -> int:
+    """Remove the audits made before a time, which is in their names; returns how many. Other files are left alone."""
+    name = f"{before.astimezone(UTC):%Y%m%dT%H%M%S}"
+    old = [file for file in folder.glob("*.parquet") if NAMED.fullmatch(file.name) and file.name[: len(name)] < name]
+    for file in old:
+        with suppress(OSError):
+            file.unlink()
+    return len(old)
+
+
+def forget_file(file: Path, before: datetime) -> bool:
+    """Remove a quarantine that was written before a time; whether there was one."""
+    try:
+        old = file.stat().st_mtime < before.timestamp()
+        if old:
+            file.unlink()
+    except OSError:
+        return False
+    return old
 
 
 def _row(audit: Audit, now: datetime) -> dict[str, Any]:
@@ -135,8 +183,6 @@ def _write_row(row: dict[str, Any], file: Path) -> None:
         database.execute(f"SET TimeZone = 'UTC'; CREATE TABLE audit ({columns})")
         database.execute(f"INSERT INTO audit VALUES ({', '.join(f'${name}' for name in COLUMNS)})", row)
         database.execute(f"COPY audit TO {literal(str(file))} (FORMAT parquet)")
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
 
 
 def read_audits(folder: Path, since: datetime | None = None) -> AuditHistory:

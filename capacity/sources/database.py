@@ -17,6 +17,11 @@ from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.sources.pushdown import STATEMENTS, Buckets
 from capacity.sources.sql import one_line, quote
 
+CONNECT_TIMEOUT = ("postgresql", "mysql", "mariadb")  # whose drivers know the argument connect_timeout
+STATEMENT_TIMEOUT = {  # milliseconds that a statement may take
+    "postgresql": "SET statement_timeout = {}",
+    "mysql": "SET SESSION max_execution_time = {}",
+}
 CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twenty columns
 KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names of types; SQLite's columns have none
     **dict.fromkeys(("text", "character varying", "character", "uuid"), "text"),
@@ -157,14 +162,32 @@ def _connected(source: DatabaseSource) -> Iterator[Any]:
     import sqlalchemy
 
     try:
-        engine = sqlalchemy.create_engine(source.url)
+        url = sqlalchemy.make_url(source.url)
+        patient = url.get_backend_name() not in CONNECT_TIMEOUT or "connect_timeout" in url.query
+        waits = {} if patient else {"connect_timeout": int(source.connect_timeout.total_seconds())}
+        engine = sqlalchemy.create_engine(url, connect_args=waits)
     except (sqlalchemy.exc.ArgumentError, ImportError) as error:
         raise ConfigError(f"sales.source.url: {hide_password(one_line(error), source.url)}") from error
     try:
         with _failing(source), engine.connect() as connection:
+            _prepare(connection, source)
             yield connection
     finally:
         engine.dispose()
+
+
+def _prepare(connection: Any, source: DatabaseSource) -> None:
+    """No statement may run longer than it is waited for, and PostgreSQL's `infinity` is a text, not an error."""
+    milliseconds = int(source.timeout.total_seconds() * 1000)
+    backend = connection.dialect.name
+    if backend in STATEMENT_TIMEOUT:
+        connection.exec_driver_sql(STATEMENT_TIMEOUT[backend].format(milliseconds))
+    driver = connection.connection.driver_connection
+    if backend == "postgresql" and hasattr(driver, "adapters"):  # psycopg 3
+        from psycopg.types.string import TextLoader
+
+        for kind in ("date", "timestamp", "timestamptz"):
+            driver.adapters.register_loader(kind, TextLoader)
 
 
 @contextmanager

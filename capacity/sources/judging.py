@@ -259,13 +259,22 @@ class Judgement:
         )
         return f"SELECT * EXCLUDE (bits), {self._names('bits')} AS failed FROM ({tally})"
 
-    def failing(self) -> str:
-        """The rows that fail a check, as the source has them, with the names of the checks: what is quarantined."""
+    def failing(self, seen: Mapping[str, int] | None = None) -> str:
+        """The rows that fail a check, as the source has them, with the names of the checks: what is quarantined.
+
+        `seen` gives the checks (bits of `failed`) that look at a column: its value is kept where one of them fails.
+        None keeps rows whole.
+        """
         before = {column: place for place, (_, column, _) in reversed(list(enumerate(self.repairs)))}
-        columns = ", ".join(
-            f"{OWN}was_{before[name]} AS {quote(name)}" if name in before else quote(name)
+        values = {
+            name: f"{OWN}was_{before[name]}" if name in before else quote(name)
             for name in self.source.columns
-        )
+            if seen is None or name in seen or name == "source_row"
+        }
+        if seen is not None:
+            for name, bits in seen.items():
+                values[name] = f"CASE WHEN ({OWN}failed & {bits}) != 0 THEN {values[name]} END"
+        columns = ", ".join(f"{value} AS {quote(name)}" for name, value in values.items())
         listed, where = self._names(f"{OWN}failed"), f"{OWN}failed != 0 AND {OWN}aside = 0"
         return f"SELECT {listed} AS failed_rules, {columns} FROM {self.rows()} WHERE {where} ORDER BY source_row"
 

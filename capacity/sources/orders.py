@@ -23,6 +23,7 @@ from capacity.model.settings import SalesSettings
 from capacity.model.settings.orders import ReadSettings
 from capacity.quality import Audit
 from capacity.quality.time_forms import Moment, read_times
+from capacity.sources.anomalies import notice_anomalies
 from capacity.sources.sql import one_line
 from capacity.sources.table import OrderTable
 from capacity.sources.text_files import as_utf8, detect
@@ -106,7 +107,7 @@ def audit_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: 
     (17724, 1.0)
     """
     with OrderTable.load(_settings(source, time, columns), _zone(timezone)) as orders:
-        return orders.audit()
+        return notice_anomalies(orders.audit(), orders)
 
 
 def _settings(source: Source, time: str, columns: dict[str, Any]) -> SalesSettings:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -50,7 +52,9 @@ def open_database(memory_limit: float | None) -> duckdb.DuckDBPyConnection:
     database.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false")
     with suppress(duckdb.InvalidInputException):  # a notebook without widgets has no bar, and refuses to say so
         database.execute("SET enable_progress_bar = false")  # it would be drawn into the results on stdout
-    database.execute(f"SET temp_directory = {literal(str(Path(tempfile.gettempdir()) / 'capacity-spill'))}")
+    spill = tempfile.mkdtemp(prefix="capacity-spill-")  # its owner's alone, and gone with the database
+    weakref.finalize(database, shutil.rmtree, spill, ignore_errors=True)
+    database.execute(f"SET temp_directory = {literal(spill)}")
     if memory_limit is not None:
         database.execute(f"SET memory_limit = '{int(memory_limit)}B'")
     return database
@@ -324,5 +328,14 @@ def _load_httpfs(database: duckdb.DuckDBPyConnection, source: str) -> None:
 
 
 def source_name(source: str | DatabaseSource) -> str:
-    """How a source is called in messages: its file name, never a URL."""
-    return "database" if isinstance(source, DatabaseSource) else Path(source).name or source
+    """How a source is called in messages: the last part of its path; of a URL never its host, user or query.
+
+    >>> source_name("https://host/day/orders.csv?X-Amz-Signature=abc"), source_name("sales/orders*.csv")
+    ('orders.csv', 'orders*.csv')
+    """
+    if isinstance(source, DatabaseSource):
+        return "database"
+    if source.startswith(REMOTE):
+        path = source.split("://", 1)[1].partition("?")[0].partition("#")[0].rstrip("/")
+        return path.rpartition("/")[2] if "/" in path else "object store"
+    return Path(source).name or source

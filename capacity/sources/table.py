@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from capacity.files import PRIVATE, written_whole
 from capacity.model import ConfigError, DataError
 from capacity.model.arrays import Mask
 from capacity.model.secrets import hide_secrets
@@ -32,6 +32,7 @@ from capacity.sources.plausibility import (
     unclear_note,
 )
 from capacity.sources.rows import Loaded, Wanted, load_rows, open_database, source_name
+from capacity.sources.seen_columns import seen_by_check
 from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
@@ -222,17 +223,24 @@ class OrderTable:
         return DataError(f"{name}: expected at least one good row, got none; see `capacity audit`{why}")
 
     def write_quarantine(self, path: Path) -> int:
-        """Write every row that fails a rule, with its rules, to Parquet, whole or not at all; returns how many."""
+        """Write what fails a rule to Parquet, whole or not at all, for its owner alone; returns how many rows.
+
+        Each with its source, its place there, its rules, and the values that these looked at: rows of orders carry
+        people's names and addresses. `sales.quarantine: {rows: whole}` keeps all of a row.
+        """
         judgement = self.judgement or self._fetched()
-        rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row, text AS source_text FROM rejects"
-        query = f"({judgement.failing()}) UNION ALL BY NAME ({rejects})"
-        part = path.with_name(f".{path.name}.part")
+        whole = self.settings.quarantine.rows == "whole"
+        text = ", text AS source_text" if whole else ""
+        rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row{text} FROM rejects"
+        rows = judgement.failing(None if whole else seen_by_check(judgement))
+        name = literal(source_name(self.settings.source))
+        query = f"SELECT {name} AS source, * FROM (({rows}) UNION ALL BY NAME ({rejects}))"
+        if whole and "source" in judgement.source.columns:
+            query = f"({rows}) UNION ALL BY NAME ({rejects})"
         try:
-            written = self._row(f"COPY ({query}) TO {literal(str(part))} (FORMAT parquet)")
-            part.replace(path)
+            with written_whole(path, PRIVATE) as part:
+                written = self._row(f"COPY ({query}) TO {literal(str(part))} (FORMAT parquet)")
         except (duckdb.Error, OSError) as error:
-            with suppress(OSError):  # there may be no folder to remove it from
-                part.unlink(missing_ok=True)
             raise DataError(f"{path}: quarantined rows cannot be written: {one_line(error)}") from error
         return int(written[0])
 

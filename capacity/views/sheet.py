@@ -50,9 +50,22 @@ def show(sheet: Sheet, output: Output) -> None:
     elif output is Output.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(sheet.columns)
-        writer.writerows(sheet.rows)
+        writer.writerows([_inert(value) for value in row] for row in sheet.rows)
     else:
         _print_table(sheet)
+
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _inert(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe in front.
+
+    >>> _inert("=cmd()"), _inert("-3.5"), _inert(-3)
+    ("'=cmd()", '-3.5', -3)
+    """
+    risky = isinstance(value, str) and value.startswith(FORMULAS) and not re.fullmatch(r"[-+]?[0-9.,]+%?", value)
+    return f"'{value}" if risky else value
 
 
 def show_lines(lines: Sequence[str]) -> None:

@@ -191,10 +191,13 @@ def test_data_below_the_threshold_hold_the_last_plan(capsys: pytest.CaptureFixtu
     assert not Path("plan.png").exists()
 
 
-def test_only_with_debug_there_is_a_traceback() -> None:
+def test_only_with_debug_there_is_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     Path("orders.csv").write_text("", encoding="utf-8")
-    with pytest.raises(Exception, match="got an empty source"):
-        main(["plan", "--debug"])
+    for more in ([], ["--debug"]):
+        assert main(["plan", *more]) == 1
+        said = capsys.readouterr().err
+        assert "got an empty source" in said
+        assert ("Traceback" in said) == bool(more)
 
 
 @pytest.fixture

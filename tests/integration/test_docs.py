@@ -129,7 +129,7 @@ def measured(prometheus: Callable[..., Prometheus], tmp_path: Path) -> StandIns:
     orders.rename("orders").rename_axis("hour").to_csv(tmp_path / "orders.csv")
     minutes = pd.date_range(hours[0], now, freq="1min")
     cores = 0.4 + 0.02 * orders.reindex(minutes, method="ffill")
-    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-abcde"'
+    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-bcdfg"'
     series = {
         f"container_cpu_usage_seconds_total{{{labels}}}": (cores * 60).cumsum(),
         f"container_memory_working_set_bytes{{{labels}}}": 0 * cores + 2.0**31,

@@ -425,7 +425,7 @@ def test_a_certificate_of_an_authority_we_do_not_know(clinic: Clinic, instance: 
 
 def test_prometheus_with_series_without_and_gone(clinic: Clinic, prometheus: Callable[..., Prometheus]) -> None:
     minutes = pd.date_range(pd.Timestamp.now("UTC").floor("min") - pd.Timedelta("3h"), periods=180, freq="1min")
-    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-abcde"'
+    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-bcdfg"'
     series = {f"container_cpu_usage_seconds_total{{{labels}}}": pd.Series(range(180), minutes) * 60.0}
     server = prometheus(history=openmetrics(series))
     clinic.set(prometheus={"url": server.url, "cache": "kept"})

@@ -59,18 +59,18 @@ def history() -> dict[str, pd.Series]:
     gib = pd.Series(2.0**30, MINUTES)
     peak = gib.where(START + timedelta(days=2, minutes=32) != MINUTES, 3 * 2.0**30)
     series = {
-        f'container_cpu_usage_seconds_total{{{CONTAINER}"web-5d4f8c7b9-abcde"}}': counter(half, restarts),
-        f'container_cpu_usage_seconds_total{{{CONTAINER}"web-5d4f8c7b9-fghij"}}': counter(half, restarts[:1]),
+        f'container_cpu_usage_seconds_total{{{CONTAINER}"web-5d4f8c7b9-bcdfg"}}': counter(half, restarts),
+        f'container_cpu_usage_seconds_total{{{CONTAINER}"web-5d4f8c7b9-hjklm"}}': counter(half, restarts[:1]),
         f'container_cpu_usage_seconds_total{{{CONTAINER}"web-api-6c9d-zzzzz"}}': counter(0 * half, []),
         f'container_cpu_usage_seconds_total{{{CONTAINER}"db-0"}}': counter(0 * half + 0.25, []),
-        'container_cpu_usage_seconds_total{namespace="shop",container="",pod="web-5d4f8c7b9-abcde"}': counter(half, []),
-        'container_cpu_usage_seconds_total{namespace="other",container="app",pod="web-5d4f8c7b9-abcde"}': counter(
+        'container_cpu_usage_seconds_total{namespace="shop",container="",pod="web-5d4f8c7b9-bcdfg"}': counter(half, []),
+        'container_cpu_usage_seconds_total{namespace="other",container="app",pod="web-5d4f8c7b9-bcdfg"}': counter(
             half, []
         ),
-        f'container_memory_working_set_bytes{{{CONTAINER}"web-5d4f8c7b9-abcde"}}': peak,
+        f'container_memory_working_set_bytes{{{CONTAINER}"web-5d4f8c7b9-bcdfg"}}': peak,
         f'container_memory_working_set_bytes{{{CONTAINER}"db-0"}}': gib,
-        'http_requests_total{namespace="shop",code="200",pod="web-5d4f8c7b9-abcde"}': counter(30 * half, restarts),
-        'http_requests_total{namespace="shop",code="500",pod="web-5d4f8c7b9-abcde"}': counter(half, restarts),
+        'http_requests_total{namespace="shop",code="200",pod="web-5d4f8c7b9-bcdfg"}': counter(30 * half, restarts),
+        'http_requests_total{namespace="shop",code="500",pod="web-5d4f8c7b9-bcdfg"}': counter(half, restarts),
     }
     ready = pd.Series(np.where(MINUTES.hour < 12, 2.0, 5.0), MINUTES)
     for instance in ("kube-state-metrics-0", "kube-state-metrics-1"):
@@ -279,3 +279,57 @@ def test_rules_are_one_per_namespace_and_kind() -> None:
     counted = [replace(one, resources=(*USAGE, "replicas")) for one in (WEB, DB)]
     (group,) = yaml.safe_load(recording_rules(PrometheusSettings(url="http://p"), counted))["groups"][2:]
     assert (group["name"], len(group["rules"])) == ("capacity-replicas-shop", 2)
+
+
+HOUR = pd.date_range(START, START + timedelta(hours=3), freq="1min")
+
+
+def owned_history() -> dict[str, pd.Series]:
+    """Pods that are named alike: a Deployment's, a Rollout's, a Job's and a DaemonSet's; each scraped by two jobs."""
+    one = pd.Series(1.0, HOUR)
+    pods = {
+        "web-5d4f8c7b9-x7k2p": ("ReplicaSet", "web-5d4f8c7b9"),
+        "web-bcdf-x7k2p": ("Job", "web-bcdf"),
+        "web-bd-x7k2p": ("DaemonSet", "web-bd"),
+        "pay-5d4f8c7b9-x7k2p": ("ReplicaSet", "pay-5d4f8c7b9"),
+        "bare-5d4f8c7b9-x7k2p": None,
+    }
+    series = {}
+    for pod, owner in pods.items():
+        for job in ("kubelet", "cadvisor"):
+            labels = f'namespace="shop",container="app",pod="{pod}",job="{job}"'
+            series[f"container_cpu_usage_seconds_total{{{labels}}}"] = counter(one, [])
+            series[f"container_memory_working_set_bytes{{{labels}}}"] = one * 2.0**30
+        if owner is not None:
+            labels = f'namespace="shop",pod="{pod}",owner_kind="{owner[0]}",owner_name="{owner[1]}"'
+            series[f"kube_pod_owner{{{labels}}}"] = one
+    for kind, name in (("Deployment", "web"), ("Rollout", "pay")):
+        labels = f'namespace="shop",replicaset="{name}-5d4f8c7b9"'
+        series[f'kube_replicaset_owner{{{labels},owner_kind="{kind}",owner_name="{name}"}}'] = one
+        series[f"kube_replicaset_status_ready_replicas{{{labels}}}"] = one * 3
+    return series
+
+
+def test_pods_that_are_only_named_alike_are_not_counted(tmp_path: Path) -> None:
+    counted = [
+        Measured("shop", "web", Metrics(kind="Deployment")),
+        Measured("shop", "pay", Metrics(kind="Rollout"), (*USAGE, "replicas")),
+        Measured("shop", "bare", Metrics(kind="Deployment")),
+    ]
+    begin, end, now = (HOUR[place].to_pydatetime() for place in (60, 120, -1))
+    with running_prometheus(tmp_path, history=openmetrics(owned_history())) as running:
+        asked = PrometheusSettings(url=running.url)
+        found = read_usages(asked, counted, begin, end, now=now)
+        wrong = read_usages(asked, [Measured("shop", "pay")], begin, end, now=now)
+    for one in counted:
+        usage = found[one.key]
+        assert isinstance(usage, pd.DataFrame), usage
+        np.testing.assert_allclose(usage["cpu"], 1.0, rtol=0.01, err_msg="each once, and nobody else's")
+        np.testing.assert_allclose(usage["memory"], 2.0**30)
+    pay = found["shop", "pay"]
+    assert isinstance(pay, pd.DataFrame)
+    assert (pay["replicas"] == 3).all()
+    assert isinstance(wrong["shop", "pay"], DataError), "a Rollout's pods are no Deployment's"
+    rules = yaml.safe_load(recording_rules(PrometheusSettings(url="http://p"), counted))
+    exprs = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    assert all("kube_pod_owner" in expr for expr in exprs if "container_" in expr)

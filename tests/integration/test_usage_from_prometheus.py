@@ -49,7 +49,7 @@ def test_what_a_sale_costs_is_learned_from_prometheus(
 ) -> None:
     minutes = pd.date_range(HOURS[0], HOURS[-1] + pd.Timedelta("1h"), freq="1min")
     cores = 0.4 + 0.02 * write_orders().reindex(minutes, method="ffill")
-    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-abcde"'
+    labels = 'namespace="shop",container="app",pod="web-5d4f8c7b9-bcdfg"'
     series = {
         f"container_cpu_usage_seconds_total{{{labels}}}": (cores * 60).cumsum(),
         f"container_memory_working_set_bytes{{{labels}}}": 0 * cores + 2.0**31,

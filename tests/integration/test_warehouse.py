@@ -235,6 +235,33 @@ def test_integer_dates_are_fetched(fill: Fill) -> None:
     assert audit.failures == {"readable_time": 1}
 
 
+def test_infinite_times_and_money_are_alike_counted_and_fetched(postgres: Postgres) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    with psycopg.connect(postgres.url) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS orders")
+        cursor.execute("CREATE TABLE orders (ordered timestamptz, price money, amount float8)")
+        cursor.execute(
+            "INSERT INTO orders VALUES ('2026-01-05 10:00:00+00', '1,234.50', 1), ('infinity', '1', 1), "
+            "('-infinity', '1', 1), ('2026-01-05 11:30:00+00', '2.25', 2), ('2026-01-05 12:00:00+00', '3', 3)"
+        )
+    source = {"url": sqlalchemy_url(postgres), "query": "SELECT * FROM orders"}
+    all_rows = [{"name": "any", "check": "true"}]
+    counted = loaded(source, "UTC", value={"sum": "amount"})
+    fetched = loaded(source, "UTC", value={"sum": "amount"}, rules=all_rows)
+    assert (counted[2], fetched[2]) == (True, False)
+    np.testing.assert_array_equal(counted[0], fetched[0])
+    assert counted[1].failures == {"readable_time": 2}
+    assert fetched[1].failures == {"readable_time": 2, "any": 0}
+    money = loaded(source, "UTC", value={"sum": "price"})
+    np.testing.assert_allclose(money[0], [1234.50, 2.25][: len(money[0])])
+
+
+def test_a_statement_is_not_waited_for_longer_than_its_timeout(postgres: Postgres) -> None:
+    source = {"url": sqlalchemy_url(postgres), "query": "SELECT now() AS ordered, pg_sleep(60)", "timeout": "1s"}
+    with pytest.raises(DataError, match="statement timeout"):
+        loaded(source, "UTC")
+
+
 def test_a_password_is_in_no_message(postgres: Postgres) -> None:
     address = sqlalchemy_url(postgres).partition("@")[2]
     for place in (address.partition("/")[0] + "/none", "127.0.0.1:1/x"):

@@ -95,8 +95,21 @@ class AnomalySettings(Settings):
     """The newest steps against a forecast made before them, for rows and for values."""
 
     window: Duration = Field(timedelta(days=1), gt=timedelta(0), description="How much of the end is looked at.")
-    coverage: float = Field(0.99, gt=0, lt=1, description="Share of steps that the forecast's interval should hold.")
+    coverage: float = Field(
+        0.9986, gt=0, lt=1, description="Share of spans of a usual day that are within bounds. Default: 3.2 deviations."
+    )
     otherwise: Severity = Field("warn", description="What more steps outside than chance means.")
+
+
+class QuarantineSettings(Settings):
+    """What is kept of rows that fail a rule, and how long audits and their files are kept."""
+
+    rows: Literal["seen", "whole"] = Field(
+        "seen", description="seen: source, line, rules and the values that these looked at. whole: all of the row."
+    )
+    retention: Duration = Field(
+        timedelta(days=30), gt=timedelta(0), description="Age at which `capacity audit` removes audits and quarantines."
+    )
 
 
 class DatabaseSource(Settings):
@@ -104,6 +117,10 @@ class DatabaseSource(Settings):
 
     url: str = Field(description="SQLAlchemy URL; never printed.", repr=False)
     query: str = Field(description="SELECT that returns the rows.")
+    timeout: Duration = Field(timedelta(minutes=10), gt=timedelta(0), description="Longest time for one statement.")
+    connect_timeout: Duration = Field(
+        timedelta(seconds=10), ge=timedelta(seconds=1), description="Longest time until the database answers at all."
+    )
 
 
 class ReadSettings(Settings):
@@ -171,8 +188,11 @@ class SalesSettings(Settings):
     freshness: Freshness | None = Field(
         None, description="None: a warning where the newest row is more than 3d and three steps old."
     )
-    anomalies: AnomalySettings | None = Field(None, description="None: not looked for.")
+    anomalies: AnomalySettings | None = Field(
+        AnomalySettings(), description="Whether the newest day is like those before it. null: not looked for."
+    )
     quality: GivenQuality = Quality()
+    quarantine: QuarantineSettings = QuarantineSettings()
 
     @model_validator(mode="after")
     def _even_steps(self) -> Self:

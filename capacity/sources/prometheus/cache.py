@@ -7,8 +7,6 @@ answer with values in it: what is absent is asked for again.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from capacity.files import PRIVATE, written_whole
 from capacity.model import ConfigError
 from capacity.model.settings import PrometheusSettings
 from capacity.sources.sql import literal
@@ -99,13 +98,9 @@ def _read_or_drop(database: duckdb.DuckDBPyConnection, file: Path) -> pd.DataFra
 
 def _write(database: duckdb.DuckDBPyConnection, rows: pd.DataFrame, file: Path) -> None:
     """Write beside the file, then move into its place: a reader sees the old file or the new one, whole."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, suffix=".part")
-    os.close(descriptor)
+    database.register("kept", rows)
     try:
-        database.register("kept", rows)
-        database.execute(f"COPY (FROM kept ORDER BY series, seconds) TO {literal(name)} (FORMAT parquet)")
-        Path(name).replace(file)
+        with written_whole(file, PRIVATE) as part:
+            database.execute(f"COPY (FROM kept ORDER BY series, seconds) TO {literal(str(part))} (FORMAT parquet)")
     except duckdb.Error as error:
         raise OSError(str(error)) from error
-    finally:
-        Path(name).unlink(missing_ok=True)

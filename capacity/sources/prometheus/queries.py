@@ -14,7 +14,11 @@ from capacity.model.settings.usage import USAGE, Measured, PrometheusSettings, R
 
 RESOURCES: tuple[Resource, ...] = (*USAGE, "replicas")
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
-POD_NAMES = {"Deployment": "-[a-z0-9]{1,10}-[a-z0-9]{5}", "StatefulSet": "-[0-9]+"}
+SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]"  # the letters of Kubernetes' random suffixes, which spell no words
+HASH = "[bcdf456789]"  # those that the ten digits of a pod-template-hash become (rand.SafeEncodeString)
+REPLICA_SET = f"-{HASH}{{1,10}}-{SUFFIX}{{5}}"
+POD_NAMES = {"Deployment": REPLICA_SET, "Rollout": REPLICA_SET, "StatefulSet": "-[0-9]+"}
+WITHIN_POD = "container,container_name,cpu,id,image,name"  # labels of parts of a pod; others say who scraped it
 RECORDED: dict[Resource, str] = {
     "cpu": "workload:cpu_cores:rate5m",
     "memory": "workload:memory_bytes:sum",
@@ -55,13 +59,14 @@ def grouped(workloads: Iterable[Measured], resource: Resource) -> Iterator[Group
 
     Pods with names of their own make a group of one: nothing in such a name says whose it is.
     """
-    together: dict[tuple[str, str, str], list[Measured]] = defaultdict(list)
+    together: dict[tuple[str, str, str, str], list[Measured]] = defaultdict(list)
     for workload in workloads:
         metrics = workload.metrics
         if getattr(metrics, resource) is None:
             rule = metrics.pods or POD_NAMES[metrics.kind]
-            together[workload.namespace, rule, workload.name if metrics.pods else ""].append(workload)
-    for (namespace, rule, alone), members in together.items():
+            alone = workload.name if metrics.pods else ""
+            together[workload.namespace, metrics.kind, rule, alone].append(workload)
+    for (namespace, _, rule, alone), members in together.items():
         for start in range(0, len(members), AT_ONCE):
             some = tuple(members[start : start + AT_ONCE])
             yield Group(namespace, rule if alone else f"({alternatives(some)}){rule}", some)
@@ -112,15 +117,43 @@ class Wording:
         selector = f"{series}{{{self._where(group.namespace)}{container},pod=~{text(group.pods)}}}"
         value = selector if resource == "memory" else f"rate({selector}[{duration(self.window)}])"
         alone = group.members[0].metrics.pods is not None
+        if resource != "requests":  # a container that two jobs scrape is used once
+            value = f"max(sum({value}) without ({WITHIN_POD})) by (pod)"
+        if not alone:
+            value = f"({value}) unless on (pod) ({self._of_others(group)})"
         named = f'{text(group.members[0].name)}, "", ""' if alone else f'"$1", "pod", {text(group.pods)}'
         return f'sum(label_replace({value}, "workload", {named})) by (workload)'
+
+    def _of_others(self, group: Group) -> str:
+        """The pods that another kind of object made, though they are named alike; none without kube-state-metrics.
+
+        A Job, a CronJob or a DaemonSet may be called as one pod template's hash is; and a Rollout as a Deployment.
+        """
+        where, kind = self._where(group.namespace), group.members[0].metrics.kind
+        pods = f"kube_pod_owner{{{where}"
+        if kind == "StatefulSet":
+            return f'max({pods},owner_kind!="StatefulSet"}}) by (pod)'
+        sets = f'max(kube_replicaset_owner{{{where},owner_kind!="{kind}"}}) by (replicaset)'
+        named = f'label_replace({pods},owner_kind="ReplicaSet"}}, "replicaset", "$1", "owner_name", "(.+)")'
+        theirs = f"max({named} * on (replicaset) group_left () {sets}) by (pod)"
+        return f'max({pods},owner_kind!="ReplicaSet"}}) by (pod) or {theirs}'
 
     def _ready(self, group: Group) -> str:
         """Ready replicas as kube-state-metrics counts them, under the workload's own name; two of it say the same."""
         kind = group.members[0].metrics.kind.lower()
         names = alternatives(group.members)
+        if kind == "rollout":
+            return self._ready_rollouts(group.namespace, names)
         series = f"kube_{kind}_status_replicas_ready{{{self._where(group.namespace)},{kind}=~{text(names)}}}"
         return f'max(label_replace({series}, "workload", "$1", "{kind}", "(.+)")) by (workload)'
+
+    def _ready_rollouts(self, namespace: str, names: str) -> str:
+        """Ready replicas of Rollouts: those of their ReplicaSets, as kube-state-metrics knows no Rollout."""
+        where = self._where(namespace)
+        ready = f"max(kube_replicaset_status_ready_replicas{{{where}}}) by (replicaset)"
+        owned = f'kube_replicaset_owner{{{where},owner_kind="Rollout",owner_name=~{text(names)}}}'
+        owner = f'max(label_replace({owned}, "workload", "$1", "owner_name", "(.+)")) by (replicaset, workload)'
+        return f"sum({ready} * on (replicaset) group_left (workload) {owner}) by (workload)"
 
     def _over_step(self, resource: Resource, now: str) -> str:
         if resource in ("cpu", "requests") or self.step <= LOOKS:

@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Figure
 from matplotlib.text import Text
 
+from capacity.files import write_text, written_whole
 from capacity.model import ConfigError, require
 from capacity.stats import nearest_level
 
@@ -162,9 +163,11 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     words = str(figure.get_label())
     try:
         if path.suffix.lower() == ".svg":
-            path.write_text('<?xml version="1.0" encoding="utf-8"?>\n' + _svg(figure), encoding="utf-8")
+            write_text(path, '<?xml version="1.0" encoding="utf-8"?>\n' + _svg(figure))
         else:
-            figure.savefig(path, dpi=DOTS, metadata={"Description": words} if words else None)
+            with written_whole(path) as part:
+                described = {"Description": words} if words else None
+                figure.savefig(part, format="png", dpi=DOTS, metadata=described)
     except OSError as error:
         raise ConfigError(
             f"a picture: {path} cannot be written: {error.strerror or error}; choose another place"

@@ -32,6 +32,8 @@ def audit_sheet(audit: Audit, now: datetime, quarantine: str | None) -> Sheet:
 def _document(audit: Audit, now: datetime, quarantine: str | None) -> dict[str, Any]:
     return {
         **source_document(audit),
+        "row_verdict": audit.row_verdict,
+        "safe_to_plan": audit.safe_to_plan,
         "owner": audit.owner,
         "quarantined": audit.quarantined,
         "quarantine": quarantine,

@@ -1,0 +1,192 @@
+"""What is unusual of a day: counts low and high, clocks, copies, and what its rows consist of; and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.detect import HELD_BACK, KNOWN, data_sets, figures, total
+from capacity.model.arrays import Array
+from capacity.quality import Audit, Finding
+from capacity.quality.composition import Statistic, find_changes, value_statistics
+from capacity.quality.usual import expected_days, surprise
+from capacity.quality.volume import find_deviation, find_repeat, find_shift
+from capacity.sources.orders import audit_sales
+
+HOURS = np.arange(24)
+SHAPE = 2 + 30 * np.exp(-(((HOURS - 14) / 3.0) ** 2))
+
+
+def days(count: int = 84, scale: float = 1.0, seed: int = 3) -> Array:
+    """Counts per hour of days with a busy afternoon and a weekend half as busy."""
+    random = np.random.default_rng(seed)
+    level = np.where(np.arange(count) % 7 >= 5, 0.5, 1.0)[:, None] * random.gamma(200, 1 / 200, (count, 1))
+    return random.poisson(scale * SHAPE * level).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "low"),
+    [
+        pytest.param(lambda day: day * (HOURS < 12), 12, True, id="nothing after noon"),
+        pytest.param(lambda day: day * ((HOURS < 12) | (HOURS > 15)), 12, True, id="a hole of four hours"),
+        pytest.param(lambda day: np.round(day * 0.4), 0, True, id="most of the day"),
+        pytest.param(lambda day: 2 * day, 0, False, id="everything twice"),
+        pytest.param(lambda day: day + 150 * (HOURS == 3), 3, False, id="a burst at night"),
+    ],
+)
+def test_a_day_that_is_not_as_it_should_be_is_found(change: Callable[[Array], Array], first: int, *, low: bool) -> None:
+    counts = days()
+    assert find_deviation(counts) is None
+    counts[-1] = change(counts[-1])
+    found = find_deviation(counts)
+    assert found is not None
+    assert abs(found.first - first) <= 4
+    assert (found.actual < found.expected) == low
+
+
+def test_loss_at_quiet_hours_is_found_over_the_day() -> None:
+    counts = days(scale=0.12)  # two or three an hour at most: no hour alone can be too low
+    assert find_deviation(counts) is None
+    counts[-1] = 0
+    found = find_deviation(counts)
+    assert found is not None
+    assert found.steps >= 8
+
+
+def test_days_known_to_differ_are_neither_judged_nor_evidence() -> None:
+    counts, skip = days(), np.zeros(84, dtype=bool)
+    counts[-1], skip[-1] = 0, True
+    assert find_deviation(counts, skip) is None
+    shut = days()
+    shut[[60, 67, 74]] = 0
+    skip = np.isin(np.arange(84), [60, 67, 74])
+    np.testing.assert_allclose(expected_days(shut, skip)[-3].sum(), expected_days(days())[-3].sum(), rtol=0.1)
+
+
+def test_too_short_a_history_judges_nothing() -> None:
+    counts = days(count=30)
+    counts[-1] = 0
+    assert find_deviation(counts) is None
+    assert find_shift(counts) is None
+
+
+@pytest.mark.parametrize("move", [-5, -2, 2, 5])
+def test_a_clock_that_is_off_is_found(move: int) -> None:
+    counts = days(scale=3.0)
+    assert find_shift(counts) is None
+    counts[-1] = np.roll(counts[-1], move)
+    assert find_shift(counts) == move
+
+
+def test_a_copied_day_is_found_and_equal_quiet_days_are_not() -> None:
+    counts = days()
+    assert find_repeat(counts) is None
+    counts[-1] = counts[-8]
+    assert find_repeat(counts) == 7
+    assert find_repeat(np.tile([0.0] * 20 + [2.0] * 4, (60, 1))) is None
+
+
+@given(counts=st.lists(st.integers(0, 10_000), min_size=1, max_size=20), kappa=st.floats(0.001, 1.0))
+@settings(max_examples=60, deadline=None)
+def test_surprise_rises_with_the_count_and_is_zero_where_it_is_as_expected(counts: list[int], kappa: float) -> None:
+    ordered = np.array(sorted(counts), dtype=float)
+    found = surprise(ordered, np.full(len(ordered), 100.0), kappa)
+    assert (np.diff(found) >= -1e-9).all()
+    np.testing.assert_allclose(surprise(ordered, ordered, kappa), 0, atol=1e-9)
+
+
+def statistic(kind: str, newest: float, noise: float = 0.0) -> Statistic:
+    random = np.random.default_rng(1)
+    part = np.append(np.clip(0.2 + noise * random.normal(size=50), 0, 1), newest) * 1000
+    return Statistic("x", kind, np.round(part), np.full(51, 1000.0), 0.03)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "newest", "noise", "found"),
+    [
+        pytest.param("share", 0.3, 0.01, True, id="a share that rose"),
+        pytest.param("share", 0.22, 0.01, False, id="a share within its noise"),
+        pytest.param("share", 0.3, 0.05, False, id="a share that always varies"),
+        pytest.param("share", 0.0, 0.01, True, id="a share that vanished"),
+        pytest.param("ratio", 0.1, 0.01, True, id="a ratio that fell by half"),
+        pytest.param("mean", 0.4, 0.01, True, id="a mean that doubled"),
+    ],
+)
+def test_a_change_of_composition(kind: str, newest: float, noise: float, *, found: bool) -> None:
+    assert bool(find_changes([statistic(kind, newest, noise)])) == found
+
+
+def test_a_value_never_seen_and_a_value_gone_are_found() -> None:
+    whole = np.full(40, 500.0)
+    counts = {"DE": np.append(np.full(39, 200.0), 0.0), "GB": np.append(np.full(39, 300.0), 300.0)}
+    counts["Germany"] = np.append(np.zeros(39), 200.0)
+    found = {change.name for change in find_changes(value_statistics("country", counts, whole))}
+    assert {"country is 'DE'", "country has values never seen before"} <= found
+
+
+def test_two_verdicts_for_machines() -> None:
+    degraded = Audit("o", 1000, 1000, findings=(Finding("clock_shift", "warn", "late"),))
+    assert (degraded.verdict, degraded.row_verdict, degraded.safe_to_plan) == ("warn", "degraded", True)
+    old = Audit("o", 1000, 1000, findings=(Finding("freshness", "refuse", "old"),))
+    assert (old.verdict, old.row_verdict, old.safe_to_plan) == ("refuse", "ok", False)
+    assert Audit("o", 1000, 10).row_verdict == "refuse"
+
+
+def orders(end: str) -> pd.DatetimeIndex:
+    """One order a quarter of an hour by day, for two months."""
+    every = pd.date_range("2026-01-05", end, freq="15min", inclusive="left")
+    return every[(every.hour >= 8) & (every.hour < 20)]
+
+
+@pytest.mark.parametrize("value", [{"rows": True}, {"sum": "amount"}], ids=["rows", "sum"])
+def test_rows_that_a_select_cannot_judge_are_counted(value: dict[str, object]) -> None:
+    times = orders("2026-03-09")
+    frame = pd.DataFrame({"at": times, "status": "paid", "amount": 2.5})
+    frame.loc[frame.index % 50 == 0, "status"] = None
+    frame.to_csv("orders.csv", index=False)
+    select = [{"name": "not_cancelled", "check": "status <> 'cancelled'"}]
+    audit = audit_sales("orders.csv", time="at", value=value, select=select)
+    lost = int(frame["status"].isna().sum())
+    assert audit.set_aside == {"not_cancelled": lost}
+    assert any(f"select not_cancelled: {lost} of {len(frame):,} rows are left out" in note for note in audit.notes)
+
+
+def test_a_day_that_is_over_is_judged_as_a_whole_and_a_running_one_up_to_its_newest_row() -> None:
+    from capacity.model.settings import SalesSettings
+    from capacity.sources.anomalies import notice_anomalies
+    from capacity.sources.table import OrderTable
+
+    times = orders("2026-03-09 12:00")
+    pd.DataFrame({"at": times}).to_csv("orders.csv", index=False)
+    sales = SalesSettings.model_validate({"source": "orders.csv", "time": "at", "value": {"rows": True}})
+
+    def found(now: datetime) -> list[str]:
+        with OrderTable.load(sales, "UTC", now) as table:
+            return [finding.rule for finding in notice_anomalies(table.audit(), table).findings]
+
+    assert "row_anomalies" not in found(datetime(2026, 3, 9, 12, tzinfo=UTC)), "the day runs"
+    assert "row_anomalies" in found(datetime(2026, 3, 10, 1, tzinfo=UTC)), "the day is over and its afternoon lacks"
+
+
+def test_groups_written_in_several_ways_or_like_people_are_noted() -> None:
+    times = orders("2026-03-09")
+    names = ["DE", "de ", "jane@example.org", "+49 30 1234567", "2026-01-05"]
+    pd.DataFrame({"at": times, "shop": [names[place % 5] for place in range(len(times))]}).to_csv("o.csv", index=False)
+    notes = " ".join(audit_sales("o.csv", time="at", value={"rows": True}, group="shop").notes)
+    assert "1 groups of shop are written in several ways, such as 'DE' and 'de '" in notes
+    assert "2 groups of shop look like e-mail addresses or telephone numbers" in notes
+    assert "jane" not in notes
+
+
+def test_a_small_form_of_the_benchmark() -> None:
+    invented = tuple(one for one in data_sets(Path("benchmarks/data")) if one.name == "invented")
+    chosen = dict([*list(KNOWN.items())[::6], *list(HELD_BACK.items())[::7]])
+    found = figures(invented, chosen, 3, quick=False)
+    assert total(found) == {"tried": len(chosen), "found": len(chosen), "clean_days": 3, "false_alarms": 0}, found
