@@ -74,7 +74,7 @@ TRACES = {
     "worldcup98": replace(CUP, tuned=True),
     "worldcup98, hourly orders": replace(CUP, seen=HOUR),
     "cluster2": replace(CLUSTER2, tuned=True),
-    "cluster2, hourly orders": replace(CLUSTER2, seen=HOUR),
+    "cluster2, hourly orders": replace(CLUSTER2, seen=HOUR, tuned=True),
     "cluster9": replace(CLUSTER2, column="cluster9"),
     "azure": replace(AZURE, tuned=True),
     "google": Trace("dc_traces/google2019_5min.csv.gz", "avg_cpu", FIVE, 20, 8 * MINUTE),
@@ -201,7 +201,7 @@ def judged(replayed: Replayed, trace: Trace, rule: ChoiceRule | None = None) -> 
     ours = chosen_sums(tried, rule)
     best_cost, best_name = _best(fixed(replayed, days), ours.above, ours.cost)
     rival_cost, rival_name = _best(fixed(replayed, days, rivals_only=True), ours.above, ours.cost)
-    plain, perfect = cheapest_plain(tried, days), chosen_sums(replayed.perfect, rule)
+    plain, perfect = cheapest_plain(replayed, days), chosen_sums(replayed.perfect, rule)
     as_is = tried.scores.pod_hours[days, 0].sum()
     return {
         "judged days": ours.days,
@@ -212,8 +212,8 @@ def judged(replayed: Replayed, trace: Trace, rule: ChoiceRule | None = None) -> 
         "best rival": rival_name,
         "saving": 1 - ours.cost / plain,
         "saving of perfect": 1 - perfect.cost / plain,
-        "cost over HPA as is": ours.cost / as_is - 1,
-        "cost over optimum": ours.cost / replayed.optimum[days].sum() - 1,
+        "cost over HPA as is": float(ours.cost / as_is - 1),
+        "cost over optimum": float(ours.cost / replayed.optimum[days].sum() - 1),
         "overload min/day": ours.overload / ours.days,
         "skill": tried.skill if tried.skill is not None else float("nan"),
         "floors chosen": ours.floors,
@@ -272,12 +272,19 @@ def _best(known: Mapping[str, tuple[float, float]], minutes: float, otherwise: f
     return good[name], name
 
 
-def cheapest_plain(tried: Tried, days: slice) -> float:
-    """The cost of the cheapest HPA of the grid that keeps the promise on these days, else of the best kept one."""
-    plain = [at for at, policy in enumerate(tried.policies) if policy.floors == "none"]
-    cost, above = tried.scores.pod_hours[days].sum(axis=0)[plain], tried.scores.above[days].mean(axis=0)[plain]
-    good = above <= Objective().allowed_minutes
-    return float(np.where(good, cost, np.inf).min()) if good.any() else float(cost[above.argmin()])
+def cheapest_plain(replayed: Replayed, days: slice) -> float:
+    """The cost of the cheapest HPA of the grid that keeps the promise on these days.
+
+    Where no HPA does, of the cheapest rival that does; where none does either, of the HPA that breaks it least.
+    """
+    allowed = Objective().allowed_minutes * len(range(*days.indices(replayed.tried.scores.days))) + 1e-9
+    known = fixed(replayed, days, rivals_only=True)
+    plain = {str(policy) for policy in replayed.tried.policies if policy.floors == "none"}
+    good = {name: cost for name, (cost, above) in known.items() if above <= allowed}
+    hpas = [cost for name, cost in good.items() if name in plain]
+    if hpas or good:
+        return min(hpas or good.values())
+    return known[min(plain, key=lambda name: known[name][1])][0]
 
 
 def summary(rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from capacity.model.policy import Choice
 from capacity.model.policy_file import Choices, read_choices
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.result import PlanResult
-from capacity.simulation.advice import ReplaySettings, cadence_for, choose_policy, try_policies_on
+from capacity.simulation.advice import ReplaySettings, advise_policy, cadence_for
 from capacity.simulation.days import WARM_UP
 from capacity.simulation.grid import on_grid
 
@@ -41,20 +41,41 @@ def advise(
     *,
     days: int = 28,
     workloads: Sequence[Workload] | None = None,
+    known: Choices | None = None,
     progress: Progress | None = None,
+    past: bool = False,
 ) -> Advice:
-    """Replay every candidate policy on the history of each workload, and choose.
+    """Replay every candidate policy on the history of each workload, and choose one.
 
-    Parameters:
-        config: the configuration; its orders are read once.
-        now: when the choice is made.
-        days: how many of the last days are replayed. Default 28; fewer where the history is short.
-        workloads: those to advise. Default: all of the configuration.
-        progress: called with how many of how many parts are done.
+    Parameters
+    ----------
+    config : Config
+        The configuration; its orders are read once.
+    now : datetime
+        When the choice is made, with a time zone.
+    days : int
+        How many of the last days are replayed. Default 28; fewer where the history is short.
+    workloads : sequence of Workload or None
+        Those to advise. Default: all of the configuration.
+    known : mapping or None
+        Earlier choices: a target that was advised is advised again while it is as good. Default none.
+    progress : callable or None
+        Called with how many parts are done, and of how many. Default none.
+    past : bool
+        Whether `now` lies in the past: orders and usage from then on are left out. Default False.
 
-    Raises `DataError` where the orders cannot be read; a workload that cannot be replayed is in the failures.
+    Returns
+    -------
+    Advice
+        The choice for each workload, and the reason for each that cannot be replayed.
+
+    Raises
+    ------
+    DataError
+        The orders cannot be read.
     """
-    return advise_on(config, read_orders(config, now), now, days=days, workloads=workloads, progress=progress)
+    orders = read_orders(config, now, past=past)
+    return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress)
 
 
 def advise_on(
@@ -64,6 +85,7 @@ def advise_on(
     *,
     days: int = 28,
     workloads: Sequence[Workload] | None = None,
+    known: Choices | None = None,
     progress: Progress | None = None,
 ) -> Advice:
     """`advise` on orders that were read already."""
@@ -72,7 +94,9 @@ def advise_on(
     for place, workload in enumerate(asked):
         try:
             part = _part(progress, place, len(asked))
-            choices.append(_advised(config, orders, workload, now, days, part))
+            before = (known or {}).get(workload.key)
+            found = _advised(config, orders, workload, now, days=days, before=before, progress=part)
+            choices.append(found)
         except DataError as error:
             failures[workload.key] = str(error)
     return Advice(tuple(choices), failures)
@@ -86,7 +110,14 @@ def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
 
 
 def _advised(
-    config: Config, orders: OrderData, workload: Workload, now: datetime, days: int, progress: Progress | None
+    config: Config,
+    orders: OrderData,
+    workload: Workload,
+    now: datetime,
+    *,
+    days: int,
+    before: Choice | None,
+    progress: Progress | None,
 ) -> Choice:
     sales = orders.histories.get(workload.group)
     if sales is None:
@@ -96,8 +127,8 @@ def _advised(
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
     request = request_of(config, orders)
-    tried = try_policies_on(sales, known, request, settings, measured=measured, progress=progress)
-    return choose_policy(tried, known, now)
+    advised = None if before is None else before.policy.target
+    return advise_policy(sales, known, request, now, settings, measured=measured, advised=advised, progress=progress)
 
 
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, verb
-from capacity.cli.options import Data, write_file
+from capacity.cli.options import Data, Drawing, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError
 from capacity.views.sheet import Output
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from capacity.app.advise import Advice
     from capacity.model import Workload
     from capacity.model.configuration import Config
+    from capacity.model.policy import Choice
+    from capacity.views.options import Theme
+    from capacity.views.plots import Figure
 
 PoliciesOption = Annotated[
     Path, typer.Option("--policies", help="Where chosen policies are kept: advise writes them, plan reads them.")
@@ -32,28 +35,40 @@ def advise(
     days: Annotated[int, typer.Option(min=1, help="How many of the last days to replay; at least 7 to choose.")] = 28,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
     policies: PoliciesOption = POLICIES,
+    drawing: Drawing,
 ) -> int:
     """Which policy keeps the minutes for the least? Replay autoscaler targets and floors on the last weeks, and choose.
 
     Writes the choice and its evidence to policies.json; `capacity plan` follows it.
 
-    Example: capacity advise --sample
+    Example: capacity advise --sample --picture choice.png
     """
     from capacity.app.advise import advise as advised
+    from capacity.app.advise import known_choices
     from capacity.model.policy_file import write_choices
 
     config = data.planning_config(face)
     config.orders()
     chosen = chosen_workloads(config, workload)
     with face.count("replaying") as progress:
-        advice = advised(config, read_clock(None), days=days, workloads=chosen, progress=progress)
+        now, known = read_clock(None), known_choices(policies)
+        advice = advised(config, now, days=days, workloads=chosen, known=known, progress=progress)
     _show(face, config, advice)
     if advice.choices:
-        write_file(lambda: write_choices(advice.choices, policies), "--policies", policies)
+        drawing.save(face, lambda theme: _drawn(advice.choices[0], theme))
+    if advice.choices:
+        kept = {**known, **{one.key: one for one in advice.choices}}
+        write_file(lambda: write_choices(kept.values(), policies), "--policies", policies)
         face.say(f"wrote {policies}")
     for (namespace, name), reason in advice.failures.items():
         LOGGER.error("%s/%s: %s", namespace, name, reason)
     return FAILED if advice.failures else DONE
+
+
+def _drawn(choice: Choice, theme: Theme) -> Figure:
+    from capacity.views.plots import plot_choice
+
+    return plot_choice(choice, theme=theme)
 
 
 def _show(face: CommandContext, config: Config, advice: Advice) -> None:

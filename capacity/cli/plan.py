@@ -120,7 +120,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     try:
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
-        choices = _choices(face, config, goal, now)
+        choices = _choices(face, config, goal, now, past=data.now is not None)
         config = with_policies(config, choices)
         planned, took = _planned(face, config, parts, now, past=data.now is not None)
         planned = with_evidence(planned, choices)
@@ -139,7 +139,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     return HELD if planned.failures else DONE
 
 
-def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: datetime) -> Choices:
+def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: datetime, *, past: bool) -> Choices:
     """The chosen policies: those of the file, where there is one; with --choose chosen now, and written to it."""
     from capacity.app.advise import advise, known_choices
     from capacity.model.policy_file import write_choices
@@ -147,7 +147,8 @@ def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: dateti
     if not goal.choose:
         return known_choices(goal.policies)
     with face.count("choosing policies") as progress:
-        advice = advise(config, now, progress=progress)
+        known = known_choices(goal.policies)
+        advice = advise(config, now, known=known, progress=progress, past=past)
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
     write_file(lambda: write_choices(advice.choices, goal.policies), "--policies", goal.policies)

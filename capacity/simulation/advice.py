@@ -18,6 +18,7 @@ from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy, 
 from capacity.planning import planning_window
 from capacity.series.path import PART, sales_path, smooth_path
 from capacity.simulation.candidates import (
+    FLOOR_TARGETS,
     KNOWN,
     LEVELS,
     Past,
@@ -41,6 +42,7 @@ FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent 
 TRAINING = timedelta(days=7)  # known before the first replayed day
 REPLAY_REFIT = 2 * DAY  # of hourly and coarser sales: a fit of years of hours takes most of a second
 RIVALS = 3
+TARGET_POINTS = 2  # percent points: a target nearer than this to the advised one is not worth anybody's hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,72 @@ def try_policies_on(
     return tried
 
 
+def advise_policy(
+    sales: pd.Series,
+    workload: Workload,
+    request: ForecastRequest,
+    now: datetime,
+    settings: ReplaySettings | None = None,
+    *,
+    measured: pd.Series | None = None,
+    advised: int | None = None,
+    progress: Progress | None = None,
+) -> Choice:
+    """`try_policies_on` and `choose_policy` in one; where floors do not pay, also with which start time they would.
+
+    Raises `DataError` as both do.
+    """
+    price_of(workload)  # said before the work, not after it
+    history, report = History.of(sales, workload, settings, measured), progress or _silent
+    forecasts = past_forecasts(history, request, report)
+    choice = choose_policy(replay_policies(history, forecasts), workload, now, advised=advised)
+    if choice.reason == "PlainHpaIsEnough":
+        choice = replace(choice, remarks=(*choice.remarks, _from_when(history, forecasts)))
+    report(1, 1)
+    return choice
+
+
+SLOWER = (3, 9)  # times as long as pods take to start now
+SLOW_LEVELS = (0.8, 0.95)  # enough to see whether floors pay at all
+SLOW_TARGETS = (30, 40, 50, 60, 65, 68, 70, 73, 80)
+
+
+def _from_when(history: History, forecasts: Mapping[datetime, Forecast]) -> str:
+    """From which start time on floors would pay, on the same days and forecasts."""
+    lead = max(history.workload.lead_time, SYNC_PERIOD)
+    for factor in SLOWER:
+        if _floors_pay(replace(history, workload=replace(history.workload, lead_time=factor * lead)), forecasts):
+            slow, now = _minutes(factor * lead), _minutes(lead)
+            return f"floors from the forecast would pay if pods took {slow} to start, not {now}"
+    return f"floors would not pay if pods took {_minutes(SLOWER[-1] * lead)} to start either"
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span / MINUTE:g} min"
+
+
+def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> bool:
+    """Whether floors keep the minutes for less than every plain target that does, or where no target does."""
+    levels = [level for level in SLOW_LEVELS if all(level in one.quantiles.columns for one in forecasts.values())]
+    policies = [Policy(target) for target in SLOW_TARGETS]
+    policies += [Policy(target, "forecast", level, calm=False) for level in levels for target in FLOOR_TARGETS]
+    tried = _replayed(history, forecasts, policies)
+    cost, above = tried.scores.pod_hours.mean(axis=0), tried.scores.above.mean(axis=0)
+    good = above <= history.workload.objective.allowed_minutes
+    floors = np.array([policy.has_floors for policy in policies])
+    best, alone = (np.where(good & kind, cost, np.inf).min() for kind in (floors, ~floors))
+    return bool(best <= alone * (1 - ChoiceRule().margin) and np.isfinite(best))
+
+
 def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) -> Tried:
     """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force."""
     workload = history.workload
     levels = _levels(workload) if forecasts and _has_skill(forecasts) else ()
-    policies = candidate_policies(workload, levels)
+    return _replayed(history, forecasts, candidate_policies(workload, levels))
+
+
+def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies: Sequence[Policy]) -> Tried:
+    workload = history.workload
     floors, made, schedules = _Floors(history, forecasts), list[Counts](), dict[tuple[object, ...], int]()
     candidates = []
     for policy in policies:
@@ -330,20 +393,26 @@ def rule_of(policy: Policy, workload: Workload) -> Rule:
     return Rule(policy.target, policy.stabilization, workload.ceiling, tolerance=tolerance)
 
 
-def choose_policy(tried: Tried, workload: Workload, now: datetime, rule: ChoiceRule | None = None) -> Choice:
-    """The policy for the day to come, the evidence for it, and its best rivals; today's is the first that was tried."""
-    rule, objective = rule or ChoiceRule(), workload.objective
-    price = workload.costs.price_per_hour
-    require(
-        objective.overload_cost is None or price is not None,
-        "objective.overload_cost: expected costs.price_per_hour beside it, got none: what is a replica's hour worth?",
-    )
+def choose_policy(
+    tried: Tried,
+    workload: Workload,
+    now: datetime,
+    rule: ChoiceRule | None = None,
+    *,
+    advised: int | None = None,
+) -> Choice:
+    """The policy for the day to come, the evidence for it, and its best rivals; today's is the first that was tried.
+
+    `advised`: the target that was advised last; another is advised only where it is `TARGET_POINTS` away or cheaper by
+    the rule's hysteresis, since somebody has to set it by hand.
+    """
+    rule, objective, price = rule or ChoiceRule(), workload.objective, price_of(workload)
     scores = weighed_scores(tried, objective, price)
     places = choosable(tried.policies)
     chosen = choose_daily(scores.of(places), rule)
     picked = places[chosen.next]
     if not tried.policies[picked].has_floors and chosen.kept[-1] and tried.scores.days >= rule.fewest:
-        picked = settled_plain(scores, picked)
+        picked = _as_advised(tried, scores, settled_plain(scores, picked), advised, rule)
     evidence = [_evidence(tried, at, price) for at in range(len(tried.policies))]
     return Choice(
         namespace=workload.namespace,
@@ -353,11 +422,21 @@ def choose_policy(tried: Tried, workload: Workload, now: datetime, rule: ChoiceR
         recommended=evidence[picked],
         today=evidence[0],
         meanwhile=_meanwhile(tried, scores, evidence, picked, rule),
-        reason=_reason(tried, picked, chosen, rule),
+        reason=_reason(tried, picked, chosen, rule, by_cost=objective.overload_cost is not None),
         rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
         unit="pod-hours" if price is None else "money",
         remarks=tried.remarks,
     )
+
+
+def price_of(workload: Workload) -> float | None:
+    """What a replica's hour costs; None where it is not known. Raises `DataError` where the objective needs it."""
+    price = workload.costs.price_per_hour
+    require(
+        workload.objective.overload_cost is None or price is not None,
+        "objective.overload_cost: expected costs.price_per_hour beside it, got none: what is a replica's hour worth?",
+    )
+    return price
 
 
 def weighed_scores(tried: Tried, objective: Objective, price: float | None) -> Scores:
@@ -379,16 +458,29 @@ def _meanwhile(
     return evidence[places[choose_daily(scores.of(places), rule).next]]
 
 
+def _as_advised(tried: Tried, scores: Scores, picked: int, advised: int | None, rule: ChoiceRule) -> int:
+    """The target that was advised before, where it still keeps the minutes and the new one is hardly another."""
+    before = [at for at, one in enumerate(tried.policies) if one.target == advised and not one.has_floors]
+    target = tried.policies[picked].target
+    if advised is None or target is None or not before or abs(target - advised) >= TARGET_POINTS:
+        return picked
+    cost, above = scores.cost.mean(axis=0), scores.above.mean(axis=0)
+    keeps = scores.budget is None or above[before[0]] <= scores.budget
+    return before[0] if keeps and cost[before[0]] * (1 - rule.hysteresis) <= cost[picked] else picked
+
+
 def choosable(policies: Sequence[Policy]) -> list[int]:
     """The places of the policies that can be planned by: a learned schedule and a static peak are rivals only."""
     return [at for at, one in enumerate(policies) if at == 0 or one.floors in ("none", "forecast")]
 
 
-def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule) -> Reason:
+def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule, *, by_cost: bool) -> Reason:
     if tried.scores.days < rule.fewest:
         return "TooShort"
     if not chosen.kept[-1]:
         return "NothingKeepsTheMinutes"
+    if by_cost:
+        return "LeastExpectedCost"
     if tried.policies[picked].has_floors:
         return "FloorsPay"
     tried_floors = any(policy.floors == "forecast" for policy in tried.policies)

@@ -135,7 +135,7 @@ def _replayed(
     stage = Stage(cluster, settled(cluster, demand[0], floor[0], rules), rules, random)
     for at in range(WARM_TICKS):
         stage.step(at, demand[at], floor[at // PER_MINUTE])
-    tally = _Tally(count * many, days.target)
+    tally = _Tally(demand[WARM_TICKS:].sum(axis=0), days.target)
     for at in range(WARM_TICKS, len(demand)):
         tally.add(stage.step(at, demand[at], floor[at // PER_MINUTE]), cluster)
         if (at + 1) % PER_MINUTE == 0:
@@ -146,17 +146,16 @@ def _replayed(
 class _Tally:
     """The sums of every lane so far, and of the minute that is not over."""
 
-    def __init__(self, lanes: int, target: float) -> None:
-        self._target = target
-        self._usage, self._pods, self._above, self._overload = (np.zeros(lanes) for _ in range(4))
-        self._lost, self._load, self._starts = (np.zeros(lanes) for _ in range(3))
+    def __init__(self, load: Array, target: float) -> None:
+        self._target, self._load = target, load
+        self._usage, self._pods, self._above, self._overload = (np.zeros(len(load)) for _ in range(4))
+        self._lost, self._starts = (np.zeros(len(load)) for _ in range(2))
 
     def add(self, moment: Moment, cluster: Cluster) -> None:
         capacity = cluster.service.capacity(moment.ready)
         self._usage += moment.offered / np.maximum(capacity, TINY)
         self._pods += moment.pods
         self._starts += moment.started
-        self._load += moment.offered
         self._lost += np.maximum(moment.offered - capacity, 0.0)
 
     def close_minute(self) -> None:

@@ -51,7 +51,8 @@ class Reactive:
     def __init__(self, rules: list[Rule], sync: timedelta, first: Counts) -> None:
         self.ceiling = np.array([rule.ceiling for rule in rules])
         self._target = np.array([float(rule.target) for rule in rules])
-        self._tolerance = np.array([rule.tolerance for rule in rules])
+        tolerance = np.array([rule.tolerance for rule in rules])
+        self._lowest, self._highest = 1.0 - tolerance, 1.0 + tolerance
         self._follows = np.array([rule.follows for rule in rules])
         self._all_follow = bool(self._follows.all())
         self._windows = [_Window(lanes, length, first) for length, lanes in _by_window(rules, sync).items()]
@@ -64,7 +65,8 @@ class Reactive:
         stable = self._stabilized(proposed, by_metric)
         highest = np.minimum(self.ceiling, np.maximum(FACTOR * replicas, LEAST))
         moved = np.where(by_metric, np.maximum(np.minimum(stable, highest), floor), replicas.clip(floor, self.ceiling))
-        moved = np.where((replicas == 0) & (floor > 0), 0, moved)
+        if not replicas.all():
+            moved = np.where((replicas == 0) & (floor > 0), 0, moved)
         return moved if self._all_follow else np.where(self._follows, moved, floor)
 
     def _stabilized(self, proposed: Counts, by_metric: Mask) -> Counts:
@@ -79,7 +81,7 @@ class Reactive:
         ratio = seen.utilization / self._target
         guessed = np.flatnonzero((seen.unready > 0) & (ratio > 1.0))
         proposed = np.ceil(ratio * seen.counted).astype(np.int64)
-        held = (ratio >= 1.0 - self._tolerance) & (ratio <= 1.0 + self._tolerance)
+        held = (ratio >= self._lowest) & (ratio <= self._highest)
         if len(guessed):
             proposed[guessed], held[guessed] = self._with_unready(guessed, replicas[guessed], seen)
         return np.where(held, replicas, proposed), seen.counted > 0
@@ -87,10 +89,10 @@ class Reactive:
     def _with_unready(self, lanes: Places, replicas: Counts, seen: Seen) -> tuple[Counts, Mask]:
         """What these lanes ask for on the way up, where pods that do not count yet are taken to use nothing."""
         counted, utilization = seen.counted[lanes], seen.utilization[lanes]
-        everyone, tolerance = counted + seen.unready[lanes], self._tolerance[lanes]
+        everyone = counted + seen.unready[lanes]
         second = np.floor_divide(counted * utilization, np.maximum(everyone, 1)) / self._target[lanes]
         proposed = np.ceil(second * everyone).astype(np.int64)
-        held = (second >= 1.0 - tolerance) & (second <= 1.0 + tolerance)
+        held = (second >= self._lowest[lanes]) & (second <= self._highest[lanes])
         return proposed, held | (second < 1.0) | (proposed < replicas)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,16 @@ import pytest
 
 from capacity.app.advise import advise, target_patch, with_policies
 from capacity.app.configuration import read_config
+from capacity.app.plan import plan_fleet
+from capacity.app.reading import read_orders
 from capacity.cli import main
 from capacity.model.configuration import Config
 from capacity.model.plan_file import read_plan
+from capacity.model.policy import Cadence
 from capacity.model.policy_file import Choices, read_choices
+from capacity.planning.orders import request_of
+from capacity.simulation.advice import History, ReplaySettings, past_forecasts
+from capacity.simulation.candidates import plans_of
 
 NOW = datetime(2026, 2, 2, tzinfo=UTC)
 
@@ -130,6 +136,24 @@ def test_a_policy_without_floors_plans_the_workloads_own_floor(
     plan = read_plan("plan.json").workloads[0]
     assert [change.replicas for change in plan.floor] == [2]
     assert plan.derivation.shortfall.steps == 0
+
+
+def test_a_replay_plans_what_production_plans(tmp_path: Path) -> None:
+    """The same orders at the same time: the floors of every plan of the replay are those that `capacity plan` makes."""
+    policy = {"target": 80, "floors": "forecast", "quantile_level": 0.9}
+    config = read_config(write_shop(tmp_path, 28, policy=policy))
+    orders, day = read_orders(config, NOW), timedelta(days=1)
+    (workload,) = config.workloads
+    settings = ReplaySettings(1, Cadence(plan=day, refit=day), config.controller.policy())
+    history = History.of(orders.histories[None], workload, settings)
+    forecasts = past_forecasts(history, request_of(config, orders), lambda _done, _total: None)
+    plans = plans_of(forecasts, workload, 0.9)
+    assert len(plans) == 3
+    for moment, plan in plans.items():
+        horizon = plan.steps * plan.step
+        asked = config.model_copy(update={"forecast": config.forecast.model_copy(update={"horizon": horizon})})
+        (made,) = plan_fleet(asked, moment - Cadence().delay, past=True).plan.workloads
+        assert (made.start, made.step, made.floor) == (plan.start, plan.step, plan.floor)
 
 
 @pytest.mark.parametrize(

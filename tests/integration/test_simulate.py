@@ -47,6 +47,23 @@ def test_the_noun_shows_itself(result: cap.Simulation) -> None:
         result.trial("best")
 
 
+def test_the_plain_hpa_that_does_as_well_is_named(result: cap.Simulation) -> None:
+    plan = result.plan.score
+    good = [
+        trial
+        for trial in result.trials
+        if trial.swept
+        and trial.score.cap_breach_minutes <= plan.cap_breach_minutes
+        and trial.score.pod_hours <= plan.pod_hours
+    ]
+    found = result.as_good
+    assert (found is None) == (not good)
+    assert ("would have done as well" in result.verdict) == (found is not None)
+    if found is not None:
+        assert found.score.pod_hours == min(trial.score.pod_hours for trial in good)
+        assert f"averageUtilization {found.policy.rule.target}" in result.verdict
+
+
 def test_equal_seeds_equal_results(sales: pd.Series, result: cap.Simulation) -> None:
     again = cap.simulate(sales, WEB, request=cap.ForecastRequest(timezone="Europe/London"), replay=Replay(days=4))
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())

@@ -22,10 +22,10 @@ from capacity.model import (
     Workload,
 )
 from capacity.model.observation import Memory
-from capacity.model.policy import Cadence
-from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
+from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy
+from capacity.simulation.advice import ReplaySettings, Tried, choose_policy, try_policies_on
 from capacity.simulation.candidates import candidate_policies, decided_floors, plans_of
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, DailyScores, Days, replay_days
 from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
@@ -161,6 +161,35 @@ def test_a_short_history_is_said_and_changes_nothing(tried: object) -> None:
     assert choice.reason == "TooShort"
     assert choice.policy == choice.today.policy
     assert "only 2 of at least 7 days" in choice.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("advised", "target"),
+    [
+        pytest.param(None, 70, id="nothing was advised yet"),
+        pytest.param(69, 69, id="a point away and as good as the new one"),
+        pytest.param(72, 70, id="two points away"),
+        pytest.param(71, 70, id="it keeps the minutes no longer"),
+    ],
+)
+def test_a_target_set_by_hand_is_advised_anew_only_where_it_matters(advised: int | None, target: int) -> None:
+    policies = tuple(Policy(one) for one in (80, 69, 70, 71, 72))
+    cost, above = np.tile([90.0, 97, 96, 95, 94], (14, 1)), np.tile([100.0, 3, 5, 9, 20], (14, 1))
+    scores = DailyScores(cost, above, above / 10, above / 1000, cost)
+    choice = choose_policy(Tried(policies, scores, BEGIN, None), WEB, BEGIN, advised=advised)
+    assert choice.policy.target == target
+
+
+def test_a_policy_without_calm_follows_its_plan_to_the_step() -> None:
+    (plan,) = plans_of({BEGIN: hourly(30, 1)}, WEB, 0.95).values()
+    seen = Observation(2, 80, 2, 2, baseline_floor=2, baseline_ceiling=80)
+    found = Evidence(Policy(80, "forecast", 0.95, calm=False), 28, 1.0, 0.0, 0.0, (0, 0), (0, 0), (0, 0))
+    choice = Choice("shop", "web", BEGIN, Objective(), found, found, "FloorsPay")
+    moments = [plan.start + at * 5 * MINUTE for at in range(60)]
+    calm, plain = ControllerRules(calm=CALM), ControllerRules()
+    by_plan = [decide(replace(plan, choice=choice), seen, now, calm).floor for now in moments]
+    assert by_plan == [decide(plan, seen, now, plain).floor for now in moments]
+    assert by_plan != [decide(plan, seen, now, calm).floor for now in moments]
 
 
 def test_a_given_level_is_the_only_one_tried() -> None:

@@ -13,6 +13,8 @@ from capacity.model import DataError, PlanError
 from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy
 from capacity.model.policy_file import read_choices, write_choices
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_plain
+from capacity.views.plots import plot_choice
+from capacity.views.tables import advice_sentence
 
 BUDGET = Objective().allowed_minutes
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -190,3 +192,37 @@ def test_policies_that_cannot_be_read_say_why(tmp_path: Path, text: str, says: s
 def test_until_the_advised_target_stands_the_policy_under_the_present_one_is_followed() -> None:
     assert choice().in_force == Policy(80, "forecast", 0.95, calm=False)
     assert choice(meanwhile=None).in_force == Policy(69, standing="advised")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
+    made = choice()
+    (axes,) = plot_choice(made, theme=theme).axes
+    named = [text.get_text() for text in axes.texts]
+    assert named == [
+        "today: HPA at 80 %",
+        "recommended: HPA at 69 %",
+        "until then: floors from the forecast at 0.95, not calmed, HPA at 80 %",
+        "static peak",
+    ]
+    assert axes.get_xlabel() == "cost a day (pod-hours)"
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("FloorsPay", "no plain autoscaler keeps the minutes for less"),
+        ("PlainHpaIsEnough", "floors add nothing here"),
+        ("NoSkill", "does not beat the seasonal naive"),
+        ("NothingKeepsTheMinutes", "no policy that was tried keeps the minutes"),
+        ("TooShort", "too short to judge"),
+    ],
+)
+def test_every_reason_is_said_in_words(reason: str, says: str) -> None:
+    assert says in advice_sentence(choice(reason=reason))
+
+
+def test_a_choice_by_cost_says_what_an_hour_of_overload_costs() -> None:
+    assert "least total with 500 an hour of overload" in advice_sentence(
+        choice(objective=Objective(overload_cost=500.0))
+    )

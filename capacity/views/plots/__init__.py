@@ -1,10 +1,11 @@
-"""Pictures, one noun a file: the only import of matplotlib; figures are returned, never shown."""
+"""Plots, one noun a file. Only this package imports matplotlib; figures are returned, never shown."""
 
 from __future__ import annotations
 
 from capacity.views.plots.canvas import Figure as Figure
 from capacity.views.plots.canvas import inline_svg as inline_svg
 from capacity.views.plots.canvas import save_figure as save_figure
+from capacity.views.plots.choice import plot_choice as plot_choice
 from capacity.views.plots.forecast import plot_backtest as plot_backtest
 from capacity.views.plots.forecast import plot_calibration as plot_calibration
 from capacity.views.plots.forecast import plot_forecast as plot_forecast
