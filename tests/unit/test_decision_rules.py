@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from capacity.decision import CALM, Brake, ControllerRules, decide, engage_brake
 from capacity.decision.brake import brake_episode
-from capacity.decision.decide import _calm
+from capacity.decision.decide import _calm, _stood, lowest_floor
 from capacity.model import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
 from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
@@ -473,3 +473,66 @@ def test_a_floor_is_reached_or_said_not_to_be(
     observation = replace(seen(9, readings=readings, memory=memory), current=current)
     decision = decide(plan([9]), observation, NOW)
     assert (decision.reason, decision.floor, decision.held) == (reason, 9, False)
+
+
+def test_the_lowest_floor_is_none_at_all_and_a_half_life_counts_from_the_target() -> None:
+    assert lowest_floor(0, seen(1), NOW, ControllerRules()) == 0
+    halving = ControllerRules(half_life=5 * MINUTE, step_down=1.0)
+    assert lowest_floor(20, seen(40), NOW, halving) == 30
+
+
+def test_a_need_of_just_the_ceiling_raises_no_ceiling() -> None:
+    decision = decide(plan([100]), seen(40), NOW, ControllerRules(ceiling_buffer=0.1))
+    assert (decision.floor, decision.ceiling) == (100, 100)
+
+
+def test_a_second_look_just_a_step_later_is_one_and_leaves_the_ceiling() -> None:
+    moved = seen(40, readings=Readings(wanted=3, mark="251m"))
+    first = decide(plan([4]), moved, NOW)
+    assert (first.reason, first.ceiling) == ("SecondLook", 100)
+    looked = replace(moved, memory=Memory(mark="250m", looked_at=NOW - 4.5 * MINUTE))
+    assert decide(plan([4]), looked, NOW).reason == "DemandFalling"
+
+
+def test_a_note_from_a_little_ahead_is_kept() -> None:
+    memory = Memory(held_for="HeldNoPlan", held_since=NOW + 2 * MINUTE)
+    held = decide(None, seen(40, baseline_floor=4, memory=memory), NOW)
+    assert (held.reason, held.notes) == ("HeldNoPlan", False)
+
+
+def test_before_its_start_a_plan_may_ask_for_what_stands() -> None:
+    assert decide(plan([4]), seen(4), START - MINUTE).reason == "AsPlanned"
+
+
+@pytest.mark.parametrize(("ago", "stood"), [(0, False), (59, False), (60, True), (-1, True)])
+def test_a_floor_has_stood_since_its_last_move(ago: int, stood: bool) -> None:
+    assert _stood(seen(9, memory=Memory(moved_at=NOW - ago * MINUTE)), NOW, HOUR) is stood
+
+
+def test_a_floor_that_is_reached_forgets_the_brake_and_notes_the_safe_floor_once() -> None:
+    braked = Memory(held_for="HeldBrake", held_since=NOW, safe_floor=6)
+    reached = decide(plan([9]), seen(9, baseline_floor=4, memory=braked), NOW)
+    assert (reached.memory, reached.notes) == (Memory(safe_floor=6), True)
+    assert decide(plan([9]), seen(9, baseline_floor=4), NOW).notes
+    assert not decide(plan([9]), seen(9, baseline_floor=4, memory=Memory(safe_floor=6)), NOW).notes
+
+
+def test_an_ended_plan_says_until_when_it_is_held() -> None:
+    assert decide(plan([4]), seen(9), START + HOUR).detail.endswith("floor held until 07:00Z")
+
+
+def test_what_the_autoscaler_asks_for_is_named_where_it_is_all_that_the_step_leaves() -> None:
+    decision = decide(plan([4]), seen(40, readings=Readings(wanted=36)), NOW)
+    assert (decision.floor, decision.clamps) == (36, ("AutoscalerNeeds",))
+
+
+def test_a_peak_is_told_of_until_its_last_moment() -> None:
+    assert "peak 9 at" in decide(plan([9]), seen(9), START).detail
+    assert "peak" not in decide(plan([9]), seen(9), START + MINUTE).detail
+
+
+def test_an_episode_cannot_be_changed() -> None:
+    episode = brake_episode([], NOW, Brake())
+    with pytest.raises(FrozenInstanceError):
+        episode.holds = True  # type: ignore[misc]
+    assert not hasattr(episode, "__dict__")
