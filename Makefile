@@ -4,39 +4,39 @@ DATA ?= benchmarks/data
 
 .PHONY: help setup peers check test proof bench notebooks reference docs outputs
 
-help:  ## Print this.
+help:  ## Print this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup:  ## Install the package with everything its tests need.
+setup:  ## Install the package with everything that its tests need.
 	$(PYTHON) -m pip install -e '.[test]'
 
-peers:  ## The real peers of the tests: Prometheus, PostgreSQL, Chromium, kubectl, Helm, ... (as root: apt-get).
+peers:  ## Install the servers and tools that tests use: Prometheus, PostgreSQL, Chromium, kubectl, Helm, ... (apt-get, as root).
 	.ci/peers $(PYTHON)
 
-check:  ## Formatting, lint, types, import contracts, stripped notebooks.
+check:  ## Check formatting, lint, types, import contracts and stripped notebooks.
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	$(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command as lint; sys.exit(lint())"
 	$(PYTHON) -m nbstripout --verify notebooks/*.ipynb
 
-test:  ## All tests, with coverage over package and tests.
+test:  ## Run all tests and measure coverage.
 	$(PYTHON) -m pytest --cov --cov-report=term
 
-proof:  ## Long proofs from a fixed seed, twenty times what the tests run; writes benchmarks/results/proof.md.
+proof:  ## Run the property tests twenty times as often, from a fixed seed; writes benchmarks/results/proof.md.
 	$(PYTHON) -m tests.proof
 
-bench:  ## All benchmarks on the bundled traces (DATA=DIR: and those there); each writes a table to benchmarks/results/.
+bench:  ## Run all benchmarks on the bundled traces (DATA=DIR adds more); each writes a table to benchmarks/results/.
 	$(PYTHON) -m benchmarks all --data $(DATA)
 
 notebooks:  ## Execute every notebook on the bundled sample.
 	$(PYTHON) -m pytest tests/e2e/test_notebooks.py
 
-reference:  ## Write again what is written from something else: docs/metrics.md, the PrometheusRule, the chart's copies, the version.
+reference:  ## Regenerate docs/metrics.md, the PrometheusRule, the chart's copies and the version in other files.
 	$(PYTHON) -m tests.reference
 
-docs:  ## Build the documentation as a site in build/site; any warning is an error.
+docs:  ## Build the documentation as a website in build/site; any warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
-outputs:  ## Write what the commands of docs/ print now into its pages.
+outputs:  ## Update the output shown in docs/ with what its commands print now.
 	$(PYTHON) -m pytest -q tests/integration/test_docs.py --write-docs

@@ -87,7 +87,8 @@ def _resident(pid: int) -> float:
     """Resident KiB of a process and all its descendants; 0 of one that has ended meanwhile."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+        threads = Path(f"/proc/{pid}/task").glob("*/children")  # a child belongs to the thread that started it
+        children = [child for thread in threads for child in thread.read_text(encoding="utf-8").split()]
     except OSError:
         return 0.0
     own = next((float(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0.0)

@@ -79,7 +79,9 @@ def install_page() -> str:
 
 def commands_page() -> str:
     """Every verb with its help and options, in the order of the data."""
-    parts = ["# Commands\n\nResults go to stdout, all else to stderr. " + str(app.info.epilog)]
+    parts = [
+        "# Commands\n\nEvery command writes results to stdout and everything else to stderr. " + str(app.info.epilog)
+    ]
     group = typer.main.get_command(app)
     assert isinstance(group, click.Group) or hasattr(group, "commands")
     for panel, verbs in VERBS.items():
@@ -108,8 +110,8 @@ def configuration_page() -> str:
     """Every key of capacity.yaml: its type, its default, its meaning; one table a block."""
     schema = Config.model_json_schema()
     parts = [
-        "# Configuration\n\n`capacity.yaml`, checked key by key; unknown keys are errors. "
-        "`capacity schema` prints the same as JSON Schema for editors.",
+        "# Configuration\n\nThis page lists every key of `capacity.yaml`. Unknown keys are errors. "
+        "`capacity schema` prints the same as a JSON Schema for editors.",
         _block("The whole file", schema),
     ]
     parts += [

@@ -16,14 +16,14 @@ from capacity.monitoring.metrics import metrics_page
 
 ROOT = Path(__file__).resolve().parents[1]
 MONITORING, CHARTED = ROOT / "k8s" / "monitoring", ROOT / "k8s" / "chart" / "monitoring"
-VERSIONED = {  # files that repeat the version of capacity/__init__.py, and what stands before it there
+VERSIONED = {  # files that repeat the version of capacity/version.py, and the text before it there
     "k8s/base/kustomization.yaml": "newTag: ",
     "k8s/chart/Chart.yaml": "(?:appV|v)ersion: ",
     "k8s/Containerfile": "registry.example.com/capacity:",
     "k8s/README.md": "registry.example.com/capacity:",
 }
 HEAD = """\
-# The groups of rules.yaml as the Prometheus operator takes them: written by `make reference`.
+# The groups of rules.yaml in the form of the Prometheus operator, written by `make reference`.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:

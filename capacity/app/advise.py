@@ -45,18 +45,35 @@ def advise(
     progress: Progress | None = None,
     past: bool = False,
 ) -> Advice:
-    """Replay every candidate policy on the history of each workload, and choose.
+    """Replay every candidate policy on the history of each workload, and choose one.
 
-    Parameters:
-        config: the configuration; its orders are read once.
-        now: when the choice is made.
-        days: how many of the last days are replayed. Default 28; fewer where the history is short.
-        workloads: those to advise. Default: all of the configuration.
-        known: earlier choices; a target that was advised is advised again while it is as good. Default none.
-        progress: called with how many of how many parts are done.
-        past: whether `now` lies in the past: orders and usage from then on are left out. Default False.
+    Parameters
+    ----------
+    config : Config
+        The configuration; its orders are read once.
+    now : datetime
+        When the choice is made, with a time zone.
+    days : int
+        How many of the last days are replayed. Default 28; fewer where the history is short.
+    workloads : sequence of Workload or None
+        Those to advise. Default: all of the configuration.
+    known : dict of Choice or None
+        Earlier choices by namespace and name: a target that was advised is advised again while it is as good. Default
+        none.
+    progress : callable or None
+        Called with how many parts are done, and of how many. Default none.
+    past : bool
+        Whether `now` lies in the past: orders and usage from then on are left out. Default False.
 
-    Raises `DataError` where the orders cannot be read; a workload that cannot be replayed is in the failures.
+    Returns
+    -------
+    Advice
+        The choice for each workload, and the reason for each that cannot be replayed.
+
+    Raises
+    ------
+    DataError
+        The orders cannot be read.
     """
     orders = read_orders(config, now, past=past)
     return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress)

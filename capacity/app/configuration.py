@@ -1,4 +1,4 @@
-"""Reads capacity.yaml: the file and its table of workloads, with paths relative to the file."""
+"""Reads capacity.yaml and its table of workloads, with paths relative to the file."""
 
 from __future__ import annotations
 

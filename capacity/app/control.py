@@ -81,12 +81,32 @@ def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What one pass works on: the workloads, their plan, the policy, and the time it is.
+    """What one pass works on: the workloads, their plan, the rules, and the time.
 
-    `unreadable`: why a namespace's plan could not be read. `real_time`: `now` is the clock's, to be compared with the
-    API server's. `home`: the namespace of the off switch; None: each workload's own. `change`: the change that is on
-    and holds every floor; None: none is. `began`: `now` in seconds of this process's monotonic clock.
-    `chosen`: namespace and target of those that may be written; None: all, and what nobody names any more.
+    Parameters
+    ----------
+    workloads : sequence of Workload
+        The configured workloads.
+    plan : Plan or None
+        The plan to follow; None where there is none.
+    policy : ControllerRules
+        How floors move.
+    now : datetime
+        The time to decide for, with a time zone.
+    unreadable : mapping of str to str
+        By namespace, why its plan could not be read. Default none.
+    brake : Brake
+        When so many floors want to come down that none does. Default: `Brake()`.
+    home : str or None
+        The namespace of the off switch. Default: each workload's own.
+    real_time : bool
+        Whether `now` is the clock's, to be compared with the API server's. Default no.
+    change : str or None
+        The change that is on and holds every floor. Default none.
+    began : float or None
+        `now` in seconds of this process's monotonic clock. Default none.
+    chosen : frozenset of (str, str) or None
+        Namespace and target of those that may be written. Default: all, and what nobody names any more.
     """
 
     workloads: Sequence[Workload]
@@ -159,7 +179,20 @@ class TargetState:
 
 
 def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
-    """What `apply` would do now, one outcome per workload. Makes no call that can write."""
+    """Show what `apply` would do now. It makes no call that can write.
+
+    Parameters
+    ----------
+    reader : ClusterReader
+        A client of the cluster.
+    work : Reconciliation
+        What one pass works on.
+
+    Returns
+    -------
+    iterator of Outcome
+        One per workload.
+    """
     scenes = observe_targets(reader, work.workloads)
     cases, _ = _cases(reader, work, scenes)
     yield from (replace(case.outcome(work), warnings=owner_warnings(case)) for case in cases)
@@ -185,9 +218,23 @@ def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outc
 
 
 def apply(writer: ClusterWriter, work: Reconciliation, writers: Writers | None = None) -> Iterator[Outcome]:
-    """One pass: decide as `preview` does, then write what is due, rises first.
+    """Make one pass: decide as `preview` does, then write what is due, rises first.
 
     One workload's failure never stops the others. Floors that nobody renewed and nobody names any more are given back.
+
+    Parameters
+    ----------
+    writer : ClusterWriter
+        A client of the cluster.
+    work : Reconciliation
+        What the pass works on.
+    writers : Writers or None
+        The Leases by which writers exclude each other. Default: taken for this pass alone.
+
+    Returns
+    -------
+    iterator of Outcome
+        One per workload; nothing is written before it is iterated.
     """
     scenes = observe_targets(writer, work.workloads)
     cases, guard = _cases(writer, work, scenes)
@@ -210,10 +257,27 @@ def restore(
     policy: ControllerRules | None = None,
     expired: bool = False,
 ) -> Iterator[Outcome]:
-    """Give every floor and ceiling back: value first, then ownership, then our annotations go.
+    """Give every floor and ceiling back: the value first, then ownership, then our annotations are removed.
 
-    At once; or, with a `policy`, one step down as it allows: call again until no outcome is held. Covers what an
-    earlier configuration named, too. `expired`: only what nobody renewed in time.
+    It covers what an earlier configuration named, too.
+
+    Parameters
+    ----------
+    writer : ClusterWriter
+        A client of the cluster.
+    workloads : sequence of Workload
+        The configured workloads; their namespaces are searched.
+    now : datetime
+        The time, with a time zone.
+    policy : ControllerRules or None
+        Come down one step as these rules allow: call again until no outcome is held. Default none: at once.
+    expired : bool
+        Whether only what nobody renewed in time is given back. Default no.
+
+    Returns
+    -------
+    iterator of Outcome
+        One per object; nothing is written before it is iterated.
     """
     scenes = observe_targets(writer, workloads)
     with Writers(writer) as taken:

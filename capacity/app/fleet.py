@@ -24,13 +24,26 @@ SIZE = 250  # workloads: their arrays stay in some hundred MB, and a lost chunk 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """On what workloads are planned: `workers` processes of this machine, or the Dask `cluster` at an address.
+    """What workloads are planned on: processes of this machine, or a Dask cluster.
 
-    `workers`: None for every core; 1 for this process. More than one chunk on more than one process needs Dask's
-    `distributed`. `shards` is the folder that keeps steps and shards, so that a run that was cut off goes on where it
-    stopped; None keeps nothing. On a cluster it must be a folder that every worker sees under the same path. `size` is
-    how many workloads are a chunk: series of one chunk are forecast in one array, so that it belongs to the settings
-    of a run. Raises `ConfigError`.
+    Parameters
+    ----------
+    workers : int or None
+        Processes of this machine; 1 plans in this process. Default: one for every core. More than one chunk on more
+        than one process needs Dask's `distributed`.
+    cluster : str or None
+        Address of a Dask scheduler, such as `tcp://scheduler:8786`. Default none: this machine.
+    shards : Path or None
+        A folder that keeps steps and shards, so that an interrupted run can resume. Every worker must see it under the
+        same path. Default none: nothing is kept. A cluster needs one.
+    size : int
+        How many workloads make a chunk. Series of one chunk are forecast in one array, so the size belongs to the
+        settings of a run. Default 250.
+
+    Raises
+    ------
+    ConfigError
+        A value is below 1, or `cluster` is given with `workers` or without `shards`.
     """
 
     workers: int | None = None
@@ -113,7 +126,12 @@ def _processes(workers: int) -> Iterator[str]:
     import dask
     from distributed import LocalCluster
 
-    settings = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.scheduler.worker-saturation": 1.0}
+    settings = {
+        "distributed.scheduler.allowed-failures": DEATHS,
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.scheduler.http.routes": [],  # nobody looks at a page of this cluster
+        "distributed.worker.http.routes": [],
+    }
     with (
         dask.config.set(settings),
         tempfile.TemporaryDirectory(prefix="capacity-") as folder,
@@ -122,7 +140,8 @@ def _processes(workers: int) -> Iterator[str]:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
-            dashboard_address=None,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
             local_directory=folder,
             silence_logs=logging.CRITICAL,
         ) as cluster,

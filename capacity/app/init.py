@@ -1,4 +1,4 @@
-"""A first capacity.yaml: what the cluster and Prometheus say, every guess marked as one."""
+"""Writes a first capacity.yaml from what the cluster and Prometheus show. Every guess is marked as one."""
 
 from __future__ import annotations
 

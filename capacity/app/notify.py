@@ -1,4 +1,4 @@
-"""What a job tells the world when it ends: metrics, alerts, tickets. Failing to tell is a warning, never a failure."""
+"""Sends metrics, alerts and tickets when a job ends. A failure to send is a warning, never a failure of the job."""
 
 from __future__ import annotations
 

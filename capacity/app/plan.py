@@ -72,19 +72,42 @@ class Chunk:
 def plan_fleet(
     config: Config, now: datetime, fleet: Fleet | None = None, progress: Progress | None = None, *, past: bool = False
 ) -> PlanResult:
-    """The plan of every workload of a configuration, from its orders and its usage.
+    """Plan every workload of a configuration from its orders and its usage.
 
-    `config`: as `read_config` gives it. `now` (with a zone): when the plan is made; the newest row's age is judged by
-    it. `fleet`: on what chunks are planned and what is kept, by default on every core, keeping nothing; a single chunk,
-    and a plan from usage alone, is made in this process. `progress`: called with how many chunks are done, of how many.
-    `past` (default: no): `now` lies in the past, and rows of orders and steps of usage from then on are left out, so
-    that the plan is the one that would have been made then.
+    Equal data, settings and versions give equal plans to the last bit, whatever plans them and however often the run
+    was interrupted.
 
-    Returns the plan, the audit of its data, and the reason for each workload that could not be planned. Equal data,
-    settings and versions give equal plans to the last bit, whatever plans them and however often it was cut off.
-    Raises `QualityRefusedError` on bad data, `DataError` if nothing can be planned, `ClusterError` where the Dask
-    cluster does not answer.
+    Parameters
+    ----------
+    config : Config
+        As `read_config` returns it.
+    now : datetime
+        When the plan is made, with a time zone; the age of the newest row is judged by it.
+    fleet : Fleet or None
+        What workloads are planned on, and what is kept. Default: every core, keeping nothing. A single chunk, and a
+        plan from usage alone, is made in this process.
+    progress : callable or None
+        Called with how many chunks are done, and of how many. Default none.
+    past : bool
+        Whether `now` lies in the past: rows of orders and steps of usage from then on are left out, so that the plan
+        is the one that would have been made then. Default no.
 
+    Returns
+    -------
+    PlanResult
+        The plan, the audit of its data, and the reason for each workload that could not be planned.
+
+    Raises
+    ------
+    QualityRefusedError
+        The data are too bad to plan from.
+    DataError
+        Nothing can be planned.
+    ClusterError
+        The Dask cluster does not answer.
+
+    Examples
+    --------
     >>> from datetime import UTC
     >>> from capacity.app.configuration import read_config
     >>> from capacity.sources.sample import sample_config

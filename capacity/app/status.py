@@ -1,4 +1,4 @@
-"""The service-level objectives: what was measured of each, from wherever it is known."""
+"""Measures the service-level objectives from audits, tickets and Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command: a table of verbs. Everything they do is a function of the library."""
+"""The command line: a table of verbs. Everything they do is a function of the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command shares: which configuration, how to print, how much to say. One decorator, no globals."""
+"""What every verb shares: which configuration it reads, how it prints, and how much it logs."""
 
 from __future__ import annotations
 

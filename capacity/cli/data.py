@@ -1,4 +1,4 @@
-"""The verbs that look at the data: seasonality, forecast, backtest. They write nothing but pictures."""
+"""The verbs that look at data: seasonality, forecast, backtest, audit and load. They never touch the cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that belong together, as nouns: a verb that takes one has all of its options."""
+"""Groups of options: a verb that takes one of these dataclasses has all of its options."""
 
 from __future__ import annotations
 

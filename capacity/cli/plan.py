@@ -80,7 +80,9 @@ class FleetOptions:
 
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that plan, where there are many workloads. Default: every core."),
+        typer.Option(
+            min=1, help="Processes that plan, where there are many workloads (needs Dask). Default: every core."
+        ),
     ] = None
     cluster: Annotated[
         str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")

@@ -1,4 +1,4 @@
-"""The verb that reports: one HTML page for the people who decide."""
+"""The verbs that report: an HTML page for the people who decide, and the service-level objectives."""
 
 from __future__ import annotations
 

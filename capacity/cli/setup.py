@@ -1,4 +1,4 @@
-"""The verbs that set things up: a first configuration, and the recording rules for Prometheus."""
+"""The verbs that set things up: a first configuration, recording rules for Prometheus, and `doctor`."""
 
 from __future__ import annotations
 

@@ -40,6 +40,19 @@ class ClusterReader:
 
     `server_time` is the API server's own clock in its last answer, which came at `answered_at` (seconds of this
     process's monotonic clock); None before the first.
+
+    Parameters
+    ----------
+    kubeconfig : str or None
+        The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
+        account.
+    requests_per_second : float
+        Most requests per second that are sent. Default 100.
+
+    Raises
+    ------
+    ClusterError
+        The kubeconfig cannot be read, or no cluster is configured.
     """
 
     def __init__(self, kubeconfig: str | None = None, *, requests_per_second: float = POLITE) -> None:
@@ -162,7 +175,21 @@ class ClusterAsker(ClusterReader):
 
 
 class ClusterWriter(ClusterReader):
-    """Reads, and writes what a decision says: targets, plan ConfigMaps, Events, the Lease that guards writers."""
+    """Reads, and writes what a decision asks for: targets, plan ConfigMaps, Events, and the Lease that guards writers.
+
+    Parameters
+    ----------
+    kubeconfig : str or None
+        The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
+        account.
+    requests_per_second : float
+        Most requests per second that are sent. Default 100.
+
+    Raises
+    ------
+    ClusterError
+        The kubeconfig cannot be read, or no cluster is configured.
+    """
 
     def apply_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
         """Server-side apply by force: from now on we own the fields in `body`, whoever had them before."""

@@ -140,14 +140,33 @@ FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note fr
 def decide(
     plan: WorkloadPlan | None, observation: Observation, now: datetime, policy: ControllerRules | None = None
 ) -> Decision:
-    """The floor and ceiling to set now, and why. Deciding again on the result changes nothing within the same step.
+    """Decide which floor and ceiling to set now, and why. Deciding again on the result changes nothing within the same
+    step.
 
     The floor covers every step that overlaps `[now, now + lead time + controller period + one spare period]`, so that
-    one missed run opens no hole. It rises at once (or on a ramp) and comes down in steps, never below what the
+    a missed run leaves no gap. It rises at once (or on a ramp) and comes down in steps, never below what the
     autoscaler's own metrics ask for, and not at all while these are missing or usage lies below what the plan calls
-    quiet. What people wrote on the object goes first. Without a plan the floor stays (`held`); `hold_for` later it
+    quiet. What people wrote on the object takes precedence. Without a plan the floor is held; after `hold_for` it
     moves to the safe floor.
 
+    Parameters
+    ----------
+    plan : WorkloadPlan or None
+        The plan to follow; None where there is none.
+    observation : Observation
+        What the cluster shows of the autoscaler.
+    now : datetime
+        The time to decide for, with a time zone.
+    policy : ControllerRules or None
+        How floors move. Default: `ControllerRules()`.
+
+    Returns
+    -------
+    Decision
+        The floor and ceiling to set, the reason, and what clamped them.
+
+    Examples
+    --------
     >>> from datetime import UTC
     >>> decide(None, Observation(4, 20, 4, 4), datetime(2026, 11, 27, tzinfo=UTC)).reason
     'HeldNoPlan'

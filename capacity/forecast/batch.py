@@ -17,7 +17,7 @@ from capacity.forecast.blend import Proposal, Served, blend_members, propose, se
 from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
-from capacity.forecast.global_model import SERIES, Traits, corrected, error_sizes, traits_of
+from capacity.forecast.global_model import MOST_UNASKED, SERIES, Traits, corrected, error_sizes, helps, traits_of
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
 from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
@@ -66,7 +66,11 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
         served = with_near(served, part, origins.actuals(values))
     served = replace(served, notes=tuple(map(_with_quality, served.notes, raw, values)))
     if traits is not None:
-        served = corrected(served, traits, origins.actuals(values), setting.seed)
+        layered = corrected(served, traits, origins.actuals(values), setting.seed)
+        if setting.global_layer is None and not helps(served, layered, origins.actuals(values)):
+            traits = None
+        else:
+            served = layered
     errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     if traits is not None:
         errors = error_sizes(traits, errors, setting.seed)
@@ -124,7 +128,8 @@ def _proposal(
     values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
 ) -> tuple[Proposal, tuple[Near, ...], Traits | None]:
     rows = max(1, CHUNK_CELLS // values.shape[1])
-    layered = setting.global_layer and len(values) >= SERIES
+    most = MOST_UNASKED if setting.global_layer is None else len(values)
+    layered = setting.global_layer is not False and SERIES <= len(values) <= most
     chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
     asked = replace(setting, global_layer=layered)
     parts = [_propose_chunk(chunk, seasons, origins, asked) for chunk in chunks]

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.forecast.blend import Blend, Served
+from capacity.forecast.blend import Blend, Served, recent_errors
 from capacity.forecast.calibration import Errors
 from capacity.forecast.history import Origins
 from capacity.model.arrays import Array
 from capacity.stats import nan_mean, running_totals
 
-SERIES = 50  # below so many series there is too little in common to learn
+SERIES = 10  # below so many series there is too little in common to learn
+MOST_UNASKED = 200  # series up to which it is tried unasked: it costs some ten times the rest of the forecast
+GAIN = 0.02  # share by which the error at the origins must fall, over all series, for it to be used unasked
+LEAF_ROWS, LEAST_LEAF = 500, 20  # rows for each sample that a leaf must hold, and the fewest: few series, coarse trees
 SHARE = 0.75  # of the learned correction that is applied; half and all score worse on M4 training windows
 EARLIER, EARLIER_STRIDE = 3, 2  # so many earlier windows are looked back at, every second one: neighbours overlap
 TREES: dict[str, Any] = {  # fifteen leaves beat thirty-one at equal cost (M4 training windows)
@@ -69,6 +72,13 @@ def traits_of(filled: Array, members: Array, blend: Blend, seasons: tuple[int, .
     flat = (spread / unit[:, None, None], np.arange(path.shape[2]))
     scaled += [np.broadcast_to(part, path.shape) for part in flat]
     return Traits(np.stack(scaled, axis=-1).astype(np.float32), unit)
+
+
+def helps(served: Served, layered: Served, actuals: Array) -> bool:
+    """Whether corrected forecasts came nearer at the rolling origins, over all series, each in its own unit."""
+    plain, told = recent_errors(served.past, actuals), recent_errors(layered.past, actuals)
+    usual = plain > 0
+    return bool(usual.any() and np.mean(told[usual] / plain[usual]) < 1 - GAIN)
 
 
 def corrected(served: Served, traits: Traits, actuals: Array, seed: int) -> Served:
@@ -184,5 +194,8 @@ def _fit(traits: NDArray[np.float32], target: Array, seed: int, trees: dict[str,
     if len(usable) > trees["rows"]:
         usable = np.sort(np.random.default_rng(seed).choice(usable, trees["rows"], replace=False))
     options = {name: value for name, value in trees.items() if name != "rows"}
+    options["min_samples_leaf"] = int(np.clip(len(usable) // LEAF_ROWS, LEAST_LEAF, trees["min_samples_leaf"]))
     model = HistGradientBoostingRegressor(early_stopping=False, random_state=seed, **options)
-    return model.fit(rows[usable], wanted[usable])
+    seen = rows[usable]
+    seen[:, np.isnan(seen).all(axis=0)] = 0.0  # the first windows have no earlier ones: nothing to split by
+    return model.fit(seen, wanted[usable])

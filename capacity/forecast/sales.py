@@ -34,19 +34,46 @@ def forecast_sales(
     covariates: pd.DataFrame | None = None,
     window: timedelta | None = None,
 ) -> Forecast:
-    """Quantiles of sales for every step of the horizon, calibrated on what earlier forecasts would have missed.
+    """Forecast quantiles of sales for every step of the horizon, calibrated on the errors of earlier forecasts.
 
-    `sales`: one value >= 0 per step, regular UTC index up to gaps (missing steps or NaN; a gap is never zero), or month
-    starts, UTC or local. The shape lives on the clock of `timezone` (default: the one `read_sales` noted), days of 23
-    and 25 hours included. `holidays` are countries and states (GB-ENG, US) whose public holidays and bridge days are
-    events; the days before and after them are too where past ones say so. `events` cover past and future: past ones are
-    kept out of the normal shape and teach their uplift, coming ones are raised or lowered by it. `covariates`: columns
-    such as price or campaign spend on the same steps, known on history and whole horizon; their effect is used where it
-    would have helped. `window`: the highest step of ``[t, t + window)`` is forecast too, from every step t, as
-    `maxima`; a part of a step counts as a whole one. `notes` say what was found and what was left out.
+    Parameters
+    ----------
+    sales : Series
+        Sales >= 0 per step, indexed in UTC by the start of the step, regular up to gaps (missing steps or NaN; a gap
+        is never zero), or by month starts, UTC or local.
+    horizon : str or timedelta
+        How far ahead, from the end of the series on. Default 14 days.
+    quantile_levels : sequence of float
+        Levels in (0, 1), ascending. Default 0.5, 0.9, 0.95 and 0.99.
+    holidays : sequence of str
+        Countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before and after
+        them are too where past ones show it. Default none.
+    events : sequence of Event
+        Past and coming events. Past ones are kept out of the normal shape and teach their uplift, coming ones are
+        raised or lowered by it. Default none.
+    timezone : str or None
+        The clock on which the shape of days lives, days of 23 and 25 hours included. Default: the one that
+        `read_sales` noted on `sales`, else UTC.
+    covariates : DataFrame or None
+        Columns such as price or campaign spend on the same steps, known on the history and the whole horizon. Their
+        effect is used where it would have helped in the past. Default none.
+    window : timedelta or None
+        Also forecast the highest step of ``[t, t + window)`` from every step t, as `maxima`; a part of a step counts
+        as a whole one. Default none.
 
-    Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4 values.
+    Returns
+    -------
+    Forecast
+        `quantiles` of shape (steps, levels) in sales per step, `maxima` of the same shape where a window was given,
+        `trust` in past forecasts, and `notes` on what was found and what was left out.
 
+    Raises
+    ------
+    DataError
+        The series is not regular, negative, infinite, or has fewer than 4 values.
+
+    Examples
+    --------
     >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
     >>> forecast = forecast_sales(pd.Series(10.0 + (index.hour - 12) ** 2, index), horizon="1D")
     >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
@@ -63,20 +90,27 @@ def forecast_as_asked(sales: pd.Series, request: ForecastRequest, covariates: pd
 
 
 def forecast_many(
-    asked: Mapping[Key, tuple[pd.Series, ForecastRequest]], covariates: pd.DataFrame | None = None
+    asked: Mapping[Key, tuple[pd.Series, ForecastRequest]],
+    covariates: pd.DataFrame | None = None,
+    *,
+    global_layer: bool | None = False,
 ) -> dict[Key, Forecast | DataError]:
     """The forecast of each series as its request asks, or the error that stood in its way: one never stops the others.
 
     Series of one length, step and request share their calibration: what one has seen too little of, the others tell.
-    A series that shares with none gets, to the last bit, what it gets from `forecast_sales`.
+    A series that shares with none gets, to the last bit, what it gets from `forecast_sales`. `global_layer` corrects
+    the forecasts of ten such series and more by one model of them all: True always, None where that would have come
+    nearer at past origins; it costs seconds.
     """
     prepared: dict[Key, Prepared] = {}
     answers: dict[Key, Forecast | DataError] = {}
     for key, (sales, request) in asked.items():
         try:
-            prepared[key] = prepare(sales, request, covariates)
+            one = prepare(sales, request, covariates)
         except DataError as error:
             answers[key] = error
+        else:
+            prepared[key] = replace(one, setting=replace(one.setting, global_layer=global_layer))
     for keys in _alike(prepared):
         answers |= _together({key: prepared[key] for key in keys})
     return {key: answers[key] for key in asked}

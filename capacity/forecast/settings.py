@@ -20,7 +20,8 @@ class Setting:
     `seasons` are season lengths in steps, ascending; None takes the calendar of the step. `origins` is the number of
     rolling origins that rank the members and calibrate the quantiles. `window`, in steps, asks for the quantiles of
     the maximum over ``[t, t + window)`` from every step t; 0 for none. `global_layer` corrects the forecast by one
-    model trained over all series. `seed` is its randomness.
+    model trained over all series, from 10 series up; None: where that came nearer at the origins, up to 200 series.
+    `seed` is its randomness.
 
     >>> Setting(timedelta(hours=1), 48).seasons
     (24, 168)
@@ -32,7 +33,7 @@ class Setting:
     seasons: tuple[int, ...] | None = None
     origins: int = ORIGINS
     window: int = 0
-    global_layer: bool = False
+    global_layer: bool | None = False
     seed: int = 0
 
     def __post_init__(self) -> None:

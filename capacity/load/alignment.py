@@ -1,4 +1,4 @@
-"""Steps of usage laid on steps of sales, with the lag between them."""
+"""Aligns steps of usage with steps of sales, and finds the lag between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One workload's demand: from its sales where they drive it, straight from its usage where they do not."""
+"""The demand of one workload: from sales where they explain its load, else forecast from its own usage."""
 
 from __future__ import annotations
 
@@ -45,16 +45,18 @@ def demand_of(
 
 def _with_usage(demand: Demand, report: LoadReport, forecast_usage: ForecastUsage) -> Demand:
     """Demand whose resources that sales do not explain are forecast from their own usage, on the same steps."""
-    cpu, memory, requests = (_own(report, name, demand.cpu, forecast_usage) for name in ("cpu", "memory", "requests"))
+    cpu, memory, requests = (
+        _own_forecast(report, name, demand.cpu, forecast_usage) for name in ("cpu", "memory", "requests")
+    )
     return Demand(
-        cpu=_noted(cpu or demand.cpu, report),
+        cpu=_with_load_notes(cpu or demand.cpu, report),
         memory=memory or demand.memory,
-        sales=demand.sales and _noted(demand.sales, report),
+        sales=demand.sales and _with_load_notes(demand.sales, report),
         requests=requests or demand.requests,
     )
 
 
-def _own(report: LoadReport, resource: str, like: Forecast, forecast_usage: ForecastUsage) -> Forecast | None:
+def _own_forecast(report: LoadReport, resource: str, like: Forecast, forecast_usage: ForecastUsage) -> Forecast | None:
     found = report.finding(resource)
     if found is None or found.verdict != "direct" or report.usage is None:
         return None
@@ -92,16 +94,16 @@ def _from_usage(report: LoadReport, forecast_usage: ForecastUsage, sales: Foreca
         finding = report.finding(resource)
         if finding is not None and finding.verdict == "direct":
             until = end or usage.index[-1].to_pydatetime()
-            forecasts[resource] = _coming(forecast_usage(_series(usage, resource), until), sales)
+            forecasts[resource] = _from_start_of_sales(forecast_usage(_series(usage, resource), until), sales)
     if not forecasts:
         raise DataError("no sales, and no resource whose usage can be forecast")
     first = next(iter(forecasts.values()))
     found = {name: _on_steps(forecast, first) for name, forecast in forecasts.items()}
-    cpu, memory = (found.get(name) or _flat(report, name, first) for name in ("cpu", "memory"))
-    return Demand(_noted(cpu, report), memory, None, found.get("requests"))
+    cpu, memory = (found.get(name) or _configured_base(report, name, first) for name in ("cpu", "memory"))
+    return Demand(_with_load_notes(cpu, report), memory, None, found.get("requests"))
 
 
-def _coming(forecast: Forecast, sales: Forecast | None) -> Forecast:
+def _from_start_of_sales(forecast: Forecast, sales: Forecast | None) -> Forecast:
     """The forecast of usage from where that of sales begins; what is past by then is nobody's plan."""
     steps = pd.DatetimeIndex(forecast.quantiles.index)
     late = 0 if sales is None else int(steps.searchsorted(sales.quantiles.index[0]))
@@ -113,7 +115,7 @@ def _coming(forecast: Forecast, sales: Forecast | None) -> Forecast:
     return replace(forecast, origin=origin, quantiles=forecast.quantiles.iloc[late:], maxima=maxima, notes=notes)
 
 
-def _flat(report: LoadReport, resource: str, like: Forecast) -> Forecast:
+def _configured_base(report: LoadReport, resource: str, like: Forecast) -> Forecast:
     """The configured base of a resource whose usage is not known; its cost per sale needs sales."""
     base = getattr(report.model, f"{resource}_base")
     if getattr(report.model, f"{resource}_per_sale_per_hour"):
@@ -122,6 +124,6 @@ def _flat(report: LoadReport, resource: str, like: Forecast) -> Forecast:
     return replace(like, quantiles=flat, maxima=None if like.maxima is None else flat, unit=UNITS[resource])
 
 
-def _noted(forecast: Forecast, report: LoadReport) -> Forecast:
+def _with_load_notes(forecast: Forecast, report: LoadReport) -> Forecast:
     """A forecast that says what is known of the load beside what is known of sales."""
     return replace(forecast, notes=(*forecast.notes, *(note for note in report.notes if note not in forecast.notes)))

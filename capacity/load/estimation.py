@@ -1,4 +1,4 @@
-"""Usage and sales in, the answer of each workload's resource out: many workloads of one step at once, on arrays."""
+"""Estimates how usage responds to sales, for many workloads of one step at once, on arrays."""
 
 from __future__ import annotations
 

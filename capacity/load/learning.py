@@ -1,4 +1,4 @@
-"""Sales and usage in, a report per workload out: what drives its load, how surely, since when."""
+"""Learns from sales and usage what drives each workload's load, how surely, and since when."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def learn_loads(
     >>> round(reports["shop", "web"].model.cpu.per_sale_per_hour, 4)
     0.01
     """
-    known = priors or {}
+    configured = priors or {}
     zone = timezone or (str(sales.attrs.get("timezone", "UTC")) if sales is not None else "UTC")
     tables: dict[Key, pd.DataFrame] = {}
     answers: dict[Key, LoadReport | DataError] = {}
@@ -176,12 +176,12 @@ def learn_loads(
             tables[key] = checked_usage(usage)
         except DataError as error:
             answers[key] = error
-    rows = [row for key, table in tables.items() for row in _rows(key, table, known.get(key))]
+    rows = [row for key, table in tables.items() for row in _rows(key, table, configured.get(key))]
     found: dict[Hashable, list[Finding]] = {key: [] for key in tables}
     for row, finding in zip(rows, _findings(rows, sales, zone), strict=True):
         found[row.key].append(finding)
     for key, table in tables.items():
-        answers[key] = _report(_label(key), tuple(found[key]), known.get(key), (table, sales, zone))
+        answers[key] = _report(_label(key), tuple(found[key]), configured.get(key), (table, sales, zone))
     return {key: answers[key] for key in usages}
 
 

@@ -1,4 +1,4 @@
-"""What the slot of the week adds to a load, and how days and minutes are reconciled."""
+"""How load differs between slots of the week, and how daily and sub-daily forecasts are reconciled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sales to the load a workload must serve, quantile by quantile, and the maxima over a window."""
+"""Projects sales to the demand of a workload: its quantiles per step, and the maxima over a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Robust lines from sales to load: fit, change of slope, saturation, spread."""
+"""Robust linear regression of load on sales: fit, change of slope, saturation and spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From arrays to an answer that a person can act on: learned, forecast usage directly, or keep what was configured."""
+"""Turns estimates into a verdict: use the learned response, forecast usage directly, or keep the configured costs."""
 
 from __future__ import annotations
 
@@ -41,24 +41,26 @@ def judge(case: LearnedCase, learned: Learned | None, least: int | None) -> Find
     """The verdict on one resource, with its sentence; `least` steps of sales must have usage, None: no sales at all."""
     name = NAMES[case.resource]
     if case.reason is not None:
-        return _without(case, case.reason)
+        return _keep_configured(case, case.reason)
     if least is None:
-        return _direct(case, f"there are no sales to explain {name}", None)
+        return _forecast_directly(case, f"there are no sales to explain {name}", None)
     if learned is None and least == 0:
-        return _direct(case, f"usage of {name} and sales do not overlap", None)
+        return _forecast_directly(case, f"usage of {name} and sales do not overlap", None)
     if learned is None or learned.points < least:
         points = 0 if learned is None else learned.points
-        return _direct(case, f"only {points} steps of sales have usage of {name}, {least} are needed", learned)
+        return _forecast_directly(
+            case, f"only {points} steps of sales have usage of {name}, {least} are needed", learned
+        )
     if not learned.sales_vary:
-        return _direct(case, f"sales never change, so that they explain nothing of {name}", learned)
+        return _forecast_directly(case, f"sales never change, so that they explain nothing of {name}", learned)
     if learned.r2 < LEAST_R2:
-        return _direct(case, f"sales explain {learned.r2:.0%} of this workload's {name}", learned)
+        return _forecast_directly(case, f"sales explain {learned.r2:.0%} of this workload's {name}", learned)
     if learned.slope < 0:
-        return _direct(case, f"{name} falls as sales rise: they do not drive it", learned)
-    return _mistaken(case, learned) or _learned(case, learned)
+        return _forecast_directly(case, f"{name} falls as sales rise: they do not drive it", learned)
+    return _unit_mismatch(case, learned) or _learned_finding(case, learned)
 
 
-def _learned(case: LearnedCase, learned: Learned) -> Finding:
+def _learned_finding(case: LearnedCase, learned: Learned) -> Finding:
     response, (size, unit) = learned.response, SHOWN_UNITS[case.resource]
     costs = (response.base, response.per_sale_per_hour, *response.slope_interval)
     idle, slope, low, high = (cost / size for cost in costs)
@@ -69,7 +71,7 @@ def _learned(case: LearnedCase, learned: Learned) -> Finding:
     return _finding(case, "learned", words, learned, response)
 
 
-def _mistaken(case: LearnedCase, learned: Learned) -> Finding | None:
+def _unit_mismatch(case: LearnedCase, learned: Learned) -> Finding | None:
     if case.configured is None:
         return None
     base, slope = case.configured
@@ -84,14 +86,14 @@ def _mistaken(case: LearnedCase, learned: Learned) -> Finding | None:
     return _finding(case, "configured", words, learned, None)
 
 
-def _direct(case: LearnedCase, reason: str, learned: Learned | None) -> Finding:
+def _forecast_directly(case: LearnedCase, reason: str, learned: Learned | None) -> Finding:
     if case.points * case.step < LEAST_USAGE:
-        return _without(case, f"{reason}, and its usage covers less than {LEAST_USAGE.days} days")
+        return _keep_configured(case, f"{reason}, and its usage covers less than {LEAST_USAGE.days} days")
     words = f"{reason}: forecast usage directly"
     return _finding(case, "direct", words, learned, level_response(case.values))
 
 
-def _without(case: LearnedCase, reason: str) -> Finding:
+def _keep_configured(case: LearnedCase, reason: str) -> Finding:
     kept = "the configured costs are kept" if case.configured else "and no costs are configured"
     return Finding(case.resource, "configured", f"usage of {NAMES[case.resource]}: {reason}; {kept}", case.points)
 
@@ -99,18 +101,18 @@ def _without(case: LearnedCase, reason: str) -> Finding:
 def _finding(
     case: LearnedCase, verdict: str, words: str, learned: Learned | None, response: Response | None
 ) -> Finding:
-    known = learned if learned is not None and learned.points else None
+    estimate = learned if learned is not None and learned.points else None
     return Finding(
         resource=case.resource,
         verdict=verdict,  # type: ignore[arg-type]
         words=words,
-        points=known.points if known else case.points,
-        r2=known.r2 if known else None,
+        points=estimate.points if estimate else case.points,
+        r2=estimate.r2 if estimate else None,
         response=response,
-        residual_season=known.residual_season if known else None,
-        drift=known.drift if known else None,
-        drift_ratio=known.drift_ratio if known and known.drift else None,
-        notes=_notes(known) if known and verdict == "learned" else (),
+        residual_season=estimate.residual_season if estimate else None,
+        drift=estimate.drift if estimate else None,
+        drift_ratio=estimate.drift_ratio if estimate and estimate.drift else None,
+        notes=_notes(estimate) if estimate and verdict == "learned" else (),
     )
 
 

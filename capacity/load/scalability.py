@@ -1,4 +1,4 @@
-"""What N replicas reach together: the Universal Scalability Law, turned around."""
+"""The throughput of N replicas by the Universal Scalability Law, and the replicas that a rate needs."""
 
 from __future__ import annotations
 

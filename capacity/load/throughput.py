@@ -1,4 +1,4 @@
-"""What replicas serve, learned from history: the cost of a request on N replicas, turned around."""
+"""Learns from history what replicas serve: the CPU cost of a request on N replicas, turned into throughput."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One finding of a check: what is as it should be, or what is not and how to mend it."""
+"""The result of one check of `capacity doctor`: its state, what was found, and how to fix it."""
 
 from __future__ import annotations
 

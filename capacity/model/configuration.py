@@ -1,4 +1,4 @@
-"""capacity.yaml as a whole: its blocks, checked one against the other."""
+"""The configuration as a whole: the blocks of capacity.yaml, and the checks of one block against another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How floors move: how often we look, how fast they rise and fall, how long a dead plan is held."""
+"""The rules by which the controller moves floors: its period, its steps down, and how long it holds without a plan."""
 
 from __future__ import annotations
 

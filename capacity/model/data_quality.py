@@ -1,4 +1,4 @@
-"""What a good row is, and the columns that a source promises."""
+"""Data-quality rules, findings and thresholds, and the columns that a data source guarantees."""
 
 from __future__ import annotations
 
@@ -125,9 +125,9 @@ class Contract:
         """
         changes = compare_columns(self.columns, columns)
         grave = Changes((), changes.removed, changes.renamed, changes.retyped)
-        found = [Finding("contract", self.changed, f"contract: {said}") for said in grave.spoken()]
+        found = [Finding("contract", self.changed, f"contract: {text}") for text in grave.spoken()]
         if self.added is not None:
-            found += [Finding("contract", self.added, f"contract: {said}") for said in Changes(changes.added).spoken()]
+            found += [Finding("contract", self.added, f"contract: {text}") for text in Changes(changes.added).spoken()]
         return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""What stops the program with one line, and the two checks that every noun uses."""
+"""The errors that this package raises, and the two checks that every noun uses."""
 
 from __future__ import annotations
 

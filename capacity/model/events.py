@@ -1,4 +1,4 @@
-"""What is known ahead that moves sales, and what-if changes to it."""
+"""Events that are known ahead and move sales, and what-if scenarios."""
 
 from __future__ import annotations
 

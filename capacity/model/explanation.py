@@ -1,4 +1,4 @@
-"""One number of a plan, taken apart: from sales to replicas, bar by bar, adding up exactly."""
+"""One planned floor as a sum: from sales to replicas, bar by bar."""
 
 from __future__ import annotations
 

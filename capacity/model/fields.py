@@ -1,4 +1,4 @@
-"""Values of capacity.yaml as people write them: durations, shares, quantities, time zones."""
+"""Types for values of capacity.yaml as people write them: durations, shares, quantities and time zones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantiles over the coming steps: of sales, and of the load that follows from them."""
+"""Quantiles over the coming steps: of sales, and of the demand that follows from them."""
 
 from __future__ import annotations
 

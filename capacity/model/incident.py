@@ -1,4 +1,4 @@
-"""Who is told of what is wrong, for how long, and when a ticket is escalated."""
+"""How incidents are handled: which group gets a ticket, when it escalates, when it is reopened."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Route:
     subjects: Annotated[tuple[str, ...], Field(description="Namespaces or sources, as shell patterns.")] = ("*",)
     escalate_to: Annotated[str | None, Field(description="Assignment group once it has lasted too long.")] = None
 
-    def takes(self, condition: str, subject: str) -> bool:
+    def matches(self, condition: str, subject: str) -> bool:
         """Whether this route is that of a condition, by its name, of a subject.
 
-        >>> Route("night shift", conditions=("Plan*",)).takes("PlanFailed", "shop")
+        >>> Route("night shift", conditions=("Plan*",)).matches("PlanFailed", "shop")
         True
         """
         named = any(fnmatchcase(condition, pattern) for pattern in self.conditions)
@@ -60,4 +60,4 @@ class Handling:
 
     def route(self, condition: str, subject: str) -> Route | None:
         """The first route that takes the condition of this subject; None: the ticket system's own rules decide."""
-        return next((route for route in self.routes if route.takes(condition, subject)), None)
+        return next((route for route in self.routes if route.matches(condition, subject)), None)

@@ -1,4 +1,4 @@
-"""What a plan must keep to beside floor and ceiling, and what replicas cost."""
+"""Limits that a plan must keep to, what replicas cost, and the nodes and quotas there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sales cost: the load of a workload as a function of its sales, given by a person or learned from its usage."""
+"""The load model: CPU, memory and requests of a workload as a function of its sales, given or learned from usage."""
 
 from __future__ import annotations
 
@@ -210,10 +210,10 @@ class LoadReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every finding in words, and what must be known with it."""
-        said = [
+        texts = [
             text for found in self.findings for text in (found.words, *(f"{found.resource}: {n}" for n in found.notes))
         ]
-        return (*said, *self._throughput_notes())
+        return (*texts, *self._throughput_notes())
 
     def _throughput_notes(self) -> tuple[str, ...]:
         found = self.throughput

@@ -1,4 +1,4 @@
-"""Nodes over time and what they cost."""
+"""Nodes over time, and what they cost."""
 
 from __future__ import annotations
 

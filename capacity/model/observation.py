@@ -1,4 +1,4 @@
-"""What the cluster says now, and what to set in answer to it."""
+"""What the controller observes of an autoscaler, and the decision it makes."""
 
 from __future__ import annotations
 

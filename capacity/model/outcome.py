@@ -1,4 +1,4 @@
-"""What a pass made of each workload: a value that lines, tables, JSON, metrics and exit codes are made of."""
+"""The outcome of a pass for one workload. Log lines, tables, JSON, metrics and exit codes are made from it."""
 
 from __future__ import annotations
 

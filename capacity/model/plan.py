@@ -1,4 +1,4 @@
-"""The floor of each workload over the coming steps, and the numbers that explain it."""
+"""Plans: the floor of each workload over the coming steps, and the numbers that explain it."""
 
 from __future__ import annotations
 

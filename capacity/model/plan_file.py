@@ -1,4 +1,4 @@
-"""Plans as JSON: the file between the planner and the controller. Read strictly, written in one piece."""
+"""Reads and writes plans as JSON. Reading is strict, and a file is written whole or not at all."""
 
 from __future__ import annotations
 

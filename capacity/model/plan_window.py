@@ -1,4 +1,4 @@
-"""A plan as far as one pass looks: two weeks of a thousand workloads would cost more to hold than all else together."""
+"""Reads only the days of a plan that one pass needs: two weeks of a thousand workloads would take too much memory."""
 
 from __future__ import annotations
 

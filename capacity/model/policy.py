@@ -22,17 +22,29 @@ DAY_MINUTES = 1440.0
 class Policy:
     """How many replicas a workload runs: the target of its autoscaler, and the floors under it.
 
-    Parameters:
-        target: averageUtilization of the autoscaler, in whole percent of the request; None where there is none.
-        floors: where floors come from: `none` (the workload's own floor), `forecast`, `weekly` (the highest need of
-            each hour of the week in the last four weeks) or `static` (the highest need of that time). Default none.
-        quantile_level: quantile of the forecast demand that floors serve, in (0, 1); None unless `floors` is forecast.
-        calm: whether the controller moves a floor once for several steps of the plan. Default True.
-        stabilization: the autoscaler's window before it scales down. Default 5 minutes.
-        standing: whether `target` stands in the cluster already, is advised, or is set by the controller.
+    Parameters
+    ----------
+    target : int or None
+        averageUtilization of the autoscaler, in whole percent of the request; None where there is none.
+    floors : {"none", "forecast", "weekly", "static"}
+        Where floors come from: the workload's own floor, the forecast, the highest need of each hour of the week in
+        the last four weeks, or the highest need of that time. Default "none".
+    quantile_level : float or None
+        Quantile of the forecast demand that floors serve, in (0, 1). Default none: `floors` is not "forecast".
+    calm : bool
+        Whether the controller moves a floor once for several steps of the plan. Default yes.
+    stabilization : timedelta
+        The autoscaler's window before it scales down. Default 5 minutes.
+    standing : str
+        Whether `target` stands in the cluster already, is advised, or is set by the controller. Default "stands".
 
-    Raises `DataError` for values that no autoscaler or plan can have.
+    Raises
+    ------
+    DataError
+        A value is one that no autoscaler or plan can have.
 
+    Examples
+    --------
     >>> str(Policy(70)), str(Policy(80, "forecast", 0.9))
     ('HPA at 70 %', 'floors from the forecast at 0.9, HPA at 80 %')
     """
@@ -96,12 +108,18 @@ HourlyCost = Annotated[
 class Objective:
     """What a policy is chosen by: the cheapest that keeps `minutes`, or the least expected total cost.
 
-    Parameters:
-        target: utilization that a minute must not exceed, in (0, 1]; None is the workload's target utilization.
-        minutes: share of minutes that must be kept at or under the target. Default 99.5 %.
-        overload_cost: what an hour over 100 % utilization costs, in the currency of the prices. With it the policy of
-            the least expected total cost is chosen and `minutes` does not count. Default None.
+    Parameters
+    ----------
+    target : float or None
+        Utilization that a minute must not exceed, in (0, 1]. Default: the workload's target utilization.
+    minutes : float
+        Share of minutes that must be kept at or under the target, in (0, 1). Default 0.995.
+    overload_cost : float or None
+        What an hour over 100 % utilization costs, in the currency of the prices. With it the policy of the least
+        expected total cost is chosen and `minutes` does not count. Default none.
 
+    Examples
+    --------
     >>> Objective().allowed_minutes
     7.2
     """
@@ -160,8 +178,20 @@ Interval = tuple[float, float]
 class Evidence:
     """What a policy did on the replayed days: means per day, each with a 95 % interval over resampled days.
 
-    `cost` is in pod-hours, or in the currency of the prices where replicas have a price. `minutes_above` are minutes
-    of a day above the target, `overload_minutes` those above 100 %.
+    Parameters
+    ----------
+    policy : Policy
+        The policy.
+    days : int
+        How many days were replayed.
+    cost : float
+        In pod-hours, or in the currency of the prices where replicas have a price.
+    minutes_above : float
+        Minutes of a day above the target.
+    overload_minutes : float
+        Minutes of a day above 100 %.
+    cost_interval, minutes_interval, overload_interval : (float, float)
+        The 95 % interval of each.
     """
 
     policy: Policy
@@ -190,11 +220,31 @@ Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The policy chosen for one workload, why, and what the rivals would have done on the same days.
+    """The policy chosen for one workload, why, and what its rivals would have done on the same days.
 
-    `today` is the autoscaler as it stands. `meanwhile` is the best policy under it, to follow until somebody has set
-    the advised target; None where nothing has to be set by hand. `rivals` begin with the one that keeps the minutes for
-    the least. `remarks` say in words what an operator should know or do.
+    Parameters
+    ----------
+    namespace, name : str
+        Which workload.
+    chosen_at : datetime
+        When it was chosen.
+    objective : Objective
+        What it was chosen by.
+    recommended : Evidence
+        The chosen policy.
+    today : Evidence
+        The autoscaler as it stands.
+    reason : str
+        Why this policy was chosen.
+    meanwhile : Evidence or None
+        The best policy under the autoscaler as it stands, to follow until somebody has set the advised target. Default
+        none: nothing has to be set by hand.
+    rivals : tuple of Evidence
+        Other policies, first the one that keeps the minutes for the least. Default none.
+    unit : str
+        The unit of costs. Default "pod-hours".
+    remarks : tuple of str
+        What an operator should know or do. Default none.
     """
 
     namespace: str

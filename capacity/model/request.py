@@ -1,4 +1,4 @@
-"""What is asked of a forecast."""
+"""What a forecast is asked for: horizon, quantile levels, holidays and events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that a URL or an error may carry, and how no message ever shows them."""
+"""Removes secrets from URLs and errors before they are shown."""
 
 from __future__ import annotations
 

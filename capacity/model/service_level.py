@@ -1,4 +1,4 @@
-"""Service-level objectives: a figure and its bound, what a window of time shows of it, and the error budget left."""
+"""Service-level objectives: each target, the value measured over a window, and the error budget that is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How replicas serve: as a pool with a queue, as a whole that scales less than linearly, under their own autoscaler."""
+"""How replicas serve requests: as a pool with a queue, with throughput that scales sublinearly, and reactively."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What serves the load, what it costs, and what we promise for it."""
+"""Workloads: their autoscaler, their load, and what is promised for them."""
 
 from __future__ import annotations
 
@@ -152,7 +152,10 @@ class Workload:
     target_utilization : float
         Utilization planned for, in (0, 1]. Default 0.80.
     quantile_level : float
-        Quantile of demand that is served at that utilization, in (0, 1). Default 0.95.
+        Quantile of demand that is served at that utilization, in (0, 1). Default 0.95, in place of which `advise`
+        tries several.
+    objective : Objective
+        What a policy is chosen by. Default: the cheapest that keeps 99.5 % of minutes under the target.
     lead_time : timedelta
         From the patch to ready replicas. Default 5 minutes; in capacity.yaml `auto`, which learns it from the pods.
     zones : int
@@ -173,6 +176,8 @@ class Workload:
         What its autoscaler does by itself. Default none: not known.
     today : int or None
         Replicas that run around the clock now, to compare costs with. Default none.
+    policy : Policy or None
+        The policy to plan by. Default none: the one that `capacity advise` chose, if any.
     metrics : Metrics
         Which series of Prometheus are its own. Default: found by name and kind.
 

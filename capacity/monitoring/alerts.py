@@ -1,4 +1,4 @@
-"""The same conditions as alerts of Alertmanager (API v2): sent by each job, they end by themselves when none comes."""
+"""Sends conditions to Alertmanager (API v2). An alert ends by itself when no job sends it again."""
 
 from __future__ import annotations
 

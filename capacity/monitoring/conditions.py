@@ -1,4 +1,4 @@
-"""What can be wrong, how bad it is for people, and which of it a planning or a pass has found."""
+"""The conditions that a planning or a pass can find, and how severe each is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where conditions go: to the ticket system and to Alertmanager, both or neither. An outage there only warns."""
+"""Sends conditions to the ticket system and to Alertmanager. If one of them does not answer, that is only a warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples out: as text, to a Pushgateway, to a node exporter's textfile, or on `/metrics`."""
+"""Exports samples: as text, to a Pushgateway, to a node exporter's textfile, or on `/metrics`."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Exposition:
             counted = [Sample(name, value, labels) for (name, labels), value in self._counts.items()]
             everything = [*self._samples, *counted]
         for name, metric in METRICS.items():
-            mine = [sample for sample in everything if sample.name == name]
-            if mine:
-                yield _family(metric, mine)
+            own = [sample for sample in everything if sample.name == name]
+            if own:
+                yield _family(metric, own)
 
     def text(self) -> str:
         """Everything in Prometheus' text format."""

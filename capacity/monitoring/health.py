@@ -1,4 +1,4 @@
-"""Whether the loop lives, for the kubelet, and its metrics, for Prometheus: answered from a thread of their own."""
+"""Serves the health of the controller's loop to the kubelet and its metrics to Prometheus, from a thread of its own."""
 
 from __future__ import annotations
 

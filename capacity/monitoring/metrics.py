@@ -133,13 +133,13 @@ METRICS = {
 
 PAGE = """# Metrics
 
-Written by `plan` (the planner's job), `audit` (by each planning and by `capacity audit`), or `pass` (the controller,
-every pass); at a Pushgateway and as textfiles these are the jobs `capacity-planner`, `capacity-audit` and
-`capacity-controller`. Units stand in the names: ratios
-lie in 0..1, times are Unix seconds. A job that ends pushes them to a Pushgateway, `capacity run` serves them on
-`/metrics`, and either writes a textfile where asked.
+The column "written by" names the job that exports a metric: `plan` is the planner, `audit` is every planning run and
+every `capacity audit`, and `pass` is every pass of the controller. A Pushgateway and textfiles show them as the jobs
+`capacity-planner`, `capacity-audit` and `capacity-controller`. Metric names contain the unit; ratios lie between 0 and
+1, and times are Unix seconds. A job that ends pushes its metrics to a Pushgateway, `capacity run` serves them on
+`/metrics`, and both write a textfile if you configure one.
 
-| metric | kind | labels | written by | what it says |
+| metric | kind | labels | written by | meaning |
 |---|---|---|---|---|
 """
 

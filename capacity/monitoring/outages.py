@@ -1,4 +1,4 @@
-"""Critical incidents as times from opened to resolved: what the time to restore is the mean of."""
+"""The mean time to restore, from the times at which critical incidents were opened and resolved."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def restore_objective(tickets: Iterable[Ticket], now: datetime, window: timedelt
 
 
 def _is_critical(ticket: Ticket) -> bool:
-    ours = Correlation.parse(ticket.correlation)
-    kind = None if ours is None else ours.kind
+    correlation = Correlation.parse(ticket.correlation)
+    kind = None if correlation is None else correlation.kind
     return kind is not None and kind.severity == "critical"
 
 

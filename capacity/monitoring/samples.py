@@ -1,4 +1,4 @@
-"""What happened, as samples: of an audit, a plan, a pass."""
+"""Samples of metrics from an audit, a plan and a pass."""
 
 from __future__ import annotations
 

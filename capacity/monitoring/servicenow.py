@@ -1,4 +1,4 @@
-"""Incidents and change windows in ServiceNow, through its Table API."""
+"""Reads and writes incidents, and reads change windows, in ServiceNow through its Table API."""
 
 from __future__ import annotations
 

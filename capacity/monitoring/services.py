@@ -1,4 +1,4 @@
-"""The clients of the services that are told of plans and troubles, made from the settings that name them."""
+"""Builds the clients of Alertmanager, ServiceNow and the Pushgateway from the settings that name them."""
 
 from __future__ import annotations
 

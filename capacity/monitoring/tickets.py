@@ -1,4 +1,4 @@
-"""Open tickets against conditions that hold: what to open, note, escalate, reopen and resolve. Pure and idempotent."""
+"""Compares open tickets with the conditions that hold: which to open, update, escalate, reopen and resolve."""
 
 from __future__ import annotations
 

@@ -71,13 +71,26 @@ class PlanInputs:
     def of(config: Config, orders: OrderData, now: datetime, settings_hash: str | None = None) -> PlanInputs:
         """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
         request, reports = plan_request(config, orders), learn_load_of(config, orders)
-        forecasts = forecast_for_plans(config, orders, request)
+        asked, refused = _plan_requests(config, orders, request)
+        forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | refused
         return PlanInputs(config, orders, now, forecasts, reports, request, settings_hash or config.settings_hash())
 
     def under(self, scenario: Scenario) -> PlanInputs:
-        """The same in a what-if; what usage says of the loads stands."""
-        forecasts = forecast_for_plans(self.config, self.orders, self.request, scenario)
-        return replace(self, forecasts=forecasts, scenario=scenario)
+        """The same in a what-if: without the events that it cancels and with its growth and promotions.
+
+        What usage says of the loads stands.
+        """
+        orders, request = self.orders, self.request
+        ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
+        if last := max(ends, default=orders.audit.last):
+            request = replace(request, events=events_if(request.events, scenario, last))
+        asked, refused = _plan_requests(self.config, orders, request)
+        forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | refused
+        changed: Forecasts = {
+            group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
+            for group, found in forecasts.items()
+        }
+        return replace(self, forecasts=changed, scenario=scenario)
 
 
 def make_plan(inputs: PlanInputs) -> PlanResult:
@@ -114,29 +127,6 @@ def forecast_orders(config: Config, orders: OrderData) -> Forecasts:
     return forecast_groups(orders.histories, request_of(config, orders), covariates=orders.ahead.columns)
 
 
-def forecast_for_plans(
-    config: Config, orders: OrderData, request: ForecastRequest, scenario: Scenario | None = None
-) -> Forecasts:
-    """The forecasts that plans are made of: with what a floor must serve for its time, and the quiet level.
-
-    In a scenario, without the events that it cancels and with its growth and promotions.
-    """
-    if scenario is not None:
-        ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
-        if last := max(ends, default=orders.audit.last):
-            request = replace(request, events=events_if(request.events, scenario, last))
-    coarse = _coarse_groups(orders.histories)
-    even = {group: history for group, history in orders.histories.items() if group not in coarse}
-    asked = _requests(even, request, plan_reach(config))
-    forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | coarse
-    if scenario is None:
-        return forecasts
-    return {
-        group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
-        for group, found in forecasts.items()
-    }
-
-
 def forecast_groups(
     histories: Histories,
     request: ForecastRequest,
@@ -149,6 +139,15 @@ def forecast_groups(
     `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
     """
     return forecast_many(_requests(histories, request, reach or {}), covariates)
+
+
+def _plan_requests(
+    config: Config, orders: OrderData, request: ForecastRequest
+) -> tuple[dict[str | None, tuple[pd.Series, ForecastRequest]], Forecasts]:
+    """What is asked of the forecast of each group that plans can be made from, and why there is none of the others."""
+    coarse = _coarse_groups(orders.histories)
+    even = {group: history for group, history in orders.histories.items() if group not in coarse}
+    return _requests(even, request, plan_reach(config)), coarse
 
 
 def _requests(

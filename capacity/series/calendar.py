@@ -19,11 +19,31 @@ SATURDAY = 5  # date.weekday()
 
 
 def holiday_events(codes: Iterable[str], start: datetime, end: datetime, timezone: str = "UTC") -> list[Event]:
-    """Public holidays of countries and states (`GB`, `GB-ENG`, `US-CA`) that touch `[start, end)`, as whole local days.
+    """List the public holidays of countries and states as events of whole local days.
 
-    Moving feasts and observed days included; an observed day counts as the holiday's. Raises `ConfigError` for a code
-    that nobody knows.
+    Moving feasts and observed days are included; an observed day counts as the holiday's.
 
+    Parameters
+    ----------
+    codes : iterable of str
+        Countries and states such as `GB`, `GB-ENG`, `US-CA`.
+    start, end : datetime
+        Holidays that touch ``[start, end)`` are listed; both carry a time zone.
+    timezone : str
+        The clock of the days. Default UTC.
+
+    Returns
+    -------
+    list of Event
+        In order of time, of the kind "holiday".
+
+    Raises
+    ------
+    ConfigError
+        A code is not known.
+
+    Examples
+    --------
     >>> from datetime import UTC
     >>> start, end = datetime(2026, 12, 24, tzinfo=UTC), datetime(2026, 12, 28, tzinfo=UTC)
     >>> [event.name for event in holiday_events(["GB-ENG"], start, end)]

@@ -39,13 +39,25 @@ class Season:
 
 
 def find_seasons(history: pd.Series) -> tuple[Season, ...]:
-    """The cycles that a history (regular UTC index, gaps as NaN) really shows, shortest first.
+    """Find the cycles that a history shows, shortest first.
 
-    Strength is ``max(0, 1 - Var(resid) / Var(seasonal + resid))`` of a robust MSTL decomposition (Wang, Smith and
-    Hyndman, 2006) of the square roots around their running median: level breaks and growth then leave no trace. A cycle
-    counts from 0.3 up, if the values one cycle apart also correlate. A cycle seen less than three times (a year: four)
-    is not judged; see `too_short_for`.
+    The strength of a cycle is ``max(0, 1 - Var(resid) / Var(seasonal + resid))`` of a robust MSTL decomposition (Wang,
+    Smith and Hyndman, 2006) of the square roots around their running median, so that level breaks and growth leave no
+    trace. A cycle counts from 0.3 up, if the values one cycle apart also correlate. A cycle that was seen less than
+    three times (a year: four) is not judged.
 
+    Parameters
+    ----------
+    history : Series
+        Sales per step, regular UTC index, gaps as NaN.
+
+    Returns
+    -------
+    tuple of Season
+        Name, length in steps and strength in [0, 1] of each cycle; empty where there is none.
+
+    Examples
+    --------
     >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
     >>> [season.name for season in find_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index))]
     ['daily']

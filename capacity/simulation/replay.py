@@ -160,17 +160,38 @@ class Replay:
 def simulate(
     sales: pd.Series, workload: Workload, *, request: ForecastRequest | None = None, replay: Replay | None = None
 ) -> Simulation:
-    """Replay the end of a history of sales: plans made from each origin with what was known then, decided every minute.
+    """Replay the end of a history of sales: plans are made from each origin with what was known then, and decided every
+    minute.
 
-    Demand is what the workload's load model says of the sales that came, in straight lines between the middles of the
-    steps; what happens within a step is not known. Of a load that was learned from usage its two numbers of each
-    resource are replayed, on both sides. The same demand meets an HPA alone at the workload's target, HPAs
-    at every other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
-    `request` tells the holidays, the events and the clock that every origin knew; how far and how sure to forecast is
-    what the plans of the workload need, as in production.
+    Demand is what the workload's load model gives for the sales that came, in straight lines between the middles of
+    the steps; what happens within a step is not known. Of a load that was learned from usage, the two numbers of each
+    resource are replayed, on both sides. The same demand meets an HPA alone at the workload's target, HPAs at every
+    other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
 
-    Raises `DataError` for a history too short to plan from before the replayed days, or with a gap of more than a day.
+    Parameters
+    ----------
+    sales : Series
+        Sales per step, regular UTC index, gaps as NaN.
+    workload : Workload
+        What is planned and simulated.
+    request : ForecastRequest or None
+        The holidays, events and clock that every origin knew. How far and which quantiles to forecast follows from
+        what the plans of the workload need, as in production. Default: none of them.
+    replay : Replay or None
+        How many days are replayed, how often plans are made, how pods start, and the seed. Default: 28 days, daily.
 
+    Returns
+    -------
+    Simulation
+        Every policy's score on the same demand, the plan's first.
+
+    Raises
+    ------
+    DataError
+        The history is too short to plan from before the replayed days, or has a gap of more than a day.
+
+    Examples
+    --------
     >>> import capacity as cap
     >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
     >>> sales = pd.Series(60.0 * (1 + (index.hour > 8)), index)

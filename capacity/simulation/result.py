@@ -150,10 +150,26 @@ COLUMNS: dict[str, Callable[[Score], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """Policies side by side on the same demand: `trials`, the plan first, the HPA alone second.
+    """Policies side by side on the same demand.
 
-    Times are syncs of `tick` from `begin` on. `plans` counts the origins from which a plan was made. `busy` has the
-    score of every named policy in the busiest hundredth of the time and near events alone.
+    Parameters
+    ----------
+    name : str
+        The workload, as namespace/name.
+    timezone : str
+        The clock on which results are shown.
+    begin : datetime
+        The first tick.
+    tick : timedelta
+        From one sync of the autoscaler to the next.
+    promise : Promise
+        The target utilization that is promised, and the utilization from which waiting grows too long.
+    trials : tuple of Trial
+        One per policy, the plan first, the HPA alone second.
+    plans : int
+        Origins from which a plan was made.
+    busy : mapping of str to Score
+        The score of every named policy in the busiest hundredth of the time and near events alone. Default none.
     """
 
     name: str

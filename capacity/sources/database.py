@@ -1,4 +1,4 @@
-"""Orders in a database, through SQLAlchemy: counted there where its SQL can, else fetched row by row in chunks."""
+"""Orders in a database, through SQLAlchemy: counted there where its SQL can, else fetched in chunks of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules as DuckDB's SQL, and one pass over the rows that repairs, judges and counts them."""
+"""Data-quality rules as DuckDB's SQL, and the one pass over the rows that repairs, judges and counts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of columns decided from all rows: numbers as people write them, and what stays text."""
+"""Decides from all rows which columns hold numbers, how they are written, and which stay text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders in: files and databases to an audit and to sales per step, the same for library, command and controller."""
+"""Reads orders from files and databases: an audit of them, and sales per step."""
 
 from __future__ import annotations
 

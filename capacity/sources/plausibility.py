@@ -1,4 +1,4 @@
-"""Rows that cannot be right as a whole: ahead of the clock, far from all others, or there twice."""
+"""Finds rows that are implausible together: ahead of the clock, far from all others, or repeated."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def mark_implausible_times(database: duckdb.DuckDBPyConnection, span: Span) -> t
         f"SELECT epoch(min(first)), epoch(max(last)), sum(row_count) FROM counted WHERE {GOOD} "
         "AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
     ).fetchall()
-    low, high = _body([(float(first), float(last), int(count)) for first, last, count in rows])
+    low, high = _plausible_range([(float(first), float(last), int(count)) for first, last, count in rows])
     if low is not None:
         _mark(database, f"epoch(last) < {low!r}")
     if high is not None:
         _mark(database, f"epoch(first) > {high!r}")
     ends = [bound for bound in (high, span.last) if bound is not None]
-    return Span(low, min(ends) if ends else None), _named(database)
+    return Span(low, min(ends) if ends else None), _implausible_notes(database)
 
 
 def _mark(database: duckdb.DuckDBPyConnection, where: str) -> None:
     database.execute(f"UPDATE counted SET failed = list_append(failed, {literal(PLAUSIBLE)}) WHERE {GOOD} AND {where}")
 
 
-def _named(database: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+def _implausible_notes(database: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """Notes on the rows whose time is not plausible."""
     query = (
         "SELECT sum(row_count), epoch(min(first)), epoch(max(last)) FROM counted "
@@ -56,19 +56,19 @@ def _named(database: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     count, first, last = database.execute(query).fetchone() or (None, None, None)
     if not count:
         return ()
-    times = " to ".join(dict.fromkeys(_shown(seconds) for seconds in (first, last)))
+    times = " to ".join(dict.fromkeys(_time_text(seconds) for seconds in (first, last)))
     rows = "1 row has a time" if count == 1 else f"{int(count):,} rows have times"
     return (f"{rows} ahead of the clock or far from all others ({times}): left out of the sales",)
 
 
-def _shown(seconds: float) -> str:
+def _time_text(seconds: float) -> str:
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (OverflowError, ValueError, OSError):
         return f"{seconds:g} s since 1970"
 
 
-def _body(steps: Sequence[tuple[float, float, int]]) -> tuple[float | None, float | None]:
+def _plausible_range(steps: Sequence[tuple[float, float, int]]) -> tuple[float | None, float | None]:
     """From when to when the rows are that belong together; None where nothing is apart on that side.
 
     `steps` are first time, last time and rows of each step, in order of time.
@@ -78,14 +78,14 @@ def _body(steps: Sequence[tuple[float, float, int]]) -> tuple[float | None, floa
         return None, None
     low, high = 0, len(steps)
     while True:
-        kept = _cut(steps[low:high], total)
+        kept = _without_outer_group(steps[low:high], total)
         if kept == (0, high - low):
             break
         low, high = low + kept[0], low + kept[1]
     return steps[low][0] if low else None, steps[high - 1][1] if high < len(steps) else None
 
 
-def _cut(steps: Sequence[tuple[float, float, int]], total: int) -> tuple[int, int]:
+def _without_outer_group(steps: Sequence[tuple[float, float, int]], total: int) -> tuple[int, int]:
     """The steps without one group at an end that is apart from all others: from and up to which."""
     gaps = [(later[0] - earlier[1], place) for place, (earlier, later) in enumerate(pairwise(steps), 1)]
     if not gaps:
@@ -124,9 +124,9 @@ def resolve_repeated_hours(judgement: Judgement) -> tuple[dict[Fold, str], tuple
     first, last = database.execute(f"SELECT epoch(min({shown})), epoch(max({shown})) FROM orders").fetchone() or (0, 0)
     if first is None:
         return {}, ()
-    known: dict[Fold, str] = {}
+    first_showings: dict[Fold, str] = {}
     unclear = []
-    hours = folds(zone, *(_when(seconds) for seconds in (first, last)))
+    hours = folds(zone, *(_as_datetime(seconds) for seconds in (first, last)))
     found = _repeated_hour_rows(judgement, shown, hours)
     newest_first = bool(found) and _newest_first(judgement, shown)
     for fold, times in found:
@@ -137,8 +137,8 @@ def resolve_repeated_hours(judgement: Judgement) -> tuple[dict[Fold, str], tuple
         if row is None:
             unclear.append(fold)
         else:
-            known[fold] = f"source_row {'>' if newest_first else '<'} {row}"
-    return known, tuple(unclear)
+            first_showings[fold] = f"source_row {'>' if newest_first else '<'} {row}"
+    return first_showings, tuple(unclear)
 
 
 def repeated_hours(database: duckdb.DuckDBPyConnection, zone: str) -> tuple[Fold, ...]:
@@ -147,7 +147,7 @@ def repeated_hours(database: duckdb.DuckDBPyConnection, zone: str) -> tuple[Fold
     spans = database.execute(steps).fetchall()
     if not spans:
         return ()
-    hours = folds(zone, _when(min(first for first, _ in spans)), _when(max(last for _, last in spans)))
+    hours = folds(zone, _as_datetime(min(first for first, _ in spans)), _as_datetime(max(last for _, last in spans)))
     return tuple(
         fold
         for fold in hours
@@ -155,7 +155,7 @@ def repeated_hours(database: duckdb.DuckDBPyConnection, zone: str) -> tuple[Fold
     )
 
 
-def _when(seconds: float) -> datetime:
+def _as_datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, 0.0), 4e9), UTC)
 
 
@@ -226,7 +226,7 @@ def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
     name, kind = quote(column), judgement.source.columns[column]
     if kind.startswith(("DOUBLE", "FLOAT")):
         rounded = f"abs({name}) >= {SAFE}"
-    elif kind == "VARCHAR" and _was_text(judgement):
+    elif kind == "VARCHAR" and _is_text(judgement):
         rounded = f"contains(upper({name}), 'E+') AND regexp_full_match({name}, '[0-9]([.,][0-9]+)?[eE][+][0-9]+')"
     else:
         return ()
@@ -234,14 +234,14 @@ def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
     rows, count = judgement.source.database.execute(query).fetchone() or (0, 0)
     if not count:
         return ()
-    said = (
+    message = (
         f"{column}: expected identifiers as text, got {count:,} of {rows:,} as rounded numbers, so different orders "
         "look equal; export the column as text"
     )
-    return (Finding("rounded_ids", "refuse", said),)
+    return (Finding("rounded_ids", "refuse", message),)
 
 
-def _was_text(judgement: Judgement) -> bool:
+def _is_text(judgement: Judgement) -> bool:
     """Whether the source is text or a database: spreadsheets write text, not Parquet."""
     tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'raw'"
     return judgement.source.database.execute(tables).fetchone() == (1,)
@@ -269,11 +269,11 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
     if natural > NATURAL and steps <= 3 * chance + LEAST_STEPS:
         return ()
     about = "about " if part > 1 else ""
-    said = (
+    message = (
         f"{about}{int(repeated * part):,} rows equal another in every column, from {first:%Y-%m-%dT%H:%MZ} to "
         f"{last:%Y-%m-%dT%H:%MZ}: do exports overlap? A rule with `unique` counts each row once"
     )
-    return (Finding("repeated_rows", "warn", said),)
+    return (Finding("repeated_rows", "warn", message),)
 
 
 def _repeated(judgement: Judgement, columns: str, sampled: str) -> tuple[int, int, int, Any, Any, float, float]:

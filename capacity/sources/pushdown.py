@@ -1,4 +1,4 @@
-"""The counting of orders as one SELECT for the database that holds them."""
+"""Builds the SELECT by which a database counts its orders itself."""
 
 from __future__ import annotations
 

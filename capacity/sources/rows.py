@@ -1,4 +1,4 @@
-"""Rows of orders from files and databases into DuckDB, unchanged; what no reader can split is kept apart."""
+"""Loads rows of orders from files and databases into DuckDB, unchanged; lines that cannot be split are kept apart."""
 
 from __future__ import annotations
 

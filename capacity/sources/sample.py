@@ -1,4 +1,4 @@
-"""The bundled sample: where its files lie. Data and licence: capacity/sample/ATTRIBUTION.md."""
+"""The files of the bundled sample. Data and licence: capacity/sample/ATTRIBUTION.md."""
 
 from __future__ import annotations
 

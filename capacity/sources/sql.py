@@ -1,4 +1,4 @@
-"""Text that goes into SQL: quoted names, steps, built-in rules."""
+"""Pieces of SQL: quoted names, steps, and the built-in rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order rows in DuckDB: loaded once, judged by every rule, counted by step. SQL only; the faces are in `sources`."""
+"""Orders in DuckDB: loaded once, judged by every rule, counted by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text files as people export them: encoding, delimiter, quote, lines of title before the header, line ends."""
+"""Detects how a text file is written: encoding, delimiter, quote, title lines and line ends."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ class TextFile:
 
     def describe(self) -> str:
         """What was taken, where it is not what most files have; empty for plain CSV in UTF-8."""
-        said = []
+        parts = []
         if self.encoding not in UTF8:
-            said.append(f"encoding {self.encoding}")
+            parts.append(f"encoding {self.encoding}")
         if self.delimiter not in (",", "\t"):
-            said.append(f"delimiter {self.delimiter!r}")
+            parts.append(f"delimiter {self.delimiter!r}")
         if self.quote != '"':
-            said.append(f"quote {self.quote!r}")
+            parts.append(f"quote {self.quote!r}")
         if self.skip:
-            said.append(f"{self.skip} lines before the header")
-        return ", ".join(said)
+            parts.append(f"{self.skip} lines before the header")
+        return ", ".join(parts)
 
     def alike(self) -> tuple[object, ...]:
         """What files must share to be read at once."""
@@ -179,9 +179,9 @@ def _decoded(head: bytes, encoding: str, path: str) -> str:
 
 def _header(lines: Sequence[str], read: ReadSettings, wanted: Sequence[str]) -> tuple[int, str, str, tuple[str, ...]]:
     """Lines before the header, delimiter, quote, and the header's names."""
-    said = re.fullmatch(r'"?sep=(.)"?;?,?\s*', lines[0].lstrip("\ufeff"), re.IGNORECASE)
-    start = 1 if said else 0
-    delimiters = (read.delimiter,) if read.delimiter else (said[1],) if said else DELIMITERS
+    separator = re.fullmatch(r'"?sep=(.)"?;?,?\s*', lines[0].lstrip("\ufeff"), re.IGNORECASE)
+    start = 1 if separator else 0
+    delimiters = (read.delimiter,) if read.delimiter else (separator[1],) if separator else DELIMITERS
     places = [read.skip] if read.skip is not None else range(start, min(len(lines), MOST_TITLES))
     quotes = (read.quote,) if read.quote else QUOTES
     best: tuple[int, int, int, str, str, tuple[str, ...]] | None = None

@@ -1,4 +1,4 @@
-"""The time column of a source as instants: its one form decided from all rows by DuckDB, then one expression."""
+"""Reads the time column of a source: one form, decided from all rows by DuckDB, as one expression."""
 
 from __future__ import annotations
 
@@ -77,15 +77,15 @@ def time_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeFo
     if column.form in EXPLICIT:
         return _number_form(column, EXPLICIT[column.form])
     if column.form is not None and column.form.replace("_", " ") not in ORDERS:
-        return _given(database, column)
+        return _requested_format(database, column)
     if column.kind.startswith((*NUMBERS, *FLOATS)):
-        return _numbers(database, column)
+        return _numeric_form(database, column)
     if column.kind == "VARCHAR":
-        return _text(database, column)
+        return _text_form(database, column)
     raise ConfigError(f"{column.where}: expected times, got a column of type {column.kind}")
 
 
-def _given(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+def _requested_format(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
     """The strptime format that was asked for; where it reads a zone, that zone counts."""
     text, form = f"CAST({column.name} AS VARCHAR)", column.form or ""
     parsed = f"try_strptime(trim({text}), {literal(form)})"
@@ -98,15 +98,15 @@ def _given(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
     return TimeForm(_in_zone(parsed, column), f"format {form}; read in {column.zone}", local=True)
 
 
-def _numbers(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+def _numeric_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
     """Numbers: epochs, digits of dates and serials differ in size; the form that most rows have is the file's."""
-    asked = ", ".join(f"count(*) FILTER (WHERE {_fits(column, form)})" for form in NUMBER_FORMS)
+    asked = ", ".join(f"count(*) FILTER (WHERE {_matches_form(column, form)})" for form in NUMBER_FORMS)
     counts = database.execute(f"SELECT {asked} FROM {column.relation}").fetchone() or ()
     best = max(range(len(NUMBER_FORMS)), key=lambda place: counts[place])
     return _number_form(column, NUMBER_FORMS[best] if counts[best] else EXPLICIT["epoch"])
 
 
-def _fits(column: TimeColumn, form: NumberForm) -> str:
+def _matches_form(column: TimeColumn, form: NumberForm) -> str:
     number = f"TRY_CAST({column.name} AS DOUBLE)"
     fits = f"{number} >= {form.low!r} AND {number} < {form.high!r}"
     return f"{fits} AND {_digits(column, form)} IS NOT NULL" if form.format else fits
@@ -144,7 +144,7 @@ class _Shape:
     readings: dict[str, Reading]
 
 
-def _text(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+def _text_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
     """Text: plain ISO times by DuckDB's own cast, everything else by the shapes that there are."""
     iso, zoned = is_iso(column.name), is_zoned(column.name)
     query = (
@@ -155,26 +155,26 @@ def _text(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
     parts = [(plain, iso_instant(column, plain, named))] if plain else []
     if rows == plain:
         return TimeForm(
-            parts[0][1] if parts else _in_zone("CAST(NULL AS TIMESTAMP)", column), *_said(column, plain, named)
+            parts[0][1] if parts else _in_zone("CAST(NULL AS TIMESTAMP)", column), *_describe(column, plain, named)
         )
     shapes = _shapes(database, column, iso)
     if sum(shape.rows for shape in shapes if _is_number(shape.text)) > rows / 2:
-        return _numbers(database, column)
+        return _numeric_form(database, column)
     if not parts and not any(shape.readings for shape in shapes):
-        _refuse_known(column, shapes)
+        _refuse_unreadable(column, shapes)
     text = _cleaned(column, shapes)
     order = _order(database, column, shapes, (text, rows))
-    taken = _taken(shapes, order)
-    late = sorted(taken.items(), key=lambda one: ("%y" not in one[0].format, -one[1]))  # %Y would read two digits too
-    parts += [(count, _read(text, reading, column)) for reading, count in late]
-    named += sum(count for reading, count in taken.items() if reading.zone != NAIVE)
+    used = _count_readings(shapes, order)
+    ordered = sorted(used.items(), key=lambda one: ("%y" not in one[0].format, -one[1]))  # %Y would read two digits too
+    parts += [(count, _as_instant(text, reading, column)) for reading, count in ordered]
+    named += sum(count for reading, count in used.items() if reading.zone != NAIVE)
     form = (
         f"coalesce({', '.join(part for _, part in parts)}, NULL)"
         if parts
         else _in_zone("CAST(NULL AS TIMESTAMP)", column)
     )
-    form_names = _form_names(plain, taken, order)
-    return TimeForm(form, *_said(column, plain + sum(taken.values()), named, form_names))
+    form_names = _form_names(plain, used, order)
+    return TimeForm(form, *_describe(column, plain + sum(used.values()), named, form_names))
 
 
 def is_iso(name: str) -> str:
@@ -218,7 +218,7 @@ def _is_number(shape: str) -> bool:
     return re.fullmatch(r"9+(\.9+)?", shape.strip()) is not None
 
 
-def _refuse_known(column: TimeColumn, shapes: Sequence[_Shape]) -> None:
+def _refuse_unreadable(column: TimeColumn, shapes: Sequence[_Shape]) -> None:
     for shape in shapes[:1]:
         name = unreadable(shape_of(shape.text))
         if name is not None:
@@ -273,27 +273,27 @@ def _fit(
         calls = [f"try_strptime({text}, {literal(reading.format)})" for reading in ranked]
         return f"coalesce({', '.join(f'CAST({call} AS TIMESTAMP)' for call in calls)}, NULL)" if calls else "NULL"
 
-    mine, others = parsed(order), [parsed(other) for other in ORDERS if other not in (order, "year first")]
+    this_order, others = parsed(order), [parsed(other) for other in ORDERS if other not in (order, "year first")]
     alone = " AND ".join(f"{other} IS NULL" for other in others) or "true"
     query = (
         f"SELECT count(mine), count(*) FILTER (WHERE mine IS NOT NULL AND alone), min(year(mine)), max(year(mine)) "
-        f"FROM (SELECT {mine} AS mine, {alone} AS alone FROM {column.relation})"
+        f"FROM (SELECT {this_order} AS mine, {alone} AS alone FROM {column.relation})"
     )
     rows, single, low, high = database.execute(query).fetchone() or (0, 0, 0, 0)
     return Fit(rows, single, low or 0, high or 0)
 
 
-def _taken(shapes: Sequence[_Shape], order: str) -> dict[Reading, int]:
+def _count_readings(shapes: Sequence[_Shape], order: str) -> dict[Reading, int]:
     """The readings of the file, each with its rows."""
-    taken: dict[Reading, int] = {}
+    used: dict[Reading, int] = {}
     for shape in shapes:
         reading = shape.readings.get(order) or shape.readings.get("")
         if reading is not None:
-            taken[reading] = taken.get(reading, 0) + shape.rows
-    return taken
+            used[reading] = used.get(reading, 0) + shape.rows
+    return used
 
 
-def _read(text: str, reading: Reading, column: TimeColumn) -> str:
+def _as_instant(text: str, reading: Reading, column: TimeColumn) -> str:
     parsed = f"try_strptime({text}, {literal(reading.format)})"
     if reading.zone == WRITTEN:
         return parsed
@@ -306,14 +306,14 @@ def _in_zone(local: str, column: TimeColumn) -> str:
     return f"timezone({literal(column.zone)}, {local})"
 
 
-def _form_names(plain: int, taken: dict[Reading, int], order: str) -> str:
-    most = sorted(taken, key=lambda reading: -taken[reading])[:3]
+def _form_names(plain: int, used: dict[Reading, int], order: str) -> str:
+    most = sorted(used, key=lambda reading: -used[reading])[:3]
     names = (["ISO 8601"] if plain else []) + [f"{reading.format!r}" for reading in most]
-    listed = " and ".join(names) + (" and more" if len(taken) > 3 else "")
+    listed = " and ".join(names) + (" and more" if len(used) > 3 else "")
     return f"{order}: {listed}" if order else listed
 
 
-def _said(column: TimeColumn, rows: int, named: int, form: str = "ISO 8601") -> tuple[str, bool]:
+def _describe(column: TimeColumn, rows: int, named: int, form: str = "ISO 8601") -> tuple[str, bool]:
     """The form in words, and whether every row is on the clock of the zone."""
     if not rows:
         return "no times", False

@@ -1,4 +1,4 @@
-"""Usage in: what workloads used, from wherever it is known, as one table per workload."""
+"""Reads what workloads used, from a file or from Prometheus, as one table per workload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table of workloads: one row each, its columns the keys of a workload; what thousands of them are written in."""
+"""Reads a table of workloads: one row each, with the keys of a workload as columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as notebooks show them: a title, a sentence, a small table; everything escaped, colours of the notebook."""
+"""Notebook cards: a title, a sentence and a small table. Everything is escaped, and colours are the notebook's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of verbs that draw: where to, what of it, on light or dark paper."""
+"""Command-line options of verbs that draw: the file, what to draw, and the theme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registers a picture and a notebook card with each noun. Nothing is loaded for it before the first one is drawn."""
+"""Registers a plot and a notebook card with each noun. Nothing is loaded for it before the first one is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables for a terminal, and the same values as JSON or CSV: results on stdout; logs go to stderr."""
+"""Tables for a terminal, and the same values as JSON or CSV. Results go to stdout, logs to stderr."""
 
 from __future__ import annotations
 

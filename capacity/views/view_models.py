@@ -1,4 +1,4 @@
-"""What is shown of a noun, computed once: table, page, picture and card only choose from it and format it."""
+"""View models: what is shown of a noun, computed once. Tables, pages, plots and cards choose from it and format it."""
 
 from __future__ import annotations
 

@@ -198,6 +198,7 @@ def test_every_alert_is_tried_and_says_how_bad_it_is_and_what_to_do() -> None:
     for rule in alerts().values():
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"]
+        assert rule["annotations"]["description"].endswith(".")
         assert (RUNBOOKS / rule["annotations"]["runbook_url"]).is_file(), rule["annotations"]["runbook_url"]
 
 

@@ -5,6 +5,8 @@ After a change of what is printed, `make outputs` writes it into the pages.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.peers import Postgres, Prometheus, openmetrics
 from tests.peers.process import binary
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+OLD = DOCS.parent / "tests" / "data" / "0.1"
 StandIns = dict[str, str]  # an example's address -> the server that answers for it here
 WEEKS = 10  # of the sample's end: enough to plan from, and quick
 FOLLOWED = sorted(
@@ -36,10 +39,16 @@ FOLLOWED = sorted(
 WORLDS = {  # what a page's reader has beside the files and commands that the page itself names
     "tutorial.md": ["cluster"],
     "howto/argocd.md": ["cluster", "orders"],
+    "howto/clusters.md": ["orders"],
+    "howto/cost.md": ["orders"],
+    "howto/forecast.md": ["orders"],
+    "howto/helm-and-kubectl.md": ["helm_releases", "orders"],
     "howto/keda.md": ["keda", "orders"],
+    "howto/objective.md": ["orders"],
     "howto/postgresql.md": ["database", "orders"],
     "howto/prometheus.md": ["measured"],
     "howto/promotions.md": ["orders"],
+    "howto/upgrade.md": ["version_0_1"],
     "understand/floors.md": ["cluster"],
 }
 
@@ -61,6 +70,13 @@ def cluster(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
 
 
 @pytest.fixture
+def helm_releases(cluster: StandIns, monkeypatch: pytest.MonkeyPatch) -> StandIns:
+    """The same, where Helm keeps its releases in ConfigMaps: the double has no Secrets."""
+    monkeypatch.setenv("HELM_DRIVER", "configmap")
+    return cluster
+
+
+@pytest.fixture
 def keda(cluster: StandIns, kubernetes_double: KubernetesDouble, reader: Reader) -> StandIns:
     """The same, with KEDA's definition, and its operator: an HPA for each ScaledObject that has none yet."""
     api = kubernetes_double
@@ -76,6 +92,21 @@ def keda(cluster: StandIns, kubernetes_double: KubernetesDouble, reader: Reader)
                 api.create(autoscaler(f"keda-hpa-{name}", namespace="shop", ownerReferences=owners), manager="keda")
 
     reader.others = operate
+    return cluster
+
+
+@pytest.fixture
+def version_0_1(cluster: StandIns, kubernetes_double: KubernetesDouble, tmp_path: Path) -> StandIns:
+    """Files that 0.1 wrote, and a cluster whose floors it has raised."""
+    shutil.copy(OLD / "capacity.yaml", tmp_path / "capacity.yaml")
+    shutil.copy(OLD / "shop.plan.json", tmp_path / "plan.json")
+    shutil.copy(sample_orders(), tmp_path / "orders.csv.gz")
+    event = "Sale,2011-12-12T08:00,2011-12-12T20:00,promotion,1.5"
+    (tmp_path / "events.csv").write_text(f"name,start,end,kind,uplift\n{event}\n", encoding="utf-8")
+    kubernetes_double.create(SCALED_OBJECT_DEFINITION)
+    for name in ("risen.jsonl", "beside.jsonl"):
+        for line in (OLD / name).read_text(encoding="utf-8").splitlines():
+            kubernetes_double.load(json.loads(line))
     return cluster
 
 

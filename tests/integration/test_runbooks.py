@@ -76,10 +76,10 @@ def test_the_commands_of_a_runbook_run(book: Path, request: pytest.FixtureReques
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
-def test_a_runbook_says_what_it_means_what_runs_by_itself_and_when_it_clears(book: Path) -> None:
+def test_a_runbook_has_the_four_sections_and_says_when_its_alert_resolves(book: Path) -> None:
     text = book.read_text()
     assert text.startswith(f"# {book.stem}\n")
-    for part in ("**What it means.**", "**What happens by itself.**", "## Look", "## Mend", "## It clears"):
-        assert part in text
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+    assert re.search(r"\bresolve[sd]?\b", text.partition("## Mitigation")[2])
     for link in re.findall(r"\]\((\w+\.md)\)", text):
         assert (book.parent / link).is_file()

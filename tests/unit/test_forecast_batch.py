@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from benchmarks.forecast_fleet import made_up_fleet
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.blend import Proposal, serve
-from capacity.forecast.global_model import SIZES, TREES
+from capacity.forecast.global_model import SIZES, TREES, helps
 from capacity.forecast.history import place_origins, without_spikes
 from capacity.forecast.members import design_for, ridge_forecast, with_last_years_drift
 from capacity.model import DataError
@@ -185,6 +186,33 @@ def test_the_global_layer_corrects_repeatably_and_keeps_quantiles_in_order(monke
     assert 0 < np.abs(layered.point - plain.point).max() < plain.point.max()
     again = forecast_batch(data, Setting(HOUR, 24, global_layer=True))
     np.testing.assert_array_equal(layered.quantiles, again.quantiles)
+
+
+@pytest.mark.parametrize("common", [True, False])
+def test_the_global_layer_comes_by_itself_only_where_it_helped(common, monkeypatch):
+    monkeypatch.setattr("capacity.forecast.batch.helps", lambda *_: common)
+    for trees in (TREES, SIZES):
+        monkeypatch.setitem(trees, "max_iter", 5)
+    forecast = forecast_batch(fleet(10, 400), Setting(HOUR, 24, global_layer=None))
+    assert all(("corrected" in model) == common for model in forecast.models)
+
+
+def test_a_correction_that_is_farther_off_does_not_help():
+    served = serve(Proposal(*SERVED), np.ones((2, 3, 4)))
+    better, worse = (replace(served, past=np.ones((2, 3, 4)) + off) for off in (0.5, 2.0))
+    assert helps(served, better, np.ones((2, 3, 4)))
+    assert not helps(served, worse, np.ones((2, 3, 4)))
+    assert not helps(served, served, np.ones((2, 3, 4)))
+
+
+SERVED = (
+    np.full((2, 4), 2.0),
+    np.full((2, 3, 4), 2.0),
+    np.full((2, 4, 4), 9.0),
+    np.zeros(2),
+    ("blend of two",) * 2,
+    ("seasonal naive 4",) * 2,
+)
 
 
 def test_few_series_have_no_global_layer():

@@ -12,10 +12,7 @@ import capacity
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 PLAIN = {"ConfigError", "DataError", "PlanError", "CapacityError"}  # exceptions that take a message alone
 
-PROSE = {  # described in prose until their modules are next written; a list that only gets shorter
-    *("find_seasons", "holiday_events", "forecast_sales", "backtest_sales", "plan_fleet", "Fleet", "simulate"),
-    *("Simulation", "decide", "ClusterReader", "ClusterWriter", "preview", "apply", "restore", "Reconciliation"),
-}
+PROSE: set[str] = set()  # described in prose until their modules are next written
 
 
 def sections(docstring: str) -> dict[str, str]:

@@ -1,3 +1,3 @@
-"""What stands in the way of a plan or of a pass: one check a file, each on its own, none of them writes."""
+"""Finds what prevents a plan or a pass: one check a file, each independent of the others. None of them writes."""
 
 from __future__ import annotations

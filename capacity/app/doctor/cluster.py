@@ -1,4 +1,4 @@
-"""Whether the cluster answers, its clock and ours agree, and each call that we make is allowed."""
+"""Checks that the cluster answers, that its clock agrees with ours, and that every call we make is allowed."""
 
 from __future__ import annotations
 

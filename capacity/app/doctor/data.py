@@ -1,4 +1,4 @@
-"""Whether orders, usage and the calendar can be read, how old they are and how good. Nothing is quarantined or kept."""
+"""Checks that orders, usage and the calendar can be read, and how old and good they are. It keeps nothing."""
 
 from __future__ import annotations
 

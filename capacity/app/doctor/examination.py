@@ -1,4 +1,4 @@
-"""All checks, one after the other: each finds for itself, and a configuration that fails stops only what needs it."""
+"""Runs all checks in turn. A configuration that cannot be read stops only the checks that need it."""
 
 from __future__ import annotations
 

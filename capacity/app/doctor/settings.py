@@ -1,4 +1,4 @@
-"""Whether versions, capacity.yaml, Prometheus and the services that are told are as they should be."""
+"""Checks versions, capacity.yaml, Prometheus, and the services for metrics, alerts and tickets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether each workload's autoscaler is there, ours to move, measured, and set so that its own target can hold."""
+"""Checks that each workload's autoscaler exists, is ours to move, has metrics, and has a target that can hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every block of capacity.yaml is that is only configuration: checked key by key, frozen, unknown keys refused."""
+"""The base of blocks that are only configuration: frozen, checked key by key, unknown keys refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`telemetry:` and `incidents:` - where metrics go, who is told what is wrong. None of it shapes a plan."""
+"""The blocks `telemetry:` and `incidents:`: where metrics, alerts and tickets are sent. They do not affect a plan."""
 
 from __future__ import annotations
 

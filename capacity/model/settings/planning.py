@@ -1,4 +1,4 @@
-"""`calendar:`, `forecast:`, `controller:` - what is known ahead, how far to look, how floors are moved."""
+"""The blocks `calendar:`, `forecast:` and `controller:`: known events, the horizon, and how floors move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`usage:` and `prometheus:` - where it is written down or measured what workloads used, and how politely to ask."""
+"""The blocks `usage:` and `prometheus:`: where usage is measured, and how much is asked at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures, one noun a file: the only import of matplotlib; figures are returned, never shown."""
+"""Plots, one noun a file. Only this package imports matplotlib; figures are returned, never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every picture shares: colours, paper, axes, bands, legends, files, and the words for who cannot see it."""
+"""What all plots share: palette, axes, bands, legends, files, and alternative text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a forecast, of a backtest and of how far quantiles can be trusted."""
+"""Plots of forecasts, backtests and calibration."""
 
 from __future__ import annotations
 

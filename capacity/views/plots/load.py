@@ -1,4 +1,4 @@
-"""Pictures of a load report: load against sales, over time, and what replicas serve."""
+"""Plots of a load report: load against sales, load over time, and throughput."""
 
 from __future__ import annotations
 

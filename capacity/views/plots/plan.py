@@ -1,4 +1,4 @@
-"""Pictures of a plan, of one explained floor and of planned utilization."""
+"""Plots of plans, of one explained floor, and of planned utilization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of seasonality and of a decomposition."""
+"""Plots of seasonality and of a decomposition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a simulation: demand under each policy, and cost against violations."""
+"""Plots of a simulation: demand and replicas under each policy, and cost against violations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page that a manager reads, a section a file. Nothing in it runs or is fetched."""
+"""The report: one self-contained HTML page for managers, a section a file. It runs and fetches nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When it gets busy, what is planned for it, and what that costs."""
+"""The sections on coming peaks, on the plan for them, and on costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page itself: sections and sheets through templates that escape whatever is put in."""
+"""Renders the page: sections and sheets through templates that escape every value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report shows: forecasts, plan and backtests of one period, from what was known when it began."""
+"""Collects the data of a report: forecasts, plan and backtests of a period, from what was known when it began."""
 
 from __future__ import annotations
 

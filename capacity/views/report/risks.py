@@ -1,4 +1,4 @@
-"""What needs attention, and what changed since an earlier plan."""
+"""The sections on risks, and on what changed since an earlier plan."""
 
 from __future__ import annotations
 

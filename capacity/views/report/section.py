@@ -1,4 +1,4 @@
-"""A section of the page: words first, then a picture, then the numbers."""
+"""A section of the page: text, then plots, then tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far to trust it: past forecasts, the orders' quality, the objectives."""
+"""The sections on trust: past forecasts, data quality, and service-level objectives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each command prints: audits, forecasts and plans as sheets of named values."""
+"""What each command prints: audits, forecasts and plans as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit as a sheet: failures by rule, the score, how fresh and complete it is; and audits over time."""
+"""The table of an audit: failures by rule, score, freshness and completeness; and the table of audits over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seasonality, forecasts and backtests as sheets."""
+"""Tables of seasonality, forecasts and backtests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sales cost, as a sheet: one row per workload and resource, the verdict in words."""
+"""The table of learned loads: one row per workload and resource, and the verdict in a sentence."""
 
 from __future__ import annotations
 

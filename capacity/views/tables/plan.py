@@ -1,4 +1,4 @@
-"""Plans, scenarios and one explained floor as sheets."""
+"""Tables of plans, of scenarios and of one explained floor."""
 
 from __future__ import annotations
 

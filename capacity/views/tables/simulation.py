@@ -1,4 +1,4 @@
-"""A simulation as a sheet: every policy beside the others, and the verdict below."""
+"""The table of a simulation: one row per policy, and the verdict below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objectives and the doctor's findings as sheets."""
+"""Tables of service-level objectives and of the findings of `capacity doctor`."""
 
 from __future__ import annotations
 

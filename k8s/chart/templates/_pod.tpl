@@ -1,4 +1,4 @@
-{{- /* What all pods are: labels, image, restricted security, the parts of a pod that values may set. */ -}}
+{{- /* What all pods share: labels, image, restricted security context, and the parts that values may set. */ -}}
 
 {{- define "capacity.labels" -}}
 app.kubernetes.io/name: capacity
