@@ -8,16 +8,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from capacity.model import Derivation, FloorChange, Peak, Plan, ReplicaNeed, TargetUtilization, WorkloadPlan, write_plan
-from tests.double import KubernetesDouble
-from tests.double.manifests import autoscaler
 
 NAMESPACE = "shop"
 FLOOR = 9
@@ -42,50 +39,80 @@ class Cost:
 
 
 def run(data: Path, quick: bool) -> dict[str, Any]:
-    """Figures of `capacity apply` as a process of its own: every floor raised, then nothing to do, then one HPA."""
+    """Figures of `capacity apply` as it is shipped, in a process of its own, against a server in another one.
+
+    Every floor raised, then nothing to do, then one HPA; at 1 ms and at 40 ms an answer.
+    """
     del data
     count = 50 if quick else 1000
-    with tempfile.TemporaryDirectory() as folder, KubernetesDouble() as api:
-        shop = Shop(api, Path(folder))
-        shop.fill(count)
-        return {
-            f"{count} HPAs, every floor moves": shop.apply(),
-            f"{count} HPAs, nothing to do": shop.apply(),
-            "one HPA, its floor moves": shop.one(),
-        }
+    fast, slow = (_figures(count, seconds) for seconds in (0.001, 0.040))
+    passes = [*fast.values(), *slow.values()]
+    return {
+        **{f"{name}, 1 ms an answer": one for name, one in fast.items()},
+        **{f"{name}, 40 ms an answer": one for name, one in slow.items()},
+        "last_raise_seconds_1ms": fast[MOVES.format(count)]["last_raise_seconds"],
+        "last_raise_seconds_40ms": slow[MOVES.format(count)]["last_raise_seconds"],
+        "idle_cpu_seconds": fast[IDLE.format(count)]["cpu_seconds"],
+        "cpu_seconds_to_first_patch": fast[ONE]["cpu_seconds"],
+        "peak_rss_mib": max(one["peak_rss_mib"] for one in passes),
+    }
+
+
+MOVES, IDLE, ONE = "{} HPAs, every floor moves", "{} HPAs, nothing to do", "one HPA, its floor moves"
+
+
+def _figures(count: int, seconds: float) -> dict[str, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Shop(Path(folder), count, seconds)
+        try:
+            shop.configure([f"web-{place}" for place in range(count)], NAMESPACE)
+            found = {MOVES.format(count): shop.apply(), IDLE.format(count): shop.apply()}
+            shop.configure(["single"], "alone")
+            return {**found, ONE: shop.apply()}
+        finally:
+            shop.close()
 
 
 class Shop:
-    """A namespace of HPAs with a plan and a configuration for each."""
+    """A server with HPAs, which takes so many seconds for an answer, and a folder with a plan and a configuration."""
 
-    def __init__(self, api: KubernetesDouble, folder: Path) -> None:
-        self.api, self.folder = api, folder
+    def __init__(self, folder: Path, count: int, seconds: float) -> None:
+        self.folder, self.kubeconfig = folder, folder / "kubeconfig"
+        words = [sys.executable, "-m", "benchmarks.api_server", str(count), str(self.kubeconfig), str(seconds)]
+        self._server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._told()
 
-    def fill(self, count: int) -> None:
-        """Make the HPAs, a plan that wants more of each, and the configuration."""
-        for place in range(count):
-            self.api.create(autoscaler(f"web-{place}", namespace=NAMESPACE))
-        self._write([f"web-{place}" for place in range(count)])
+    def close(self) -> None:
+        """Stop the server."""
+        self._server.communicate()
 
-    def one(self) -> dict[str, float]:
-        """From process start to the first patch and its Event, and out."""
-        self.api.create(autoscaler("single", namespace="alone"))
-        self._write(["single"], "alone")
-        return self.apply()
-
-    def apply(self) -> dict[str, float]:
-        """One pass: its cost, and the calls it made."""
-        self.api.journal.clear()
-        cost = _process(self.folder, self.api.kubeconfig(self.folder / "kubeconfig"))
-        calls = Counter(entry.verb for entry in self.api.journal)
+    def apply(self) -> dict[str, Any]:
+        """One pass: its cost, the calls it made, and when the last floor was raised after it was started."""
+        began = monotonic()
+        cost = _process(self.folder, self.kubeconfig)
+        assert self._server.stdin is not None
+        self._server.stdin.write("\n")
+        self._server.stdin.flush()
+        told = self._told()
+        last = told["last_raise"]
         return {
             "seconds": cost.seconds,
             "cpu_seconds": cost.cpu_seconds,
             "peak_rss_mib": cost.peak_mib,
-            **{verb: calls[verb] for verb in ("list", "get", "patch", "create")},
+            "last_raise_seconds": None if last is None else last - began,
+            **{verb: told["calls"].get(verb, 0) for verb in ("list", "get", "patch", "create")},
         }
 
-    def _write(self, names: list[str], namespace: str = NAMESPACE) -> None:
+    def _told(self) -> dict[str, Any]:
+        assert self._server.stdout is not None
+        line = self._server.stdout.readline()
+        if not line:
+            raise RuntimeError("the benchmark's API server ended: run `python -m benchmarks.api_server` by hand")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def configure(self, names: list[str], namespace: str) -> None:
+        """A plan that wants more of each, and the configuration as it is shipped."""
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         plans = tuple(_plan(namespace, name, now) for name in names)
         write_plan(Plan(now, now, plans[0].end, "benchmark", {"name": "benchmark"}, plans), self.folder / "plan.json")
@@ -98,7 +125,6 @@ class Shop:
             "sales": {"source": "orders.csv", "time": "at"},
             "defaults": defaults,
             "workloads": [{"namespace": namespace, "name": name} for name in names],
-            "controller": {"requests_per_second": 10_000},  # the cost of the work, not of the politeness
         }
         (self.folder / "capacity.yaml").write_text(json.dumps(config), encoding="utf-8")
 

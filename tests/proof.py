@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.mutation import DECISION, DECISION_TESTS, survivors
 from tests.scale import TIMES
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +88,21 @@ def read_report(report: Path, seconds: float) -> Outcome:
     return Outcome(runs, tuple(failures), skipped, seconds)
 
 
+MUTANTS, NOTICED = 5, 0.9  # mutants for each of `--times`, and the share of them that the tests must notice
+
+
+def of_mutants(modules: tuple[str, ...], tests: tuple[str, ...]) -> Proof:
+    """A proof whose runs are mutants of some modules; it fails where the tests let too many of them live."""
+
+    def carry_out(order: Order) -> Outcome:
+        began, count = time.monotonic(), MUTANTS * order.times
+        left = survivors(modules, tests, count, order.seed)
+        failures = [f"not noticed: {mutant}" for mutant in left] if len(left) > (1 - NOTICED) * count else []
+        return Outcome(count, tuple(failures), 0, time.monotonic() - began)
+
+    return carry_out
+
+
 PROOFS: dict[str, Proof] = {
     "random faults on paper: no floor falls without cause": of_tests(
         "tests/property/test_fault_runs.py::test_thousands_of_runs_of_random_faults_scale_nothing_in_without_cause"
@@ -101,7 +117,7 @@ PROOFS: dict[str, Proof] = {
     "properties of the whole pipeline": of_tests("tests/property", "--deselect=tests/property/test_fault_runs.py"),
     "properties of single parts": of_tests("tests/unit", "-m", "runs"),
     "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),
-    # Mutation of the decision and the planner comes here: a function from Order to Outcome, a run being one mutant.
+    "mutants of the decision: the tests of its package notice at least 90 of 100": of_mutants(DECISION, DECISION_TESTS),
 }
 
 

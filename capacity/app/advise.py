@@ -57,9 +57,8 @@ def advise(
         How many of the last days are replayed. Default 28; fewer where the history is short.
     workloads : sequence of Workload or None
         Those to advise. Default: all of the configuration.
-    known : dict of Choice or None
-        Earlier choices by namespace and name: a target that was advised is advised again while it is as good. Default
-        none.
+    known : mapping or None
+        Earlier choices: a target that was advised is advised again while it is as good. Default none.
     progress : callable or None
         Called with how many parts are done, and of how many. Default none.
     past : bool

@@ -100,6 +100,10 @@ class Leader:
         """Take or renew each namespace's Lease: who else leads there, None where we do."""
         return {namespace: self._lease(namespace).acquire(datetime.now(UTC)) for namespace in self.namespaces}
 
+    def keep(self, namespace: str) -> str | None:
+        """Renew one Lease within a pass that lasts: who else leads there, None where we still do."""
+        return self._lease(namespace).acquire(datetime.now(UTC))
+
     def resign(self) -> None:
         """Let another lead at once."""
         for namespace in self.namespaces:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
+    from threading import Event
 
     from capacity.app.control import Reconciliation as Pass
     from capacity.app.loop import Leader
@@ -85,14 +87,15 @@ def apply(
     Example: capacity apply -c capacity.yaml --plan plan.json
     """
     from capacity.app.control import apply as apply_pass
-    from capacity.app.loop import make_pass
+    from capacity.app.loop import make_pass, stopping
     from capacity.app.notify import Notifier as Bulletin
     from capacity.cluster.client import ClusterWriter
 
     config, moment = face.config(), read_clock(now)
     writer = _client(ClusterWriter, config)
-    work = make_pass(config, moment, place.file, writer, real_time=now is None)
-    outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one))
+    with stopping() as stop:
+        work = make_pass(config, moment, place.file, writer, real_time=now is None)
+        outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one, stop=stop.is_set))
     _show(face, "Applied", outcomes, moment, json_lines=json_lines)
     return _finish(outcomes, held_ok=held_ok)
 
@@ -120,7 +123,7 @@ def run(
 
         def one_pass(only: frozenset[tuple[str, str]] | None = None) -> None:
             try:
-                outcomes, moment = _lead_one(face, leader, place.file, exposition, only)
+                outcomes, moment = _lead_one(face, _Loop(leader, place.file, exposition, stop), only)
                 _show(face, "Applied", outcomes, moment, json_lines=json_lines)
                 _finish(outcomes)
             finally:
@@ -188,12 +191,18 @@ def _healthy(period: float, exposition: Exposition, port: int) -> Iterator[Healt
             server.shutdown()
 
 
+@dataclass(frozen=True)
+class _Loop:
+    """What every pass of the loop shares."""
+
+    leader: Leader
+    plan: Path | None
+    exposition: Exposition
+    stop: Event
+
+
 def _lead_one(
-    face: CommandContext,
-    leader: Leader,
-    plan: Path | None,
-    exposition: Exposition,
-    only: frozenset[tuple[str, str]] | None,
+    face: CommandContext, loop: _Loop, only: frozenset[tuple[str, str]] | None
 ) -> tuple[list[Outcome], datetime]:
     """One pass over the namespaces that we lead, and its time; the configuration is read again each time.
 
@@ -206,14 +215,18 @@ def _lead_one(
     from capacity.app.notify import Notifier as Bulletin
     from capacity.cluster.lease import Writers
 
-    moment, config, writer = read_clock(None), face.config(), leader.writer
-    led = _led(face, leader)
-    work = make_pass(config, moment, plan, writer, real_time=True)
+    moment, config, writer = read_clock(None), face.config(), loop.leader.writer
+    led = _led(face, loop.leader)
+    work = make_pass(config, moment, loop.plan, writer, real_time=True)
     work = replace(work, workloads=tuple(workload for workload in work.workloads if workload.namespace in led))
+    writers = Writers(writer, led, loop.leader.keep)
+
+    def act(one: Pass) -> Iterable[Outcome]:
+        return apply_pass(writer, one, writers, stop=loop.stop.is_set)
+
     if only is not None:
-        return list(apply_pass(writer, replace(work, chosen=only), Writers(writer, led))), moment
-    writers = Writers(writer, led)
-    outcomes = _told(Bulletin.of(config, exposition), work, lambda one: apply_pass(writer, one, writers))
+        return list(act(replace(work, chosen=only))), moment
+    outcomes = _told(Bulletin.of(config, loop.exposition), work, act)
     return outcomes, moment
 
 

@@ -29,7 +29,7 @@ CONFIGMAPS = "/api/v1/namespaces/{namespace}/configmaps"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 LARGEST = 64 * 2**20  # bytes of one answer: a page of 500 HPAs takes 2 MB, an object at most 1.5 MB
-POLITE = 100.0  # requests a second on average, twice as many at once: a tenth of what one API server serves
+POLITE = 500.0  # requests a second on average; eight at a time and the server's priority and fairness slow us before
 FIRST_WAIT = 0.1  # seconds before the third try, doubled each time: four retries take 1.4 s
 PATIENCE = 10.0  # seconds of Retry-After that we wait at most: a pass has less than a minute
 ABSENT, CONFLICT = 404, 409
@@ -254,6 +254,7 @@ def _connect(kubeconfig: str | None) -> Any:
 
     settings = _settings(kubeconfig)
     settings.retries = _retries()
+    settings.connection_pool_maxsize = 16  # eight writers at a time, watches beside them
     return DynamicClient(client.ApiClient(settings), discoverer=_NoDiscovery)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import Lock
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -120,21 +123,43 @@ def identity() -> str:
     return f"{socket.gethostname()[:63]}_{uuid.uuid4().hex[:8]}"
 
 
-class Writers:
-    """The Leases of one pass. `led`: namespaces whose Lease somebody else keeps for us (`capacity run`)."""
+RENEW = SHORTEST / 3  # a pass that lasts longer renews what it holds before its next write
 
-    def __init__(self, writer: ClusterWriter, led: frozenset[str] = frozenset()) -> None:
+
+class Writers:
+    """The Leases of one pass, renewed while it lasts; any number of threads may ask.
+
+    `led`: namespaces whose Lease a loop keeps; `keep` renews that one, and says who else has it now.
+    """
+
+    def __init__(
+        self,
+        writer: ClusterWriter,
+        led: frozenset[str] = frozenset(),
+        keep: Callable[[str], str | None] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._writer, self._led, self._holder = writer, led, identity()
-        self._asked: dict[str, str | None] = {}
+        self._keep, self._clock, self._lock = keep, clock, Lock()
+        self._asked: dict[str, tuple[str | None, float]] = {}
+        if keep is not None:
+            self._asked = dict.fromkeys(led, (None, clock()))  # the loop renewed them as the pass began
 
     def refusal(self, namespace: str) -> str | None:
         """Who else writes in this namespace; None: we may. Raises `ClusterError` where the Lease cannot be had."""
-        if namespace in self._led:
+        if namespace in self._led and self._keep is None:
             return None
-        if namespace not in self._asked:
-            other = self._lease(namespace).acquire(datetime.now(UTC))
-            self._asked[namespace] = None if other is None else f"{other} is writing in {namespace} now"
-        return self._asked[namespace]
+        with self._lock:
+            other, at = self._asked.get(namespace, (None, None))
+            if at is None or (other is None and self._clock() - at >= RENEW.total_seconds()):
+                other = self._renewed(namespace)
+                self._asked[namespace] = other, self._clock()
+        return None if other is None else f"{other} is writing in {namespace} now"
+
+    def _renewed(self, namespace: str) -> str | None:
+        if namespace in self._led and self._keep is not None:
+            return self._keep(namespace)
+        return self._lease(namespace).acquire(datetime.now(UTC))
 
     def __enter__(self) -> Self:
         return self
@@ -142,8 +167,8 @@ class Writers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for namespace, other in self._asked.items():
-            if other is None:
+        for namespace, (other, _) in self._asked.items():
+            if other is None and namespace not in self._led:
                 self._lease(namespace).release(datetime.now(UTC))
 
     def _lease(self, namespace: str) -> Lease:

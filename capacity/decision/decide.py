@@ -130,6 +130,7 @@ CUT: Final = "CeilingReached"
 NO_PLAN: Final = "HeldNoPlan"
 BRAKE: Final = "HeldBrake"
 LOWERED: Final = "FloorLoweredByOthers"
+UNREACHED: Final = "FloorNotReached"
 STILL: Final = "HeldFrozenMetrics"
 FORCE_FLOOR = "capacity/force-floor"  # the annotation by which a person sets a floor
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
@@ -240,7 +241,8 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     calmly = "" if calm == need else f"{calm} stands for a while, one change for several"
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
     by = next((cut for cut in CUTS if cut == highest.reason), None)
-    return _repaired(decision if by is None else _cut(decision, by), observation)
+    decision = _repaired(decision if by is None else _cut(decision, by), observation)
+    return _unreached(decision, observation, now, plan.lead_time + 2 * policy.period)
 
 
 def _repaired(decision: Decision, observation: Observation) -> Decision:
@@ -251,6 +253,20 @@ def _repaired(decision: Decision, observation: Observation) -> Decision:
     lowered = f"{observation.edited_by} lowered this floor from {was} to {observation.floor}"
     detail = _joined(lowered, decision.detail)
     return replace(decision, reason=decision.reason if decision.cut else LOWERED, detail=detail)
+
+
+def _unreached(decision: Decision, observation: Observation, now: datetime, patience: timedelta) -> Decision:
+    """A floor that stands as planned, but longer than replicas take to start, while fewer of them run.
+
+    Only where the autoscaler reports: a count that nobody knows is not a count of too few.
+    """
+    moved, readings = observation.memory.moved_at, observation.readings
+    if decision.reason != "AsPlanned" or readings is None or readings.blind is not None:
+        return decision
+    if moved is None or now - moved < patience or observation.current >= observation.floor:
+        return decision
+    short = f"{observation.current} of {observation.floor} replicas run, set at {moved:%H:%MZ}"
+    return replace(decision, reason=UNREACHED, detail=_joined(short, decision.detail))
 
 
 def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:

@@ -6,11 +6,12 @@ takes out what is known to move it, the steady rests are forecast in a batch, `f
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from capacity.forecast.backtest import Backtest as Backtest
 from capacity.forecast.backtest import backtest_sales as backtest_sales
 from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
-from capacity.forecast.estimator import SalesForecaster as SalesForecaster
 from capacity.forecast.sales import duration_of as duration_of
 from capacity.forecast.sales import forecast_as_asked as forecast_as_asked
 from capacity.forecast.sales import forecast_many as forecast_many
@@ -28,3 +29,15 @@ from capacity.forecast.settings import Setting as Setting
 from capacity.forecast.uplift import Occurrence as Occurrence
 from capacity.forecast.wallclock import clock_of as clock_of
 from capacity.forecast.wallclock import regular_step as regular_step
+
+if TYPE_CHECKING:
+    from capacity.forecast.estimator import SalesForecaster as SalesForecaster
+
+
+def __getattr__(name: str) -> Any:
+    """`SalesForecaster` is loaded when it is asked for: scikit-learn takes a second and 70 MiB."""
+    if name != "SalesForecaster":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from capacity.forecast.estimator import SalesForecaster
+
+    return SalesForecaster

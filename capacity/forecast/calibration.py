@@ -42,6 +42,7 @@ class Errors:
     past: Array  # (N, K, scored), what was forecast from each rolling origin
     past_scale: Array  # (N, K, scored)
     scale: Array  # (N, H), of the forecast from the real origin
+    span: int  # steps from the first past window's beginning to the last one's end
 
 
 def comparable_errors(served: Served, values: Array, origins: Origins, season_length: int) -> Errors:
@@ -57,7 +58,8 @@ def comparable_errors(served: Served, values: Array, origins: Origins, season_le
     past_scale = scales[:, groups[1:, :scored]] * growth[:scored] * level[:, :, None]
     shape = (actuals - served.past) / past_scale
     scale = scales[:, groups[0]] * growth * _lately(shape)[:, None]
-    return Errors(shape, served.past, past_scale, scale)
+    span = int(origins.ends[1] - origins.ends[-1]) + scored
+    return Errors(shape, served.past, past_scale, scale, span)
 
 
 def add_quantiles(point: Array, errors: Errors, offsets: Array) -> Array:

@@ -116,7 +116,8 @@ def error_sizes(traits: Traits, errors: Errors, seed: int) -> Errors:
     size = np.minimum(np.abs(errors.shape), WILDEST)
     seen = np.maximum(out_of_sample(past, size, seed, SIZES), LEAST_SIZE)
     coming = np.maximum(_predicted(_fit(past, size, seed, SIZES), ahead), LEAST_SIZE)
-    return Errors(errors.shape / seen, errors.past, errors.past_scale * seen, errors.scale * coming)
+    past_scale, scale = errors.past_scale * seen, errors.scale * coming
+    return replace(errors, shape=errors.shape / seen, past_scale=past_scale, scale=scale)
 
 
 def _with_scale(traits: NDArray[np.float32], scale: Array) -> NDArray[np.float32]:

@@ -69,16 +69,21 @@ def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
     count = errors.shape.shape[1]
     stretch = 1.0 + FEW / (len(surprise) * count)
     seen = mixed_offsets(surprise.reshape(len(surprise), -1), count, levels)
-    return track(surprise, _with_prior(surprise, seen, window, levels) * stretch, levels).offsets
+    return track(surprise, _with_prior(surprise, seen, _apart(errors, window), levels) * stretch, levels).offsets
 
 
-def _with_prior(surprise: Array, seen: Array, window: int, levels: tuple[float, ...]) -> Array:
+def _apart(errors: Errors, window: int) -> float:
+    """How many windows of this length the past holds that do not overlap."""
+    _, origins, scored = errors.shape.shape
+    return float(min(origins * max(1.0, scored / window), max(1.0, errors.span / window)))
+
+
+def _with_prior(surprise: Array, seen: Array, windows: float, levels: tuple[float, ...]) -> Array:
     """Offsets (N, Q) as `seen` in few windows, mixed with what their mean and spread would foretell: (N, Q).
 
     A dozen windows do not tell a quantile of 0.99; the prediction interval of a normal sample does (Student's t).
-    Windows overlap: as many count as would not.
+    `windows` is how many of them do not overlap.
     """
-    windows = surprise.shape[1] * max(1.0, 1.0 + (surprise.shape[2] - 1) / window)
     mean, spread = _pooled_moments(surprise.reshape(len(surprise), -1), windows)
     width = student_quantiles(levels, max(windows - 1.0, 3.0)) * np.sqrt(1.0 + 1.0 / windows)
     foretold = mean[:, None] + spread[:, None] * width

@@ -47,6 +47,7 @@ CONDITIONS = {
     "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
     "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor is left to its owner"),
     "FloorLoweredByOthers": Kind(2, 2, "a deploy or a person lowered the floor", "the floor is put back"),
+    "FloorNotReached": Kind(1, 2, "replicas do not start in time for the floor", "the floor stays up"),
     "CeilingReached": Kind(1, 2, "the coming peak needs more than the ceiling", "the floor is set to the ceiling"),
     "UtilizationHigh": Kind(
         1,
@@ -212,8 +213,8 @@ def _name(decision: Decision) -> str | None:
     """The condition that a decision is, if any."""
     if decision.reason == "CeilingReached":
         return "CeilingReached"
-    if decision.reason == "FloorLoweredByOthers":
-        return "FloorLoweredByOthers"
+    if decision.reason in ("FloorLoweredByOthers", "FloorNotReached"):
+        return decision.reason
     if decision.reason in PLANLESS:
         return "PlanStale"
     if decision.reason in OWNED:

@@ -124,6 +124,11 @@ METRICS = {
             "1 where others lowered the floor since our last write, by the field manager that did.",
             (*WORKLOAD, "manager"),
         ),
+        Metric(
+            "capacity_floor_missing_replicas",
+            "Replicas that a floor lacks though they had time to start; absent where none does.",
+            WORKLOAD,
+        ),
         Metric("capacity_pass_total", "Workloads worked on, by outcome and reason.", ("outcome", "reason"), "counter"),
         Metric("capacity_pass_duration_seconds", "How long the pass took."),
         Metric("capacity_pass_timestamp_seconds", "When the pass ended."),

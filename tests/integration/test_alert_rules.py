@@ -116,6 +116,12 @@ CASES = [
         labels=(*SHOP_WEB, ("reason", "HeldForeignOwner")),
     ),
     Case(
+        "CapacityFloorNotReached",
+        {f"capacity_floor_missing_replicas{{{WEB}}}": "3x120"},
+        {f"capacity_floor_missing_replicas{{{WEB}}}": "3x10 _x110"},
+        labels=SHOP_WEB,
+    ),
+    Case(
         "CapacityFloorLoweredByOthers",
         {f'capacity_floor_lowered{{{WEB},manager="helm"}}': "_x118 1 _"},
         {f'capacity_floor_lowered{{{WEB},manager="helm"}}': "1x10 _x110"},

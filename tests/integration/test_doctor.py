@@ -81,7 +81,8 @@ def test_a_setup_in_order_is_found_in_order(clinic: Clinic) -> None:
     code, document = clinic.examine()
     assert (code, document["verdict"]) == (OK, "ok"), document
     checks = [one["check"] for one in document["findings"]]
-    assert checks == ["versions", "config", "orders", "orders", "cluster", "clock", "rights", "targets"]
+    assert checks == ["versions", "config", "orders", "orders", "cluster", "clock", "rights", "targets", "targets"]
+    assert "edit-last-applied" in document["findings"][-2]["detail"], "who set the floor, and what to change there"
 
 
 def test_it_writes_nothing_here_and_nothing_there(clinic: Clinic) -> None:
@@ -439,3 +440,43 @@ def test_prometheus_with_series_without_and_gone(clinic: Clinic, prometheus: Cal
     code, bad = clinic.bad()
     assert (code, [one[:2] for one in bad]) == (FAILED, [("fail", "prometheus")])
     assert "no answer" in bad[0][2]
+
+
+def limits(clinic: Clinic, kind: str, **spec: Any) -> None:
+    metadata = {"name": "small", "namespace": "shop"}
+    clinic.api.create({"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("hard", "state", "words"),
+    [
+        pytest.param({"pods": "1000"}, None, "", id="room enough"),
+        pytest.param({"pods": "20"}, "warn", "the workloads may fill it at a peak", id="the ceilings fill it"),
+        pytest.param({"requests.cpu": "1"}, "warn", "allows requests.cpu 1", id="what they request fills it"),
+        pytest.param({"pods": "0"}, "fail", "quota small is full: pods", id="full"),
+        pytest.param({"services": "0"}, None, "", id="of nothing that we need"),
+    ],
+)
+def test_a_quota_that_a_peak_fills_is_found(
+    clinic: Clinic, hard: dict[str, str], state: str | None, words: str
+) -> None:
+    limits(clinic, "ResourceQuota", hard=hard)
+    _, bad = clinic.bad()
+    assert [one[0] for one in bad if one[1] == "room"] == ([state] if state else [])
+    assert all(words in one[2] and "namespace of its own" in one[3] for one in bad if one[1] == "room")
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        pytest.param({"max": {"memory": "128Mi"}}, "at most memory 128Mi", id="less than its limit"),
+        pytest.param({"min": {"cpu": "500m"}}, "at least cpu 500m", id="more than its request"),
+        pytest.param({"max": {"cpu": "4"}, "min": {"cpu": "10m"}}, "", id="wide enough"),
+    ],
+)
+def test_a_limit_range_that_refuses_our_pod_is_found(clinic: Clinic, item: dict[str, Any], words: str) -> None:
+    limits(clinic, "LimitRange", limits=[{"type": "Container", **item}])
+    _, bad = clinic.bad()
+    found = [one[2] for one in bad if one[1] == "room"]
+    assert len(found) == bool(words)
+    assert all(words in one for one in found)

@@ -229,6 +229,20 @@ def test_metrics_that_stand_still(shop: Shop) -> None:
     assert shop.decide(now="2026-11-27T04:51:00Z")["floor"] == 8
 
 
+def test_replicas_that_do_not_start(shop: Shop) -> None:
+    """The floor is raised at 02:30; the lead time is five minutes, and two passes of a minute are waited for."""
+    shop.decide()
+    shop.measure()
+    short = {"status": {"currentReplicas": 6, "desiredReplicas": 9}}
+    shop.api.patch("HorizontalPodAutoscaler", "shop", "web", short, subresource="status")
+    assert shop.decide(now="2026-11-27T02:36:00Z")["reason"] == "AsPlanned"
+    found = shop.decide(now="2026-11-27T02:37:00Z")
+    assert (found["reason"], shop.floor()) == ("FloorNotReached", 9)
+    assert found["detail"].startswith("6 of 9 replicas run, set at 02:30Z; 9 until")
+    shop.measure()
+    assert shop.decide(now="2026-11-27T02:38:00Z")["reason"] == "AsPlanned"
+
+
 def test_evenly_loaded_pods_are_not_taken_for_frozen(shop: Shop) -> None:
     """Of pods at 25 millicores the autoscaler reports the same whole number again and again."""
     shop.decide()

@@ -266,7 +266,7 @@ def one_pass(world: World, paper: Paper) -> None:
         if world.plan in ("unreadable", "silent"):
             world.bad_since.setdefault(name, world.now)
     work = Reconciliation(
-        WORKLOADS, plan, POLICY, world.now + world.skew, unreadable, Brake(at_least=9), real_time=True
+        WORKLOADS, plan, POLICY, world.now + world.skew, unreadable, Brake(at_least=9), real_time=True, parallel=1
     )
     undisturbed = not (world.kill or world.refuse or world.off or world.skew)
     try:

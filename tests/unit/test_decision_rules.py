@@ -10,6 +10,7 @@ import pytest
 
 from capacity.decision import CALM, Brake, ControllerRules, decide, engage_brake
 from capacity.decision.brake import brake_episode
+from capacity.decision.decide import _calm
 from capacity.model import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
 from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
@@ -293,6 +294,11 @@ def test_one_old_note_does_not_disarm_the_brake() -> None:
     assert all(decision.notes for _, decision in held)
 
 
+def test_a_held_fall_says_until_when() -> None:
+    ((_, held), *_) = engage_brake(falling(*[NOW - 10 * MINUTE] * 6), NOW, Brake())
+    assert held.detail == "6 of 6 floors want to come down together; held until 00:21Z"
+
+
 def test_the_end_of_an_episode_removes_its_notes() -> None:
     one = falling(NOW - 40 * MINUTE)
     (_, released), *_ = engage_brake([*one, *fleet(0, 9)], NOW, Brake())
@@ -386,3 +392,84 @@ def test_two_calm_steps_down_lie_half_the_calm_apart() -> None:
     made, memories = minutes_plan(*[8] * 20), [Memory(moved_at=NOW - minutes * MINUTE) for minutes in (14, 15)]
     waits = [decide(made, seen(40, memory=memory), NOW, ControllerRules(calm=CALM)).floor for memory in memories]
     assert waits == [40, 22]
+
+
+def test_a_step_of_a_half_life_is_at_least_one_replica() -> None:
+    decision = decide(plan([4]), seen(5), NOW, ControllerRules(half_life=timedelta(days=7)))
+    assert (decision.floor, decision.reason) == (4, "DemandFalling")
+    slow = decide(plan([4]), seen(60), NOW, ControllerRules(half_life=timedelta(days=7), step_down=1.0))
+    assert slow.floor == 59
+
+
+@pytest.mark.parametrize(("minutes", "reason"), [(14, "DemandFalling"), (14.5, "SecondLook")])
+def test_a_look_is_remembered_for_two_steps_and_four_passes(minutes: float, reason: str) -> None:
+    memory = Memory(mark="250m", looked_at=NOW - minutes * MINUTE)
+    moved = seen(40, readings=Readings(wanted=3, mark="251m"), memory=memory)
+    assert decide(plan([4]), moved, NOW).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("minutes", "reason"),
+    [(7, "SecondLook"), (7.5, "HeldFrozenMetrics"), (14, "HeldFrozenMetrics"), (14.5, "SecondLook")],
+)
+def test_equal_looks_count_from_the_fifth_on_and_while_they_are_remembered(minutes: float, reason: str) -> None:
+    memory = Memory(mark="250m", looked_at=NOW - minutes * MINUTE)
+    observation = seen(40, readings=Readings(wanted=3, mark="250m"), memory=memory)
+    assert decide(plan([4]), observation, NOW).reason == reason
+
+
+def test_a_plan_holds_from_its_first_moment_on() -> None:
+    assert decide(plan([4]), seen(40), START).reason == "DemandFalling"
+    assert decide(plan([4]), seen(40), START - MINUTE).reason == "HeldPlanNotStarted"
+
+
+def test_an_autoscaler_that_asks_for_just_what_the_plan_needs_clamps_nothing() -> None:
+    decision = decide(plan([37]), seen(40, readings=Readings(wanted=37)), NOW)
+    assert (decision.floor, decision.reason, decision.clamps) == (37, "DemandFalling", ())
+
+
+@pytest.mark.parametrize(
+    ("need", "longer", "floor", "stood", "calm"),
+    [
+        pytest.param(9, 12, 11, True, 11, id="what stood for long does not rise for what comes later"),
+        pytest.param(9, 12, 8, True, 12, id="below the need it rises, for several steps"),
+        pytest.param(9, 12, 9, False, 9, id="at the need it stays"),
+        pytest.param(9, 12, 16, False, 16, id="a quarter too high is not worth it"),
+        pytest.param(9, 12, 17, False, 12, id="more than a quarter is"),
+        pytest.param(9, 12, 13, True, 12, id="one replica is, after a while"),
+    ],
+)
+def test_calm_moves_once_for_several_steps(need: int, longer: int, floor: int, stood: bool, calm: int) -> None:
+    assert _calm(need, longer, floor, stood=stood) == calm
+
+
+@pytest.mark.parametrize("was", [9, 12])
+def test_a_floor_that_others_lowered_is_put_back_and_says_by_whom(was: int) -> None:
+    observation = replace(seen(4), edited_by="helm", lowered_from=was)
+    decision = decide(plan([9]), observation, NOW)
+    assert (decision.floor, decision.reason) == (9, "FloorLoweredByOthers")
+    assert decision.detail.startswith(f"helm lowered this floor from {was} to 4; 9 until")
+    low = decide(plan([4]), observation, NOW)
+    assert (low.floor, low.reason) == (4, "AsPlanned"), "nothing to put back"
+    cut = decide(plan([90]), replace(observation, ceiling=50), NOW)
+    assert (cut.floor, cut.reason) == (50, "CeilingReached")
+
+
+@pytest.mark.parametrize(
+    ("current", "minutes", "readings", "reason"),
+    [
+        pytest.param(8, 7, Readings(wanted=3), "FloorNotReached", id="too few, too long"),
+        pytest.param(8, 6.9, Readings(wanted=3), "AsPlanned", id="they may still start"),
+        pytest.param(9, 7, Readings(wanted=3), "AsPlanned", id="all run"),
+        pytest.param(8, 7, Readings(blind="nothing reported"), "AsPlanned", id="nobody knows"),
+        pytest.param(8, 7, None, "AsPlanned", id="no autoscaler to ask"),
+        pytest.param(8, None, Readings(wanted=3), "AsPlanned", id="we never moved it"),
+    ],
+)
+def test_a_floor_is_reached_or_said_not_to_be(
+    current: int, minutes: float | None, readings: Readings | None, reason: str
+) -> None:
+    memory = Memory(moved_at=None if minutes is None else NOW - minutes * MINUTE)
+    observation = replace(seen(9, readings=readings, memory=memory), current=current)
+    decision = decide(plan([9]), observation, NOW)
+    assert (decision.reason, decision.floor, decision.held) == (reason, 9, False)

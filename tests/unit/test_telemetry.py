@@ -85,7 +85,7 @@ def test_a_sample_that_cannot_be(name: str, value: float, labels: tuple[str, ...
 def test_every_name_carries_its_unit_and_every_label_is_a_word(name: str) -> None:
     metric = METRICS[name]
     units = ("_replicas", "_cores", "_bytes", "_seconds", "_ratio", "_total", "_info")
-    counts = ("_workloads", "_rows", "_failures", "_reached", "_held")
+    counts = ("_workloads", "_rows", "_failures", "_reached", "_held", "_lowered")
     assert name.startswith("capacity_")
     assert name.endswith((*units, *counts))
     assert (metric.kind == "counter") == name.endswith("_total")

@@ -67,7 +67,10 @@ class ControllerSettings(Settings):
         "None: each namespace has its own.",
     )
     requests_per_second: float = Field(
-        100.0, gt=0, le=10_000, description="Most requests to the API server, on average; twice as many at once."
+        500.0,
+        gt=0,
+        le=10_000,
+        description="Most requests to the API server, on average; twice as many at once.",
     )
 
     def policy(self) -> ControllerRules:
