@@ -18,10 +18,10 @@ def on_grid(sales: pd.Series) -> tuple[timedelta, pd.Series, pd.Series]:
     Only what is served is bridged, in straight lines: forecasts see the gaps, so that nothing after an origin reaches
     it. Raises `DataError` for a gap of more than a day.
 
-    >>> hours = pd.Series([1.0, None, 3.0, 4.0], pd.date_range("2026-01-01", periods=4, freq="h", tz="UTC"))
+    >>> hours = pd.Series([1.0, None, 3.0, 4.0, 5.0], pd.date_range("2026-01-01", periods=5, freq="h", tz="UTC"))
     >>> step, known, served = on_grid(hours)
     >>> known.isna().tolist(), served.tolist()
-    ([False, True, False, False], [1.0, 2.0, 3.0, 4.0])
+    ([False, True, False, False, False], [1.0, 2.0, 3.0, 4.0, 5.0])
     """
     step = regular_step(sales)
     steps = pd.date_range(sales.index[0], sales.index[-1], freq=pd.Timedelta(step))
