@@ -73,7 +73,7 @@ def surprise(actual: Array, expected: Array, kappa: float) -> Array:
     counts near zero, where a lower bound of the count itself would be zero.
 
     >>> [round(float(z), 1) for z in surprise(np.array([100.0, 70.0]), np.array([100.0, 100.0]), 0.001)]
-    [0.0, -3.2]
+    [0.0, -3.1]
     """
     size = 1 / kappa
     shift = 3 / 8

@@ -31,6 +31,7 @@ VALUES = {
     "resource": "cpu",
     "version": "0",
     "quantile": "0.95",
+    "manager": "helm",
 }
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # of times in samples: long ago, so that passes are missed
 
