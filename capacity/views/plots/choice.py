@@ -19,10 +19,11 @@ def plot_choice(choice: Choice, *, theme: str = "light") -> Figure:
     """Cost a day against minutes a day above the target, with 95 % intervals: today, recommended, the rivals."""
     canvas = Canvas.new(5.2, theme=theme)
     (axes,) = canvas.axes()
-    shown = _shown(choice)
+    shown = sorted(_shown(choice), key=lambda one: one[1].minutes_above)
     costs = [found.cost for _, found in shown]
-    for role, found in shown:
-        _draw(canvas, axes, (role, found), left=found.cost > (min(costs) + max(costs)) / 2)
+    for place, (role, found) in enumerate(shown):
+        left = found.cost > (min(costs) + max(costs)) / 2
+        _draw(canvas, axes, (role, found), (-6 if left else 6, 4 if place % 2 else -12))
     objective = choice.objective
     if objective.overload_cost is None:
         allowed = objective.allowed_minutes
@@ -44,8 +45,8 @@ def _shown(choice: Choice) -> list[tuple[str, Evidence]]:
     return [("today", choice.today), ("recommended", choice.recommended), *meanwhile, *rivals]
 
 
-def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], *, left: bool) -> None:
-    """A point with its intervals and its name, which stands to the left of points in the right half."""
+def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], away: tuple[int, int]) -> None:
+    """A point with its intervals, and its name some points away: names of neighbours stand above and below them."""
     (role, found), palette = what, canvas.palette
     colour = {"recommended": palette.green, "today": palette.blue}.get(role, palette.ink)
     low, high = found.minutes_interval
@@ -54,6 +55,5 @@ def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], *, left: bool)
     axes.plot([least, most], [found.minutes_above] * 2, color=colour, lw=1)
     axes.plot(found.cost, found.minutes_above, "o", color=colour, ms=8 if role in ("today", "recommended") else 4)
     name = str(found.policy) if role == "rival" else f"{role}: {found.policy}"
-    spot, side = (found.cost, found.minutes_above), "right" if left else "left"
-    away = (-6 if left else 6, 4)
+    spot, side = (found.cost, found.minutes_above), "right" if away[0] < 0 else "left"
     axes.annotate(name, spot, away, textcoords="offset points", fontsize=8, color=colour, ha=side)
