@@ -153,9 +153,7 @@ def test_page_installs_moves_and_removes(machine: Machine, tool: str) -> None:
     for command in commands():
         if command.startswith(("docker", *other_way(tool))):
             continue
-        if command.endswith(
-            "k8s/guard"
-        ):  # no admission policies in the double: test_floor_guard.py
+        if command.endswith("k8s/guard"):  # no admission policies in the double: test_floor_guard.py
             continue
         said[command] = machine.run(command)
         if " create job " in command:  # what the cluster does next: the first plan

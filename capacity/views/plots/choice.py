@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
@@ -11,19 +12,21 @@ from capacity.views.tables.choice import advice_sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
     from capacity.model.policy import Choice, Evidence
+
+HEIGHTS = (4, -12, 16, -24, 28)  # points above a spot at which its name may stand, the best first
 
 
 def plot_choice(choice: Choice, *, theme: str = "light") -> Figure:
     """Cost a day against minutes a day above the target, with 95 % intervals: today, recommended, the rivals."""
     canvas = Canvas.new(5.2, theme=theme)
     (axes,) = canvas.axes()
-    shown = sorted(_shown(choice), key=lambda one: one[1].minutes_above)
+    shown = _shown(choice)
     costs = [found.cost for _, found in shown]
-    for place, (role, found) in enumerate(shown):
-        left = found.cost > (min(costs) + max(costs)) / 2
-        _draw(canvas, axes, (role, found), (-6 if left else 6, 4 if place % 2 else -12))
+    middle = (min(costs) + max(costs)) / 2
+    names = [_draw(canvas, axes, (role, found), left=found.cost > middle) for role, found in shown]
     objective = choice.objective
     if objective.overload_cost is None:
         allowed = objective.allowed_minutes
@@ -36,6 +39,7 @@ def plot_choice(choice: Choice, *, theme: str = "light") -> Figure:
     )
     canvas.finish(axes, "minutes a day above the target")
     axes.margins(x=0.12)
+    _keep_apart(canvas.figure, names)
     return canvas.done(f"{choice.namespace}/{choice.name}: {advice_sentence(choice)}")
 
 
@@ -45,8 +49,8 @@ def _shown(choice: Choice) -> list[tuple[str, Evidence]]:
     return [("today", choice.today), ("recommended", choice.recommended), *meanwhile, *rivals]
 
 
-def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], away: tuple[int, int]) -> None:
-    """A point with its intervals, and its name some points away: names of neighbours stand above and below them."""
+def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], *, left: bool) -> Annotation:
+    """A point with its intervals and its name, which stands to the left of points in the right half."""
     (role, found), palette = what, canvas.palette
     colour = {"recommended": palette.green, "today": palette.blue}.get(role, palette.ink)
     low, high = found.minutes_interval
@@ -55,5 +59,20 @@ def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], away: tuple[in
     axes.plot([least, most], [found.minutes_above] * 2, color=colour, lw=1)
     axes.plot(found.cost, found.minutes_above, "o", color=colour, ms=8 if role in ("today", "recommended") else 4)
     name = str(found.policy) if role == "rival" else f"{role}: {found.policy}"
-    spot, side = (found.cost, found.minutes_above), "right" if away[0] < 0 else "left"
-    axes.annotate(name, spot, away, textcoords="offset points", fontsize=8, color=colour, ha=side)
+    spot, side = (found.cost, found.minutes_above), "right" if left else "left"
+    away = (-6 if left else 6, HEIGHTS[0])
+    return axes.annotate(name, spot, away, textcoords="offset points", fontsize=8, color=colour, ha=side)
+
+
+def _keep_apart(figure: Figure, names: Sequence[Annotation]) -> None:
+    """Move each name up or down to the nearest height where it covers no name before it."""
+    figure.draw_without_rendering()
+    taken: list[Any] = []
+    for name in names:
+        aside, _ = name.get_position()
+        for height in HEIGHTS:
+            name.set_position((aside, height))
+            box = name.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)
