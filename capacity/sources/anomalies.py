@@ -124,11 +124,14 @@ class _Look:
         return self._days(series) / unit, unit
 
     def _days(self, series: pd.Series) -> Array:
-        """One row per day, oldest first, of at most as many days as are compared; NaN where the source has a gap."""
+        """One row per day, oldest first, of at most as many days as are compared; NaN where the source has a gap.
+
+        Rows and values have the same days, also where the oldest rows are bad and have no value.
+        """
         step = pd.Timedelta(self.table.settings.step)
         steps = DAY // self.table.settings.step
         last = pd.Timestamp(self.end) - step
-        first = series.index[0]
+        first = self.table.row_counts()[0].index[0]
         days = min(DAYS + LEAST_WEEKS * WEEK, int((last - first + step) / pd.Timedelta(DAY)))
         index = pd.date_range(end=last, periods=days * steps, freq=step)
         missing = np.nan if self.table.is_measurement() else 0.0
