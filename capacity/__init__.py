@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from capacity.model.events import Scenario as Scenario
     from capacity.model.forecast import Demand as Demand
     from capacity.model.forecast import Forecast as Forecast
+    from capacity.model.forecast import ForecastRequest as ForecastRequest
     from capacity.model.limits import Costs as Costs
     from capacity.model.limits import Limits as Limits
     from capacity.model.load import LoadModel as LoadModel
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from capacity.model.policy import Evidence as Evidence
     from capacity.model.policy import Objective as Objective
     from capacity.model.policy import Policy as Policy
-    from capacity.model.request import ForecastRequest as ForecastRequest
     from capacity.model.workload import Replica as Replica
     from capacity.model.workload import Workload as Workload
     from capacity.planning.explain import explain_floor as explain_floor
@@ -81,9 +81,8 @@ HOMES = {
     "capacity.series.seasons": ("find_seasons",),
     "capacity.series.calendar": ("holiday_events",),
     "capacity.model.events": ("Event", "Scenario"),
-    "capacity.model.request": ("ForecastRequest",),
     "capacity.forecast.sales": ("forecast_sales",),
-    "capacity.model.forecast": ("Forecast", "Demand"),
+    "capacity.model.forecast": ("Forecast", "Demand", "ForecastRequest"),
     "capacity.forecast.backtest": ("backtest_sales",),
     # from sales to load
     "capacity.load.learning": ("learn_load", "learn_loads"),

@@ -19,9 +19,6 @@ from capacity.model.policy import Choice
 from capacity.model.policy_file import Choices, read_choices
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.result import PlanResult
-from capacity.simulation.advice import ReplaySettings, advise_policy, cadence_for
-from capacity.simulation.days import WARM_UP
-from capacity.simulation.grid import on_grid
 
 Progress = Callable[[int, int], None]  # parts done, of how many
 PARTS = 100  # of one workload, as a progress bar counts them
@@ -119,6 +116,9 @@ def _advised(
     before: Choice | None,
     progress: Progress | None,
 ) -> Choice:
+    from capacity.simulation.advice import ReplaySettings, advise_policy, cadence_for  # a plan does without
+    from capacity.simulation.grid import on_grid
+
     sales = orders.histories.get(workload.group)
     if sales is None:
         raise DataError(f"no sales of group {workload.group!r}: a policy is chosen on orders, there are none")
@@ -136,6 +136,8 @@ def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Se
 
     It must reach as far as the sales do, and back over the replayed `days`; else what sales stand for is taken.
     """
+    from capacity.simulation.days import WARM_UP
+
     if usage is None or len(usage) < 2 or not {"cpu", "memory"} <= set(usage.columns):
         return None
     step, coarse = usage.index[1] - usage.index[0], sales.index[1] - sales.index[0]

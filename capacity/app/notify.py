@@ -47,14 +47,27 @@ class Notifier:
 
         return cls(TelemetrySettings(), IncidentSettings())
 
+    @property
+    def measures(self) -> bool:
+        """Whether metrics are shown, pushed or written anywhere."""
+        somewhere = (self.exposition, self.telemetry.pushgateway, self.telemetry.textfile)
+        return any(place is not None for place in somewhere)
+
+    @property
+    def reports(self) -> bool:
+        """Whether conditions become alerts, tickets or lines of a log that machines read."""
+        incidents = self.incidents.servicenow is not None or self.incidents.alertmanager is not None
+        return incidents or current_run().form is LogForm.json
+
     def planned(self, planned: PlanResult, took: timedelta) -> list[str]:
         """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
-        from capacity.monitoring.samples import audit_samples, plan_samples
+        plan, now, warnings = planned.plan, planned.plan.created, []
+        if self.measures:
+            from capacity.monitoring.samples import audit_samples, plan_samples
 
-        plan, now = planned.plan, planned.plan.created
-        warnings = self._send_metrics(audit_samples(planned.audit, now), AUDIT)
-        samples = plan_samples(plan, len(planned.failures), took, planned.demand)
-        warnings += self._send_metrics(samples, PLANNER)
+            warnings += self._send_metrics(audit_samples(planned.audit, now), AUDIT)
+            samples = plan_samples(plan, len(planned.failures), took, planned.demand)
+            warnings += self._send_metrics(samples, PLANNER)
         return [*warnings, *self._report_plan(planned.audit, planned.failures, plan.workloads, now)]
 
     def audited(self, audit: Audit, now: datetime) -> list[str]:
@@ -99,6 +112,8 @@ class Notifier:
         plans: Sequence[WorkloadPlan],
         now: datetime,
     ) -> list[str]:
+        if not self.reports:
+            return []
         from capacity.monitoring.conditions import Scope, plan_conditions
 
         namespaces = {plan.namespace for plan in plans} | {namespace for namespace, _ in failures}

@@ -112,8 +112,8 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
 
-    config = data.planning_config(face)
-    scenarios, now = parse_scenarios(data.scenario or (), config.timezone), data.moment()
+    config, now = data.planning_config(face), data.moment()
+    scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
     bulletin = Bulletin.silent() if data.foreign or scenarios or data.now else Bulletin.of(config)

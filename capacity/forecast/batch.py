@@ -130,24 +130,19 @@ def _proposal(
     rows = max(1, CHUNK_CELLS // values.shape[1])
     most = MOST_UNASKED if setting.global_layer is None else len(values)
     layered = setting.global_layer is not False and SERIES <= len(values) <= most
-    chunks = [values[at : at + rows] for at in range(0, len(values), rows)]
-    asked = replace(setting, global_layer=layered)
-    parts = [_propose_chunk(chunk, seasons, origins, asked) for chunk in chunks]
-    near = tuple(map(Near.join, zip(*(part for _, part, _ in parts), strict=True)))
-    traits = Traits.join([part for _, _, part in parts if part is not None]) if layered else None
-    return Proposal.join([part for part, _, _ in parts]), near, traits
-
-
-def _propose_chunk(
-    values: Array, seasons: tuple[int, ...], origins: Origins, setting: Setting
-) -> tuple[Proposal, tuple[Near, ...], Traits | None]:
-    history = prepare(values, seasons)
-    members = member_forecasts(history, seasons, origins, setting)
-    stacked = np.stack(list(members.forecasts.values()))
-    blend = blend_members(stacked, origins.actuals(values))
-    traits = traits_of(history.filled, stacked, blend, seasons, origins) if setting.global_layer else None
-    near = propose_near(history.filled, stacked, seasons, origins, (origins.actuals(values), setting))
-    return propose(blend, members), near, traits
+    proposals, nears, traits = [], [], []
+    for at in range(0, len(values), rows):
+        history = prepare(values[at : at + rows], seasons)
+        actuals = origins.actuals(values[at : at + rows])
+        members = member_forecasts(history, seasons, origins, setting)
+        stacked = np.stack(list(members.forecasts.values()))
+        blend = blend_members(stacked, actuals)
+        proposals.append(propose(blend, members))
+        nears.append(propose_near(history.filled, stacked, seasons, origins, (actuals, setting)))
+        if layered:
+            traits.append(traits_of(history.filled, stacked, blend, seasons, origins))
+    near = tuple(map(Near.join, zip(*nears, strict=True)))
+    return Proposal.join(proposals), near, Traits.join(traits) if layered else None
 
 
 def _calibrated(

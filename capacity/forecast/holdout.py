@@ -75,7 +75,7 @@ def find_trend(row: Array, setting: Setting) -> Trend:
     Where the history is too short to hold origins out, a level shift is followed, a year or growth is not.
     """
     days, coarse = on_days(row, setting)
-    level = level_trend if _level_helps(days, coarse) else no_trend
+    level = level_trend if _level_helps(days, coarse, level_trend(days, coarse.step, 1)) else no_trend
     kinds = _kinds(level, coarse)
     ends = _season_ends(len(days), coarse)
     trial = hold_out(days, coarse, kinds, ends) if len(ends) >= LEAST_ORIGINS else None
@@ -108,7 +108,15 @@ def hold_out(days: Array, setting: Setting, kinds: Sequence[TrendModel], ends: S
         if (~np.isnan(known)).sum() < LEAST_STEPS or np.isnan(actual).all() or not np.nanmean(known) > 0:
             continue
         usual = np.nanmean(actual) + 1e-3 * np.nanmean(known)
-        band = _bands(known, setting, [trend_of(kind, known, setting) for kind in kinds])
+        trends, rests = [], []
+        for kind in kinds:
+            trend = trend_of(kind, known, setting)
+            trends.append(trend)
+            rests.append(known / trend.past)
+        batch = forecast_far(np.stack(rests), setting)
+        band = batch.quantiles * np.stack([trend.ahead for trend in trends])[:, :, None]  # (kinds, H, 3)
+        for place, trend in enumerate(trends):
+            band[place] = spread_out(band[place][:, 1], band[place], BAND, trend.spread)
         errors.append(np.nanmean(np.abs(band[:, :, 1] - actual), axis=1) / usual)
         bands.append(band / usual)
         actuals.append(actual / usual)
@@ -120,14 +128,6 @@ def hold_out(days: Array, setting: Setting, kinds: Sequence[TrendModel], ends: S
     )
 
 
-def _bands(known: Array, setting: Setting, trends: Sequence[Trend]) -> Array:
-    """Low, middle and high quantile under each trend: (kinds, H, 3)."""
-    batch = forecast_far(np.stack([known / trend.past for trend in trends]), setting)
-    scaled = batch.quantiles * np.stack([trend.ahead for trend in trends])[:, :, None]
-    wide = [spread_out(q[:, 1], q, BAND, trend.spread) for q, trend in zip(scaled, trends, strict=True)]
-    return np.stack(wide)
-
-
 def _kinds(level: TrendModel, setting: Setting) -> list[TrendModel]:
     yearly = after(level, yearly_trend)
     kinds = [level, after(level, partly(yearly_trend, HALF)), yearly]
@@ -136,9 +136,8 @@ def _kinds(level: TrendModel, setting: Setting) -> list[TrendModel]:
     return kinds
 
 
-def _level_helps(days: Array, setting: Setting) -> bool:
+def _level_helps(days: Array, setting: Setting, trend: Trend | None) -> bool:
     """A shift just found is followed; once it can be tried, it must have made the forecast better."""
-    trend = level_trend(days, setting.step, 1)
     if trend is None or trend.shift is None:
         return False
     settled = max(1, round(SETTLED / setting.step))

@@ -176,10 +176,10 @@ def template_forecast(
     values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins, template: Template
 ) -> Array:
     """The average season (its last cycles weigh more) plus what the level has lately been off: (N, K + 1, H)."""
-    parts = [
-        _from_origin(values[:, :end], weights[:, :end], seasons, origins.horizon, template) for end in origins.ends
-    ]
-    return np.stack(parts, axis=1)
+    answer = np.empty((len(values), len(origins.ends), origins.horizon))
+    for k, end in enumerate(origins.ends):
+        answer[:, k] = _from_origin(values[:, :end], weights[:, :end], seasons, origins.horizon, template)
+    return answer
 
 
 def _from_origin(values: Array, weights: Array, seasons: tuple[int, ...], horizon: int, template: Template) -> Array:
@@ -291,7 +291,7 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     start = max(design.depth, last - MAX_ROWS)
     rows = np.arange(start, last)
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
-    columns = _design_columns(values, rows, design)  # (N, rows, p)
+    columns = _design_columns(values, rows, design.lags, _harmonics(rows, design.season_length))  # (N, rows, p)
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     root = np.sqrt(weights[:, start:last] * recency)
     columns *= root[:, :, None]  # on both sides of the product: it is symmetric, which halves its cost
@@ -303,9 +303,8 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
 
 
-def _design_columns(values: Array, rows: Places, design: Design) -> Array:
-    count, lags = len(rows), design.lags
-    fixed = _harmonics(rows, design.season_length)
+def _design_columns(values: Array, rows: Places, lags: Places, fixed: Array) -> Array:
+    count = len(rows)
     columns = np.empty((len(values), count, len(lags) + fixed.shape[1]))
     for place, lag in enumerate(lags):
         columns[:, :, place] = values[:, rows[0] - lag : rows[0] - lag + count]
@@ -333,24 +332,18 @@ def _recurse(values: Array, coefficients: Array, design: Design, origins: Origin
     """Roll the autoregression forward from every origin, each step fed to the next; time is the first axis."""
     depth, horizon, lags = design.depth, origins.horizon, design.lags
     path = np.empty((depth + horizon, len(values), len(origins.ends)))
+    fixed = np.empty((horizon, len(values), len(origins.ends)))
     for k, end in enumerate(origins.ends):
         path[:depth, :, k] = values[:, end - depth : end].T
+        waves = _harmonics(np.arange(end, end + horizon), design.season_length)
+        fixed[:, :, k] = waves @ coefficients[:, k, len(lags) :].T
     slopes = np.ascontiguousarray(np.moveaxis(coefficients[:, :, : len(lags)], 2, 0))  # (lags, N, K + 1)
-    fixed = _fixed_part(coefficients[:, :, len(lags) :], design, origins)  # (H, N, K + 1)
     low, high = _bounds(values)
     for h in range(horizon):
         t = depth + h
         step = path[t - design.season_length] + np.einsum("lnk,lnk->nk", slopes, path[t - lags]) + fixed[h]
         path[t] = np.clip(step, low, high)
     return np.moveaxis(path[depth:], 0, 2)
-
-
-def _fixed_part(coefficients: Array, design: Design, origins: Origins) -> Array:
-    parts = []
-    for k, end in enumerate(origins.ends):
-        waves = _harmonics(np.arange(end, end + origins.horizon), design.season_length)
-        parts.append(waves @ coefficients[:, k].T)  # (H, N)
-    return np.stack(parts, axis=2)
 
 
 def _bounds(values: Array) -> tuple[Array, Array]:

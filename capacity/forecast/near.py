@@ -57,14 +57,11 @@ def propose_near(
     reaches = reaches_of(setting)
     tracking = _tracking(filled, seasons, origins, (reaches[0], max(1, RECENT // setting.step)))
     candidates = np.concatenate([members[..., : reaches[0]], tracking])
-    return tuple(_blended(candidates[..., :reach], actuals) for reach in reaches)
-
-
-def _blended(candidates: Array, actuals: Array) -> Near:
-    """Candidates (M, N, K + 1, R) by what they did over the first half of their reach, over all of it."""
-    reach = candidates.shape[3]
-    blend = blend_members(candidates, actuals[:, :, :reach], _judged(reach))
-    return Near(blend.point, blend.past)
+    answers = []
+    for reach in reaches:  # weighted by what they did over the first half of it
+        blend = blend_members(candidates[..., :reach], actuals[:, :, :reach], _judged(reach))
+        answers.append(Near(blend.point, blend.past))
+    return tuple(answers)
 
 
 def _judged(reach: int) -> int:

@@ -375,19 +375,22 @@ def proven_kinds(row: Array, past: Sequence[Occurrence], kinds: frozenset[str], 
     ['payday']
     """
     normal = masked(row, past)
-    return frozenset(kind for kind in kinds if _proven(event_cases(row, normal, past, kind, week)))
+    proven = set()
+    for kind in kinds:
+        if _proven(event_cases(row, normal, past, kind, week)):
+            proven.add(kind)
+    return frozenset(proven)
 
 
 def _proven(cases: Sequence[tuple[str, Array, Array]]) -> bool:
     """Cases are (name, actual, expected without an effect); told once with a factor of 1, once with the others'."""
     if len(cases) < LEAST_CASES:
         return False
-    errors = np.array(
-        [
-            [np.abs(actual - expected * factor).mean() for factor in (1.0, foretold_factor(cases, place))]
-            for place, (_, actual, expected) in enumerate(cases)
-        ]
-    )
+    missed = []
+    for place, (_, actual, expected) in enumerate(cases):
+        told = foretold_factor(cases, place)
+        missed.append([np.abs(actual - expected * factor).mean() for factor in (1.0, told)])
+    errors = np.array(missed)
     tiny = 1e-3 * errors.mean() + 1e-300
     ratio = np.log((errors[:, 1] + tiny) / (errors[:, 0] + tiny))
     doubt = DOUBT * ratio.std(ddof=1) / np.sqrt(len(ratio))

@@ -36,10 +36,14 @@ from capacity.model.events import Scenario as Scenario
 from capacity.model.explanation import Bar as Bar
 from capacity.model.explanation import Explanation as Explanation
 from capacity.model.explanation import SalesParts as SalesParts
+from capacity.model.forecast import DEFAULT_HORIZON as DEFAULT_HORIZON
+from capacity.model.forecast import DEFAULT_LEVELS as DEFAULT_LEVELS
 from capacity.model.forecast import MONTH as MONTH
 from capacity.model.forecast import Demand as Demand
 from capacity.model.forecast import Forecast as Forecast
+from capacity.model.forecast import ForecastRequest as ForecastRequest
 from capacity.model.forecast import Trust as Trust
+from capacity.model.forecast import require_levels as require_levels
 from capacity.model.limits import ChangeHours as ChangeHours
 from capacity.model.limits import Costs as Costs
 from capacity.model.limits import Freeze as Freeze
@@ -82,10 +86,6 @@ from capacity.model.plan_file import plan_text as plan_text
 from capacity.model.plan_file import read_plan as read_plan
 from capacity.model.plan_file import rfc3339 as rfc3339
 from capacity.model.plan_file import write_plan as write_plan
-from capacity.model.request import DEFAULT_HORIZON as DEFAULT_HORIZON
-from capacity.model.request import DEFAULT_LEVELS as DEFAULT_LEVELS
-from capacity.model.request import ForecastRequest as ForecastRequest
-from capacity.model.request import require_levels as require_levels
 from capacity.model.serving import Pool as Pool
 from capacity.model.serving import Reactive as Reactive
 from capacity.model.serving import Throughput as Throughput

@@ -30,7 +30,6 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.configuration import Config
-from capacity.planning.coarse import refuse_coarse_rows
 from capacity.planning.orders import (
     Forecasts,
     Histories,
@@ -40,6 +39,7 @@ from capacity.planning.orders import (
     Usages,
     plan_reach,
     plan_request,
+    refuse_coarse_rows,
     request_of,
     require_quality,
     source_document,
