@@ -26,9 +26,10 @@ from capacity.app.shards import (
     write_shard,
     write_steps,
 )
+from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
-from capacity.model.plan_file import parse_time, rfc3339, write_whole
+from capacity.model.plan_file import parse_time, rfc3339
 from capacity.planning.orders import Histories, KnownAhead, OrderData, require_quality
 from capacity.planning.pipeline import PlanInputs, plan_alone, share_supply
 from capacity.planning.result import PlanResult
@@ -230,7 +231,7 @@ def _created(folder: Path, run: str, now: datetime) -> datetime:
     try:
         return parse_time(record.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or one that was cut off when it was written
-        write_whole(record, rfc3339(now))
+        write_text(record, rfc3339(now))
     return now
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from capacity.files import write_text
 from capacity.model import ConfigError, Workload
 from capacity.model.configuration import Config
-from capacity.model.plan_file import write_whole
 from capacity.planning.sizing import Advice, RequestAdvice
 
 MIB = 2**20
@@ -23,7 +23,7 @@ def write_patch(advice: Advice, config: Config, file: Path) -> None:
         raise ConfigError("--requests-patch: expected usage with cpu, memory and replicas, got no advice")
     head = "# Requests advised from usage. The container is taken to have its workload's name: check before applying.\n"
     try:
-        write_whole(file, head + yaml.safe_dump_all(patches, sort_keys=False))
+        write_text(file, head + yaml.safe_dump_all(patches, sort_keys=False))
     except OSError as error:
         raise ConfigError(
             f"--requests-patch: {file} cannot be written: {error.strerror or error}; choose another place"

@@ -14,9 +14,10 @@ import duckdb
 import pandas as pd
 
 from capacity.app.reading import ALL_TOGETHER, GOOD_ROWS, StepIndex
+from capacity.files import write_text
 from capacity.model import DataError, Plan, PlanError
 from capacity.model.forecast import CurrentDemand
-from capacity.model.plan_file import read_plan, write_plan, write_whole
+from capacity.model.plan_file import read_plan, write_plan
 from capacity.planning.orders import Histories, Key
 from capacity.planning.sizing import RequestAdvice
 from capacity.sources.sql import literal, one_line
@@ -128,7 +129,7 @@ def write_shard(shard: Shard, path: Path, run: str) -> None:
         "demand": [asdict(one) for one in shard.demand],
         "advice": [[*key, _advice_document(found)] for key, found in shard.advice.items()],
     }
-    write_whole(done, json.dumps(record))
+    write_text(done, json.dumps(record))
 
 
 def read_shard(path: Path, number: int, run: str) -> Shard | None:

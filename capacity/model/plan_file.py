@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from capacity.files import write_text
 from capacity.model.derivation import (
     Derivation,
     PeakSales,
@@ -49,27 +48,13 @@ def write_plan(plan: Plan, path: str | Path) -> None:
     Examples
     --------
     >>> day = datetime(2026, 11, 27, tzinfo=UTC)
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_plan(Plan(day, day, day + timedelta(days=1), "", {}, ()), f"{folder}/plan.json")
     ...     read_plan(f"{folder}/plan.json").valid_until.isoformat()
     '2026-11-28T00:00:00+00:00'
     """
-    write_whole(Path(path), plan_text(plan))
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a text file under another name, and give it its own once it is on disk."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(path, plan_text(plan))
 
 
 def read_plan(path: str | Path, *, near: datetime | None = None) -> Plan:

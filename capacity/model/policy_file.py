@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from capacity.files import write_text
 from capacity.model.errors import CapacityError, PlanError
 from capacity.model.policy import Choice, Evidence, Objective, Policy
 
@@ -20,17 +19,8 @@ Choices = dict[tuple[str, str], Choice]
 
 def write_choices(choices: Iterable[Choice], path: str | Path) -> None:
     """Write the choices as JSON, whole or not at all: a reader never meets half a file."""
-    file = Path(path)
     document = {"schema": POLICIES_SCHEMA, "workloads": [choice_document(one) for one in choices]}
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(json.dumps(document, indent=1) + "\n")
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def read_choices(path: str | Path) -> Choices:
