@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from capacity.forecast.gaps import steps_ahead
 from capacity.forecast.sales import duration_of, forecast_as_asked
-from capacity.forecast.series import steps_ahead
 from capacity.forecast.wallclock import clock_of
 from capacity.model import Event, Forecast, ForecastRequest, require
 from capacity.model.arrays import Array, Mask

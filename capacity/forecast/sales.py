@@ -14,7 +14,7 @@ from capacity.forecast.analogs import AFTER, BEFORE, Analogs, find_analogs
 from capacity.forecast.batch import forecast_far
 from capacity.forecast.gaps import occurrences
 from capacity.forecast.maxima import over_highest
-from capacity.forecast.series import Prepared, finish, prepare, window_steps
+from capacity.forecast.series import Prepared, Timelines, finish, prepare, window_steps
 from capacity.forecast.settings import Setting
 from capacity.forecast.wallclock import WallClock, clock_of
 from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest, require
@@ -104,9 +104,10 @@ def forecast_many(
     """
     prepared: dict[Key, Prepared] = {}
     answers: dict[Key, Forecast | DataError] = {}
+    timelines = Timelines()
     for key, (sales, request) in asked.items():
         try:
-            one = prepare(sales, request, covariates)
+            one = prepare(sales, request, covariates, timelines)
         except DataError as error:
             answers[key] = error
         else:

@@ -154,7 +154,8 @@ def _requests(
     histories: Histories, request: ForecastRequest, reach: Mapping[str | None, timedelta]
 ) -> dict[str | None, tuple[pd.Series, ForecastRequest]]:
     windows = {group: _window(sales, reach.get(group)) for group, sales in histories.items()}
-    return {group: (sales, replace(request, window=windows[group])) for group, sales in histories.items()}
+    requests = {window: replace(request, window=window) for window in dict.fromkeys(windows.values())}
+    return {group: (sales, requests[windows[group]]) for group, sales in histories.items()}
 
 
 def _window(history: pd.Series, reach: timedelta | None) -> timedelta | None:

@@ -108,13 +108,21 @@ def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
     calendar = calendar_seasons(step)
     if not any(NEEDED * season <= len(sales) for season in calendar):
         return calendar
-    regular = sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step))
+    regular = _on_full_grid(sales, step)
     if clear_seasons(regular, calendar):
         return calendar
     found = _plain_seasons(regular, step)
     if found is None:
         found = {season.season_length for season in find_seasons(regular)}
     return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
+
+
+def _on_full_grid(history: pd.Series, step: timedelta) -> pd.Series:
+    """A history with a value, or a gap, at every step from its first to its last."""
+    first, last = history.index[0], history.index[-1]
+    if len(history) == (last - first) // step + 1:  # unique steps on one grid: none is missing
+        return history
+    return history.reindex(pd.date_range(first, last, freq=step))
 
 
 def _plain_seasons(regular: pd.Series, step: timedelta) -> set[int] | None:
@@ -158,8 +166,17 @@ def _profile(flat: Array, length: int) -> Array:
 
 def too_short_for(history: pd.Series) -> tuple[str, ...]:
     """Names of the cycles that this history is too short to judge, for instance ("yearly",)."""
-    step = _step(evened(history))
-    span = len(evened(history)) * step
+    even = evened(history)
+    step = _step(even)
+    return too_short(len(even) * step, step)
+
+
+def too_short(span: timedelta, step: timedelta) -> tuple[str, ...]:
+    """Names of the cycles that so long a history of this step is too short to judge.
+
+    >>> too_short(timedelta(days=60), timedelta(hours=1))
+    ('yearly',)
+    """
     needed = {DAY: NEEDED, WEEK: NEEDED, YEAR: YEARS_NEEDED}
     return tuple(name for cycle, name in CYCLES.items() if 2 * step <= cycle and span < needed[cycle] * cycle)
 
@@ -195,7 +212,8 @@ def _hourly_or_coarser(history: pd.Series) -> tuple[pd.Series, timedelta]:
     """Hourly means of finer data (the cycles are the same, the decomposition sixty times cheaper), on a full grid."""
     step = _step(history)
     wide = timedelta(hours=1) if step < timedelta(hours=1) and len(history) * step >= NEEDED * DAY else step
-    return history.resample(wide, origin="start").mean(), wide
+    whole = len(history) == (history.index[-1] - history.index[0]) // step + 1
+    return history if wide == step and whole else history.resample(wide, origin="start").mean(), wide
 
 
 def _candidates(series: pd.Series, step: timedelta) -> list[int]:

@@ -21,7 +21,7 @@ from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.quality.time_forms import Fold
 from capacity.sources.database import count_in_database
-from capacity.sources.judging import Judgement, Source, Span
+from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
     id_findings,
@@ -37,6 +37,7 @@ from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"
+TOTAL = f"sum(CAST(value * {UNIT} AS HUGEINT)) / {UNIT}"  # of good rows of `counted`: exact in any order
 KINDS = {  # DuckDB's types by the kind of value that a contract speaks of; longer names begin with these
     "text": ("VARCHAR", "ENUM", "UUID"),
     "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
@@ -172,6 +173,18 @@ class OrderTable:
         result: pd.Series | pd.DataFrame = wide if self.settings.group else wide.iloc[:, 0].rename("sales")
         result.attrs["timezone"] = self.timezone
         return result
+
+    def total(self) -> pd.Series:
+        """Sales per step of all groups together, as `sales` counts them: without a column for each group."""
+        query = f"SELECT step_start, {TOTAL} AS value FROM counted WHERE {GOOD} GROUP BY step_start ORDER BY step_start"
+        frame = self.database.execute(query).df()
+        if frame.empty:
+            raise self._no_row()
+        series = frame["value"].astype(float).set_axis(pd.to_datetime(frame["step_start"], unit="s", utc=True))
+        steps = self.steps()
+        total = series.reindex(steps, fill_value=np.nan if self.is_measurement() else 0.0)
+        total[self.unclear_steps(steps)] = np.nan
+        return total
 
     def steps(self) -> pd.DatetimeIndex:
         """The steps of the sales: from the first with a good row to the last whole one."""
