@@ -12,7 +12,9 @@ from capacity.model.events import Event
 from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 DEFAULT_HORIZON = timedelta(days=14)
 DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
@@ -167,6 +169,17 @@ class Forecast:
         """The quantile of the maximum over ``[t, t + window)`` at every step t; without a window, of the step alone."""
         table = self.quantiles if self.maxima is None else self.maxima
         return table.iloc[:, self._column(quantile_level)]
+
+    def values_at(self, quantile_level: float) -> NDArray[np.float64]:
+        """The quantile at this level as an array (steps,), which costs less than a series."""
+        column: NDArray[np.float64] = self.quantiles.to_numpy(dtype=float)[:, self._column(quantile_level)]
+        return column
+
+    def maxima_at(self, quantile_level: float) -> NDArray[np.float64]:
+        """`maximum_at` as an array (steps,)."""
+        table = self.quantiles if self.maxima is None else self.maxima
+        column: NDArray[np.float64] = table.to_numpy(dtype=float)[:, self._column(quantile_level)]
+        return column
 
     def _column(self, quantile_level: float) -> int:
         levels = [float(level) for level in self.quantiles.columns]
