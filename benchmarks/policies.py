@@ -20,10 +20,10 @@ from benchmarks.datasets import SKIPPED, find
 from capacity.model import Event, Forecast, ForecastRequest, LoadModel, Replica, Workload
 from capacity.model.arrays import Array, Counts
 from capacity.model.policy import Cadence, Objective
+from capacity.model.replayed import Tried
 from capacity.simulation.advice import (
     History,
     ReplaySettings,
-    Tried,
     cadence_for,
     choosable,
     past_forecasts,
@@ -235,7 +235,7 @@ class Sums:
 
 def chosen_sums(tried: Tried, rule: ChoiceRule) -> Sums:
     """Each day with the policy chosen from the days before."""
-    places = choosable(tried.policies)
+    places = choosable(tried)
     floors = np.array([policy.has_floors for policy in tried.policies])
     known = Scores(tried.scores.pod_hours, tried.scores.above, floors, Objective().allowed_minutes)
     picks = np.array(places)[choose_daily(known.of(places), rule).candidates[rule.fewest : -1]]

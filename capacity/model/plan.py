@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from capacity.model.choice import Choice
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.nodes import NodePlan
-from capacity.model.policy import Choice
 from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:

@@ -21,11 +21,13 @@ from capacity.model import (
     Replica,
     Workload,
 )
+from capacity.model.choice import Choice, Evidence
 from capacity.model.observation import Memory
-from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy
-from capacity.simulation.advice import ReplaySettings, Tried, choose_policy, try_policies_on
+from capacity.model.policy import Cadence, Objective, Policy
+from capacity.model.replayed import DailyScores, Tried
+from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
 from capacity.simulation.candidates import candidate_policies, decided_floors, plans_of
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, DailyScores, Days, replay_days
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
 from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start

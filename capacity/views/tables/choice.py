@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capacity.model.policy import Choice, Evidence, Objective
+from capacity.model.choice import Choice, Evidence, PaysFrom
+from capacity.model.policy import Objective
 from capacity.model.policy_file import choice_document
 from capacity.views.sheet import Sheet
 
@@ -29,7 +30,14 @@ def choice_sheet(choice: Choice, patch: str | None = None) -> Sheet:
         columns=COLUMNS,
         rows=rows,
         document=choice_document(choice),
-        footer=(advice_sentence(choice), *choice.remarks, *_to_change(patch), *_until(choice), _legend(choice)),
+        footer=(
+            advice_sentence(choice),
+            *choice.remarks,
+            *_pays_from(choice.pays_from),
+            *_to_change(patch),
+            *_until(choice),
+            _legend(choice),
+        ),
     )
 
 
@@ -111,6 +119,21 @@ def _until(choice: Choice) -> tuple[str, ...]:
     return (
         f"until then `capacity plan` follows: {choice.in_force}; say `autoscaler: {{target: {choice.policy.target}}}` "
         "in the configuration once the target stands",
+    )
+
+
+def _pays_from(found: PaysFrom | None) -> tuple[str, ...]:
+    """From which start time, or which steepness of demand, floors would pay."""
+    if found is None:
+        return ()
+    now, slow = (f"{span.total_seconds() / 60:g} min" for span in (found.now, found.slow))
+    rise, slow_rise = (f"{100 * share:.0f} %" for share in (found.rise, found.slow_rise))
+    steep = f"demand now rises by up to {rise} of its daily peak within {now}"
+    if not found.found:
+        return (f"floors would not pay if pods took {slow} to start either; {steep}",)
+    return (
+        f"floors from the forecast would pay if pods took {slow} to start, not {now}, or if demand rose by "
+        f"{slow_rise} of its daily peak within {now}; {steep}",
     )
 
 
