@@ -17,8 +17,10 @@ from capacity.model import DataError, Workload
 from capacity.model.choice import Choice
 from capacity.model.configuration import Config
 from capacity.model.policies import Policies, read_policies
+from capacity.model.policy import Cadence
 from capacity.model.replayed import Advised
 from capacity.planning.orders import OrderData, request_of
+from capacity.planning.pipeline import planned_window
 from capacity.planning.result import PlanResult
 
 Progress = Callable[[int, int], None]  # parts done, of how many
@@ -128,17 +130,16 @@ def _advised(
     before: Advised | None,
     progress: Progress | None,
 ) -> Advised:
-    from capacity.simulation.advice import ReplaySettings, advise_policy, cadence_for  # a plan does without
-    from capacity.simulation.grid import on_grid
+    from capacity.simulation.advice import ReplaySettings, advise_policy  # a plan does without
 
     sales = orders.histories.get(workload.group)
     if sales is None:
         raise DataError(f"no sales of group {workload.group!r}: a policy is chosen on orders, there are none")
-    step, _, _ = on_grid(sales)
-    settings = ReplaySettings(days, cadence_for(step), config.controller.policy())
+    cadence = Cadence(refit=config.choice.refit, controller=config.controller.period)
+    settings = ReplaySettings(days, cadence, config.controller.policy())
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
-    request = request_of(config, orders)
+    request = replace(request_of(config, orders), window=planned_window(config, workload, sales))
     return advise_policy(sales, known, request, now, settings, measured=measured, before=before, progress=progress)
 
 

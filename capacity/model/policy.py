@@ -156,13 +156,15 @@ class Cadence:
         plan: time between two plans. Default 1 hour.
         delay: from the end of the last known step until the plan made from it is in force. Default 8 minutes: the
             planner starts 7 minutes past the hour and takes one.
-        refit: time between two fits of the forecast. Default 1 hour: production fits with every plan.
+        refit: the floors of a policy that was chosen follow a forecast fitted so often, on whole such spans of UTC.
+            Default 1 day: judged at equal minutes over the target, fits of every hour cost as much or more on public
+            traces, and a day of replay then takes one.
         controller: time between two passes of the controller. Default 1 minute.
     """
 
     plan: timedelta = timedelta(hours=1)
     delay: timedelta = timedelta(minutes=8)
-    refit: timedelta = timedelta(hours=1)
+    refit: timedelta = timedelta(days=1)
     controller: timedelta = timedelta(minutes=1)
 
     def __post_init__(self) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import log
 
 import numpy as np
 import pandas as pd
 
 from capacity.decision import CALM, ControllerRules
-from capacity.forecast import FINE, forecast_as_asked
+from capacity.forecast import forecast_as_asked
 from capacity.model import DataError, Forecast, ForecastRequest, Workload, require
 from capacity.model.arrays import Array, Counts
 from capacity.model.choice import Choice, Evidence, PaysFrom, Reason
@@ -43,9 +43,9 @@ from capacity.simulation.stepping import Cluster, Service
 from capacity.version import VERSION
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent of minutes
 TRAINING = timedelta(days=7)  # known before the first replayed day
-REPLAY_REFIT = 2 * DAY  # of hourly and coarser sales: a fit of years of hours takes most of a second
 RIVALS = 3
 TARGET_POINTS = 2  # percent points: a target nearer than this to the advised one is not worth anybody's hand
 
@@ -54,7 +54,8 @@ TARGET_POINTS = 2  # percent points: a target nearer than this to the advised on
 class ReplaySettings:
     """How candidates are replayed: the last `days`, at this cadence, under a `seed` for starts and for the spread.
 
-    Forecasts are refitted every `cadence.refit`, and a plan is made of each; see `cadence_for`.
+    Forecasts are fitted every `cadence.refit`, as they are for the floors of a chosen policy; the plans that are made
+    between two fits are equal.
     """
 
     days: int = 28
@@ -64,11 +65,6 @@ class ReplaySettings:
 
     def __post_init__(self) -> None:
         require(self.days >= 1, "days must be >= 1, got {}", self.days)
-
-
-def cadence_for(step: timedelta) -> Cadence:
-    """The cadence of a replay of sales at this step: as production's, but for rarer fits of the forecast."""
-    return Cadence() if step <= FINE else Cadence(plan=REPLAY_REFIT, refit=REPLAY_REFIT)
 
 
 Progress = Callable[[int, int], None]  # parts done, of how many
@@ -93,7 +89,7 @@ def try_policies_on(
         sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
         workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
         request: holidays, events and clock that every origin knew.
-        settings: how many days, how often plans are made. Default: 28 days at `cadence_for` the step of the sales.
+        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
         measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
             place of what sales stand for. Default None.
         progress: called with how many of how many parts are done.
@@ -125,7 +121,7 @@ def advise_policy(
     advised is advised again while it is as good. Raises `DataError` as both do.
     """
     price_of(workload)  # said before the work, not after it
-    settings, report = settings or ReplaySettings(cadence=cadence_for(on_grid(sales)[0])), progress or _silent
+    settings, report = settings or ReplaySettings(), progress or _silent
     replay = _Replay(sales, workload, request, settings, measured, report)
     last = None if before is None else before.choice
     if before is None or before.tried is None or not replay.extends(before.tried):
@@ -307,7 +303,7 @@ class History:
         `measured`, where there is any, must reach back to the warm-up before the first replayed day.
         """
         step, grid, filled = on_grid(sales)
-        asked = settings or ReplaySettings(cadence=cadence_for(step))
+        asked = settings or ReplaySettings()
         end = grid.index[-1].to_pydatetime() + step
         known = end - grid.index[0].to_pydatetime() - TRAINING - WARM_UP
         days = min(asked.days, int(known / DAY))
@@ -390,37 +386,45 @@ def _levels(workload: Workload) -> tuple[float, ...]:
 
 
 def past_forecasts(history: History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
-    """The forecasts from rolling origins, by the moment at which a plan of each came into force."""
+    """The forecasts from past origins, by the moment at which a plan of each came into force.
+
+    Each is fitted on whole spans of `refit` and reaches as far as the request says: members are weighed by their errors
+    over that horizon. `request.window`, where it is given, is what floors must cover.
+    """
     cadence, workload, step = history.settings.cadence, history.workload, history.step
-    reach = (
-        cadence.plan + 2 * cadence.delay + workload.lead_time + history.settings.rules.look_ahead(timedelta(0)) + HOUR
-    )
     asked = replace(
         request,
-        horizon=-(-(reach + cadence.plan) // step) * step,
+        horizon=max(request.horizon, needed_horizon(cadence, workload, history.settings.rules, step)),
         quantile_levels=tuple(sorted({0.5, *_levels(workload)})),
-        window=planning_window(workload.lead_time, cadence.controller, step),
+        window=request.window or planning_window(workload.lead_time, cadence.controller, step),
     )
-    starts = [
-        history.begin - WARM_UP + at * cadence.plan for at in range(-1, -(-history.passes * MINUTE // cadence.plan))
-    ]
-    origins = sorted({_steps_before(history.sales, at, step) for at in starts})
+    origins = list(_origins(history))
     found: dict[datetime, Forecast] = {}
     for done, origin in enumerate(origins):
         report(done, len(origins) + 1)
-        if origin < 1:
-            continue
         try:
-            made = forecast_as_asked(history.sales.iloc[:origin], asked)
+            made = forecast_as_asked(history.sales.loc[history.sales.index < origin], asked)
         except DataError:
             continue
-        found[history.sales.index[0].to_pydatetime() + origin * step + cadence.delay] = made
+        found[origin + cadence.delay] = made
     return found
 
 
-def _steps_before(sales: pd.Series, moment: datetime, step: timedelta) -> int:
-    """How many whole steps had ended at a moment."""
-    return int((moment - sales.index[0].to_pydatetime()) // step)
+def needed_horizon(cadence: Cadence, workload: Workload, rules: ControllerRules, step: timedelta) -> timedelta:
+    """How far a forecast must reach to be followed until the one after the next is in force; whole steps."""
+    reach = 2 * cadence.refit + 2 * cadence.delay + workload.lead_time + rules.look_ahead(timedelta(0)) + HOUR
+    return -(-reach // step) * step
+
+
+def _origins(history: History) -> Iterator[datetime]:
+    """Whole spans of `refit` from the last one before the warm-up on, as far as a plan may come into force."""
+    refit, first = history.settings.cadence.refit, history.sales.index[0].to_pydatetime()
+    begin, end = history.begin - WARM_UP, history.begin + history.settings.days * DAY
+    at = EPOCH + (begin - history.settings.cadence.delay - EPOCH) // refit * refit
+    while at <= end:
+        if at > first:
+            yield at
+        at += refit
 
 
 def _skill(forecasts: Mapping[datetime, Forecast]) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from capacity.decision import ControllerRules, decide
 from capacity.decision.decide import LONG
 from capacity.load import project_load
-from capacity.model import DataError, Forecast, Observation, Workload, WorkloadPlan, require
+from capacity.model import DataError, Forecast, Observation, Readings, Workload, WorkloadPlan, require
 from capacity.model.arrays import Array, Counts
 from capacity.model.observation import Memory
 from capacity.model.policy import Policy
@@ -74,6 +74,7 @@ def decided_floors(plans: Plans, workload: Workload, rules: ControllerRules, beg
     A pass that can change nothing is not asked: nothing moved at the last one, and neither a step of the plan, nor a
     new plan, nor the time since the last move has come into reach. Before the first plan the workload's floor stands.
     """
+    rules = replace(rules, ceiling_buffer=workload.ceiling_buffer)
     floors = np.empty(passes, dtype=np.int64)
     arrivals, current = sorted(plans.items()), None
     floor, memory, at = workload.floor, Memory(), 0
@@ -81,7 +82,7 @@ def decided_floors(plans: Plans, workload: Workload, rules: ControllerRules, beg
         now = begin + at * rules.period
         while arrivals and arrivals[0][0] <= now:
             current = arrivals.pop(0)[1]
-        decision = decide(current, _observed(workload, floor, memory), now, rules)
+        decision = decide(current, observed(workload, floor, memory, now), now, rules)
         still = decision.floor == floor and decision.memory == memory and not decision.held and not decision.clamps
         floor, memory = decision.floor, decision.memory
         span = 1
@@ -106,7 +107,11 @@ def _next_change(plan: WorkloadPlan, memory: Memory, now: datetime, rules: Contr
     return min(moments)
 
 
-def _observed(workload: Workload, floor: int, memory: Memory) -> Observation:
+def observed(workload: Workload, floor: int, memory: Memory, now: datetime) -> Observation:
+    """What a pass sees of an autoscaler whose metrics move and ask for less than the floor.
+
+    That a floor never falls below what these metrics ask for is left out: the autoscaler runs that many by itself.
+    """
     return Observation(
         floor=floor,
         ceiling=workload.ceiling,
@@ -114,6 +119,7 @@ def _observed(workload: Workload, floor: int, memory: Memory) -> Observation:
         desired=max(floor, 1),
         baseline_floor=workload.floor,
         baseline_ceiling=workload.ceiling,
+        readings=None if own_target(workload) is None else Readings(mark=f"{now}"),
         memory=memory,
     )
 

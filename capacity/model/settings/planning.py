@@ -44,6 +44,11 @@ class ChoiceSettings(Settings):
     period: Duration = Field(
         timedelta(days=1), gt=timedelta(0), description="Age from which `capacity plan` chooses a kept policy anew."
     )
+    refit: Duration = Field(
+        timedelta(days=1),
+        ge=timedelta(minutes=1),
+        description="Floors of a chosen policy follow a forecast fitted on whole such spans (UTC), as it was replayed.",
+    )
     days: int = Field(28, ge=1, le=366, description="Days that are replayed; at least 7 to choose from.")
 
 
