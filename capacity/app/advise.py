@@ -212,18 +212,29 @@ def with_evidence(planned: PlanResult, policies: Policies) -> PlanResult:
 def target_patch(workload: Workload, choice: Choice) -> str | None:
     """How to set the autoscaler to the advised target, to be applied by hand; None where it stands there already.
 
-    A JSON patch with a test: it changes nothing where the first metric is another than CPU. Of a ScaledObject, whose
-    operator owns the autoscaler, the trigger to write.
+    A JSON patch with a test: it changes nothing where the first metric is another than CPU. None for a ScaledObject,
+    whose operator owns the autoscaler.
     """
     target = choice.policy.target
-    if target is None or choice.policy.standing != "advised":
+    if target is None or choice.policy.standing != "advised" or workload.target.kind == "ScaledObject":
         return None
-    if workload.target.kind == "ScaledObject":
-        trigger = {"triggers": [{"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(target)}}]}
-        return yaml.safe_dump({"spec": trigger}, sort_keys=False).strip()
     patch: list[dict[str, Any]] = [
         {"op": "test", "path": "/spec/metrics/0/resource/name", "value": "cpu"},
         {"op": "replace", "path": "/spec/metrics/0/resource/target/averageUtilization", "value": target},
     ]
     where = f"--namespace {workload.namespace} patch hpa {workload.target.name}"
     return f"kubectl {where} --type json --patch '{json.dumps(patch)}'"
+
+
+def target_snippet(workload: Workload, choice: Choice) -> str | None:
+    """The advised target as it stands in Git, one line of YAML for the object's spec; None where none is advised."""
+    target = choice.policy.target
+    if target is None or choice.policy.standing != "advised":
+        return None
+    if workload.target.kind == "ScaledObject":
+        trigger = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(target)}}
+        spec: dict[str, Any] = {"triggers": [trigger]}
+    else:
+        value = {"type": "Utilization", "averageUtilization": target}
+        spec = {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": value}}]}
+    return yaml.safe_dump(spec, sort_keys=False, default_flow_style=True, width=200).strip()[1:-1]

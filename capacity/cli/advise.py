@@ -103,11 +103,14 @@ def _drawn(choice: Choice, theme: Theme) -> Figure:
 
 def _show(face: CommandContext, config: Config, advice: Advice) -> None:
     """A table for each workload; as JSON or CSV all of them at once."""
-    from capacity.app.advise import target_patch
+    from capacity.app.advise import target_patch, target_snippet
     from capacity.views.tables import choice_sheet, choices_sheet
 
     known = {one.key: one for one in config.workloads}
-    sheets = [choice_sheet(one, target_patch(known[one.key], one)) for one in advice.choices]
+    sheets = [
+        choice_sheet(one, target_patch(known[one.key], one), target_snippet(known[one.key], one))
+        for one in advice.choices
+    ]
     if face.output in (Output.json, Output.csv):
         face.show(choices_sheet(sheets))
     else:

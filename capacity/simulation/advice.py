@@ -492,7 +492,8 @@ def choose_policy(
     places = choosable(tried)
     chosen = choose_daily(scores.of(places), rule)
     picked = places[chosen.next]
-    if not tried.policies[picked].has_floors and chosen.kept[-1] and tried.scores.days >= rule.fewest:
+    by_hand = not tried.policies[picked].has_floors and not workload.manages_target
+    if by_hand and chosen.kept[-1] and tried.scores.days >= rule.fewest:
         picked = _as_advised(tried, scores, settled_plain(scores, picked), advised, rule)
     evidence = [_evidence(tried, at, price) for at in range(len(tried.policies))]
     return Choice(

@@ -14,7 +14,7 @@ from capacity.load import project_load
 from capacity.model import DataError, Forecast, Observation, Readings, Workload, WorkloadPlan, require
 from capacity.model.arrays import Array, Counts
 from capacity.model.observation import Memory
-from capacity.model.policy import Policy
+from capacity.model.policy import Policy, Standing
 from capacity.planning import plan_many
 from capacity.planning.finer import finer_demand
 from capacity.stats import sliding_maxima
@@ -49,7 +49,8 @@ def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> 
         *(Policy(one, "weekly") for one in targets),
         *([] if target is None else [Policy(None, "static")]),
     ]
-    return [one if one.target == target else replace(one, standing="advised") for one in made]
+    standing: Standing = "managed" if workload.manages_target else "advised"
+    return [one if one.target == target else replace(one, standing=standing) for one in made]
 
 
 Needed = Callable[[Array], Counts]  # demand in replicas at 100 % -> replicas at the target, within bounds

@@ -20,8 +20,11 @@ SAYS = {
 }
 
 
-def choice_sheet(choice: Choice, patch: str | None = None) -> Sheet:
-    """One row for today, one for the recommended policy, one for each rival; then what to change, in words."""
+def choice_sheet(choice: Choice, patch: str | None = None, snippet: str | None = None) -> Sheet:
+    """One row for today, one for the recommended policy, one for each rival; then what to change, in words.
+
+    `patch` sets an advised target at once, `snippet` is what to write in Git.
+    """
     rows = [_row("today", choice.today, choice), _row("recommended", choice.recommended, choice)]
     rows += [] if choice.meanwhile is None else [_row("until then", choice.meanwhile, choice)]
     rows += [_row("rival", one, choice) for one in choice.rivals]
@@ -34,7 +37,7 @@ def choice_sheet(choice: Choice, patch: str | None = None) -> Sheet:
             advice_sentence(choice),
             *choice.remarks,
             *_pays_from(choice.pays_from),
-            *_to_change(patch),
+            *_to_change(patch, snippet),
             *_until(choice),
             _legend(choice),
         ),
@@ -70,7 +73,8 @@ def advice_sentence(choice: Choice) -> str:
 
 def _instruction(choice: Choice) -> str:
     policy = choice.policy
-    target = f"set averageUtilization to {policy.target}" if policy.standing == "advised" else ""
+    target = f"set averageUtilization to {policy.target}" if policy.standing != "stands" else ""
+    target = f"let the controller {target}" if policy.standing == "managed" else target
     if not policy.has_floors:
         return target or "keep the autoscaler as it stands"
     floors = f"plan floors from the forecast at quantile level {policy.quantile_level:g}"
@@ -137,8 +141,9 @@ def _pays_from(found: PaysFrom | None) -> tuple[str, ...]:
     )
 
 
-def _to_change(patch: str | None) -> tuple[str, ...]:
-    return () if patch is None else (f"to apply it: {patch}",)
+def _to_change(patch: str | None, snippet: str | None) -> tuple[str, ...]:
+    at_once = () if patch is None else (f"to apply it: {patch}",)
+    return at_once if snippet is None else (*at_once, f"in Git, in its spec: {snippet}")
 
 
 def _legend(choice: Choice) -> str:
