@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from capacity.load.learning import learn_load as learn_load
     from capacity.load.learning import learn_loads as learn_loads
     from capacity.load.projection import project_load as project_load
+    from capacity.model.choice import Choice as Choice
+    from capacity.model.choice import Evidence as Evidence
     from capacity.model.controller import ControllerRules as ControllerRules
     from capacity.model.errors import CapacityError as CapacityError
     from capacity.model.errors import ClusterError as ClusterError
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
     from capacity.model.plan import WorkloadPlan as WorkloadPlan
     from capacity.model.plan_file import read_plan as read_plan
     from capacity.model.plan_file import write_plan as write_plan
-    from capacity.model.policy import Choice as Choice
-    from capacity.model.policy import Evidence as Evidence
     from capacity.model.policy import Objective as Objective
     from capacity.model.policy import Policy as Policy
     from capacity.model.workload import Replica as Replica
@@ -99,7 +99,8 @@ HOMES = {
     "capacity.model.plan_file": ("read_plan", "write_plan"),
     # would it have held?
     "capacity.app.advise": ("advise",),
-    "capacity.model.policy": ("Policy", "Objective", "Evidence", "Choice"),
+    "capacity.model.policy": ("Policy", "Objective"),
+    "capacity.model.choice": ("Evidence", "Choice"),
     "capacity.simulation.replay": ("simulate",),
     "capacity.simulation.result": ("Simulation",),
     # decide

@@ -114,6 +114,9 @@ PROOFS: dict[str, Proof] = {
         "tests/integration/test_failures.py::test_killed_again_and_again"
     ),
     "drill of a failed pipeline day": of_tests("tests/integration/test_drill.py"),
+    "floors of the real verbs beside the simulator's, three days": of_tests(
+        "tests/integration/test_simulated_is_real.py"
+    ),
     "properties of the whole pipeline": of_tests("tests/property", "--deselect=tests/property/test_fault_runs.py"),
     "properties of single parts": of_tests("tests/unit", "-m", "runs"),
     "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),

@@ -71,7 +71,8 @@ def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
         if decision is None:
             rows.append((outcome.where, "", "Error", outcome.error))
             continue
-        move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move]))
+        target = "" if outcome.target is None else str(outcome.target)
+        move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move, target]))
         rows.append((outcome.where, move, decision.reason, outcome.error or decision.detail))
     document = {**summary(outcomes, now), "decisions": [outcome_document(outcome) for outcome in outcomes]}
     return Sheet(title, ("autoscaler", "floor", "reason", "why"), rows, document, (pass_footer(outcomes, now),))

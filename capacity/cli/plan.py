@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.advise import POLICIES, PoliciesOption
+from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
 from capacity.cli.options import Data, Drawing, PatchOption, write_file
 from capacity.logs import LOGGER
-from capacity.model import ConfigError, DataError
+from capacity.model import ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
 from capacity.views.options import PlanView, Theme
 from capacity.views.sheet import Output
@@ -22,7 +22,7 @@ from capacity.views.sheet import Output
 if TYPE_CHECKING:
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
-    from capacity.model.policy_file import Choices
+    from capacity.model.policies import Policies
     from capacity.planning.result import PlanResult
     from capacity.views.plots import Figure
 
@@ -120,10 +120,10 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     try:
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
-        choices = _choices(face, config, goal, now, past=data.now is not None)
-        config = with_policies(config, choices)
+        policies = _policies(face, config, goal, now, past=data.now is not None)
+        config = with_policies(config, policies)
         planned, took = _planned(face, config, parts, now, past=data.now is not None)
-        planned = with_evidence(planned, choices)
+        planned = with_evidence(planned, policies)
     except QualityRefusedError as refusal:
         LOGGER.warning("held: %s", refusal)
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
@@ -139,20 +139,32 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     return HELD if planned.failures else DONE
 
 
-def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: datetime, *, past: bool) -> Choices:
-    """The chosen policies: those of the file, where there is one; with --choose chosen now, and written to it."""
-    from capacity.app.advise import advise, known_choices
-    from capacity.model.policy_file import write_choices
+def _policies(face: CommandContext, config: Config, goal: PlanOutput, now: datetime, *, past: bool) -> Policies:
+    """The policies kept; those that are older than `choice.period`, and with --choose all, are chosen now and kept."""
+    from capacity.app.advise import advise, outdated
 
-    if not goal.choose:
-        return known_choices(goal.policies)
+    known = _known(config, goal)
+    asked = config.workloads if goal.choose else outdated(config, known, now, config.choice.period)
+    if not asked:
+        return known
     with face.count("choosing policies") as progress:
-        known = known_choices(goal.policies)
-        advice = advise(config, now, known=known, progress=progress, past=past)
+        days = config.choice.days
+        advice = advise(config, now, days=days, workloads=asked, known=known, progress=progress, past=past)
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
-    write_file(lambda: write_choices(advice.choices, goal.policies), "--policies", goal.policies)
-    return {one.key: one for one in advice.choices}
+    known = {**known, **advice.policies}
+    if advice.policies:
+        keep_policies(known, goal.policies, to_cluster=goal.to_cluster)
+    return known
+
+
+def _known(config: Config, goal: PlanOutput) -> Policies:
+    """The policies kept. Where a cluster's cannot be read, the plan is made all the same and says so."""
+    try:
+        return kept_policies(config, goal.policies, to_cluster=goal.to_cluster)
+    except ClusterError as error:
+        LOGGER.warning("policies: %s", error)
+        return {}
 
 
 def _planned(
@@ -300,13 +312,13 @@ def explain(
 
     Example: capacity explain web --at 2011-12-13T12:00Z --sample
     """
-    from capacity.app.advise import known_choices, with_policies
+    from capacity.app.advise import known_policies, with_policies
     from capacity.app.reading import read_orders
     from capacity.planning.explaining import explain_plan
     from capacity.views.tables import advice_sentence, explain_sheet
 
-    choices = known_choices(policies)
-    config = with_policies(Data(sample=sample).planning_config(face), choices)
+    kept = known_policies(policies)
+    config = with_policies(Data(sample=sample).planning_config(face), kept)
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
     now = read_clock(None)
     with face.stages("reading orders", "forecasting and explaining") as advance:
@@ -314,8 +326,8 @@ def explain(
         advance()
         explanation = explain_plan(config, orders, chosen, moment, now)
         advance()
-    if chosen.key in choices:
-        said = f"policy: {advice_sentence(choices[chosen.key])}"
+    if chosen.key in kept:
+        said = f"policy: {advice_sentence(kept[chosen.key].choice)}"
         explanation = replace(explanation, notes=(said, *explanation.notes))
     face.show(explain_sheet(explanation, config.timezone))
     drawing.save(face, lambda theme: _waterfall(explanation, config, theme))

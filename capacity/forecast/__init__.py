@@ -17,8 +17,6 @@ from capacity.forecast.sales import duration_of as duration_of
 from capacity.forecast.sales import forecast_as_asked as forecast_as_asked
 from capacity.forecast.sales import forecast_many as forecast_many
 from capacity.forecast.sales import forecast_sales as forecast_sales
-from capacity.forecast.sales import kinds_near as kinds_near
-from capacity.forecast.sales import renew_forecast as renew_forecast
 from capacity.forecast.series import Prepared as Prepared
 from capacity.forecast.series import finish as finish
 from capacity.forecast.series import prepare as prepare

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from capacity.model.choice import Choice
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.nodes import NodePlan
-from capacity.model.policy import Choice
+from capacity.model.policy import Policy
 from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class WorkloadPlan:
     quiet : tuple of Quiet
         The low quantile of CPU demand in millicores, as changes. Observed usage below it holds the floor: traffic that
         vanished is an incident. Default empty: none was planned.
+    policy : Policy or None
+        The policy that floors were planned by. Default none: the plan was made without one.
     choice : Choice or None
         The policy that was chosen for the workload, and its evidence. Default none: none was.
     demand : Demand or None
@@ -140,6 +143,7 @@ class WorkloadPlan:
     resources: dict[str, int] = field(default_factory=dict)
     quiet: tuple[Quiet, ...] = ()
     choice: Choice | None = None
+    policy: Policy | None = None
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:

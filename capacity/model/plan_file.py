@@ -25,7 +25,7 @@ from capacity.model.forecast import Trust
 from capacity.model.nodes import NodeChange, NodePlan
 from capacity.model.plan import PLAN_SCHEMA, FloorChange, Peak, Plan, Quiet, WorkloadPlan
 from capacity.model.plan_window import cut_changes
-from capacity.model.policy_file import choice_document, parse_choice
+from capacity.model.policy_file import choice_document, parse_choice, parse_policy, policy_document
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
 
@@ -172,6 +172,7 @@ def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:
         "lead_time": _seconds(plan.lead_time),
         "quiet": [[level.offset, level.cpu_millicores] for level in plan.quiet],
         "explain": _derivation_document(plan.derivation),
+        **({} if plan.policy is None else {"policy": policy_document(plan.policy)}),
         **({} if plan.choice is None else {"choice": choice_document(replace(plan.choice, rivals=()))}),
     }
 
@@ -295,6 +296,7 @@ def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
         derivation=_derivation(_typed(dict, document, "explain")),
         resources=_typed(dict, document, "resources"),
         quiet=tuple(Quiet(*level) for level in document.get("quiet", ())),
+        policy=parse_policy(_typed(dict, document, "policy")) if "policy" in document else None,
         choice=parse_choice(_typed(dict, document, "choice")) if "choice" in document else None,
     )
 

@@ -17,6 +17,7 @@ from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
+Managed = Literal["floor", "target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,9 @@ class Workload:
         Replicas that run around the clock now, to compare costs with. Default none.
     policy : Policy or None
         The policy to plan by. Default none: the one that `capacity advise` chose, if any.
+    manage : tuple of str
+        What the controller sets: its "floor", and with "target" also the averageUtilization of its CPU where the
+        chosen policy has another. Default: the floor; a target is then only advised.
     metrics : Metrics
         Which series of Prometheus are its own. Default: found by name and kind.
 
@@ -259,6 +263,13 @@ class Workload:
     policy: Annotated[
         Policy | None, Field(description="The policy to plan by. None: the one that `capacity advise` chose, if any.")
     ] = None
+    manage: Annotated[
+        tuple[Managed, ...],
+        Field(
+            description="[floor], or [floor, target]: the controller also sets the CPU target of a "
+            "HorizontalPodAutoscaler that the chosen policy has; else it is only advised."
+        ),
+    ] = ("floor",)
     metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
         default_factory=Metrics
     )
@@ -276,12 +287,20 @@ class Workload:
         require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
         planned = self.policy is None or self.policy.floors in ("none", "forecast")
         require(planned, "{}: policy.floors: expected none or forecast, got {}", where, self.policy)
+        require("floor" in self.manage, "{}: manage: expected floor, or floor and target, got {}", where, self.manage)
+        managed = not self.manages_target or self.target.kind == "HorizontalPodAutoscaler"
+        require(managed, "{}: manage: only a HorizontalPodAutoscaler has a target, got {}", where, self.target.kind)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
 
     @property
     def key(self) -> tuple[str, str]:
         """Namespace and name: what a plan and a config agree on."""
         return self.namespace, self.name
+
+    @property
+    def manages_target(self) -> bool:
+        """Whether the controller sets the autoscaler's target."""
+        return "target" in self.manage
 
     @property
     def law(self) -> Throughput | None:

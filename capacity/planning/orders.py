@@ -96,6 +96,30 @@ def request_of(config: Config, orders: OrderData) -> ForecastRequest:
     )
 
 
+def known_at_refit(history: pd.Series, refit: timedelta) -> pd.Series:
+    """The steps that had ended at the last whole `refit` of UTC: what the forecast of a replayed policy is fitted on.
+
+    >>> hours = pd.Series(1.0, pd.date_range("2026-01-01", periods=60, freq="h", tz="UTC"))
+    >>> known_at_refit(hours, timedelta(days=1)).index[-1].isoformat()
+    '2026-01-02T23:00:00+00:00'
+    """
+    if len(history) < 2:
+        return history
+    step = history.index[1] - history.index[0]
+    known: pd.Series = history.loc[history.index + step <= (history.index[-1] + step).floor(pd.Timedelta(refit))]
+    return known
+
+
+def as_replayed(config: Config, orders: OrderData) -> OrderData:
+    """The orders that plans are made from: where a group's floors follow a policy, those that its replay knew."""
+    follow = {one.group for one in config.workloads if one.policy is not None and one.policy.floors == "forecast"}
+    known = {
+        group: known_at_refit(history, config.choice.refit) if group in follow else history
+        for group, history in orders.histories.items()
+    }
+    return replace(orders, histories=known)
+
+
 def plan_request(config: Config, orders: OrderData) -> ForecastRequest:
     """What is asked of forecasts that plans are made of: the quiet level too."""
     request = request_of(config, orders)

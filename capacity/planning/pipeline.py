@@ -37,6 +37,7 @@ from capacity.planning.orders import (
     OrderData,
     Reports,
     Usages,
+    as_replayed,
     plan_reach,
     plan_request,
     refuse_coarse_rows,
@@ -71,6 +72,7 @@ class PlanInputs:
     def of(config: Config, orders: OrderData, now: datetime, settings_hash: str | None = None) -> PlanInputs:
         """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
         request, reports = plan_request(config, orders), learn_load_of(config, orders)
+        orders = as_replayed(config, orders)
         asked, refused = _plan_requests(config, orders, request)
         forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | refused
         return PlanInputs(config, orders, now, forecasts, reports, request, settings_hash or config.settings_hash())
@@ -156,6 +158,11 @@ def _requests(
     windows = {group: _window(sales, reach.get(group)) for group, sales in histories.items()}
     requests = {window: replace(request, window=window) for window in dict.fromkeys(windows.values())}
     return {group: (sales, requests[windows[group]]) for group, sales in histories.items()}
+
+
+def planned_window(config: Config, workload: Workload, history: pd.Series) -> timedelta | None:
+    """The span over whose maximum the sales of a workload's group are forecast."""
+    return _window(history, plan_reach(config).get(workload.group))
 
 
 def _window(history: pd.Series, reach: timedelta | None) -> timedelta | None:

@@ -285,6 +285,7 @@ def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
         derivation=_derivation(one, floors, peak),
         quiet=quiet_levels(demand),
         demand=demand,
+        policy=workload.policy,
     )
 
 

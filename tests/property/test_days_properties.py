@@ -22,10 +22,11 @@ from capacity.model import (
     Workload,
 )
 from capacity.model.observation import Memory
-from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy
-from capacity.simulation.advice import ReplaySettings, Tried, choose_policy, try_policies_on
-from capacity.simulation.candidates import candidate_policies, decided_floors, plans_of
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, DailyScores, Days, replay_days
+from capacity.model.policy import Cadence, Policy
+from capacity.model.replayed import DailyScores, Tried
+from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
+from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
 from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
@@ -103,10 +104,7 @@ def pass_by_pass(plans: dict, rules: ControllerRules, passes: int) -> np.ndarray
         now = BEGIN + at * rules.period
         while arrivals and arrivals[0][0] <= now:
             current = arrivals.pop(0)[1]
-        seen = Observation(
-            floor, 80, max(floor, 1), max(floor, 1), baseline_floor=2, baseline_ceiling=80, memory=memory
-        )
-        decision = decide(current, seen, now, rules)
+        decision = decide(current, observed(WEB, floor, memory, now), now, rules)
         floor, memory = decision.floor, decision.memory
         floors.append(floor)
     return np.array(floors)
@@ -183,11 +181,10 @@ def test_a_target_set_by_hand_is_advised_anew_only_where_it_matters(advised: int
 def test_a_policy_without_calm_follows_its_plan_to_the_step() -> None:
     (plan,) = plans_of({BEGIN: hourly(30, 1)}, WEB, 0.95).values()
     seen = Observation(2, 80, 2, 2, baseline_floor=2, baseline_ceiling=80)
-    found = Evidence(Policy(80, "forecast", 0.95, calm=False), 28, 1.0, 0.0, 0.0, (0, 0), (0, 0), (0, 0))
-    choice = Choice("shop", "web", BEGIN, Objective(), found, found, "FloorsPay")
+    policy = Policy(80, "forecast", 0.95, calm=False)
     moments = [plan.start + at * 5 * MINUTE for at in range(60)]
     calm, plain = ControllerRules(calm=CALM), ControllerRules()
-    by_plan = [decide(replace(plan, choice=choice), seen, now, calm).floor for now in moments]
+    by_plan = [decide(replace(plan, policy=policy), seen, now, calm).floor for now in moments]
     assert by_plan == [decide(plan, seen, now, plain).floor for now in moments]
     assert by_plan != [decide(plan, seen, now, calm).floor for now in moments]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-    from capacity.model.policy import Choice, Evidence
+    from capacity.model.choice import Choice, Evidence
 
 HEIGHTS = (4, -12, 16, -24, 28)  # points above a spot at which its name may stand, the best first
 
