@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, verb
-from capacity.cli.options import Data, Drawing, write_file
+from capacity.cli.options import Data, Drawing, FleetOptions, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError
 from capacity.views.sheet import Output
@@ -42,6 +42,7 @@ def advise(
     to_cluster: Annotated[
         bool, typer.Option("--to-cluster", help="Keep the policies in ConfigMaps beside the plan instead of a file.")
     ] = False,
+    parts: FleetOptions,
     drawing: Drawing,
 ) -> int:
     """Which policy keeps the minutes for the least? Replay autoscaler targets and floors on the last weeks, and choose.
@@ -50,7 +51,7 @@ def advise(
 
     Example: capacity advise --sample --picture choice.png
     """
-    from capacity.app.advise import advise as advised
+    from capacity.app.advise_fleet import advise_fleet
 
     config = data.planning_config(face)
     config.orders()
@@ -58,7 +59,7 @@ def advise(
     with face.count("replaying") as progress:
         now, known = read_clock(None), kept_policies(config, policies, to_cluster=to_cluster)
         days = days or config.choice.days
-        advice = advised(config, now, days=days, workloads=chosen, known=known, progress=progress)
+        advice = advise_fleet(config, now, parts.fleet(), days=days, workloads=chosen, known=known, progress=progress)
     _show(face, config, advice)
     if advice.choices:
         drawing.save(face, lambda theme: _drawn(advice.choices[0], theme))

@@ -15,6 +15,7 @@ from capacity.views.options import PictureOption, Theme, ThemeOption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from capacity.app.fleet import Fleet
     from capacity.model.configuration import Config
     from capacity.views.plots import Figure
 
@@ -68,6 +69,30 @@ class Drawing:
 
         save_figure(plot(self.theme), self.picture)
         context.say(f"wrote {self.picture}")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """Who works, where there are many workloads."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes that work, where there are many workloads (needs Dask). Default: every core."
+        ),
+    ] = None
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="TCP://...", help="Work on the Dask workers of this scheduler.")
+    ] = None
+    shards: Annotated[
+        Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+    ] = None
+
+    def fleet(self) -> Fleet:
+        """What workloads are planned on, or their policies chosen. Raises `ConfigError`."""
+        from capacity.app.fleet import Fleet
+
+        return Fleet(self.workers, self.cluster, self.shards)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, PatchOption, write_file
+from capacity.cli.options import Data, Drawing, FleetOptions, PatchOption, write_file
 from capacity.logs import LOGGER
 from capacity.model import ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
@@ -20,6 +20,7 @@ from capacity.views.options import PlanView, Theme
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
+    from capacity.app.fleet import Fleet
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
     from capacity.model.policies import Policies
@@ -75,24 +76,6 @@ class PlanOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetOptions:
-    """Who plans, where there are many workloads."""
-
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Processes that plan, where there are many workloads (needs Dask). Default: every core."
-        ),
-    ] = None
-    cluster: Annotated[
-        str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
-    ] = None
-    shards: Annotated[
-        Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
-    ] = None
-
-
-@dataclass(frozen=True, slots=True)
 class PlanDrawing(Drawing):
     """A picture of the plan."""
 
@@ -120,7 +103,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     try:
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
-        policies = _policies(face, config, goal, now, past=data.now is not None)
+        policies = _policies(face, config, goal, parts.fleet(), now, past=data.now is not None)
         config = with_policies(config, policies)
         planned, took = _planned(face, config, parts, now, past=data.now is not None)
         planned = with_evidence(planned, policies)
@@ -139,17 +122,21 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     return HELD if planned.failures else DONE
 
 
-def _policies(face: CommandContext, config: Config, goal: PlanOutput, now: datetime, *, past: bool) -> Policies:
+def _policies(
+    face: CommandContext, config: Config, goal: PlanOutput, fleet: Fleet, now: datetime, *, past: bool
+) -> Policies:
     """The policies kept; those that are older than `choice.period`, and with --choose all, are chosen now and kept."""
-    from capacity.app.advise import advise, outdated
+    from capacity.app.advise import outdated
+    from capacity.app.advise_fleet import advise_fleet
 
     known = _known(config, goal)
     asked = config.workloads if goal.choose else outdated(config, known, now, config.choice.period)
     if not asked:
         return known
     with face.count("choosing policies") as progress:
-        days = config.choice.days
-        advice = advise(config, now, days=days, workloads=asked, known=known, progress=progress, past=past)
+        advice = advise_fleet(
+            config, now, fleet, days=config.choice.days, workloads=asked, known=known, progress=progress, past=past
+        )
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
     known = {**known, **advice.policies}
@@ -171,11 +158,10 @@ def _planned(
     face: CommandContext, config: Config, parts: FleetOptions, now: datetime, *, past: bool
 ) -> tuple[PlanResult, timedelta]:
     """The plan, signed by this run, and how long reading, forecasting and planning took."""
-    from capacity.app.fleet import Fleet
     from capacity.app.plan import plan_fleet
     from capacity.planning.result import signed
 
-    fleet, began = Fleet(parts.workers, parts.cluster, parts.shards), perf_counter()
+    fleet, began = parts.fleet(), perf_counter()
     with face.count("planning") as progress:
         planned = plan_fleet(config, now, fleet, progress, past=past)
     return signed(planned, face.run.id), timedelta(seconds=perf_counter() - began)
