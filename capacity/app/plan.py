@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from capacity.app.fleet import Fleet, spread
+from capacity.app.fleet import Fleet, spread, uncollected
 from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, sales_of
 from capacity.app.shards import (
     Shard,
@@ -122,7 +122,8 @@ def plan_fleet(
         return share_supply(plan_chunk(_one_chunk(config, now, past)), config)
     with folder_of(fleet.shards) as folder:
         chunks = chunks_of(config, now, folder, dealt, past=past, refuse=True)
-        return share_supply(_joined(_shards(chunks, fleet, progress or _silent), chunks, config), config)
+        with uncollected():
+            return share_supply(_joined(_shards(chunks, fleet, progress or _silent), chunks, config), config)
 
 
 def plan_chunk(chunk: Chunk) -> PlanResult:
@@ -213,16 +214,20 @@ def chunks_of(
 
 def work_on(chunk: Chunk) -> Shard:
     """Plan a chunk and write its shard; what cannot be planned is in the shard's failures, never an exception."""
-    if chunk.versions != installed():
-        shard = chunk.failed(f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
-    else:
-        try:
-            planned = plan_chunk(chunk)
-            shard = Shard(chunk.number, planned.plan, planned.failures, planned.demand, planned.advice)
-        except DataError as error:
-            shard = chunk.failed(str(error))
-    write_shard(shard, chunk.shard, chunk.run)
+    with uncollected():
+        shard = _planned(chunk)
+        write_shard(shard, chunk.shard, chunk.run)
     return replace(shard, plan=None)  # it lies in its file; a report is small enough for any wire
+
+
+def _planned(chunk: Chunk) -> Shard:
+    if chunk.versions != installed():
+        return chunk.failed(f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
+    try:
+        planned = plan_chunk(chunk)
+    except DataError as error:
+        return chunk.failed(str(error))
+    return Shard(chunk.number, planned.plan, planned.failures, planned.demand, planned.advice)
 
 
 def installed() -> str:

@@ -169,7 +169,9 @@ def _planned(
 
 def _write(face: CommandContext, planned: PlanResult, config: Config, goal: PlanOutput, drawing: PlanDrawing) -> None:
     """The plan, its picture and the advice where they are wanted, and the plan on the screen."""
-    with face.stages("writing") as advance:
+    from capacity.app.fleet import uncollected
+
+    with face.stages("writing") as advance, uncollected():
         written = _to_cluster(planned.plan) if goal.to_cluster else _to_files(planned.plan, goal.out)
         picture = drawing.picture or (None if goal.to_cluster else goal.out.with_suffix(".png"))
         if picture is not None:
@@ -181,7 +183,8 @@ def _write(face: CommandContext, planned: PlanResult, config: Config, goal: Plan
 
         write_patch(planned.advice, config, goal.requests_patch)
         written.append(str(goal.requests_patch))
-    _show(face, planned, config)
+    with uncollected():
+        _show(face, planned, config)
     face.say(f"wrote {', '.join(written)}")
 
 
