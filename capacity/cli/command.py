@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 import typer
 
-from capacity.app.configuration import read_config
 from capacity.logs import LOGGER, LogForm, Run
 from capacity.model import ConfigError
-from capacity.model.configuration import Config
 from capacity.model.fields import parse_duration
-from capacity.sources.sample import sample_config
 from capacity.views.sheet import Output, Sheet, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from capacity.model.configuration import Config
 
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
 ConfigOption = Annotated[
@@ -80,6 +79,9 @@ class CommandContext:
         """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
         if sample and file:
             raise ConfigError("expected FILE or --sample, got both")
+        from capacity.app.configuration import read_config  # the help does without
+        from capacity.sources.sample import sample_config
+
         config = read_config(sample_config() if sample else self.config_path)
         if file is None:
             return config

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.app.notify import Notifier
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, read_clock, read_duration, verb
 from capacity.cli.options import Data, Drawing, PatchOption
 from capacity.logs import LOGGER
@@ -178,6 +177,7 @@ def audit(
     """
     if since is not None:
         return _show_history(context, history, since)
+    from capacity.app.notify import Notifier
     from capacity.sources.audit_history import (
         append_audit,
         audit_orders,
