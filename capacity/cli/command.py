@@ -20,7 +20,7 @@ from capacity.logs import LOGGER, LogForm, Run
 from capacity.model import ConfigError
 from capacity.model.configuration import Config
 from capacity.model.fields import parse_duration
-from capacity.sources.sample import sample_config
+from capacity.sources.sample import office_config, sample_config
 from capacity.views.sheet import Output, Sheet, show
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ DebugOption = Annotated[
 ]
 LogFormOption = Annotated[
     LogForm, typer.Option("--log-format", help="Logs on stderr.", rich_help_panel="Every command")
+]
+OfficeOption = Annotated[
+    bool, typer.Option("--office", help="Use the second bundled sample, a service that follows working hours.")
 ]
 SampleOption = Annotated[
     bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
@@ -76,11 +79,12 @@ class CommandContext:
     verbose: bool
     run: Run
 
-    def config(self, *, file: str | None = None, sample: bool = False) -> Config:
+    def config(self, *, file: str | None = None, sample: bool = False, office: bool = False) -> Config:
         """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
-        if sample and file:
-            raise ConfigError("expected FILE or --sample, got both")
-        config = read_config(sample_config() if sample else self.config_path)
+        if sum(map(bool, (file, sample, office))) > 1:
+            raise ConfigError("expected one of FILE, --sample and --office, got several")
+        bundled = sample_config() if sample else office_config() if office else None
+        config = read_config(bundled or self.config_path)
         if file is None:
             return config
         return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})

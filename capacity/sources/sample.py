@@ -19,6 +19,22 @@ def sample_config() -> Path:
     return Path(str(SAMPLE / "capacity.yaml"))
 
 
+def office_config() -> Path:
+    """The configuration of the second sample: a service that follows working hours and whose pods start slowly.
+
+    Returns
+    -------
+    Path
+        A capacity.yaml; floors from the forecast pay for its workload.
+
+    Examples
+    --------
+    >>> office_config().name
+    'office.yaml'
+    """
+    return Path(str(SAMPLE / "office.yaml"))
+
+
 def sample_orders() -> Path:
     """The orders of the bundled sample, per hour, of an online retailer from December 2009 to December 2011.
 
