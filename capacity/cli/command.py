@@ -20,7 +20,7 @@ from capacity.logs import LOGGER, LogForm, Run
 from capacity.model import ConfigError
 from capacity.model.configuration import Config
 from capacity.model.fields import parse_duration
-from capacity.sources.sample import office_config, sample_config
+from capacity.sources.sample import sample_config
 from capacity.views.sheet import Output, Sheet, show
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class CommandContext:
         """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
         if sum(map(bool, (file, sample, office))) > 1:
             raise ConfigError("expected one of FILE, --sample and --office, got several")
-        bundled = sample_config() if sample else office_config() if office else None
+        bundled = sample_config() if sample else sample_config("office") if office else None
         config = read_config(bundled or self.config_path)
         if file is None:
             return config
