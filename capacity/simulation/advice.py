@@ -502,7 +502,17 @@ def choose_policy(
         reason=_reason(tried, picked, chosen, rule, by_cost=objective.overload_cost is not None),
         rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
         unit="pod-hours" if price is None else "money",
-        remarks=tried.remarks,
+        remarks=(*tried.remarks, *(() if chosen.kept[-1] else (_out_of_reach(objective, evidence, places),))),
+    )
+
+
+def _out_of_reach(objective: Objective, evidence: Sequence[Evidence], places: Sequence[int]) -> str:
+    """That nothing keeps the minutes, what comes nearest and at which cost, and what would be needed."""
+    nearest = min((evidence[at] for at in places), key=lambda one: (one.minutes_above, one.cost))
+    return (
+        f"{100 * objective.minutes:g} % of minutes allow {objective.allowed_minutes:g} a day above the target: nearest "
+        f"comes {nearest.policy}, with {nearest.minutes_above:.1f} at a cost of {nearest.cost:,.1f} a day; for fewer, "
+        "pods must start faster, the ceiling be higher, or orders be known in finer steps"
     )
 
 
