@@ -141,7 +141,7 @@ class Replayed:
         sure = replace(history, workload=replace(history.workload, quantile_level=0.5))
         return Replayed(
             replay_policies(history, forecasts),
-            dict(_rivals(history, series, trace)),
+            dict(_rivals(history)),
             replay_policies(sure, perfect_forecasts(history, forecasts)),
             _optimum(history),
         )
@@ -173,18 +173,16 @@ def _matches() -> tuple[Event, ...]:
     return tuple(Event("match", at.to_pydatetime(), at.to_pydatetime() + 2 * HOUR, "match") for at in kickoffs)
 
 
-def _rivals(history: History, series: pd.Series, trace: Trace) -> Iterator[tuple[str, tuple[Array, Array, Array]]]:
-    """What others do who look ahead, on the steps that are served: at least what ours knows."""
-    end = history.begin + history.settings.days * DAY
-    known = series.loc[: pd.Timestamp(end) - pd.Timedelta(trace.step)]
-    judged_steps = round(history.settings.days * DAY / trace.step)
+def _rivals(history: History) -> Iterator[tuple[str, tuple[Array, Array, Array]]]:
+    """What others do who look ahead, on quarters of an hour as ours: the same lead, the same path within a step."""
+    past = history.past
     case = Case(
-        demand=known.to_numpy(dtype=np.float64),
-        start=known.index[0].to_pydatetime(),
-        step=trace.step,
-        begin=len(known) - judged_steps,
+        demand=past.demand,
+        start=history.begin - past.begin * past.step,
+        step=past.step,
+        begin=past.begin,
         cluster=history.cluster,
-        promise=Promise(floor=2, start=trace.start),
+        promise=Promise(floor=2, start=history.cluster.start.median),
     )
     policies = [aws_like(case), ahpa_like(case), autopilot_like(case)]
     floors = [_with_warm_up(policy.floor[::PER_MINUTE], history.passes) for policy in policies]

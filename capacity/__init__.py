@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from capacity.simulation.result import Simulation as Simulation
     from capacity.sources.orders import audit_sales as audit_sales
     from capacity.sources.orders import read_sales as read_sales
+    from capacity.sources.sample import sample_config as sample_config
     from capacity.sources.sample import sample_orders as sample_orders
     from capacity.sources.usage import read_usage as read_usage
 
@@ -74,7 +75,7 @@ register_views()  # names of functions only: no picture's library is loaded befo
 HOMES = {
     # read orders and usage, and audit them
     "capacity.app.configuration": ("read_config",),
-    "capacity.sources.sample": ("sample_orders",),
+    "capacity.sources.sample": ("sample_orders", "sample_config"),
     "capacity.sources.orders": ("read_sales", "audit_sales"),
     "capacity.sources.usage": ("read_usage",),
     # learn what repeats, forecast what comes

@@ -55,6 +55,7 @@ def advise(
     known: Policies | None = None,
     progress: Progress | None = None,
     past: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """Replay every candidate policy on the history of each workload, and choose one.
 
@@ -75,6 +76,8 @@ def advise(
         Called with how many parts are done, and of how many. Default none.
     past : bool
         Whether `now` lies in the past: orders and usage from then on are left out. Default False.
+    stop : callable
+        Whether to begin no further workload: those chosen so far are returned. Default: never.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def advise(
         The orders cannot be read.
     """
     orders = read_orders(config, now, past=past)
-    return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress)
+    return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress, stop=stop)
 
 
 def advise_on(
@@ -99,11 +102,14 @@ def advise_on(
     workloads: Sequence[Workload] | None = None,
     known: Policies | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """`advise` on orders that were read already."""
     asked = config.workloads if workloads is None else tuple(workloads)
     found, failures = Policies(), {}
     for place, workload in enumerate(asked):
+        if stop():
+            break
         try:
             part = _part(progress, place, len(asked))
             before = (known or {}).get(workload.key)
@@ -168,18 +174,17 @@ def known_policies(path: Path) -> Policies:
     return read_policies(path) if path.exists() else {}
 
 
-def outdated(config: Config, known: Policies, now: datetime, period: timedelta) -> tuple[Workload, ...]:
-    """The workloads whose policy is older than a period, or that have none beside others that have one.
+def outdated(config: Config, known: Policies, now: datetime) -> list[Workload]:
+    """The workloads without a policy, then those whose policy is older than `choice.period`, the oldest first.
 
-    Where no policy was ever chosen, none is outdated: `capacity advise` or `plan --choose` begin. A policy that the
-    configuration names is not chosen.
+    A policy that the configuration names is not chosen, and without a period nothing is.
     """
-    open_ones = [one for one in config.workloads if one.policy is None]
-    return tuple(one for one in open_ones if known and _is_old(known.get(one.key), now, period))
-
-
-def _is_old(advised: Advised | None, now: datetime, period: timedelta) -> bool:
-    return advised is None or now - advised.choice.chosen_at >= period
+    period = config.choice.period
+    if period is None or config.sales is None:
+        return []
+    ages = {one.key: now - known[one.key].choice.chosen_at for one in config.workloads if one.key in known}
+    due = [one for one in config.workloads if one.policy is None and ages.get(one.key, period) >= period]
+    return sorted(due, key=lambda one: ages.get(one.key, timedelta.max), reverse=True)
 
 
 def with_policies(config: Config, policies: Policies) -> Config:

@@ -44,6 +44,9 @@ DebugOption = Annotated[
 LogFormOption = Annotated[
     LogForm, typer.Option("--log-format", help="Logs on stderr.", rich_help_panel="Every command")
 ]
+OfficeOption = Annotated[
+    bool, typer.Option("--office", help="Use the second bundled sample, a service that follows working hours.")
+]
 SampleOption = Annotated[
     bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
 ]
@@ -75,14 +78,15 @@ class CommandContext:
     verbose: bool
     run: Run
 
-    def config(self, *, file: str | None = None, sample: bool = False) -> Config:
+    def config(self, *, file: str | None = None, sample: bool = False, office: bool = False) -> Config:
         """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
-        if sample and file:
-            raise ConfigError("expected FILE or --sample, got both")
+        if sum(map(bool, (file, sample, office))) > 1:
+            raise ConfigError("expected one of FILE, --sample and --office, got several")
         from capacity.app.configuration import read_config  # the help does without
         from capacity.sources.sample import sample_config
 
-        config = read_config(sample_config() if sample else self.config_path)
+        bundled = sample_config() if sample else sample_config("office") if office else None
+        config = read_config(bundled or self.config_path)
         if file is None:
             return config
         return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})

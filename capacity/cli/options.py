@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.command import CommandContext, FileArgument, SampleOption
+from capacity.cli.command import CommandContext, FileArgument, OfficeOption, SampleOption
 from capacity.model import ConfigError
 from capacity.views.options import PictureOption, Theme, ThemeOption
 
@@ -30,15 +30,16 @@ class Data:
 
     file: FileArgument = None
     sample: SampleOption = False
+    office: OfficeOption = False
 
     @property
     def foreign(self) -> bool:
         """Whether somebody looks at other orders than the job's: then nobody is told of it."""
-        return self.file is not None or self.sample
+        return self.file is not None or self.sample or self.office
 
     def config(self, context: CommandContext) -> Config:
         """The configuration with these orders. Raises `ConfigError`."""
-        return context.config(file=self.file, sample=self.sample)
+        return context.config(file=self.file, sample=self.sample, office=self.office)
 
     def sales_config(self, context: CommandContext) -> Config:
         """The same; without sales there is nothing to look at, and this says so."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_po
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
 from capacity.cli.options import Data, Drawing, FleetOptions, PatchOption, write_file
 from capacity.logs import LOGGER
-from capacity.model import ClusterError, ConfigError, DataError
+from capacity.model import CapacityError, ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
 from capacity.views.options import PlanView, Theme
 from capacity.views.sheet import Output
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from capacity.planning.result import PlanResult
     from capacity.views.plots import Figure
 
+CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
 SHOWN = 20  # workloads in a table; the plan has them all
 
 
@@ -104,7 +106,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
         policies = _policies(face, config, goal, parts.fleet(), now, past=data.now is not None)
-        config = with_policies(config, policies)
+        asked, config = config, with_policies(config, policies)
         planned, took = _planned(face, config, parts, now, past=data.now is not None)
         planned = with_evidence(planned, policies)
     except QualityRefusedError as refusal:
@@ -115,6 +117,8 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
         _say_warnings(bulletin.failed([one.namespace for one in config.workloads], error, read_clock(None)))
         raise
     _write(face, planned, config, goal, drawing)
+    if goal.to_cluster and not goal.choose and data.now is None:
+        _choose_for_the_next(face, asked, policies, goal, now)
     for remark in remarks:
         face.say(remark)
     _say_failures(planned.failures)
@@ -125,24 +129,67 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
 def _policies(
     face: CommandContext, config: Config, goal: PlanOutput, fleet: Fleet, now: datetime, *, past: bool
 ) -> Policies:
-    """The policies kept; those that are older than `choice.period`, and with --choose all, are chosen now and kept."""
+    """The policies kept; with --choose, chosen now and kept, and so are those of a file that are too old.
+
+    Where there is no file, none is chosen unasked: the first choice replays weeks.
+    """
     from capacity.app.advise import outdated
-    from capacity.app.advise_fleet import advise_fleet
 
     known = _known(config, goal)
-    asked = config.workloads if goal.choose else outdated(config, known, now, config.choice.period)
-    if not asked:
-        return known
+    asked = list(config.workloads) if goal.choose else []
+    if not goal.choose and known and not goal.to_cluster:
+        asked = outdated(config, known, now)
+    return _chosen(face, config, known, asked, goal, now, fleet=fleet, past=past) if asked else known
+
+
+def _chosen(
+    face: CommandContext,
+    config: Config,
+    known: Policies,
+    asked: list[Workload],
+    goal: PlanOutput,
+    now: datetime,
+    *,
+    fleet: Fleet | None = None,
+    past: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Policies:
+    """The policies with those of the workloads asked for chosen anew, and kept."""
+    from capacity.app.advise import advise
+    from capacity.app.advise_fleet import advise_fleet
+
     with face.count("choosing policies") as progress:
-        advice = advise_fleet(
-            config, now, fleet, days=config.choice.days, workloads=asked, known=known, progress=progress, past=past
-        )
+        days = config.choice.days
+        if fleet is None:
+            advice = advise(config, now, days=days, workloads=asked, known=known, progress=progress, stop=stop)
+        else:
+            advice = advise_fleet(
+                config, now, fleet, days=days, workloads=asked, known=known, progress=progress, past=past
+            )
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
     known = {**known, **advice.policies}
     if advice.policies:
         keep_policies(known, goal.policies, to_cluster=goal.to_cluster)
     return known
+
+
+def _choose_for_the_next(
+    face: CommandContext, config: Config, known: Policies, goal: PlanOutput, now: datetime
+) -> None:
+    """Once the plan is in force, choose what has no policy or an old one, as time allows: the next plan follows it.
+
+    A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
+    """
+    from capacity.app.advise import outdated
+
+    asked, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
+    if not asked:
+        return
+    try:
+        _chosen(face, config, known, asked, goal, now, stop=lambda: monotonic() >= ends)
+    except CapacityError as error:
+        LOGGER.warning("no policy chosen: %s", error)
 
 
 def _known(config: Config, goal: PlanOutput) -> Policies:

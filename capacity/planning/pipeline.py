@@ -30,6 +30,7 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.configuration import Config
+from capacity.planning.near import with_near_floors
 from capacity.planning.orders import (
     Forecasts,
     Histories,
@@ -38,12 +39,15 @@ from capacity.planning.orders import (
     Reports,
     Usages,
     as_replayed,
+    following,
+    near_horizon,
     plan_reach,
     plan_request,
     refuse_coarse_rows,
     request_of,
     require_quality,
     source_document,
+    spliced,
 )
 from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
@@ -73,8 +77,7 @@ class PlanInputs:
         """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
         request, reports = plan_request(config, orders), learn_load_of(config, orders)
         orders = as_replayed(config, orders)
-        asked, refused = _plan_requests(config, orders, request)
-        forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | refused
+        forecasts = _forecasts(config, orders, request)
         return PlanInputs(config, orders, now, forecasts, reports, request, settings_hash or config.settings_hash())
 
     def under(self, scenario: Scenario) -> PlanInputs:
@@ -86,8 +89,7 @@ class PlanInputs:
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
             request = replace(request, events=events_if(request.events, scenario, last))
-        asked, refused = _plan_requests(self.config, orders, request)
-        forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | refused
+        forecasts = _forecasts(self.config, orders, request)
         changed: Forecasts = {
             group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
             for group, found in forecasts.items()
@@ -108,7 +110,10 @@ def plan_alone(inputs: PlanInputs) -> PlanResult:
     config, orders, scenario = inputs.config, inputs.orders, inputs.scenario
     audit = require_quality(orders.audit.at(inputs.now))
     provenance = Provenance(inputs.now, inputs.settings_hash, source_document(audit))
-    context = PlanContext(inputs.reports, inputs.request, plan_reach(config), orders.histories, config.supply, scenario)
+    near = near_horizon(config.choice.refit)
+    context = PlanContext(
+        inputs.reports, inputs.request, plan_reach(config), orders.histories, config.supply, scenario, near
+    )
     plan, failures = plan_workloads(inputs.forecasts, _workloads(config, scenario), provenance, context)
     return PlanResult(plan, audit, failures, current_demand(plan.workloads, inputs.now))
 
@@ -141,6 +146,17 @@ def forecast_groups(
     `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
     """
     return forecast_many(_requests(histories, request, reach or {}), covariates)
+
+
+def _forecasts(config: Config, orders: OrderData, request: ForecastRequest) -> Forecasts:
+    """The forecast of each group that plans can be made from; its next days as a replayed policy knows them."""
+    asked, refused = _plan_requests(config, orders, request)
+    made: Forecasts = forecast_many(asked, orders.ahead.columns)
+    near = replace(request, horizon=near_horizon(config.choice.refit))
+    soon, _ = _plan_requests(config, orders, near)
+    follow = {group: one for group, one in soon.items() if group in following(config)}
+    close: Forecasts = forecast_many(follow, orders.ahead.columns) if follow else {}
+    return {group: spliced(close[group], one) if group in close else one for group, one in made.items()} | refused
 
 
 def _plan_requests(
@@ -235,7 +251,8 @@ class PlanContext:
     """What plans are made with beside forecasts: what usage says of the loads, past sales, the supply.
 
     `request` is what is asked of loads that are forecast from usage directly, `reach` how long a floor must serve, by
-    group of sales. In a scenario, such loads are changed as sales are.
+    group of sales. In a scenario, such loads are changed as sales are. `near`: how far floors under a replayed policy
+    are planned for themselves.
     """
 
     reports: Reports = field(default_factory=dict)
@@ -244,6 +261,7 @@ class PlanContext:
     histories: Histories = field(default_factory=dict)
     supply: Supply = field(default_factory=Supply)
     scenario: Scenario | None = None
+    near: timedelta | None = None
 
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:
@@ -300,7 +318,8 @@ def plan_workloads(
             "; ".join(dict.fromkeys(made.failures.values()))
             or "expected at least one workload in the configuration, got none"
         )
-    return _plan(made.plans, provenance), made.failures
+    plans = made.plans if known.near is None else with_near_floors(made.plans, demands, workloads, known.near)
+    return _plan(plans, provenance), made.failures
 
 
 def demand_for(workload: Workload, forecasts: Forecasts, known: PlanContext) -> Demand | DataError:

@@ -20,6 +20,7 @@ from capacity.model.fields import AutoLevel
 from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.replayed import DIGITS, Advised, DailyScores, Tried
 from capacity.planning import planning_window
+from capacity.planning.orders import near_horizon
 from capacity.series.path import PART, sales_path, smooth_path
 from capacity.simulation.candidates import (
     FLOOR_TARGETS,
@@ -202,7 +203,7 @@ def conditions_of(workload: Workload, settings: ReplaySettings, request: Forecas
     )
     lead = round(log(max(workload.lead_time, SYNC_PERIOD) / SYNC_PERIOD) / log(1.25))
     level = None if isinstance(workload.quantile_level, AutoLevel) else workload.quantile_level
-    calendar = (request.holidays, request.timezone)
+    calendar = (request.holidays, request.timezone, request.window)
     facts = (served, level, lead, settings.cadence, settings.rules, settings.seed, calendar, measured, VERSION)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
@@ -388,13 +389,13 @@ def _levels(workload: Workload) -> tuple[float, ...]:
 def past_forecasts(history: History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
     """The forecasts from past origins, by the moment at which a plan of each came into force.
 
-    Each is fitted on whole spans of `refit` and reaches as far as the request says: members are weighed by their errors
-    over that horizon. `request.window`, where it is given, is what floors must cover.
+    Each is fitted on whole spans of `refit` and reaches as far as production's (`near_horizon`). Where `request.window`
+    is given, it is what floors must cover.
     """
     cadence, workload, step = history.settings.cadence, history.workload, history.step
     asked = replace(
         request,
-        horizon=max(request.horizon, needed_horizon(cadence, workload, history.settings.rules, step)),
+        horizon=max(near_horizon(cadence.refit), step),
         quantile_levels=tuple(sorted({0.5, *_levels(workload)})),
         window=request.window or planning_window(workload.lead_time, cadence.controller, step),
     )
@@ -408,12 +409,6 @@ def past_forecasts(history: History, request: ForecastRequest, report: Progress)
             continue
         found[origin + cadence.delay] = made
     return found
-
-
-def needed_horizon(cadence: Cadence, workload: Workload, rules: ControllerRules, step: timedelta) -> timedelta:
-    """How far a forecast must reach to be followed until the one after the next is in force; whole steps."""
-    reach = 2 * cadence.refit + 2 * cadence.delay + workload.lead_time + rules.look_ahead(timedelta(0)) + HOUR
-    return -(-reach // step) * step
 
 
 def _origins(history: History) -> Iterator[datetime]:
@@ -507,7 +502,17 @@ def choose_policy(
         reason=_reason(tried, picked, chosen, rule, by_cost=objective.overload_cost is not None),
         rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
         unit="pod-hours" if price is None else "money",
-        remarks=tried.remarks,
+        remarks=(*tried.remarks, *(() if chosen.kept[-1] else (_out_of_reach(objective, evidence, places),))),
+    )
+
+
+def _out_of_reach(objective: Objective, evidence: Sequence[Evidence], places: Sequence[int]) -> str:
+    """That nothing keeps the minutes, what comes nearest and at which cost, and what would be needed."""
+    nearest = min((evidence[at] for at in places), key=lambda one: (one.minutes_above, one.cost))
+    return (
+        f"{100 * objective.minutes:g} % of minutes allow {objective.allowed_minutes:g} a day above the target: nearest "
+        f"comes {nearest.policy}, with {nearest.minutes_above:.1f} at a cost of {nearest.cost:,.1f} a day; for fewer, "
+        "pods must start faster, the ceiling be higher, or orders be known in finer steps"
     )
 
 

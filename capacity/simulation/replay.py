@@ -18,6 +18,7 @@ from capacity.model import DataError, Forecast, ForecastRequest, Workload, Workl
 from capacity.model.arrays import Array
 from capacity.model.policy import Cadence
 from capacity.planning import plan_many, planning_window
+from capacity.planning.orders import near_horizon
 from capacity.planning.workload import QUIET_LEVEL
 from capacity.series.path import PART, sales_path
 from capacity.simulation.case import Case, Promise
@@ -72,15 +73,16 @@ def past_request(
 ) -> ForecastRequest:
     """What production asks of a forecast for plans of these workloads, with the holidays, events and clock of `known`.
 
-    It reaches as far as `known` says, at least until the plan after the next is in force, and covers the lead time with
-    its windows: those of `known`, where it names any.
+    It reaches as far as `known` says, at least until the plan after the next is in force (under a chosen policy, as far
+    as its replay did), and covers the lead time with its windows: those of `known`, where it names any.
     """
+    follow = any(one.policy is not None and one.policy.floors == "forecast" for one in workloads)
     lead_time = max(workload.lead_time for workload in workloads)
     period = schedule.pace.period
     reach = 2 * schedule.every + lead_time + 2 * period + schedule.pace.look_ahead(PART)
     return replace(
         known,
-        horizon=max(known.horizon, -(-reach // step) * step + step),
+        horizon=near_horizon(schedule.every) if follow else max(known.horizon, -(-reach // step) * step + step),
         quantile_levels=planned_levels(*workloads),
         window=known.window or planning_window(lead_time, period, step),
     )

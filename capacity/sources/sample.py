@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 SAMPLE = files("capacity") / "sample"
+Sample = Literal["shop", "office"]
+FILES: dict[Sample, str] = {"shop": "capacity.yaml", "office": "office.yaml"}
 
 
-def sample_config() -> Path:
-    """The configuration of the bundled sample: real hourly orders and one example workload.
+def sample_config(name: Sample = "shop") -> Path:
+    """The configuration of a bundled sample: real data and one example workload.
+
+    Parameters
+    ----------
+    name : {"shop", "office"}
+        The shop's hourly orders, for which a plain autoscaler is enough (the default); or a service that follows
+        working hours and whose pods start slowly, for which floors from the forecast pay.
 
     Returns
     -------
     Path
         A capacity.yaml.
+
+    Examples
+    --------
+    >>> sample_config().name, sample_config("office").name
+    ('capacity.yaml', 'office.yaml')
     """
-    return Path(str(SAMPLE / "capacity.yaml"))
+    return Path(str(SAMPLE / FILES[name]))
 
 
 def sample_orders() -> Path:

@@ -156,11 +156,16 @@ def kept_choice(policies: Policies) -> Choice:
 def test_kept_policies_older_than_the_period_are_chosen_anew(advised: tuple[Config, Policies]) -> None:
     config, known = advised
     day = timedelta(days=1)
-    assert outdated(config, {}, NOW, day) == ()
-    assert outdated(config, known, NOW + timedelta(hours=23), day) == ()
-    assert outdated(config, known, NOW + day, day) == config.workloads
-    others = {("shop", "cart"): known["shop", "web"]}
-    assert outdated(config, others, NOW, day) == config.workloads
+    assert outdated(config, {}, NOW) == list(config.workloads), "what has none is due"
+    assert outdated(config, known, NOW + timedelta(hours=23)) == []
+    assert outdated(config, known, NOW + day) == list(config.workloads)
+    web = config.workloads[0]
+    older = replace(known["shop", "web"], choice=replace(known["shop", "web"].choice, chosen_at=NOW - day))
+    three = config.model_copy(update={"workloads": (web, replace(web, name="old"), replace(web, name="new"))})
+    due = outdated(three, {**known, ("shop", "old"): older}, NOW + timedelta(hours=2))
+    assert [one.name for one in due] == ["new", "old"]
+    never = config.model_copy(update={"choice": config.choice.model_copy(update={"period": None})})
+    assert outdated(never, known, NOW + 9 * day) == []
 
 
 def test_a_plan_without_chosen_policies_is_as_before(

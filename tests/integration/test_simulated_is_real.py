@@ -58,7 +58,7 @@ def write_shop(folder: Path, hours: int, **keys: Any) -> Config:
     }
     config = {
         "sales": {"source": "orders.csv", "time": "at", "value": {"sum": "orders"}, "step": "1h"},
-        "forecast": {"horizon": "3d"},
+        "forecast": {"horizon": "5d"},
         "workloads": [web | keys],
     }
     (folder / "capacity.yaml").write_text(json.dumps(config), encoding="utf-8")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from capacity.app.control import clock_skew
+from capacity.cluster import policy_maps
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT
 from capacity.cluster.plan_index import INDEX, part_name
@@ -17,6 +18,7 @@ from capacity.model.fields import AutoLeadTime
 from capacity.views.sheet import duration
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+POLICY_MAPS = (policy_maps.part_name(0),)
 PLAN_MAPS, SWITCH, LEASE = (INDEX, part_name("a", 0), part_name("b", 0)), "capacity-switch", "capacity"
 NAMED = 20  # targets of a namespace asked for by name, since a Role may name them; of more, those of the first
 
@@ -85,7 +87,7 @@ def _calls(config: Config, workloads: Sequence[Workload], part: Part) -> list[tu
 
 
 def _planner_calls(*, learned: bool) -> Iterator[Call]:
-    for name in PLAN_MAPS:
+    for name in (*PLAN_MAPS, *POLICY_MAPS):
         for verb in ("get", "create", "patch", "delete"):
             yield Call(verb, "", "configmaps", name)
     if learned:

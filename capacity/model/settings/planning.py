@@ -41,8 +41,9 @@ class ForecastSettings(Settings):
 class ChoiceSettings(Settings):
     """How often the policy of a workload is chosen, and from how many days."""
 
-    period: Duration = Field(
-        timedelta(days=1), gt=timedelta(0), description="Age from which `capacity plan` chooses a kept policy anew."
+    period: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
+        timedelta(days=1),
+        description="Age from which `capacity plan` chooses a policy anew; None: only `advise` and --choose do.",
     )
     refit: Duration = Field(
         timedelta(days=1),
