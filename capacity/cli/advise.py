@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, verb
+from capacity.cli.command import DONE, FAILED, CommandContext, verb
 from capacity.cli.options import Data, Drawing, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError
@@ -51,7 +51,7 @@ def advise(
     config.orders()
     chosen = chosen_workloads(config, workload)
     with face.count("replaying") as progress:
-        now, known = read_clock(None), known_choices(policies)
+        now, known = data.moment(), known_choices(policies)
         advice = advised(config, now, days=days, workloads=chosen, known=known, progress=progress)
     _show(face, config, advice)
     if advice.choices:

@@ -26,6 +26,7 @@ from capacity.views.sheet import Output, Sheet, show
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+CONFIG = Path("capacity.yaml")  # read where no other is named; a FILE needs none
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
 ConfigOption = Annotated[
     Path, typer.Option("-c", "--config", help="The configuration.", rich_help_panel="Every command")
@@ -50,14 +51,14 @@ SampleOption = Annotated[
 ]
 FileArgument = Annotated[
     str | None,
-    typer.Argument(metavar="FILE", help="Orders to read instead of sales.source: CSV, .gz, Parquet or a glob."),
+    typer.Argument(metavar="FILE", help="Orders to read instead of sales.source; without capacity.yaml, too: CSV, .gz, Parquet, a glob, a database's URL."),
 ]
 NowOption = Annotated[
     str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of the clock's.")
 ]
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 COMMON = (
-    inspect.Parameter("config", KEYWORD, default=Path("capacity.yaml"), annotation=ConfigOption),
+    inspect.Parameter("config", KEYWORD, default=CONFIG, annotation=ConfigOption),
     inspect.Parameter("output", KEYWORD, default=Output.table, annotation=OutputOption),
     inspect.Parameter("quiet", KEYWORD, default=False, annotation=QuietOption),
     inspect.Parameter("verbose", KEYWORD, default=False, annotation=VerboseOption),
@@ -75,6 +76,11 @@ class CommandContext:
     quiet: bool
     verbose: bool
     run: Run
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a configuration, or one was named that should be there."""
+        return self.config_path != CONFIG or self.config_path.exists()
 
     def config(self, *, file: str | None = None, sample: bool = False) -> Config:
         """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
@@ -176,6 +182,7 @@ def verb(command: Callable[..., int]) -> Callable[..., int]:
         return command(context, **made, **given)
 
     del called.__wrapped__
+    called.__name__ = command.__name__.rstrip("_")  # `try` is a keyword
     signature = inspect.Signature([*flat, *map(_plain, COMMON)], return_annotation=int)
     called.__signature__ = signature  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()} | {"return": int}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,12 +30,7 @@ if TYPE_CHECKING:
     Forecasted = Mapping[str | None, Forecast]
 
 
-@dataclass(frozen=True, slots=True)
-class Rolling:
-    """The origins of a backtest."""
-
-    origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8
-    horizon: Annotated[str, typer.Option(help="How far each time; origins lie one horizon apart.")] = "7d"
+WEEK = "7d"  # of a backtest: how far each time, where nothing else was asked
 
 
 @verb
@@ -55,7 +49,7 @@ def seasonality(
 
     config = data.sales_config(context)
     with context.stages("reading orders", "looking for cycles", "drawing") as advance:
-        histories = read_orders(config, read_clock(None)).histories
+        histories = read_orders(config, data.moment()).histories
         advance()
         sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in histories.items()]
         advance()
@@ -84,7 +78,7 @@ def forecast(context: CommandContext, data: Data, drawing: Drawing) -> int:
 
     config = data.sales_config(context)
     with context.stages("reading orders", "forecasting", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, data.moment())
         advance()
         found = forecast_orders(config, orders)
         forecasts = {group: one for group, one in found.items() if isinstance(one, Forecast)}
@@ -123,11 +117,13 @@ def _forecast_sheet(context: CommandContext, config: Config, orders: Orders, for
 def backtest(
     context: CommandContext,
     data: Data,
-    rolling: Rolling,
     drawing: Drawing,
+    origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8,
     draw: Annotated[BacktestView, typer.Option(help="What came, or how quantiles kept.")] = BacktestView.course,
 ) -> int:
     """Would the forecast have been right? Forecast from past origins, without looking ahead, and score what came.
+
+    Origins lie one --horizon apart, 7d where none is given.
 
     Example: capacity backtest --sample --origins 8 --horizon 7d
     """
@@ -137,9 +133,9 @@ def backtest(
 
     config = data.sales_config(context)
     with context.stages("reading orders", "forecasting the past", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, data.moment())
         advance()
-        results = backtest_orders(config, orders, read_duration("--horizon", rolling.horizon), rolling.origins)
+        results = backtest_orders(config, orders, read_duration("--horizon", data.horizon or WEEK), origins)
         advance()
         drawing.save(context, lambda theme: _draw_backtest(next(iter(results.values())), config, draw, theme))
         advance()
@@ -189,8 +185,7 @@ def audit(
     from capacity.sources.table import OrderTable
     from capacity.views.tables import audit_sheet
 
-    config = data.config(context)
-    now = read_clock(None)
+    config, now = data.config(context), data.moment()
     with (
         context.stages("reading and judging orders", "writing") as advance,
         OrderTable.load(config.orders(), config.timezone, now) as table,

@@ -12,7 +12,7 @@ import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, PatchOption, write_file
+from capacity.cli.options import Data, Drawing, PatchOption, Service, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
@@ -49,9 +49,9 @@ class PlanData(Data):
         ),
     ] = None
 
-    def moment(self) -> datetime:
+    def moment(self, now: str | None = None) -> datetime:
         """When the plan is made. Raises `ConfigError` on a time that is still to come: nothing is known of it."""
-        clock, asked = read_clock(None), read_clock(self.now)
+        clock, asked = read_clock(None), Data.moment(self, now or self.now)
         if self.now is not None and asked > clock:
             raise ConfigError(f"--now: expected a time that has passed, got {self.now} at {clock:%Y-%m-%dT%H:%MZ}")
         return asked
@@ -100,7 +100,14 @@ class PlanDrawing(Drawing):
 
 
 @verb
-def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOptions, drawing: PlanDrawing) -> int:
+def plan(
+    face: CommandContext,
+    data: PlanData,
+    goal: PlanOutput,
+    service: Service,
+    parts: FleetOptions,
+    drawing: PlanDrawing,
+) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
     With scenarios their plans stand side by side, and nothing is written.
@@ -112,7 +119,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
 
-    config, now = data.planning_config(face), data.moment()
+    config, now = data.planning_config(face, service), data.moment()
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
@@ -306,9 +313,9 @@ def explain(
     from capacity.views.tables import advice_sentence, explain_sheet
 
     choices = known_choices(policies)
-    config = with_policies(Data(sample=sample).planning_config(face), choices)
+    data = Data(sample=sample)
+    config, now = with_policies(data.planning_config(face), choices), data.moment()
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
-    now = read_clock(None)
     with face.stages("reading orders", "forecasting and explaining") as advance:
         orders = read_orders(config, now)
         advance()

@@ -48,7 +48,7 @@ def report(
     from capacity.sources.audit_history import read_audits
     from capacity.views.report import ReportRequest, report_page
 
-    config, moment = data.planning_config(context), read_clock(now)
+    config, moment = data.planning_config(context), data.moment(now)
     before = None if since is None else read_plan(since)
     question = ReportRequest(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)

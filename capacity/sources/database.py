@@ -74,10 +74,13 @@ def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) ->
     return buckets.unread is not None and bool((_executed(connection, source, buckets.unread).fetchone() or (0,))[0])
 
 
-def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> set[str]:
+def fetch_rows(
+    database: duckdb.DuckDBPyConnection, source: DatabaseSource, most: int | None = None
+) -> set[str]:
     """Create `raw` from the rows of the query, every column as text, a chunk at a time; gives the columns of text.
 
-    Text holds every value whole: whatever the first rows are, no later identifier or amount is rounded.
+    Text holds every value whole: whatever the first rows are, no later identifier or amount is rounded. `most`: how
+    many rows are enough; no further chunk is asked for then.
     """
     import pandas as pd
 
@@ -95,7 +98,21 @@ def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> s
         database.execute(f"INSERT INTO raw SELECT source_row{chosen} FROM chunk")
         database.unregister("chunk")
         loaded += len(rows)
+        if most is not None and loaded >= most:
+            break
     return texts
+
+
+def table_names(url: str) -> tuple[str, ...]:
+    """The tables and views of a database, as a query writes them. Raises `DataError` where it does not answer."""
+    import sqlalchemy
+
+    source = DatabaseSource(url=url, query="")
+    with _connected(source) as connection, _failing(source):
+        inspector = sqlalchemy.inspect(connection)
+        names = [*inspector.get_table_names(), *inspector.get_view_names()]
+        quoted = connection.dialect.identifier_preparer.quote
+        return tuple(str(quoted(name)) for name in names)
 
 
 def _as_text(value: Any) -> str | None:

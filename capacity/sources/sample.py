@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
 SAMPLE = files("capacity") / "sample"
+SAMPLE_NOW = datetime(2011, 12, 9, 12, tzinfo=UTC)  # the end of its last whole hour: the sample lives at its own time
 
 
 def sample_config() -> Path:
