@@ -16,6 +16,7 @@ from capacity.model.configuration import Config, describe
 from capacity.planning.orders import OrderData
 from capacity.quality.column_roles import Guess
 from capacity.sources.guessing import Given, guess_sales
+from capacity.views.sheet import amount
 
 LEVELS = (0.05, 0.5, 0.9, 0.95, 0.99)  # the usual ones, and the lower end of a 90 % interval
 HORIZON, LEAST_STEPS = timedelta(days=14), 4
@@ -59,7 +60,7 @@ def bare_config(source: str, asked: Asked) -> tuple[Config, Guess]:
 
     Raises `DataError` where no column holds times, `ConfigError` where what was asked is wrong.
     """
-    guess = guess_sales(source, asked.given, asked.timezone or "UTC")
+    guess = guess_sales(source, asked.given)
     sales = guess.settings.model_dump(mode="json", exclude_defaults=True)
     horizon = asked.horizon or max(HORIZON, LEAST_STEPS * guess.settings.step)
     forecast = {"quantile_levels": LEVELS, "horizon": horizon}
@@ -146,7 +147,7 @@ def service_words(workload: Workload, sales: pd.Series, service: TypicalService)
     busy = busiest(sales)
     cores = load.cpu_base + load.cpu_per_sale_per_hour * busy
     return (
-        f"one service that uses {cores:.3g} cores in its busiest hours, of {busy:,.4g} orders ({load.cpu_base:.2g} when "
-        f"idle, {load.cpu_per_sale_per_hour:.3g} for each order an hour); pods of {1000 * replica.cpu_request:.0f}m CPU "
-        f"that start in {service.start_time / timedelta(minutes=1):g} min"
+        f"one service that uses {cores:.3g} cores in its busiest hours, of {amount(busy)} orders "
+        f"({load.cpu_base:.2g} when idle, {load.cpu_per_sale_per_hour:.3g} for each order an hour); pods of "
+        f"{1000 * replica.cpu_request:.0f}m CPU that start in {service.start_time / timedelta(minutes=1):g} min"
     )

@@ -12,7 +12,8 @@ from capacity.app.init import cores, mebibytes, scalar
 from capacity.model.configuration import Config
 from capacity.model.fields import duration_text
 from capacity.model.settings import DatabaseSource
-from capacity.views.tables.trial import TrialData
+from capacity.sources.database import without_password
+from capacity.views.trial import TrialData
 
 STALE_DAYS = 3
 
@@ -68,11 +69,8 @@ def _others(names: tuple[str, ...]) -> str:
 
 def _source(source: str, place: str | DatabaseSource, folder: Path) -> Iterator[str]:
     if isinstance(place, DatabaseSource):
-        import sqlalchemy
-
-        url = sqlalchemy.make_url(place.url)
-        bare = url.set(password=None).render_as_string(hide_password=False)
-        note = "  # the password was left out: the driver takes it from its own file" if url.password else ""
+        bare, had = without_password(place.url)
+        note = "  # the password was left out: the driver takes it from its own file" if had else ""
         yield "  source:"
         yield f"    url: {scalar(bare)}{note}"
         yield f"    query: {scalar(place.query)}"
@@ -90,7 +88,7 @@ def _workload(config: Config) -> Iterator[str]:
     yield f"    floor: {workload.floor}  # minReplicas that is never gone below"
     yield f"    ceiling: {workload.ceiling}  # maxReplicas"
     yield f"    lead_time: {duration_text(workload.lead_time)}  # from a new pod to a ready one; auto: learned"
-    yield "    load:  # demand = base + per_sale_per_hour x orders per hour: an assumption until it is learned from usage"
+    yield "    load:  # demand = base + per_sale_per_hour x orders per hour: assumed until it is learned from usage"
     yield f"      cpu: {{base: {cores(load.cpu_base)}, per_sale_per_hour: {_small(load.cpu_per_sale_per_hour)}}}"
     yield f"      memory: {{base: {mebibytes(load.memory_base)}}}"
     request = f"{{cpu_request: {cores(replica.cpu_request)}, memory_request: {mebibytes(replica.memory_request)}}}"

@@ -14,7 +14,7 @@ from capacity.model.policy import Choice
 from capacity.planning.orders import OrderData
 from capacity.series.seasons import find_seasons
 from capacity.views.report.review import ReportRequest
-from capacity.views.tables.trial import TrialData
+from capacity.views.trial import TrialData
 
 DAY = timedelta(days=1)
 DAILY = "in totals of a day or more nothing is known of the peak within the day; bring orders by the hour"
@@ -63,9 +63,7 @@ def try_orders(
     return TrialData(guess, review, find_seasons(sales), words, choice, unjudged), config
 
 
-def _judged(
-    config: Config, orders: OrderData, now: datetime, progress: Progress | None
-) -> tuple[Choice | None, str]:
+def _judged(config: Config, orders: OrderData, now: datetime, progress: Progress | None) -> tuple[Choice | None, str]:
     """The policy that did best on the last weeks; or why none can be judged."""
     if config.orders().step >= DAY:
         return None, DAILY

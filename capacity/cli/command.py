@@ -51,7 +51,10 @@ SampleOption = Annotated[
 ]
 FileArgument = Annotated[
     str | None,
-    typer.Argument(metavar="FILE", help="Orders to read instead of sales.source; without capacity.yaml, too: CSV, .gz, Parquet, a glob, a database's URL."),
+    typer.Argument(
+        metavar="FILE",
+        help="Orders in place of sales.source, or without any capacity.yaml: CSV, Parquet, a glob, a database's URL.",
+    ),
 ]
 NowOption = Annotated[
     str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of the clock's.")

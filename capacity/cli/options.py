@@ -65,7 +65,7 @@ class Reading:
     ] = None
     holidays: Annotated[
         list[str] | None,
-        typer.Option(metavar="COUNTRY", help="Public holidays of GB-ENG, US-CA, ... Repeatable.", rich_help_panel=READING),
+        typer.Option(metavar="COUNTRY", help="Public holidays: GB-ENG, US-CA. Repeatable.", rich_help_panel=READING),
     ] = None
     horizon: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How far to look ahead: 14d.", rich_help_panel=READING)

@@ -67,6 +67,9 @@ class PlanOutput:
     to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
         False
     )
+    table: Annotated[
+        bool, typer.Option("--table", help="With --output csv: the peaks that people see, not every step's floor.")
+    ] = False
     requests_patch: PatchOption = None
     policies: PoliciesOption = POLICIES
     choose: Annotated[
@@ -190,7 +193,7 @@ def _write(face: CommandContext, planned: PlanResult, config: Config, goal: Plan
 
         write_patch(planned.advice, config, goal.requests_patch)
         written.append(str(goal.requests_patch))
-    _show(face, planned, config)
+    _show(face, planned, config, peaks=goal.table)
     face.say(f"wrote {', '.join(written)}")
 
 
@@ -232,11 +235,17 @@ def _straight(config: Config) -> list[str]:
     return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
-def _show(face: CommandContext, planned: PlanResult, config: Config) -> None:
-    """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
-    from capacity.views.tables import plan_sheet
+def _show(face: CommandContext, planned: PlanResult, config: Config, *, peaks: bool) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks.
+
+    As CSV, the floor of every step, unless the table of `peaks` was asked for.
+    """
+    from capacity.views.tables import floors_sheet, plan_sheet
 
     plans = planned.plan.workloads
+    if face.output is Output.csv and not peaks:
+        face.show(floors_sheet(planned))
+        return
     if face.output is Output.table and len(plans) > SHOWN:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))

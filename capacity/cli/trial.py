@@ -14,7 +14,7 @@ from capacity.model import ConfigError
 
 if TYPE_CHECKING:
     from capacity.model.configuration import Config
-    from capacity.views.tables.trial import TrialData
+    from capacity.views.trial import TrialData
 
 
 @verb
@@ -35,7 +35,7 @@ def try_(
     """
     from capacity.app.trial import try_orders
     from capacity.views.report import report_page
-    from capacity.views.tables.trial import trial_sheet
+    from capacity.views.trial import trial_sheet
 
     asked, typical = reading.asked(), service.typical()
     with context.count("forecasting and replaying") as progress:

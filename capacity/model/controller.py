@@ -10,10 +10,12 @@ from pydantic import Field
 
 from capacity.model.errors import require
 from capacity.model.fields import STRICT, Duration, Share
+from capacity.shown import with_card
 
 CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (World Cup 98, 10 to 19 June)
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class ControllerRules:
     """How floors move. Shares are of the floor that stands; a step is at least one replica.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from capacity.model.errors import require, require_aware
 from capacity.model.fields import STRICT, Duration, Share
+from capacity.shown import plot_noun, shows_itself, with_card
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floors = Literal["none", "forecast", "weekly", "static"]
 Standing = Literal["stands", "advised", "managed"]
@@ -18,6 +22,7 @@ DEFAULT_STABILIZATION = timedelta(minutes=5)  # --horizontal-pod-autoscaler-down
 DAY_MINUTES = 1440.0
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How many replicas a workload runs: the target of its autoscaler, and the floors under it.
@@ -104,6 +109,7 @@ HourlyCost = Annotated[
 ]
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Objective:
     """What a policy is chosen by: the cheapest that keeps `minutes`, or the least expected total cost.
@@ -174,6 +180,7 @@ class Cadence:
 Interval = tuple[float, float]
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What a policy did on the replayed days: means per day, each with a 95 % interval over resampled days.
@@ -218,6 +225,7 @@ class Evidence:
 Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost", "NothingKeepsTheMinutes", "TooShort"]
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The policy chosen for one workload, why, and what its rivals would have done on the same days.
@@ -276,6 +284,29 @@ class Choice:
     def in_force(self) -> Policy:
         """The policy to follow now, whatever nobody has set yet."""
         return self.recommended.policy if self.meanwhile is None else self.meanwhile.policy
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per policy (index `role`: today, recommended, until then, rivals): what it cost and kept, per day."""
+        import pandas as pd
+
+        roles = [("today", self.today), ("recommended", self.recommended)]
+        roles += [] if self.meanwhile is None else [("until then", self.meanwhile)]
+        roles += [("rival", one) for one in self.rivals]
+        rows = [
+            {
+                "policy": str(one.policy),
+                "cost": one.cost,
+                "minutes_above": one.minutes_above,
+                "overload_minutes": one.overload_minutes,
+                "kept_share": one.kept_share,
+            }
+            for _, one in roles
+        ]
+        return pd.DataFrame(rows, pd.Index([role for role, _ in roles], name="role"))
+
+    def plot(self, *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw cost against minutes above the target; returns the Figure, or `ax` where that was given."""
+        return plot_noun(self, theme=theme, ax=ax)
 
     @property
     def change(self) -> float:

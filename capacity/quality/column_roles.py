@@ -1,4 +1,4 @@
-"""Guesses the parts that the columns of an undescribed file play, from their names and from a sample of their values."""
+"""Guesses which columns of an undescribed file hold times, amounts and order numbers, from names and a sample."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from capacity.model.settings import SalesSettings
 from capacity.quality.time_forms import NUMBER_FORMS, readings, shape_of
 
 Kind = Literal["time", "number", "text"]
-DAY, HOUR = 86_400, 3_600
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
 READABLE = 0.9  # share of values that read as times, from which a column of text holds times
 TIME_NAMES = (  # the best names of an order's time first
     r"\border(ed)?\b.*\b(date|time|datetime|at|on|dt|ts)\b|\bbestell\w*|\bauftrag\w*dat|\bfecha.*pedido",
-    r"\bcreated?\b|\bplaced\b|\bpurchase\w*|\bsold\b|\binvoice\b.*\bdat|\brechnungsdat|\bpick ?up\b|\bstart\w*|\bbooked\b",
+    r"\bcreated?\b|\bplaced\b|\bpurchase\w*|\bsold\b|\binvoice\b.*\bdat|\brechnungsdat|\bpick ?up\b|\bstart\w*|"
+    r"\bbooked\b",
     r"\b(date|time|datetime|timestamp|datum|zeit|zeitpunkt|fecha|data|ds|day|dteday|tag|hour|ts|when|period)\b|dat(e|um)",
 )
 LATER_TIMES = (  # what happens to an order after it was placed, and dates that are no event at all
@@ -29,7 +30,8 @@ LATER_TIMES = (  # what happens to an order after it was placed, and dates that 
 ID_NAMES = (  # the best names of an order's number first
     r"\b(order|ord|bestell|auftrags?|pedido|commande)\b ?(id|no|nr|num|number|nummer|key)\b|\b(order|bestell|auftrags)"
     r"(id|nr|nummer|number)\b",
-    r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale)\b ?(id|no|nr|num|number|nummer)?\b|"
+    r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale)\b ?"
+    r"(id|no|nr|num|number|nummer)?\b|"
     r"\b(rechnungs|beleg|invoice|transaction)(id|nr|no|nummer|number)\b",
     r"^(id|nummer|number|no|nr|name|uuid)$",
 )
@@ -48,6 +50,7 @@ NO_AMOUNT = (  # numbers that describe a step and add up to nothing
 STATES = r"\b(status|state|financial status|zustand|estado)\b"
 LEAST_IDS = 0.005  # distinct identifiers over rows: an order of more than two hundred lines is none
 REGULAR = 0.9  # share of distances that equal the usual one, from which times stand on a grid
+FINE_REGULAR = 0.95  # the same for times closer than a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,9 @@ class Rhythm:
         offsets = np.unique(times % DAY)
         whole = len(offsets) == 1 or (len(offsets) == 2 and float(offsets[1] - offsets[0]) in (HOUR, DAY - HOUR))
         multiples = np.abs(apart / usual - np.round(apart / usual)) < 1e-6
-        on_grid = bool(multiples.mean() >= REGULAR and (np.abs(apart - usual) < 1).mean() > 0.5) or whole
+        alike = float((np.abs(apart - usual) < 0.5).mean())
+        enough = 0.5 if usual >= MINUTE else FINE_REGULAR  # seconds may follow each other by chance
+        on_grid = bool(multiples.mean() >= REGULAR and alike > enough) or whole
         step = timedelta(seconds=usual) if on_grid and usual >= 1 else None
         return Rhythm(len(seconds) / len(times), whole, step)
 

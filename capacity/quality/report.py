@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from capacity.model import require
 from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
+from capacity.shown import shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ class Latency:
     highest: timedelta
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The quality of one source: rows judged, rows that pass every rule, failures by rule.

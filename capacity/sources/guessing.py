@@ -23,9 +23,10 @@ from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.model.settings.orders import ReadSettings
 from capacity.quality.column_roles import Column, Counting, Guess, Rhythm, how_to_count, state_column, time_columns
+from capacity.sources.data_frames import NAME, HeldRows
 from capacity.sources.database import fetch_rows, table_names
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form, typed
-from capacity.sources.rows import REMOTE, Wanted, load_rows, open_database, source_name
+from capacity.sources.rows import REMOTE, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.text_files import as_utf8, detect, likely_columns
 from capacity.sources.time_columns import TimeColumn, time_form
@@ -55,7 +56,7 @@ class Given:
 
     def keys(self) -> dict[str, Any]:
         """The keys of `sales:` that are said."""
-        said = {"time": self.time, "step": self.step, "time_format": self.time_format}
+        said: dict[str, Any] = {"time": self.time, "step": self.step, "time_format": self.time_format}
         said |= {"value": None if self.value is None else parse_value(self.value)}
         said |= {"read": None if self.decimal is None else {"decimal": self.decimal}}
         return {key: value for key, value in said.items() if value is not None}
@@ -75,27 +76,30 @@ def parse_value(text: str) -> dict[str, Any]:
     return {"sum": text}
 
 
-def guess_sales(source: str, given: Given | None = None, timezone: str = "UTC") -> Guess:
+def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
     """Guess which column holds the time of an order and how orders are counted, from a sample of the rows.
 
     Parameters:
-        source: a file, a glob, a folder, or the URL of a database.
+        source: a file, a glob, a folder, the URL of a database, or rows in memory.
         given: what is known already; it is taken as it is.
-        timezone: the business's clock.
 
     Raises `DataError` where the source cannot be read or shows no times, `ConfigError` where what is given is wrong.
     """
     given = given or Given()
-    place = _place(source, given)
+    place = NAME if isinstance(source, HeldRows) else _place(source, given)
     name = source_name(place)
     with open_database(None) as database:
-        _load_sample(database, place, ReadSettings.model_validate(given.keys().get("read", {})))
+        read = ReadSettings.model_validate(given.keys().get("read", {}))
+        if isinstance(source, HeldRows):
+            load_held(database, source.table.head(SAMPLE), Wanted({}, read))
+        else:
+            _load_sample(database, place, read)
         columns = sampled_columns(database)
         times = time_columns(columns)
         time = given.time or (times[0] if times else None)
         if time is None:
             raise DataError(_no_time(name, columns))
-        _require_column(name, time, "--time", columns)
+        _require_column(name, time, "time", columns)
         rhythm = _rhythm(database, columns, time, given, name)
         rows = max(column.filled for column in columns)
         counting = _counting(columns, time, rhythm, rows, given, name)
@@ -133,7 +137,7 @@ def _table(url: str) -> str:
     if not found:
         listed = ", ".join(names[:20]) or "none"
         raise DataError(
-            f"database: expected a table of orders, got {listed}; name it with --query 'SELECT * FROM TABLE'"
+            f"database: expected a table of orders, got {listed}; give the rows as query (--query 'SELECT * FROM T')"
         )
     return found[0]
 
@@ -198,7 +202,7 @@ def _column(database: duckdb.DuckDBPyConnection, name: str, kind: str, rows: str
 
 
 def _amounts_of_text(database: duckdb.DuckDBPyConnection, name: str, rows: str) -> tuple[float, float] | None:
-    """Lowest and highest of a column whose text is amounts, such as 1.234,50 or $12; None where it is something else."""
+    """Lowest and highest of a column whose text is amounts, such as 1.234,50 or $12; else None."""
     cell = quote(name)
     filled = f"SELECT count(nullif(trim({cell}), '')) FROM {rows}"
     with suppress(DataError, duckdb.Error):
@@ -236,41 +240,43 @@ def _rhythm(
     if not len(seconds):
         example = next((value for column in columns if column.name == time for value in column.values), "nothing")
         raise DataError(
-            f"{where}: expected times, got {example!r}; name another column with --time, or its form with --time-format"
+            f"{where}: expected times, got {example!r}; give another column as time (--time), or "
+            "its form as time_format (--time-format)"
         )
     return Rhythm.of(seconds)
 
 
-def _counting(
-    columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int, given: Given, name: str
-) -> Counting:
+def _counting(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int, given: Given, name: str) -> Counting:
     """How orders are counted, given or guessed. Raises `DataError` where neither is possible."""
     guessed = how_to_count(columns, time, rhythm, rows)
     if given.value is None:
         if guessed is None:
             raise DataError(
                 f"{name}: one row at each time of {time!r} is a total, but no column of numbers was found to sum up; "
-                f"give --value; its columns: {', '.join(column.name for column in columns)}"
+                f"give value (--value); its columns: {', '.join(column.name for column in columns)}"
             )
         return guessed
-    ((how, column),) = parse_value(given.value).items()
+    asked: dict[Any, Any] = parse_value(given.value)
+    ((how, column),) = asked.items()
     if how == "rows":
         return Counting("rows", None, "given", guessed.others if guessed else ())
-    _require_column(name, column, "--value", columns)
+    _require_column(name, column, "value", columns)
     return Counting(how, column, "given", guessed.others if guessed else ())
 
 
 def _require_column(name: str, column: str, flag: str, columns: Sequence[Column]) -> None:
     names = [one.name for one in columns]
     if column not in names:
-        raise DataError(f"{name}: no column {column!r} ({flag}); its columns: {', '.join(names)}")
+        raise DataError(f"{name}: no column {column!r} for {flag}; its columns: {', '.join(names)}")
 
 
 def _no_time(name: str, columns: Sequence[Column]) -> str:
     listed = ", ".join(column.name for column in columns)
     odd = next((one for one in columns if one.kind == "number" and one.lowest == 0 and "time" in one.words), None)
     hint = f" ({odd.name!r} counts from 0, so it names no date)" if odd else ""
-    return f"{name}: expected a column with times, got none{hint}; name it with --time COLUMN; its columns: {listed}"
+    return (
+        f"{name}: expected a column with times, got none{hint}; give its name as time (--time); its columns: {listed}"
+    )
 
 
 def _step(rhythm: Rhythm, name: str) -> timedelta:

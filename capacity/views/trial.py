@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +21,7 @@ from capacity.quality.column_roles import Guess
 from capacity.series.growth import coming_peak, past_growth
 from capacity.series.seasons import Season, too_short_for
 from capacity.views.report.review import ReportData
-from capacity.views.sheet import Sheet, clock, duration
+from capacity.views.sheet import Sheet, amount, clock, duration
 from capacity.views.tables.forecast import growth_line
 
 DAY = timedelta(days=1)
@@ -28,6 +29,7 @@ MONTH_WEEKS = 4
 LOW, HIGH = 0.05, 0.95  # a 90 % interval
 PLANNED = 0.95
 LISTED = 4  # other columns that are named
+NOISY = 0.1  # of a count: what chance alone does to it is said from here on
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,10 @@ def _repeats(trial: TrialData) -> str:
 def _peak(trial: TrialData, forecast: Forecast) -> str:
     peak = coming_peak(forecast)
     low, high = (float(forecast.at(level)[pd.Timestamp(peak.at)]) for level in (LOW, HIGH))
-    return (
-        f"{clock(peak.at, trial.review.timezone)} ({trial.review.timezone}): about {peak.expected:,.3g} "
-        f"{_per_step(trial)}, with a chance of 90 % between {low:,.3g} and {high:,.3g}"
-    )
+    zone = trial.review.timezone
+    at = f"{clock(peak.at, zone)} ({zone})" if trial.guess.settings.step < DAY else f"{peak.at:%a %Y-%m-%d}"
+    expected = f"about {amount(peak.expected)} {_per_step(trial)}"
+    return f"{at}: {expected}, with a chance of 90 % between {amount(low)} and {amount(high)}"
 
 
 def _per_step(trial: TrialData) -> str:
@@ -141,10 +143,22 @@ def _last_month(trial: TrialData) -> str:
     error = float((middle - actual).abs().sum() / actual.abs().sum()) if actual.abs().sum() else 0.0
     naive = float((steps["naive"] - actual).abs().sum() / actual.abs().sum()) if actual.abs().sum() else 0.0
     kept = float((actual <= steps[PLANNED]).mean())
+    chance = _chance(trial, middle)
     return (
         f"forecasts made before each of the last {weeks} weeks were {error:.0%} off on average (repeating the season "
-        f"before: {naive:.0%}); {kept:.1%} of steps stayed at or under the {PLANNED:.0%} quantile"
+        f"before: {naive:.0%}{chance}); {kept:.1%} of steps stayed at or under the {PLANNED:.0%} quantile"
     )
+
+
+def _chance(trial: TrialData, expected: pd.Series) -> str:
+    """How far counts of orders lie off by chance alone, where they are small enough for it to matter.
+
+    The mean absolute deviation of a Poisson count is about ``sqrt(2 mean / pi)``.
+    """
+    if trial.guess.counting.how == "sum" or not expected.sum():
+        return ""
+    share = float(((2 / math.pi * expected) ** 0.5).sum() / expected.sum())
+    return f"; chance alone, in counts so small: {share:.0%}" if share > NOISY else ""
 
 
 def _last_weeks(result: Backtest) -> tuple[pd.DataFrame, int]:
@@ -155,11 +169,11 @@ def _last_weeks(result: Backtest) -> tuple[pd.DataFrame, int]:
 
 def _verdict(trial: TrialData) -> Iterator[tuple[str, str]]:
     yield "", ""
-    yield "assumed", f"{trial.service} [--cores-per-order, --start-time]"
     choice = trial.choice
     if choice is None:
         yield "verdict", f"not judged: {trial.unjudged}"
         return
+    yield "assumed", f"{trial.service} [--cores-per-order, --start-time]"
     yield "verdict", ANSWERS[choice.reason]
     promise = f"{100 * choice.objective.minutes:g} % of minutes at or under 80 % utilization"
     yield "", f"promise: {promise}, in a replay of the last {choice.recommended.days} days"
@@ -193,7 +207,11 @@ def _comparison(choice: Choice) -> str:
 
 def _named(found: Evidence) -> str:
     policy = found.policy
-    return str(policy) if policy.has_floors else f"plain {policy}"
+    if not policy.has_floors:
+        return f"a plain {policy}"
+    under = "" if policy.target is None else f" over an HPA at {policy.target} %"
+    level = "" if policy.quantile_level is None else f" from the {policy.quantile_level:.0%} quantile"
+    return f"floors{level}{under}"
 
 
 def _document(trial: TrialData, rows: list[tuple[str, str]]) -> dict[str, Any]:
