@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 import typer
 
-from capacity.app.configuration import read_config
 from capacity.logs import LOGGER, LogForm, Run
 from capacity.model import ConfigError
-from capacity.model.configuration import Config
 from capacity.model.fields import parse_duration
-from capacity.sources.sample import sample_config
 from capacity.views.sheet import Output, Sheet, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from capacity.model.configuration import Config
 
 CONFIG = Path("capacity.yaml")  # read where no other is named; a FILE needs none
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
@@ -87,6 +86,9 @@ class CommandContext:
 
     def config(self, *, file: str | None = None, sample: bool = False) -> Config:
         """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
+        from capacity.app.configuration import read_config
+        from capacity.sources.sample import sample_config
+
         if sample and file:
             raise ConfigError("expected FILE or --sample, got both")
         config = read_config(sample_config() if sample else self.config_path)

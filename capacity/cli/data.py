@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.app.notify import Notifier
-from capacity.cli.command import DONE, FAILED, HELD, CommandContext, read_clock, read_duration, verb
+from capacity.cli.command import DONE, FAILED, HELD, CommandContext, SampleOption, read_clock, read_duration, verb
 from capacity.cli.options import Data, Drawing, PatchOption
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, LoadReport
@@ -51,7 +50,9 @@ def seasonality(
     with context.stages("reading orders", "looking for cycles", "drawing") as advance:
         histories = read_orders(config, data.moment()).histories
         advance()
-        sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in histories.items()]
+        sheets = [
+            seasons_sheet(sales, group, config.timezone, config.calendar.holidays) for group, sales in histories.items()
+        ]
         advance()
         drawing.save(context, lambda theme: _draw_seasons(next(iter(histories.values())), config, draw, theme))
         advance()
@@ -110,7 +111,7 @@ def _forecast_sheet(context: CommandContext, config: Config, orders: Orders, for
 
     if context.output is Output.csv:
         return forecast_rows(forecasts)
-    return forecast_sheet(forecasts, orders.histories, config.timezone)
+    return forecast_sheet(forecasts, orders.histories, config.timezone, config.calendar.holidays)
 
 
 @verb
@@ -174,6 +175,7 @@ def audit(
     """
     if since is not None:
         return _show_history(context, history, since)
+    from capacity.app.notify import Notifier
     from capacity.sources.audit_history import (
         append_audit,
         audit_orders,
@@ -221,6 +223,7 @@ def _show_history(context: CommandContext, folder: Path, since: str) -> int:
 def load(
     context: CommandContext,
     *,
+    sample: SampleOption = False,
     requests_patch: PatchOption = None,
     picture: PictureOption = None,
     theme: ThemeOption = Theme.light,
@@ -229,21 +232,24 @@ def load(
 
     Where usage counts replicas, also what one should request, and with `throughput: history` what it serves.
 
-    Example: capacity load -c capacity.yaml --picture load.png
+    Example: capacity load --sample --picture load.png
     """
     from capacity.app.reading import read_orders
     from capacity.app.requests import write_patch
     from capacity.planning.pipeline import learn_load_of
     from capacity.planning.sizing import advise_workloads
+    from capacity.sources.sample import sample_usage
     from capacity.views.tables import load_sheet
 
-    config = context.config()
+    config, now = context.config(sample=sample), Data(sample=sample).moment()
+    if sample:
+        config = config.model_copy(update={"usage": sample_usage()})
     if config.usage is None and config.prometheus is None:
         raise ConfigError(
             "usage: expected where usage is measured, or prometheus, got nothing: load is learned from it"
         )
     with context.stages("reading orders and usage", "learning", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, now)
         advance()
         reports = learn_load_of(config, orders)
         advance()

@@ -200,11 +200,12 @@ def _write(face: CommandContext, planned: PlanResult, config: Config, goal: Plan
 def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], now: datetime, *, past: bool) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
     from capacity.app.reading import read_orders
-    from capacity.planning.pipeline import PlanInputs, make_plan
+    from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan
     from capacity.views.tables import scenarios_sheet
 
     with face.stages("reading orders", "planning") as advance:
         orders = read_orders(config, now, past=past)
+        check_scenarios(config, orders, scenarios)
         advance()
         inputs = PlanInputs.of(config, orders, now)
         planned = make_plan(inputs)

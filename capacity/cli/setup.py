@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.app.doctor.cluster import Part
+from capacity.app.doctor.part import Part
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, SampleOption, read_clock, verb
 from capacity.model import ConfigError
-from capacity.sources.sample import sample_config
 from capacity.views.sheet import count
 
 if TYPE_CHECKING:
@@ -138,6 +137,7 @@ def doctor(
     """
     from capacity.app.doctor.examination import examine
     from capacity.model.check import worst
+    from capacity.sources.sample import sample_config
     from capacity.views.tables import doctor_sheet
 
     path = sample_config() if sample else context.config_path

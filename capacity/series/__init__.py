@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from capacity.series.frames import as_sales as as_sales
     from capacity.series.frames import countries as countries
     from capacity.series.frames import duration_of as duration_of
+    from capacity.series.growth import ComingGrowth as ComingGrowth
     from capacity.series.growth import Growth as Growth
     from capacity.series.growth import coming_growth as coming_growth
     from capacity.series.growth import coming_peak as coming_peak
@@ -53,7 +54,7 @@ HOMES = {
         "paydays",
     ),
     "capacity.series.frames": ("as_sales", "countries", "duration_of"),
-    "capacity.series.growth": ("Growth", "coming_growth", "coming_peak", "past_growth"),
+    "capacity.series.growth": ("ComingGrowth", "Growth", "coming_growth", "coming_peak", "past_growth"),
     "capacity.series.levels": ("Shift", "find_shifts"),
     "capacity.series.scenarios": ("events_if", "forecast_if", "workloads_if"),
     "capacity.series.seasons": (

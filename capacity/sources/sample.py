@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+from capacity.model.settings import UsageSettings
+
 SAMPLE = files("capacity") / "sample"
 SAMPLE_NOW = datetime(2011, 12, 9, 12, tzinfo=UTC)  # the end of its last whole hour: the sample lives at its own time
 
@@ -19,6 +21,12 @@ def sample_config() -> Path:
         A capacity.yaml.
     """
     return Path(str(SAMPLE / "capacity.yaml"))
+
+
+def sample_usage() -> UsageSettings:
+    """The usage of the sample's invented service over the last 28 days of its orders: what `load` learns from."""
+    file = str(SAMPLE / "usage.csv.gz")
+    return UsageSettings(source=file, time="time", cpu="cpu_cores", memory="memory_bytes", replicas="replicas")
 
 
 def sample_orders() -> Path:

@@ -150,6 +150,7 @@ class OrderTable:
             notes=self.loaded.notes,
             read=self.loaded.read_as,
             newest=_utc(self._newest()),
+            totals=settings.step if self.is_measurement() and self._last_step_is_whole() else None,
             columns=self.columns,
             latency=self._latency(),
             freshness=settings.expected_age(),

@@ -22,7 +22,6 @@ from capacity.series.growth import coming_peak, past_growth
 from capacity.series.seasons import Season, too_short_for
 from capacity.views.report.review import ReportData
 from capacity.views.sheet import Sheet, amount, clock, duration
-from capacity.views.tables.forecast import growth_line
 
 DAY = timedelta(days=1)
 MONTH_WEEKS = 4
@@ -102,7 +101,7 @@ def _found(trial: TrialData) -> Iterator[tuple[str, str]]:
     """What repeats, what comes, and how right that would have been."""
     yield "", ""
     yield "what repeats", _repeats(trial)
-    yield "growth", growth_line("last 28 days", past_growth(trial.sales))
+    yield "growth", past_growth(trial.sales, trial.review.config.calendar.holidays).words
     forecast = next(iter(trial.review.forecasts.values()))
     if not isinstance(forecast, Forecast):
         yield "next peak", f"not known: {forecast}"

@@ -124,7 +124,7 @@ def audits(*rows: tuple[str, int, int, float, float | None]) -> pd.DataFrame:
 
 
 def test_one_late_audit_in_twenty_breaks_no_promise_and_two_do() -> None:
-    late, good = ("a", 1, 1, 4000.0, None), ("a", 1, 1, 60.0, None)
+    late, good = ("a", 1, 1, 9000.0, 4000.0), ("a", 1, 1, 9000.0, 60.0)
     assert latency_objective(audits(*[good] * 19, late)).value == 60
     broken = latency_objective(audits(*[good] * 18, late, late))
     assert (broken.value, broken.kept) == (4000, False)
@@ -134,6 +134,16 @@ def test_one_late_audit_in_twenty_breaks_no_promise_and_two_do() -> None:
 def test_latency_is_the_sources_own_where_it_tells() -> None:
     assert latency_objective(audits(("a", 1, 1, 4000.0, 30.0))).value == 30
     assert latency_objective(audits(("a", 1, 1, -5.0, None))).value == 0
+
+
+def test_the_age_of_orders_shows_that_latency_is_kept_and_never_that_it_is_broken() -> None:
+    """A night without orders is no late delivery."""
+    recent, night, broken = ("a", 1, 1, 60.0, None), ("a", 1, 1, 4000.0, None), ("b", 1, 1, 0.0, 700.0)
+    assert latency_objective(audits(recent, recent)).kept is True
+    unclear = latency_objective(audits(recent, night))
+    assert (unclear.value, unclear.kept) == (None, None)
+    assert "set sales.available_at" in unclear.note
+    assert latency_objective(audits(recent, night, broken)).value == 700
 
 
 def test_quality_is_that_of_the_worst_source() -> None:

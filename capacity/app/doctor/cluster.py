@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from capacity.app.control import clock_skew
+from capacity.app.doctor.part import Part
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT
 from capacity.cluster.plan_index import INDEX, part_name
@@ -20,14 +20,6 @@ from capacity.views.sheet import duration
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 PLAN_MAPS, SWITCH, LEASE = (INDEX, part_name("a", 0), part_name("b", 0)), "capacity-switch", "capacity"
 NAMED = 20  # targets of a namespace asked for by name, since a Role may name them; of more, those of the first
-
-
-class Part(StrEnum):
-    """Whose rights are looked at: each runs under an account of its own."""
-
-    both = "both"
-    planner = "planner"
-    controller = "controller"
 
 
 @dataclass(frozen=True, slots=True)

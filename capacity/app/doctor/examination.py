@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from capacity.app.configuration import read_config
-from capacity.app.doctor.cluster import FIX_CLUSTER, Part, RightsReader, check_cluster, check_rights
+from capacity.app.doctor.cluster import FIX_CLUSTER, RightsReader, check_cluster, check_rights
 from capacity.app.doctor.data import FIX_CALENDAR, FIX_ORDERS, FIX_USAGE, check_calendar, check_orders, check_usage
+from capacity.app.doctor.part import Part
 from capacity.app.doctor.room import FIX_ROOM, check_room
 from capacity.app.doctor.settings import (
     FIX_CONFIG,
