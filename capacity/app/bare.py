@@ -117,10 +117,11 @@ def with_service(config: Config, sales: pd.Series, service: TypicalService) -> C
     >>> web.load.cpu_base, web.load.cpu_per_sale_per_hour, web.ceiling
     (0.4, 0.1, 40)
     """
-    return config.model_copy(update={"workloads": (_workload(sales, service),)})
+    return config.model_copy(update={"workloads": (typical_workload(sales, service),)})
 
 
-def _workload(sales: pd.Series, service: TypicalService) -> Workload:
+def typical_workload(sales: pd.Series, service: TypicalService) -> Workload:
+    """The service as a workload whose load follows these sales, with room above the busiest hours."""
     busy = busiest(sales)
     if service.cores_per_order is None:
         slope, base = BUSY_CORES * (1 - IDLE_SHARE) / busy, BUSY_CORES * IDLE_SHARE

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pandas as pd
 from pydantic import ValidationError
 
-from capacity.app.bare import TypicalService, orders_end, service_words, with_service
+from capacity.app.bare import LEVELS, OLD, TypicalService, orders_end, service_words, typical_workload
 from capacity.app.reading import sales_of
-from capacity.model import ConfigError, DataError, Event, LoadModel, Replica, Workload, WorkloadPlan, require
+from capacity.model import ConfigError, DataError, Event, LoadModel, Replica, Workload, WorkloadPlan
 from capacity.model.configuration import Config, describe
+from capacity.model.settings import SalesSettings
 from capacity.model.written import duration, quantity
 from capacity.planning.orders import KnownAhead, OrderData
 from capacity.planning.pipeline import PlanInputs, make_plan
@@ -21,7 +21,6 @@ from capacity.series.frames import countries, steps_of
 from capacity.sources.orders import Source, counted_as, load_source
 
 CEILING = 1000  # no ceiling was named: one that no plan of a notebook reaches
-LEVELS = (0.05, 0.5, 0.9, 0.95, 0.99)
 
 
 def plan(
@@ -33,7 +32,7 @@ def plan(
     timezone: str | None = None,
     horizon: str | timedelta | int = "14d",
     holidays: str | Sequence[str] = (),
-    events: Sequence[Event] = (),
+    events: Event | Sequence[Event] = (),
     cores_per_order: float | str | None = None,
     idle_cores: float | str = 0.0,
     memory_per_order: float | str = 0.0,
@@ -70,7 +69,7 @@ def plan(
         How far ahead, or how many steps. Default 14 days.
     holidays : str or sequence of str
         Countries and states whose public holidays count, such as ``"GB-ENG"``. Default none.
-    events : sequence of Event
+    events : Event or sequence of Event
         Promotions and the like, past and coming. Default none.
     cores_per_order : float, str or None
         CPU cores that one more order an hour adds, such as ``"120m"``. Default: so many that the busiest hours use 4
@@ -119,36 +118,25 @@ def plan(
     >>> from capacity.sources.sample import sample_orders
     >>> web = plan(sample_orders(), value="orders", timezone="Europe/London", cores_per_order="120m")
     >>> web.peak.replicas, web.peak.at.isoformat()
-    (10, '2011-12-13T12:00:00+00:00')
+    (9, '2011-12-13T12:00:00+00:00')
     """
     keys = counted_as(time, value, step, None)
-    with load_source(orders, {**keys, "anomalies": None, "freshness": {"within": "36500d"}}, timezone) as table:
+    with load_source(orders, {**keys, "anomalies": None, "freshness": {"within": OLD}}, timezone) as table:
         audit, histories = table.audit(), sales_of(table, [None])
         settings, zone = table.settings, table.timezone
-    sales = histories[None]
-    config = _config(
-        {
-            "timezone": zone,
-            "sales": {**settings.model_dump(mode="json", exclude_defaults=True)},
-            "calendar": {"holidays": countries(holidays)},
-            "forecast": {"horizon": steps_of(horizon, settings.step), "quantile_levels": LEVELS},
-        }
-    )
     service = TypicalService(
         None if cores_per_order is None else quantity("cores_per_order", cores_per_order),
         duration("lead_time", lead_time),
     )
-    assumed = with_service(config, sales, service).workloads[0]
-    load = assumed.load
-    if cores_per_order is not None:
-        load = LoadModel(idle_cores, load.cpu_per_sale_per_hour)
+    typical = typical_workload(histories[None], service)
     workload = Workload(
         namespace,
         name,
-        replace(
-            load,
-            memory_base=quantity("idle_memory", idle_memory),
-            memory_per_sale_per_hour=quantity("memory_per_order", memory_per_order),
+        LoadModel(
+            typical.load.cpu_base if cores_per_order is None else idle_cores,
+            typical.load.cpu_per_sale_per_hour,
+            idle_memory,
+            memory_per_order,
         ),
         Replica(cpu_request, memory_request),
         floor,
@@ -158,18 +146,20 @@ def plan(
         lead_time=service.start_time,
         zones=zones,
     )
-    levels = tuple(sorted({*LEVELS, quantile_level}))
-    forecast = config.forecast.model_copy(update={"quantile_levels": levels})
-    config = config.model_copy(update={"workloads": (workload,), "forecast": forecast})
-    data = OrderData(histories, audit, ahead=KnownAhead(tuple(events)))
-    made = _planned(config, data)
+    ahead = {"horizon": steps_of(horizon, settings.step), "quantile_levels": sorted({*LEVELS, quantile_level})}
+    config = _config(settings, zone, countries(holidays), ahead).model_copy(update={"workloads": (workload,)})
+    known = KnownAhead((events,) if isinstance(events, Event) else tuple(events))
+    made = _planned(config, OrderData(histories, audit, ahead=known))
     if cores_per_order is not None:
         return made
-    note = f"assumed {service_words(workload, sales, service)}; give cores_per_order"
+    note = f"assumed {service_words(workload, histories[None], service)}; give cores_per_order"
     return replace(made, derivation=replace(made.derivation, notes=(note, *made.derivation.notes)))
 
 
-def _config(document: Mapping[str, Any]) -> Config:
+def _config(settings: SalesSettings, zone: str, holidays: Sequence[str], ahead: Mapping[str, Any]) -> Config:
+    """The configuration that says the same. Raises `ConfigError`."""
+    sales = settings.model_dump(mode="json", exclude_defaults=True)
+    document = {"timezone": zone, "sales": sales, "calendar": {"holidays": holidays}, "forecast": ahead}
     try:
         return Config.model_validate(document)
     except ValidationError as error:
@@ -179,8 +169,9 @@ def _config(document: Mapping[str, Any]) -> Config:
 def _planned(config: Config, orders: OrderData) -> WorkloadPlan:
     """The plan as of the end of the orders."""
     end = orders_end(orders)
-    require(end is not None, "expected at least two steps of orders, got fewer: bring more")
-    planned = make_plan(PlanInputs.of(config, orders, end or pd.Timestamp(0, tz="UTC").to_pydatetime()))
+    if end is None:
+        raise DataError("expected at least two steps of orders, got fewer: bring more")
+    planned = make_plan(PlanInputs.of(config, orders, end))
     if not planned.plan.workloads:
         raise DataError("; ".join(planned.failures.values()))
     return planned.plan.workloads[0]

@@ -99,7 +99,7 @@ def backtest_sales(
     horizon: str | timedelta | int = "1d",
     origins: int = 8,
     holidays: str | Sequence[str] = (),
-    events: Sequence[Event] = (),
+    events: Event | Sequence[Event] = (),
     timezone: str | None = None,
     covariates: pd.DataFrame | None = None,
 ) -> Backtest:
@@ -124,7 +124,7 @@ def backtest_sales(
     holidays : str or sequence of str
         Countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before and after
         them are too where past ones show it. Default none.
-    events : sequence of Event
+    events : Event or sequence of Event
         Past and coming events. Past ones are kept out of the normal shape and teach their uplift, coming ones are
         raised or lowered by it. Default none.
     timezone : str or None
@@ -152,6 +152,7 @@ def backtest_sales(
     (True, 96)
     """
     sales, holidays = as_sales(sales, time=time, value=value, timezone=timezone), countries(holidays)
+    events = (events,) if isinstance(events, Event) else tuple(events)
     clock = clock_of(sales, timezone)
     series = sales.reindex(clock.grid(sales.index[-1]))
     steps = steps_ahead(steps_of(horizon, clock.step), clock.step)

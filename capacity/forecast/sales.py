@@ -32,7 +32,7 @@ def forecast_sales(
     horizon: str | timedelta | int = "14d",
     quantile_levels: Sequence[float] = DEFAULT_LEVELS,
     holidays: str | Sequence[str] = (),
-    events: Sequence[Event] = (),
+    events: Event | Sequence[Event] = (),
     timezone: str | None = None,
     covariates: pd.DataFrame | None = None,
     window: timedelta | None = None,
@@ -55,7 +55,7 @@ def forecast_sales(
     holidays : str or sequence of str
         Countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before and after
         them are too where past ones show it. Default none.
-    events : sequence of Event
+    events : Event or sequence of Event
         Past and coming events. Past ones are kept out of the normal shape and teach their uplift, coming ones are
         raised or lowered by it. Default none.
     timezone : str or None
@@ -89,7 +89,8 @@ def forecast_sales(
     levels = tuple(sorted(float(level) for level in quantile_levels))
     known = as_sales(sales, time=time, value=value, timezone=timezone)
     span = steps_of(horizon, clock_of(known, timezone).step) if isinstance(horizon, int) else duration_of(horizon)
-    request = ForecastRequest(span, levels, countries(holidays), tuple(events), timezone, window)
+    known_events = (events,) if isinstance(events, Event) else tuple(events)
+    request = ForecastRequest(span, levels, countries(holidays), known_events, timezone, window)
     return forecast_as_asked(known, request, covariates)
 
 

@@ -284,7 +284,12 @@ class Workload:
             object.__setattr__(self, "target", replace(self.target, name=self.name))
         require(self.floor >= 1, "{}: floor must be >= 1, got {}", where, self.floor)
         require(self.floor <= self.ceiling, "{}: floor {} is above ceiling {}", where, self.floor, self.ceiling)
-        require(0 < self.target_utilization <= 1, "{}: target_utilization must lie in (0, 1]", where)
+        require(
+            0 < self.target_utilization <= 1,
+            "{}: target_utilization must lie in (0, 1] (0.8 is 80 %), got {}",
+            where,
+            self.target_utilization,
+        )
         require(0 < self.quantile_level < 1, "{}: quantile_level must lie in (0, 1)", where)
         require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
         require(self.zones >= 1, "{}: zones must be >= 1, got {}", where, self.zones)

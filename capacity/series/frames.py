@@ -190,10 +190,13 @@ def duration_of(horizon: str | timedelta) -> timedelta:
     >>> duration_of("36h")
     datetime.timedelta(days=1, seconds=43200)
     """
+    expected = "expected a duration such as '14d', or a whole number of steps"
+    bare = horizon.strip().replace(".", "").isdigit() if isinstance(horizon, str) else isinstance(horizon, float)
+    require(not bare, "horizon: {}, got {!r}", expected, horizon)
     try:
         length: timedelta = pd.Timedelta(horizon.lower() if isinstance(horizon, str) else horizon).to_pytimedelta()
     except (ValueError, TypeError) as error:
-        raise DataError(f"horizon: expected a duration such as 14d, or a number of steps, got {horizon!r}") from error
+        raise DataError(f"horizon: {expected}, got {horizon!r}") from error
     return length
 
 

@@ -38,8 +38,12 @@ class HeldRows:
         >>> held.time, held.value, held.zone
         ('time', 'value', 'Asia/Tokyo')
         """
+        if not len(data):
+            raise DataError(f"{NAME}: expected rows of orders, got none")
         value = str(data.name or "value") if isinstance(data, pd.Series) else None
         frame = data.rename(value).to_frame() if isinstance(data, pd.Series) else data
+        if isinstance(frame.index, pd.MultiIndex):
+            frame = frame.reset_index()
         index: Any = frame.index
         if isinstance(index, pd.PeriodIndex):
             index = index.to_timestamp()

@@ -249,6 +249,11 @@ def load_source(source: Source, keys: dict[str, Any], timezone: str | None) -> O
     Time, value and step are guessed where no time was said.
     """
     if not isinstance(source, pd.Series | pd.DataFrame):
+        if not isinstance(source, str | Path | Mapping):
+            raise DataError(
+                f"expected a Series or DataFrame with times, a file, or {{'url': ..., 'query': ...}}, got "
+                f"{type(source).__name__}"
+            )
         keys = keys if "time" in keys else {**_guessed(source, keys), **keys}
         return OrderTable.load(_settings(source, keys), _zone(timezone or "UTC"))
     held = HeldRows.of(source)

@@ -226,9 +226,9 @@ class OrderTable:
 
     def _no_row(self) -> DataError:
         """The error that no row is good, with what is known of the reason."""
-        why = "".join(f"; {finding.message}" for finding in self.loaded.findings)
         name = source_name(self.settings.source)
-        return DataError(f"{name}: expected at least one good row, got none; see `capacity audit`{why}")
+        why = "; ".join(finding.message.removeprefix(f"{name}: ") for finding in self.loaded.findings)
+        return DataError(f"{name}: expected at least one good row, got none: {why or 'see `capacity audit`'}")
 
     def write_quarantine(self, path: Path) -> int:
         """Write what fails a rule to Parquet, whole or not at all, for its owner alone; returns how many rows.
