@@ -22,7 +22,13 @@ Progress = Callable[[int, int], None]
 
 
 def try_orders(
-    source: str, asked: Asked, service: TypicalService, now: datetime, *, progress: Progress | None = None
+    source: str,
+    asked: Asked,
+    service: TypicalService,
+    now: datetime,
+    *,
+    days: int = 28,
+    progress: Progress | None = None,
 ) -> tuple[TrialData, Config]:
     """Everything that can be said of a file of orders without a configuration or a cluster.
 
@@ -37,6 +43,8 @@ def try_orders(
     now : datetime
         The clock, with a time zone: rows after it are no orders yet. Everything else is judged as of the end of the
         file.
+    days : int
+        How many of the last days are replayed to judge policies. Default 28.
     progress : callable or None
         Called with how many parts of the replay are done, and of how many. Default none.
 
@@ -58,16 +66,18 @@ def try_orders(
     config = with_service(config, sales, service)
     end = orders_end(orders) or now
     review = collect_report(config, orders, ReportRequest(), end)
-    choice, unjudged = _judged(config, orders, end, progress)
+    choice, unjudged = _judged(config, orders, end, days, progress)
     words = service_words(config.workloads[0], sales, service)
     return TrialData(guess, review, find_seasons(sales), words, choice, unjudged), config
 
 
-def _judged(config: Config, orders: OrderData, now: datetime, progress: Progress | None) -> tuple[Choice | None, str]:
+def _judged(
+    config: Config, orders: OrderData, now: datetime, days: int, progress: Progress | None
+) -> tuple[Choice | None, str]:
     """The policy that did best on the last weeks; or why none can be judged."""
     if config.orders().step >= DAY:
         return None, DAILY
-    advice = advise_on(config, orders, now, progress=progress)
+    advice = advise_on(config, orders, now, days=days, progress=progress)
     if advice.choices:
         return advice.choices[0], ""
     return None, next(iter(advice.failures.values()))

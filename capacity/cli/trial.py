@@ -24,6 +24,7 @@ def try_(
     *,
     reading: Reading,
     service: Service,
+    days: Annotated[int, typer.Option(min=1, help="How many of the last days to replay; at least 7 to judge.")] = 28,
     page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a capacity.yaml that is there.")] = False,
 ) -> int:
@@ -39,7 +40,7 @@ def try_(
 
     asked, typical = reading.asked(), service.typical()
     with context.count("forecasting and replaying") as progress:
-        trial, config = try_orders(file, asked, typical, read_clock(None), progress=progress)
+        trial, config = try_orders(file, asked, typical, read_clock(None), days=days, progress=progress)
     context.show(trial_sheet(trial))
     write_file(lambda: write_text(page, report_page(trial.review)), "--page", page)
     context.say(f"wrote {page}: the page for a manager")

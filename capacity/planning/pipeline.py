@@ -100,7 +100,8 @@ def check_scenarios(config: Config, orders: OrderData, scenarios: Sequence[Scena
     if last is None:
         return
     events = plan_request(config, orders).events
-    ahead = (min(ends, default=last), last + config.forecast.horizon + _step(orders))
+    step = _step(orders)
+    ahead = (min(ends, default=last) + step, last + step + config.forecast.horizon)
     for scenario in scenarios:
         check_scenario(scenario, config.workloads, events, ahead)
 

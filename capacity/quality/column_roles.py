@@ -15,7 +15,7 @@ from capacity.model.settings import SalesSettings
 from capacity.quality.time_forms import NUMBER_FORMS, readings, shape_of
 
 Kind = Literal["time", "number", "text"]
-DAY, HOUR, MINUTE = 86_400, 3_600, 60
+DAY, HOUR, COARSE = 86_400, 3_600, 900
 READABLE = 0.9  # share of values that read as times, from which a column of text holds times
 TIME_NAMES = (  # the best names of an order's time first
     r"\border(ed)?\b.*\b(date|time|datetime|at|on|dt|ts)\b|\bbestell\w*|\bauftrag\w*dat|\bfecha.*pedido",
@@ -50,7 +50,8 @@ NO_AMOUNT = (  # numbers that describe a step and add up to nothing
 STATES = r"\b(status|state|financial status|zustand|estado)\b"
 LEAST_IDS = 0.005  # distinct identifiers over rows: an order of more than two hundred lines is none
 REGULAR = 0.9  # share of distances that equal the usual one, from which times stand on a grid
-FINE_REGULAR = 0.95  # the same for times closer than a minute
+FINE_REGULAR = 0.95  # the same for times closer than a quarter of an hour
+NUMBERED = r"\b(no|nr|num|number|nummer)\b|nummer$|(?<=\w)(nr|id)$|\w id$"  # an order's number, and no row's mere id
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Rhythm:
         whole = len(offsets) == 1 or (len(offsets) == 2 and float(offsets[1] - offsets[0]) in (HOUR, DAY - HOUR))
         multiples = np.abs(apart / usual - np.round(apart / usual)) < 1e-6
         alike = float((np.abs(apart - usual) < 0.5).mean())
-        enough = 0.5 if usual >= MINUTE else FINE_REGULAR  # seconds may follow each other by chance
+        enough = 0.5 if usual >= COARSE else FINE_REGULAR  # orders may follow each other by the minute
         on_grid = bool(multiples.mean() >= REGULAR and alike > enough) or whole
         step = timedelta(seconds=usual) if on_grid and usual >= 1 else None
         return Rhythm(len(seconds) / len(times), whole, step)
@@ -186,14 +187,15 @@ def _in_range(column: Column) -> bool:
 def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int) -> Counting | None:
     """How the orders of a sample are counted; None where each time has one row and no column to sum up.
 
-    One row at each time of a grid is a total: its amount is summed up. Else an order's number tells orders apart, and
-    without one each row is an order.
+    One row at each time of a grid is a total, unless each row has an order's number: its amount is summed up. Else an
+    order's number tells orders apart, and without one each row is an order.
     """
     rest = [column for column in columns if column.name != time and column.filled]
     number = _order_number(rest, rows)
     amounts = _amounts([column for column in rest if column is not number])
     others = tuple(column.name for column in amounts)
-    totals = rhythm.step is not None and rhythm.together <= 1.01
+    own = number is not None and number.distinct == number.filled and re.search(NUMBERED, number.words) is not None
+    totals = rhythm.step is not None and rhythm.together <= 1.01 and not own
     if totals:
         if not amounts:
             return None

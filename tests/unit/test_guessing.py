@@ -111,6 +111,20 @@ EXPORTS = {
         },
         ("tpep_pickup_datetime", "rows", HOUR),
     ),
+    "orders that follow each other by the minute": (
+        {
+            "Nummer": np.arange(20 * len(HOURS)),
+            "Bestellt am": (np.repeat(HOURS, 20) + pd.to_timedelta(np.tile(np.arange(20), len(HOURS)), "min")).strftime(
+                "%d.%m.%Y %H:%M"
+            ),
+            "Betrag": "1.234,50",
+        },
+        ("Bestellt am", "rows", HOUR),
+    ),
+    "totals with the id of a row": (
+        {"id": np.arange(len(HOURS)), "hour": HOURS, "requests": RANDOM.poisson(9, len(HOURS))},
+        ("hour", "requests", HOUR),
+    ),
     "stores": (
         {
             "date": np.repeat(DAYS.strftime("%m/%d/%y"), 3),
