@@ -45,7 +45,8 @@ def _growth(config: Config, basis: PlanInputs, workload: Workload) -> tuple[str,
     sales, history = basis.forecasts.get(workload.group), basis.orders.histories.get(workload.group)
     if not isinstance(sales, Forecast) or history is None or sales.step not in _steps(history):
         return ()
-    return (f"growth: {coming_growth(history, sales, config.calendar.holidays).words}",)
+    growth = coming_growth(history, sales, config.calendar.holidays)
+    return () if growth.past.change is None else (f"growth: {growth.words}",)
 
 
 def _steps(history: pd.Series) -> tuple[pd.Timedelta, ...]:
