@@ -12,7 +12,7 @@ from pydantic import Field
 
 from capacity.model.errors import require, require_aware
 from capacity.model.fields import STRICT, Duration, Quantity, TimeZone
-from capacity.model.written import duration, settle
+from capacity.model.written import duration, moment, quantity, settle
 from capacity.shown import with_card
 
 
@@ -27,8 +27,9 @@ class Freeze:
     name: str = "freeze"
 
     def __post_init__(self) -> None:
-        for moment in (self.start, self.end):
-            require_aware(f"freeze {self.name}", moment)
+        settle(self, f"freeze {self.name}", moment, "start", "end")
+        for at in (self.start, self.end):
+            require_aware(f"freeze {self.name}", at)
         require(self.start < self.end, "freeze {}: start {} must lie before end {}", self.name, self.start, self.end)
 
 
@@ -230,6 +231,8 @@ class NodeType:
     pods: Annotated[int, Field(ge=1, description="Most pods on one node; the kubelet's default.")] = 110
 
     def __post_init__(self) -> None:
+        settle(self, f"node type {self.name}", quantity, "cpu", "memory")
+        settle(self, f"node type {self.name}", duration, "provisioning")
         for name in ("cpu", "memory", "pods"):
             value = getattr(self, name)
             require(0 < value < float("inf"), "node type {}: {} must be > 0, got {}", self.name, name, value)
@@ -249,6 +252,7 @@ class Quota:
     pods: Annotated[int | None, Field(ge=1)] = None
 
     def __post_init__(self) -> None:
+        settle(self, "quota", quantity, "cpu", "memory")
         for name in ("cpu", "memory", "pods"):
             value = getattr(self, name)
             require(value is None or 0 < value < float("inf"), "quota: {} must be > 0, got {}", name, value)

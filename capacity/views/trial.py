@@ -200,7 +200,7 @@ def _comparison(choice: Choice) -> str:
         kind = "plain autoscaler" if best.policy.has_floors else "floor schedule"
         return f"{_named(best)}: {best.cost:,.1f} {choice.unit} a day; no {kind} that was tried keeps the promise"
     change = other.cost / best.cost - 1 if best.cost else 0.0
-    share = f"{abs(change):.0%} {'more' if change >= 0 else 'less'}"
+    share = "the same" if abs(change) < 0.005 else f"{abs(change):.0%} {'more' if change > 0 else 'less'}"
     return f"{_named(best)}: {best.cost:,.1f} {choice.unit} a day; {_named(other)}: {other.cost:,.1f}, {share}"
 
 
