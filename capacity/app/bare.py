@@ -15,7 +15,7 @@ from capacity.model import ConfigError, LoadModel, Replica, Workload, require
 from capacity.model.configuration import Config, describe
 from capacity.planning.orders import OrderData
 from capacity.quality.column_roles import Guess
-from capacity.sources.guessing import Given, guess_sales
+from capacity.sources.guessing import Given, guess_sales, place_of
 from capacity.views.sheet import amount
 
 LEVELS = (0.05, 0.5, 0.9, 0.95, 0.99)  # the usual ones, and the lower end of a 90 % interval
@@ -68,11 +68,16 @@ def bare_config(source: str, asked: Asked) -> tuple[Config, Guess]:
     return _checked({**document, **_said(asked)}), guess
 
 
-def with_asked(config: Config, asked: Asked) -> Config:
-    """The configuration with what was asked in place of its own. Raises `ConfigError`."""
+def with_asked(config: Config, asked: Asked, source: str | None = None) -> Config:
+    """The configuration with what was asked, and another source, in place of its own. Raises `ConfigError`."""
     update: dict[str, Any] = {}
-    if keys := asked.given.keys():
+    keys = asked.given.keys()
+    if source is not None:
+        keys["source"] = place_of(source, asked.given)
+    if keys:
         sales = config.orders()
+        if "read" in keys:
+            keys["read"] = {**dict(sales.read), **keys["read"]}
         try:
             update["sales"] = type(sales).model_validate({**dict(sales), **keys})
         except ValidationError as error:

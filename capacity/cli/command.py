@@ -84,17 +84,12 @@ class CommandContext:
         """Whether there is a configuration, or one was named that should be there."""
         return self.config_path != CONFIG or self.config_path.exists()
 
-    def config(self, *, file: str | None = None, sample: bool = False) -> Config:
-        """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
+    def config(self, *, sample: bool = False) -> Config:
+        """The configuration, or that of the bundled sample. Raises `ConfigError`."""
         from capacity.app.configuration import read_config
         from capacity.sources.sample import sample_config
 
-        if sample and file:
-            raise ConfigError("expected FILE or --sample, got both")
-        config = read_config(sample_config() if sample else self.config_path)
-        if file is None:
-            return config
-        return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
+        return read_config(sample_config() if sample else self.config_path)
 
     def show(self, *sheets: Sheet) -> None:
         """Print results to stdout one after the other; as HTML all of them on one page."""

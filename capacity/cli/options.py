@@ -134,13 +134,19 @@ class Data(Reading):
         """Whether somebody looks at other orders than the job's: then nobody is told of it."""
         return self.file is not None or self.sample
 
+    def bare(self, context: CommandContext) -> bool:
+        """Whether there is a FILE and no configuration of it."""
+        return self.file is not None and not self.sample and not context.configured
+
     def config(self, context: CommandContext) -> Config:
         """The configuration with these orders, read as was asked; of a bare FILE a guess. Raises `ConfigError`."""
         from capacity.app.bare import bare_config, with_asked
 
         asked = self.asked()
-        if self.file is None or self.sample or context.configured:
-            return with_asked(context.config(file=self.file, sample=self.sample), asked)
+        if self.sample and self.file:
+            raise ConfigError("expected FILE or --sample, got both")
+        if self.file is None or not self.bare(context):
+            return with_asked(context.config(sample=self.sample), asked, self.file)
         config, guess = bare_config(self.file, asked)
         context.say(guess_words(guess))
         return config

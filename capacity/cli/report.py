@@ -52,6 +52,7 @@ def report(
 
     Example: capacity report --sample --page report.html
     """
+    from capacity.app.bare import orders_end
     from capacity.app.reading import read_orders
     from capacity.app.report import collect_report
     from capacity.model.plan_file import read_plan
@@ -65,6 +66,8 @@ def report(
     )
     with context.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
         orders = read_orders(config, moment, seen=max(moment, read_clock(None)))
+        if data.bare(context) and now is None:  # a file that is looked at once lives at its own end
+            moment = orders_end(orders) or moment
         advance()
         review = collect_report(config, orders, question, moment)
         advance()

@@ -86,7 +86,7 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
     Raises `DataError` where the source cannot be read or shows no times, `ConfigError` where what is given is wrong.
     """
     given = given or Given()
-    place = NAME if isinstance(source, HeldRows) else _place(source, given)
+    place = NAME if isinstance(source, HeldRows) else place_of(source, given)
     name = source_name(place)
     with open_database(None) as database:
         read = ReadSettings.model_validate(given.keys().get("read", {}))
@@ -113,7 +113,7 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
     )
 
 
-def _place(source: str, given: Given) -> str | DatabaseSource:
+def place_of(source: str, given: Given) -> str | DatabaseSource:
     """The source as the settings have it; of a database with its query."""
     if not is_database(source):
         return source
