@@ -196,7 +196,7 @@ def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int
     others = tuple(column.name for column in amounts)
     own = number is not None and number.distinct == number.filled and re.search(NUMBERED, number.words) is not None
     totals = rhythm.step is not None and rhythm.together <= 1.01 and not own
-    if totals:
+    if totals and rest:
         if not amounts:
             return None
         why = "one row at each time is a total"

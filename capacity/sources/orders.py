@@ -62,7 +62,7 @@ def read_sales(
         also `value` and `step` are guessed where they are not given.
     value : str, mapping or None
         What is counted: the column to sum up, ``"distinct:COLUMN"`` for its different values, or ``"rows"``. Default:
-        rows are counted, unless `time` is guessed too.
+        rows are counted; guessed where `time` is guessed, and of a frame.
     step : str, timedelta or None
         Length of a step, a whole part or multiple of a day, such as ``"15m"``. Default one hour, unless `time` is
         guessed too.
@@ -151,7 +151,7 @@ def audit_sales(
         also `value` and `step` are guessed where they are not given.
     value : str, mapping or None
         What is counted: the column to sum up, ``"distinct:COLUMN"`` for its different values, or ``"rows"``. Default:
-        rows are counted, unless `time` is guessed too.
+        rows are counted; guessed where `time` is guessed, and of a frame.
     step : str, timedelta or None
         Length of a step, a whole part or multiple of a day, such as ``"15m"``. Default one hour, unless `time` is
         guessed too.
