@@ -19,7 +19,7 @@ HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 HOURS = pd.date_range("2025-09-01", periods=24 * 14, freq="h")
 DAYS = pd.date_range("2025-01-01", periods=90, freq="D")
 RANDOM = np.random.default_rng(5)
-MOMENTS = pd.DatetimeIndex(np.sort(HOURS[0] + pd.to_timedelta(RANDOM.integers(0, 14 * 86_400, 600), "s")))
+MOMENTS = pd.DatetimeIndex(np.sort(HOURS[0] + pd.to_timedelta(RANDOM.integers(0, 14 * 86_400, 250), "s")))
 NUMBERS = np.arange(len(MOMENTS)) + 1000
 
 
