@@ -36,6 +36,7 @@ from capacity.model import CapacityError, ClusterError, Decision, Observation, O
 from capacity.model.outcome import Outcome as Outcome
 from capacity.model.outcome import TargetMove
 from capacity.model.outcome import summary as summary
+from capacity.shown import shows_itself
 
 PARALLEL = 8  # writes at a time: an API server that takes 40 ms a write then takes 200 a second
 Item = TypeVar("Item")
@@ -87,6 +88,7 @@ def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = 
     return f"our clock says {now:%Y-%m-%dT%H:%M:%SZ}, the API server's {server_time:%Y-%m-%dT%H:%M:%SZ}"
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """What one pass works on: the workloads, their plan, the rules, and the time.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, verb
+from capacity.cli.command import DONE, FAILED, CommandContext, verb
 from capacity.cli.options import Data, Drawing, FleetOptions, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError
@@ -57,7 +57,7 @@ def advise(
     config.orders()
     chosen = chosen_workloads(config, workload)
     with face.count("replaying") as progress:
-        now, known = read_clock(None), kept_policies(config, policies, to_cluster=to_cluster)
+        now, known = data.moment(), kept_policies(config, policies, to_cluster=to_cluster)
         days = days or config.choice.days
         advice = advise_fleet(config, now, parts.fleet(), days=days, workloads=chosen, known=known, progress=progress)
     _show(face, config, advice)

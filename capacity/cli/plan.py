@@ -13,7 +13,7 @@ import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, FleetOptions, PatchOption, write_file
+from capacity.cli.options import Data, Drawing, FleetOptions, PatchOption, Service, write_file
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
@@ -52,9 +52,9 @@ class PlanData(Data):
         ),
     ] = None
 
-    def moment(self) -> datetime:
+    def moment(self, now: str | None = None) -> datetime:
         """When the plan is made. Raises `ConfigError` on a time that is still to come: nothing is known of it."""
-        clock, asked = read_clock(None), read_clock(self.now)
+        clock, asked = read_clock(None), Data.moment(self, now or self.now)
         if self.now is not None and asked > clock:
             raise ConfigError(f"--now: expected a time that has passed, got {self.now} at {clock:%Y-%m-%dT%H:%MZ}")
         return asked
@@ -70,6 +70,9 @@ class PlanOutput:
     to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
         False
     )
+    table: Annotated[
+        bool, typer.Option("--table", help="With --output csv: the peaks that people see, not every step's floor.")
+    ] = False
     requests_patch: PatchOption = None
     policies: PoliciesOption = POLICIES
     choose: Annotated[
@@ -85,7 +88,14 @@ class PlanDrawing(Drawing):
 
 
 @verb
-def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOptions, drawing: PlanDrawing) -> int:
+def plan(
+    face: CommandContext,
+    data: PlanData,
+    goal: PlanOutput,
+    service: Service,
+    parts: FleetOptions,
+    drawing: PlanDrawing,
+) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
     With scenarios their plans stand side by side, and nothing is written.
@@ -97,7 +107,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
 
-    config, now = data.planning_config(face), data.moment()
+    config, now = data.planning_config(face, service), data.moment()
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
@@ -231,18 +241,19 @@ def _write(face: CommandContext, planned: PlanResult, config: Config, goal: Plan
         write_patch(planned.advice, config, goal.requests_patch)
         written.append(str(goal.requests_patch))
     with uncollected():
-        _show(face, planned, config)
+        _show(face, planned, config, peaks=goal.table)
     face.say(f"wrote {', '.join(written)}")
 
 
 def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], now: datetime, *, past: bool) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
     from capacity.app.reading import read_orders
-    from capacity.planning.pipeline import PlanInputs, make_plan
+    from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan
     from capacity.views.tables import scenarios_sheet
 
     with face.stages("reading orders", "planning") as advance:
         orders = read_orders(config, now, past=past)
+        check_scenarios(config, orders, scenarios)
         advance()
         inputs = PlanInputs.of(config, orders, now)
         planned = make_plan(inputs)
@@ -273,11 +284,17 @@ def _straight(config: Config) -> list[str]:
     return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
-def _show(face: CommandContext, planned: PlanResult, config: Config) -> None:
-    """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
-    from capacity.views.tables import plan_sheet
+def _show(face: CommandContext, planned: PlanResult, config: Config, *, peaks: bool) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks.
+
+    As CSV, the floor of every step, unless the table of `peaks` was asked for.
+    """
+    from capacity.views.tables import floors_sheet, plan_sheet
 
     plans = planned.plan.workloads
+    if face.output is Output.csv and not peaks:
+        face.show(floors_sheet(planned))
+        return
     if face.output is Output.table and len(plans) > SHOWN:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
@@ -354,9 +371,9 @@ def explain(
     from capacity.views.tables import advice_sentence, explain_sheet
 
     kept = known_policies(policies)
-    config = with_policies(Data(sample=sample).planning_config(face), kept)
+    data = Data(sample=sample)
+    config, now = with_policies(data.planning_config(face), kept), data.moment()
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
-    now = read_clock(None)
     with face.stages("reading orders", "forecasting and explaining") as advance:
         orders = read_orders(config, now)
         advance()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption, chosen_workloads
-from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, read_duration, verb
+from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
 from capacity.cli.options import Data, Drawing
 from capacity.logs import LOGGER
 from capacity.views.options import SimulationView, Theme
@@ -48,11 +48,12 @@ def simulate(
     from capacity.app.reading import read_orders
     from capacity.views.tables import simulation_sheet
 
-    config = with_policies(data.sales_config(face), known_policies(policies))
+    config = with_policies(data.planning_config(face), known_policies(policies))
+    config.orders()
     chosen = chosen_workloads(config, workload)
     replay = _replay(config, days, refit, seed)
     with face.stages("reading orders", "replaying", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, data.moment())
         advance()
         results, failures = _simulated(config, orders, chosen, replay)
         advance()

@@ -13,7 +13,6 @@ from capacity.forecast.backtest import backtest_sales as backtest_sales
 from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
 from capacity.forecast.gaps import steps_ahead as steps_ahead
-from capacity.forecast.sales import duration_of as duration_of
 from capacity.forecast.sales import forecast_as_asked as forecast_as_asked
 from capacity.forecast.sales import forecast_many as forecast_many
 from capacity.forecast.sales import forecast_sales as forecast_sales

@@ -12,18 +12,22 @@ import pandas as pd
 
 from capacity.forecast.batch import forecast_far
 from capacity.forecast.series import Prepared, Timelines, finish, prepare
+from capacity.forecast.wallclock import clock_of
 from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest
+from capacity.series.frames import as_sales, countries, duration_of, steps_of
 
 Key = TypeVar("Key")
 
 
 def forecast_sales(
-    sales: pd.Series,
+    sales: pd.Series | pd.DataFrame,
     *,
-    horizon: str | timedelta = "14D",
+    time: str | None = None,
+    value: str | None = None,
+    horizon: str | timedelta | int = "14d",
     quantile_levels: Sequence[float] = DEFAULT_LEVELS,
-    holidays: Sequence[str] = (),
-    events: Sequence[Event] = (),
+    holidays: str | Sequence[str] = (),
+    events: Event | Sequence[Event] = (),
     timezone: str | None = None,
     covariates: pd.DataFrame | None = None,
     window: timedelta | None = None,
@@ -32,22 +36,26 @@ def forecast_sales(
 
     Parameters
     ----------
-    sales : Series
-        Sales >= 0 per step, indexed in UTC by the start of the step, regular up to gaps (missing steps or NaN; a gap
-        is never zero), or by month starts, UTC or local.
-    horizon : str or timedelta
-        How far ahead, from the end of the series on. Default 14 days.
+    sales : Series or DataFrame
+        Sales >= 0 per step, with an index or a column of times in any zone (without one: UTC, or that of `timezone`),
+        regular up to gaps (missing steps or NaN; a gap is never zero), or by month starts.
+    time : str or None
+        Of a frame, the column with the times. Default: its index, else its only column of times.
+    value : str or None
+        Of a frame, the column with the sales. Default: its only column of numbers.
+    horizon : str, timedelta or int
+        How far ahead, from the end of the series on: `"14d"`, or a number of steps. Default 14 days.
     quantile_levels : sequence of float
         Levels in (0, 1), ascending. Default 0.5, 0.9, 0.95 and 0.99.
-    holidays : sequence of str
+    holidays : str or sequence of str
         Countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before and after
         them are too where past ones show it. Default none.
-    events : sequence of Event
+    events : Event or sequence of Event
         Past and coming events. Past ones are kept out of the normal shape and teach their uplift, coming ones are
         raised or lowered by it. Default none.
     timezone : str or None
-        The clock on which the shape of days lives, days of 23 and 25 hours included. Default: the one that
-        `read_sales` noted on `sales`, else UTC.
+        The clock on which the shape of days lives, days of 23 and 25 hours included. Default: the zone of the times,
+        or the one that `read_sales` noted, else UTC.
     covariates : DataFrame or None
         Columns such as price or campaign spend on the same steps, known on the history and the whole horizon. Their
         effect is used where it would have helped in the past. Default none.
@@ -74,8 +82,11 @@ def forecast_sales(
     [154, 131, 110]
     """
     levels = tuple(sorted(float(level) for level in quantile_levels))
-    request = ForecastRequest(duration_of(horizon), levels, tuple(holidays), tuple(events), timezone, window)
-    return forecast_as_asked(sales, request, covariates)
+    known = as_sales(sales, time=time, value=value, timezone=timezone)
+    span = steps_of(horizon, clock_of(known, timezone).step) if isinstance(horizon, int) else duration_of(horizon)
+    known_events = (events,) if isinstance(events, Event) else tuple(events)
+    request = ForecastRequest(span, levels, countries(holidays), known_events, timezone, window)
+    return forecast_as_asked(known, request, covariates)
 
 
 def forecast_as_asked(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None = None) -> Forecast:
@@ -138,16 +149,3 @@ def _alone_or_error(prepared: Prepared) -> Forecast | DataError:
         return _alone(prepared)
     except DataError as error:
         return error
-
-
-def duration_of(horizon: str | timedelta) -> timedelta:
-    """A horizon as people write it ("14D") as a duration. Raises `DataError`.
-
-    >>> duration_of("36h")
-    datetime.timedelta(days=1, seconds=43200)
-    """
-    try:
-        length: timedelta = pd.Timedelta(horizon).to_pytimedelta()
-    except ValueError as error:
-        raise DataError(f"horizon: expected a duration such as 14D, got {horizon!r}") from error
-    return length

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from capacity.model.errors import require, require_aware
 from capacity.model.policy import DAY_MINUTES, Objective, Policy
+from capacity.shown import plot_noun, shows_itself, with_card
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Interval = tuple[float, float]
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What a policy did on the replayed days: means per day, each with a 95 % interval over resampled days.
@@ -77,6 +82,7 @@ class PaysFrom:
 Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost", "NothingKeepsTheMinutes", "TooShort"]
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The policy chosen for one workload, why, and what its rivals would have done on the same days.
@@ -139,6 +145,29 @@ class Choice:
     def in_force(self) -> Policy:
         """The policy to follow now, whatever nobody has set yet."""
         return self.recommended.policy if self.meanwhile is None else self.meanwhile.policy
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per policy (index `role`: today, recommended, until then, rivals): what it cost and kept, per day."""
+        import pandas as pd
+
+        roles = [("today", self.today), ("recommended", self.recommended)]
+        roles += [] if self.meanwhile is None else [("until then", self.meanwhile)]
+        roles += [("rival", one) for one in self.rivals]
+        rows = [
+            {
+                "policy": str(one.policy),
+                "cost": one.cost,
+                "minutes_above": one.minutes_above,
+                "overload_minutes": one.overload_minutes,
+                "kept_share": one.kept_share,
+            }
+            for _, one in roles
+        ]
+        return pd.DataFrame(rows, pd.Index([role for role, _ in roles], name="role"))
+
+    def plot(self, *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw cost against minutes above the target; returns the Figure, or `ax` where that was given."""
+        return plot_noun(self, theme=theme, ax=ax)
 
     @property
     def change(self) -> float:

@@ -12,7 +12,7 @@ from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.nodes import NodePlan
 from capacity.model.policy import Policy
-from capacity.shown import card_of, plot_noun
+from capacity.shown import plot_noun, shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +82,7 @@ class Peak:
         require(0 < self.quantile_level < 1, "peak: quantile_level must lie in (0, 1), got {}", self.quantile_level)
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
     """The floor of one workload over the coming steps, as changes.
@@ -232,14 +233,15 @@ class WorkloadPlan:
         memory = loads["memory_bytes"] / self.resources["memory_request_bytes"]
         return loads.assign(utilization=cpu.combine(memory, max) / floor)
 
-    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
-        """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""
-        return plot_noun(self, timezone, theme=theme)
+    def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw the planned replicas and, where this plan was just made, the demand behind them.
 
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
+        Returns the Figure, or `ax` where that was given: it then shows the demand, where it is known.
+        """
+        return plot_noun(self, timezone, theme=theme, ax=ax)
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The floors of many workloads, where they came from, until when they hold, and the nodes they fill, if asked.
@@ -300,9 +302,6 @@ class Plan:
         table = pd.concat(tables)
         return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
 
-    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
-        """Draw the plans with the highest peaks; returns the Figure."""
-        return plot_noun(self, timezone, theme=theme)
-
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
+    def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw the plans with the highest peaks; returns the Figure, or `ax` where that was given."""
+        return plot_noun(self, timezone, theme=theme, ax=ax)

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from capacity.model.errors import require
 from capacity.model.fields import STRICT, Duration, Share
+from capacity.shown import with_card
 
 Floors = Literal["none", "forecast", "weekly", "static"]
 Standing = Literal["stands", "advised", "managed"]
@@ -18,6 +19,7 @@ DEFAULT_STABILIZATION = timedelta(minutes=5)  # --horizontal-pod-autoscaler-down
 DAY_MINUTES = 1440.0
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How many replicas a workload runs: the target of its autoscaler, and the floors under it.
@@ -104,6 +106,7 @@ HourlyCost = Annotated[
 ]
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Objective:
     """What a policy is chosen by: the cheapest that keeps `minutes`, or the least expected total cost.

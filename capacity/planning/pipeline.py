@@ -52,7 +52,7 @@ from capacity.planning.orders import (
 from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
 from capacity.planning.shared import plan_demands, share
-from capacity.series.scenarios import events_if, forecast_if, workloads_if
+from capacity.series.scenarios import check_scenario, events_if, forecast_if, workloads_if
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,25 @@ class PlanInputs:
             for group, found in forecasts.items()
         }
         return replace(self, forecasts=changed, scenario=scenario)
+
+
+def check_scenarios(config: Config, orders: OrderData, scenarios: Sequence[Scenario]) -> None:
+    """Raise `DataError` on a scenario that cannot be, before any of them is computed."""
+    ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
+    last = max(ends, default=orders.audit.last)
+    if last is None:
+        return
+    events = plan_request(config, orders).events
+    step = _step(orders)
+    ahead = (min(ends, default=last) + step, last + step + config.forecast.horizon)
+    for scenario in scenarios:
+        check_scenario(scenario, config.workloads, events, ahead)
+
+
+def _step(orders: OrderData) -> timedelta:
+    """The longest step of the histories."""
+    known = [history.index[1] - history.index[0] for history in orders.histories.values() if len(history) > 1]
+    return max((step.to_pytimedelta() for step in known), default=timedelta(0))
 
 
 def make_plan(inputs: PlanInputs) -> PlanResult:

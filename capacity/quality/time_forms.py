@@ -167,7 +167,7 @@ def chosen_order(fits: Mapping[str, Fit], where: str, example: str) -> str:
 def _either(where: str, example: str, one: str, other: str) -> DataError:
     return DataError(
         f"{where}: times like {example!r} can be read {one} and {other}, and every row fits both; give "
-        f"time_format: {one.replace(' ', '_')} or {other.replace(' ', '_')}"
+        f"time_format: {one.replace(' ', '_')} or {other.replace(' ', '_')} (--time-format)"
     )
 
 

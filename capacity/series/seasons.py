@@ -14,7 +14,9 @@ import pandas as pd
 
 from capacity.model import require
 from capacity.model.arrays import Array
+from capacity.series.frames import as_sales
 from capacity.series.steps import evened, rolling_median
+from capacity.shown import with_card
 
 DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
 CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}
@@ -29,6 +31,7 @@ CLEAR = 0.4  # autocorrelation that a cycle unknown to the calendar must show
 STANDS_OUT = 0.3, 0.2  # contrasts of the shortest season and of longer ones; refused ones reach 0.21 and 0.16
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Season:
     """A cycle of `season_length` steps; `strength` in [0, 1], 0.15-0.22 is noise."""
@@ -38,7 +41,9 @@ class Season:
     strength: float
 
 
-def find_seasons(history: pd.Series) -> tuple[Season, ...]:
+def find_seasons(
+    history: pd.Series | pd.DataFrame, *, time: str | None = None, value: str | None = None
+) -> tuple[Season, ...]:
     """Find the cycles that a history shows, shortest first.
 
     The strength of a cycle is ``max(0, 1 - Var(resid) / Var(seasonal + resid))`` of a robust MSTL decomposition (Wang,
@@ -48,8 +53,12 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
 
     Parameters
     ----------
-    history : Series
-        Sales per step, regular UTC index, gaps as NaN.
+    history : Series or DataFrame
+        Sales per step, with an index or a column of times in any zone, gaps as NaN.
+    time : str or None
+        Of a frame, the column with the times. Default: its index, else its only column of times.
+    value : str or None
+        Of a frame, the column with the sales. Default: its only column of numbers.
 
     Returns
     -------
@@ -62,6 +71,7 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
     >>> [season.name for season in find_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index))]
     ['daily']
     """
+    history = as_sales(history, time=time, value=value)
     require(len(history) >= 2, "seasonality: expected at least two steps, got {}: bring a longer history", len(history))
     history, found = evened(history), {}
     series, step = _hourly_or_coarser(history)

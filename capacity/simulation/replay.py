@@ -20,6 +20,7 @@ from capacity.model.policy import Cadence
 from capacity.planning import plan_many, planning_window
 from capacity.planning.orders import near_horizon
 from capacity.planning.workload import QUIET_LEVEL
+from capacity.series.frames import as_sales
 from capacity.series.path import PART, sales_path
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks
@@ -145,7 +146,11 @@ class Replay:
 
 
 def simulate(
-    sales: pd.Series, workload: Workload, *, request: ForecastRequest | None = None, replay: Replay | None = None
+    sales: pd.Series | pd.DataFrame,
+    workload: Workload,
+    *,
+    request: ForecastRequest | None = None,
+    replay: Replay | None = None,
 ) -> Simulation:
     """Replay the end of a history of sales: plans are made from each origin with what was known then, and decided every
     minute on what the autoscaler reports, as in a cluster.
@@ -158,8 +163,8 @@ def simulate(
 
     Parameters
     ----------
-    sales : Series
-        Sales per step, regular UTC index, gaps as NaN.
+    sales : Series or DataFrame
+        Sales per step, with an index or a column of times in any zone, gaps as NaN.
     workload : Workload
         What is planned and simulated.
     request : ForecastRequest or None
@@ -188,6 +193,7 @@ def simulate(
     >>> result.plan.score.overload_minutes
     0.0
     """
+    sales = as_sales(sales)
     known_ahead, replay = request or ForecastRequest(), replay or Replay()
     timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))

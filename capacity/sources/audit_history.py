@@ -168,7 +168,7 @@ def _row(audit: Audit, now: datetime) -> dict[str, Any]:
         "set_aside": sum(audit.set_aside.values()),
         "repaired": sum(audit.repaired.values()),
         "newest": audit.last,
-        "latency_seconds": audit.figures(now).get("latency_median_seconds"),
+        "latency_seconds": None if (late := audit.late(now)) is None else late.total_seconds(),
         "failures": json.dumps(audit.failures),
         "columns": json.dumps(audit.columns),
         "reasons": list(audit.reasons),

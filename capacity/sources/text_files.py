@@ -9,6 +9,7 @@ import io
 import re
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,6 +101,26 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     escape = "\\" if any(f"\\{quote}" in line for line in body) else quote
     mixed = (b"\r\n" in head and re.search(rb"[^\r]\n", head) is not None) or (b"\r" in head and b"\n" not in head)
     return TextFile(path, encoding, delimiter, quote, escape, skip, _unique(columns), mixed)
+
+
+def likely_columns(path: str, read: ReadSettings) -> tuple[str, ...]:
+    """The header of a file of which nobody has said a column: the first line as wide as most of the lines below it.
+
+    Raises `DataError` where the file is no text.
+    """
+    head = _head(path)
+    _refuse_other_kinds(head, Path(path).name)
+    lines = [line for line in _decoded(head, read.encoding or _encoding(head, path), path).splitlines() if line.strip()]
+    lines = lines[read.skip or 0 : MOST_TITLES]
+    found: tuple[str, ...] = ()
+    most = (1, 0)
+    for delimiter in (read.delimiter,) if read.delimiter else DELIMITERS:
+        rows = [_cells(line, delimiter, read.quote or '"') for line in lines]
+        widths = Counter(map(len, rows))
+        width, count = max(widths.items(), key=lambda one: (one[1] if one[0] > 1 else 0, one[0]), default=(0, 0))
+        if width > 1 and (count, width) > most:
+            most, found = (count, width), next(row for row in rows if len(row) == width)
+    return found or (_cells(lines[0], ",", '"') if lines else ())
 
 
 def _refuse_other_kinds(head: bytes, name: str) -> None:

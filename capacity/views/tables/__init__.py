@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from capacity.views.tables.load import load_sheet as load_sheet
     from capacity.views.tables.plan import explain_document as explain_document
     from capacity.views.tables.plan import explain_sheet as explain_sheet
+    from capacity.views.tables.plan import floors_sheet as floors_sheet
     from capacity.views.tables.plan import plan_sheet as plan_sheet
     from capacity.views.tables.plan import scenarios_sheet as scenarios_sheet
     from capacity.views.tables.simulation import simulation_sheet as simulation_sheet
@@ -33,7 +34,13 @@ HOMES = {
     "capacity.views.tables.choice": ("advice_sentence", "choice_sheet", "choices_sheet"),
     "capacity.views.tables.forecast": ("backtest_sheet", "forecast_rows", "forecast_sheet", "seasons_sheet"),
     "capacity.views.tables.load": ("load_sheet",),
-    "capacity.views.tables.plan": ("explain_document", "explain_sheet", "plan_sheet", "scenarios_sheet"),
+    "capacity.views.tables.plan": (
+        "explain_document",
+        "explain_sheet",
+        "floors_sheet",
+        "plan_sheet",
+        "scenarios_sheet",
+    ),
     "capacity.views.tables.simulation": ("simulation_sheet",),
     "capacity.views.tables.status": ("doctor_sheet", "status_sheet"),
 }
