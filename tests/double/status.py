@@ -88,6 +88,11 @@ def missing_value(field: str, problem: str = "") -> Cause:
     return Cause(field, "Required value" + (f": {problem}" if problem else ""), "FieldValueRequired")
 
 
+def forbidden_value(field: str, problem: str) -> Cause:
+    """Return the cause for a field that may not be set so."""
+    return Cause(field, f"Forbidden: {problem}", "FieldValueForbidden")
+
+
 def too_long(field: str, most: int) -> Cause:
     """Return the cause for more bytes than a field may hold."""
     return Cause(field or "[]", f"Too long: may not be more than {most} bytes", "FieldValueTooLong")

@@ -9,7 +9,8 @@ import base64
 import re
 from typing import Any
 
-from tests.double.status import JSON, Cause, missing_value, too_long, wrong_value
+from tests.double.pods import check_new_pod, check_pod_update
+from tests.double.status import JSON, Cause, forbidden_value, missing_value, too_long, wrong_value
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 SUBDOMAIN_RULE = (
@@ -30,6 +31,21 @@ LARGEST_DATA = 2**20
 """Bytes of a config map's data (MaxSecretSize)."""
 LARGEST_ANNOTATIONS = 256 * 2**10
 """Bytes of an object's annotations (TotalAnnotationSizeLimitB)."""
+
+HIGHEST_PRIORITY = 1_000_000_000
+STATEFUL_SET_FREE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+STATEFUL_SET_FIXED = (
+    f"updates to statefulset spec for fields other than {', '.join(repr(name) for name in STATEFUL_SET_FREE[:-1])} and "
+    f"'{STATEFUL_SET_FREE[-1]}' are forbidden"
+)
 
 
 def check_name(name: str, group: str) -> list[Cause]:
@@ -113,23 +129,39 @@ def check_workload(item: JSON, old: JSON | None) -> list[Cause]:
         problems.append(wrong_value("spec.template.metadata.labels", labels, rule))
     if old and old["spec"].get("selector") != spec.get("selector"):
         problems.append(wrong_value("spec.selector", spec.get("selector"), IMMUTABLE))
-    return problems + _check_pod(spec["template"]["spec"], "spec.template.spec")
+    return problems + check_new_pod(spec["template"]["spec"], "spec.template.spec")
+
+
+def check_stateful_set(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse what a workload may not be, and a change of what is fixed: selector, service, claim templates."""
+    problems = check_workload(item, None)
+    if old and _fixed(item["spec"]) != _fixed(old["spec"]):
+        problems.append(forbidden_value("spec", STATEFUL_SET_FIXED))
+    return problems
+
+
+def _fixed(spec: JSON) -> JSON:
+    return {name: part for name, part in spec.items() if name not in STATEFUL_SET_FREE}
 
 
 def check_pod(item: JSON, old: JSON | None) -> list[Cause]:
-    """Refuse a pod without containers."""
-    return _check_pod(item["spec"], "spec")
+    """Refuse a pod without containers, and a change of what is fixed."""
+    return check_new_pod(item["spec"], "spec") + (check_pod_update(item, old) if old else [])
 
 
-def _check_pod(spec: JSON, path: str) -> list[Cause]:
-    if not spec.get("containers"):
-        return [missing_value(f"{path}.containers")]
-    problems = []
-    for index, container in enumerate(spec["containers"]):
-        for name in ("name", "image"):
-            if not container.get(name):
-                problems.append(missing_value(f"{path}.containers[{index}].{name}"))
-    return problems
+def check_pod_template(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a template whose pod would be refused."""
+    return check_new_pod(item["template"]["spec"], "template.spec")
+
+
+def check_priority_class(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a priority that only system classes have, and another one than before."""
+    if item["value"] > HIGHEST_PRIORITY:
+        rule = f"maximum allowed value of a user defined priority is {HIGHEST_PRIORITY}"
+        return [forbidden_value("value", rule)]
+    if old and old["value"] != item["value"]:
+        return [forbidden_value("value", "may not be changed in an update.")]
+    return []
 
 
 def check_replicas(count: int) -> list[Cause]:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.double import builtin, custom
+from tests.double.admission import admit, refuse
 from tests.double.bodies import Draft, normal, read_draft, served
 from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call
 from tests.double.decoding import Decoder, DecodingError, untypable
 from tests.double.patches import json_patch, merge_patch, strategic_merge
-from tests.double.quotas import check_quotas
+from tests.double.pods import check_resize, keep_all_but_resources
 from tests.double.shapes import Shape
 from tests.double.status import (
     JSON,
@@ -79,11 +80,13 @@ class Writes:
         if resource.generation:
             item["metadata"]["generation"] = 1
         set_owners(resource, item, owners)
+        resource.begin(item)
+        admit(self._store, call, item, None)
         name = item["metadata"].get("name", "")
         _refuse(resource.kind_target(name), check_name(name, resource.group) + _problems(call, item, None))
         if self._store.get(resource, call.place.namespace, name):
             raise already_exists(resource.target(name))
-        check_quotas(self._store, call, item)
+        refuse(self._store, call, item, None)
         if not call.dry_run:
             item = self._store.put(resource, item)
         return Answer(201, served(resource, call.view, item), draft.unknown)
@@ -155,7 +158,9 @@ class Writes:
         check_lock(call, live, item)
         keep_what_is_not_theirs(call, live, item)
         set_owners(resource, item, owners)
+        admit(self._store, call, item, live)
         _refuse(resource.kind_target(call.place.name), _problems(call, item, live))
+        refuse(self._store, call, item, live)
         if resource.generation and _wanted(item) != _wanted(live):
             item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
         item["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
@@ -223,7 +228,9 @@ def check_lock(call: Call, live: JSON, item: JSON) -> None:
 
 def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
     """Put back what this endpoint cannot change: system metadata, and the status or everything but the status."""
-    if call.place.subresource == "status":
+    if call.place.subresource == "resize":
+        keep_all_but_resources(live, item)
+    elif call.place.subresource == "status":
         kept = [name for name in live if name not in ("status", *(() if call.resource.custom else ("metadata",)))]
         item |= {name: copy.deepcopy(live[name]) for name in kept}
     elif "status" in call.resource.subresources:
@@ -240,8 +247,10 @@ def _problems(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
 
 
 def _problems_of_kind(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
+    if call.place.subresource == "resize" and live is not None:
+        return check_resize(item, live)
     if call.resource.custom:
-        return custom.validate(item, call.resource.stored.shape)
+        return custom.validate(item, call.view.shape)
     if live is None and call.view.validate_new:
         return call.view.validate_new(item)
     return call.resource.validate(item, live)
