@@ -107,6 +107,25 @@ class Config(Settings):
         return self
 
     @model_validator(mode="after")
+    def _headroom_groups_agree(self) -> Self:
+        """Workloads that share a buffer ask for the same one, in one namespace."""
+        groups: dict[str, Workload] = {}
+        for item in self.workloads:
+            if item.headroom is None or item.headroom.group is None:
+                continue
+            first = groups.setdefault(item.headroom.group, item)
+            pair = (
+                f"headroom group {item.headroom.group}: {first.namespace}/{first.name} and {item.namespace}/{item.name}"
+            )
+            if first.namespace != item.namespace:
+                raise ValueError(
+                    f"{pair}: expected workloads of one namespace, which holds the buffer; name two groups"
+                )
+            if first.headroom != item.headroom:
+                raise ValueError(f"{pair}: expected the same headroom, got two; write it once in defaults")
+        return self
+
+    @model_validator(mode="after")
     def _history_is_measured(self) -> Self:
         for item in self.workloads:
             if item.throughput == "history" and (missing := self._unmeasured(item)):

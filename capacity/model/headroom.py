@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -253,3 +253,81 @@ def parse_headroom(document: dict[str, Any]) -> Headroom:
         nodes=tuple(HeadroomNodes(*kind) for kind in document["nodes"]),
         notes=tuple(map(str, document["notes"])),
     )
+
+
+HeadroomReason = Literal[
+    "AsPlanned",
+    "PeakAhead",
+    "PeakPassed",
+    "BufferNotProvisioned",
+    "HeldNoPlan",
+    "HeldPlanNotStarted",
+    "HeldPlanExpired",
+    "PlanExpired",
+    "HeldEdited",
+    "HeldForeignOwner",
+    "NoDefinition",
+    "NoPriorityClass",
+    "Excluded",
+    "Restored",
+]
+HEADROOM_REASONS: tuple[HeadroomReason, ...] = get_args(HeadroomReason)
+
+
+@dataclass(frozen=True, slots=True)
+class BufferState:
+    """What the cluster shows of a buffer.
+
+    Parameters
+    ----------
+    replicas : int or None
+        What it asks for. None: there is no such object.
+    foreign : str or None
+        Who made it, where we did not. Default none.
+    edited : bool
+        Whether somebody changed its replicas since our last write. Default no.
+    excluded : bool
+        Whether a person asked to leave it alone. Default no.
+    provisioned : bool
+        Whether the nodes for it stand ready. Default no.
+    message : str
+        What its conditions say where they do not. Default empty.
+    moved_at : datetime or None
+        Our last change of its replicas. Default none.
+    expires : datetime or None
+        When it is given back unless somebody renews it. Default none.
+    refused : tuple of (str, str) or None
+        Why it cannot be made at all, as reason and sentence. Default none.
+
+    Raises
+    ------
+    DataError
+        A count is negative.
+    """
+
+    replicas: int | None = None
+    foreign: str | None = None
+    edited: bool = False
+    excluded: bool = False
+    provisioned: bool = False
+    message: str = ""
+    moved_at: datetime | None = None
+    expires: datetime | None = None
+    refused: tuple[HeadroomReason, str] | None = None
+
+    def __post_init__(self) -> None:
+        require(self.replicas is None or self.replicas >= 0, "a buffer has replicas >= 0, got {}", self.replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadroomDecision:
+    """The pods for which nodes are to stand ready now, and why; None: no buffer is to stand."""
+
+    replicas: int | None
+    reason: HeadroomReason
+    detail: str = ""
+    held: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.reason in HEADROOM_REASONS, "expected a reason that is known, got {!r}", self.reason)
+        require(self.replicas is None or self.replicas >= 0, "headroom must be >= 0, got {}", self.replicas)

@@ -30,6 +30,7 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.configuration import Config
+from capacity.planning.headroom import joined_headroom, with_headroom
 from capacity.planning.orders import (
     Forecasts,
     Histories,
@@ -114,7 +115,7 @@ def plan_alone(inputs: PlanInputs) -> PlanResult:
 def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
-    plan = replace(planned.plan, workloads=shared.plans, nodes=shared.nodes)
+    plan = replace(planned.plan, workloads=tuple(joined_headroom(shared.plans)), nodes=shared.nodes)
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
 
@@ -292,7 +293,8 @@ def plan_workloads(
             "; ".join(dict.fromkeys(made.failures.values()))
             or "expected at least one workload in the configuration, got none"
         )
-    return _plan(made.plans, provenance), made.failures
+    plans, lacking = with_headroom(made.plans, workloads, known.supply.node_types)
+    return _plan(plans, provenance), {**made.failures, **lacking}
 
 
 def demand_for(workload: Workload, forecasts: Forecasts, known: PlanContext) -> Demand | DataError:
