@@ -69,16 +69,21 @@ class ClusterReader:
         """Every object of a kind in a namespace, page by page."""
         yield from self.objects(kind.path.format(namespace=namespace))
 
-    def objects(self, path: str) -> Iterator[Document]:
-        """Every object of the collection at a path of the API, page by page."""
-        query: list[tuple[str, str]] = [("limit", str(PAGE))]
+    def document(self, path: str) -> Document:
+        """One object, or a page of discovery, at a path of the API."""
+        return self._request("GET", path)
+
+    def objects(self, path: str, labels: str | None = None) -> Iterator[Document]:
+        """Every object of the collection at a path of the API, page by page; `labels`: only those of this selector."""
+        chosen = [] if labels is None else [("labelSelector", labels)]
+        query: list[tuple[str, str]] = [("limit", str(PAGE)), *chosen]
         while True:
             page = self._request("GET", path, query=query)
             yield from page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")
             if not token:
                 return
-            query = [("limit", str(PAGE)), ("continue", token)]
+            query = [("limit", str(PAGE)), *chosen, ("continue", token)]
 
     def watch(self, kind: Kind, namespace: str, seconds: int) -> Iterator[Document]:
         """Every object of a kind in a namespace as it is now, then each change as an event, for so many seconds."""
@@ -215,6 +220,15 @@ class ClusterWriter(ClusterReader):
     def delete_configmap(self, namespace: str, name: str) -> Document:
         """Delete a ConfigMap of our own; 404 where there is none."""
         return self._request("DELETE", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
+
+    def apply_object(self, path: str, body: Document) -> Document:
+        """Server-side apply of an object of our own at a path of the API; made where it does not exist."""
+        return self._patch(path, body, APPLY, [("force", "true")])
+
+    def delete_object(self, path: str, uid: str) -> Document:
+        """Delete an object of our own; 409 where another of the same name has taken its place."""
+        body = {"preconditions": {"uid": uid}} if uid else None
+        return self._request("DELETE", path, body=body, kind="application/json")
 
     def create_lease(self, namespace: str, body: Document) -> Document:
         """Create a Lease; 409 where somebody was faster."""

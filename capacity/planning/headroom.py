@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.model import DataError, Demand, NodeType, Workload, WorkloadPlan
-from capacity.model.arrays import Array, Counts
+from capacity.model.arrays import Array, Counts, Places
 from capacity.model.headroom import ASSUMED_NODE_LEAD_TIME, Headroom, HeadroomChange, HeadroomNodes
 from capacity.planning.finer import finer_demand
 from capacity.planning.optimum import run_starts
@@ -162,8 +162,8 @@ def _floors(plan: WorkloadPlan, moments: pd.DatetimeIndex) -> Counts:
     return counts[_places(starts, moments)]
 
 
-def _places(starts: pd.DatetimeIndex, moments: pd.DatetimeIndex) -> np.ndarray:
-    return np.clip(starts.searchsorted(moments, side="right") - 1, 0, len(starts) - 1)
+def _places(starts: pd.DatetimeIndex, moments: pd.DatetimeIndex) -> Places:
+    return np.asarray(np.clip(starts.searchsorted(moments, side="right") - 1, 0, len(starts) - 1), dtype=np.intp)
 
 
 def _beyond(running: Sequence[Running], resource: str) -> Array:
@@ -222,10 +222,10 @@ def correlation(first: pd.DataFrame | None, second: pd.DataFrame | None) -> floa
     origins = int(seen.any(axis=1).sum())
     if origins < LEAST_ORIGINS:
         return 1.0
-    ranks = [pd.Series(values[seen]).rank().to_numpy() for values in (left, right)]
-    if min(float(np.ptp(rank)) for rank in ranks) == 0.0:
+    one, other = (pd.Series(values[seen]).rank().to_numpy(dtype=np.float64) for values in (left, right))
+    if np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
         return 1.0
-    told = float(np.clip(np.corrcoef(*ranks)[0, 1], -1 + ROUNDING, 1 - ROUNDING))
+    told = float(np.clip(np.corrcoef(one, other)[0, 1], -1 + ROUNDING, 1 - ROUNDING))
     return float(np.clip(np.tanh(np.arctanh(told) + 1 / np.sqrt(origins - 3)), 0.0, 1.0))
 
 
@@ -314,7 +314,8 @@ def _by_type(parts: Sequence[Headroom]) -> list[tuple[HeadroomNodes, list[int], 
 
 def _counts(one: Headroom, moments: pd.DatetimeIndex) -> Counts:
     starts = pd.DatetimeIndex([one.start + change.offset * one.step for change in one.changes])
-    return np.array([change.replicas for change in one.changes], dtype=np.int64)[_places(starts, moments)]
+    counts: Counts = np.array([change.replicas for change in one.changes], dtype=np.int64)
+    return np.asarray(counts[_places(starts, moments)])
 
 
 def _notes(running: Sequence[Running], group: str | None) -> tuple[str, ...]:
