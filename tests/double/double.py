@@ -115,6 +115,10 @@ class KubernetesDouble:
         """Return an object by kind (`HorizontalPodAutoscaler`), plural or short name; 404 is a StatusError."""
         return self._call("get", self._place(kind, namespace, name))
 
+    def served_versions(self, group: str) -> Sequence[str]:
+        """Return the versions of a group, best first."""
+        return self._api.catalogue.groups()[group]
+
     def list(self, kind: str, namespace: str | None = "") -> list[JSON]:
         """Return all objects of a kind, of one namespace or of all."""
         resource = self._api.catalogue.find_kind(kind)
@@ -169,10 +173,6 @@ class KubernetesDouble:
         place = self._place(kind, namespace, "")
         resource, view = self._api.catalogue.find(*place_id(place))
         return Watch(self._api.store, Call(ADMIN, "watch", resource, view, place, {}, "", "python", b""), lambda: False)
-
-    def served_versions(self, group: str) -> list[str]:
-        """Return the versions of a group, best first."""
-        return self._api.catalogue.groups()[group]
 
     def forget_history(self) -> None:
         """Compact etcd: every resourceVersion and list token from before now is too old (410)."""
