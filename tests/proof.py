@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.mutation import DECISION, DECISION_TESTS, survivors
+from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TESTS, survivors
 from tests.scale import TIMES
 from tests.three_days import BLACK_FRIDAY, SATURDAY, WEDNESDAY, live
 
@@ -133,6 +133,7 @@ PROOFS: dict[str, Proof] = {
     "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),
     "three days of deploys, a quota, frozen metrics, a killed planner, Black Friday: no pod is missing": of_three_days,
     "mutants of the decision: the tests of its package notice at least 90 of 100": of_mutants(DECISION, DECISION_TESTS),
+    "mutants of the controller: its tests notice at least 90 of 100": of_mutants(CONTROLLER, CONTROLLER_TESTS),
 }
 
 

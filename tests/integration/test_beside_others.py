@@ -205,7 +205,7 @@ def test_the_watch_finds_what_others_lower_and_not_what_we_lower(shop: Shop) -> 
 
 def test_a_floor_that_is_lowered_again_and_again_waits_for_the_pass(shop: Shop) -> None:
     """Two who write by themselves would fight at the pace of the watch."""
-    now = [0.0]
+    now = [10_000.0]
     watch = watch_of(shop, now)
     shop.decide()
     deploy(shop, "helm", "Update", 2)
