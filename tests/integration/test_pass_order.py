@@ -50,6 +50,14 @@ def test_the_largest_shortage_is_written_first(many: Shop) -> None:
     assert order == [f"rise{place}" for place in reversed(range(10))] + ["fall0", "fall1"]
 
 
+def test_a_repair_writes_what_was_lowered_and_nothing_else(many: Shop) -> None:
+    writer = ClusterWriter()
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
+    (outcome,) = apply(writer, replace(work, chosen=frozenset({("shop", "rise3")})))
+    assert (outcome.where, outcome.done) == ("shop/rise3", True)
+    assert [entry.path.rpartition("/")[2] for entry in many.patches()] == ["rise3"]
+
+
 def test_a_pass_that_is_told_to_end_begins_no_further_write_and_frees_its_lease(many: Shop) -> None:
     writer = ClusterWriter()
     work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
