@@ -259,6 +259,17 @@ def test_a_floor_that_stands_is_renewed_before_it_expires(shop: Shop, plan_of: P
     assert len(shop.events()) == 1
 
 
+@pytest.mark.parametrize(("hours", "expires"), [(13, "2026-11-27T11:00:00Z"), (18, "2026-11-28T00:00:00Z")])
+def test_an_expiry_is_renewed_when_less_than_half_of_its_time_is_left(
+    shop: Shop, plan_of: PlanOf, hours: int, expires: str
+) -> None:
+    """Eight and a half hours are left of the first plan's: half of a plan's 17 or less, but not of 21."""
+    shop.decide()
+    write_plan(plan_of(web=[9] * hours), shop.folder / "plan.json")
+    shop.decide()
+    assert shop.hpa()["metadata"]["annotations"]["capacity/expires"] == expires
+
+
 def test_without_the_controller_the_autoscaler_is_whole(shop: Shop) -> None:
     """A CronJob deleted leaves a working HPA: valid bounds, nothing that waits for us."""
     shop.decide()
