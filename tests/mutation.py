@@ -41,6 +41,7 @@ CONTROLLER = (
 )
 CONTROLLER_TESTS = (  # the quickest first: most mutants do not outlive them
     "tests/integration/test_pass_order.py",
+    "tests/integration/test_floor_guard.py",
     "tests/integration/test_says_what_is.py",
     "tests/integration/test_targets.py",
     "tests/integration/test_controller.py",
