@@ -425,7 +425,8 @@ class ThreeDays:
         if usual:
             before, after = (sum(getattr(one.decision, name) for one in usual) for name in ("before", "floor"))
             way = "rise" if after > before else "fall"
-            self._say("capacity", f"{len(usual)} floors {way} with the plan, from {before} to {after} pods in all")
+            who = f"{len(usual)} floors {way}" if len(usual) > 1 else f"1 floor {way}s"
+            self._say("capacity", f"{who} with the plan, from {before} to {after} pods in all")
         for one in moved:
             if one not in usual:
                 self._say("capacity", str(one))
