@@ -25,7 +25,9 @@ MANAGER = "capacity"  # our field manager in server-side apply
 TIMEOUT = (3.05, 10.0)  # seconds to connect and to read: the client itself would wait for ever
 PAGE = 500  # objects per LIST page, as kubectl asks
 MERGE, APPLY, JSON_PATCH = "application/merge-patch+json", "application/apply-patch+yaml", "application/json-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"  # containers by name; a merge patch would replace their list
 CONFIGMAPS = "/api/v1/namespaces/{namespace}/configmaps"
+PODS = "/api/v1/namespaces/{namespace}/pods"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 LARGEST = 64 * 2**20  # bytes of one answer: a page of 500 HPAs takes 2 MB, an object at most 1.5 MB
@@ -98,6 +100,10 @@ class ClusterReader:
     def configmap(self, namespace: str, name: str) -> Document:
         """One ConfigMap."""
         return self._request("GET", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
+
+    def pod(self, namespace: str, name: str) -> Document:
+        """One pod."""
+        return self._request("GET", f"{PODS.format(namespace=namespace)}/{name}")
 
     def lease(self, namespace: str, name: str) -> Document:
         """One Lease."""
@@ -206,6 +212,10 @@ class ClusterWriter(ClusterReader):
     def json_patch_target(self, kind: Kind, namespace: str, name: str, operations: list[Document]) -> Document:
         """JSON patch."""
         return self._patch(f"{kind.path.format(namespace=namespace)}/{name}", operations, JSON_PATCH)
+
+    def resize_pod(self, namespace: str, name: str, body: Document) -> Document:
+        """Patch of the `resize` subresource: requests and limits of containers, and nothing else."""
+        return self._patch(f"{PODS.format(namespace=namespace)}/{name}/resize", body, STRATEGIC)
 
     def apply_configmap(self, namespace: str, name: str, body: Document, *, dry_run: bool = False) -> Document:
         """Create or replace a ConfigMap of our own; `dry_run`: only ask whether the server would accept it."""
