@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
 from capacity.model.fields import ASSUMED_LEAD_TIME, ASSUMED_LEVEL, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
+from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
 from capacity.model.pod_size import Vertical
@@ -186,6 +187,8 @@ class Workload:
         Whether the number of pods moves, or their size in place. Default "horizontal".
     vertical : Vertical or None
         How pods are resized; needed for vertical scaling. Default none.
+    headroom : HeadroomRules or None
+        How nodes are kept ready for it. Default none: they are not.
 
     Raises
     ------
@@ -267,6 +270,9 @@ class Workload:
     metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
         default_factory=Metrics
     )
+    headroom: Annotated[
+        HeadroomRules | None, Field(description="Nodes that stand ready before its pods need them. None: none do.")
+    ] = None
 
     scaling: Annotated[
         Literal["horizontal", "vertical"],
