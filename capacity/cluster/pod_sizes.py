@@ -167,6 +167,8 @@ def read_pod(pod: Document, used: Mapping[str, Mapping[str, Amounts]] | None = N
         progressing="PodResizeInProgress" in conditions,
         room={resource: int(amount) for resource, amount in CAPACITY.findall(message)} if waits == "Infeasible" else {},
         edited_by=_editor(pod, [one.name for one in containers]),
+        ours=frozenset(one.name for one in containers if _resized_by(pod, one.name, ours=True)),
+        version=str(metadata.get("resourceVersion", "")),
     )
 
 
@@ -200,12 +202,17 @@ def _amounts(quantities: Mapping[str, Any] | None) -> dict[SizedResource, int]:
 
 def _editor(pod: Document, containers: Sequence[str]) -> str | None:
     """Who resized a container of the pod since our last resize; None while all of it is ours, or nobody's."""
-    entries = pod["metadata"].get("managedFields") or []
-    paths = [("f:spec", "f:containers", f'k:{{"name":"{name}"}}', "f:resources") for name in containers]
-    for entry in entries:
-        manager, fields = str(entry.get("manager", "unknown")), entry.get("fieldsV1")
-        resizes = entry.get("subresource") == "resize" and manager != MANAGER
-        if resizes and any(holds_path(fields, path) for path in paths):
+    found = (_resized_by(pod, name, ours=False) for name in containers)
+    return next((manager for manager in found if manager is not None), None)
+
+
+def _resized_by(pod: Document, container: str, *, ours: bool) -> str | None:
+    """The manager that owns a container's size through `resize`: we, or the first of the others."""
+    path = "f:spec", "f:containers", f'k:{{"name":"{container}"}}', "f:resources"
+    for entry in pod["metadata"].get("managedFields") or []:
+        manager = str(entry.get("manager", "unknown"))
+        mine = entry.get("subresource") == "resize" and (manager == MANAGER) == ours
+        if mine and holds_path(entry.get("fieldsV1"), path):
             return manager
     return None
 
@@ -213,7 +220,7 @@ def _editor(pod: Document, containers: Sequence[str]) -> str | None:
 def _used(reader: ClusterReader, namespace: str, now: datetime) -> tuple[dict[str, dict[str, Amounts]], str | None]:
     """By pod and container what is in use, and why it is not known; what is stale or broken is left out."""
     try:
-        found = {}
+        found: dict[str, dict[str, Amounts]] = {}
         for item in reader.objects(METRICS.format(namespace=namespace)):
             measured = datetime.fromisoformat(str(item["timestamp"]))
             if now - measured <= STALE:
@@ -254,10 +261,9 @@ def _hpas(reader: ClusterReader, namespace: str) -> Iterator[tuple[Name, Scaler]
 
 
 def _by_utilization(metric: Document, resource: str) -> bool:
-    part = metric.get(
-        {"Resource": "resource", "ContainerResource": "containerResource"}.get(str(metric.get("type")), "")
-    )
-    return bool(part) and part.get("name") == resource and (part.get("target") or {}).get("type") == "Utilization"
+    source = {"Resource": "resource", "ContainerResource": "containerResource"}.get(str(metric.get("type")), "")
+    part = metric.get(source) or {}
+    return part.get("name") == resource and (part.get("target") or {}).get("type") == "Utilization"
 
 
 def _vpas(reader: ClusterReader, namespace: str) -> Iterator[tuple[Name, Scaler]]:

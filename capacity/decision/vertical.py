@@ -296,7 +296,7 @@ def _decided(shared: _Pass, planless: tuple[SizeReason, str] | None) -> SizeDeci
     ]
     moved = any(one.changes for one in pods)
     memory = replace(seen.memory, told=told, moved_at=shared.now if moved else seen.memory.moved_at)
-    reason = min((one.reason for one in pods), key=_rank, default="AsPlanned")
+    reason: SizeReason = min((one.reason for one in pods), key=_rank, default="AsPlanned")
     first = next((one for one in pods if one.reason == reason), None)
     held, detail = any(one.held for one in pods), "" if first is None else first.detail
     return SizeDecision(tuple(pods), memory, False, reason, detail, held)
@@ -343,7 +343,7 @@ class _PodSizing:
             self.reasons[_PENDING[self.pod.pending]] = self._pending_text()
         if self.planless is not None and changed:
             self.reasons[self.planless[0]] = self.planless[1]
-        reason = min(self.reasons, key=_rank, default="AsPlanned")
+        reason: SizeReason = min(self.reasons, key=_rank, default="AsPlanned")
         return PodDecision(self.pod, changed, reason, self.reasons.get(reason, ""), reason in HELD)
 
     def restarts(self) -> bool:

@@ -176,7 +176,8 @@ ACTUATORS = ("headroom", "vertical", "volumes")  # keys of a workload that leave
 
 def _asked_for(workload: dict[str, Any]) -> dict[str, Any]:
     """The workload without the actuators that it does not use: the settings of an older version keep their hash."""
-    return {key: value for key, value in workload.items() if value or key not in ACTUATORS}
+    known = {key: value for key, value in workload.items() if value or key not in ACTUATORS}
+    return known if known.get("scaling") != "horizontal" else {k: v for k, v in known.items() if k != "scaling"}
 
 
 def _on_clock(workload: dict[str, Any], zone: str) -> dict[str, Any]:

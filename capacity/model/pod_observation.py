@@ -59,6 +59,7 @@ class PodState:
 
     `pending`: why the kubelet has not begun with its new size, in `message`; None where it has, or none is asked for.
     `room`: what the whole pod may request on its node, as far as the kubelet said. `edited_by`: who resized it since.
+    `ours`: the containers that we resized. `version`: the resourceVersion that all of this is of.
     """
 
     name: str
@@ -71,6 +72,8 @@ class PodState:
     progressing: bool = False
     room: Amounts = field(default_factory=dict)
     edited_by: str | None = None
+    ours: frozenset[str] = frozenset()
+    version: str = field(default="", compare=False)
 
     @property
     def busy(self) -> bool:

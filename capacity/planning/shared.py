@@ -27,7 +27,8 @@ from capacity.planning.nodes import plan_nodes, replica_price
 from capacity.planning.optimum import run_starts
 from capacity.planning.reactive import compare_reactive, reactive_remark
 from capacity.planning.requirements import allowed_within
-from capacity.planning.workload import plan_many
+from capacity.planning.vertical import fit_node, fit_quota
+from capacity.planning.workload import plan_many, with_sizes
 
 CUT = "QuotaReached"
 MINUTE = timedelta(minutes=1)
@@ -165,7 +166,7 @@ def share(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: 
     """
     known = {one.key: one for one in workloads}
     mine = [known[plan.key] for plan in plans]
-    kept = _within(plans, mine, supply)
+    kept = _within(_sized(plans, mine, supply), mine, supply)
     try:
         nodes = plan_nodes(kept, supply.node_types, [one.today for one in mine]) if supply.node_types else None
     except DataError as error:
@@ -193,7 +194,39 @@ def _priced(workload: Workload, supply: Supply) -> Workload:
 def _judged(plan: WorkloadPlan, workload: Workload, usage: pd.Series | None) -> WorkloadPlan:
     """Says so where an autoscaler alone would do as well."""
     remark = None if usage is None else reactive_remark(compare_reactive(usage, plan, workload), plan)
-    return plan if remark is None else _noted(plan, remark)
+    return plan if remark is None or plan.sizes is not None else _noted(plan, remark)
+
+
+def _sized(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: Supply) -> list[WorkloadPlan]:
+    """The plans with pod sizes that fit on the largest node, and together within quotas and cluster."""
+    kept = list(plans)
+    quotas = [*supply.quotas.items(), *([(None, supply.cluster)] if supply.cluster else [])]
+    for place, (plan, workload) in enumerate(zip(plans, workloads, strict=True)):
+        if plan.sizes is not None and supply.node_types:
+            kept[place] = with_sizes(plan, fit_node((plan.sizes, workload), supply.node_types), workload)
+    for namespace, quota in quotas:
+        sized = {at: one for at, plan in enumerate(kept) if namespace in (None, plan.namespace) and (one := plan.sizes)}
+        cut = fit_quota([(one, workloads[at]) for at, one in sized.items()], quota)
+        for at, sizes in zip(sized, cut, strict=True):
+            kept[at] = with_sizes(kept[at], sizes, workloads[at])
+    return kept
+
+
+def _left_for_counts(plans: Sequence[WorkloadPlan], quota: Quota) -> Quota:
+    """What pods that are resized leave of a quota at their peaks: they cannot be served by fewer of them."""
+    taken = {"cpu": 0.0, "memory": 0.0, "pods": 0.0}
+    for plan in plans:
+        if plan.sizes is not None:
+            pods = plan.floor[0].replicas
+            taken["cpu"] += pods * plan.resources["cpu_request_millicores"] / 1000
+            taken["memory"] += pods * plan.resources["memory_request_bytes"]
+            taken["pods"] += pods
+    left = {name: None if (given := getattr(quota, name)) is None else given - taken[name] for name in taken}
+    return Quota(
+        cpu=None if left["cpu"] is None else max(left["cpu"], 1e-3),
+        memory=None if left["memory"] is None else max(left["memory"], 1.0),
+        pods=None if left["pods"] is None else max(int(left["pods"]), 1),
+    )
 
 
 def _within(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: Supply) -> list[WorkloadPlan]:
@@ -209,6 +242,8 @@ def _within(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply
 def _cut(
     plans: list[WorkloadPlan], workloads: Sequence[Workload], places: Sequence[int], bound: tuple[Quota, str]
 ) -> list[WorkloadPlan]:
+    bound = _left_for_counts([plans[place] for place in places], bound[0]), bound[1]
+    places = [place for place in places if plans[place].sizes is None]
     if not places:
         return plans
     cut = within_quota([plans[place] for place in places], [workloads[place] for place in places], *bound)
