@@ -150,7 +150,13 @@ def _owner_due(workload: Workload, owner: PodOwner, decision: SizeDecision, note
     noted = Actuation(
         ACTUATOR, owner.kind.api_version, owner.kind.name, owner.name, {}, {}, decision.reason, detail, decision.held
     )
-    return Due(workload, noted, None if notes is None else notes.ensure)
+    return Due(workload, noted, None if notes is None else partial(_noted, notes, noted))
+
+
+def _noted(notes: OwnerNotes, actuation: Actuation, writer: ClusterWriter) -> Actuation:
+    """A note moves nothing, so nothing counts as changed."""
+    notes.ensure(writer)
+    return actuation
 
 
 def _expired(seen: SizedPods, workloads: Sequence[Workload], situation: Situation) -> Iterator[Due]:

@@ -22,7 +22,7 @@ from capacity.cluster.size_notes import (
 )
 from capacity.model import ClusterError
 from capacity.model.plan_file import rfc3339
-from capacity.model.pod_observation import Amounts, PodState, Resources, SizeMemory
+from capacity.model.pod_observation import Amounts, PodDecision, PodState, Resources, SizeMemory
 from capacity.model.pod_size import MIB
 
 UNSUPPORTED = "node without support for resize"  # of the API server's 422, where the node does not declare it
@@ -65,8 +65,8 @@ class OwnerNotes:
     def add_unsupported(self, writer: ClusterWriter, pod: PodState) -> None:
         """Note that a pod's node cannot resize, so that it is asked and told once."""
         with self._lock:
-            told = {**self.memory.told, pod.name: f"NoResizeSupport {no_support(pod)}"}
-            unsupported = {**self.memory.unsupported, pod.name: pod.node}
+            told = {**self.memory.told, pod.name: PodDecision(pod, {}, "NoResizeSupport", pod.unsupported).told}
+            unsupported = {**self.memory.unsupported, pod.name: pod.uid}
             self.memory = replace(self.memory, unsupported=unsupported, told=told)
             self._write(writer)
 
@@ -74,11 +74,6 @@ class OwnerNotes:
         baseline = self.owner.annotations.get(SIZE_BASELINE) or size_baseline(self.owner.template, self.now)
         expiry = {SIZE_EXPIRES: rfc3339(self.expires.replace(microsecond=0))} if self.expires else {}
         _annotate(writer, self.owner, {SIZE_BASELINE: baseline, SIZE_STATE: size_state(self.memory), **expiry})
-
-
-def no_support(pod: PodState) -> str:
-    """Why a pod stays as it is, as a sentence."""
-    return f"node {pod.node} does not support resizes in place"
 
 
 def forget(writer: ClusterWriter, owner: PodOwner) -> None:
@@ -140,7 +135,7 @@ def quantity(resource: str, amount: int) -> str:
 
 def _meant(error: ClusterError, pod: PodState) -> ClusterError:
     if UNSUPPORTED in str(error):
-        return NoResizeSupportError(no_support(pod), error.status)
+        return NoResizeSupportError(pod.unsupported, error.status)
     if error.status == ABSENT:
         return PodGoneError(f"pod {pod.name} is gone: the one in its place is sized in the next pass", ABSENT)
     return error

@@ -16,7 +16,6 @@ SIZE_EXPIRES = "capacity/size-expires"  # when nobody renews the sizes by then, 
 SIZE_STATE = "capacity/size-state"  # what passes remember, as JSON
 SIZE_NOTES = (SIZE_BASELINE, SIZE_EXPIRES, SIZE_STATE)
 LARGEST = 65536  # characters of an annotation that we read
-SHOWN = 200  # characters of what was told of a pod
 NOTHING = SizeMemory()
 
 
@@ -35,7 +34,7 @@ def size_state(memory: SizeMemory) -> str:
         "used": {name: [[rfc3339(one.since), one.used] for one in kept] for name, kept in memory.used.items()},
         "rooms": {pod: [uid, dict(room)] for pod, (uid, room) in memory.rooms.items()},
         "unsupported": dict(memory.unsupported),
-        "told": {pod: text[:SHOWN] for pod, text in memory.told.items()},
+        "told": dict(memory.told),
     }
     return json.dumps({key: value for key, value in note.items() if value}, separators=(",", ":"))
 

@@ -26,6 +26,8 @@ SizeReason = Literal[
 ]  # meanings: docs/plan-file.md
 SIZE_REASONS: tuple[SizeReason, ...] = get_args(SizeReason)
 
+SHOWN = 200  # characters of what was reported of a pod
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -80,6 +82,11 @@ class PodState:
         """Whether it is not serving, or a resize is under way."""
         return not self.ready or self.progressing or self.pending is not None
 
+    @property
+    def unsupported(self) -> str:
+        """Why it stays as it is where its node cannot resize."""
+        return f"node {self.node} does not support resizes in place"
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -94,8 +101,8 @@ class SizeMemory:
     """What earlier passes noted on the owner of the pods.
 
     `moved_at`: our last resize. `safe`: sizes of the last plan that was read. `held_since`: since when there is none.
-    `used`: memory in use by container. `rooms`: by pod its uid and what fits on its node. `unsupported`: by pod the
-    node that cannot resize. `told`: by pod what was reported of it last.
+    `used`: memory in use by container. `rooms`: by pod its uid and what fits on its node. `unsupported`: by pod its uid
+    where its node cannot resize. `told`: by pod what was reported of it last.
     """
 
     moved_at: datetime | None = None
@@ -179,6 +186,11 @@ class PodDecision:
     def changes(self) -> bool:
         """Whether the pod is to be patched."""
         return bool(self.resources)
+
+    @property
+    def told(self) -> str:
+        """What is noted of it, so that it is reported once."""
+        return f"{self.reason} {self.detail}"[:SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
