@@ -206,10 +206,23 @@ def _sized(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply:
             kept[place] = with_sizes(plan, fit_node((plan.sizes, workload), supply.node_types), workload)
     for namespace, quota in quotas:
         sized = {at: one for at, plan in enumerate(kept) if namespace in (None, plan.namespace) and (one := plan.sizes)}
-        cut = fit_quota([(one, workloads[at]) for at, one in sized.items()], quota)
+        counted = [
+            workloads[at] for at, plan in enumerate(kept) if at not in sized and namespace in (None, plan.namespace)
+        ]
+        cut = fit_quota([(one, workloads[at]) for at, one in sized.items()], _beyond_floors(counted, quota))
         for at, sizes in zip(sized, cut, strict=True):
             kept[at] = with_sizes(kept[at], sizes, workloads[at])
     return kept
+
+
+def _beyond_floors(workloads: Sequence[Workload], quota: Quota) -> Quota:
+    """What the floors of workloads that are counted leave of a quota."""
+    taken = {
+        "cpu": sum(one.floor * one.replica.cpu_request for one in workloads),
+        "memory": sum(one.floor * one.replica.memory_request for one in workloads),
+        "pods": float(sum(one.floor for one in workloads)),
+    }
+    return _less(quota, taken)
 
 
 def _left_for_counts(plans: Sequence[WorkloadPlan], quota: Quota) -> Quota:
@@ -221,11 +234,16 @@ def _left_for_counts(plans: Sequence[WorkloadPlan], quota: Quota) -> Quota:
             taken["cpu"] += pods * plan.resources["cpu_request_millicores"] / 1000
             taken["memory"] += pods * plan.resources["memory_request_bytes"]
             taken["pods"] += pods
-    left = {name: None if (given := getattr(quota, name)) is None else given - taken[name] for name in taken}
+    return _less(quota, taken)
+
+
+def _less(quota: Quota, taken: Mapping[str, float]) -> Quota:
+    """The quota without what is taken of it: next to nothing where all is, since a quota is never 0."""
+    cpu, memory, pods = quota.cpu, quota.memory, quota.pods
     return Quota(
-        cpu=None if left["cpu"] is None else max(left["cpu"], 1e-3),
-        memory=None if left["memory"] is None else max(left["memory"], 1.0),
-        pods=None if left["pods"] is None else max(int(left["pods"]), 1),
+        cpu=None if cpu is None else max(cpu - taken["cpu"], 1e-3),
+        memory=None if memory is None else max(memory - taken["memory"], 1.0),
+        pods=None if pods is None else max(pods - int(taken["pods"]), 1),
     )
 
 
