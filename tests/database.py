@@ -16,6 +16,7 @@ from capacity.model import Plan, WorkloadPlan, write_plan
 from capacity.model.pod_size import PlannedSize, PodSizes, SizeBinding, SizeChange, SizedResource
 from tests.double import KubernetesDouble
 from tests.double.actors import run_pod
+from tests.double.manifests import deployment
 from tests.plans import workload_plan
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -118,6 +119,18 @@ class Database:
         metadata = {"name": name, "namespace": "shop", "ownerReferences": [owner], **template["metadata"]}
         self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**template["spec"], **spec}})
         run_pod(self.api, "shop", name, supports_resize=supports_resize)
+
+    def add_deployment(self, name: str) -> None:
+        """A Deployment with one pod of the same size, which a ReplicaSet made."""
+        containers = [{"name": "app", "image": "img:1", "resources": SMALL}]
+        item = deployment(name, namespace="shop", replicas=1)
+        item["spec"]["template"]["spec"]["containers"] = containers
+        self.api.create(item)
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{name}-1a2b", "uid": "1", "controller": True}
+        labels = {"app": name, "pod-template-hash": "1a2b"}
+        metadata = {"name": f"{name}-1a2b-x", "namespace": "shop", "ownerReferences": [owner], "labels": labels}
+        self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}})
+        run_pod(self.api, "shop", metadata["name"])
 
     def restart(self, name: str, **how: Any) -> None:
         """The pod goes, and another one of the template's size comes."""

@@ -39,6 +39,7 @@ FORMS = {
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
     "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
     "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
+    "with pods resized in place": Form("overlays/vertical", ("targets.vertical=true",)),
     "with orders in a database": Form(
         "overlays/database", ("orders.claim=", "orders.passwordSecret=capacity-database")
     ),

@@ -83,7 +83,15 @@ def forget(writer: ClusterWriter, owner: PodOwner) -> None:
 
 def _annotate(writer: ClusterWriter, owner: PodOwner, notes: Mapping[str, str | None]) -> None:
     """A merge patch of annotations alone: the template is not touched, so nothing rolls."""
-    writer.merge_target(owner.kind, owner.namespace, owner.name, {"metadata": {"annotations": dict(notes)}})
+    body = {"metadata": {"annotations": dict(notes)}}
+    for attempt in range(1, TRIES + 1):  # only our own keys are in it: what others change meanwhile is no matter
+        try:
+            writer.merge_target(owner.kind, owner.namespace, owner.name, body)
+        except ClusterError as error:
+            if error.status != CONFLICT or attempt == TRIES:
+                raise
+        else:
+            return
 
 
 def resize(writer: ClusterWriter, namespace: str, pod: PodState, resources: Mapping[str, Resources]) -> None:

@@ -305,8 +305,8 @@ class Workload:
         require(owner, "{}: scaling: vertical needs target.kind Deployment or StatefulSet, got {}", where, kind)
         fixed, counts = not vertical or self.floor == self.ceiling, (self.floor, self.ceiling)
         require(fixed, "{}: scaling: vertical keeps the number of pods: floor and ceiling differ, {}", where, counts)
-        planned = not vertical or (self.policy is None and self.zones == 1)
-        require(planned, "{}: scaling: vertical has no policy and no zones: remove them", where)
+        planned = not vertical or self.policy is None
+        require(planned, "{}: scaling: vertical has no policy: remove it", where)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -51,6 +51,17 @@ def pod_share(workload: Workload) -> float:
     return 1 / workload.floor if vertical is None or vertical.share is None else vertical.share
 
 
+def pod_load(workload: Workload) -> float:
+    """What the busiest pod must request of the workload's demand: its share over the target utilization.
+
+    Where demand is spread over several zones, also its share after the loss of one, at a utilization of 100 %.
+    """
+    share, pods, vertical = pod_share(workload), workload.floor, workload.vertical
+    left = pods - -(-pods // workload.zones)
+    spread = vertical is not None and vertical.share is None and workload.zones > 1 and left > 0
+    return max(share / workload.target_utilization, 1 / left if spread else 0.0)
+
+
 def plan_sizes(one: Requirement) -> PodSizes:
     """The requests of the containers of a workload that scales vertically, for the demand that is planned for.
 
@@ -73,7 +84,7 @@ def vertical_of(workload: Workload) -> Vertical:
 
 def _size(one: Requirement, key: SizeKey, blocks: Places, days: Places) -> PlannedSize:
     vertical, (container, resource) = vertical_of(one.workload), key
-    part = vertical.parts()[container] * pod_share(one.workload) / one.workload.target_utilization
+    part = vertical.parts()[container] * pod_load(one.workload)
     need = (one.load.cpu if resource == "cpu" else one.load.memory) * part / UNIT[resource]
     held = need
     if resource == "memory" and vertical.memory_keep:

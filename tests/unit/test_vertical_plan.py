@@ -97,6 +97,12 @@ def test_what_a_container_carries(vertical: Vertical, pods: int, expected: dict[
     assert {name: course(plan, name)[0] for name in expected} == expected
 
 
+def test_the_loss_of_a_zone_leaves_the_other_pods_at_most_full() -> None:
+    assert course(plan_workload(demand_of([3.0]), workload(pods=3, zones=3)))[0] == 1.5, "two pods carry 3 cores"
+    primary = Vertical({"app": APP}, share=1.0)
+    assert course(plan_workload(demand_of([3.2]), workload(primary, 3, zones=3)))[0] == 4.0, "which fails over whole"
+
+
 @pytest.mark.parametrize(
     ("cores", "binding", "request_"),
     [(0.1, "min", 0.5), (3.2, "demand", 4.0), (20.0, "max", 8.0)],
@@ -208,7 +214,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ceiling": 4}, "scaling: vertical keeps the number of pods: floor and ceiling differ, (3, 4)"),
     ({"scaling": "horizontal"}, "expected vertical: with scaling: vertical, and only with it"),
     ({"vertical": None}, "expected vertical: with scaling: vertical, and only with it"),
-    ({"zones": 3}, "scaling: vertical has no policy and no zones"),
+    ({"policy": {"floors": "none", "target": 60}}, "scaling: vertical has no policy"),
     ({"vertical": {"containers": {}}}, "vertical: expected at least one container, got none"),
     ({"vertical": {"containers": {"app": {}}}}, "container: expected cpu or memory, got neither"),
     ({"vertical": {"containers": {"app": {"cpu": {"min": "2", "max": "1"}}}}}, "size: min 2.0 is above max 1.0"),
