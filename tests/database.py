@@ -81,6 +81,17 @@ def configured(name: str = "db", **vertical: Any) -> Document:
     }
 
 
+def start_pod(api: KubernetesDouble, owner: Document, ordinal: int, *, supports_resize: bool = True) -> None:
+    """A pod as its StatefulSet's template has it, running."""
+    template, about = owner["spec"]["template"], owner["metadata"]
+    reference = {"apiVersion": "apps/v1", "kind": "StatefulSet", "controller": True}
+    reference |= {"name": about["name"], "uid": about["uid"]}
+    name = f"{about['name']}-{ordinal}"
+    metadata = {"name": name, "namespace": about["namespace"], "ownerReferences": [reference], **template["metadata"]}
+    api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+    run_pod(api, about["namespace"], name, supports_resize=supports_resize)
+
+
 class Database:
     """StatefulSet `db` with pods db-0 to db-2, their metrics, a configuration and a plan."""
 
@@ -111,14 +122,9 @@ class Database:
             }
         )
 
-    def start(self, name: str, *, supports_resize: bool = True, **spec: Any) -> None:
+    def start(self, name: str, *, supports_resize: bool = True) -> None:
         """A pod as its template has it, running."""
-        template = self.owner["spec"]["template"]
-        owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "controller": True}
-        owner |= {"name": self.owner["metadata"]["name"], "uid": self.owner["metadata"]["uid"]}
-        metadata = {"name": name, "namespace": "shop", "ownerReferences": [owner], **template["metadata"]}
-        self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**template["spec"], **spec}})
-        run_pod(self.api, "shop", name, supports_resize=supports_resize)
+        start_pod(self.api, self.owner, int(name.rpartition("-")[2]), supports_resize=supports_resize)
 
     def add_deployment(self, name: str) -> None:
         """A Deployment with one pod of the same size, which a ReplicaSet made."""

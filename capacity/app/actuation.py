@@ -24,7 +24,8 @@ class Situation:
     """What actuators work on in one pass.
 
     `plans` by workload; a workload without one keeps what it has. `scaled`: what makes its pods, as its autoscaler
-    says. `expires`: until when what is written now stands if nobody renews it.
+    says. `expires`: until when what is written now stands if nobody renews it. `server_time`: the API server's clock
+    where ours is wrong: by it is noted what moves; None where ours is right.
     """
 
     workloads: Sequence[Workload]
@@ -32,6 +33,7 @@ class Situation:
     now: datetime
     rules: ControllerRules = field(default_factory=ControllerRules)
     scaled: Scaled = field(default_factory=dict)
+    server_time: datetime | None = None
 
     def expires(self, workload: Workload) -> datetime | None:
         """Until when it stands if nobody renews it; None without a plan."""

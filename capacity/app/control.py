@@ -172,12 +172,13 @@ class Reconciliation:
         due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
         return replace(decision, notes=True) if due and not decision.notes else decision
 
-    def situation(self, cases: Sequence[TargetState]) -> Situation:
+    def situation(self, cases: Sequence[TargetState], guard: Guard) -> Situation:
         """What the actuators beside the floor work on."""
         scaled = {
             case.workload.key: scaled_by(case.workload, found.document) for case in cases if (found := case.found)
         }
-        return Situation(self.workloads, self._plans, self.now, self.policy, scaled)
+        server_time = guard.server_time if guard.skew is not None else None
+        return Situation(self.workloads, self._plans, self.now, self.policy, scaled, server_time)
 
     @property
     def counted(self) -> list[Workload]:
@@ -259,7 +260,7 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     """
     scenes = observe_targets(reader, work.counted)
     cases, guard = _cases(reader, work, scenes)
-    dues = observe_actuators(reader, work.situation(cases), _stays(guard, cases))
+    dues = observe_actuators(reader, work.situation(cases, guard), _stays(guard, cases))
     outcomes = [replace(case.outcome(work), warnings=owner_warnings(case)) for case in cases]
     yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
 
@@ -312,7 +313,7 @@ def apply(
     """
     scenes = observe_targets(writer, work.counted)
     cases, guard = _cases(writer, work, scenes)
-    situation = work.situation(cases)
+    situation = work.situation(cases, guard)
     dues = [] if work.chosen is not None else observe_actuators(writer, situation, _stays(guard, cases))
     with writers or Writers(writer) as taken:
         if work.chosen is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 from typing import Final
@@ -18,7 +18,7 @@ from capacity.decision.size_return import return_size
 from capacity.decision.vertical import decide_sizes
 from capacity.model import CapacityError, Workload
 from capacity.model.actuation import Actuation
-from capacity.model.pod_observation import PodDecision, PodState, Resources, SizeDecision
+from capacity.model.pod_observation import ObservedPods, PodDecision, PodState, Resources, SizeDecision
 from capacity.model.pod_size import RESOURCES, UNIT, SizedResource
 from capacity.model.workload import TargetKind
 
@@ -86,10 +86,20 @@ def _isolated(workload: Workload, seen: SizedPods, situation: Situation) -> list
 def _dues(workload: Workload, seen: SizedPods, situation: Situation) -> list[Due]:
     owner, observed = seen.owner(workload), seen.observed(workload, situation.now)
     decision = decide_sizes(situation.plans.get(workload.key), workload, observed, situation.now, situation.rules)
+    decision = _by_server_time(decision, observed, situation)
     notes = OwnerNotes(owner, decision.memory, situation.now, situation.expires(workload))
     noted = observed.wishes.excluded is None and observed.refusal is None and (decision.notes or notes.overdue)
     pods = [_pod_due(workload, one, partial(_resized, notes, one)) for one in decision.pods]
     return pods if pods and not noted else [*pods, _owner_due(workload, owner, decision, notes if noted else None)]
+
+
+def _by_server_time(decision: SizeDecision, observed: ObservedPods, situation: Situation) -> SizeDecision:
+    """A wrong clock notes nothing of its own, but for when a resize was made: by the server's clock."""
+    if situation.server_time is None:
+        return decision
+    moved_at = situation.server_time if decision.changes else observed.memory.moved_at
+    memory = replace(observed.memory, moved_at=moved_at, told=decision.memory.told)
+    return replace(decision, memory=memory, notes=memory != observed.memory)
 
 
 def _pod_due(workload: Workload, one: PodDecision, write: Write) -> Due:

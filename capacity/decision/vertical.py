@@ -132,14 +132,10 @@ def _looked(seen: ObservedPods, vertical: Vertical, now: datetime) -> SizeMemory
     """The memory with what is in use now, and without what it says of pods that are gone."""
     used = dict(seen.memory.used)
     for name, sized in vertical.containers.items():
-        here = [
-            one.used["memory"]
-            for pod in seen.pods
-            for one in pod.containers
-            if one.name == name and "memory" in one.used
-        ]
-        if here and sized.memory is not None and seen.blind is None:
-            used[name] = noted_use(used.get(name, ()), max(here), vertical.units((name, "memory"))[2], now, vertical)
+        here = [one.used.get("memory") for pod in seen.pods for one in pod.containers if one.name == name]
+        known = [amount for amount in here if amount is not None]
+        if sized.memory is not None and seen.blind is None and known and len(known) == len(here):
+            used[name] = noted_use(used.get(name, ()), max(known), vertical.units((name, "memory"))[2], now, vertical)
     uids = {pod.name: pod.uid for pod in seen.pods}
     rooms = {name: room for name, room in seen.memory.rooms.items() if uids.get(name) == room[0]}
     rooms |= {pod.name: (pod.uid, pod.room) for pod in seen.pods if pod.pending == "Infeasible" and pod.room}

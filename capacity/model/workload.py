@@ -183,12 +183,12 @@ class Workload:
         The policy to plan by. Default none: the one that `capacity advise` chose, if any.
     metrics : Metrics
         Which series of Prometheus are its own. Default: found by name and kind.
+    headroom : HeadroomRules or None
+        How nodes are kept ready for it. Default none: they are not.
     scaling : {"horizontal", "vertical"}
         Whether the number of pods moves, or their size in place. Default "horizontal".
     vertical : Vertical or None
         How pods are resized; needed for vertical scaling. Default none.
-    headroom : HeadroomRules or None
-        How nodes are kept ready for it. Default none: they are not.
 
     Raises
     ------
@@ -273,7 +273,6 @@ class Workload:
     headroom: Annotated[
         HeadroomRules | None, Field(description="Nodes that stand ready before its pods need them. None: none do.")
     ] = None
-
     scaling: Annotated[
         Literal["horizontal", "vertical"],
         Field(description="horizontal: the number of pods moves; vertical: their requests and limits, in place."),
