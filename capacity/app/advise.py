@@ -86,7 +86,8 @@ def advise_on(
     progress: Progress | None = None,
 ) -> Advice:
     """`advise` on orders that were read already."""
-    asked = config.workloads if workloads is None else tuple(workloads)
+    counted = tuple(one for one in config.workloads if one.scaling == "horizontal")  # others have no autoscaler
+    asked = counted if workloads is None else tuple(workloads)
     choices, failures = [], {}
     for place, workload in enumerate(asked):
         try:

@@ -268,9 +268,12 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
     scenes = observe_targets(asker, work.counted)
-    cases, _ = _cases(asker, work, scenes)
-    for case in cases:
-        yield guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work)
+    cases, guard = _cases(asker, work, scenes)
+    dues = observe_actuators(asker, work.situation(cases, guard), _stays(guard, cases))
+    outcomes = (
+        guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work) for case in cases
+    )
+    yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
 
 
 def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outcome:

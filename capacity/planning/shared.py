@@ -179,7 +179,8 @@ def reach_of(workloads: Sequence[Workload], supply: Supply, period: timedelta) -
     wait = max((node.provisioning for node in supply.node_types), default=timedelta(0))
     reach: dict[str | None, timedelta] = {}
     for workload in workloads:
-        mine = workload.lead_time + wait + 2 * period
+        lead_time = workload.lead_time if workload.vertical is None else workload.vertical.lead_time
+        mine = lead_time + wait + 2 * period
         reach[workload.group] = max(reach.get(workload.group, mine), mine)
     return reach
 

@@ -430,3 +430,21 @@ def test_the_table_names_the_pods(database: Database, capsys: pytest.CaptureFixt
     assert main(["preview", "--now", PEAK]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "shop/Pod/db-0 cpu 1 -> 4, memory 2Gi -> 4Gi DemandRising" in printed
+
+
+def test_doctor_finds_what_stands_in_the_way_of_a_resize(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.api.create(vpa("Auto"))
+    main(["doctor", "--output", "json", "-c", "capacity.yaml"])
+    said = capsys.readouterr().out
+    assert "shop/db: VerticalPodAutoscaler db has the update mode Auto" in said
+    database.api.delete("VerticalPodAutoscaler", "shop", "db")
+    main(["doctor", "--output", "json", "-c", "capacity.yaml"])
+    assert "shop/db: its pods are measured and ours to resize" in capsys.readouterr().out
+
+
+def test_a_dry_run_shows_sizes_too(database: Database) -> None:
+    found = database.decide("preview", PEAK, "--server-dry-run")
+    assert found["db-0"]["reason"] == "DemandRising"
+    assert database.resizes() == []
