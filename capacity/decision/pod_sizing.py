@@ -139,12 +139,21 @@ class PodSizing:
         need, longer = (min(max(amount, low), high) for amount in (want.need, want.longer))
         if want.short is not None and have <= need:
             self.reasons["MaxReached"] = f"{key[0]}: {want.short} keeps {key[1]} below its need"
+        used = min(self._used(container, key), high)
         if have < need:
             self.reasons["DemandRising"] = ""
-            return longer
+            return max(longer, used)
+        if have < used:
+            self.reasons["UsageNeeds"] = f"{container.name}: {key[1]} in use is above what was planned for"
+            return max(longer, used)
         if longer >= have * (1 - WORTH) and have <= high:
             return have
         return self._lowered(container, key, max(longer, low))
+
+    def _used(self, container: ContainerState, key: SizeKey) -> int:
+        """The request, in steps, that keeps what is in use now under the target; 0 where that is not known."""
+        by = self.shared.vertical.units(key)[2]
+        return -(-round(container.used.get(key[1], 0) / self.shared.target) // by) * by
 
     def _lowered(self, container: ContainerState, key: SizeKey, wanted: int) -> int:
         """A step down, or as it is with the reason."""
