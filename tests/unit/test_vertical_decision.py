@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,8 +17,12 @@ from capacity.decision.kept_memory import BLOCK, lowest_memory, noted_use
 from capacity.decision.limits_of_pods import qos_class, resized
 from capacity.decision.vertical import decide_sizes
 from capacity.model import DataError, Target, Workload
+from capacity.model.actuation import Actuation
+from capacity.model.outcome import Outcome
 from capacity.model.pod_observation import ContainerState, Kept, ObservedPods, PodState, Resources, SizeMemory
 from capacity.model.pod_size import SizedContainer, SizeRange, Vertical
+from capacity.monitoring.conditions import pass_conditions
+from capacity.monitoring.samples import pass_samples
 from capacity.simulation.vertical import PLAN, STATIC, VPA, SizeReplay, replay_sizes
 from tests.database import plan_of_sizes, sizes_of
 from tests.plans import workload_of
@@ -182,3 +187,16 @@ def test_replayed_sizes_do_not_know_what_is_to_come() -> None:
     first = [score[STATIC].cost for score in scores]
     assert first[0] == first[1]
     assert scores[1][PLAN].over_target > scores[0][PLAN].over_target
+
+
+def test_pods_that_are_resized_are_told_in_metrics_and_fail_as_passes_do() -> None:
+    sizes = {"cpu": 1.0}, {"cpu": 4.0}
+    good = Actuation("vertical", "v1", "Pod", "db-0", *sizes, "DemandRising", done=True)
+    outcome = Outcome(workload(), actuations=(good,))
+    assert pass_conditions([outcome]) == []
+    samples = {(one.name, one.labels): one.value for one in pass_samples(None, HOUR, [outcome], NOON, HOUR)}
+    assert samples["capacity_actuator_cores", ("shop", "db", "vertical", "Pod/db-0")] == 4.0
+    assert samples["capacity_pass_total", ("changed", "DemandRising")] == 1
+    failed = Outcome(workload(), actuations=(replace(good, done=False, error="403 exceeded quota"),))
+    (condition,) = pass_conditions([failed])
+    assert (condition.name, condition.detail) == ("PassFailed", "db: Pod/db-0: 403 exceeded quota")
