@@ -169,7 +169,7 @@ def with_policies(config: Config, choices: Choices) -> Config:
 
 
 def _following(workload: Workload, choice: Choice | None) -> Workload:
-    if choice is None or workload.policy is not None or choice.reason == "TooShort":
+    if choice is None or workload.policy is not None or workload.vertical is not None or choice.reason == "TooShort":
         return workload
     policy = choice.in_force
     if policy.floors not in ("none", "forecast"):
@@ -179,7 +179,7 @@ def _following(workload: Workload, choice: Choice | None) -> Workload:
 
 def with_evidence(planned: PlanResult, choices: Choices) -> PlanResult:
     """The same plan, each workload's with the choice it follows."""
-    plans = tuple(replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
+    plans = tuple(one if one.sizes else replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
     return replace(planned, plan=replace(planned.plan, workloads=plans))
 
 

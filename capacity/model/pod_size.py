@@ -314,6 +314,18 @@ class PodSizes:
         last = min(self.steps - 1, (end - self.start) // self.step)
         return {one.key: one.highest(first, last) for one in self.sizes}
 
+    def requests(self) -> dict[str, list[float]]:
+        """What one pod requests at each step: `cpu_request` in cores, `memory_request` in bytes, where they move."""
+        found: dict[str, list[float]] = {}
+        for resource in RESOURCES:
+            own = [one for one in self.sizes if one.resource == resource]
+            if own:
+                steps = range(self.steps)
+                found[f"{resource}_request"] = [
+                    sum(one.highest(at, at).amount for one in own) * UNIT[resource] for at in steps
+                ]
+        return found
+
 
 def sizes_document(sizes: PodSizes) -> dict[str, Any]:
     """The sizes as JSON values: times RFC 3339 in UTC, durations in seconds, CPU in millicores, memory in bytes."""

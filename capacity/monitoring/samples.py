@@ -165,7 +165,7 @@ def _counted(outcomes: Sequence[Outcome]) -> list[Sample]:
     counts: dict[tuple[str, str], int] = {}
     for outcome in outcomes:
         kind = "failed" if outcome.failed else "held" if outcome.held else "changed" if outcome.changed else "done"
-        reason = "Error" if outcome.decision is None else outcome.decision.reason
+        reason: str = "Error" if outcome.decision is None else outcome.decision.reason
         if outcome.decision is None and not outcome.failed:  # it has no floor: its pods are resized
             reason = next((one.reason for one in outcome.actuations), "AsPlanned")
         counts[kind, reason] = counts.get((kind, reason), 0) + 1

@@ -121,6 +121,15 @@ def replay_sizes(
     return [_score(name, history, course) for name, course in courses.items()]
 
 
+def replay_sizes_of_sales(sales: pd.Series, workload: Workload, replay: SizeReplay | None = None) -> list[SizeScore]:
+    """`replay_sizes` on what the workload's load model says of the sales that came."""
+    step, grid, _ = on_grid(sales)
+    per_hour, load = grid * (HOUR / step), workload.load
+    cpu = load.cpu_base + load.cpu_per_sale_per_hour * per_hour
+    memory = load.memory_base + load.memory_per_sale_per_hour * per_hour
+    return replay_sizes(cpu, memory, workload, replay)
+
+
 def _history(cpu: pd.Series, memory: pd.Series, workload: Workload, replay: SizeReplay) -> _History:
     step, grid, cores = on_grid(cpu)
     _, _, size = on_grid(memory)

@@ -181,6 +181,13 @@ def test_within_a_quota_nothing_but_minimums_passes_it(cores: list[float], quota
             assert after == before
 
 
+def test_the_frame_of_a_plan_shows_requests_and_how_busy_they_are() -> None:
+    frame = plan_workload(demand_of([0.8, 3.2], [0.4, 0.4]), workload()).to_frame()
+    assert frame["cpu_request"].tolist() == [1.0, 4.0]
+    assert frame["memory_request"].tolist() == [GIB, GIB]
+    np.testing.assert_allclose(frame["utilization"], [0.8, 0.8])
+
+
 def test_a_plan_with_sizes_comes_back_from_its_file() -> None:
     db = workload(Vertical({"app": APP}, lead_time=timedelta(minutes=7)))
     plan = plan_workload(demand_of([0.8, 3.2, 9.0, 1.0]), db)

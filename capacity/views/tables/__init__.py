@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from capacity.views.tables.plan import plan_sheet as plan_sheet
     from capacity.views.tables.plan import scenarios_sheet as scenarios_sheet
     from capacity.views.tables.simulation import simulation_sheet as simulation_sheet
+    from capacity.views.tables.simulation import sizes_sheet as sizes_sheet
     from capacity.views.tables.status import doctor_sheet as doctor_sheet
     from capacity.views.tables.status import status_sheet as status_sheet
 
@@ -34,7 +35,7 @@ HOMES = {
     "capacity.views.tables.forecast": ("backtest_sheet", "forecast_rows", "forecast_sheet", "seasons_sheet"),
     "capacity.views.tables.load": ("load_sheet",),
     "capacity.views.tables.plan": ("explain_document", "explain_sheet", "plan_sheet", "scenarios_sheet"),
-    "capacity.views.tables.simulation": ("simulation_sheet",),
+    "capacity.views.tables.simulation": ("simulation_sheet", "sizes_sheet"),
     "capacity.views.tables.status": ("doctor_sheet", "status_sheet"),
 }
 
