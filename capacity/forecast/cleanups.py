@@ -157,7 +157,7 @@ def _line(values: Array) -> tuple[float, float]:
 def next_waits(found: Cleanups, paths: int, random: np.random.Generator, *, first: bool) -> Array:
     """Steps until the next cleanup, one for each path: as past intervals were, and now and then twice as long.
 
-    A cleanup that never failed may still fail: with n seen, by a chance of 1 / 2(n + 1) (Krichevsky and Trofimov, 1981).
+    A cleanup that never failed may fail: with n seen, by a chance of 1 / 2(n + 1) (Krichevsky and Trofimov, 1981).
     """
     gaps = found.intervals
     if first:

@@ -125,7 +125,7 @@ def _writes(history: Array, found: Cleanups) -> Array:
 class Writes:
     """The writes to come: what is expected of each block, and what past blocks were off by, over their expectation.
 
-    `level` is bytes per step; `growth` the log slope per block; `wander` the log deviation from block to block; `errors`
+    `level` is bytes per step, `growth` the log slope per block, `wander` the log deviation between blocks; `errors`
     (n, block) are relative, or in bytes where `level` is not positive. With a driver, `expected` (H,) takes the place
     of the level, and `spread` (H,) that of the wandering.
     """
