@@ -81,7 +81,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _forecasts_what_workloads_need(self) -> Self:
         """The levels of all workloads are among those that are forecast, listed or not."""
-        levels = {*self.forecast.quantile_levels, *(one.quantile_level for one in self.workloads)}
+        ahead = {one.headroom.level for one in self.workloads if one.headroom is not None}
+        levels = {*self.forecast.quantile_levels, *(one.quantile_level for one in self.workloads), *ahead}
         forecast = self.forecast.model_copy(update={"quantile_levels": tuple(sorted(levels))})
         object.__setattr__(self, "forecast", forecast)
         return self
@@ -149,6 +150,7 @@ class Config(Settings):
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
         settings = self.model_dump(mode="json", exclude={"defaults", "telemetry", "incidents"})
+        settings["workloads"] = [_asked_for(one) for one in settings["workloads"]]
         if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
         for rule in [*settings["sales"]["select"], *settings["sales"]["rules"]] if self.sales is not None else ():
@@ -167,6 +169,14 @@ class Config(Settings):
         settings["workload_table"] = Path(self.workload_table or "").name
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+ACTUATORS = ("headroom", "vertical", "volumes")  # keys of a workload that leave no trace where they are not asked for
+
+
+def _asked_for(workload: dict[str, Any]) -> dict[str, Any]:
+    """The workload without the actuators that it does not use: the settings of an older version keep their hash."""
+    return {key: value for key, value in workload.items() if value or key not in ACTUATORS}
 
 
 def _on_clock(workload: dict[str, Any], zone: str) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
+from capacity.model.headroom import Headroom
 from capacity.model.nodes import NodePlan
+from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Choice
+from capacity.model.volume import VolumePlan
 from capacity.shown import card_of, plot_noun
 
 if TYPE_CHECKING:
@@ -116,6 +119,12 @@ class WorkloadPlan:
         vanished is an incident. Default empty: none was planned.
     choice : Choice or None
         The policy that was chosen for the workload, and its evidence. Default none: none was.
+    headroom : Headroom or None
+        Pods for which nodes stand ready; of a group of workloads, in the plan of the first. Default none.
+    sizes : PodSizes or None
+        The size of its pods over time, where it scales vertically. Default none.
+    volumes : tuple of VolumePlan
+        The sizes of its volumes over time. Default none.
     demand : Demand or None
         What the plan was made from. Default none: plan files do not hold it.
 
@@ -140,6 +149,9 @@ class WorkloadPlan:
     resources: dict[str, int] = field(default_factory=dict)
     quiet: tuple[Quiet, ...] = ()
     choice: Choice | None = None
+    headroom: Headroom | None = None
+    sizes: PodSizes | None = None
+    volumes: tuple[VolumePlan, ...] = ()
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
 from capacity.model.fields import ASSUMED_LEAD_TIME, ASSUMED_LEVEL, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
+from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
 from capacity.model.policy import Objective, Policy
@@ -181,6 +182,8 @@ class Workload:
         The policy to plan by. Default none: the one that `capacity advise` chose, if any.
     metrics : Metrics
         Which series of Prometheus are its own. Default: found by name and kind.
+    headroom : HeadroomRules or None
+        How nodes are kept ready for it. Default none: they are not.
 
     Raises
     ------
@@ -262,6 +265,9 @@ class Workload:
     metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
         default_factory=Metrics
     )
+    headroom: Annotated[
+        HeadroomRules | None, Field(description="Nodes that stand ready before its pods need them. None: none do.")
+    ] = None
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"

@@ -14,6 +14,7 @@ from capacity.model import require
 
 Kind = Literal["gauge", "counter"]
 WORKLOAD = ("namespace", "workload")
+OBJECT = (*WORKLOAD, "actuator", "object")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,18 @@ METRICS = {
             "capacity_floor_missing_replicas",
             "Replicas that a floor lacks though they had time to start; absent where none does.",
             WORKLOAD,
+        ),
+        Metric("capacity_actuator_replicas", "Replicas that an actuator beside the floor keeps of an object.", OBJECT),
+        Metric("capacity_actuator_cores", "Cores that an actuator beside the floor gives an object.", OBJECT),
+        Metric(
+            "capacity_actuator_bytes",
+            "Bytes of memory or storage that an actuator beside the floor gives an object.",
+            (*OBJECT, "resource"),
+        ),
+        Metric(
+            "capacity_actuator_held",
+            "1 where an actuator holds an object or could not write it, by reason.",
+            (*OBJECT, "reason"),
         ),
         Metric("capacity_pass_total", "Workloads worked on, by outcome and reason.", ("outcome", "reason"), "counter"),
         Metric("capacity_pass_duration_seconds", "How long the pass took."),

@@ -13,6 +13,7 @@ from capacity.version import VERSION
 
 if TYPE_CHECKING:
     from capacity.model import Plan, TrackRecord, WorkloadPlan
+    from capacity.model.actuation import Actuation
     from capacity.model.outcome import Outcome
     from capacity.quality import Audit
 
@@ -95,6 +96,7 @@ def pass_samples(
     plans = {one.key: one for one in plan.workloads} if plan is not None else {}
     for outcome in outcomes:
         samples += _outcome_samples(outcome)
+        samples += [sample for one in outcome.actuations for sample in _actuation_samples(outcome.workload.key, one)]
         samples += _expected_samples(outcome, plans.get(outcome.workload.key), now, 2 * period)
     return [*samples, *_counted(outcomes)]
 
@@ -127,6 +129,22 @@ def _outcome_samples(outcome: Outcome) -> list[Sample]:
     return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
 
 
+def _actuation_samples(key: tuple[str, str], one: Actuation) -> list[Sample]:
+    """What stands after the pass, and whether it is held or failed."""
+    labels = (*key, one.actuator, one.where)
+    stands = one.after if one.done or not one.changes else one.before
+    units = {"replicas": "capacity_actuator_replicas", "cpu": "capacity_actuator_cores"}
+    samples = [
+        Sample(units[name], value, labels)
+        if name in units
+        else Sample("capacity_actuator_bytes", value, (*labels, name))
+        for name, value in stands.items()
+    ]
+    if one.held or one.error is not None:
+        samples.append(Sample("capacity_actuator_held", 1, (*labels, one.reason if one.error is None else "Error")))
+    return samples
+
+
 def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime, reach: timedelta) -> list[Sample]:
     """What the plan asks for now, and the utilization within the lead time that it means at the floor that stands."""
     workload, decision = outcome.workload, outcome.decision
@@ -146,7 +164,7 @@ def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime
 def _counted(outcomes: Sequence[Outcome]) -> list[Sample]:
     counts: dict[tuple[str, str], int] = {}
     for outcome in outcomes:
-        kind = "failed" if outcome.error else "held" if outcome.held else "changed" if outcome.done else "done"
+        kind = "failed" if outcome.failed else "held" if outcome.held else "changed" if outcome.changed else "done"
         reason = "Error" if outcome.decision is None else outcome.decision.reason
         counts[kind, reason] = counts.get((kind, reason), 0) + 1
     return [Sample("capacity_pass_total", count, key) for key, count in counts.items()]
