@@ -18,6 +18,7 @@ from capacity.cli.plan import explain, plan
 from capacity.cli.report import report, status
 from capacity.cli.setup import doctor, init, rules
 from capacity.cli.simulate import simulate
+from capacity.cli.volumes import volumes
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
 from capacity.model.secrets import hide_secrets
@@ -67,7 +68,7 @@ def schema(context: CommandContext) -> int:
 VERBS = {
     "Begin": (init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
-    "Plan": (advise, plan, explain, simulate, report),
+    "Plan": (advise, plan, explain, volumes, simulate, report),
     "Move floors": (preview, apply, run, restore),
     "Watch": (status,),
     "Reference": (rules, schema),

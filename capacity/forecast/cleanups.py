@@ -120,7 +120,7 @@ class Remains:
         else:
             drift = self.drift + self.drift_error * random.standard_normal(len(peaks))
             left = self.value + drift * number + error
-        return np.clip(left, 0.0, peaks)
+        return np.asarray(np.clip(left, 0.0, peaks))
 
 
 def learn_remains(found: Cleanups) -> Remains:
@@ -166,4 +166,4 @@ def next_waits(found: Cleanups, paths: int, random: np.random.Generator, *, firs
     else:
         waits = random.choice(gaps, paths)
     missed = random.random(paths) < 0.5 / (len(gaps) + 2)
-    return np.maximum(1.0, waits + missed * float(np.median(gaps)))
+    return np.asarray(np.maximum(1.0, waits + missed * float(np.median(gaps))))

@@ -145,12 +145,12 @@ class Writes:
         count = -(-horizon // block)
         drawn = self.errors[random.integers(len(self.errors), size=(PATHS, count))]  # (P, blocks, block)
         if self.level <= 0:
-            return drawn.reshape(PATHS, -1)[:, :horizon]
+            return np.asarray(drawn.reshape(PATHS, -1)[:, :horizon])
         if self.expected is not None and self.spread is not None:
             off = np.exp(self.spread * random.standard_normal((PATHS, 1)))
             ahead = np.pad(self.expected * off, ((0, 0), (0, count * block - horizon)), mode="edge")
             shape = ahead.reshape(PATHS, count, block)
-            return (shape + drawn * shape.mean(axis=2, keepdims=True)).reshape(PATHS, -1)[:, :horizon]
+            return np.asarray((shape + drawn * shape.mean(axis=2, keepdims=True)).reshape(PATHS, -1)[:, :horizon])
         number = np.arange(1, count + 1)
         damping = 0.5 ** (1 / DAMPING)
         trend = self.growth * (1 - damping**number) / -np.log(damping)

@@ -241,9 +241,12 @@ class Quota:
     cpu: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Cores.")] = None
     memory: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Bytes.")] = None
     pods: Annotated[int | None, Field(ge=1)] = None
+    storage: Annotated[
+        Annotated[Quantity, Field(gt=0)] | None, Field(description="Bytes that claims request: requests.storage.")
+    ] = None
 
     def __post_init__(self) -> None:
-        for name in ("cpu", "memory", "pods"):
+        for name in ("cpu", "memory", "pods", "storage"):
             value = getattr(self, name)
             require(value is None or 0 < value < float("inf"), "quota: {} must be > 0, got {}", name, value)
 

@@ -16,6 +16,7 @@ from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
 from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
+from capacity.model.volume import VolumeRules
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
 
@@ -184,6 +185,8 @@ class Workload:
         Which series of Prometheus are its own. Default: found by name and kind.
     headroom : HeadroomRules or None
         How nodes are kept ready for it. Default none: they are not.
+    volumes : tuple of VolumeRules
+        Its claims that get room ahead. Default none.
 
     Raises
     ------
@@ -268,6 +271,9 @@ class Workload:
     headroom: Annotated[
         HeadroomRules | None, Field(description="Nodes that stand ready before its pods need them. None: none do.")
     ] = None
+    volumes: Annotated[
+        tuple[VolumeRules, ...], Field(description="Claims that get room ahead, each by its name or its template.")
+    ] = ()
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"

@@ -39,15 +39,11 @@ class FillCurve:
 
 @dataclass(frozen=True, slots=True)
 class VolumeContext:
-    """What volumes are planned with beside their usage: the time, sales and their forecast by day, storage quotas.
-
-    `sales` and `forecasts` are by group, of whole days; `quotas` are bytes by namespace.
-    """
+    """What volumes are planned with beside their usage: the time, and sales with their forecast, by group and day."""
 
     now: datetime
     sales: Mapping[str | None, pd.Series] = field(default_factory=dict)
     forecasts: Mapping[str | None, Forecast] = field(default_factory=dict)
-    quotas: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class PlannedVolumes:
 def plan_volumes(
     workloads: Sequence[Workload], usage: Mapping[Key, pd.DataFrame], context: VolumeContext
 ) -> PlannedVolumes:
-    """Plan every claim that the workloads name; one that cannot be planned never stops the others.
+    """Plan every claim that the workloads name, each for itself; one that cannot be planned never stops the others.
 
     `usage` has a table for each claim, as `plan_volume` wants it.
     """
@@ -74,14 +70,22 @@ def plan_volumes(
                 what = rules.claim or f"{rules.template}-{workload.name}-N"
                 failures.setdefault(workload.key, []).append(f"no usage of claim {what}: is it mounted and measured?")
             for name in sorted(names):
+                table = usage[workload.namespace, name]
                 try:
-                    driver = _driver(workload.group, usage[workload.namespace, name], context)
-                    found = plan_volume(rules, name, usage[workload.namespace, name], context.now, driver=driver)
-                    plans.setdefault(workload.key, []).append(found)
+                    driver = _driver(workload.group, table, context)
+                    plans.setdefault(workload.key, []).append(
+                        plan_volume(rules, name, table, context.now, driver=driver)
+                    )
                 except DataError as error:
                     failures.setdefault(workload.key, []).append(f"claim {name}: {error}")
-    kept = _within_quotas({key: tuple(found) for key, found in plans.items()}, context.quotas)
-    return PlannedVolumes(kept, {key: tuple(found) for key, found in failures.items()})
+    made = {key: tuple(found) for key, found in plans.items()}
+    return PlannedVolumes(made, {key: tuple(found) for key, found in failures.items()})
+
+
+def look_ahead(workloads: Sequence[Workload]) -> timedelta:
+    """How far the plans of these workloads' volumes look."""
+    asked = [rules.lasts * 2 + rules.lead_time for one in workloads for rules in one.volumes]
+    return max([FEWEST_DAYS, *asked])
 
 
 def _is_of(workload: Workload, rules: VolumeRules, namespace: str, name: str) -> bool:
@@ -273,10 +277,10 @@ class _Bounds:
         return whole if self.rules.max is None else min(whole, int(self.rules.max // GIB) * GIB)
 
 
-def _within_quotas(
+def within_storage_quotas(
     plans: Mapping[Key, tuple[VolumePlan, ...]], quotas: Mapping[str, float]
 ) -> dict[Key, tuple[VolumePlan, ...]]:
-    """Steps in the order of their time, while the quota of their namespace has room; others are left out."""
+    """The plans with their steps in the order of time, while the quota of their namespace has room (bytes)."""
     kept = {key: list(found) for key, found in plans.items()}
     for namespace, quota in quotas.items():
         mine = [(key, place) for key, found in kept.items() if key[0] == namespace for place in range(len(found))]
@@ -305,7 +309,7 @@ def _driver(group: str | None, usage: pd.DataFrame, context: VolumeContext) -> p
     middle, high = forecast.at(MIDDLE), forecast.at(levels[-1])
     days = pd.concat([sales.loc[: forecast.quantiles.index[0] - pd.Timedelta(1, "s")], middle])
     deviation = float(normal_quantiles([levels[-1]])[0])
-    spread = np.log(np.maximum(high, 1e-9) / np.maximum(middle, 1e-9)) / deviation
+    spread = pd.Series(np.log(np.maximum(high, 1e-9) / np.maximum(middle, 1e-9)) / deviation, middle.index)
     table = pd.DataFrame({"sales": days / 24.0, "spread": spread.reindex(days.index).fillna(0.0)})
     end = table.index[-1] + pd.Timedelta(DAY)
     hours = pd.date_range(table.index[0], end, freq="h", inclusive="left")

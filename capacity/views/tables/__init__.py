@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from capacity.views.tables.simulation import simulation_sheet as simulation_sheet
     from capacity.views.tables.status import doctor_sheet as doctor_sheet
     from capacity.views.tables.status import status_sheet as status_sheet
+    from capacity.views.tables.volumes import volumes_sheet as volumes_sheet
 
 HOMES = {
     "capacity.views.tables.audit": ("audit_sheet", "history_sheet"),
@@ -36,6 +37,7 @@ HOMES = {
     "capacity.views.tables.plan": ("explain_document", "explain_sheet", "plan_sheet", "scenarios_sheet"),
     "capacity.views.tables.simulation": ("simulation_sheet",),
     "capacity.views.tables.status": ("doctor_sheet", "status_sheet"),
+    "capacity.views.tables.volumes": ("volumes_sheet",),
 }
 
 __all__, __getattr__, __dir__ = load_lazily(__name__, HOMES)
