@@ -14,6 +14,7 @@ from capacity.cli.advise import advise
 from capacity.cli.cluster import apply, preview, restore, run
 from capacity.cli.command import DONE, FAILED, USAGE, CommandContext, verb
 from capacity.cli.data import audit, backtest, forecast, load, seasonality
+from capacity.cli.outlook import outlook
 from capacity.cli.plan import explain, plan
 from capacity.cli.report import report, status
 from capacity.cli.setup import doctor, init, rules
@@ -68,7 +69,7 @@ def schema(context: CommandContext) -> int:
 VERBS = {
     "Begin": (init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
-    "Plan": (advise, plan, explain, volumes, simulate, report),
+    "Plan": (advise, plan, explain, volumes, outlook, simulate, report),
     "Move floors": (preview, apply, run, restore),
     "Watch": (status,),
     "Reference": (rules, schema),

@@ -187,6 +187,9 @@ class Config(Settings):
         for quota in (settings["supply"]["cluster"], *settings["supply"]["quotas"].values()):
             if quota is not None and quota["storage"] is None:
                 del quota["storage"]
+        for node in settings["supply"]["node_types"]:
+            if node["limit"] is None:
+                del node["limit"]
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

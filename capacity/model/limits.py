@@ -222,11 +222,15 @@ class NodeType:
         timedelta(0)
     )
     pods: Annotated[int, Field(ge=1, description="Most pods on one node; the kubelet's default.")] = 110
+    limit: Annotated[int | None, Field(ge=1, description="Most nodes of this type there can be. None: any.")] = None
 
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "pods"):
             value = getattr(self, name)
             require(0 < value < float("inf"), "node type {}: {} must be > 0, got {}", self.name, name, value)
+        require(
+            self.limit is None or self.limit >= 1, "node type {}: limit must be >= 1, got {}", self.name, self.limit
+        )
         price = self.price_per_hour
         require(0 <= price < float("inf"), "node type {}: price_per_hour must be >= 0, got {}", self.name, price)
         require(self.provisioning >= timedelta(0), "node type {}: provisioning must be >= 0", self.name)

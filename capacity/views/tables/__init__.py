@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from capacity.views.tables.forecast import forecast_sheet as forecast_sheet
     from capacity.views.tables.forecast import seasons_sheet as seasons_sheet
     from capacity.views.tables.load import load_sheet as load_sheet
+    from capacity.views.tables.outlook import outlook_sheets as outlook_sheets
     from capacity.views.tables.plan import explain_document as explain_document
     from capacity.views.tables.plan import explain_sheet as explain_sheet
     from capacity.views.tables.plan import plan_sheet as plan_sheet
@@ -34,6 +35,7 @@ HOMES = {
     "capacity.views.tables.choice": ("advice_sentence", "choice_sheet", "choices_sheet"),
     "capacity.views.tables.forecast": ("backtest_sheet", "forecast_rows", "forecast_sheet", "seasons_sheet"),
     "capacity.views.tables.load": ("load_sheet",),
+    "capacity.views.tables.outlook": ("outlook_sheets",),
     "capacity.views.tables.plan": ("explain_document", "explain_sheet", "plan_sheet", "scenarios_sheet"),
     "capacity.views.tables.simulation": ("simulation_sheet",),
     "capacity.views.tables.status": ("doctor_sheet", "status_sheet"),
