@@ -77,7 +77,7 @@ def make_outlook(inputs: OutlookInputs, scenarios: Sequence[Scenario] = ()) -> l
 
     Raises `DataError` where no group of sales and no usage is long enough.
     """
-    months = coming_months(inputs.now, str(inputs.request.timezone or "UTC"))
+    months = coming_months(_known_until(inputs), str(inputs.request.timezone or "UTC"))
     forecasts, notes = _forecasts(inputs)
     record = tuple(
         one for group, sales in inputs.sales.items() for one in look_back(_name(group), _days(sales), inputs)
@@ -93,6 +93,12 @@ def make_outlook(inputs: OutlookInputs, scenarios: Sequence[Scenario] = ()) -> l
         made = _Made(replace(inputs, workloads=workloads), changed, months, factor)
         answers.append(made.outlook("as it goes on" if scenario is None else scenario.name, record, notes))
     return answers
+
+
+def _known_until(inputs: OutlookInputs) -> datetime:
+    """The end of what is known, or now where that is earlier: an old history looks ahead from its own end."""
+    ends = [series.index[-1] for series in (*inputs.sales.values(), *inputs.usage.values()) if len(series)]
+    return min([inputs.now, *(end.to_pydatetime() for end in ends)])
 
 
 def coming_months(now: datetime, timezone: str) -> list[date]:
