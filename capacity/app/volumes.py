@@ -92,7 +92,8 @@ def _whole_days(history: pd.Series | None) -> pd.Series | None:
         return None
     days = history.resample("1D").sum(min_count=1)
     last = history.index[-1] + step
-    whole = days.loc[(days.index >= history.index[0]) & (days.index + pd.Timedelta(days=1) <= last)]
+    starts = pd.DatetimeIndex(days.index)
+    whole: pd.Series = days.loc[(starts >= history.index[0]) & (starts <= last - pd.Timedelta(days=1))]
     return whole if len(whole) >= LEAST_DAYS else None
 
 

@@ -97,8 +97,9 @@ def make_outlook(inputs: OutlookInputs, scenarios: Sequence[Scenario] = ()) -> l
 
 def _known_until(inputs: OutlookInputs) -> datetime:
     """The end of what is known, or now where that is earlier: an old history looks ahead from its own end."""
-    ends = [series.index[-1] for series in (*inputs.sales.values(), *inputs.usage.values()) if len(series)]
-    return min([inputs.now, *(end.to_pydatetime() for end in ends)])
+    indices = [one.index for one in inputs.sales.values()] + [one.index for one in inputs.usage.values()]
+    ends: list[datetime] = [index[-1].to_pydatetime() for index in indices if len(index)]
+    return min([inputs.now, *ends])
 
 
 def coming_months(now: datetime, timezone: str) -> list[date]:
@@ -161,8 +162,9 @@ def _days(history: pd.Series, how: str = "sum") -> pd.Series:
         return history
     last = history.index[-1] + (history.index[1] - history.index[0])
     days: pd.Series = getattr(history.resample("1D"), how)(**({"min_count": 1} if how == "sum" else {}))
-    whole = (days.index >= history.index[0]) & (days.index + pd.Timedelta(DAY) <= last)
-    return days.loc[whole]
+    starts = pd.DatetimeIndex(days.index)
+    whole: pd.Series = days.loc[(starts >= history.index[0]) & (starts <= last - pd.Timedelta(DAY))]
+    return whole
 
 
 def _name(group: str | None) -> str:
@@ -198,19 +200,20 @@ class _Made:
 
     def _need(self, workload: Workload) -> _Need:
         forecast = self.forecasts.get(workload.group)
+        sales: Array | None = None
         if forecast is not None:
             course = self._course(forecast, self.inputs.sales[workload.group])
             peak = _demand(workload, course.peak)
             usual = _demand(workload, course.mean[:, :, None] * course.profile)
             sales = course.mean * 24.0 * course.days[:, None]
         else:
-            peak, usual, sales = self._measured(workload)
+            peak, usual = self._measured(workload)
         replicas = _replicas(workload, peak)  # (months, levels)
         mean = _replicas(workload, usual).mean(axis=2)
         storage = self._storage(workload)
         return _Need(replicas, peak, mean, sales, storage)
 
-    def _measured(self, workload: Workload) -> tuple[tuple[Array, Array], tuple[Array, Array], None]:
+    def _measured(self, workload: Workload) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         """Peaks and usual weeks of CPU and memory from usage alone. Raises `DataError` where there is none."""
         usage = self.inputs.usage.get(workload.key)
         if usage is None or not set(GIVEN) <= set(usage.columns):
@@ -223,7 +226,7 @@ class _Made:
             share = float(usage[name].mean() / max(float(highest.mean()), 1e-12))
             profile = _profile(usage[name])
             courses.append((peak * self.growth, (mean * self.growth * share)[:, :, None] * profile))
-        return (courses[0][0], courses[1][0]), (courses[0][1], courses[1][1]), None
+        return (courses[0][0], courses[1][0]), (courses[0][1], courses[1][1])
 
     def _course(self, forecast: Forecast, sales: pd.Series) -> Course:
         peak, mean, days = _months_of(forecast, self.months)

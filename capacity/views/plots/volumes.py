@@ -42,7 +42,8 @@ def _draw(canvas: Canvas, axes: Axes, name: str, plan: VolumePlan) -> None:
     curve, palette = plan.curve, canvas.palette
     seen = curve.seen.iloc[-3 * len(curve.highest) :] / GIB
     axes.plot(canvas.on_clock(seen.index), seen.to_numpy(), color=palette.ink, lw=1.2, label="in use")
-    ahead, low, *_, high = curve.ahead / GIB, *curve.ahead.columns
+    ahead: pd.DataFrame = curve.ahead / GIB
+    low, high = ahead.columns[0], ahead.columns[-1]
     at = canvas.on_clock(ahead.index)
     label = f"{low:.0%} to {high:.0%} of the futures"
     axes.fill_between(at, ahead[low], ahead[high], color=palette.blue, alpha=0.25, lw=0, label=label)
