@@ -35,7 +35,7 @@ LONG = timedelta(days=28)  # horizons from which the rolling origins, all of one
 QUARTER = timedelta(days=91)
 SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # log units that are tried
 LEAST_HELD_OUT = 3
-FURTHEST = 0.75  # log units: what moved further did so once, and will not do so again from here
+FURTHEST = 0.6  # log units, the largest spread that is tried: what moved further did so once
 UNKNOWN = 0.3  # log units a quarter ahead, where no origin could be held out: a retailer swings by 0.9 in a year
 
 
