@@ -30,6 +30,7 @@ DAMPING = 13.0  # blocks after which growth of the writes has half its slope
 LEAST_WANDER = 0.02  # log units by which a level moves from block to block though none has been seen to
 RUNS = (3, 6, 12, 24, 48, 72, 96, 168)  # hours over which a run of writes beyond all before is looked for
 BEYOND = 1.25  # times the largest run of that length before
+STILL_ON = 0.5  # of a run's rate: where the last hours write less, it is over
 RUN_ON = 0.5  # share of the futures in which such a run goes on
 EXPLAINED = 0.7  # of the error of a plain level: sales drive the writes where they leave less
 
@@ -286,16 +287,17 @@ def _runaway(writes: Array, step: timedelta) -> float | None:
     if len(writes) < 2 * longest:
         return None
     totals = np.concatenate([[0.0], np.cumsum(writes)])
-    found = None
+    now, rates = max(1, round(RUNS[0] * HOUR / step)), []
     for hours in RUNS:
         run = round(hours * HOUR / step)
         if run < 1:
             continue
         before = totals[run : len(totals) - longest] - totals[: len(totals) - longest - run]
         recent = float(totals[-1] - totals[-1 - run])
-        if recent > BEYOND * max(float(before.max()), 0.0) > 0 or (recent > 0 and before.max() <= 0):
-            found = recent / run
-    return found
+        still = (totals[-1] - totals[-1 - now]) / now >= STILL_ON * recent / run
+        if still and recent > BEYOND * max(float(before.max()), 0.0):
+            rates.append(recent / run)
+    return max(rates, default=None)
 
 
 def _cleaned(grown: Array, found: Cleanups, random: np.random.Generator) -> Array:
