@@ -140,7 +140,7 @@ def judged(store: Store, fires: Mask) -> tuple[int, int]:
     return false, missed
 
 
-def measure(data: Path, quick: bool) -> dict[str, Any]:
+def volume_figures(data: Path, quick: bool) -> dict[str, Any]:
     """Stores, how many get full, false and missed alarms of both; and of the rule without its 15 %."""
     stores = [*generated(11), *([] if quick else [*generated(12), *generated(13)]), *public(data)]
     stores = [one for one in stores if one.full is None or one.full > BEGIN + 2 * AHEAD]
