@@ -2,8 +2,8 @@
 
 The rule is KubePersistentVolumeFillingUp of the kubernetes-mixin: less than 15 % is left, and the line through the last
 six hours ends below zero in four days, for an hour. Ours fires where the store is full within four days in half of the
-futures. An alarm is false if the store is not full eight days after it began; a store that gets full is missed if no
-alarm stood in the four days before, up to two hours before.
+futures, or 98 % of it is in use. An alarm is false if the store is not full eight days after it began; a store that gets
+full is missed if no alarm stood in the four days before, up to two hours before.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ HOUR, GIB = timedelta(hours=1), 2.0**30
 WEEK, DAY = 168, 24
 AHEAD, LOOK = 4 * DAY, 6  # hours: of the rule's `[6h], 4 * 24 * 3600`
 LEFT = 0.15
+ALMOST = 0.98  # in use: full for all that an alarm is for
 EVERY = 6  # hours between two looks of ours; the rule looks every hour
 BEGIN = 4 * WEEK  # hours of history before either is judged
 TOO_LATE = 2  # hours before the store is full
@@ -126,6 +127,7 @@ def our_alarms(store: Store, end: int) -> Mask:
     for hour in range(BEGIN, end, EVERY):
         paths = fill_paths(store.used[: hour + 1], HOUR, AHEAD, random=np.random.default_rng(hour))
         fires[hour : hour + EVERY] = paths.chance(store.capacity, AHEAD * HOUR) >= 0.5
+    fires[BEGIN:] |= store.used[BEGIN:end] >= ALMOST * store.capacity
     return fires
 
 
