@@ -2,7 +2,7 @@
 
 The rule is KubePersistentVolumeFillingUp of the kubernetes-mixin: less than 15 % is left, and the line through the last
 six hours ends below zero in four days, for an hour. Ours fires where the store is full within four days in half of the
-futures, or 98 % of it is in use. An alarm is false if the store is not full eight days after it began; a store that gets
+futures, or 98 % is in use. An alarm is false if the store is not full eight days after it began; a store that gets
 full is missed if no alarm stood in the four days before, up to two hours before.
 """
 
