@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from capacity.app.actuation import ActuatorSteps, Due, Key, Situation, by_workload, written
+from capacity.app.claims import CLAIMS
 from capacity.app.vertical import VERTICAL
 from capacity.cluster.act import announce_actuation
 from capacity.cluster.client import ClusterReader, ClusterWriter
@@ -15,7 +16,7 @@ from capacity.model import ClusterError
 from capacity.model.actuation import Actuation
 from capacity.model.outcome import Outcome
 
-ACTUATORS: tuple[ActuatorSteps, ...] = (VERTICAL,)
+ACTUATORS: tuple[ActuatorSteps, ...] = (VERTICAL, CLAIMS)
 Stays = Callable[[Due], tuple[str, str] | None]  # the reason, and the sentence, why something may not be written now
 
 

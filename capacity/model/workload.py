@@ -17,6 +17,7 @@ from capacity.model.load import GivenLoad
 from capacity.model.pod_size import Vertical
 from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
+from capacity.model.volume import VolumeRules
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
 
@@ -189,6 +190,8 @@ class Workload:
         Whether the number of pods moves, or their size in place. Default "horizontal".
     vertical : Vertical or None
         How pods are resized; needed for vertical scaling. Default none.
+    volumes : tuple of VolumeRules
+        Its claims that get room ahead. Default none.
 
     Raises
     ------
@@ -278,6 +281,9 @@ class Workload:
         Field(description="horizontal: the number of pods moves; vertical: their requests and limits, in place."),
     ] = "horizontal"
     vertical: Annotated[Vertical | None, Field(description="How pods are resized; for scaling: vertical.")] = None
+    volumes: Annotated[
+        tuple[VolumeRules, ...], Field(description="Claims that get room ahead, each by its name or its template.")
+    ] = ()
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
