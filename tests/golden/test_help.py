@@ -42,6 +42,8 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "advise",
         "plan",
         "explain",
+        "volumes",
+        "outlook",
         "simulate",
         "report",
         "preview",
