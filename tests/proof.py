@@ -121,6 +121,9 @@ PROOFS: dict[str, Proof] = {
     "random faults on paper: no floor falls without cause": of_tests(
         "tests/property/test_fault_runs.py::test_thousands_of_runs_of_random_faults_scale_nothing_in_without_cause"
     ),
+    "random faults on paper: no pod shrinks or restarts without cause": of_tests(
+        "tests/property/test_size_faults.py::test_thousands_of_random_runs_shrink_and_restart_nothing_without_cause"
+    ),
     "random faults over the wire: no floor falls without cause": of_tests(
         "tests/integration/test_failures.py", "-k", "test_random_faults_over_the_wire_scale_nothing_in_without_cause"
     ),
@@ -128,7 +131,11 @@ PROOFS: dict[str, Proof] = {
         "tests/integration/test_failures.py::test_killed_again_and_again"
     ),
     "drill of a failed pipeline day": of_tests("tests/integration/test_drill.py"),
-    "properties of the whole pipeline": of_tests("tests/property", "--deselect=tests/property/test_fault_runs.py"),
+    "properties of the whole pipeline": of_tests(
+        "tests/property",
+        "--deselect=tests/property/test_fault_runs.py",
+        "--deselect=tests/property/test_size_faults.py",
+    ),
     "properties of single parts": of_tests("tests/unit", "-m", "runs"),
     "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),
     "three days of deploys, a quota, frozen metrics, a killed planner, Black Friday: no pod is missing": of_three_days,
