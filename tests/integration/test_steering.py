@@ -20,10 +20,11 @@ from capacity.app.loop import repeat
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, Lease
 from capacity.cluster.lease import micro_time
-from capacity.model import write_plan
+from capacity.model import ClusterError, write_plan
 from capacity.monitoring import Exposition, Health
 from tests.conftest import PlanOf
-from tests.shop import NOON, Document, Shop, hpa
+from tests.double.faults import refusal
+from tests.shop import CONFLICT, NOON, Document, Shop, hpa
 from tests.waiting import until
 
 LATER = "2026-11-27T04:10:00Z"
@@ -148,6 +149,23 @@ class TestLease:
         assert self.lease("b").acquire(now) == "a", "only its holder releases it"
         self.lease("a").release(now)
         assert self.lease("b").acquire(now) is None
+
+    @pytest.mark.parametrize("taken", [False, True], ids=["it is created", "it is taken over"])
+    def test_who_is_second_in_a_race_does_not_hold_it(self, shop: Shop, taken: bool) -> None:
+        now = datetime.now(UTC)
+        if taken:
+            self.lease("a").acquire(now - timedelta(hours=1))
+        shop.api.faults.add("(POST|PATCH) .*/leases", CONFLICT)
+        assert self.lease("b").acquire(now) == "another writer"
+
+    @pytest.mark.parametrize("method", ["POST", "PATCH"])
+    def test_a_lease_that_may_not_be_written_is_an_error(self, shop: Shop, method: str) -> None:
+        now = datetime.now(UTC)
+        if method == "PATCH":
+            self.lease("a").acquire(now - timedelta(hours=1))
+        shop.api.faults.add(f"{method} .*/leases", refusal(403, "Forbidden", "no"))
+        with pytest.raises(ClusterError, match="no"):
+            self.lease("b").acquire(now)
 
     def test_a_dead_holder_is_followed_after_its_duration(self, shop: Shop) -> None:
         now = datetime.now(UTC)
