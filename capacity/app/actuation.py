@@ -24,7 +24,8 @@ class Situation:
     """What actuators work on in one pass.
 
     `plans` by workload; a workload without one keeps what it has. `scaled`: what makes its pods, as its autoscaler
-    says. `expires`: until when what is written now stands if nobody renews it.
+    says. `expires`: until when what is written now stands if nobody renews it. `server_time`: the API server's clock
+    where ours is wrong: by it is noted what moves; None where ours is right.
     """
 
     workloads: Sequence[Workload]
@@ -32,6 +33,7 @@ class Situation:
     now: datetime
     rules: ControllerRules = field(default_factory=ControllerRules)
     scaled: Scaled = field(default_factory=dict)
+    server_time: datetime | None = None
 
     def expires(self, workload: Workload) -> datetime | None:
         """Until when it stands if nobody renews it; None without a plan."""
@@ -43,17 +45,22 @@ class Situation:
         return self.scaled.get(workload.key) or (workload.metrics.kind, workload.name)
 
 
+Write = Callable[[ClusterWriter], Actuation | object]
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """What an actuator decided for one object of a workload; `write` None: nothing is due, or nothing may be.
 
-    `expired`: of what is given back, whether nobody renewed it in time.
+    A write that ends otherwise than was decided returns the actuation that says how. `expired`: of what is given back,
+    whether nobody renewed it in time. `tells`: whether an Event is due though nothing changes.
     """
 
     workload: Workload
     actuation: Actuation
-    write: Callable[[ClusterWriter], object] | None = None
+    write: Write | None = None
     expired: bool = False
+    tells: bool = False
 
     def held(self, reason: str, detail: str) -> Due:
         """The same, but that it is not written, and why."""
@@ -78,11 +85,11 @@ def written(writer: ClusterWriter, due: Due) -> Actuation:
     if due.write is None:
         return due.actuation
     try:
-        due.write(writer)
+        made = due.write(writer)
     except (CapacityError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = str(error) if isinstance(error, CapacityError) else f"unexpected answer: {type(error).__name__} {error}"
         return replace(due.actuation, error=text)
-    return replace(due.actuation, done=True)
+    return made if isinstance(made, Actuation) else replace(due.actuation, done=True)
 
 
 def by_workload(dues: Iterable[tuple[Due, Actuation]]) -> dict[Key, tuple[Actuation, ...]]:

@@ -8,14 +8,16 @@ from dataclasses import replace
 from functools import partial
 
 from capacity.app.actuation import ActuatorSteps, Due, Key, Situation, by_workload, written
-from capacity.app.headroom import give_back_headroom, observe_headroom
+from capacity.app.claims import CLAIMS
+from capacity.app.headroom import HEADROOM
+from capacity.app.vertical import VERTICAL
 from capacity.cluster.act import announce_actuation
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.model import ClusterError
 from capacity.model.actuation import Actuation
 from capacity.model.outcome import Outcome
 
-ACTUATORS: tuple[ActuatorSteps, ...] = (ActuatorSteps(observe_headroom, give_back_headroom),)
+ACTUATORS: tuple[ActuatorSteps, ...] = (HEADROOM, VERTICAL, CLAIMS)
 Stays = Callable[[Due], tuple[str, str] | None]  # the reason, and the sentence, why something may not be written now
 
 
@@ -40,7 +42,7 @@ def actuate(
 ) -> dict[Key, tuple[Actuation, ...]]:
     """Write what is due, several at a time, each with its Event; the actuations of each workload."""
     act = partial(_acted, writer, situation, refusal)
-    due = [one for one in dues if one.write is not None]
+    due = [one for one in dues if one.write is not None or one.tells]
     if parallel == 1 or len(due) < 2:
         made = {id(one): act(one) for one in due}
     else:
@@ -69,6 +71,6 @@ def _acted(writer: ClusterWriter, situation: Situation, refusal: Callable[[str],
     if other is not None:
         return due.held("HeldByOtherWriter", other).actuation
     made = written(writer, due)
-    if made.done:
+    if due.tells or (made.done and made.changes) or made.reason != due.actuation.reason:
         announce_actuation(writer, due.workload, made, situation.now)
     return made

@@ -86,7 +86,8 @@ def advise_on(
     progress: Progress | None = None,
 ) -> Advice:
     """`advise` on orders that were read already."""
-    asked = config.workloads if workloads is None else tuple(workloads)
+    counted = tuple(one for one in config.workloads if one.scaling == "horizontal")  # others have no autoscaler
+    asked = counted if workloads is None else tuple(workloads)
     choices, failures = [], {}
     for place, workload in enumerate(asked):
         try:
@@ -168,7 +169,7 @@ def with_policies(config: Config, choices: Choices) -> Config:
 
 
 def _following(workload: Workload, choice: Choice | None) -> Workload:
-    if choice is None or workload.policy is not None or choice.reason == "TooShort":
+    if choice is None or workload.policy is not None or workload.vertical is not None or choice.reason == "TooShort":
         return workload
     policy = choice.in_force
     if policy.floors not in ("none", "forecast"):
@@ -178,7 +179,7 @@ def _following(workload: Workload, choice: Choice | None) -> Workload:
 
 def with_evidence(planned: PlanResult, choices: Choices) -> PlanResult:
     """The same plan, each workload's with the choice it follows."""
-    plans = tuple(replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
+    plans = tuple(one if one.sizes else replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
     return replace(planned, plan=replace(planned.plan, workloads=plans))
 
 

@@ -172,12 +172,24 @@ class Reconciliation:
         due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
         return replace(decision, notes=True) if due and not decision.notes else decision
 
-    def situation(self, cases: Sequence[TargetState]) -> Situation:
+    def situation(self, cases: Sequence[TargetState], guard: Guard) -> Situation:
         """What the actuators beside the floor work on."""
         scaled = {
             case.workload.key: scaled_by(case.workload, found.document) for case in cases if (found := case.found)
         }
-        return Situation(self.workloads, self._plans, self.now, self.policy, scaled)
+        server_time = guard.server_time if guard.skew is not None else None
+        return Situation(self.workloads, self._plans, self.now, self.policy, scaled, server_time)
+
+    @property
+    def counted(self) -> list[Workload]:
+        """The workloads whose number of pods moves: those that have a floor."""
+        return [workload for workload in self.workloads if workload.scaling == "horizontal"]
+
+    def without_floor(self) -> list[Outcome]:
+        """The outcomes of the other workloads, to which actuators add; an unreadable plan is their error as well."""
+        others = (workload for workload in self.workloads if workload.scaling != "horizontal")
+        unreadable = ((one, self.unreadable.get(one.namespace)) for one in others)
+        return [Outcome(one, error=None if why is None else f"plan: {why}") for one, why in unreadable]
 
     def waited(self, reader: ClusterReader) -> timedelta:
         """How long after `now` the server's last answer came."""
@@ -246,19 +258,22 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     iterator of Outcome
         One per workload.
     """
-    scenes = observe_targets(reader, work.workloads)
+    scenes = observe_targets(reader, work.counted)
     cases, guard = _cases(reader, work, scenes)
-    dues = observe_actuators(reader, work.situation(cases), _stays(guard, cases))
+    dues = observe_actuators(reader, work.situation(cases, guard), _stays(guard, cases))
     outcomes = [replace(case.outcome(work), warnings=owner_warnings(case)) for case in cases]
-    yield from actuated(outcomes, by_workload((due, due.actuation) for due in dues))
+    yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
 
 
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
-    scenes = observe_targets(asker, work.workloads)
-    cases, _ = _cases(asker, work, scenes)
-    for case in cases:
-        yield guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work)
+    scenes = observe_targets(asker, work.counted)
+    cases, guard = _cases(asker, work, scenes)
+    dues = observe_actuators(asker, work.situation(cases, guard), _stays(guard, cases))
+    outcomes = (
+        guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work) for case in cases
+    )
+    yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
 
 
 def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outcome:
@@ -299,9 +314,9 @@ def apply(
     iterator of Outcome
         One per workload; nothing is written before it is iterated.
     """
-    scenes = observe_targets(writer, work.workloads)
+    scenes = observe_targets(writer, work.counted)
     cases, guard = _cases(writer, work, scenes)
-    situation = work.situation(cases)
+    situation = work.situation(cases, guard)
     dues = [] if work.chosen is not None else observe_actuators(writer, situation, _stays(guard, cases))
     with writers or Writers(writer) as taken:
         if work.chosen is not None:
@@ -311,7 +326,7 @@ def apply(
         found: dict[Key, tuple[Actuation, ...]] = {}
         if dues and not stop():
             found = actuate(writer, dues, situation, taken.refusal, work.parallel)
-        yield from actuated(outcomes, found)
+        yield from actuated([*outcomes, *([] if work.chosen is not None else work.without_floor())], found)
         if work.chosen is None and not stop():
             yield from _expired(writer, work, guard, taken, scenes)
 
@@ -346,9 +361,10 @@ def restore(
     iterator of Outcome
         One per object; nothing is written before it is iterated.
     """
-    scenes = observe_targets(writer, workloads)
+    counted = [workload for workload in workloads if workload.scaling == "horizontal"]
+    scenes = observe_targets(writer, counted)
     with Writers(writer) as taken:
-        for workload, _, found in [*observe_target(writer, workloads, scenes, now), *forgotten(scenes, workloads, now)]:
+        for workload, _, found in [*observe_target(writer, counted, scenes, now), *forgotten(scenes, workloads, now)]:
             if isinstance(found, ClusterError):
                 yield Outcome(workload, error=str(found))
                 continue
@@ -378,7 +394,7 @@ def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
 def _cases(
     reader: ClusterReader, work: Reconciliation, scenes: dict[str, ObservedTarget | ClusterError]
 ) -> tuple[list[TargetState], Guard]:
-    cases = [_case(work, seen) for seen in observe_target(reader, work.workloads, scenes, work.now)]
+    cases = [_case(work, seen) for seen in observe_target(reader, work.counted, scenes, work.now)]
     skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
     off, unknown = _switches(reader, work)
     guard = _braked(work, cases, Guard(off, unknown, skew, reader.server_time, change=work.change))

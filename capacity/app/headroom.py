@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from capacity.app.actuation import Due, Situation
+from capacity.app.actuation import ActuatorSteps, Due, Situation
 from capacity.cluster.buffers import (
     BufferPlace,
     BufferWrite,
@@ -71,7 +71,7 @@ def _due(place: BufferPlace, seen: SeenBuffers, situation: Situation) -> Due:
         state = buffer_state(seen, place, situation.now)
         decision = decide_headroom(plan, state, situation.now, situation.rules)
         expires = situation.expires(holder) if plan is not None else None
-        write = BufferWrite(place, seen, decision, situation.now, plan, expires)
+        write = BufferWrite(place, seen, decision, situation.server_time or situation.now, plan, expires)
         actuation = Actuation(
             "headroom",
             write.api_version,
@@ -138,3 +138,6 @@ def _returned(own: Sequence[Workload], document: Document, template: Document | 
 
 def _remove(document: Document, template: Document | None, writer: ClusterWriter) -> None:
     remove_buffer(writer, document, template)
+
+
+HEADROOM = ActuatorSteps(observe_headroom, give_back_headroom)

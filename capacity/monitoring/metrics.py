@@ -14,6 +14,7 @@ from capacity.model import require
 
 Kind = Literal["gauge", "counter"]
 WORKLOAD = ("namespace", "workload")
+CLAIM = (*WORKLOAD, "claim")
 OBJECT = (*WORKLOAD, "actuator", "object")
 
 
@@ -67,6 +68,21 @@ METRICS = {
             "capacity_plan_workloads",
             "Workloads of the last planning, by outcome: planned or failed.",
             ("outcome",),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_volume_used_ratio", "Share of a claim's bytes in use when it was planned.", CLAIM, writer="plan"
+        ),
+        Metric(
+            "capacity_volume_until_full_seconds",
+            "Time until a claim of its present size is full, by quantile; absent beyond what the plan looks at.",
+            (*CLAIM, "quantile"),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_volume_next_bytes",
+            "The next size that a claim is to ask for; absent where its size lasts, or max or quota allow no more.",
+            CLAIM,
             writer="plan",
         ),
         # the audit of the inputs

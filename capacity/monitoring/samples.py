@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from capacity.model import Plan, TrackRecord, WorkloadPlan
     from capacity.model.actuation import Actuation
     from capacity.model.outcome import Outcome
+    from capacity.model.volume import VolumePlan
     from capacity.quality import Audit
 
 
@@ -46,6 +47,7 @@ def plan_samples(plan: Plan, failed: int, took: timedelta, demand: Sequence[Curr
     ]
     for workload in plan.workloads:
         samples += _peak_samples(workload)
+        samples += [sample for one in workload.volumes for sample in _volume_samples(workload.key, one)]
     samples += demand_samples(demand)
     # Workloads of one group share its forecast: each group is told once.
     records = [one.derivation.track_record for one in plan.workloads]
@@ -65,6 +67,18 @@ def _peak_samples(plan: WorkloadPlan) -> list[Sample]:
         Sample("capacity_plan_peak_replicas", plan.peak.replicas, plan.key),
         Sample("capacity_plan_peak_timestamp_seconds", plan.peak.at.timestamp(), plan.key),
     ]
+
+
+def _volume_samples(key: tuple[str, str], volume: VolumePlan) -> list[Sample]:
+    labels, left, coming = (*key, volume.claim), volume.until_full, volume.next_step
+    days = {"0.05": left.early, "0.5": left.middle, "0.95": left.late}
+    samples = [Sample("capacity_volume_used_ratio", volume.used / volume.capacity, labels)]
+    samples += [
+        Sample("capacity_volume_until_full_seconds", 86400.0 * known, (*labels, quantile))
+        for quantile, known in days.items()
+        if known is not None
+    ]
+    return [*samples, *([] if coming is None else [Sample("capacity_volume_next_bytes", coming.size, labels)])]
 
 
 def _quantiles(name: str, levels: Levels, key: tuple[str, str]) -> list[Sample]:
@@ -165,6 +179,8 @@ def _counted(outcomes: Sequence[Outcome]) -> list[Sample]:
     counts: dict[tuple[str, str], int] = {}
     for outcome in outcomes:
         kind = "failed" if outcome.failed else "held" if outcome.held else "changed" if outcome.changed else "done"
-        reason = "Error" if outcome.decision is None else outcome.decision.reason
+        reason: str = "Error" if outcome.decision is None else outcome.decision.reason
+        if outcome.decision is None and not outcome.failed:  # it has no floor: its pods are resized
+            reason = next((one.reason for one in outcome.actuations), "AsPlanned")
         counts[kind, reason] = counts.get((kind, reason), 0) + 1
     return [Sample("capacity_pass_total", count, key) for key, count in counts.items()]

@@ -75,7 +75,8 @@ def _refuse_limits(store: Store, call: Call, item: JSON, live: JSON | None) -> N
     """Ask LimitRanges of new pods and claims, and of resized pods."""
     if live is not None and call.place.subresource != "resize":
         return
-    kind = {builtin.PODS.plural: "Pod", builtin.CLAIMS.plural: "PersistentVolumeClaim"}.get(call.resource.plural)
+    known = ((builtin.PODS, "Pod"), (builtin.CLAIMS, "PersistentVolumeClaim"))
+    kind = next((kind for resource, kind in known if call.resource is resource), None)
     problems = refusals(store.items(builtin.LIMIT_RANGES, call.place.namespace), kind, item) if kind else []
     if problems:
         raise _forbidden(call, item, problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")

@@ -23,7 +23,7 @@ def as_map(expression: str) -> str:
     """Return an apply configuration with its typed objects as maps, which any CEL library reads.
 
     >>> as_map("Object{spec: Object.spec{minReplicas: 2}}")
-    "{'spec':{'minReplicas': 2}}"
+    "{'spec': {'minReplicas': 2}}"
     """
     return FIELD.sub(r"'\1':", TYPED.sub("{", expression))
 

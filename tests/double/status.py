@@ -170,6 +170,11 @@ def method_not_allowed() -> StatusError:
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
+def too_large(most: int) -> StatusError:
+    """413 for a body that is too long to be read."""
+    return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {most}", {})
+
+
 def unauthorized() -> StatusError:
     """401 for a token nobody holds (exchange 100)."""
     return StatusError(401, "Unauthorized", "Unauthorized")

@@ -7,6 +7,7 @@ owners, keep what the client may not set, validate, store.
 from __future__ import annotations
 
 import copy
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +36,10 @@ from tests.double.status import (
 )
 from tests.double.store import Store
 from tests.double.tracking import Shares, after_apply, after_update, now, set_owners
-from tests.double.validation import check_annotations, check_name
+from tests.double.validation import check_metadata, check_name
 
+LARGEST_STORED = 3 * 2**19
+"""Bytes of one request to etcd (its --max-request-bytes)."""
 SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 """What a client sends of these is ignored."""
 
@@ -88,7 +91,7 @@ class Writes:
             raise already_exists(resource.target(name))
         refuse(self._store, call, item, None)
         if not call.dry_run:
-            item = self._store.put(resource, item)
+            item = self._put(call, item)
         return Answer(201, served(resource, call.view, item), draft.unknown)
 
     def _check_namespace(self, call: Call, item: JSON) -> None:
@@ -146,6 +149,12 @@ class Writes:
             return self._add(call, Draft(item), applied.owners)
         return self._finish(call, live, Draft(item), applied.owners)
 
+    def _put(self, call: Call, item: JSON) -> JSON:
+        """Store an object, unless it is larger than etcd takes, which comes as a plain error."""
+        if len(call.body) > LARGEST_STORED // 2 and len(json.dumps(item)) > LARGEST_STORED:
+            raise internal("etcdserver: request is too large")
+        return self._store.put(call.resource, item)
+
     def _live(self, call: Call) -> JSON | None:
         return self._store.get(call.resource, call.place.namespace, call.place.name)
 
@@ -165,7 +174,7 @@ class Writes:
             item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
         item["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         if not call.dry_run and not _same(item, live):
-            item = self._store.put(resource, item)
+            item = self._put(call, item)
             if item["metadata"].get("deletionTimestamp") and not item["metadata"].get("finalizers"):
                 self._store.delete(resource, item)
         elif _same(item, live):
@@ -243,7 +252,7 @@ def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
 
 
 def _problems(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
-    return check_annotations(item) + _problems_of_kind(call, item, live)
+    return check_metadata(item) + _problems_of_kind(call, item, live)
 
 
 def _problems_of_kind(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
