@@ -324,7 +324,7 @@ def _refuse_unreadable(database: duckdb.DuckDBPyConnection, column: str, number:
     if rows and read < rows / 2:
         raise DataError(
             f"{where}: expected cores, bytes or a rate, such as 0.25, 250m or 512Mi, got {example!r} in "
-            f"{rows - read:,} of {rows:,} rows; say how numbers are written in {settings.block}.read, or convert them"
+            f"{rows - read:,} of {rows:,} rows; say how numbers are written in usage.read, or convert them"
         )
 
 
