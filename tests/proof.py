@@ -20,11 +20,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.mutation import DECISION, DECISION_TESTS, survivors
+from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TESTS, survivors
 from tests.scale import TIMES
+from tests.three_days import BLACK_FRIDAY, SATURDAY, WEDNESDAY, live
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "benchmarks" / "results" / "proof.md"
+DAYS = ROOT / "benchmarks" / "results" / "three_days.txt"
 SEED = 20261130
 LIBRARIES = ("capacity-ahead", "numpy", "pandas", "hypothesis", "pytest", "kubernetes", "distributed")
 
@@ -103,9 +105,24 @@ def of_mutants(modules: tuple[str, ...], tests: tuple[str, ...]) -> Proof:
     return carry_out
 
 
+def of_three_days(order: Order) -> Outcome:
+    """Three days of a shop, with and without the guard; each minute of a workload is a run. The log is kept."""
+    began, runs, failures = time.monotonic(), 0, list[str]()
+    for guard in (False, True):
+        days = live(WEDNESDAY if order.times >= TIMES else BLACK_FRIDAY, SATURDAY, guard=guard, seed=str(order.seed))
+        runs += days.minutes
+        failures += [f"{one.workload} at {one.at:%a %H:%M}: {one.ready} of {one.planned} pods" for one in days.misses]
+        if not guard and order.times >= TIMES:
+            DAYS.write_text("\n".join([*days.log, ""]), encoding="utf-8")
+    return Outcome(runs, tuple(failures), 0, time.monotonic() - began)
+
+
 PROOFS: dict[str, Proof] = {
     "random faults on paper: no floor falls without cause": of_tests(
         "tests/property/test_fault_runs.py::test_thousands_of_runs_of_random_faults_scale_nothing_in_without_cause"
+    ),
+    "random faults on paper: no pod shrinks or restarts without cause": of_tests(
+        "tests/property/test_size_faults.py::test_thousands_of_random_runs_shrink_and_restart_nothing_without_cause"
     ),
     "random faults over the wire: no floor falls without cause": of_tests(
         "tests/integration/test_failures.py", "-k", "test_random_faults_over_the_wire_scale_nothing_in_without_cause"
@@ -117,10 +134,16 @@ PROOFS: dict[str, Proof] = {
     "floors of the real verbs beside the simulator's, three days": of_tests(
         "tests/integration/test_simulated_is_real.py"
     ),
-    "properties of the whole pipeline": of_tests("tests/property", "--deselect=tests/property/test_fault_runs.py"),
+    "properties of the whole pipeline": of_tests(
+        "tests/property",
+        "--deselect=tests/property/test_fault_runs.py",
+        "--deselect=tests/property/test_size_faults.py",
+    ),
     "properties of single parts": of_tests("tests/unit", "-m", "runs"),
     "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),
+    "three days of deploys, a quota, frozen metrics, a killed planner, Black Friday: no pod is missing": of_three_days,
     "mutants of the decision: the tests of its package notice at least 90 of 100": of_mutants(DECISION, DECISION_TESTS),
+    "mutants of the controller: its tests notice at least 90 of 100": of_mutants(CONTROLLER, CONTROLLER_TESTS),
 }
 
 

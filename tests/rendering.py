@@ -39,6 +39,9 @@ FORMS = {
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
     "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
     "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
+    "with pods resized in place": Form("overlays/vertical", ("targets.vertical=true",)),
+    "with volumes": Form("overlays/volumes", ("targets.volumes=true",)),
+    "with volumes and their classes": Form("overlays/storage-classes", ("targets.storageClasses=true",)),
     "with orders in a database": Form(
         "overlays/database", ("orders.claim=", "orders.passwordSecret=capacity-database")
     ),

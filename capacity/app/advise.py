@@ -105,7 +105,8 @@ def advise_on(
     stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """`advise` on orders that were read already."""
-    asked = config.workloads if workloads is None else tuple(workloads)
+    counted = tuple(one for one in config.workloads if one.scaling == "horizontal")  # others have no autoscaler
+    asked = counted if workloads is None else tuple(workloads)
     found, failures = Policies(), {}
     for place, workload in enumerate(asked):
         if stop():
@@ -199,7 +200,8 @@ def with_policies(config: Config, policies: Policies) -> Config:
 
 
 def _following(workload: Workload, advised: Advised | None) -> Workload:
-    if advised is None or workload.policy is not None or advised.choice.reason == "TooShort":
+    settled = workload.policy is not None or workload.vertical is not None
+    if advised is None or settled or advised.choice.reason == "TooShort":
         return workload
     policy = advised.choice.in_force
     if policy.floors not in ("none", "forecast"):
@@ -210,7 +212,7 @@ def _following(workload: Workload, advised: Advised | None) -> Workload:
 def with_evidence(planned: PlanResult, policies: Policies) -> PlanResult:
     """The same plan, each workload's with the choice it follows."""
     choices = {key: one.choice for key, one in policies.items()}
-    plans = tuple(replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
+    plans = tuple(one if one.sizes else replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
     return replace(planned, plan=replace(planned.plan, workloads=plans))
 
 

@@ -80,6 +80,7 @@ def _read_yaml(file: Path) -> Any:
 
 def _anchor(config: Config, folder: Path) -> Config:
     sales, usage, calendar = config.sales, config.usage, config.calendar
+    volumes = config.volume_usage
     if sales is not None:
         if isinstance(sales.source, str) and "://" not in sales.source:
             sales = sales.model_copy(update={"source": str(folder / sales.source)})
@@ -87,8 +88,10 @@ def _anchor(config: Config, folder: Path) -> Config:
         sales = sales.model_copy(update=lists)
     if usage is not None and "://" not in usage.source:
         usage = usage.model_copy(update={"source": str(folder / usage.source)})
+    if volumes is not None and "://" not in volumes.source:
+        volumes = volumes.model_copy(update={"source": str(folder / volumes.source)})
     monitoring = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
-    config = config.model_copy(update={"sales": sales, "usage": usage, **monitoring})
+    config = config.model_copy(update={"sales": sales, "usage": usage, "volume_usage": volumes, **monitoring})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
     anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
     config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})

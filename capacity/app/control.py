@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from capacity.app.actuation import Due, Key, Situation, by_workload
+from capacity.app.actuators import actuate, actuated, give_back_actuators, observe_actuators
 from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import read_expiry, read_wishes
 from capacity.cluster.appliers import advice
@@ -25,6 +27,7 @@ from capacity.cluster.observe import (
     observe_targets,
     other_owner,
     read_target,
+    scaled_by,
 )
 from capacity.cluster.ownership import Owner
 from capacity.cluster.restore import give_back
@@ -32,7 +35,18 @@ from capacity.cluster.switch import read_switch
 from capacity.decision import Brake, ControllerRules, decide, hold
 from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.decision.decide import STILL
-from capacity.model import CapacityError, ClusterError, Decision, Observation, Owned, Plan, Workload, WorkloadPlan
+from capacity.model import (
+    CapacityError,
+    ClusterError,
+    Decision,
+    Observation,
+    Owned,
+    Plan,
+    Wishes,
+    Workload,
+    WorkloadPlan,
+)
+from capacity.model.actuation import Actuation
 from capacity.model.outcome import Outcome as Outcome
 from capacity.model.outcome import TargetMove
 from capacity.model.outcome import summary as summary
@@ -49,10 +63,12 @@ SKEW = timedelta(minutes=2)  # between our clock and the API server's: NTP keeps
 class Guard:
     """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `episode`); None: they may.
 
-    `server_time`: the API server's clock, by which is noted what moves while ours is wrong.
+    `unknown`: by namespace, why its off switch cannot be read, which is as good as off. `server_time`: the API server's
+    clock, by which is noted what moves while ours is wrong.
     """
 
     off: Mapping[str, str | None] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
     skew: str | None = None
     server_time: datetime | None = None
     episode: BrakeEpisode = field(default_factory=BrakeEpisode)
@@ -68,6 +84,18 @@ class Guard:
         if self.skew is not None:
             return self._skewed(observation, decision)
         return self.episode.applied(observation, decision)
+
+    def stays(self, due: Due) -> tuple[str, str] | None:
+        """Why an actuator beside the floor may not write this; None: it may."""
+        namespace = due.workload.namespace
+        off = self.off.get(namespace) or self.unknown.get(namespace)
+        if off is not None:
+            return "SwitchedOff", off
+        if self.change is not None:
+            return "HeldChangeWindow", f"a change is on: {self.change}"
+        if self.skew is not None and due.actuation.falls:
+            return "HeldClockSkew", self.skew
+        return None
 
     def _skewed(self, observation: Observation, decision: Decision) -> Decision:
         """A wrong clock lowers nothing and notes nothing of its own."""
@@ -158,6 +186,25 @@ class Reconciliation:
         managed = workload.manages_target and policy is not None and policy.standing == "managed"
         return target_move(autoscaler, policy.target if managed and policy else None, take=workload.target.take)
 
+    def situation(self, cases: Sequence[TargetState], guard: Guard) -> Situation:
+        """What the actuators beside the floor work on."""
+        scaled = {
+            case.workload.key: scaled_by(case.workload, found.document) for case in cases if (found := case.found)
+        }
+        server_time = guard.server_time if guard.skew is not None else None
+        return Situation(self.workloads, self._plans, self.now, self.policy, scaled, server_time)
+
+    @property
+    def counted(self) -> list[Workload]:
+        """The workloads whose number of pods moves: those that have a floor."""
+        return [workload for workload in self.workloads if workload.scaling == "horizontal"]
+
+    def without_floor(self) -> list[Outcome]:
+        """The outcomes of the other workloads, to which actuators add; an unreadable plan is their error as well."""
+        others = (workload for workload in self.workloads if workload.scaling != "horizontal")
+        unreadable = ((one, self.unreadable.get(one.namespace)) for one in others)
+        return [Outcome(one, error=None if why is None else f"plan: {why}") for one, why in unreadable]
+
     def waited(self, reader: ClusterReader) -> timedelta:
         """How long after `now` the server's last answer came."""
         answered = reader.answered_at
@@ -182,6 +229,11 @@ class TargetState:
     def workload(self) -> Workload:
         """Whose case it is."""
         return self.seen[0]
+
+    @property
+    def found(self) -> Autoscaler | None:
+        """Its object; None where it could not be read."""
+        return None if isinstance(self.seen[2], ClusterError) else self.seen[2]
 
     @property
     def due(self) -> bool:
@@ -232,19 +284,26 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     iterator of Outcome
         One per workload.
     """
-    scenes = observe_targets(reader, work.workloads)
-    cases, _ = _cases(reader, work, scenes)
-    for case in cases:
-        outcome = case.outcome(work)
-        yield replace(outcome, warnings=(*outcome.warnings, *owner_warnings(case)))
+    scenes = observe_targets(reader, work.counted)
+    cases, guard = _cases(reader, work, scenes)
+    dues = observe_actuators(reader, work.situation(cases, guard), _stays(guard, cases))
+    outcomes = [_warned(case.outcome(work), case) for case in cases]
+    yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
+
+
+def _warned(outcome: Outcome, case: TargetState) -> Outcome:
+    return replace(outcome, warnings=(*outcome.warnings, *owner_warnings(case)))
 
 
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
-    scenes = observe_targets(asker, work.workloads)
-    cases, _ = _cases(asker, work, scenes)
-    for case in cases:
-        yield guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work)
+    scenes = observe_targets(asker, work.counted)
+    cases, guard = _cases(asker, work, scenes)
+    dues = observe_actuators(asker, work.situation(cases, guard), _stays(guard, cases))
+    outcomes = (
+        guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work) for case in cases
+    )
+    yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
 
 
 def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outcome:
@@ -285,13 +344,19 @@ def apply(
     iterator of Outcome
         One per workload; nothing is written before it is iterated.
     """
-    scenes = observe_targets(writer, work.workloads)
+    scenes = observe_targets(writer, work.counted)
     cases, guard = _cases(writer, work, scenes)
+    situation = work.situation(cases, guard)
+    dues = [] if work.chosen is not None else observe_actuators(writer, situation, _stays(guard, cases))
     with writers or Writers(writer) as taken:
         if work.chosen is not None:
             cases = [case for case in cases if (case.workload.namespace, case.workload.target.name) in work.chosen]
         acted = _Acting(writer, work, guard, taken, stop).all(cases)
-        yield from (replace(outcome, observation=case.observation) for case, outcome in zip(cases, acted, strict=True))
+        outcomes = [replace(one, observation=case.observation) for case, one in zip(cases, acted, strict=True)]
+        found: dict[Key, tuple[Actuation, ...]] = {}
+        if dues and not stop():
+            found = actuate(writer, dues, situation, taken.refusal, work.parallel)
+        yield from actuated([*outcomes, *([] if work.chosen is not None else work.without_floor())], found)
         if work.chosen is None and not stop():
             yield from _expired(writer, work, guard, taken, scenes)
 
@@ -326,14 +391,25 @@ def restore(
     iterator of Outcome
         One per object; nothing is written before it is iterated.
     """
-    scenes = observe_targets(writer, workloads)
+    counted = [workload for workload in workloads if workload.scaling == "horizontal"]
+    scenes = observe_targets(writer, counted)
     with Writers(writer) as taken:
-        for workload, _, found in [*observe_target(writer, workloads, scenes, now), *forgotten(scenes, workloads, now)]:
+        for workload, _, found in [*observe_target(writer, counted, scenes, now), *forgotten(scenes, workloads, now)]:
             if isinstance(found, ClusterError):
                 yield Outcome(workload, error=str(found))
                 continue
             if not expired or _has_expired(found, now):
                 yield guarded(workload, partial(_given_back, writer, workload, found, policy, taken))
+        situation = Situation(workloads, {}, now)
+        dues = [due for due in give_back_actuators(writer, situation) if not expired or due.expired]
+        for some in actuate(writer, dues, situation, taken.refusal, PARALLEL).items():
+            yield _actuations_alone(*some, dues)
+
+
+def _actuations_alone(key: Key, some: tuple[Actuation, ...], dues: Sequence[Due]) -> Outcome:
+    """An outcome of a restore that says nothing of a floor."""
+    workload = next(due.workload for due in dues if due.workload.key == key)
+    return Outcome(workload, actuations=some)
 
 
 def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
@@ -348,11 +424,24 @@ def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
 def _cases(
     reader: ClusterReader, work: Reconciliation, scenes: dict[str, ObservedTarget | ClusterError]
 ) -> tuple[list[TargetState], Guard]:
-    cases = [_case(work, seen) for seen in observe_target(reader, work.workloads, scenes, work.now)]
+    cases = [_case(work, seen) for seen in observe_target(reader, work.counted, scenes, work.now)]
     skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
     off, unknown = _switches(reader, work)
-    guard = _braked(work, cases, Guard(off, skew, reader.server_time, change=work.change))
-    return [_guarded_case(work, guard, case, unknown) for case in cases], guard
+    guard = _braked(work, cases, Guard(off, unknown, skew, reader.server_time, change=work.change))
+    return [_guarded_case(work, guard, case) for case in cases], guard
+
+
+def _stays(guard: Guard, cases: Sequence[TargetState]) -> Callable[[Due], tuple[str, str] | None]:
+    """Why a write may not be made now: what people wrote on the workload's autoscaler, then the guard."""
+    wishes = {case.workload.key: case.observation.wishes for case in cases if case.observation is not None}
+
+    def stays(due: Due) -> tuple[str, str] | None:
+        wish = wishes.get(due.workload.key, Wishes())
+        if wish.excluded is not None:
+            return "Excluded", wish.excluded
+        return guard.stays(due) if wish.frozen is None else ("Frozen", wish.frozen)
+
+    return stays
 
 
 def _case(work: Reconciliation, seen: Seen) -> TargetState:
@@ -384,12 +473,12 @@ def _braked(work: Reconciliation, cases: list[TargetState], guard: Guard) -> Gua
     return replace(guard, episode=brake_episode(fleet, work.now, work.brake))
 
 
-def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState, unknown: Mapping[str, str]) -> TargetState:
+def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState) -> TargetState:
     found, namespace = case.seen[2], case.workload.namespace
     if case.decision is None or isinstance(found, ClusterError):
         return case
-    if namespace in unknown:
-        return TargetState(case.seen, error=unknown[namespace])
+    if namespace in guard.unknown:
+        return TargetState(case.seen, error=guard.unknown[namespace])
     decision = guard.hold(namespace, found.observation, case.decision)
     return TargetState(case.seen, decision, move=work.move(case.workload, found, decision))
 

@@ -68,12 +68,18 @@ def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
     rows: list[tuple[object, ...]] = []
     for outcome in outcomes:
         decision = outcome.decision
-        if decision is None:
+        if decision is not None:
+            move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move]))
+            rows.append((outcome.where, move, decision.reason, outcome.error or decision.detail))
+        elif outcome.error is not None:
             rows.append((outcome.where, "", "Error", outcome.error))
-            continue
-        target = "" if outcome.target is None else str(outcome.target)
-        move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move, target]))
-        rows.append((outcome.where, move, decision.reason, outcome.error or decision.detail))
+        elif decision is not None:
+            target = "" if outcome.target is None else str(outcome.target)
+            move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move, target]))
+            rows.append((outcome.where, move, decision.reason, outcome.error or decision.detail))
+        for one in outcome.actuations:
+            why = one.error or one.detail
+            rows.append((f"{outcome.workload.namespace}/{one.where}", one.move, one.reason, why))
     document = {**summary(outcomes, now), "decisions": [outcome_document(outcome) for outcome in outcomes]}
     return Sheet(title, ("autoscaler", "floor", "reason", "why"), rows, document, (pass_footer(outcomes, now),))
 

@@ -26,6 +26,7 @@ from capacity.app.shards import (
     write_shard,
     write_steps,
 )
+from capacity.app.volumes import add_volumes
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
@@ -138,6 +139,7 @@ def plan_chunk(chunk: Chunk) -> PlanResult:
     with threadpool_limits(1):
         orders = orders_of(chunk)
         planned = plan_alone(PlanInputs.of(chunk.config, orders, chunk.now, chunk.settings_hash))
+        planned = add_volumes(planned, chunk.config, orders, chunk.now, past=chunk.past)
         counts_replicas = chunk.config.usage is not None and chunk.config.usage.replicas is not None
         return replace(planned, advice=advise_workloads(orders.usages) if counts_replicas else {})
 

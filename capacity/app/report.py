@@ -8,9 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from capacity.app.outlook import outlook_of
+from capacity.app.volumes import add_volumes
 from capacity.forecast.backtest import Backtest
+from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, require
 from capacity.model.configuration import Config
+from capacity.model.outlook import Outlook
 from capacity.planning.orders import Histories, OrderData, QualityRefusedError, coming_events
 from capacity.planning.pipeline import PlanInputs, backtest_orders, make_plan
 from capacity.views.report.review import ORIGINS, ReportData, ReportRequest
@@ -35,12 +39,26 @@ def collect_report(config: Config, orders: OrderData, question: ReportRequest, n
     basis = PlanInputs.of(config, orders, now)
     events = tuple(coming_events(config, orders))
     review = ReportData(config, question, now, begin, end, orders.audit.at(now), known, came, basis.forecasts, events)
-    return _planned(replace(review, backtests=_backtests(config, orders)), basis)
+    review = replace(review, backtests=_backtests(config, orders), year=_year(config, orders, question, now))
+    return _planned(review, basis)
+
+
+def _year(config: Config, orders: OrderData, question: ReportRequest, now: datetime) -> Outlook | None:
+    """The outlook over twelve months; what is too short or left out of it is no failure of the report."""
+    if question.month is not None or not config.workloads:
+        return None
+    try:
+        return outlook_of(config, orders, now)[0]
+    except DataError as error:
+        LOGGER.info("no outlook over twelve months: %s", error)
+        return None
 
 
 def _planned(review: ReportData, basis: PlanInputs) -> ReportData:
     try:
-        planned = make_plan(basis)
+        planned = add_volumes(
+            make_plan(basis), review.config, basis.orders, basis.now, past=review.request.month is not None
+        )
     except QualityRefusedError as refusal:
         return replace(review, held=str(refusal))
     except DataError as error:

@@ -14,11 +14,13 @@ from capacity.cli.advise import advise
 from capacity.cli.cluster import apply, preview, restore, run
 from capacity.cli.command import DONE, FAILED, USAGE, CommandContext, verb
 from capacity.cli.data import audit, backtest, forecast, load, seasonality
+from capacity.cli.outlook import outlook
 from capacity.cli.plan import explain, plan
 from capacity.cli.report import report, status
 from capacity.cli.setup import doctor, init, rules
 from capacity.cli.simulate import simulate
 from capacity.cli.trial import try_
+from capacity.cli.volumes import volumes
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
 from capacity.model.secrets import hide_secrets
@@ -69,7 +71,7 @@ def schema(context: CommandContext) -> int:
 VERBS = {
     "Begin": (try_, init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
-    "Plan": (advise, plan, explain, simulate, report),
+    "Plan": (advise, plan, explain, volumes, outlook, simulate, report),
     "Move floors": (preview, apply, run, restore),
     "Watch": (status,),
     "Reference": (rules, schema),

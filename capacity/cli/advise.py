@@ -55,7 +55,7 @@ def advise(
 
     config = data.planning_config(face)
     config.orders()
-    chosen = chosen_workloads(config, workload)
+    chosen = counted_workloads(config, workload)
     with face.count("replaying") as progress:
         now, known = data.moment(), kept_policies(config, policies, to_cluster=to_cluster)
         days = days or config.choice.days
@@ -116,6 +116,16 @@ def _show(face: CommandContext, config: Config, advice: Advice) -> None:
         face.show(choices_sheet(sheets))
     else:
         face.show(*sheets)
+
+
+def counted_workloads(config: Config, name: str | None) -> list[Workload]:
+    """The workloads meant that have an autoscaler to advise. Raises `ConfigError` where there are none."""
+    found = [one for one in chosen_workloads(config, name) if one.scaling == "horizontal"]
+    if not found:
+        raise ConfigError(
+            "workloads: expected one that scales horizontally, got none: pods are resized by the plan alone"
+        )
+    return found
 
 
 def chosen_workloads(config: Config, name: str | None) -> list[Workload]:

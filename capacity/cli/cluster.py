@@ -261,7 +261,7 @@ def _show(face: CommandContext, title: str, outcomes: Sequence[Outcome], moment:
     if json_lines:
         _show_json_lines(outcomes)
     elif face.output is Output.table:
-        show_lines([" ".join(str(outcome).split()) for outcome in outcomes])
+        show_lines([" ".join(line.split()) for outcome in outcomes for line in outcome.lines])
         if face.verbose:
             face.say(pass_footer(outcomes, moment))
     else:
@@ -279,8 +279,11 @@ def _finish(outcomes: Sequence[Outcome], *, held_ok: bool = False) -> int:
     for outcome in outcomes:
         if outcome.error is not None:
             LOGGER.error("%s: %s", outcome.where, outcome.error)
+        for one in outcome.actuations:
+            if one.error is not None:
+                LOGGER.error("%s/%s: %s", outcome.workload.namespace, one.where, one.error)
         for warning in outcome.warnings:
             LOGGER.warning("%s", warning)
-    if any(outcome.error for outcome in outcomes):
+    if any(outcome.failed for outcome in outcomes):
         return FAILED
     return HELD if not held_ok and any(outcome.held for outcome in outcomes) else DONE

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from capacity.planning.orders import OrderData
     from capacity.simulation.replay import Replay, Schedule
     from capacity.simulation.result import Simulation
+    from capacity.simulation.vertical import SizeScore
     from capacity.views.plots import Figure
 
 
@@ -46,7 +47,7 @@ def simulate(
     """
     from capacity.app.advise import known_policies, with_policies
     from capacity.app.reading import read_orders
-    from capacity.views.tables import simulation_sheet
+    from capacity.views.tables import simulation_sheet, sizes_sheet
 
     config = with_policies(data.planning_config(face), known_policies(policies))
     config.orders()
@@ -55,15 +56,37 @@ def simulate(
     with face.stages("reading orders", "replaying", "drawing") as advance:
         orders = read_orders(config, data.moment())
         advance()
-        results, failures = _simulated(config, orders, chosen, replay)
+        counted = [one for one in chosen if one.scaling == "horizontal"]
+        results, failures = _simulated(config, orders, counted, replay)
+        sized = _resized(orders, [one for one in chosen if one.scaling == "vertical"], round(days), failures)
         advance()
         if results:
             drawing.save(face, lambda theme: _drawn(results[0], draw, theme))
         advance()
-    face.show(*(simulation_sheet(result) for result in results))
+    sheets = [simulation_sheet(result) for result in results]
+    face.show(*sheets, *(sizes_sheet(name, scores, round(days)) for name, scores in sized.items()))
     for key, reason in failures.items():
         LOGGER.error("%s: %s", key, reason)
     return FAILED if failures else DONE
+
+
+def _resized(
+    orders: OrderData, workloads: list[Workload], days: int, failures: dict[str, str]
+) -> dict[str, list[SizeScore]]:
+    """Each workload that scales vertically, by name; why one cannot be replayed is added to the failures."""
+    from capacity.model import DataError
+    from capacity.simulation.vertical import SizeReplay, replay_sizes_of_sales
+
+    found = {}
+    for workload in workloads:
+        name = f"{workload.namespace}/{workload.name}"
+        try:
+            found[name] = replay_sizes_of_sales(orders.histories[workload.group], workload, SizeReplay(days=days))
+        except KeyError:
+            failures[name] = f"no sales of group {workload.group!r}"
+        except DataError as error:
+            failures[name] = str(error)
+    return found
 
 
 def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:

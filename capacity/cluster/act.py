@@ -10,8 +10,9 @@ from capacity.cluster.client import ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.lease import micro_time
 from capacity.decision.decide import LOWERED
-from capacity.logs import current_run
-from capacity.model import ClusterError, Decision
+from capacity.logs import LOGGER, current_run
+from capacity.model import ClusterError, Decision, Workload
+from capacity.model.actuation import Actuation
 from capacity.model.outcome import Outcome
 
 
@@ -44,6 +45,30 @@ def announce(writer: ClusterWriter, outcome: Outcome, autoscaler: Autoscaler) ->
     return ()
 
 
+def announce_actuation(writer: ClusterWriter, workload: Workload, actuation: Actuation, now: datetime) -> None:
+    """Write the Event of an actuator's change; that it is made already counts more than the Event, which may fail."""
+    regarding = {
+        "apiVersion": actuation.api_version,
+        "kind": actuation.kind,
+        "namespace": workload.namespace,
+        "name": actuation.name,
+        "uid": actuation.uid,
+    }
+    event = {
+        **_event_head(actuation.name, workload.namespace, now),
+        "action": "Actuate",
+        "reason": actuation.reason,
+        "regarding": regarding,
+        "note": cut(str(actuation), NOTE),
+        "type": "Warning" if actuation.held else "Normal",
+    }
+    try:
+        writer.create_event(workload.namespace, event)
+    except ClusterError as error:
+        where = f"{workload.namespace}/{actuation.name}"
+        LOGGER.warning("%s: %s changed, but no Event written: %s", where, actuation.kind, error)
+
+
 NOTE = 1024  # bytes of an Event's note that the server takes
 
 
@@ -68,15 +93,22 @@ def _event(outcome: Outcome, autoscaler: Autoscaler) -> dict[str, Any]:
         "resourceVersion": metadata.get("resourceVersion", ""),
     }
     return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{autoscaler.name[:200]}-", "namespace": outcome.workload.namespace},
-        "eventTime": micro_time(autoscaler.now),
-        "reportingController": "capacity",
-        "reportingInstance": f"capacity-{current_run().id}".rstrip("-"),
+        **_event_head(autoscaler.name, outcome.workload.namespace, autoscaler.now),
         "action": "MoveFloor" if decision.changes else "HoldFloor",
         "reason": decision.reason,
         "regarding": regarding,
         "note": cut(str(outcome), NOTE),
         "type": "Warning" if decision.held or decision.cut or decision.reason == LOWERED else "Normal",
+    }
+
+
+def _event_head(name: str, namespace: str, now: datetime) -> dict[str, Any]:
+    """What every Event of ours begins with."""
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{name[:200]}-", "namespace": namespace},
+        "eventTime": micro_time(now),
+        "reportingController": "capacity",
+        "reportingInstance": f"capacity-{current_run().id}".rstrip("-"),
     }

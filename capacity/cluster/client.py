@@ -25,8 +25,12 @@ MANAGER = "capacity"  # our field manager in server-side apply
 TIMEOUT = (3.05, 10.0)  # seconds to connect and to read: the client itself would wait for ever
 PAGE = 500  # objects per LIST page, as kubectl asks
 MERGE, APPLY, JSON_PATCH = "application/merge-patch+json", "application/apply-patch+yaml", "application/json-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"  # containers by name; a merge patch would replace their list
 CONFIGMAPS = "/api/v1/namespaces/{namespace}/configmaps"
+PODS = "/api/v1/namespaces/{namespace}/pods"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+CLAIMS = "/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 LARGEST = 64 * 2**20  # bytes of one answer: a page of 500 HPAs takes 2 MB, an object at most 1.5 MB
 POLITE = 500.0  # requests a second on average; eight at a time and the server's priority and fairness slow us before
@@ -69,16 +73,21 @@ class ClusterReader:
         """Every object of a kind in a namespace, page by page."""
         yield from self.objects(kind.path.format(namespace=namespace))
 
-    def objects(self, path: str) -> Iterator[Document]:
-        """Every object of the collection at a path of the API, page by page."""
-        query: list[tuple[str, str]] = [("limit", str(PAGE))]
+    def document(self, path: str) -> Document:
+        """One object, or a page of discovery, at a path of the API."""
+        return self._request("GET", path)
+
+    def objects(self, path: str, labels: str | None = None) -> Iterator[Document]:
+        """Every object of the collection at a path of the API, page by page; `labels`: only those of this selector."""
+        chosen = [] if labels is None else [("labelSelector", labels)]
+        query: list[tuple[str, str]] = [("limit", str(PAGE)), *chosen]
         while True:
             page = self._request("GET", path, query=query)
             yield from page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")
             if not token:
                 return
-            query = [("limit", str(PAGE)), ("continue", token)]
+            query = [("limit", str(PAGE)), *chosen, ("continue", token)]
 
     def watch(self, kind: Kind, namespace: str, seconds: int) -> Iterator[Document]:
         """Every object of a kind in a namespace as it is now, then each change as an event, for so many seconds."""
@@ -99,9 +108,21 @@ class ClusterReader:
         """One ConfigMap."""
         return self._request("GET", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
 
+    def pod(self, namespace: str, name: str) -> Document:
+        """One pod."""
+        return self._request("GET", f"{PODS.format(namespace=namespace)}/{name}")
+
     def lease(self, namespace: str, name: str) -> Document:
         """One Lease."""
         return self._request("GET", f"{LEASES.format(namespace=namespace)}/{name}")
+
+    def claim(self, namespace: str, name: str) -> Document:
+        """One PersistentVolumeClaim."""
+        return self._request("GET", f"{CLAIMS.format(namespace=namespace)}/{name}")
+
+    def storage_class(self, name: str) -> Document:
+        """One StorageClass, which belongs to the cluster and not to a namespace."""
+        return self._request("GET", f"{STORAGE_CLASSES}/{name}")
 
     def _note_time(self, date: str | None) -> None:
         moment = _date(date)
@@ -207,6 +228,10 @@ class ClusterWriter(ClusterReader):
         """JSON patch."""
         return self._patch(f"{kind.path.format(namespace=namespace)}/{name}", operations, JSON_PATCH)
 
+    def resize_pod(self, namespace: str, name: str, body: Document) -> Document:
+        """Patch of the `resize` subresource: requests and limits of containers, and nothing else."""
+        return self._patch(f"{PODS.format(namespace=namespace)}/{name}/resize", body, STRATEGIC)
+
     def apply_configmap(self, namespace: str, name: str, body: Document, *, dry_run: bool = False) -> Document:
         """Create or replace a ConfigMap of our own; `dry_run`: only ask whether the server would accept it."""
         asked = [("force", "true"), *([("dryRun", "All")] if dry_run else [])]
@@ -215,6 +240,19 @@ class ClusterWriter(ClusterReader):
     def delete_configmap(self, namespace: str, name: str) -> Document:
         """Delete a ConfigMap of our own; 404 where there is none."""
         return self._request("DELETE", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
+
+    def apply_object(self, path: str, body: Document) -> Document:
+        """Server-side apply of an object of our own at a path of the API; made where it does not exist."""
+        return self._patch(path, body, APPLY, [("force", "true")])
+
+    def delete_object(self, path: str, uid: str) -> Document:
+        """Delete an object of our own; 409 where another of the same name has taken its place."""
+        body = {"preconditions": {"uid": uid}} if uid else None
+        return self._request("DELETE", path, body=body, kind="application/json")
+
+    def merge_claim(self, namespace: str, name: str, body: Document) -> Document:
+        """Merge patch of a PersistentVolumeClaim, guarded by the resourceVersion in the body."""
+        return self._patch(f"{CLAIMS.format(namespace=namespace)}/{name}", body, MERGE)
 
     def create_lease(self, namespace: str, body: Document) -> Document:
         """Create a Lease; 409 where somebody was faster."""

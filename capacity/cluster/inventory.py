@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 
 from capacity.cluster.annotations import read_notes
 from capacity.cluster.appliers import NOTHING, advice
-from capacity.cluster.client import MANAGER
+from capacity.cluster.client import MANAGER, PODS
 from capacity.cluster.kinds import HPA
 from capacity.cluster.ownership import owners
-from capacity.cluster.start_times import PODS, Starts, read_starts
+from capacity.cluster.start_times import Starts, read_starts
 from capacity.model import ClusterError
 from capacity.model.fields import parse_quantity
 

@@ -54,7 +54,7 @@ def other_owner(workload: Workload, document: Document, scene: ObservedTarget) -
     maker = made_by(document) if workload.target.kind == HPA.name else None
     if maker is not None:
         return "HeldForeignOwner", _made(*maker)
-    movers = scene.movers.get(_scaled(workload, document), set())
+    movers = scene.movers.get(scaled_by(workload, document), set())
     others = sorted(movers - {f"{workload.target.kind}/{workload.target.name}"})
     if not others:
         return None
@@ -70,7 +70,7 @@ def _made(kind: str, name: str) -> str:
     return f"made and rewritten by {kind}/{name}: its floor is set there, not here"
 
 
-def _scaled(workload: Workload, document: Document) -> tuple[str, str]:
+def scaled_by(workload: Workload, document: Document) -> tuple[str, str]:
     """Kind and name of what is scaled."""
     if workload.target.kind not in (HPA.name, SCALED_OBJECT.name):
         return workload.target.kind, workload.target.name
@@ -151,7 +151,11 @@ def forgotten(
             name = document["metadata"]["name"]
             if (scene.namespace, kind, name) not in named:
                 made = scene.made_from(name) if kind == SCALED_OBJECT.name else None
-                yield _nobody(scene.namespace, name, kind), scene, Autoscaler(document, now, KINDS[kind], hpa=made)
+                yield (
+                    unknown_workload(scene.namespace, name, kind),
+                    scene,
+                    Autoscaler(document, now, KINDS[kind], hpa=made),
+                )
 
 
 def _scene(reader: ClusterReader, namespace: str, *, with_keda: bool) -> ObservedTarget:
@@ -169,7 +173,7 @@ def _by_name(items: Iterator[Document]) -> dict[str, Document]:
     return {str(item["metadata"]["name"]): item for item in items}
 
 
-def _nobody(namespace: str, name: str, kind: TargetKind) -> Workload:
+def unknown_workload(namespace: str, name: str, kind: TargetKind) -> Workload:
     """A workload of which nothing is known but where it is."""
     load, replica = LoadModel(0, 0, 0, 0), Replica(1, 1)
     return Workload(namespace, name, load, replica, floor=1, ceiling=1, target=Target(name, kind))

@@ -39,7 +39,7 @@ class Owner:
 
 def owners(document: Document, path: Path) -> list[Owner]:
     """Everyone who owns the field, in the server's order."""
-    return [_owner(entry) for entry in _entries(document) if _holds(entry.get("fieldsV1"), path)]
+    return [_owner(entry) for entry in _entries(document) if holds_path(entry.get("fieldsV1"), path)]
 
 
 def owns(document: Document, manager: str, path: Path) -> bool:
@@ -56,7 +56,7 @@ def handed_over(
     """
     entries = [copy.deepcopy(entry) for entry in _entries(document) if entry.get("manager") != manager]
     for path, heir in heirs:
-        if heir is not None and not any(_holds(entry.get("fieldsV1"), path) for entry in entries):
+        if heir is not None and not any(holds_path(entry.get("fieldsV1"), path) for entry in entries):
             _give(_entry_of(entries, heir, str(document.get("apiVersion")), time), path)
     return entries or [{}]  # an empty list means "leave as they are", one empty entry clears them
 
@@ -70,7 +70,8 @@ def _owner(entry: Document) -> Owner:
     return Owner(str(entry.get("manager", "unknown")), str(entry.get("operation", "Update")))
 
 
-def _holds(fields: Any, path: Path) -> bool:
+def holds_path(fields: Any, path: Path) -> bool:
+    """Whether a tree of managed fields (`fieldsV1`) has this path."""
     for key in path:
         if not isinstance(fields, dict) or key not in fields:
             return False

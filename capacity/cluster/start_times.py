@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
+from capacity.cluster.client import PODS
 from capacity.model import ClusterError
 from capacity.model.fields import ASSUMED_LEAD_TIME, AutoLeadTime
 
 if TYPE_CHECKING:
     from capacity.model.configuration import Config
 
-PODS = "/api/v1/namespaces/{namespace}/pods"
 FEWEST = 3  # starts: one or two may be any kind of luck
 LONGEST = timedelta(hours=1)  # a longer "start" is a pod that lost its readiness and got it back
 STUCK = timedelta(minutes=10)  # not ready by then is a failed start: Kubernetes' own progressDeadlineSeconds

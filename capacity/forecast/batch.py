@@ -22,7 +22,7 @@ from capacity.forecast.history import Origins, place_origins, prepare, without_s
 from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
 from capacity.forecast.near import Near, propose_near, with_near
-from capacity.forecast.settings import BatchForecast, Setting
+from capacity.forecast.settings import NEAREST, BatchForecast, Residuals, Setting
 from capacity.forecast.uplift import (
     EventsAhead,
     Occurrence,
@@ -164,6 +164,7 @@ def _calibrated(
         coverage=tracked.coverage,
         skill=served.skill,
         unskilled=served.unskilled,
+        residuals=Residuals(errors.shape[:, :, :NEAREST].astype(np.float32), origins.ends[0] - origins.ends[1:]),
     )
     return with_past_days(batch, values, (origins, errors, tracked.offsets), setting)
 

@@ -14,6 +14,7 @@ from capacity.forecast.settings import Setting
 from capacity.forecast.trend import (
     BAND,
     LONG,
+    QUARTER,
     Trend,
     TrendModel,
     after,
@@ -22,6 +23,7 @@ from capacity.forecast.trend import (
     level_trend,
     no_trend,
     partly,
+    usual_moves,
     yearly_trend,
 )
 from capacity.forecast.uplift import spread_out
@@ -77,13 +79,26 @@ def find_trend(row: Array, setting: Setting) -> Trend:
     days, coarse = on_days(row, setting)
     level = level_trend if _level_helps(days, coarse, level_trend(days, coarse.step, 1)) else no_trend
     kinds = _kinds(level, coarse)
-    ends = _season_ends(len(days), coarse)
-    trial = hold_out(days, coarse, kinds, ends) if len(ends) >= LEAST_ORIGINS else None
+    tried = _tried(len(days), coarse)
+    trial = hold_out(days, tried, kinds, _season_ends(len(days), tried)) if tried else None
     best = trial.best() if trial else 0
     answer = trend_of(kinds[best], row, setting)
-    spread, note = distance_spread(trial.bands[:, best] if trial else None, trial.actuals if trial else None, coarse)
+    if trial is not None and tried == coarse:
+        spread, note = distance_spread(trial.bands[:, best], trial.actuals, coarse)
+    else:  # nothing was held out so far ahead: as much as levels moved over as long a time before
+        spread, note = distance_spread(None, None, coarse)
+        spread = np.maximum(spread, usual_moves(days, coarse)) if spread.any() else spread
     far = np.repeat(spread, max(1, round(DAY / setting.step)))[: setting.horizon]
     return replace(answer, spread=np.hypot(answer.spread, far), notes=(*answer.notes, *note))
+
+
+def _tried(length: int, setting: Setting) -> Setting | None:
+    """The question as it is tried on the past: of a horizon too long for that, its first half year or quarter."""
+    for reach in (setting.horizon, *(round(part / setting.step) for part in (2 * QUARTER, QUARTER))):
+        nearer = replace(setting, horizon=min(setting.horizon, reach))
+        if len(_season_ends(length, nearer)) >= LEAST_ORIGINS:
+            return nearer
+    return None
 
 
 def on_days(row: Array, setting: Setting) -> tuple[Array, Setting]:

@@ -193,7 +193,18 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
         window=setting.window * steps.step if setting.window else None,
         maxima=None if maxima is None else table(maxima),
         unskilled=bool(batch.unskilled[0]),
+        residuals=_residuals(batch, steps),
     )
+
+
+def _residuals(batch: BatchForecast, steps: StepsAhead) -> pd.DataFrame | None:
+    """Errors of past origins by the step each knew last, so that those of two forecasts can be laid side by side."""
+    found = batch.residuals
+    if found is None:
+        return None
+    last = steps.starts[0] - (int(steps.slots[0]) + 1) * steps.step
+    origins = pd.DatetimeIndex([last - int(back) * steps.step for back in found.back])
+    return pd.DataFrame(found.errors[0], index=origins)
 
 
 def _without_known(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from capacity.model import DEFAULT_LEVELS, require, require_levels
-from capacity.model.arrays import Array, Mask
+from capacity.model.arrays import Array, Mask, Places
 from capacity.series.seasons import calendar_seasons
 
 FINE = timedelta(minutes=15)  # the longest step of which the last one still says where sales stand
@@ -54,6 +57,24 @@ class Setting:
         return round(timedelta(days=364) / self.step) if self.step <= timedelta(days=1) else 0
 
 
+NEAREST = 48  # steps after each rolling origin whose errors are kept: two days of hours, a few kB a series
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Errors (actual minus forecast) of the rolling origins over their usual size, NaN where nothing came.
+
+    `back`: how many columns each origin's known history ends before that of the real one.
+    """
+
+    errors: NDArray[np.float32]  # (N, K, up to NEAREST)
+    back: Places  # (K,)
+
+    def only(self, place: int) -> Residuals:
+        """Those of one series, without the memory of the others."""
+        return Residuals(self.errors[place : place + 1].copy(), self.back)
+
+
 @dataclass(frozen=True, slots=True)
 class BatchForecast:
     """Quantiles of N series over H steps, with the reason for each.
@@ -63,7 +84,8 @@ class BatchForecast:
     ``[t, t + window)``, shorter at the horizon's end, None where no window was asked for. `coverage` is the share of
     the rolling origins' steps under each quantile as it stood at the time, NaN where none could be scored. `skill` is
     1 - mean absolute error / the seasonal naive's, on the same origins. `unskilled`: the model showed no skill over the
-    seasonal naive there, which is at least a part of what is served.
+    seasonal naive there, which is at least a part of what is served. `residuals`: errors of the rolling origins in
+    their usual size, of the steps nearest to each; None where none were kept.
     """
 
     point: Array  # (N, H)
@@ -74,6 +96,7 @@ class BatchForecast:
     coverage: Array  # (N, Q)
     skill: Array  # (N,)
     unskilled: Mask  # (N,)
+    residuals: Residuals | None = None
 
     def only(self, place: int) -> BatchForecast:
         """One series of the batch, as a batch of one."""
@@ -88,4 +111,5 @@ class BatchForecast:
             self.coverage[at],
             self.skill[at],
             self.unskilled[at],
+            None if self.residuals is None else self.residuals.only(place),
         )

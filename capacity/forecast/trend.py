@@ -35,6 +35,7 @@ LONG = timedelta(days=28)  # horizons from which the rolling origins, all of one
 QUARTER = timedelta(days=91)
 SPREADS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # log units that are tried
 LEAST_HELD_OUT = 3
+FURTHEST = 0.6  # log units, the largest spread that is tried: what moved further did so once
 UNKNOWN = 0.3  # log units a quarter ahead, where no origin could be held out: a retailer swings by 0.9 in a year
 
 
@@ -231,6 +232,21 @@ def distance_spread(bands: Array | None, actuals: Array | None, setting: Setting
     best = SPREADS[int(np.argmin(losses))]
     note = f"interval widened by {best:.0%} at the end of the horizon, as held-out origins ask for"
     return best * shape, (note,) if best else ()
+
+
+def usual_moves(row: Array, setting: Setting) -> Array:
+    """How far weekly levels moved over each distance ahead (root mean square, log units): (H,).
+
+    Distances are seen up to half of the history; beyond it a level is taken to move no further.
+    """
+    logs, _ = weekly_logs(row, setting.step)
+    weeks = np.arange(1, setting.horizon + 1) * (setting.step / WEEK)
+    lags = np.arange(1, len(logs) // 2 + 1)
+    moves = [float(np.sqrt(np.nanmean((logs[lag:] - logs[:-lag]) ** 2))) for lag in lags.tolist()]
+    if not moves or not np.isfinite(moves).all():
+        return np.zeros(setting.horizon)
+    seen = np.minimum(np.maximum.accumulate(moves), FURTHEST)
+    return np.asarray(np.interp(weeks, lags * max(1.0, setting.step / WEEK), seen))
 
 
 def _edge_loss(bands: Array, actuals: Array, spread: Array) -> float:

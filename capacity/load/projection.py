@@ -265,4 +265,5 @@ def _sales_on(forecast: Forecast, aligned: AlignedSales, shaped: Response | None
         model=forecast.model,
         notes=forecast.notes,
         unskilled=forecast.unskilled,
+        residuals=forecast.residuals,
     )

@@ -21,7 +21,7 @@ from capacity.model.settings.block import Settings
 from capacity.model.settings.monitoring import IncidentSettings, TelemetrySettings
 from capacity.model.settings.orders import SalesSettings
 from capacity.model.settings.planning import CalendarSettings, ChoiceSettings, ControllerSettings, ForecastSettings
-from capacity.model.settings.usage import Measured, PrometheusSettings, UsageSettings
+from capacity.model.settings.usage import Measured, PrometheusSettings, UsageSettings, VolumeUsageSettings
 from capacity.model.workload import Workload
 
 MEASURED_BY = ("url", "tenant", "matchers", "requests", "recorded", "step", "history")  # of `prometheus:`, in a plan
@@ -49,6 +49,9 @@ class Config(Settings):
     timezone: TimeZone = Field("UTC", description="The business's clock; inside everything is UTC.")
     sales: SalesSettings | None = Field(None, description="Orders. None: usage is forecast by itself.")
     usage: UsageSettings | None = Field(None, description="What workloads used: their load is learned from it.")
+    volume_usage: VolumeUsageSettings | None = Field(
+        None, description="What volumes hold, from files. None: from Prometheus, where it is configured."
+    )
     calendar: CalendarSettings = CalendarSettings()
     forecast: ForecastSettings = ForecastSettings()
     prometheus: PrometheusSettings | None = Field(None, description="Where usage is measured. None: it is not read.")
@@ -82,7 +85,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _forecasts_what_workloads_need(self) -> Self:
         """The levels of all workloads are among those that are forecast, listed or not."""
-        levels = {*self.forecast.quantile_levels, *(one.quantile_level for one in self.workloads)}
+        ahead = {one.headroom.level for one in self.workloads if one.headroom is not None}
+        levels = {*self.forecast.quantile_levels, *(one.quantile_level for one in self.workloads), *ahead}
         forecast = self.forecast.model_copy(update={"quantile_levels": tuple(sorted(levels))})
         object.__setattr__(self, "forecast", forecast)
         return self
@@ -99,11 +103,40 @@ class Config(Settings):
             )
         if self.sales is None and self.usage is None and self.prometheus is None:
             raise ValueError("expected sales, usage or both, got neither")
+        self._refuse_claims_named_twice()
         if self.sales is not None and self.forecast.horizon < self.sales.step:
             raise ValueError(f"forecast.horizon {self.forecast.horizon} is shorter than one step {self.sales.step}")
         for item in self.workloads:
             if item.group is not None and (self.sales is None or self.sales.group is None):
                 raise ValueError(f"workload {item.namespace}/{item.name}: group needs sales.group")
+        return self
+
+    def _refuse_claims_named_twice(self) -> None:
+        named = [(one.namespace, rules.claim) for one in self.workloads for rules in one.volumes if rules.claim]
+        twice = sorted({"/".join(one) for one in named if named.count(one) > 1})
+        if twice:
+            raise ValueError(f"workloads: expected each claim under one workload's volumes, got {twice} twice")
+        if (volumes := [one for one in self.workloads if one.volumes]) and not (self.volume_usage or self.prometheus):
+            names = [f"{one.namespace}/{one.name}" for one in volumes]
+            raise ValueError(f"workloads {names}: volumes need volume_usage or prometheus, got neither")
+
+    @model_validator(mode="after")
+    def _headroom_groups_agree(self) -> Self:
+        """Workloads that share a buffer ask for the same one, in one namespace."""
+        groups: dict[str, Workload] = {}
+        for item in self.workloads:
+            if item.headroom is None or item.headroom.group is None:
+                continue
+            first = groups.setdefault(item.headroom.group, item)
+            pair = (
+                f"headroom group {item.headroom.group}: {first.namespace}/{first.name} and {item.namespace}/{item.name}"
+            )
+            if first.namespace != item.namespace:
+                raise ValueError(
+                    f"{pair}: expected workloads of one namespace, which holds the buffer; name two groups"
+                )
+            if first.headroom != item.headroom:
+                raise ValueError(f"{pair}: expected the same headroom, got two; write it once in defaults")
         return self
 
     @model_validator(mode="after")
@@ -150,6 +183,7 @@ class Config(Settings):
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
         settings = self.model_dump(mode="json", exclude={"defaults", "choice", "telemetry", "incidents"})
+        settings["workloads"] = [_asked_for(one) for one in settings["workloads"]]
         if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name
         for rule in [*settings["sales"]["select"], *settings["sales"]["rules"]] if self.sales is not None else ():
@@ -159,6 +193,10 @@ class Config(Settings):
             del settings["usage"]  # what is not asked for leaves no trace
         else:
             settings["usage"]["source"] = Path(self.usage.source).name
+        if self.volume_usage is None:
+            del settings["volume_usage"]
+        else:
+            settings["volume_usage"]["source"] = Path(self.volume_usage.source).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
         if self.prometheus is None:
@@ -166,8 +204,23 @@ class Config(Settings):
         else:
             settings["prometheus"] = {key: settings["prometheus"][key] for key in MEASURED_BY}
         settings["workload_table"] = Path(self.workload_table or "").name
+        for quota in (settings["supply"]["cluster"], *settings["supply"]["quotas"].values()):
+            if quota is not None and quota["storage"] is None:
+                del quota["storage"]
+        for node in settings["supply"]["node_types"]:
+            if node["limit"] is None:
+                del node["limit"]
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+ACTUATORS = ("headroom", "vertical", "volumes")  # keys of a workload that leave no trace where they are not asked for
+
+
+def _asked_for(workload: dict[str, Any]) -> dict[str, Any]:
+    """The workload without the actuators that it does not use: the settings of an older version keep their hash."""
+    known = {key: value for key, value in workload.items() if value or key not in ACTUATORS}
+    return known if known.get("scaling") != "horizontal" else {k: v for k, v in known.items() if k != "scaling"}
 
 
 def _on_clock(workload: dict[str, Any], zone: str) -> dict[str, Any]:

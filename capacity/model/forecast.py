@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,9 @@ class Forecast:
     unskilled : bool
         Whether the model showed no skill over the seasonal naive on past origins, which is then at least a part of
         what is served. Default no.
+    residuals : DataFrame or None, shape (past origins, steps)
+        Errors of the forecasts from past origins (actual minus forecast, over their usual size), indexed by the last
+        step each knew; NaN where nothing came. They tell which forecasts err together. Default none.
 
     Raises
     ------
@@ -161,6 +164,7 @@ class Forecast:
     maxima: pd.DataFrame | None = None  # (steps, levels)
     trust: Trust | None = None
     unskilled: bool = False
+    residuals: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_steps(self.origin, self.step, self.quantiles)

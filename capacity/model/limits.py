@@ -229,6 +229,7 @@ class NodeType:
         timedelta(0)
     )
     pods: Annotated[int, Field(ge=1, description="Most pods on one node; the kubelet's default.")] = 110
+    limit: Annotated[int | None, Field(ge=1, description="Most nodes of this type there can be. None: any.")] = None
 
     def __post_init__(self) -> None:
         settle(self, f"node type {self.name}", quantity, "cpu", "memory")
@@ -236,6 +237,9 @@ class NodeType:
         for name in ("cpu", "memory", "pods"):
             value = getattr(self, name)
             require(0 < value < float("inf"), "node type {}: {} must be > 0, got {}", self.name, name, value)
+        require(
+            self.limit is None or self.limit >= 1, "node type {}: limit must be >= 1, got {}", self.name, self.limit
+        )
         price = self.price_per_hour
         require(0 <= price < float("inf"), "node type {}: price_per_hour must be >= 0, got {}", self.name, price)
         require(self.provisioning >= timedelta(0), "node type {}: provisioning must be >= 0", self.name)
@@ -250,10 +254,13 @@ class Quota:
     cpu: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Cores.")] = None
     memory: Annotated[Annotated[Quantity, Field(gt=0)] | None, Field(description="Bytes.")] = None
     pods: Annotated[int | None, Field(ge=1)] = None
+    storage: Annotated[
+        Annotated[Quantity, Field(gt=0)] | None, Field(description="Bytes that claims request: requests.storage.")
+    ] = None
 
     def __post_init__(self) -> None:
-        settle(self, "quota", quantity, "cpu", "memory")
-        for name in ("cpu", "memory", "pods"):
+        settle(self, "quota", quantity, "cpu", "memory", "storage")
+        for name in ("cpu", "memory", "pods", "storage"):
             value = getattr(self, name)
             require(value is None or 0 < value < float("inf"), "quota: {} must be > 0, got {}", name, value)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from capacity.model.actuation import Actuation, actuation_document
 from capacity.model.observation import Decision, Observation
 from capacity.model.plan_file import rfc3339
 from capacity.model.workload import Workload
@@ -35,6 +36,7 @@ class Outcome:
 
     Both where the plan could not be read: the floor is held, and somebody must look. `observation`: what was seen
     before anything was written. `target`: what happens to the autoscaler's own target, where that is managed.
+    `actuations`: what the actuators beside the floor did, or would do. A restore may have these alone.
     """
 
     workload: Workload
@@ -44,11 +46,29 @@ class Outcome:
     warnings: tuple[str, ...] = field(default_factory=tuple)
     observation: Observation | None = None
     target: TargetMove | None = None
+    actuations: tuple[Actuation, ...] = ()
 
     @property
     def held(self) -> bool:
-        """Whether nothing was decided for safety's sake."""
-        return self.decision is not None and self.decision.held
+        """Whether anything was held for safety's sake."""
+        floor = self.decision is not None and self.decision.held
+        return floor or any(one.held for one in self.actuations)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything could not be decided or written."""
+        return self.error is not None or any(one.error is not None for one in self.actuations)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return self.done or any(one.done for one in self.actuations)
+
+    @property
+    def lines(self) -> list[str]:
+        """What happened, a line for the floor and one for each actuation."""
+        floor = [] if self.decision is None and self.error is None else [str(self)]
+        return [*floor, *(f"{self.workload.namespace}/{self.workload.name} {one}" for one in self.actuations)]
 
     @property
     def where(self) -> str:
@@ -90,9 +110,9 @@ def summary(outcomes: Sequence[Outcome], now: datetime) -> dict[str, Any]:
     return {
         "now": rfc3339(now),
         "workloads": len(outcomes),
-        "changed": sum(outcome.done for outcome in outcomes),
+        "changed": sum(outcome.changed for outcome in outcomes),
         "held": sum(outcome.held for outcome in outcomes),
-        "failed": sum(outcome.error is not None for outcome in outcomes),
+        "failed": sum(outcome.failed for outcome in outcomes),
     }
 
 
@@ -110,6 +130,8 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
     if outcome.target is not None:
         move = outcome.target
         document["target_utilization"] = {"before": move.before, "after": move.after, "refused": move.refused}
+    if outcome.actuations:
+        document["actuations"] = [actuation_document(one) for one in outcome.actuations]
     if decision is None:
         return document
     return {

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from capacity.model.choice import Choice
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
+from capacity.model.headroom import Headroom
 from capacity.model.nodes import NodePlan
+from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
+from capacity.model.volume import VolumePlan
 from capacity.shown import plot_noun, shows_itself
 
 if TYPE_CHECKING:
@@ -120,6 +123,12 @@ class WorkloadPlan:
         The policy that floors were planned by. Default none: the plan was made without one.
     choice : Choice or None
         The policy that was chosen for the workload, and its evidence. Default none: none was.
+    headroom : Headroom or None
+        Pods for which nodes stand ready; of a group of workloads, in the plan of the first. Default none.
+    sizes : PodSizes or None
+        The size of its pods over time, where it scales vertically. Default none.
+    volumes : tuple of VolumePlan
+        The sizes of its volumes over time. Default none.
     demand : Demand or None
         What the plan was made from. Default none: plan files do not hold it.
 
@@ -145,6 +154,9 @@ class WorkloadPlan:
     quiet: tuple[Quiet, ...] = ()
     choice: Choice | None = None
     policy: Policy | None = None
+    headroom: Headroom | None = None
+    sizes: PodSizes | None = None
+    volumes: tuple[VolumePlan, ...] = ()
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
 
     def __post_init__(self) -> None:
@@ -211,6 +223,7 @@ class WorkloadPlan:
 
         Where the plan was just made, also the demand behind it at the plan's quantile level: `sales` (per step, where
         known), `cpu_cores`, `memory_bytes`, and the `utilization` that the floor then has, the higher of the two.
+        Where pods are resized, also what one pod requests: `cpu_request` in cores, `memory_request` in bytes.
         """
         import pandas as pd
 
@@ -218,19 +231,21 @@ class WorkloadPlan:
         changes = {steps[change.offset]: (change.replicas, change.reason) for change in self.floor}
         table = pd.DataFrame.from_dict(changes, orient="index", columns=["floor", "reason"])
         table = table.reindex(steps).ffill().astype({"floor": int})
-        return table if self.demand is None else table.join(self._loads(self.demand, table["floor"]))
+        if self.sizes is not None:
+            table = table.assign(**{name: pd.Series(values, steps) for name, values in self.sizes.requests().items()})
+        return table if self.demand is None else table.join(self._loads(self.demand, table))
 
-    def _loads(self, demand: Demand, floor: pd.Series) -> pd.DataFrame:
-        """Demand at the plan's quantile level, and the utilization of the floor."""
+    def _loads(self, demand: Demand, planned: pd.DataFrame) -> pd.DataFrame:
+        """Demand at the plan's quantile level, and the utilization of what is planned."""
         import pandas as pd
 
-        level, known = self.peak.quantile_level, {}
+        floor, level, known = planned["floor"], self.peak.quantile_level, {}
         if demand.sales is not None:
             known["sales"] = demand.sales.at(level)
         loads = pd.DataFrame({**known, "cpu_cores": demand.cpu.at(level), "memory_bytes": demand.memory.at(level)})
         loads = loads.reindex(floor.index)
-        cpu = loads["cpu_cores"] * 1000 / self.resources["cpu_request_millicores"]
-        memory = loads["memory_bytes"] / self.resources["memory_request_bytes"]
+        cpu = loads["cpu_cores"] / planned.get("cpu_request", self.resources["cpu_request_millicores"] / 1000)
+        memory = loads["memory_bytes"] / planned.get("memory_request", self.resources["memory_request_bytes"])
         return loads.assign(utilization=cpu.combine(memory, max) / floor)
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:

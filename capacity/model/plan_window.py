@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 REACH = timedelta(days=2)  # either way of now: more than any lead time
-CHANGES = ("floor", "quiet")
+CHANGES = ("floor", "quiet", "changes")  # the last: of headroom, sizes and volumes, which have steps of their own
 
 
 def cut_changes(now: datetime) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A hook for `json.loads`: of each workload's changes, keep those that speak of times within `REACH` of `now`.
+    """A hook for `json.loads`: of each list of changes, keep those that speak of times within `REACH` of `now`.
 
-    What is not a workload, or not as expected, passes through for the reader to judge.
+    What has no such list, or is not as expected, passes through for the reader to judge.
 
     >>> from datetime import UTC
     >>> hook = cut_changes(datetime(2026, 11, 27, tzinfo=UTC))
@@ -23,7 +23,7 @@ def cut_changes(now: datetime) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """
 
     def hook(document: dict[str, Any]) -> dict[str, Any]:
-        if not ("floor" in document and "start" in document and "step" in document):
+        if not ("start" in document and "step" in document and any(key in document for key in CHANGES)):
             return document
         try:
             start, step = datetime.fromisoformat(document["start"]), timedelta(seconds=document["step"])

@@ -11,10 +11,13 @@ from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
 from capacity.model.fields import ASSUMED_LEAD_TIME, ASSUMED_LEVEL, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
+from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
+from capacity.model.pod_size import Vertical
 from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
+from capacity.model.volume import VolumeRules
 from capacity.model.written import duration, quantity, settle
 from capacity.shown import shows_briefly, with_card
 
@@ -199,6 +202,14 @@ class Workload:
         chosen policy has another. Default: the floor; a target is then only advised.
     metrics : Metrics
         Which series of Prometheus are its own. Default: found by name and kind.
+    headroom : HeadroomRules or None
+        How nodes are kept ready for it. Default none: they are not.
+    scaling : {"horizontal", "vertical"}
+        Whether the number of pods moves, or their size in place. Default "horizontal".
+    vertical : Vertical or None
+        How pods are resized; needed for vertical scaling. Default none.
+    volumes : tuple of VolumeRules
+        Its claims that get room ahead. Default none.
 
     Raises
     ------
@@ -287,6 +298,17 @@ class Workload:
     metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
         default_factory=Metrics
     )
+    headroom: Annotated[
+        HeadroomRules | None, Field(description="Nodes that stand ready before its pods need them. None: none do.")
+    ] = None
+    scaling: Annotated[
+        Literal["horizontal", "vertical"],
+        Field(description="horizontal: the number of pods moves; vertical: their requests and limits, in place."),
+    ] = "horizontal"
+    vertical: Annotated[Vertical | None, Field(description="How pods are resized; for scaling: vertical.")] = None
+    volumes: Annotated[
+        tuple[VolumeRules, ...], Field(description="Claims that get room ahead, each by its name or its template.")
+    ] = ()
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
@@ -311,6 +333,19 @@ class Workload:
         managed = not self.manages_target or self.target.kind == "HorizontalPodAutoscaler"
         require(managed, "{}: manage: only a HorizontalPodAutoscaler has a target, got {}", where, self.target.kind)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
+        self._require_one_scaling(where)
+
+    def _require_one_scaling(self, where: str) -> None:
+        """Pods are either counted or resized: an autoscaler that counts them may not be the target of a resize."""
+        vertical, kind = self.scaling == "vertical", self.target.kind
+        given = self.vertical is not None
+        require(given == vertical, "{}: expected vertical: with scaling: vertical, and only with it", where)
+        owner = not vertical or kind in ("Deployment", "StatefulSet")
+        require(owner, "{}: scaling: vertical needs target.kind Deployment or StatefulSet, got {}", where, kind)
+        fixed, counts = not vertical or self.floor == self.ceiling, (self.floor, self.ceiling)
+        require(fixed, "{}: scaling: vertical keeps the number of pods: floor and ceiling differ, {}", where, counts)
+        planned = not vertical or self.policy is None
+        require(planned, "{}: scaling: vertical has no policy: remove it", where)
 
     @property
     def key(self) -> tuple[str, str]:

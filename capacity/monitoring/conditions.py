@@ -189,9 +189,10 @@ def pass_conditions(outcomes: Sequence[Outcome]) -> list[Condition]:
 
 
 def _of(outcome: Outcome) -> list[tuple[str, str]]:
+    errors = [outcome.error, *(f"{one.where}: {one.error}" for one in outcome.actuations if one.error is not None)]
+    found = [("PassFailed", error) for error in errors if error is not None]
     if outcome.decision is None:
-        return [("PassFailed", outcome.error or "no decision")]
-    found = [("PassFailed", outcome.error)] if outcome.error is not None else []
+        return found if found or outcome.workload.scaling == "vertical" else [("PassFailed", "no decision")]
     name = _name(outcome.decision)
     if name is not None:
         found.append((name, outcome.decision.reason))

@@ -14,6 +14,8 @@ from capacity.model import require
 
 Kind = Literal["gauge", "counter"]
 WORKLOAD = ("namespace", "workload")
+CLAIM = (*WORKLOAD, "claim")
+OBJECT = (*WORKLOAD, "actuator", "object")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,21 @@ METRICS = {
             "capacity_plan_workloads",
             "Workloads of the last planning, by outcome: planned or failed.",
             ("outcome",),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_volume_used_ratio", "Share of a claim's bytes in use when it was planned.", CLAIM, writer="plan"
+        ),
+        Metric(
+            "capacity_volume_until_full_seconds",
+            "Time until a claim of its present size is full, by quantile; absent beyond what the plan looks at.",
+            (*CLAIM, "quantile"),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_volume_next_bytes",
+            "The next size that a claim is to ask for; absent where its size lasts, or max or quota allow no more.",
+            CLAIM,
             writer="plan",
         ),
         # the audit of the inputs
@@ -131,6 +148,18 @@ METRICS = {
             "capacity_floor_missing_replicas",
             "Replicas that a floor lacks though they had time to start; absent where none does.",
             WORKLOAD,
+        ),
+        Metric("capacity_actuator_replicas", "Replicas that an actuator beside the floor keeps of an object.", OBJECT),
+        Metric("capacity_actuator_cores", "Cores that an actuator beside the floor gives an object.", OBJECT),
+        Metric(
+            "capacity_actuator_bytes",
+            "Bytes of memory or storage that an actuator beside the floor gives an object.",
+            (*OBJECT, "resource"),
+        ),
+        Metric(
+            "capacity_actuator_held",
+            "1 where an actuator holds an object or could not write it, by reason.",
+            (*OBJECT, "reason"),
         ),
         Metric("capacity_pass_total", "Workloads worked on, by outcome and reason.", ("outcome", "reason"), "counter"),
         Metric("capacity_pass_duration_seconds", "How long the pass took."),

@@ -13,7 +13,9 @@ from capacity.version import VERSION
 
 if TYPE_CHECKING:
     from capacity.model import Plan, TrackRecord, WorkloadPlan
+    from capacity.model.actuation import Actuation
     from capacity.model.outcome import Outcome
+    from capacity.model.volume import VolumePlan
     from capacity.quality import Audit
 
 
@@ -47,6 +49,7 @@ def plan_samples(plan: Plan, failed: int, took: timedelta, demand: Sequence[Curr
     ]
     for workload in plan.workloads:
         samples += _peak_samples(workload)
+        samples += [sample for one in workload.volumes for sample in _volume_samples(workload.key, one)]
     samples += demand_samples(demand)
     # Workloads of one group share its forecast: each group is told once.
     records = [one.derivation.track_record for one in plan.workloads]
@@ -66,6 +69,18 @@ def _peak_samples(plan: WorkloadPlan) -> list[Sample]:
         Sample("capacity_plan_peak_replicas", plan.peak.replicas, plan.key),
         Sample("capacity_plan_peak_timestamp_seconds", plan.peak.at.timestamp(), plan.key),
     ]
+
+
+def _volume_samples(key: tuple[str, str], volume: VolumePlan) -> list[Sample]:
+    labels, left, coming = (*key, volume.claim), volume.until_full, volume.next_step
+    days = {"0.05": left.early, "0.5": left.middle, "0.95": left.late}
+    samples = [Sample("capacity_volume_used_ratio", volume.used / volume.capacity, labels)]
+    samples += [
+        Sample("capacity_volume_until_full_seconds", 86400.0 * known, (*labels, quantile))
+        for quantile, known in days.items()
+        if known is not None
+    ]
+    return [*samples, *([] if coming is None else [Sample("capacity_volume_next_bytes", coming.size, labels)])]
 
 
 def _quantiles(name: str, levels: Levels, key: tuple[str, str]) -> list[Sample]:
@@ -97,6 +112,7 @@ def pass_samples(
     plans = {one.key: one for one in plan.workloads} if plan is not None else {}
     for outcome in outcomes:
         samples += _outcome_samples(outcome)
+        samples += [sample for one in outcome.actuations for sample in _actuation_samples(outcome.workload.key, one)]
         samples += _expected_samples(outcome, plans.get(outcome.workload.key), now, 2 * period)
     return [*samples, *_counted(outcomes)]
 
@@ -129,6 +145,22 @@ def _outcome_samples(outcome: Outcome) -> list[Sample]:
     return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
 
 
+def _actuation_samples(key: tuple[str, str], one: Actuation) -> list[Sample]:
+    """What stands after the pass, and whether it is held or failed."""
+    labels = (*key, one.actuator, one.where)
+    stands = one.after if one.done or not one.changes else one.before
+    units = {"replicas": "capacity_actuator_replicas", "cpu": "capacity_actuator_cores"}
+    samples = [
+        Sample(units[name], value, labels)
+        if name in units
+        else Sample("capacity_actuator_bytes", value, (*labels, name))
+        for name, value in stands.items()
+    ]
+    if one.held or one.error is not None:
+        samples.append(Sample("capacity_actuator_held", 1, (*labels, one.reason if one.error is None else "Error")))
+    return samples
+
+
 def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime, reach: timedelta) -> list[Sample]:
     """What the plan asks for now, and the utilization within the lead time that it means at the floor that stands."""
     workload, decision = outcome.workload, outcome.decision
@@ -148,7 +180,9 @@ def _expected_samples(outcome: Outcome, plan: WorkloadPlan | None, now: datetime
 def _counted(outcomes: Sequence[Outcome]) -> list[Sample]:
     counts: dict[tuple[str, str], int] = {}
     for outcome in outcomes:
-        kind = "failed" if outcome.error else "held" if outcome.held else "changed" if outcome.done else "done"
-        reason = "Error" if outcome.decision is None else outcome.decision.reason
+        kind = "failed" if outcome.failed else "held" if outcome.held else "changed" if outcome.changed else "done"
+        reason: str = "Error" if outcome.decision is None else outcome.decision.reason
+        if outcome.decision is None and not outcome.failed:  # it has no floor: its pods are resized
+            reason = next((one.reason for one in outcome.actuations), "AsPlanned")
         counts[kind, reason] = counts.get((kind, reason), 0) + 1
     return [Sample("capacity_pass_total", count, key) for key, count in counts.items()]

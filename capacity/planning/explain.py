@@ -99,7 +99,7 @@ def explain_floor(
     Raises
     ------
     DataError
-        `at` lies outside of the plan.
+        `at` lies outside of the plan, or the workload scales vertically.
 
     Examples
     --------
@@ -116,6 +116,10 @@ def explain_floor(
     """
     if not plan.start <= at < plan.end:
         raise DataError(f"expected a time between {plan.start} and {plan.end}, which the plan covers, got {at}")
+    if plan.sizes is not None:
+        raise DataError(
+            f"{plan.label} scales vertically: `capacity plan` shows its sizes, what is explained is replicas"
+        )
     step = (at - plan.start) // plan.step
     one = requirement_of(demand, workload)
     line = _line(one, step)

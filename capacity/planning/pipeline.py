@@ -30,6 +30,7 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.configuration import Config
+from capacity.planning.headroom import joined_headroom, with_headroom
 from capacity.planning.near import with_near_floors
 from capacity.planning.orders import (
     Forecasts,
@@ -52,6 +53,7 @@ from capacity.planning.orders import (
 from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
 from capacity.planning.shared import plan_demands, share
+from capacity.planning.volumes import within_storage_quotas
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, workloads_if
 
 
@@ -140,8 +142,18 @@ def plan_alone(inputs: PlanInputs) -> PlanResult:
 def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
-    plan = replace(planned.plan, workloads=shared.plans, nodes=shared.nodes)
+    plans = joined_headroom(shared.plans)
+    plan = replace(planned.plan, workloads=_with_room(plans, config.supply), nodes=shared.nodes)
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
+
+
+def _with_room(plans: Sequence[WorkloadPlan], supply: Supply) -> tuple[WorkloadPlan, ...]:
+    """The same plans with volumes that fit the storage quotas."""
+    quotas = {namespace: quota.storage for namespace, quota in supply.quotas.items() if quota.storage is not None}
+    if not quotas:
+        return tuple(plans)
+    kept = within_storage_quotas({plan.key: plan.volumes for plan in plans if plan.volumes}, quotas)
+    return tuple(replace(plan, volumes=kept[plan.key]) if plan.volumes else plan for plan in plans)
 
 
 def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
@@ -338,7 +350,8 @@ def plan_workloads(
             or "expected at least one workload in the configuration, got none"
         )
     plans = made.plans if known.near is None else with_near_floors(made.plans, demands, workloads, known.near)
-    return _plan(plans, provenance), made.failures
+    plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
+    return _plan(plans, provenance), {**made.failures, **lacking}
 
 
 def demand_for(workload: Workload, forecasts: Forecasts, known: PlanContext) -> Demand | DataError:

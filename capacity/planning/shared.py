@@ -27,7 +27,8 @@ from capacity.planning.nodes import plan_nodes, replica_price
 from capacity.planning.optimum import run_starts
 from capacity.planning.reactive import compare_reactive, is_unskilled, reactive_remark
 from capacity.planning.requirements import allowed_within
-from capacity.planning.workload import plan_many
+from capacity.planning.vertical import fit_node, fit_quota
+from capacity.planning.workload import plan_many, with_sizes
 
 CUT = "QuotaReached"
 MINUTE = timedelta(minutes=1)
@@ -165,7 +166,7 @@ def share(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: 
     """
     known = {one.key: one for one in workloads}
     mine = [known[plan.key] for plan in plans]
-    kept = _within(plans, mine, supply)
+    kept = _within(_sized(plans, mine, supply), mine, supply)
     try:
         nodes = plan_nodes(kept, supply.node_types, [one.today for one in mine]) if supply.node_types else None
     except DataError as error:
@@ -178,7 +179,8 @@ def reach_of(workloads: Sequence[Workload], supply: Supply, period: timedelta) -
     wait = max((node.provisioning for node in supply.node_types), default=timedelta(0))
     reach: dict[str | None, timedelta] = {}
     for workload in workloads:
-        mine = workload.lead_time + wait + 2 * period
+        lead_time = workload.lead_time if workload.vertical is None else workload.vertical.lead_time
+        mine = lead_time + wait + 2 * period
         reach[workload.group] = max(reach.get(workload.group, mine), mine)
     return reach
 
@@ -192,10 +194,60 @@ def _priced(workload: Workload, supply: Supply) -> Workload:
 
 def _judged(plan: WorkloadPlan, workload: Workload, usage: pd.Series | None) -> WorkloadPlan:
     """Says so where an autoscaler alone would do as well."""
-    if usage is None or not is_unskilled(plan):
+    if usage is None or plan.sizes is not None or not is_unskilled(plan):
         return plan
     remark = reactive_remark(compare_reactive(usage, plan, workload), plan)
     return plan if remark is None else _noted(plan, remark)
+
+
+def _sized(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: Supply) -> list[WorkloadPlan]:
+    """The plans with pod sizes that fit on the largest node, and together within quotas and cluster."""
+    kept = list(plans)
+    quotas = [*supply.quotas.items(), *([(None, supply.cluster)] if supply.cluster else [])]
+    for place, (plan, workload) in enumerate(zip(plans, workloads, strict=True)):
+        if plan.sizes is not None and supply.node_types:
+            kept[place] = with_sizes(plan, fit_node((plan.sizes, workload), supply.node_types), workload)
+    for namespace, quota in quotas:
+        sized = {at: one for at, plan in enumerate(kept) if namespace in (None, plan.namespace) and (one := plan.sizes)}
+        counted = [
+            workloads[at] for at, plan in enumerate(kept) if at not in sized and namespace in (None, plan.namespace)
+        ]
+        cut = fit_quota([(one, workloads[at]) for at, one in sized.items()], _beyond_floors(counted, quota))
+        for at, sizes in zip(sized, cut, strict=True):
+            kept[at] = with_sizes(kept[at], sizes, workloads[at])
+    return kept
+
+
+def _beyond_floors(workloads: Sequence[Workload], quota: Quota) -> Quota:
+    """What the floors of workloads that are counted leave of a quota."""
+    taken = {
+        "cpu": sum(one.floor * one.replica.cpu_request for one in workloads),
+        "memory": sum(one.floor * one.replica.memory_request for one in workloads),
+        "pods": float(sum(one.floor for one in workloads)),
+    }
+    return _less(quota, taken)
+
+
+def _left_for_counts(plans: Sequence[WorkloadPlan], quota: Quota) -> Quota:
+    """What pods that are resized leave of a quota at their peaks: they cannot be served by fewer of them."""
+    taken = {"cpu": 0.0, "memory": 0.0, "pods": 0.0}
+    for plan in plans:
+        if plan.sizes is not None:
+            pods = plan.floor[0].replicas
+            taken["cpu"] += pods * plan.resources["cpu_request_millicores"] / 1000
+            taken["memory"] += pods * plan.resources["memory_request_bytes"]
+            taken["pods"] += pods
+    return _less(quota, taken)
+
+
+def _less(quota: Quota, taken: Mapping[str, float]) -> Quota:
+    """The quota without what is taken of it: next to nothing where all is, since a quota is never 0."""
+    cpu, memory, pods = quota.cpu, quota.memory, quota.pods
+    return Quota(
+        cpu=None if cpu is None else max(cpu - taken["cpu"], 1e-3),
+        memory=None if memory is None else max(memory - taken["memory"], 1.0),
+        pods=None if pods is None else max(pods - int(taken["pods"]), 1),
+    )
 
 
 def _within(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: Supply) -> list[WorkloadPlan]:
@@ -211,6 +263,8 @@ def _within(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply
 def _cut(
     plans: list[WorkloadPlan], workloads: Sequence[Workload], places: Sequence[int], bound: tuple[Quota, str]
 ) -> list[WorkloadPlan]:
+    bound = _left_for_counts([plans[place] for place in places], bound[0]), bound[1]
+    places = [place for place in places if plans[place].sizes is None]
     if not places:
         return plans
     cut = within_quota([plans[place] for place in places], [workloads[place] for place in places], *bound)

@@ -30,12 +30,14 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.arrays import Counts, Places
+from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
 from capacity.planning.finer import finer_demand
 from capacity.planning.floors import choose_floors
 from capacity.planning.optimum import run_starts
 from capacity.planning.requirements import Requirement, allowed_within, requirement_of, within_pool
 from capacity.planning.sizing import highest_target, highest_tolerated_utilization, safe_target
+from capacity.planning.vertical import as_fixed, peak_requests, plan_sizes, size_remarks
 
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 
@@ -245,7 +247,8 @@ def plan_many(pairs: Iterable[tuple[Demand, Workload]]) -> Iterator[WorkloadPlan
 
 def _required(demand: Demand, workload: Workload) -> Requirement:
     """The need; of a workload with a policy on steps short enough to follow demand within an hour."""
-    return requirement_of(demand if workload.policy is None else finer_demand(demand), workload)
+    made = requirement_of(demand if workload.policy is None else finer_demand(demand), workload)
+    return made if workload.vertical is None else as_fixed(made)
 
 
 def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
@@ -269,7 +272,7 @@ def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
     alone = workload.policy is not None and not workload.policy.has_floors
     floors = np.full_like(chosen, one.low) if alone else within_budget(chosen, workload, one.step)
     peak = _peak_step(one)
-    return WorkloadPlan(
+    made = WorkloadPlan(
         namespace=workload.namespace,
         name=workload.name,
         start=one.steps[0].to_pydatetime(),
@@ -287,6 +290,19 @@ def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
         demand=demand,
         policy=workload.policy,
     )
+    return made if workload.vertical is None else with_sizes(made, plan_sizes(one), workload)
+
+
+def with_sizes(plan: WorkloadPlan, sizes: PodSizes, workload: Workload) -> WorkloadPlan:
+    """The plan with these sizes of its pods, what they request at most, and what binds them."""
+    requests = peak_requests(sizes, workload)
+    resources = {
+        "cpu_request_millicores": round(requests["cpu"] * 1000),
+        "memory_request_bytes": round(requests["memory"]),
+    }
+    kept = [note for note in plan.derivation.notes if note not in size_remarks(plan.sizes or sizes)]
+    derivation = replace(plan.derivation, notes=(*kept, *size_remarks(sizes)))
+    return replace(plan, sizes=sizes, resources=resources, lead_time=sizes.lead_time, derivation=derivation)
 
 
 def _peak_step(one: Requirement) -> int:

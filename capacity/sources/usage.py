@@ -16,7 +16,7 @@ from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
-from capacity.model.settings.usage import DAY, FINEST
+from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
 from capacity.quality.time_forms import folds
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range, time_text
@@ -25,8 +25,8 @@ from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.time_columns import TimeColumn, time_form
 
 Key = tuple[str, str]
+Measurements = UsageSettings | VolumeUsageSettings
 EVERYTHING = ""  # what rows without a workload's name are called inside
-RESOURCES = ("cpu", "memory", "requests", "replicas")
 UNITS = {  # Kubernetes' suffixes, as `kubectl top` writes them
     "n": 1e-9,
     "u": 1e-6,
@@ -53,7 +53,7 @@ def usage_of(config: Config) -> dict[Key, pd.DataFrame]:
         return {}
     workloads = config.workloads
     names = [one for workload in workloads for one in (f"{workload.namespace}/{workload.name}", workload.name)]
-    return _by_workload(_read(config.usage, names), workloads, config.usage)
+    return _by_workload(read_measurements(config.usage, names), workloads, config.usage)
 
 
 def known_usage(config: Config, now: datetime) -> tuple[dict[Key, pd.DataFrame], dict[Key, str]]:
@@ -127,12 +127,12 @@ def read_usage(source: str | Path, *, time: str, **columns: Any) -> pd.DataFrame
         settings = UsageSettings.model_validate({"source": str(source), "time": time, **columns})
     except ValidationError as error:
         raise ConfigError(describe(error)) from error
-    tables = _read(settings)
+    tables = read_measurements(settings)
     return tables if settings.workload else tables[EVERYTHING]
 
 
 def _by_workload(
-    tables: dict[str, pd.DataFrame], workloads: Sequence[Workload], settings: UsageSettings
+    tables: dict[str, pd.DataFrame], workloads: Sequence[Workload], settings: Measurements
 ) -> dict[Key, pd.DataFrame]:
     """Tables by namespace and name; a bare name is enough where only one workload has it."""
     if settings.workload is None:
@@ -150,8 +150,11 @@ def _by_workload(
     return found
 
 
-def _read(settings: UsageSettings, names: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
-    """One regular table per workload's name; of these names alone, where some are given."""
+def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """One regular table per name of a workload or claim; of these names alone, where some are given.
+
+    Raises `DataError` where the file cannot be read.
+    """
     name = Path(settings.source).name
     with open_database(None) as database:
         kinds = _load(database, settings, name)
@@ -160,15 +163,15 @@ def _read(settings: UsageSettings, names: Sequence[str] = ()) -> dict[str, pd.Da
         if not database.execute("SELECT count(*) FROM measured").fetchall()[0][0]:
             return {}
         step = settings.step or _native_step(database, name)
-        frame = database.execute(_steps_query(step)).df()
+        frame = database.execute(_steps_query(step, settings)).df()
     return {str(called): _regular(rows, settings, step) for called, rows in frame.groupby("called", sort=True)}
 
 
-def _load(database: duckdb.DuckDBPyConnection, settings: UsageSettings, name: str) -> dict[str, str]:
+def _load(database: duckdb.DuckDBPyConnection, settings: Measurements, name: str) -> dict[str, str]:
     """The file as the view `orders`, whose types hold for all of its rows; returns the kind of each column."""
     asked = {"time": settings.time, **settings.columns} | ({"workload": settings.workload} if settings.workload else {})
     wanted = Wanted(
-        {f"usage.{key}": column for key, column in asked.items()},
+        {f"{settings.block}.{key}": column for key, column in asked.items()},
         settings.read,
         ids=() if settings.workload is None else (settings.workload,),
         time=settings.time,
@@ -183,12 +186,12 @@ def _load(database: duckdb.DuckDBPyConnection, settings: UsageSettings, name: st
     del kinds["source_row"]
     for key, column in asked.items():
         if column not in kinds:
-            raise DataError(f"{name}: no column {column!r} (usage.{key}); its columns: {', '.join(kinds)}")
+            raise DataError(f"{name}: no column {column!r} ({settings.block}.{key}); its columns: {', '.join(kinds)}")
     return kinds
 
 
 def _measure(
-    database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds: dict[str, str], names: Sequence[str]
+    database: duckdb.DuckDBPyConnection, settings: Measurements, kinds: dict[str, str], names: Sequence[str]
 ) -> None:
     """The table `measured`: called, moment (seconds since 1970) and the resources, NULL for what is no measurement."""
     name, zone = Path(settings.source).name, settings.timezone or "UTC"
@@ -260,13 +263,13 @@ def _resolve_repeated_hour(database: duckdb.DuckDBPyConnection, zone: str) -> No
 
 def _measured_query(
     database: duckdb.DuckDBPyConnection,
-    settings: UsageSettings,
+    settings: Measurements,
     kinds: dict[str, str],
     moment: str,
     names: Sequence[str],
 ) -> str:
     called = f"trim(CAST({quote(settings.workload)} AS VARCHAR))" if settings.workload else f"{literal(EVERYTHING)}"
-    values = [f"{_number(database, settings, kinds, resource)} AS {resource}" for resource in RESOURCES]
+    values = [f"{_number(database, settings, kinds, resource)} AS {resource}" for resource in settings.columns]
     return (
         f"CREATE TABLE measured AS SELECT source_row, {called} AS called, epoch({moment}) AS moment, "
         f"{', '.join(values)} FROM orders WHERE {moment} IS NOT NULL AND {_asked(settings, called, names)}"
@@ -281,14 +284,14 @@ def _duplicate_text(who: str, when: float, count: int) -> str:
     )
 
 
-def _asked(settings: UsageSettings, called: str, names: Sequence[str]) -> str:
+def _asked(settings: Measurements, called: str, names: Sequence[str]) -> str:
     """Which rows are asked for: those with a name, among `names` where some are given."""
     if settings.workload is None or not names:
         return f"{called} IS NOT NULL"
     return f"{called} IN ({', '.join(map(literal, names))})"
 
 
-def _number(database: duckdb.DuckDBPyConnection, settings: UsageSettings, kinds: dict[str, str], resource: str) -> str:
+def _number(database: duckdb.DuckDBPyConnection, settings: Measurements, kinds: dict[str, str], resource: str) -> str:
     """A column as a number; NULL where it is none, negative or infinite."""
     column = settings.columns.get(resource)
     if column is None:
@@ -337,16 +340,16 @@ def _native_step(database: duckdb.DuckDBPyConnection, name: str) -> timedelta:
     return next(step for minutes in range(1, 1441) if not DAY % (step := timedelta(minutes=minutes)) and step >= usual)
 
 
-def _steps_query(step: timedelta) -> str:
+def _steps_query(step: timedelta, settings: Measurements) -> str:
     seconds = int(step.total_seconds())
-    means = ", ".join(f"avg({resource}) AS {resource}" for resource in RESOURCES)
+    means = ", ".join(f"{settings.over}({resource}) AS {resource}" for resource in settings.columns)
     return (
         f"SELECT called, CAST(floor(moment / {seconds}) * {seconds} AS BIGINT) AS step_start, {means} FROM measured "
         "GROUP BY ALL ORDER BY ALL"
     )
 
 
-def _regular(rows: pd.DataFrame, settings: UsageSettings, step: timedelta) -> pd.DataFrame:
+def _regular(rows: pd.DataFrame, settings: Measurements, step: timedelta) -> pd.DataFrame:
     index = pd.to_datetime(rows["step_start"], unit="s", utc=True)
     table = rows[list(settings.columns)].astype(float).set_axis(pd.DatetimeIndex(index), axis=0)
     steps = pd.date_range(table.index[0], table.index[-1], freq=pd.Timedelta(step))

@@ -14,10 +14,13 @@ from tests.double.deletion import Deletions
 from tests.double.reads import Reads
 from tests.double.resources import Catalogue, Resource
 from tests.double.scale import Scales
-from tests.double.status import method_not_allowed
+from tests.double.status import method_not_allowed, too_large
 from tests.double.store import Store
 from tests.double.tracking import after_update, set_owners
 from tests.double.writes import Answer, Writes
+
+LARGEST_BODY = 3 * 2**20
+"""Bytes of a request (MaxRequestBodyBytes)."""
 
 
 class Api:
@@ -34,6 +37,8 @@ class Api:
 
     def answer(self, call: Call) -> Answer:
         """Carry out a call the user may make."""
+        if len(call.body) > LARGEST_BODY:
+            raise too_large(LARGEST_BODY)
         with self.store.changed:
             if call.resource is builtin.ACCESS_REVIEWS:
                 return self._review(call)

@@ -72,8 +72,6 @@ def _refusal(call: Call, raw: JSON, problem: str) -> StatusError:
     if call.verb == "patch":
         return undecodable_patch(raw, problem)
     kind = call.resource.kind
-    if call.resource.custom:
-        return bad_request(problem)
     return bad_request(f'{kind} in version "{call.view.version}" cannot be handled as a {kind}: {problem}')
 
 

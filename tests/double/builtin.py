@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.double import defaults, policies, validation, versions, workloads
+from tests.double import claims, defaults, expressions, pods, policies, validation, versions, workloads
 from tests.double.resources import Resource, View, check_definition
 from tests.double.shapes import Shape
 
@@ -73,7 +73,7 @@ STATEFUL_SETS = Resource(
         "status": {"replicas": 0, "availableReplicas": 0},
     },
     default=defaults.default_stateful_set,
-    validate=validation.check_workload,
+    validate=validation.check_stateful_set,
     generation=True,
     short_names=("sts",),
     categories=("all",),
@@ -121,10 +121,13 @@ PODS = Resource(
     "pods",
     "Pod",
     _one("", "v1", workloads.POD),
-    subresources=frozenset({"status"}),
+    subresources=frozenset({"resize", "status"}),
     zero={**POD_ZERO, "status": {}},
-    default=defaults.default_pod,
+    default=defaults.default_whole_pod,
+    begin=pods.begin_pod,
     validate=validation.check_pod,
+    generation=True,
+    returns_deleted=True,
     short_names=("po",),
     categories=("all",),
 )
@@ -137,7 +140,93 @@ CONFIG_MAPS = Resource(
     short_names=("cm",),
 )
 LIMIT_RANGES = Resource(
-    "", "limitranges", "LimitRange", _one("", "v1", policies.LIMIT_RANGE), create_on_put=True, short_names=("limits",)
+    "",
+    "limitranges",
+    "LimitRange",
+    _one("", "v1", policies.LIMIT_RANGE),
+    zero={"metadata": {}, "spec": {}},
+    default=defaults.default_limit_range,
+    create_on_put=True,
+    short_names=("limits",),
+)
+POD_TEMPLATES = Resource(
+    "",
+    "podtemplates",
+    "PodTemplate",
+    _one("", "v1", workloads.POD_TEMPLATE_OBJECT),
+    zero={"metadata": {}, "template": POD_ZERO},
+    default=defaults.default_pod_template,
+    validate=validation.check_pod_template,
+    generation=True,
+    create_on_put=True,
+    returns_deleted=True,
+)
+CLAIMS = Resource(
+    "",
+    "persistentvolumeclaims",
+    "PersistentVolumeClaim",
+    _one("", "v1", workloads.CLAIM),
+    subresources=frozenset({"status"}),
+    zero={"metadata": {}, "spec": {"resources": {}}, "status": {}},
+    default=defaults.default_claim,
+    validate=claims.check_claim,
+    returns_deleted=True,
+    short_names=("pvc",),
+)
+NODES = Resource(
+    "",
+    "nodes",
+    "Node",
+    _one("", "v1", workloads.NODE),
+    namespaced=False,
+    subresources=frozenset({"status"}),
+    zero={"metadata": {}, "spec": {}, "status": {}},
+    short_names=("no",),
+)
+STORAGE_CLASSES = Resource(
+    "storage.k8s.io",
+    "storageclasses",
+    "StorageClass",
+    _one("storage.k8s.io", "v1", workloads.STORAGE_CLASS),
+    namespaced=False,
+    zero={"metadata": {}, "provisioner": ""},
+    default=defaults.default_storage_class,
+    validate=claims.check_storage_class,
+    returns_deleted=True,
+    short_names=("sc",),
+)
+PRIORITY_CLASSES = Resource(
+    "scheduling.k8s.io",
+    "priorityclasses",
+    "PriorityClass",
+    _one("scheduling.k8s.io", "v1", workloads.PRIORITY_CLASS),
+    namespaced=False,
+    zero={"metadata": {}, "value": 0},
+    default=defaults.default_priority_class,
+    validate=validation.check_priority_class,
+    short_names=("pc",),
+)
+ADMISSION = "admissionregistration.k8s.io"
+MUTATING_POLICIES = Resource(
+    ADMISSION,
+    "mutatingadmissionpolicies",
+    "MutatingAdmissionPolicy",
+    _one(ADMISSION, "v1", policies.MUTATING_POLICY),
+    namespaced=False,
+    zero={"metadata": {}, "spec": {}},
+    default=defaults.default_mutating_policy,
+    validate=expressions.check_policy,
+    generation=True,
+)
+MUTATING_BINDINGS = Resource(
+    ADMISSION,
+    "mutatingadmissionpolicybindings",
+    "MutatingAdmissionPolicyBinding",
+    _one(ADMISSION, "v1", policies.MUTATING_BINDING),
+    namespaced=False,
+    zero={"metadata": {}, "spec": {}},
+    default=defaults.default_mutating_binding,
+    generation=True,
 )
 QUOTAS = Resource(
     "",
@@ -147,6 +236,7 @@ QUOTAS = Resource(
     subresources=frozenset({"status"}),
     zero={"metadata": {}, "spec": {}, "status": {}},
     create_on_put=True,
+    returns_deleted=True,
     short_names=("quota",),
 )
 LEASES = Resource(
@@ -225,7 +315,10 @@ BUILT_IN = (
     CONFIG_MAPS,
     LIMIT_RANGES,
     NAMESPACES,
+    NODES,
+    CLAIMS,
     PODS,
+    POD_TEMPLATES,
     QUOTAS,
     DEPLOYMENTS,
     STATEFUL_SETS,
@@ -236,6 +329,10 @@ BUILT_IN = (
     CLUSTER_ROLES,
     ROLE_BINDINGS,
     ROLES,
+    STORAGE_CLASSES,
+    MUTATING_POLICIES,
+    MUTATING_BINDINGS,
     DEFINITIONS,
+    PRIORITY_CLASSES,
     LEASES,
 )

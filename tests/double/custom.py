@@ -72,6 +72,8 @@ def _value_problems(value: Any, schema: Mapping[str, Any], path: str) -> Iterato
     if "minimum" in schema and value < schema["minimum"]:
         problem = f"{path} in body should be greater than or equal to {schema['minimum']}"
         yield wrong_value(path, value, problem)
+    if len(value) < schema.get("minLength", 0) if isinstance(value, str) else False:
+        yield wrong_value(path, value, f"{path} in body should be at least {schema['minLength']} chars long")
     if "enum" in schema and value not in schema["enum"]:
         allowed = ", ".join(json.dumps(choice) for choice in schema["enum"])
         text = f"Unsupported value: {json.dumps(value)}: supported values: {allowed}"
@@ -89,7 +91,7 @@ def _rule_problems(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
         return
     for rule in shape.schema.get("x-kubernetes-validations", ()):
         if not holds(rule["rule"], value):
-            yield Cause(path, f'Invalid value: "object": {rule.get("message") or "failed rule: " + rule["rule"]}')
+            yield Cause(path, f"Invalid value: {rule.get('message') or 'failed rule: ' + rule['rule']}")
     for name, part in value.items():
         yield from _rule_problems(part, shape.child(name), f"{path}.{name}".lstrip("."))
 

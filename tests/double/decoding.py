@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.double.quantities import canonical
 from tests.double.shapes import Shape
 from tests.double.status import JSON
 
@@ -73,7 +74,16 @@ def _scalar(value: Any, shape: Shape, path: str, owner: str) -> Any:
         return _read_time(str(value)).strftime("%Y-%m-%dT%H:%M:%SZ")
     if shape.type == "micro-time":
         return _read_micro_time(str(value))
+    if shape.type == "quantity":
+        return _read_quantity(value)
     return value
+
+
+def _read_quantity(value: Any) -> str:
+    try:
+        return canonical(value)
+    except ValueError as error:
+        raise DecodingError(str(error)) from None
 
 
 def _mismatch(value: Any, wanted: str, path: str, owner: str) -> DecodingError:

@@ -60,6 +60,9 @@ def default_stateful_set(item: JSON) -> None:
     strategy.setdefault("type", "RollingUpdate")
     if strategy["type"] == "RollingUpdate":
         strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    for claim in spec.get("volumeClaimTemplates", []):
+        claim |= {"kind": "PersistentVolumeClaim", "apiVersion": "v1"}
+        default_claim(claim)
     default_pod(spec["template"])
 
 
@@ -73,6 +76,67 @@ def default_pod(item: JSON) -> None:
     spec.setdefault("schedulerName", "default-scheduler")
     for container in [*(spec.get("containers") or []), *spec.get("initContainers", [])]:
         _default_container(container)
+
+
+def default_whole_pod(item: JSON) -> None:
+    """A pod itself: the parts of every pod, and conditions that always have their times."""
+    default_pod(item)
+    item["spec"].setdefault("enableServiceLinks", True)
+    for condition in item["status"].get("conditions", []):
+        for name in ("lastProbeTime", "lastTransitionTime"):
+            condition.setdefault(name, None)
+
+
+def default_pod_template(item: JSON) -> None:
+    """A PodTemplate: the parts of its pod."""
+    default_pod(item["template"])
+
+
+def default_claim(item: JSON) -> None:
+    """A file system, not yet bound."""
+    item["spec"].setdefault("volumeMode", "Filesystem")
+    item.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def default_storage_class(item: JSON) -> None:
+    """Volumes go with their claims, and are bound at once."""
+    item.setdefault("reclaimPolicy", "Delete")
+    item.setdefault("volumeBindingMode", "Immediate")
+
+
+def default_priority_class(item: JSON) -> None:
+    """Pods that may push others out."""
+    item.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def default_limit_range(item: JSON) -> None:
+    """A container's default limit is its maximum, its default request the limit, else the minimum."""
+    for limit in item["spec"].get("limits", []):
+        if limit.get("type") == "Container":
+            default = limit.get("max", {}) | limit.get("default", {})
+            request = limit.get("min", {}) | default | limit.get("defaultRequest", {})
+            limit |= {name: part for name, part in (("default", default), ("defaultRequest", request)) if part}
+
+
+def default_mutating_policy(item: JSON) -> None:
+    """Errors refuse, every form of a resource is matched, and nothing is asked twice."""
+    spec = item["spec"]
+    spec.setdefault("failurePolicy", "Fail")
+    _default_match(spec.setdefault("matchConstraints", {}))
+
+
+def default_mutating_binding(item: JSON) -> None:
+    """Every form of a resource is matched."""
+    if "matchResources" in item["spec"]:
+        _default_match(item["spec"]["matchResources"])
+
+
+def _default_match(match: JSON) -> None:
+    match.setdefault("matchPolicy", "Equivalent")
+    match.setdefault("namespaceSelector", {})
+    match.setdefault("objectSelector", {})
+    for rule in [*match.get("resourceRules", []), *match.get("excludeResourceRules", [])]:
+        rule.setdefault("scope", "*")
 
 
 def _default_container(container: JSON) -> None:

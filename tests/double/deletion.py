@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.double import builtin
 from tests.double.bodies import served
 from tests.double.calls import Call
+from tests.double.claims import PROTECTION
 from tests.double.reads import Reads
 from tests.double.resources import Catalogue
 from tests.double.status import JSON, conflict, not_found
@@ -28,12 +29,14 @@ class Deletions:
         if item is None:
             raise not_found(call.resource.target(call.place.name))
         _check_preconditions(call, item)
-        if item["metadata"].get("finalizers"):
+        if item["metadata"].get("finalizers") and not self._is_released(call, item):
             return self._mark(call, item)
         if not call.dry_run:
             self._remove(call, item)
         if call.resource is builtin.NAMESPACES:
             return Answer(200, {**served(call.resource, call.view, item), "status": {"phase": "Terminating"}})
+        if call.resource.returns_deleted:
+            return Answer(200, served(call.resource, call.view, item))
         details = call.resource.target(call.place.name).details(uid=item["metadata"]["uid"])
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
         return Answer(200, status)
@@ -55,6 +58,18 @@ class Deletions:
         if not call.dry_run:
             item = self._store.put(call.resource, item)
         return Answer(200, served(call.resource, call.view, item))
+
+    def _is_released(self, call: Call, item: JSON) -> bool:
+        """Tell whether a claim is used by no pod: its controller then empties the finalizers at once."""
+        if call.resource is not builtin.CLAIMS or item["metadata"]["finalizers"] != [PROTECTION]:
+            return False
+        pods = self._store.items(builtin.PODS, call.place.namespace)
+        used = {
+            (volume.get("persistentVolumeClaim") or {}).get("claimName")
+            for pod in pods
+            for volume in pod["spec"].get("volumes", [])
+        }
+        return item["metadata"]["name"] not in used
 
     def _remove(self, call: Call, item: JSON) -> None:
         self._store.delete(call.resource, item)

@@ -20,6 +20,7 @@ from tests.double.journal import Journal
 from tests.double.resources import Resource
 from tests.double.server import Server, serve
 from tests.double.status import JSON
+from tests.double.watches import Watch
 
 PATCH_TYPES = {"merge": MERGE_PATCH, "strategic": STRATEGIC_MERGE, "json": JSON_PATCH, "apply": APPLY_PATCH}
 KUBECTL = "kubectl-client-side-apply"
@@ -114,6 +115,10 @@ class KubernetesDouble:
         """Return an object by kind (`HorizontalPodAutoscaler`), plural or short name; 404 is a StatusError."""
         return self._call("get", self._place(kind, namespace, name))
 
+    def served_versions(self, group: str) -> Sequence[str]:
+        """Return the versions of a group, best first."""
+        return self._api.catalogue.groups()[group]
+
     def list(self, kind: str, namespace: str | None = "") -> list[JSON]:
         """Return all objects of a kind, of one namespace or of all."""
         resource = self._api.catalogue.find_kind(kind)
@@ -162,6 +167,12 @@ class KubernetesDouble:
             }
         )
         return self.token(user)
+
+    def watch(self, kind: str, namespace: str | None) -> Watch:
+        """Return a watch of a collection that begins with what there is; its `events()` run until it is stopped."""
+        place = self._place(kind, namespace, "")
+        resource, view = self._api.catalogue.find(*place_id(place))
+        return Watch(self._api.store, Call(ADMIN, "watch", resource, view, place, {}, "", "python", b""), lambda: False)
 
     def forget_history(self) -> None:
         """Compact etcd: every resourceVersion and list token from before now is too old (410)."""

@@ -1,4 +1,4 @@
-"""The objects most tests need: an HPA, the Deployment it scales, KEDA's ScaledObject and its definition."""
+"""The objects most tests need: HPAs, workloads, pods, claims, nodes, KEDA's ScaledObject and its definition."""
 
 from __future__ import annotations
 
@@ -52,6 +52,67 @@ def scaled_object(name: str = "web", *, floor: int = 2, ceiling: int = 10, **met
             "maxReplicaCount": ceiling,
             "triggers": [{"type": "cron", "metadata": schedule}],
         },
+    }
+
+
+def pod(name: str = "web-0", *, namespace: str = "default", requests: JSON | None = None, **spec: Any) -> JSON:
+    """Return a pod with one container, `app`, that asks for half a core and 1 GiB."""
+    asked = {"cpu": "500m", "memory": "1Gi"} if requests is None else requests
+    resources = {"resources": {"requests": asked}} if asked else {}
+    containers = [{"name": "app", "image": "img:1", **resources}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name.rpartition("-")[0] or name}},
+        "spec": {"containers": containers, **spec},
+    }
+
+
+def claim(name: str = "data", *, namespace: str = "default", size: str = "10Gi", storage_class: str = "fast") -> JSON:
+    """Return a claim of one pod at a time."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "resources": {"requests": {"storage": size}},
+        },
+    }
+
+
+def storage_class(name: str = "fast", *, expands: bool = True) -> JSON:
+    """Return a class whose volumes can grow, or not."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": "example.com/csi",
+        "allowVolumeExpansion": expands,
+    }
+
+
+def priority_class(name: str = "placeholder", *, value: int = -10) -> JSON:
+    """Return a priority below that of all pods that name none."""
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": value,
+    }
+
+
+def node(name: str = "node-0", *, cpu: str = "8", memory: str = "32Gi", zone: str = "zone-a") -> JSON:
+    """Return a ready node."""
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "ready"}
+    amounts = {"cpu": cpu, "memory": memory, "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone}},
+        "spec": {},
+        "status": {"capacity": amounts, "allocatable": amounts, "conditions": [ready]},
     }
 
 

@@ -112,6 +112,29 @@ QUOTA = top(
     spec=struct("ResourceQuotaSpec", hard=QUANTITIES, scopes=listing(STRING), scopeSelector=Shape("object")),
     status=struct("ResourceQuotaStatus", hard=QUANTITIES, used=QUANTITIES),
 )
+MATCH_RESOURCES = atomic(struct("MatchResources"))
+MUTATING_POLICY = top(
+    "MutatingAdmissionPolicy",
+    spec=struct(
+        "MutatingAdmissionPolicySpec",
+        paramKind=atomic(Shape("object")),
+        matchConstraints=MATCH_RESOURCES,
+        variables=listing(atomic(struct("Variable", name=STRING, expression=STRING))),
+        mutations=listing(ANY),
+        failurePolicy=STRING,
+        matchConditions=listing(struct("MatchCondition", name=STRING, expression=STRING), "name"),
+        reinvocationPolicy=STRING,
+    ),
+)
+MUTATING_BINDING = top(
+    "MutatingAdmissionPolicyBinding",
+    spec=struct(
+        "MutatingAdmissionPolicyBindingSpec",
+        policyName=STRING,
+        paramRef=atomic(Shape("object")),
+        matchResources=MATCH_RESOURCES,
+    ),
+)
 LEASE = top(
     "Lease",
     spec=struct(

@@ -45,6 +45,8 @@ class View:
     """Field paths (of this version, of the stored one) that have different names."""
     validate_new: Callable[[JSON], list[Cause]] | None = None
     """Stricter rules for objects created through this version."""
+    deprecation: str = ""
+    """What every answer warns of."""
 
     @property
     def api_version(self) -> str:
@@ -66,12 +68,16 @@ class Resource:
     zero: Mapping[str, Any] = field(default_factory=dict)
     """What the Go encoder writes for an empty object of this type."""
     default: Default = _nothing
+    begin: Default = _nothing
+    """What a new object's status is (PrepareForCreate)."""
     validate: Validate = _anything
     generation: bool = False
     """Whether metadata.generation is kept; HPAs have none."""
     needs_revision: bool = False
     """Whether a PUT must name the resourceVersion (leases, custom resources)."""
     create_on_put: bool = False
+    returns_deleted: bool = False
+    """Whether a DELETE answers with the object."""
     custom: bool = False
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -180,7 +186,12 @@ def custom_resource(definition: JSON) -> Resource:
     names, versions = spec["names"], [version for version in spec["versions"] if version.get("served", True)]
     stored_first = sorted(versions, key=lambda version: not version.get("storage", False))
     views = tuple(
-        View(spec["group"], version["name"], shape_of_custom_resource(version["schema"]["openAPIV3Schema"]))
+        View(
+            spec["group"],
+            version["name"],
+            shape_of_custom_resource(version["schema"]["openAPIV3Schema"]),
+            deprecation=_deprecation(spec, version),
+        )
         for version in stored_first
     )
     return Resource(
@@ -196,6 +207,18 @@ def custom_resource(definition: JSON) -> Resource:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
     )
+
+
+def _deprecation(spec: JSON, version: JSON) -> str:
+    """Return the warning of a deprecated version: its own words, or which version to use instead."""
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning"):
+        return str(version["deprecationWarning"])
+    group, kind = spec["group"], spec["names"]["kind"]
+    newer = [one["name"] for one in spec["versions"] if one.get("served", True) and not one.get("deprecated")]
+    instead = f"; use {group}/{newer[0]} {kind}" if newer else ""
+    return f"{group}/{version['name']} {kind} is deprecated{instead}"
 
 
 def check_definition(definition: JSON, old: JSON | None) -> list[Cause]:

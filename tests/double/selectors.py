@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.double.status import JSON, bad_request
@@ -37,6 +38,26 @@ class Selector:
             if form and form["key"] == "metadata.name" and form["sign"] != "!=":
                 return form["value"]
         return ""
+
+
+def chosen(selector: JSON, labels: Mapping[str, str]) -> bool:
+    """Tell whether labels satisfy the `LabelSelector` of an object; an empty one selects everything.
+
+    >>> chosen({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["db"]}]}, {"tier": "web"})
+    True
+    """
+    equal = all(labels.get(name) == value for name, value in selector.get("matchLabels", {}).items())
+    return equal and all(_expression_matches(one, labels) for one in selector.get("matchExpressions", []))
+
+
+def _expression_matches(expression: JSON, labels: Mapping[str, str]) -> bool:
+    key, values = expression["key"], expression.get("values") or []
+    return {
+        "In": labels.get(key) in values,
+        "NotIn": labels.get(key) not in values,
+        "Exists": key in labels,
+        "DoesNotExist": key not in labels,
+    }[expression["operator"]]
 
 
 def _terms(text: str) -> list[str]:

@@ -48,11 +48,19 @@ class Parties:
 
 
 def as_reply(code: int, body: Any, warnings: Any = ()) -> Reply:
-    """Return a JSON answer; unknown fields are told in a `Warning: 299` header."""
+    """Return a JSON answer; warnings stand in a `Warning: 299` header."""
     headers = dict(JSON_TYPE)
     if warnings:
-        headers["Warning"] = ", ".join(f'299 - "unknown field \\"{name}\\""' for name in warnings)
+        headers["Warning"] = ", ".join(f'299 - "{text}"' for text in warnings)
     return Reply(code, json.dumps(body, separators=(",", ":")).encode(), headers)
+
+
+def _unknown(field_name: str) -> str:
+    return f'unknown field \\"{field_name}\\"'
+
+
+def _deprecated(call: Call) -> list[str]:
+    return [call.view.deprecation] if call.view.deprecation else []
 
 
 class Server(ThreadingHTTPServer):
@@ -193,8 +201,11 @@ class Handler(BaseHTTPRequestHandler):
         api.access.check(call)
         if call.verb == "watch":
             return Reply(200, headers=JSON_TYPE, watch=self._watch(call))
-        answer = api.answer(call)
-        return as_reply(answer.code, answer.body, answer.warnings)
+        try:
+            answer = api.answer(call)
+        except StatusError as error:
+            return as_reply(error.code, error.as_object(), _deprecated(call))
+        return as_reply(answer.code, answer.body, [*_deprecated(call), *map(_unknown, answer.warnings)])
 
     def _watch(self, call: Call) -> Watch:
         return Watch(self.server.api.store, call, self.server.stopping.is_set)

@@ -88,6 +88,11 @@ def missing_value(field: str, problem: str = "") -> Cause:
     return Cause(field, "Required value" + (f": {problem}" if problem else ""), "FieldValueRequired")
 
 
+def forbidden_value(field: str, problem: str) -> Cause:
+    """Return the cause for a field that may not be set so."""
+    return Cause(field, f"Forbidden: {problem}", "FieldValueForbidden")
+
+
 def too_long(field: str, most: int) -> Cause:
     """Return the cause for more bytes than a field may hold."""
     return Cause(field or "[]", f"Too long: may not be more than {most} bytes", "FieldValueTooLong")
@@ -163,6 +168,11 @@ def unsupported_body() -> StatusError:
 def method_not_allowed() -> StatusError:
     """405 for a verb the path does not have."""
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def too_large(most: int) -> StatusError:
+    """413 for a body that is too long to be read."""
+    return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {most}", {})
 
 
 def unauthorized() -> StatusError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
 import threading
 from collections.abc import Iterator
@@ -77,13 +78,13 @@ class Store:
     def changes_after(self, revision: int, resource: Resource) -> list[Change]:
         """Return what happened to a resource after a revision."""
         mine = (resource.group, resource.plural)
-        return [change for change in self._history if change.revision > revision and change.resource == mine]
+        first = bisect.bisect_right(self._history, revision, key=lambda change: change.revision)
+        return [change for change in self._history[first:] if change.resource == mine]
 
     def forget_history(self) -> None:
-        """Compact: watches and list tokens from before now are too old."""
+        """Compact: new watches and list tokens from before now are too old; watches that run miss nothing."""
         self.revision += 1
         self.oldest = self.revision
-        self._history.clear()
 
 
 def _key(item: JSON) -> Key:

@@ -7,15 +7,36 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from tests.double.status import JSON, Cause, missing_value, too_long, wrong_value
+from tests.double.pods import check_new_pod, check_pod_update
+from tests.double.status import JSON, Cause, forbidden_value, missing_value, too_long, wrong_value
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     rf"'{SUBDOMAIN.pattern}')"
+)
+LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+LABEL_NAME_RULE = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    rf"'{LABEL_NAME.pattern}')"
+)
+LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+LABEL_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    rf"'{LABEL_VALUE.pattern}')"
+)
+LONGEST_LABEL = 63
+"""Bytes of a label's value, and of the name in its key."""
+DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+DATA_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    rf"'key-name', regex used for validation is '{DATA_KEY.pattern}')"
 )
 IMMUTABLE = "field is immutable"
 LONGEST_WINDOW = 3600
@@ -28,8 +49,25 @@ EVENT_NOTE = 1024
 """Bytes of an event's note (NoteLengthLimit)."""
 LARGEST_DATA = 2**20
 """Bytes of a config map's data (MaxSecretSize)."""
+LONGEST_KEY = 253
+"""Characters of a config map's key."""
 LARGEST_ANNOTATIONS = 256 * 2**10
 """Bytes of an object's annotations (TotalAnnotationSizeLimitB)."""
+
+HIGHEST_PRIORITY = 1_000_000_000
+STATEFUL_SET_FREE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+STATEFUL_SET_FIXED = (
+    f"updates to statefulset spec for fields other than {', '.join(repr(name) for name in STATEFUL_SET_FREE[:-1])} and "
+    f"'{STATEFUL_SET_FREE[-1]}' are forbidden"
+)
 
 
 def check_name(name: str, group: str) -> list[Cause]:
@@ -113,23 +151,39 @@ def check_workload(item: JSON, old: JSON | None) -> list[Cause]:
         problems.append(wrong_value("spec.template.metadata.labels", labels, rule))
     if old and old["spec"].get("selector") != spec.get("selector"):
         problems.append(wrong_value("spec.selector", spec.get("selector"), IMMUTABLE))
-    return problems + _check_pod(spec["template"]["spec"], "spec.template.spec")
+    return problems + check_new_pod(spec["template"]["spec"], "spec.template.spec")
+
+
+def check_stateful_set(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse what a workload may not be, and a change of what is fixed: selector, service, claim templates."""
+    problems = check_workload(item, None)
+    if old and _fixed(item["spec"]) != _fixed(old["spec"]):
+        problems.append(forbidden_value("spec", STATEFUL_SET_FIXED))
+    return problems
+
+
+def _fixed(spec: JSON) -> JSON:
+    return {name: part for name, part in spec.items() if name not in STATEFUL_SET_FREE}
 
 
 def check_pod(item: JSON, old: JSON | None) -> list[Cause]:
-    """Refuse a pod without containers."""
-    return _check_pod(item["spec"], "spec")
+    """Refuse a pod without containers, and a change of what is fixed."""
+    return check_new_pod(item["spec"], "spec") + (check_pod_update(item, old) if old else [])
 
 
-def _check_pod(spec: JSON, path: str) -> list[Cause]:
-    if not spec.get("containers"):
-        return [missing_value(f"{path}.containers")]
-    problems = []
-    for index, container in enumerate(spec["containers"]):
-        for name in ("name", "image"):
-            if not container.get(name):
-                problems.append(missing_value(f"{path}.containers[{index}].{name}"))
-    return problems
+def check_pod_template(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a template whose pod would be refused."""
+    return check_new_pod(item["template"]["spec"], "template.spec")
+
+
+def check_priority_class(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a priority that only system classes have, and another one than before."""
+    if item["value"] > HIGHEST_PRIORITY:
+        rule = f"maximum allowed value of a user defined priority is {HIGHEST_PRIORITY}"
+        return [forbidden_value("value", rule)]
+    if old and old["value"] != item["value"]:
+        return [forbidden_value("value", "may not be changed in an update.")]
+    return []
 
 
 def check_replicas(count: int) -> list[Cause]:
@@ -151,7 +205,13 @@ def check_config_map(item: JSON, old: JSON | None) -> list[Cause]:
     """Refuse a change of an immutable config map, and more than 1 MiB of data (base64 counts as what it decodes to)."""
     if old and old.get("immutable") and item.get("data") != old.get("data"):
         return [Cause("data", f"Forbidden: {IMMUTABLE} when `immutable` is set", "FieldValueForbidden")]
-    problems, size = [], sum(len(text.encode()) for text in (item.get("data") or {}).values())
+    problems = [
+        wrong_value(f"{part}[{key}]", key, DATA_KEY_RULE)
+        for part in ("data", "binaryData")
+        for key in item.get(part) or {}
+        if not DATA_KEY.fullmatch(key) or len(key) > LONGEST_KEY
+    ]
+    size = sum(len(text.encode()) for text in (item.get("data") or {}).values())
     for key, text in (item.get("binaryData") or {}).items():
         try:
             size += len(base64.b64decode(text, validate=True))
@@ -160,11 +220,32 @@ def check_config_map(item: JSON, old: JSON | None) -> list[Cause]:
     return [*problems, too_long("", LARGEST_DATA)] if size > LARGEST_DATA else problems
 
 
-def check_annotations(item: JSON) -> list[Cause]:
-    """Refuse more than 256 KiB of annotations, keys and values together (ValidateAnnotationsSize)."""
-    texts = (item["metadata"].get("annotations") or {}).items()
-    size = sum(len(key.encode()) + len(str(text).encode()) for key, text in texts)
-    return [too_long("metadata.annotations", LARGEST_ANNOTATIONS)] if size > LARGEST_ANNOTATIONS else []
+def check_metadata(item: JSON) -> list[Cause]:
+    """Refuse labels that are none, and more than 256 KiB of annotations, keys and values together."""
+    metadata = item["metadata"]
+    labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    problems = [*_check_keys(labels, "metadata.labels"), *_check_keys(notes, "metadata.annotations")]
+    for value in labels.values():
+        if len(str(value).encode()) > LONGEST_LABEL:
+            problems.append(wrong_value("metadata.labels", value, f"must be no more than {LONGEST_LABEL} bytes"))
+        if not LABEL_VALUE.fullmatch(str(value)):
+            problems.append(wrong_value("metadata.labels", value, LABEL_VALUE_RULE))
+    size = sum(len(key.encode()) + len(str(text).encode()) for key, text in notes.items())
+    if size > LARGEST_ANNOTATIONS:
+        problems.append(too_long("metadata.annotations", LARGEST_ANNOTATIONS))
+    return problems
+
+
+def _check_keys(texts: JSON, where: str) -> Iterator[Cause]:
+    """Refuse a key that is no qualified name: a prefix that is a subdomain, and a short name."""
+    for key in texts:
+        prefix, _, name = key.rpartition("/")
+        if "/" in prefix or ("/" in key and not prefix) or (prefix and not SUBDOMAIN.fullmatch(prefix)):
+            yield wrong_value(where, key, f"prefix part {SUBDOMAIN_RULE}")
+        elif not LABEL_NAME.fullmatch(name):
+            yield wrong_value(where, key, f"name part {LABEL_NAME_RULE}")
+        elif len(name) > LONGEST_LABEL:
+            yield wrong_value(where, key, f"name part must be no more than {LONGEST_LABEL} bytes")
 
 
 def check_binding(item: JSON, old: JSON | None) -> list[Cause]:

@@ -14,6 +14,7 @@ from tests.double.shapes import (
     INT_OR_STRING,
     METADATA,
     QUANTITY,
+    SET,
     STRING,
     STRINGS,
     TIME,
@@ -127,6 +128,75 @@ STATEFUL_SET_STRATEGY = struct(
     rollingUpdate=struct("RollingUpdateStatefulSetStrategy", maxUnavailable=INT_OR_STRING, partition=INT),
 )
 
+POD_TEMPLATE_OBJECT = top("PodTemplate", template=POD_TEMPLATE)
+CLAIM = top(
+    "PersistentVolumeClaim",
+    spec=struct(
+        "PersistentVolumeClaimSpec",
+        accessModes=listing(STRING),
+        selector=LABEL_SELECTOR,
+        resources=struct("VolumeResourceRequirements", limits=QUANTITIES, requests=QUANTITIES),
+        volumeName=STRING,
+        storageClassName=STRING,
+        volumeMode=STRING,
+        dataSource=atomic(OPEN),
+        dataSourceRef=OPEN,
+        volumeAttributesClassName=STRING,
+    ),
+    status=struct(
+        "PersistentVolumeClaimStatus",
+        phase=STRING,
+        accessModes=listing(STRING),
+        capacity=QUANTITIES,
+        conditions=conditions(lastProbeTime=TIME),
+        allocatedResources=QUANTITIES,
+        allocatedResourceStatuses=STRINGS,
+        currentVolumeAttributesClassName=STRING,
+        modifyVolumeStatus=OPEN,
+    ),
+)
+STORAGE_CLASS = top(
+    "StorageClass",
+    provisioner=STRING,
+    parameters=STRINGS,
+    reclaimPolicy=STRING,
+    mountOptions=listing(STRING),
+    allowVolumeExpansion=BOOL,
+    volumeBindingMode=STRING,
+    allowedTopologies=listing(ANY),
+)
+NODE = top(
+    "Node",
+    spec=struct(
+        "NodeSpec",
+        podCIDR=STRING,
+        podCIDRs=SET,
+        providerID=STRING,
+        unschedulable=FLAG,
+        taints=listing(OPEN),
+        configSource=OPEN,
+        externalID=STRING,
+    ),
+    status=struct(
+        "NodeStatus",
+        capacity=QUANTITIES,
+        allocatable=QUANTITIES,
+        phase=STRING,
+        conditions=conditions(lastHeartbeatTime=TIME),
+        addresses=listing(OPEN, "type"),
+        daemonEndpoints=OPEN,
+        nodeInfo=OPEN,
+        images=listing(ANY),
+        volumesInUse=listing(STRING),
+        volumesAttached=listing(ANY),
+        config=OPEN,
+        runtimeHandlers=listing(ANY),
+        features=OPEN,
+        declaredFeatures=listing(STRING),
+    ),
+)
+PRIORITY_CLASS = top("PriorityClass", value=INT, globalDefault=FLAG, description=STRING, preemptionPolicy=STRING)
+
 DEPLOYMENT = top(
     "Deployment",
     spec=struct(
@@ -160,7 +230,7 @@ STATEFUL_SET = top(
         replicas=INT,
         selector=LABEL_SELECTOR,
         template=POD_TEMPLATE,
-        volumeClaimTemplates=listing(ANY),
+        volumeClaimTemplates=listing(CLAIM),
         serviceName=STRING,
         podManagementPolicy=STRING,
         updateStrategy=STATEFUL_SET_STRATEGY,

@@ -7,16 +7,18 @@ owners, keep what the client may not set, validate, store.
 from __future__ import annotations
 
 import copy
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.double import builtin, custom
+from tests.double.admission import admit, refuse
 from tests.double.bodies import Draft, normal, read_draft, served
 from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call
 from tests.double.decoding import Decoder, DecodingError, untypable
 from tests.double.patches import json_patch, merge_patch, strategic_merge
-from tests.double.quotas import check_quotas
+from tests.double.pods import check_resize, keep_all_but_resources
 from tests.double.shapes import Shape
 from tests.double.status import (
     JSON,
@@ -34,8 +36,10 @@ from tests.double.status import (
 )
 from tests.double.store import Store
 from tests.double.tracking import Shares, after_apply, after_update, now, set_owners
-from tests.double.validation import check_annotations, check_name
+from tests.double.validation import check_metadata, check_name
 
+LARGEST_STORED = 3 * 2**19
+"""Bytes of one request to etcd (its --max-request-bytes)."""
 SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 """What a client sends of these is ignored."""
 
@@ -79,13 +83,15 @@ class Writes:
         if resource.generation:
             item["metadata"]["generation"] = 1
         set_owners(resource, item, owners)
+        resource.begin(item)
+        admit(self._store, call, item, None)
         name = item["metadata"].get("name", "")
         _refuse(resource.kind_target(name), check_name(name, resource.group) + _problems(call, item, None))
         if self._store.get(resource, call.place.namespace, name):
             raise already_exists(resource.target(name))
-        check_quotas(self._store, call, item)
+        refuse(self._store, call, item, None)
         if not call.dry_run:
-            item = self._store.put(resource, item)
+            item = self._put(call, item)
         return Answer(201, served(resource, call.view, item), draft.unknown)
 
     def _check_namespace(self, call: Call, item: JSON) -> None:
@@ -143,6 +149,12 @@ class Writes:
             return self._add(call, Draft(item), applied.owners)
         return self._finish(call, live, Draft(item), applied.owners)
 
+    def _put(self, call: Call, item: JSON) -> JSON:
+        """Store an object, unless it is larger than etcd takes, which comes as a plain error."""
+        if len(call.body) > LARGEST_STORED // 2 and len(json.dumps(item)) > LARGEST_STORED:
+            raise internal("etcdserver: request is too large")
+        return self._store.put(call.resource, item)
+
     def _live(self, call: Call) -> JSON | None:
         return self._store.get(call.resource, call.place.namespace, call.place.name)
 
@@ -155,12 +167,14 @@ class Writes:
         check_lock(call, live, item)
         keep_what_is_not_theirs(call, live, item)
         set_owners(resource, item, owners)
+        admit(self._store, call, item, live)
         _refuse(resource.kind_target(call.place.name), _problems(call, item, live))
+        refuse(self._store, call, item, live)
         if resource.generation and _wanted(item) != _wanted(live):
             item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
         item["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         if not call.dry_run and not _same(item, live):
-            item = self._store.put(resource, item)
+            item = self._put(call, item)
             if item["metadata"].get("deletionTimestamp") and not item["metadata"].get("finalizers"):
                 self._store.delete(resource, item)
         elif _same(item, live):
@@ -223,7 +237,9 @@ def check_lock(call: Call, live: JSON, item: JSON) -> None:
 
 def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
     """Put back what this endpoint cannot change: system metadata, and the status or everything but the status."""
-    if call.place.subresource == "status":
+    if call.place.subresource == "resize":
+        keep_all_but_resources(live, item)
+    elif call.place.subresource == "status":
         kept = [name for name in live if name not in ("status", *(() if call.resource.custom else ("metadata",)))]
         item |= {name: copy.deepcopy(live[name]) for name in kept}
     elif "status" in call.resource.subresources:
@@ -236,12 +252,14 @@ def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
 
 
 def _problems(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
-    return check_annotations(item) + _problems_of_kind(call, item, live)
+    return check_metadata(item) + _problems_of_kind(call, item, live)
 
 
 def _problems_of_kind(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
+    if call.place.subresource == "resize" and live is not None:
+        return check_resize(item, live)
     if call.resource.custom:
-        return custom.validate(item, call.resource.stored.shape)
+        return custom.validate(item, call.view.shape)
     if live is None and call.view.validate_new:
         return call.view.validate_new(item)
     return call.resource.validate(item, live)

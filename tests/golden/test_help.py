@@ -43,6 +43,8 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "advise",
         "plan",
         "explain",
+        "volumes",
+        "outlook",
         "simulate",
         "report",
         "preview",
@@ -74,10 +76,10 @@ def test_the_plan_file_page_names_every_key_that_is_written() -> None:
 
 def test_every_reason_in_the_code_is_on_the_plan_file_page() -> None:
     page = (ROOT / "docs/plan-file.md").read_text(encoding="utf-8")
-    deciding = ("planning/[a-z]*.py", "decision/[a-z]*.py", "app/control.py", "cluster/o*.py", "model/observation.py")
+    deciding = ("planning/[a-z]*.py", "decision/[a-z]*.py", "app/control.py", "cluster/o*.py", "model/*observation.py")
     files = [file for pattern in deciding for file in (ROOT / "capacity").glob(pattern)]
     sources = "".join(file.read_text(encoding="utf-8") for file in files)
-    kinds = {"HorizontalPodAutoscaler", "ScaledObject", "MoveFloor"}
+    kinds = {"HorizontalPodAutoscaler", "ScaledObject", "StatefulSet", "MoveFloor", "BestEffort"}
     reasons = set(re.findall(r'"((?:[A-Z][a-z]+){2,})"', sources)) - kinds
     assert len(reasons) > 20
     assert {reason for reason in reasons if f"`{reason}`" not in page} == set()

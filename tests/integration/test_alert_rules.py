@@ -19,6 +19,8 @@ from tests.rendering import check_rules
 MONITORING = Path(__file__).resolve().parents[2] / "k8s" / "monitoring"
 RUNBOOKS = Path(__file__).resolve().parents[2]
 WEB = 'namespace="shop",workload="web"'
+CLAIM = f'{WEB},claim="data-0"'
+OBJECT = f'{WEB},actuator="volumes",object="PersistentVolumeClaim/data-0"'
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,32 @@ CASES = [
         {'capacity_data_completeness_ratio{source="orders.csv"}': "0.4x120"},
         {'capacity_data_completeness_ratio{source="orders.csv"}': "0.6x120"},
         labels=ORDERS,
+    ),
+    Case(
+        "CapacityVolumeFillsUp",
+        {f'capacity_volume_until_full_seconds{{{CLAIM},quantile="0.5"}}': "518400x120"},
+        {
+            f'capacity_volume_until_full_seconds{{{CLAIM},quantile="0.5"}}': "518400x120",
+            f"capacity_volume_next_bytes{{{CLAIM}}}": "1e10x120",
+        },
+        labels=(*SHOP_WEB, ("claim", "data-0"), ("quantile", "0.5")),
+    ),
+    Case(
+        "CapacityVolumeFull",
+        {f"capacity_volume_used_ratio{{{CLAIM}}}": "0.985x120"},
+        {f"capacity_volume_used_ratio{{{CLAIM}}}": "0.97x120"},
+        labels=(*SHOP_WEB, ("claim", "data-0")),
+    ),
+    Case(
+        "CapacityVolumeHeld",
+        {f'capacity_actuator_held{{{OBJECT},reason="HeldClassFixed"}}': "1x120"},
+        {f'capacity_actuator_held{{{OBJECT},reason="HeldCooldown"}}': "1x120"},
+        labels=(
+            *SHOP_WEB,
+            ("actuator", "volumes"),
+            ("object", "PersistentVolumeClaim/data-0"),
+            ("reason", "HeldClassFixed"),
+        ),
     ),
     Case(
         "CapacityDataQualityLow",

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from capacity.app.floor_watch import REPAIRS, FloorWatch, lowered
+from capacity.app.floor_watch import REPAIRS, WITHIN, FloorWatch, lowered
 from capacity.cli import main
 from capacity.cluster.appliers import advice
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA, SCALED_OBJECT
-from capacity.cluster.ownership import Owner
+from capacity.cluster.ownership import Owner, handed_over
 from tests.shop import NOON, Shop, hpa
 from tests.waiting import until
 
@@ -102,6 +102,35 @@ def test_preview_says_what_the_tool_will_do(shop: Shop, capsys: pytest.CaptureFi
     assert "shop/web: kubectl apply set this floor: its next run puts" in capsys.readouterr().err
     assert main(["apply", "--now", NOON]) == 0
     assert "edit-last-applied" not in capsys.readouterr().err, "said by preview, not in every pass"
+
+
+def entry(manager: str, operation: str) -> Document:
+    return {
+        "manager": manager,
+        "operation": operation,
+        "apiVersion": "autoscaling/v2",
+        "fieldsV1": {"f:spec": {"f:minReplicas": {}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("others", "heir", "left"),
+    [
+        pytest.param([], None, [{}], id="to nobody: the value stays, unowned"),
+        pytest.param([], Owner("helm", "Update"), [("helm", "Update")], id="to its heir"),
+        pytest.param(
+            [("flux", "Apply")], Owner("helm", "Update"), [("flux", "Apply")], id="who holds it keeps it alone"
+        ),
+        pytest.param([("flux", "Apply")], None, [("flux", "Apply")], id="who holds it keeps it"),
+    ],
+)
+def test_a_field_is_handed_over(others: list[tuple[str, str]], heir: Owner | None, left: list[Any]) -> None:
+    document = {
+        "apiVersion": "autoscaling/v2",
+        "metadata": {"managedFields": [entry("capacity", "Apply"), *(entry(*one) for one in others)]},
+    }
+    found = handed_over(document, "capacity", [(("f:spec", "f:minReplicas"), heir)], "2026-11-27T02:30:00Z")
+    assert [one and (one["manager"], one["operation"]) for one in found] == left
 
 
 def deploy(shop: Shop, manager: str, operation: str, floor: int | None) -> None:
@@ -205,7 +234,7 @@ def test_the_watch_finds_what_others_lower_and_not_what_we_lower(shop: Shop) -> 
 
 def test_a_floor_that_is_lowered_again_and_again_waits_for_the_pass(shop: Shop) -> None:
     """Two who write by themselves would fight at the pace of the watch."""
-    now = [0.0]
+    now = [10_000.0]
     watch = watch_of(shop, now)
     shop.decide()
     deploy(shop, "helm", "Update", 2)
@@ -215,7 +244,7 @@ def test_a_floor_that_is_lowered_again_and_again_waits_for_the_pass(shop: Shop) 
         watch.taken()
         now[0] += 10
     assert seen == [True] * REPAIRS + [False] * 2
-    now[0] += 600
+    now[0] = 10_000 + WITHIN
     assert watch.note(shop.hpa())
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from capacity.cli import main
+from tests.database import Database
 from tests.double.manifests import SCALED_OBJECT_DEFINITION
 from tests.integration.test_targets import Keda, plain
 from tests.shop import CONFLICT, NOON, Shop
@@ -26,6 +27,16 @@ def documented(kind: str) -> set[tuple[str, str, str]]:
     assert block
     rules = yaml.safe_load(block[1])[kind]
     return {(verb, rule["apiGroups"][0], rule["resources"][0]) for rule in rules for verb in rule["verbs"]}
+
+
+def test_a_resize_asks_for_what_the_page_says(shop: Shop) -> None:
+    database = Database(shop.api, shop.folder)
+    database.plan([4000] * 24)
+    shop.api.journal.clear()
+    for verb in ("apply", "restore"):
+        shop.api.faults.add("PATCH .*/pods/db-0/resize", CONFLICT)
+        assert database.decide(verb, NOON)["code"] == 0
+    assert shop.api.journal.rules_used == documented("vertical") | COMMON
 
 
 @pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"])

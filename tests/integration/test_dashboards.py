@@ -32,6 +32,9 @@ VALUES = {
     "version": "0",
     "quantile": "0.95",
     "manager": "helm",
+    "claim": "data-0",
+    "actuator": "volumes",
+    "object": "PersistentVolumeClaim/data-0",
 }
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # of times in samples: long ago, so that passes are missed
 

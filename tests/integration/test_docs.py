@@ -21,6 +21,7 @@ from capacity.model import Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import keys_of
 from capacity.sources import sample_orders
+from tests.database import POD_METRICS, start_pod
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler
 from tests.pages import Reader, blocks_of, rewritten, same
@@ -49,6 +50,7 @@ WORLDS = {  # what a page's reader has beside the files and commands that the pa
     "howto/prometheus.md": ["measured"],
     "howto/promotions.md": ["orders"],
     "howto/upgrade.md": ["version_0_1"],
+    "howto/vertical.md": ["pods", "orders"],
     "understand/floors.md": ["cluster"],
 }
 
@@ -90,6 +92,22 @@ def keda(cluster: StandIns, kubernetes_double: KubernetesDouble, reader: Reader)
                 owner = {"apiVersion": item["apiVersion"], "kind": "ScaledObject", "name": name, "controller": True}
                 owners = [{**owner, "uid": item["metadata"]["uid"]}]
                 api.create(autoscaler(f"keda-hpa-{name}", namespace="shop", ownerReferences=owners), manager="keda")
+
+    reader.others = operate
+    return cluster
+
+
+@pytest.fixture
+def pods(cluster: StandIns, kubernetes_double: KubernetesDouble, reader: Reader) -> StandIns:
+    """The same, with what makes a StatefulSet's pods and lets them run, and what measures them."""
+    api = kubernetes_double
+    api.create(POD_METRICS)
+
+    def operate() -> None:
+        there = {item["metadata"]["name"] for item in api.list("Pod", "shop")}
+        for item in api.list("StatefulSet", "shop"):
+            if f"{item['metadata']['name']}-0" not in there:
+                start_pod(api, item, 0)
 
     reader.others = operate
     return cluster

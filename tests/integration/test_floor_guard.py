@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from capacity.cli import main
 from tests.double.custom import evaluate
 from tests.double.patches import merge_patch
-from tests.shop import hpa
+from tests.shop import Shop, hpa
 
 ROOT = Path(__file__).parents[2]
 POLICY, BINDING = yaml.safe_load_all((ROOT / "k8s" / "guard" / "policy.yaml").read_text(encoding="utf-8"))
@@ -95,3 +96,27 @@ def test_the_policy_is_bound_and_only_asked_of_updates_of_autoscalers() -> None:
     (rule,) = POLICY["spec"]["matchConstraints"]["resourceRules"]
     assert (rule["operations"], rule["resources"]) == (["UPDATE"], ["horizontalpodautoscalers"])
     assert POLICY["apiVersion"] == BINDING["apiVersion"] == "admissionregistration.k8s.io/v1"
+
+
+@pytest.fixture
+def guarded_shop(shop: Shop) -> Shop:
+    """A floor of 9 that capacity set, in a cluster with the policy."""
+    for item in (POLICY, BINDING):
+        shop.api.create(item)
+    assert (shop.decide()["floor"], shop.floor()) == (9, 9)
+    return shop
+
+
+def test_a_deploy_keeps_the_floor_and_restore_gives_it_back(guarded_shop: Shop) -> None:
+    body = {"spec": {"minReplicas": 3}}
+    guarded_shop.api.patch("HorizontalPodAutoscaler", "shop", "web", body, manager="helm")
+    assert guarded_shop.floor() == 9
+    assert main(["restore"]) == 0
+    assert guarded_shop.floor() == 2
+
+
+def test_a_person_who_freezes_a_guarded_floor_may_lower_it(guarded_shop: Shop) -> None:
+    guarded_shop.annotate(freeze="true")
+    body = {"spec": {"minReplicas": 3}}
+    guarded_shop.api.patch("HorizontalPodAutoscaler", "shop", "web", body, manager="kubectl-edit")
+    assert guarded_shop.floor() == 3

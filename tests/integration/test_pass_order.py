@@ -15,6 +15,7 @@ from capacity.cluster.client import ClusterWriter
 from capacity.cluster.lease import RENEW, Lease, Writers
 from capacity.model.plan_file import write_plan
 from tests.conftest import PlanOf
+from tests.double.faults import refusal
 from tests.shop import NOON, Shop, hpa
 
 NOW = datetime.fromisoformat(NOON)
@@ -48,6 +49,39 @@ def test_the_largest_shortage_is_written_first(many: Shop) -> None:
     list(apply(writer, replace(work, parallel=1)))
     order = [entry.path.rpartition("/")[2] for entry in many.patches()]
     assert order == [f"rise{place}" for place in reversed(range(10))] + ["fall0", "fall1"]
+
+
+def test_an_event_that_cannot_be_written_is_a_warning_of_its_own_workload(many: Shop) -> None:
+    writer = ClusterWriter()
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
+    many.api.faults.add("POST .*/events", refusal(403, "Forbidden", "no"), times=100)
+    outcomes = list(apply(writer, work))
+    assert all(outcome.done for outcome in outcomes)
+    told = [outcome.warnings[0].partition(":")[0] for outcome in outcomes]
+    assert told == [outcome.where for outcome in outcomes]
+
+
+def test_an_autoscaler_that_reports_nothing_yet_runs_one_replica(many: Shop) -> None:
+    reader = ClusterWriter()
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", reader)
+    seen = {outcome.where: outcome.observation for outcome in apply(reader, work)}
+    assert [seen[name].current for name in ("shop/rise0", "shop/fall0") if seen[name]] == [1, 15]
+
+
+@pytest.mark.parametrize(("began", "answered", "waited"), [(10.0, 12.5, 2.5), (None, 12.5, 0.0), (10.0, None, 0.0)])
+def test_how_long_the_server_took(many: Shop, began: float | None, answered: float | None, waited: float) -> None:
+    reader = ClusterWriter()
+    reader.answered_at = answered
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", reader)
+    assert replace(work, began=began).waited(reader).total_seconds() == waited
+
+
+def test_a_repair_writes_what_was_lowered_and_nothing_else(many: Shop) -> None:
+    writer = ClusterWriter()
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
+    (outcome,) = apply(writer, replace(work, chosen=frozenset({("shop", "rise3")})))
+    assert (outcome.where, outcome.done) == ("shop/rise3", True)
+    assert [entry.path.rpartition("/")[2] for entry in many.patches()] == ["rise3"]
 
 
 def test_a_pass_that_is_told_to_end_begins_no_further_write_and_frees_its_lease(many: Shop) -> None:

@@ -17,6 +17,7 @@ import yaml
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, write_plan_maps
 from capacity.model import Plan
+from tests.database import Database, configured, plan_of_sizes, sizes_of
 from tests.double import Entry, KubernetesDouble, refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler, deployment, scaled_object
 from tests.peers.process import came_up, free_port, started, stop
@@ -94,8 +95,14 @@ class Cluster:
         location = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
         self._monkeypatch.setattr(location, str(self.kubeconfig()))
         self.api.faults.clear()
-        for plural in ("horizontalpodautoscalers", "scaledobjects", "deployments", "statefulsets"):
-            self.api.faults.add(f"PATCH .*/{plural}/[a-z]+", CONFLICT)
+        for path in (
+            "horizontalpodautoscalers/[a-z]+",
+            "scaledobjects/[a-z]+",
+            "deployments/[a-z]+",
+            "pods/db-0/resize",
+        ):
+            self.api.faults.add(f"PATCH .*/{path}", CONFLICT)
+        self.api.faults.add("PATCH .*/statefulsets/db", CONFLICT)
         return main([*words, "--now", NOW])
 
 
@@ -154,6 +161,32 @@ def test_controller_asks_for_exactly_what_the_form_grants(
     assert floors(cluster.api, NAMESPACE, targets) == dict.fromkeys(targets, 7)
     assert cluster.run("restore", "-c", str(config)) == 0
     assert floors(cluster.api, NAMESPACE, targets) == before
+    entries = list(cluster.api.journal)
+    assert [entry for entry in entries if entry.code == 403] == []
+    (role,) = (one for one in objects if one["kind"].endswith("Role") and one["metadata"]["name"] == CONTROLLER)
+    assert asked(entries) == granted(role)
+
+
+def test_controller_that_resizes_pods_asks_for_exactly_what_its_form_grants(
+    cluster: Cluster, rendered: Rendered, plan_of: Callable[..., Plan], tmp_path: Path
+) -> None:
+    """It reads the metrics and the VPAs, notes the baseline on the owner, and patches nothing of a pod but its size."""
+    objects = rendered("with pods resized in place")
+    database = Database(cluster.api, tmp_path)
+    database.add_deployment("cache")
+    plan = plan_of(web=[7] * 24)
+    sized = [plan_of_sizes(sizes_of([4000] * 24), name) for name in ("db", "cache")]
+    cluster.install(objects)
+    cluster.fill(NAMESPACE, {"web": HPA}, replace(plan, workloads=(*plan.workloads, *sized)))
+    config = cluster.configure({(NAMESPACE, "web"): HPA})
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["workloads"] += [configured(), {**configured("cache"), "target": {"kind": DEPLOYMENT}}]
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    cluster.api.journal.clear()
+    assert cluster.run(*args_of(objects, config)) == 0
+    assert {database.size(name) for name in ("db-0", "cache-1a2b-x")} == {("4", "2Gi")}
+    assert cluster.run("restore", "-c", str(config)) == 0
+    assert {database.size(name) for name in ("db-0", "cache-1a2b-x")} == {("1", "2Gi")}
     entries = list(cluster.api.journal)
     assert [entry for entry in entries if entry.code == 403] == []
     (role,) = (one for one in objects if one["kind"].endswith("Role") and one["metadata"]["name"] == CONTROLLER)

@@ -141,11 +141,11 @@ def test_the_rules_are_the_same_in_a_namespace_and_in_the_cluster(of_kustomize: 
     assert not [item for item in wide if item["kind"] in ("Role", "RoleBinding")]
 
 
-def test_only_the_form_for_the_whole_cluster_reaches_beyond_its_namespace(
+def test_only_forms_that_say_so_reach_beyond_their_namespace(
     of_kustomize: dict[str, list[Document]],
 ) -> None:
     wide = {folder for folder, rendered in of_kustomize.items() if any("Cluster" in item["kind"] for item in rendered)}
-    assert wide == {"overlays/cluster-wide"}
+    assert wide == {"overlays/cluster-wide", "overlays/storage-classes"}
 
 
 def test_loop_has_the_pod_of_the_cron_job_but_for_what_a_server_needs(of_kustomize: dict[str, list[Document]]) -> None:

@@ -20,10 +20,11 @@ from capacity.app.loop import repeat
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, Lease
 from capacity.cluster.lease import micro_time
-from capacity.model import write_plan
+from capacity.model import ClusterError, write_plan
 from capacity.monitoring import Exposition, Health
 from tests.conftest import PlanOf
-from tests.shop import NOON, Document, Shop, hpa
+from tests.double.faults import refusal
+from tests.shop import CONFLICT, NOON, Document, Shop, hpa
 from tests.waiting import until
 
 LATER = "2026-11-27T04:10:00Z"
@@ -149,6 +150,23 @@ class TestLease:
         self.lease("a").release(now)
         assert self.lease("b").acquire(now) is None
 
+    @pytest.mark.parametrize("taken", [False, True], ids=["it is created", "it is taken over"])
+    def test_who_is_second_in_a_race_does_not_hold_it(self, shop: Shop, taken: bool) -> None:
+        now = datetime.now(UTC)
+        if taken:
+            self.lease("a").acquire(now - timedelta(hours=1))
+        shop.api.faults.add("(POST|PATCH) .*/leases", CONFLICT)
+        assert self.lease("b").acquire(now) == "another writer"
+
+    @pytest.mark.parametrize("method", ["POST", "PATCH"])
+    def test_a_lease_that_may_not_be_written_is_an_error(self, shop: Shop, method: str) -> None:
+        now = datetime.now(UTC)
+        if method == "PATCH":
+            self.lease("a").acquire(now - timedelta(hours=1))
+        shop.api.faults.add(f"{method} .*/leases", refusal(403, "Forbidden", "no"))
+        with pytest.raises(ClusterError, match="no"):
+            self.lease("b").acquire(now)
+
     def test_a_dead_holder_is_followed_after_its_duration(self, shop: Shop) -> None:
         now = datetime.now(UTC)
         self.lease("a").acquire(now)
@@ -157,6 +175,8 @@ class TestLease:
 
     def test_a_renewal_from_the_future_holds_nobody_for_ever(self, shop: Shop) -> None:
         now = datetime.now(UTC)
+        self.lease("a").acquire(now + timedelta(seconds=60))
+        assert self.lease("b").acquire(now) == "a", "clocks may differ by as long as it lasts"
         self.lease("a").acquire(now + timedelta(days=300))
         assert self.lease("b").acquire(now) is None
 
@@ -255,6 +275,17 @@ def test_a_floor_that_stands_is_renewed_before_it_expires(shop: Shop, plan_of: P
     assert (found["changed"], found["reason"]) == (False, "AsPlanned")
     assert shop.hpa()["metadata"]["annotations"]["capacity/expires"] == "2026-11-29T06:00:00Z"
     assert len(shop.events()) == 1
+
+
+@pytest.mark.parametrize(("hours", "expires"), [(13, "2026-11-27T11:00:00Z"), (18, "2026-11-28T00:00:00Z")])
+def test_an_expiry_is_renewed_when_less_than_half_of_its_time_is_left(
+    shop: Shop, plan_of: PlanOf, hours: int, expires: str
+) -> None:
+    """Eight and a half hours are left of the first plan's: half of a plan's 17 or less, but not of 21."""
+    shop.decide()
+    write_plan(plan_of(web=[9] * hours), shop.folder / "plan.json")
+    shop.decide()
+    assert shop.hpa()["metadata"]["annotations"]["capacity/expires"] == expires
 
 
 def test_without_the_controller_the_autoscaler_is_whole(shop: Shop) -> None:

@@ -23,30 +23,11 @@ from capacity.model.plan_file import plan_text
 from tests.conftest import START, PlanOf, _workload
 from tests.double import KubernetesDouble
 from tests.double.faults import Fault, internal_error, refusal
+from tests.mortal import Mortal
+from tests.paper import Killed
 
 SIZES = [(1, 1), (1, 3), (3, 1), (2, 3)]  # parts of the plan in force, and of the next
 PART_CALLS = "PATCH .*/configmaps/capacity-plan"
-
-
-class Killed(BaseException):
-    """The process ends here: nothing after this line runs."""
-
-
-class Mortal(ClusterWriter):
-    """A writer whose process is killed at one of its calls, before the server hears of it or after it answered."""
-
-    def __init__(self, kubeconfig: Path, at: int, *, after: bool) -> None:
-        super().__init__(str(kubeconfig), requests_per_second=100_000)
-        self.calls, self._at, self._after = 0, at, after
-
-    def _request(self, *args: Any, **more: Any) -> Any:
-        self.calls += 1
-        if self.calls == self._at and not self._after:
-            raise Killed
-        answer = super()._request(*args, **more)
-        if self.calls == self._at:
-            raise Killed
-        return answer
 
 
 @pytest.fixture

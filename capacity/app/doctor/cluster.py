@@ -9,7 +9,7 @@ from datetime import datetime
 from capacity.app.control import clock_skew
 from capacity.cluster import policy_maps
 from capacity.cluster.client import ClusterReader
-from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT
+from capacity.cluster.kinds import DEPLOYMENT, HPA, KINDS, SCALED_OBJECT, STATEFUL_SET, Kind
 from capacity.cluster.plan_index import INDEX, part_name
 from capacity.model import Workload
 from capacity.model.check import Finding, Part
@@ -105,12 +105,25 @@ def _controller_calls(workloads: Iterable[Workload]) -> Iterator[Call]:
     yield Call("create", "events.k8s.io", "events")
     for workload in list(workloads)[:NAMED]:
         kind = KINDS[workload.target.kind]
+        if workload.scaling == "vertical":
+            yield from _resize_calls(kind, workload.target.name)
+            continue
         if kind is not HPA:
             yield Call("list", SCALED_OBJECT.group, SCALED_OBJECT.plural)
         yield Call("get", kind.group, kind.plural, workload.target.name)
         yield Call("patch", kind.group, kind.plural, workload.target.name)
         if kind.scaled:
             yield Call("patch", kind.group, f"{kind.plural}/scale", workload.target.name)
+
+
+def _resize_calls(kind: Kind, name: str) -> Iterator[Call]:
+    for owner in (DEPLOYMENT, STATEFUL_SET):
+        yield Call("list", owner.group, owner.plural)
+    yield Call("patch", kind.group, kind.plural, name)
+    yield Call("list", "", "pods")
+    yield Call("patch", "", "pods/resize")
+    yield Call("list", "metrics.k8s.io", "pods")
+    yield Call("list", "autoscaling.k8s.io", "verticalpodautoscalers")
 
 
 FIX_CLUSTER = "set KUBECONFIG, mend the network, or renew the credentials; `kubectl version` shows the same"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from capacity.cluster.client import ClusterReader
-from capacity.model import ClusterError
+from capacity.model import ClusterError, Workload
 from capacity.model.check import Finding
 from capacity.model.configuration import Config
 from capacity.model.fields import parse_quantity
+from capacity.model.pod_size import SizedResource
 
 QUOTAS = "/api/v1/namespaces/{namespace}/resourcequotas"
 LIMIT_RANGES = "/api/v1/namespaces/{namespace}/limitranges"
@@ -56,13 +57,21 @@ def check_room(config: Config, reader: ClusterReader) -> Iterator[Finding]:
         own = [item for item in config.workloads if item.namespace == namespace]
         peak = _Peak(
             sum(item.ceiling for item in own),
-            sum(item.ceiling * item.replica.cpu_request for item in own),
-            sum(item.ceiling * item.replica.memory_request for item in own),
+            sum(item.ceiling * largest_request(item, "cpu") for item in own),
+            sum(item.ceiling * largest_request(item, "memory") for item in own),
         )
         for quota in _read(reader, QUOTAS.format(namespace=namespace)):
             yield from _full(namespace, quota, peak)
         for limits in _read(reader, LIMIT_RANGES.format(namespace=namespace)):
             yield from _refused(namespace, limits)
+
+
+def largest_request(workload: Workload, resource: SizedResource) -> float:
+    """What one of its pods requests at most: cores, or bytes."""
+    named = workload.vertical.containers.values() if workload.vertical is not None else ()
+    ranges = [within for one in named if (within := one.range_of(resource)) is not None]
+    replica = workload.replica
+    return sum(one.max for one in ranges) or (replica.cpu_request if resource == "cpu" else replica.memory_request)
 
 
 def _read(reader: ClusterReader, path: str) -> Iterable[Document]:

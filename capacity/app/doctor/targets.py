@@ -12,6 +12,7 @@ from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA
 from capacity.cluster.observe import ObservedTarget, observe_target, observe_targets, other_owner
+from capacity.cluster.pod_sizes import SizedPods, observe_pods
 from capacity.decision.reading import TOLERANCE
 from capacity.model import ClusterError, Workload
 from capacity.model.check import Finding, isolated
@@ -20,11 +21,15 @@ from capacity.planning.sizing import highest_target, highest_tolerated_utilizati
 
 FIX_TARGET = "correct target.kind, target.name or namespace, or create the autoscaler"
 FIX_OWNER = "one owner a target; else its floor is held"
+FIX_SIZE_OWNER = "one owner of a size; else no pod is resized"
+FIX_USAGE = "install metrics-server; until then no size comes down"
 FIX_METRICS = "install metrics-server, or give the pods CPU requests; until then no floor comes down"
 
 
 def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
     """Each workload's own findings; or that all is well."""
+    yield from _resized(workloads, reader, now)
+    workloads = [workload for workload in workloads if workload.scaling == "horizontal"]
     observed = observe_targets(reader, workloads)
     sound = 0
     for workload, seen, found in observe_target(reader, workloads, observed, now):
@@ -38,6 +43,33 @@ def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: dat
         yield from _owned(where, found)
     if sound:
         yield Finding("targets", "ok", f"{sound} of {len(workloads)} autoscalers there, ours to move and measured")
+
+
+def _resized(workloads: Sequence[Workload], reader: ClusterReader, now: datetime) -> Iterator[Finding]:
+    """Of each workload that scales vertically: whether its pods can be resized, and come down again."""
+    sized = [workload for workload in workloads if workload.scaling == "vertical"]
+    for namespace in dict.fromkeys(workload.namespace for workload in sized):
+        own = [workload for workload in sized if workload.namespace == namespace]
+        names = [(workload.target.kind, workload.target.name) for workload in own]
+        seen = observe_pods(reader, namespace, now, names)
+        for workload in own:
+            where = f"{namespace}/{workload.name}"
+            found = list(_size_findings(workload, seen, now))
+            yield from (Finding(one.check, one.state, f"{where}: {one.detail}", one.fix) for one in found)
+            if not found:
+                yield Finding("targets", "ok", f"{where}: its pods are measured and ours to resize")
+
+
+def _size_findings(workload: Workload, seen: SizedPods, now: datetime) -> Iterator[Finding]:
+    try:
+        observed = seen.observed(workload, now)
+    except ClusterError as error:
+        yield Finding("targets", "fail", str(error), FIX_TARGET)
+        return
+    if observed.refusal is not None:
+        yield Finding("targets", "fail", observed.refusal[1], FIX_SIZE_OWNER)
+    if observed.blind is not None:
+        yield Finding("targets", "warn", observed.blind, FIX_USAGE)
 
 
 def _owned(where: str, found: Autoscaler) -> Iterator[Finding]:

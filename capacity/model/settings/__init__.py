@@ -16,3 +16,4 @@ from capacity.model.settings.planning import ForecastSettings as ForecastSetting
 from capacity.model.settings.usage import Measured as Measured
 from capacity.model.settings.usage import PrometheusSettings as PrometheusSettings
 from capacity.model.settings.usage import UsageSettings as UsageSettings
+from capacity.model.settings.usage import VolumeUsageSettings as VolumeUsageSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -26,6 +26,8 @@ DAY = timedelta(days=1)
 class UsageSettings(Settings):
     """A file of measurements, one row per workload and time: the whole workload's, not a pod's."""
 
+    block: ClassVar = "usage"
+    over: ClassVar = "avg"  # of the rows of one step
     source: str = Field(description="CSV, .gz, Parquet, or a glob of them.")
     time: str = Field(description="Column with the time of the measurement.")
     time_format: str | None = Field(
@@ -55,6 +57,46 @@ class UsageSettings(Settings):
     def columns(self) -> dict[str, str]:
         """Resource to column, for those that are given."""
         named = {name: getattr(self, name) for name in ("cpu", "memory", "requests", "replicas")}
+        return {name: column for name, column in named.items() if column is not None}
+
+
+class VolumeUsageSettings(Settings):
+    """A file of measurements of volumes, one row per claim and time."""
+
+    block: ClassVar = "volume_usage"
+    over: ClassVar = "max"  # a volume must hold the highest of a step
+
+    source: str = Field(description="CSV, .gz, Parquet, or a glob of them.")
+    time: str = Field(description="Column with the time of the measurement.")
+    time_format: str | None = Field(
+        None,
+        description="strptime format, e.g. '%Y%m%d%H%M', or a name as in sales.time_format. None: from all rows.",
+    )
+    timezone: TimeZone | None = Field(None, description="Zone of times without one. None: UTC, as metrics have it.")
+    claim: str = Field(description="Column with namespace/claim, or with the claim where no two share a name.")
+    used: str = Field(description="Column with bytes in use.")
+    capacity: str = Field(description="Column with bytes of the file system.")
+    inodes_used: str | None = Field(None, description="Column with inodes in use.")
+    inodes: str | None = Field(None, description="Column with inodes of the file system.")
+    size: str | None = Field(None, description="Column with bytes that the claim asks for. None: from capacity.")
+    step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
+    read: ReadSettings = Field(ReadSettings(), description="How text files are written, as in sales.read.")
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.step is not None and (self.step < timedelta(minutes=1) or self.step > DAY or DAY % self.step):
+            raise ValueError(f"step: expected whole parts of a day from 1m up, got {self.step}")
+        return self
+
+    @property
+    def workload(self) -> str:
+        """The column that tells whose rows these are."""
+        return self.claim
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Measurement to column, for those that are given."""
+        named = {name: getattr(self, name) for name in ("used", "capacity", "inodes_used", "inodes", "size")}
         return {name: column for name, column in named.items() if column is not None}
 
 

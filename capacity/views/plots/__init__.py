@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from capacity.views.plots.seasons import plot_seasons as plot_seasons
     from capacity.views.plots.simulation import plot_frontier as plot_frontier
     from capacity.views.plots.simulation import plot_simulation as plot_simulation
+    from capacity.views.plots.volumes import plot_volumes as plot_volumes
 
 HOMES = {
     "capacity.views.plots.canvas": ("Figure", "inline_svg", "save_figure"),
@@ -35,6 +36,7 @@ HOMES = {
     "capacity.views.plots.plan": ("plot_explanation", "plot_plan", "plot_utilization"),
     "capacity.views.plots.seasons": ("plot_decomposition", "plot_seasons"),
     "capacity.views.plots.simulation": ("plot_frontier", "plot_simulation"),
+    "capacity.views.plots.volumes": ("plot_volumes",),
 }
 
 __all__, __getattr__, __dir__ = load_lazily(__name__, HOMES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib.dates as mdates
 import numpy as np
@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from capacity.model import Demand, Explanation, WorkloadPlan, require
+from capacity.model import Explanation, Resource, WorkloadPlan, require
+from capacity.model.pod_size import RESOURCES
 from capacity.planning import floor_series
 from capacity.views.plots.canvas import GIB, Canvas
 from capacity.views.sheet import clock
@@ -20,6 +21,7 @@ from capacity.views.view_models import view_bars, view_workload
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Part = Literal["cpu", "memory", "replicas"]
 MOST_ROWS = 4  # workloads on one picture: more cannot be read
 
 
@@ -39,14 +41,14 @@ def plot_plan(
     chosen = (
         [plans] if isinstance(plans, WorkloadPlan) else sorted(plans, key=lambda plan: -plan.peak.replicas)[:MOST_ROWS]
     )
-    rows = [(plan, part) for plan in chosen for part in (("demand", "replicas") if plan.demand else ("replicas",))]
+    rows = [(plan, part) for plan in chosen for part in _parts(plan)]
     rows = rows if ax is None else rows[:1]
     canvas = Canvas.new(3.3 * len(rows), timezone, theme, ax)
     for axes, (plan, part) in zip(canvas.axes(len(rows)), rows, strict=True):
-        if part == "demand" and plan.demand is not None:
-            _draw_demand(canvas, axes, plan, plan.demand)
-        else:
+        if part == "replicas":
             _draw_replicas(canvas, axes, plan)
+        else:
+            _draw_demand(canvas, axes, plan, part)
     return canvas.done(" ".join(_summary(plan, canvas) for plan in chosen))
 
 
@@ -59,17 +61,34 @@ def _summary(plan: WorkloadPlan, canvas: Canvas) -> str:
     )
 
 
-def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, demand: Demand) -> None:
-    memory = plan.binding == "memory"
+def _parts(plan: WorkloadPlan) -> tuple[Part, ...]:
+    """What is drawn of a plan: of pods that are resized each resource that moves, and no count."""
+    if plan.sizes is not None:
+        return tuple(resource for resource in RESOURCES if any(one.resource == resource for one in plan.sizes.sizes))
+    return (plan.binding, "replicas") if plan.demand else ("replicas",)
+
+
+def _planned(plan: WorkloadPlan, resource: Resource) -> pd.Series:
+    """What all pods request at each step: cores or GiB."""
+    cores = plan.resources["cpu_request_millicores"] / 1000
+    fixed = {"cpu": cores, "memory": plan.resources["memory_request_bytes"] / GIB}[resource]
+    sizes = {} if plan.sizes is None else plan.sizes.requests()
+    whole = floor_series(plan).astype(float)
+    moved = sizes.get(f"{resource}_request")
+    return whole * fixed if moved is None else whole * np.array(moved) / (GIB if resource == "memory" else 1.0)
+
+
+def _draw_demand(canvas: Canvas, axes: Axes, plan: WorkloadPlan, resource: Resource) -> None:
+    """The demand for one resource, where it is known, under what is planned for it."""
+    memory, demand = resource == "memory", plan.demand
     scale, unit = (GIB, "memory, GiB") if memory else (1.0, "CPU, cores")
-    canvas.bands(axes, (demand.memory if memory else demand.cpu).quantiles / scale)
-    request = (
-        plan.resources["memory_request_bytes"] / GIB if memory else plan.resources["cpu_request_millicores"] / 1000
-    )
+    if demand is not None:
+        canvas.bands(axes, (demand.memory if memory else demand.cpu).quantiles / scale)
     target = plan.derivation.target.utilization
-    whole = floor_series(plan) * request
+    whole = _planned(plan, resource)
+    planned = "planned replicas" if plan.sizes is None else "planned requests"
     at, green = canvas.on_clock(whole.index), canvas.palette.green
-    axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label="planned replicas")
+    axes.step(at, whole.to_numpy(), where="post", color=green, lw=0.8, ls=":", label=planned)
     label = f"{100 * target:.0f} % of them"
     axes.step(at, (whole * target).to_numpy(), where="post", color=green, lw=1.8, label=label)
     canvas.title(axes, f"{plan.label}: demand")

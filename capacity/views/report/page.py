@@ -16,6 +16,7 @@ from capacity.views.report.outlook import cost_section, peaks_section, plan_sect
 from capacity.views.report.risks import changes_section, risks, risks_section
 from capacity.views.report.section import Section, Table
 from capacity.views.report.trust import objectives_section, outcome_section, quality_section, trust_section
+from capacity.views.report.year import year_sections
 from capacity.views.sheet import clock, is_number
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def report_page(review: ReportData) -> str:
         peaks_section(review),
         plan_section(review),
         cost_section(review),
+        *year_sections(review),
         trust_section(review),
         outcome_section(review),
         risks_section(review),

@@ -8,6 +8,7 @@ from datetime import datetime
 from capacity.forecast.backtest import Backtest
 from capacity.model import DataError, Event, Forecast, Plan, WorkloadPlan
 from capacity.model.configuration import Config
+from capacity.model.outlook import Outlook
 from capacity.model.service_level import Status
 from capacity.planning.orders import Forecasts, Histories
 from capacity.planning.result import PlanResult
@@ -33,7 +34,8 @@ class ReportData:
 
     `events` are those that its pictures mark.
 
-    `planned` is None where the plan is held; `held` says why then.
+    `planned` is None where the plan is held; `held` says why then. `year` is the outlook over twelve months, None where
+    the history is too short for one or a month of the past is reviewed.
     """
 
     config: Config
@@ -49,6 +51,7 @@ class ReportData:
     planned: PlanResult | None = None
     held: str = ""
     backtests: dict[str | None, Backtest | DataError] = field(default_factory=dict)
+    year: Outlook | None = None
 
     @property
     def timezone(self) -> str:

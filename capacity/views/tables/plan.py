@@ -11,6 +11,7 @@ import pandas as pd
 from capacity.model import Demand, Explanation, Scenario, WorkloadPlan
 from capacity.model.configuration import Config
 from capacity.model.plan_file import plan_document, rfc3339
+from capacity.model.pod_size import PodSizes
 from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.result import PlanResult
 from capacity.views.sheet import GIB, Sheet, clock, duration, moment
@@ -53,7 +54,9 @@ def floors_sheet(planned: PlanResult) -> Sheet:
 
 def _plan_footer(planned: PlanResult, plans: list[WorkloadPlan], currency: str) -> tuple[str, ...]:
     audit = planned.audit
+    sized = ("sizes: requests of one pod, at the plan's start -> at their peak",) if any(p.sizes for p in plans) else ()
     footer = [
+        *sized,
         f"data: {audit.source}, {audit.passed:,} of {audit.rows:,} rows good, score {audit.score:.4f}: {audit.verdict}",
         f"plan: from {rfc3339(plans[0].start)} until {rfc3339(planned.plan.valid_until)}",
     ]
@@ -78,8 +81,22 @@ def _money(planned: PlanResult, currency: str) -> list[str]:
     return [text, f"cost: {costs} a month against {against}{f' ({currency})' if currency else ''}"]
 
 
+def _size_rows(plan: WorkloadPlan, sizes: PodSizes, timezone: str) -> list[tuple[object, ...]]:
+    """Of each request that moves: its highest, from when on, from what, and what binds it there."""
+    rows: list[tuple[object, ...]] = []
+    for one in sizes.sizes:
+        unit = 1000 if one.resource == "cpu" else GIB
+        move = f"{one.changes[0].amount / unit:.2f} -> {one.peak.amount / unit:.2f}"
+        at = clock(sizes.start + one.peak.offset * sizes.step, timezone)
+        amounts = (move, "") if one.resource == "cpu" else ("", move)
+        rows.append((at, "", *amounts, plan.peak.replicas, f"{one.container}: {one.peak.binding}"))
+    return rows
+
+
 def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[object, ...]]:
-    """The workload's peak, then the peaks of its other days, highest first."""
+    """The workload's peak, then the peaks of its other days, highest first; of resized pods their requests."""
+    if plan.sizes is not None:
+        return _size_rows(plan, plan.sizes, timezone)
     peak = plan.peak
     peaks = [(peak.at, peak.sales, peak.cpu_cores, peak.memory_bytes, peak.replicas)]
     if plan.demand is not None and count > 1:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from capacity.model.plan_file import rfc3339
 from capacity.simulation.case import Miss, Score
 from capacity.simulation.policies import Trial
 from capacity.simulation.result import COLUMNS, Simulation
+from capacity.simulation.vertical import CORE_IN_GIB, SizeScore
 from capacity.views.sheet import Sheet, duration
 
+DAY = 1440  # minutes
 SHOWN = ("policy", ">100 %", ">cap", "slow", "lost", "pod-h", "x best", "starts/d", "moves/d")
 
 
@@ -21,6 +25,30 @@ def simulation_sheet(result: Simulation) -> Sheet:
         rows=[_row(trial) for trial in result.named],
         document=_document(result),
         footer=(result.verdict, *_notes(result)),
+    )
+
+
+def sizes_sheet(name: str, scores: Sequence[SizeScore], days: int) -> Sheet:
+    """A pod that is resized: what each way to size it costs, and how often it is busier than its target."""
+    rows = [
+        (
+            one.name,
+            f"{one.cost:.2f}",
+            f"{one.over_target * DAY:.0f}",
+            f"{one.over_request * DAY:.0f}",
+            f"{one.resizes_a_day:.1f}",
+        )
+        for one in scores
+    ]
+    return Sheet(
+        title=f"{name}: Replay of one pod over {days} days, every way to size it on the same demand",
+        columns=("sized by", "cost", ">target", ">request", "resizes/d"),
+        rows=rows,
+        document={"name": name, "days": days, "sizes": [asdict(one) for one in scores]},
+        footer=(
+            f"cost: mean request in cores, {CORE_IN_GIB:g} GiB of memory as one; minutes a day over the target, and "
+            "over the request",
+        ),
     )
 
 

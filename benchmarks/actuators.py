@@ -1,0 +1,16 @@
+"""What is ready before the peak beside the floor: pods resized in place, alarms of volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.vertical import vertical_figures
+from benchmarks.volume_alarms import volume_figures
+
+PARTS = (vertical_figures, volume_figures)
+
+
+def run(data: Path, quick: bool) -> dict[str, Any]:
+    """The figures of each actuator."""
+    return {name: value for part in PARTS for name, value in part(data, quick).items()}

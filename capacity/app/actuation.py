@@ -1,0 +1,100 @@
+"""What the actuators beside the floor have in common: what they work on, what they return, how it is written.
+
+Each actuator is two functions. `observe` reads the cluster, decides, and returns what is due; `give_back` returns what
+undoes it. Neither writes: a `Due` carries its write, which only a pass with a writer makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from capacity.cluster.client import ClusterReader, ClusterWriter
+from capacity.model import CapacityError, Workload, WorkloadPlan
+from capacity.model.actuation import Actuation
+from capacity.model.controller import ControllerRules
+
+Key = tuple[str, str]  # namespace and name
+Scaled = Mapping[Key, tuple[str, str]]  # of a workload: kind and name of what makes its pods
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What actuators work on in one pass.
+
+    `plans` by workload; a workload without one keeps what it has. `scaled`: what makes its pods, as its autoscaler
+    says. `expires`: until when what is written now stands if nobody renews it. `server_time`: the API server's clock
+    where ours is wrong: by it is noted what moves; None where ours is right.
+    """
+
+    workloads: Sequence[Workload]
+    plans: Mapping[Key, WorkloadPlan]
+    now: datetime
+    rules: ControllerRules = field(default_factory=ControllerRules)
+    scaled: Scaled = field(default_factory=dict)
+    server_time: datetime | None = None
+
+    def expires(self, workload: Workload) -> datetime | None:
+        """Until when it stands if nobody renews it; None without a plan."""
+        plan = self.plans.get(workload.key)
+        return None if plan is None else plan.end + self.rules.hold_for
+
+    def made_by(self, workload: Workload) -> tuple[str, str]:
+        """Kind and name of what makes its pods."""
+        return self.scaled.get(workload.key) or (workload.metrics.kind, workload.name)
+
+
+Write = Callable[[ClusterWriter], Actuation | object]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What an actuator decided for one object of a workload; `write` None: nothing is due, or nothing may be.
+
+    A write that ends otherwise than was decided returns the actuation that says how. `expired`: of what is given back,
+    whether nobody renewed it in time. `tells`: whether an Event is due though nothing changes.
+    """
+
+    workload: Workload
+    actuation: Actuation
+    write: Write | None = None
+    expired: bool = False
+    tells: bool = False
+
+    def held(self, reason: str, detail: str) -> Due:
+        """The same, but that it is not written, and why."""
+        stays = replace(self.actuation, after=self.actuation.before, reason=reason, detail=detail, held=True)
+        return Due(self.workload, stays)
+
+
+Observe = Callable[[ClusterReader, Situation], Iterable[Due]]
+GiveBack = Callable[[ClusterReader, Situation], Iterable[Due]]
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorSteps:
+    """One actuator: what is due in a pass, and what gives everything back."""
+
+    observe: Observe
+    give_back: GiveBack
+
+
+def written(writer: ClusterWriter, due: Due) -> Actuation:
+    """Make the write; its failure stays its own."""
+    if due.write is None:
+        return due.actuation
+    try:
+        made = due.write(writer)
+    except (CapacityError, KeyError, TypeError, ValueError, AttributeError) as error:
+        text = str(error) if isinstance(error, CapacityError) else f"unexpected answer: {type(error).__name__} {error}"
+        return replace(due.actuation, error=text)
+    return made if isinstance(made, Actuation) else replace(due.actuation, done=True)
+
+
+def by_workload(dues: Iterable[tuple[Due, Actuation]]) -> dict[Key, tuple[Actuation, ...]]:
+    """The actuations of each workload, in their order."""
+    found: dict[Key, list[Actuation]] = {}
+    for due, actuation in dues:
+        found.setdefault(due.workload.key, []).append(actuation)
+    return {key: tuple(some) for key, some in found.items()}

@@ -1,0 +1,143 @@
+"""Node headroom in a pass: observe each buffer, decide, and say what is due; and give all of them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from capacity.app.actuation import ActuatorSteps, Due, Situation
+from capacity.cluster.buffers import (
+    BufferPlace,
+    BufferWrite,
+    SeenBuffers,
+    buffer_of,
+    buffer_state,
+    read_buffers,
+    read_ours,
+    remove_buffer,
+)
+from capacity.cluster.client import ClusterReader, ClusterWriter
+from capacity.cluster.kinds import Document
+from capacity.decision.headroom import decide_headroom
+from capacity.model import ClusterError, Workload
+from capacity.model.actuation import Actuation
+from capacity.model.headroom import Headroom
+
+FORBIDDEN, ABSENT = 403, 404
+
+
+def observe_headroom(reader: ClusterReader, situation: Situation) -> list[Due]:
+    """What is due for each buffer: one of every workload that asks for headroom, one of every group."""
+    places = buffer_places(situation)
+    if not places:
+        return []
+    try:
+        seen = read_buffers(reader, places)
+    except ClusterError as error:
+        return [_failed(place, str(error)) for place in places]
+    return [_due(place, seen, situation) for place in places]
+
+
+def buffer_places(situation: Situation) -> list[BufferPlace]:
+    """The buffers of a situation, each once."""
+    found: dict[tuple[str, str], BufferPlace] = {}
+    for workload in situation.workloads:
+        if workload.headroom is not None:
+            place = BufferPlace(workload, workload.headroom, situation.made_by(workload))
+            found.setdefault(place.key, place)
+    return list(found.values())
+
+
+def planned_headroom(place: BufferPlace, situation: Situation) -> tuple[Workload, Headroom | None]:
+    """The plan of a buffer and the workload whose plan holds it: of a group, whichever of its workloads does."""
+    group = place.rules.group
+    members = [
+        one
+        for one in situation.workloads
+        if one.key == place.workload.key
+        or (group is not None and one.headroom is not None and one.headroom.group == group)
+    ]
+    for one in members:
+        plan = situation.plans.get(one.key)
+        if plan is not None and plan.headroom is not None and plan.headroom.group == group:
+            return one, plan.headroom
+    return place.workload, None
+
+
+def _due(place: BufferPlace, seen: SeenBuffers, situation: Situation) -> Due:
+    """One buffer's failure stays its own. Documents of others may miss any key."""
+    try:
+        holder, plan = planned_headroom(place, situation)
+        state = buffer_state(seen, place, situation.now)
+        decision = decide_headroom(plan, state, situation.now, situation.rules)
+        expires = situation.expires(holder) if plan is not None else None
+        write = BufferWrite(place, seen, decision, situation.server_time or situation.now, plan, expires)
+        actuation = Actuation(
+            "headroom",
+            write.api_version,
+            write.kind,
+            place.name,
+            before=_amount(state.replicas),
+            after=_amount(decision.replicas),
+            reason=decision.reason,
+            detail=decision.detail,
+            held=decision.held,
+            uid=str(((write.document or {}).get("metadata") or {}).get("uid", "")),
+        )
+        ours = state.foreign is None and not state.excluded and state.refused is None
+        return Due(place.workload, actuation, write.make if ours and write.due else None)
+    except (ClusterError, KeyError, TypeError, ValueError, AttributeError) as error:
+        text = str(error) if isinstance(error, ClusterError) else f"unexpected answer: {type(error).__name__} {error}"
+        return _failed(place, text)
+
+
+def _amount(replicas: int | None) -> dict[str, float]:
+    return {} if replicas is None else {"replicas": float(replicas)}
+
+
+def _failed(place: BufferPlace, error: str) -> Due:
+    kind = "CapacityBuffer" if place.rules.buffer == "CapacityBuffer" else "Deployment"
+    return Due(place.workload, Actuation("headroom", "", kind, place.name, {}, {}, "Error", error=error))
+
+
+def give_back_headroom(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
+    """Remove every buffer of ours in the namespaces of the situation, also of workloads that nobody names any more.
+
+    Where nothing may be read and no workload asks for headroom, there is nothing of ours.
+    """
+    for namespace in dict.fromkeys(one.namespace for one in situation.workloads):
+        own = [one for one in situation.workloads if one.namespace == namespace]
+        asked = {one.headroom.buffer for one in own if one.headroom is not None}
+        for kind in ("CapacityBuffer", "placeholder"):
+            try:
+                found = read_ours(reader, namespace, [kind])
+            except ClusterError as error:
+                if kind in asked or error.status not in (FORBIDDEN, ABSENT):
+                    yield Due(own[0], Actuation("headroom", "", kind, "all", {}, {}, "Error", error=str(error)))
+                continue
+            yield from (_returned(own, document, template, situation) for document, template in found)
+
+
+def _returned(own: Sequence[Workload], document: Document, template: Document | None, situation: Situation) -> Due:
+    name, replicas, expires = buffer_of(document)
+    workload = next((one for one in own if one.name == name), own[0])
+    metadata = document["metadata"]
+    actuation = Actuation(
+        "headroom",
+        str(document["apiVersion"]),
+        str(document["kind"]),
+        str(metadata["name"]),
+        before={"replicas": float(replicas)},
+        after={},
+        reason="Restored",
+        uid=str(metadata.get("uid", "")),
+    )
+    expired = expires is not None and situation.now >= expires
+    return Due(workload, actuation, partial(_remove, document, template), expired)
+
+
+def _remove(document: Document, template: Document | None, writer: ClusterWriter) -> None:
+    remove_buffer(writer, document, template)
+
+
+HEADROOM = ActuatorSteps(observe_headroom, give_back_headroom)

@@ -1,0 +1,202 @@
+"""Sizes decided for pods: what they may not fall below, what is remembered, limits, classes, and their replay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capacity.cluster.size_notes import read_size_state, size_state
+from capacity.decision.kept_memory import BLOCK, lowest_memory, noted_use
+from capacity.decision.limits_of_pods import qos_class, resized
+from capacity.decision.vertical import decide_sizes
+from capacity.model import DataError, Target, Workload
+from capacity.model.actuation import Actuation
+from capacity.model.outcome import Outcome
+from capacity.model.pod_observation import ContainerState, Kept, ObservedPods, PodState, Resources, SizeMemory
+from capacity.model.pod_size import SizedContainer, SizeRange, Vertical
+from capacity.monitoring.conditions import pass_conditions
+from capacity.monitoring.samples import pass_samples
+from capacity.simulation.vertical import PLAN, STATIC, VPA, SizeReplay, replay_sizes
+from tests.database import plan_of_sizes, sizes_of
+from tests.plans import workload_of
+from tests.scale import examples
+
+NOON, GIB, MIB = datetime(2026, 11, 27, 12, tzinfo=UTC), 2**30, 2**20
+HOUR = timedelta(hours=1)
+APP = SizedContainer(cpu=SizeRange(0.5, 8), memory=SizeRange(GIB, 16 * GIB))
+
+
+def workload(**vertical: Any) -> Workload:
+    target = Target(kind="StatefulSet")
+    sized = Vertical({"app": APP}, **vertical)
+    return workload_of("db", floor=1, ceiling=1, target=target, scaling="vertical", vertical=sized)
+
+
+def seen(cpu: int, used: int, *, memory: SizeMemory | None = None, size: int = 2 * GIB) -> ObservedPods:
+    asked = Resources({"cpu": cpu, "memory": size})
+    pod = PodState("db-0", "1", "n", (ContainerState("app", asked, used={"cpu": used, "memory": GIB}),))
+    return ObservedPods((pod,), {"app": asked}, memory=memory or SizeMemory(moved_at=NOON - 3 * HOUR))
+
+
+def requested(decision: Any) -> int:
+    (one,) = decision.pods
+    after: int = one.resources.get("app", one.pod.containers[0].asked).requests["cpu"]
+    return after
+
+
+PLANNED = plan_of_sizes(sizes_of([1000] * 12 + [1000, 3000, 3000, 1000, 1000, 1000] + [1000] * 6))
+
+
+@pytest.mark.parametrize(
+    ("minute", "cpu", "used", "after", "reason"),
+    [
+        pytest.param(0, 1000, 100, 1000, "AsPlanned", id="as planned"),
+        pytest.param(51, 1000, 100, 1000, "AsPlanned", id="nine minutes before the peak"),
+        pytest.param(53, 1000, 100, 3000, "DemandRising", id="a lead time and two periods before it"),
+        pytest.param(0, 900, 100, 3000, "DemandRising", id="one rise for several"),
+        pytest.param(-120, 1000, 1000, 1300, "UsageNeeds", id="more in use than was planned for"),
+        pytest.param(0, 8000, 7500, 8000, "UsageNeeds", id="but not above the maximum"),
+        pytest.param(60, 3200, 100, 3200, "AsPlanned", id="less than a tenth is no reason to fall"),
+        pytest.param(60, 6000, 100, 4500, "DemandFalling", id="down by a quarter"),
+        pytest.param(60, 6000, 4400, 5500, "DemandFalling", id="not below what is in use"),
+        pytest.param(60, 9000, 100, 6800, "DemandFalling", id="nor does it stay above the range"),
+    ],
+)
+def test_cpu(minute: int, cpu: int, used: int, after: int, reason: str) -> None:
+    now = NOON + timedelta(minutes=minute)
+    decision = decide_sizes(PLANNED, workload(), seen(cpu, used), now)
+    assert (requested(decision), decision.reason) == (after, reason)
+
+
+@given(st.integers(500, 9000), st.integers(0, 9000), st.integers(0, 1380))
+@examples(80)
+def test_deciding_again_changes_nothing_and_every_size_is_allowed(cpu: int, used: int, minute: int) -> None:
+    now = NOON.replace(hour=0) + timedelta(minutes=minute)
+    first = decide_sizes(PLANNED, workload(), seen(cpu, used), now)
+    after = requested(first)
+    assert min(cpu, 500) <= after <= max(cpu, 8000)
+    again = decide_sizes(PLANNED, workload(), seen(after, used, memory=first.memory), now)
+    assert requested(again) == after
+    assert again.memory.moved_at == first.memory.moved_at
+
+
+def test_a_naive_time_is_refused() -> None:
+    with pytest.raises(DataError, match="now must carry a time zone"):
+        decide_sizes(PLANNED, workload(), seen(1000, 100), NOON.replace(tzinfo=None))
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 4000)), min_size=1, max_size=40))
+@examples(80)
+def test_memory_is_never_below_the_last_days_use_nor_lowered_unseen(looks: list[tuple[int, int]]) -> None:
+    """Against every look of the last day, kept one by one; a gap of a block forbids any fall."""
+    vertical, kept, now, all_looks = Vertical({"app": APP}), tuple[Kept, ...](), NOON, list[tuple[datetime, int]]()
+    for minutes, used in looks:
+        now += timedelta(minutes=minutes)
+        kept = noted_use(kept, used, 1, now, vertical)
+        all_looks.append((now, used))
+    lowest = lowest_memory(kept, now, vertical)
+    day = [used for at, used in all_looks if now - at <= timedelta(days=1)]
+    blocks = {(at - NOON) // BLOCK for at, _ in all_looks}  # noon is the beginning of one
+    whole = blocks >= set(range((now - timedelta(days=1) - NOON) // BLOCK, (now - NOON) // BLOCK + 1))
+    assert (lowest is not None) == whole
+    assert lowest is None or lowest >= max(day)
+    assert len(kept) < 20, "the annotation stays short"
+
+
+def test_an_older_peak_counts_half_after_each_half_life() -> None:
+    vertical, kept = Vertical({"app": APP}), tuple[Kept, ...]()
+    for hours in range(0, 24 * 4, 3):
+        kept = noted_use(kept, 8000 if hours == 0 else 100, 1, NOON + hours * HOUR, vertical)
+    found = [lowest_memory(kept, NOON + hours * HOUR, vertical) for hours in (93,)]
+    assert found == [pytest.approx(8000 * 0.5 ** ((93 - 30) / 24), rel=0.01)]
+
+
+def test_what_is_remembered_comes_back_from_its_annotation() -> None:
+    memory = SizeMemory(
+        moved_at=NOON,
+        safe={("app", "cpu"): 900},
+        held_since=NOON,
+        used={"app": (Kept(NOON, 700),)},
+        rooms={"db-0": ("uid", {"cpu": 3000})},
+        unsupported={"db-1": "uid"},
+        told={"db-0": "ResizeDeferred full"},
+    )
+    assert read_size_state(size_state(memory)) == memory
+    for broken in (None, "", "[]", "null", '{"moved":5}', '{"used":{"app":[["x",1]]}}', '{"safe":{"app/gpu":1}}'):
+        assert read_size_state(broken) == SizeMemory()
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("proportional", {"cpu": 3000}), ("fixed", {"cpu": 1000})], ids=["in ratio", "fixed"]
+)
+def test_limits(rule: Any, expected: dict[str, int]) -> None:
+    one = ContainerState("app", Resources({"cpu": 500}, {"cpu": 1000}))
+    assert resized(one, one.asked, {"cpu": 1500}, rule).limits == expected
+
+
+@pytest.mark.parametrize(
+    ("containers", "expected"),
+    [
+        ({"a": Resources()}, "BestEffort"),
+        ({"a": Resources({"cpu": 1})}, "Burstable"),
+        ({"a": Resources({"cpu": 1, "memory": 2}, {"cpu": 1, "memory": 2})}, "Guaranteed"),
+        ({"a": Resources({"cpu": 1, "memory": 2}, {"cpu": 1, "memory": 2}), "b": Resources()}, "Burstable"),
+        ({"a": Resources({"cpu": 1, "memory": 2}, {"cpu": 1, "memory": 3})}, "Burstable"),
+    ],
+    ids=["none", "a request", "all equal", "one container without", "a larger limit"],
+)
+def test_the_qos_class(containers: dict[str, Resources], expected: str) -> None:
+    assert qos_class(containers) == expected
+
+
+def usage(days: int = 12) -> tuple[pd.Series, pd.Series]:
+    """A day's wave of CPU, in steps of half an hour, and memory that never moves."""
+    index = pd.date_range("2026-11-01", periods=48 * days, freq="30min", tz="UTC")
+    wave = 2 + 1.5 * np.sin(2 * np.pi * np.arange(len(index)) / 48)
+    noise = np.random.default_rng(7).normal(1, 0.02, len(index))
+    return pd.Series(wave * noise, index), pd.Series(3.0 * GIB, index)
+
+
+def test_the_replay_finds_what_a_resize_saves() -> None:
+    scores = {one.name: one for one in replay_sizes(*usage(), workload(), SizeReplay(days=3))}
+    assert scores[PLAN].cost < 0.9 * scores[STATIC].cost
+    assert scores[PLAN].over_target < 0.03 < scores[VPA].over_target
+    assert (scores[STATIC].resizes_a_day, scores[PLAN].over_request) == (0.0, 0.0)
+
+
+def test_the_replay_says_what_it_needs() -> None:
+    with pytest.raises(DataError, match="expected a week before the 10 days replayed"):
+        replay_sizes(*usage(), workload(), SizeReplay(days=10))
+
+
+def test_replayed_sizes_do_not_know_what_is_to_come() -> None:
+    """Another future changes nothing before it."""
+    cpu, memory = usage()
+    changed = cpu.copy()
+    changed.iloc[-24:] *= 3
+    scores = [
+        {one.name: one for one in replay_sizes(one, memory, workload(), SizeReplay(days=1))} for one in (cpu, changed)
+    ]
+    first = [score[STATIC].cost for score in scores]
+    assert first[0] == first[1]
+    assert scores[1][PLAN].over_target > scores[0][PLAN].over_target
+
+
+def test_pods_that_are_resized_are_told_in_metrics_and_fail_as_passes_do() -> None:
+    sizes = {"cpu": 1.0}, {"cpu": 4.0}
+    good = Actuation("vertical", "v1", "Pod", "db-0", *sizes, "DemandRising", done=True)
+    outcome = Outcome(workload(), actuations=(good,))
+    assert pass_conditions([outcome]) == []
+    samples = {(one.name, one.labels): one.value for one in pass_samples(None, HOUR, [outcome], NOON, HOUR)}
+    assert samples["capacity_actuator_cores", ("shop", "db", "vertical", "Pod/db-0")] == 4.0
+    assert samples["capacity_pass_total", ("changed", "DemandRising")] == 1
+    failed = Outcome(workload(), actuations=(replace(good, done=False, error="403 exceeded quota"),))
+    (condition,) = pass_conditions([failed])
+    assert (condition.name, condition.detail) == ("PassFailed", "db: Pod/db-0: 403 exceeded quota")

@@ -1,0 +1,29 @@
+"""Edges of the decision about a volume: the moment a plan ends, and what it is that leaves no room."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Literal
+
+import pytest
+
+from capacity.decision.volumes import decide_volume
+from tests.unit.test_volumes import claim_of, plan_of
+
+
+@pytest.mark.parametrize(("before", "expired"), [(1, False), (0, True)])
+def test_a_plan_ends_at_its_end(before: int, expired: bool) -> None:
+    plan = plan_of()
+    found = decide_volume(plan, claim_of(), plan.until - timedelta(seconds=before))
+    assert (found.reason == "HeldPlanExpired") == expired
+
+
+@pytest.mark.parametrize(("short", "said"), [("max", "more than max allows"), ("quota", "more than the quota allows")])
+def test_what_leaves_no_room_is_named(short: Literal["max", "quota"], said: str) -> None:
+    plan = replace(plan_of(), short_by=short)
+    last = plan.steps[-1]
+    claim = claim_of(asked=last.size, capacity=last.size)
+    found = decide_volume(plan, claim, last.at)
+    assert found.reason == "VolumeAtLimit"
+    assert said in found.detail
