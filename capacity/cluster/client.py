@@ -69,16 +69,18 @@ class ClusterReader:
         """Every object of a kind in a namespace, page by page."""
         yield from self.objects(kind.path.format(namespace=namespace))
 
-    def objects(self, path: str) -> Iterator[Document]:
-        """Every object of the collection at a path of the API, page by page."""
-        query: list[tuple[str, str]] = [("limit", str(PAGE))]
+    def objects(self, path: str, *, limit: int = PAGE, labels: str = "", fields: str = "") -> Iterator[Document]:
+        """Every object of the collection at a path of the API that the selectors take, page by page."""
+        asked = [("limit", str(limit)), ("labelSelector", labels), ("fieldSelector", fields)]
+        asked = [(key, value) for key, value in asked if value]
+        query = asked
         while True:
             page = self._request("GET", path, query=query)
             yield from page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")
             if not token:
                 return
-            query = [("limit", str(PAGE)), ("continue", token)]
+            query = [*asked, ("continue", token)]
 
     def watch(self, kind: Kind, namespace: str, seconds: int) -> Iterator[Document]:
         """Every object of a kind in a namespace as it is now, then each change as an event, for so many seconds."""

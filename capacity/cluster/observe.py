@@ -54,7 +54,7 @@ def other_owner(workload: Workload, document: Document, scene: ObservedTarget) -
     maker = made_by(document) if workload.target.kind == HPA.name else None
     if maker is not None:
         return "HeldForeignOwner", _made(*maker)
-    movers = scene.movers.get(_scaled(workload, document), set())
+    movers = scene.movers.get(scaled_by(workload, document), set())
     others = sorted(movers - {f"{workload.target.kind}/{workload.target.name}"})
     if not others:
         return None
@@ -70,7 +70,7 @@ def _made(kind: str, name: str) -> str:
     return f"made and rewritten by {kind}/{name}: its floor is set there, not here"
 
 
-def _scaled(workload: Workload, document: Document) -> tuple[str, str]:
+def scaled_by(workload: Workload, document: Document) -> tuple[str, str]:
     """Kind and name of what is scaled."""
     if workload.target.kind not in (HPA.name, SCALED_OBJECT.name):
         return workload.target.kind, workload.target.name

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
+from capacity.decision.reached import judge_rise
 from capacity.model import CUTS, Clamp, Cut, Decision, Doubt, Memory, Observation, Reason, WorkloadPlan, require
 from capacity.model.controller import ControllerRules
 
@@ -130,7 +131,6 @@ CUT: Final = "CeilingReached"
 NO_PLAN: Final = "HeldNoPlan"
 BRAKE: Final = "HeldBrake"
 LOWERED: Final = "FloorLoweredByOthers"
-UNREACHED: Final = "FloorNotReached"
 STILL: Final = "HeldFrozenMetrics"
 FORCE_FLOOR = "capacity/force-floor"  # the annotation by which a person sets a floor
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
@@ -232,7 +232,8 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
     policy = _calmed_by(plan, policy)
-    need, look = highest.replicas, policy.look_ahead(plan.step)
+    rehearsed = observation.wishes.rehearsed or 0
+    need, look = max(highest.replicas, rehearsed), policy.look_ahead(plan.step)
     longer = plan.floor_between(now, reach + look) or need
     calm = _calm(need, longer, observation.floor, stood=_stood(observation, now, LONG * look)) if look else need
     decision = _followed(calm, plan, observation, now, policy.calmed(plan.step))
@@ -242,7 +243,11 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
     by = next((cut for cut in CUTS if cut == highest.reason), None)
     decision = _repaired(decision if by is None else _cut(decision, by), observation)
-    return _unreached(decision, observation, now, plan.lead_time + 2 * policy.period)
+    if rehearsed > highest.replicas:
+        return replace(
+            decision, reason="Rehearsing", detail=_joined(f"a rehearsal of {rehearsed} runs", decision.detail)
+        )
+    return judge_rise(decision, observation, now, plan.lead_time + 2 * policy.period)
 
 
 def _repaired(decision: Decision, observation: Observation) -> Decision:
@@ -253,20 +258,6 @@ def _repaired(decision: Decision, observation: Observation) -> Decision:
     lowered = f"{observation.edited_by} lowered this floor from {was} to {observation.floor}"
     detail = _joined(lowered, decision.detail)
     return replace(decision, reason=decision.reason if decision.cut else LOWERED, detail=detail)
-
-
-def _unreached(decision: Decision, observation: Observation, now: datetime, patience: timedelta) -> Decision:
-    """A floor that stands as planned, but longer than replicas take to start, while fewer of them run.
-
-    Only where the autoscaler reports: a count that nobody knows is not a count of too few.
-    """
-    moved, readings = observation.memory.moved_at, observation.readings
-    if decision.reason != "AsPlanned" or readings is None or readings.blind is not None:
-        return decision
-    if moved is None or now - moved < patience or observation.current >= observation.floor:
-        return decision
-    short = f"{observation.current} of {observation.floor} replicas run, set at {moved:%H:%MZ}"
-    return replace(decision, reason=UNREACHED, detail=_joined(short, decision.detail))
 
 
 def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:

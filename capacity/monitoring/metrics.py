@@ -126,8 +126,12 @@ METRICS = {
         ),
         Metric(
             "capacity_floor_missing_replicas",
-            "Replicas that a floor lacks though they had time to start; absent where none does.",
-            WORKLOAD,
+            "Replicas that a floor lacks though they had time to start, by what keeps most of them; absent where none "
+            "does.",
+            (*WORKLOAD, "cause"),
+        ),
+        Metric(
+            "capacity_ready_replicas", "Replicas that are ready, in the passes that count them: after a rise.", WORKLOAD
         ),
         Metric("capacity_pass_total", "Workloads worked on, by outcome and reason.", ("outcome", "reason"), "counter"),
         Metric("capacity_pass_duration_seconds", "How long the pass took."),

@@ -32,6 +32,7 @@ VALUES = {
     "version": "0",
     "quantile": "0.95",
     "manager": "helm",
+    "cause": "quota",
 }
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # of times in samples: long ago, so that passes are missed
 
