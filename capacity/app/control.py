@@ -156,6 +156,10 @@ class Reconciliation:
         patience = timedelta(0) if plan is None else plan.lead_time + 2 * self.policy.period
         return plan is not None and check_due(observation, self.now, patience, self.policy.period)
 
+    def plan_of(self, workload: Workload) -> WorkloadPlan | None:
+        """The plan of one workload; None where there is none."""
+        return self._plans.get(workload.key)
+
     def _plan(self, workload: Workload, observation: Observation) -> WorkloadPlan | None:
         """Its plan; a lead time that nobody has set is learned from rises too."""
         plan = self._plans.get(workload.key)
