@@ -16,6 +16,7 @@ from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import KINDS, Kind
 from capacity.cluster.lease import TRIES, Writers
+from capacity.cluster.metric_times import with_times
 from capacity.cluster.observe import (
     ObservedTarget,
     Seen,
@@ -117,6 +118,8 @@ class Reconciliation:
         Namespace and target of those that may be written. Default: all, and what nobody names any more.
     parallel : int
         Writes at a time. Default as the field says.
+    metric_times : bool
+        Whether metrics.k8s.io is asked when metrics were measured, before a floor comes down. Default no.
     """
 
     workloads: Sequence[Workload]
@@ -131,6 +134,7 @@ class Reconciliation:
     began: float | None = None
     chosen: frozenset[tuple[str, str]] | None = None
     parallel: int = PARALLEL
+    metric_times: bool = False
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -197,9 +201,19 @@ class TargetState:
         return self.decision is not None and (self.decision.changes or self.decision.notes)
 
     @property
+    def rises(self) -> bool:
+        """Whether floor or ceiling move, and the floor does not come down."""
+        return self.decision is not None and self.decision.changes and not self.decision.falls
+
+    @property
     def falls(self) -> bool:
         """Whether the floor comes down."""
         return self.decision is not None and self.decision.falls
+
+    @property
+    def comes_down(self) -> bool:
+        """Whether the floor comes down, or would if its metrics were known to be alive."""
+        return self.falls or (self.decision is not None and self.decision.reason in ("SecondLook", STILL))
 
     def outcome(self, work: Reconciliation) -> Outcome:
         """The case as decided, before anything is written."""
@@ -362,12 +376,12 @@ def _case(work: Reconciliation, seen: Seen) -> TargetState:
 def checked(
     reader: ClusterReader, work: Reconciliation, guard: Guard, cases: Sequence[TargetState]
 ) -> list[TargetState]:
-    """The cases, those whose last rise should be ready by now decided again with the replicas that are."""
-    due = {id(case) for case in cases if _rise_is_due(work, case)}
-    if not due:
-        return list(cases)
-    read = iter(with_readiness(reader, [case.seen for case in cases if id(case) in due]))
-    return [_guarded_case(guard, _case(work, next(read)), {}) if id(case) in due else case for case in cases]
+    """The cases, some decided again after a closer look: what a rise has made ready, how old metrics are at a fall."""
+    raised = [case for case in cases if _rise_is_due(work, case)]
+    falling = [case for case in cases if work.metric_times and case.comes_down]
+    seen = dict(zip(map(id, raised), with_readiness(reader, [case.seen for case in raised]), strict=True))
+    seen |= dict(zip(map(id, falling), with_times(reader, [case.seen for case in falling]), strict=True))
+    return [_guarded_case(guard, _case(work, seen[id(case)]), {}) if id(case) in seen else case for case in cases]
 
 
 def _rise_is_due(work: Reconciliation, case: TargetState) -> bool:
@@ -418,7 +432,7 @@ class _Acting:
 
     def all(self, cases: Sequence[TargetState]) -> list[tuple[TargetState, Outcome]]:
         """Each case and its outcome, in their order; what is due is written, rises before anything else is read."""
-        rises = sorted((case for case in cases if case.due and not case.falls), key=_urgency, reverse=True)
+        rises = sorted((case for case in cases if case.rises), key=_urgency, reverse=True)
         written: dict[int, tuple[Outcome, Autoscaler | None]] = {}
         written |= zip(map(id, rises), self._each(self._acted, rises), strict=True)
         open_cases = [case for case in cases if id(case) not in written]

@@ -25,7 +25,7 @@ from capacity.cluster.client import MANAGER
 from capacity.cluster.hpa_status import read_metrics, scaled_to_zero
 from capacity.cluster.kinds import HPA, Document, Kind
 from capacity.cluster.ownership import Owner, handed_over, owners, owns
-from capacity.model import ClusterError, Decision, Observation, Readiness, Wishes
+from capacity.model import ClusterError, Decision, Observation, Readiness, Readings, Wishes
 from capacity.model.plan_file import rfc3339
 
 
@@ -34,7 +34,8 @@ class Autoscaler:
     """One object as the cluster returned it, at the time it was looked at.
 
     `hpa`: the HPA that KEDA made of a ScaledObject; None where there is none. `limit`: the ceiling of a kind that has
-    none of its own. `readiness`: what is known of its ready replicas; None where nobody looked.
+    none of its own. `readiness`: what is known of its ready replicas; `measured_at`: when its metrics were measured;
+    None where nobody looked.
     """
 
     document: Document
@@ -43,6 +44,7 @@ class Autoscaler:
     hpa: Document | None = None
     limit: int = 1
     readiness: Readiness | None = None
+    measured_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -98,11 +100,19 @@ class Autoscaler:
             baseline_ceiling=baseline.ceiling if baseline else None,
             edited_by=self._editor() or lowered_by if baseline else None,
             lowered_from=notes.floor if baseline and lowered_by else None,
-            readings=None if self._measured is None else read_metrics(self._measured),
+            readings=self._readings(),
             wishes=self._wishes(),
             memory=notes.memory,
             readiness=self.readiness,
         )
+
+    def _readings(self) -> Readings | None:
+        """The stamp is of CPU and memory: it says nothing of other metrics."""
+        if self._measured is None:
+            return None
+        found = read_metrics(self._measured)
+        known = found.cpu_millicores is not None or found.memory_bytes is not None
+        return replace(found, measured_at=self.measured_at) if known else found
 
     def condition_text(self) -> str:
         """What its autoscaler says stands in its way; empty where nothing does."""

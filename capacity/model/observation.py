@@ -15,7 +15,7 @@ class Readings:
 
     `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`, `memory_bytes`: usage of
     all replicas together. `mark`: text that hardly ever stays the same over several looks while somebody measures.
-    None: not known, or no such text.
+    None: not known, or no such text. `measured_at`: the time stamp of the newest measurement; None: not known.
     """
 
     wanted: int | None = None
@@ -23,8 +23,11 @@ class Readings:
     memory_bytes: int | None = None
     blind: str | None = None
     mark: str | None = None
+    measured_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        if self.measured_at is not None:
+            require_aware("measured_at", self.measured_at)
         for name in ("wanted", "cpu_millicores", "memory_bytes"):
             value = getattr(self, name)
             require(value is None or value >= 0, "readings: {} must be >= 0, got {}", name, value)
