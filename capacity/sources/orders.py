@@ -243,6 +243,8 @@ def _event(
 def _moment(text: str | None, read: Moment | None, zone: ZoneInfo, *, end: bool = False) -> datetime:
     if read is None:
         raise ValueError(f"expected a time such as 2026-11-27 or 2026-11-27 18:00, got {text!r}")
+    if not 1970 <= read.at.year < 2200:
+        raise ValueError(f"expected a year from 1970 to 2199, got {text!r}")
     stamp: Any = pd.Timestamp(read.at)
     if end and read.whole_day:
         stamp += pd.Timedelta(days=1)

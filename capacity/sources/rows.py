@@ -269,6 +269,11 @@ def _united(kinds: Mapping[tuple[tuple[str, str], ...], list[str]], wanted: Want
                 shown, place = ", ".join(column for column, _ in alike), "/".join(Path(files[0]).parts[-2:])
                 raise DataError(f"{name}: no column {column!r} ({key}) in {place}; its columns: {shown}")
         changed = [f"{_as_text(column)} AS {quote(column)}" for column in wanted.ids if column in there]
+        changed += [  # DuckDB's common type of FLOAT and of whole numbers is FLOAT, which holds seven digits
+            f"CAST({quote(column)} AS DOUBLE) AS {quote(column)}"
+            for column, kind in alike
+            if kind.startswith("FLOAT") and column not in (*wanted.ids, wanted.time)
+        ]
         if wanted.time in there and wanted.time not in wanted.ids:
             changed.append(f"{_as_instant(str(wanted.time), dict(alike)[str(wanted.time)], wanted, kinds)}")
         chosen = f"* REPLACE ({', '.join(changed)})" if changed else "*"

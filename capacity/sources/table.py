@@ -33,10 +33,11 @@ from capacity.sources.plausibility import (
 )
 from capacity.sources.rows import Loaded, Wanted, load_rows, open_database, source_name
 from capacity.sources.seen_columns import seen_by_check
-from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
+from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, literal, one_line
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"
+IN_SPAN = f"aside = 0 AND step_start IS NOT NULL AND NOT list_contains(failed, {literal(PLAUSIBLE)})"
 KINDS = {  # DuckDB's types by the kind of value that a contract speaks of; longer names begin with these
     "text": ("VARCHAR", "ENUM", "UUID"),
     "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
@@ -150,10 +151,13 @@ class OrderTable:
         )
 
     def row_counts(self) -> tuple[pd.Series, pd.Series]:
-        """Rows and good rows per step, from the first step to the last; a step without rows is 0."""
+        """Rows and good rows per step, from the first step to the last; a step without rows is 0.
+
+        Rows whose time is not plausible set no span: one of the year 1 would make it two thousand years long.
+        """
         query = (
             f"SELECT step_start, sum(row_count) AS n, coalesce(sum(row_count) FILTER (WHERE {GOOD}), 0) AS good "
-            "FROM counted WHERE aside = 0 AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
+            f"FROM counted WHERE {IN_SPAN} GROUP BY step_start ORDER BY step_start"
         )
         frame = self.database.execute(query).df()
         frame.index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
