@@ -141,7 +141,7 @@ def drill(
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
     began = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=6 + turn)
     drill = Drill(Shop(kubernetes_double, tmp_path), instance, pushgateway, alertmanager(), began)
-    for module in ("plan", "data"):
+    for module in ("options", "plan", "data"):
         monkeypatch.setattr(import_module(f"capacity.cli.{module}"), "read_clock", lambda _: drill.now)
     configure(tmp_path, instance, pushgateway, drill.alertmanager)
     kubernetes_double.create(hpa(ceiling=40))
