@@ -85,7 +85,7 @@ def _due(place: BufferPlace, seen: SeenBuffers, situation: Situation) -> Due:
             uid=str(((write.document or {}).get("metadata") or {}).get("uid", "")),
         )
         ours = state.foreign is None and not state.excluded and state.refused is None
-        return Due(place.workload, actuation, write.make if ours and write.due else None)
+        return Due(place.workload, actuation, write.make if ours and write.due else None, tells=write.tells)
     except (ClusterError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = str(error) if isinstance(error, ClusterError) else f"unexpected answer: {type(error).__name__} {error}"
         return _failed(place, text)

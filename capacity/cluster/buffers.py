@@ -248,9 +248,14 @@ class BufferWrite:
             int(spec.get("replicas") or 0) != decision.replicas
             or (not decision.held and any(spec.get(key) != value for key, value in wanted.items() if key != "template"))
             or self._shape_changed()
-            or (_note(document["metadata"].get("annotations") or {}) or {}).get("reason") != self._told()
+            or self._noted().get("reason") != self._told()
             or self._expiry_due()
         )
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is news that its nodes are missing, though nothing of the buffer changes."""
+        return self._told() not in ("", self._noted().get("reason"))
 
     def make(self, writer: ClusterWriter) -> None:
         """Write it: the pod template of a group first, then the object. What must not stand is removed."""
@@ -366,12 +371,15 @@ class BufferWrite:
 
     def _note_text(self) -> str:
         """For whom it stands, what we asked, since when, and what was said of it."""
-        annotations = ((self.document or {}).get("metadata") or {}).get("annotations") or {}
-        former = _note(annotations) or {}
+        former = self._noted()
         moved = former.get("replicas") != self.decision.replicas
         at = rfc3339(self.now.replace(microsecond=0)) if moved else former.get("moved")
         note = {"of": self.place.workload.name, "replicas": self.decision.replicas, "moved": at, "reason": self._told()}
         return json.dumps(note, separators=(",", ":"))
+
+    def _noted(self) -> dict[str, Any]:
+        """What our last write noted."""
+        return _note(((self.document or {}).get("metadata") or {}).get("annotations") or {}) or {}
 
     def _told(self) -> str:
         """What is noted, and told once by an Event: that its nodes are missing, or nothing."""
