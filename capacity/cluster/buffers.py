@@ -115,9 +115,12 @@ def _tried(errors: dict[str, str], namespace: str, read: Callable[..., None], *a
 
 
 def _listed(reader: ClusterReader, path: str, found: dict[Key, Document]) -> None:
+    """Every object at a path; items of a list of a built-in kind do not say what they are."""
+    kind = {"podtemplates": ("PodTemplate", "v1")}.get(path.rpartition("/")[2])
     for document in reader.objects(path):
         metadata = document.get("metadata") or {}
-        found[str(metadata.get("namespace")), str(metadata.get("name"))] = document
+        key = str(metadata.get("namespace")), str(metadata.get("name"))
+        found[key] = document if kind is None else _typed(document, *kind)
 
 
 def _got(reader: ClusterReader, place: BufferPlace, found: dict[Key, Document]) -> None:
@@ -434,11 +437,16 @@ def read_ours(reader: ClusterReader, namespace: str, kinds: Sequence[str]) -> li
             _listed(reader, TEMPLATES.format(namespace=namespace), templates)
         for one in buffers:
             made = templates.get((namespace, str(one["metadata"]["name"])))
-            found.append((one, None if made is None else _typed(made, "PodTemplate", "v1")))
+            found.append((one, made))
     if "placeholder" in kinds:
         path = DEPLOYMENTS.format(namespace=namespace)
         found += [(_typed(one, "Deployment", "apps/v1"), None) for one in reader.objects(path, OURS)]
-    return [pair for pair in found if STATE in (pair[0]["metadata"].get("annotations") or {})]
+    return [pair for pair in found if is_ours(pair[0])]
+
+
+def is_ours(document: Document) -> bool:
+    """Whether we made it: it carries our note."""
+    return STATE in (document["metadata"].get("annotations") or {})
 
 
 def _typed(document: Document, kind: str, api_version: str) -> Document:

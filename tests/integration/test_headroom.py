@@ -19,6 +19,7 @@ from tests.double.actors import provision_buffer
 from tests.double.buffers import capacity_buffer, capacity_buffer_definition
 from tests.double.faults import refusal
 from tests.plans import workload_plan
+from tests.rendering import K8S, kustomize
 from tests.shop import Shop, hpa
 
 DAY = "2026-11-27T"
@@ -224,3 +225,49 @@ def test_buffer_that_nobody_renewed_is_given_back(store: Store) -> None:
     assert store.names("CapacityBuffer") == ["capacity-web"], "it is held as long as it was meant to stand"
     main(["apply", "--now", "2026-11-28T07:00:00Z"])
     assert store.names("CapacityBuffer") == []
+
+
+@pytest.mark.parametrize(
+    ("overlay", "rules", "ours"),
+    [
+        pytest.param("overlays/headroom", {"group": "edge"}, ("capacitybuffers", "podtemplates"), id="buffers"),
+        pytest.param(
+            "overlays/placeholder", {"buffer": "placeholder"}, ("deployments", "priorityclasses"), id="placeholders"
+        ),
+    ],
+)
+def test_component_grants_exactly_what_is_asked(
+    store: Store,
+    kubectl: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    overlay: str,
+    rules: Document,
+    ours: tuple[str, ...],
+) -> None:
+    store.api.create(capacity_buffer_definition())
+    objects = kustomize(kubectl, K8S / overlay)
+    for item in objects:
+        if item["kind"] in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass"):
+            store.api.create(item)
+    token = store.api.token("system:serviceaccount:shop:capacity-controller")
+    location = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
+    monkeypatch.setattr(location, str(store.api.kubeconfig(tmp_path / "controller", token)))
+    store.asks(rules)
+    store.api.journal.clear()
+    assert store.at("00:10")[1]["reason"] == "PeakAhead"
+    assert store.at("00:30", "restore")[0] == STANDS
+    entries = [entry for entry in store.api.journal if entry.place is not None]
+    assert [entry.path for entry in entries if entry.code == 403] == []
+    made = {("create", *entry.rule[1:]) for entry in entries if entry.method == "PATCH" and entry.code == 201}
+    granted = {
+        (verb, group, resource)
+        for item in objects
+        if item["kind"].endswith("Role") and item["metadata"]["name"] != "capacity-planner"
+        for rule in item["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    asked = {rule for rule in {entry.rule for entry in entries} | made if rule[2] in ours}
+    assert asked == {rule for rule in granted if rule[2] in ours}
