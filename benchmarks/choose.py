@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from capacity.model.policy import Objective
+from capacity.model.replayed import DailyScores
 from capacity.simulation.choice import Scores, choose_daily
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, DailyScores, Days, replay_days
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
 from capacity.simulation.stepping import Cluster, Service

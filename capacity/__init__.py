@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from capacity.app.control import restore as restore
     from capacity.app.fleet import Fleet as Fleet
     from capacity.app.plan import plan_fleet as plan_fleet
+    from capacity.app.plan_one import plan as plan
     from capacity.cluster.client import ClusterReader as ClusterReader
     from capacity.cluster.client import ClusterWriter as ClusterWriter
     from capacity.decision.decide import decide as decide
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from capacity.load.learning import learn_load as learn_load
     from capacity.load.learning import learn_loads as learn_loads
     from capacity.load.projection import project_load as project_load
+    from capacity.model.choice import Choice as Choice
+    from capacity.model.choice import Evidence as Evidence
     from capacity.model.controller import ControllerRules as ControllerRules
     from capacity.model.errors import CapacityError as CapacityError
     from capacity.model.errors import ClusterError as ClusterError
@@ -51,8 +54,6 @@ if TYPE_CHECKING:
     from capacity.model.plan import WorkloadPlan as WorkloadPlan
     from capacity.model.plan_file import read_plan as read_plan
     from capacity.model.plan_file import write_plan as write_plan
-    from capacity.model.policy import Choice as Choice
-    from capacity.model.policy import Evidence as Evidence
     from capacity.model.policy import Objective as Objective
     from capacity.model.policy import Policy as Policy
     from capacity.model.workload import Replica as Replica
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from capacity.simulation.result import Simulation as Simulation
     from capacity.sources.orders import audit_sales as audit_sales
     from capacity.sources.orders import read_sales as read_sales
+    from capacity.sources.sample import sample_config as sample_config
     from capacity.sources.sample import sample_orders as sample_orders
     from capacity.sources.usage import read_usage as read_usage
 
@@ -74,7 +76,7 @@ register_views()  # names of functions only: no picture's library is loaded befo
 HOMES = {
     # read orders and usage, and audit them
     "capacity.app.configuration": ("read_config",),
-    "capacity.sources.sample": ("sample_orders",),
+    "capacity.sources.sample": ("sample_orders", "sample_config"),
     "capacity.sources.orders": ("read_sales", "audit_sales"),
     "capacity.sources.usage": ("read_usage",),
     # learn what repeats, forecast what comes
@@ -88,6 +90,8 @@ HOMES = {
     "capacity.load.learning": ("learn_load", "learn_loads"),
     "capacity.model.load": ("LoadModel",),
     "capacity.load.projection": ("project_load",),
+    # all of it for one service, in one call
+    "capacity.app.plan_one": ("plan",),
     # from load to replicas
     "capacity.model.workload": ("Workload", "Replica"),
     "capacity.model.limits": ("Limits", "Costs"),
@@ -99,7 +103,8 @@ HOMES = {
     "capacity.model.plan_file": ("read_plan", "write_plan"),
     # would it have held?
     "capacity.app.advise": ("advise",),
-    "capacity.model.policy": ("Policy", "Objective", "Evidence", "Choice"),
+    "capacity.model.policy": ("Policy", "Objective"),
+    "capacity.model.choice": ("Evidence", "Choice"),
     "capacity.simulation.replay": ("simulate",),
     "capacity.simulation.result": ("Simulation",),
     # decide

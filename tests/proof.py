@@ -131,6 +131,9 @@ PROOFS: dict[str, Proof] = {
         "tests/integration/test_failures.py::test_killed_again_and_again"
     ),
     "drill of a failed pipeline day": of_tests("tests/integration/test_drill.py"),
+    "floors of the real verbs beside the simulator's, three days": of_tests(
+        "tests/integration/test_simulated_is_real.py"
+    ),
     "properties of the whole pipeline": of_tests(
         "tests/property",
         "--deselect=tests/property/test_fault_runs.py",

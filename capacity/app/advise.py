@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import yaml
 
 from capacity.app.reading import read_orders
 from capacity.model import DataError, Workload
+from capacity.model.choice import Choice
 from capacity.model.configuration import Config
-from capacity.model.policy import Choice
-from capacity.model.policy_file import Choices, read_choices
+from capacity.model.policies import Policies, read_policies
+from capacity.model.policy import Cadence
+from capacity.model.replayed import Advised
 from capacity.planning.orders import OrderData, request_of
+from capacity.planning.pipeline import planned_window
 from capacity.planning.result import PlanResult
 
 Progress = Callable[[int, int], None]  # parts done, of how many
@@ -26,10 +29,21 @@ PARTS = 100  # of one workload, as a progress bar counts them
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The choice for each workload, in the order of the configuration, and why there is none for the others."""
+    """The choice for each workload, in the order of the configuration, and why there is none for the others.
+
+    Parameters
+    ----------
+    choices : tuple of Choice
+        One for each workload that could be replayed.
+    failures : mapping of (str, str) to str
+        By namespace and name, why there is none. Default none.
+    policies : mapping of (str, str) to Advised
+        The choices with the days that they were made from, as policies.json keeps them. Default none.
+    """
 
     choices: tuple[Choice, ...]
     failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    policies: Policies = field(default_factory=dict)
 
 
 def advise(
@@ -38,9 +52,10 @@ def advise(
     *,
     days: int = 28,
     workloads: Sequence[Workload] | None = None,
-    known: Choices | None = None,
+    known: Policies | None = None,
     progress: Progress | None = None,
     past: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """Replay every candidate policy on the history of each workload, and choose one.
 
@@ -55,11 +70,14 @@ def advise(
     workloads : sequence of Workload or None
         Those to advise. Default: all of the configuration.
     known : mapping or None
-        Earlier choices: a target that was advised is advised again while it is as good. Default none.
+        Earlier choices: of the days that they were made from only later ones are replayed, and a target that was
+        advised is advised again while it is as good. Default none.
     progress : callable or None
         Called with how many parts are done, and of how many. Default none.
     past : bool
         Whether `now` lies in the past: orders and usage from then on are left out. Default False.
+    stop : callable
+        Whether to begin no further workload: those chosen so far are returned. Default: never.
 
     Returns
     -------
@@ -72,7 +90,7 @@ def advise(
         The orders cannot be read.
     """
     orders = read_orders(config, now, past=past)
-    return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress)
+    return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress, stop=stop)
 
 
 def advise_on(
@@ -82,22 +100,24 @@ def advise_on(
     *,
     days: int = 28,
     workloads: Sequence[Workload] | None = None,
-    known: Choices | None = None,
+    known: Policies | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """`advise` on orders that were read already."""
     counted = tuple(one for one in config.workloads if one.scaling == "horizontal")  # others have no autoscaler
     asked = counted if workloads is None else tuple(workloads)
-    choices, failures = [], {}
+    found, failures = Policies(), {}
     for place, workload in enumerate(asked):
+        if stop():
+            break
         try:
             part = _part(progress, place, len(asked))
             before = (known or {}).get(workload.key)
-            found = _advised(config, orders, workload, now, days=days, before=before, progress=part)
-            choices.append(found)
+            found[workload.key] = _advised(config, orders, workload, now, days=days, before=before, progress=part)
         except DataError as error:
             failures[workload.key] = str(error)
-    return Advice(tuple(choices), failures)
+    return Advice(tuple(one.choice for one in found.values()), failures, found)
 
 
 def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
@@ -114,22 +134,20 @@ def _advised(
     now: datetime,
     *,
     days: int,
-    before: Choice | None,
+    before: Advised | None,
     progress: Progress | None,
-) -> Choice:
-    from capacity.simulation.advice import ReplaySettings, advise_policy, cadence_for  # a plan does without
-    from capacity.simulation.grid import on_grid
+) -> Advised:
+    from capacity.simulation.advice import ReplaySettings, advise_policy  # a plan does without
 
     sales = orders.histories.get(workload.group)
     if sales is None:
         raise DataError(f"no sales of group {workload.group!r}: a policy is chosen on orders, there are none")
-    step, _, _ = on_grid(sales)
-    settings = ReplaySettings(days, cadence_for(step), config.controller.policy())
+    cadence = Cadence(refit=config.choice.refit, controller=config.controller.period)
+    settings = ReplaySettings(days, cadence, config.controller.policy())
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
-    request = request_of(config, orders)
-    advised = None if before is None else before.policy.target
-    return advise_policy(sales, known, request, now, settings, measured=measured, advised=advised, progress=progress)
+    request = replace(request_of(config, orders), window=planned_window(config, workload, sales))
+    return advise_policy(sales, known, request, now, settings, measured=measured, before=before, progress=progress)
 
 
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:
@@ -152,33 +170,48 @@ def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Se
     return used.loc[: end - step].dropna()
 
 
-def known_choices(path: Path) -> Choices:
-    """The choices of a file; none where there is no file. Raises `PlanError` where it cannot be read."""
-    return read_choices(path) if path.exists() else {}
+def known_policies(path: Path) -> Policies:
+    """The policies of a file; none where there is no file. Raises `PlanError` where it cannot be read."""
+    return read_policies(path) if path.exists() else {}
 
 
-def with_policies(config: Config, choices: Choices) -> Config:
+def outdated(config: Config, known: Policies, now: datetime) -> list[Workload]:
+    """The workloads without a policy, then those whose policy is older than `choice.period`, the oldest first.
+
+    A policy that the configuration names is not chosen, and without a period nothing is.
+    """
+    period = config.choice.period
+    if period is None or config.sales is None:
+        return []
+    ages = {one.key: now - known[one.key].choice.chosen_at for one in config.workloads if one.key in known}
+    due = [one for one in config.workloads if one.policy is None and ages.get(one.key, period) >= period]
+    return sorted(due, key=lambda one: ages.get(one.key, timedelta.max), reverse=True)
+
+
+def with_policies(config: Config, policies: Policies) -> Config:
     """The configuration with the chosen policy of each workload that names none, and the levels they need.
 
     A choice from too short a history stands for nothing: such a workload is planned as before.
     """
-    workloads = tuple(_following(one, choices.get(one.key)) for one in config.workloads)
+    workloads = tuple(_following(one, policies.get(one.key)) for one in config.workloads)
     levels = sorted({*config.forecast.quantile_levels, *(one.quantile_level for one in workloads)})
     forecast = config.forecast.model_copy(update={"quantile_levels": tuple(levels)})
     return config.model_copy(update={"workloads": workloads, "forecast": forecast})
 
 
-def _following(workload: Workload, choice: Choice | None) -> Workload:
-    if choice is None or workload.policy is not None or workload.vertical is not None or choice.reason == "TooShort":
+def _following(workload: Workload, advised: Advised | None) -> Workload:
+    settled = workload.policy is not None or workload.vertical is not None
+    if advised is None or settled or advised.choice.reason == "TooShort":
         return workload
-    policy = choice.in_force
+    policy = advised.choice.in_force
     if policy.floors not in ("none", "forecast"):
         return workload
     return replace(workload, policy=policy, quantile_level=policy.quantile_level or workload.quantile_level)
 
 
-def with_evidence(planned: PlanResult, choices: Choices) -> PlanResult:
+def with_evidence(planned: PlanResult, policies: Policies) -> PlanResult:
     """The same plan, each workload's with the choice it follows."""
+    choices = {key: one.choice for key, one in policies.items()}
     plans = tuple(one if one.sizes else replace(one, choice=choices.get(one.key)) for one in planned.plan.workloads)
     return replace(planned, plan=replace(planned.plan, workloads=plans))
 
@@ -186,18 +219,29 @@ def with_evidence(planned: PlanResult, choices: Choices) -> PlanResult:
 def target_patch(workload: Workload, choice: Choice) -> str | None:
     """How to set the autoscaler to the advised target, to be applied by hand; None where it stands there already.
 
-    A JSON patch with a test: it changes nothing where the first metric is another than CPU. Of a ScaledObject, whose
-    operator owns the autoscaler, the trigger to write.
+    A JSON patch with a test: it changes nothing where the first metric is another than CPU. None for a ScaledObject,
+    whose operator owns the autoscaler.
     """
     target = choice.policy.target
-    if target is None or choice.policy.standing != "advised":
+    if target is None or choice.policy.standing != "advised" or workload.target.kind == "ScaledObject":
         return None
-    if workload.target.kind == "ScaledObject":
-        trigger = {"triggers": [{"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(target)}}]}
-        return yaml.safe_dump({"spec": trigger}, sort_keys=False).strip()
     patch: list[dict[str, Any]] = [
         {"op": "test", "path": "/spec/metrics/0/resource/name", "value": "cpu"},
         {"op": "replace", "path": "/spec/metrics/0/resource/target/averageUtilization", "value": target},
     ]
     where = f"--namespace {workload.namespace} patch hpa {workload.target.name}"
     return f"kubectl {where} --type json --patch '{json.dumps(patch)}'"
+
+
+def target_snippet(workload: Workload, choice: Choice) -> str | None:
+    """The advised target as it stands in Git, one line of YAML for the object's spec; None where none is advised."""
+    target = choice.policy.target
+    if target is None or choice.policy.standing != "advised":
+        return None
+    if workload.target.kind == "ScaledObject":
+        trigger = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(target)}}
+        spec: dict[str, Any] = {"triggers": [trigger]}
+    else:
+        value = {"type": "Utilization", "averageUtilization": target}
+        spec = {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": value}}]}
+    return yaml.safe_dump(spec, sort_keys=False, default_flow_style=True, width=200).strip()[1:-1]

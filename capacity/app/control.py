@@ -18,6 +18,7 @@ from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import KINDS, Kind
 from capacity.cluster.lease import TRIES, Writers
+from capacity.cluster.metric_target import move_target, target_move
 from capacity.cluster.observe import (
     ObservedTarget,
     Seen,
@@ -47,11 +48,14 @@ from capacity.model import (
 )
 from capacity.model.actuation import Actuation
 from capacity.model.outcome import Outcome as Outcome
+from capacity.model.outcome import TargetMove
 from capacity.model.outcome import summary as summary
+from capacity.shown import shows_itself
 
 PARALLEL = 8  # writes at a time: an API server that takes 40 ms a write then takes 200 a second
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+UNTOUCHED = ("Excluded", "Frozen", "SwitchedOff", "HeldChangeWindow")  # whose autoscaler is left as it stands
 SKEW = timedelta(minutes=2)  # between our clock and the API server's: NTP keeps them within a second
 
 
@@ -112,6 +116,7 @@ def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = 
     return f"our clock says {now:%Y-%m-%dT%H:%M:%SZ}, the API server's {server_time:%Y-%m-%dT%H:%M:%SZ}"
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """What one pass works on: the workloads, their plan, the rules, and the time.
@@ -172,6 +177,15 @@ class Reconciliation:
         due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
         return replace(decision, notes=True) if due and not decision.notes else decision
 
+    def move(self, workload: Workload, autoscaler: Autoscaler, decision: Decision) -> TargetMove | None:
+        """What happens to the autoscaler's own target; nothing while its floor is held or left alone."""
+        if decision.held or decision.reason in UNTOUCHED:
+            return None
+        plan = self._plans.get(workload.key)
+        policy = None if plan is None else plan.policy
+        managed = workload.manages_target and policy is not None and policy.standing == "managed"
+        return target_move(autoscaler, policy.target if managed and policy else None, take=workload.target.take)
+
     def situation(self, cases: Sequence[TargetState], guard: Guard) -> Situation:
         """What the actuators beside the floor work on."""
         scaled = {
@@ -209,6 +223,7 @@ class TargetState:
     seen: Seen
     decision: Decision | None = None
     error: str | None = None
+    move: TargetMove | None = None
 
     @property
     def workload(self) -> Workload:
@@ -223,7 +238,8 @@ class TargetState:
     @property
     def due(self) -> bool:
         """Whether something is to be written."""
-        return self.decision is not None and (self.decision.changes or self.decision.notes)
+        moves = self.move is not None and self.move.refused is None
+        return self.decision is not None and (self.decision.changes or self.decision.notes or moves)
 
     @property
     def falls(self) -> bool:
@@ -234,13 +250,23 @@ class TargetState:
         """The case as decided, before anything is written."""
         unreadable = work.unreadable.get(self.workload.namespace)
         errors = [f"plan: {unreadable}" if unreadable else None, self.error]
-        return Outcome(self.workload, self.decision, "; ".join(text for text in errors if text) or None)
+        error = "; ".join(text for text in errors if text) or None
+        return Outcome(
+            self.workload, self.decision, error, warnings=_refusals(self.workload, self.move), target=self.move
+        )
 
     @property
     def observation(self) -> Observation | None:
         """What was seen of it; None where nothing could be."""
         found = self.seen[2]
         return None if isinstance(found, ClusterError) or self.decision is None else found.observation
+
+
+def _refusals(workload: Workload, move: TargetMove | None) -> tuple[str, ...]:
+    """Why a target is not set, as a warning."""
+    if move is None or move.refused is None:
+        return ()
+    return (f"{workload.namespace}/{workload.target.name}: {move}",)
 
 
 def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
@@ -261,8 +287,12 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     scenes = observe_targets(reader, work.counted)
     cases, guard = _cases(reader, work, scenes)
     dues = observe_actuators(reader, work.situation(cases, guard), _stays(guard, cases))
-    outcomes = [replace(case.outcome(work), warnings=owner_warnings(case)) for case in cases]
+    outcomes = [_warned(case.outcome(work), case) for case in cases]
     yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
+
+
+def _warned(outcome: Outcome, case: TargetState) -> Outcome:
+    return replace(outcome, warnings=(*outcome.warnings, *owner_warnings(case)))
 
 
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
@@ -398,7 +428,7 @@ def _cases(
     skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
     off, unknown = _switches(reader, work)
     guard = _braked(work, cases, Guard(off, unknown, skew, reader.server_time, change=work.change))
-    return [_guarded_case(guard, case) for case in cases], guard
+    return [_guarded_case(work, guard, case) for case in cases], guard
 
 
 def _stays(guard: Guard, cases: Sequence[TargetState]) -> Callable[[Due], tuple[str, str] | None]:
@@ -443,13 +473,14 @@ def _braked(work: Reconciliation, cases: list[TargetState], guard: Guard) -> Gua
     return replace(guard, episode=brake_episode(fleet, work.now, work.brake))
 
 
-def _guarded_case(guard: Guard, case: TargetState) -> TargetState:
+def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState) -> TargetState:
     found, namespace = case.seen[2], case.workload.namespace
     if case.decision is None or isinstance(found, ClusterError):
         return case
     if namespace in guard.unknown:
         return TargetState(case.seen, error=guard.unknown[namespace])
-    return TargetState(case.seen, guard.hold(namespace, found.observation, case.decision))
+    decision = guard.hold(namespace, found.observation, case.decision)
+    return TargetState(case.seen, decision, move=work.move(case.workload, found, decision))
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,7 +536,7 @@ class _Acting:
             return Outcome(workload, hold(autoscaler.observation, "HeldByOtherWriter", other))
         for attempt in range(1, TRIES + 1):
             try:
-                write(self.writer, autoscaler, decision, self.work.expires(workload))
+                move = self._set(workload, autoscaler, decision)
             except ClusterError as error:
                 if error.status == ABSENT:
                     raise _gone(workload) from error
@@ -514,12 +545,25 @@ class _Acting:
                 autoscaler = _read_again(self.writer, workload, scene, autoscaler)
                 decision = self.work.decide(workload, scene, autoscaler)
                 decision = self.guard.hold(workload.namespace, autoscaler.observation, decision)
-                if not (decision.changes or decision.notes):
-                    return Outcome(workload, decision)
+                due = TargetState(
+                    (workload, scene, autoscaler), decision, move=self.work.move(workload, autoscaler, decision)
+                )
+                if not due.due:
+                    return due.outcome(self.work)
                 continue
             told += [autoscaler] if decision.changes or decision.reason == STILL else []
-            return Outcome(workload, decision, done=decision.changes)
+            done = decision.changes or (move is not None and move.refused is None)
+            return Outcome(workload, decision, done=done, warnings=_refusals(workload, move), target=move)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _set(self, workload: Workload, autoscaler: Autoscaler, decision: Decision) -> TargetMove | None:
+        """Write the floor where it moves or is noted, then the target where it moves."""
+        if decision.changes or decision.notes:
+            autoscaler = autoscaler.reread(write(self.writer, autoscaler, decision, self.work.expires(workload)))
+        move = self.work.move(workload, autoscaler, decision)
+        if move is not None and move.refused is None:
+            move_target(self.writer, autoscaler, move)
+        return move
 
 
 def _urgency(case: TargetState) -> float:

@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from capacity.app.fleet import Fleet, spread
+from capacity.app.fleet import Fleet, spread, uncollected
 from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, sales_of
 from capacity.app.shards import (
     Shard,
@@ -121,9 +121,10 @@ def plan_fleet(
     dealt = deal(config.workloads, fleet.size)
     if config.sales is None or (len(dealt) == 1 and fleet.shards is None):
         return share_supply(plan_chunk(_one_chunk(config, now, past)), config)
-    with _folder(fleet.shards) as folder:
-        chunks = _chunks(config, now, folder, fleet.size, past)
-        return share_supply(_joined(_shards(chunks, fleet, progress or _silent), chunks, config), config)
+    with folder_of(fleet.shards) as folder:
+        chunks = chunks_of(config, now, folder, dealt, past=past, refuse=True)
+        with uncollected():
+            return share_supply(_joined(_shards(chunks, fleet, progress or _silent), chunks, config), config)
 
 
 def plan_chunk(chunk: Chunk) -> PlanResult:
@@ -136,14 +137,14 @@ def plan_chunk(chunk: Chunk) -> PlanResult:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        orders = _orders(chunk)
+        orders = orders_of(chunk)
         planned = plan_alone(PlanInputs.of(chunk.config, orders, chunk.now, chunk.settings_hash))
         planned = add_volumes(planned, chunk.config, orders, chunk.now, past=chunk.past)
         counts_replicas = chunk.config.usage is not None and chunk.config.usage.replicas is not None
         return replace(planned, advice=advise_workloads(orders.usages) if counts_replicas else {})
 
 
-def _orders(chunk: Chunk) -> OrderData:
+def orders_of(chunk: Chunk) -> OrderData:
     """What the chunk is planned from; usage lies with its workloads and is read with them."""
     config = chunk.config
     usages, unmeasured = read_usages(config, chunk.now, past=chunk.past)
@@ -176,13 +177,26 @@ def _one_chunk(config: Config, now: datetime, past: bool) -> Chunk:
         return replace(chunk, sales=sales_of(table, {one.group for one in config.workloads}), audit=audit)
 
 
-def _chunks(config: Config, now: datetime, folder: Path, size: int, past: bool) -> list[Chunk]:
-    """Read and judge the orders, write their steps, and cut the workloads into chunks."""
-    dealt, settings = deal(config.workloads, size), config.settings_hash()
+def chunks_of(
+    config: Config,
+    now: datetime,
+    folder: Path,
+    dealt: Sequence[tuple[Workload, ...]],
+    *,
+    past: bool = False,
+    refuse: bool = False,
+) -> list[Chunk]:
+    """Read and judge the orders, and write the steps of each part of the workloads: its chunk reads them there.
+
+    `refuse`: raise `QualityRefusedError` where the data are too bad to plan from.
+    """
+    settings = config.settings_hash()
     with load_orders(config, now, past=past) as table:
         table.steps()
-        audit = require_quality(audit_orders(table, config).at(now))
+        audit = audit_orders(table, config).at(now)
+        audit = require_quality(audit) if refuse else audit
         usage = f"{usage_fingerprint(config, now)}{f' before {rfc3339(now)}' if past else ''}"
+        size = len(dealt[0])
         run = _run(config, settings, f"{fingerprint(table)} in chunks of {size}", usage)
         _forget_others(folder, run)
         groups = [sorted({one.group for one in part if one.group is not None}) for part in dealt]
@@ -202,16 +216,20 @@ def _chunks(config: Config, now: datetime, folder: Path, size: int, past: bool) 
 
 def work_on(chunk: Chunk) -> Shard:
     """Plan a chunk and write its shard; what cannot be planned is in the shard's failures, never an exception."""
-    if chunk.versions != installed():
-        shard = chunk.failed(f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
-    else:
-        try:
-            planned = plan_chunk(chunk)
-            shard = Shard(chunk.number, planned.plan, planned.failures, planned.demand, planned.advice)
-        except DataError as error:
-            shard = chunk.failed(str(error))
-    write_shard(shard, chunk.shard, chunk.run)
+    with uncollected():
+        shard = _planned(chunk)
+        write_shard(shard, chunk.shard, chunk.run)
     return replace(shard, plan=None)  # it lies in its file; a report is small enough for any wire
+
+
+def _planned(chunk: Chunk) -> Shard:
+    if chunk.versions != installed():
+        return chunk.failed(f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
+    try:
+        planned = plan_chunk(chunk)
+    except DataError as error:
+        return chunk.failed(str(error))
+    return Shard(chunk.number, planned.plan, planned.failures, planned.demand, planned.advice)
 
 
 def installed() -> str:
@@ -287,7 +305,7 @@ def _joined(shards: Sequence[Shard], chunks: Sequence[Chunk], config: Config) ->
 
 
 @contextmanager
-def _folder(asked: Path | None) -> Iterator[Path]:
+def folder_of(asked: Path | None) -> Iterator[Path]:
     """The folder of steps and shards: the one asked for, kept; else one for this run alone."""
     if asked is None:
         with tempfile.TemporaryDirectory(prefix="capacity-") as name:

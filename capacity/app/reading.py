@@ -22,10 +22,9 @@ from capacity.planning.orders import Histories, KnownAhead, OrderData
 from capacity.planning.pipeline import measured_by
 from capacity.quality.usage import audit_usages
 from capacity.sources.audit_history import audit_orders
-from capacity.sources.judging import UNIT
 from capacity.sources.orders import read_columns, read_events
 from capacity.sources.sql import literal, one_line
-from capacity.sources.table import GOOD, OrderTable
+from capacity.sources.table import GOOD, TOTAL, OrderTable
 from capacity.sources.usage import known_usage
 
 if TYPE_CHECKING:
@@ -123,8 +122,7 @@ class StepIndex:
 
 
 GOOD_ROWS = f"(SELECT grp, step_start, value FROM counted WHERE {GOOD})"
-_TOTAL = f"sum(CAST(value * {UNIT} AS HUGEINT)) / {UNIT}"  # exact in any order
-ALL_TOGETHER = f"(SELECT '' AS grp, step_start, {_TOTAL} AS value FROM {GOOD_ROWS} GROUP BY step_start)"
+ALL_TOGETHER = f"(SELECT '' AS grp, step_start, {TOTAL} AS value FROM {GOOD_ROWS} GROUP BY step_start)"
 
 
 def sales_of(table: OrderTable, groups: Iterable[str | None]) -> Histories:

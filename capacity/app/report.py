@@ -12,14 +12,15 @@ from capacity.app.outlook import outlook_of
 from capacity.app.volumes import add_volumes
 from capacity.forecast.backtest import Backtest
 from capacity.logs import LOGGER
-from capacity.model import ConfigError, DataError
+from capacity.model import ConfigError, DataError, require
 from capacity.model.configuration import Config
 from capacity.model.outlook import Outlook
 from capacity.planning.orders import Histories, OrderData, QualityRefusedError, coming_events
 from capacity.planning.pipeline import PlanInputs, backtest_orders, make_plan
 from capacity.views.report.review import ORIGINS, ReportData, ReportRequest
 
-WEEK = timedelta(days=7)
+WEEK, DAY = timedelta(days=7), timedelta(days=1)
+BEFORE = 2  # horizons that a backtest knows before its first origin
 
 
 def collect_report(config: Config, orders: OrderData, question: ReportRequest, now: datetime) -> ReportData:
@@ -111,7 +112,16 @@ def _backtests(config: Config, orders: OrderData) -> dict[str | None, Backtest |
     horizon = max(WEEK, config.orders().step)
     for group, sales in orders.histories.items():
         try:
-            found |= backtest_orders(config, replace(orders, histories={group: sales}), horizon, ORIGINS)
+            origins = _origins(sales, horizon)
+            found |= backtest_orders(config, replace(orders, histories={group: sales}), horizon, origins)
         except DataError as error:
             found[group] = error
     return found
+
+
+def _origins(sales: pd.Series, horizon: timedelta) -> int:
+    """As many past origins as leave two horizons of history before the first. Raises `DataError` where none does."""
+    span = _after(sales) - sales.index[0].to_pydatetime() if len(sales) > 1 else timedelta(0)
+    origins = min(ORIGINS, span // horizon - BEFORE)
+    require(origins >= 2, "{:.0f} days of history are too few to test forecasts of {} days", span / DAY, horizon.days)
+    return origins

@@ -19,6 +19,7 @@ from capacity.cli.plan import explain, plan
 from capacity.cli.report import report, status
 from capacity.cli.setup import doctor, init, rules
 from capacity.cli.simulate import simulate
+from capacity.cli.trial import try_
 from capacity.cli.volumes import volumes
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
@@ -30,6 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Learn the seasonality of a business from its orders, move the floor of each autoscaler before the peak.\n\n"
     "Start with [bold]capacity plan --sample[/bold]. In order of the data: audit, forecast, advise, plan, preview, "
     "apply.",
@@ -67,7 +69,7 @@ def schema(context: CommandContext) -> int:
 
 
 VERBS = {
-    "Begin": (init, doctor),
+    "Begin": (try_, init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
     "Plan": (advise, plan, explain, volumes, outlook, simulate, report),
     "Move floors": (preview, apply, run, restore),

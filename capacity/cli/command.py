@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 import typer
 
-from capacity.app.configuration import read_config
 from capacity.logs import LOGGER, LogForm, Run
 from capacity.model import ConfigError
-from capacity.model.configuration import Config
 from capacity.model.fields import parse_duration
-from capacity.sources.sample import sample_config
 from capacity.views.sheet import Output, Sheet, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from capacity.model.configuration import Config
+
+CONFIG = Path("capacity.yaml")  # read where no other is named; a FILE needs none
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
 ConfigOption = Annotated[
     Path, typer.Option("-c", "--config", help="The configuration.", rich_help_panel="Every command")
@@ -45,19 +45,25 @@ DebugOption = Annotated[
 LogFormOption = Annotated[
     LogForm, typer.Option("--log-format", help="Logs on stderr.", rich_help_panel="Every command")
 ]
+OfficeOption = Annotated[
+    bool, typer.Option("--office", help="Use the second bundled sample, a service that follows working hours.")
+]
 SampleOption = Annotated[
     bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
 ]
 FileArgument = Annotated[
     str | None,
-    typer.Argument(metavar="FILE", help="Orders to read instead of sales.source: CSV, .gz, Parquet or a glob."),
+    typer.Argument(
+        metavar="FILE",
+        help="Orders in place of sales.source, or without any capacity.yaml: CSV, Parquet, a glob, a database's URL.",
+    ),
 ]
 NowOption = Annotated[
     str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of the clock's.")
 ]
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 COMMON = (
-    inspect.Parameter("config", KEYWORD, default=Path("capacity.yaml"), annotation=ConfigOption),
+    inspect.Parameter("config", KEYWORD, default=CONFIG, annotation=ConfigOption),
     inspect.Parameter("output", KEYWORD, default=Output.table, annotation=OutputOption),
     inspect.Parameter("quiet", KEYWORD, default=False, annotation=QuietOption),
     inspect.Parameter("verbose", KEYWORD, default=False, annotation=VerboseOption),
@@ -76,14 +82,18 @@ class CommandContext:
     verbose: bool
     run: Run
 
-    def config(self, *, file: str | None = None, sample: bool = False) -> Config:
-        """The configuration; `file` takes the place of its source. Raises `ConfigError`."""
-        if sample and file:
-            raise ConfigError("expected FILE or --sample, got both")
-        config = read_config(sample_config() if sample else self.config_path)
-        if file is None:
-            return config
-        return config.model_copy(update={"sales": config.orders().model_copy(update={"source": file})})
+    @property
+    def configured(self) -> bool:
+        """Whether there is a configuration, or one was named that should be there."""
+        return self.config_path != CONFIG or self.config_path.exists()
+
+    def config(self, *, sample: bool = False, office: bool = False) -> Config:
+        """The configuration, or that of a bundled sample. Raises `ConfigError`."""
+        from capacity.app.configuration import read_config
+        from capacity.sources.sample import sample_config
+
+        bundled = sample_config() if sample else sample_config("office") if office else None
+        return read_config(bundled or self.config_path)
 
     def show(self, *sheets: Sheet) -> None:
         """Print results to stdout one after the other; as HTML all of them on one page."""
@@ -176,6 +186,7 @@ def verb(command: Callable[..., int]) -> Callable[..., int]:
         return command(context, **made, **given)
 
     del called.__wrapped__
+    called.__name__ = command.__name__.rstrip("_")  # `try` is a keyword
     signature = inspect.Signature([*flat, *map(_plain, COMMON)], return_annotation=int)
     called.__signature__ = signature  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()} | {"return": int}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.app.notify import Notifier
-from capacity.cli.command import DONE, FAILED, HELD, CommandContext, read_clock, read_duration, verb
+from capacity.cli.command import DONE, FAILED, HELD, CommandContext, SampleOption, read_clock, read_duration, verb
 from capacity.cli.options import Data, Drawing, PatchOption
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, LoadReport
@@ -31,12 +29,7 @@ if TYPE_CHECKING:
     Forecasted = Mapping[str | None, Forecast]
 
 
-@dataclass(frozen=True, slots=True)
-class Rolling:
-    """The origins of a backtest."""
-
-    origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8
-    horizon: Annotated[str, typer.Option(help="How far each time; origins lie one horizon apart.")] = "7d"
+WEEK = "7d"  # of a backtest: how far each time, where nothing else was asked
 
 
 @verb
@@ -55,9 +48,11 @@ def seasonality(
 
     config = data.sales_config(context)
     with context.stages("reading orders", "looking for cycles", "drawing") as advance:
-        histories = read_orders(config, read_clock(None)).histories
+        histories = read_orders(config, data.moment()).histories
         advance()
-        sheets = [seasons_sheet(sales, group, config.timezone) for group, sales in histories.items()]
+        sheets = [
+            seasons_sheet(sales, group, config.timezone, config.calendar.holidays) for group, sales in histories.items()
+        ]
         advance()
         drawing.save(context, lambda theme: _draw_seasons(next(iter(histories.values())), config, draw, theme))
         advance()
@@ -84,7 +79,7 @@ def forecast(context: CommandContext, data: Data, drawing: Drawing) -> int:
 
     config = data.sales_config(context)
     with context.stages("reading orders", "forecasting", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, data.moment())
         advance()
         found = forecast_orders(config, orders)
         forecasts = {group: one for group, one in found.items() if isinstance(one, Forecast)}
@@ -116,18 +111,20 @@ def _forecast_sheet(context: CommandContext, config: Config, orders: Orders, for
 
     if context.output is Output.csv:
         return forecast_rows(forecasts)
-    return forecast_sheet(forecasts, orders.histories, config.timezone)
+    return forecast_sheet(forecasts, orders.histories, config.timezone, config.calendar.holidays)
 
 
 @verb
 def backtest(
     context: CommandContext,
     data: Data,
-    rolling: Rolling,
     drawing: Drawing,
+    origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8,
     draw: Annotated[BacktestView, typer.Option(help="What came, or how quantiles kept.")] = BacktestView.course,
 ) -> int:
     """Would the forecast have been right? Forecast from past origins, without looking ahead, and score what came.
+
+    Origins lie one --horizon apart, 7d where none is given.
 
     Example: capacity backtest --sample --origins 8 --horizon 7d
     """
@@ -137,9 +134,9 @@ def backtest(
 
     config = data.sales_config(context)
     with context.stages("reading orders", "forecasting the past", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, data.moment())
         advance()
-        results = backtest_orders(config, orders, read_duration("--horizon", rolling.horizon), rolling.origins)
+        results = backtest_orders(config, orders, read_duration("--horizon", data.horizon or WEEK), origins)
         advance()
         drawing.save(context, lambda theme: _draw_backtest(next(iter(results.values())), config, draw, theme))
         advance()
@@ -178,6 +175,7 @@ def audit(
     """
     if since is not None:
         return _show_history(context, history, since)
+    from capacity.app.notify import Notifier
     from capacity.sources.audit_history import (
         append_audit,
         audit_orders,
@@ -189,8 +187,7 @@ def audit(
     from capacity.sources.table import OrderTable
     from capacity.views.tables import audit_sheet
 
-    config = data.config(context)
-    now = read_clock(None)
+    config, now = data.config(context), data.moment()
     with (
         context.stages("reading and judging orders", "writing") as advance,
         OrderTable.load(config.orders(), config.timezone, now) as table,
@@ -226,6 +223,7 @@ def _show_history(context: CommandContext, folder: Path, since: str) -> int:
 def load(
     context: CommandContext,
     *,
+    sample: SampleOption = False,
     requests_patch: PatchOption = None,
     picture: PictureOption = None,
     theme: ThemeOption = Theme.light,
@@ -234,21 +232,24 @@ def load(
 
     Where usage counts replicas, also what one should request, and with `throughput: history` what it serves.
 
-    Example: capacity load -c capacity.yaml --picture load.png
+    Example: capacity load --sample --picture load.png
     """
     from capacity.app.reading import read_orders
     from capacity.app.requests import write_patch
     from capacity.planning.pipeline import learn_load_of
     from capacity.planning.sizing import advise_workloads
+    from capacity.sources.sample import sample_usage
     from capacity.views.tables import load_sheet
 
-    config = context.config()
+    config, now = context.config(sample=sample), Data(sample=sample).moment()
+    if sample:
+        config = config.model_copy(update={"usage": sample_usage()})
     if config.usage is None and config.prometheus is None:
         raise ConfigError(
             "usage: expected where usage is measured, or prometheus, got nothing: load is learned from it"
         )
     with context.stages("reading orders and usage", "learning", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, now)
         advance()
         reports = learn_load_of(config, orders)
         advance()

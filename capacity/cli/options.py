@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.command import CommandContext, FileArgument, SampleOption
-from capacity.model import ConfigError
+from capacity.cli.command import CommandContext, FileArgument, OfficeOption, SampleOption, read_clock, read_duration
+from capacity.model import ConfigError, DataError
+from capacity.model.fields import duration_text
 from capacity.views.options import PictureOption, Theme, ThemeOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
+    from capacity.app.bare import Asked, TypicalService
+    from capacity.app.fleet import Fleet
     from capacity.model.configuration import Config
+    from capacity.quality.column_roles import Guess
     from capacity.views.plots import Figure
 
 PatchOption = Annotated[
@@ -23,21 +28,130 @@ PatchOption = Annotated[
 ]
 
 
+READING = "How the orders are read (default: as capacity.yaml says, else guessed)"
+
+
 @dataclass(frozen=True, slots=True)
-class Data:
-    """Whose orders: those of the configuration, of a FILE in their place, or the bundled ones."""
+class Reading:
+    """How the orders are read, in place of what capacity.yaml says or of what would be guessed."""
+
+    time: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with the time of the order.", rich_help_panel=READING)
+    ] = None
+    value: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column to sum up, distinct:COLUMN, or rows to count rows.", rich_help_panel=READING
+        ),
+    ] = None
+    step: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Length of a step: 1h, 15m, 1d.", rich_help_panel=READING)
+    ] = None
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORM", help="day_first, month_first, epoch, serial or a strptime form.", rich_help_panel=READING
+        ),
+    ] = None
+    decimal: Annotated[
+        str | None, typer.Option(metavar="SIGN", help="Decimal sign of numbers: . or ,", rich_help_panel=READING)
+    ] = None
+    query: Annotated[
+        str | None,
+        typer.Option(metavar="SELECT", help="The rows, where FILE is a database's URL.", rich_help_panel=READING),
+    ] = None
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="The business's clock, such as Europe/Berlin.", rich_help_panel=READING),
+    ] = None
+    holidays: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COUNTRY", help="Public holidays: GB-ENG, US-CA. Repeatable.", rich_help_panel=READING),
+    ] = None
+    horizon: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How far to look ahead: 14d.", rich_help_panel=READING)
+    ] = None
+
+    def asked(self) -> Asked:
+        """What was said, as values. Raises `ConfigError` naming the option."""
+        from capacity.app.bare import Asked
+        from capacity.model.fields import parse_zone
+        from capacity.sources.guessing import Given
+
+        if self.decimal not in (None, ".", ","):
+            raise ConfigError(f"--decimal: expected . or a comma, got {self.decimal!r}")
+        try:
+            zone = None if self.timezone is None else parse_zone(self.timezone)
+        except ValueError as error:
+            raise ConfigError(f"--timezone: {error}") from error
+        step, horizon = (
+            None if text is None else read_duration(option, text)
+            for option, text in (("--step", self.step), ("--horizon", self.horizon))
+        )
+        countries = tuple(name.strip() for text in self.holidays or () for name in text.split(",") if name.strip())
+        given = Given(self.time, self.value, step, self.time_format, self.decimal, self.query)
+        return Asked(given, zone, countries, horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service that is assumed where no workload is configured."""
+
+    cores_per_order: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CORES",
+            help="Without workloads: cores that one more order an hour adds, such as 120m. Default: 4 cores in the "
+            "busiest hours.",
+        ),
+    ] = None
+    start_time: Annotated[
+        str, typer.Option(metavar="DURATION", help="Without workloads: from a new pod to a ready one.")
+    ] = "5m"
+
+    def typical(self) -> TypicalService:
+        """The service as a value. Raises `ConfigError` naming the option."""
+        from capacity.app.bare import TypicalService
+        from capacity.model.fields import parse_quantity
+
+        try:
+            cores = None if self.cores_per_order is None else parse_quantity(self.cores_per_order)
+            return TypicalService(cores, read_duration("--start-time", self.start_time))
+        except DataError as error:
+            raise ConfigError(str(error)) from error
+        except ValueError as error:
+            raise ConfigError(f"--cores-per-order: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Data(Reading):
+    """Whose orders: those of the configuration, of a FILE in their place or without any, or the bundled ones."""
 
     file: FileArgument = None
     sample: SampleOption = False
+    office: OfficeOption = False
 
     @property
     def foreign(self) -> bool:
         """Whether somebody looks at other orders than the job's: then nobody is told of it."""
-        return self.file is not None or self.sample
+        return self.file is not None or self.sample or self.office
+
+    def bare(self, context: CommandContext) -> bool:
+        """Whether there is a FILE and no configuration of it."""
+        return self.file is not None and not self.sample and not context.configured
 
     def config(self, context: CommandContext) -> Config:
-        """The configuration with these orders. Raises `ConfigError`."""
-        return context.config(file=self.file, sample=self.sample)
+        """The configuration with these orders, read as was asked; of a bare FILE a guess. Raises `ConfigError`."""
+        from capacity.app.bare import bare_config, with_asked
+
+        asked = self.asked()
+        if sum(map(bool, (self.file, self.sample, self.office))) > 1:
+            raise ConfigError("expected one of FILE, --sample and --office, got several")
+        if self.file is None or not self.bare(context):
+            return with_asked(context.config(sample=self.sample, office=self.office), asked, self.file)
+        config, guess = bare_config(self.file, asked)
+        context.say(guess_words(guess))
+        return config
 
     def sales_config(self, context: CommandContext) -> Config:
         """The same; without sales there is nothing to look at, and this says so."""
@@ -45,12 +159,41 @@ class Data:
         config.orders()
         return config
 
-    def planning_config(self, context: CommandContext) -> Config:
-        """The same, with something to plan for. Raises `ConfigError`."""
+    def planning_config(self, context: CommandContext, service: Service | None = None) -> Config:
+        """The same, with something to plan for: of a bare FILE a typical service. Raises `ConfigError`."""
         config = self.config(context)
-        if not config.workloads:
+        if config.workloads:
+            return config
+        if self.file is None or context.configured:
             raise ConfigError("workloads: expected at least one workload to plan for, got none")
-        return config
+        return _with_service(context, config, (service or Service()).typical())
+
+    def moment(self, now: str | None = None) -> datetime:
+        """When this is done: the given time, else the clock's; the sample lives at the end of its own orders."""
+        from capacity.sources.sample import SAMPLE_NOW
+
+        return SAMPLE_NOW if self.sample and now is None else read_clock(now)
+
+
+def guess_words(guess: Guess) -> str:
+    """How a bare file is read, and what changes it, in one line."""
+    settings, counting = guess.settings, guess.counting
+    return (
+        f"no configuration: times from {settings.time!r} (--time), orders as {counting.written!r} (--value), steps of "
+        f"{duration_text(settings.step)} (--step)"
+    )
+
+
+def _with_service(context: CommandContext, config: Config, service: TypicalService) -> Config:
+    """With one typical service, as large as the orders need it; what is assumed is said."""
+    from capacity.app.bare import service_words, with_service
+    from capacity.app.reading import read_orders
+
+    sales = next(iter(read_orders(config, read_clock(None)).histories.values()))
+    config = with_service(config, sales, service)
+    words = service_words(config.workloads[0], sales, service)
+    context.say(f"no workload is configured: assumed {words} (--cores-per-order, --start-time)")
+    return config
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +211,30 @@ class Drawing:
 
         save_figure(plot(self.theme), self.picture)
         context.say(f"wrote {self.picture}")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """Who works, where there are many workloads."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes that work, where there are many workloads (needs Dask). Default: every core."
+        ),
+    ] = None
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="TCP://...", help="Work on the Dask workers of this scheduler.")
+    ] = None
+    shards: Annotated[
+        Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+    ] = None
+
+    def fleet(self) -> Fleet:
+        """What workloads are planned on, or their policies chosen. Raises `ConfigError`."""
+        from capacity.app.fleet import Fleet
+
+        return Fleet(self.workers, self.cluster, self.shards)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.advise import POLICIES, PoliciesOption
+from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, PatchOption, write_file
+from capacity.cli.options import Data, Drawing, FleetOptions, PatchOption, Service, write_file
 from capacity.logs import LOGGER
-from capacity.model import ConfigError, DataError
+from capacity.model import CapacityError, ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
 from capacity.views.options import PlanView, Theme
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
+    from capacity.app.fleet import Fleet
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
-    from capacity.model.policy_file import Choices
+    from capacity.model.policies import Policies
     from capacity.planning.result import PlanResult
     from capacity.views.plots import Figure
 
+CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
 SHOWN = 20  # workloads in a table; the plan has them all
 
 
@@ -49,9 +52,9 @@ class PlanData(Data):
         ),
     ] = None
 
-    def moment(self) -> datetime:
+    def moment(self, now: str | None = None) -> datetime:
         """When the plan is made. Raises `ConfigError` on a time that is still to come: nothing is known of it."""
-        clock, asked = read_clock(None), read_clock(self.now)
+        clock, asked = read_clock(None), Data.moment(self, now or self.now)
         if self.now is not None and asked > clock:
             raise ConfigError(f"--now: expected a time that has passed, got {self.now} at {clock:%Y-%m-%dT%H:%MZ}")
         return asked
@@ -67,29 +70,14 @@ class PlanOutput:
     to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
         False
     )
+    table: Annotated[
+        bool, typer.Option("--table", help="With --output csv: the peaks that people see, not every step's floor.")
+    ] = False
     requests_patch: PatchOption = None
     policies: PoliciesOption = POLICIES
     choose: Annotated[
         bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
     ] = False
-
-
-@dataclass(frozen=True, slots=True)
-class FleetOptions:
-    """Who plans, where there are many workloads."""
-
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Processes that plan, where there are many workloads (needs Dask). Default: every core."
-        ),
-    ] = None
-    cluster: Annotated[
-        str | None, typer.Option("--cluster", metavar="TCP://...", help="Plan on the Dask workers of this scheduler.")
-    ] = None
-    shards: Annotated[
-        Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
-    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +88,14 @@ class PlanDrawing(Drawing):
 
 
 @verb
-def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOptions, drawing: PlanDrawing) -> int:
+def plan(
+    face: CommandContext,
+    data: PlanData,
+    goal: PlanOutput,
+    service: Service,
+    parts: FleetOptions,
+    drawing: PlanDrawing,
+) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
     With scenarios their plans stand side by side, and nothing is written.
@@ -112,7 +107,7 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
 
-    config, now = data.planning_config(face), data.moment()
+    config, now = data.planning_config(face, service), data.moment()
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
@@ -120,10 +115,10 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     try:
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
-        choices = _choices(face, config, goal, now, past=data.now is not None)
-        config = with_policies(config, choices)
+        policies = _policies(face, config, goal, parts.fleet(), now, past=data.now is not None)
+        asked, config = config, with_policies(config, policies)
         planned, took = _planned(face, config, parts, now, past=data.now is not None)
-        planned = with_evidence(planned, choices)
+        planned = with_evidence(planned, policies)
     except QualityRefusedError as refusal:
         LOGGER.warning("held: %s", refusal)
         _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
@@ -132,6 +127,8 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
         _say_warnings(bulletin.failed([one.namespace for one in config.workloads], error, read_clock(None)))
         raise
     _write(face, planned, config, goal, drawing)
+    if goal.to_cluster and not goal.choose and data.now is None:
+        _choose_for_the_next(face, asked, policies, goal, now)
     for remark in remarks:
         face.say(remark)
     _say_failures(planned.failures)
@@ -139,31 +136,89 @@ def plan(face: CommandContext, data: PlanData, goal: PlanOutput, parts: FleetOpt
     return HELD if planned.failures else DONE
 
 
-def _choices(face: CommandContext, config: Config, goal: PlanOutput, now: datetime, *, past: bool) -> Choices:
-    """The chosen policies: those of the file, where there is one; with --choose chosen now, and written to it."""
-    from capacity.app.advise import advise, known_choices
-    from capacity.model.policy_file import write_choices
+def _policies(
+    face: CommandContext, config: Config, goal: PlanOutput, fleet: Fleet, now: datetime, *, past: bool
+) -> Policies:
+    """The policies kept; with --choose, chosen now and kept, and so are those of a file that are too old.
 
-    if not goal.choose:
-        return known_choices(goal.policies)
+    Where there is no file, none is chosen unasked: the first choice replays weeks.
+    """
+    from capacity.app.advise import outdated
+
+    known = _known(config, goal)
+    asked = list(config.workloads) if goal.choose else []
+    if not goal.choose and known and not goal.to_cluster:
+        asked = outdated(config, known, now)
+    return _chosen(face, config, known, asked, goal, now, fleet=fleet, past=past) if asked else known
+
+
+def _chosen(
+    face: CommandContext,
+    config: Config,
+    known: Policies,
+    asked: list[Workload],
+    goal: PlanOutput,
+    now: datetime,
+    *,
+    fleet: Fleet | None = None,
+    past: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Policies:
+    """The policies with those of the workloads asked for chosen anew, and kept."""
+    from capacity.app.advise import advise
+    from capacity.app.advise_fleet import advise_fleet
+
     with face.count("choosing policies") as progress:
-        known = known_choices(goal.policies)
-        advice = advise(config, now, known=known, progress=progress, past=past)
+        days = config.choice.days
+        if fleet is None:
+            advice = advise(config, now, days=days, workloads=asked, known=known, progress=progress, stop=stop)
+        else:
+            advice = advise_fleet(
+                config, now, fleet, days=days, workloads=asked, known=known, progress=progress, past=past
+            )
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
-    write_file(lambda: write_choices(advice.choices, goal.policies), "--policies", goal.policies)
-    return {one.key: one for one in advice.choices}
+    known = {**known, **advice.policies}
+    if advice.policies:
+        keep_policies(known, goal.policies, to_cluster=goal.to_cluster)
+    return known
+
+
+def _choose_for_the_next(
+    face: CommandContext, config: Config, known: Policies, goal: PlanOutput, now: datetime
+) -> None:
+    """Once the plan is in force, choose what has no policy or an old one, as time allows: the next plan follows it.
+
+    A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
+    """
+    from capacity.app.advise import outdated
+
+    asked, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
+    if not asked:
+        return
+    try:
+        _chosen(face, config, known, asked, goal, now, stop=lambda: monotonic() >= ends)
+    except CapacityError as error:
+        LOGGER.warning("no policy chosen: %s", error)
+
+
+def _known(config: Config, goal: PlanOutput) -> Policies:
+    """The policies kept. Where a cluster's cannot be read, the plan is made all the same and says so."""
+    try:
+        return kept_policies(config, goal.policies, to_cluster=goal.to_cluster)
+    except ClusterError as error:
+        LOGGER.warning("policies: %s", error)
+        return {}
 
 
 def _planned(
     face: CommandContext, config: Config, parts: FleetOptions, now: datetime, *, past: bool
 ) -> tuple[PlanResult, timedelta]:
     """The plan, signed by this run, and how long reading, forecasting and planning took."""
-    from capacity.app.fleet import Fleet
     from capacity.app.plan import plan_fleet
     from capacity.planning.result import signed
 
-    fleet, began = Fleet(parts.workers, parts.cluster, parts.shards), perf_counter()
+    fleet, began = parts.fleet(), perf_counter()
     with face.count("planning") as progress:
         planned = plan_fleet(config, now, fleet, progress, past=past)
     return signed(planned, face.run.id), timedelta(seconds=perf_counter() - began)
@@ -171,7 +226,9 @@ def _planned(
 
 def _write(face: CommandContext, planned: PlanResult, config: Config, goal: PlanOutput, drawing: PlanDrawing) -> None:
     """The plan, its picture and the advice where they are wanted, and the plan on the screen."""
-    with face.stages("writing") as advance:
+    from capacity.app.fleet import uncollected
+
+    with face.stages("writing") as advance, uncollected():
         written = _to_cluster(planned.plan) if goal.to_cluster else _to_files(planned.plan, goal.out)
         picture = drawing.picture or (None if goal.to_cluster else goal.out.with_suffix(".png"))
         if picture is not None:
@@ -183,18 +240,20 @@ def _write(face: CommandContext, planned: PlanResult, config: Config, goal: Plan
 
         write_patch(planned.advice, config, goal.requests_patch)
         written.append(str(goal.requests_patch))
-    _show(face, planned, config)
+    with uncollected():
+        _show(face, planned, config, peaks=goal.table)
     face.say(f"wrote {', '.join(written)}")
 
 
 def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], now: datetime, *, past: bool) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
     from capacity.app.reading import read_orders
-    from capacity.planning.pipeline import PlanInputs, make_plan
+    from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan
     from capacity.views.tables import scenarios_sheet
 
     with face.stages("reading orders", "planning") as advance:
         orders = read_orders(config, now, past=past)
+        check_scenarios(config, orders, scenarios)
         advance()
         inputs = PlanInputs.of(config, orders, now)
         planned = make_plan(inputs)
@@ -232,11 +291,17 @@ def _straight(config: Config) -> list[str]:
     return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
-def _show(face: CommandContext, planned: PlanResult, config: Config) -> None:
-    """The plan on the screen; of very many workloads, a table has only those with the highest peaks."""
-    from capacity.views.tables import plan_sheet
+def _show(face: CommandContext, planned: PlanResult, config: Config, *, peaks: bool) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks.
+
+    As CSV, the floor of every step, unless the table of `peaks` was asked for.
+    """
+    from capacity.views.tables import floors_sheet, plan_sheet
 
     plans = planned.plan.workloads
+    if face.output is Output.csv and not peaks:
+        face.show(floors_sheet(planned))
+        return
     if face.output is Output.table and len(plans) > SHOWN:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
@@ -307,22 +372,22 @@ def explain(
 
     Example: capacity explain web --at 2011-12-13T12:00Z --sample
     """
-    from capacity.app.advise import known_choices, with_policies
+    from capacity.app.advise import known_policies, with_policies
     from capacity.app.reading import read_orders
     from capacity.planning.explaining import explain_plan
     from capacity.views.tables import advice_sentence, explain_sheet
 
-    choices = known_choices(policies)
-    config = with_policies(Data(sample=sample).planning_config(face), choices)
+    kept = known_policies(policies)
+    data = Data(sample=sample)
+    config, now = with_policies(data.planning_config(face), kept), data.moment()
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
-    now = read_clock(None)
     with face.stages("reading orders", "forecasting and explaining") as advance:
         orders = read_orders(config, now)
         advance()
         explanation = explain_plan(config, orders, chosen, moment, now)
         advance()
-    if chosen.key in choices:
-        said = f"policy: {advice_sentence(choices[chosen.key])}"
+    if chosen.key in kept:
+        said = f"policy: {advice_sentence(kept[chosen.key].choice)}"
         explanation = replace(explanation, notes=(said, *explanation.notes))
     face.show(explain_sheet(explanation, config.timezone))
     drawing.save(face, lambda theme: _waterfall(explanation, config, theme))

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, read_duration, verb
+from capacity.cli.command import (
+    DONE,
+    FAILED,
+    HELD,
+    CommandContext,
+    NowOption,
+    SampleOption,
+    read_clock,
+    read_duration,
+    verb,
+)
 from capacity.cli.options import Data, PlanPlace
 from capacity.files import write_text
 from capacity.logs import LOGGER
@@ -42,19 +52,22 @@ def report(
 
     Example: capacity report --sample --page report.html
     """
+    from capacity.app.bare import orders_end
     from capacity.app.reading import read_orders
     from capacity.app.report import collect_report
     from capacity.model.plan_file import read_plan
     from capacity.sources.audit_history import read_audits
     from capacity.views.report import ReportRequest, report_page
 
-    config, moment = data.planning_config(context), read_clock(now)
+    config, moment = data.planning_config(context), data.moment(now)
     before = None if since is None else read_plan(since)
     question = ReportRequest(
         month, before, read_audits(history) if history.is_dir() else None, _status(config, moment, history)
     )
     with context.stages("reading orders", "forecasting, planning, testing", "drawing") as advance:
         orders = read_orders(config, moment, seen=max(moment, read_clock(None)))
+        if data.bare(context) and now is None:  # a file that is looked at once lives at its own end
+            moment = orders_end(orders) or moment
         advance()
         review = collect_report(config, orders, question, moment)
         advance()
@@ -90,6 +103,7 @@ def status(
     context: CommandContext,
     place: PlanPlace,
     *,
+    sample: SampleOption = False,
     window: WindowOption = "30d",
     history: AuditsOption = Path("audits"),
     now: NowOption = None,
@@ -99,21 +113,41 @@ def status(
     What no source knows is said, and counts neither way. It cannot write.
     Exit code 0: no promise broken, nothing held; 3: one is; 1: a source failed.
 
-    Example: capacity status -c capacity.yaml --window 30d
+    Example: capacity status --sample
     """
     from capacity.app.status import read_status
     from capacity.views.tables import status_sheet
 
-    config, moment, span = context.config(), read_clock(now), read_duration("--window", window)
+    config, moment = context.config(sample=sample), Data(sample=sample).moment(now)
+    span = read_duration("--window", window)
     if span.total_seconds() < 60:
         raise ConfigError(f"--window: expected at least 1m, got {window}")
-    status_now = read_status(
-        config, moment, span, history, lambda: _workload_status(config, moment, place.file, now is None)
-    )
+    if sample:
+        status_now = _sample_status(config, moment, span)
+    else:
+        status_now = read_status(
+            config, moment, span, history, lambda: _workload_status(config, moment, place.file, now is None)
+        )
     context.show(status_sheet(status_now, config.timezone))
     for failure in status_now.failures:
         LOGGER.error("%s", failure)
     return _code(status_now)
+
+
+def _sample_status(config: Config, now: datetime, window: timedelta) -> Status:
+    """What one audit and one plan of the bundled orders say, at the end of those orders; there is no cluster."""
+    from tempfile import TemporaryDirectory
+
+    from capacity.app.plan import plan_fleet
+    from capacity.app.status import read_status
+    from capacity.model.service_level import WorkloadStatus
+    from capacity.sources.audit_history import append_audit
+
+    planned = plan_fleet(config, now)
+    with TemporaryDirectory(prefix="capacity-") as folder:
+        append_audit(Path(folder), planned.audit, now)
+        known = WorkloadStatus(planned.plan, unknown="the sample has no cluster")
+        return read_status(config, now, window, Path(folder), lambda: known)
 
 
 def _code(found: Status) -> int:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.app.doctor.cluster import Part
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, SampleOption, read_clock, verb
 from capacity.model import ConfigError
+from capacity.model.check import Part
 from capacity.sources.sample import sample_config
 from capacity.views.sheet import count
 

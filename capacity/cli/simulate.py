@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.advise import chosen_workloads
-from capacity.cli.command import DONE, FAILED, CommandContext, read_clock, read_duration, verb
+from capacity.cli.advise import POLICIES, PoliciesOption, chosen_workloads
+from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
 from capacity.cli.options import Data, Drawing
 from capacity.logs import LOGGER
 from capacity.views.options import SimulationView, Theme
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from capacity.model import Workload
     from capacity.model.configuration import Config
     from capacity.planning.orders import OrderData
-    from capacity.simulation.replay import Replay
+    from capacity.simulation.replay import Replay, Schedule
     from capacity.simulation.result import Simulation
     from capacity.simulation.vertical import SizeScore
     from capacity.views.plots import Figure
@@ -34,22 +34,27 @@ def simulate(
         typer.Option(help="How often the model is fitted, on what came before. Default: 1d; of minutes' sales 1h."),
     ] = None,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
+    policies: PoliciesOption = POLICIES,
     seed: Annotated[int, typer.Option(min=0, help="Of the pods' random starts; equal seeds, equal results.")] = 7,
     draw: Annotated[SimulationView, typer.Option(help="Courses, cost, or a calendar.")] = SimulationView.course,
     drawing: Drawing,
 ) -> int:
     """Would the plan have held? Replay the last weeks through forecast, plan and decision, beside the HPA alone.
 
+    A policy that `capacity advise` chose is followed.
+
     Example: capacity simulate --sample --picture simulation.png
     """
+    from capacity.app.advise import known_policies, with_policies
     from capacity.app.reading import read_orders
     from capacity.views.tables import simulation_sheet, sizes_sheet
 
-    config = data.sales_config(face)
+    config = with_policies(data.planning_config(face), known_policies(policies))
+    config.orders()
     chosen = chosen_workloads(config, workload)
     replay = _replay(config, days, refit, seed)
     with face.stages("reading orders", "replaying", "drawing") as advance:
-        orders = read_orders(config, read_clock(None))
+        orders = read_orders(config, data.moment())
         advance()
         counted = [one for one in chosen if one.scaling == "horizontal"]
         results, failures = _simulated(config, orders, counted, replay)
@@ -109,12 +114,19 @@ def _replay(config: Config, days: float, refit: str | None, seed: int) -> Replay
     return Replay(days=days, schedule=schedule, seed=seed)
 
 
+def _schedule(config: Config, workload: Workload, replay: Replay) -> Schedule:
+    """How often the model is fitted; under a chosen policy as often as it was replayed."""
+    follows = workload.policy is not None and workload.policy.floors == "forecast"
+    return replace(replay.schedule, every=config.choice.refit) if follows else replay.schedule
+
+
 def _simulated(
     config: Config, orders: OrderData, workloads: list[Workload], replay: Replay
 ) -> tuple[list[Simulation], dict[str, str]]:
     """Each workload on its own: one that cannot be simulated never stops the others."""
     from capacity.model import DataError
     from capacity.planning.orders import request_of
+    from capacity.planning.pipeline import planned_window
     from capacity.simulation.replay import simulate as replayed
 
     request = request_of(config, orders)
@@ -122,8 +134,9 @@ def _simulated(
     for place, workload in enumerate(workloads):
         try:
             sales = orders.histories[workload.group]
-            own = replace(replay, seed=replay.seed + place)
-            results.append(replayed(sales, workload, request=request, replay=own))
+            own = replace(replay, seed=replay.seed + place, schedule=_schedule(config, workload, replay))
+            asked = replace(request, window=planned_window(config, workload, sales))
+            results.append(replayed(sales, workload, request=asked, replay=own))
         except KeyError:
             failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
         except DataError as error:

@@ -17,7 +17,9 @@ BASELINE = "capacity/baseline"  # bounds and their owners before our first touch
 EXPIRES = "capacity/expires"  # when nobody renews the floor by then, any pass gives it back
 STATE = "capacity/state"  # what passes remember, as JSON
 FLOOR = "capacity/floor"  # the floor of our last write: shows who lowered it since, and a policy may guard it
-OURS = (BASELINE, EXPIRES, STATE, FLOOR)
+TARGET_BASELINE = "capacity/target-baseline"  # the CPU target and its owner before our first move of it, as JSON
+TARGET = "capacity/target"  # the target of our last move: shows who moved it since
+OURS = (BASELINE, EXPIRES, STATE, FLOOR, TARGET_BASELINE, TARGET)
 NOTHING = Memory()
 LARGEST = 4096  # characters of an annotation that we read: ours take 300
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -46,6 +47,11 @@ class Autoscaler:
     def name(self) -> str:
         """Its name."""
         return str(self.document["metadata"]["name"])
+
+    @property
+    def manager(self) -> str:
+        """The name by which we write."""
+        return MANAGER
 
     @property
     def annotations(self) -> Document:
@@ -169,12 +175,16 @@ class Autoscaler:
         metadata = {**self._version(), **({} if self.kind.scaled else guard)}
         return {"metadata": metadata, "spec": spec} if spec else None
 
-    def released(self, baseline: Baseline) -> list[Document]:
+    def released(
+        self, baseline: Baseline, others: Sequence[tuple[tuple[str, ...], Owner | None]] = ()
+    ) -> list[Document]:
         """The JSON patch that hands our fields to their former owners and removes our annotations, values untouched.
+
+        `others`: further paths of ours and their heirs.
 
         Never an apply without the field: the server would drop the value and default the floor to 1.
         """
-        heirs: list[tuple[tuple[str, ...], Owner | None]] = []
+        heirs: list[tuple[tuple[str, ...], Owner | None]] = [*others]
         if self.spec.get(self.kind.floor) is not None:
             heirs.append((self.kind.floor_path, baseline.floor_owner))
         if self.kind.ceiling_path and self.spec.get(str(self.kind.ceiling)) is not None:
@@ -228,12 +238,13 @@ class Autoscaler:
     def _annotations(self, decision: Decision, expires: datetime | None, *, noted_floor: bool) -> Document:
         notes = self.notes
         until = expires or notes.expires
-        text = notes.baseline_text or baseline_text(self._first_touch(), self.now)
+        text = notes.baseline_text or baseline_text(self.first_touch(), self.now)
         ours = decision.floor if noted_floor else min(decision.floor, notes.floor or decision.floor)
         found = {BASELINE: text, STATE: text_of_state(decision.memory), FLOOR: str(ours)}
         return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
 
-    def _first_touch(self) -> Baseline:
+    def first_touch(self) -> Baseline:
+        """The bounds as they stand, and who owns them: what is noted before anything is written."""
         kind, spec = self.kind, self.spec
         ceiling = spec.get(kind.ceiling) if kind.ceiling else None
         ceiling_owner = _first_owner(self.document, kind.ceiling_path) if kind.ceiling_path else None

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from math import ceil, isfinite, sqrt
+from math import isfinite
 from typing import Any
 
+from capacity.decision.reading import moves, replicas_asked
 from capacity.model import Readings
 from capacity.model.fields import parse_quantity
 
 Document = dict[str, Any]
-TOLERANCE = 0.1  # of kube-controller-manager: within it an HPA stays where it is
-ROUNDING = 1e-9  # 0.6 / 0.2 is 2.9999999999999996 to a computer
-BUSY = 0.010  # cores a replica: of less, nothing is ever called frozen
-LEAST_NOISE = 0.02  # of a pod's usage from one minute to the next: less was not seen on any workload that serves
-SHARP = 2.0  # units of a reading that noise moves: then five equal looks happen less than once in 1,000
-MILLICORE, MEMORY_PAGE = 0.001, 4096.0  # the units in which CPU and memory are reported
 SOURCES = {
     "Resource": "resource",
     "ContainerResource": "containerResource",
@@ -43,19 +38,11 @@ def read_metrics(hpa: Document) -> Readings:
 
 
 def _mark(status: Document) -> str | None:
-    """What is used per replica, as text; None where it may stand still though it is measured.
-
-    The HPA reports the mean of all pods in whole millicores: of 36 pods at 25 millicores two looks are often equal, and
-    prove nothing. The text is given where noise of `LEAST_NOISE` in each pod would move it by `SHARP` units.
-    """
+    """What is used per replica, as text; None where it may stand still though it is measured."""
     replicas = max(1, int(status["currentReplicas"]))
     cores, memory = _average(status, "cpu"), _average(status, "memory")
-    if cores is None or _number(cores) < BUSY:
-        return None
-    moves = [LEAST_NOISE * _number(cores) / MILLICORE]
-    if memory is not None:
-        moves.append(LEAST_NOISE * _number(memory) / MEMORY_PAGE)
-    if max(moves) < SHARP * sqrt(replicas):
+    known = [None if value is None else _number(value) for value in (cores, memory)]
+    if not moves(known[0], known[1], replicas):
         return None
     return str(cores) if memory is None else f"{cores} {memory}"
 
@@ -79,7 +66,7 @@ def _blind(status: Document) -> str | None:
 
 def _wanted(spec: Document, status: Document) -> int:
     """The most that any metric asks for, as the HPA computes it; every metric must have been read."""
-    replicas, asked = int(status["currentReplicas"]), []
+    replicas, ratios = int(status["currentReplicas"]), []
     metrics, current = spec.get("metrics") or [], status["currentMetrics"]
     if len(metrics) != len(current):
         raise ValueError(f"{len(current)} of {len(metrics)} metrics reported")
@@ -87,10 +74,8 @@ def _wanted(spec: Document, status: Document) -> int:
         if metric["type"] != reported.get("type"):
             raise ValueError(f"no value for the metric of type {metric['type']}")
         part = SOURCES[metric["type"]]
-        ratio = _ratio(metric[part]["target"], reported[part]["current"])
-        asked.append(replicas if abs(ratio - 1) <= TOLERANCE else ceil(ratio * replicas - ROUNDING))
-    desired = int(status.get("desiredReplicas") or 0)
-    return max(*asked, desired if desired > int(spec.get("minReplicas", 1)) else 0)  # at its minimum it only obeys
+        ratios.append(_ratio(metric[part]["target"], reported[part]["current"]))
+    return replicas_asked(ratios, replicas, int(status.get("desiredReplicas") or 0), int(spec.get("minReplicas", 1)))
 
 
 def _ratio(target: Document, current: Document) -> float:

@@ -9,6 +9,7 @@ from capacity.cluster.annotations import Baseline
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import CONFLICT, ClusterWriter
 from capacity.cluster.lease import TRIES
+from capacity.cluster.metric_target import METRICS, baseline_owner, baseline_target, move_target, target_move
 from capacity.decision import ControllerRules, lowest_floor
 from capacity.model import ClusterError, Decision, Observation, Workload
 from capacity.model.outcome import Outcome
@@ -66,7 +67,13 @@ def _returned(writer: ClusterWriter, workload: Workload, autoscaler: Autoscaler,
         autoscaler = autoscaler.reread(writer.target(kind, namespace, name))
     elif value is not None:
         autoscaler = autoscaler.reread(writer.merge_target(kind, namespace, name, value))
-    return autoscaler.reread(writer.json_patch_target(kind, namespace, name, autoscaler.released(baseline)))
+    metrics = []
+    if baseline_target(autoscaler) is not None:
+        metrics = [(METRICS, baseline_owner(autoscaler))]
+        back = target_move(autoscaler, None)
+        if back is not None and back.refused is None:
+            autoscaler = autoscaler.reread(move_target(writer, autoscaler, back))
+    return autoscaler.reread(writer.json_patch_target(kind, namespace, name, autoscaler.released(baseline, metrics)))
 
 
 def _checked(left: Autoscaler, expected: int | None, observed: Observation) -> Decision:

@@ -270,8 +270,8 @@ def _unreached(decision: Decision, observation: Observation, now: datetime, pati
 
 
 def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:
-    """The rules under this plan: its chosen policy may do without calm."""
-    follows = plan.choice is not None and not plan.choice.in_force.calm
+    """The rules under this plan: its policy may do without calm."""
+    follows = plan.policy is not None and not plan.policy.calm
     return replace(policy, calm=timedelta(0)) if follows else policy
 
 

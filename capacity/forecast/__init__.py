@@ -12,16 +12,13 @@ from capacity.forecast.backtest import Backtest as Backtest
 from capacity.forecast.backtest import backtest_sales as backtest_sales
 from capacity.forecast.batch import Known as Known
 from capacity.forecast.batch import forecast_batch as forecast_batch
-from capacity.forecast.sales import duration_of as duration_of
+from capacity.forecast.gaps import steps_ahead as steps_ahead
 from capacity.forecast.sales import forecast_as_asked as forecast_as_asked
 from capacity.forecast.sales import forecast_many as forecast_many
 from capacity.forecast.sales import forecast_sales as forecast_sales
-from capacity.forecast.sales import kinds_near as kinds_near
-from capacity.forecast.sales import renew_forecast as renew_forecast
 from capacity.forecast.series import Prepared as Prepared
 from capacity.forecast.series import finish as finish
 from capacity.forecast.series import prepare as prepare
-from capacity.forecast.series import steps_ahead as steps_ahead
 from capacity.forecast.series import window_steps as window_steps
 from capacity.forecast.settings import FINE as FINE
 from capacity.forecast.settings import BatchForecast as BatchForecast

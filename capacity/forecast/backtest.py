@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.forecast.sales import duration_of, forecast_as_asked
-from capacity.forecast.series import steps_ahead
+from capacity.forecast.gaps import steps_ahead
+from capacity.forecast.sales import forecast_as_asked
 from capacity.forecast.wallclock import clock_of
 from capacity.model import Event, Forecast, ForecastRequest, require
 from capacity.model.arrays import Array, Mask
 from capacity.series.calendar import days_off
+from capacity.series.frames import as_sales, countries, steps_of
 from capacity.series.seasons import calendar_seasons
-from capacity.shown import card_of, plot_noun
+from capacity.shown import plot_noun, shows_itself
 from capacity.stats import interval_score, pinball, smape
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99)
@@ -40,6 +41,7 @@ class Scores:
     coverage: dict[float, float]
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Backtest:
     """What each origin forecast and what came, with scores beside the seasonal naive's.
@@ -80,12 +82,9 @@ class Backtest:
         named = {level: f"q{level:g}" for level in LEVELS}
         return self.windows.rename(columns=named).rename_axis("start")
 
-    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
-        """Draw what came against what was forecast for it; returns the Figure."""
-        return plot_noun(self, timezone, theme=theme)
-
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
+    def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw what came against what was forecast for it; returns the Figure, or `ax` where that was given."""
+        return plot_noun(self, timezone, theme=theme, ax=ax)
 
     def _grouped(self, column: str) -> pd.DataFrame:
         seen = self.windows.dropna(subset=["actual"])
@@ -93,12 +92,14 @@ class Backtest:
 
 
 def backtest_sales(
-    sales: pd.Series,
+    sales: pd.Series | pd.DataFrame,
     *,
-    horizon: str | timedelta = "1D",
+    time: str | None = None,
+    value: str | None = None,
+    horizon: str | timedelta | int = "1d",
     origins: int = 8,
-    holidays: Sequence[str] = (),
-    events: Sequence[Event] = (),
+    holidays: str | Sequence[str] = (),
+    events: Event | Sequence[Event] = (),
     timezone: str | None = None,
     covariates: pd.DataFrame | None = None,
 ) -> Backtest:
@@ -109,22 +110,26 @@ def backtest_sales(
 
     Parameters
     ----------
-    sales : Series
-        Sales >= 0 per step, indexed in UTC by the start of the step, regular up to gaps (missing steps or NaN; a gap
-        is never zero), or by month starts, UTC or local.
-    horizon : str or timedelta
-        How far ahead from each origin. Default 1 day.
+    sales : Series or DataFrame
+        Sales >= 0 per step, with an index or a column of times in any zone (without one: UTC, or that of `timezone`),
+        regular up to gaps (missing steps or NaN; a gap is never zero), or by month starts.
+    time : str or None
+        Of a frame, the column with the times. Default: its index, else its only column of times.
+    value : str or None
+        Of a frame, the column with the sales. Default: its only column of numbers.
+    horizon : str, timedelta or int
+        How far ahead from each origin: `"7d"`, or a number of steps. Default 1 day.
     origins : int
         How many origins. Default 8.
-    holidays : sequence of str
+    holidays : str or sequence of str
         Countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before and after
         them are too where past ones show it. Default none.
-    events : sequence of Event
+    events : Event or sequence of Event
         Past and coming events. Past ones are kept out of the normal shape and teach their uplift, coming ones are
         raised or lowered by it. Default none.
     timezone : str or None
-        The clock on which the shape of days lives, days of 23 and 25 hours included. Default: the one that
-        `read_sales` noted on `sales`, else UTC.
+        The clock on which the shape of days lives, days of 23 and 25 hours included. Default: the zone of the times,
+        or the one that `read_sales` noted, else UTC.
     covariates : DataFrame or None
         Columns such as price or campaign spend on the same steps, known on the history and the whole horizon. Their
         effect is used where it would have helped in the past. Default none.
@@ -146,15 +151,17 @@ def backtest_sales(
     >>> round(result.skill, 6) > 0, len(result.windows)
     (True, 96)
     """
+    sales, holidays = as_sales(sales, time=time, value=value, timezone=timezone), countries(holidays)
+    events = (events,) if isinstance(events, Event) else tuple(events)
     clock = clock_of(sales, timezone)
     series = sales.reindex(clock.grid(sales.index[-1]))
-    steps = steps_ahead(duration_of(horizon), clock.step)
+    steps = steps_ahead(steps_of(horizon, clock.step), clock.step)
     require(origins >= 1, "backtest: expected at least one origin, got {}", origins)
     first = len(series) - origins * steps
     enough = "backtest: expected at least 8 steps before the first origin, got {} of {}: ask for fewer or shorter ones"
     require(first >= 8, enough, max(0, first), len(series))
     season = _naive_season(series.iloc[:first], clock.step)
-    request = ForecastRequest(clock.step * steps, LEVELS, tuple(holidays), tuple(events), clock.timezone)
+    request = ForecastRequest(clock.step * steps, LEVELS, holidays, tuple(events), clock.timezone)
     windows, models, scales = [], [], []
     for end in range(first, len(series), steps):
         known = series.iloc[:end]

@@ -68,9 +68,19 @@ def recent_errors(past: Array, actuals: Array) -> Array:
 
 def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
     """Sums over each window of |error|, and of |error| relative to both values (half of sMAPE's term)."""
-    size = np.where(seen, np.abs(past - actuals), 0.0)
     usual = np.abs(actuals).mean(axis=(1, 2), keepdims=True) * SOFTENING + 1e-300
-    return size.sum(axis=3), (size / (np.abs(past) + np.abs(actuals) + usual)).sum(axis=3)
+    softened, all_seen = np.abs(actuals), bool(seen.all())
+    absolute, relative = np.empty(past.shape[:3]), np.empty(past.shape[:3])
+    for place, member in enumerate(past):  # one at a time: what is computed of it stays in the processor's cache
+        size = np.abs(member - actuals)
+        if not all_seen:
+            size[~seen] = 0.0
+        size.sum(axis=2, out=absolute[place])
+        both = np.abs(member)
+        both += softened
+        both += usual
+        np.divide(size, both, out=size).sum(axis=2, out=relative[place])
+    return absolute, relative
 
 
 def _equal_windows(misses: Array) -> Array:

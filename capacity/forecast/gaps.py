@@ -1,19 +1,23 @@
-"""What is not demand: outages, declared or found, become gaps before anything is learned from a history."""
+"""The steps of a history on the wall clock, its events there, and what is not demand: outages, which become gaps.
+
+Histories of one index and request share their `Timeline`; outages, declared or found, become gaps before anything is
+learned from a history.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
-from capacity.forecast.uplift import Occurrence, masked
-from capacity.forecast.wallclock import WallClock
-from capacity.model import Event, ForecastRequest, require
-from capacity.model.arrays import Array
-from capacity.series.calendar import calendar_days
+from capacity.forecast.uplift import Occurrence
+from capacity.forecast.wallclock import WallClock, clock_at, on_slots
+from capacity.model import MONTH, Event, ForecastRequest, require
+from capacity.model.arrays import Array, Mask, Places
+from capacity.series.calendar import calendar_days, refuse_contradictions
 from capacity.series.outages import find_outages
 
 OUTAGE = "outage"  # the kind of event whose steps are gaps, of any length
@@ -21,20 +25,86 @@ LEAST_STEPS = 4  # fewer observations than this say nothing about the next one
 
 
 @dataclass(frozen=True, slots=True)
+class Timeline:
+    """The steps of a history and of its horizon on the wall clock, and the events on them."""
+
+    clock: WallClock
+    slots: Places  # (steps,) of the history
+    last: datetime  # the start of its last step
+    ahead: pd.DatetimeIndex  # (H,), the starts of the steps of the horizon
+    ahead_slots: Places  # (H,)
+    declared: tuple[Occurrence, ...]  # outages
+    events: tuple[Occurrence, ...]  # all others, up to the end of the horizon
+    told: Mask  # (slots,): of events
+    near_told: Mask  # (slots + 2,): of events and what touches them, from the slot before the first on
+
+    @staticmethod
+    def of(index: pd.DatetimeIndex, request: ForecastRequest, timezone: str | None) -> Timeline:
+        """That of a checked index. Raises `DataError` where its steps are on no grid or the request contradicts itself.
+
+        `timezone`: the business's; None takes UTC.
+        """
+        refuse_contradictions(request.events)
+        clock = clock_at(index, timezone)
+        ahead = clock.after(index[-1], steps_ahead(request.horizon, clock.step))
+        end = ahead[-1] + clock.step
+        outages = [event for event in request.events if event.kind == OUTAGE]
+        told = [event for event in request.events if event.kind != OUTAGE or event.uplift is not None]
+        calendar = calendar_days(request.holidays, clock.first, end, clock.timezone)
+        events, slots = occurrences((*told, *calendar), clock, end), clock.slots(index)
+        count = int(slots.max()) + 1
+        return Timeline(
+            clock=clock,
+            slots=slots,
+            last=index[-1].to_pydatetime(),
+            ahead=ahead,
+            ahead_slots=clock.slots(ahead),
+            declared=tuple(occurrences(outages, clock, end)),
+            events=tuple(events),
+            told=_touched(events, 0, count),
+            near_told=_touched(events, 1, count + 2),
+        )
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """Where the horizon ends."""
+        return self.ahead[-1] + self.clock.step
+
+
+def _touched(events: Sequence[Occurrence], shift: int, count: int) -> Mask:
+    """Which of `count` slots belong to an event, its slots counted so many later."""
+    touched = np.zeros(count, dtype=bool)
+    for event in events:
+        slots = event.slots + shift
+        touched[slots[slots < count]] = True
+    return touched
+
+
+def steps_ahead(horizon: timedelta, step: timedelta) -> int:
+    """Whole steps in a horizon; of months, as many as come nearest to it.
+
+    >>> steps_ahead(timedelta(days=14), timedelta(hours=6)), steps_ahead(timedelta(days=365), MONTH)
+    (56, 12)
+    """
+    steps = round(horizon / step) if step % MONTH == timedelta(0) else int(horizon // step)
+    require(steps >= 1, "horizon: expected at least one step of {}, got {}", step, horizon)
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
 class Gaps:
-    """Spans in which business stood still, declared or found; and the events that are left to be learned."""
+    """Spans in which business stood still, declared or found."""
 
     declared: tuple[Occurrence, ...]
     found: tuple[Occurrence, ...]
-    events: tuple[Occurrence, ...]
 
-    def out_of(self, sales: pd.Series, clock: WallClock) -> pd.Series:
-        """The series with gaps where there were outages."""
-        return _with_gaps(sales, (*self.declared, *self.found), clock)
+    def out_of(self, values: Array, slots: Places) -> Array:
+        """A history (steps,) with gaps where there were outages."""
+        return _with_gaps(values, (*self.declared, *self.found), slots)
 
-    def notes(self, last: pd.Timestamp, clock: WallClock) -> tuple[str, ...]:
-        """What is said of them; the last step of the history begins at `last`."""
-        known = clock.slots(pd.DatetimeIndex([last]))[0]
+    def notes(self, timeline: Timeline) -> tuple[str, ...]:
+        """What is said of them."""
+        clock, known = timeline.clock, timeline.slots[-1]
         told = [event for event in self.declared if event.slots[0] <= known]
         names = [f"{_span(event, clock)} is a declared outage: a gap, not zero" for event in told]
         seen = [
@@ -45,33 +115,27 @@ class Gaps:
         return (*names, *seen)
 
 
-def find_gaps(sales: pd.Series, request: ForecastRequest, clock: WallClock, end: pd.Timestamp) -> Gaps:
-    """The outages of a series, and its other events up to `end`. Raises `DataError` where outages leave too little."""
-    outages = [event for event in request.events if event.kind == OUTAGE]
-    declared = occurrences(outages, clock, end)
-    quiet = _with_gaps(sales, declared, clock)
-    seen = int(quiet.notna().sum())
+def find_gaps(values: Array, timeline: Timeline) -> Gaps:
+    """The outages of a history (steps,). Raises `DataError` where they leave too little."""
+    quiet = _with_gaps(values, timeline.declared, timeline.slots)
+    seen = len(quiet) - int(np.isnan(quiet).sum())
     require(seen >= LEAST_STEPS, "sales: expected at least {} steps outside of outages, got {}", LEAST_STEPS, seen)
-    calendar = calendar_days(request.holidays, clock.first, end, clock.timezone)
-    told = [event for event in request.events if event.kind != OUTAGE or event.uplift is not None]
-    events = occurrences((*told, *calendar), clock, end)
-    found = _undeclared(clock.row(quiet), events, clock.step)
-    return Gaps(tuple(declared), tuple(found), tuple(events))
+    found = _undeclared(on_slots(quiet, timeline.slots), timeline)
+    return Gaps(timeline.declared, tuple(found))
 
 
-def _undeclared(row: Array, events: Sequence[Occurrence], step: timedelta) -> list[Occurrence]:
+def _undeclared(row: Array, timeline: Timeline) -> list[Occurrence]:
     """Outages that nobody declared; the days of events and holidays are not looked at, nor what touches them."""
-    margin = [replace(event, slots=event.slots + 1) for event in events]  # a step more on each side
-    known = np.isnan(masked(np.zeros(len(row) + 2), margin))
-    spans = [span for span in find_outages(masked(row, events), step) if not known[span[0] : span[1] + 2].any()]
+    known = timeline.near_told
+    quiet = np.where(timeline.told, np.nan, row)
+    spans = [span for span in find_outages(quiet, timeline.clock.step) if not known[span[0] : span[1] + 2].any()]
     return [Occurrence(OUTAGE, OUTAGE, np.arange(start, stop), None) for start, stop in spans]
 
 
-def _with_gaps(sales: pd.Series, outages: Sequence[Occurrence], clock: WallClock) -> pd.Series:
+def _with_gaps(values: Array, outages: Sequence[Occurrence], slots: Places) -> Array:
     if not outages:
-        return sales
-    down = np.isin(clock.slots(pd.DatetimeIndex(sales.index)), np.concatenate([event.slots for event in outages]))
-    return sales.mask(down)
+        return values
+    return np.where(np.isin(slots, np.concatenate([event.slots for event in outages])), np.nan, values)
 
 
 def _span(event: Occurrence, clock: WallClock) -> str:
@@ -87,8 +151,3 @@ def occurrences(events: Sequence[Event], clock: WallClock, end: pd.Timestamp) ->
             continue
         found.append(Occurrence(event.name, event.kind, clock.span(start, min(stop, end)), event.uplift))
     return found
-
-
-def _is_gap(event: Event) -> bool:
-    """Whether a declared outage says no more than that its steps tell nothing; one with a given uplift is expected."""
-    return event.kind == OUTAGE and event.uplift is None

@@ -10,26 +10,24 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from capacity.forecast.analogs import AFTER, BEFORE, Analogs, find_analogs
 from capacity.forecast.batch import forecast_far
-from capacity.forecast.gaps import occurrences
-from capacity.forecast.maxima import over_highest
-from capacity.forecast.series import Prepared, finish, prepare, window_steps
-from capacity.forecast.settings import Setting
-from capacity.forecast.wallclock import WallClock, clock_of
-from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest, require
-from capacity.model.arrays import Places
+from capacity.forecast.series import Prepared, Timelines, finish, prepare
+from capacity.forecast.wallclock import clock_of
+from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest
+from capacity.series.frames import as_sales, countries, duration_of, steps_of
 
 Key = TypeVar("Key")
 
 
 def forecast_sales(
-    sales: pd.Series,
+    sales: pd.Series | pd.DataFrame,
     *,
-    horizon: str | timedelta = "14D",
+    time: str | None = None,
+    value: str | None = None,
+    horizon: str | timedelta | int = "14d",
     quantile_levels: Sequence[float] = DEFAULT_LEVELS,
-    holidays: Sequence[str] = (),
-    events: Sequence[Event] = (),
+    holidays: str | Sequence[str] = (),
+    events: Event | Sequence[Event] = (),
     timezone: str | None = None,
     covariates: pd.DataFrame | None = None,
     window: timedelta | None = None,
@@ -38,22 +36,26 @@ def forecast_sales(
 
     Parameters
     ----------
-    sales : Series
-        Sales >= 0 per step, indexed in UTC by the start of the step, regular up to gaps (missing steps or NaN; a gap
-        is never zero), or by month starts, UTC or local.
-    horizon : str or timedelta
-        How far ahead, from the end of the series on. Default 14 days.
+    sales : Series or DataFrame
+        Sales >= 0 per step, with an index or a column of times in any zone (without one: UTC, or that of `timezone`),
+        regular up to gaps (missing steps or NaN; a gap is never zero), or by month starts.
+    time : str or None
+        Of a frame, the column with the times. Default: its index, else its only column of times.
+    value : str or None
+        Of a frame, the column with the sales. Default: its only column of numbers.
+    horizon : str, timedelta or int
+        How far ahead, from the end of the series on: `"14d"`, or a number of steps. Default 14 days.
     quantile_levels : sequence of float
         Levels in (0, 1), ascending. Default 0.5, 0.9, 0.95 and 0.99.
-    holidays : sequence of str
+    holidays : str or sequence of str
         Countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before and after
         them are too where past ones show it. Default none.
-    events : sequence of Event
+    events : Event or sequence of Event
         Past and coming events. Past ones are kept out of the normal shape and teach their uplift, coming ones are
         raised or lowered by it. Default none.
     timezone : str or None
-        The clock on which the shape of days lives, days of 23 and 25 hours included. Default: the one that
-        `read_sales` noted on `sales`, else UTC.
+        The clock on which the shape of days lives, days of 23 and 25 hours included. Default: the zone of the times,
+        or the one that `read_sales` noted, else UTC.
     covariates : DataFrame or None
         Columns such as price or campaign spend on the same steps, known on the history and the whole horizon. Their
         effect is used where it would have helped in the past. Default none.
@@ -80,8 +82,11 @@ def forecast_sales(
     [154, 131, 110]
     """
     levels = tuple(sorted(float(level) for level in quantile_levels))
-    request = ForecastRequest(duration_of(horizon), levels, tuple(holidays), tuple(events), timezone, window)
-    return forecast_as_asked(sales, request, covariates)
+    known = as_sales(sales, time=time, value=value, timezone=timezone)
+    span = steps_of(horizon, clock_of(known, timezone).step) if isinstance(horizon, int) else duration_of(horizon)
+    known_events = (events,) if isinstance(events, Event) else tuple(events)
+    request = ForecastRequest(span, levels, countries(holidays), known_events, timezone, window)
+    return forecast_as_asked(known, request, covariates)
 
 
 def forecast_as_asked(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None = None) -> Forecast:
@@ -104,9 +109,10 @@ def forecast_many(
     """
     prepared: dict[Key, Prepared] = {}
     answers: dict[Key, Forecast | DataError] = {}
+    timelines = Timelines()
     for key, (sales, request) in asked.items():
         try:
-            one = prepare(sales, request, covariates)
+            one = prepare(sales, request, covariates, timelines)
         except DataError as error:
             answers[key] = error
         else:
@@ -143,80 +149,3 @@ def _alone_or_error(prepared: Prepared) -> Forecast | DataError:
         return _alone(prepared)
     except DataError as error:
         return error
-
-
-def duration_of(horizon: str | timedelta) -> timedelta:
-    """A horizon as people write it ("14D") as a duration. Raises `DataError`.
-
-    >>> duration_of("36h")
-    datetime.timedelta(days=1, seconds=43200)
-    """
-    try:
-        length: timedelta = pd.Timedelta(horizon).to_pytimedelta()
-    except ValueError as error:
-        raise DataError(f"horizon: expected a duration such as 14D, got {horizon!r}") from error
-    return length
-
-
-def renew_forecast(
-    forecast: Forecast, sales: pd.Series, *, events: Sequence[Event] = (), timezone: str | None = None
-) -> Forecast:
-    """The steps of a forecast that are left after `sales`, those near an event as past events foretell them now.
-
-    Much cheaper than `forecast_sales`, and all that changes within minutes: the season and the level of the forecast
-    stay as they were fitted. `sales` are the same series with what came since. Raises `DataError` where they end
-    before the forecast's origin or no step is left.
-
-    >>> index = pd.date_range("2026-03-01", periods=4 * 288, freq="5min", tz="UTC")
-    >>> sales = pd.Series(10.0 + 90.0 * ((index.hour >= 19) & (index.hour < 21)), index).iloc[: 3 * 288 + 19 * 12 + 1]
-    >>> matches = [Event("", day, day + pd.Timedelta("2h"), "match") for day in index[19 * 12 :: 288]]
-    >>> ahead = pd.date_range(sales.index[-1], periods=13, freq="5min")
-    >>> step, flat = (ahead[1] - ahead[0]).to_pytimedelta(), pd.DataFrame({0.9: 10.0}, ahead)
-    >>> old = Forecast(sales.index[-2], step, flat, "sales per 5 min")
-    >>> float(renew_forecast(old, sales, events=matches).at(0.9).iloc[0])
-    100.0
-    """
-    rest = _left(forecast, sales.index[-1])
-    kinds = kinds_near(events, rest.quantiles.index[0], rest)
-    if not kinds:
-        return rest
-    alike = [event for event in events if event.kind in kinds]
-    clock, known = clock_of(sales, timezone), sales.loc[: sales.last_valid_index()]
-    ahead = _slots_ahead(clock, known, rest)
-    levels = tuple(float(level) for level in rest.quantiles.columns)
-    window = 0 if rest.window is None else window_steps(rest.window, clock.step)
-    setting = Setting(clock.step, int(ahead.max()) + 1, levels, (), window=window)
-    analogs = find_analogs(clock.row(known), occurrences(alike, clock, rest.quantiles.index[-1]), setting)
-    return rest if analogs is None else _laid_over(rest, analogs, ahead[ahead < len(analogs.quantiles)], window)
-
-
-def _slots_ahead(clock: WallClock, known: pd.Series, rest: Forecast) -> Places:
-    """How many slots each step of the forecast lies after the first that is not known (steps,)."""
-    slots, last = (clock.slots(pd.DatetimeIndex(index)) for index in (rest.quantiles.index, known.index[-1:]))
-    return np.asarray(np.maximum(slots - last[0] - 1, 0))
-
-
-def _left(forecast: Forecast, last: pd.Timestamp) -> Forecast:
-    """The steps of a forecast after `last`."""
-    left = forecast.quantiles.index > last
-    require(last >= pd.Timestamp(forecast.origin), "renewal: expected sales up to {} or later", forecast.origin)
-    require(bool(left.any()), "renewal: expected steps of the forecast after {}, got none", last)
-    maxima = None if forecast.maxima is None else forecast.maxima[left]
-    return replace(forecast, origin=last.to_pydatetime(), quantiles=forecast.quantiles[left], maxima=maxima)
-
-
-def kinds_near(events: Sequence[Event], moment: pd.Timestamp, forecast: Forecast) -> frozenset[str]:
-    """The kinds of events that a moment is near enough to for past ones to tell what follows."""
-    before = max(BEFORE, forecast.window or BEFORE)
-    return frozenset(event.kind for event in events if -before <= moment - event.start < AFTER)
-
-
-def _laid_over(rest: Forecast, analogs: Analogs, near: Places, window: int) -> Forecast:
-    """The forecast with its first steps, `near` slots ahead, as the analogs have them."""
-    quantiles = rest.quantiles.copy()
-    quantiles.iloc[: len(near)] = analogs.quantiles[near]
-    maxima = None if rest.maxima is None else rest.maxima.copy()
-    if maxima is not None:
-        maxima.iloc[: len(near)] = analogs.maxima[near]
-        maxima[:] = over_highest(maxima.to_numpy(), quantiles.to_numpy(), window)
-    return replace(rest, quantiles=quantiles, maxima=maxima, notes=(*rest.notes, analogs.note))

@@ -17,7 +17,7 @@ import pandas as pd
 from capacity.forecast.analogs import Analogs, find_analogs
 from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.covariates import Columns, read_columns
-from capacity.forecast.gaps import find_gaps
+from capacity.forecast.gaps import Timeline, find_gaps
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import find_trend, use_columns
 from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
@@ -34,11 +34,11 @@ from capacity.forecast.uplift import (
     spread_out,
     widen_events,
 )
-from capacity.forecast.wallclock import WallClock, clock_of
+from capacity.forecast.wallclock import WallClock, checked_index, on_slots, usable_values
 from capacity.model import MONTH, Forecast, ForecastRequest, Trust, require
 from capacity.model.arrays import Array, Places
-from capacity.series.calendar import ONE_DAY, refuse_contradictions, uplift_notes
-from capacity.series.seasons import DAY, WEEK, real_seasons, too_short_for
+from capacity.series.calendar import ONE_DAY, uplift_notes
+from capacity.series.seasons import DAY, WEEK, real_seasons, too_short
 from capacity.series.steps import evened
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
@@ -58,11 +58,10 @@ class StepsAhead:
     slots: Places  # (steps,)
 
     @staticmethod
-    def of(last: pd.Timestamp, clock: WallClock, horizon: timedelta, known: int) -> StepsAhead:
-        """The steps that follow the one that begins at `last`; `known` slots of the history hold values."""
-        starts = clock.after(last, steps_ahead(horizon, clock.step))
-        ahead = np.maximum(clock.slots(starts) - known, 0)  # an hour that comes twice is the first slot ahead again
-        return StepsAhead(last.to_pydatetime(), clock.step, starts, ahead)
+    def of(timeline: Timeline, known: int) -> StepsAhead:
+        """The steps of a horizon; `known` slots of the history hold values."""
+        slots = np.maximum(timeline.ahead_slots - known, 0)  # an hour that comes twice is the first slot ahead again
+        return StepsAhead(timeline.last, timeline.clock.step, timeline.ahead, slots)
 
     @property
     def end(self) -> pd.Timestamp:
@@ -98,41 +97,74 @@ class Prepared:
     given: tuple[str, ...]  # on coming events whose uplift is given
 
 
-def prepare(sales: pd.Series, request: ForecastRequest, covariates: pd.DataFrame | None = None) -> Prepared:
+class Timelines:
+    """The timelines of series that are prepared one after the other: those of one index and request share one.
+
+    What was asked is kept alive here, so that an identity stands for one object as long as this lives.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, str | None], tuple[Timeline, pd.Index, ForecastRequest]] = {}
+
+    def of(self, sales: pd.Series, request: ForecastRequest) -> Timeline:
+        """The timeline of a series. Raises `DataError` where its index or its request allow none."""
+        zone = request.timezone or sales.attrs.get("timezone")
+        key = (id(sales.index), id(request), zone)
+        if key not in self._known:
+            index = checked_index(sales)
+            usable_values(sales)  # what is wrong with the values is said before what is wrong with the steps
+            self._known[key] = Timeline.of(index, request, zone), sales.index, request
+        return self._known[key][0]
+
+
+def prepare(
+    sales: pd.Series,
+    request: ForecastRequest,
+    covariates: pd.DataFrame | None = None,
+    timelines: Timelines | None = None,
+) -> Prepared:
     """The first phase: lay a series on the wall clock, find its seasons, take out what is known to move it.
 
-    `covariates`: columns known on history and whole horizon. Raises `DataError` for a series that is not regular,
-    negative, infinite, or has fewer than 4 values, and for a request that it cannot carry.
+    `covariates`: columns known on history and whole horizon; `timelines`: those of the series prepared before, which
+    this one may share. Raises `DataError` for a series that is not regular, negative, infinite, or has fewer than 4
+    values, and for a request that it cannot carry.
     """
-    refuse_contradictions(request.events)
-    clock = clock_of(sales, request.timezone)
-    end = clock.after(sales.index[-1], steps_ahead(request.horizon, clock.step))[-1] + clock.step
-    outages = find_gaps(sales, request, clock, end)
-    quiet = outages.out_of(sales, clock)
-    row = clock.row(quiet.loc[: quiet.last_valid_index()])  # steps after the last value are forecast, not filled
-    steps = StepsAhead.of(sales.index[-1], clock, request.horizon, len(row))
-    events = outages.events
-    even = evened(quiet) if clock.months else quiet
-    seasons = real_seasons(even.loc[: even.last_valid_index()], clock.step)
+    timeline = (timelines or Timelines()).of(sales, request)
+    clock, values = timeline.clock, usable_values(sales)
+    outages = find_gaps(values, timeline)
+    quiet = outages.out_of(values, timeline.slots)
+    quiet = quiet[: np.flatnonzero(~np.isnan(quiet))[-1] + 1]  # steps after the last value are forecast, not filled
+    row = on_slots(quiet, timeline.slots[: len(quiet)])
+    steps = StepsAhead.of(timeline, len(row))
+    seasons = real_seasons(_even(quiet, sales, clock), clock.step)
     window = 0 if request.window is None else window_steps(request.window, clock.step)
     setting = Setting(clock.step, int(steps.slots.max()) + 1, request.quantile_levels, seasons, window=window)
     columns = None if covariates is None else read_columns(covariates, clock, row, steps.starts)
-    steady, ahead = _without_known(row, setting, events, columns)
+    steady, ahead = _without_known(row, setting, timeline.events, columns)
     return Prepared(
         steady=steady,
         setting=setting,
         ahead=ahead,
-        analogs=find_analogs(row, events, setting),
+        analogs=find_analogs(row, timeline.events, setting),
         steps=steps,
         unit=str(sales.attrs.get("unit", f"sales per {_spoken(clock.step)}")),
         notes=(
-            *_history_notes(evened(sales) if clock.months else sales, clock.step, seasons),
-            *outages.notes(sales.index[-1], clock),
+            *_history_notes(_even(values, sales, clock), clock.step, seasons),
+            *outages.notes(timeline),
             *_level_note(ahead.shift, clock),
             *_length_notes(row, setting),
         ),
         given=uplift_notes(request.events, steps.starts[0], steps.end),
     )
+
+
+def _even(values: Array, sales: pd.Series, clock: WallClock) -> pd.Series:
+    """The first steps of a series with these values; months on steps of one length."""
+    even = pd.Series(values, sales.index[: len(values)])
+    if not clock.months:
+        return even
+    even.attrs = sales.attrs
+    return evened(even)
 
 
 def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
@@ -273,10 +305,10 @@ def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) 
     """What the history shows and what it is too short or too patchy for."""
     notes = [] if seasons else ["no daily or weekly cycle stands out of the noise: the level is forecast"]
     steps = (sales.index[-1] - sales.index[0]) // step + 1
-    short = too_short_for(sales)
+    short = too_short(len(sales) * step, step)
     if short:
         notes.append(f"history of {steps * step / ONE_DAY:.0f} days is short for a {' and a '.join(short)} cycle")
-    gaps = steps - int(sales.notna().sum())
+    gaps = steps - int(np.isfinite(sales.to_numpy(dtype=np.float64)).sum())
     if gaps:
         notes.append(f"{gaps} of {steps} steps without data are gaps, not zero")
     return tuple(notes)
@@ -297,17 +329,6 @@ def window_steps(window: timedelta, step: timedelta) -> int:
     """
     require(window > timedelta(0), "window: expected a positive duration, got {}", window)
     return -(-window // step)
-
-
-def steps_ahead(horizon: timedelta, step: timedelta) -> int:
-    """Whole steps in a horizon; of months, as many as come nearest to it.
-
-    >>> steps_ahead(timedelta(days=14), timedelta(hours=6)), steps_ahead(timedelta(days=365), MONTH)
-    (56, 12)
-    """
-    steps = round(horizon / step) if step % MONTH == timedelta(0) else int(horizon // step)
-    require(steps >= 1, "horizon: expected at least one step of {}, got {}", step, horizon)
-    return steps
 
 
 def _spoken(step: timedelta) -> str:

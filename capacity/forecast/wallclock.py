@@ -85,13 +85,21 @@ class WallClock:
 
     def row(self, series: pd.Series) -> Array:
         """The values of a series on consecutive slots, the mean where two steps share one: (slots,), NaN for a gap."""
-        values = series.to_numpy(dtype=np.float64)
-        slots, known = self.slots(pd.DatetimeIndex(series.index)), ~np.isnan(values)
-        total, count = np.zeros(slots.max() + 1), np.zeros(slots.max() + 1)
-        at = slots[known]
-        np.add.at(total, at, values[known])
-        np.add.at(count, at, 1.0)
-        return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
+        return on_slots(series.to_numpy(dtype=np.float64), self.slots(pd.DatetimeIndex(series.index)))
+
+
+def on_slots(values: Array, slots: Places) -> Array:
+    """Values on consecutive slots from 0 on, the mean where two share one, NaN for a gap: (slots,).
+
+    >>> on_slots(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]))
+    array([ 1., nan,  3.])
+    """
+    count = int(slots.max()) + 1
+    if count == len(slots) and (slots[1:] > slots[:-1]).all():  # each slot has one step
+        return values
+    known = ~np.isnan(values)
+    total, seen = (np.bincount(slots[known], weights, count) for weights in (values[known], None))
+    return np.where(seen > 0, total / np.maximum(seen, 1), np.nan)
 
 
 def clock_of(sales: pd.Series, timezone: str | None = None) -> WallClock:
@@ -101,10 +109,17 @@ def clock_of(sales: pd.Series, timezone: str | None = None) -> WallClock:
     >>> clock_of(monthly).after(monthly.index[-1], 2)[1].date()
     datetime.date(2026, 7, 1)
     """
-    zone = require_zone(timezone or str(sales.attrs.get("timezone", "UTC")))
-    step = regular_step(sales, zone)
-    months = month_zone(pd.DatetimeIndex(sales.index), zone) if step % MONTH == timedelta(0) else None
-    return WallClock(sales.index[0], step, months or zone, step // MONTH if months else 0)
+    index = checked_index(sales)
+    usable_values(sales)
+    return clock_at(index, timezone or str(sales.attrs.get("timezone", "UTC")))
+
+
+def clock_at(index: pd.DatetimeIndex, timezone: str | None = None) -> WallClock:
+    """The clock of a checked index in a time zone. Raises `DataError` where its steps are on no grid."""
+    zone = require_zone(timezone or "UTC")
+    step = _step_of(index, zone)
+    months = month_zone(index, zone) if step % MONTH == timedelta(0) else None
+    return WallClock(index[0], step, months or zone, step // MONTH if months else 0)
 
 
 def regular_step(sales: pd.Series, timezone: str = "UTC") -> timedelta:
@@ -115,18 +130,42 @@ def regular_step(sales: pd.Series, timezone: str = "UTC") -> timedelta:
     >>> regular_step(pd.Series(1.0, pd.date_range("2026-01-01", periods=5, freq="15min", tz="UTC")))
     datetime.timedelta(seconds=900)
     """
+    index = checked_index(sales)
+    usable_values(sales)
+    return _step_of(index, timezone)
+
+
+def checked_index(sales: pd.Series) -> pd.DatetimeIndex:
+    """The index of a series: in UTC, unique, ascending. Raises `DataError`."""
     index = sales.index
     if not isinstance(index, pd.DatetimeIndex):
         raise DataError(f"sales: expected a DatetimeIndex in UTC, got {type(index).__name__}")
     require(str(index.tz) == "UTC", "sales: expected a UTC index, got {}", index.tz or "naive times; use tz_localize")
     require(index.is_unique, "sales: expected unique steps, got {} twice", index[index.duplicated()][:1].tolist())
     require(index.is_monotonic_increasing, "sales: expected ascending steps, got them unsorted; use sort_index")
-    require(
-        int(sales.notna().sum()) >= 4,
-        "sales: expected at least 4 steps with data, got {}: bring more",
-        int(sales.notna().sum()),
-    )
-    _require_usable(sales)
+    return index
+
+
+def usable_values(sales: pd.Series) -> Array:
+    """The values of a series (steps,), NaN for a gap: at least 4, finite, none below zero. Raises `DataError`."""
+    try:
+        values = sales.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        _require_enough(int(sales.notna().sum()))
+        raise DataError(f"sales: expected numbers, got {sales.dtype}") from error
+    _require_enough(len(values) - int(np.isnan(values).sum()))
+    require(not np.isinf(values).any(), "sales: expected finite values, got infinity")
+    lowest = np.nanmin(values)
+    require(bool(lowest >= 0), "sales: expected values >= 0, got {}", lowest)
+    return values
+
+
+def _require_enough(known: int) -> None:
+    require(known >= 4, "sales: expected at least 4 steps with data, got {}: bring more", known)
+
+
+def _step_of(index: pd.DatetimeIndex, timezone: str) -> timedelta:
+    """The step of a checked index; raises `DataError` where its steps are on no grid."""
     if apart := months_apart(index, timezone):
         return apart * MONTH
     gaps = np.diff(index.asi8)
@@ -141,16 +180,6 @@ def regular_step(sales: pd.Series, timezone: str = "UTC") -> timedelta:
     require(step >= pd.Timedelta(seconds=1), "sales: expected steps of a second or more, got {}", step)
     answer: timedelta = step.to_pytimedelta()
     return answer
-
-
-def _require_usable(sales: pd.Series) -> None:
-    try:
-        values = sales.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"sales: expected numbers, got {sales.dtype}") from error
-    require(not np.isinf(values).any(), "sales: expected finite values, got infinity")
-    lowest = np.nanmin(values)
-    require(bool(lowest >= 0), "sales: expected values >= 0, got {}", lowest)
 
 
 def require_zone(timezone: str) -> str:

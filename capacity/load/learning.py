@@ -17,6 +17,7 @@ from capacity.load.regression import effective
 from capacity.load.report import LearnedCase, judge, model_of
 from capacity.model import DataError, Finding, LoadModel, LoadReport, require
 from capacity.model.arrays import Array
+from capacity.series.frames import as_sales
 
 RESOURCES = ("cpu", "memory", "requests")
 UNITS = {"cpu": "cores", "memory": "bytes", "requests": "requests/s"}
@@ -167,7 +168,7 @@ def learn_loads(
     >>> round(reports["shop", "web"].model.cpu.per_sale_per_hour, 4)
     0.01
     """
-    configured = priors or {}
+    configured, sales = priors or {}, None if sales is None else as_sales(sales)
     zone = timezone or (str(sales.attrs.get("timezone", "UTC")) if sales is not None else "UTC")
     tables: dict[Key, pd.DataFrame] = {}
     answers: dict[Key, LoadReport | DataError] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from capacity.model.errors import CapacityError, require
@@ -46,3 +47,11 @@ def isolated(check: str, run: Callable[[], Iterable[Finding]], fix: str) -> list
 def worst(findings: Sequence[Finding]) -> State:
     """The worst state among them; ok where there is none."""
     return max((finding.state for finding in findings), key=STATES.index, default="ok")
+
+
+class Part(StrEnum):
+    """Whose rights are looked at: each runs under an account of its own."""
+
+    both = "both"
+    planner = "planner"
+    controller = "controller"

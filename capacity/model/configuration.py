@@ -20,7 +20,7 @@ from capacity.model.secrets import hide_secrets
 from capacity.model.settings.block import Settings
 from capacity.model.settings.monitoring import IncidentSettings, TelemetrySettings
 from capacity.model.settings.orders import SalesSettings
-from capacity.model.settings.planning import CalendarSettings, ControllerSettings, ForecastSettings
+from capacity.model.settings.planning import CalendarSettings, ChoiceSettings, ControllerSettings, ForecastSettings
 from capacity.model.settings.usage import Measured, PrometheusSettings, UsageSettings, VolumeUsageSettings
 from capacity.model.workload import Workload
 
@@ -61,6 +61,7 @@ class Config(Settings):
     workload_table: str | None = Field(
         None, description="CSV or Parquet with one workload a row, its columns keys as load.cpu.base; beside workloads."
     )
+    choice: ChoiceSettings = ChoiceSettings()
     controller: ControllerSettings = ControllerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     incidents: IncidentSettings = IncidentSettings()
@@ -181,7 +182,7 @@ class Config(Settings):
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
-        settings = self.model_dump(mode="json", exclude={"defaults", "telemetry", "incidents"})
+        settings = self.model_dump(mode="json", exclude={"defaults", "choice", "telemetry", "incidents"})
         settings["workloads"] = [_asked_for(one) for one in settings["workloads"]]
         if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name

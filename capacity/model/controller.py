@@ -10,31 +10,34 @@ from pydantic import Field
 
 from capacity.model.errors import require
 from capacity.model.fields import STRICT, Duration, Share
+from capacity.model.written import duration, settle
+from capacity.shown import with_card
 
 CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (World Cup 98, 10 to 19 June)
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class ControllerRules:
     """How floors move. Shares are of the floor that stands; a step is at least one replica.
 
     Parameters
     ----------
-    period : timedelta
+    period : timedelta or str
         From one pass of the controller to the next. Default 1 minute.
-    hold_for : timedelta
+    hold_for : timedelta or str
         How long the floor is held when there is no plan to follow, before it goes to the safe floor. Default 6 hours.
     step_down : float
         Share of the floor that may go per `step_every`, however often passes run. Default 0.10.
-    step_every : timedelta
+    step_every : timedelta or str
         See `step_down`. Default 5 minutes, the HPA's own window before it scales down.
-    half_life : timedelta or None
+    half_life : timedelta, str or None
         Down no faster than halving the excess in this time. Default none.
     step_up : float or None
         Share of the floor that may be added per period. Default none: the floor rises at once.
     ceiling_buffer : float or None
         A share lets the ceiling rise to need x (1 + share). Default none: the ceiling is left alone.
-    calm : timedelta
+    calm : timedelta or str
         Under a plan of shorter steps than this, a floor moves to what the plan needs for so much longer, and comes
         down in fewer, larger steps. Default 0: the plan is followed to the step. The controller is set to `CALM`, 30
         minutes.
@@ -60,6 +63,7 @@ class ControllerRules:
     calm: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
+        settle(self, "controller", duration, "period", "hold_for", "step_every", "half_life", "calm")
         require(self.period > timedelta(0), "period must be > 0, got {}", self.period)
         require(self.hold_for >= timedelta(0), "hold_for must be >= 0, got {}", self.hold_for)
         require(0 < self.step_down <= 1, "step_down must lie in (0, 1], got {}", self.step_down)

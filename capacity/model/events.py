@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import InitVar, dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from capacity.model.errors import require, require_aware
+from capacity.model.written import moment
+from capacity.shown import with_card
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something known ahead that moves sales: a promotion, a holiday, an outage.
@@ -16,13 +20,17 @@ class Event:
     ----------
     name : str
         What people call it.
-    start, end : datetime
-        It lasts over ``[start, end)``; both carry a time zone.
+    start : datetime or str
+        When it begins, with a time zone, or text such as ``"2026-11-27"`` or ``"2026-11-27 18:00"``.
+    end : datetime or str
+        When it is over: it lasts over ``[start, end)``. A date alone means the end of that day.
     kind : str
         What its effect is learned and shared by, such as "promotion" (default), "holiday" or "outage".
     uplift : float or None
         The expected factor on sales (1.5: half as much again). Default none: learned from past events of the same
         kind.
+    timezone : str
+        The zone of times that name none. Default UTC.
 
     Raises
     ------
@@ -31,9 +39,9 @@ class Event:
 
     Examples
     --------
-    >>> from datetime import UTC
-    >>> Event("sale", datetime(2026, 11, 27, tzinfo=UTC), datetime(2026, 11, 28, tzinfo=UTC), "promotion", 2.0).uplift
-    2.0
+    >>> sale = Event("sale", "2026-11-27", "2026-11-27", "promotion", 2.0, timezone="Europe/Berlin")
+    >>> sale.start.isoformat(), sale.end - sale.start
+    ('2026-11-27T00:00:00+01:00', datetime.timedelta(days=1))
     """
 
     name: str
@@ -41,8 +49,26 @@ class Event:
     end: datetime
     kind: str = "promotion"
     uplift: float | None = None
+    timezone: InitVar[str] = field(default="UTC", kw_only=True)
 
-    def __post_init__(self) -> None:
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            name: str,
+            start: datetime | date | str,
+            end: datetime | date | str,
+            kind: str = "promotion",
+            uplift: float | None = None,
+            *,
+            timezone: str = "UTC",
+        ) -> None: ...
+
+    def __post_init__(self, timezone: str) -> None:
+        if not (isinstance(self.start, datetime) and isinstance(self.end, datetime)):
+            for name in ("start", "end"):
+                where, given = f"event {self.name}: {name}", getattr(self, name)
+                object.__setattr__(self, name, moment(where, given, timezone, end=name == "end"))
         require_aware(f"event {self.name}: start", self.start)
         require_aware(f"event {self.name}: end", self.end)
         require(self.start < self.end, "event {}: expected start < end, got {} and {}", self.name, self.start, self.end)
@@ -50,6 +76,7 @@ class Event:
             require(0 <= self.uplift < float("inf"), "event {}: uplift must be >= 0, got {}", self.name, self.uplift)
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A named what-if: growth of all sales, promotions, a lost zone, cancelled events, or several of these.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from capacity.model.errors import require, require_aware
-from capacity.shown import card_of, plot_noun
+from capacity.shown import plot_noun, shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ class Bar:
     why: str
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The planned floor of a workload at one step as a sum of bars; `covered_floor` is the highest within reach.
@@ -76,9 +77,6 @@ class Explanation:
             index=pd.Index([bar.name for bar in self.bars], name="part"),
         )
 
-    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
-        """Draw the waterfall; returns the Figure."""
-        return plot_noun(self, timezone, theme=theme)
-
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
+    def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw the waterfall; returns the Figure, or `ax` where that was given."""
+        return plot_noun(self, timezone, theme=theme, ax=ax)

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from capacity.model.errors import require, require_aware
+from capacity.model.errors import DataError, require, require_aware
 from capacity.model.events import Event
-from capacity.shown import card_of, plot_noun
+from capacity.model.written import duration, settle
+from capacity.shown import plot_noun, shows_itself, with_card
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 DEFAULT_HORIZON = timedelta(days=14)
 DEFAULT_LEVELS = (0.5, 0.9, 0.95, 0.99)
@@ -21,17 +24,19 @@ SHORTEST, LONGEST = timedelta(days=28, hours=-1), timedelta(days=31, hours=1)  #
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # in the unit of an index
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class ForecastRequest:
     """What is asked of a forecast: how far, which quantiles, and what is known ahead.
 
     Parameters
     ----------
-    horizon : timedelta
-        How far ahead, from the end of the series on; it must hold at least one step of it. Default 14 days.
+    horizon : timedelta or str
+        How far ahead, from the end of the series on, such as ``"14d"``; it must hold at least one step of it. Default
+        14 days.
     quantile_levels : tuple of float
         Levels in (0, 1), ascending. Default 0.5, 0.9, 0.95 and 0.99.
-    holidays : tuple of str
+    holidays : tuple of str, or str
         Countries and states (GB-ENG, US) whose public holidays and bridge days count as events. Default none.
     events : tuple of Event
         Promotions, closures and the like, past ones to learn from and coming ones. Default none.
@@ -59,6 +64,9 @@ class ForecastRequest:
     window: timedelta | None = None
 
     def __post_init__(self) -> None:
+        settle(self, "forecast", duration, "horizon", "window")
+        if isinstance(self.holidays, str):
+            object.__setattr__(self, "holidays", (self.holidays,))
         require(self.horizon > timedelta(0), "horizon: expected a positive duration, got {}", self.horizon)
         require_levels(self.quantile_levels)
         if self.window is not None:
@@ -96,6 +104,7 @@ class Trust:
         return dict(self.coverage).get(quantile_level)
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Quantiles of a quantity over the coming steps.
@@ -172,6 +181,17 @@ class Forecast:
         table = self.quantiles if self.maxima is None else self.maxima
         return table.iloc[:, self._column(quantile_level)]
 
+    def values_at(self, quantile_level: float) -> NDArray[np.float64]:
+        """The quantile at this level as an array (steps,), which costs less than a series."""
+        column: NDArray[np.float64] = self.quantiles.to_numpy(dtype=float)[:, self._column(quantile_level)]
+        return column
+
+    def maxima_at(self, quantile_level: float) -> NDArray[np.float64]:
+        """`maximum_at` as an array (steps,)."""
+        table = self.quantiles if self.maxima is None else self.maxima
+        column: NDArray[np.float64] = table.to_numpy(dtype=float)[:, self._column(quantile_level)]
+        return column
+
     def _column(self, quantile_level: float) -> int:
         levels = [float(level) for level in self.quantiles.columns]
         require(quantile_level in levels, "quantile level {} was not forecast; these were: {}", quantile_level, levels)
@@ -181,19 +201,79 @@ class Forecast:
         """One row per step (index `start`, UTC); columns `q0.5`, `q0.95`, ... in the unit of the forecast.
 
         With a window also `maximum_q0.5`, ...: the quantiles of the maximum over ``[start, start + window)``.
+        `from_frame` makes the forecast of it again; what has no column is noted in the frame's `attrs`.
         """
         table = self.quantiles.set_axis([f"q{float(level):g}" for level in self.quantiles.columns], axis=1)
         if self.maxima is not None:
             names = [f"maximum_q{float(level):g}" for level in self.maxima.columns]
             table = table.join(self.maxima.set_axis(names, axis=1))
-        return table.rename_axis("start")
+        table = table.rename_axis("start")
+        seconds = None if self.window is None else self.window.total_seconds()
+        table.attrs = {"origin": self.origin.isoformat(), "step_seconds": self.step.total_seconds()}
+        table.attrs |= {"unit": self.unit, "model": self.model, "notes": list(self.notes), "window_seconds": seconds}
+        return table
 
-    def plot(self, history: pd.Series | None = None, timezone: str = "UTC", *, theme: str = "light") -> Any:
-        """Draw the median, the bands between the quantiles and the end of the history if given; returns the Figure."""
-        return plot_noun(self, history, timezone, theme=theme)
+    @staticmethod
+    def from_frame(frame: pd.DataFrame, *, unit: str | None = None, window: timedelta | None = None) -> Forecast:
+        """The forecast of a frame as `to_frame` gives it, also one that was written to a file and read again.
 
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
+        `unit` and `window` are those that the frame noted (`attrs`), which a file does not keep. `trust` is not part of
+        a frame. Raises `DataError` where columns or steps are none of a forecast.
+
+        >>> import pandas as pd
+        >>> from datetime import UTC
+        >>> steps = pd.date_range("2026-11-27T01:00Z", periods=2, freq="h")
+        >>> table = pd.DataFrame({0.5: [40.0, 50.0], 0.95: [60.0, 80.0]}, steps)
+        >>> made = Forecast(datetime(2026, 11, 27, tzinfo=UTC), timedelta(hours=1), table, "orders per 1 h")
+        >>> again = Forecast.from_frame(made.to_frame())
+        >>> again.unit, again.quantiles.equals(made.quantiles)
+        ('orders per 1 h', True)
+        """
+        import pandas as pd
+
+        noted = frame.attrs
+        table = frame.set_axis(pd.DatetimeIndex(pd.to_datetime(frame.index, utc=True)), axis=0).rename_axis(None)
+        quantiles, maxima = _levels_of(table, "q"), _levels_of(table, "maximum_q")
+        require(len(quantiles.columns) > 0, "forecast: expected columns such as q0.5, got {}", list(frame.columns))
+        step = _step_of(table.index, noted.get("step_seconds"))
+        if window is None and noted.get("window_seconds") is not None:
+            window = timedelta(seconds=noted["window_seconds"])
+        origin = datetime.fromisoformat(noted["origin"]) if "origin" in noted else table.index[0] - step
+        has = window is not None and len(maxima.columns) > 0
+        return Forecast(
+            origin=origin,
+            step=step,
+            quantiles=quantiles,
+            unit=unit or noted.get("unit", ""),
+            model=noted.get("model", ""),
+            notes=tuple(noted.get("notes", ())),
+            window=window if has else None,
+            maxima=maxima if has else None,
+        )
+
+    def plot(
+        self, history: pd.Series | None = None, timezone: str = "UTC", *, theme: str = "light", ax: Any = None
+    ) -> Any:
+        """Draw the median, the bands between the quantiles and the end of the history if given.
+
+        Returns the Figure, or `ax` where that was given.
+        """
+        return plot_noun(self, history, timezone, theme=theme, ax=ax)
+
+
+def _levels_of(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """The columns of quantiles, named by their levels."""
+    found = {name: str(name).removeprefix(prefix) for name in table.columns if str(name).startswith(prefix)}
+    try:
+        return table[list(found)].set_axis([float(level) for level in found.values()], axis=1)
+    except ValueError as error:
+        raise DataError(f"forecast: expected columns such as {prefix}0.5, got {list(found)}") from error
+
+
+def _step_of(index: Any, seconds: float | None) -> timedelta:
+    require(len(index) > 1 or seconds is not None, "forecast: expected two steps or more, got {}", len(index))
+    found: timedelta = timedelta(seconds=seconds) if seconds else (index[1] - index[0]).to_pytimedelta()
+    return found
 
 
 def _check_steps(origin: datetime, step: timedelta, quantiles: pd.DataFrame) -> None:
@@ -246,6 +326,7 @@ def _check_maxima(forecast: Forecast) -> None:
     require(above, "the maximum over a window must not be below its own first step")
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Demand:
     """The load that a workload must serve, independent of our actions, for the whole workload.

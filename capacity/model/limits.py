@@ -12,6 +12,8 @@ from pydantic import Field
 
 from capacity.model.errors import require, require_aware
 from capacity.model.fields import STRICT, Duration, Quantity, TimeZone
+from capacity.model.written import duration, moment, quantity, settle
+from capacity.shown import with_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,9 @@ class Freeze:
     name: str = "freeze"
 
     def __post_init__(self) -> None:
-        for moment in (self.start, self.end):
-            require_aware(f"freeze {self.name}", moment)
+        settle(self, f"freeze {self.name}", moment, "start", "end")
+        for at in (self.start, self.end):
+            require_aware(f"freeze {self.name}", at)
         require(self.start < self.end, "freeze {}: start {} must lie before end {}", self.name, self.start, self.end)
 
 
@@ -54,6 +57,7 @@ class ChangeHours:
         return clock >= self.start or clock < self.end
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How floors may be set and moved. The defaults limit nothing but the number of changes a day.
@@ -68,7 +72,7 @@ class Limits:
         Most replicas that one change adds or takes. Default none: any number.
     ramp_up, ramp_down : float or None
         Most replicas that an hour adds or takes; rises begin earlier. Default none: any number.
-    hold : timedelta
+    hold : timedelta or str
         No two changes are closer than this. Default 0.
     freezes : tuple of Freeze
         Times in which no floor moves. Default none.
@@ -115,6 +119,7 @@ class Limits:
     ] = 24
 
     def __post_init__(self) -> None:
+        settle(self, "limits", duration, "hold")
         require(self.multiple_of >= 1, "multiple_of must be >= 1, got {}", self.multiple_of)
         require(
             list(self.allowed) == sorted(set(self.allowed)), "allowed replicas must ascend, got {}", list(self.allowed)
@@ -158,15 +163,16 @@ class Limits:
         return all(getattr(self, name) is None for name in ("step_up", "step_down", "ramp_up", "ramp_down"))
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Costs:
     """What starting, changing and lacking replicas costs, in the time of one running replica, so in any currency.
 
     Parameters
     ----------
-    start : timedelta or None
+    start : timedelta, str or None
         What a start costs. Default none: the lead time, in which a replica runs and serves nothing.
-    change : timedelta
+    change : timedelta or str
         What one change of the floor costs. Default 0.
     overload : float or None
         How many times dearer a lacking replica is than an idle one, above 1. Default none: the quantile level decides.
@@ -197,6 +203,7 @@ class Costs:
     )
 
     def __post_init__(self) -> None:
+        settle(self, "costs", duration, "start", "change")
         require(self.start is None or self.start >= timedelta(0), "costs: start must be >= 0, got {}", self.start)
         require(self.change >= timedelta(0), "costs: change must be >= 0, got {}", self.change)
         require(
@@ -225,6 +232,8 @@ class NodeType:
     limit: Annotated[int | None, Field(ge=1, description="Most nodes of this type there can be. None: any.")] = None
 
     def __post_init__(self) -> None:
+        settle(self, f"node type {self.name}", quantity, "cpu", "memory")
+        settle(self, f"node type {self.name}", duration, "provisioning")
         for name in ("cpu", "memory", "pods"):
             value = getattr(self, name)
             require(0 < value < float("inf"), "node type {}: {} must be > 0, got {}", self.name, name, value)
@@ -250,6 +259,7 @@ class Quota:
     ] = None
 
     def __post_init__(self) -> None:
+        settle(self, "quota", quantity, "cpu", "memory", "storage")
         for name in ("cpu", "memory", "pods", "storage"):
             value = getattr(self, name)
             require(value is None or 0 < value < float("inf"), "quota: {} must be > 0, got {}", name, value)

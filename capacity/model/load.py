@@ -11,7 +11,8 @@ from pydantic import Field
 from capacity.model.errors import DataError, require
 from capacity.model.fields import STRICT, Quantity, WrittenAs
 from capacity.model.serving import ThroughputReport
-from capacity.shown import card_of, plot_noun
+from capacity.model.written import quantity, settle
+from capacity.shown import plot_noun, shows_briefly, shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from capacity.model.arrays import Array
 
 Verdict = Literal["learned", "direct", "configured"]
+NUMBERS = ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +97,21 @@ class Response:
         )
 
 
+@shows_briefly
 @dataclass(frozen=True, slots=True)
 class LoadModel:
     """Demand = base + slope x sales per hour, for the whole workload.
 
     Parameters
     ----------
-    cpu_base : float
-        Cores without any sale.
-    cpu_per_sale_per_hour : float
+    cpu_base : float or str
+        Cores without any sale, such as 0.5 or ``"500m"``.
+    cpu_per_sale_per_hour : float or str
         Cores that one more sale per hour adds.
-    memory_base : float
-        Bytes without any sale.
-    memory_per_sale_per_hour : float
-        Bytes that one more sale per hour adds.
+    memory_base : float or str
+        Bytes without any sale, such as ``2**30`` or ``"1Gi"``. Default 0.
+    memory_per_sale_per_hour : float or str
+        Bytes that one more sale per hour adds. Default 0.
     cpu, memory, requests : Response or None
         What was learned from usage for CPU, memory and requests (per second). They hold more than the two numbers and
         are used in their place. Default none.
@@ -120,20 +123,35 @@ class LoadModel:
 
     Examples
     --------
-    >>> LoadModel(0.5, 0.12, 2**30, 2**25).cpu_base
+    >>> LoadModel("500m", "120m", "1Gi").cpu_base
     0.5
     """
 
     cpu_base: float
     cpu_per_sale_per_hour: float
-    memory_base: float
-    memory_per_sale_per_hour: float
+    memory_base: float = 0.0
+    memory_per_sale_per_hour: float = 0.0
     cpu: Response | None = field(default=None, kw_only=True)
     memory: Response | None = field(default=None, kw_only=True)
     requests: Response | None = field(default=None, kw_only=True)
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            cpu_base: float | str,
+            cpu_per_sale_per_hour: float | str,
+            memory_base: float | str = 0.0,
+            memory_per_sale_per_hour: float | str = 0.0,
+            *,
+            cpu: Response | None = None,
+            memory: Response | None = None,
+            requests: Response | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        for name in ("cpu_base", "cpu_per_sale_per_hour", "memory_base", "memory_per_sale_per_hour"):
+        settle(self, "load", quantity, *NUMBERS)
+        for name in NUMBERS:
             value = getattr(self, name)
             require(0 <= value < float("inf"), "load: {} must be >= 0, got {}", name, value)
 
@@ -187,6 +205,7 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class LoadReport:
     """How a workload's load follows its sales: the model to plan with, and per resource why.
@@ -234,9 +253,6 @@ class LoadReport:
     def plot(self, *, theme: str = "light") -> Any:
         """Draw load against sales with the fitted answer, and both over time; returns the Figure."""
         return plot_noun(self, theme=theme)
-
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
 
 
 def _answer(found: Finding) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from capacity.model.errors import require, require_aware
+from capacity.shown import shows_briefly, with_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Memory:
         require(self.safe_floor is None or self.safe_floor >= 1, "safe_floor must be >= 1, got {}", self.safe_floor)
 
 
+@shows_briefly
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What the cluster shows now of one autoscaler: replica counts, and its bounds before we first changed it.
@@ -142,6 +144,7 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 CUTS: tuple[Cut, ...] = get_args(Cut)
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The floor and ceiling to set now, the reason, and what was clamped by what.

@@ -14,12 +14,29 @@ from capacity.model.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
+class TargetMove:
+    """The averageUtilization of an autoscaler from what to what; `refused` says why it is not written.
+
+    `before` None: it has none. `back`: to where it stood before we managed it.
+    """
+
+    before: int | None
+    after: int
+    refused: str | None = None
+    back: bool = False
+
+    def __str__(self) -> str:
+        move = f"target {'none' if self.before is None else self.before} -> {self.after}"
+        return move if self.refused is None else f"{move} not set: {self.refused}"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a pass made of one workload: a decision, or the error that stood in its way; `done` where it was written.
 
     Both where the plan could not be read: the floor is held, and somebody must look. `observation`: what was seen
-    before anything was written. `actuations`: what the actuators beside the floor did, or would do. A restore may have
-    these alone.
+    before anything was written. `target`: what happens to the autoscaler's own target, where that is managed.
+    `actuations`: what the actuators beside the floor did, or would do. A restore may have these alone.
     """
 
     workload: Workload
@@ -28,6 +45,7 @@ class Outcome:
     done: bool = False
     warnings: tuple[str, ...] = field(default_factory=tuple)
     observation: Observation | None = None
+    target: TargetMove | None = None
     actuations: tuple[Actuation, ...] = ()
 
     @property
@@ -77,7 +95,8 @@ class Outcome:
     def move(self) -> str:
         """From what to what."""
         floor = f"floor {self.floor_move}" if self.floor_move else ""
-        return " ".join(filter(None, [floor, self.ceiling_move]))
+        target = "" if self.target is None or self.target.refused is not None else str(self.target)
+        return " ".join(filter(None, [floor, self.ceiling_move, target]))
 
     def __str__(self) -> str:
         if self.decision is None:
@@ -108,6 +127,9 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.error is not None:
         document["error"] = outcome.error
+    if outcome.target is not None:
+        move = outcome.target
+        document["target_utilization"] = {"before": move.before, "after": move.after, "refused": move.refused}
     if outcome.actuations:
         document["actuations"] = [actuation_document(one) for one in outcome.actuations]
     if decision is None:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from capacity.model.choice import Choice
 from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.headroom import Headroom
 from capacity.model.nodes import NodePlan
 from capacity.model.pod_size import PodSizes
-from capacity.model.policy import Choice
+from capacity.model.policy import Policy
 from capacity.model.volume import VolumePlan
-from capacity.shown import card_of, plot_noun
+from capacity.shown import plot_noun, shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,7 @@ class Peak:
         require(0 < self.quantile_level < 1, "peak: quantile_level must lie in (0, 1), got {}", self.quantile_level)
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
     """The floor of one workload over the coming steps, as changes.
@@ -117,6 +119,8 @@ class WorkloadPlan:
     quiet : tuple of Quiet
         The low quantile of CPU demand in millicores, as changes. Observed usage below it holds the floor: traffic that
         vanished is an incident. Default empty: none was planned.
+    policy : Policy or None
+        The policy that floors were planned by. Default none: the plan was made without one.
     choice : Choice or None
         The policy that was chosen for the workload, and its evidence. Default none: none was.
     headroom : Headroom or None
@@ -149,6 +153,7 @@ class WorkloadPlan:
     resources: dict[str, int] = field(default_factory=dict)
     quiet: tuple[Quiet, ...] = ()
     choice: Choice | None = None
+    policy: Policy | None = None
     headroom: Headroom | None = None
     sizes: PodSizes | None = None
     volumes: tuple[VolumePlan, ...] = ()
@@ -243,14 +248,15 @@ class WorkloadPlan:
         memory = loads["memory_bytes"] / planned.get("memory_request", self.resources["memory_request_bytes"])
         return loads.assign(utilization=cpu.combine(memory, max) / floor)
 
-    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
-        """Draw the planned replicas and, where this plan was just made, the demand behind them; returns the Figure."""
-        return plot_noun(self, timezone, theme=theme)
+    def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw the planned replicas and, where this plan was just made, the demand behind them.
 
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
+        Returns the Figure, or `ax` where that was given: it then shows the demand, where it is known.
+        """
+        return plot_noun(self, timezone, theme=theme, ax=ax)
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The floors of many workloads, where they came from, until when they hold, and the nodes they fill, if asked.
@@ -311,9 +317,6 @@ class Plan:
         table = pd.concat(tables)
         return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
 
-    def plot(self, timezone: str = "UTC", *, theme: str = "light") -> Any:
-        """Draw the plans with the highest peaks; returns the Figure."""
-        return plot_noun(self, timezone, theme=theme)
-
-    def _repr_html_(self) -> str | None:
-        return card_of(self)
+    def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw the plans with the highest peaks; returns the Figure, or `ax` where that was given."""
+        return plot_noun(self, timezone, theme=theme, ax=ax)

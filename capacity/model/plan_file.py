@@ -27,7 +27,7 @@ from capacity.model.nodes import NodeChange, NodePlan
 from capacity.model.plan import PLAN_SCHEMA, FloorChange, Peak, Plan, Quiet, WorkloadPlan
 from capacity.model.plan_window import cut_changes
 from capacity.model.pod_size import parse_sizes, sizes_document
-from capacity.model.policy_file import choice_document, parse_choice
+from capacity.model.policy_file import choice_document, parse_choice, parse_policy, policy_document
 from capacity.model.volume import parse_volume, volume_document
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
@@ -175,6 +175,7 @@ def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:
         "lead_time": _seconds(plan.lead_time),
         "quiet": [[level.offset, level.cpu_millicores] for level in plan.quiet],
         "explain": _derivation_document(plan.derivation),
+        **({} if plan.policy is None else {"policy": policy_document(plan.policy)}),
         **({} if plan.choice is None else {"choice": choice_document(replace(plan.choice, rivals=()))}),
         **({} if plan.headroom is None else {"headroom": headroom_document(plan.headroom)}),
         **({} if plan.sizes is None else {"sizes": sizes_document(plan.sizes)}),
@@ -301,6 +302,7 @@ def _workload(document: dict[str, Any], valid_until: str) -> WorkloadPlan:
         derivation=_derivation(_typed(dict, document, "explain")),
         resources=_typed(dict, document, "resources"),
         quiet=tuple(Quiet(*level) for level in document.get("quiet", ())),
+        policy=parse_policy(_typed(dict, document, "policy")) if "policy" in document else None,
         choice=parse_choice(_typed(dict, document, "choice")) if "choice" in document else None,
         headroom=parse_headroom(_typed(dict, document, "headroom")) if "headroom" in document else None,
         sizes=parse_sizes(_typed(dict, document, "sizes")) if "sizes" in document else None,

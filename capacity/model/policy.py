@@ -1,16 +1,17 @@
-"""What a workload's capacity follows: a policy, the objective it is chosen by, the cadence it runs at, its evidence."""
+"""What a workload's capacity follows: a policy, the objective it is chosen by, and the cadence it runs at."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from capacity.model.errors import require, require_aware
+from capacity.model.errors import require
 from capacity.model.fields import STRICT, Duration, Share
+from capacity.shown import with_card
 
 Floors = Literal["none", "forecast", "weekly", "static"]
 Standing = Literal["stands", "advised", "managed"]
@@ -18,6 +19,7 @@ DEFAULT_STABILIZATION = timedelta(minutes=5)  # --horizontal-pod-autoscaler-down
 DAY_MINUTES = 1440.0
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How many replicas a workload runs: the target of its autoscaler, and the floors under it.
@@ -104,6 +106,7 @@ HourlyCost = Annotated[
 ]
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Objective:
     """What a policy is chosen by: the cheapest that keeps `minutes`, or the least expected total cost.
@@ -156,128 +159,18 @@ class Cadence:
         plan: time between two plans. Default 1 hour.
         delay: from the end of the last known step until the plan made from it is in force. Default 8 minutes: the
             planner starts 7 minutes past the hour and takes one.
-        refit: time between two fits of the forecast. Default 1 hour: production fits with every plan.
+        refit: the floors of a policy that was chosen follow a forecast fitted so often, on whole such spans of UTC.
+            Default 1 day: judged at equal minutes over the target, fits of every hour cost as much or more on public
+            traces, and a day of replay then takes one.
         controller: time between two passes of the controller. Default 1 minute.
     """
 
     plan: timedelta = timedelta(hours=1)
     delay: timedelta = timedelta(minutes=8)
-    refit: timedelta = timedelta(hours=1)
+    refit: timedelta = timedelta(days=1)
     controller: timedelta = timedelta(minutes=1)
 
     def __post_init__(self) -> None:
         for name in ("plan", "refit", "controller"):
             require(getattr(self, name) > timedelta(0), "cadence: {} must be > 0, got {}", name, getattr(self, name))
         require(self.delay >= timedelta(0), "cadence: delay must be >= 0, got {}", self.delay)
-
-
-Interval = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a policy did on the replayed days: means per day, each with a 95 % interval over resampled days.
-
-    Parameters
-    ----------
-    policy : Policy
-        The policy.
-    days : int
-        How many days were replayed.
-    cost : float
-        In pod-hours, or in the currency of the prices where replicas have a price.
-    minutes_above : float
-        Minutes of a day above the target.
-    overload_minutes : float
-        Minutes of a day above 100 %.
-    cost_interval, minutes_interval, overload_interval : (float, float)
-        The 95 % interval of each.
-    """
-
-    policy: Policy
-    days: int
-    cost: float
-    minutes_above: float
-    overload_minutes: float
-    cost_interval: Interval
-    minutes_interval: Interval
-    overload_interval: Interval
-
-    def __post_init__(self) -> None:
-        require(self.days >= 1, "evidence: expected at least one day, got {}", self.days)
-        for name in ("cost", "minutes_above", "overload_minutes"):
-            value = getattr(self, name)
-            require(0 <= value < float("inf"), "evidence: {} must be >= 0, got {}", name, value)
-
-    @property
-    def kept_share(self) -> float:
-        """Share of minutes at or under the target."""
-        return 1 - self.minutes_above / DAY_MINUTES
-
-
-Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost", "NothingKeepsTheMinutes", "TooShort"]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The policy chosen for one workload, why, and what its rivals would have done on the same days.
-
-    Parameters
-    ----------
-    namespace, name : str
-        Which workload.
-    chosen_at : datetime
-        When it was chosen.
-    objective : Objective
-        What it was chosen by.
-    recommended : Evidence
-        The chosen policy.
-    today : Evidence
-        The autoscaler as it stands.
-    reason : str
-        Why this policy was chosen.
-    meanwhile : Evidence or None
-        The best policy under the autoscaler as it stands, to follow until somebody has set the advised target. Default
-        none: nothing has to be set by hand.
-    rivals : tuple of Evidence
-        Other policies, first the one that keeps the minutes for the least. Default none.
-    unit : str
-        The unit of costs. Default "pod-hours".
-    remarks : tuple of str
-        What an operator should know or do. Default none.
-    """
-
-    namespace: str
-    name: str
-    chosen_at: datetime
-    objective: Objective
-    recommended: Evidence
-    today: Evidence
-    reason: Reason
-    meanwhile: Evidence | None = None
-    rivals: tuple[Evidence, ...] = ()
-    unit: str = "pod-hours"
-    remarks: tuple[str, ...] = field(default=())
-
-    def __post_init__(self) -> None:
-        require_aware("chosen_at", self.chosen_at)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Namespace and name of the workload."""
-        return self.namespace, self.name
-
-    @property
-    def policy(self) -> Policy:
-        """The policy recommended."""
-        return self.recommended.policy
-
-    @property
-    def in_force(self) -> Policy:
-        """The policy to follow now, whatever nobody has set yet."""
-        return self.recommended.policy if self.meanwhile is None else self.meanwhile.policy
-
-    @property
-    def change(self) -> float:
-        """Relative change of cost against today; 0 where today costs nothing."""
-        return self.recommended.cost / self.today.cost - 1 if self.today.cost else 0.0

@@ -1,47 +1,14 @@
-"""policies.json: the policy chosen for each workload, with its evidence, as `advise` writes and `plan` reads it."""
+"""A chosen policy with its evidence as JSON values: part of plan.json and of policies.json."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from capacity.files import write_text
-from capacity.model.errors import CapacityError, PlanError
-from capacity.model.policy import Choice, Evidence, Objective, Policy
+from capacity.model.choice import Choice, Evidence, PaysFrom
+from capacity.model.policy import Objective, Policy
 
-POLICIES_SCHEMA = "capacity.policies/v1"
 DIGITS = 4  # of costs and minutes: more would pretend that another replay agrees in them
-Choices = dict[tuple[str, str], Choice]
-
-
-def write_choices(choices: Iterable[Choice], path: str | Path) -> None:
-    """Write the choices as JSON, whole or not at all: a reader never meets half a file."""
-    document = {"schema": POLICIES_SCHEMA, "workloads": [choice_document(one) for one in choices]}
-    write_text(path, json.dumps(document, indent=1) + "\n")
-
-
-def read_choices(path: str | Path) -> Choices:
-    """The choices of a policies file by namespace and name. Raises `PlanError` where it cannot be read."""
-    file = Path(path)
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PlanError(f"no policies {file}: choose them with `capacity advise`") from error
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{file}: expected policies as JSON, got what cannot be read ({error})") from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != POLICIES_SCHEMA:
-        raise PlanError(f"{file}: expected schema {POLICIES_SCHEMA}, got {schema!r}; run `capacity advise` again")
-    try:
-        found = [parse_choice(one) for one in document["workloads"]]
-    except KeyError as error:
-        raise PlanError(f"{file}: expected the key {error}, which is missing") from error
-    except (CapacityError, TypeError, ValueError, AttributeError) as error:
-        raise PlanError(f"{file}: {error}") from error
-    return {one.key: one for one in found}
 
 
 def choice_document(choice: Choice) -> dict[str, Any]:
@@ -63,21 +30,29 @@ def choice_document(choice: Choice) -> dict[str, Any]:
         "meanwhile": None if choice.meanwhile is None else evidence_document(choice.meanwhile),
         "rivals": [evidence_document(one) for one in choice.rivals],
         "remarks": list(choice.remarks),
+        **({} if choice.pays_from is None else {"pays_from": _pays_from_document(choice.pays_from)}),
     }
+
+
+def _pays_from_document(found: PaysFrom) -> dict[str, Any]:
+    return {
+        "now": found.now.total_seconds(),
+        "slow": found.slow.total_seconds(),
+        "found": found.found,
+        "rise": round(found.rise, DIGITS),
+        "slow_rise": round(found.slow_rise, DIGITS),
+    }
+
+
+def _pays_from(document: dict[str, Any]) -> PaysFrom:
+    now, slow = (timedelta(seconds=document[name]) for name in ("now", "slow"))
+    return PaysFrom(now, slow, bool(document["found"]), float(document["rise"]), float(document["slow_rise"]))
 
 
 def evidence_document(evidence: Evidence) -> dict[str, Any]:
     """What a policy did, as JSON values: means per day, and intervals."""
-    policy = evidence.policy
     return {
-        "policy": {
-            "target": policy.target,
-            "floors": policy.floors,
-            "quantile_level": policy.quantile_level,
-            "calm": policy.calm,
-            "stabilization": round(policy.stabilization.total_seconds()),
-            "standing": policy.standing,
-        },
+        "policy": policy_document(evidence.policy),
         "days": evidence.days,
         "cost": round(evidence.cost, DIGITS),
         "minutes_above": round(evidence.minutes_above, DIGITS),
@@ -86,6 +61,23 @@ def evidence_document(evidence: Evidence) -> dict[str, Any]:
         "minutes_interval": [round(value, DIGITS) for value in evidence.minutes_interval],
         "overload_interval": [round(value, DIGITS) for value in evidence.overload_interval],
     }
+
+
+def policy_document(policy: Policy) -> dict[str, Any]:
+    """A policy as JSON values."""
+    return {
+        "target": policy.target,
+        "floors": policy.floors,
+        "quantile_level": policy.quantile_level,
+        "calm": policy.calm,
+        "stabilization": round(policy.stabilization.total_seconds()),
+        "standing": policy.standing,
+    }
+
+
+def parse_policy(document: dict[str, Any]) -> Policy:
+    """The inverse of `policy_document`."""
+    return Policy(**{**document, "stabilization": timedelta(seconds=document["stabilization"])})
 
 
 def parse_choice(document: dict[str, Any]) -> Choice:
@@ -103,14 +95,13 @@ def parse_choice(document: dict[str, Any]) -> Choice:
         rivals=tuple(_evidence(one) for one in document["rivals"]),
         unit=str(document["unit"]),
         remarks=tuple(map(str, document["remarks"])),
+        pays_from=_pays_from(document["pays_from"]) if document.get("pays_from") else None,
     )
 
 
 def _evidence(document: dict[str, Any]) -> Evidence:
-    policy = dict(document["policy"])
-    policy["stabilization"] = timedelta(seconds=policy["stabilization"])
     return Evidence(
-        policy=Policy(**policy),
+        policy=parse_policy(document["policy"]),
         days=document["days"],
         cost=float(document["cost"]),
         minutes_above=float(document["minutes_above"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -18,20 +18,24 @@ from capacity.model.pod_size import Vertical
 from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
 from capacity.model.volume import VolumeRules
+from capacity.model.written import duration, quantity, settle
+from capacity.shown import shows_briefly, with_card
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]
+Managed = Literal["floor", "target"]
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Replica:
     """What one replica requests, and at 100 % utilization serves.
 
     Parameters
     ----------
-    cpu_request : float
-        Cores, above 0.
-    memory_request : float
-        Bytes, above 0.
+    cpu_request : float or str
+        Cores, above 0, or a quantity such as ``"500m"``. Kept as a float.
+    memory_request : float or str
+        Bytes, above 0, or a quantity such as ``"512Mi"``. Kept as a float.
 
     Raises
     ------
@@ -40,7 +44,7 @@ class Replica:
 
     Examples
     --------
-    >>> Replica(cpu_request=0.5, memory_request=2**29).cpu_request
+    >>> Replica(cpu_request="500m", memory_request="512Mi").cpu_request
     0.5
     """
 
@@ -49,7 +53,12 @@ class Replica:
     cpu_request: Annotated[Quantity, Field(gt=0, description="Cores.")]
     memory_request: Annotated[Quantity, Field(gt=0, description="Bytes.")]
 
+    if TYPE_CHECKING:
+
+        def __init__(self, cpu_request: float | str, memory_request: float | str) -> None: ...
+
     def __post_init__(self) -> None:
+        settle(self, "replica", quantity, "cpu_request", "memory_request")
         for name in ("cpu_request", "memory_request"):
             value = getattr(self, name)
             require(0 < value < float("inf"), "replica: {} must be > 0, got {}", name, value)
@@ -73,6 +82,10 @@ class Target:
         bool,
         Field(description="Take the floor by force from who applied it server-side (Helm 4, kubectl, Terraform)."),
     ] = False
+
+
+def _lead_time(where: str, text: str) -> timedelta:
+    return ASSUMED_LEAD_TIME if text == "auto" else duration(where, text)
 
 
 def _expression(pods: str | None) -> str | None:
@@ -137,6 +150,7 @@ def _buffer(policy: IncreasePolicy | Literal["honor"]) -> float | None:
 CeilingBuffer = Annotated[float | None, WrittenAs(Literal["honor"] | IncreasePolicy, _buffer)]
 
 
+@shows_briefly
 @dataclass(frozen=True, slots=True)
 class Workload:
     """One workload of the cluster, and what is promised for it; in capacity.yaml an item of `workloads:`.
@@ -160,8 +174,9 @@ class Workload:
         tries several.
     objective : Objective
         What a policy is chosen by. Default: the cheapest that keeps 99.5 % of minutes under the target.
-    lead_time : timedelta
-        From the patch to ready replicas. Default 5 minutes; in capacity.yaml `auto`, which learns it from the pods.
+    lead_time : timedelta or str
+        From the patch to ready replicas, such as ``"90s"``. Default 5 minutes; in capacity.yaml `auto`, which learns it
+        from the pods.
     zones : int
         With more than one, the loss of one zone at the planned peak leaves utilization at most 100 %. Default 1.
     ceiling_buffer : float or None
@@ -182,6 +197,9 @@ class Workload:
         Replicas that run around the clock now, to compare costs with. Default none.
     policy : Policy or None
         The policy to plan by. Default none: the one that `capacity advise` chose, if any.
+    manage : tuple of str
+        What the controller sets: its "floor", and with "target" also the averageUtilization of its CPU where the
+        chosen policy has another. Default: the floor; a target is then only advised.
     metrics : Metrics
         Which series of Prometheus are its own. Default: found by name and kind.
     headroom : HeadroomRules or None
@@ -270,6 +288,13 @@ class Workload:
     policy: Annotated[
         Policy | None, Field(description="The policy to plan by. None: the one that `capacity advise` chose, if any.")
     ] = None
+    manage: Annotated[
+        tuple[Managed, ...],
+        Field(
+            description="[floor], or [floor, target]: the controller also sets the CPU target of a "
+            "HorizontalPodAutoscaler that the chosen policy has; else it is only advised."
+        ),
+    ] = ("floor",)
     metrics: Annotated[Metrics, Field(description="Which of Prometheus' series are its own.")] = field(
         default_factory=Metrics
     )
@@ -287,17 +312,26 @@ class Workload:
 
     def __post_init__(self) -> None:
         where = f"workload {self.namespace}/{self.name}"
+        settle(self, where, _lead_time, "lead_time")
         if not self.target.name:
             object.__setattr__(self, "target", replace(self.target, name=self.name))
         require(self.floor >= 1, "{}: floor must be >= 1, got {}", where, self.floor)
         require(self.floor <= self.ceiling, "{}: floor {} is above ceiling {}", where, self.floor, self.ceiling)
-        require(0 < self.target_utilization <= 1, "{}: target_utilization must lie in (0, 1]", where)
+        require(
+            0 < self.target_utilization <= 1,
+            "{}: target_utilization must lie in (0, 1] (0.8 is 80 %), got {}",
+            where,
+            self.target_utilization,
+        )
         require(0 < self.quantile_level < 1, "{}: quantile_level must lie in (0, 1)", where)
         require(self.lead_time >= timedelta(0), "{}: lead_time must be >= 0, got {}", where, self.lead_time)
         require(self.zones >= 1, "{}: zones must be >= 1, got {}", where, self.zones)
         require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
         planned = self.policy is None or self.policy.floors in ("none", "forecast")
         require(planned, "{}: policy.floors: expected none or forecast, got {}", where, self.policy)
+        require("floor" in self.manage, "{}: manage: expected floor, or floor and target, got {}", where, self.manage)
+        managed = not self.manages_target or self.target.kind == "HorizontalPodAutoscaler"
+        require(managed, "{}: manage: only a HorizontalPodAutoscaler has a target, got {}", where, self.target.kind)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
         self._require_one_scaling(where)
 
@@ -317,6 +351,11 @@ class Workload:
     def key(self) -> tuple[str, str]:
         """Namespace and name: what a plan and a config agree on."""
         return self.namespace, self.name
+
+    @property
+    def manages_target(self) -> bool:
+        """Whether the controller sets the autoscaler's target."""
+        return "target" in self.manage
 
     @property
     def law(self) -> Throughput | None:

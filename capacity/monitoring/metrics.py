@@ -100,7 +100,10 @@ METRICS = {
             writer="audit",
         ),
         Metric(
-            "capacity_data_latency_seconds", "Age of the newest row when it was audited.", ("source",), writer="audit"
+            "capacity_data_latency_seconds",
+            "How late orders come, when they were audited.",
+            ("source",),
+            writer="audit",
         ),
         Metric(
             "capacity_data_completeness_ratio",

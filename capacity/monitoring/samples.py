@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
-    """The score, the rows by result, the failures by rule, and how old the newest row is."""
+    """The score, the rows by result, the failures by rule, and how late the newest row is."""
     source = audit.source
     repaired = sum(audit.repaired.values())
     rows = (("passed", audit.passed), ("quarantined", audit.quarantined), ("repaired", repaired))
@@ -28,7 +28,9 @@ def audit_samples(audit: Audit, now: datetime) -> list[Sample]:
     samples += [Sample("capacity_audit_rows", count, (source, result)) for result, count in rows]
     samples += [Sample("capacity_audit_rule_failures", count, (source, rule)) for rule, count in audit.failures.items()]
     if audit.last is not None:
-        samples.append(Sample("capacity_data_latency_seconds", (now - audit.last).total_seconds(), (source,)))
+        late = audit.late(now)
+        seconds = (now - audit.last if late is None else late).total_seconds()
+        samples.append(Sample("capacity_data_latency_seconds", seconds, (source,)))
     whole = audit.counts[-2] if len(audit.counts) > 1 else None  # the newest step may still be filling
     if whole is not None and whole.completeness is not None:
         samples.append(Sample("capacity_data_completeness_ratio", whole.completeness, (source,)))

@@ -14,6 +14,7 @@ from capacity.planning.explain import explain_floor
 from capacity.planning.orders import OrderData, plan_reach
 from capacity.planning.pipeline import PlanInputs, forecast_groups, make_plan, served_as_learned
 from capacity.series.breakdown import break_down_sales
+from capacity.series.growth import coming_growth
 from capacity.stats import nearest_level
 
 
@@ -35,7 +36,21 @@ def explain_plan(
     report = basis.reports.get(workload.key)
     load = report.model if isinstance(report, LoadReport) else workload.load
     served = served_as_learned(workload, report)
-    return explain_floor(plan.demand, replace(served, load=load, lead_time=plan.lead_time), plan, step, parts)
+    found = explain_floor(plan.demand, replace(served, load=load, lead_time=plan.lead_time), plan, step, parts)
+    return replace(found, notes=(*_growth(config, basis, workload), *found.notes))
+
+
+def _growth(config: Config, basis: PlanInputs, workload: Workload) -> tuple[str, ...]:
+    """How the business grew, in the words of every other place; nothing where the workload follows no sales."""
+    sales, history = basis.forecasts.get(workload.group), basis.orders.histories.get(workload.group)
+    if not isinstance(sales, Forecast) or history is None or sales.step not in _steps(history):
+        return ()
+    growth = coming_growth(history, sales, config.calendar.holidays)
+    return () if growth.past.change is None else (f"growth: {growth.words}",)
+
+
+def _steps(history: pd.Series) -> tuple[pd.Timedelta, ...]:
+    return (history.index[1] - history.index[0],) if len(history) > 1 else ()
 
 
 def _parts(basis: PlanInputs, workload: Workload, moment: datetime) -> SalesParts | None:

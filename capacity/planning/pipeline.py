@@ -31,6 +31,7 @@ from capacity.model import (
 )
 from capacity.model.configuration import Config
 from capacity.planning.headroom import joined_headroom, with_headroom
+from capacity.planning.near import with_near_floors
 from capacity.planning.orders import (
     Forecasts,
     Histories,
@@ -38,18 +39,22 @@ from capacity.planning.orders import (
     OrderData,
     Reports,
     Usages,
+    as_replayed,
+    following,
+    near_horizon,
     plan_reach,
     plan_request,
     refuse_coarse_rows,
     request_of,
     require_quality,
     source_document,
+    spliced,
 )
 from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
 from capacity.planning.shared import plan_demands, share
 from capacity.planning.volumes import within_storage_quotas
-from capacity.series.scenarios import events_if, forecast_if, workloads_if
+from capacity.series.scenarios import check_scenario, events_if, forecast_if, workloads_if
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,8 @@ class PlanInputs:
     def of(config: Config, orders: OrderData, now: datetime, settings_hash: str | None = None) -> PlanInputs:
         """With the forecasts that plans are made of, and the loads learned from the usage that was read."""
         request, reports = plan_request(config, orders), learn_load_of(config, orders)
-        asked, refused = _plan_requests(config, orders, request)
-        forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | refused
+        orders = as_replayed(config, orders)
+        forecasts = _forecasts(config, orders, request)
         return PlanInputs(config, orders, now, forecasts, reports, request, settings_hash or config.settings_hash())
 
     def under(self, scenario: Scenario) -> PlanInputs:
@@ -86,13 +91,31 @@ class PlanInputs:
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
             request = replace(request, events=events_if(request.events, scenario, last))
-        asked, refused = _plan_requests(self.config, orders, request)
-        forecasts: Forecasts = forecast_many(asked, orders.ahead.columns) | refused
+        forecasts = _forecasts(self.config, orders, request)
         changed: Forecasts = {
             group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
             for group, found in forecasts.items()
         }
         return replace(self, forecasts=changed, scenario=scenario)
+
+
+def check_scenarios(config: Config, orders: OrderData, scenarios: Sequence[Scenario]) -> None:
+    """Raise `DataError` on a scenario that cannot be, before any of them is computed."""
+    ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
+    last = max(ends, default=orders.audit.last)
+    if last is None:
+        return
+    events = plan_request(config, orders).events
+    step = _step(orders)
+    ahead = (min(ends, default=last) + step, last + step + config.forecast.horizon)
+    for scenario in scenarios:
+        check_scenario(scenario, config.workloads, events, ahead)
+
+
+def _step(orders: OrderData) -> timedelta:
+    """The longest step of the histories."""
+    known = [history.index[1] - history.index[0] for history in orders.histories.values() if len(history) > 1]
+    return max((step.to_pytimedelta() for step in known), default=timedelta(0))
 
 
 def make_plan(inputs: PlanInputs) -> PlanResult:
@@ -108,7 +131,10 @@ def plan_alone(inputs: PlanInputs) -> PlanResult:
     config, orders, scenario = inputs.config, inputs.orders, inputs.scenario
     audit = require_quality(orders.audit.at(inputs.now))
     provenance = Provenance(inputs.now, inputs.settings_hash, source_document(audit))
-    context = PlanContext(inputs.reports, inputs.request, plan_reach(config), orders.histories, config.supply, scenario)
+    near = near_horizon(config.choice.refit)
+    context = PlanContext(
+        inputs.reports, inputs.request, plan_reach(config), orders.histories, config.supply, scenario, near
+    )
     plan, failures = plan_workloads(inputs.forecasts, _workloads(config, scenario), provenance, context)
     return PlanResult(plan, audit, failures, current_demand(plan.workloads, inputs.now))
 
@@ -153,6 +179,17 @@ def forecast_groups(
     return forecast_many(_requests(histories, request, reach or {}), covariates)
 
 
+def _forecasts(config: Config, orders: OrderData, request: ForecastRequest) -> Forecasts:
+    """The forecast of each group that plans can be made from; its next days as a replayed policy knows them."""
+    asked, refused = _plan_requests(config, orders, request)
+    made: Forecasts = forecast_many(asked, orders.ahead.columns)
+    near = replace(request, horizon=near_horizon(config.choice.refit))
+    soon, _ = _plan_requests(config, orders, near)
+    follow = {group: one for group, one in soon.items() if group in following(config)}
+    close: Forecasts = forecast_many(follow, orders.ahead.columns) if follow else {}
+    return {group: spliced(close[group], one) if group in close else one for group, one in made.items()} | refused
+
+
 def _plan_requests(
     config: Config, orders: OrderData, request: ForecastRequest
 ) -> tuple[dict[str | None, tuple[pd.Series, ForecastRequest]], Forecasts]:
@@ -166,7 +203,13 @@ def _requests(
     histories: Histories, request: ForecastRequest, reach: Mapping[str | None, timedelta]
 ) -> dict[str | None, tuple[pd.Series, ForecastRequest]]:
     windows = {group: _window(sales, reach.get(group)) for group, sales in histories.items()}
-    return {group: (sales, replace(request, window=windows[group])) for group, sales in histories.items()}
+    requests = {window: replace(request, window=window) for window in dict.fromkeys(windows.values())}
+    return {group: (sales, requests[windows[group]]) for group, sales in histories.items()}
+
+
+def planned_window(config: Config, workload: Workload, history: pd.Series) -> timedelta | None:
+    """The span over whose maximum the sales of a workload's group are forecast."""
+    return _window(history, plan_reach(config).get(workload.group))
 
 
 def _window(history: pd.Series, reach: timedelta | None) -> timedelta | None:
@@ -239,7 +282,8 @@ class PlanContext:
     """What plans are made with beside forecasts: what usage says of the loads, past sales, the supply.
 
     `request` is what is asked of loads that are forecast from usage directly, `reach` how long a floor must serve, by
-    group of sales. In a scenario, such loads are changed as sales are.
+    group of sales. In a scenario, such loads are changed as sales are. `near`: how far floors under a replayed policy
+    are planned for themselves.
     """
 
     reports: Reports = field(default_factory=dict)
@@ -248,6 +292,7 @@ class PlanContext:
     histories: Histories = field(default_factory=dict)
     supply: Supply = field(default_factory=Supply)
     scenario: Scenario | None = None
+    near: timedelta | None = None
 
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:
@@ -304,7 +349,8 @@ def plan_workloads(
             "; ".join(dict.fromkeys(made.failures.values()))
             or "expected at least one workload in the configuration, got none"
         )
-    plans, lacking = with_headroom(made.plans, workloads, known.supply.node_types)
+    plans = made.plans if known.near is None else with_near_floors(made.plans, demands, workloads, known.near)
+    plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
     return _plan(plans, provenance), {**made.failures, **lacking}
 
 

@@ -89,7 +89,7 @@ def reactive_remark(case: ReactiveComparison | None, plan: WorkloadPlan) -> str 
     That is where the forecast beats the seasonal naive on past origins, or the plan the well-set autoscaler: it runs
     fewer replicas, or is ahead of a rise that would overrun the other.
     """
-    if case is None or not case.is_enough or not _is_unskilled(plan):
+    if case is None or not case.is_enough or not is_unskilled(plan):
         return None
     hidden = (
         "" if case.step <= plan.lead_time + REACTION else f"; steps of {case.step / MINUTE:g} min may hide faster rises"
@@ -101,7 +101,7 @@ def reactive_remark(case: ReactiveComparison | None, plan: WorkloadPlan) -> str 
     )
 
 
-def _is_unskilled(plan: WorkloadPlan) -> bool:
+def is_unskilled(plan: WorkloadPlan) -> bool:
     """Whether what is served is the seasonal naive, or no better than it on past origins."""
     record, demand = plan.derivation.track_record, plan.demand
     naive = demand is not None and (demand.sales or demand.cpu).unskilled

@@ -51,10 +51,10 @@ def raise_to_windows(steps: Array, maxima: Array, width: int) -> Array:
 
 def planned_demand(forecast: Forecast, quantile_level: float) -> Array:
     """What is planned for at each step (steps,): the level's quantile, raised to the windows' maxima where known."""
-    steps = forecast.at(quantile_level).to_numpy(dtype=np.float64)
+    steps = forecast.values_at(quantile_level)
     if forecast.window is None:
         return steps
-    maxima = forecast.maximum_at(quantile_level).to_numpy(dtype=np.float64)
+    maxima = forecast.maxima_at(quantile_level)
     return raise_to_windows(steps, maxima, -(-forecast.window // forecast.step))
 
 
@@ -216,7 +216,8 @@ class Requirement:
     @property
     def steps(self) -> pd.DatetimeIndex:
         """The starts of the steps."""
-        return pd.DatetimeIndex(self.demand.cpu.quantiles.index)
+        index = self.demand.cpu.quantiles.index
+        return index if isinstance(index, pd.DatetimeIndex) else pd.DatetimeIndex(index)
 
     @property
     def step(self) -> timedelta:

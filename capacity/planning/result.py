@@ -11,8 +11,10 @@ from capacity.model.forecast import CurrentDemand, Levels
 from capacity.planning.orders import Key
 from capacity.planning.sizing import RequestAdvice
 from capacity.quality import Audit
+from capacity.shown import shows_itself
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class PlanResult:
     """A plan, the audit of its data, and what could not be planned.

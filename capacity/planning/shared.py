@@ -25,7 +25,7 @@ from capacity.model import (
 from capacity.model.arrays import Counts
 from capacity.planning.nodes import plan_nodes, replica_price
 from capacity.planning.optimum import run_starts
-from capacity.planning.reactive import compare_reactive, reactive_remark
+from capacity.planning.reactive import compare_reactive, is_unskilled, reactive_remark
 from capacity.planning.requirements import allowed_within
 from capacity.planning.vertical import fit_node, fit_quota
 from capacity.planning.workload import plan_many, with_sizes
@@ -194,8 +194,10 @@ def _priced(workload: Workload, supply: Supply) -> Workload:
 
 def _judged(plan: WorkloadPlan, workload: Workload, usage: pd.Series | None) -> WorkloadPlan:
     """Says so where an autoscaler alone would do as well."""
-    remark = None if usage is None else reactive_remark(compare_reactive(usage, plan, workload), plan)
-    return plan if remark is None or plan.sizes is not None else _noted(plan, remark)
+    if usage is None or plan.sizes is not None or not is_unskilled(plan):
+        return plan
+    remark = reactive_remark(compare_reactive(usage, plan, workload), plan)
+    return plan if remark is None else _noted(plan, remark)
 
 
 def _sized(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: Supply) -> list[WorkloadPlan]:

@@ -29,7 +29,7 @@ from capacity.model import (
     Workload,
     WorkloadPlan,
 )
-from capacity.model.arrays import Counts
+from capacity.model.arrays import Counts, Places
 from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
 from capacity.planning.finer import finer_demand
@@ -105,12 +105,16 @@ def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
     cpu = demand.cpu
     if QUIET_LEVEL not in [float(level) for level in cpu.quantiles.columns]:
         return ()
-    millicores = np.floor(cpu.at(QUIET_LEVEL).to_numpy(dtype=float) * 1000).astype(np.int64)
-    hours = pd.DatetimeIndex(cpu.quantiles.index).floor("h").asi8
-    starts = run_starts(hours)
-    least = np.minimum.reduceat(millicores, starts)
-    keep = run_starts(least)
-    return tuple(Quiet(*change) for change in zip(starts[keep].tolist(), least[keep].tolist(), strict=True))
+    millicores = np.floor(cpu.values_at(QUIET_LEVEL) * 1000).astype(np.int64)
+    if cpu.step >= HOUR:
+        return _quiet_changes(np.arange(len(millicores)), millicores)
+    starts = run_starts(pd.DatetimeIndex(cpu.quantiles.index).floor("h").asi8)
+    return _quiet_changes(starts, np.minimum.reduceat(millicores, starts))
+
+
+def _quiet_changes(starts: Places, millicores: Counts) -> tuple[Quiet, ...]:
+    keep = run_starts(millicores)
+    return tuple(map(Quiet, starts[keep].tolist(), millicores[keep].tolist()))
 
 
 def shortfall_of(one: Requirement, floors: Counts) -> Shortfall:
@@ -284,6 +288,7 @@ def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
         derivation=_derivation(one, floors, peak),
         quiet=quiet_levels(demand),
         demand=demand,
+        policy=workload.policy,
     )
     return made if workload.vertical is None else with_sizes(made, plan_sizes(one), workload)
 
@@ -309,7 +314,7 @@ def _peak(one: Requirement, step: int, replicas: int) -> Peak:
     level, sales = one.workload.quantile_level, one.demand.sales
     return Peak(
         at=one.steps[step].to_pydatetime(),
-        sales=None if sales is None else float(sales.at(level).iloc[step]),
+        sales=None if sales is None else float(sales.values_at(level)[step]),
         cpu_cores=float(one.load.cpu[step]),
         memory_bytes=float(one.load.memory[step]),
         replicas=replicas,
@@ -377,5 +382,5 @@ def _peak_sales(sales: Forecast | None, level: float, step: int) -> PeakSales | 
     if sales is None:
         return None
     known = 0.5 in sales.quantiles.columns
-    median = round(float(sales.at(0.5).iloc[step]), 3) if known else None
-    return PeakSales(median, round(float(sales.at(level).iloc[step]), 3))
+    median = round(float(sales.values_at(0.5)[step]), 3) if known else None
+    return PeakSales(median, round(float(sales.values_at(level)[step]), 3))

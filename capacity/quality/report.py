@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from capacity.model import require
 from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
+from capacity.shown import shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ class Latency:
     highest: timedelta
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The quality of one source: rows judged, rows that pass every rule, failures by rule.
@@ -81,7 +83,7 @@ class Audit:
     `first` and `last` are the earliest and latest time (UTC) of a passing row; `gaps` counts steps without any row;
     `counts` are the rows of the newest steps beside what is usual. `findings` concern the source as a whole. `read` is
     how times, numbers and files were read; `newest` is the newest passing row that was not ahead of the clock (None:
-    the same as `last`).
+    the same as `last`). `totals`: each row is the total of a step of this length and bears the time of its start.
 
     >>> Audit("orders.csv", rows=200, passed=199, failures={"positive_price": 1}).score
     0.995
@@ -106,6 +108,7 @@ class Audit:
     counts: tuple[StepCount, ...] = ()
     read: tuple[str, ...] = ()
     newest: datetime | None = None
+    totals: timedelta | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -167,6 +170,21 @@ class Audit:
         """How old the newest good row is at `now`; None where there is none."""
         newest = self.newest or self.last
         return None if newest is None else now - newest
+
+    def late(self, now: datetime) -> timedelta | None:
+        """How late data is: from an event to its row, as the source says; of totals, how long the next one is overdue.
+
+        The total of a step cannot come before the step is over: the next after one that began at `t` is due two steps
+        after `t`. None where rows do not tell when they became available: their age also counts hours without orders.
+
+        >>> hourly = Audit("orders.csv", 9, 9, last=datetime(2026, 11, 27, 10), totals=timedelta(hours=1))
+        >>> str(hourly.late(datetime(2026, 11, 27, 11, 59))), str(hourly.late(datetime(2026, 11, 27, 12, 7)))
+        ('0:00:00', '0:07:00')
+        """
+        if self.latency is not None:
+            return self.latency.median
+        age = self.age(now)
+        return None if self.totals is None or age is None else max(timedelta(0), age - 2 * self.totals)
 
     def at(self, now: datetime) -> Audit:
         """This audit with the finding that its newest row is too old at `now`, where it is and freshness was asked."""

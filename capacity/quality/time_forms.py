@@ -167,7 +167,7 @@ def chosen_order(fits: Mapping[str, Fit], where: str, example: str) -> str:
 def _either(where: str, example: str, one: str, other: str) -> DataError:
     return DataError(
         f"{where}: times like {example!r} can be read {one} and {other}, and every row fits both; give "
-        f"time_format: {one.replace(' ', '_')} or {other.replace(' ', '_')}"
+        f"time_format: {one.replace(' ', '_')} or {other.replace(' ', '_')} (--time-format)"
     )
 
 
@@ -383,16 +383,17 @@ class NumberForm:
         return self.name if not self.format else f"digits {self.format}"
 
 
-# The ranges do not overlap, so a number has at most one form: 1980 to 2200 for epochs, 1927 to 2173 for serials.
+# The ranges do not overlap, so a number has at most one form: 1998 to 2100 for epochs, 1927 to 2173 for serials. Wider
+# ranges would take other clocks for epochs: seconds since 2001, ticks of .NET and minutes fall into 1970 to 1997.
 NUMBER_FORMS: Final = (
     NumberForm("spreadsheet serial", 1e4, 1e5, unit=1 / 86400, origin=-2209161600, local=True),
     NumberForm("yyyymmdd", 19000101, 22000101, "%Y%m%d"),
-    NumberForm("epoch", 315532800, 7258118400),
+    NumberForm("epoch", 883612800, 4102444800),
     NumberForm("yyyymmddhhmm", 190001010000, 220001010000, "%Y%m%d%H%M"),
-    NumberForm("epoch_ms", 315532800e3, 7258118400e3, unit=1e3),
+    NumberForm("epoch_ms", 883612800e3, 4102444800e3, unit=1e3),
     NumberForm("yyyymmddhhmmss", 19000101000000, 22000101000000, "%Y%m%d%H%M%S"),
-    NumberForm("epoch_us", 315532800e6, 7258118400e6, unit=1e6),
-    NumberForm("epoch_ns", 315532800e9, 7258118400e9, unit=1e9),
+    NumberForm("epoch_us", 883612800e6, 4102444800e6, unit=1e6),
+    NumberForm("epoch_ns", 883612800e9, 4102444800e9, unit=1e9),
 )
 EXPLICIT: Final = {
     **{form.name: form for form in NUMBER_FORMS if not form.format},

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from capacity.series.calendar import month_ends as month_ends
     from capacity.series.calendar import overlapping as overlapping
     from capacity.series.calendar import paydays as paydays
+    from capacity.series.frames import as_sales as as_sales
+    from capacity.series.frames import countries as countries
+    from capacity.series.frames import duration_of as duration_of
+    from capacity.series.growth import ComingGrowth as ComingGrowth
     from capacity.series.growth import Growth as Growth
     from capacity.series.growth import coming_growth as coming_growth
     from capacity.series.growth import coming_peak as coming_peak
@@ -49,7 +53,8 @@ HOMES = {
         "overlapping",
         "paydays",
     ),
-    "capacity.series.growth": ("Growth", "coming_growth", "coming_peak", "past_growth"),
+    "capacity.series.frames": ("as_sales", "countries", "duration_of"),
+    "capacity.series.growth": ("ComingGrowth", "Growth", "coming_growth", "coming_peak", "past_growth"),
     "capacity.series.levels": ("Shift", "find_shifts"),
     "capacity.series.scenarios": ("events_if", "forecast_if", "workloads_if"),
     "capacity.series.seasons": (

@@ -72,8 +72,8 @@ def break_down_sales(
 
     `plain` is the forecast without the coming events. The level is the mean of the last four weeks; `day` and `week`
     are what the time of day and the hour of the week usually add to it, `year` what last year's season around this
-    date added to last year's level; `events` the difference to `plain`. `trend` is what the model makes of all else:
-    growth, and what it learned beyond these means.
+    date added to last year's level; `events` the difference to `plain`. `model` is what the model makes of all else:
+    what it learned beyond these means, such as a trend within the weeks.
     """
     column = _median_level(forecast)
     total = float(forecast.quantiles[column].loc[pd.Timestamp(at)])
@@ -92,7 +92,7 @@ def break_down_sales(
     )
     explained = level + sum(value for _, value, _ in within) + year
     parts = (
-        ("trend", without - explained, "growth, and all else the model has"),
+        ("model", without - explained, "what the model learned beyond these means"),
         *within,
         ("year", year, year_why),
         ("events", total - without, "with coming events and holidays"),

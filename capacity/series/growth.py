@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from capacity.model import Forecast, require
 from capacity.model.arrays import Array
+from capacity.series.calendar import holiday_events
 from capacity.series.seasons import DAY, WEEK, YEAR
 from capacity.series.steps import evened, month_zone
 from capacity.stats import nearest_level
 
 WINDOW = timedelta(days=28)  # four of every weekday: long enough for a mean, short enough for "now"
-PEAK_LEVEL = 0.99  # of the steps: the peak that is planned for, without the one step that was a mistake
+YEAR_OF_WEEKS = timedelta(weeks=52)  # weekdays meet weekdays
+NEAR = timedelta(days=45)  # a moving feast of last year lies no further from where it would be by weeks
 SEEN = 0.5  # share of a window that must hold data
+WHOLE = 0.9  # share of a day's steps that must be known for the day to count
+RESAMPLES, SEED = 1000, 20260301
 LEAST_STEPS = 4
 
 
@@ -39,17 +45,59 @@ class ComingPeak:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Change against the same weeks a year before, as a share (0.2: a fifth more), for mean and peak apart.
+    """The level of some weeks against that of the same weeks a year before, holidays aligned.
 
+    `change` is a share (0.2: a fifth more), `low` to `high` its 95 % interval over the days (None: one of a forecast).
     `start` and `end` bound the window `[start, end)` that is compared. None where a year before is not known or was
     zero; `reason` says so then.
     """
 
     start: datetime
     end: datetime
-    mean: float | None
-    peak: float | None
+    change: float | None
+    low: float | None = None
+    high: float | None = None
     reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """In words, with the interval.
+
+        >>> Growth(datetime(2026, 1, 1), datetime(2026, 1, 29), 0.012, -0.061, 0.084).words
+        'level +1% against the same weeks last year (95% interval -6% to +8%)'
+        """
+        if self.change is None:
+            return f"level against the same weeks last year: not known, {self.reason}"
+        known = self.low is not None and self.high is not None
+        interval = f" (95% interval {self.low:+.0%} to {self.high:+.0%})" if known else ""
+        return f"level {self.change:+.0%} against the same weeks last year{interval}"
+
+
+@dataclass(frozen=True, slots=True)
+class ComingGrowth:
+    """A forecast against the same weeks last year, beside the growth so far, and what explains a difference.
+
+    `last_year` and `this_year` are the changes from the 28 days before into the forecast's weeks, then and now: the
+    forecast grows faster than the business so far where they differ. None where they are not known.
+    """
+
+    past: Growth
+    coming: Growth
+    last_year: float | None = None
+    this_year: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The growth so far; where the forecast's lies outside of its interval, that too, and why."""
+        past, coming = self.past, self.coming
+        if past.change is None or coming.change is None or past.low is None or past.high is None:
+            return past.words
+        if past.low <= coming.change <= past.high or self.last_year is None or self.this_year is None:
+            return past.words
+        return (
+            f"{past.words}; the forecast itself is {coming.change:+.0%}, because sales moved {self.last_year:+.0%} "
+            f"into these weeks last year, and are expected to move {self.this_year:+.0%} now"
+        )
 
 
 def coming_peak(forecast: Forecast) -> ComingPeak:
@@ -70,35 +118,42 @@ def coming_peak(forecast: Forecast) -> ComingPeak:
     return ComingPeak(at, expected, low, high, float(levels[middle]), float(levels[0]), float(levels[-1]))
 
 
-def past_growth(history: pd.Series) -> Growth:
+def past_growth(history: pd.Series, holidays: Sequence[str] = ()) -> Growth:
     """The last 28 days of a history (regular UTC index, gaps as NaN) against the same weeks a year before.
 
-    The peak is the 99th percentile of the steps. A year is 52 whole weeks, so that weekdays meet weekdays; of longer
-    steps, as many as make a year. Raises `DataError` for fewer than two steps.
+    Each day is held against the same weekday 52 weeks earlier, a holiday against the same holiday (`holidays`:
+    countries and states), and a day that was a holiday in one year alone counts in neither. Steps of weeks and months
+    are held against those of a year earlier. The interval resamples the days. Raises `DataError` for fewer than two
+    steps.
 
     >>> index = pd.date_range("2024-01-01", periods=800, freq="D", tz="UTC")
     >>> growth = past_growth(pd.Series(np.where(np.arange(800) < 500, 10.0, 15.0), index))
-    >>> growth.mean, growth.peak
-    (0.5, 0.5)
+    >>> growth.change, growth.low, growth.high
+    (0.5, 0.5, 0.5)
     """
     step = _step(history)
     end = history.index[-1] + step
     recent = history.loc[end - max(WINDOW, LEAST_STEPS * step) :]
-    return _against(history, pd.DatetimeIndex(recent.index), recent.to_numpy(dtype=np.float64), step)
+    pairs = _pairs(history, recent, step, holidays)
+    return _grown(pairs, (recent.index[0].to_pydatetime(), end.to_pydatetime()), with_interval=True)
 
 
-def coming_growth(history: pd.Series, forecast: Forecast) -> Growth:
-    """What is forecast against the same steps a year before, from the level nearest to the median.
+def coming_growth(history: pd.Series, forecast: Forecast, holidays: Sequence[str] = ()) -> ComingGrowth:
+    """What is forecast, at the level nearest to the median, against the same weeks a year before, as `past_growth`.
 
-    A middle forecast has no lucky days in it: the growth of its peak is rather understated.
+    Raises `DataError` for a forecast in other steps than the history's.
     """
     step = _step(history)
     require(step == forecast.step, "growth: expected a forecast in steps of {}, got {}", step, forecast.step)
     levels = [float(level) for level in forecast.quantiles.columns]
-    middle = levels[nearest_level(levels)]
-    return _against(
-        history, pd.DatetimeIndex(forecast.quantiles.index), forecast.at(middle).to_numpy(dtype=np.float64), step
-    )
+    ahead = forecast.at(levels[nearest_level(levels)])
+    window = (ahead.index[0].to_pydatetime(), (ahead.index[-1] + step).to_pydatetime())
+    pairs = _pairs(history, ahead, step, holidays)
+    past, coming = past_growth(history, holidays), _grown(pairs, window)
+    if past.change is None or coming.change is None:
+        return ComingGrowth(past, coming)
+    before = _pairs(history, history.loc[past.start :], step, holidays)
+    return ComingGrowth(past, coming, _moved(before.then, pairs.then), _moved(before.now, pairs.now))
 
 
 def _step(history: pd.Series) -> timedelta:
@@ -108,15 +163,60 @@ def _step(history: pd.Series) -> timedelta:
     return step
 
 
-def _against(history: pd.Series, index: pd.DatetimeIndex, now: Array, step: timedelta) -> Growth:
-    """Values now at these steps against the history a year before each of them."""
-    year = round(YEAR / step) * step if step > WEEK else 52 * WEEK
-    start, end = index[0].to_pydatetime(), (index[-1] + step).to_pydatetime()
-    then = history.reindex(_before(index, history, year)).to_numpy(dtype=np.float64)
-    for values, when in ((now, start), (then, start - year)):
-        if np.isfinite(values).mean() < SEEN:
-            return Growth(start, end, None, None, _missing(when, end - start))
-    return Growth(start, end, *_grown(now, then))
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Mean sales per step of each day (or longer step) now and a year before; NaN for what is not known."""
+
+    now: Array
+    then: Array
+    before: datetime  # the start of the year-earlier window
+
+
+def _pairs(history: pd.Series, now: pd.Series, step: timedelta, holidays: Sequence[str]) -> _Pairs:
+    zone = str(history.attrs.get("timezone", "UTC"))
+    if step > DAY:
+        earlier = _before(
+            pd.DatetimeIndex(now.index), history, round(YEAR / step) * step if step > WEEK else YEAR_OF_WEEKS
+        )
+        then = history.reindex(earlier).to_numpy(dtype=np.float64)
+        return _Pairs(now.to_numpy(dtype=np.float64), then, earlier[0].to_pydatetime())
+    days, past = _by_day(now, step, zone), _by_day(history, step, zone)
+    partners = _same_days([*days.index], holidays, zone)
+    known = [day for day in days.index if day in partners]
+    then = past.reindex([partners[day] for day in known]).to_numpy(dtype=np.float64)
+    before = now.index[0].to_pydatetime() - YEAR_OF_WEEKS
+    return _Pairs(days.reindex(known).to_numpy(dtype=np.float64), then, before)
+
+
+def _by_day(sales: pd.Series, step: timedelta, zone: str) -> pd.Series:
+    """The mean step of each local day that is nearly whole; a step of a day is named by its date."""
+    index = pd.DatetimeIndex(sales.index)
+    local = index if step >= DAY else index.tz_convert(zone)
+    days = sales.astype(np.float64).groupby(local.date).agg(["mean", "count"])
+    whole = days["count"] >= WHOLE * (DAY / step)
+    means: pd.Series = days["mean"].where(whole)
+    return means
+
+
+def _same_days(days: Sequence[date], holidays: Sequence[str], zone: str) -> dict[date, date]:
+    """The day of last year that each day is held against; none for a day that was a holiday in one year alone."""
+    plain = {day: day - YEAR_OF_WEEKS for day in days}
+    if not holidays or not days:
+        return plain
+    clock = ZoneInfo(zone)
+    first, last = (datetime(day.year, day.month, day.day, tzinfo=clock) for day in (days[0], days[-1]))
+    events = holiday_events(holidays, first - YEAR_OF_WEEKS - NEAR, last + NEAR, zone)
+    names = {event.start.astimezone(clock).date(): event.name for event in events}
+    found = {}
+    for day, earlier in plain.items():
+        if day not in names:
+            if earlier not in names:
+                found[day] = earlier
+            continue
+        same = [other for other, name in names.items() if name == names[day] and abs(other - earlier) <= NEAR]
+        if same:
+            found[day] = min(same, key=lambda other: abs(other - earlier))
+    return found
 
 
 def _before(index: pd.DatetimeIndex, history: pd.Series, year: timedelta) -> pd.DatetimeIndex:
@@ -126,13 +226,32 @@ def _before(index: pd.DatetimeIndex, history: pd.Series, year: timedelta) -> pd.
     return (index.tz_convert(zone) - pd.DateOffset(years=1)).tz_convert("UTC")
 
 
+def _grown(pairs: _Pairs, window: tuple[datetime, datetime], *, with_interval: bool = False) -> Growth:
+    start, end = window
+    for values, when in ((pairs.now, start), (pairs.then, pairs.before)):
+        if not len(values) or np.isfinite(values).mean() < SEEN:
+            return Growth(start, end, None, reason=_missing(when, end - start))
+    both = np.isfinite(pairs.now) & np.isfinite(pairs.then)
+    now, then = pairs.now[both], pairs.then[both]
+    if then.sum() <= 0:
+        return Growth(start, end, None, reason="there were no sales a year before")
+    change = float(now.sum() / then.sum() - 1)
+    return Growth(start, end, change, *(_interval(now, then) if with_interval else (None, None)))
+
+
+def _interval(now: Array, then: Array) -> tuple[float, float]:
+    """The central 95 % of the change over resampled days."""
+    places = np.random.default_rng(SEED).integers(0, len(now), (RESAMPLES, len(now)))
+    nows, thens = now[places].sum(axis=1), then[places].sum(axis=1)
+    low, high = np.quantile(nows[thens > 0] / thens[thens > 0] - 1, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _moved(before: Array, after: Array) -> float | None:
+    """The change of the mean from one window to the next."""
+    level = float(np.nanmean(before))
+    return float(np.nanmean(after)) / level - 1 if level > 0 else None
+
+
 def _missing(start: datetime, length: timedelta) -> str:
     return f"no data for most of the {length / DAY:.0f} days from {start.date()} on"
-
-
-def _grown(now: Array, then: Array) -> tuple[float | None, float | None, str]:
-    means = float(np.nanmean(now)), float(np.nanmean(then))
-    peaks = float(np.nanquantile(now, PEAK_LEVEL)), float(np.nanquantile(then, PEAK_LEVEL))
-    if means[1] <= 0 or peaks[1] <= 0:
-        return None, None, "there were no sales a year before"
-    return means[0] / means[1] - 1, peaks[0] / peaks[1] - 1, ""

@@ -214,6 +214,8 @@ def _side(part: Array, middle: float) -> float:
 
 def _without_yearly(places: list[int], logs: Array, window: int, year: float) -> list[int]:
     """Shifts without those that the same season of another year shows as well, at least by half."""
+    if not places:
+        return []
     levelled, jumps = logs.copy(), {}
     for place in places:
         jumps[place] = _jump(levelled, place, window)

@@ -46,10 +46,7 @@ def _promoted(forecast: Forecast, promotions: Sequence[Event]) -> Array:
     for promotion in promotions:
         touched = covered(promotion, steps, forecast.step)
         if not touched.any():
-            raise DataError(
-                f"promotion {promotion.name}: expected a time from {steps[0]} to {steps[-1] + forecast.step}, which "
-                f"the forecast covers, got {promotion.start} to {promotion.end}"
-            )
+            raise _outside(promotion, steps[0], steps[-1] + forecast.step)
         by_kind.setdefault(promotion.kind, np.ones(len(steps)))[touched] = promotion.uplift
     product: Array = np.prod([np.ones(len(steps)), *by_kind.values()], axis=0)
     return product
@@ -64,6 +61,29 @@ def _overlaps(forecast: Forecast, promotions: Sequence[Event], known: Sequence[E
         f"promotion {one.name} comes on top of {event.kind} {event.name}, which is forecast" for one, event in both
     ]
     return [*uplift_notes(promotions, start, end), *again]
+
+
+def check_scenario(
+    scenario: Scenario, workloads: Sequence[Workload], events: Sequence[Event], ahead: tuple[datetime, datetime]
+) -> None:
+    """Raise `DataError` where the scenario asks for what cannot be, before anything is forecast for it.
+
+    `ahead` is the time `[start, end)` that forecasts will cover.
+    """
+    start, end = ahead
+    events_if(events, scenario, start)
+    workloads_if(workloads, scenario)
+    refuse_contradictions(scenario.promotions)
+    for promotion in scenario.promotions:
+        if promotion.end <= start or promotion.start >= end:
+            raise _outside(promotion, start, end)
+
+
+def _outside(promotion: Event, start: object, end: object) -> DataError:
+    return DataError(
+        f"promotion {promotion.name}: expected a time from {start} to {end}, which the forecast covers, got "
+        f"{promotion.start} to {promotion.end}"
+    )
 
 
 def workloads_if(workloads: Sequence[Workload], scenario: Scenario) -> list[Workload]:

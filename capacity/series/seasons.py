@@ -14,7 +14,9 @@ import pandas as pd
 
 from capacity.model import require
 from capacity.model.arrays import Array
+from capacity.series.frames import as_sales
 from capacity.series.steps import evened, rolling_median
+from capacity.shown import with_card
 
 DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
 CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}
@@ -29,6 +31,7 @@ CLEAR = 0.4  # autocorrelation that a cycle unknown to the calendar must show
 STANDS_OUT = 0.3, 0.2  # contrasts of the shortest season and of longer ones; refused ones reach 0.21 and 0.16
 
 
+@with_card
 @dataclass(frozen=True, slots=True)
 class Season:
     """A cycle of `season_length` steps; `strength` in [0, 1], 0.15-0.22 is noise."""
@@ -38,7 +41,9 @@ class Season:
     strength: float
 
 
-def find_seasons(history: pd.Series) -> tuple[Season, ...]:
+def find_seasons(
+    history: pd.Series | pd.DataFrame, *, time: str | None = None, value: str | None = None
+) -> tuple[Season, ...]:
     """Find the cycles that a history shows, shortest first.
 
     The strength of a cycle is ``max(0, 1 - Var(resid) / Var(seasonal + resid))`` of a robust MSTL decomposition (Wang,
@@ -48,8 +53,12 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
 
     Parameters
     ----------
-    history : Series
-        Sales per step, regular UTC index, gaps as NaN.
+    history : Series or DataFrame
+        Sales per step, with an index or a column of times in any zone, gaps as NaN.
+    time : str or None
+        Of a frame, the column with the times. Default: its index, else its only column of times.
+    value : str or None
+        Of a frame, the column with the sales. Default: its only column of numbers.
 
     Returns
     -------
@@ -62,6 +71,7 @@ def find_seasons(history: pd.Series) -> tuple[Season, ...]:
     >>> [season.name for season in find_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index))]
     ['daily']
     """
+    history = as_sales(history, time=time, value=value)
     require(len(history) >= 2, "seasonality: expected at least two steps, got {}: bring a longer history", len(history))
     history, found = evened(history), {}
     series, step = _hourly_or_coarser(history)
@@ -108,13 +118,21 @@ def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
     calendar = calendar_seasons(step)
     if not any(NEEDED * season <= len(sales) for season in calendar):
         return calendar
-    regular = sales.reindex(pd.date_range(sales.index[0], sales.index[-1], freq=step))
+    regular = _on_full_grid(sales, step)
     if clear_seasons(regular, calendar):
         return calendar
     found = _plain_seasons(regular, step)
     if found is None:
         found = {season.season_length for season in find_seasons(regular)}
     return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
+
+
+def _on_full_grid(history: pd.Series, step: timedelta) -> pd.Series:
+    """A history with a value, or a gap, at every step from its first to its last."""
+    first, last = history.index[0], history.index[-1]
+    if len(history) == (last - first) // step + 1:  # unique steps on one grid: none is missing
+        return history
+    return history.reindex(pd.date_range(first, last, freq=step))
 
 
 def _plain_seasons(regular: pd.Series, step: timedelta) -> set[int] | None:
@@ -158,8 +176,17 @@ def _profile(flat: Array, length: int) -> Array:
 
 def too_short_for(history: pd.Series) -> tuple[str, ...]:
     """Names of the cycles that this history is too short to judge, for instance ("yearly",)."""
-    step = _step(evened(history))
-    span = len(evened(history)) * step
+    even = evened(history)
+    step = _step(even)
+    return too_short(len(even) * step, step)
+
+
+def too_short(span: timedelta, step: timedelta) -> tuple[str, ...]:
+    """Names of the cycles that so long a history of this step is too short to judge.
+
+    >>> too_short(timedelta(days=60), timedelta(hours=1))
+    ('yearly',)
+    """
     needed = {DAY: NEEDED, WEEK: NEEDED, YEAR: YEARS_NEEDED}
     return tuple(name for cycle, name in CYCLES.items() if 2 * step <= cycle and span < needed[cycle] * cycle)
 
@@ -195,7 +222,8 @@ def _hourly_or_coarser(history: pd.Series) -> tuple[pd.Series, timedelta]:
     """Hourly means of finer data (the cycles are the same, the decomposition sixty times cheaper), on a full grid."""
     step = _step(history)
     wide = timedelta(hours=1) if step < timedelta(hours=1) and len(history) * step >= NEEDED * DAY else step
-    return history.resample(wide, origin="start").mean(), wide
+    whole = len(history) == (history.index[-1] - history.index[0]) // step + 1
+    return history if wide == step and whole else history.resample(wide, origin="start").mean(), wide
 
 
 def _candidates(series: pd.Series, step: timedelta) -> list[int]:

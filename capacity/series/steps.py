@@ -7,9 +7,11 @@ import pandas as pd
 
 from capacity.model import MONTH, DataError
 from capacity.model.arrays import Array, Places
+from capacity.stats import nan_median
 
 WEEK_DAYS = 7
 CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and no evidence for a level
+SORTED = 20_000  # values in all windows together up to which sorting each is faster than pandas' running order
 RUN = 5  # steps whose median is low in a closure; single holidays do not move a median of weeks
 
 
@@ -31,7 +33,7 @@ def without_week(logs: Array, days_per_slot: float) -> Array:
         return logs
     off = logs - rolling_median(logs, WEEK_DAYS, center=True)
     padded = np.concatenate([off, np.full(-len(off) % WEEK_DAYS, np.nan)])
-    usual = np.nan_to_num(pd.DataFrame(padded.reshape(-1, WEEK_DAYS)).median().to_numpy(dtype=np.float64))
+    usual = np.nan_to_num(nan_median(padded.reshape(-1, WEEK_DAYS), 0))
     profile = np.tile(usual, len(padded) // WEEK_DAYS)[: len(logs)]
     return np.where(profile < np.log(CLOSED), np.nan, logs - profile)
 
@@ -48,7 +50,16 @@ def without_closures(logs: Array, window: int) -> Array:
 def rolling_median(values: Array, window: int, *, center: bool = False, least: int | None = None) -> Array:
     """The median of the last `window` values (centred: around each), NaN with less than `least` of them (half)."""
     few = max(1, window // 2) if least is None else least
+    if len(values) * window <= SORTED:
+        return _sorted_medians(values, window, (window - 1) // 2 if center else 0, few)
     return np.asarray(pd.Series(values).rolling(window, min_periods=few, center=center).median(), dtype=np.float64)
+
+
+def _sorted_medians(values: Array, window: int, after: int, least: int) -> Array:
+    """The medians of `window` values, `after` of them later than each; to the last bit those of pandas."""
+    finite = np.where(np.isinf(values), np.nan, values)
+    padded = np.concatenate([np.full(window - 1 - after, np.nan), finite, np.full(after, np.nan)])
+    return nan_median(np.lib.stride_tricks.sliding_window_view(padded, window), 1, least)
 
 
 LEAST = 3  # steps from which month starts are no coincidence

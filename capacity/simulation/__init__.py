@@ -20,13 +20,9 @@ if TYPE_CHECKING:
     from capacity.simulation.case import clairvoyant as clairvoyant
     from capacity.simulation.case import cost as cost
     from capacity.simulation.case import find_misses as find_misses
-    from capacity.simulation.case import rate_oracle as rate_oracle
     from capacity.simulation.case import score as score
-    from capacity.simulation.comparison import Daily as Daily
     from capacity.simulation.comparison import Frontier as Frontier
     from capacity.simulation.comparison import frontier as frontier
-    from capacity.simulation.comparison import interval as interval
-    from capacity.simulation.comparison import reduction as reduction
     from capacity.simulation.comparison import saving as saving
     from capacity.simulation.lanes import Reactive as Reactive
     from capacity.simulation.lanes import Rule as Rule
@@ -38,20 +34,16 @@ if TYPE_CHECKING:
     from capacity.simulation.policies import ahpa_like as ahpa_like
     from capacity.simulation.policies import autopilot_like as autopilot_like
     from capacity.simulation.policies import aws_like as aws_like
-    from capacity.simulation.policies import by_day as by_day
     from capacity.simulation.policies import cron_schedule as cron_schedule
     from capacity.simulation.policies import hpa_sweep as hpa_sweep
     from capacity.simulation.policies import judge as judge
     from capacity.simulation.policies import optimum_trial as optimum_trial
-    from capacity.simulation.policies import oracle as oracle
     from capacity.simulation.policies import seasonal_naive as seasonal_naive
     from capacity.simulation.policies import static_peak as static_peak
-    from capacity.simulation.policies import static_quantile as static_quantile
     from capacity.simulation.policies import swept as swept
     from capacity.simulation.policies import try_policies as try_policies
     from capacity.simulation.replay import Replay as Replay
     from capacity.simulation.replay import Schedule as Schedule
-    from capacity.simulation.replay import decided_floor as decided_floor
     from capacity.simulation.replay import past_forecasts as past_forecasts
     from capacity.simulation.replay import past_plans as past_plans
     from capacity.simulation.replay import past_request as past_request
@@ -80,10 +72,9 @@ HOMES = {
         "clairvoyant",
         "cost",
         "find_misses",
-        "rate_oracle",
         "score",
     ),
-    "capacity.simulation.comparison": ("Daily", "Frontier", "frontier", "interval", "reduction", "saving"),
+    "capacity.simulation.comparison": ("Frontier", "frontier", "saving"),
     "capacity.simulation.lanes": ("Reactive", "Rule", "Seen"),
     "capacity.simulation.pods": ("NodePool", "Start"),
     "capacity.simulation.policies": (
@@ -92,22 +83,18 @@ HOMES = {
         "ahpa_like",
         "autopilot_like",
         "aws_like",
-        "by_day",
         "cron_schedule",
         "hpa_sweep",
         "judge",
         "optimum_trial",
-        "oracle",
         "seasonal_naive",
         "static_peak",
-        "static_quantile",
         "swept",
         "try_policies",
     ),
     "capacity.simulation.replay": (
         "Replay",
         "Schedule",
-        "decided_floor",
         "past_forecasts",
         "past_plans",
         "past_request",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from math import log
 
 import numpy as np
 import pandas as pd
 
 from capacity.decision import CALM, ControllerRules
-from capacity.forecast import FINE, forecast_as_asked
+from capacity.forecast import forecast_as_asked
 from capacity.model import DataError, Forecast, ForecastRequest, Workload, require
 from capacity.model.arrays import Array, Counts
+from capacity.model.choice import Choice, Evidence, PaysFrom, Reason
 from capacity.model.fields import AutoLevel
-from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy, Reason
+from capacity.model.policy import Cadence, Objective, Policy
+from capacity.model.replayed import DIGITS, Advised, DailyScores, Tried
 from capacity.planning import planning_window
+from capacity.planning.orders import near_horizon
 from capacity.series.path import PART, sales_path, smooth_path
 from capacity.simulation.candidates import (
     FLOOR_TARGETS,
@@ -30,17 +35,18 @@ from capacity.simulation.candidates import (
     weekly_floors,
 )
 from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
-from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, DailyScores, Days, replay_days
+from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, replay_days
 from capacity.simulation.grid import on_grid
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.stepping import Cluster, Service
+from capacity.version import VERSION
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent of minutes
 TRAINING = timedelta(days=7)  # known before the first replayed day
-REPLAY_REFIT = 2 * DAY  # of hourly and coarser sales: a fit of years of hours takes most of a second
 RIVALS = 3
 TARGET_POINTS = 2  # percent points: a target nearer than this to the advised one is not worth anybody's hand
 
@@ -49,7 +55,8 @@ TARGET_POINTS = 2  # percent points: a target nearer than this to the advised on
 class ReplaySettings:
     """How candidates are replayed: the last `days`, at this cadence, under a `seed` for starts and for the spread.
 
-    Forecasts are refitted every `cadence.refit`, and a plan is made of each; see `cadence_for`.
+    Forecasts are fitted every `cadence.refit`, as they are for the floors of a chosen policy; the plans that are made
+    between two fits are equal.
     """
 
     days: int = 28
@@ -59,29 +66,6 @@ class ReplaySettings:
 
     def __post_init__(self) -> None:
         require(self.days >= 1, "days must be >= 1, got {}", self.days)
-
-
-def cadence_for(step: timedelta) -> Cadence:
-    """The cadence of a replay of sales at this step: as production's, but for rarer fits of the forecast."""
-    return Cadence() if step <= FINE else Cadence(plan=REPLAY_REFIT, refit=REPLAY_REFIT)
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """Candidates and what each did on each day. `begin` is the first replayed day's start.
-
-    `skill`: of the last forecast over the seasonal naive; None where it is not known, or nothing was forecast.
-    """
-
-    policies: tuple[Policy, ...]
-    scores: DailyScores
-    begin: datetime
-    skill: float | None
-    remarks: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        many = self.scores.pod_hours.shape[1]
-        require(len(self.policies) == many, "expected scores of {} policies, got {}", len(self.policies), many)
 
 
 Progress = Callable[[int, int], None]  # parts done, of how many
@@ -106,7 +90,7 @@ def try_policies_on(
         sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
         workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
         request: holidays, events and clock that every origin knew.
-        settings: how many days, how often plans are made. Default: 28 days at `cadence_for` the step of the sales.
+        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
         measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
             place of what sales stand for. Default None.
         progress: called with how many of how many parts are done.
@@ -118,7 +102,7 @@ def try_policies_on(
     forecasts = past_forecasts(history, request, report)
     tried = replay_policies(history, forecasts)
     report(1, 1)
-    return tried
+    return replace(tried, under=conditions_of(workload, history.settings, request, measured is not None))
 
 
 def advise_policy(
@@ -129,21 +113,99 @@ def advise_policy(
     settings: ReplaySettings | None = None,
     *,
     measured: pd.Series | None = None,
-    advised: int | None = None,
+    before: Advised | None = None,
     progress: Progress | None = None,
-) -> Choice:
+) -> Advised:
     """`try_policies_on` and `choose_policy` in one; where floors do not pay, also with which start time they would.
 
-    Raises `DataError` as both do.
+    `before`: what was chosen last. Only days after those that it was made from are replayed, and a target that it
+    advised is advised again while it is as good. Raises `DataError` as both do.
     """
     price_of(workload)  # said before the work, not after it
-    history, report = History.of(sales, workload, settings, measured), progress or _silent
-    forecasts = past_forecasts(history, request, report)
-    choice = choose_policy(replay_policies(history, forecasts), workload, now, advised=advised)
-    if choice.reason == "PlainHpaIsEnough":
-        choice = replace(choice, remarks=(*choice.remarks, _from_when(history, forecasts)))
-    report(1, 1)
-    return choice
+    settings, report = settings or ReplaySettings(), progress or _silent
+    replay = _Replay(sales, workload, request, settings, measured, report)
+    last = None if before is None else before.choice
+    if before is None or before.tried is None or not replay.extends(before.tried):
+        return replay.anew(now, last)
+    return replay.onwards(before.tried, before.choice, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replay:
+    """What the replay of one workload works on."""
+
+    sales: pd.Series
+    workload: Workload
+    request: ForecastRequest
+    settings: ReplaySettings
+    measured: pd.Series | None
+    report: Progress
+
+    @property
+    def under(self) -> str:
+        """The conditions of this replay."""
+        return conditions_of(self.workload, self.settings, self.request, self.measured is not None)
+
+    def extends(self, kept: Tried) -> bool:
+        """Whether later days may join these."""
+        return kept.under == self.under and kept.scores.days >= FEWEST_DAYS
+
+    def anew(self, now: datetime, last: Choice | None) -> Advised:
+        """The choice from every day, replayed now."""
+        history = History.of(self.sales, self.workload, self.settings, self.measured)
+        forecasts = past_forecasts(history, self.request, self.report)
+        tried = replace(replay_policies(history, forecasts), under=self.under)
+        choice = choose_policy(tried, self.workload, now, advised=None if last is None else last.policy.target)
+        if choice.reason == "PlainHpaIsEnough":
+            choice = replace(choice, pays_from=pays_from(history, forecasts))
+        self.report(1, 1)
+        return Advised(choice, tried)
+
+    def onwards(self, kept: Tried, last: Choice, now: datetime) -> Advised:
+        """The choice from the days kept and the whole ones that came since; anew where the candidates changed."""
+        step, grid, _ = on_grid(self.sales)
+        later = (grid.index[-1].to_pydatetime() + step - kept.end) // DAY
+        if later >= self.settings.days:
+            return self.anew(now, last)
+        tried = kept if later < 1 else self._later(kept, later)
+        if tried is None:
+            return self.anew(now, last)
+        choice = choose_policy(tried, self.workload, now, advised=last.policy.target)
+        same = choice.reason == last.reason == "PlainHpaIsEnough"
+        self.report(1, 1)
+        return Advised(replace(choice, pays_from=last.pays_from if same else None), tried)
+
+    def _later(self, kept: Tried, days: int) -> Tried | None:
+        """The days kept and `days` more; None where these have other candidates."""
+        end = kept.end + days * DAY
+        sales = self.sales.loc[self.sales.index < end]
+        measured = None if self.measured is None else self.measured.loc[self.measured.index < end]
+        asked = replace(self.settings, days=days)
+        history = History.of(sales, self.workload, asked, measured)
+        found = replay_policies(history, past_forecasts(history, self.request, self.report))
+        new = replace(found, under=kept.under, remarks=kept.remarks)
+        return new.after(kept, self.settings.days) if new.continues(kept) else None
+
+
+def conditions_of(workload: Workload, settings: ReplaySettings, request: ForecastRequest, measured: bool) -> str:
+    """What replayed days must have in common to be compared: the workload, the replay, the version; 16 digits.
+
+    What a policy is chosen by may change without a new replay. Start times that were learned anew count as equal
+    within a quarter.
+    """
+    served = replace(
+        workload,
+        lead_time=timedelta(0),
+        objective=Objective(target=workload.objective.target),
+        policy=None,
+        today=None,
+        target=type(workload.target)("", workload.target.kind),
+    )
+    lead = round(log(max(workload.lead_time, SYNC_PERIOD) / SYNC_PERIOD) / log(1.25))
+    level = None if isinstance(workload.quantile_level, AutoLevel) else workload.quantile_level
+    calendar = (request.holidays, request.timezone, request.window)
+    facts = (served, level, lead, settings.cadence, settings.rules, settings.seed, calendar, measured, VERSION)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 SLOWER = (3, 9)  # times as long as pods take to start now
@@ -151,18 +213,32 @@ SLOW_LEVELS = (0.8, 0.95)  # enough to see whether floors pay at all
 SLOW_TARGETS = (30, 40, 50, 60, 65, 68, 70, 73, 80)
 
 
-def _from_when(history: History, forecasts: Mapping[datetime, Forecast]) -> str:
-    """From which start time on floors would pay, on the same days and forecasts."""
+def pays_from(history: History, forecasts: Mapping[datetime, Forecast]) -> PaysFrom:
+    """From which start time on floors would pay, on the same days and forecasts, and how steep demand is for pods so
+    slow."""
     lead = max(history.workload.lead_time, SYNC_PERIOD)
-    for factor in SLOWER:
-        if _floors_pay(replace(history, workload=replace(history.workload, lead_time=factor * lead)), forecasts):
-            slow, now = _minutes(factor * lead), _minutes(lead)
-            return f"floors from the forecast would pay if pods took {slow} to start, not {now}"
-    return f"floors would not pay if pods took {_minutes(SLOWER[-1] * lead)} to start either"
+    found = next((factor for factor in SLOWER if _floors_pay(_slower(history, factor), forecasts)), None)
+    most = (found or SLOWER[-1]) * lead
+    return PaysFrom(lead, most, found is not None, _rise(history.ticks, lead), _rise(history.ticks, most))
 
 
-def _minutes(span: timedelta) -> str:
-    return f"{span / MINUTE:g} min"
+def _slower(history: History, factor: int) -> History:
+    """The same history of pods that take so many times as long to start."""
+    lead = factor * max(history.workload.lead_time, SYNC_PERIOD)
+    return replace(history, workload=replace(history.workload, lead_time=lead))
+
+
+def _rise(demand: Array, span: timedelta) -> float:
+    """The most that demand rises within a span on an ordinary day, as a share of that day's highest: a median of days.
+
+    >>> round(_rise(np.tile(np.linspace(0.0, 1.0, DAY // SYNC_PERIOD), 2), HOUR), 2)
+    0.04
+    """
+    ticks, day = span // SYNC_PERIOD, DAY // SYNC_PERIOD
+    days = demand[len(demand) % day :].reshape(-1, day)
+    rises = (days[:, ticks:] - days[:, :-ticks]).max(axis=1) if 0 < ticks < day else days.max(axis=1)
+    highest = days.max(axis=1)
+    return float(np.median(np.divide(rises, highest, out=np.zeros_like(rises), where=highest > 0)))
 
 
 def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> bool:
@@ -179,10 +255,12 @@ def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> boo
 
 
 def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) -> Tried:
-    """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force."""
+    """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force.
+
+    Floors are replayed also where the forecast has no skill now: days kept from then on can be compared.
+    """
     workload = history.workload
-    levels = _levels(workload) if forecasts and _has_skill(forecasts) else ()
-    return _replayed(history, forecasts, candidate_policies(workload, levels))
+    return _replayed(history, forecasts, candidate_policies(workload, _levels(workload) if forecasts else ()))
 
 
 def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies: Sequence[Policy]) -> Tried:
@@ -195,7 +273,7 @@ def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies
             schedules[key] = len(made)
             made.append(floors.of(policy))
         candidates.append(Candidate(rule_of(policy, workload), schedules[key]))
-    scores = history.replayed(made, candidates)
+    scores = history.replayed(made, candidates).each(lambda values: values.round(DIGITS))
     return Tried(tuple(policies), scores, history.begin, _skill(forecasts), history.remarks)
 
 
@@ -226,7 +304,7 @@ class History:
         `measured`, where there is any, must reach back to the warm-up before the first replayed day.
         """
         step, grid, filled = on_grid(sales)
-        asked = settings or ReplaySettings(cadence=cadence_for(step))
+        asked = settings or ReplaySettings()
         end = grid.index[-1].to_pydatetime() + step
         known = end - grid.index[0].to_pydatetime() - TRAINING - WARM_UP
         days = min(asked.days, int(known / DAY))
@@ -309,49 +387,47 @@ def _levels(workload: Workload) -> tuple[float, ...]:
 
 
 def past_forecasts(history: History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
-    """The forecasts from rolling origins, by the moment at which a plan of each came into force."""
+    """The forecasts from past origins, by the moment at which a plan of each came into force.
+
+    Each is fitted on whole spans of `refit` and reaches as far as production's (`near_horizon`). Where `request.window`
+    is given, it is what floors must cover.
+    """
     cadence, workload, step = history.settings.cadence, history.workload, history.step
-    reach = (
-        cadence.plan + 2 * cadence.delay + workload.lead_time + history.settings.rules.look_ahead(timedelta(0)) + HOUR
-    )
     asked = replace(
         request,
-        horizon=-(-(reach + cadence.plan) // step) * step,
+        horizon=max(near_horizon(cadence.refit), step),
         quantile_levels=tuple(sorted({0.5, *_levels(workload)})),
-        window=planning_window(workload.lead_time, cadence.controller, step),
+        window=request.window or planning_window(workload.lead_time, cadence.controller, step),
     )
-    starts = [
-        history.begin - WARM_UP + at * cadence.plan for at in range(-1, -(-history.passes * MINUTE // cadence.plan))
-    ]
-    origins = sorted({_steps_before(history.sales, at, step) for at in starts})
+    origins = list(_origins(history))
     found: dict[datetime, Forecast] = {}
     for done, origin in enumerate(origins):
         report(done, len(origins) + 1)
-        if origin < 1:
-            continue
         try:
-            made = forecast_as_asked(history.sales.iloc[:origin], asked)
+            made = forecast_as_asked(history.sales.loc[history.sales.index < origin], asked)
         except DataError:
             continue
-        found[history.sales.index[0].to_pydatetime() + origin * step + cadence.delay] = made
+        found[origin + cadence.delay] = made
     return found
 
 
-def _steps_before(sales: pd.Series, moment: datetime, step: timedelta) -> int:
-    """How many whole steps had ended at a moment."""
-    return int((moment - sales.index[0].to_pydatetime()) // step)
-
-
-def _has_skill(forecasts: Mapping[datetime, Forecast]) -> bool:
-    """Whether the newest forecast beats the seasonal naive, as far as that is known."""
-    last = forecasts[max(forecasts)]
-    return not last.unskilled and (last.trust is None or last.trust.skill > 0)
+def _origins(history: History) -> Iterator[datetime]:
+    """Whole spans of `refit` from the last one before the warm-up on, as far as a plan may come into force."""
+    refit, first = history.settings.cadence.refit, history.sales.index[0].to_pydatetime()
+    begin, end = history.begin - WARM_UP, history.begin + history.settings.days * DAY
+    at = EPOCH + (begin - history.settings.cadence.delay - EPOCH) // refit * refit
+    while at <= end:
+        if at > first:
+            yield at
+        at += refit
 
 
 def _skill(forecasts: Mapping[datetime, Forecast]) -> float | None:
     if not forecasts:
         return None
     last = forecasts[max(forecasts)]
+    if last.unskilled:
+        return min(0.0, 0.0 if last.trust is None else last.trust.skill)
     return None if last.trust is None else last.trust.skill
 
 
@@ -408,10 +484,11 @@ def choose_policy(
     """
     rule, objective, price = rule or ChoiceRule(), workload.objective, price_of(workload)
     scores = weighed_scores(tried, objective, price)
-    places = choosable(tried.policies)
+    places = choosable(tried)
     chosen = choose_daily(scores.of(places), rule)
     picked = places[chosen.next]
-    if not tried.policies[picked].has_floors and chosen.kept[-1] and tried.scores.days >= rule.fewest:
+    by_hand = not tried.policies[picked].has_floors and not workload.manages_target
+    if by_hand and chosen.kept[-1] and tried.scores.days >= rule.fewest:
         picked = _as_advised(tried, scores, settled_plain(scores, picked), advised, rule)
     evidence = [_evidence(tried, at, price) for at in range(len(tried.policies))]
     return Choice(
@@ -425,7 +502,17 @@ def choose_policy(
         reason=_reason(tried, picked, chosen, rule, by_cost=objective.overload_cost is not None),
         rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
         unit="pod-hours" if price is None else "money",
-        remarks=tried.remarks,
+        remarks=(*tried.remarks, *(() if chosen.kept[-1] else (_out_of_reach(objective, evidence, places),))),
+    )
+
+
+def _out_of_reach(objective: Objective, evidence: Sequence[Evidence], places: Sequence[int]) -> str:
+    """That nothing keeps the minutes, what comes nearest and at which cost, and what would be needed."""
+    nearest = min((evidence[at] for at in places), key=lambda one: (one.minutes_above, one.cost))
+    return (
+        f"{100 * objective.minutes:g} % of minutes allow {objective.allowed_minutes:g} a day above the target: nearest "
+        f"comes {nearest.policy}, with {nearest.minutes_above:.1f} at a cost of {nearest.cost:,.1f} a day; for fewer, "
+        "pods must start faster, the ceiling be higher, or orders be known in finer steps"
     )
 
 
@@ -452,9 +539,9 @@ def _meanwhile(
     tried: Tried, scores: Scores, evidence: Sequence[Evidence], picked: int, rule: ChoiceRule
 ) -> Evidence | None:
     """The best policy that needs nobody's hand, until the advised target stands; None where nothing is advised."""
-    if tried.policies[picked].standing == "stands":
+    if tried.policies[picked].standing != "advised":
         return None
-    places = [at for at in choosable(tried.policies) if tried.policies[at].standing == "stands"]
+    places = [at for at in choosable(tried) if tried.policies[at].standing != "advised"]
     return evidence[places[choose_daily(scores.of(places), rule).next]]
 
 
@@ -469,9 +556,11 @@ def _as_advised(tried: Tried, scores: Scores, picked: int, advised: int | None, 
     return before[0] if keeps and cost[before[0]] * (1 - rule.hysteresis) <= cost[picked] else picked
 
 
-def choosable(policies: Sequence[Policy]) -> list[int]:
-    """The places of the policies that can be planned by: a learned schedule and a static peak are rivals only."""
-    return [at for at, one in enumerate(policies) if at == 0 or one.floors in ("none", "forecast")]
+def choosable(tried: Tried) -> list[int]:
+    """The places of the policies that can be planned by: a learned schedule and a static peak are rivals only, and so
+    are floors from a forecast without skill."""
+    kinds = ("none", "forecast") if tried.has_skill else ("none",)
+    return [at for at, one in enumerate(tried.policies) if at == 0 or one.floors in kinds]
 
 
 def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule, *, by_cost: bool) -> Reason:
@@ -483,7 +572,7 @@ def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule, *, by_c
         return "LeastExpectedCost"
     if tried.policies[picked].has_floors:
         return "FloorsPay"
-    tried_floors = any(policy.floors == "forecast" for policy in tried.policies)
+    tried_floors = tried.has_skill and any(policy.floors == "forecast" for policy in tried.policies)
     return "PlainHpaIsEnough" if tried_floors else "NoSkill"
 
 

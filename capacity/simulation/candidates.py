@@ -11,10 +11,10 @@ import numpy as np
 from capacity.decision import ControllerRules, decide
 from capacity.decision.decide import LONG
 from capacity.load import project_load
-from capacity.model import DataError, Forecast, Observation, Workload, WorkloadPlan, require
+from capacity.model import DataError, Forecast, Observation, Readings, Workload, WorkloadPlan, require
 from capacity.model.arrays import Array, Counts
 from capacity.model.observation import Memory
-from capacity.model.policy import Policy
+from capacity.model.policy import Policy, Standing
 from capacity.planning import plan_many
 from capacity.planning.finer import finer_demand
 from capacity.stats import sliding_maxima
@@ -49,7 +49,8 @@ def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> 
         *(Policy(one, "weekly") for one in targets),
         *([] if target is None else [Policy(None, "static")]),
     ]
-    return [one if one.target == target else replace(one, standing="advised") for one in made]
+    standing: Standing = "managed" if workload.manages_target else "advised"
+    return [one if one.target == target else replace(one, standing=standing) for one in made]
 
 
 Needed = Callable[[Array], Counts]  # demand in replicas at 100 % -> replicas at the target, within bounds
@@ -74,6 +75,7 @@ def decided_floors(plans: Plans, workload: Workload, rules: ControllerRules, beg
     A pass that can change nothing is not asked: nothing moved at the last one, and neither a step of the plan, nor a
     new plan, nor the time since the last move has come into reach. Before the first plan the workload's floor stands.
     """
+    rules = replace(rules, ceiling_buffer=workload.ceiling_buffer)
     floors = np.empty(passes, dtype=np.int64)
     arrivals, current = sorted(plans.items()), None
     floor, memory, at = workload.floor, Memory(), 0
@@ -81,7 +83,7 @@ def decided_floors(plans: Plans, workload: Workload, rules: ControllerRules, beg
         now = begin + at * rules.period
         while arrivals and arrivals[0][0] <= now:
             current = arrivals.pop(0)[1]
-        decision = decide(current, _observed(workload, floor, memory), now, rules)
+        decision = decide(current, observed(workload, floor, memory, now), now, rules)
         still = decision.floor == floor and decision.memory == memory and not decision.held and not decision.clamps
         floor, memory = decision.floor, decision.memory
         span = 1
@@ -106,7 +108,11 @@ def _next_change(plan: WorkloadPlan, memory: Memory, now: datetime, rules: Contr
     return min(moments)
 
 
-def _observed(workload: Workload, floor: int, memory: Memory) -> Observation:
+def observed(workload: Workload, floor: int, memory: Memory, now: datetime) -> Observation:
+    """What a pass sees of an autoscaler whose metrics move and ask for less than the floor.
+
+    That a floor never falls below what these metrics ask for is left out: the autoscaler runs that many by itself.
+    """
     return Observation(
         floor=floor,
         ceiling=workload.ceiling,
@@ -114,6 +120,7 @@ def _observed(workload: Workload, floor: int, memory: Memory) -> Observation:
         desired=max(floor, 1),
         baseline_floor=workload.floor,
         baseline_ceiling=workload.ceiling,
+        readings=None if own_target(workload) is None else Readings(mark=f"{now}"),
         memory=memory,
     )
 

@@ -44,23 +44,6 @@ def started(replicas: Counts) -> Counts:
     return np.maximum(np.diff(replicas, axis=0, prepend=np.zeros_like(replicas[:1])), 0)
 
 
-def rate_oracle(demand: Array, width: int, quantile_level: float) -> Array:
-    """What one would plan for who knows the smooth rate but not the noise on it: the honest bound for small services.
-
-    The rate is the centred mean over `width` ticks; the noise is the quantile of demand over rate, the same at every
-    tick. (ticks,) in, (ticks,) out.
-
-    >>> rate_oracle(np.array([4.0, 6.0, 4.0, 6.0, 4.0]), 3, 0.9).shape
-    (5,)
-    """
-    require(1 <= width <= len(demand), "expected a width of 1..{} ticks, got {}", len(demand), width)
-    reach = np.pad(demand, (width // 2, width - 1 - width // 2), mode="edge")
-    rate = np.convolve(reach, np.full(width, 1 / width), mode="valid")
-    positive = rate > 0
-    noise = float(np.quantile(demand[positive] / rate[positive], quantile_level)) if positive.any() else 1.0
-    return np.asarray(rate * max(noise, 1.0))
-
-
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -146,8 +129,8 @@ class Lane:
     floor: Counts
 
 
-def lane_of(run: Run, demand: Array, floor: Counts, lane: int) -> Lane:
-    """One lane of a run, with its demand and floor, both (ticks, lanes)."""
+def lane_of(run: Run, demand: Array, lane: int) -> Lane:
+    """One lane of a run, with its demand (ticks, lanes)."""
     return Lane(
         demand=demand[:, lane],
         offered=run.offered[:, lane],
@@ -155,7 +138,7 @@ def lane_of(run: Run, demand: Array, floor: Counts, lane: int) -> Lane:
         ready=run.ready[:, lane],
         pods=run.pods[:, lane],
         started=run.started[:, lane],
-        floor=floor[:, lane],
+        floor=run.floor[:, lane],
     )
 
 

@@ -26,7 +26,7 @@ class ChoiceRule:
         fewest: days that must be known before anything but the first policy is chosen. Default 7.
         margin: share by which floors must be cheaper than the best plain autoscaler. Default 1 %.
         catch_up: days over which minutes used too many, or left, are made up for. Default 7.
-        least, most: bounds of what one day may have, as multiples of the budget. Default 0.5 and 2.
+        least, most: bounds of what one day may have, as multiples of the budget. Default 0.5 and 1.5.
         shortfall: where nothing keeps the minutes, how many hours of the present cost an hour over the target is worth.
             Default 100, as a quantile of 0.99 would have it.
     """
@@ -38,7 +38,7 @@ class ChoiceRule:
     margin: float = 0.01
     catch_up: float = 7.0
     least: float = 0.5
-    most: float = 2.0
+    most: float = 1.5
     shortfall: float = 100.0
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from capacity.model import Event, require
-from capacity.model.arrays import Array, Counts, Mask
+from capacity.model.arrays import Array, Mask
 from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 
@@ -37,12 +37,6 @@ class Frontier:
             return float("inf")
         return float(np.interp(-violations, -self.violations, self.pod_hours))
 
-    def violations_at(self, pod_hours: float) -> float:
-        """Least violations that the swept policy reaches for these pod-hours; infinite below its cheapest point."""
-        if pod_hours < self.pod_hours[0]:
-            return float("inf")
-        return float(np.interp(pod_hours, self.pod_hours, self.violations))
-
 
 def frontier(pod_hours: Array, violations: Array) -> Frontier:
     """The undominated points among all of a sweep.
@@ -67,43 +61,6 @@ def saving(policy: tuple[float, float], swept: Frontier) -> float:
     """
     matched = max(policy[1], float(swept.violations[-1]))
     return 1 - policy[0] / swept.cost_at(matched)
-
-
-def reduction(policy: tuple[float, float], swept: Frontier) -> float:
-    """Share of violations avoided at equal pod-hours; 0 where the swept policy has none there either.
-
-    Where the policy is cheaper than every swept point, it is compared with the cheapest: less than is true.
-    """
-    matched = max(policy[0], float(swept.pod_hours[0]))
-    theirs = swept.violations_at(matched)
-    return 1 - policy[1] / theirs if theirs > 0 else 0.0 if policy[1] == 0 else float("-inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Daily:
-    """Pod-hours and violations of each policy on each day, (days, policies): what a bootstrap draws from."""
-
-    pod_hours: Array
-    violations: Array
-
-
-def interval(ours: Daily, swept: Daily, random: np.random.Generator, *, of_cost: bool = True) -> tuple[float, float]:
-    """Central 95 % of `saving` (or `reduction`) over resampled days; both policies are drawn on the same days.
-
-    `ours` has one policy. Days are drawn with replacement: what happens within a day hangs together.
-    """
-    days = len(ours.pod_hours)
-    compare = saving if of_cost else reduction
-    drawn = random.integers(0, days, (RESAMPLES, days))
-    found = [_compared(compare, ours, swept, rows) for rows in drawn]
-    low, high = np.quantile(found, CONFIDENCE, method="inverted_cdf")  # a reduction may be -inf: nothing between
-    return float(low), float(high)
-
-
-def _compared(compare: Comparison, ours: Daily, swept: Daily, rows: Counts) -> float:
-    point = float(ours.pod_hours[rows].sum()), float(ours.violations[rows].sum())
-    curve = frontier(swept.pod_hours[rows].sum(axis=0), swept.violations[rows].sum(axis=0))
-    return compare(point, curve)
 
 
 BUSIEST = 0.01  # of all ticks, those of the highest demand

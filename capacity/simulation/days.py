@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from capacity.model import require
 from capacity.model.arrays import Array, Counts
+from capacity.model.replayed import SCORES, DailyScores
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.stepping import Cluster, Moment, Stage, settled
@@ -19,43 +20,6 @@ WARM_UP = timedelta(hours=3)  # far longer than an HPA remembers: what ran the d
 DAY_TICKS, WARM_TICKS, PER_MINUTE = DAY // SYNC_PERIOD, WARM_UP // SYNC_PERIOD, MINUTE // SYNC_PERIOD
 TINY, ROUNDING = 1e-12, 1e-9
 MOST_LANES = 6000  # at once: some forty arrays of so many lanes stay in the cache of a core
-
-
-@dataclass(frozen=True, slots=True)
-class DailyScores:
-    """What each candidate did on each day, all (days, candidates): a new day is a new row.
-
-    `pod_hours` count from a pod's creation to its deletion. `above` are the minutes whose mean utilization (over their
-    ticks, of usage by ready replicas x request) passes the target, `overload` those that pass 100 %. `lost` is the
-    share of the day's load beyond what was ready, `starts` counts pods.
-    """
-
-    pod_hours: Array
-    above: Array
-    overload: Array
-    lost: Array
-    starts: Array
-
-    def __post_init__(self) -> None:
-        shapes = {one.shape for one in (self.pod_hours, self.above, self.overload, self.lost, self.starts)}
-        require(len(shapes) == 1, "daily scores must share one shape (days, candidates), got {}", shapes)
-
-    @property
-    def days(self) -> int:
-        """How many days."""
-        return int(self.pod_hours.shape[0])
-
-    def before(self, day: int) -> DailyScores:
-        """The days before one."""
-        return self._each(lambda values: values[:day])
-
-    def of(self, candidates: Sequence[int]) -> DailyScores:
-        """Some of the candidates."""
-        chosen = list(candidates)
-        return self._each(lambda values: values[:, chosen])
-
-    def _each(self, cut: Callable[[Array], Array]) -> DailyScores:
-        return DailyScores(*(cut(getattr(self, name)) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +82,7 @@ def replay_days(days: Days, candidates: Sequence[Candidate], cluster: Cluster, s
         _replayed(days, candidates[at : at + each], cluster, np.random.default_rng((seed, at)))
         for at in range(0, len(candidates), each)
     ]
-    return DailyScores(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in _SCORES))
-
-
-_SCORES = ("pod_hours", "above", "overload", "lost", "starts")
+    return DailyScores(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in SCORES))
 
 
 def _replayed(

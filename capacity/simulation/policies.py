@@ -11,22 +11,18 @@ import numpy as np
 from capacity.model import require
 from capacity.model.arrays import Array, Counts, Mask
 from capacity.simulation.case import (
-    DAY,
-    HOUR,
-    MINUTE,
     Case,
     Lane,
     Score,
     clairvoyant,
     lane_of,
-    rate_oracle,
     score,
     started,
 )
-from capacity.simulation.comparison import Daily, Frontier, frontier
+from capacity.simulation.comparison import Frontier, frontier
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION, SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.stepping import run_cluster
+from capacity.simulation.stepping import Steer, run_cluster
 from capacity.stats import sliding_maxima
 
 ONE_HOUR, ONE_DAY, ONE_WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
@@ -39,13 +35,15 @@ STABILIZATIONS = tuple(timedelta(minutes=minutes) for minutes in (0, 5, 15, 60))
 class Policy:
     """A name, the floor at every judged sync (ticks,), and the HPA above it (`rule.follows` False: none).
 
-    `swept`: one of the many HPAs alone that span the frontier, not a policy to be shown by itself.
+    `swept`: one of the many HPAs alone that span the frontier, not a policy to be shown by itself. `steer` makes what
+    decides the floor at each sync, from the HPA's status; `floor` is then where it begins.
     """
 
     name: str
     floor: Counts
     rule: Rule
     swept: bool = False
+    steer: Callable[[], Steer] | None = None
 
 
 def hpa_sweep(case: Case) -> list[Policy]:
@@ -63,12 +61,6 @@ def hpa_sweep(case: Case) -> list[Policy]:
 def static_peak(case: Case) -> Policy:
     """As many replicas as the highest demand before would have needed, at all times."""
     return _static(case, "static peak", float(case.demand[: case.begin].max()))
-
-
-def static_quantile(case: Case, quantile_level: float = 0.99) -> Policy:
-    """As many replicas as a quantile of the demand before would have needed, at all times."""
-    demand = float(np.quantile(case.demand[: case.begin], quantile_level))
-    return _static(case, f"static q{quantile_level:g}", demand)
 
 
 def cron_schedule(case: Case, target: int = 70) -> Policy:
@@ -136,13 +128,6 @@ def seasonal_naive(case: Case, quantile_level: float = 0.95, target: int = 70) -
     return Policy(name, case.held(case.ahead(case.needed(_rolling(case, ONE_DAY, forecast)))), _rule(case, target))
 
 
-def oracle(case: Case, quantile_level: float = 0.999) -> Policy:
-    """Knows the smooth rate to come, not the noise on it: the least an honest policy pays on a noisy service."""
-    rate = rate_oracle(case.judged, min(case.steps_in(timedelta(minutes=30)), len(case.judged)), quantile_level)
-    closed = clairvoyant(case.needed(rate), case.cluster.start.median / case.step)
-    return Policy("rate oracle", case.held(case.ahead(closed)), Rule(ceiling=case.ceiling, follows=False))
-
-
 def _static(case: Case, name: str, demand: float) -> Policy:
     replicas = np.repeat(case.needed(np.array([demand])), len(case.judged))
     return Policy(name, case.held(replicas), Rule(ceiling=case.ceiling, follows=False))
@@ -195,8 +180,9 @@ def try_policies(case: Case, policies: Sequence[Policy], seed: int) -> list[Tria
     spread = np.broadcast_to(demand[:, None], (len(demand), len(policies)))
     floor = np.stack([policy.floor for policy in policies], axis=1)
     rules = [policy.rule for policy in policies]
-    run = run_cluster(case.cluster, spread, floor, rules, np.random.default_rng(seed))
-    lanes = [lane_of(run, spread, floor, place) for place in range(len(policies))]
+    steered = {place: one.steer() for place, one in enumerate(policies) if one.steer is not None}
+    run = run_cluster(case.cluster, spread, floor, rules, np.random.default_rng(seed), steered)
+    lanes = [lane_of(run, spread, place) for place in range(len(policies))]
     return [Trial(policy, lane, judge(case, lane)) for policy, lane in zip(policies, lanes, strict=True)]
 
 
@@ -223,11 +209,3 @@ def swept(trials: Sequence[Trial], *, of_cap: bool = False) -> Frontier:
         np.array([score.pod_hours for score in scores]),
         np.array([score.cap_breach_minutes if of_cap else score.overload_minutes for score in scores]),
     )
-
-
-def by_day(trials: Sequence[Trial]) -> Daily:
-    """Pod-hours and overload minutes of every trial on every day, the last one perhaps not whole: (days, trials)."""
-    pods = np.stack([trial.lane.pods for trial in trials], axis=1) * (SYNC_PERIOD / HOUR)
-    over = np.stack([trial.lane.utilization > 1.0 + 1e-9 for trial in trials], axis=1) * (SYNC_PERIOD / MINUTE)
-    starts = np.arange(0, len(pods), round(DAY / SYNC_PERIOD))
-    return Daily(np.add.reduceat(pods, starts), np.add.reduceat(over, starts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import numpy as np
@@ -12,13 +12,16 @@ import pandas as pd
 
 from capacity.decision import CALM
 from capacity.decision import ControllerRules as Pace
-from capacity.forecast import FINE, forecast_as_asked, kinds_near, renew_forecast
+from capacity.forecast import forecast_as_asked
 from capacity.load import project_load
 from capacity.model import DataError, Forecast, ForecastRequest, Workload, WorkloadPlan, require
-from capacity.model.arrays import Array, Counts
+from capacity.model.arrays import Array
 from capacity.model.policy import Cadence
 from capacity.planning import plan_many, planning_window
-from capacity.simulation.candidates import decided_floors
+from capacity.planning.orders import near_horizon
+from capacity.planning.workload import QUIET_LEVEL
+from capacity.series.frames import as_sales
+from capacity.series.path import PART, sales_path
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks
 from capacity.simulation.grid import on_grid
@@ -39,67 +42,56 @@ from capacity.simulation.policies import (
     try_policies,
 )
 from capacity.simulation.result import Simulation
+from capacity.simulation.steering import Steering
 from capacity.simulation.stepping import Cluster, Objective, Service
 
-Plans = Mapping[int, WorkloadPlan]  # origin (the first step not yet known) -> the plan made then
+Plans = Mapping[datetime, WorkloadPlan]  # origin (when the first step not yet known begins) -> the plan made then
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How often the model is fitted and a plan made, how long it takes to arrive, and how the controller moves."""
 
-    every: timedelta = Cadence().refit
+    every: timedelta = Cadence().plan
     delay: timedelta = Cadence().delay  # the planner reads, forecasts and writes
     pace: Pace = field(default_factory=partial(Pace, calm=CALM))
 
 
-def decided_floor(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Counts:
-    """The floors that the controller sets, per sync (ticks,): every pass sees its last floor and the newest plan.
-
-    A floor holds from the pass that set it. Without a plan yet, the workload's own floor stands. That a floor never
-    falls below what the autoscaler asks for is left out: the autoscaler runs that many replicas by itself.
-    """
-    passes = round((len(case.demand) - case.begin) * case.step / schedule.pace.period)
-    arrivals = {case.moment(origin) + schedule.delay: plan for origin, plan in plans.items()}
-    floors = decided_floors(arrivals, workload, schedule.pace, case.moment(case.begin), passes)
-    return np.repeat(floors, schedule.pace.period // SYNC_PERIOD)
-
-
-Forecasts = dict[int, Forecast]  # origin (the first step not yet known) -> the forecast made then
-LEVELS_BESIDE = 0.5  # the median travels with the workload's own quantile level: the plan explains itself by it
+Forecasts = dict[datetime, Forecast]  # origin (when the first step not yet known begins) -> the forecast made then
+LEVELS_BESIDE = (QUIET_LEVEL, 0.5)  # a plan explains itself by the median, and tells an incident by the quiet level
 
 
 def past_forecasts(case: Case, sales: pd.Series, request: ForecastRequest, schedule: Schedule) -> Forecasts:
-    """A forecast per origin, from one interval before the judged steps on; an origin without one is left out.
+    """A forecast per origin, from the last one in force before the judged steps on; one that fails is left out.
 
-    The model is fitted every `schedule.every`. Where steps are minutes, there is also one at every step near an event:
-    the last fit, and what came since. `request`: see `past_request`.
+    The model is fitted on whole spans of `schedule.every`, counted in UTC. `request`: see `past_request`.
     """
-    fitted = dict(_fitted(case, sales, request, schedule))
-    return fitted | dict(_renewed(fitted, sales, request)) if case.step <= FINE else fitted
+    return dict(_fitted(case, sales, request, schedule))
 
 
 def past_request(
-    known: ForecastRequest, workloads: Sequence[Workload], case: Case, schedule: Schedule
+    known: ForecastRequest, workloads: Sequence[Workload], step: timedelta, schedule: Schedule
 ) -> ForecastRequest:
     """What production asks of a forecast for plans of these workloads, with the holidays, events and clock of `known`.
 
-    It reaches as far as a plan is followed until the one after the next, and covers the lead time with its windows.
+    It reaches as far as `known` says, at least until the plan after the next is in force (under a chosen policy, as far
+    as its replay did), and covers the lead time with its windows: those of `known`, where it names any.
     """
+    follow = any(one.policy is not None and one.policy.floors == "forecast" for one in workloads)
     lead_time = max(workload.lead_time for workload in workloads)
     period = schedule.pace.period
-    reach = 2 * schedule.every + lead_time + 2 * period + schedule.pace.look_ahead(case.step)
+    reach = 2 * schedule.every + lead_time + 2 * period + schedule.pace.look_ahead(PART)
     return replace(
         known,
-        horizon=-(-reach // case.step) * case.step + case.step,
+        horizon=near_horizon(schedule.every) if follow else max(known.horizon, -(-reach // step) * step + step),
         quantile_levels=planned_levels(*workloads),
-        window=planning_window(lead_time, period, case.step),
+        window=known.window or planning_window(lead_time, period, step),
     )
 
 
 def planned_levels(*workloads: Workload) -> tuple[float, ...]:
     """The quantile levels that plans of these workloads read, ascending."""
-    return tuple(sorted({LEVELS_BESIDE, *(workload.quantile_level for workload in workloads)}))
+    return tuple(sorted({*LEVELS_BESIDE, *(workload.quantile_level for workload in workloads)}))
 
 
 def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
@@ -115,27 +107,23 @@ def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
 
 def _fitted(
     case: Case, sales: pd.Series, request: ForecastRequest, schedule: Schedule
-) -> Iterator[tuple[int, Forecast]]:
+) -> Iterator[tuple[datetime, Forecast]]:
     """The forecast from each origin that can be forecast from."""
-    stride = case.steps_in(schedule.every)
-    for origin in range(max(1, case.begin - stride), len(sales), stride):
+    begin = case.moment(case.begin) - schedule.delay
+    moment = EPOCH + (begin - EPOCH) // schedule.every * schedule.every
+    step = (sales.index[1] - sales.index[0]).to_pytimedelta()
+    while (origin := (moment - case.start) // step) < len(sales):
+        moment += schedule.every
+        if origin < 1:
+            continue
         try:
             made = forecast_as_asked(sales.iloc[:origin], request)
         except DataError:
             continue
-        yield origin, made
+        yield moment - schedule.every, made
 
 
-def _renewed(fitted: Forecasts, sales: pd.Series, known: ForecastRequest) -> Iterator[tuple[int, Forecast]]:
-    """Between two fits, the forecast at every step near an event."""
-    last = None
-    for origin in range(min(fitted, default=len(sales)), len(sales)):
-        last = fitted.get(origin, last)
-        if last is None or origin in fitted or not kinds_near(known.events, sales.index[origin], last):
-            continue
-        yield origin, renew_forecast(last, sales.iloc[:origin], events=known.events, timezone=known.timezone)
-
-
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PLAN, HPA = "plan", "your HPA"
 
@@ -158,20 +146,25 @@ class Replay:
 
 
 def simulate(
-    sales: pd.Series, workload: Workload, *, request: ForecastRequest | None = None, replay: Replay | None = None
+    sales: pd.Series | pd.DataFrame,
+    workload: Workload,
+    *,
+    request: ForecastRequest | None = None,
+    replay: Replay | None = None,
 ) -> Simulation:
     """Replay the end of a history of sales: plans are made from each origin with what was known then, and decided every
-    minute.
+    minute on what the autoscaler reports, as in a cluster.
 
-    Demand is what the workload's load model gives for the sales that came, in straight lines between the middles of
-    the steps; what happens within a step is not known. Of a load that was learned from usage, the two numbers of each
-    resource are replayed, on both sides. The same demand meets an HPA alone at the workload's target, HPAs at every
-    other target, a person's schedule, other predictive policies, a static peak and the clairvoyant optimum.
+    Demand is what the workload's load model gives for the sales that came, on quarters of an hour: a smooth path that
+    keeps each step's total, and of counts with the spread of the visits behind them. Of a load that was learned from
+    usage, the two numbers of each resource are replayed, on both sides. The same demand meets an HPA alone at the
+    workload's target, HPAs at every other target, a person's schedule, other predictive policies, a static peak and
+    the clairvoyant optimum, which look ahead as many minutes as the plan.
 
     Parameters
     ----------
-    sales : Series
-        Sales per step, regular UTC index, gaps as NaN.
+    sales : Series or DataFrame
+        Sales per step, with an index or a column of times in any zone, gaps as NaN.
     workload : Workload
         What is planned and simulated.
     request : ForecastRequest or None
@@ -200,12 +193,13 @@ def simulate(
     >>> result.plan.score.overload_minutes
     0.0
     """
+    sales = as_sales(sales)
     known_ahead, replay = request or ForecastRequest(), replay or Replay()
     timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, known, filled = on_grid(sales)
     case = _case(filled, step, workload, replay)
-    asked = past_request(replace(known_ahead, timezone=timezone), [workload], case, replay.schedule)
+    asked = past_request(replace(known_ahead, timezone=timezone), [workload], step, replay.schedule)
     plans = past_plans(past_forecasts(case, known, asked, replay.schedule), workload)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
@@ -225,6 +219,8 @@ def simulate(
 def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay) -> Case:
     start = replay.start or Start(max(workload.lead_time, SYNC_PERIOD) / P95)
     judged = round(timedelta(days=replay.days) / step)
+    parts = step // PART if step > PART and step % PART == timedelta(0) else 1
+    values = sales_path(sales.to_numpy(dtype=np.float64), step, step / parts, np.random.default_rng(replay.seed))
     require(
         len(sales) >= 2 * judged or len(sales) - judged >= round(7 * DAY / step),
         "simulate: expected a week of history before the {:g} days replayed, got {} steps in all: ask for fewer days",
@@ -232,10 +228,10 @@ def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay)
         len(sales),
     )
     return Case(
-        demand=_replica_demand(sales.to_numpy(dtype=float) * (HOUR / step), workload),
+        demand=_replica_demand(values * (HOUR / step), workload),
         start=sales.index[0].to_pydatetime(),
-        step=step,
-        begin=len(sales) - judged,
+        step=step / parts,
+        begin=(len(sales) - judged) * parts,
         cluster=Cluster(Service(1.0), start),
         promise=Promise(
             workload.target_utilization, replay.objective.highest_utilization(), workload.floor, start.median
@@ -263,10 +259,12 @@ def _own_rule(workload: Workload) -> Rule:
 def _policies(case: Case, workload: Workload, plans: Plans, schedule: Schedule) -> Sequence[Policy]:
     own = _own_rule(workload)
     target = own.target
-    floor = decided_floor(case, workload, plans, schedule)
+    lowest = np.full(case.judged_ticks, workload.floor)
+    arrivals = {origin + schedule.delay: plan for origin, plan in plans.items()}
+    steering = partial(Steering, arrivals, workload, schedule.pace, case.moment(case.begin), target)
     return [
-        Policy(PLAN, floor, own),
-        Policy(HPA, np.full(case.judged_ticks, workload.floor), own),
+        Policy(PLAN, lowest, own, steer=lambda: steering().floor),
+        Policy(HPA, lowest, own),
         cron_schedule(case, target),
         aws_like(case, target),
         ahpa_like(case, target),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from capacity.model import DataError
-from capacity.shown import card_of, plot_noun
+from capacity.shown import plot_noun, shows_itself
 from capacity.simulation.case import Miss, Promise, Score, find_misses
 from capacity.simulation.comparison import Frontier, saving
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
@@ -148,6 +148,7 @@ COLUMNS: dict[str, Callable[[Score], float]] = {
 }
 
 
+@shows_itself
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """Policies side by side on the same demand.
@@ -262,6 +263,3 @@ class Simulation:
     def plot(self, *, theme: str = "light") -> Any:
         """Draw demand, what each policy serves, breaches, and cost against violations; returns the Figure."""
         return plot_noun(self, theme=theme)
-
-    def _repr_html_(self) -> str | None:
-        return card_of(self)

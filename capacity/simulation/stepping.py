@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import log
@@ -134,13 +135,17 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What happened: each array (ticks, lanes). `offered` is demand and what came back; `pods` cost, `ready` serve."""
+    """What happened: each array (ticks, lanes). `offered` is demand and what came back; `pods` cost, `ready` serve.
+
+    `floor` is the one that stood: of steered lanes, what was decided.
+    """
 
     tick: timedelta
     offered: Array
     ready: Counts
     pods: Counts
     started: Counts
+    floor: Counts
     service: Service
 
     def utilization_of(self, lane: int) -> Array:
@@ -154,11 +159,19 @@ class Run:
         return np.asarray(np.maximum(self.offered[:, lane] - self.service.capacity(self.ready[:, lane]), 0.0))
 
 
-def run_cluster(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule], random: np.random.Generator) -> Run:
+def run_cluster(
+    cluster: Cluster,
+    demand: Array,
+    floor: Counts,
+    rules: list[Rule],
+    random: np.random.Generator,
+    steered: Mapping[int, Steer] | None = None,
+) -> Run:
     """Step every lane through `demand` and `floor`, both (ticks, lanes) of the HPA's sync period of 15 s.
 
     What runs at the beginning is the first floor, or where the lane's HPA would have settled. Equal arguments and an
-    equal generator give an equal run.
+    equal generator give an equal run. `steered`: lanes whose floor is decided at each tick, from the HPA's status; what
+    `floor` has of them is where they begin.
 
     >>> demand = np.full((240, 1), 100.0)
     >>> floor = np.full((240, 1), 2)
@@ -170,10 +183,13 @@ def run_cluster(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule
     require(floor.shape == demand.shape, "expected floors of shape {}, got {}", demand.shape, floor.shape)
     require(len(rules) == lanes, "expected one rule for each of {} lanes, got {}", lanes, len(rules))
     stage = Stage(cluster, settled(cluster, demand[0], floor[0], rules), rules, random)
-    record = _Record(demand)
+    stage.look(demand[0])
+    record, floor = _Record(demand), floor.copy()
     for at in range(ticks):
+        for lane, steer in (steered or {}).items():
+            floor[at, lane] = steer(at, stage.status_of(lane))
         record.write(at, stage.step(at, demand[at], floor[at]))
-    return Run(SYNC_PERIOD, record.offered, record.ready, record.pods, record.started, cluster.service)
+    return Run(SYNC_PERIOD, record.offered, record.ready, record.pods, record.started, floor, cluster.service)
 
 
 def settled(cluster: Cluster, demand: Array, floor: Counts, rules: list[Rule]) -> Counts:
@@ -192,6 +208,22 @@ class Moment:
     ready: Counts
     pods: Counts
     started: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class HpaStatus:
+    """What the HPA of one lane reports: replicas that exist and that it wants, and what it measured last.
+
+    `utilization` in whole percent of the request, truncated; `share` the same as a share, not truncated.
+    """
+
+    current: int
+    desired: int
+    utilization: int
+    share: float
+
+
+Steer = Callable[[int, HpaStatus], int]  # tick and status -> the floor that stands
 
 
 class _Record:
@@ -215,10 +247,22 @@ class Stage:
         self._pods = Pods(cluster.start, first, SYNC_PERIOD, nodes)
         self._hpa = Reactive(rules, SYNC_PERIOD, first)
         self._replicas = first.astype(np.int64)
+        self._current = self._replicas
+        self._served = np.zeros(len(first)), np.ones(len(first))  # load and capacity when metrics were taken
         self._late: deque[tuple[Array, Counts]] = deque(maxlen=round(cluster.metric_lag / SYNC_PERIOD) + 1)
         self._back = np.zeros(len(first))
         self._fails = [(round(loss.after / SYNC_PERIOD), 1 / loss.zones) for loss in cluster.losses]
         self._noticed = {at + round(EVICTION / SYNC_PERIOD) for at, _ in self._fails}
+
+    def look(self, demand: Array) -> None:
+        """What metrics say of a demand (lanes,) that the pods of now serve."""
+        self._served = demand, self._cluster.service.capacity(self._pods.ready)
+
+    def status_of(self, lane: int) -> HpaStatus:
+        """What one lane's HPA reports after its last sync."""
+        load, capacity = (float(values[lane]) for values in self._served)
+        share = load / capacity if capacity > 0 else 0.0
+        return HpaStatus(int(self._current[lane]), int(self._replicas[lane]), int(100 * share + 1e-9), share)
 
     def step(self, at: int, demand: Array, floor: Counts) -> Moment:
         """Pods become ready, demand meets them, the HPA looks at what was measured a while ago and acts."""
@@ -231,7 +275,9 @@ class Stage:
         self._late.append((offered, ready))
         then_offered, then_ready = self._late[0]
         counted = np.minimum(then_ready, ready)
-        seen = observed(then_offered, self._cluster.service.capacity(then_ready), counted, pods - counted)
+        capacity = self._cluster.service.capacity(then_ready)
+        seen = observed(then_offered, capacity, counted, pods - counted)
+        self._current, self._served = pods, (then_offered, capacity)
         self._replicas = self._hpa.wanted(self._replicas, floor, seen)
         return Moment(offered, ready, pods, self._pods.scale(at, self._replicas, self._random))
 

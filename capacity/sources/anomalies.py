@@ -114,8 +114,7 @@ class _Look:
 
     def _values(self) -> tuple[Array, float]:
         """The sales of each day's steps in units that vary as counts do, and the unit: what a row is worth."""
-        sales = self.table.sales()
-        series = sales if isinstance(sales, pd.Series) else sales.sum(axis=1, min_count=1)
+        series = self.table.total()
         total, unit = float(series.sum()), 1.0
         if self.table.settings.value.sum is not None and total > 0:
             whole = bool((series.dropna() % 1 == 0).all())

@@ -59,8 +59,7 @@ def audit_orders(table: OrderTable, config: Config) -> Audit:
         return audit
     if audit.last - audit.first >= NEEDED * DAY or "anomalies" not in orders.model_fields_set:
         return notice_anomalies(audit, table, _known_days(audit, config))
-    sales = table.sales()
-    values = sales if isinstance(sales, pd.Series) else sales.sum(axis=1, min_count=1)
+    values = table.total()
     counts = table.row_counts()[0].reindex(values.index)
     found, notes = [], []
     for name, series in (("row_anomalies", counts), ("value_anomalies", values)):
@@ -169,7 +168,7 @@ def _row(audit: Audit, now: datetime) -> dict[str, Any]:
         "set_aside": sum(audit.set_aside.values()),
         "repaired": sum(audit.repaired.values()),
         "newest": audit.last,
-        "latency_seconds": audit.figures(now).get("latency_median_seconds"),
+        "latency_seconds": None if (late := audit.late(now)) is None else late.total_seconds(),
         "failures": json.dumps(audit.failures),
         "columns": json.dumps(audit.columns),
         "reasons": list(audit.reasons),

@@ -249,7 +249,7 @@ def unreadable_lately(table: OrderTable, severity: Severity) -> tuple[Finding, .
     They belong to no day: their place in the source says when they came, where it is in the order of time.
     """
     judgement = table.judgement
-    if judgement is None:
+    if judgement is None or _without_time(table) < LEAST_UNREADABLE:
         return ()
     moment = f"{OWN}moment"
     newest = f"(SELECT max({moment}) - INTERVAL 1 DAY FROM newest)"
@@ -265,3 +265,9 @@ def unreadable_lately(table: OrderTable, severity: Severity) -> tuple[Finding, .
         return ()
     said = f"unreadable_times: {lately / rows:.1%} of the newest day's rows have no time, usually {usual:.1%}"
     return (Finding("unreadable_times", severity, said),)
+
+
+def _without_time(table: OrderTable) -> int:
+    """Rows without a readable time, from what was counted: where there are none, no row is read again."""
+    query = "SELECT coalesce(sum(row_count), 0) FROM counted WHERE step_start IS NULL"
+    return int((table.database.execute(query).fetchone() or (0,))[0])

@@ -74,10 +74,11 @@ def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) ->
     return buckets.unread is not None and bool((_executed(connection, source, buckets.unread).fetchone() or (0,))[0])
 
 
-def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> set[str]:
+def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource, most: int | None = None) -> set[str]:
     """Create `raw` from the rows of the query, every column as text, a chunk at a time; gives the columns of text.
 
-    Text holds every value whole: whatever the first rows are, no later identifier or amount is rounded.
+    Text holds every value whole: whatever the first rows are, no later identifier or amount is rounded. `most`: how
+    many rows are enough; no further chunk is asked for then.
     """
     import pandas as pd
 
@@ -88,17 +89,31 @@ def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource) -> s
             columns = "".join(f", {quote(name)} VARCHAR" for name in names)
             database.execute(f"CREATE TABLE IF NOT EXISTS raw (source_row BIGINT{columns})")
         texts |= {names[place] for row in rows for place, value in enumerate(row) if isinstance(value, str)}
-        values = {f"c{place}": [_as_text(row[place]) for row in rows] for place in range(len(names))}
+        values = {f"c{place}": [as_text(row[place]) for row in rows] for place in range(len(names))}
         chunk = pd.DataFrame({"source_row": range(loaded + 1, loaded + 1 + len(rows)), **values})
         database.register("chunk", chunk)
         chosen = "".join(f", CAST(c{place} AS VARCHAR)" for place in range(len(names)))
         database.execute(f"INSERT INTO raw SELECT source_row{chosen} FROM chunk")
         database.unregister("chunk")
         loaded += len(rows)
+        if most is not None and loaded >= most:
+            break
     return texts
 
 
-def _as_text(value: Any) -> str | None:
+def table_names(url: str) -> tuple[str, ...]:
+    """The tables and views of a database, as a query writes them. Raises `DataError` where it does not answer."""
+    import sqlalchemy
+
+    source = DatabaseSource(url=url, query="")
+    with _connected(source) as connection, _failing(source):
+        inspector = sqlalchemy.inspect(connection)
+        names = [*inspector.get_table_names(), *inspector.get_view_names()]
+        quoted = connection.dialect.identifier_preparer.quote
+        return tuple(str(quoted(name)) for name in names)
+
+
+def as_text(value: Any) -> str | None:
     """A value as the text that an export of it would have."""
     if value is None or value != value:
         return None
@@ -117,6 +132,14 @@ def _check_names(names: list[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(f"database: expected each column once, got {', '.join(repeated)} twice; name them in the query")
+
+
+def without_password(url: str) -> tuple[str, bool]:
+    """The URL as a file may hold it, and whether a password was left out."""
+    import sqlalchemy
+
+    found = sqlalchemy.make_url(url)
+    return found.set(password=None).render_as_string(hide_password=False), bool(found.password)
 
 
 def _chunks(source: DatabaseSource) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:

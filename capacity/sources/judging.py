@@ -294,7 +294,8 @@ class Judgement:
         names = ", ".join(
             f"CASE WHEN ({bits} & {1 << bit}) != 0 THEN {literal(one.name)} END" for bit, one in self._bits()
         )
-        return f"list_filter([{names}], lambda rule: rule IS NOT NULL)"
+        listed = f"list_filter([{names}], lambda rule: rule IS NOT NULL)"
+        return f"CASE WHEN {bits} = 0 THEN CAST([] AS VARCHAR[]) ELSE {listed} END"  # nearly every row: no list is made
 
     def _bits(self) -> list[tuple[int, Predicate]]:
         return list(enumerate(self.checks))

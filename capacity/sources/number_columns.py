@@ -166,7 +166,7 @@ def _decided(database: duckdb.DuckDBPyConnection, column: NumberColumn, cleaned:
     problem = (
         f"{column.where}: all {unclear} numbers with {_sign(sign)} have three digits after it: thousands or parts?"
     )
-    finding = Finding("number_form", "refuse", f"{problem} Give sales.read.decimal: '.' or ','")
+    finding = Finding("number_form", "refuse", f"{problem} Give sales.read.decimal: '.' or ',' (--decimal)")
     return AmountForm(_amounts_number(cleaned, "."), "numbers with a decimal point, which is not certain", (finding,))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from math import isnan
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,34 +18,74 @@ from pydantic import ValidationError
 
 from capacity.model import ConfigError, DataError, Event
 from capacity.model.configuration import describe
-from capacity.model.fields import parse_zone
+from capacity.model.fields import parse_duration, parse_zone
 from capacity.model.settings import SalesSettings
 from capacity.model.settings.orders import ReadSettings
 from capacity.quality import Audit
 from capacity.quality.time_forms import Moment, read_times
 from capacity.sources.anomalies import notice_anomalies
+from capacity.sources.data_frames import NAME, HeldRows
+from capacity.sources.guessing import Given, guess_sales, parse_value
 from capacity.sources.sql import one_line
 from capacity.sources.table import OrderTable
 from capacity.sources.text_files import as_utf8, detect
 
-Source = str | Path | Mapping[str, str]  # a file, a glob, or {"url": ..., "query": ...}
+Source = str | Path | Mapping[str, str] | pd.Series | pd.DataFrame  # a file, a glob, {"url": ..., "query": ...}, rows
+Rules = Sequence[Mapping[str, Any]]
 
 
-def read_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: Any) -> pd.Series | pd.DataFrame:
-    """Read sales per step from files or a database. Only rows that pass the rules count.
+def read_sales(
+    source: Source,
+    *,
+    time: str | None = None,
+    value: str | Mapping[str, Any] | None = None,
+    step: str | timedelta | None = None,
+    timezone: str | None = None,
+    group: str | None = None,
+    time_format: str | None = None,
+    naive_timezone: str | None = None,
+    read: Mapping[str, Any] | None = None,
+    select: Rules = (),
+    rules: Rules = (),
+    late: str | timedelta | None = None,
+    memory_limit: str | float | None = None,
+) -> pd.Series | pd.DataFrame:
+    """Read sales per step from files, a database or a pandas frame. Only rows that pass the rules count.
 
     Parameters
     ----------
-    source : str, Path or mapping
-        A CSV or Parquet file (also compressed), a glob or a folder of them, or ``{"url": ..., "query": ...}`` of a
-        database that SQLAlchemy reaches.
-    time : str
-        The column with the time of the order.
-    timezone : str
-        The business's time zone, in which times without a zone are read. Default UTC.
-    **columns
-        Further keys of `sales:` in capacity.yaml, such as `value` (default: rows are counted), `step` (default one
-        hour), `group`, `time_format`, `select` and `rules`.
+    source : str, Path, mapping, Series or DataFrame
+        A CSV or Parquet file (also compressed), a glob or a folder of them, ``{"url": ..., "query": ...}`` of a
+        database that SQLAlchemy reaches, or rows in memory, with a column or an index of times.
+    time : str or None
+        The column with the time of the order. Default: guessed from names and values, as `capacity try` does; with it
+        also `value` and `step` are guessed where they are not given.
+    value : str, mapping or None
+        What is counted: the column to sum up, ``"distinct:COLUMN"`` for its different values, or ``"rows"``. Default:
+        rows are counted; guessed where `time` is guessed, and of a frame.
+    step : str, timedelta or None
+        Length of a step, a whole part or multiple of a day, such as ``"15m"``. Default one hour, unless `time` is
+        guessed too.
+    timezone : str or None
+        The business's time zone: its days are counted in it. Default: that of the times of a frame, else UTC.
+    group : str or None
+        The column that tells groups apart: one series for each of its values. Default: one series of everything.
+    time_format : str or None
+        strptime format, `day_first`, `month_first`, `year_first`, `epoch`, `epoch_ms`, ..., or `serial` (of a
+        spreadsheet). Default: decided from all rows.
+    naive_timezone : str or None
+        The zone of times that name none. Default: `timezone`.
+    read : mapping or None
+        How text files are written: `encoding`, `delimiter`, `quote`, `skip`, `decimal`, `thousands`. Default: detected.
+    select : sequence of mapping
+        Which rows are orders at all, as rules; others are set aside. Default: all.
+    rules : sequence of mapping
+        What a good row satisfies, each ``{"name": ..., "check": SQL}`` or another rule of `sales.rules` in
+        capacity.yaml. Default: the built-in ones alone.
+    late : str, timedelta or None
+        How late rows may arrive: steps that they may still reach are left out. Default: the open step alone.
+    memory_limit : str, float or None
+        Memory for rows, such as ``"2Gi"``. Default: most of the machine's.
 
     Returns
     -------
@@ -58,34 +98,95 @@ def read_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: A
     DataError
         The source cannot be read or has no good row.
     ConfigError
-        A key is wrong.
+        A value is wrong.
 
     Examples
     --------
     >>> from capacity.sources.sample import sample_orders
-    >>> sales = read_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
+    >>> sales = read_sales(sample_orders(), time="timestamp", value="orders")
     >>> sales.index[0].isoformat(), float(sales.iloc[7])
     ('2009-12-01T00:00:00+00:00', 2.0)
     """
-    with OrderTable.load(_settings(source, time, columns), _zone(timezone)) as orders:
+    keys = {
+        **counted_as(time, value, step, time_format),
+        **_which(group, naive_timezone, read, late, memory_limit),
+        "select": select,
+        "rules": rules,
+    }
+    with load_source(source, keys, timezone) as orders:
         return orders.sales()
 
 
-def audit_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: Any) -> Audit:
+def audit_sales(
+    source: Source,
+    *,
+    time: str | None = None,
+    value: str | Mapping[str, Any] | None = None,
+    step: str | timedelta | None = None,
+    timezone: str | None = None,
+    group: str | None = None,
+    time_format: str | None = None,
+    naive_timezone: str | None = None,
+    read: Mapping[str, Any] | None = None,
+    select: Rules = (),
+    rules: Rules = (),
+    late: str | timedelta | None = None,
+    memory_limit: str | float | None = None,
+    owner: str | None = None,
+    available_at: str | None = None,
+    contract: Mapping[str, Any] | None = None,
+    freshness: Mapping[str, Any] | None = None,
+    anomalies: bool | Mapping[str, Any] = True,
+    quality: Mapping[str, Any] | None = None,
+) -> Audit:
     """Judge a source of orders: its score, the rows that fail each rule, and the range of its times.
 
     Parameters
     ----------
-    source : str, Path or mapping
-        A CSV or Parquet file (also compressed), a glob or a folder of them, or ``{"url": ..., "query": ...}`` of a
-        database that SQLAlchemy reaches.
-    time : str
-        The column with the time of the order.
-    timezone : str
-        The business's time zone, in which times without a zone are read. Default UTC.
-    **columns
-        Further keys of `sales:` in capacity.yaml, such as `value` (default: rows are counted), `step` (default one
-        hour), `group`, `time_format`, `select` and `rules`.
+    source : str, Path, mapping, Series or DataFrame
+        A CSV or Parquet file (also compressed), a glob or a folder of them, ``{"url": ..., "query": ...}`` of a
+        database that SQLAlchemy reaches, or rows in memory, with a column or an index of times.
+    time : str or None
+        The column with the time of the order. Default: guessed from names and values, as `capacity try` does; with it
+        also `value` and `step` are guessed where they are not given.
+    value : str, mapping or None
+        What is counted: the column to sum up, ``"distinct:COLUMN"`` for its different values, or ``"rows"``. Default:
+        rows are counted; guessed where `time` is guessed, and of a frame.
+    step : str, timedelta or None
+        Length of a step, a whole part or multiple of a day, such as ``"15m"``. Default one hour, unless `time` is
+        guessed too.
+    timezone : str or None
+        The business's time zone: its days are counted in it. Default: that of the times of a frame, else UTC.
+    group : str or None
+        The column that tells groups apart: one series for each of its values. Default: one series of everything.
+    time_format : str or None
+        strptime format, `day_first`, `month_first`, `year_first`, `epoch`, `epoch_ms`, ..., or `serial` (of a
+        spreadsheet). Default: decided from all rows.
+    naive_timezone : str or None
+        The zone of times that name none. Default: `timezone`.
+    read : mapping or None
+        How text files are written: `encoding`, `delimiter`, `quote`, `skip`, `decimal`, `thousands`. Default: detected.
+    select : sequence of mapping
+        Which rows are orders at all, as rules; others are set aside. Default: all.
+    rules : sequence of mapping
+        What a good row satisfies, each ``{"name": ..., "check": SQL}`` or another rule of `sales.rules` in
+        capacity.yaml. Default: the built-in ones alone.
+    late : str, timedelta or None
+        How late rows may arrive: steps that they may still reach are left out. Default: the open step alone.
+    memory_limit : str, float or None
+        Memory for rows, such as ``"2Gi"``. Default: most of the machine's.
+    owner : str or None
+        Who answers for the source; named in errors. Default: nobody.
+    available_at : str or None
+        The column with the time at which the row became available: data latency. Default: not measured.
+    contract : mapping or None
+        The columns that the source promises, as `sales.contract`. Default: those that are used.
+    freshness : mapping or None
+        How old the newest row may be, as ``{"within": "1h"}``. Default: a warning after three days and three steps.
+    anomalies : bool or mapping
+        Whether the newest day is held against those before it, or how (`sales.anomalies`). Default yes.
+    quality : mapping or None
+        At which score rows are refused, as ``{"refuse_below": 0.9}``. Default: that of capacity.yaml.
 
     Returns
     -------
@@ -97,23 +198,94 @@ def audit_sales(source: Source, *, time: str, timezone: str = "UTC", **columns: 
     DataError
         The source cannot be read.
     ConfigError
-        A key is wrong.
+        A value is wrong.
 
     Examples
     --------
     >>> from capacity.sources.sample import sample_orders
-    >>> audit = audit_sales(sample_orders(), time="timestamp", value={"sum": "orders"})
+    >>> audit = audit_sales(sample_orders(), time="timestamp", value="orders")
     >>> audit.rows, audit.score
     (17724, 1.0)
     """
-    with OrderTable.load(_settings(source, time, columns), _zone(timezone)) as orders:
+    promised = {"owner": owner, "available_at": available_at, "contract": contract, "freshness": freshness}
+    keys = {
+        **counted_as(time, value, step, time_format),
+        **_which(group, naive_timezone, read, late, memory_limit),
+        **{key: kept for key, kept in {**promised, "quality": quality}.items() if kept is not None},
+        **({} if anomalies is True else {"anomalies": anomalies or None}),
+        "select": select,
+        "rules": rules,
+    }
+    with load_source(source, keys, timezone) as orders:
         return notice_anomalies(orders.audit(), orders)
 
 
-def _settings(source: Source, time: str, columns: dict[str, Any]) -> SalesSettings:
+def counted_as(
+    time: str | None,
+    value: str | Mapping[str, Any] | None,
+    step: str | timedelta | None,
+    time_format: str | None,
+) -> dict[str, Any]:
+    """What is counted by which time, where it was said."""
+    counted = parse_value(value) if isinstance(value, str) else value
+    said = {"time": time, "value": counted, "step": step, "time_format": time_format}
+    return {key: kept for key, kept in said.items() if kept is not None}
+
+
+def _which(
+    group: str | None,
+    naive_timezone: str | None,
+    read: Mapping[str, Any] | None,
+    late: str | timedelta | None,
+    memory_limit: str | float | None,
+) -> dict[str, Any]:
+    said = {"group": group, "timezone": naive_timezone, "read": read, "late": late, "memory_limit": memory_limit}
+    return {key: kept for key, kept in said.items() if kept is not None}
+
+
+def load_source(source: Source, keys: dict[str, Any], timezone: str | None) -> OrderTable:
+    """The rows of files, a database or a frame, judged and counted.
+
+    Time, value and step are guessed where no time was said.
+    """
+    if not isinstance(source, pd.Series | pd.DataFrame):
+        if not isinstance(source, str | Path | Mapping):
+            raise DataError(
+                f"expected a Series or DataFrame with times, a file, or {{'url': ..., 'query': ...}}, got "
+                f"{type(source).__name__}"
+            )
+        keys = keys if "time" in keys else {**_guessed(source, keys), **keys}
+        return OrderTable.load(_settings(source, keys), _zone(timezone or "UTC"))
+    held = HeldRows.of(source)
+    if held.value is not None and "value" not in keys:
+        keys = {**keys, "value": {"sum": held.value}}
+    if "time" not in keys or ("value" not in keys and "group" not in keys):
+        keys = {**_guessed(held, {"time": held.time, **keys}), **keys}
+    zone = timezone or held.zone_of_column(str(keys["time"])) or "UTC"
+    return OrderTable.load(_settings(NAME, keys), _zone(zone), held=held.table)
+
+
+def _guessed(source: Any, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Time, value, step and zone of times as they are guessed; what was said decides what the rest means."""
+    value = keys.get("value")
+    how, column = next(iter(value.items())) if value else ("", None)
+    written = None if not value else {"rows": "rows", "sum": f"sum:{column}"}.get(how, f"distinct:{column}")
+    try:
+        step = None if keys.get("step") is None else parse_duration(keys["step"])
+    except ValueError as error:
+        raise ConfigError(f"step: {error}") from error
+    decimal = (keys.get("read") or {}).get("decimal")
+    given = Given(keys.get("time"), written, step, keys.get("time_format"), decimal)
+    if isinstance(source, Mapping):
+        raise ConfigError("time: expected the column with the time of the order, got none")
+    settings = guess_sales(source if isinstance(source, HeldRows) else str(source), given).settings
+    return {"time": settings.time, "value": settings.value, "step": settings.step, "timezone": settings.timezone}
+
+
+def _settings(source: str | Path | Mapping[str, str], keys: dict[str, Any]) -> SalesSettings:
     place = source if isinstance(source, Mapping) else str(source)
     try:
-        return SalesSettings.model_validate({"source": place, "time": time, **columns})
+        return SalesSettings.model_validate({"source": place, **keys})
     except ValidationError as error:
         raise ConfigError(describe(error)) from error
 
@@ -243,6 +415,8 @@ def _event(
 def _moment(text: str | None, read: Moment | None, zone: ZoneInfo, *, end: bool = False) -> datetime:
     if read is None:
         raise ValueError(f"expected a time such as 2026-11-27 or 2026-11-27 18:00, got {text!r}")
+    if not 1970 <= read.at.year < 2200:
+        raise ValueError(f"expected a year from 1970 to 2199, got {text!r}")
     stamp: Any = pd.Timestamp(read.at)
     if end and read.whole_day:
         stamp += pd.Timedelta(days=1)

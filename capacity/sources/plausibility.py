@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -34,7 +35,7 @@ def mark_implausible_times(database: duckdb.DuckDBPyConnection, span: Span) -> t
         f"SELECT epoch(min(first)), epoch(max(last)), sum(row_count) FROM counted WHERE {GOOD} "
         "AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
     ).fetchall()
-    low, high = _plausible_range([(float(first), float(last), int(count)) for first, last, count in rows])
+    low, high = plausible_range([(float(first), float(last), int(count)) for first, last, count in rows])
     if low is not None:
         _mark(database, f"epoch(last) < {low!r}")
     if high is not None:
@@ -56,19 +57,29 @@ def _implausible_notes(database: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     count, first, last = database.execute(query).fetchone() or (None, None, None)
     if not count:
         return ()
-    times = " to ".join(dict.fromkeys(_time_text(seconds) for seconds in (first, last)))
-    rows = "1 row has a time" if count == 1 else f"{int(count):,} rows have times"
-    return (f"{rows} ahead of the clock or far from all others ({times}): left out of the sales",)
+    times = " to ".join(dict.fromkeys(time_text(seconds) for seconds in (first, last)))
+    return (f"{implausible_text(int(count), times)}: left out of the sales",)
 
 
-def _time_text(seconds: float) -> str:
+def implausible_text(count: int, times: str) -> str:
+    """How many rows have implausible times, in words.
+
+    >>> implausible_text(1, "1970-01-01T00:00:00Z")
+    '1 row has a time ahead of the clock or far from all others (1970-01-01T00:00:00Z)'
+    """
+    rows = "1 row has a time" if count == 1 else f"{count:,} rows have times"
+    return f"{rows} ahead of the clock or far from all others ({times})"
+
+
+def time_text(seconds: float) -> str:
+    """A time in seconds since 1970 as people write it, whatever its year."""
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (OverflowError, ValueError, OSError):
         return f"{seconds:g} s since 1970"
 
 
-def _plausible_range(steps: Sequence[tuple[float, float, int]]) -> tuple[float | None, float | None]:
+def plausible_range(steps: Sequence[tuple[float, float, int]]) -> tuple[float | None, float | None]:
     """From when to when the rows are that belong together; None where nothing is apart on that side.
 
     `steps` are first time, last time and rows of each step, in order of time.
@@ -215,6 +226,8 @@ SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is 
 LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
 LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
 NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
+FEW_NATURAL = 0.03  # the same for a row's time and number: more, and rows are lines that share both
+TELLING = 0.5  # different values by rows, from which a column tells rows apart
 SAFE = 2**53  # whole numbers above it have no place in a double
 
 
@@ -261,26 +274,64 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
     part = max(1, rows // SAMPLE)
     sampled = f"WHERE hash({time}) % {part} = 0" if part > 1 else ""
     columns = ", ".join(quote(name) for name in judgement.source.columns if name != "source_row")
-    for hashed in (time, columns):  # the time alone first: where its steps do not come twice, no row needs to be read
-        repeated, steps, different, first, last, natural, chance = _repeated(judgement, hashed, sampled)
-        few = repeated * part < LEAST_SHARE * rows or (hashed == columns and different < LEAST_ROWS)
-        if steps < LEAST_STEPS or few:
-            return ()
-    if natural > NATURAL and steps <= 3 * chance + LEAST_STEPS:
+
+    def twice(hashed: str) -> _Repeated | None:
+        found = _repeated(judgement, hashed, sampled)
+        few = found.rows * part < LEAST_SHARE * rows or (hashed != time and found.different < LEAST_ROWS)
+        return None if found.steps < LEAST_STEPS or few else found
+
+    if twice(time) is None:  # where its steps do not come twice, no other column needs to be read
         return ()
     about = "about " if part > 1 else ""
+    found = twice(columns)
+    if found is not None and (found.natural <= NATURAL or found.steps > 3 * found.chance + LEAST_STEPS):
+        return (_repetition(found, part, f"{about}{{}} rows equal another in every column"),)
+    for name in _names_of_rows(judgement):
+        found = twice(f"{time}, {quote(name)}")
+        if found is not None and found.natural <= FEW_NATURAL:
+            return (_repetition(found, part, f"{about}{{}} rows have the time and the {name} of another"),)
+    return ()
+
+
+def _repetition(found: _Repeated, part: int, text: str) -> Finding:
     message = (
-        f"{about}{int(repeated * part):,} rows equal another in every column, from {first:%Y-%m-%dT%H:%MZ} to "
-        f"{last:%Y-%m-%dT%H:%MZ}: do exports overlap? A rule with `unique` counts each row once"
+        f"{text.format(f'{int(found.rows * part):,}')}, from {found.first:%Y-%m-%dT%H:%MZ} to "
+        f"{found.last:%Y-%m-%dT%H:%MZ}: do exports overlap? A rule with `unique` counts each row once"
     )
-    return (Finding("repeated_rows", "warn", message),)
+    return Finding("repeated_rows", "warn", message)
 
 
-def _repeated(judgement: Judgement, columns: str, sampled: str) -> tuple[int, int, int, Any, Any, float, float]:
+def _names_of_rows(judgement: Judgement) -> list[str]:
+    """Columns whose values tell rows apart, as numbers of orders do: an export may repeat a row with another status."""
+    database, used = judgement.source.database, ("source_row", judgement.settings.time)
+    kinds = {name: kind for name, kind in judgement.source.columns.items() if name not in used}
+    names = [
+        name for name, kind in kinds.items() if kind.startswith(("VARCHAR", "BIGINT", "INTEGER", "HUGEINT", "UUID"))
+    ]
+    if not names:
+        return []
+    counted = ", ".join(f"approx_count_distinct({quote(name)})" for name in names)
+    rows, *distinct = database.execute(f"SELECT count(*), {counted} FROM orders").fetchone() or (0,)
+    return [name for name, count in zip(names, distinct, strict=True) if count > TELLING * rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeated:
     """Of steps that come twice throughout: rows that repeat another, steps, different rows, first and last time.
 
-    Then the share of rows that repeat another in the other steps, and the steps that chance would leave.
+    `natural` is the share of rows that repeat another in the other steps; `chance`: steps that chance would leave.
     """
+
+    rows: float
+    steps: int
+    different: int
+    first: Any
+    last: Any
+    natural: float
+    chance: float
+
+
+def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
     moment = judgement.time.unordered or judgement.time.instant
     time = quote(judgement.settings.time)  # an instant costs more than a hash: it is made of few rows only
     query = (
@@ -296,4 +347,4 @@ def _repeated(judgement: Judgement, columns: str, sampled: str) -> tuple[int, in
         "sum(0.5 ** different + 0.34 ** different) FROM steps WHERE first IS NOT NULL"
     )
     found = judgement.source.database.execute(query).fetchone()
-    return found or (0, 0, 0, None, None, 0.0, 0.0)
+    return _Repeated(*found) if found else _Repeated(0, 0, 0, None, None, 0.0, 0.0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -19,10 +20,14 @@ from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource
 from capacity.model.settings.orders import ReadSettings
 from capacity.quality import Finding
+from capacity.sources.data_frames import load_frame
 from capacity.sources.database import fetch_rows
 from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form, typed
 from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.text_files import TextFile, as_utf8, detect, in_cp1252
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARQUET = (".parquet", ".pq")  # what a directory is searched for
 TEXT = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst", ".txt")
@@ -82,6 +87,15 @@ class Loaded:
     read_as: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def load_held(database: duckdb.DuckDBPyConnection, table: pd.DataFrame, wanted: Wanted) -> Loaded:
+    """The same from a frame in memory, whose times and numbers are what they are; text is read as that of a file is."""
+    database.execute("CREATE TABLE IF NOT EXISTS rejects (line BIGINT, text VARCHAR)")
+    texts = load_frame(database, table, set(wanted.ids))
+    known = {str(name): quote(str(name)) for name in table.columns if str(name) not in texts}
+    asked = replace(wanted, time=None, amount=wanted.amount if wanted.amount in texts else None)
+    return _type_rows(database, "DataFrame", asked, known)
 
 
 def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource, wanted: Wanted) -> Loaded:
@@ -179,12 +193,17 @@ def _load_remote(database: duckdb.DuckDBPyConnection, pattern: str, name: str) -
     return ()
 
 
-def _type_rows(database: duckdb.DuckDBPyConnection, name: str, wanted: Wanted) -> Loaded:
-    """`orders`, a view of `raw` with the types of its columns; lines of totals are taken out first."""
+def _type_rows(
+    database: duckdb.DuckDBPyConnection, name: str, wanted: Wanted, known: Mapping[str, str] | None = None
+) -> Loaded:
+    """`orders`, a view of `raw` with the types of its columns; lines of totals are taken out first.
+
+    `known` are columns, by the SQL of their values, whose types are certain already.
+    """
     columns = [column for column, *_ in database.execute("DESCRIBE raw").fetchall() if column != "source_row"]
     notes = _without_totals(database, columns, wanted.time)
     ids = {column for column in wanted.ids if column in columns}
-    amount, made = AmountForm(""), {}
+    amount, made = AmountForm(""), dict(known or {})
     if wanted.amount in columns:
         column = quote(str(wanted.amount))
         where = f"{name}: {wanted.amount}"
@@ -269,6 +288,11 @@ def _united(kinds: Mapping[tuple[tuple[str, str], ...], list[str]], wanted: Want
                 shown, place = ", ".join(column for column, _ in alike), "/".join(Path(files[0]).parts[-2:])
                 raise DataError(f"{name}: no column {column!r} ({key}) in {place}; its columns: {shown}")
         changed = [f"{_as_text(column)} AS {quote(column)}" for column in wanted.ids if column in there]
+        changed += [  # DuckDB's common type of FLOAT and of whole numbers is FLOAT, which holds seven digits
+            f"CAST({quote(column)} AS DOUBLE) AS {quote(column)}"
+            for column, kind in alike
+            if kind.startswith("FLOAT") and column not in (*wanted.ids, wanted.time)
+        ]
         if wanted.time in there and wanted.time not in wanted.ids:
             changed.append(f"{_as_instant(str(wanted.time), dict(alike)[str(wanted.time)], wanted, kinds)}")
         chosen = f"* REPLACE ({', '.join(changed)})" if changed else "*"

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
+
+from capacity.model.settings import UsageSettings
 
 SAMPLE = files("capacity") / "sample"
+Sample = Literal["shop", "office"]
+FILES: dict[Sample, str] = {"shop": "capacity.yaml", "office": "office.yaml"}
+SAMPLE_NOW = datetime(2011, 12, 9, 12, tzinfo=UTC)  # the end of its last whole hour: the sample lives at its own time
 
 
-def sample_config() -> Path:
-    """The configuration of the bundled sample: real hourly orders and one example workload.
+def sample_config(name: Sample = "shop") -> Path:
+    """The configuration of a bundled sample: real data and one example workload.
+
+    Parameters
+    ----------
+    name : {"shop", "office"}
+        The shop's hourly orders, for which a plain autoscaler is enough (the default); or a service that follows
+        working hours and whose pods start slowly, for which floors from the forecast pay.
 
     Returns
     -------
     Path
         A capacity.yaml.
+
+    Examples
+    --------
+    >>> sample_config().name, sample_config("office").name
+    ('capacity.yaml', 'office.yaml')
     """
-    return Path(str(SAMPLE / "capacity.yaml"))
+    return Path(str(SAMPLE / FILES[name]))
+
+
+def sample_usage() -> UsageSettings:
+    """The usage of the sample's invented service over the last 28 days of its orders: what `load` learns from."""
+    file = str(SAMPLE / "usage.csv.gz")
+    return UsageSettings(source=file, time="time", cpu="cpu_cores", memory="memory_bytes", replicas="replicas")
 
 
 def sample_orders() -> Path:

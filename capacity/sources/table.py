@@ -21,7 +21,7 @@ from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.quality.time_forms import Fold
 from capacity.sources.database import count_in_database
-from capacity.sources.judging import Judgement, Source, Span
+from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
     id_findings,
@@ -31,12 +31,14 @@ from capacity.sources.plausibility import (
     resolve_repeated_hours,
     unclear_note,
 )
-from capacity.sources.rows import Loaded, Wanted, load_rows, open_database, source_name
+from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.seen_columns import seen_by_check
-from capacity.sources.sql import BUILT_IN, READABLE, literal, one_line
+from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, literal, one_line
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"
+TOTAL = f"sum(CAST(value * {UNIT} AS HUGEINT)) / {UNIT}"  # of good rows of `counted`: exact in any order
+IN_SPAN = f"aside = 0 AND step_start IS NOT NULL AND NOT list_contains(failed, {literal(PLAUSIBLE)})"
 KINDS = {  # DuckDB's types by the kind of value that a contract speaks of; longer names begin with these
     "text": ("VARCHAR", "ENUM", "UUID"),
     "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
@@ -68,13 +70,20 @@ class OrderTable:
 
     @classmethod
     def load(
-        cls, settings: SalesSettings, timezone: str, now: datetime | None = None, *, before: datetime | None = None
+        cls,
+        settings: SalesSettings,
+        timezone: str,
+        now: datetime | None = None,
+        *,
+        before: datetime | None = None,
+        held: pd.DataFrame | None = None,
     ) -> Self:
         """Read the source, repair what a rule repairs, judge every row. Raises `DataError`, `ConfigError`.
 
         Rows more than a day ahead of `now` (None: of the clock) fail a rule, as do rows that are far from all others.
         `before`: rows of this time and later are left out, as if they had not come yet, and no step is used that was
-        not over by then. Where the source's own database counts, all rows of such steps are left out.
+        not over by then. Where the source's own database counts, all rows of such steps are left out. `held`: rows in
+        memory, in place of those of `settings.source`.
         """
         now = now or datetime.now(UTC)
         span = Span(last=(now + AHEAD).timestamp())
@@ -89,7 +98,7 @@ class OrderTable:
             counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
             loaded = Loaded((counting,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
-        judgement, loaded = _judgement(database, settings, timezone, span)
+        judgement, loaded = _judgement(database, settings, timezone, span, held)
         judgement = replace(judgement, before=before)
         rows, unclear = resolve_repeated_hours(judgement)
         judgement = judgement.at_first_showing(rows).within(span)
@@ -143,6 +152,7 @@ class OrderTable:
             notes=self.loaded.notes,
             read=self.loaded.read_as,
             newest=_utc(self._newest()),
+            totals=settings.step if self.is_measurement() and self._last_step_is_whole() else None,
             columns=self.columns,
             latency=self._latency(),
             freshness=settings.expected_age(),
@@ -150,10 +160,13 @@ class OrderTable:
         )
 
     def row_counts(self) -> tuple[pd.Series, pd.Series]:
-        """Rows and good rows per step, from the first step to the last; a step without rows is 0."""
+        """Rows and good rows per step, from the first step to the last; a step without rows is 0.
+
+        Rows whose time is not plausible set no span: one of the year 1 would make it two thousand years long.
+        """
         query = (
             f"SELECT step_start, sum(row_count) AS n, coalesce(sum(row_count) FILTER (WHERE {GOOD}), 0) AS good "
-            "FROM counted WHERE aside = 0 AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
+            f"FROM counted WHERE {IN_SPAN} GROUP BY step_start ORDER BY step_start"
         )
         frame = self.database.execute(query).df()
         frame.index = pd.to_datetime(frame["step_start"], unit="s", utc=True)
@@ -172,6 +185,18 @@ class OrderTable:
         result: pd.Series | pd.DataFrame = wide if self.settings.group else wide.iloc[:, 0].rename("sales")
         result.attrs["timezone"] = self.timezone
         return result
+
+    def total(self) -> pd.Series:
+        """Sales per step of all groups together, as `sales` counts them: without a column for each group."""
+        query = f"SELECT step_start, {TOTAL} AS value FROM counted WHERE {GOOD} GROUP BY step_start ORDER BY step_start"
+        frame = self.database.execute(query).df()
+        if frame.empty:
+            raise self._no_row()
+        series = frame["value"].astype(float).set_axis(pd.to_datetime(frame["step_start"], unit="s", utc=True))
+        steps = self.steps()
+        total = series.reindex(steps, fill_value=np.nan if self.is_measurement() else 0.0)
+        total[self.unclear_steps(steps)] = np.nan
+        return total
 
     def steps(self) -> pd.DatetimeIndex:
         """The steps of the sales: from the first with a good row to the last whole one."""
@@ -218,9 +243,9 @@ class OrderTable:
 
     def _no_row(self) -> DataError:
         """The error that no row is good, with what is known of the reason."""
-        why = "".join(f"; {finding.message}" for finding in self.loaded.findings)
         name = source_name(self.settings.source)
-        return DataError(f"{name}: expected at least one good row, got none; see `capacity audit`{why}")
+        why = "; ".join(finding.message.removeprefix(f"{name}: ") for finding in self.loaded.findings)
+        return DataError(f"{name}: expected at least one good row, got none: {why or 'see `capacity audit`'}")
 
     def write_quarantine(self, path: Path) -> int:
         """Write what fails a rule to Parquet, whole or not at all, for its owner alone; returns how many rows.
@@ -318,10 +343,15 @@ def _open_step(moment: datetime, settings: SalesSettings) -> int:
 
 
 def _judgement(
-    database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str, span: Span
+    database: duckdb.DuckDBPyConnection,
+    settings: SalesSettings,
+    timezone: str,
+    span: Span,
+    held: pd.DataFrame | None = None,
 ) -> tuple[Judgement, Loaded]:
     """Load the rows and make every rule ready to judge them."""
-    loaded = load_rows(database, settings.source, wanted_of(settings, timezone))
+    wanted = wanted_of(settings, timezone)
+    loaded = load_rows(database, settings.source, wanted) if held is None else load_held(database, held, wanted)
     columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
     source = Source(database, source_name(settings.source), columns, settings.owner)
     try:

@@ -9,6 +9,7 @@ import io
 import re
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ MOST_TITLES = 60  # lines before the header
 QUOTES: Final = ('"', "'")
 DELIMITERS: Final = (",", ";", "\t", "|")
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
+JSON: Final = (".json", ".jsonl", ".ndjson")
 MARKS: Final = (  # byte order marks; the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -85,6 +88,7 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     The header is the first line that has the `wanted` columns. Raises `DataError` where the file is no text.
     """
     head = _head(path)
+    _refuse_other_kinds(head, Path(path).name)
     encoding = read.encoding or _encoding(head, path)
     lines = _decoded(head, encoding, path).splitlines()
     if not lines or not any(line.strip() for line in lines):
@@ -97,6 +101,36 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     escape = "\\" if any(f"\\{quote}" in line for line in body) else quote
     mixed = (b"\r\n" in head and re.search(rb"[^\r]\n", head) is not None) or (b"\r" in head and b"\n" not in head)
     return TextFile(path, encoding, delimiter, quote, escape, skip, _unique(columns), mixed)
+
+
+def likely_columns(path: str, read: ReadSettings) -> tuple[str, ...]:
+    """The header of a file of which nobody has said a column: the first line as wide as most of the lines below it.
+
+    Raises `DataError` where the file is no text.
+    """
+    head = _head(path)
+    _refuse_other_kinds(head, Path(path).name)
+    lines = [line for line in _decoded(head, read.encoding or _encoding(head, path), path).splitlines() if line.strip()]
+    lines = lines[read.skip or 0 : MOST_TITLES]
+    found: tuple[str, ...] = ()
+    most = (1, 0)
+    for delimiter in (read.delimiter,) if read.delimiter else DELIMITERS:
+        rows = [_cells(line, delimiter, read.quote or '"') for line in lines]
+        widths = Counter(map(len, rows))
+        width, count = max(widths.items(), key=lambda one: (one[1] if one[0] > 1 else 0, one[0]), default=(0, 0))
+        if width > 1 and (count, width) > most:
+            most, found = (count, width), next(row for row in rows if len(row) == width)
+    return found or (_cells(lines[0], ",", '"') if lines else ())
+
+
+def _refuse_other_kinds(head: bytes, name: str) -> None:
+    """Refuse files that are no text of rows and columns, with what makes them one."""
+    if head.startswith(WORKBOOKS):
+        raise DataError(f"{name}: expected CSV or Parquet, got a workbook; save its sheet as CSV (UTF-8)")
+    if name.removesuffix(".gz").endswith(JSON) and head.lstrip()[:1] in (b"{", b"["):
+        raise DataError(
+            f"{name}: expected CSV or Parquet, got JSON; write it as Parquet, for example with DuckDB's COPY"
+        )
 
 
 def as_utf8(file: TextFile, folder: Path) -> str:

@@ -101,9 +101,15 @@ def _requested_format(database: duckdb.DuckDBPyConnection, column: TimeColumn) -
 def _numeric_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
     """Numbers: epochs, digits of dates and serials differ in size; the form that most rows have is the file's."""
     asked = ", ".join(f"count(*) FILTER (WHERE {_matches_form(column, form)})" for form in NUMBER_FORMS)
-    counts = database.execute(f"SELECT {asked} FROM {column.relation}").fetchone() or ()
+    query = f"SELECT min({column.name}), count({column.name}), {asked} FROM {column.relation}"
+    example, rows, *counts = database.execute(query).fetchone() or (None, 0)
     best = max(range(len(NUMBER_FORMS)), key=lambda place: counts[place])
-    return _number_form(column, NUMBER_FORMS[best] if counts[best] else EXPLICIT["epoch"])
+    if rows and not counts[best]:
+        raise DataError(
+            f"{column.where}: expected epochs since 1998, spreadsheet days or dates of digits, year first, got "
+            f"{str(example)!r}; say how it is written in time_format, for example epoch_ms or %d%m%Y"
+        )
+    return _number_form(column, NUMBER_FORMS[best] if rows else EXPLICIT["epoch"])
 
 
 def _matches_form(column: TimeColumn, form: NumberForm) -> str:

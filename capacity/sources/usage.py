@@ -12,12 +12,14 @@ import duckdb
 import pandas as pd
 from pydantic import ValidationError
 
+from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
 from capacity.quality.time_forms import folds
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form
+from capacity.sources.plausibility import implausible_text, plausible_range, time_text
 from capacity.sources.rows import Wanted, load_rows, open_database
 from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.time_columns import TimeColumn, time_form
@@ -36,6 +38,7 @@ UNITS = {  # Kubernetes' suffixes, as `kubectl top` writes them
     "P": 1e15,
     **{f"{sign}i": 1024.0**power for power, sign in enumerate("KMGTP", start=1)},
 }
+NO_VALUE = ("", "nan", "inf", "infinity", "null", "none", "na", "n/a")  # how exports write that nothing was measured
 QUANTITY = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(n|u|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)\s*$"
 TWICE = "SELECT called, moment, count(*) FROM measured GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
 
@@ -156,6 +159,7 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
     with open_database(None) as database:
         kinds = _load(database, settings, name)
         _measure(database, settings, kinds, names)
+        _drop_implausible_times(database, name)
         if not database.execute("SELECT count(*) FROM measured").fetchall()[0][0]:
             return {}
         step = settings.step or _native_step(database, name)
@@ -196,17 +200,33 @@ def _measure(
     )
     try:
         time = time_form(database, column)
-        database.execute(_measured_query(database, settings, kinds, time.instant, names))
         readable = database.execute(f"SELECT count(*) FROM orders WHERE {time.instant} IS NOT NULL").fetchone()
+        if readable == (0,):
+            raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
+        database.execute(_measured_query(database, settings, kinds, time.instant, names))
         if time.local:
             _resolve_repeated_hour(database, zone)
         repeated = database.execute(TWICE).fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
-    if readable == (0,):
-        raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
     if repeated is not None:
         raise DataError(f"{name}: {_duplicate_text(*repeated)}")
+
+
+def _drop_implausible_times(database: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Remove the rows that are far from all others: one of 1970 would make a history of half a century."""
+    query = "SELECT min(moment), max(moment), count(*) FROM measured GROUP BY floor(moment / 3600) ORDER BY 1"
+    low, high = plausible_range(database.execute(query).fetchall())
+    bounds = [f"moment < {low!r}"] * (low is not None) + [f"moment > {high!r}"] * (high is not None)
+    if not bounds:
+        return
+    away = " OR ".join(bounds)
+    count, first, last = database.execute(
+        f"SELECT count(*), min(moment), max(moment) FROM measured WHERE {away}"
+    ).fetchone() or (0, 0.0, 0.0)
+    database.execute(f"DELETE FROM measured WHERE {away}")
+    times = " to ".join(dict.fromkeys(map(time_text, (first, last))))
+    LOGGER.warning("%s: %s: left out of the usage", name, implausible_text(count, times))
 
 
 def _resolve_repeated_hour(database: duckdb.DuckDBPyConnection, zone: str) -> None:
@@ -292,7 +312,20 @@ def _number(database: duckdb.DuckDBPyConnection, settings: Measurements, kinds: 
             marks,
         )
         number = f"coalesce(CASE WHEN {unit} != '' THEN {quantity} END, {plain.number})"
+        _refuse_unreadable(database, name, number, where)
     return f"CASE WHEN isfinite({number}) AND {number} >= 0 THEN {number} END"
+
+
+def _refuse_unreadable(database: duckdb.DuckDBPyConnection, column: str, number: str, where: str) -> None:
+    """Refuse a column most of whose values are no quantity: what cannot be read is not absent."""
+    said = f"{column} IS NOT NULL AND lower(trim({column}, ' +-')) NOT IN ({', '.join(map(literal, NO_VALUE))})"
+    query = f"SELECT count(*), count({number}), min({column}) FILTER (WHERE {number} IS NULL) FROM orders WHERE {said}"
+    rows, read, example = database.execute(query).fetchone() or (0, 0, "")
+    if rows and read < rows / 2:
+        raise DataError(
+            f"{where}: expected cores, bytes or a rate, such as 0.25, 250m or 512Mi, got {example!r} in "
+            f"{rows - read:,} of {rows:,} rows; say how numbers are written in usage.read, or convert them"
+        )
 
 
 def _native_step(database: duckdb.DuckDBPyConnection, name: str) -> timedelta:

@@ -1,27 +1,38 @@
-"""Notebook cards: a title, a sentence and a small table. Everything is escaped, and colours are the notebook's."""
+"""What a noun says of itself: a title, a sentence and a small table, as HTML for notebooks or as text.
+
+In HTML everything is escaped, and colours are the notebook's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from html import escape
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Any
 
-from capacity.views.sheet import clock, duration
+from capacity.shown import given_fields
+from capacity.views.sheet import clock, count, duration
 from capacity.views.view_models import view_bars, view_workload, view_workloads
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from capacity.forecast.backtest import Backtest
-    from capacity.model import Explanation, Forecast, LoadReport, Plan, WorkloadPlan
+    from capacity.model import Demand, Explanation, Forecast, LoadReport, Plan, WorkloadPlan
+    from capacity.model.choice import Choice
+    from capacity.planning.result import PlanResult
+    from capacity.quality import Audit
     from capacity.simulation.result import Simulation
 
 ROWS = 12  # of a table: what a cell of a notebook shows without scrolling
+TEXT_ROWS, WIDEST, LINE = 7, 110, 160  # of text: rows, and characters of a line
 # No colour is named, so that light and dark notebooks show the card in their own.
 CARD = "border-left: 3px solid currentColor; padding-left: .8em; line-height: 1.4"
 
 
-def forecast_card(forecast: Forecast) -> str:
+def forecast_card(forecast: Forecast) -> Card:
     """The next peak, and each day's highest step."""
     from capacity.series.growth import coming_peak
 
@@ -34,10 +45,10 @@ def forecast_card(forecast: Forecast) -> str:
     table = forecast.to_frame().iloc[:, : len(forecast.quantiles.columns)]
     index: Any = table.index
     days = table.loc[sorted(table.iloc[:, -1].groupby(index.floor("D")).idxmax())].round(3)
-    return _card(f"Forecast, {forecast.unit}", summary, _frame(days), notes=(forecast.model, *forecast.notes))
+    return Card(f"Forecast, {forecast.unit}", summary, _frame(days), notes=(forecast.model, *forecast.notes))
 
 
-def workload_card(plan: WorkloadPlan) -> str:
+def workload_card(plan: WorkloadPlan) -> Card:
     """The peak, and the changes of the floor."""
     view = view_workload(plan)
     sales = "" if view.sales is None else f" for {view.sales:.4g} sales,"
@@ -49,12 +60,12 @@ def workload_card(plan: WorkloadPlan) -> str:
     rows = [
         (clock(plan.start + plan.step * change.offset, "UTC"), change.replicas, change.reason) for change in plan.floor
     ]
-    return _card(
+    return Card(
         f"Plan of {plan.label}", summary, (("from (UTC)", "floor", "reason"), rows), notes=plan.derivation.notes
     )
 
 
-def plan_card(plan: Plan) -> str:
+def plan_card(plan: Plan) -> Card:
     """Every workload's peak, the highest first."""
     nodes = "" if plan.nodes is None else f" Up to {plan.nodes.peak} nodes {plan.nodes.node_type}."
     count = len(plan.workloads)
@@ -63,10 +74,10 @@ def plan_card(plan: Plan) -> str:
         (one.label, one.replicas, clock(one.peak_at, "UTC"), one.fewest, one.binding)
         for one in view_workloads(plan.workloads)
     ]
-    return _card("Plan", summary, (("workload", "peak", "when (UTC)", "fewest", "binding"), rows))
+    return Card("Plan", summary, (("workload", "peak", "when (UTC)", "fewest", "binding"), rows))
 
 
-def backtest_card(result: Backtest) -> str:
+def backtest_card(result: Backtest) -> Card:
     """The skill, and the scores of each origin."""
     low, high = result.skill_interval
     summary = (
@@ -74,24 +85,24 @@ def backtest_card(result: Backtest) -> str:
         f"steps; {result.coverage[0.95]:.1%} of steps at or under quantile 0.95."
     )
     table = result.by_origin()[["steps", "mase", "wape", "wql", "coverage_0.95"]].round(3)
-    return _card("Backtest", summary, _frame(table))
+    return Card("Backtest", summary, _frame(table))
 
 
-def simulation_card(result: Simulation) -> str:
+def simulation_card(result: Simulation) -> Card:
     """The verdict, and the named policies side by side."""
     shown = ["overload_minutes", "cap_breach_minutes", "pod_hours", "over_clairvoyant", "starts_per_day"]
     table = result.to_frame().loc[[trial.name for trial in result.named], shown].round(3)
-    return _card(f"Simulation of {result.name}", result.verdict, _frame(table))
+    return Card(f"Simulation of {result.name}", result.verdict, _frame(table))
 
 
-def load_card(report: LoadReport) -> str:
+def load_card(report: LoadReport) -> Card:
     """What was found of each resource."""
     summary = " ".join(found.words for found in report.findings)
     table = report.to_frame()[["verdict", "points", "r2", "base", "per_sale_per_hour"]]
-    return _card(f"Load of {report.name}", summary, _frame(table))
+    return Card(f"Load of {report.name}", summary, _frame(table))
 
 
-def explanation_card(explanation: Explanation) -> str:
+def explanation_card(explanation: Explanation) -> Card:
     """The bars of the waterfall."""
     summary = (
         f"{explanation.floor} replicas for {clock(explanation.at, 'UTC')} UTC, bound by {explanation.resource}; "
@@ -99,19 +110,102 @@ def explanation_card(explanation: Explanation) -> str:
         f"{explanation.covered_floor}."
     )
     rows = [(bar.name, f"{bar.replicas:+.3f}", bar.why) for bar in view_bars(explanation)]
-    return _card(explanation.label, summary, (("part", "replicas", "why"), rows))
+    return Card(explanation.label, summary, (("part", "replicas", "why"), rows))
 
 
-CARDS: Mapping[str, Callable[[Any], str]] = {
+def demand_card(demand: Demand) -> Card:
+    """The peak of each resource, at the highest quantile that was forecast."""
+    known = {"CPU": demand.cpu, "memory": demand.memory, "requests": demand.requests, "sales": demand.sales}
+    rows = []
+    for name, forecast in known.items():
+        if forecast is None:
+            continue
+        highest: Any = forecast.quantiles.iloc[:, -1]
+        level = float(forecast.quantiles.columns[-1])
+        rows.append((name, forecast.unit, f"{level:g}", float(highest.max()), highest.idxmax().to_pydatetime()))
+    summary = (
+        f"{len(demand.cpu.quantiles)} steps of {duration(demand.cpu.step)} after {clock(demand.cpu.origin, 'UTC')} UTC."
+    )
+    return Card("Demand", summary, (("of", "unit", "quantile", "highest", "at (UTC)"), rows))
+
+
+def choice_card(choice: Choice) -> Card:
+    """What is advised, and each policy with what it did."""
+    from capacity.views.tables.choice import choice_sheet
+
+    sheet = choice_sheet(choice)
+    return Card(f"Choice for {choice.namespace}/{choice.name}", sheet.footer[0], (sheet.columns, sheet.rows))
+
+
+def audit_card(audit: Audit) -> Card:
+    """The score, and failures by rule."""
+    span = ""
+    if audit.first is not None and audit.last is not None:
+        span = f" from {clock(audit.first, 'UTC')} to {clock(audit.last, 'UTC')} UTC"
+    summary = f"{audit.passed:,} of {audit.rows:,} rows pass every rule{span}: {audit.verdict}."
+    rows = [(rule, failed) for rule, failed in audit.failures.items()]
+    return Card(f"Audit of {audit.source}", summary, (("rule", "failed"), rows), notes=(*audit.read, *audit.notes))
+
+
+def result_card(result: PlanResult) -> Card:
+    """The plan, and what could not be planned."""
+    card = plan_card(result.plan)
+    failed = (f"{namespace}/{name}: not planned: {why}" for (namespace, name), why in result.failures.items())
+    return replace(card, notes=(*failed, *card.notes))
+
+
+def pass_card(work: Any) -> Card:
+    """What a pass works on."""
+    plan = "no plan" if work.plan is None else f"a plan valid until {clock(work.plan.valid_until, 'UTC')} UTC"
+    summary = f"{len(work.workloads)} workloads and {plan}, at {clock(work.now, 'UTC')} UTC."
+    rows = [(one.namespace, one.name, one.floor, one.ceiling) for one in work.workloads]
+    return Card("Reconciliation", summary, (("namespace", "workload", "floor", "ceiling"), rows))
+
+
+def fields_card(noun: Any) -> Card:
+    """A small noun: its fields that are not at their defaults."""
+    rows = [(name, _plainly(value)) for name, value in given_fields(noun).items()]
+    doc = str(type(noun).__doc__).strip().partition("\n")[0]
+    return Card(type(noun).__name__, doc, (("field", "value"), rows))
+
+
+def _plainly(value: object) -> object:
+    """A duration in words, a time in UTC, a nested noun in one line."""
+    if isinstance(value, timedelta):
+        return duration(value)
+    return f"{value:g}" if isinstance(value, float) else value if isinstance(value, int) else str(value)
+
+
+CARDS: Mapping[str, Callable[[Any], Card]] = {
     "Forecast": forecast_card,
+    "Demand": demand_card,
     "WorkloadPlan": workload_card,
     "Plan": plan_card,
+    "PlanResult": result_card,
     "Explanation": explanation_card,
     "LoadReport": load_card,
     "Backtest": backtest_card,
     "Simulation": simulation_card,
+    "Choice": choice_card,
+    "Audit": audit_card,
+    "Reconciliation": pass_card,
 }
 Table = tuple[Sequence[str], Sequence[Sequence[object]]]  # names of the columns, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A noun in few words: a title, a sentence, a table, and small notes."""
+
+    title: str
+    summary: str
+    table: Table
+    notes: Iterable[str] = ()
+
+
+def card_for(noun: Any) -> Card:
+    """The card of a noun; of one that has none of its own, its fields."""
+    return CARDS.get(type(noun).__name__, fields_card)(noun)
 
 
 def _frame(table: pd.DataFrame) -> Table:
@@ -120,16 +214,38 @@ def _frame(table: pd.DataFrame) -> Table:
     return columns, rows
 
 
-def _card(title: str, summary: str, table: Table, *, notes: Iterable[str] = ()) -> str:
-    columns, rows = table
+def html_of(noun: Any) -> str:
+    """The card as HTML."""
+    card = card_for(noun)
+    columns, rows = card.table
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(_text(value))}</td>' for value in row)}</tr>" for row in rows[:ROWS])
-    more = [f"and {len(rows) - ROWS} more rows: see to_frame()"] if len(rows) > ROWS else []
-    small = "".join(f"<br><small>{escape(line)}</small>" for line in (*more, *notes) if line)
+    more = [f"and {count(len(rows) - ROWS, 'more row')}: see to_frame()"] if len(rows) > ROWS else []
+    small = "".join(f"<br><small>{escape(line)}</small>" for line in (*more, *card.notes) if line)
     return (
-        f'<div style="{CARD}"><strong>{escape(title)}</strong><br>{escape(summary)}'
+        f'<div style="{CARD}"><strong>{escape(card.title)}</strong><br>{escape(card.summary)}'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{small}</div>"
     )
+
+
+def plain_text(noun: Any) -> str:
+    """The card as a few lines of text; its notes are left out."""
+    card = card_for(noun)
+    columns, rows = card.table
+    cells = [[str(name) for name in columns], *([_text(value) for value in row] for row in rows[:TEXT_ROWS])]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))[:WIDEST].rstrip()
+        for row in (cells if rows else ())
+    ]
+    more = [f"... and {count(len(rows) - TEXT_ROWS, 'more row')}: see to_frame()"] if len(rows) > TEXT_ROWS else []
+    return "\n".join([card.title, *wrap(card.summary, WIDEST), *lines, *more])
+
+
+def one_line(noun: Any) -> str:
+    """The title and the sentence of the card, shortened."""
+    card = card_for(noun)
+    return f"<{type(noun).__name__}: {shorten(f'{card.title}. {card.summary}', LINE, placeholder=' ...')}>"
 
 
 def _text(value: object) -> str:

@@ -8,26 +8,31 @@ from typing import Any
 from capacity.shown import View, register_view
 
 
-def _plot_forecast(*arguments: Any, **options: Any) -> Any:
+def _drawn(figure: Any, ax: Any) -> Any:
+    """What pandas users expect back: the axes that they gave, else the figure that was made."""
+    return figure if ax is None else ax
+
+
+def _plot_forecast(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     from capacity.views.plots.forecast import plot_forecast
 
-    return plot_forecast(*arguments, **options)
+    return _drawn(plot_forecast(*arguments, ax=ax, **options), ax)
 
 
-def _plot_plan(*arguments: Any, **options: Any) -> Any:
+def _plot_plan(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     from capacity.views.plots.plan import plot_plan
 
-    return plot_plan(*arguments, **options)
+    return _drawn(plot_plan(*arguments, ax=ax, **options), ax)
 
 
 def _plot_plans(plan: Any, *arguments: Any, **options: Any) -> Any:
     return _plot_plan(plan.workloads, *arguments, **options)
 
 
-def _plot_explanation(*arguments: Any, **options: Any) -> Any:
+def _plot_explanation(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     from capacity.views.plots.plan import plot_explanation
 
-    return plot_explanation(*arguments, **options)
+    return _drawn(plot_explanation(*arguments, ax=ax, **options), ax)
 
 
 def _plot_load(*arguments: Any, **options: Any) -> Any:
@@ -36,10 +41,10 @@ def _plot_load(*arguments: Any, **options: Any) -> Any:
     return plot_load(*arguments, **options)
 
 
-def _plot_backtest(*arguments: Any, **options: Any) -> Any:
+def _plot_backtest(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     from capacity.views.plots.forecast import plot_backtest
 
-    return plot_backtest(*arguments, **options)
+    return _drawn(plot_backtest(*arguments, ax=ax, **options), ax)
 
 
 def _plot_simulation(*arguments: Any, **options: Any) -> Any:
@@ -48,15 +53,28 @@ def _plot_simulation(*arguments: Any, **options: Any) -> Any:
     return plot_simulation(*arguments, **options)
 
 
-def _card(name: str) -> Callable[[Any], str]:
-    """The card of a noun, found when it is asked for."""
+def _plot_choice(*arguments: Any, ax: Any = None, **options: Any) -> Any:
+    from capacity.views.plots.choice import plot_choice
 
-    def card(noun: Any) -> str:
-        from capacity.views.cards import CARDS
+    return _drawn(plot_choice(*arguments, ax=ax, **options), ax)
 
-        return CARDS[name](noun)
 
-    return card
+def _html(noun: Any) -> str:
+    from capacity.views.cards import html_of
+
+    return html_of(noun)
+
+
+def _text(noun: Any) -> str:
+    from capacity.views.cards import plain_text
+
+    return plain_text(noun)
+
+
+def _line(noun: Any) -> str:
+    from capacity.views.cards import one_line
+
+    return one_line(noun)
 
 
 PLOTS: dict[str, Callable[..., Any]] = {
@@ -67,10 +85,34 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "LoadReport": _plot_load,
     "Backtest": _plot_backtest,
     "Simulation": _plot_simulation,
+    "Choice": _plot_choice,
 }
+
+
+UNDRAWN = (  # nouns with a card and no picture
+    "Demand",
+    "PlanResult",
+    "Audit",
+    "Reconciliation",
+    "Workload",
+    "Replica",
+    "LoadModel",
+    "Limits",
+    "Costs",
+    "Event",
+    "Scenario",
+    "ForecastRequest",
+    "Season",
+    "Policy",
+    "Objective",
+    "Evidence",
+    "Observation",
+    "Decision",
+    "ControllerRules",
+)
 
 
 def register_views() -> None:
     """Let every noun show itself; `import capacity` does so."""
-    for noun, plot in PLOTS.items():
-        register_view(noun, View(plot, _card(noun)))
+    for noun in (*PLOTS, *UNDRAWN):
+        register_view(noun, View(_html, _text, _line, PLOTS.get(noun)))

@@ -133,6 +133,15 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def amount(value: float) -> str:
+    """A number in three digits that mean something.
+
+    >>> amount(53_917.0), amount(4.666), amount(0.00012345)
+    ('53,900', '4.67', '0.000123')
+    """
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
 def duration(span: timedelta) -> str:
     """A duration in its largest sensible unit.
 

@@ -32,6 +32,7 @@ def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixtur
 
 def test_the_verbs_stand_in_the_order_of_the_data() -> None:
     assert VERBS == [
+        "try",
         "init",
         "doctor",
         "audit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.advise import advise, target_patch, with_policies
+from capacity.app.advise import advise, advise_on, outdated, target_patch, with_policies
 from capacity.app.configuration import read_config
 from capacity.app.plan import plan_fleet
 from capacity.app.reading import read_orders
 from capacity.cli import main
+from capacity.model.choice import Choice
 from capacity.model.configuration import Config
 from capacity.model.plan_file import read_plan
+from capacity.model.policies import Policies, read_policies
 from capacity.model.policy import Cadence
-from capacity.model.policy_file import Choices, read_choices
+from capacity.model.replayed import Advised, Tried
 from capacity.planning.orders import request_of
+from capacity.simulation import advice
 from capacity.simulation.advice import History, ReplaySettings, past_forecasts
 from capacity.simulation.candidates import plans_of
 
@@ -54,17 +58,17 @@ def write_shop(folder: Path, days: int, **workload: Any) -> Path:
 
 
 @pytest.fixture(scope="module")
-def advised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Choices]:
+def advised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Policies]:
     config = read_config(write_shop(tmp_path_factory.mktemp("shop"), 28))
     found = advise(config, NOW, days=8)
     assert not found.failures
-    return config, {one.key: one for one in found.choices}
+    return config, found.policies
 
 
 def test_the_recommended_policy_keeps_the_minutes_for_no_more_than_any_plain_autoscaler(
-    advised: tuple[Config, Choices],
+    advised: tuple[Config, Policies],
 ) -> None:
-    choice = advised[1]["shop", "web"]
+    choice = advised[1]["shop", "web"].choice
     assert choice.reason in ("PlainHpaIsEnough", "FloorsPay")
     assert choice.recommended.minutes_above <= choice.objective.allowed_minutes
     plain = [one for one in choice.rivals if one.policy.floors == "none" and one.minutes_above <= 7.2]
@@ -73,10 +77,10 @@ def test_the_recommended_policy_keeps_the_minutes_for_no_more_than_any_plain_aut
     assert low <= choice.recommended.minutes_above <= high
 
 
-def test_the_plan_follows_what_needs_nobodys_hand(advised: tuple[Config, Choices]) -> None:
-    config, choices = advised
-    choice = choices["shop", "web"]
-    (workload,) = with_policies(config, choices).workloads
+def test_the_plan_follows_what_needs_nobodys_hand(advised: tuple[Config, Policies]) -> None:
+    config, policies = advised
+    choice = policies["shop", "web"].choice
+    (workload,) = with_policies(config, policies).workloads
     assert workload.policy == choice.in_force
     assert workload.policy.standing == "stands"
     patch = target_patch(config.workloads[0], choice)
@@ -87,7 +91,7 @@ def test_the_plan_follows_what_needs_nobodys_hand(advised: tuple[Config, Choices
         assert '"op": "test"' in patch
 
 
-def test_a_policy_in_the_configuration_goes_first(tmp_path: Path, advised: tuple[Config, Choices]) -> None:
+def test_a_policy_in_the_configuration_goes_first(tmp_path: Path, advised: tuple[Config, Policies]) -> None:
     config = read_config(write_shop(tmp_path, 10, policy={"target": 75, "floors": "none"}))
     (workload,) = with_policies(config, advised[1]).workloads
     assert workload.policy is not None
@@ -103,16 +107,65 @@ def test_the_command_writes_what_the_plan_reads(
     out = capsys.readouterr().out
     assert "shop/web: policies replayed on the last 7 days" in out
     assert all(word in out for word in ("today", "recommended", "rival", "averageUtilization", "kept"))
-    choices = read_choices("policies.json")
+    choice = read_policies("policies.json")["shop", "web"].choice
     assert main(["plan", "--output", "json", "--quiet"]) == 0
     document = json.loads(capsys.readouterr().out)["workloads"][0]
     assert document["step"] == 900
-    assert document["choice"]["reason"] == choices["shop", "web"].reason
+    assert document["choice"]["reason"] == choice.reason
     plan = read_plan("plan.json").workloads[0]
     assert plan.choice is not None
-    assert plan.choice.in_force == choices["shop", "web"].in_force
+    assert plan.choice.in_force == choice.in_force
     assert main(["explain", "web"]) == 0
     assert "policy: " in capsys.readouterr().out
+
+
+def test_a_new_day_costs_one_day_of_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of the days before are kept as they were, and the new one is what a replay of that day alone gives."""
+    config = read_config(write_shop(tmp_path, 28))
+    before, day = NOW - timedelta(days=1), timedelta(days=1)
+    orders = read_orders(config, before, past=True)
+    known = advise_on(config, orders, before, days=7).policies
+    asked = list[int]()
+    replayed = advice.replay_policies
+
+    def counted(history: History, forecasts: Any) -> Tried:
+        asked.append(history.settings.days)
+        return replayed(history, forecasts)
+
+    monkeypatch.setattr(advice, "replay_policies", counted)
+    later = read_orders(config, NOW, past=True)
+    found = advise_on(config, later, NOW, days=7, known=known).policies["shop", "web"].tried
+    kept = known["shop", "web"].tried
+    assert asked == [1]
+    assert found is not None
+    assert kept is not None
+    assert (found.begin, found.scores.days) == (kept.begin + day, 7)
+    np.testing.assert_array_equal(found.scores.pod_hours[:-1], kept.scores.pod_hours[1:])
+    again = advise_on(config, later, NOW, days=7, known={("shop", "web"): Advised(kept_choice(known), found)})
+    assert asked == [1], "a day that is known was replayed again"
+    assert again.choices[0].recommended.days == 7
+    other = config.model_copy(update={"workloads": (replace(config.workloads[0], floor=3),)})
+    assert advise_on(other, later, NOW, days=7, known=known).choices[0].recommended.days == 7
+    assert asked == [1, 7], "another workload's days were taken for this one's"
+
+
+def kept_choice(policies: Policies) -> Choice:
+    return policies["shop", "web"].choice
+
+
+def test_kept_policies_older_than_the_period_are_chosen_anew(advised: tuple[Config, Policies]) -> None:
+    config, known = advised
+    day = timedelta(days=1)
+    assert outdated(config, {}, NOW) == list(config.workloads), "what has none is due"
+    assert outdated(config, known, NOW + timedelta(hours=23)) == []
+    assert outdated(config, known, NOW + day) == list(config.workloads)
+    web = config.workloads[0]
+    older = replace(known["shop", "web"], choice=replace(known["shop", "web"].choice, chosen_at=NOW - day))
+    three = config.model_copy(update={"workloads": (web, replace(web, name="old"), replace(web, name="new"))})
+    due = outdated(three, {**known, ("shop", "old"): older}, NOW + timedelta(hours=2))
+    assert [one.name for one in due] == ["new", "old"]
+    never = config.model_copy(update={"choice": config.choice.model_copy(update={"period": None})})
+    assert outdated(never, known, NOW + 9 * day) == []
 
 
 def test_a_plan_without_chosen_policies_is_as_before(

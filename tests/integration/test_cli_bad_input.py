@@ -146,7 +146,11 @@ def test_a_configuration_that_is_none(text: str | None, words: list[str], capsys
         pytest.param(["plann"], ["No such command 'plann'"], id="a command that is none"),
         pytest.param(["plan", "--nope"], ["No such option: --nope"], id="an option that is none"),
         pytest.param(["plan", "--output", "xml"], ["'xml' is not one of", "'json'"], id="an output that is none"),
-        pytest.param(["plan", "o.csv", "--sample"], ["expected FILE or --sample, got both"], id="two sources"),
+        pytest.param(
+            ["plan", "o.csv", "--sample"],
+            ["expected one of FILE, --sample and --office, got several"],
+            id="two sources",
+        ),
         pytest.param(["plan", "--plan", "."], ["--plan", "got ."], id="a folder for a plan"),
         pytest.param(["plan", "--plan", "nowhere/p.json"], ["--plan: nowhere/p.json cannot"], id="no folder for it"),
         pytest.param(["preview", "--now", "soon"], ["--now: expected a time such as", "got 'soon'"], id="no time"),

@@ -319,6 +319,10 @@ def test_the_roles_that_we_ship_are_enough_for_each_part(clinic: Clinic, monkeyp
             for name in ("capacity-plan", "capacity-plan-a-0", "capacity-plan-b-0")
             for verb in ("create", "patch", "delete")
         ),
+        *(
+            f"shop: the planner may not {verb} configmaps capacity-policies-0"
+            for verb in ("get", "create", "patch", "delete")
+        ),
         "shop: the planner may not list pods",
     }
 

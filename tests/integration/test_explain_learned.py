@@ -91,7 +91,7 @@ def test_the_bars_of_a_learned_load_are_its_own_and_add_up(
     assert bars["idle load"] == round(1000 * cpu["base"] / REQUEST)
     sales = sum(float(bar["why"].split()[0].replace(",", "")) for bar in explained["bars"] if " sales: " in bar["why"])
     per_sale = 1000 * cpu["per_sale_per_hour"] * 60 / minutes / REQUEST
-    driven = sum(bars.get(name, 0) for name in ("level", "trend", "day", "week", "year", "events"))
+    driven = sum(bars.get(name, 0) for name in ("level", "model", "day", "week", "year", "events"))
     assert driven == pytest.approx(per_sale * sales, rel=0.01)
     assert {"level", "day", "quantile margin", "lead-time window", "headroom", "rounding", *clamps} <= bars.keys()
     before = [milli for name, milli in bars.items() if name not in ("headroom", "rounding", *clamps)]

@@ -17,10 +17,13 @@ import pytest
 from distributed import KilledWorker
 
 from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
+from capacity.app.advise import advise
+from capacity.app.advise_fleet import advise_fleet
 from capacity.app.fleet import spread
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError, plan_document, read_plan
 from capacity.model.configuration import Config
+from capacity.model.policies import policies_text
 from capacity.model.settings import IncidentSettings, PrometheusSettings, TelemetrySettings, UsageSettings
 from capacity.monitoring import Exposition
 from capacity.planning import QualityRefusedError
@@ -104,6 +107,21 @@ def test_every_way_to_plan_gives_the_same_bytes(config: Config, tmp_path: Path) 
     assert memory.demand == kept.demand == again.demand
     assert memory.advice == kept.advice == again.advice
     assert {key: type(found) for key, found in memory.advice.items()} == {("shop", "w10"): RequestAdvice}
+
+
+def test_policies_chosen_in_shards_are_those_of_one_process(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = config.model_copy(update={"workloads": config.workloads[:2]})
+    alone = advise(few, NOW, days=1)
+    monkeypatch.setattr("capacity.app.advise_fleet.SIZE", 1)
+    seen: list[tuple[int, int]] = []
+    fleet = Fleet(workers=1, shards=tmp_path / "shards")
+    found = advise_fleet(few, NOW, fleet, days=1, progress=lambda done, total: seen.append((done, total)))
+    assert found.choices == alone.choices
+    assert policies_text(found.policies.values()) == policies_text(alone.policies.values())
+    assert [one.name for one in found.choices] == [one.name for one in few.workloads]
+    assert seen == [(1, 2), (2, 2)]
 
 
 def test_a_run_that_was_killed_while_it_wrote_its_record_breaks_no_later_run(config: Config, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from tests.peers import Prometheus, openmetrics
 NOW = datetime.now(UTC).replace(microsecond=0)
 Document = dict[str, Any]
 
+NO_CHOICE = "\nchoice: {period: null}\n"
+
 
 def pod(name: str, owner: tuple[str, str], seconds: int | None, labels: Document | None = None) -> Document:
     """A pod that is ready, or with `seconds` None crashes; `appear` says when."""
@@ -189,7 +191,7 @@ def test_a_plan_for_the_cluster_learns_its_lead_times(
     Path("orders.csv").write_text("ordered_at\n" + lines, encoding="utf-8")
     assert main(["init"]) == 0
     text = Path("capacity.yaml").read_text(encoding="utf-8")
-    Path("capacity.yaml").write_text(text.replace("lead_time: 55s", "lead_time: auto"), encoding="utf-8")
+    Path("capacity.yaml").write_text(text.replace("lead_time: 55s", "lead_time: auto") + NO_CHOICE, encoding="utf-8")
     capsys.readouterr()
     assert main(["plan", "--to-cluster"]) == 0
     remarks = capsys.readouterr().err

@@ -12,7 +12,7 @@ import yaml
 import capacity
 from capacity.app import read_config
 from capacity.cli import main
-from capacity.cluster import lease, switch
+from capacity.cluster import lease, policy_maps, switch
 from capacity.cluster.plan_index import names
 from capacity.model.configuration import Config
 from tests.rendering import BASE, NEWEST, OLDEST, Document, documents, kustomize, title, validate
@@ -165,7 +165,7 @@ def test_controller_mounts_no_orders() -> None:
 @pytest.mark.parametrize(
     ("role", "others"),
     [
-        pytest.param("capacity-planner", [], id="planner"),
+        pytest.param("capacity-planner", policy_maps.names(), id="planner, and the chosen policies"),
         pytest.param("capacity-controller", [switch.SWITCH_NAME], id="controller, and the off switch"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ class Installation:
         duckdb.sql(ORDERS).write_parquet(str(orders))
         config = yaml.safe_load((BASE / "capacity.yaml").read_text(encoding="utf-8"))
         config["sales"]["source"] = str(orders)
+        config["choice"] = {"period": None}
         self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
 
     def install(self, **changed: Document) -> None:
@@ -177,6 +179,26 @@ def test_planner_may_do_exactly_what_it_does(installation: Installation, plan: D
     assert [name for name in left if "plan" in name] == ["capacity-plan", "capacity-plan-a-0"]
 
 
+def test_planner_chooses_policies_once_its_plan_is_in_force_and_follows_them(installation: Installation) -> None:
+    config = yaml.safe_load(installation.config.read_text(encoding="utf-8"))
+    installation.config.write_text(yaml.safe_dump({**config, "choice": {"days": 7}}), encoding="utf-8")
+    installation.install()
+    assert installation.plan() == 0
+    written = [entry.path.rpartition("/")[2] for entry in installation.api.journal.writes if entry.code < 300]
+    assert written[-2:] == ["capacity-plan", "capacity-policies-0"]
+    assert installation.plan() == 0
+    assert installation.refused == []
+    plan = json.loads(plan_text_of(installation.api))["workloads"][0]
+    assert plan["choice"]["reason"]
+    assert plan["policy"] == (plan["choice"]["meanwhile"] or plan["choice"]["recommended"])["policy"]
+
+
+def plan_text_of(api: KubernetesDouble) -> str:
+    """The plan in force: the second one, in the other slot."""
+    part = api.get("ConfigMap", NAMESPACE, "capacity-plan-b-0")
+    return gzip.decompress(base64.b64decode(part["binaryData"]["plan.json.gz"])).decode()
+
+
 def test_planner_writes_over_its_last_plan_with_the_same_role(installation: Installation) -> None:
     installation.install()
     assert [installation.plan(), installation.plan()] == [0, 0]
@@ -233,7 +255,7 @@ def test_planner_is_refused_without_one_of_its_verbs(
     installation.install(**{PLANNER: without(ROLES[PLANNER], revoked)})
     assert installation.plan() == 1
     codes = [(entry.method, entry.code) for entry in installation.api.journal]
-    assert codes == [("GET", 200), ("GET", 404), ("PATCH", 403)]
+    assert codes == [("GET", 200), ("GET", 404), ("GET", 404), ("PATCH", 403)]
     assert "see the Role in k8s/base" in capsys.readouterr().err
 
 

@@ -227,7 +227,9 @@ def test_pictures_are_drawn_in_the_browser(tmp_path: Path, chromium: Chromium) -
 
 
 @pytest.mark.parametrize(
-    "words", [["audit"], ["forecast"], ["seasonality"], ["backtest", "--origins", "2"], ["plan"]], ids=lambda it: it[0]
+    "words",
+    [["audit"], ["forecast"], ["seasonality"], ["backtest", "--origins", "2"], ["plan", "--table"]],
+    ids=lambda it: it[0],
 )
 def test_every_sheet_is_a_page_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "-q", "--output", "html"]) == 0

@@ -72,8 +72,8 @@ def test_equal_seeds_equal_results(sales: pd.Series, result: cap.Simulation) -> 
 def test_a_workload_bound_by_memory_is_judged_by_memory(sales: pd.Series) -> None:
     bound = cap.Workload("a", "b", cap.LoadModel(0, 0, 0, 2.0**24), cap.Replica(1, 2**29), floor=2, ceiling=90)
     found = cap.simulate(sales, bound, replay=Replay(days=2))
-    middles = sales.iloc[-48:].max() * 2.0**24 / 2**29  # straight lines between syncs pass it within a thousandth
-    assert found.plan.lane.demand.max() == pytest.approx(middles, rel=1e-3)
+    highest = sales.iloc[-48:].max() * 2.0**24 / 2**29  # of an hour: a quarter of it may be a little more
+    assert found.plan.lane.demand.max() == pytest.approx(highest, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,25 @@ def test_a_source_that_is_no_usage_is_refused(keys: dict[str, Any], error: type[
         read_usage(**{"source": "usage.csv", **COLUMNS, **keys})
 
 
+@pytest.mark.parametrize("odd", ["1970-01-01 00:00:00", "2099-01-01 00:00:00"])
+def test_a_row_far_from_all_others_sets_no_span(odd: str, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [f"{at:%Y-%m-%d %H:%M:%S},1,1" for at in HOURS[:96]]
+    table = read_usage(lines(*rows, f"{odd},9,9"), **COLUMNS)
+    assert isinstance(table, pd.DataFrame)
+    assert (table.index[0], len(table), table["cpu"].max()) == (HOURS[0], 96, 1.0)
+    assert f"1 row has a time ahead of the clock or far from all others ({odd.replace(' ', 'T')}Z)" in caplog.text
+
+
+def test_values_that_are_no_quantity_are_refused_and_not_taken_for_gaps() -> None:
+    rows = [f"{at:%Y-%m-%d %H:%M:%S},{share}%,1Gi" for share, at in enumerate(HOURS[:9])]
+    with pytest.raises(DataError, match=r"usage.csv: cpu: expected cores, bytes or a rate, .* got '0%' in 9 of 9 rows"):
+        read_usage(lines(*rows), **COLUMNS)
+    rows = [f"{at:%Y-%m-%d %H:%M:%S},{'NaN' if hour else '250m'},1Gi" for hour, at in enumerate(HOURS[:9])]
+    table = read_usage(lines(*rows), **COLUMNS)
+    assert isinstance(table, pd.DataFrame)
+    assert table["cpu"].dropna().tolist() == [0.25]
+
+
 def test_one_row_per_pod_is_refused_because_their_mean_would_be_taken_for_their_sum() -> None:
     with pytest.raises(DataError, match="got 2 of it at 2026-03-02T00:00:00Z: sum up the pods"):
         read_usage(lines("2026-03-02T00:00:00Z,1,1", "2026-03-02T00:00:00Z,2,2"), **COLUMNS)

@@ -21,11 +21,14 @@ from capacity.model import (
     Replica,
     Workload,
 )
+from capacity.model.choice import Choice
+from capacity.model.limits import Costs
 from capacity.model.observation import Memory
-from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy
-from capacity.simulation.advice import ReplaySettings, Tried, choose_policy, try_policies_on
-from capacity.simulation.candidates import candidate_policies, decided_floors, plans_of
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, DailyScores, Days, replay_days
+from capacity.model.policy import Cadence, Objective, Policy
+from capacity.model.replayed import DailyScores, Tried
+from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
+from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
 from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
@@ -103,10 +106,7 @@ def pass_by_pass(plans: dict, rules: ControllerRules, passes: int) -> np.ndarray
         now = BEGIN + at * rules.period
         while arrivals and arrivals[0][0] <= now:
             current = arrivals.pop(0)[1]
-        seen = Observation(
-            floor, 80, max(floor, 1), max(floor, 1), baseline_floor=2, baseline_ceiling=80, memory=memory
-        )
-        decision = decide(current, seen, now, rules)
+        decision = decide(current, observed(WEB, floor, memory, now), now, rules)
         floor, memory = decision.floor, decision.memory
         floors.append(floor)
     return np.array(floors)
@@ -180,14 +180,89 @@ def test_a_target_set_by_hand_is_advised_anew_only_where_it_matters(advised: int
     assert choice.policy.target == target
 
 
+POLICIES = (Policy(80), Policy(70, standing="advised"), Policy(80, "forecast", 0.9))
+
+
+def chosen(
+    cost: list[float],
+    above: list[float],
+    overload: list[float] | None = None,
+    skill: float | None = 0.3,
+    **workload: object,
+) -> Choice:
+    """The choice among the HPA as it stands, at 70, and floors, from fourteen equal days."""
+    rows = [np.tile(one, (14, 1)) for one in (cost, above, overload or [0.0, 0.0, 0.0])]
+    scores = DailyScores(rows[0], rows[1], rows[2], np.zeros((14, 3)), np.zeros((14, 3)))
+    return choose_policy(Tried(POLICIES, scores, BEGIN, skill), replace(WEB, **workload), BEGIN)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("overload_cost", "place"),
+    [
+        pytest.param(1.0, 0, id="an hour of overload hardly costs anything"),
+        pytest.param(30.0, 1, id="an hour of it costs a lower target"),
+        pytest.param(3000.0, 2, id="an hour of it costs floors as well"),
+    ],
+)
+def test_with_a_cost_of_overload_the_least_total_is_chosen(overload_cost: float, place: int) -> None:
+    found = chosen(
+        [100.0, 106.0, 125.0],
+        [99.0, 50.0, 9.0],
+        [60.0, 6.0, 0.0],
+        objective=Objective(overload_cost=overload_cost),
+        costs=Costs(price_per_hour=0.5),
+    )
+    assert found.reason == "LeastExpectedCost"
+    assert found.policy == POLICIES[place]
+    assert found.unit == "money"
+    assert found.recommended.cost == pytest.approx([50.0, 53.0, 62.5][place])
+
+
+def test_a_cost_of_overload_without_a_price_says_what_is_missing() -> None:
+    with pytest.raises(DataError, match=r"expected costs\.price_per_hour beside it"):
+        chosen([1.0, 1.0, 1.0], [0.0, 0.0, 0.0], objective=Objective(overload_cost=500.0))
+
+
+def test_an_objective_that_nothing_reaches_names_the_nearest_and_what_is_needed() -> None:
+    found = chosen([100.0, 120.0, 200.0], [400.0, 90.0, 30.0])
+    assert found.reason == "NothingKeepsTheMinutes"
+    assert f"allow 7.2 a day above the target: nearest comes {POLICIES[2]}, with 30.0" in found.remarks[-1]
+    assert "pods must start faster" in found.remarks[-1]
+
+
+def test_floors_of_a_forecast_without_skill_are_not_chosen_though_they_were_replayed() -> None:
+    costs, minutes = [100.0, 110.0, 60.0], [50.0, 3.0, 3.0]
+    assert chosen(costs, minutes).reason == "FloorsPay"
+    unskilled = chosen(costs, minutes, skill=-0.1)
+    assert (unskilled.reason, unskilled.policy) == ("NoSkill", POLICIES[1])
+
+
+@pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "Deployment"])
+def test_no_demand_at_all_costs_the_floor_and_breaks_nothing(kind: str) -> None:
+    idle = replace(WEB, load=LoadModel(0, 0.1, 0, 0), target=replace(WEB.target, kind=kind))
+    found = try_policies_on(0 * shop(10), idle, ForecastRequest(), ReplaySettings(1))
+    np.testing.assert_allclose(found.scores.above, 0)
+    assert (found.scores.pod_hours >= 24 * idle.floor - 1e-6).all()
+    assert choose_policy(found, idle, BEGIN).today.minutes_above == 0
+
+
+def test_with_a_managed_target_the_chosen_one_is_in_force_at_once() -> None:
+    managed = replace(WEB, manage=("floor", "target"))
+    assert {one.standing for one in candidate_policies(managed, (0.9,)) if one.target == 70} == {"managed"}
+    policies = tuple(replace(one, standing="managed") if one.target == 70 else one for one in POLICIES)
+    rows = [np.tile(one, (14, 1)) for one in ([100.0, 106.0, 125.0], [99.0, 3.0, 3.0])]
+    scores = DailyScores(rows[0], rows[1], *(np.zeros((14, 3)) for _ in range(3)))
+    found = choose_policy(Tried(policies, scores, BEGIN, 0.3), managed, BEGIN)
+    assert (found.in_force, found.meanwhile) == (policies[1], None)
+
+
 def test_a_policy_without_calm_follows_its_plan_to_the_step() -> None:
     (plan,) = plans_of({BEGIN: hourly(30, 1)}, WEB, 0.95).values()
     seen = Observation(2, 80, 2, 2, baseline_floor=2, baseline_ceiling=80)
-    found = Evidence(Policy(80, "forecast", 0.95, calm=False), 28, 1.0, 0.0, 0.0, (0, 0), (0, 0), (0, 0))
-    choice = Choice("shop", "web", BEGIN, Objective(), found, found, "FloorsPay")
+    policy = Policy(80, "forecast", 0.95, calm=False)
     moments = [plan.start + at * 5 * MINUTE for at in range(60)]
     calm, plain = ControllerRules(calm=CALM), ControllerRules()
-    by_plan = [decide(replace(plan, choice=choice), seen, now, calm).floor for now in moments]
+    by_plan = [decide(replace(plan, policy=policy), seen, now, calm).floor for now in moments]
     assert by_plan == [decide(plan, seen, now, plain).floor for now in moments]
     assert by_plan != [decide(plan, seen, now, calm).floor for now in moments]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.forecast import Setting, forecast_batch, forecast_many, forecast_sales, renew_forecast
+from capacity.forecast import Setting, forecast_batch, forecast_many, forecast_sales
 from capacity.forecast.backtest import backtest_sales
 from capacity.model import CapacityError, DataError, Event, Forecast, ForecastRequest
 from capacity.series.breakdown import decompose_sales
@@ -130,9 +130,6 @@ def test_a_forecast_is_sound_or_refused(case):
     if forecast is not None:
         refused_or(lambda: coming_growth(sales, forecast), lambda growth: None)
         coming_peak(forecast)
-        later = sales.index[-1] + forecast.step
-        more = pd.concat([sales.astype("float64"), pd.Series([3.0], pd.DatetimeIndex([later]))])
-        refused_or(lambda: renew_forecast(forecast, more, events=known["events"]), is_sound)
 
 
 @examples(25)

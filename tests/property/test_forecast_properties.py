@@ -9,7 +9,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.forecast import Setting, forecast_as_asked, forecast_batch, forecast_many, forecast_sales
+from capacity.forecast import Setting, forecast_as_asked, forecast_batch, forecast_many, forecast_sales, prepare
+from capacity.forecast.series import Timelines
 from capacity.model import DataError, Event, Forecast, ForecastRequest
 from tests.scale import examples
 
@@ -122,6 +123,22 @@ def test_many_series_get_to_the_last_bit_what_each_gets_alone(seed):
         if alone.maxima is not None:
             np.testing.assert_array_equal(found.maxima, alone.maxima)
         assert (found.model, found.notes, found.trust) == (alone.model, alone.notes, alone.trust)
+
+
+@FEW
+@given(seeds)
+def test_series_that_share_a_timeline_are_prepared_as_if_each_were_alone(seed):
+    index = sales_of(seed, 24 * 18).index
+    timelines, request = Timelines(), ForecastRequest(timedelta(days=2), LEVELS, ("GB",), promotions(sales_of(seed)))
+    for place in range(4):
+        values = history(seed + place, len(index))
+        values[len(index) - 7 * place :] = np.nan  # series that end earlier than others
+        sales = pd.Series(values, index)
+        one, alone = prepare(sales, request, None, timelines), prepare(sales, request)
+        np.testing.assert_array_equal(one.steady, alone.steady)
+        np.testing.assert_array_equal(one.steps.slots, alone.steps.slots)
+        np.testing.assert_array_equal(one.ahead.factor, alone.ahead.factor)
+        assert (one.setting, one.notes, one.given, one.unit) == (alone.setting, alone.notes, alone.given, alone.unit)
 
 
 @FEW

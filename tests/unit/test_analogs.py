@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.forecast import Occurrence, Setting, forecast_sales, kinds_near, renew_forecast
+from capacity.forecast import Occurrence, Setting, forecast_sales
 from capacity.forecast.analogs import find_analogs
-from capacity.model import DataError, Event, Forecast
+from capacity.model import Event
 
 STEP, DAY, KICKOFF = timedelta(minutes=5), 288, 19 * 12
 LEVELS = (0.5, 0.9)
@@ -100,40 +100,3 @@ def test_growth_from_one_event_to_the_next_is_not_taken_for_the_effect_of_an_eve
     ahead = forecast_sales(known, horizon="6h", quantile_levels=LEVELS, events=matches(series))
     came = series.iloc[len(known) :][: len(ahead.quantiles)]
     assert (ahead.at(0.5) / came.to_numpy()).max() < 1.6
-
-
-def fitted(series: pd.Series, until: int) -> Forecast:
-    return forecast_sales(series.iloc[:until], horizon="6h", quantile_levels=LEVELS, window=6 * STEP)
-
-
-def test_a_forecast_renewed_is_what_past_matches_say_and_the_rest_of_the_old_one() -> None:
-    series, now = surge(), 11 * DAY + KICKOFF + 2
-    old = fitted(series, now - 12)
-    new = renew_forecast(old, series.iloc[:now], events=matches(series))
-    assert new.quantiles.index[0] == series.index[now]
-    np.testing.assert_allclose(new.at(0.5).iloc[:12], series.iloc[now : now + 12], rtol=1e-9)
-    tail = new.quantiles.index[-3:]
-    pd.testing.assert_frame_equal(new.quantiles.loc[tail], old.quantiles.loc[tail])
-    assert (new.maxima.to_numpy() >= new.quantiles.to_numpy() - 1e-12).all()  # type: ignore[union-attr]
-
-
-def test_far_from_events_a_renewed_forecast_is_the_old_one_without_its_past() -> None:
-    series = surge()
-    old = fitted(series, 11 * DAY)
-    new = renew_forecast(old, series.iloc[: 11 * DAY + 4], events=matches(series))
-    pd.testing.assert_frame_equal(new.quantiles, old.quantiles.iloc[4:])
-    assert new.notes == old.notes
-
-
-@pytest.mark.parametrize(("until", "message"), [(11 * DAY - 5, "or later"), (12 * DAY, "got none")])
-def test_what_cannot_be_renewed_is_refused(until: int, message: str) -> None:
-    series = surge()
-    with pytest.raises(DataError, match=message):
-        renew_forecast(fitted(series, 11 * DAY), series.iloc[:until], events=matches(series))
-
-
-def test_the_kinds_near_a_moment() -> None:
-    series = surge()
-    events, old = matches(series), fitted(series, 11 * DAY)
-    found = [kinds_near(events, series.index[11 * DAY + KICKOFF + at], old) for at in (-13, -12, 47, 48)]
-    assert found == [frozenset(), {"match"}, {"match"}, frozenset()]

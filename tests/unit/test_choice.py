@@ -10,8 +10,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from capacity.model import DataError, PlanError
-from capacity.model.policy import Cadence, Choice, Evidence, Objective, Policy
-from capacity.model.policy_file import read_choices, write_choices
+from capacity.model.choice import Choice, Evidence, PaysFrom
+from capacity.model.policies import read_policies, write_policies
+from capacity.model.policy import Cadence, Objective, Policy
+from capacity.model.replayed import Advised, DailyScores, Tried
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_plain
 from capacity.views.plots import plot_choice
 from capacity.views.tables import advice_sentence
@@ -167,10 +169,53 @@ def choice(**changes: object) -> Choice:
     return Choice(**(known | changes))  # type: ignore[arg-type]
 
 
-def test_choices_are_written_and_read_back(tmp_path: Path) -> None:
-    made = [choice(), choice(name="api", meanwhile=None, objective=Objective(0.7, overload_cost=500.0))]
-    write_choices(made, tmp_path / "policies.json")
-    assert list(read_choices(tmp_path / "policies.json").values()) == made
+def tried(days: int, begin: datetime = NOW, **changes: object) -> Tried:
+    """Two policies on some days: every number its own."""
+    values = np.arange(2.0 * days).reshape(days, 2) / 8
+    known = {"policies": (Policy(80), Policy(80, "forecast", 0.9, calm=False)), "skill": 0.25, "under": "these"}
+    scores = DailyScores(values, values + 1, values + 2, values + 3, values + 4)
+    return Tried(scores=scores, begin=begin, **(known | changes))  # type: ignore[arg-type]
+
+
+def test_policies_are_written_and_read_back_with_their_days(tmp_path: Path) -> None:
+    pays = PaysFrom(timedelta(minutes=5), timedelta(minutes=15), True, 0.1, 0.3)
+    made = [
+        Advised(choice(pays_from=pays), tried(3, skill=None, remarks=("short",))),
+        Advised(choice(name="api", meanwhile=None, objective=Objective(0.7, overload_cost=500.0))),
+    ]
+    write_policies(made, tmp_path / "policies.json")
+    read = list(read_policies(tmp_path / "policies.json").values())
+    assert [one.choice for one in read] == [one.choice for one in made]
+    assert read[1].tried is None
+    (found, wrote) = (read[0].tried, made[0].tried)
+    assert found is not None
+    assert wrote is not None
+    assert (found.policies, found.begin, found.skill, found.under) == (wrote.policies, wrote.begin, None, "these")
+    for name in ("pod_hours", "above", "overload", "lost", "starts"):
+        np.testing.assert_array_equal(getattr(found.scores, name), getattr(wrote.scores, name))
+
+
+def test_a_new_day_follows_those_that_are_kept_and_the_oldest_goes() -> None:
+    before = tried(3)
+    new = tried(1, before.end)
+    both = new.after(before, 3)
+    assert (both.begin, both.end, both.scores.days) == (NOW + timedelta(days=1), new.end, 3)
+    np.testing.assert_array_equal(both.scores.pod_hours[:2], before.scores.pod_hours[1:])
+    np.testing.assert_array_equal(both.scores.pod_hours[2:], new.scores.pod_hours)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(tried(1, NOW), id="of the same days"),
+        pytest.param(tried(1, NOW + timedelta(days=3), under="others"), id="under other conditions"),
+        pytest.param(tried(1, NOW + timedelta(days=3), policies=(Policy(80), Policy(70))), id="of other policies"),
+    ],
+)
+def test_days_that_cannot_be_compared_are_not_joined(other: Tried) -> None:
+    assert not other.continues(tried(3))
+    with pytest.raises(DataError, match="expected days that follow"):
+        other.after(tried(3), 28)
 
 
 @pytest.mark.parametrize(
@@ -178,15 +223,15 @@ def test_choices_are_written_and_read_back(tmp_path: Path) -> None:
     [
         ("{", "cannot be read"),
         ("[]", "expected schema"),
-        ('{"schema": "capacity.policies/v9", "workloads": []}', "expected schema"),
-        ('{"schema": "capacity.policies/v1", "workloads": [{}]}', "expected the key 'chosen_at'"),
+        ('{"schema": "capacity.policies/v1", "workloads": []}', "expected schema"),
+        ('{"schema": "capacity.policies/v2", "workloads": [{}]}', "expected the key 'replayed'"),
     ],
 )
 def test_policies_that_cannot_be_read_say_why(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "policies.json"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(PlanError, match=says):
-        read_choices(file)
+        read_policies(file)
 
 
 def test_until_the_advised_target_stands_the_policy_under_the_present_one_is_followed() -> None:

@@ -224,6 +224,25 @@ def test_overlapping_exports_are_a_finding() -> None:
     assert not audit_sales("m-*.csv", time="at", **once).findings
 
 
+def test_overlapping_exports_whose_rows_changed_in_between_are_a_finding() -> None:
+    moments = [f"{datetime(2024, 1, 1) + timedelta(minutes=7 * n)}" for n in range(3000)]  # noqa: DTZ001
+    for name, part, status in (("a", range(2000), "pending"), ("b", range(1000, 3000), "paid")):
+        rows = "".join(f"A{n},{moments[n]},{status}\n" for n in part)
+        written(f"order,at,status\n{rows}".encode(), f"m-{name}.csv")
+    (finding,) = audit_sales("m-*.csv", time="at").findings
+    assert finding.message.startswith("995 rows have the time and the order of another")
+    lines = "".join(f"A{n // 2},{moments[n // 2]},{n}\n" for n in range(3000))  # two lines an order are no overlap
+    assert not audit_sales(written(f"order,at,product\n{lines}".encode()), time="at").findings
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "kind"), [("a.xlsx", b"PK\x03\x04", "a workbook"), ("a.json", b"[{}", "JSON")]
+)
+def test_files_of_other_kinds_are_refused_with_what_to_do(name: str, head: bytes, kind: str) -> None:
+    with pytest.raises(DataError, match=f"{name}: expected CSV or Parquet, got {kind}"):
+        audit_sales(written(head + b"xx\n", name), time="at")
+
+
 def test_rows_that_are_equal_by_chance_are_no_overlap() -> None:
     sales = np.random.default_rng(1).integers(0, 40, 5000)
     rows = "".join(f"{'abc'[n % 3]},2024-01-{1 + n // 500:02} {hour % 24:02}:00:00\n" for n, hour in enumerate(sales))

@@ -76,7 +76,6 @@ SERIES = pd.Series(USUAL, INDEX)
     [
         pytest.param(SERIES.iloc[::-1], "ascending steps, got them unsorted", id="unsorted timestamps"),
         pytest.param(pd.concat([SERIES, SERIES.iloc[:1]]).sort_index(), "unique steps", id="duplicated timestamps"),
-        pytest.param(SERIES.tz_localize(None), "UTC index, got naive", id="naive timestamps"),
     ],
 )
 def test_timestamps_are_refused_in_one_line(series, message):

@@ -38,9 +38,7 @@ def with_value(place: int, value: float) -> np.ndarray:
 REFUSED = [
     pytest.param(lambda: hourly(noisy()).iloc[::-1], "unsorted", id="unsorted steps are refused"),
     pytest.param(lambda: pd.concat([hourly(noisy())] * 2), "unique", id="steps that come twice are refused"),
-    pytest.param(lambda: hourly(noisy()).tz_localize(None), "UTC index, got naive", id="naive times are refused"),
-    pytest.param(lambda: hourly(noisy()).tz_convert("Asia/Tokyo"), "got Asia/Tokyo", id="a local index is refused"),
-    pytest.param(lambda: pd.Series(noisy()), "DatetimeIndex", id="an index of numbers is refused"),
+    pytest.param(lambda: pd.Series(noisy()), "expected times, got numbers", id="an index of numbers is refused"),
     pytest.param(lambda: hourly(with_value(9, -1)), ">= 0, got -1", id="negative sales are refused"),
     pytest.param(lambda: hourly(with_value(9, np.inf)), "finite", id="infinite sales are refused"),
     pytest.param(lambda: hourly([1, 2, 3]), "at least 4 steps", id="three values are refused"),
@@ -64,7 +62,7 @@ def test_bad_history_is_refused_with_expected_and_got(make, message):
     ("given", "message"),
     [
         pytest.param({"horizon": "10min"}, "at least one step", id="a horizon below one step"),
-        pytest.param({"horizon": "soon"}, "such as 14D", id="a horizon that is no duration"),
+        pytest.param({"horizon": "soon"}, "such as '14d'", id="a horizon that is no duration"),
         pytest.param({"quantile_levels": ()}, "at least one quantile level", id="no quantile level"),
         pytest.param({"quantile_levels": (0.5, 1.0)}, r"\(0, 1\)", id="a quantile level of one"),
         pytest.param({"quantile_levels": (0.5, 0.5)}, "repeats", id="a quantile level twice"),

@@ -93,8 +93,8 @@ def test_growth_seasons_and_shifts_of_months():
     level = np.random.default_rng(0).normal(100, 3, 48)
     assert find_shifts(monthly(np.concatenate([level, 2.5 * level])))[0].at == pd.Timestamp("2022-01-01", tz="UTC")
     sales = monthly(year(8))
-    assert past_growth(sales).mean == pytest.approx(0.0, abs=0.1)
-    assert coming_growth(sales, forecast_sales(sales, horizon="365D")).mean == pytest.approx(0.0, abs=0.15)
+    assert past_growth(sales).change == pytest.approx(0.0, abs=0.1)
+    assert coming_growth(sales, forecast_sales(sales, horizon="365D")).coming.change == pytest.approx(0.0, abs=0.15)
     assert [season.season_length for season in find_seasons(monthly(year(8)))] == [12]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
 from capacity.model import ConfigError, DataError
@@ -249,3 +250,12 @@ def test_a_series_carries_utc_its_name_and_the_business_clock() -> None:
     with table(text_of(clean_rows()), "Europe/London") as orders:
         sales = orders.sales()
     assert (str(sales.index.tz), sales.name, sales.attrs["timezone"]) == ("UTC", "sales", "Europe/London")
+
+
+@pytest.mark.parametrize("value", [{"value": {"sum": "quantity"}}, {"value": {"count_distinct": "invoice"}}, {}])
+def test_the_total_is_the_sum_of_all_groups(value: dict[str, Any]) -> None:
+    with table(text_of(dirty_rows()[0], short_lines=2), group="price", **value) as orders:
+        groups, total = orders.sales(), orders.total()
+    assert isinstance(groups, pd.DataFrame)
+    assert len(groups.columns) > 1
+    pd.testing.assert_series_equal(total, groups.sum(axis=1, min_count=1), check_names=False, check_freq=False)

@@ -1,4 +1,4 @@
-"""The next peak, and growth of mean and peak apart."""
+"""The next peak, and growth against the same weeks a year before."""
 
 from __future__ import annotations
 
@@ -41,13 +41,33 @@ def test_the_next_peak(values, day, expected, level):
     assert (peak.low_level, peak.high_level) == (min(values), max(values))
 
 
-def test_growth_of_the_peak_is_told_apart_from_growth_of_the_mean():
-    day = np.arange(YEARS)
-    friday = np.where(day % 7 == 4, 30.0, 10.0)
-    growth = past_growth(daily(np.where((day > 500) & (day % 7 == 4), 2 * friday, friday)))
-    assert growth.peak == pytest.approx(1.0)
-    assert growth.mean == pytest.approx(30 / 90)
+def test_growth_is_that_of_the_level_with_an_interval_over_the_days():
+    random = np.random.default_rng(1)
+    noisy = np.where(np.arange(YEARS) > 500, 12.0, 10.0) * random.lognormal(0, 0.1, YEARS)
+    growth = past_growth(daily(noisy))
+    assert growth.low < 0.2 < growth.high
+    assert growth.low < growth.change < growth.high
+    assert growth.high - growth.low < 0.2
     assert growth.end == datetime(2026, 3, 11, tzinfo=UTC)
+    assert "95% interval" in growth.words
+
+
+def test_holidays_meet_the_same_holiday_and_no_working_day():
+    """Good Friday moves: 18 April in 2025, 29 March in 2024. Closed on both, nothing has grown."""
+    days = pd.date_range("2024-01-01", "2025-05-05", freq="D", tz="UTC")
+    closed = days.isin(pd.DatetimeIndex(["2024-03-29", "2024-04-01", "2025-04-18", "2025-04-21"], tz="UTC"))
+    history = pd.Series(np.where(closed, 0.0, 10.0), days)
+    assert past_growth(history, ["DE"]).change == pytest.approx(0.0, abs=1e-12)
+    assert past_growth(history).change < -0.05
+
+
+def test_the_hours_of_a_day_meet_on_the_business_clock():
+    hours = pd.date_range("2024-01-01", "2025-06-01", freq="h", tz="UTC", inclusive="left")
+    local = hours.tz_convert("America/New_York")
+    sales = pd.Series(np.where((local.hour > 8) & (local.day_of_week < 5), 20.0, 1.0), hours)
+    sales.attrs["timezone"] = "America/New_York"
+    growth = past_growth(sales)
+    assert (growth.change, growth.low, growth.high) == pytest.approx((0.0, 0.0, 0.0), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -61,22 +81,24 @@ def test_growth_of_the_peak_is_told_apart_from_growth_of_the_mean():
 )
 def test_growth_that_cannot_be_told_says_why(history, reason):
     growth = past_growth(history)
-    assert growth.mean is None
-    assert growth.peak is None
-    assert reason in growth.reason
+    assert growth.change is None
+    assert reason in growth.words
 
 
 @pytest.mark.parametrize(("freq", "steps"), [("7D", 120), ("30D", 40), ("6h", 4 * 500)])
 def test_growth_in_other_steps(freq, steps):
     growth = past_growth(daily(1.0 + 0.5 * (np.arange(steps) >= 0.75 * steps), freq=freq))
-    assert growth.mean == pytest.approx(0.5)
+    assert growth.change == pytest.approx(0.5)
 
 
 def test_what_is_forecast_is_compared_with_the_same_days_of_last_year():
     history = daily(np.full(YEARS, 10.0))
     growth = coming_growth(history, forecast({0.5: [12.0] * 14}, history.index[-1]))
-    assert (growth.mean, growth.peak) == (pytest.approx(0.2), pytest.approx(0.2))
-    assert growth.start == (history.index[-1] + timedelta(days=1)).to_pydatetime()
+    assert growth.coming.change == pytest.approx(0.2)
+    assert growth.past.change == pytest.approx(0.0)
+    assert growth.coming.start == (history.index[-1] + timedelta(days=1)).to_pydatetime()
+    assert "the forecast itself is +20%, because sales moved +0% into these weeks last year" in growth.words
+    assert "expected to move +20% now" in growth.words
 
 
 def test_a_forecast_in_other_steps_is_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from capacity.app.status import latency_objective, quality_objective
 from capacity.model import DataError
 from capacity.model.service_level import TARGETS, ServiceLevelObjective
 from capacity.monitoring import Ticket, restore_objective
+from capacity.monitoring.samples import audit_samples
+from capacity.sources import audit_sales
 from capacity.views.tables.status import figure_text
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -124,7 +127,7 @@ def audits(*rows: tuple[str, int, int, float, float | None]) -> pd.DataFrame:
 
 
 def test_one_late_audit_in_twenty_breaks_no_promise_and_two_do() -> None:
-    late, good = ("a", 1, 1, 4000.0, None), ("a", 1, 1, 60.0, None)
+    late, good = ("a", 1, 1, 9000.0, 4000.0), ("a", 1, 1, 9000.0, 60.0)
     assert latency_objective(audits(*[good] * 19, late)).value == 60
     broken = latency_objective(audits(*[good] * 18, late, late))
     assert (broken.value, broken.kept) == (4000, False)
@@ -134,6 +137,29 @@ def test_one_late_audit_in_twenty_breaks_no_promise_and_two_do() -> None:
 def test_latency_is_the_sources_own_where_it_tells() -> None:
     assert latency_objective(audits(("a", 1, 1, 4000.0, 30.0))).value == 30
     assert latency_objective(audits(("a", 1, 1, -5.0, None))).value == 0
+
+
+def test_the_age_of_orders_shows_that_latency_is_kept_and_never_that_it_is_broken() -> None:
+    """A night without orders is no late delivery."""
+    recent, night, broken = ("a", 1, 1, 60.0, None), ("a", 1, 1, 4000.0, None), ("b", 1, 1, 0.0, 700.0)
+    assert latency_objective(audits(recent, recent)).kept is True
+    unclear = latency_objective(audits(recent, night))
+    assert (unclear.value, unclear.kept) == (None, None)
+    assert "set sales.available_at" in unclear.note
+    assert latency_objective(audits(recent, night, broken)).value == 700
+
+
+def test_totals_are_late_only_when_the_next_one_is_overdue() -> None:
+    """The total of 10:00 to 11:00 stands there until 12:00, and is no sign that anything is late."""
+    hours = pd.date_range("2026-01-05", periods=24 * 9 + 11, freq="h", tz="UTC")
+    hourly = audit_sales(pd.Series(5.0, hours))
+    single = audit_sales(pd.DataFrame({"at": hours + pd.to_timedelta(np.arange(len(hours)) % 57, "min")}), time="at")
+    newest = hours[-1].to_pydatetime()
+    assert (hourly.totals, single.totals) == (timedelta(hours=1), None)
+    for minutes, late in ((60, 0.0), (119, 0.0), (127, 420.0)):
+        found = {one.name: one.value for one in audit_samples(hourly, newest + timedelta(minutes=minutes))}
+        assert found["capacity_data_latency_seconds"] == late
+    assert single.late(newest + timedelta(hours=9)) is None, "a night without orders is not late"
 
 
 def test_quality_is_that_of_the_worst_source() -> None:

@@ -10,7 +10,6 @@ import pytest
 from capacity.model import DataError
 from capacity.simulation import (
     Comparison,
-    Daily,
     Elasticity,
     Frontier,
     Lane,
@@ -23,10 +22,7 @@ from capacity.simulation import (
     erlang_c,
     find_misses,
     frontier,
-    interval,
     p99_wait,
-    rate_oracle,
-    reduction,
     saving,
     say_verdict,
     score,
@@ -134,39 +130,15 @@ def test_saving_at_equal_violations(policy: tuple[float, float], saved: float) -
     assert saving(policy, CURVE) == pytest.approx(saved)
 
 
-@pytest.mark.parametrize(
-    ("policy", "fewer"),
-    [((120.0, 15.0), 0.5), ((80.0, 5.0), 0.9), ((999.0, 2.0), 0.0), ((999.0, 1.0), 0.5)],
-)
-def test_reduction_at_equal_cost(policy: tuple[float, float], fewer: float) -> None:
-    assert reduction(policy, CURVE) == pytest.approx(fewer)
-
-
-def test_where_the_frontier_has_no_violation_there_is_none_to_avoid() -> None:
-    free = Frontier(np.array([100.0]), np.array([0.0]))
-    assert reduction((100.0, 0.0), free) == 0.0
-    assert reduction((100.0, 1.0), free) == float("-inf")
-    assert free.cost_at(5.0) == 100.0
+def test_below_its_fewest_violations_a_frontier_has_no_price() -> None:
+    assert Frontier(np.array([100.0]), np.array([0.0])).cost_at(5.0) == 100.0
     assert CURVE.cost_at(1.0) == float("inf")
-    assert CURVE.violations_at(99.0) == float("inf")
 
 
 def test_only_undominated_points_are_on_the_frontier() -> None:
     curve = frontier(np.array([3.0, 1.0, 2.0, 2.0, 4.0]), np.array([1.0, 9.0, 5.0, 7.0, 1.0]))
     np.testing.assert_array_equal(curve.pod_hours, [1, 2, 3])
     np.testing.assert_array_equal(curve.violations, [9, 5, 1])
-
-
-def test_the_interval_holds_what_every_day_shows_and_pairs_the_days() -> None:
-    hours = np.linspace(10, 20, 12)[:, None]
-    swept = Daily(np.hstack([hours, 2 * hours]), np.hstack([np.full_like(hours, 5.0), np.zeros_like(hours)]))
-    ours = Daily(0.8 * hours, np.full_like(hours, 5.0))
-    low, high = interval(ours, swept, np.random.default_rng(1))
-    assert (low, high) == (pytest.approx(0.2), pytest.approx(0.2))
-    noisy = Daily(hours * np.linspace(0.6, 1.0, 12)[:, None], np.full_like(hours, 5.0))
-    low, high = interval(noisy, swept, np.random.default_rng(1))
-    assert low < 0.2 < high
-    assert interval(noisy, swept, np.random.default_rng(1), of_cost=False) == (0.0, 0.0)
 
 
 def test_misses_are_told_worst_first() -> None:
@@ -224,12 +196,3 @@ def test_the_verdict_describes_two_misses_and_counts_the_rest() -> None:
     assert "12 misses, the worst: Fri" in say_verdict(
         Comparison(scored(1, 9, 7), scored(1, 0, 0), Savings(0.0, 0.0), 0.8), misses * 6
     )
-
-
-def test_the_rate_oracle_knows_the_rate_and_the_size_of_the_noise() -> None:
-    random = np.random.default_rng(2)
-    rate = 1000 * (2 + np.sin(np.arange(4000) / 200))
-    noisy = random.poisson(rate).astype(float)
-    planned = rate_oracle(noisy, 61, 0.99)
-    assert 0.985 < (noisy <= planned).mean() < 0.995
-    np.testing.assert_allclose(planned[100:-100] / rate[100:-100], planned.mean() / rate.mean(), rtol=0.05)

@@ -90,6 +90,24 @@ def test_weeks_and_days_of_the_year_are_refused_by_name(text: str) -> None:
     assert "sales.time_format" in audit_sales("a.csv", time="at").findings[0].message
 
 
+CLOCKS = {  # numbers that other clocks and orders of digits give for a day of 2026: none is an epoch
+    "day, month, year": "15012026",
+    "year of two digits": "260115",
+    "Julian days": "2461056.0",
+    "minutes since 1970": "29474640",
+    "seconds since 2001": "790171200",
+    "ticks of .NET": "639040752000000000",
+}
+
+
+@pytest.mark.parametrize("number", CLOCKS.values(), ids=CLOCKS)
+def test_a_number_of_an_unknown_clock_is_refused(number: str) -> None:
+    Path("a.csv").write_text(f"at\n{number}\n{number}\n", encoding="utf-8")
+    audit = audit_sales("a.csv", time="at")
+    assert (audit.verdict, audit.passed) == ("refuse", 0)
+    assert f"got '{number}'" in audit.findings[0].message
+
+
 def test_rows_with_and_without_a_zone_mean_the_same_in_any_order() -> None:
     rows = ["2026-04-01T08:00:00", "2026-04-01T13:00:00Z", "2026-04-01T14:00:00Z", "2026-04-01T11:00:00"]
     audits = []

@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from capacity.app.control import clock_skew
+from capacity.cluster import policy_maps
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import DEPLOYMENT, HPA, KINDS, SCALED_OBJECT, STATEFUL_SET, Kind
 from capacity.cluster.plan_index import INDEX, part_name
 from capacity.model import Workload
-from capacity.model.check import Finding
+from capacity.model.check import Finding, Part
 from capacity.model.configuration import Config
 from capacity.model.fields import AutoLeadTime
 from capacity.views.sheet import duration
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+POLICY_MAPS = (policy_maps.part_name(0),)
 PLAN_MAPS, SWITCH, LEASE = (INDEX, part_name("a", 0), part_name("b", 0)), "capacity-switch", "capacity"
 NAMED = 20  # targets of a namespace asked for by name, since a Role may name them; of more, those of the first
-
-
-class Part(StrEnum):
-    """Whose rights are looked at: each runs under an account of its own."""
-
-    both = "both"
-    planner = "planner"
-    controller = "controller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +87,7 @@ def _calls(config: Config, workloads: Sequence[Workload], part: Part) -> list[tu
 
 
 def _planner_calls(*, learned: bool) -> Iterator[Call]:
-    for name in PLAN_MAPS:
+    for name in (*PLAN_MAPS, *POLICY_MAPS):
         for verb in ("get", "create", "patch", "delete"):
             yield Call(verb, "", "configmaps", name)
     if learned:

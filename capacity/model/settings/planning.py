@@ -1,4 +1,4 @@
-"""The blocks `calendar:`, `forecast:` and `controller:`: known events, the horizon, and how floors move."""
+"""The blocks `calendar:`, `forecast:`, `choice:` and `controller:`: events, horizon, choosing, and how floors move."""
 
 from __future__ import annotations
 
@@ -36,6 +36,21 @@ class ForecastSettings(Settings):
         if list(self.quantile_levels) != sorted(set(self.quantile_levels)):
             raise ValueError(f"quantile_levels: expected ascending without repeats, got {list(self.quantile_levels)}")
         return self
+
+
+class ChoiceSettings(Settings):
+    """How often the policy of a workload is chosen, and from how many days."""
+
+    period: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
+        timedelta(days=1),
+        description="Age from which `capacity plan` chooses a policy anew; None: only `advise` and --choose do.",
+    )
+    refit: Duration = Field(
+        timedelta(days=1),
+        ge=timedelta(minutes=1),
+        description="Floors of a chosen policy follow a forecast fitted on whole such spans (UTC), as it was replayed.",
+    )
+    days: int = Field(28, ge=1, le=366, description="Days that are replayed; at least 7 to choose from.")
 
 
 class ControllerSettings(Settings):

@@ -64,20 +64,28 @@ UNSAID = ("black", "#000000", "k")  # colours that matplotlib gives to what nobo
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """One picture being drawn: its figure, its colours and the clock of its reader."""
+    """One picture being drawn: its figure, its colours and the clock of its reader.
+
+    `given`: somebody else's axes, on whose figure nothing but them is touched.
+    """
 
     figure: Figure
     palette: Palette
     timezone: str
+    given: Axes | None = None
 
     @classmethod
-    def new(cls, height: float, timezone: str = "UTC", theme: str = "light") -> Canvas:
-        """Empty paper, `height` inches high."""
+    def new(cls, height: float, timezone: str = "UTC", theme: str = "light", ax: Axes | None = None) -> Canvas:
+        """Empty paper, `height` inches high; or a place on somebody else's."""
         palette = palette_of(theme)
+        if ax is not None:
+            return cls(ax.get_figure(), palette, timezone, ax)  # type: ignore[arg-type]
         return cls(Figure(figsize=(WIDTH, height), layout="constrained", facecolor=palette.paper), palette, timezone)
 
     def axes(self, rows: int = 1, columns: int = 1, **layout: Any) -> list[Axes]:
-        """Axes on this paper, row by row."""
+        """Axes on this paper, row by row; on somebody else's, the one that was given."""
+        if self.given is not None:
+            return [self.given]
         return list(self.figure.subplots(rows, columns, squeeze=False, **layout).ravel())
 
     def on_clock(self, index: Any) -> pd.DatetimeIndex:
@@ -131,17 +139,18 @@ class Canvas:
 
     def done(self, words: str) -> Figure:
         """The figure, in its colours throughout; `words` say what it shows to who cannot see it."""
-        for axes in self.figure.axes:
+        for axes in self.figure.axes if self.given is None else [self.given]:
             axes.set_facecolor(self.palette.paper)
             axes.tick_params(which="both", color=self.palette.muted, labelcolor=self.palette.ink)
             axes.spines[:].set_color(self.palette.muted)
             for axis in (axes.xaxis, axes.yaxis):
                 axis.get_offset_text().set_color(self.palette.ink)
-        for text in self.figure.findobj(Text):
+        for text in (self.given or self.figure).findobj(Text):
             if text.get_color() in UNSAID:
                 text.set_color(self.palette.ink)
             text.set_parse_math(False)  # names come from outside: a dollar sign is a dollar sign
-        self.figure.set_label(words)
+        if self.given is None:
+            self.figure.set_label(words)
         return self.figure
 
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-    from capacity.model.policy import Choice, Evidence
+    from capacity.model.choice import Choice, Evidence
 
 HEIGHTS = (4, -12, 16, -24, 28)  # points above a spot at which its name may stand, the best first
 
 
-def plot_choice(choice: Choice, *, theme: str = "light") -> Figure:
+def plot_choice(choice: Choice, *, theme: str = "light", ax: Axes | None = None) -> Figure:
     """Cost a day against minutes a day above the target, with 95 % intervals: today, recommended, the rivals."""
-    canvas = Canvas.new(5.2, theme=theme)
+    canvas = Canvas.new(5.2, theme=theme, ax=ax)
     (axes,) = canvas.axes()
     shown = _shown(choice)
     costs = [found.cost for _, found in shown]

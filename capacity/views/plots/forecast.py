@@ -31,12 +31,13 @@ def plot_forecast(
     *,
     events: Sequence[Event] = (),
     theme: str = "light",
+    ax: Axes | None = None,
 ) -> Figure:
     """The median, the bands up to each higher quantile, the next peak, and the two weeks of history before them.
 
     Of `events` those that fall into what is drawn are shaded and named.
     """
-    canvas = Canvas.new(4.2, timezone, theme)
+    canvas = Canvas.new(4.2, timezone, theme, ax)
     (axes,) = canvas.axes()
     if history is not None:
         recent = history.loc[history.index > pd.Timestamp(forecast.origin) - RECENT]
@@ -74,9 +75,9 @@ def _mark_events(canvas: Canvas, axes: Axes, events: Sequence[Event]) -> str:
     return f"; events: {', '.join(dict.fromkeys(shown))}" if shown else ""
 
 
-def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "light") -> Figure:
+def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "light", ax: Axes | None = None) -> Figure:
     """What came, against what was forecast for it from each origin before: median and band up to quantile 0.95."""
-    canvas = Canvas.new(4.2, timezone, theme)
+    canvas = Canvas.new(4.2, timezone, theme, ax)
     (axes,), palette = canvas.axes(), canvas.palette
     table = result.windows
     at = canvas.on_clock(table.index)

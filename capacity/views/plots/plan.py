@@ -25,18 +25,25 @@ Part = Literal["cpu", "memory", "replicas"]
 MOST_ROWS = 4  # workloads on one picture: more cannot be read
 
 
-def plot_plan(plans: WorkloadPlan | Sequence[WorkloadPlan], timezone: str = "UTC", *, theme: str = "light") -> Figure:
+def plot_plan(
+    plans: WorkloadPlan | Sequence[WorkloadPlan],
+    timezone: str = "UTC",
+    *,
+    theme: str = "light",
+    ax: Axes | None = None,
+) -> Figure:
     """Per workload: the demand of the binding resource under what the planned replicas serve, and those replicas.
 
     The green line is what the replicas serve at the target utilization: demand stays under it. Demand is drawn where
     the plan was just made; a plan read from a file shows its replicas alone. Of many workloads the four with the
-    highest peaks are drawn.
+    highest peaks are drawn; on given axes, the first of these pictures.
     """
     chosen = (
         [plans] if isinstance(plans, WorkloadPlan) else sorted(plans, key=lambda plan: -plan.peak.replicas)[:MOST_ROWS]
     )
     rows = [(plan, part) for plan in chosen for part in _parts(plan)]
-    canvas = Canvas.new(3.3 * len(rows), timezone, theme)
+    rows = rows if ax is None else rows[:1]
+    canvas = Canvas.new(3.3 * len(rows), timezone, theme, ax)
     for axes, (plan, part) in zip(canvas.axes(len(rows)), rows, strict=True):
         if part == "replicas":
             _draw_replicas(canvas, axes, plan)
@@ -106,10 +113,12 @@ def _draw_replicas(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
 _BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
 
 
-def plot_explanation(explanation: Explanation, timezone: str = "UTC", *, theme: str = "light") -> Figure:
+def plot_explanation(
+    explanation: Explanation, timezone: str = "UTC", *, theme: str = "light", ax: Axes | None = None
+) -> Figure:
     """A bar for each part, hanging where the last one ended: rises blue, falls orange, the floor green."""
     names = [*(bar.name for bar in explanation.bars), "floor"]
-    canvas = Canvas.new(1.2 + 0.36 * len(names), timezone, theme)
+    canvas = Canvas.new(1.2 + 0.36 * len(names), timezone, theme, ax)
     (axes,), palette = canvas.axes(), canvas.palette
     _draw_bars(canvas, axes, explanation)
     axes.set_yticks(range(len(names)), names)

@@ -15,7 +15,6 @@ from capacity.stats import nearest_level
 from capacity.views.report.review import ReportData
 from capacity.views.report.section import Section, Table, picture
 from capacity.views.sheet import clock, moment
-from capacity.views.tables.forecast import growth_line
 from capacity.views.view_models import WorkloadView, view_workload
 
 DAYS = 5  # of the highest that are listed: a working week
@@ -48,8 +47,7 @@ def _sentence(name: str, forecast: Forecast, timezone: str) -> str:
 
 def _growth(review: ReportData, name: str, forecast: Forecast) -> str:
     history = next(sales for group, sales in review.history.items() if (group or "sales") == name)
-    line = growth_line("This period", coming_growth(history, forecast))
-    return f"{line}."
+    return f"Growth: {coming_growth(history, forecast, review.config.calendar.holidays).words}."
 
 
 def _table(name: str, forecast: Forecast, timezone: str) -> Table:

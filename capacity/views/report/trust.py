@@ -10,7 +10,7 @@ from markupsafe import Markup
 from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
 from capacity.stats import nearest_level
-from capacity.views.report.review import ORIGINS, ReportData
+from capacity.views.report.review import ReportData
 from capacity.views.report.section import Section, Table, picture
 from capacity.views.sheet import clock, duration, moment
 from capacity.views.tables.status import KEPT, status_sheet
@@ -36,7 +36,7 @@ def trust_section(review: ReportData) -> Section:
             pictures.append(picture(plot_calibration(result, review.timezone), f"calibration{len(pictures)}"))
             tables.append(_table(name, result))
     notes = [
-        f"From each of {ORIGINS} origins in the past the forecast was made again, knowing nothing later, and held "
+        "From each of several origins in the past the forecast was made again, knowing nothing later, and held "
         "against what came. Skill: by how much its error is below that of repeating the last season as it was.",
         "Quantile 0.95: the amount that 95 of 100 steps should stay at or under. In the picture a bar is the share of "
         "steps exactly at the quantile, such as hours without a sale: the line may cross it anywhere.",
@@ -50,8 +50,9 @@ def skill_sentence(name: str, result: Backtest) -> str:
     held = f"{100 * result.coverage[0.95]:.1f} %"
     better = "better" if result.skill >= 0 else "worse"
     sure = "" if low > 0 or high < 0 else ", which may be chance"
+    weeks = len(result.models)
     return (
-        f"Over the last {ORIGINS} weeks the forecast of {name} was {abs(100 * result.skill):.0f} % {better} than "
+        f"Over the last {weeks} weeks the forecast of {name} was {abs(100 * result.skill):.0f} % {better} than "
         f"repeating the season before ({low:.0f} to {high:.0f} %{sure}). {held} of "
         "steps stayed at or under the quantile that promises 95 %."
     )

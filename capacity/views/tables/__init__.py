@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from capacity.views.tables.outlook import outlook_sheets as outlook_sheets
     from capacity.views.tables.plan import explain_document as explain_document
     from capacity.views.tables.plan import explain_sheet as explain_sheet
+    from capacity.views.tables.plan import floors_sheet as floors_sheet
     from capacity.views.tables.plan import plan_sheet as plan_sheet
     from capacity.views.tables.plan import scenarios_sheet as scenarios_sheet
     from capacity.views.tables.simulation import simulation_sheet as simulation_sheet
@@ -37,7 +38,13 @@ HOMES = {
     "capacity.views.tables.forecast": ("backtest_sheet", "forecast_rows", "forecast_sheet", "seasons_sheet"),
     "capacity.views.tables.load": ("load_sheet",),
     "capacity.views.tables.outlook": ("outlook_sheets",),
-    "capacity.views.tables.plan": ("explain_document", "explain_sheet", "plan_sheet", "scenarios_sheet"),
+    "capacity.views.tables.plan": (
+        "explain_document",
+        "explain_sheet",
+        "floors_sheet",
+        "plan_sheet",
+        "scenarios_sheet",
+    ),
     "capacity.views.tables.simulation": ("simulation_sheet", "sizes_sheet"),
     "capacity.views.tables.status": ("doctor_sheet", "status_sheet"),
     "capacity.views.tables.volumes": ("volumes_sheet",),

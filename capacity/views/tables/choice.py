@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capacity.model.policy import Choice, Evidence, Objective
+from capacity.model.choice import Choice, Evidence, PaysFrom
+from capacity.model.policy import Objective
 from capacity.model.policy_file import choice_document
 from capacity.views.sheet import Sheet
 
@@ -19,8 +20,11 @@ SAYS = {
 }
 
 
-def choice_sheet(choice: Choice, patch: str | None = None) -> Sheet:
-    """One row for today, one for the recommended policy, one for each rival; then what to change, in words."""
+def choice_sheet(choice: Choice, patch: str | None = None, snippet: str | None = None) -> Sheet:
+    """One row for today, one for the recommended policy, one for each rival; then what to change, in words.
+
+    `patch` sets an advised target at once, `snippet` is what to write in Git.
+    """
     rows = [_row("today", choice.today, choice), _row("recommended", choice.recommended, choice)]
     rows += [] if choice.meanwhile is None else [_row("until then", choice.meanwhile, choice)]
     rows += [_row("rival", one, choice) for one in choice.rivals]
@@ -29,7 +33,14 @@ def choice_sheet(choice: Choice, patch: str | None = None) -> Sheet:
         columns=COLUMNS,
         rows=rows,
         document=choice_document(choice),
-        footer=(advice_sentence(choice), *choice.remarks, *_to_change(patch), *_until(choice), _legend(choice)),
+        footer=(
+            advice_sentence(choice),
+            *choice.remarks,
+            *_pays_from(choice.pays_from),
+            *_to_change(patch, snippet),
+            *_until(choice),
+            _legend(choice),
+        ),
     )
 
 
@@ -62,7 +73,8 @@ def advice_sentence(choice: Choice) -> str:
 
 def _instruction(choice: Choice) -> str:
     policy = choice.policy
-    target = f"set averageUtilization to {policy.target}" if policy.standing == "advised" else ""
+    target = f"set averageUtilization to {policy.target}" if policy.standing != "stands" else ""
+    target = f"let the controller {target}" if policy.standing == "managed" else target
     if not policy.has_floors:
         return target or "keep the autoscaler as it stands"
     floors = f"plan floors from the forecast at quantile level {policy.quantile_level:g}"
@@ -114,8 +126,24 @@ def _until(choice: Choice) -> tuple[str, ...]:
     )
 
 
-def _to_change(patch: str | None) -> tuple[str, ...]:
-    return () if patch is None else (f"to apply it: {patch}",)
+def _pays_from(found: PaysFrom | None) -> tuple[str, ...]:
+    """From which start time, or which steepness of demand, floors would pay."""
+    if found is None:
+        return ()
+    now, slow = (f"{span.total_seconds() / 60:g} min" for span in (found.now, found.slow))
+    rise, slow_rise = (f"{100 * share:.0f} %" for share in (found.rise, found.slow_rise))
+    steep = f"demand now rises by up to {rise} of its daily peak within {now}"
+    if not found.found:
+        return (f"floors would not pay if pods took {slow} to start either; {steep}",)
+    return (
+        f"floors from the forecast would pay if pods took {slow} to start, not {now}, or if demand rose by "
+        f"{slow_rise} of its daily peak within {now}; {steep}",
+    )
+
+
+def _to_change(patch: str | None, snippet: str | None) -> tuple[str, ...]:
+    at_once = () if patch is None else (f"to apply it: {patch}",)
+    return at_once if snippet is None else (*at_once, f"in Git, in its spec: {snippet}")
 
 
 def _legend(choice: Choice) -> str:

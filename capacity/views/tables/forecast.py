@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,43 +13,39 @@ from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
 from capacity.model.plan_file import rfc3339
 from capacity.planning.orders import Histories
-from capacity.series.growth import Growth, coming_growth, coming_peak, past_growth
+from capacity.series.growth import coming_growth, coming_peak, past_growth
 from capacity.series.levels import find_shifts
 from capacity.series.seasons import find_seasons, too_short_for
 from capacity.views.sheet import Sheet, clock, moment
 
 
-def seasons_sheet(sales: pd.Series, group: str | None, timezone: str) -> Sheet:
+def seasons_sheet(sales: pd.Series, group: str | None, timezone: str, holidays: Sequence[str] = ()) -> Sheet:
     """Which cycles are real and how strong, since when the level, and growth against the year before."""
-    seasons, shifts, growth, short = find_seasons(sales), find_shifts(sales), past_growth(sales), too_short_for(sales)
+    seasons, shifts, short = find_seasons(sales), find_shifts(sales), too_short_for(sales)
+    growth = past_growth(sales, holidays)
     rows = [(season.name, season.season_length, f"{season.strength:.2f}") for season in seasons]
     footer = [] if seasons else ["no cycle stands out of the noise (strength 0.3; white noise scores 0.15 to 0.22)"]
     if short:
         footer.append(f"the history is short for a {' and a '.join(short)} cycle")
     footer += [f"level x {shift.ratio:.2f} since {clock(shift.at, timezone)}" for shift in shifts]
-    footer.append(growth_line("last 28 days", growth))
+    footer.append(f"growth of the last 28 days: {growth.words}")
     document = {
         "group": group,
         "seasons": [dataclasses.asdict(season) for season in seasons],
         "too_short_for": list(short),
         "shifts": [{"at": rfc3339(shift.at), "before": shift.before, "after": shift.after} for shift in shifts],
-        "growth": {"mean": growth.mean, "peak": growth.peak, "reason": growth.reason},
+        "growth": {key: getattr(growth, key) for key in ("change", "low", "high", "reason")},
     }
     title = f"Seasonality of {group or 'sales'}"
     return Sheet(title, ("cycle", "steps", "strength"), rows, document, tuple(footer))
 
 
-def growth_line(what: str, growth: Growth) -> str:
-    """Growth of the mean and of the peak in one line, or why it is not known."""
-    if growth.mean is None or growth.peak is None:
-        return f"{what} against last year: not known, {growth.reason}"
-    return f"{what} against last year: mean {growth.mean:+.0%}, peak {growth.peak:+.0%}"
-
-
 NOTHING = 1e-4  # of the highest value: a person reads less as zero, and 7.736e-05 as noise; JSON and CSV keep it
 
 
-def forecast_sheet(forecasts: Mapping[str | None, Forecast], histories: Histories, timezone: str) -> Sheet:
+def forecast_sheet(
+    forecasts: Mapping[str | None, Forecast], histories: Histories, timezone: str, holidays: Sequence[str] = ()
+) -> Sheet:
     """Each day's highest step with its quantiles; JSON and CSV carry every step."""
     rows: list[tuple[object, ...]] = []
     levels = [float(level) for level in next(iter(forecasts.values())).quantiles.columns]
@@ -60,20 +56,21 @@ def forecast_sheet(forecasts: Mapping[str | None, Forecast], histories: Historie
             rows.append((group or "all", clock(moment(at), timezone), *shown))
     footer = [f"{group or 'all'}: {forecast.model}; {forecast.unit}" for group, forecast in forecasts.items()]
     for group, forecast in forecasts.items():
-        footer += [f"{group or 'all'}: {line}" for line in _outlook_lines(forecast, histories[group], timezone)]
+        lines = _outlook_lines(forecast, histories[group], timezone, holidays)
+        footer += [f"{group or 'all'}: {line}" for line in lines]
     footer += [f"{group or 'all'}: {note}" for group, forecast in forecasts.items() for note in forecast.notes]
     document = [_forecast_document(group, forecast) for group, forecast in forecasts.items()]
     columns = ("sales of", f"highest step of each day ({timezone})", *(f"q{level:g}" for level in levels))
     return Sheet("Forecast of sales", columns, rows, document, tuple(footer))
 
 
-def _outlook_lines(forecast: Forecast, history: pd.Series, timezone: str) -> list[str]:
+def _outlook_lines(forecast: Forecast, history: pd.Series, timezone: str, holidays: Sequence[str]) -> list[str]:
     """What a planner asks first: the next peak, how sure, and against last year."""
     peak = coming_peak(forecast)
     return [
         f"next peak {clock(peak.at, timezone)}: {peak.expected:.4g} at quantile {peak.expected_level:g}, "
         f"{peak.high:.4g} at {peak.high_level:g}",
-        growth_line("forecast", coming_growth(history, forecast)),
+        f"growth: {coming_growth(history, forecast, holidays).words}",
     ]
 
 

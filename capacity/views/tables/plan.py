@@ -41,6 +41,17 @@ def plan_sheet(planned: PlanResult, config: Config) -> Sheet:
     return Sheet(title, columns, rows, document, footer)
 
 
+def floors_sheet(planned: PlanResult) -> Sheet:
+    """Every step of every workload, as `Plan.to_frame` has them: what a program or a spreadsheet reads."""
+    table = planned.plan.to_frame()
+    columns = ("start", *(str(name) for name in table.columns))
+    rows = [
+        (rfc3339(moment(at)), *(None if value != value else value for value in values))
+        for at, values in zip(table.index, table.itertuples(index=False), strict=True)
+    ]
+    return Sheet("", columns, rows, None)
+
+
 def _plan_footer(planned: PlanResult, plans: list[WorkloadPlan], currency: str) -> tuple[str, ...]:
     audit = planned.audit
     sized = ("sizes: requests of one pod, at the plan's start -> at their peak",) if any(p.sizes for p in plans) else ()

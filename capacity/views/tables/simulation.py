@@ -73,7 +73,7 @@ def _notes(result: Simulation) -> tuple[str, ...]:
         "x best: pod-hours over the clairvoyant's",
         *_busy_note(result),
         f"plans made: {result.plans}, none of them saw beyond its origin",
-        "within a step demand is a straight line: peaks shorter than a step are not known",
+        "within a step demand is a smooth path that keeps its total; visits behind counted orders are spread by chance",
     )
 
 

@@ -1,0 +1,63 @@
+"""The verb for a first look at a file of orders: no configuration, no cluster, one page and a capacity.yaml to edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capacity.cli.command import DONE, CommandContext, read_clock, verb
+from capacity.cli.options import Reading, Service, write_file
+from capacity.files import write_text
+from capacity.model import ConfigError
+
+if TYPE_CHECKING:
+    from capacity.model.configuration import Config
+    from capacity.views.trial import TrialData
+
+
+@verb
+def try_(
+    context: CommandContext,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV, .gz, Parquet, a glob, or a database's URL.")],
+    *,
+    reading: Reading,
+    service: Service,
+    days: Annotated[int, typer.Option(min=1, help="How many of the last days to replay; at least 7 to judge.")] = 28,
+    page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a capacity.yaml that is there.")] = False,
+) -> int:
+    """Is it worth it? Guess how FILE is read, forecast it, test the forecast, and judge one typical service.
+
+    Needs no configuration and no cluster. Writes a commented capacity.yaml to edit, and a page for a manager.
+
+    Example: capacity try orders.csv --timezone Europe/Berlin --holidays DE-BE
+    """
+    from capacity.app.trial import try_orders
+    from capacity.views.report import report_page
+    from capacity.views.trial import trial_sheet
+
+    asked, typical = reading.asked(), service.typical()
+    with context.count("forecasting and replaying") as progress:
+        trial, config = try_orders(file, asked, typical, read_clock(None), days=days, progress=progress)
+    context.show(trial_sheet(trial))
+    write_file(lambda: write_text(page, report_page(trial.review)), "--page", page)
+    context.say(f"wrote {page}: the page for a manager")
+    _write_config(context, file, config, trial, overwrite=overwrite)
+    return DONE
+
+
+def _write_config(context: CommandContext, file: str, config: Config, trial: TrialData, *, overwrite: bool) -> None:
+    """A configuration to edit; one that is there stays as it is unless that was asked."""
+    from capacity.app.starter import render_starter
+
+    path = context.config_path
+    if path.exists() and not overwrite:
+        context.say(f"{path} is there and stays as it is; --overwrite replaces it, -c NAME writes another")
+        return
+    try:
+        write_text(path, render_starter(file, config, trial, path.parent))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}; choose another -c") from error
+    context.say(f"wrote {path}: edit what it marks `# yours:`, then run `capacity doctor` and `capacity plan`")

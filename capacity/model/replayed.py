@@ -1,0 +1,128 @@
+"""What policies did on replayed days: one row a day, kept beside the choice so that a new day costs one day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from capacity.model.arrays import Array
+from capacity.model.choice import Choice
+from capacity.model.errors import require, require_aware
+from capacity.model.policy import Policy
+
+DAY = timedelta(days=1)
+DIGITS = 4  # that are kept of a score: rows read back from a file then equal those that were written
+
+
+@dataclass(frozen=True, slots=True)
+class DailyScores:
+    """What each candidate did on each day, all (days, candidates): a new day is a new row.
+
+    `pod_hours` count from a pod's creation to its deletion. `above` are the minutes whose mean utilization (over their
+    ticks, of usage by ready replicas x request) passes the target, `overload` those that pass 100 %. `lost` is the
+    share of the day's load beyond what was ready, `starts` counts pods.
+    """
+
+    pod_hours: Array
+    above: Array
+    overload: Array
+    lost: Array
+    starts: Array
+
+    def __post_init__(self) -> None:
+        shapes = {one.shape for one in (self.pod_hours, self.above, self.overload, self.lost, self.starts)}
+        require(
+            len(shapes) == 1 and self.pod_hours.ndim == 2,
+            "daily scores must share one shape (days, candidates), got {}",
+            shapes,
+        )
+
+    @property
+    def days(self) -> int:
+        """How many days."""
+        return int(self.pod_hours.shape[0])
+
+    def before(self, day: int) -> DailyScores:
+        """The days before one."""
+        return self.each(lambda values: values[:day])
+
+    def last(self, days: int) -> DailyScores:
+        """The last days; all of them where there are fewer."""
+        return self.each(lambda values: values[max(0, len(values) - days) :])
+
+    def of(self, candidates: Sequence[int]) -> DailyScores:
+        """Some of the candidates."""
+        chosen = list(candidates)
+        return self.each(lambda values: values[:, chosen])
+
+    def followed_by(self, later: DailyScores) -> DailyScores:
+        """These days and later ones, of the same candidates."""
+        return DailyScores(*(np.concatenate([getattr(self, name), getattr(later, name)]) for name in SCORES))
+
+    def each(self, change: Callable[[Array], Array]) -> DailyScores:
+        """Every score changed alike."""
+        return DailyScores(*(change(getattr(self, name)) for name in SCORES))
+
+
+SCORES = ("pod_hours", "above", "overload", "lost", "starts")
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Candidates and what each did on each day. `begin` is the first replayed day's start.
+
+    `skill`: of the last forecast over the seasonal naive; None where it is not known, or nothing was forecast. `under`
+    tells what the workload and the replay were: only rows under equal conditions may stand in one table.
+    """
+
+    policies: tuple[Policy, ...]
+    scores: DailyScores
+    begin: datetime
+    skill: float | None
+    remarks: tuple[str, ...] = ()
+    under: str = ""
+
+    def __post_init__(self) -> None:
+        require_aware("begin", self.begin)
+        many = self.scores.pod_hours.shape[1]
+        require(len(self.policies) == many, "expected scores of {} policies, got {}", len(self.policies), many)
+
+    @property
+    def end(self) -> datetime:
+        """Where the last replayed day ends."""
+        return self.begin + self.scores.days * DAY
+
+    @property
+    def has_skill(self) -> bool:
+        """Whether the newest forecast beats the seasonal naive, as far as that is known."""
+        return self.skill is None or self.skill > 0
+
+    def continues(self, before: Tried | None) -> bool:
+        """Whether these days follow those of `before` and were replayed under the same conditions."""
+        return (
+            before is not None
+            and before.end == self.begin
+            and (before.under, before.policies) == (self.under, self.policies)
+        )
+
+    def after(self, before: Tried, days: int) -> Tried:
+        """The last days of both, these following those of `before`."""
+        require(self.continues(before), "expected days that follow {}, got them from {}", before.end, self.begin)
+        scores = before.scores.followed_by(self.scores).last(days)
+        return Tried(self.policies, scores, self.end - scores.days * DAY, self.skill, self.remarks, self.under)
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """A choice and the days that it was made from; `tried` None: they were not kept."""
+
+    choice: Choice
+    tried: Tried | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name of the workload."""
+        return self.choice.key

@@ -1,0 +1,273 @@
+"""Guesses which columns of an undescribed file hold times, amounts and order numbers, from names and a sample."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import numpy as np
+
+from capacity.model.arrays import Array
+from capacity.model.settings import SalesSettings
+from capacity.quality.time_forms import NUMBER_FORMS, readings, shape_of
+
+Kind = Literal["time", "number", "text"]
+DAY, HOUR, COARSE = 86_400, 3_600, 900
+READABLE = 0.9  # share of values that read as times, from which a column of text holds times
+TIME_NAMES = (  # the best names of an order's time first
+    r"\border(ed)?\b.*\b(date|time|datetime|at|on|dt|ts)\b|\bbestell\w*|\bauftrag\w*dat|\bfecha.*pedido",
+    r"\bcreated?\b|\bplaced\b|\bpurchase\w*|\bsold\b|\binvoice\b.*\bdat|\brechnungsdat|\bpick ?up\b|\bstart\w*|"
+    r"\bbooked\b",
+    r"\b(date|time|datetime|timestamp|datum|zeit|zeitpunkt|fecha|data|ds|day|dteday|tag|hour|ts|when|period)\b|dat(e|um)",
+)
+LATER_TIMES = (  # what happens to an order after it was placed, and dates that are no event at all
+    r"\b(ship\w*|deliver\w*|due|paid|fulfil\w*|cancel\w*|refund\w*|updated?|modified|drop ?off|end(ed)?|closed?|"
+    r"expir\w*|birth\w*|registered|return\w*|process\w*|arriv\w*|transfer|available|versand\w*|zahl\w*|liefer\w*)\b"
+)
+ID_NAMES = (  # the best names of an order's number first
+    r"\b(order|ord|bestell|auftrags?|pedido|commande)\b ?(id|no|nr|num|number|nummer|key)\b|\b(order|bestell|auftrags)"
+    r"(id|nr|nummer|number)\b",
+    r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale)\b ?"
+    r"(id|no|nr|num|number|nummer)?\b|"
+    r"\b(rechnungs|beleg|invoice|transaction)(id|nr|no|nummer|number)\b",
+    r"^(id|nummer|number|no|nr|name|uuid)$",
+)
+AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
+    r"\b(orders?|bestellungen|pedidos|auftr\w+)\b",
+    r"\b(transactions?|bookings?|trips?|rides?|sales|purchases|checkouts?|requests?|hits|calls|rentals?)\b",
+    r"\b(count|cnt|n|num|users?|visits?|visitors?|sessions?|page ?views?|views?|passengers?|volume|anzahl)\b",
+    r"\b(quantity|qty|units?|items?|menge|lines)\b",
+    r"\b(value|y|load|demand|cpu usage|usage)\b",
+    r"\b(revenue|amount|total|umsatz|betrag|gross|net|price)\b",
+)
+NO_AMOUNT = (  # numbers that describe a step and add up to nothing
+    r"\b(hour|day|weekday|week|month|year|quarter|season|holiday|workingday|temp\w*|hum\w*|wind\w*|lat\w*|lon\w*|id|"
+    r"index|unnamed|zip|phone|rate|ratio|pct|percent|column\d*|code|key|tax)\b"
+)
+STATES = r"\b(status|state|financial status|zustand|estado)\b"
+LEAST_IDS = 0.005  # distinct identifiers over rows: an order of more than two hundred lines is none
+REGULAR = 0.9  # share of distances that equal the usual one, from which times stand on a grid
+FINE_REGULAR = 0.95  # the same for times closer than a quarter of an hour
+NUMBERED = r"\b(no|nr|num|number|nummer)\b|nummer$|(?<=\w)(nr|id)$|\w id$"  # an order's number, and no row's mere id
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a sample of rows shows of one column.
+
+    `filled` and `distinct` count rows with a value and different values; `lowest` is the smallest number (None: no
+    numbers); `values` are some of the values as text; `typed`: the reader already knows them for times.
+    """
+
+    name: str
+    kind: Kind
+    filled: int
+    distinct: int
+    lowest: float | None = None
+    highest: float | None = None
+    values: tuple[str, ...] = ()
+    typed: bool = False
+
+    @property
+    def words(self) -> str:
+        """The name as lower-case words.
+
+        >>> Column("tpep_pickupDateTime", "time", 1, 1).words
+        'tpep pickup date time'
+        """
+        apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name)
+        return re.sub(r"[\W_]+", " ", apart).strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How the times of a sample lie: `step` between them where they stand on a grid, else None.
+
+    `together`: rows per different time; `whole_days`: no row has a time of day.
+    """
+
+    together: float
+    whole_days: bool
+    step: timedelta | None = None
+
+    @staticmethod
+    def of(seconds: Array) -> Rhythm:
+        """Of times in seconds since 1970.
+
+        >>> Rhythm.of(np.arange(5) * 3600.0)
+        Rhythm(together=1.0, whole_days=False, step=datetime.timedelta(seconds=3600))
+        """
+        times = np.unique(seconds[np.isfinite(seconds)])
+        if len(times) < 2:
+            return Rhythm(float(max(1, len(seconds))), bool(len(times)) and not (times % DAY).any())
+        apart = np.diff(times)
+        usual = float(np.median(apart))
+        offsets = np.unique(times % DAY)
+        whole = len(offsets) == 1 or (len(offsets) == 2 and float(offsets[1] - offsets[0]) in (HOUR, DAY - HOUR))
+        multiples = np.abs(apart / usual - np.round(apart / usual)) < 1e-6
+        alike = float((np.abs(apart - usual) < 0.5).mean())
+        enough = 0.5 if usual >= COARSE else FINE_REGULAR  # orders may follow each other by the minute
+        on_grid = bool(multiples.mean() >= REGULAR and alike > enough) or whole
+        step = timedelta(seconds=usual) if on_grid and usual >= 1 else None
+        return Rhythm(len(seconds) / len(times), whole, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How orders are counted: the rows, the sum of a column, or its different values; `why` in words.
+
+    `others` are other ways that the file offers, as `--value` takes them.
+    """
+
+    how: Literal["rows", "sum", "count_distinct"]
+    column: str | None
+    why: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> str:
+        """As `--value` takes it.
+
+        >>> Counting("count_distinct", "invoice", "").written
+        'distinct:invoice'
+        """
+        prefix = {"rows": "rows", "sum": "", "count_distinct": "distinct:"}[self.how]
+        return f"{prefix}{self.column or ''}"
+
+
+def time_columns(columns: Sequence[Column]) -> list[str]:
+    """The columns that hold times, the likeliest time of an order first.
+
+    >>> day = Column("shipped_at", "time", 9, 9, typed=True), Column("created_at", "time", 9, 9, typed=True)
+    >>> time_columns(day)
+    ['created_at', 'shipped_at']
+    """
+    ranked = [(_time_rank(column), place, column.name) for place, column in enumerate(columns) if _holds_times(column)]
+    return [name for _, _, name in sorted(ranked)]
+
+
+def _time_rank(column: Column) -> tuple[int, int, int]:
+    """Columns with few values, and times of what happens later, come last."""
+    words = column.words
+    later = re.search(LATER_TIMES, words) is not None
+    known = next((tier for tier, names in enumerate(TIME_NAMES) if re.search(names, words)), len(TIME_NAMES))
+    return (int(later), known, -(column.distinct > 1))
+
+
+def _holds_times(column: Column) -> bool:
+    if column.typed:
+        return True
+    if column.kind == "number":
+        return _named_like_a_time(column) and _in_range(column)
+    if column.kind != "text" or not column.values:
+        return False
+    read = sum(bool(readings(shape_of(value))) or _is_iso(value) for value in column.values)
+    if read >= READABLE * len(column.values):
+        return True
+    return _named_like_a_time(column) and read >= len(column.values) / 2
+
+
+def _is_iso(text: str) -> bool:
+    return re.match(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2})?", text) is not None
+
+
+def _named_like_a_time(column: Column) -> bool:
+    return any(re.search(names, column.words) for names in TIME_NAMES)
+
+
+def _in_range(column: Column) -> bool:
+    """Whether the numbers are as large as epochs, spreadsheet serials or the digits of a date."""
+    high = column.highest
+    return high is not None and any(form.low <= high < form.high for form in NUMBER_FORMS)
+
+
+def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int) -> Counting | None:
+    """How the orders of a sample are counted; None where each time has one row and no column to sum up.
+
+    One row at each time of a grid is a total, unless each row has an order's number: its amount is summed up. Else an
+    order's number tells orders apart, and without one each row is an order.
+    """
+    rest = [column for column in columns if column.name != time and column.filled]
+    number = _order_number(rest, rows)
+    amounts = _amounts([column for column in rest if column is not number])
+    others = tuple(column.name for column in amounts)
+    own = number is not None and number.distinct == number.filled and re.search(NUMBERED, number.words) is not None
+    totals = rhythm.step is not None and rhythm.together <= 1.01 and not own
+    if totals and rest:
+        if not amounts:
+            return None
+        why = "one row at each time is a total"
+        return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
+    if number is not None and number.distinct < number.filled:
+        lines = number.filled / number.distinct
+        why = f"its numbers come {lines:.1f} times each: rows are lines of orders"
+        return Counting("count_distinct", number.name, why, ("rows", *others))
+    if number is not None:
+        return Counting("rows", None, f"each row has its own {number.name!r}", others)
+    if rhythm.step is not None and amounts and _tier(amounts[0], AMOUNT_NAMES[:3]) is not None:
+        why = f"about {rhythm.together:.0f} rows at each time are parts of its total"
+        return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
+    return Counting("rows", None, "no column has an order's number", others)
+
+
+def _amounts(columns: Sequence[Column]) -> list[Column]:
+    """Columns of numbers that may be summed up, the likeliest first."""
+    found = []
+    for place, column in enumerate(columns):
+        usable = column.kind == "number" and column.lowest is not None and column.distinct > 1
+        if not usable or re.search(NO_AMOUNT, column.words) or _tier(column, ID_NAMES[:2]) is not None:
+            continue
+        tier = _tier(column, AMOUNT_NAMES)
+        found.append(((len(AMOUNT_NAMES) if tier is None else tier), place, column))
+    return [column for _, _, column in sorted(found, key=lambda one: one[:2])]
+
+
+def _order_number(columns: Sequence[Column], rows: int) -> Column | None:
+    """The column with the number of the order, by name and by how often its values come."""
+    found = []
+    for place, column in enumerate(columns):
+        tier = _tier(column, ID_NAMES)
+        enough = column.filled >= READABLE * rows and column.distinct >= max(2, LEAST_IDS * rows)
+        if tier is None or not enough or column.kind == "time" or _is_amount_like(column):
+            continue
+        if tier == len(ID_NAMES) - 1 and column.words == "name" and not any(map(str.isdigit, "".join(column.values))):
+            continue  # names of people
+        found.append((tier, place, column))
+    return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _is_amount_like(column: Column) -> bool:
+    """Whether numbers have parts: an identifier has none."""
+    return column.kind == "number" and any("." in value and not value.endswith(".0") for value in column.values)
+
+
+def _tier(column: Column, names: Sequence[str]) -> int | None:
+    return next((tier for tier, pattern in enumerate(names) if re.search(pattern, column.words)), None)
+
+
+def state_column(columns: Sequence[Column]) -> Column | None:
+    """A column such as an order's status, whose few values say which rows are orders at all; None where there is none.
+
+    >>> state_column([Column("Status", "text", 99, 3)]).name
+    'Status'
+    """
+    found = [one for one in columns if one.kind == "text" and 2 <= one.distinct <= 20 and re.search(STATES, one.words)]
+    return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """How a source is read: the settings, and the reason for each part in words.
+
+    `time_others` are other columns with times, `counting` is how orders are counted, `rhythm` how the times of the
+    sample lie, and `state` a column whose few values may say which rows are orders.
+    """
+
+    settings: SalesSettings
+    counting: Counting
+    rhythm: Rhythm
+    time_others: tuple[str, ...] = ()
+    state: Column | None = None

@@ -1,0 +1,154 @@
+"""`capacity try`: from a bare file to a verdict, a page and a configuration; other verbs on a bare file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from capacity.app.configuration import read_config
+from capacity.cli import main
+
+HOURS = pd.date_range("2025-09-01", periods=24 * 28, freq="h")
+BUSY = 5 + 40 * np.clip(np.sin((HOURS.hour - 6) / 12 * np.pi), 0, None) * np.where(HOURS.day_of_week < 5, 1, 0.4)
+
+
+@pytest.fixture
+def orders() -> None:
+    counts = np.random.default_rng(3).poisson(BUSY)
+    pd.DataFrame({"Ordered at": HOURS.strftime("%d/%m/%Y %H:%M"), "Orders": counts}).to_csv("orders.csv", index=False)
+
+
+@pytest.mark.usefixtures("orders")
+def test_a_bare_file_gives_a_verdict_a_page_and_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [
+        "--days",
+        "2",
+        "--timezone",
+        "Europe/Berlin",
+        "--holidays",
+        "DE",
+        "--cores-per-order",
+        "100m",
+        "--start-time",
+        "2m",
+    ]
+    assert main(["try", "orders.csv", *flags]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "orders.csv: 672 rows, 2025-09-01 to 2025-09-28",
+        "'Ordered at', day first: '%d/%m/%Y %H:%M', without a zone, read in Europe/Berlin",
+        "the sum of 'Orders' (one row at each time is a total)",
+        "a daily cycle",
+        "with a chance of 90 % between",
+        "% off on average",
+        "0.1 for each order an hour); pods of 500m CPU that start in 2 min",
+        "promise: 99.5 % of minutes at or under 80 % utilization, in a replay of the last 2 days",
+        "only 2 of at least 7 days could be replayed",
+    ):
+        assert words in said
+    assert "Capacity review" in Path("report.html").read_text(encoding="utf-8")
+    config = read_config("capacity.yaml")
+    assert (config.timezone, config.calendar.holidays, config.orders().time) == ("Europe/Berlin", ("DE",), "Ordered at")
+    assert config.workloads[0].load.cpu_per_sale_per_hour == pytest.approx(0.1)
+    assert Path("capacity.yaml").read_text(encoding="utf-8").count("# yours:") >= 4
+    assert main(["plan", "-q"]) == 0, "the configuration plans as it is"
+
+
+def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_unasked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    days = pd.date_range("2025-01-01", periods=120, freq="D")
+    table = pd.DataFrame({"day": days.strftime("%Y-%m-%d"), "orders": 100 + 40 * (days.day_of_week > 4)})
+    table.to_csv("daily.csv", index=False)
+    Path("capacity.yaml").write_text("# mine\n", encoding="utf-8")
+    assert main(["try", "daily.csv", "-o", "json"]) == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert document["read"] == {
+        "time": "day",
+        "value": "orders",
+        "step": "1d",
+        "timezone": "UTC",
+        "other_times": [],
+        "other_values": ["rows"],
+    }
+    assert [season["name"] for season in document["seasons"]] == ["weekly"]
+    assert pd.Timestamp(document["next_peak"]["at"]).day_name() in ("Saturday", "Sunday")
+    assert document["words"][-1].startswith("verdict: not judged: in totals of a day or more nothing is known")
+    assert "capacity.yaml is there and stays as it is; --overwrite replaces it" in said.err
+    assert Path("capacity.yaml").read_text(encoding="utf-8") == "# mine\n"
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seasonality", "orders.csv", "--timezone", "Europe/Berlin"],
+        ["forecast", "orders.csv", "--horizon", "2d", "--time", "Ordered at", "--value", "Orders", "--holidays", "DE"],
+        ["backtest", "orders.csv", "--horizon", "2d", "--origins", "2"],
+        ["plan", "orders.csv", "--horizon", "2d", "--cores-per-order", "100m"],
+        ["audit", "orders.csv"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_other_verbs_work_on_a_bare_file(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert said.out
+    assert "no configuration: times from 'Ordered at' (--time)" in said.err
+    assert ("no workload is configured: assumed one service" in said.err) == (words[0] == "plan")
+
+
+@pytest.mark.usefixtures("orders")
+def test_flags_take_the_place_of_what_the_configuration_says(capsys: pytest.CaptureFixture[str]) -> None:
+    sales = {"source": "orders.csv", "time": "Ordered at", "value": {"sum": "Orders"}}
+    Path("capacity.yaml").write_text(yaml.safe_dump({"sales": sales}), encoding="utf-8")
+    assert main(["forecast", "-q", "-o", "json", "--horizon", "1d"]) == 0
+    (made,) = json.loads(capsys.readouterr().out)
+    assert len(made["start"]) == 24
+    assert main(["forecast", "-q", "--time", "when"]) == 1
+    assert "no column 'when'" in capsys.readouterr().err
+    assert main(["forecast", "other.csv", "-c", "none.yaml"]) == 2
+    assert "no configuration none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--timezone", "Berlin"], "--timezone: expected an IANA time zone"),
+        (["--step", "soon"], "--step: expected a duration"),
+        (["--decimal", "x"], "--decimal: expected . or a comma"),
+        (["--cores-per-order", "many"], "--cores-per-order: expected a quantity"),
+        (["--start-time", "soon"], "--start-time: expected a duration"),
+        (["--time", "when"], "orders.csv: no column 'when' for time"),
+    ],
+)
+@pytest.mark.usefixtures("orders")
+def test_a_wrong_flag_is_named(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try", "orders.csv", *words]) in (1, 2)
+    assert error in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_sample_lives_at_its_own_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--sample", "-o", "json"]) == 0
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)["promises"]}
+    assert (found["data latency"]["value"], found["data quality"]["value"]) == (0.0, 1.0)
+    assert main(["load", "--sample"]) == 0
+    assert "0.1193 (0.1175 to 0.1211) per sale per hour" in capsys.readouterr().out
+    assert main(["-h"]) == 0
+
+
+def test_a_bad_scenario_is_said_before_anything_is_computed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from capacity.planning import pipeline
+
+    monkeypatch.setattr(pipeline, "forecast_many", lambda *_: pytest.fail("a forecast was made"))
+    for bad in ("lost-zone", "promotion=2031-01-01/2031-01-02:+50%"):
+        assert main(["plan", "--sample", "--scenario", "growth=+20%", "--scenario", bad]) == 1
+        assert "expected a" in capsys.readouterr().err
