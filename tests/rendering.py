@@ -37,6 +37,7 @@ FORMS = {
     "with audits of its own": Form("overlays/audit", ("audit.enabled=true",)),
     "for the whole cluster": Form("overlays/cluster-wide", ("scope=cluster",)),
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
+    "with the times of metrics": Form("overlays/metric-times", ("controller.metricTimes=true",)),
     "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
     "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
     "with pods resized in place": Form("overlays/vertical", ("targets.vertical=true",)),

@@ -19,6 +19,7 @@ from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReade
 from capacity.cluster.kinds import KINDS, Kind
 from capacity.cluster.lease import TRIES, Writers
 from capacity.cluster.metric_target import move_target, target_move
+from capacity.cluster.metric_times import with_times
 from capacity.cluster.observe import (
     ObservedTarget,
     Seen,
@@ -30,11 +31,13 @@ from capacity.cluster.observe import (
     scaled_by,
 )
 from capacity.cluster.ownership import Owner
+from capacity.cluster.readiness import with_readiness
 from capacity.cluster.restore import give_back
 from capacity.cluster.switch import read_switch
-from capacity.decision import Brake, ControllerRules, decide, hold
+from capacity.decision import Brake, ControllerRules, check_due, decide, hold, with_slow_starts
 from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.decision.decide import STILL
+from capacity.decision.reached import UNREACHED
 from capacity.model import (
     CapacityError,
     ClusterError,
@@ -47,6 +50,7 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.actuation import Actuation
+from capacity.model.fields import AutoLeadTime
 from capacity.model.outcome import Outcome as Outcome
 from capacity.model.outcome import TargetMove
 from capacity.model.outcome import summary as summary
@@ -147,6 +151,8 @@ class Reconciliation:
         Namespace and target of those that may be written. Default: all, and what nobody names any more.
     parallel : int
         Writes at a time. Default as the field says.
+    metric_times : bool
+        Whether metrics.k8s.io is asked when metrics were measured, before a floor comes down. Default no.
     """
 
     workloads: Sequence[Workload]
@@ -161,6 +167,7 @@ class Reconciliation:
     began: float | None = None
     chosen: frozenset[tuple[str, str]] | None = None
     parallel: int = PARALLEL
+    metric_times: bool = False
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -172,8 +179,11 @@ class Reconciliation:
         owner = other_owner(workload, autoscaler.document, scene) or _reconciled(workload, autoscaler)
         if owner is not None and observation.wishes.excluded is None:
             return hold(observation, *owner)
-        plan = self._plans.get(workload.key)
+        plan = self._plan(workload, observation)
         decision = decide(plan, observation, self.now, replace(self.policy, ceiling_buffer=workload.ceiling_buffer))
+        if plan is not self._plans.get(workload.key) and plan is not None:
+            learned = f"lead time {plan.lead_time.total_seconds():.0f} s, as the last late rise took"
+            decision = replace(decision, detail=f"{decision.detail}; {learned}")
         due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
         return replace(decision, notes=True) if due and not decision.notes else decision
 
@@ -204,6 +214,23 @@ class Reconciliation:
         others = (workload for workload in self.workloads if workload.scaling != "horizontal")
         unreadable = ((one, self.unreadable.get(one.namespace)) for one in others)
         return [Outcome(one, error=None if why is None else f"plan: {why}") for one, why in unreadable]
+
+    def checks(self, workload: Workload, observation: Observation) -> bool:
+        """Whether the ready replicas of this workload must be counted now."""
+        plan = self._plan(workload, observation)
+        patience = timedelta(0) if plan is None else plan.lead_time + 2 * self.policy.period
+        return plan is not None and check_due(observation, self.now, patience, self.policy.period)
+
+    def plan_of(self, workload: Workload) -> WorkloadPlan | None:
+        """The plan of one workload; None where there is none."""
+        return self._plans.get(workload.key)
+
+    def _plan(self, workload: Workload, observation: Observation) -> WorkloadPlan | None:
+        """Its plan; a lead time that nobody has set is learned from rises too."""
+        plan = self._plans.get(workload.key)
+        if plan is None or not isinstance(workload.lead_time, AutoLeadTime):
+            return plan
+        return with_slow_starts(plan, observation.memory, self.now)
 
     def waited(self, reader: ClusterReader) -> timedelta:
         """How long after `now` the server's last answer came."""
@@ -242,9 +269,19 @@ class TargetState:
         return self.decision is not None and (self.decision.changes or self.decision.notes or moves)
 
     @property
+    def rises(self) -> bool:
+        """Whether floor or ceiling move, and the floor does not come down."""
+        return self.decision is not None and self.decision.changes and not self.decision.falls
+
+    @property
     def falls(self) -> bool:
         """Whether the floor comes down."""
         return self.decision is not None and self.decision.falls
+
+    @property
+    def comes_down(self) -> bool:
+        """Whether the floor comes down, or would if its metrics were known to be alive."""
+        return self.falls or (self.decision is not None and self.decision.reason in ("SecondLook", STILL))
 
     def outcome(self, work: Reconciliation) -> Outcome:
         """The case as decided, before anything is written."""
@@ -286,6 +323,7 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     """
     scenes = observe_targets(reader, work.counted)
     cases, guard = _cases(reader, work, scenes)
+    cases = checked(reader, work, guard, cases)
     dues = observe_actuators(reader, work.situation(cases, guard), _stays(guard, cases))
     outcomes = [_warned(case.outcome(work), case) for case in cases]
     yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
@@ -352,7 +390,7 @@ def apply(
         if work.chosen is not None:
             cases = [case for case in cases if (case.workload.namespace, case.workload.target.name) in work.chosen]
         acted = _Acting(writer, work, guard, taken, stop).all(cases)
-        outcomes = [replace(one, observation=case.observation) for case, one in zip(cases, acted, strict=True)]
+        outcomes = [replace(one, observation=case.observation) for case, one in acted]
         found: dict[Key, tuple[Actuation, ...]] = {}
         if dues and not stop():
             found = actuate(writer, dues, situation, taken.refusal, work.parallel)
@@ -452,6 +490,23 @@ def _case(work: Reconciliation, seen: Seen) -> TargetState:
     return TargetState(seen, outcome.decision, outcome.error)
 
 
+def checked(
+    reader: ClusterReader, work: Reconciliation, guard: Guard, cases: Sequence[TargetState]
+) -> list[TargetState]:
+    """The cases, some decided again after a closer look: what a rise has made ready, how old metrics are at a fall."""
+    raised = [case for case in cases if _rise_is_due(work, case)]
+    falling = [case for case in cases if work.metric_times and case.comes_down]
+    seen = dict(zip(map(id, raised), with_readiness(reader, [case.seen for case in raised]), strict=True))
+    seen |= dict(zip(map(id, falling), with_times(reader, [case.seen for case in falling]), strict=True))
+    return [_guarded_case(work, guard, _case(work, seen[id(case)])) if id(case) in seen else case for case in cases]
+
+
+def _rise_is_due(work: Reconciliation, case: TargetState) -> bool:
+    seen, decision = case.observation, case.decision
+    followed = decision is not None and decision.reason in ("AsPlanned", UNREACHED)
+    return followed and seen is not None and work.checks(case.workload, seen)
+
+
 def _switches(reader: ClusterReader, work: Reconciliation) -> tuple[dict[str, str | None], dict[str, str]]:
     """Per namespace: why it is switched off; and why its switch cannot be read, which is as good as off."""
     off: dict[str, str | None] = {}
@@ -493,17 +548,21 @@ class _Acting:
     taken: Writers
     stop: Callable[[], bool]
 
-    def all(self, cases: Sequence[TargetState]) -> list[Outcome]:
-        """The outcome of each case, in their order; what is due is written."""
-        due = [case for case in cases if case.due]
-        rises = sorted((case for case in due if not case.falls), key=_urgency, reverse=True)
+    def all(self, cases: Sequence[TargetState]) -> list[tuple[TargetState, Outcome]]:
+        """Each case and its outcome, in their order; what is due is written, rises before anything else is read."""
+        rises = sorted((case for case in cases if case.rises), key=_urgency, reverse=True)
         written: dict[int, tuple[Outcome, Autoscaler | None]] = {}
-        for batch in (rises, [case for case in due if case.falls]):
-            written |= zip(map(id, batch), self._each(self._acted, batch), strict=True)
+        written |= zip(map(id, rises), self._each(self._acted, rises), strict=True)
+        open_cases = [case for case in cases if id(case) not in written]
+        judged = iter(open_cases if self.stop() else checked(self.writer, self.work, self.guard, open_cases))
+        cases = [case if id(case) in written else next(judged) for case in cases]
+        rest = [case for case in cases if case.due and id(case) not in written]
+        written |= zip(map(id, rest), self._each(self._acted, rest), strict=True)
         told = [pair for pair in written.values() if pair[1] is not None]
         warnings = dict(zip((id(pair[0]) for pair in told), self._each(self._announced, told), strict=True))
-        outcomes = (written[id(case)][0] if id(case) in written else case.outcome(self.work) for case in cases)
-        return [replace(outcome, warnings=warnings.get(id(outcome), outcome.warnings)) for outcome in outcomes]
+        outcomes = [written[id(case)][0] if id(case) in written else case.outcome(self.work) for case in cases]
+        told_of = [replace(outcome, warnings=warnings.get(id(outcome), outcome.warnings)) for outcome in outcomes]
+        return list(zip(cases, told_of, strict=True))
 
     def _each(self, act: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         if self.work.parallel == 1 or len(items) < 2:
@@ -551,7 +610,7 @@ class _Acting:
                 if not due.due:
                     return due.outcome(self.work)
                 continue
-            told += [autoscaler] if decision.changes or decision.reason == STILL else []
+            told += [autoscaler] if decision.changes or decision.reason in (STILL, UNREACHED) else []
             done = decision.changes or (move is not None and move.refused is None)
             return Outcome(workload, decision, done=done, warnings=_refusals(workload, move), target=move)
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -41,6 +41,7 @@ def make_pass(
     work = Reconciliation(
         workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time, began=began
     )
+    work = replace(work, metric_times=controller.metric_times)
     namespaces = sorted({workload.namespace for workload in workloads})
     if plan_file is not None:
         try:

@@ -16,6 +16,7 @@ from capacity.cli.command import DONE, FAILED, USAGE, CommandContext, verb
 from capacity.cli.data import audit, backtest, forecast, load, seasonality
 from capacity.cli.outlook import outlook
 from capacity.cli.plan import explain, plan
+from capacity.cli.rehearse import rehearse
 from capacity.cli.report import report, status
 from capacity.cli.setup import doctor, init, rules
 from capacity.cli.simulate import simulate
@@ -72,7 +73,7 @@ VERBS = {
     "Begin": (try_, init, doctor),
     "Look at the data": (audit, seasonality, forecast, backtest, load),
     "Plan": (advise, plan, explain, volumes, outlook, simulate, report),
-    "Move floors": (preview, apply, run, restore),
+    "Move floors": (preview, apply, run, restore, rehearse),
     "Watch": (status,),
     "Reference": (rules, schema),
 }

@@ -153,12 +153,14 @@ def _sample_status(config: Config, now: datetime, window: timedelta) -> Status:
 def _code(found: Status) -> int:
     if found.failures:
         return FAILED
-    return HELD if found.broken or found.workloads.held else DONE
+    late = any(one.late for one in found.workloads.heartbeats)
+    return HELD if found.broken or found.workloads.held or late else DONE
 
 
 def _workload_status(config: Config, now: datetime, plan: Path | None, real_time: bool) -> WorkloadStatus:
     """What a pass would do now, by a client that cannot write; without a cluster, the plan alone."""
     from capacity.app.control import preview
+    from capacity.app.heartbeats import read_heartbeats
     from capacity.app.loop import make_pass
     from capacity.cluster.client import ClusterReader
     from capacity.model import CapacityError
@@ -171,7 +173,8 @@ def _workload_status(config: Config, now: datetime, plan: Path | None, real_time
     except CapacityError as error:
         return WorkloadStatus(plan=_plan_alone(plan, now), unknown=str(error))
     work = make_pass(config, now, plan, reader, real_time=real_time)
-    return WorkloadStatus(work.plan, tuple(preview(reader, work)))
+    beats = read_heartbeats(config, reader, work.plan, now) if plan is None else ()
+    return WorkloadStatus(work.plan, tuple(preview(reader, work)), heartbeats=beats)
 
 
 def _plan_alone(plan: Path | None, now: datetime) -> Plan | None:

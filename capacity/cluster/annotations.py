@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from capacity.cluster.ownership import Owner
 from capacity.model import ClusterError, Memory, Wishes
+from capacity.model.observation import CAUSES
 from capacity.model.plan_file import parse_time, rfc3339
 
 BASELINE = "capacity/baseline"  # bounds and their owners before our first touch, as JSON
@@ -19,7 +20,8 @@ STATE = "capacity/state"  # what passes remember, as JSON
 FLOOR = "capacity/floor"  # the floor of our last write: shows who lowered it since, and a policy may guard it
 TARGET_BASELINE = "capacity/target-baseline"  # the CPU target and its owner before our first move of it, as JSON
 TARGET = "capacity/target"  # the target of our last move: shows who moved it since
-OURS = (BASELINE, EXPIRES, STATE, FLOOR, TARGET_BASELINE, TARGET)
+REHEARSAL = "capacity/rehearsal"  # "36 until 2026-11-27T04:20:00Z": at least this floor until then
+OURS = (BASELINE, EXPIRES, STATE, FLOOR, TARGET_BASELINE, TARGET, REHEARSAL)
 NOTHING = Memory()
 LARGEST = 4096  # characters of an annotation that we read: ours take 300
 
@@ -92,6 +94,10 @@ def state_text(memory: Memory) -> str:
         "mark": memory.mark,
         "looked": None if memory.looked_at is None else rfc3339(memory.looked_at),
         "still": None if memory.still_since is None else rfc3339(memory.still_since),
+        "short": None if memory.short_since is None else rfc3339(memory.short_since),
+        "short_for": memory.short_for,
+        "slow": None if memory.slow_start is None else round(memory.slow_start.total_seconds()),
+        "slow_at": None if memory.slow_at is None else rfc3339(memory.slow_at),
     }
     return json.dumps({key: value for key, value in note.items() if value is not None}, separators=(",", ":"))
 
@@ -108,9 +114,17 @@ def _memory(text: Any) -> Memory:
             mark=None if mark is None else str(mark),
             looked_at=_moment(note.get("looked")),
             still_since=_moment(note.get("still")),
+            short_since=_moment(note.get("short")),
+            short_for=note["short_for"] if note.get("short_for") in CAUSES else None,
+            slow_start=_seconds(note.get("slow")),
+            slow_at=_moment(note.get("slow_at")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError):
         return NOTHING
+
+
+def _seconds(number: Any) -> timedelta | None:
+    return timedelta(seconds=number) if type(number) is int and 0 < number < 10**6 else None
 
 
 def _moment(text: Any) -> datetime | None:
@@ -167,9 +181,22 @@ def read_wishes(annotations: Mapping[str, Any], now: datetime) -> Wishes:
             frozen=_frozen(annotations),
             no_rise=_set(annotations, PAUSED_SCALE_OUT),
             floor=_floor(annotations),
+            rehearsed=read_rehearsal(annotations, now),
         )
     except ValueError as error:
         return Wishes(unclear=str(error))
+
+
+def rehearsal_text(floor: int, until: datetime) -> str:
+    """A rehearsal as an annotation."""
+    return f"{floor} until {rfc3339(until.replace(microsecond=0))}"
+
+
+def read_rehearsal(annotations: Mapping[str, Any], now: datetime) -> int | None:
+    """The floor of a rehearsal that runs now; None where none does: one that cannot be read is none."""
+    found = re.fullmatch(r"([1-9][0-9]{0,5}) until (\S{1,40})", str(annotations.get(REHEARSAL)), re.ASCII)
+    ends = None if found is None else _moment(found[2])
+    return int(found[1]) if found is not None and ends is not None and now < ends else None
 
 
 def _excluded(annotations: Mapping[str, Any], now: datetime) -> str | None:

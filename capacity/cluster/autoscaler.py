@@ -13,6 +13,7 @@ from capacity.cluster.annotations import (
     EXPIRES,
     FLOOR,
     OURS,
+    REHEARSAL,
     STATE,
     Baseline,
     Notes,
@@ -25,7 +26,7 @@ from capacity.cluster.client import MANAGER
 from capacity.cluster.hpa_status import read_metrics, scaled_to_zero
 from capacity.cluster.kinds import HPA, Document, Kind
 from capacity.cluster.ownership import Owner, handed_over, owners, owns
-from capacity.model import ClusterError, Decision, Observation, Wishes
+from capacity.model import ClusterError, Decision, Observation, Readiness, Readings, Wishes
 from capacity.model.plan_file import rfc3339
 
 
@@ -34,7 +35,8 @@ class Autoscaler:
     """One object as the cluster returned it, at the time it was looked at.
 
     `hpa`: the HPA that KEDA made of a ScaledObject; None where there is none. `limit`: the ceiling of a kind that has
-    none of its own.
+    none of its own. `readiness`: what is known of its ready replicas; `measured_at`: when its metrics were measured;
+    None where nobody looked.
     """
 
     document: Document
@@ -42,6 +44,8 @@ class Autoscaler:
     kind: Kind = HPA
     hpa: Document | None = None
     limit: int = 1
+    readiness: Readiness | None = None
+    measured_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -102,10 +106,25 @@ class Autoscaler:
             baseline_ceiling=baseline.ceiling if baseline else None,
             edited_by=self._editor() or lowered_by if baseline else None,
             lowered_from=notes.floor if baseline and lowered_by else None,
-            readings=None if self._measured is None else read_metrics(self._measured),
+            readings=self._readings(),
             wishes=self._wishes(),
             memory=notes.memory,
+            readiness=self.readiness,
         )
+
+    def _readings(self) -> Readings | None:
+        """The stamp is of CPU and memory: it says nothing of other metrics."""
+        if self._measured is None:
+            return None
+        found = read_metrics(self._measured)
+        known = found.cpu_millicores is not None or found.memory_bytes is not None
+        return replace(found, measured_at=self.measured_at) if known else found
+
+    def condition_text(self) -> str:
+        """What its autoscaler says stands in its way; empty where nothing does."""
+        conditions = ((self._measured or {}).get("status") or {}).get("conditions") or []
+        failing = [one for one in conditions if one.get("status") == "False" and one.get("type") != "ScalingLimited"]
+        return "".join(f": {one.get('reason', '')} {one.get('message', '')}".rstrip() for one in failing[:1])
 
     def reconcilers(self, allowed: tuple[str, ...], *, with_ceiling: bool) -> list[str]:
         """Managers of the floor (and ceiling) that would write again by themselves; `allowed` leave them alone."""
@@ -240,7 +259,12 @@ class Autoscaler:
         until = expires or notes.expires
         text = notes.baseline_text or baseline_text(self.first_touch(), self.now)
         ours = decision.floor if noted_floor else min(decision.floor, notes.floor or decision.floor)
-        found = {BASELINE: text, STATE: text_of_state(decision.memory), FLOOR: str(ours)}
+        found: Document = {BASELINE: text, STATE: text_of_state(decision.memory), FLOOR: str(ours)}
+        rehearsal = self.annotations.get(REHEARSAL)
+        if rehearsal is not None and self.observation.wishes.rehearsed is not None:
+            found[REHEARSAL] = rehearsal  # an apply without it would take it away
+        elif rehearsal is not None and not self.kind.applied:
+            found[REHEARSAL] = None
         return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
 
     def first_touch(self) -> Baseline:

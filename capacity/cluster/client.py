@@ -77,17 +77,18 @@ class ClusterReader:
         """One object, or a page of discovery, at a path of the API."""
         return self._request("GET", path)
 
-    def objects(self, path: str, labels: str | None = None) -> Iterator[Document]:
-        """Every object of the collection at a path of the API, page by page; `labels`: only those of this selector."""
-        chosen = [] if labels is None else [("labelSelector", labels)]
-        query: list[tuple[str, str]] = [("limit", str(PAGE)), *chosen]
+    def objects(self, path: str, labels: str = "", *, limit: int = PAGE, fields: str = "") -> Iterator[Document]:
+        """Every object of the collection at a path of the API that the selectors take, page by page."""
+        asked = [("limit", str(limit)), ("labelSelector", labels), ("fieldSelector", fields)]
+        asked = [(key, value) for key, value in asked if value]
+        query = asked
         while True:
             page = self._request("GET", path, query=query)
             yield from page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")
             if not token:
                 return
-            query = [("limit", str(PAGE)), *chosen, ("continue", token)]
+            query = [*asked, ("continue", token)]
 
     def watch(self, kind: Kind, namespace: str, seconds: int) -> Iterator[Document]:
         """Every object of a kind in a namespace as it is now, then each change as an event, for so many seconds."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
+from capacity.decision.reached import judge_rise
 from capacity.model import CUTS, Clamp, Cut, Decision, Doubt, Memory, Observation, Reason, WorkloadPlan, require
 from capacity.model.controller import ControllerRules
 
@@ -61,20 +62,24 @@ def _moved_within(span: timedelta, observation: Observation, now: datetime, poli
     return moved is not None and -span <= now - moved < span - min(policy.period, span) / 2
 
 
+STALE = timedelta(minutes=5)  # of a measurement: metrics-server measures every 15 s, adapters every minute or two
 LOOKS = 3  # more of them, a period apart, after the second one was equal to the first: then metrics stand still
 
 
 def stand_still(observation: Observation, now: datetime, policy: ControllerRules) -> bool:
-    """Whether a step down is due and several looks in a row found the same readings; for at most `hold_for`.
+    """Whether a step down is due and metrics are old, or the same in several looks in a row; for at most `hold_for`.
 
-    Who disregards metrics for ever is never wrong and never useful: after that time the floor follows the plan again,
-    and never below what these readings ask for.
+    A time stamp proves it either way. Who disregards metrics for ever is never wrong and never useful: after that time
+    the floor follows the plan again, and never below what these readings ask for.
     """
-    memory = observation.memory
-    if not _same_readings(observation) or lowest_floor(0, observation, now, policy) >= observation.floor:
+    memory, old = observation.memory, _is_old(observation, now)
+    still = _same_readings(observation) if old is None else old
+    if not still or lowest_floor(0, observation, now, policy) >= observation.floor:
         return False
     if memory.still_since is not None:
         return now < memory.still_since + policy.hold_for
+    if old:
+        return True
     age = _age(memory, now)
     return age is not None and _between(policy) + LOOKS * policy.period <= age <= _memorable(policy)
 
@@ -86,7 +91,7 @@ def second_look(observation: Observation, now: datetime, policy: ControllerRules
     look finds the same readings, `LOOKS` more decide.
     """
     readings, memory = observation.readings, observation.memory
-    if readings is None or readings.mark is None:
+    if readings is None or readings.mark is None or readings.measured_at is not None:
         return None
     if memory.still_since is not None:  # they moved again; or that hold is over
         return None
@@ -101,8 +106,17 @@ def looked(observation: Observation, now: datetime) -> Memory:
     readings, memory = observation.readings, observation.memory
     if readings is None:
         return memory
-    still = memory.still_since if _same_readings(observation) else None
+    old = _is_old(observation, now)
+    still = memory.still_since if (_same_readings(observation) if old is None else old) else None
     return replace(memory, mark=readings.mark, looked_at=now, still_since=still)
+
+
+def _is_old(observation: Observation, now: datetime) -> bool | None:
+    """Whether the newest measurement is too old; None where its time is not known."""
+    readings = observation.readings
+    if readings is None or readings.measured_at is None:
+        return None
+    return now - readings.measured_at > STALE
 
 
 def _same_readings(observation: Observation) -> bool:
@@ -130,7 +144,6 @@ CUT: Final = "CeilingReached"
 NO_PLAN: Final = "HeldNoPlan"
 BRAKE: Final = "HeldBrake"
 LOWERED: Final = "FloorLoweredByOthers"
-UNREACHED: Final = "FloorNotReached"
 STILL: Final = "HeldFrozenMetrics"
 FORCE_FLOOR = "capacity/force-floor"  # the annotation by which a person sets a floor
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
@@ -232,7 +245,8 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     if highest is None or (now < plan.start and highest.replicas < observation.floor):
         return hold(observation, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
     policy = _calmed_by(plan, policy)
-    need, look = highest.replicas, policy.look_ahead(plan.step)
+    rehearsed = observation.wishes.rehearsed or 0
+    need, look = max(highest.replicas, rehearsed), policy.look_ahead(plan.step)
     longer = plan.floor_between(now, reach + look) or need
     calm = _calm(need, longer, observation.floor, stood=_stood(observation, now, LONG * look)) if look else need
     decision = _followed(calm, plan, observation, now, policy.calmed(plan.step))
@@ -242,7 +256,11 @@ def _planned(plan: WorkloadPlan | None, observation: Observation, now: datetime,
     decision = replace(decision, detail=_joined(_detail(plan, now, reach, need), calmly, decision.detail))
     by = next((cut for cut in CUTS if cut == highest.reason), None)
     decision = _repaired(decision if by is None else _cut(decision, by), observation)
-    return _unreached(decision, observation, now, plan.lead_time + 2 * policy.period)
+    if rehearsed > highest.replicas:
+        return replace(
+            decision, reason="Rehearsing", detail=_joined(f"a rehearsal of {rehearsed} runs", decision.detail)
+        )
+    return judge_rise(decision, observation, now, plan.lead_time + 2 * policy.period)
 
 
 def _repaired(decision: Decision, observation: Observation) -> Decision:
@@ -253,20 +271,6 @@ def _repaired(decision: Decision, observation: Observation) -> Decision:
     lowered = f"{observation.edited_by} lowered this floor from {was} to {observation.floor}"
     detail = _joined(lowered, decision.detail)
     return replace(decision, reason=decision.reason if decision.cut else LOWERED, detail=detail)
-
-
-def _unreached(decision: Decision, observation: Observation, now: datetime, patience: timedelta) -> Decision:
-    """A floor that stands as planned, but longer than replicas take to start, while fewer of them run.
-
-    Only where the autoscaler reports: a count that nobody knows is not a count of too few.
-    """
-    moved, readings = observation.memory.moved_at, observation.readings
-    if decision.reason != "AsPlanned" or readings is None or readings.blind is not None:
-        return decision
-    if moved is None or now - moved < patience or observation.current >= observation.floor:
-        return decision
-    short = f"{observation.current} of {observation.floor} replicas run, set at {moved:%H:%MZ}"
-    return replace(decision, reason=UNREACHED, detail=_joined(short, decision.detail))
 
 
 def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:
@@ -300,7 +304,7 @@ def _followed(
     """The plan's need, unless coming down to it is in doubt."""
     doubt = _doubt(need, plan, observation, now, policy) if need < observation.floor else None
     decision = _move(need, observation, now, policy) if doubt is None else _held_in_doubt(observation, *doubt, now)
-    decision = _awake(decision, observation)
+    decision = _awake(decision, observation, now)
     if observation.baseline_floor is None and not (decision.changes or decision.notes):
         return decision  # never touched, and nothing to note
     noted = replace(decision.memory, safe_floor=plan.safe_floor)
@@ -317,10 +321,13 @@ def _held_in_doubt(observation: Observation, reason: Doubt, detail: str, now: da
     return replace(held, memory=replace(memory, still_since=now), notes=True)
 
 
-def _awake(decision: Decision, observation: Observation) -> Decision:
+def _awake(decision: Decision, observation: Observation, now: datetime) -> Decision:
     """The decision without the note that metrics stand still, once they moved."""
     readings = observation.readings
     moved = readings is not None and readings.mark is not None and not _same_readings(observation)
+    old = _is_old(observation, now)
+    if old is not None:
+        moved = not old
     if not moved or decision.memory.still_since is None:
         return decision
     return replace(decision, memory=replace(decision.memory, still_since=None), notes=True)
@@ -339,9 +346,10 @@ def _doubt(
         return "HeldNoMetrics", f"the plan needs only {need}, but {readings.blind}"
     if stand_still(observation, now, policy):
         until = (observation.memory.still_since or now) + policy.hold_for
+        measured = "" if readings.measured_at is None else f" since {readings.measured_at:%m-%d %H:%MZ}"
         return STILL, (
-            f"the plan needs only {need}, but its metrics stand still; held until {until:%m-%d %H:%MZ}; to end it, "
-            f"restart what serves metrics.k8s.io, or set {FORCE_FLOOR}"
+            f"the plan needs only {need}, but its metrics stand still{measured}; held until {until:%m-%d %H:%MZ}; "
+            f"to end it, restart what serves metrics.k8s.io, or set {FORCE_FLOOR}"
         )
     quiet, usage = plan.quiet_at(now) if plan is not None else None, readings.cpu_millicores
     if quiet is not None and usage is not None and usage < quiet:
@@ -375,7 +383,7 @@ def _decayed(safe: int, why: str, observation: Observation, now: datetime, polic
     if doubt is not None:
         return _held_in_doubt(observation, *doubt, now)
     moved = _move(safe, observation, now, policy)
-    moved = _awake(moved, observation)
+    moved = _awake(moved, observation, now)
     return replace(moved, reason="PlanExpired", detail=f"{why}: safe floor {safe}", held=True)
 
 

@@ -62,6 +62,7 @@ from capacity.model.nodes import NodeChange as NodeChange
 from capacity.model.nodes import NodePlan as NodePlan
 from capacity.model.observation import CUTS as CUTS
 from capacity.model.observation import REASONS as REASONS
+from capacity.model.observation import Cause as Cause
 from capacity.model.observation import Clamp as Clamp
 from capacity.model.observation import Cut as Cut
 from capacity.model.observation import Decision as Decision
@@ -69,6 +70,7 @@ from capacity.model.observation import Doubt as Doubt
 from capacity.model.observation import Memory as Memory
 from capacity.model.observation import Observation as Observation
 from capacity.model.observation import Owned as Owned
+from capacity.model.observation import Readiness as Readiness
 from capacity.model.observation import Readings as Readings
 from capacity.model.observation import Reason as Reason
 from capacity.model.observation import Wishes as Wishes

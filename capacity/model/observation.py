@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from capacity.model.errors import require, require_aware
@@ -16,7 +16,7 @@ class Readings:
 
     `wanted`: replicas these metrics ask for, before the autoscaler's bounds. `cpu_millicores`, `memory_bytes`: usage of
     all replicas together. `mark`: text that hardly ever stays the same over several looks while somebody measures.
-    None: not known, or no such text.
+    None: not known, or no such text. `measured_at`: the time stamp of the newest measurement; None: not known.
     """
 
     wanted: int | None = None
@@ -24,11 +24,37 @@ class Readings:
     memory_bytes: int | None = None
     blind: str | None = None
     mark: str | None = None
+    measured_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        if self.measured_at is not None:
+            require_aware("measured_at", self.measured_at)
         for name in ("wanted", "cpu_millicores", "memory_bytes"):
             value = getattr(self, name)
             require(value is None or value >= 0, "readings: {} must be >= 0, got {}", name, value)
+
+
+# What keeps replicas from being ready. Those of SLOW only take their time, which a longer lead time allows for.
+Cause = Literal["autoscaler", "quota", "refused", "nodes", "image", "crash", "probe", "starting", "unknown"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+SLOW: tuple[Cause, ...] = ("nodes", "starting", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How many replicas of a workload are ready now, and what keeps the others from it. `cause` None: nothing does.
+
+    >>> Readiness(6, "quota", "exceeded quota: shop").cause
+    'quota'
+    """
+
+    ready: int
+    cause: Cause | None = None
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        require(self.ready >= 0, "ready replicas must be >= 0, got {}", self.ready)
+        require(self.cause is None or self.cause in CAUSES, "expected a cause of {}, got {!r}", CAUSES, self.cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +62,8 @@ class Wishes:
     """What people wrote on the object. Each text says why; None: no such wish.
 
     `excluded`: leave it alone. `frozen`: the floor stays. `unclear`: a wish that cannot be read: the floor stays.
-    `no_rise`: the floor may not rise. `floor`: this floor, whatever the plan says.
+    `no_rise`: the floor may not rise. `floor`: this floor, whatever the plan says. `rehearsed`: at least this floor,
+    while a rehearsal runs.
     """
 
     excluded: str | None = None
@@ -44,9 +71,11 @@ class Wishes:
     unclear: str | None = None
     no_rise: str | None = None
     floor: int | None = None
+    rehearsed: int | None = None
 
     def __post_init__(self) -> None:
         require(self.floor is None or self.floor >= 1, "a forced floor must be >= 1, got {}", self.floor)
+        require(self.rehearsed is None or self.rehearsed >= 1, "a rehearsal needs >= 1, got {}", self.rehearsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +84,9 @@ class Memory:
 
     `moved_at`: our last move of the floor. `safe_floor`: of the last plan that was read. `held_since`: since when
     there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`;
-    `still_since`: since when they are known to stand still.
+    `still_since`: since when they are known to stand still. `short_since`: when the floor was set that is not reached
+    in time, `short_for` what keeps replicas from it. `slow_start`: how long the last rise took that was reached late,
+    noted at `slow_at`.
     """
 
     moved_at: datetime | None = None
@@ -65,9 +96,13 @@ class Memory:
     mark: str | None = None
     looked_at: datetime | None = None
     still_since: datetime | None = None
+    short_since: datetime | None = None
+    short_for: Cause | None = None
+    slow_start: timedelta | None = None
+    slow_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("moved_at", "held_since", "looked_at", "still_since"):
+        for name in ("moved_at", "held_since", "looked_at", "still_since", "short_since", "slow_at"):
             moment = getattr(self, name)
             if moment is not None:
                 require_aware(name, moment)
@@ -100,6 +135,8 @@ class Observation:
         What people wrote on the object. Default nothing.
     memory : Memory
         What earlier passes noted on the object. Default nothing.
+    readiness : Readiness or None
+        How many replicas are ready, and what keeps the others from it. Default none: nobody looked.
 
     Raises
     ------
@@ -123,6 +160,7 @@ class Observation:
     readings: Readings | None = None
     wishes: Wishes = Wishes()
     memory: Memory = Memory()
+    readiness: Readiness | None = None
 
     def __post_init__(self) -> None:
         counts = (self.floor, self.ceiling, self.current, self.desired)
@@ -132,7 +170,7 @@ class Observation:
 
 Cut = Literal["CeilingReached", "BudgetReached", "QuotaReached"]  # the floor stands below the need
 Clamp = Literal[Cut, "StepUp", "StepDown", "AutoscalerNeeds", "RisePaused"]  # what a floor was kept by
-Wish = Literal["Forced", "Excluded", "Frozen", "ScaledToZero", "SwitchedOff", "HeldChangeWindow"]
+Wish = Literal["Forced", "Rehearsing", "Excluded", "Frozen", "ScaledToZero", "SwitchedOff", "HeldChangeWindow"]
 Planless = Literal["HeldNoPlan", "HeldPlanNotStarted", "HeldPlanExpired", "PlanExpired"]
 Doubt = Literal["HeldEdited", "HeldNoMetrics", "HeldFrozenMetrics", "HeldTrafficVanished"]  # it may not come down
 Owned = Literal["HeldForeignOwner", "HeldTwoOwners"]  # somebody else moves the replicas or writes the field

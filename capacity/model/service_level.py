@@ -99,12 +99,23 @@ class UpcomingPeak:
 
 
 @dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """When a part of the installation last did its work; `last` None: not known, or never. `late`: too long ago."""
+
+    what: str
+    last: datetime | None
+    late: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadStatus:
     """What a pass would do now; `unknown` says why that cannot be told."""
 
     plan: Plan | None = None
     outcomes: tuple[Outcome, ...] = ()
     unknown: str | None = None
+    heartbeats: tuple[Heartbeat, ...] = ()
 
     @property
     def held(self) -> list[Outcome]:

@@ -195,13 +195,20 @@ def _of(outcome: Outcome) -> list[tuple[str, str]]:
         return found if found or outcome.workload.scaling == "vertical" else [("PassFailed", "no decision")]
     name = _name(outcome.decision)
     if name is not None:
-        found.append((name, outcome.decision.reason))
+        found.append((name, _line(outcome, outcome.decision)))
     utilization = utilization_of(outcome)
     target = outcome.workload.target_utilization
     if any(value > target for value in utilization.values()) and _unanswered(outcome):
         over = ", ".join(resource for resource, value in utilization.items() if value > target)
         found.append(("UtilizationHigh", f"{over} above {target:.0%}"))
     return found
+
+
+def _line(outcome: Outcome, decision: Decision) -> str:
+    """The reason, and of replicas that are not ready what keeps them: no counts, which change while nothing does."""
+    readiness = None if outcome.observation is None else outcome.observation.readiness
+    cause = None if readiness is None or decision.reason != "FloorNotReached" else readiness.cause
+    return decision.reason if cause is None else f"{decision.reason}, cause: {cause}"
 
 
 def _unanswered(outcome: Outcome) -> bool:

@@ -146,8 +146,12 @@ METRICS = {
         ),
         Metric(
             "capacity_floor_missing_replicas",
-            "Replicas that a floor lacks though they had time to start; absent where none does.",
-            WORKLOAD,
+            "Replicas that a floor lacks though they had time to start, by what keeps most of them; absent where none "
+            "does.",
+            (*WORKLOAD, "cause"),
+        ),
+        Metric(
+            "capacity_ready_replicas", "Replicas that are ready, in the passes that count them: after a rise.", WORKLOAD
         ),
         Metric("capacity_actuator_replicas", "Replicas that an actuator beside the floor keeps of an object.", OBJECT),
         Metric("capacity_actuator_cores", "Cores that an actuator beside the floor gives an object.", OBJECT),

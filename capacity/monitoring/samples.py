@@ -139,8 +139,11 @@ def _outcome_samples(outcome: Outcome) -> list[Sample]:
         samples += [Sample(name, value / scale[name], key) for name, value in used.items() if value is not None]
     if decision.reason == "FloorLoweredByOthers":
         samples.append(Sample("capacity_floor_lowered", 1, (*key, (seen.edited_by or "unknown")[:64])))
+    ready = seen.readiness
+    samples += [] if ready is None else [Sample("capacity_ready_replicas", ready.ready, key)]
     if decision.reason == "FloorNotReached":
-        samples.append(Sample("capacity_floor_missing_replicas", decision.floor - seen.current, key))
+        count, cause = (seen.current, "unknown") if ready is None else (ready.ready, ready.cause or "unknown")
+        samples.append(Sample("capacity_floor_missing_replicas", decision.floor - count, (*key, cause)))
     samples += [Sample("capacity_limit_reached", 1, (*key, decision.reason))] if decision.cut else []
     return [*samples, *([Sample("capacity_held", 1, (*key, decision.reason))] if decision.held else [])]
 

@@ -145,9 +145,9 @@ CASES = [
     ),
     Case(
         "CapacityFloorNotReached",
-        {f"capacity_floor_missing_replicas{{{WEB}}}": "3x120"},
-        {f"capacity_floor_missing_replicas{{{WEB}}}": "3x10 _x110"},
-        labels=SHOP_WEB,
+        {f'capacity_floor_missing_replicas{{{WEB},cause="quota"}}': "3x120"},
+        {f'capacity_floor_missing_replicas{{{WEB},cause="quota"}}': "3x10 _x110"},
+        labels=(("cause", "quota"), *SHOP_WEB),
     ),
     Case(
         "CapacityFloorLoweredByOthers",

@@ -10,7 +10,7 @@ import yaml
 
 from capacity.cli import main
 from tests.database import Database
-from tests.double.manifests import SCALED_OBJECT_DEFINITION
+from tests.double.manifests import SCALED_OBJECT_DEFINITION, deployment
 from tests.integration.test_targets import Keda, plain
 from tests.shop import CONFLICT, NOON, Shop
 
@@ -51,3 +51,15 @@ def test_a_target_asks_for_what_the_page_says(shop: Shop, kind: str) -> None:
     shop.api.faults.add("PATCH .*/(web|jobs)", CONFLICT)
     assert main(["restore"]) == 0
     assert shop.api.journal.rules_used == documented(kind) | COMMON
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_rise_that_is_not_reached_asks_for_what_the_page_says(shop: Shop, kind: str) -> None:
+    shop.api.create({**deployment("web", namespace="shop"), "kind": kind})
+    target = {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "web"}}}
+    shop.api.patch("HorizontalPodAutoscaler", "shop", "web", target)
+    assert main(["apply", "--now", NOON]) == 0
+    before = shop.api.journal.rules_used
+    assert main(["apply", "--now", "2026-11-27T02:37:00Z"]) == 0
+    other = {"Deployment": "statefulsets", "StatefulSet": "deployments"}[kind]
+    assert shop.api.journal.rules_used - before == {rule for rule in documented("after a rise") if rule[2] != other}

@@ -35,6 +35,7 @@ VALUES = {
     "claim": "data-0",
     "actuator": "volumes",
     "object": "PersistentVolumeClaim/data-0",
+    "cause": "quota",
 }
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # of times in samples: long ago, so that passes are missed
 

@@ -323,7 +323,6 @@ def test_the_roles_that_we_ship_are_enough_for_each_part(clinic: Clinic, monkeyp
             f"shop: the planner may not {verb} configmaps capacity-policies-0"
             for verb in ("get", "create", "patch", "delete")
         ),
-        "shop: the planner may not list pods",
     }
 
 
@@ -347,7 +346,7 @@ def test_each_verb_that_is_missing_is_named(
     rules[place]["verbs"] = [one for one in rules[place]["verbs"] if one != verb]
     granted(clinic, monkeypatch, *rules)
     code, bad = clinic.bad("--part", "controller")
-    assert code == FAILED
+    assert code == (WARNED if verb == "list" and resource != "horizontalpodautoscalers" else FAILED)
     missing = [one for one in bad if one[1] == "rights"]
     assert missing
     assert all(f"may not {verb} {resource}" in one[2] for one in missing)

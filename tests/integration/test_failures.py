@@ -229,6 +229,24 @@ def test_metrics_that_stand_still(shop: Shop) -> None:
     assert shop.decide(now="2026-11-27T04:51:00Z")["floor"] == 8
 
 
+@pytest.mark.parametrize(
+    ("measured", "reason"),
+    [("2026-11-27T03:54:00Z", "HeldFrozenMetrics"), ("2026-11-27T03:59:00Z", "DemandFalling"), (None, "SecondLook")],
+)
+def test_a_time_stamp_tells_metrics_that_stand_still(shop: Shop, measured: str | None, reason: str) -> None:
+    """Of metrics.k8s.io, where the overlay lets us read it; without, several looks are needed."""
+    from tests.double.faults import Fault
+
+    shop.configure("web", controller={"metric_times": True})
+    shop.decide()
+    shop.measure(millicores=350)
+    items = [{"metadata": {"name": "web-1"}, "timestamp": stamp} for stamp in ("2026-11-27T03:00:00Z", measured)]
+    body = json.dumps({"kind": "PodMetricsList", "metadata": {}, "items": items if measured else []})
+    shop.api.faults.add("GET .*/metrics.k8s.io/", Fault(status=200, body=body), times=9)
+    found = shop.decide(now="2026-11-27T04:00:00Z")
+    assert (found["reason"], shop.floor()) == (reason, 8 if reason == "DemandFalling" else 9)
+
+
 def test_replicas_that_do_not_start(shop: Shop) -> None:
     """The floor is raised at 02:30; the lead time is five minutes, and two passes of a minute are waited for."""
     shop.decide()

@@ -16,10 +16,11 @@ import yaml
 
 from capacity.cli import main
 from tests.double import Entry, KubernetesDouble, Wire, refusal
+from tests.double.manifests import deployment
 
 BASE = Path(__file__).resolve().parents[2] / "k8s" / "base"
 NAMESPACE = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))["namespace"]
-NOW = "2026-11-27T12:00:00Z"
+NOW, DUE = "2026-11-27T12:00:00Z", "2026-11-27T12:08:00Z"
 ORDERS = """
     SELECT hour + INTERVAL 1 SECOND * number AS ordered_at, hash(hour, number) AS order_id, 1.0 AS amount
     FROM range(TIMESTAMP '2026-10-30', TIMESTAMP '2026-11-27', INTERVAL 1 HOUR) AS hours(hour),
@@ -79,6 +80,8 @@ class Installation:
         self.config = folder / "capacity.yaml"
         self._configure()
         self.api.create(autoscaler(NAMESPACE))
+        for kind in ("Deployment", "StatefulSet"):
+            self.api.create({**deployment("web", namespace=NAMESPACE), "kind": kind})
 
     def _configure(self) -> None:
         """The base's own configuration, with orders of four weeks in the place of the volume."""
@@ -112,10 +115,17 @@ class Installation:
         return self.run(PLANNER)
 
     def move_and_restore(self) -> list[int]:
-        """Both verbs, and at each somebody else writes in between, so that the autoscaler is read again."""
+        """Both verbs, and at each somebody else writes in between, so that the autoscaler is read again.
+
+        Between them a pass for each kind of workload whose replicas have not become ready in time.
+        """
         self.api.faults.add(FLOOR_PATCH, CONFLICT)
-        moved = self.run(CONTROLLER, *COMMANDS[CONTROLLER], "--now", NOW)
-        return [moved, self.restore()]
+        moved = [self.run(CONTROLLER, *COMMANDS[CONTROLLER], "--now", NOW)]
+        for kind in ("Deployment", "StatefulSet"):
+            target = {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "web"}}}
+            self.api.patch("HorizontalPodAutoscaler", NAMESPACE, "web", target)
+            moved.append(self.run(CONTROLLER, *COMMANDS[CONTROLLER], "--now", DUE))
+        return [max(moved), self.restore()]
 
     def restore(self) -> int:
         self.api.faults.clear()
@@ -214,7 +224,7 @@ def test_controller_may_do_exactly_what_it_does(installation: Installation, plan
     assert asked(list(installation.api.journal)) == set(granted(ROLES[CONTROLLER]))
     assert installation.refused == []
     events = [entry for entry in installation.api.journal.writes if entry.path.endswith("/events")]
-    assert [entry.json["reason"] for entry in events] == ["DemandRising"]
+    assert [entry.json["reason"] for entry in events] == ["DemandRising", "FloorNotReached"]
     assert installation.floor == 1
 
 

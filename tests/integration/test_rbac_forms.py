@@ -90,7 +90,7 @@ class Cluster:
         token = self.api.token(f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}")
         return self.api.kubeconfig(self.folder / "kubeconfig", token)
 
-    def run(self, *words: str) -> int:
+    def run(self, *words: str, now: str = NOW) -> int:
         """A command as the controller's service account; on every target somebody else writes in between once."""
         location = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
         self._monkeypatch.setattr(location, str(self.kubeconfig()))
@@ -99,11 +99,19 @@ class Cluster:
             "horizontalpodautoscalers/[a-z]+",
             "scaledobjects/[a-z]+",
             "deployments/[a-z]+",
+            "statefulsets/[a-z]+",
             "pods/db-0/resize",
         ):
             self.api.faults.add(f"PATCH .*/{path}", CONFLICT)
-        self.api.faults.add("PATCH .*/statefulsets/db", CONFLICT)
-        return main([*words, "--now", NOW])
+        return main([*words, "--now", now])
+
+    def wait_in_vain(self, one_pass: Callable[[], int]) -> None:
+        """Passes that find no replicas ready of a Deployment, then of a StatefulSet."""
+        for kind in (DEPLOYMENT, STATEFUL):
+            self.api.create(placed(kind, NAMESPACE, "late"))
+            target = {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "late"}}}
+            self.api.patch(HPA, NAMESPACE, "web", target)
+            assert one_pass() == 0
 
 
 def placed(kind: str, namespace: str, name: str) -> Document:
@@ -159,6 +167,7 @@ def test_controller_asks_for_exactly_what_the_form_grants(
     cluster.api.journal.clear()
     assert cluster.run(*args_of(objects, config)) == 0
     assert floors(cluster.api, NAMESPACE, targets) == dict.fromkeys(targets, 7)
+    cluster.wait_in_vain(lambda: cluster.run(*args_of(objects, config), now="2026-11-27T12:08:00Z"))
     assert cluster.run("restore", "-c", str(config)) == 0
     assert floors(cluster.api, NAMESPACE, targets) == before
     entries = list(cluster.api.journal)

@@ -135,7 +135,7 @@ def test_namespace_and_image_of_the_base_reach_every_object(form: Form, kubectl:
 def test_the_rules_are_the_same_in_a_namespace_and_in_the_cluster(of_kustomize: dict[str, list[Document]]) -> None:
     narrow, wide = of_kustomize["base"], of_kustomize["overlays/cluster-wide"]
     roles = [item for item in narrow if item["kind"] == "Role"]
-    assert [len(role["rules"]) for role in roles] == [5, 2]
+    assert [len(role["rules"]) for role in roles] == [9, 2]
     for role in roles:
         assert the(wide, "ClusterRole", role["metadata"]["name"])["rules"] == role["rules"]
     assert not [item for item in wide if item["kind"] in ("Role", "RoleBinding")]

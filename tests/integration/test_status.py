@@ -12,8 +12,11 @@ import pandas as pd
 import pytest
 
 from capacity.cli import main
+from capacity.cluster import ClusterWriter, Lease, write_plan_maps
+from capacity.model import read_plan
 from capacity.quality import Audit
 from capacity.sources import append_audit
+from tests.double import Fault
 from tests.peers import Prometheus, openmetrics
 from tests.servicenow import ServiceNowDouble
 from tests.shop import NOON, Shop
@@ -184,3 +187,36 @@ def test_it_cannot_write(shop: Shop) -> None:
     before = len(shop.writes())
     main(["status", "--now", NOON])
     assert len(shop.writes()) == before
+
+
+def cron_job(name: str, **status: str) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/part-of": "capacity"}
+    metadata = {"name": name, "namespace": "shop", "labels": labels}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "late", "note"),
+    [
+        ({"lastSuccessfulTime": "2026-11-27T02:29:00Z"}, False, "succeeded"),
+        ({"lastSuccessfulTime": "2026-11-27T02:20:00Z"}, True, "succeeded"),
+        ({"lastScheduleTime": "2026-11-27T02:29:00Z"}, True, "started, but never succeeded"),
+        ({}, False, "never run"),
+    ],
+)
+def test_missed_passes_are_seen_without_prometheus(
+    shop: Shop, capsys: pytest.CaptureFixture[str], status: dict[str, str], late: bool, note: str
+) -> None:
+    write_plan_maps(ClusterWriter(), read_plan("plan.json"))
+    listed = {"kind": "CronJobList", "metadata": {}, "items": [cron_job("capacity-controller", **status)]}
+    shop.api.faults.add("GET .*/cronjobs", Fault(status=200, body=json.dumps(listed)))
+    Lease(ClusterWriter(), "shop", "pod-1").acquire(NOW)
+    code, document, _ = asked(capsys, "--from-cluster")
+    beats = {one["what"]: one for one in document["heartbeats"]}
+    assert (beats["plan"]["last"], beats["plan"]["late"]) == ("2026-11-27T00:00:00Z", False)
+    assert (beats["CronJob shop/capacity-controller"]["late"], beats["CronJob shop/capacity-controller"]["note"]) == (
+        late,
+        note,
+    )
+    assert beats["Lease shop/capacity"]["note"] == "renewed, held by pod-1"
+    assert code == (3 if late else 0)

@@ -28,9 +28,19 @@ def status(pods: int, millicores: float, megabytes: float | None) -> dict[str, o
 
 
 def looks(
-    pods: int, load: float, noise: float, dice: np.random.Generator, *, remembers: float | None, freezes: int = 10**9
+    pods: int,
+    load: float,
+    noise: float,
+    dice: np.random.Generator,
+    *,
+    remembers: float | None,
+    freezes: int = 10**9,
+    stamped: bool = False,
 ) -> list[bool]:
-    """A floor that is always too high, looked at each minute: which looks found metrics that stand still."""
+    """A floor that is always too high, looked at each minute: which looks found metrics that stand still.
+
+    `stamped`: metrics.k8s.io tells when they were measured, half a minute before each look.
+    """
     found, memory_of_passes = [], Observation(1, 1, 1, 1).memory
     shown = status(pods, load, remembers)
     for minute in range(60):
@@ -38,7 +48,9 @@ def looks(
             usage = float(np.maximum(0, dice.normal(load, noise * load, pods)).mean())
             used = None if remembers is None else float(dice.normal(remembers, noise * remembers, pods).mean())
             shown = status(pods, usage, used)
-        seen = Observation(1000, 2000, pods, pods, 1, readings=read_metrics(shown), memory=memory_of_passes)
+        readings, at = read_metrics(shown), START + min(minute, freezes - 1) * MINUTE - MINUTE / 2
+        readings = replace(readings, measured_at=at) if stamped else readings
+        seen = Observation(1000, 2000, pods, pods, 1, readings=readings, memory=memory_of_passes)
         decision = decide(PLAN, seen, START + minute * MINUTE, RULES)
         memory_of_passes = decision.memory
         found.append(decision.reason == "HeldFrozenMetrics")
@@ -87,3 +99,32 @@ def test_a_floor_does_not_come_down_while_it_is_undecided() -> None:
         seen = replace(seen, floor=decision.floor, memory=decision.memory)
         floors.append(decision.floor)
     assert set(floors) == {1000}
+
+
+@pytest.mark.parametrize(("pods", "load"), [(3, 2), (36, 25), (100, 5), (30, 700)])
+def test_a_time_stamp_finds_any_pipeline_that_is_frozen_within_ten_minutes(pods: int, load: float) -> None:
+    """Readings that say nothing by themselves, of small pods without memory, are told by their time alone."""
+    dice = np.random.default_rng(4)
+    for freezes in range(2, 22):
+        found = looks(pods, load, 0.1, dice, remembers=None, freezes=freezes, stamped=True)
+        assert not any(found[:freezes])
+        assert any(found[freezes : freezes + 10])
+
+
+def test_readings_that_never_move_but_are_measured_are_not_frozen() -> None:
+    dice = np.random.default_rng(5)
+    assert not any(looks(3, 300, 0.0, dice, remembers=None, stamped=True))
+
+
+def test_a_hold_by_time_stamp_ends_with_it_or_with_time() -> None:
+    old, fresh = (replace(read_metrics(status(3, 300, None)), measured_at=START - age * MINUTE) for age in (6, 1))
+    seen = Observation(1000, 2000, 3, 3, 1, readings=old)
+    held = decide(PLAN, seen, START, RULES)
+    assert held.reason == "HeldFrozenMetrics"
+    assert "stand still since" in held.detail
+    noted = replace(seen, memory=held.memory)
+    freed = decide(PLAN, replace(noted, readings=fresh), START, RULES)
+    assert (freed.reason, freed.memory.still_since) == ("DemandFalling", None)
+    late = replace(noted, readings=old)
+    assert decide(PLAN, late, START + RULES.hold_for - MINUTE, RULES).held
+    assert decide(PLAN, late, START + RULES.hold_for, RULES).reason == "DemandFalling"

@@ -12,7 +12,7 @@ from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import DEPLOYMENT, HPA, KINDS, SCALED_OBJECT, STATEFUL_SET, Kind
 from capacity.cluster.plan_index import INDEX, part_name
 from capacity.model import Workload
-from capacity.model.check import Finding, Part
+from capacity.model.check import Finding, Part, State
 from capacity.model.configuration import Config
 from capacity.model.fields import AutoLeadTime
 from capacity.views.sheet import duration
@@ -57,6 +57,14 @@ class RightsReader(ClusterReader):
         return str(self._request("GET", "/version").get("gitVersion", "unknown"))
 
 
+OPTIONAL = (  # after a rise: which replicas are ready, and what keeps the others from it
+    Call("list", "apps", "deployments"),
+    Call("list", "apps", "statefulsets"),
+    Call("list", "", "pods"),
+    Call("list", "", "events"),
+)
+
+
 def check_rights(config: Config, reader: RightsReader, part: Part) -> Iterator[Finding]:
     """Every call that is not allowed, by namespace; or how many are."""
     for namespace in dict.fromkeys(item.namespace for item in config.workloads):
@@ -65,7 +73,10 @@ def check_rights(config: Config, reader: RightsReader, part: Part) -> Iterator[F
         refused = [(role, call) for role, call in calls if not reader.may(_place(config, namespace, call), call)]
         for role, call in refused:
             fix = f"grant Role capacity-{role} of k8s/base/roles.yaml to its account"
-            yield Finding("rights", "fail", f"{namespace}: the {role} may not {call}", fix)
+            optional = role == "controller" and call in OPTIONAL
+            lost = ", so it does not know what keeps replicas from being ready" if optional else ""
+            state: State = "warn" if optional else "fail"
+            yield Finding("rights", state, f"{namespace}: the {role} may not {call}{lost}", fix)
         if not refused:
             yield Finding("rights", "ok", f"{namespace}: all {len(calls)} calls allowed")
 
@@ -103,6 +114,7 @@ def _controller_calls(workloads: Iterable[Workload]) -> Iterator[Call]:
     yield Call("get", "coordination.k8s.io", "leases", LEASE)
     yield Call("patch", "coordination.k8s.io", "leases", LEASE)
     yield Call("create", "events.k8s.io", "events")
+    yield from OPTIONAL
     for workload in list(workloads)[:NAMED]:
         kind = KINDS[workload.target.kind]
         if workload.scaling == "vertical":

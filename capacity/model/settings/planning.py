@@ -81,6 +81,11 @@ class ControllerSettings(Settings):
         description="Namespace of the ConfigMap capacity-switch that switches everything off. "
         "None: each namespace has its own.",
     )
+    metric_times: bool = Field(
+        False,
+        description="Before a floor comes down, read from metrics.k8s.io when metrics were measured: only that proves "
+        "that they stand still. Needs the right to list pods there (overlay metric-times).",
+    )
     requests_per_second: float = Field(
         500.0,
         gt=0,

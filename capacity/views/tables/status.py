@@ -33,7 +33,7 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
     ]
     columns = ("promise", "target", f"last {duration(status.window)}", "verdict", "budget left", "source")
     title = f"The five promises, {rfc3339(status.now.replace(microsecond=0))}"
-    footer = (*_notes(status), *_peaks(status, timezone), *_held(status))
+    footer = (*_notes(status), *_peaks(status, timezone), *_held(status), *_heartbeats(status))
     return Sheet(title, columns, rows, _document(status), footer)
 
 
@@ -80,6 +80,14 @@ def _held(status: Status) -> list[str]:
     return [*lines, *_more(len(held))] or [f"held: nothing, of {count(len(workloads.outcomes), 'workload')}"]
 
 
+def _heartbeats(status: Status) -> list[str]:
+    lines = []
+    for one in status.workloads.heartbeats:
+        ago = "" if one.last is None else f" {duration(status.now - one.last)} ago"
+        lines.append(f"{'LATE: ' if one.late else ''}{one.what}: {one.note}{ago}")
+    return lines
+
+
 def _more(count: int) -> list[str]:
     return [f"and {count - SHOWN} more"] if count > SHOWN else []
 
@@ -93,6 +101,15 @@ def _document(status: Status) -> dict[str, Any]:
         "peaks": [_peak(coming) for coming in status.peaks()],
         "held": None if workloads.unknown else [outcome_document(outcome) for outcome in workloads.held],
         "held_unknown": workloads.unknown,
+        "heartbeats": [
+            {
+                "what": one.what,
+                "last": None if one.last is None else rfc3339(one.last),
+                "late": one.late,
+                "note": one.note,
+            }
+            for one in status.workloads.heartbeats
+        ],
         "failures": list(status.failures),
     }
 
