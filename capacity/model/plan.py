@@ -119,10 +119,10 @@ class WorkloadPlan:
     quiet : tuple of Quiet
         The low quantile of CPU demand in millicores, as changes. Observed usage below it holds the floor: traffic that
         vanished is an incident. Default empty: none was planned.
-    policy : Policy or None
-        The policy that floors were planned by. Default none: the plan was made without one.
     choice : Choice or None
         The policy that was chosen for the workload, and its evidence. Default none: none was.
+    policy : Policy or None
+        The policy that floors were planned by. Default none: the plan was made without one.
     headroom : Headroom or None
         Pods for which nodes stand ready; of a group of workloads, in the plan of the first. Default none.
     sizes : PodSizes or None

@@ -78,7 +78,18 @@ def with_headroom(
             found[members[0].key] = plan_headroom(members, [known[plan.key] for plan in members], types)
         except DataError as error:
             failures |= {plan.key: f"headroom: {error}" for plan in members}
-    return [replace(plan, headroom=found[plan.key]) if plan.key in found else plan for plan in plans], failures
+    return [_told(plan, found[plan.key]) if plan.key in found else plan for plan in plans], failures
+
+
+def _told(plan: WorkloadPlan, ahead: Headroom) -> WorkloadPlan:
+    """The plan with its headroom, which its notes say in a sentence."""
+    minutes = ahead.lead_time.total_seconds() / 60
+    whose = f"group {ahead.group}: " if ahead.group else ""
+    kind = f", at most {ahead.nodes[0].peak} {ahead.nodes[0].node_type} nodes" if ahead.nodes else ""
+    pods = f"up to {ahead.peak} more pods at {ahead.level:g}"
+    said = f"{whose}nodes stand ready for {pods} ({minutes:g} min for a node{kind})"
+    derived = replace(plan.derivation, notes=(*plan.derivation.notes, said, *ahead.notes))
+    return replace(plan, headroom=ahead, derivation=derived)
 
 
 def group_of(workload: Workload) -> tuple[str, str]:
