@@ -41,6 +41,9 @@ FORMS = {
     "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
     "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
     "with pods resized in place": Form("overlays/vertical", ("targets.vertical=true",)),
+    "with nodes ahead": Form("overlays/headroom", ("targets.headroom=true",)),
+    "with nodes ahead and their lead time": Form("overlays/nodes", ("targets.nodes=true",)),
+    "with placeholders": Form("overlays/placeholder", ("targets.placeholder=true",)),
     "with volumes": Form("overlays/volumes", ("targets.volumes=true",)),
     "with volumes and their classes": Form("overlays/storage-classes", ("targets.storageClasses=true",)),
     "with orders in a database": Form(

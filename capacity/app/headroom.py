@@ -12,6 +12,7 @@ from capacity.cluster.buffers import (
     SeenBuffers,
     buffer_of,
     buffer_state,
+    is_ours,
     read_buffers,
     read_ours,
     remove_buffer,
@@ -23,8 +24,6 @@ from capacity.model import ClusterError, Workload
 from capacity.model.actuation import Actuation
 from capacity.model.headroom import Headroom
 
-FORBIDDEN, ABSENT = 403, 404
-
 
 def observe_headroom(reader: ClusterReader, situation: Situation) -> list[Due]:
     """What is due for each buffer: one of every workload that asks for headroom, one of every group."""
@@ -35,7 +34,19 @@ def observe_headroom(reader: ClusterReader, situation: Situation) -> list[Due]:
         seen = read_buffers(reader, places)
     except ClusterError as error:
         return [_failed(place, str(error)) for place in places]
-    return [_due(place, seen, situation) for place in places]
+    return [*(_due(place, seen, situation) for place in places), *_forgotten(seen, places, situation)]
+
+
+def _forgotten(seen: SeenBuffers, places: Sequence[BufferPlace], situation: Situation) -> Iterator[Due]:
+    """Buffers of ours that nobody names any more and nobody renewed in time."""
+    named = {place.key for place in places}
+    for key, document in seen.documents.items():
+        if key in named or not is_ours(document):
+            continue
+        own = [one for one in situation.workloads if one.namespace == key[0]]
+        due = _returned(own, document, seen.templates.get(key), situation)
+        if due.expired:
+            yield due
 
 
 def buffer_places(situation: Situation) -> list[BufferPlace]:
@@ -85,7 +96,7 @@ def _due(place: BufferPlace, seen: SeenBuffers, situation: Situation) -> Due:
             uid=str(((write.document or {}).get("metadata") or {}).get("uid", "")),
         )
         ours = state.foreign is None and not state.excluded and state.refused is None
-        return Due(place.workload, actuation, write.make if ours and write.due else None)
+        return Due(place.workload, actuation, write.make if ours and write.due else None, tells=write.tells)
     except (ClusterError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = str(error) if isinstance(error, ClusterError) else f"unexpected answer: {type(error).__name__} {error}"
         return _failed(place, text)
@@ -101,19 +112,18 @@ def _failed(place: BufferPlace, error: str) -> Due:
 
 
 def give_back_headroom(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
-    """Remove every buffer of ours in the namespaces of the situation, also of workloads that nobody names any more.
+    """Remove every buffer of ours, also of workloads that ask for none any more, of the kinds that are still asked for.
 
-    Where nothing may be read and no workload asks for headroom, there is nothing of ours.
+    Without such a workload nothing is looked for: the controller then has no right to.
     """
-    for namespace in dict.fromkeys(one.namespace for one in situation.workloads):
+    asked = sorted({one.headroom.buffer for one in situation.workloads if one.headroom is not None})
+    for namespace in dict.fromkeys(one.namespace for one in situation.workloads if asked):
         own = [one for one in situation.workloads if one.namespace == namespace]
-        asked = {one.headroom.buffer for one in own if one.headroom is not None}
-        for kind in ("CapacityBuffer", "placeholder"):
+        for kind in asked:
             try:
                 found = read_ours(reader, namespace, [kind])
             except ClusterError as error:
-                if kind in asked or error.status not in (FORBIDDEN, ABSENT):
-                    yield Due(own[0], Actuation("headroom", "", kind, "all", {}, {}, "Error", error=str(error)))
+                yield Due(own[0], Actuation("headroom", "", kind, "all", {}, {}, "Error", error=str(error)))
                 continue
             yield from (_returned(own, document, template, situation) for document, template in found)
 

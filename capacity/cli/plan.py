@@ -267,14 +267,21 @@ def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], no
 
 def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
     """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
-    if not any(isinstance(item.lead_time, AutoLeadTime) for item in config.workloads):
+    pods = any(isinstance(item.lead_time, AutoLeadTime) for item in config.workloads)
+    nodes = any(item.headroom and isinstance(item.headroom.lead_time, AutoLeadTime) for item in config.workloads)
+    if not pods and not nodes:
         return config, []
     if not to_cluster:
-        return config, ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"]
+        said = ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"] * pods
+        return config, said + ["lead time of nodes: not learned; --to-cluster learns it from the nodes"] * nodes
     from capacity.cluster.client import ClusterReader
+    from capacity.cluster.node_starts import learn_node_lead_times
     from capacity.cluster.start_times import learn_lead_times
 
-    return learn_lead_times(config, ClusterReader(), now)
+    reader = ClusterReader()
+    config, of_pods = learn_lead_times(config, reader, now) if pods else (config, [])
+    config, of_nodes = learn_node_lead_times(config, reader)
+    return config, of_pods + of_nodes
 
 
 def _straight(config: Config) -> list[str]:

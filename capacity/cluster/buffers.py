@@ -115,9 +115,12 @@ def _tried(errors: dict[str, str], namespace: str, read: Callable[..., None], *a
 
 
 def _listed(reader: ClusterReader, path: str, found: dict[Key, Document]) -> None:
+    """Every object at a path; items of a list of a built-in kind do not say what they are."""
+    kind = {"podtemplates": ("PodTemplate", "v1")}.get(path.rpartition("/")[2])
     for document in reader.objects(path):
         metadata = document.get("metadata") or {}
-        found[str(metadata.get("namespace")), str(metadata.get("name"))] = document
+        key = str(metadata.get("namespace")), str(metadata.get("name"))
+        found[key] = document if kind is None else _typed(document, *kind)
 
 
 def _got(reader: ClusterReader, place: BufferPlace, found: dict[Key, Document]) -> None:
@@ -248,9 +251,14 @@ class BufferWrite:
             int(spec.get("replicas") or 0) != decision.replicas
             or (not decision.held and any(spec.get(key) != value for key, value in wanted.items() if key != "template"))
             or self._shape_changed()
-            or (_note(document["metadata"].get("annotations") or {}) or {}).get("reason") != self._told()
+            or self._noted().get("reason") != self._told()
             or self._expiry_due()
         )
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is news that its nodes are missing, though nothing of the buffer changes."""
+        return self._told() not in ("", self._noted().get("reason"))
 
     def make(self, writer: ClusterWriter) -> None:
         """Write it: the pod template of a group first, then the object. What must not stand is removed."""
@@ -366,12 +374,15 @@ class BufferWrite:
 
     def _note_text(self) -> str:
         """For whom it stands, what we asked, since when, and what was said of it."""
-        annotations = ((self.document or {}).get("metadata") or {}).get("annotations") or {}
-        former = _note(annotations) or {}
+        former = self._noted()
         moved = former.get("replicas") != self.decision.replicas
         at = rfc3339(self.now.replace(microsecond=0)) if moved else former.get("moved")
         note = {"of": self.place.workload.name, "replicas": self.decision.replicas, "moved": at, "reason": self._told()}
         return json.dumps(note, separators=(",", ":"))
+
+    def _noted(self) -> dict[str, Any]:
+        """What our last write noted."""
+        return _note(((self.document or {}).get("metadata") or {}).get("annotations") or {}) or {}
 
     def _told(self) -> str:
         """What is noted, and told once by an Event: that its nodes are missing, or nothing."""
@@ -426,11 +437,16 @@ def read_ours(reader: ClusterReader, namespace: str, kinds: Sequence[str]) -> li
             _listed(reader, TEMPLATES.format(namespace=namespace), templates)
         for one in buffers:
             made = templates.get((namespace, str(one["metadata"]["name"])))
-            found.append((one, None if made is None else _typed(made, "PodTemplate", "v1")))
+            found.append((one, made))
     if "placeholder" in kinds:
         path = DEPLOYMENTS.format(namespace=namespace)
         found += [(_typed(one, "Deployment", "apps/v1"), None) for one in reader.objects(path, OURS)]
-    return [pair for pair in found if STATE in (pair[0]["metadata"].get("annotations") or {})]
+    return [pair for pair in found if is_ours(pair[0])]
+
+
+def is_ours(document: Document) -> bool:
+    """Whether we made it: it carries our note."""
+    return STATE in (document["metadata"].get("annotations") or {})
 
 
 def _typed(document: Document, kind: str, api_version: str) -> Document:

@@ -20,15 +20,16 @@ import pandas as pd
 
 from capacity.model import DataError, Demand, NodeType, Workload, WorkloadPlan
 from capacity.model.arrays import Array, Counts, Places
+from capacity.model.fields import AutoLeadTime
 from capacity.model.headroom import ASSUMED_NODE_LEAD_TIME, Headroom, HeadroomChange, HeadroomNodes
-from capacity.planning.finer import finer_demand
 from capacity.planning.optimum import run_starts
 from capacity.planning.requirements import SPARE, planned_demand, within_pool
 from capacity.planning.sizing import replicas_needed
-from capacity.stats import sliding_maxima
+from capacity.stats import close_gaps, sliding_maxima
 
 GRID = timedelta(minutes=5)  # of the headroom: nodes take minutes, whatever the steps of the forecast
 LEAST_ORIGINS = 4  # fewer past origins in common tell nothing of how two forecasts err together
+CALM = timedelta(minutes=30)  # a buffer does not come down for less: nodes that go and come again cost more
 ROUNDING = 1e-9
 Key = tuple[str, str]  # namespace and name
 
@@ -52,7 +53,7 @@ def node_lead_time(workload: Workload, types: Sequence[NodeType]) -> timedelta:
     """What is given for the workload or learned, else the longest that is given for a type of node, else 4 minutes."""
     rules = workload.headroom
     given = ASSUMED_NODE_LEAD_TIME if rules is None else rules.lead_time
-    if given is not ASSUMED_NODE_LEAD_TIME:
+    if given != ASSUMED_NODE_LEAD_TIME or not isinstance(given, AutoLeadTime):
         return given
     return max((node.provisioning for node in types), default=timedelta(0)) or given
 
@@ -77,7 +78,18 @@ def with_headroom(
             found[members[0].key] = plan_headroom(members, [known[plan.key] for plan in members], types)
         except DataError as error:
             failures |= {plan.key: f"headroom: {error}" for plan in members}
-    return [replace(plan, headroom=found[plan.key]) if plan.key in found else plan for plan in plans], failures
+    return [_told(plan, found[plan.key]) if plan.key in found else plan for plan in plans], failures
+
+
+def _told(plan: WorkloadPlan, ahead: Headroom) -> WorkloadPlan:
+    """The plan with its headroom, which its notes say in a sentence."""
+    minutes = ahead.lead_time.total_seconds() / 60
+    whose = f"group {ahead.group}: " if ahead.group else ""
+    kind = f", at most {ahead.nodes[0].peak} {ahead.nodes[0].node_type} nodes" if ahead.nodes else ""
+    pods = f"up to {ahead.peak} more pods at {ahead.level:g}"
+    said = f"{whose}nodes stand ready for {pods} ({minutes:g} min for a node{kind})"
+    derived = replace(plan.derivation, notes=(*plan.derivation.notes, said, *ahead.notes))
+    return replace(plan, headroom=ahead, derivation=derived)
 
 
 def group_of(workload: Workload) -> tuple[str, str]:
@@ -107,6 +119,7 @@ def plan_headroom(
     cpu, memory = (max(getattr(one.replica, f"{name}_request") for one in workloads) for name in ("cpu", "memory"))
     needed = np.maximum(_beyond(running, "cpu_request") / cpu, _beyond(running, "memory_request") / memory)
     pods = zoned(np.ceil(needed * (1 - ROUNDING)).astype(np.int64), max(one.zones for one in workloads))
+    pods = close_gaps(pods[None, :], int(CALM // step))[0]
     starts = run_starts(pods)
     return Headroom(
         start=begin,
@@ -129,7 +142,6 @@ def running_of(plan: WorkloadPlan, workload: Workload, moments: pd.DatetimeIndex
     rules, demand = workload.headroom, plan.demand
     if rules is None or demand is None:
         raise DataError(f"headroom: expected the demand of {plan.label}, got none: plan it from its orders or usage")
-    demand = finer_demand(demand)
     step = moments[1] - moments[0] if len(moments) > 1 else pd.Timedelta(plan.step)
     floors = _floors(plan, moments)
     middle = _need(demand, workload, _median_level(demand), moments)

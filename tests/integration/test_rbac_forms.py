@@ -194,6 +194,7 @@ def test_controller_that_resizes_pods_asks_for_exactly_what_its_form_grants(
     cluster.api.journal.clear()
     assert cluster.run(*args_of(objects, config)) == 0
     assert {database.size(name) for name in ("db-0", "cache-1a2b-x")} == {("4", "2Gi")}
+    cluster.wait_in_vain(lambda: cluster.run(*args_of(objects, config), now="2026-11-27T12:08:00Z"))
     assert cluster.run("restore", "-c", str(config)) == 0
     assert {database.size(name) for name in ("db-0", "cache-1a2b-x")} == {("1", "2Gi")}
     entries = list(cluster.api.journal)

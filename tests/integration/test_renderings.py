@@ -145,7 +145,7 @@ def test_only_forms_that_say_so_reach_beyond_their_namespace(
     of_kustomize: dict[str, list[Document]],
 ) -> None:
     wide = {folder for folder, rendered in of_kustomize.items() if any("Cluster" in item["kind"] for item in rendered)}
-    assert wide == {"overlays/cluster-wide", "overlays/storage-classes"}
+    assert wide == {"overlays/cluster-wide", "overlays/storage-classes", "overlays/nodes", "overlays/placeholder"}
 
 
 def test_loop_has_the_pod_of_the_cron_job_but_for_what_a_server_needs(of_kustomize: dict[str, list[Document]]) -> None:
