@@ -226,8 +226,6 @@ SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is 
 LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
 LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
 NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
-FEW_NATURAL = 0.03  # the same for a row's time and number: more, and rows are lines that share both
-TELLING = 0.5  # different values by rows, from which a column tells rows apart
 SAFE = 2**53  # whole numbers above it have no place in a double
 
 
@@ -280,16 +278,12 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
         few = found.rows * part < LEAST_SHARE * rows or (hashed != time and found.different < LEAST_ROWS)
         return None if found.steps < LEAST_STEPS or few else found
 
-    if twice(time) is None:  # where its steps do not come twice, no other column needs to be read
+    if twice(time) is None:  # where its steps do not come twice, no row needs to be read
         return ()
     about = "about " if part > 1 else ""
     found = twice(columns)
     if found is not None and (found.natural <= NATURAL or found.steps > 3 * found.chance + LEAST_STEPS):
         return (_repetition(found, part, f"{about}{{}} rows equal another in every column"),)
-    for name in _names_of_rows(judgement):
-        found = twice(f"{time}, {quote(name)}")
-        if found is not None and found.natural <= FEW_NATURAL:
-            return (_repetition(found, part, f"{about}{{}} rows have the time and the {name} of another"),)
     return ()
 
 
@@ -299,20 +293,6 @@ def _repetition(found: _Repeated, part: int, text: str) -> Finding:
         f"{found.last:%Y-%m-%dT%H:%MZ}: do exports overlap? A rule with `unique` counts each row once"
     )
     return Finding("repeated_rows", "warn", message)
-
-
-def _names_of_rows(judgement: Judgement) -> list[str]:
-    """Columns whose values tell rows apart, as numbers of orders do: an export may repeat a row with another status."""
-    database, used = judgement.source.database, ("source_row", judgement.settings.time)
-    kinds = {name: kind for name, kind in judgement.source.columns.items() if name not in used}
-    names = [
-        name for name, kind in kinds.items() if kind.startswith(("VARCHAR", "BIGINT", "INTEGER", "HUGEINT", "UUID"))
-    ]
-    if not names:
-        return []
-    counted = ", ".join(f"approx_count_distinct({quote(name)})" for name in names)
-    rows, *distinct = database.execute(f"SELECT count(*), {counted} FROM orders").fetchone() or (0,)
-    return [name for name, count in zip(names, distinct, strict=True) if count > TELLING * rows]
 
 
 @dataclass(frozen=True, slots=True)
