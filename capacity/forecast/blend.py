@@ -158,7 +158,9 @@ def serve(proposal: Proposal, actuals: Array) -> Served:
     naive_past = proposal.naive[:, 1:, : actuals.shape[2]]
     errors, naive_errors = recent_errors(proposal.past, actuals), recent_errors(naive_past, actuals)
     tie = 1e-9 * naive_errors + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0) + 1e-300
-    share = naive_share(errors / (naive_errors + tie))  # (N,)
+    with np.errstate(over="ignore"):
+        ratio = errors / (naive_errors + tie)
+    share = naive_share(ratio)  # (N,)
     point = proposal.point + share[:, None] * (proposal.naive[:, 0] - proposal.point)
     past = proposal.past + share[:, None, None] * (naive_past - proposal.past)
     skill = np.maximum(1.0 - (recent_errors(past, actuals) + tie) / (naive_errors + tie), LEAST_SKILL)
