@@ -163,12 +163,23 @@ def propose(blend: Blend, members: Members) -> Proposal:
     )
 
 
+def times_as_large(errors: Array, others: Array) -> Array:
+    """How many times as large errors are as others > 0: without end beside almost nothing.
+
+    >>> times_as_large(np.array([1.0, 1e10]), np.array([2.0, 1e-300])).tolist()
+    [0.5, inf]
+    """
+    with np.errstate(over="ignore"):
+        ratio: Array = errors / others
+    return ratio
+
+
 def serve(proposal: Proposal, actuals: Array) -> Served:
     """The proposal, or the seasonal naive as far as that was better on the rolling origins (actuals (N, K, scored))."""
     naive_past = proposal.naive[:, 1:, : actuals.shape[2]]
     errors, naive_errors = recent_errors(proposal.past, actuals), recent_errors(naive_past, actuals)
     tie = 1e-9 * naive_errors + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0) + 1e-300
-    share = naive_share(errors / (naive_errors + tie))  # (N,)
+    share = naive_share(times_as_large(errors, naive_errors + tie))  # (N,)
     point = proposal.point + share[:, None] * (proposal.naive[:, 0] - proposal.point)
     past = proposal.past + share[:, None, None] * (naive_past - proposal.past)
     skill = np.maximum(1.0 - (recent_errors(past, actuals) + tie) / (naive_errors + tie), LEAST_SKILL)

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from capacity.forecast.blend import Served, blend_members, recent_errors
+from capacity.forecast.blend import Served, blend_members, recent_errors, times_as_large
 from capacity.forecast.history import Origins
 from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array
@@ -89,8 +89,7 @@ def with_near(served: Served, near: Near, actuals: Array) -> Served:
     judged = slice(0, _judged(reach))
     mine = recent_errors(near.past[:, :, judged], actuals[:, :, :scored][:, :, judged])
     served_errors = recent_errors(served.past[:, :, :scored][:, :, judged], actuals[:, :, :scored][:, :, judged])
-    with np.errstate(over="ignore"):  # beside errors of nothing at all, any other is infinitely larger
-        ratio = mine / np.maximum(served_errors, 1e-300)
+    ratio = times_as_large(mine, np.maximum(served_errors, 1e-300))
     share = np.clip((BETTER - ratio) / (BETTER - MUCH_BETTER), 0.0, 1.0)
     fade = np.clip(2.0 - 2.0 * np.arange(reach) / reach, 0.0, 1.0)
     weight = share[:, None] * fade

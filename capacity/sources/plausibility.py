@@ -57,22 +57,21 @@ def _implausible_notes(database: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     count, first, last = database.execute(query).fetchone() or (None, None, None)
     if not count:
         return ()
-    times = " to ".join(dict.fromkeys(time_text(seconds) for seconds in (first, last)))
-    return (f"{implausible_text(int(count), times)}: left out of the sales",)
+    return (f"{implausible_text(int(count), first, last)}: left out of the sales",)
 
 
-def implausible_text(count: int, times: str) -> str:
-    """How many rows have implausible times, in words.
+def implausible_text(count: int, first: float, last: float) -> str:
+    """How many rows have implausible times, in words; the first and the last of them in seconds since 1970.
 
-    >>> implausible_text(1, "1970-01-01T00:00:00Z")
+    >>> implausible_text(1, 0.0, 0.0)
     '1 row has a time ahead of the clock or far from all others (1970-01-01T00:00:00Z)'
     """
+    times = " to ".join(dict.fromkeys(_time_text(seconds) for seconds in (first, last)))
     rows = "1 row has a time" if count == 1 else f"{count:,} rows have times"
     return f"{rows} ahead of the clock or far from all others ({times})"
 
 
-def time_text(seconds: float) -> str:
-    """A time in seconds since 1970 as people write it, whatever its year."""
+def _time_text(seconds: float) -> str:
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (OverflowError, ValueError, OSError):
@@ -272,27 +271,19 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
     part = max(1, rows // SAMPLE)
     sampled = f"WHERE hash({time}) % {part} = 0" if part > 1 else ""
     columns = ", ".join(quote(name) for name in judgement.source.columns if name != "source_row")
-
-    def twice(hashed: str) -> _Repeated | None:
+    for hashed in (time, columns):  # the time alone first: where its steps do not come twice, no row needs to be read
         found = _repeated(judgement, hashed, sampled)
-        few = found.rows * part < LEAST_SHARE * rows or (hashed != time and found.different < LEAST_ROWS)
-        return None if found.steps < LEAST_STEPS or few else found
-
-    if twice(time) is None:  # where its steps do not come twice, no row needs to be read
+        few = found.rows * part < LEAST_SHARE * rows or (hashed == columns and found.different < LEAST_ROWS)
+        if found.steps < LEAST_STEPS or few:
+            return ()
+    if found.natural > NATURAL and found.steps <= 3 * found.chance + LEAST_STEPS:
         return ()
     about = "about " if part > 1 else ""
-    found = twice(columns)
-    if found is not None and (found.natural <= NATURAL or found.steps > 3 * found.chance + LEAST_STEPS):
-        return (_repetition(found, part, f"{about}{{}} rows equal another in every column"),)
-    return ()
-
-
-def _repetition(found: _Repeated, part: int, text: str) -> Finding:
     message = (
-        f"{text.format(f'{int(found.rows * part):,}')}, from {found.first:%Y-%m-%dT%H:%MZ} to "
+        f"{about}{int(found.rows * part):,} rows equal another in every column, from {found.first:%Y-%m-%dT%H:%MZ} to "
         f"{found.last:%Y-%m-%dT%H:%MZ}: do exports overlap? A rule with `unique` counts each row once"
     )
-    return Finding("repeated_rows", "warn", message)
+    return (Finding("repeated_rows", "warn", message),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
 from capacity.quality.time_forms import folds
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form
-from capacity.sources.plausibility import implausible_text, plausible_range, time_text
+from capacity.sources.plausibility import implausible_text, plausible_range
 from capacity.sources.rows import Wanted, load_rows, open_database
 from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.time_columns import TimeColumn, time_form
@@ -225,8 +225,7 @@ def _drop_implausible_times(database: duckdb.DuckDBPyConnection, name: str) -> N
         f"SELECT count(*), min(moment), max(moment) FROM measured WHERE {away}"
     ).fetchone() or (0, 0.0, 0.0)
     database.execute(f"DELETE FROM measured WHERE {away}")
-    times = " to ".join(dict.fromkeys(map(time_text, (first, last))))
-    LOGGER.warning("%s: %s: left out of the usage", name, implausible_text(count, times))
+    LOGGER.warning("%s: %s: left out of the usage", name, implausible_text(count, first, last))
 
 
 def _resolve_repeated_hour(database: duckdb.DuckDBPyConnection, zone: str) -> None:

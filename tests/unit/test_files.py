@@ -224,17 +224,6 @@ def test_overlapping_exports_are_a_finding() -> None:
     assert not audit_sales("m-*.csv", time="at", **once).findings
 
 
-def test_overlapping_exports_whose_rows_changed_in_between_are_a_finding() -> None:
-    moments = [f"{datetime(2024, 1, 1) + timedelta(minutes=7 * n)}" for n in range(3000)]  # noqa: DTZ001
-    for name, part, status in (("a", range(2000), "pending"), ("b", range(1000, 3000), "paid")):
-        rows = "".join(f"A{n},{moments[n]},{status}\n" for n in part)
-        written(f"order,at,status\n{rows}".encode(), f"m-{name}.csv")
-    (finding,) = audit_sales("m-*.csv", time="at").findings
-    assert finding.message.startswith("995 rows have the time and the order of another")
-    lines = "".join(f"A{n // 2},{moments[n // 2]},{n}\n" for n in range(3000))  # two lines an order are no overlap
-    assert not audit_sales(written(f"order,at,product\n{lines}".encode()), time="at").findings
-
-
 @pytest.mark.parametrize(
     ("name", "head", "kind"), [("a.xlsx", b"PK\x03\x04", "a workbook"), ("a.json", b"[{}", "JSON")]
 )
