@@ -128,8 +128,11 @@ def end_run() -> None:
 
 
 def write_line(text: str, stream: TextIO) -> None:
-    """A line: on a terminal wrapped at words by rich, which a job in a cluster need not load."""
-    if not stream.isatty():
+    """A line: on a terminal wrapped at words by rich, which a job in a cluster need not load.
+
+    While a progress bar is shown, rich stands in for the stream and prints what is written above the bar.
+    """
+    if not stream.isatty() or hasattr(stream, "rich_proxied_file"):
         stream.write(f"{text}\n")
         return
     from rich.console import Console

@@ -21,7 +21,7 @@ class Paper:
     """Stands where a `ClusterWriter` stands. `before` is called with each call's name and may raise."""
 
     def __init__(self, before: Callable[[str], None]) -> None:
-        self.objects: dict[str, Document] = {}
+        self.autoscalers: dict[str, Document] = {}
         self.configmaps: dict[str, Document] = {}
         self.leases: dict[str, Document] = {}
         self.events: list[Document] = []
@@ -31,11 +31,16 @@ class Paper:
 
     def targets(self, kind: Kind, namespace: str) -> Iterator[Document]:
         self._before("list")
-        return iter([_copied(item) for item in self.objects.values()])
+        return iter([_copied(item) for item in self.autoscalers.values()])
 
     def target(self, kind: Kind, namespace: str, name: str) -> Document:
         self._before("get")
-        return _copied(_found(self.objects, name))
+        return _copied(_found(self.autoscalers, name))
+
+    def objects(self, path: str, labels: str = "", *, limit: int = 0, fields: str = "") -> Iterator[Document]:
+        """Nothing else is in this cluster."""
+        self._before("list")
+        return iter(())
 
     def configmap(self, namespace: str, name: str) -> Document:
         self._before("configmap")
@@ -69,7 +74,7 @@ class Paper:
 
     def write(self, name: str, body: Document, manager: str) -> Document:
         """Fields and annotations of one writer, who owns what he wrote from then on."""
-        item = _found(self.objects, name)
+        item = _found(self.autoscalers, name)
         self._locked(item, body)
         item["spec"].update(body.get("spec") or {})
         item["metadata"].setdefault("annotations", {}).update(body.get("metadata", {}).get("annotations") or {})

@@ -70,14 +70,11 @@ def pass_sheet(title: str, outcomes: Sequence[Outcome], now: datetime) -> Sheet:
     for outcome in outcomes:
         decision = outcome.decision
         if decision is not None:
-            move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move]))
-            rows.append((outcome.where, move, decision.reason, outcome.error or decision.detail))
-        elif outcome.error is not None:
-            rows.append((outcome.where, "", "Error", outcome.error))
-        elif decision is not None:
             target = "" if outcome.target is None else str(outcome.target)
             move = " ; ".join(filter(None, [outcome.floor_move, outcome.ceiling_move, target]))
             rows.append((outcome.where, move, decision.reason, outcome.error or decision.detail))
+        elif outcome.error is not None:
+            rows.append((outcome.where, "", "Error", outcome.error))
         for one in outcome.actuations:
             why = one.error or one.detail
             rows.append((f"{outcome.workload.namespace}/{one.where}", one.move, one.reason, why))

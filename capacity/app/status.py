@@ -27,24 +27,35 @@ MOST = 0.95  # of the audits: one late night in twenty is no broken promise
 def latency_objective(audits: pd.DataFrame) -> ServiceLevelObjective:
     """How late the data of the worst source was in all but a twentieth of its audits.
 
-    From an event to its row where the source says (`sales.available_at`); of totals, how long the next one was overdue.
-    Where neither is known, the age of the newest row is an upper bound: it can show that the promise is kept, but not
-    that it is broken, since it also counts the hours without orders.
+    From an event to its row where the source says (`sales.available_at`); of totals, how long the next one was overdue;
+    where a fresh row is expected and there was none, how old the newest was. Where an audit knows none of these, the
+    age of the newest row is an upper bound: it can show that the promise is kept, but not that it is broken, since it
+    also counts the hours without orders.
     """
-    late = audits.assign(late=_latencies(audits)).dropna(subset="late")
+    seen = audits.dropna(subset="newest")
     target = TARGETS["data latency"]
-    if late.empty:
+    if seen.empty:
         return ServiceLevelObjective(target, None, SOURCE, "no audit of this time has a good row")
-    known = late["latency_seconds"].notna().groupby(late["source"]).all()
-    ranked = {str(source): sorted(own.tolist()) for source, own in late.groupby("source")["late"]}
-    at_most = {source: own[math.ceil(MOST * len(own)) - 1] for source, own in ranked.items()}
-    unclear = [source for source, seconds in at_most.items() if seconds >= target.bound and not known[source]]
-    judged = {source: seconds for source, seconds in at_most.items() if source not in unclear}
-    worst = max(judged or at_most, key=at_most.__getitem__)
-    if unclear and (not judged or at_most[worst] < target.bound):
-        return ServiceLevelObjective(target, None, SOURCE, _unmeasured(unclear[0], at_most[unclear[0]]))
-    note = f"{worst}, {count(len(ranked[worst]), 'audit')}, {duration_of(ranked[worst][-1])} at most"
-    return ServiceLevelObjective(target, at_most[worst], SOURCE, note)
+    age = (seen["audited_at"] - seen["newest"]).dt.total_seconds()
+    known = seen["latency_seconds"].astype(float)
+    at_most, at_least = (_usual_most(seen["source"], known.fillna(other)) for other in (age, 0.0))
+    kept, broken = at_most.max() < target.bound, at_least.max() >= target.bound
+    if not kept and not broken:
+        return ServiceLevelObjective(target, None, SOURCE, _unmeasured(str(at_most.idxmax()), at_most.max()))
+    judged = at_least if broken else at_most
+    worst = str(judged.idxmax())
+    own = known.fillna(0.0 if broken else age)[seen["source"] == worst]
+    note = f"{worst}, {count(len(own), 'audit')}, {duration_of(max(0.0, own.max()))} at most"
+    return ServiceLevelObjective(target, float(judged.max()), SOURCE, note)
+
+
+def _usual_most(source: pd.Series, seconds: pd.Series) -> pd.Series:
+    """By source, what all but a twentieth of its audits keep; never below zero: a row may bear a time of its own clock.
+
+    The nearest rank, so that it is the value of one audit.
+    """
+    ranked = seconds.clip(lower=0).sort_values().groupby(source)
+    return ranked.agg(lambda own: own.iloc[math.ceil(MOST * len(own)) - 1])
 
 
 def _unmeasured(source: str, age: float) -> str:
@@ -70,13 +81,6 @@ def quality_objective(audits: pd.DataFrame) -> ServiceLevelObjective:
 def duration_of(seconds: float) -> str:
     """Seconds as people read them."""
     return duration(timedelta(seconds=round(seconds)))
-
-
-def _latencies(audits: pd.DataFrame) -> pd.Series:
-    """Seconds; never below zero: a row may bear a time of its own clock."""
-    age = (audits["audited_at"] - audits["newest"]).dt.total_seconds()
-    latency: pd.Series = audits["latency_seconds"].astype(float)
-    return latency.where(latency.notna(), age).clip(lower=0)
 
 
 MEASURED_SOURCE = "Prometheus"

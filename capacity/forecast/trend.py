@@ -242,7 +242,8 @@ def usual_moves(row: Array, setting: Setting) -> Array:
     logs, _ = weekly_logs(row, setting.step)
     weeks = np.arange(1, setting.horizon + 1) * (setting.step / WEEK)
     lags = np.arange(1, len(logs) // 2 + 1)
-    moves = [float(np.sqrt(np.nanmean((logs[lag:] - logs[:-lag]) ** 2))) for lag in lags.tolist()]
+    apart = [(logs[lag:] - logs[:-lag]) ** 2 for lag in lags.tolist()]
+    moves = [float(np.sqrt(np.nanmean(one))) if np.isfinite(one).any() else np.nan for one in apart]
     if not moves or not np.isfinite(moves).all():
         return np.zeros(setting.horizon)
     seen = np.minimum(np.maximum.accumulate(moves), FURTHEST)

@@ -172,19 +172,23 @@ class Audit:
         return None if newest is None else now - newest
 
     def late(self, now: datetime) -> timedelta | None:
-        """How late data is: from an event to its row, as the source says; of totals, how long the next one is overdue.
+        """How late data is: from an event to its row, as the source says, or by how long the next row is overdue.
 
         The total of a step cannot come before the step is over: the next after one that began at `t` is due two steps
-        after `t`. None where rows do not tell when they became available: their age also counts hours without orders.
+        after `t`. Where a fresh row is expected and there is none, data is as late as the newest is old. None where
+        nothing of this is known: the age of rows also counts hours without orders.
 
         >>> hourly = Audit("orders.csv", 9, 9, last=datetime(2026, 11, 27, 10), totals=timedelta(hours=1))
         >>> str(hourly.late(datetime(2026, 11, 27, 11, 59))), str(hourly.late(datetime(2026, 11, 27, 12, 7)))
         ('0:00:00', '0:07:00')
         """
-        if self.latency is not None:
-            return self.latency.median
+        known = [] if self.latency is None else [self.latency.median]
         age = self.age(now)
-        return None if self.totals is None or age is None else max(timedelta(0), age - 2 * self.totals)
+        if age is not None and self.totals is not None:
+            known.append(max(timedelta(0), age - 2 * self.totals))
+        elif age is not None and self.freshness is not None and age > self.freshness.within:
+            known.append(age)
+        return max(known, default=None)
 
     def at(self, now: datetime) -> Audit:
         """This audit with the finding that its newest row is too old at `now`, where it is and freshness was asked."""

@@ -53,10 +53,10 @@ def as_sales(
     (Timestamp('2026-01-01 00:00:00+0000', tz='UTC'), [4, 5, 6])
     """
     if isinstance(data, pd.Series) and _is_ready(data, timezone):
-        return data
+        return _plain(data)
     times, values = _columns(data, time, value)
     index, zone = _in_utc(times, timezone)
-    known = pd.Series(values.to_numpy(), index, name="sales")
+    known = pd.Series(_plain(values).to_numpy(), index, name="sales")
     known = known[known.index.notna()].sort_index()
     twice = known.index[known.index.duplicated()]
     require(
@@ -81,6 +81,16 @@ def zone_of(index: pd.DatetimeIndex) -> str | None:
 def _is_ready(data: pd.Series, timezone: str | None) -> bool:
     index = data.index
     return isinstance(index, pd.DatetimeIndex) and str(index.tz) == "UTC" and timezone in (None, _noted(data))
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    """Numbers of a nullable kind as floats: what is absent is NaN."""
+    nullable = pd.api.types.is_extension_array_dtype(values.dtype) and pd.api.types.is_numeric_dtype(values.dtype)
+    if not nullable:
+        return values
+    made = pd.Series(values.to_numpy(dtype=float, na_value=np.nan), values.index, name=values.name)
+    made.attrs = values.attrs
+    return made
 
 
 def _noted(data: pd.Series) -> str:
@@ -143,9 +153,22 @@ def _in_utc(times: Any, timezone: str | None) -> tuple[pd.DatetimeIndex, str]:
     local = index if index.tz is None else index.tz_convert(zone).tz_localize(None)
     if _are_dates(local):
         return local.tz_localize("UTC"), zone
-    if index.tz is None:
-        index = index.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    return index.tz_convert("UTC"), zone
+    return (_localized(index, zone) if index.tz is None else index).tz_convert("UTC"), zone
+
+
+def _localized(index: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
+    """Times without a zone as those of a clock. An hour that occurs twice is told by its order, once it is the first.
+
+    Raises `DataError` for times that the clock skips.
+    """
+    try:
+        return index.tz_localize(zone, ambiguous="infer")
+    except ValueError:
+        made = index.tz_localize(zone, ambiguous=np.ones(len(index), bool), nonexistent="NaT")
+    skipped = index[made.isna() & index.notna()]
+    wanted = "time: expected times of {}, got {}, which its clocks skip; give the zone in which the times were written"
+    require(not len(skipped), wanted, zone, skipped[0] if len(skipped) else "")
+    return made
 
 
 def _are_dates(local: pd.DatetimeIndex) -> bool:
@@ -194,10 +217,15 @@ def duration_of(horizon: str | timedelta) -> timedelta:
     bare = horizon.strip().replace(".", "").isdigit() if isinstance(horizon, str) else isinstance(horizon, float)
     require(not bare, "horizon: {}, got {!r}", expected, horizon)
     try:
-        length: timedelta = pd.Timedelta(horizon.lower() if isinstance(horizon, str) else horizon).to_pytimedelta()
+        length: timedelta = pd.Timedelta(_pandas_units(horizon)).to_pytimedelta()
     except (ValueError, TypeError) as error:
         raise DataError(f"horizon: {expected}, got {horizon!r}") from error
     return length
+
+
+def _pandas_units(horizon: str | timedelta) -> str | timedelta:
+    """The text with units as every pandas reads them: hours and minutes small, days and weeks large."""
+    return horizon.lower().replace("d", "D").replace("w", "W") if isinstance(horizon, str) else horizon
 
 
 def countries(holidays: str | Sequence[str]) -> tuple[str, ...]:

@@ -213,14 +213,14 @@ def one_run(seed: int) -> tuple[int, list[str]]:
     world.quiet = dice.choice([0, 300, 900])
     paper = Paper(world.strike)
     for name in NAMES:
-        paper.objects[name] = hpa(name, dice.randint(1, 50))
+        paper.autoscalers[name] = hpa(name, dice.randint(1, 50))
     falls, wrong = 0, list[str]()
     for _ in range(8):
         shake(world, paper)
-        before = {name: paper.objects[name]["spec"]["minReplicas"] for name in NAMES}
+        before = {name: paper.autoscalers[name]["spec"]["minReplicas"] for name in NAMES}
         one_pass(world, paper)
         for name in NAMES:
-            after = paper.objects[name]["spec"]["minReplicas"]
+            after = paper.autoscalers[name]["spec"]["minReplicas"]
             if after < before[name]:
                 falls += 1
                 wrong += [
@@ -248,7 +248,7 @@ def shake(world: World, paper: Paper) -> None:
         world.usage[name] = dice.choice([0, 250, 400, 700, 700, 2000]) + dice.randint(1, 60)
         world.metrics[name] = dice.choice(METRICS)
         world.wishes[name] = dice.choice(WISHES)
-        item = paper.objects[name]
+        item = paper.autoscalers[name]
         kept = {k: v for k, v in item["metadata"]["annotations"].items() if k in OURS}
         item["metadata"]["annotations"] = {**kept, **world.wishes[name]}
         if dice.random() < 0.05 and "capacity/baseline" in kept:

@@ -105,7 +105,6 @@ class Cluster(Paper):
 
     def __init__(self, world: World) -> None:
         super().__init__(world.strike)
-        del self.objects  # so that the method of this name is found, by which pods are listed
         self.world, self.owners, self.pods = world, dict[str, Document](), dict[str, Document]()
         self.resized: list[Resize] = []
         for name in LEAVE:
@@ -120,11 +119,11 @@ class Cluster(Paper):
             return iter([_copied(item) for item in self.owners.values()])
         return iter([hpa(name) for name in self.world.acted] if kind.floor == "minReplicas" else [])
 
-    def objects(self, path: str) -> list[Document]:  # type: ignore[override]
+    def objects(self, path: str, labels: str = "", *, limit: int = 0, fields: str = "") -> Iterator[Document]:
         self._before("list")
         if "metrics.k8s.io" in path:
-            return measured(self.world, list(self.pods))
-        return [_copied(item) for item in self.pods.values()] if path.endswith("/pods") else []
+            return iter(measured(self.world, list(self.pods)))
+        return iter([_copied(item) for item in self.pods.values()] if path.endswith("/pods") else [])
 
     def merge_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
         self._before("patch")

@@ -6,6 +6,7 @@ import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,8 +167,11 @@ def test_a_database_and_a_glob_of_parquet_files() -> None:
     guess = guess_sales("sqlite:///shop.db")
     assert (guess.settings.time, guess.counting.written) == ("created_at", "rows")
     assert guess.settings.source.query == "SELECT * FROM orders"
-    orders.assign(created_at=MOMENTS).to_parquet("orders-1.parquet")
-    orders.assign(created_at=MOMENTS).to_parquet("orders-2.parquet")
+    typed = orders.assign(created_at=MOMENTS)
+    with duckdb.connect() as engine:
+        engine.register("typed", typed)
+        for name in ("orders-1", "orders-2"):
+            engine.execute(f"COPY typed TO '{name}.parquet' (FORMAT parquet)")
     assert guess_sales("orders-*.parquet").settings.time == "created_at"
 
 
