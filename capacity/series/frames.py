@@ -165,7 +165,7 @@ def _localized(index: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
         return index.tz_localize(zone, ambiguous="infer")
     except ValueError:
         made = index.tz_localize(zone, ambiguous=np.ones(len(index), bool), nonexistent="NaT")
-    skipped = index[made.isna() & index.notna()]
+    skipped = index[made.isna()].dropna()
     wanted = "time: expected times of {}, got {}, which its clocks skip; give the zone in which the times were written"
     require(not len(skipped), wanted, zone, skipped[0] if len(skipped) else "")
     return made
