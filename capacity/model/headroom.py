@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field
 
 from capacity.model.errors import require, require_aware
-from capacity.model.fields import NAME, STRICT, AutoLeadTime, LeadTime, parse_duration
+from capacity.model.fields import NAME, STRICT, AutoLeadTime, LeadTime, Share, parse_duration
 
 BufferKind = Literal["CapacityBuffer", "placeholder"]
 ACTIVE = "buffer.x-k8s.io/active-capacity"
@@ -49,6 +49,9 @@ class HeadroomRules:
         PriorityClass of placeholders, whose value must be negative. Default "capacity-placeholder".
     image : str
         Image of placeholders. Default the pause image of Kubernetes.
+    standby_price : float
+        What a node costs that stands ready and runs nothing, as a share of the full price, in [0, 1]; below 1 for a
+        strategy with stopped nodes. Only the choice of a policy and `simulate` read it. Default 1.
 
     Raises
     ------
@@ -94,8 +97,13 @@ class HeadroomRules:
         str, Field(pattern=NAME, max_length=253, description="Of placeholders; its value must be negative.")
     ] = "capacity-placeholder"
     image: Annotated[str, Field(min_length=1, description="Of placeholders.")] = "registry.k8s.io/pause:3.10"
+    standby_price: Annotated[
+        Share,
+        Field(ge=0, le=1, description="Of a node that stands ready and runs nothing, as a share of the full price."),
+    ] = 1.0
 
     def __post_init__(self) -> None:
+        require(0 <= self.standby_price <= 1, "headroom: standby_price must lie in [0, 1], got {}", self.standby_price)
         require(0 < self.level < 1, "headroom: level must lie in (0, 1), got {}", self.level)
         require(self.lead_time >= timedelta(0), "headroom: lead_time must be >= 0, got {}", self.lead_time)
 
