@@ -124,6 +124,9 @@ PROOFS: dict[str, Proof] = {
     "random faults on paper: no pod shrinks or restarts without cause": of_tests(
         "tests/property/test_size_faults.py::test_thousands_of_random_runs_shrink_and_restart_nothing_without_cause"
     ),
+    "random faults on paper: no buffer of nodes shrinks without cause, no claim is asked to shrink": of_tests(
+        "tests/property/test_buffer_claim_faults.py::test_thousands_of_random_runs_shrink_no_buffer_and_no_claim"
+    ),
     "random faults over the wire: no floor falls without cause": of_tests(
         "tests/integration/test_failures.py", "-k", "test_random_faults_over_the_wire_scale_nothing_in_without_cause"
     ),
@@ -138,6 +141,7 @@ PROOFS: dict[str, Proof] = {
         "tests/property",
         "--deselect=tests/property/test_fault_runs.py",
         "--deselect=tests/property/test_size_faults.py",
+        "--deselect=tests/property/test_buffer_claim_faults.py",
     ),
     "properties of single parts": of_tests("tests/unit", "-m", "runs"),
     "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),

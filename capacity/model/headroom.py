@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from capacity.model.errors import require, require_aware
 from capacity.model.fields import NAME, STRICT, AutoLeadTime, LeadTime, Share, parse_duration
+from capacity.model.observation import Wishes
 
 BufferKind = Literal["CapacityBuffer", "placeholder"]
 ACTIVE = "buffer.x-k8s.io/active-capacity"
@@ -277,6 +278,8 @@ HeadroomReason = Literal[
     "NoDefinition",
     "NoPriorityClass",
     "Excluded",
+    "Frozen",
+    "HeldUnclearWish",
     "Restored",
 ]
 HEADROOM_REASONS: tuple[HeadroomReason, ...] = get_args(HeadroomReason)
@@ -294,8 +297,8 @@ class BufferState:
         Who made it, where we did not. Default none.
     edited : bool
         Whether somebody changed its replicas since our last write. Default no.
-    excluded : bool
-        Whether a person asked to leave it alone. Default no.
+    wishes : Wishes
+        What people wrote on it. Default nothing.
     provisioned : bool
         Whether the nodes for it stand ready. Default no.
     message : str
@@ -316,7 +319,7 @@ class BufferState:
     replicas: int | None = None
     foreign: str | None = None
     edited: bool = False
-    excluded: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
     provisioned: bool = False
     message: str = ""
     moved_at: datetime | None = None
