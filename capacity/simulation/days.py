@@ -160,14 +160,8 @@ class _Tally:
         """Lanes candidate by candidate as (days, candidates)."""
         lost = self._lost / np.maximum(self._load, TINY)
         hours = SYNC_PERIOD / HOUR
-        waits = np.zeros(len(lost)) if self._nodes is None else 1.0 * (self._nodes.misses - self._missed)
-        sums: tuple[Array, ...] = (
-            self._pods * hours,
-            self._above,
-            self._overload,
-            lost,
-            self._starts,
-            self._room * hours,
-            waits,
-        )
+        waits = np.zeros(len(lost))
+        if self._nodes is not None:
+            waits += self._nodes.misses - self._missed
+        sums = (self._pods * hours, self._above, self._overload, lost, self._starts, self._room * hours, waits)
         return DailyScores(*(one.reshape(candidates, days).T.copy() for one in sums))

@@ -134,7 +134,9 @@ class Cluster(Paper):
         item["metadata"]["managedFields"] = [{"manager": "capacity", "fieldsV1": {"f:spec": {}}}]
         self.made[path] = item
         if "spec" in body:
-            self.written.append(Write(name, stands and stands["spec"]["replicas"], body["spec"]["replicas"]))
+            self.written.append(
+                Write(name, None if stands is None else stands["spec"]["replicas"], body["spec"]["replicas"])
+            )
         self._before("answer")
         return _copied(item)
 
@@ -407,7 +409,7 @@ def disturb_claim(world: World, cluster: Cluster, name: str, item: Document) -> 
     status["conditions"] = [resizing] if dice.random() < 0.05 else []
     status["phase"] = "Pending" if dice.random() < 0.03 else "Bound"
     if name not in world.foreign and dice.random() < 0.02:
-        fields = {"f:spec": {"f:resources": {"f:requests": {"f:storage": {}}}}}
+        fields: Document = {"f:spec": {"f:resources": {"f:requests": {"f:storage": {}}}}}
         item["metadata"]["managedFields"] = [{"manager": "argocd-controller", "operation": "Apply", "fieldsV1": fields}]
         world.foreign.add(name)
     cluster._stamped(item)
