@@ -86,7 +86,8 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
 def _equal_windows(misses: Array) -> Array:
     """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
     middle = np.median(misses, axis=0)  # (N, K)
-    return np.asarray(misses / (middle + 1e-3 * middle.max(axis=1, keepdims=True) + 1e-300))
+    least = np.maximum(1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2)))  # half of the members may be right
+    return np.asarray(misses / (middle + least[:, None] + 1e-300))
 
 
 def _without_own(misses: Array) -> Array:
