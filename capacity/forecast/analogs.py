@@ -174,7 +174,7 @@ def _share_of_past_days(values: Array, origins: Origins, errors: Errors, offsets
     mine, others = (_quantile_losses(actual, quantiles, levels) for quantiles in told)  # (N, K)
     ratio = np.nansum(mine, axis=1) / np.maximum(np.nansum(others, axis=1), 1e-300)
     often = (mine < others).sum(axis=1) >= OFTEN * np.maximum((~np.isnan(mine)).sum(axis=1), 1)
-    return np.where(often, np.clip((BETTER - ratio) / (BETTER - MUCH_BETTER), 0.0, 1.0), 0.0)
+    return np.where(often, (BETTER - np.clip(ratio, MUCH_BETTER, BETTER)) / (BETTER - MUCH_BETTER), 0.0)
 
 
 def _quantile_losses(actual: Array, told: Array, levels: Array) -> Array:

@@ -32,7 +32,8 @@ from capacity.forecast.uplift import (
     pooled_effects,
     widen_events,
 )
-from capacity.model import require
+from capacity.forecast.wallclock import HIGHEST
+from capacity.model import DataError, require
 from capacity.model.arrays import Array, Places
 from capacity.series.outages import without_outages
 from capacity.series.seasons import calendar_seasons
@@ -87,11 +88,16 @@ def supported_seasons(seasons: tuple[int, ...], length: int) -> tuple[int, ...]:
 
 
 def _checked(histories: Array) -> Array:
-    values = np.asarray(histories, dtype=np.float64)
+    try:
+        values = np.asarray(histories, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError("expected histories of one length, as numbers: fill shorter ones with NaN in front") from error
     require(values.ndim == 2 and values.size > 0, "expected histories of shape (series, steps), got {}", values.shape)
     require(not np.isinf(values).any(), "expected finite values or NaN for a gap, got infinity")
     lowest = np.nanmin(values, initial=0.0)
     require(bool(lowest >= 0), "expected values >= 0, got {}", lowest)
+    highest = np.nanmax(values, initial=0.0)
+    require(bool(highest <= HIGHEST), "expected values up to {:g}, got {}", HIGHEST, highest)
     seen = (~np.isnan(values)).sum(axis=1)
     worst = int(seen.argmin())
     require(
