@@ -86,9 +86,7 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
 def _equal_windows(misses: Array) -> Array:
     """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
     middle = np.median(misses, axis=0)  # (N, K)
-    least = np.maximum(
-        1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2))
-    )  # where half of the members are right
+    least = np.maximum(1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2)))  # half of the members may be right
     return np.asarray(misses / (middle + least[:, None] + 1e-300))
 
 
