@@ -15,6 +15,7 @@ import numpy as np
 from capacity.forecast.analogs import with_past_days
 from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
 from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
+from capacity.forecast.counts import with_counts
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
 from capacity.forecast.global_model import MOST_UNASKED, SERIES, Traits, corrected, error_sizes, helps, traits_of
@@ -172,7 +173,8 @@ def _calibrated(
         unskilled=served.unskilled,
         residuals=Residuals(errors.shape[:, :, :NEAREST].astype(np.float32), origins.ends[0] - origins.ends[1:]),
     )
-    return with_past_days(batch, values, (origins, errors, tracked.offsets), setting)
+    past = (origins, errors, tracked.offsets)
+    return with_counts(with_past_days(batch, values, past, setting), values, past, setting)
 
 
 def forecast_far(histories: Array, setting: Setting) -> BatchForecast:
