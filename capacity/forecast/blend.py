@@ -203,7 +203,7 @@ def naive_share(ratio: Array) -> Array:
     >>> naive_share(np.array([0.8, 1.0, 1.05, 1.2])).round(3)
     array([0. , 0. , 0.5, 1. ])
     """
-    return np.clip((ratio - 1.0) / (NAIVE_ALONE - 1.0), 0.0, 1.0)
+    return (np.clip(ratio, 1.0, NAIVE_ALONE) - 1.0) / (NAIVE_ALONE - 1.0)
 
 
 def _coincide(past: Array, naive: Array) -> Mask:
