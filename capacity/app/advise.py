@@ -104,7 +104,26 @@ def advise_on(
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
-    """`advise` on orders that were read already."""
+    """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return _advise_each(
+            config, orders, now, days=days, workloads=workloads, known=known, progress=progress, stop=stop
+        )
+
+
+def _advise_each(
+    config: Config,
+    orders: OrderData,
+    now: datetime,
+    *,
+    days: int,
+    workloads: Sequence[Workload] | None,
+    known: Policies | None,
+    progress: Progress | None,
+    stop: Callable[[], bool],
+) -> Advice:
     counted = tuple(one for one in config.workloads if one.scaling == "horizontal")  # others have no autoscaler
     asked = counted if workloads is None else tuple(workloads)
     found, failures = Policies(), {}

@@ -79,17 +79,14 @@ def _of(chunk: Chunk, known: Policies) -> Policies:
 
 
 def work_on(part: Part) -> Advice:
-    """Choose for the workloads of a part, on one thread; what cannot be replayed is in its failures."""
-    from threadpoolctl import threadpool_limits
-
+    """Choose for the workloads of a part; what cannot be replayed is in its failures."""
     chunk = part.chunk
     if chunk.versions != installed():
         return _failed(part, f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
-    with threadpool_limits(1):
-        try:
-            return advise_on(chunk.config, orders_of(chunk), part.now, days=part.days, known=part.known)
-        except DataError as error:
-            return _failed(part, str(error))
+    try:
+        return advise_on(chunk.config, orders_of(chunk), part.now, days=part.days, known=part.known)
+    except DataError as error:
+        return _failed(part, str(error))
 
 
 def _failed(part: Part, reason: str) -> Advice:
