@@ -32,7 +32,7 @@ from capacity.simulation.advice import (
 )
 from capacity.simulation.case import Case, Promise, clairvoyant
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, replay_together
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.policies import ahpa_like, autopilot_like, aws_like
 
@@ -187,7 +187,7 @@ def _rivals(history: History) -> Iterator[tuple[str, tuple[Array, Array, Array]]
     policies = [aws_like(case), ahpa_like(case), autopilot_like(case)]
     floors = [_with_warm_up(policy.floor[::PER_MINUTE], history.passes) for policy in policies]
     rules = [Candidate(policy.rule, at) for at, policy in enumerate(policies)]
-    scores = history.replayed(floors, rules)
+    scores = replay_together([history.task(floors, rules)])[0]
     for at, policy in enumerate(policies):
         yield policy.name, (scores.pod_hours[:, at], scores.above[:, at], scores.overload[:, at])
 
