@@ -143,7 +143,8 @@ def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None 
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
     plans = joined_headroom(shared.plans)
-    plan = replace(planned.plan, workloads=_with_room(plans, config.supply), nodes=shared.nodes)
+    room = _with_room(plans, config.supply)
+    plan = replace(planned.plan, workloads=room, nodes=shared.nodes, blocks=config.settings_blocks())
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
 
