@@ -47,5 +47,5 @@ def connect_incidents(settings: IncidentSettings) -> IncidentDispatcher:
         if alerts is None
         else Alertmanager(connect(alerts, ALERTMANAGER), {"pass": lasting.passes, "plan": lasting.plannings}),
         handling=Handling(settings.routes, settings.escalate_after, settings.reopen_within),
-        runbooks=settings.runbooks.rstrip("/"),
+        runbooks=settings.runbooks,
     )

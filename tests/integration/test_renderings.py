@@ -244,15 +244,18 @@ def test_every_optional_peer_of_the_network_policy_is_valid_when_switched_on(ver
         validate(policy, version)
 
 
-@each_version
-def test_alerts_link_the_runbooks_where_they_are_published(helm: str, version: str) -> None:
+@pytest.mark.parametrize(("version", "ending", "place"), [(OLDEST, ".md", "/"), (NEWEST, ".html", "/{name}.html")])
+def test_alerts_link_the_runbooks_where_they_are_published(helm: str, version: str, ending: str, place: str) -> None:
     site = "https://docs.example.com/runbooks"
-    rule = the(chart(helm, ["monitoring.rules=true", f"monitoring.runbooks={site}/"]), "PrometheusRule", "capacity")
+    place = site + place
+    rendered = chart(helm, ["monitoring.rules=true"], "--set-string", f"monitoring.runbooks={place}")
+    rule = the(rendered, "PrometheusRule", "capacity")
     validate(rule, version)
     links = {link for link in all_of(rule, "runbook_url") if isinstance(link, str)}
     assert len(links) >= 10
     assert {link.rpartition("/")[0] for link in links} == {site}
-    assert {(K8S.parent / "docs" / "runbooks" / link.rpartition("/")[2]).is_file() for link in links} == {True}
+    names = {link.rpartition("/")[2].removesuffix(ending) for link in links}
+    assert {(K8S.parent / "docs" / "runbooks" / f"{name}.md").is_file() for name in names} == {True}
 
 
 # -- the chart's own values -------------------------------------------------------------------------------------------

@@ -95,7 +95,11 @@ class IncidentSettings(Settings):
     reopen_within: Duration = Field(
         HANDLING.reopen_within, description="A condition back within this reopens its ticket."
     )
-    runbooks: str = Field(RUNBOOKS, description="Where docs/runbooks is published: the links of tickets and alerts.")
+    runbooks: str = Field(
+        RUNBOOKS,
+        description="Where docs/runbooks is published, for the links of tickets, alerts and messages: an address with "
+        "`{name}` in it, or a folder of the Markdown files.",
+    )
     alerts_last: AlertSettings = AlertSettings()
 
     def beside(self, folder: Path) -> Self:
