@@ -143,7 +143,9 @@ def check_pod_monitor(manifest: Document) -> None:
     assert set(manifest["spec"]) == {"selector", "podMetricsEndpoints"}
     assert set(manifest["spec"]["selector"]) <= {"matchLabels", "matchExpressions"}
     for endpoint in manifest["spec"]["podMetricsEndpoints"]:
-        assert set(endpoint) <= {"port", "path", "interval", "scrapeTimeout", "scheme", "honorLabels"}, endpoint
+        assert set(endpoint) <= {"port", "path", "interval", "scrapeTimeout", "scheme", "honorLabels", "relabelings"}, (
+            endpoint
+        )
         assert {name: type(value) for name, value in endpoint.items()}.items() >= {"port": str, "path": str}.items()
         assert re.fullmatch(r"\d+(ms|s|m)", endpoint["interval"])
 

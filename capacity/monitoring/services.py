@@ -29,7 +29,11 @@ def connect(settings: ServiceSettings, key: str) -> HttpClient:
 
 def connect_gateway(settings: TelemetrySettings) -> Gateway | None:
     """The Pushgateway, if there is one."""
-    return None if settings.pushgateway is None else Gateway(connect(settings.pushgateway, PUSHGATEWAY))
+    return (
+        None
+        if settings.pushgateway is None
+        else Gateway(connect(settings.pushgateway, PUSHGATEWAY), settings.installation)
+    )
 
 
 def connect_tickets(settings: ServiceNowSettings) -> ServiceNow:

@@ -87,6 +87,7 @@ def test_a_job_pushes_its_gauges_and_adds_to_its_counters(pushgateway: HttpPeer)
     gateway.push([FLOOR, DONE], "controller")
     gateway.push([DONE, Sample("capacity_pass_total", 1, ("held", "HeldNoPlan"))], "controller")
     gateway.push([DONE], "other")
+    Gateway(HttpClient(Server(pushgateway.url)), "store").push([DONE], "controller")
     counts = values(pushgateway, "capacity_pass_total")
     assert counts['{instance="",job="controller",outcome="done",reason="DemandRising"}'] == 4
     assert counts['{instance="",job="controller",outcome="held",reason="HeldNoPlan"}'] == 1

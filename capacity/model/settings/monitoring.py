@@ -55,6 +55,12 @@ class TelemetrySettings(Settings):
 
     pushgateway: ServiceSettings | None = Field(None, description="A Pushgateway: what a CronJob leaves there stays.")
     textfile: Path | None = Field(None, description="Folder of the node exporter's textfile collector.")
+    installation: str | None = Field(
+        None,
+        pattern=r"^[\w.-]+$",
+        description="Name of this installation, the label `installation` of its metrics: needed where several share a "
+        "Pushgateway. Default none.",
+    )
 
     def beside(self, folder: Path) -> Self:
         """The same with its files relative to a folder."""
