@@ -98,8 +98,8 @@ class RecordedObjectives:
     _silent: list[HttpError] = field(default_factory=list)
 
     def uptime(self) -> ServiceLevelObjective:
-        """The share of evaluations at which a pass had ended in time."""
-        found = self._ask(f"avg_over_time(capacity:available:bool[{self._span}])")
+        """The share of evaluations at which a pass had ended in time, of the worst installation."""
+        found = self._ask(f"min(avg_over_time(capacity:available:bool[{self._span}]))")
         return self._objective("uptime", found, "capacity:available:bool")
 
     def utilization(self) -> ServiceLevelObjective:
@@ -119,14 +119,14 @@ class RecordedObjectives:
         return self._worst("data latency", self._ask(asked), "capacity_data_latency_seconds", max)
 
     def restore(self) -> ServiceLevelObjective:
-        """Seconds in which a critical alert fired, over how often that began."""
+        """Seconds in which a critical alert fired, over how often that began, of the worst installation."""
         name, target = "capacity:critical:bool", TARGETS["time to restore"]
-        share, changes = (self._ask(f"{of}_over_time({name}[{self._span}])") for of in ("avg", "sum"))
-        began = self._ask(f"changes({name}[{self._span}])")
-        if not share or not changes or not began:
+        share = self._ask(f"topk(1, avg_over_time({name}[{self._span}]))")
+        began = self._ask(f"changes({name}[{self._span}]) and topk(1, avg_over_time({name}[{self._span}]))")
+        if not share or not began:
             return self._objective(target.name, [], name)
         since = self._since(name)
-        if changes[0].value == 0:
+        if share[0].value == 0:
             return ServiceLevelObjective(
                 target, None, MEASURED_SOURCE, f"no critical alert{self._known(since)}", untried=True
             )

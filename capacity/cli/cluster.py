@@ -113,7 +113,8 @@ def run(
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.monitoring.export import Exposition
 
-    config, exposition = face.config(), Exposition()
+    config = face.config()
+    exposition = Exposition(config.telemetry.installation)
     period = config.controller.period
     writer = _client(ClusterWriter, config)
     leader = Leader(writer, sorted({workload.namespace for workload in config.workloads}), period)
