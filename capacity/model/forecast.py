@@ -360,6 +360,8 @@ class Demand:
         Sales per step, on the same steps. Default none: usage was forecast without them.
     requests : Forecast or None
         Requests per second, on the same steps. Default none: the load model does not know them.
+    past : DataFrame or None
+        The load before those steps, for pictures: `cpu` in cores, `memory` in bytes, by time (UTC). Default none.
 
     Raises
     ------
@@ -382,6 +384,7 @@ class Demand:
     memory: Forecast
     sales: Forecast | None = None
     requests: Forecast | None = None
+    past: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, forecast in (("memory", self.memory), ("sales", self.sales), ("requests", self.requests)):
