@@ -92,7 +92,7 @@ class PlanInputs:
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
             request = replace(request, events=events_if(request.events, scenario, last))
-        forecasts = _forecasts(self.config, orders, request)
+        forecasts = _forecasts(self.config, orders, request) if scenario.cancelled else self.forecasts
         changed: Forecasts = {
             group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
             for group, found in forecasts.items()
