@@ -21,8 +21,9 @@ from capacity.simulation.headroom import (
     replay_headroom,
     replay_nodes,
 )
+from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.pods import NodePool, Start
+from capacity.simulation.pods import NodePool, Start, Starts
 from capacity.simulation.stepping import Cluster, Service, Stage
 from tests.plans import workload_of
 
@@ -115,7 +116,8 @@ def test_an_autoscaler_on_ready_nodes_never_waits_and_pays_for_their_room() -> N
     pool = NodePool(8, median=timedelta(minutes=3), standby=0.25)
     cluster = Cluster(Service(1.0), Start(timedelta(seconds=15), failure=0.0), nodes=pool)
     ahead = np.array([0, 8])
-    stage = Stage(cluster, np.array([8, 8]), [Rule(follows=False)] * 2, np.random.default_rng(2), ahead)
+    starts = Starts([(2, cluster.start, np.random.default_rng(2))], SYNC_PERIOD)
+    stage = Stage(cluster, np.array([8, 8]), [Rule(follows=False)] * 2, starts, ahead)
     assert stage.nodes is not None
     ready = []
     for at in range(120):
