@@ -13,6 +13,7 @@ COLUMNS = ("", "policy", "cost/day", "vs today", "min >target/day", "95 %", "kep
 SAYS = {
     "FloorsPay": "floors from the forecast pay: no plain autoscaler keeps the minutes for less",
     "PlainHpaIsEnough": "floors add nothing here: no floor schedule is cheaper than the plain autoscaler",
+    "FixedCountIsEnough": "no schedule keeps the minutes for less than as many replicas as four weeks' peak needed",
     "NoSkill": "floors add nothing here: the forecast does not beat the seasonal naive",
     "LeastExpectedCost": "the least expected total of replicas and overload",
     "NothingKeepsTheMinutes": "no policy that was tried keeps the minutes: this one has the least expected cost",
@@ -63,12 +64,24 @@ def advice_sentence(choice: Choice) -> str:
     """
     policy, found = choice.policy, choice.recommended
     what = "keep things as they are" if policy == choice.today.policy else _instruction(choice)
+    what = "run a fixed number of replicas" if choice.reason == "FixedCountIsEnough" else what
     cost = _against(choice.change)
     return (
-        f"{what}: {SAYS[choice.reason]}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
+        f"{what}: {_says(choice)}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
         f"today, which kept {_share(choice.today)}."
-        + ("" if choice.meanwhile is None else f" Until that target stands: {choice.in_force}.")
+        + ("" if choice.meanwhile is None else f" Until that {_by_hand(choice)} stands: {choice.in_force}.")
     )
+
+
+def _says(choice: Choice) -> str:
+    if choice.reason == "FloorsPay" and choice.today.policy.target is None:
+        return "floors from the forecast pay: no fixed number of replicas keeps the minutes for less"
+    return SAYS[choice.reason]
+
+
+def _by_hand(choice: Choice) -> str:
+    """What somebody has to set."""
+    return "number of replicas" if choice.policy.target is None else "target"
 
 
 def _instruction(choice: Choice) -> str:
@@ -120,6 +133,11 @@ def _against(change: float) -> str:
 def _until(choice: Choice) -> tuple[str, ...]:
     if choice.meanwhile is None:
         return ()
+    if choice.policy.target is None:
+        return (
+            f"until then `capacity plan` follows: {choice.in_force}; once a fixed number stands, the workload can "
+            "leave the configuration",
+        )
     return (
         f"until then `capacity plan` follows: {choice.in_force}; say `autoscaler: {{target: {choice.policy.target}}}` "
         "in the configuration once the target stands",
