@@ -11,7 +11,7 @@ from capacity.load.alignment import parents_of
 from capacity.model import DataError, Demand, Explanation, Forecast, ForecastRequest, LoadReport, SalesParts, Workload
 from capacity.model.configuration import Config
 from capacity.planning.explain import explain_floor
-from capacity.planning.orders import OrderData, plan_reach
+from capacity.planning.orders import OrderData, own_request, plan_reach
 from capacity.planning.pipeline import PlanInputs, forecast_groups, make_plan, served_as_learned
 from capacity.series.breakdown import break_down_sales
 from capacity.series.growth import coming_growth
@@ -45,7 +45,7 @@ def _growth(config: Config, basis: PlanInputs, workload: Workload) -> tuple[str,
     sales, history = basis.forecasts.get(workload.group), basis.orders.histories.get(workload.group)
     if not isinstance(sales, Forecast) or history is None or sales.step not in _steps(history):
         return ()
-    growth = coming_growth(history, sales, config.calendar.holidays)
+    growth = coming_growth(history, sales, config.calendar.holidays_of(workload.group))
     return () if growth.past.change is None else (f"growth: {growth.words}",)
 
 
@@ -63,7 +63,8 @@ def _parts(basis: PlanInputs, workload: Workload, moment: datetime) -> SalesPart
     place = int(parents_of(pd.DatetimeIndex([moment]), index, config.timezone)[0])
     if place < 0:
         return None
-    step, request = index[place].to_pydatetime(), _without_coming(basis.request, sales.origin)
+    asked = own_request(basis.request, config, orders, workload.group)
+    step, request = index[place].to_pydatetime(), _without_coming(asked, sales.origin)
     own, columns = {workload.group: history}, orders.ahead.columns
     plain = forecast_groups(own, request, reach=plan_reach(config), covariates=columns)[workload.group]
     return break_down_sales(history, sales, step, config.timezone, plain if isinstance(plain, Forecast) else None)
