@@ -151,12 +151,12 @@ def _simulated(
     from capacity.planning.pipeline import planned_window
     from capacity.simulation.replay import simulate as replayed
 
-    request = request_of(config, orders)
     results, failures = [], {}
     for place, workload in enumerate(workloads):
         try:
             sales = orders.histories[workload.group]
             own = replace(replay, seed=replay.seed + place, schedule=_schedule(config, workload, replay))
+            request = request_of(config, orders, workload.group)
             asked = replace(request, window=planned_window(config, workload, sales))
             results.append(replayed(sales, workload, request=asked, replay=own))
         except KeyError:
