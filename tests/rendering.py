@@ -36,6 +36,7 @@ class Form:
 FORMS = {
     "as it comes": Form("base"),
     "with audits of its own": Form("overlays/audit", ("audit.enabled=true",)),
+    "with the page": Form("overlays/serve", ("serve.enabled=true",)),
     "for the whole cluster": Form("overlays/cluster-wide", ("scope=cluster",)),
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
     "with the times of metrics": Form("overlays/metric-times", ("controller.metricTimes=true",)),

@@ -234,7 +234,7 @@ def test_selectors_select_our_own_pods_and_no_others(form: Form, of_kustomize: d
     selectors = [spec[key] for item in rendered if (spec := item.get("spec")) for key in spec if "elector" in key]
     assert len(selectors) >= 2
     for selector in selectors:
-        wanted = selector["matchLabels"]
+        wanted = selector.get("matchLabels", selector)  # a Service has the labels alone
         assert [labels for labels in pods if wanted.items() <= labels.items()], "it selects nothing"
         assert wanted["app.kubernetes.io/name"] == "capacity"
         assert "app.kubernetes.io/component" in wanted
@@ -245,7 +245,7 @@ def test_pods_may_reach_name_service_and_api_server_and_nobody_reaches_them(
     form: Form, of_kustomize: dict[str, list[Document]]
 ) -> None:
     policies = [item["spec"] for item in of_kustomize[form.folder] if item["kind"] == "NetworkPolicy"]
-    assert len(policies) == (3 if form.folder == "overlays/audit" else 2)
+    assert len(policies) == (3 if form.folder in ("overlays/audit", "overlays/serve") else 2)
     for policy in policies:
         assert policy["policyTypes"] == ["Ingress", "Egress"]
         assert policy.get("ingress", []) in ([], [SCRAPE] if "monitoring.namespace=monitoring" in form.values else [])
