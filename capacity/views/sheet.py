@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GIB = 2**30
+NO_CURRENCY = "in your prices' currency"  # supply.currency is not set
 WIDEST = 10_000  # characters: any row fits
 LEAST_LAST = 20  # characters that the last column wraps in; with less left all columns wrap
 
@@ -140,6 +141,15 @@ def amount(value: float) -> str:
     ('53,900', '4.67', '0.000123')
     """
     return f"{float(f'{value:.3g}'):,.10g}"
+
+
+def money(value: float, currency: str) -> str:
+    """An amount with its currency; where none is configured, that it is the one of the prices.
+
+    >>> money(1234.5, "EUR"), money(0.2, "")
+    ('1,234.50 EUR', "0.20 in your prices' currency")
+    """
+    return f"{value:,.2f} {currency or NO_CURRENCY}"
 
 
 def duration(span: timedelta) -> str:
