@@ -37,13 +37,16 @@ class FloorChange:
 
     def __post_init__(self) -> None:
         whole = type(self.offset) is int and type(self.replicas) is int and isinstance(self.reason, str)
-        if whole and self.offset >= 0 and self.replicas >= 1:  # there are hundreds a plan: no text is made
+        if (
+            whole and self.offset >= 0 and self.replicas >= 1 and self.reason.isidentifier()
+        ):  # no text is made: hundreds
             return
         require(
             whole, "a floor change is (offset, replicas, reason), got {}", (self.offset, self.replicas, self.reason)
         )
         require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
         require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
+        require(self.reason.isprintable(), "a floor's reason must be printable, got {!r}", self.reason[:40])
 
 
 def _offset(change: FloorChange) -> int:
@@ -166,6 +169,7 @@ class WorkloadPlan:
 
     def __post_init__(self) -> None:
         where = f"plan of {self.namespace}/{self.name}"
+        require(where.isprintable(), "a plan's names must be printable, got {!r}", where[:80])
         require_aware(where, self.start)
         object.__setattr__(self, "start", self.start.astimezone(UTC))
         require(self.step > timedelta(0) and self.steps > 0, "{}: needs at least one step", where)
@@ -282,6 +286,8 @@ class Plan:
         Each workload once.
     nodes : NodePlan or None
         Nodes that the replicas fill. Default none: no node types were given.
+    blocks : dict of str to str
+        A hash of each block of the configuration behind it, to tell which of them changed. Default none.
 
     Raises
     ------
@@ -302,6 +308,7 @@ class Plan:
     source: dict[str, Any]
     workloads: tuple[WorkloadPlan, ...]
     nodes: NodePlan | None = None
+    blocks: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("created", "origin", "valid_until"):

@@ -92,7 +92,7 @@ class PlanInputs:
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
             request = replace(request, events=events_if(request.events, scenario, last))
-        forecasts = _forecasts(self.config, orders, request)
+        forecasts = _forecasts(self.config, orders, request) if scenario.cancelled else self.forecasts
         changed: Forecasts = {
             group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
             for group, found in forecasts.items()
@@ -144,7 +144,8 @@ def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None 
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
     plans = joined_headroom(shared.plans)
-    plan = replace(planned.plan, workloads=_with_room(plans, config.supply), nodes=shared.nodes)
+    room = _with_room(plans, config.supply)
+    plan = replace(planned.plan, workloads=room, nodes=shared.nodes, blocks=config.settings_blocks())
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
 
