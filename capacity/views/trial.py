@@ -55,7 +55,7 @@ class TrialData:
 def trial_sheet(trial: TrialData) -> Sheet:
     """One row for each question."""
     rows = [*_read(trial), *_found(trial), *_verdict(trial)]
-    return Sheet(_title(trial), ("", ""), rows, _document(trial, rows))
+    return Sheet(_title(trial), ("", ""), rows, _document(trial, rows), prose=True)
 
 
 def _title(trial: TrialData) -> str:
