@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from capacity.app.advise_fleet import NEXT_DAY, SIZE
 from capacity.model.policy import Objective
 from capacity.model.replayed import DailyScores
 from capacity.simulation.choice import Scores, choose_daily
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, Task, replay_together
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
 from capacity.simulation.stepping import Cluster, Service
@@ -59,18 +60,27 @@ def run(data: Path, quick: bool = False) -> dict[str, Any]:
 def _timed(size: Size) -> float:
     began = time.perf_counter()
     with ProcessPoolExecutor(CORES) as pool:
-        list(pool.map(choose, range(size.workloads), [size] * size.workloads))
+        list(pool.map(choose, chunks_of(size), [size] * size.workloads))
     return time.perf_counter() - began
 
 
-def choose(seed: int, size: Size) -> int:
-    """Replay and choose for one made-up workload: days of waves with noise, floors around its demand."""
+def chunks_of(size: Size) -> list[range]:
+    """Workloads as `capacity advise` deals them."""
+    each = NEXT_DAY if size.days == 1 else SIZE
+    return [range(at, min(at + each, size.workloads)) for at in range(0, size.workloads, each)]
+
+
+def choose(seeds: range, size: Size) -> list[int]:
+    """Replay and choose for made-up workloads: days of waves with noise, floors around their demand."""
+    return [_chosen(scores) for scores in replay_together([_task(seed, size) for seed in seeds])]
+
+
+def _task(seed: int, size: Size) -> Task:
     random = np.random.default_rng(seed)
     ticks = WARM_TICKS + size.days * DAY_TICKS
     wave = random.uniform(4, 40) * (1 + 0.7 * np.sin(np.arange(ticks) / DAY_TICKS * 2 * np.pi))
     demand = wave * np.exp(np.convolve(random.normal(0, 0.3, ticks), np.ones(40) / 40, "same"))
-    scores = replay_days(_days(demand), _candidates(size), Cluster(Service(1.0), Start(timedelta(minutes=2.5))), seed)
-    return _chosen(scores)
+    return Task(_days(demand), _candidates(size), Cluster(Service(1.0), Start(timedelta(minutes=2.5))), seed)
 
 
 def _days(demand: np.ndarray) -> Days:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capacity.http import HttpError
 from capacity.model import CapacityError, DataError
 from capacity.model.service_level import TARGETS, ServiceLevelObjective, Status, WorkloadStatus
 from capacity.sources.prometheus.answers import Value
@@ -89,11 +90,12 @@ SEEN_EVERY = 500  # parts of the window in which the first sample is looked for
 
 @dataclass(frozen=True, slots=True)
 class RecordedObjectives:
-    """The series of a server over `window` up to `now`."""
+    """The series of a server over `window` up to `now`. A server that does not answer is asked once."""
 
     server: Prometheus
     now: datetime
     window: timedelta
+    _silent: list[HttpError] = field(default_factory=list)
 
     def uptime(self) -> ServiceLevelObjective:
         """The share of evaluations at which a pass had ended in time, of the worst installation."""
@@ -137,7 +139,13 @@ class RecordedObjectives:
         return f"{int(self.window.total_seconds())}s"
 
     def _ask(self, expression: str) -> list[Value]:
-        return self.server.query(expression, self.now)
+        if self._silent:
+            raise self._silent[0]
+        try:
+            return self.server.query(expression, self.now)
+        except HttpError as error:
+            self._silent.append(error)
+            raise
 
     def _worst(self, name: str, found: list[Value], series: str, worst: Callable[..., Value]) -> ServiceLevelObjective:
         if not found:

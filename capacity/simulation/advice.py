@@ -18,7 +18,7 @@ from capacity.model.arrays import Array, Counts
 from capacity.model.choice import Choice, Evidence, PaysFrom, Reason
 from capacity.model.fields import AutoLevel
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.replayed import DIGITS, Advised, DailyScores, Tried
+from capacity.model.replayed import DIGITS, Advised, Tried
 from capacity.planning import planning_window
 from capacity.planning.orders import near_horizon
 from capacity.series.path import PART, sales_path, smooth_path
@@ -35,12 +35,13 @@ from capacity.simulation.candidates import (
     weekly_floors,
 )
 from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
-from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, replay_days
+from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
 from capacity.simulation.grid import on_grid
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, Start
 from capacity.simulation.stepping import Cluster, Service
+from capacity.simulation.together import Replaying, finish
 from capacity.version import VERSION
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -99,8 +100,7 @@ def try_policies_on(
     """
     history = History.of(sales, workload, settings, measured)
     report = progress or _silent
-    forecasts = past_forecasts(history, request, report)
-    tried = replay_policies(history, forecasts)
+    tried = replay_policies(history, past_forecasts(history, request, report))
     report(1, 1)
     return replace(tried, under=conditions_of(workload, history.settings, request, measured is not None))
 
@@ -121,13 +121,30 @@ def advise_policy(
     `before`: what was chosen last. Only days after those that it was made from are replayed, and a target that it
     advised is advised again while it is as good. Raises `DataError` as both do.
     """
+    return finish(
+        advising(sales, workload, request, now, settings, measured=measured, before=before, progress=progress)
+    )
+
+
+def advising(
+    sales: pd.Series,
+    workload: Workload,
+    request: ForecastRequest,
+    now: datetime,
+    settings: ReplaySettings | None = None,
+    *,
+    measured: pd.Series | None = None,
+    before: Advised | None = None,
+    progress: Progress | None = None,
+) -> Replaying[Advised]:
+    """`advise_policy` as work for `finish_together`, which replays what many workloads wait for at once."""
     price_of(workload)  # said before the work, not after it
     settings, report = settings or ReplaySettings(), progress or _silent
     replay = _Replay(sales, workload, request, settings, measured, report)
     last = None if before is None else before.choice
     if before is None or before.tried is None or not replay.extends(before.tried):
-        return replay.anew(now, last)
-    return replay.onwards(before.tried, before.choice, now)
+        return (yield from replay.anew(now, last))
+    return (yield from replay.onwards(before.tried, before.choice, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,39 +167,39 @@ class _Replay:
         """Whether later days may join these."""
         return kept.under == self.under and kept.scores.days >= FEWEST_DAYS
 
-    def anew(self, now: datetime, last: Choice | None) -> Advised:
+    def anew(self, now: datetime, last: Choice | None) -> Replaying[Advised]:
         """The choice from every day, replayed now."""
         history = History.of(self.sales, self.workload, self.settings, self.measured)
         forecasts = past_forecasts(history, self.request, self.report)
-        tried = replace(replay_policies(history, forecasts), under=self.under)
+        tried = replace((yield from _each_policy(history, forecasts)), under=self.under)
         choice = choose_policy(tried, self.workload, now, advised=None if last is None else last.policy.target)
         if choice.reason == "PlainHpaIsEnough":
-            choice = replace(choice, pays_from=pays_from(history, forecasts))
+            choice = replace(choice, pays_from=(yield from _pays_from(history, forecasts)))
         self.report(1, 1)
         return Advised(choice, tried)
 
-    def onwards(self, kept: Tried, last: Choice, now: datetime) -> Advised:
+    def onwards(self, kept: Tried, last: Choice, now: datetime) -> Replaying[Advised]:
         """The choice from the days kept and the whole ones that came since; anew where the candidates changed."""
         step, grid, _ = on_grid(self.sales)
         later = (grid.index[-1].to_pydatetime() + step - kept.end) // DAY
         if later >= self.settings.days:
-            return self.anew(now, last)
-        tried = kept if later < 1 else self._later(kept, later)
+            return (yield from self.anew(now, last))
+        tried = kept if later < 1 else (yield from self._later(kept, later))
         if tried is None:
-            return self.anew(now, last)
+            return (yield from self.anew(now, last))
         choice = choose_policy(tried, self.workload, now, advised=last.policy.target)
         same = choice.reason == last.reason == "PlainHpaIsEnough"
         self.report(1, 1)
         return Advised(replace(choice, pays_from=last.pays_from if same else None), tried)
 
-    def _later(self, kept: Tried, days: int) -> Tried | None:
+    def _later(self, kept: Tried, days: int) -> Replaying[Tried | None]:
         """The days kept and `days` more; None where these have other candidates."""
         end = kept.end + days * DAY
         sales = self.sales.loc[self.sales.index < end]
         measured = None if self.measured is None else self.measured.loc[self.measured.index < end]
         asked = replace(self.settings, days=days)
         history = History.of(sales, self.workload, asked, measured)
-        found = replay_policies(history, past_forecasts(history, self.request, self.report))
+        found = yield from _each_policy(history, past_forecasts(history, self.request, self.report))
         new = replace(found, under=kept.under, remarks=kept.remarks)
         return new.after(kept, self.settings.days) if new.continues(kept) else None
 
@@ -213,11 +230,14 @@ SLOW_LEVELS = (0.8, 0.95)  # enough to see whether floors pay at all
 SLOW_TARGETS = (30, 40, 50, 60, 65, 68, 70, 73, 80)
 
 
-def pays_from(history: History, forecasts: Mapping[datetime, Forecast]) -> PaysFrom:
+def _pays_from(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[PaysFrom]:
     """From which start time on floors would pay, on the same days and forecasts, and how steep demand is for pods so
     slow."""
-    lead = max(history.workload.lead_time, SYNC_PERIOD)
-    found = next((factor for factor in SLOWER if _floors_pay(_slower(history, factor), forecasts)), None)
+    lead, found = max(history.workload.lead_time, SYNC_PERIOD), None
+    for factor in SLOWER:
+        if (yield from _floors_pay(_slower(history, factor), forecasts)):
+            found = factor
+            break
     most = (found or SLOWER[-1]) * lead
     return PaysFrom(lead, most, found is not None, _rise(history.ticks, lead), _rise(history.ticks, most))
 
@@ -241,12 +261,12 @@ def _rise(demand: Array, span: timedelta) -> float:
     return float(np.median(np.divide(rises, highest, out=np.zeros_like(rises), where=highest > 0)))
 
 
-def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> bool:
+def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[bool]:
     """Whether floors keep the minutes for less than every plain target that does, or where no target does."""
     levels = [level for level in SLOW_LEVELS if all(level in one.quantiles.columns for one in forecasts.values())]
     policies = [Policy(target) for target in SLOW_TARGETS]
     policies += [Policy(target, "forecast", level, calm=False) for level in levels for target in FLOOR_TARGETS]
-    tried = _replayed(history, forecasts, policies)
+    tried = yield from _replayed(history, forecasts, policies)
     cost, above = tried.scores.pod_hours.mean(axis=0), tried.scores.above.mean(axis=0)
     good = above <= history.workload.objective.allowed_minutes
     floors = np.array([policy.has_floors for policy in policies])
@@ -259,11 +279,16 @@ def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) ->
 
     Floors are replayed also where the forecast has no skill now: days kept from then on can be compared.
     """
+    return finish(_each_policy(history, forecasts))
+
+
+def _each_policy(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[Tried]:
     workload = history.workload
-    return _replayed(history, forecasts, candidate_policies(workload, _levels(workload) if forecasts else ()))
+    policies = candidate_policies(workload, _levels(workload) if forecasts else ())
+    return (yield from _replayed(history, forecasts, policies))
 
 
-def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies: Sequence[Policy]) -> Tried:
+def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies: Sequence[Policy]) -> Replaying[Tried]:
     workload = history.workload
     floors, made, schedules = _Floors(history, forecasts), list[Counts](), dict[tuple[object, ...], int]()
     candidates = []
@@ -273,8 +298,9 @@ def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies
             schedules[key] = len(made)
             made.append(floors.of(policy))
         candidates.append(Candidate(rule_of(policy, workload), schedules[key]))
-    scores = history.replayed(made, candidates).each(lambda values: values.round(DIGITS))
-    return Tried(tuple(policies), scores, history.begin, _skill(forecasts), history.remarks)
+    scores = yield history.task(made, candidates)
+    rounded = scores.each(lambda values: values.round(DIGITS))
+    return Tried(tuple(policies), rounded, history.begin, _skill(forecasts), history.remarks)
 
 
 def _silent(done: int, total: int) -> None:
@@ -327,10 +353,9 @@ class History:
         settled = replace(asked, days=days)
         return History(grid, filled, step, workload, settled, begin, path[skipped:], past, remarks)
 
-    def replayed(self, floors: Sequence[Counts], candidates: Sequence[Candidate]) -> DailyScores:
+    def task(self, floors: Sequence[Counts], candidates: Sequence[Candidate]) -> Task:
         """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on."""
-        days = Days.of(self.ticks, floors, self.target)
-        return replay_days(days, candidates, self.cluster, self.settings.seed)
+        return Task(Days.of(self.ticks, floors, self.target), candidates, self.cluster, self.settings.seed)
 
     @property
     def target(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -97,15 +98,23 @@ def decided_floors(plans: Plans, workload: Workload, rules: ControllerRules, beg
 
 
 def _next_change(plan: WorkloadPlan, memory: Memory, now: datetime, rules: ControllerRules) -> datetime:
-    """The first moment at which another step of the plan is seen, the plan ends, or its floor has stood for long."""
+    """The first moment at which another floor of the plan is seen, the plan ends, or its floor has stood for long."""
     look = rules.look_ahead(plan.step)
     reach = plan.lead_time + 2 * rules.period
-    moments = [now + plan.step - (now + ahead - plan.start) % plan.step for ahead in (NOW, reach, reach + look)]
+    moments = [_next_seen(plan, now, ahead) for ahead in (NOW, reach, reach + look)]
     moments.append(plan.end if now < plan.end else now + rules.period)
     stood = None if memory.moved_at is None else memory.moved_at + LONG * look
     if stood is not None and stood > now:
         moments.append(stood)
     return min(moments)
+
+
+def _next_seen(plan: WorkloadPlan, now: datetime, ahead: timedelta) -> datetime:
+    """When the next change of the plan's floor will lie `ahead`; its end where there is none."""
+    step = (now + ahead - plan.start) // plan.step
+    place = bisect_right(plan.floor, step, key=lambda change: change.offset)
+    offset = plan.floor[place].offset if place < len(plan.floor) else plan.steps
+    return plan.start + offset * plan.step - ahead
 
 
 def observed(workload: Workload, floor: int, memory: Memory, now: datetime) -> Observation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import log
@@ -31,7 +32,8 @@ class NodePool:
 class Nodes:
     """Room for pods in every lane, (lanes,); each lane has nodes of its own."""
 
-    def __init__(self, pool: NodePool, first: Counts, tick: timedelta) -> None:
+    def __init__(self, pool: NodePool, first: Counts, tick: timedelta, random: np.random.Generator) -> None:
+        self._random = random
         self.slots = self._whole(pool, first)
         self._pool, self._median = pool, pool.median / tick
         self._idle_ticks = round(pool.idle / tick)
@@ -44,14 +46,14 @@ class Nodes:
         """Ticks after which every node ordered has joined."""
         return int(np.ceil(LONGEST * self._median)) + 1
 
-    def waits(self, at: int, existing: Counts, grown: Counts, random: np.random.Generator) -> Array:
+    def waits(self, at: int, existing: Counts, grown: Counts) -> Array:
         """How long each new pod waits for room (ticks), in the order of lanes; nodes that lack are ordered."""
         joined = self._joined_at <= at
         self._up[joined] = self.slots[joined]
         lacking = np.maximum(existing + grown - self.slots, 0)
         short = lacking > 0
         if short.any():
-            drawn = self._median * np.exp(SPREAD * random.standard_normal(int(short.sum())))
+            drawn = self._median * np.exp(SPREAD * self._random.standard_normal(int(short.sum())))
             arrives = at + np.minimum(drawn, LONGEST * self._median)
             self._joined_at[short] = np.maximum(self._joined_at[short], arrives)
             self.slots[short] = self._whole(self._pool, (existing + grown)[short])
@@ -104,18 +106,65 @@ class Start:
         return self.median * P95
 
 
+class Starts:
+    """How pods start in lanes side by side: neighbouring lanes in groups, each its own way, on its own random numbers.
+
+    What stands beside a group changes nothing in it.
+    """
+
+    def __init__(self, groups: Sequence[tuple[int, Start, np.random.Generator]], tick: timedelta) -> None:
+        """`groups`: how many lanes, how their pods start, and from where that is drawn."""
+        lanes = [lanes for lanes, _, _ in groups]
+        self.lanes, self._ends, self._restart = sum(lanes), np.cumsum(lanes), RESTART / tick
+        self._randoms = [random for _, _, random in groups]
+        self._median = np.repeat([start.median / tick for _, start, _ in groups], lanes)
+        self._failure = np.repeat([start.failure for _, start, _ in groups], lanes)
+
+    @property
+    def random(self) -> np.random.Generator:
+        """Of the first group; of the only one, where lanes stand on nodes."""
+        return self._randoms[0]
+
+    @property
+    def longest(self) -> int:
+        """Ticks after which every pod started has become ready, failed starts included."""
+        return int(2 * LONGEST_START * self._median.max() + self._restart) + 1
+
+    def delays(self, lanes: Places) -> Array:
+        """How long each new pod takes (ticks); `lanes` ascending, one for each."""
+        normal, uniform = np.empty(len(lanes)), np.empty(len(lanes))
+        cuts = [0, *np.searchsorted(lanes, self._ends).tolist()]
+        for random, begin, end in zip(self._randoms, cuts[:-1], cuts[1:], strict=True):
+            if end > begin:
+                random.standard_normal(out=normal[begin:end])
+                random.random(out=uniform[begin:end])
+        delay = self._taking(lanes, normal)
+        failed = np.flatnonzero(uniform < self._failure[lanes])
+        if len(failed):
+            delay[failed] += self._restart + self._taking(lanes[failed], self._again(lanes[failed]))
+        return delay
+
+    def _again(self, lanes: Places) -> Array:
+        """Another draw for these lanes, each from its own group's."""
+        counts = np.diff([0, *np.searchsorted(lanes, self._ends).tolist()]).tolist()
+        drawn = [random.standard_normal(count) for random, count in zip(self._randoms, counts, strict=True) if count]
+        return np.concatenate(drawn)
+
+    def _taking(self, lanes: Places, normal: Array) -> Array:
+        median = self._median[lanes]
+        return np.asarray(np.minimum(median * np.exp(START_SPREAD * normal), LONGEST_START * median))
+
+
 class Pods:
     """The pods of every lane at one moment; each array (lanes,)."""
 
-    def __init__(self, start: Start, first: Counts, tick: timedelta, nodes: Nodes | None) -> None:
+    def __init__(self, starts: Starts, first: Counts, nodes: Nodes | None) -> None:
         self.ready = first.astype(np.int64)
         self.starting = np.zeros_like(self.ready)
         self.lost = np.zeros_like(self.ready)  # on dead nodes: counted by the scale, serving nobody
-        self._start, self._tick, self._nodes = start, tick, nodes
-        self._median = start.median / tick
-        rows = int(2 * LONGEST_START * self._median + RESTART / tick) + 3
-        rows += 0 if nodes is None else nodes.longest
-        self._arriving = np.zeros((rows, len(first)), dtype=np.int64)  # a ring: how many become ready at which tick
+        self._starts, self._nodes = starts, nodes
+        rows = starts.longest + 2 + (0 if nodes is None else nodes.longest)
+        self._arriving = np.zeros((rows, len(first)), dtype=np.int32)  # a ring: how many become ready at which tick
 
     @property
     def total(self) -> Counts:
@@ -131,12 +180,12 @@ class Pods:
             self.starting -= row
             row[:] = 0
 
-    def scale(self, at: int, wanted: Counts, random: np.random.Generator) -> Counts:
+    def scale(self, at: int, wanted: Counts) -> Counts:
         """Start or stop pods until `wanted` exist; the number started per lane. Pods not yet ready stop first."""
         change = wanted - self.total
         grown: Counts = np.maximum(change, 0)
         if grown.any():
-            self._begin(at, grown, random)
+            self._begin(at, grown)
         if (change < 0).any():
             self._stop(at, np.maximum(-change, 0))
         if self._nodes is not None:
@@ -153,22 +202,15 @@ class Pods:
         """The control plane has noticed: lost pods no longer exist, the next scaling replaces them."""
         self.lost[:] = 0
 
-    def _begin(self, at: int, grown: Counts, random: np.random.Generator) -> None:
+    def _begin(self, at: int, grown: Counts) -> None:
         some = np.flatnonzero(grown)
         lanes = np.repeat(some, grown[some])
-        delay = self._drawn(len(lanes), random)
-        failed = random.random(len(lanes)) < self._start.failure
-        if failed.any():
-            delay[failed] += RESTART / self._tick + self._drawn(int(failed.sum()), random)
+        delay = self._starts.delays(lanes)
         if self._nodes is not None:
-            delay += self._nodes.waits(at, self.total, grown, random)
+            delay += self._nodes.waits(at, self.total, grown)
         ticks = np.maximum(np.ceil(delay).astype(np.int64), 1)
         np.add.at(self._arriving, ((at + ticks) % len(self._arriving), lanes), 1)
         self.starting += grown
-
-    def _drawn(self, count: int, random: np.random.Generator) -> Array:
-        drawn = self._median * np.exp(START_SPREAD * random.standard_normal(count))
-        return np.asarray(np.minimum(drawn, LONGEST_START * self._median))
 
     def _stop(self, at: int, excess: Counts) -> None:
         dead = np.minimum(excess, self.lost)

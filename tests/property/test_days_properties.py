@@ -25,14 +25,25 @@ from capacity.model.choice import Choice
 from capacity.model.limits import Costs
 from capacity.model.observation import Memory
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.replayed import DailyScores, Tried
+from capacity.model.replayed import SCORES, DailyScores, Tried
+from capacity.simulation import together
 from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
+from capacity.simulation.days import (
+    DAY_TICKS,
+    PER_MINUTE,
+    WARM_TICKS,
+    Candidate,
+    Days,
+    Task,
+    replay_days,
+    replay_together,
+)
 from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
+from capacity.simulation.together import Replaying, finish, finish_together
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -50,19 +61,53 @@ def wave(days: int, seed: int) -> np.ndarray:
     return np.asarray((10 + 6 * np.sin(at)) * np.exp(noise))
 
 
-@pytest.mark.parametrize("target", [50, 70, 80])
-def test_days_side_by_side_are_what_the_simulator_gives_day_after_day(target: int) -> None:
-    demand = wave(3, 1)
+def test_days_side_by_side_are_what_the_simulator_gives_day_after_day() -> None:
+    demand, rules = wave(3, 1), [Rule(50), Rule(70), Rule(80)]
     floor = np.full(len(demand) // PER_MINUTE, 3)
     days = Days.of(demand, [floor], 0.8)
-    found = replay_days(days, [Candidate(Rule(target), 0)], CLUSTER, 1)
-    run = run_cluster(
-        CLUSTER, demand[:, None], np.repeat(floor, PER_MINUTE)[:, None], [Rule(target)], np.random.default_rng(1)
-    )
-    usage = run.utilization_of(0)[WARM_TICKS:].reshape(-1, PER_MINUTE).mean(axis=1).reshape(3, -1)
-    pods = run.pods[WARM_TICKS:, 0].reshape(3, -1).sum(axis=1) * 15 / 3600
-    np.testing.assert_allclose(found.pod_hours[:, 0], pods, rtol=0.01)
-    np.testing.assert_allclose(found.above[:, 0], (usage > 0.8).sum(axis=1), atol=12)
+    found = replay_days(days, [Candidate(rule, 0) for rule in rules], CLUSTER, 1)
+    lanes = np.repeat(demand[:, None], len(rules), axis=1)
+    run = run_cluster(CLUSTER, lanes, np.full(lanes.shape, 3), rules, np.random.default_rng(1))
+    for lane in range(len(rules)):
+        usage = run.utilization_of(lane)[WARM_TICKS:].reshape(-1, PER_MINUTE).mean(axis=1).reshape(3, -1)
+        pods = run.pods[WARM_TICKS:, lane].reshape(3, -1).sum(axis=1) * 15 / 3600
+        np.testing.assert_allclose(found.pod_hours[:, lane], pods, rtol=0.01)
+        np.testing.assert_allclose(found.above[:, lane], (usage > 0.8).sum(axis=1), atol=12)
+
+
+def test_what_is_replayed_together_scores_as_it_does_alone() -> None:
+    floors = [np.full((WARM_TICKS + DAY_TICKS) // PER_MINUTE, floor) for floor in (2, 9)]
+    starts = (Start(timedelta(minutes=2)), Start(timedelta(minutes=7), failure=0.2), Start(timedelta(minutes=2)))
+    candidates = [Candidate(Rule(target), place) for target in (50, 80) for place in (0, 1)]
+    tasks = [
+        Task(Days.of(wave(1, seed), floors, 0.6 + 0.1 * seed), candidates[seed:], replace(CLUSTER, start=start), seed)
+        for seed, start in enumerate(starts)
+    ]
+    tasks[2] = replace(tasks[2], cluster=replace(CLUSTER, metric_lag=timedelta(0)))  # on another cluster, so apart
+    for beside, task in zip(replay_together(tasks), tasks, strict=True):
+        (alone,) = replay_together([task])
+        for name in SCORES:
+            np.testing.assert_array_equal(getattr(beside, name), getattr(alone, name))
+
+
+def test_work_that_fails_before_or_after_a_replay_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = DailyScores(*(np.ones((1, 1)) for _ in SCORES))
+    monkeypatch.setattr(together, "replay_together", lambda tasks: [one for _ in tasks])
+    task = Task(Days.of(wave(1, 1), [np.full(6480 // PER_MINUTE, 2)], 0.8), [Candidate(Rule(), 0)], CLUSTER, 1)
+
+    def work(fails: int, replays: int) -> Replaying[float]:
+        hours = 0.0
+        for at in range(replays + 1):
+            if at == fails:
+                raise DataError(f"failed after {at}")
+            hours += (yield task).pod_hours[0, 0] if at < replays else 0.0
+        return hours
+
+    answers = finish_together([work(0, 1), work(9, 1), work(1, 1), work(9, 2), work(9, 0)])
+    assert [str(one) for one in answers if isinstance(one, DataError)] == ["failed after 0", "failed after 1"]
+    assert [one for one in answers if not isinstance(one, DataError)] == [1.0, 2.0, 0.0]
+    with pytest.raises(DataError, match="failed after 1"):
+        finish(work(1, 2))
 
 
 def test_one_day_alone_scores_as_it_does_among_others() -> None:
