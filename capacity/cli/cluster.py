@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from capacity.app.control import Reconciliation as Pass
     from capacity.app.loop import Leader
     from capacity.app.notify import Notifier as Bulletin
-    from capacity.cluster.client import ClusterReader
+    from capacity.cluster.client import ClusterReader, ClusterWriter
+    from capacity.cluster.message_memory import LeaseMemory
     from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
     from capacity.monitoring.export import Exposition
@@ -95,7 +96,11 @@ def apply(
     writer = _client(ClusterWriter, config)
     with uncollected(), stopping() as stop:
         work = make_pass(config, moment, place.file, writer, real_time=now is None)
-        outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one, stop=stop.is_set))
+        outcomes = _told(
+            Bulletin.of(config, keeper=_keeper(writer, config)),
+            work,
+            lambda one: apply_pass(writer, one, stop=stop.is_set),
+        )
     _show(face, "Applied", outcomes, moment, json_lines=json_lines)
     return _finish(outcomes, held_ok=held_ok)
 
@@ -228,8 +233,17 @@ def _lead_one(
 
     if only is not None:
         return list(act(replace(work, chosen=only))), moment
-    outcomes = _told(Bulletin.of(config, loop.exposition), work, act)
+    outcomes = _told(Bulletin.of(config, loop.exposition, _keeper(writer, config)), work, act)
     return outcomes, moment
+
+
+def _keeper(writer: ClusterWriter, config: Config) -> LeaseMemory | None:
+    """Where it is kept what was told in messages, if anybody is told."""
+    if not config.incidents.messages.receivers or not config.workloads:
+        return None
+    from capacity.cluster.message_memory import LeaseMemory
+
+    return LeaseMemory(writer, config.controller.home or min(one.namespace for one in config.workloads))
 
 
 def _led(face: CommandContext, leader: Leader) -> frozenset[str]:
