@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     Client = TypeVar("Client", bound=ClusterReader)
 
 JsonLines = Annotated[bool, typer.Option("--json-lines", help="One JSON object per workload and line.")]
-HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit 0, not 3, where some floors were held: for a CronJob.")]
+HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit with 0 instead of 3 if floors were held; for a CronJob.")]
 HealthPort = Annotated[
-    int, typer.Option("--health-port", min=0, max=65535, help="For /healthz, /readyz and /metrics; 0: none.")
+    int, typer.Option("--health-port", min=0, max=65535, help="Port for /healthz, /readyz and /metrics; 0 disables it.")
 ]
 LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healthy
 
@@ -48,7 +48,7 @@ def preview(
     *,
     server_dry_run: Annotated[
         bool,
-        typer.Option("--server-dry-run", help="Ask the server by a dry run whether it would accept each change."),
+        typer.Option("--server-dry-run", help="Ask the API server (dry run) whether it would accept each change."),
     ] = False,
     json_lines: JsonLines = False,
     now: NowOption = None,
@@ -109,7 +109,7 @@ def apply(
 def run(
     face: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, health_port: HealthPort = 8080
 ) -> int:
-    """`apply` again and again, every controller.period; of several, one leads. SIGTERM ends it after the pass.
+    """Repeat `apply` every controller.period. If several run, one leads. SIGTERM ends it after the current pass.
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
@@ -150,13 +150,15 @@ def restore(
     face: CommandContext,
     *,
     ramp: Annotated[
-        bool, typer.Option("--ramp", help="Come down in the controller's steps, waiting between them; else at once.")
+        bool, typer.Option("--ramp", help="Lower floors in the controller's steps, with pauses. Default: at once.")
     ] = False,
-    expired: Annotated[bool, typer.Option("--expired", help="Only what no controller renewed in time.")] = False,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="Only objects that no controller has renewed in time.")
+    ] = False,
     json_lines: JsonLines = False,
     now: NowOption = None,
 ) -> int:
-    """Give every floor and ceiling back as it was before the first touch, with its owner.
+    """Restore every floor and ceiling to its value and owner before the first change.
 
     Example: capacity restore -c capacity.yaml
     """

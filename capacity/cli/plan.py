@@ -64,14 +64,14 @@ class PlanData(Data):
 class PlanOutput:
     """Where the plan goes."""
 
-    out: Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")] = Path(
+    out: Annotated[Path, typer.Option("--plan", help="File for the plan; its picture is written beside it.")] = Path(
         "plan.json"
     )
     to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
         False
     )
     table: Annotated[
-        bool, typer.Option("--table", help="With --output csv: the peaks that people see, not every step's floor.")
+        bool, typer.Option("--table", help="With --output csv: print the peaks instead of the floor of every step.")
     ] = False
     requests_patch: PatchOption = None
     policies: PoliciesOption = POLICIES
@@ -84,7 +84,7 @@ class PlanOutput:
 class PlanDrawing(Drawing):
     """A picture of the plan."""
 
-    draw: Annotated[PlanView, typer.Option(help="Demand and replicas, or utilization.")] = PlanView.demand
+    draw: Annotated[PlanView, typer.Option(help="What to draw: demand and replicas, or utilization.")] = PlanView.demand
 
 
 @verb
@@ -98,7 +98,7 @@ def plan(
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
-    With scenarios their plans stand side by side, and nothing is written.
+    With --scenario, the plans are shown side by side and nothing is written.
 
     Example: capacity plan --sample
     """
@@ -368,7 +368,7 @@ def explain(
     policies: PoliciesOption = POLICIES,
     drawing: Drawing,
 ) -> int:
-    """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
+    """Explain one planned floor, from sales to replicas, in parts that add up to it exactly.
 
     Example: capacity explain web --at 2011-12-13T12:00Z --sample
     """
