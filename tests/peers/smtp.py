@@ -68,7 +68,7 @@ def _converse(handler: StreamRequestHandler, kept: MailServer, certificate: ssl.
         elif verb == "DATA":
             say("354 go on")
             text = b"".join(iter(handler.rfile.readline, b".\r\n"))
-            kept.letters.append(cast(EmailMessage, message_from_bytes(text, policy=policy.default)))
+            kept.letters.append(message_from_bytes(text, policy=policy.default))
             kept.encrypted.append(secured)
             say("250 taken")
         elif verb == "QUIT":
