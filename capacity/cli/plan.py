@@ -22,6 +22,7 @@ from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
     from capacity.app.fleet import Fleet
+    from capacity.cluster.message_memory import PlanMemory
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
     from capacity.model.policies import Policies
@@ -111,7 +112,11 @@ def plan(
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
-    bulletin = Bulletin.silent() if data.foreign or scenarios or data.now else Bulletin.of(config)
+    bulletin = (
+        Bulletin.silent()
+        if data.foreign or scenarios or data.now
+        else Bulletin.of(config, keeper=_keeper(config, goal))
+    )
     try:
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
@@ -134,6 +139,16 @@ def plan(
     _say_failures(planned.failures)
     _say_warnings(bulletin.planned(planned, took))
     return HELD if planned.failures else DONE
+
+
+def _keeper(config: Config, goal: PlanOutput) -> PlanMemory | None:
+    """Where it is kept what was told in messages, if anybody is told and the plan goes to the cluster."""
+    if not goal.to_cluster or not config.incidents.messages.receivers or not config.workloads:
+        return None
+    from capacity.cluster.client import ClusterWriter
+    from capacity.cluster.message_memory import PlanMemory
+
+    return PlanMemory(ClusterWriter(), min(one.namespace for one in config.workloads))
 
 
 def _policies(

@@ -19,6 +19,9 @@ import yaml
 
 from capacity.app.messages import FileKeeper, tell_breaches, tell_plan
 from capacity.cli import main
+from capacity.cluster import ClusterWriter, write_plan_maps
+from capacity.cluster.config_maps import read_plan_maps
+from capacity.cluster.message_memory import PlanMemory
 from capacity.model import write_plan
 from capacity.model.settings.messages import EmailSettings, MessageSettings, WebhookSettings
 from capacity.monitoring.conditions import Condition, Scope
@@ -228,6 +231,20 @@ def test_passes_remember_in_their_lease_what_they_told(shop: Shop, slack: Hook, 
     assert main(["apply", "--now", NOON]) == 0
     assert slack.texts()[-1].startswith("*[resolved] shop: ")
     assert shop.floor() == 9
+
+
+def test_plannings_remember_with_their_plan_what_they_told(shop: Shop, slack: Hook, plan_of: PlanOf) -> None:
+    memory, settings = PlanMemory(ClusterWriter(), "shop"), MessageSettings(slack=slack.settings)
+    failed, scope = Condition("PlanFailed", "shop", "web: no sales"), Scope("plan", {"shop"})
+    plan = plan_of(web=[4, 9, 9])
+    assert tell_breaches(settings, memory, [failed], scope, NOW) == [], "no plan yet, nothing to keep it in"
+    write_plan_maps(ClusterWriter(), plan)
+    for hour in range(1, 4):
+        write_plan_maps(ClusterWriter(), replace(plan, created=NOW + hour * HOUR))
+        assert tell_breaches(settings, memory, [failed] if hour < 3 else [], scope, NOW + hour * HOUR) == []
+    title = "shop: workloads could not be planned*"
+    assert slack.texts() == [f"*[warning] {title}", f"*[warning] {title}", f"*[resolved] {title}"]
+    assert read_plan_maps(ClusterWriter(), "shop").created == NOW + 3 * HOUR
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ class MessageSettings(Settings):
     )
     memory: Path | None = Field(
         None,
-        description="File that keeps what was told. Default: the controller keeps it in its Lease; the planner has "
-        "none, and tells a breach at each planning.",
+        description="File that keeps what was told. Default: an annotation of the controller's Lease, and of the plan "
+        "in the cluster; a planner that writes a file tells a breach at each planning.",
     )
 
     @property
