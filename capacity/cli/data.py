@@ -53,7 +53,8 @@ def seasonality(
         histories = read_orders(config, data.moment()).histories
         advance()
         sheets = [
-            seasons_sheet(sales, group, config.timezone, config.calendar.holidays) for group, sales in histories.items()
+            seasons_sheet(sales, group, config.timezone, config.calendar.holidays_of(group))
+            for group, sales in histories.items()
         ]
         advance()
         drawing.save(context, lambda theme: _draw_seasons(next(iter(histories.values())), config, draw, theme))
@@ -103,7 +104,7 @@ def _draw_forecast(config: Config, orders: Orders, forecasts: Forecasted, theme:
     from capacity.views.plots import plot_forecast
 
     group, first = next(iter(forecasts.items()))
-    events = coming_events(config, orders)
+    events = coming_events(config, orders, group)
     return plot_forecast(first, orders.histories[group], config.timezone, events=events, theme=theme)
 
 
@@ -113,7 +114,7 @@ def _forecast_sheet(context: CommandContext, config: Config, orders: Orders, for
 
     if context.output is Output.csv:
         return forecast_rows(forecasts)
-    return forecast_sheet(forecasts, orders.histories, config.timezone, config.calendar.holidays)
+    return forecast_sheet(forecasts, orders.histories, config.timezone, config.calendar.holidays_of)
 
 
 @verb

@@ -42,7 +42,7 @@ def init(
 
     Example: capacity init -c capacity.yaml --prometheus http://prometheus:9090
     """
-    from capacity.app.init import render_config
+    from capacity.app.init import find_room, render_config
     from capacity.cluster.client import ClusterReader
     from capacity.cluster.inventory import read_inventory
     from capacity.model.fields import parse_zone
@@ -58,15 +58,19 @@ def init(
     settings = {"url": prometheus, "token_file": token_file, "ca_file": ca_file}
     now = read_clock(None)
     with context.stages("looking at the cluster", "looking at Prometheus", "writing") as advance:
-        inventory = read_inventory(ClusterReader(), namespace or (), now)
+        reader = ClusterReader()
+        inventory = read_inventory(reader, namespace or (), now)
+        room = find_room(reader, inventory)
         advance()
         findings = None if prometheus is None else _inspect(settings, inventory, now)
         advance()
-        _write(render_config(inventory, findings, timezone), context.config_path)
+        _write(render_config(inventory, findings, timezone, room), context.config_path)
         advance()
     context.say(
         f"wrote {context.config_path}: {count(len(inventory.found), 'workload')}, {len(inventory.left_out)} left out"
     )
+    for finding in room:
+        context.say(f"{finding.detail}; {finding.fix}")
     context.say(
         "next: set what it marks `# yours:` (your orders, what a sale adds to each load), then `capacity doctor`"
     )

@@ -24,13 +24,12 @@ from capacity.sources.database import count_in_database
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
-    id_findings,
     mark_implausible_times,
     repeated_hours,
-    repetition_findings,
     resolve_repeated_hours,
     unclear_note,
 )
+from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.seen_columns import seen_by_check
 from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, literal, one_line

@@ -128,12 +128,15 @@ def test_helm_lint_finds_nothing(form: Form, helm: str) -> None:
 @each_form
 def test_namespace_and_image_of_the_base_reach_every_object(form: Form, kubectl: str, tmp_path: Path) -> None:
     folder = copied(tmp_path)
-    base = folder / "base" / "kustomization.yaml"
-    text = base.read_text().replace("namespace: shop", "namespace: store").replace("registry.example.com", "other.org")
-    base.write_text(text)
+    base, rights = folder / "base" / "kustomization.yaml", folder / "base" / "workloads" / "kustomization.yaml"
+    text = base.read_text().replace("namespace: capacity-system", "namespace: tools")
+    base.write_text(text.replace("registry.example.com", "other.org"))
+    rights.write_text(rights.read_text().replace("namespace: shop", "namespace: store"))
     rendered = kustomize(kubectl, folder / form.folder)
-    assert {item["metadata"].get("namespace", "store") for item in rendered} == {"store"}
-    assert {subject["namespace"] for item in rendered for subject in item.get("subjects", [])} == {"store"}
+    for item in rendered:
+        where = "store" if item["kind"].startswith("Role") else "tools"
+        assert item["metadata"].get("namespace", where) == where
+    assert {subject["namespace"] for item in rendered for subject in item.get("subjects", [])} == {"tools"}
     images = {
         container["image"] for pod in filter(None, map(pod_of, rendered)) for container in pod["spec"]["containers"]
     }
@@ -152,8 +155,19 @@ def test_the_rules_are_the_same_in_a_namespace_and_in_the_cluster(of_kustomize: 
 def test_only_forms_that_say_so_reach_beyond_their_namespace(
     of_kustomize: dict[str, list[Document]],
 ) -> None:
-    wide = {folder for folder, rendered in of_kustomize.items() if any("Cluster" in item["kind"] for item in rendered)}
-    assert wide == {"overlays/cluster-wide", "overlays/storage-classes", "overlays/nodes", "overlays/placeholder"}
+    wide = {folder for folder, rendered in of_kustomize.items() if any(beyond(item) for item in rendered)}
+    assert wide == {
+        "overlays/priority",
+        "overlays/cluster-wide",
+        "overlays/storage-classes",
+        "overlays/nodes",
+        "overlays/placeholder",
+    }
+
+
+def beyond(item: Document) -> bool:
+    """Whether it belongs to no namespace."""
+    return "Cluster" in item["kind"] or item["kind"] == "PriorityClass"
 
 
 def test_loop_has_the_pod_of_the_cron_job_but_for_what_a_server_needs(of_kustomize: dict[str, list[Document]]) -> None:
