@@ -9,10 +9,13 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from capacity.quality.time_forms import Fold, folds
+from capacity.quality import Finding
+from capacity.quality.time_forms import EXPLICIT, Fold, folds
 from capacity.sources.judging import Judgement, Span
 from capacity.sources.sql import PLAUSIBLE, literal, quote
 
+SERIAL = EXPLICIT["serial"]
+LATER_1904 = timedelta(days=1462)  # four years and a day: how much later the same number is if it counts from 1904
 AHEAD = timedelta(days=1)  # how far ahead of the clock a row may be: a time zone read wrongly is less than a day
 YEAR = 366 * 86400.0
 FEW_OF_ALL = 0.01  # share of rows that, a year or more away from all others, are not believed
@@ -39,6 +42,27 @@ def mark_implausible_times(database: duckdb.DuckDBPyConnection, span: Span) -> t
         _mark(database, f"epoch(first) > {high!r}")
     ends = [bound for bound in (high, span.last) if bound is not None]
     return Span(low, min(ends) if ends else None), _implausible_notes(database)
+
+
+def workbook_findings(judgement: Judgement, now: datetime) -> tuple[Finding, ...]:
+    """Whether serials of a spreadsheet may count from 1904: read from 1900, they are then four years too old.
+
+    Both readings are dates; the other one ends within a year before `now`, which old rows seldom do by chance.
+    """
+    if judgement.settings.time_format is not None or not judgement.time.read_as.startswith(SERIAL.describe()):
+        return ()
+    newest = judgement.source.database.execute(f"SELECT max(epoch(last)) FROM counted WHERE {GOOD}").fetchone()
+    if newest is None or newest[0] is None:
+        return ()
+    end = datetime.fromtimestamp(float(newest[0]), UTC)
+    if not now - timedelta(days=366) <= end + LATER_1904 <= now + AHEAD:
+        return ()
+    said = (
+        f"{judgement.settings.time}: expected to know from which year its days count, got serials that end on "
+        f"{end:%Y-%m-%d} if from 1900 and on {end + LATER_1904:%Y-%m-%d} if from 1904, as workbooks of a Mac do: set "
+        "time_format: serial or serial_1904"
+    )
+    return (Finding("ambiguous_times", "refuse", said),)
 
 
 def _mark(database: duckdb.DuckDBPyConnection, where: str) -> None:
@@ -167,8 +191,12 @@ def _as_datetime(seconds: float) -> datetime:
 
 
 def _newest_first(judgement: Judgement, shown: str) -> bool:
-    """Whether the file begins with its newest rows, as many exports do."""
-    query = f"SELECT arg_min({shown}, source_row) > arg_max({shown}, source_row) FROM orders"
+    """Whether the file begins with its newest rows, as many exports do; a row of another century decides nothing."""
+    half = "(SELECT (min(source_row) + max(source_row)) / 2 FROM orders)"
+    query = (
+        f"SELECT median({shown}) FILTER (WHERE source_row <= {half}) > "
+        f"median({shown}) FILTER (WHERE source_row > {half}) FROM orders"
+    )
     return judgement.source.database.execute(query).fetchone() == (True,)
 
 

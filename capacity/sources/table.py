@@ -28,6 +28,7 @@ from capacity.sources.plausibility import (
     repeated_hours,
     resolve_repeated_hours,
     unclear_note,
+    workbook_findings,
 )
 from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
@@ -105,7 +106,12 @@ class OrderTable:
         span, notes = mark_implausible_times(database, span)
         notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
-        findings = (*found, *id_findings(judgement), *repetition_findings(judgement))
+        findings = (
+            *found,
+            *workbook_findings(judgement, now),
+            *id_findings(judgement),
+            *repetition_findings(judgement),
+        )
         read_as = (
             f"{settings.time}: {judgement.time.read_as}",
             *loaded.read_as,
