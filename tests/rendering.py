@@ -74,7 +74,23 @@ def kustomize(kubectl: str, folder: Path) -> list[Document]:
 def chart(helm: str, values: Sequence[str] = (), *words: str) -> list[Document]:
     """What `helm install -n shop --set value ...` would create, with the base's own capacity.yaml."""
     sets = [word for value in values for word in ("--set", value)]
-    return documents(run([helm, "template", "capacity", str(K8S / "chart"), "-n", "shop", *CONFIG, *sets, *words]))
+    template = [helm, "template", "capacity", str(K8S / "chart"), "--skip-tests", "-n", "shop"]
+    return documents(run([*template, *CONFIG, *sets, *words]))
+
+
+RELEASE = {  # labels that Helm's own convention asks for; Kustomize has no release
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/version",
+    "app.kubernetes.io/managed-by",
+    "helm.sh/chart",
+}
+
+
+def without_release(node: Any) -> Any:
+    """A document without the labels of its release, however deep."""
+    if isinstance(node, dict):
+        return {key: without_release(value) for key, value in node.items() if key not in RELEASE}
+    return [without_release(item) for item in node] if isinstance(node, list) else node
 
 
 CONFIG = ("--set-file", f"config={BASE / 'capacity.yaml'}")
@@ -143,7 +159,9 @@ def check_pod_monitor(manifest: Document) -> None:
     assert set(manifest["spec"]) == {"selector", "podMetricsEndpoints"}
     assert set(manifest["spec"]["selector"]) <= {"matchLabels", "matchExpressions"}
     for endpoint in manifest["spec"]["podMetricsEndpoints"]:
-        assert set(endpoint) <= {"port", "path", "interval", "scrapeTimeout", "scheme", "honorLabels"}, endpoint
+        assert set(endpoint) <= {"port", "path", "interval", "scrapeTimeout", "scheme", "honorLabels", "relabelings"}, (
+            endpoint
+        )
         assert {name: type(value) for name, value in endpoint.items()}.items() >= {"port": str, "path": str}.items()
         assert re.fullmatch(r"\d+(ms|s|m)", endpoint["interval"])
 

@@ -63,10 +63,11 @@ class Notifier:
         """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
         plan, now, warnings = planned.plan, planned.plan.created, []
         if self.measures:
+            from capacity.monitoring.ahead import ahead_samples
             from capacity.monitoring.samples import audit_samples, plan_samples
 
             warnings += self._send_metrics(audit_samples(planned.audit, now), AUDIT)
-            samples = plan_samples(plan, len(planned.failures), took, planned.demand)
+            samples = [*plan_samples(plan, len(planned.failures), took, planned.demand), *ahead_samples(plan)]
             warnings += self._send_metrics(samples, PLANNER)
         return [*warnings, *self._report_plan(planned.audit, planned.failures, plan.workloads, now)]
 
@@ -140,7 +141,7 @@ class Notifier:
             warnings.append(f"metrics not pushed: {error}")
         try:
             if folder is not None:
-                write_textfile(samples, folder / f"{job}.prom")
+                write_textfile(samples, folder / f"{job}.prom", self.telemetry.installation)
         except OSError as error:
             warnings.append(f"metrics not written: {folder}: {error.strerror}")
         return warnings

@@ -87,13 +87,13 @@ def apply(
     Example: capacity apply -c capacity.yaml --plan plan.json
     """
     from capacity.app.control import apply as apply_pass
-    from capacity.app.loop import make_pass, stopping
+    from capacity.app.loop import make_pass, stopping, uncollected
     from capacity.app.notify import Notifier as Bulletin
     from capacity.cluster.client import ClusterWriter
 
     config, moment = face.config(), read_clock(now)
     writer = _client(ClusterWriter, config)
-    with stopping() as stop:
+    with uncollected(), stopping() as stop:
         work = make_pass(config, moment, place.file, writer, real_time=now is None)
         outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one, stop=stop.is_set))
     _show(face, "Applied", outcomes, moment, json_lines=json_lines)
@@ -109,11 +109,12 @@ def run(
     Example: capacity run -c capacity.yaml --from-cluster
     """
     from capacity.app.floor_watch import FloorWatch
-    from capacity.app.loop import Leader, repair_between, repeat, stopping
+    from capacity.app.loop import Leader, repair_between, repeat, stopping, uncollected
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.monitoring.export import Exposition
 
-    config, exposition = face.config(), Exposition()
+    config = face.config()
+    exposition = Exposition(config.telemetry.installation)
     period = config.controller.period
     writer = _client(ClusterWriter, config)
     leader = Leader(writer, sorted({workload.namespace for workload in config.workloads}), period)
@@ -123,7 +124,8 @@ def run(
 
         def one_pass(only: frozenset[tuple[str, str]] | None = None) -> None:
             try:
-                outcomes, moment = _lead_one(face, _Loop(leader, place.file, exposition, stop), only)
+                with uncollected():
+                    outcomes, moment = _lead_one(face, _Loop(leader, place.file, exposition, stop), only)
                 _show(face, "Applied", outcomes, moment, json_lines=json_lines)
                 _finish(outcomes)
             finally:

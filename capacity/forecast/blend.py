@@ -86,7 +86,8 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
 def _equal_windows(misses: Array) -> Array:
     """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
     middle = np.median(misses, axis=0)  # (N, K)
-    return np.asarray(misses / (middle + 1e-3 * middle.max(axis=1, keepdims=True) + 1e-300))
+    least = np.maximum(1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2)))  # half of the members may be right
+    return np.asarray(misses / (middle + least[:, None] + 1e-300))
 
 
 def _without_own(misses: Array) -> Array:
@@ -202,7 +203,7 @@ def naive_share(ratio: Array) -> Array:
     >>> naive_share(np.array([0.8, 1.0, 1.05, 1.2])).round(3)
     array([0. , 0. , 0.5, 1. ])
     """
-    return np.clip((ratio - 1.0) / (NAIVE_ALONE - 1.0), 0.0, 1.0)
+    return (np.clip(ratio, 1.0, NAIVE_ALONE) - 1.0) / (NAIVE_ALONE - 1.0)
 
 
 def _coincide(past: Array, naive: Array) -> Mask:

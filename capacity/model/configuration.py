@@ -182,6 +182,14 @@ class Config(Settings):
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
+        return _hash(self._shaping())
+
+    def settings_blocks(self) -> dict[str, str]:
+        """A short fingerprint of each block that shapes a plan, to tell which of them changed since."""
+        return {name: _hash(block)[:8] for name, block in self._shaping().items() if block not in (None, "")}
+
+    def _shaping(self) -> dict[str, Any]:
+        """Every setting that shapes a plan, as JSON has it, without folders and without what is not asked for."""
         settings = self.model_dump(mode="json", exclude={"defaults", "choice", "telemetry", "incidents"})
         settings["workloads"] = [_asked_for(one) for one in settings["workloads"]]
         if self.sales is not None and isinstance(self.sales.source, str):
@@ -210,8 +218,11 @@ class Config(Settings):
         for node in settings["supply"]["node_types"]:
             if node["limit"] is None:
                 del node["limit"]
-        text = json.dumps(settings, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return settings
+
+
+def _hash(settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 ACTUATORS = ("headroom", "vertical", "volumes")  # keys of a workload that leave no trace where they are not asked for

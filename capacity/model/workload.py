@@ -329,6 +329,8 @@ class Workload:
         require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
         planned = self.policy is None or self.policy.floors in ("none", "forecast")
         require(planned, "{}: policy.floors: expected none or forecast, got {}", where, self.policy)
+        told = self.policy is None or self.policy.headroom is None
+        require(told, "{}: policy.headroom: expected none; write `headroom` of the workload itself", where)
         require("floor" in self.manage, "{}: manage: expected floor, or floor and target, got {}", where, self.manage)
         managed = not self.manages_target or self.target.kind == "HorizontalPodAutoscaler"
         require(managed, "{}: manage: only a HorizontalPodAutoscaler has a target, got {}", where, self.target.kind)

@@ -58,7 +58,19 @@ def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> 
         *([] if target is None else [Policy(None, "static")]),
     ]
     standing: Standing = "managed" if workload.manages_target else "advised"
-    return [one if one.target == target else replace(one, standing=standing) for one in made]
+    found = [one if one.target == target else replace(one, standing=standing) for one in made]
+    return found if workload.headroom is None or not levels else on_nodes(found, workload.headroom.level)
+
+
+def on_nodes(policies: Sequence[Policy], level: float) -> list[Policy]:
+    """Each policy on nodes that stand ready at a quantile level; then on nodes that come when pods do not fit.
+
+    Of floors from a forecast, only calm ones under the target that stands are tried without nodes that are ready: what
+    others cost over these, they cost there as well.
+    """
+    target = policies[0].target
+    bare = [one for one in policies if one.floors == "none" or (one.floors, one.target) == ("forecast", target)]
+    return [*(replace(one, headroom=level) for one in policies), *(one for one in bare if one.calm)]
 
 
 Needed = Callable[[Array], Counts]  # demand in replicas at 100 % -> replicas at the target, within bounds

@@ -186,14 +186,19 @@ class OrderTable:
         result.attrs["timezone"] = self.timezone
         return result
 
-    def total(self) -> pd.Series:
-        """Sales per step of all groups together, as `sales` counts them: without a column for each group."""
+    def total(self, until: datetime | None = None) -> pd.Series:
+        """Sales per step of all groups together, as `sales` counts them: without a column for each group.
+
+        `until`: the end of the last step, where it is known that every step before it is over.
+        """
         query = f"SELECT step_start, {TOTAL} AS value FROM counted WHERE {GOOD} GROUP BY step_start ORDER BY step_start"
         frame = self.database.execute(query).df()
         if frame.empty:
             raise self._no_row()
         series = frame["value"].astype(float).set_axis(pd.to_datetime(frame["step_start"], unit="s", utc=True))
         steps = self.steps()
+        if until is not None:
+            steps = pd.date_range(steps[0], until - self.settings.step, freq=pd.Timedelta(self.settings.step))
         total = series.reindex(steps, fill_value=np.nan if self.is_measurement() else 0.0)
         total[self.unclear_steps(steps)] = np.nan
         return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import pytest
 
 import capacity as cap
 from capacity.cli import main
-from capacity.simulation import Replay
+from capacity.model.headroom import HeadroomRules
+from capacity.simulation import NodePool, Replay
+from capacity.simulation.headroom import HeadroomReplay, replay_nodes_of
+from capacity.views.tables import nodes_sheet
 
 WEB = cap.Workload("shop", "web", cap.LoadModel(0.5, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)
 
@@ -45,6 +49,19 @@ def test_the_noun_shows_itself(result: cap.Simulation) -> None:
     assert len(result.plot().axes) == 3
     with pytest.raises(cap.DataError, match="no policy 'best' was simulated; these were"):
         result.trial("best")
+
+
+def test_headroom_spares_the_pods_of_a_simulation_the_wait_for_nodes(result: cap.Simulation, sales: pd.Series) -> None:
+    ready = replace(WEB, headroom=HeadroomRules())
+    scores = replay_nodes_of(result, sales, ready, HeadroomReplay(NodePool(4, standby=0.5)))
+    bare, kept, planned, both = scores
+    assert [one.name for one in scores[::2]] == ["your HPA", "plan"]
+    assert kept.misses < bare.misses / 2
+    assert both.misses <= planned.misses
+    assert bare.node_hours < kept.node_hours
+    assert kept.cost < kept.node_hours
+    sheet = nodes_sheet("shop/web", scores)
+    assert [row[0] for row in sheet.rows][1] == "your HPA, nodes ready at 0.95"
 
 
 def test_the_plain_hpa_that_does_as_well_is_named(result: cap.Simulation) -> None:

@@ -22,6 +22,7 @@ from capacity.model import (
     Workload,
 )
 from capacity.model.choice import Choice
+from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs
 from capacity.model.observation import Memory
 from capacity.model.policy import Cadence, Objective, Policy
@@ -43,7 +44,7 @@ from capacity.simulation.days import (
 )
 from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
-from capacity.simulation.pods import Start
+from capacity.simulation.pods import NodePool, Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
 from capacity.simulation.together import Replaying, finish, finish_together
 from capacity.views.tables.choice import choice_sheet
@@ -292,6 +293,21 @@ def test_no_demand_at_all_costs_the_floor_and_breaks_nothing(kind: str) -> None:
     np.testing.assert_allclose(found.scores.above, 0)
     assert (found.scores.pod_hours >= 24 * idle.floor - 1e-6).all()
     assert choose_policy(found, idle, BEGIN).today.minutes_above == 0
+
+
+def test_nodes_that_stand_ready_are_a_candidate_that_spares_waiting_and_pays_for_room() -> None:
+    web = replace(WEB, headroom=HeadroomRules(), quantile_level=0.9)
+    found = try_policies_on(shop(14), web, ForecastRequest(), replace(SHORT, nodes=NodePool(4)))
+    scores = found.scores
+    ready = [at for at, one in enumerate(found.policies) if one.headroom and not one.has_floors]
+    twins = [found.policies.index(replace(found.policies[at], headroom=None)) for at in ready]
+    assert scores.waits[:, ready].sum() < scores.waits[:, twins].sum() / 2
+    assert (scores.room[:, ready].sum(axis=0) > scores.room[:, twins].sum(axis=0)).all()
+    assert scores.above[:, ready].sum() < scores.above[:, twins].sum()
+    made = choose_policy(found, web, BEGIN)
+    assert made.today.node_waits == scores.waits[:, 0].mean()
+    np.testing.assert_allclose(made.today.cost, (scores.pod_hours + scores.room)[:, 0].mean())
+    assert made.in_force.headroom == 0.95, "what needs somebody's hand is not followed before"
 
 
 def test_with_a_managed_target_the_chosen_one_is_in_force_at_once() -> None:

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
     from capacity.model.choice import Choice, Evidence
+    from capacity.views.plots.canvas import GivenAxes
 
 HEIGHTS = (4, -12, 16, -24, 28)  # points above a spot at which its name may stand, the best first
 
 
-def plot_choice(choice: Choice, *, theme: str = "light", ax: Axes | None = None) -> Figure:
+def plot_choice(choice: Choice, *, theme: str = "light", ax: GivenAxes = None) -> Figure:
     """Cost a day against minutes a day above the target, with 95 % intervals: today, recommended, the rivals."""
     canvas = Canvas.new(5.2, theme=theme, ax=ax)
     (axes,) = canvas.axes()

@@ -19,6 +19,8 @@ from capacity.views.plots.canvas import Canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from capacity.views.plots.canvas import GivenAxes
+
 
 def draw_cost(canvas: Canvas, axes: Axes, found: ThroughputReport) -> None:
     """Utilization of one replica against its requests, and the law at the fewest and the most replicas seen."""
@@ -68,16 +70,18 @@ RECENT = timedelta(days=14)  # of usage over time: more cannot be told apart
 UNITS = {"cpu": (1.0, "CPU, cores"), "memory": (2**30, "memory, GiB"), "requests": (1.0, "requests per second")}
 
 
-def plot_load(report: LoadReport, *, theme: str = "light") -> Figure:
+def plot_load(report: LoadReport, *, theme: str = "light", ax: GivenAxes = None) -> Figure:
     """Per resource that was learned: load against sales with the answer, load over time, and what sales leave.
 
     Where history tells what replicas serve, also that: what requests cost one of them, how many so many reach.
+
+    `ax`: axes to draw on, two for each resource that was learned and two for what replicas serve, row by row.
     """
     shown, served = _shown(report)
     if not can_plot_load(report):
         raise DataError(f"{report.name}: no load that sales explain, nothing to draw: see the verdicts")
     rows = len(shown) + (served is not None)
-    canvas = Canvas.new(0.4 + 3.6 * rows, report.timezone, theme)
+    canvas = Canvas.new(0.4 + 3.6 * rows, report.timezone, theme, ax)
     grid = canvas.axes(rows, 2, width_ratios=(1, 2))
     for against, over, found in zip(grid[::2], grid[1::2], shown, strict=False):
         table = explained_load(report, found.resource)
@@ -87,7 +91,8 @@ def plot_load(report: LoadReport, *, theme: str = "light") -> Figure:
     if served is not None:
         draw_cost(canvas, grid[-2], served)
         draw_served(canvas, grid[-1], served)
-    canvas.figure.suptitle(_short(report.name), x=0.01, ha="left", fontsize=12)
+    if ax is None:
+        canvas.figure.suptitle(_short(report.name), x=0.01, ha="left", fontsize=12)
     words = [found.words for found in shown] + ([served.words] if served is not None else [])
     return canvas.done(f"{report.name}: {' '.join(words)}")
 

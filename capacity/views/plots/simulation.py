@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from capacity.model.arrays import Array
     from capacity.simulation.policies import Trial
     from capacity.simulation.result import Simulation
+    from capacity.views.plots.canvas import GivenAxes
 
 LABELLED = 14  # policies named beside their point
 
 
-def plot_frontier(result: Simulation, *, theme: str = "light") -> Figure:
+def plot_frontier(result: Simulation, *, theme: str = "light", ax: GivenAxes = None) -> Figure:
     """Pod-hours against minutes a day over the target: every HPA of the sweep, its frontier, and the named policies."""
-    canvas = Canvas.new(5.2, result.timezone, theme)
+    canvas = Canvas.new(5.2, result.timezone, theme, ax)
     (axes,) = canvas.axes()
     draw_costs(canvas, axes, result)
     plan, alone = result.plan.score, result.alone.score
@@ -65,13 +66,17 @@ DRAWN = 2000  # points of a line: more than a screen has columns
 LEAST_SHADE = 0.0015  # of the axis: a breach of a minute in a month must still be seen
 
 
-def plot_simulation(result: Simulation, *, theme: str = "light") -> Figure:
-    """Demand and what the replicas of plan and HPA serve at the target; breaches shaded; every policy's cost."""
-    canvas = Canvas.new(9.6, result.timezone, theme)
+def plot_simulation(result: Simulation, *, theme: str = "light", ax: GivenAxes = None) -> Figure:
+    """Demand and what the replicas of plan and HPA serve at the target; breaches shaded; every policy's cost.
+
+    `ax`: three axes to draw on.
+    """
+    canvas = Canvas.new(9.6, result.timezone, theme, ax)
     plan, alone, cost = canvas.axes(3, height_ratios=(1, 1, 1.3))
     _draw_replicas(canvas, plan, (result, result.plan), canvas.palette.green)
     _draw_replicas(canvas, alone, (result, result.alone), canvas.palette.blue)
-    alone.sharey(plan)
+    for axes in (plan, alone):
+        axes.set_ylim(0, max(plan.get_ylim()[1], alone.get_ylim()[1]))
     draw_costs(canvas, cost, result)
     return canvas.done(f"{result.name}: {result.verdict}")
 

@@ -119,7 +119,7 @@ def _row(view: WorkloadView, timezone: str) -> tuple[object, ...]:
 
 
 def _pictures(review: ReportData, plans: tuple[WorkloadPlan, ...]) -> list[Markup]:
-    from capacity.views.plots.plan import plot_plan, plot_utilization
+    from capacity.views.plots import plot_plan, plot_utilization
 
     found: list[Markup] = []
     for place, plan in enumerate(plans):
