@@ -350,6 +350,8 @@ class Workload:
         require(fixed, "{}: scaling: vertical keeps the number of pods: floor and ceiling differ, {}", where, counts)
         planned = not vertical or self.policy is None
         require(planned, "{}: scaling: vertical has no policy: remove it", where)
+        still = not vertical or self.headroom is None
+        require(still, "{}: scaling: vertical adds no pods that need nodes: remove headroom", where)
 
     @property
     def key(self) -> tuple[str, str]:
