@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from capacity.app.configuration import read_config
 from capacity.app.scenarios import parse_scenario
-from capacity.app.serve import LiveData, Served, served_cluster, served_file, served_orders
+from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_file, served_orders
 from capacity.cli import main
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.config_maps import write_plan_maps
@@ -55,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
     sales = np.random.default_rng(5).poisson(3 + 60 * daytime)
     pd.DataFrame({"at": index, "n": sales}).to_csv(folder / "orders.csv", index=False)
     (folder / "capacity.yaml").write_text(CONFIG, encoding="utf-8")
-    return served_orders(read_config(folder / "capacity.yaml"), NOW, past=True)
+    return served_orders(read_config(folder / "capacity.yaml"), Moment(NOW, seen=NOW + timedelta(days=2)))
 
 
 def client_of(served: Served, settings: WebSettings | None = None) -> TestClient:

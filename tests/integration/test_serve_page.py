@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from capacity.app.configuration import read_config
-from capacity.app.serve import LiveData, served_orders
+from capacity.app.serve import LiveData, Moment, served_orders
 from capacity.web.application import create_app
 from capacity.web.state import WebSettings
 from tests.peers import Chromium
@@ -144,7 +144,7 @@ def address(axe: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     daytime = np.sin((index.hour.to_numpy() - 7) * np.pi / 12).clip(0) * (index.day_of_week.to_numpy() < 5)
     pd.DataFrame({"at": index, "n": np.round(3 + 60 * daytime)}).to_csv(folder / "orders.csv", index=False)
     (folder / "capacity.yaml").write_text(CONFIG, encoding="utf-8")
-    served = served_orders(read_config(folder / "capacity.yaml"), NOW)
+    served = served_orders(read_config(folder / "capacity.yaml"), Moment(NOW))
     app = create_app(LiveData(lambda: served), lambda: NOW, WebSettings(stands=NOW))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(WithScripts(app, axe), log_config=None, access_log=False, ws="none"))
@@ -174,7 +174,7 @@ def test_keys_a_click_and_a_control_do_what_they_say(told: list[dict[str, Any]])
     found = [one for one in told if one["page"].startswith(WORKLOAD)]
     assert len(found) == 2
     for one in found:
-        assert one["moved"].startswith("Tue, 13 Jan 2026, 01:00. Sales per step: what happened 3.")
+        assert one["moved"].startswith("Tue, 13 Jan 2026, 01:00. Sales per hour: what happened 3.")
         assert one["bars"] > 5
         assert {"past", "median", "band", "floor"} <= set(one["lines"])
         assert "Peak replicas" in one["compared"]
