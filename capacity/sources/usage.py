@@ -210,7 +210,8 @@ def _measure(
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if repeated is not None:
-        raise DataError(f"{name}: {_duplicate_text(*repeated, settings)}")
+        who, when, count = repeated
+        raise DataError(f"{name}: {_duplicate_text(who, when, count, settings)}")
 
 
 def _drop_implausible_times(database: duckdb.DuckDBPyConnection, name: str) -> None:
