@@ -55,27 +55,19 @@ class Reactive:
         self._lowest, self._highest = 1.0 - tolerance, 1.0 + tolerance
         self._follows = np.array([rule.follows for rule in rules])
         self._all_follow = bool(self._follows.all())
-        self._windows = [_Window(lanes, length, first) for length, lanes in _by_window(rules, sync).items()]
+        self._windows = _Windows(np.array([int(rule.stabilization / sync) for rule in rules]), first)
 
     def wanted(self, replicas: Counts, floor: Counts, seen: Seen) -> Counts:
         """Replicas to set, (lanes,): bounds at once, otherwise the metric, stabilized and limited."""
         floor = np.minimum(floor, self.ceiling)
         proposed, valid = self._proposed(replicas, seen)
         by_metric = valid & (replicas >= floor) & (replicas <= self.ceiling)
-        stable = self._stabilized(proposed, by_metric)
+        stable = self._windows.highest(proposed, by_metric)
         highest = np.minimum(self.ceiling, np.maximum(FACTOR * replicas, LEAST))
         moved = np.where(by_metric, np.maximum(np.minimum(stable, highest), floor), replicas.clip(floor, self.ceiling))
         if not replicas.all():
             moved = np.where((replicas == 0) & (floor > 0), 0, moved)
         return moved if self._all_follow else np.where(self._follows, moved, floor)
-
-    def _stabilized(self, proposed: Counts, by_metric: Mask) -> Counts:
-        if len(self._windows) == 1:
-            return self._windows[0].highest(proposed, by_metric)
-        stable = proposed.copy()
-        for window in self._windows:
-            stable[window.lanes] = window.highest(proposed[window.lanes], by_metric[window.lanes])
-        return stable
 
     def _proposed(self, replicas: Counts, seen: Seen) -> tuple[Counts, Mask]:
         ratio = seen.utilization / self._target
@@ -96,36 +88,62 @@ class Reactive:
         return proposed, held | (second < 1.0) | (proposed < replicas)
 
 
-class _Window:
-    """The recommendations of the lanes that share one stabilization window; 0 where there was none.
+class _Windows:
+    """The recommendations that lanes remember, each over its own stabilization window; 0 where there was none.
 
-    Van Herk's blocks: the window ends in this block and began in the last one, whose suffix maxima are kept.
+    Lanes of one window stand side by side here. Van Herk's blocks: a window ends in this block and began in the last
+    one, whose suffix maxima are kept.
     """
 
-    def __init__(self, lanes: Counts, syncs: int, first: Counts) -> None:
-        self.lanes = lanes
-        self._block = np.zeros((syncs + 1, len(lanes)), dtype=np.int64)
-        self._suffix = np.zeros((syncs + 2, len(lanes)), dtype=np.int64)
-        self._prefix: Counts = first[lanes]  # the first recommendation is what runs
-        self._block[0] = self._prefix
-        self._at = 0
+    def __init__(self, syncs: Counts, first: Counts) -> None:
+        order = np.argsort(syncs, kind="stable")
+        self._order = None if (syncs == syncs[:1]).all() else (order, np.argsort(order, kind="stable"))
+        lengths, counts = np.unique(syncs, return_counts=True)
+        ends = np.cumsum(counts).tolist()
+        self._blocks = [
+            _Block(slice(end - count, end), int(length) + 1)
+            for length, count, end in zip(lengths, counts.tolist(), ends, strict=True)
+        ]
+        self._first: Counts | None = first[order]  # the first recommendation is what runs
+        self._prefix, self._suffix = np.zeros(len(first), dtype=np.int64), np.zeros(len(first), dtype=np.int64)
 
     def highest(self, proposed: Counts, valid: Mask) -> Counts:
         value = np.where(valid, proposed, 0)
-        self._prefix = np.maximum(self._prefix, value)
-        self._block[self._at] = np.maximum(self._block[self._at], value)
+        value = value if self._order is None else value[self._order[0]]
+        if self._first is not None:
+            value, self._first = np.maximum(value, self._first), None
+        np.maximum(self._prefix, value, out=self._prefix)
+        for block in self._blocks:
+            self._suffix[block.lanes] = block.take(value)
+        found: Counts = np.maximum(self._suffix, self._prefix)
+        for block in self._blocks:
+            if block.is_full:
+                block.close()
+                self._prefix[block.lanes] = 0
+        return found if self._order is None else found[self._order[1]]
+
+
+class _Block:
+    """The recommendations since the block began, of lanes of one window, and the suffix maxima of the block before."""
+
+    def __init__(self, lanes: slice, rows: int) -> None:
+        self.lanes, self._at = lanes, 0
+        count = lanes.stop - lanes.start
+        self._values, self._suffix = (np.zeros((rows + more, count), dtype=np.int64) for more in (0, 1))
+
+    @property
+    def is_full(self) -> bool:
+        return self._at == len(self._values)
+
+    def take(self, value: Counts) -> Counts:
+        """Note a recommendation; the highest of those of the block before that are not too old yet."""
+        self._values[self._at] = value[self.lanes]
         self._at += 1
-        found: Counts = np.maximum(self._suffix[self._at], self._prefix)
-        if self._at == len(self._block):
-            self._suffix[:-1] = np.maximum.accumulate(self._block[::-1], axis=0)[::-1]
-            self._block[:] = 0
-            self._prefix, self._at = np.zeros_like(value), 0
-        return found
+        return np.asarray(self._suffix[self._at])
 
-
-def _by_window(rules: list[Rule], sync: timedelta) -> dict[int, Counts]:
-    syncs = np.array([int(rule.stabilization / sync) for rule in rules])
-    return {int(length): np.flatnonzero(syncs == length) for length in np.unique(syncs)}
+    def close(self) -> None:
+        self._suffix[:-1] = np.maximum.accumulate(self._values[::-1], axis=0)[::-1]
+        self._at = 0
 
 
 def observed(demand: Array, capacity: Array, counted: Counts, unready: Counts) -> Seen:
