@@ -36,7 +36,7 @@ def serve(
     ] = False,
     policies: PoliciesOption = POLICIES,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; another than this machine needs a token.")
+        str, typer.Option(help="Address to listen on; any address other than loopback needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8000,
     token_file: Annotated[
@@ -51,7 +51,7 @@ def serve(
         typer.Option(metavar="FOLDER", help="Let readers save what-ifs there. Default: nothing is written."),
     ] = None,
     refresh: Annotated[
-        str, typer.Option(metavar="DURATION", help="Read again when older than this; 0s: never.")
+        str, typer.Option(metavar="DURATION", help="Reload the data when it is older than this; 0s: never.")
     ] = "5m",
     now: NowOption = None,
 ) -> int:
