@@ -46,6 +46,10 @@ def serve(
         str | None, typer.Option("--token", help="The token itself; others on this machine can see it: prefer a file.")
     ] = None,
     base_path: Annotated[str, typer.Option(metavar="PATH", help="Path behind a proxy, such as /capacity.")] = "",
+    scenarios: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Let readers save what-ifs there. Default: nothing is written."),
+    ] = None,
     refresh: Annotated[
         str, typer.Option(metavar="DURATION", help="Reload the data when it is older than this; 0s: never.")
     ] = "5m",
@@ -62,7 +66,7 @@ def serve(
         from capacity.web.state import WebSettings
     except ModuleNotFoundError as error:
         raise ConfigError(f"capacity serve needs {error.name}, which is not installed: {EXTRA}") from error
-    settings = WebSettings(base_path.rstrip("/"), _token(token, token_file))
+    settings = WebSettings(base_path.rstrip("/"), _token(token, token_file), _folder(scenarios))
     if settings.token is None and not _loopback(host):
         raise ConfigError(f"--host {host}: expected --token-file beside an address that other machines reach, got none")
     live = _live(context, data, plan, policies, now, from_cluster=from_cluster, refresh=refresh)
@@ -140,6 +144,12 @@ def _token(given: str | None, file: Path | None) -> str | None:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--token-file: {file} cannot be read: {error}") from error
+
+
+def _folder(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise ConfigError(f"--scenarios: expected a folder, got {path}; make it first")
+    return path
 
 
 def _loopback(host: str) -> bool:

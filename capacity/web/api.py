@@ -6,11 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from capacity.app.scenarios import parse_scenario
 from capacity.app.serve import Served
 from capacity.app.what_if import Controls, Key, scenario_yaml
+from capacity.files import write_text
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import parse_duration
 from capacity.web.answers import YAML, Problem
@@ -176,6 +177,29 @@ def read_scenario_of(request: Request, namespace: str, name: str, controls: Aske
     return answer
 
 
+@router.put(f"{ONE}/scenarios/{{scenario}}", responses=PROBLEMS, tags=["what-if"], status_code=201)
+def save_scenario_of(
+    request: Request,
+    namespace: str,
+    name: str,
+    scenario: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,60}$", description="Its name, and that of its file.")],
+    controls: Asked,
+) -> dict[str, str]:
+    """Save the what-if as a file on the server; only where it was started with --scenarios."""
+    folder = state_of(request).settings.scenarios
+    if folder is None:
+        raise Problem(403, "Read only", "Start `capacity serve` with --scenarios FOLDER to save what-ifs there.")
+    served = _served(request, (namespace, name), needs_forecast=True)
+    known = served.known()
+    file = folder / f"{namespace}-{name}-{scenario}.yaml"
+    text = scenario_yaml(known.compare((namespace, name), controls), known.now)
+    try:
+        write_text(file, text)
+    except OSError as error:
+        raise Problem(507, "Not saved", f"--scenarios: {file.name} cannot be written: {error.strerror}") from error
+    return {"saved": file.name}
+
+
 def _answer(
     request: Request,
     key: Key,
@@ -185,10 +209,16 @@ def _answer(
 ) -> Response:
     """The answer for one workload; what is not there is a problem of its own."""
     state: State = state_of(request)
-    served = state.live.current()
+    served = _served(request, key, needs_forecast=question[0] not in ("plan", "past"))
+    return state.kept.answer(request, (served.version, *key, *question), lambda: make(served, key), kind)
+
+
+def _served(request: Request, key: Key, *, needs_forecast: bool) -> Served:
+    """What is shown now; a problem where it lacks the workload, or the orders that the answer needs."""
+    served = state_of(request).live.current()
     if served.plan.workload(*key) is None:
         reason = served.failures.get(key, f"There is no workload {key[0]}/{key[1]}; see /v1/workloads.")
         raise Problem(404, "No such workload", reason)
-    if question[0] not in ("plan", "past") and served.orders is None:
+    if needs_forecast and served.orders is None:
         raise Problem(409, "This needs a forecast", served.without)
-    return state.kept.answer(request, (served.version, *key, *question), lambda: make(served, key), kind)
+    return served

@@ -97,6 +97,7 @@ def _workload(state: State, served: Served, plan: WorkloadPlan) -> str:
         choice=choice,
         reason=None if choice is None else REASONS[choice.reason],
         controls=_controls(served, plan.key),
+        saves=state.settings.scenarios is not None,
         short=plan.derivation.minutes_short,
     )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_
 from capacity.cli import main
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.config_maps import write_plan_maps
-from capacity.model import ConfigError
+from capacity.model import ConfigError, DataError
 from capacity.model.plan_file import write_plan
 from capacity.web.application import create_app
 from capacity.web.state import WebSettings
 from tests.double import KubernetesDouble
 from tests.rendering import K8S
+from tests.waiting import until
 
 CONFIG = """
 timezone: Europe/London
@@ -165,6 +167,33 @@ def test_a_scenario_is_saved_as_the_command_takes_it(client: TestClient) -> None
         "namespace": "shop", "name": "web", "quantile_level": 0.9, "lead_time": "10m",
     }  # fmt: skip
     assert saved["after"]["peak_replicas"] > 0
+
+
+def test_a_scenario_is_kept_only_where_that_was_allowed(served: Served, client: TestClient, tmp_path: Path) -> None:
+    place = f"{WEB}/scenarios/black-friday?growth=0.2"
+    assert client.put(place).status_code == 403
+    allowed = client_of(served, WebSettings(scenarios=tmp_path))
+    assert allowed.put(place, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert allowed.put(f"{WEB}/scenarios/..%2Fevil?growth=0.2").status_code in (404, 422)
+    assert allowed.put(place).json() == {"saved": "shop-web-black-friday.yaml"}
+    (file,) = tmp_path.iterdir()
+    assert yaml.safe_load(file.read_text(encoding="utf-8"))["scenario"] == "growth=+20%"
+
+
+def test_newer_data_take_the_place_of_older_and_a_failure_does_not(served: Served) -> None:
+    failures = [DataError("no rows")]
+    reads = count()
+
+    def read() -> Served:
+        if next(reads) and failures:
+            raise failures.pop()
+        return served
+
+    live = LiveData(read, timedelta(0))
+    assert live.current().version == 1
+    until(lambda: live.failure == "no rows")
+    until(lambda: live.current().version > 1)
+    until(lambda: live.failure == "")
 
 
 def test_what_came_stands_beside_the_plan(client: TestClient) -> None:

@@ -71,7 +71,7 @@ class Chart {
   panel(panel, top, height) {
     const all = panel.items.map((item) => this.visible(item)), used = Math.max(1e-9, ...all.filter((item) => !item.limit).map((item) => item.most));
     const shown = all.filter((item) => !item.limit || item.most <= 1.6 * used), most = Chart.nice(Math.max(used, ...shown.map((item) => item.most)));
-    const above = all.filter((item) => !shown.includes(item)).map((item) => ` (${item.limit} ${Chart.short(item.most)} lies above)`);
+    const above = all.filter((item) => !shown.includes(item)).map((item) => ` (${item.limit} ${Chart.short(item.most)}${this.width < 500 ? "" : " lies above"})`);
     const y = (value) => top + height - value / most * height;
     const lines = [0, 0.5, 1].map((share) => `<line class="grid" x1="${this.left}" x2="${this.width - this.right}" y1="${y(share * most)}" y2="${y(share * most)}"/><text x="${this.left - 6}" y="${y(share * most) + 4}" text-anchor="end">${Chart.short(share * most)}</text>`);
     const drawn = shown.map((item) => this.item(item, y));

@@ -149,6 +149,7 @@
     $("growth-out").textContent = `${$("growth").value > 0 ? "+" : ""}${$("growth").value} %`;
     history.replaceState(null, "", asked.size ? `?${asked}` : location.pathname);
     $("save").hidden = !asked.size;
+    if ($("keep")) $("keep").hidden = !asked.size;
     $("save").href = `${place}/scenario.yaml?${asked}`;
     if (!asked.size) {
       after = null;
@@ -192,6 +193,12 @@
     return `<h3>Before and after</h3><div class="table" tabindex="0" role="region" aria-label="Before and after"><table><thead><tr><th scope="col">Figure</th><th scope="col" class="number">As planned</th><th scope="col" class="number">What if</th><th scope="col" class="number">Change</th></tr></thead><tbody>${rows.join("")}` +
       `</tbody></table></div><p>Policy: ${policies[0]}${policies[1] === policies[0] ? "" : `; what if: ${policies[1]}`}.</p>${notes.length ? `<ul class="small">${notes.map((note) => `<li>${safe(note)}</li>`).join("")}</ul>` : ""}`;
   }
+
+  if ($("keep")) $("keep").addEventListener("click", async () => {
+    const name = new Date().toISOString().slice(0, 19).toLowerCase().replace(/[^0-9t]/g, "-");
+    const answer = await fetch(`${place}/scenarios/${name}?${query()}`, { method: "PUT" }), found = await answer.json();
+    $("kept").textContent = answer.ok ? `Saved as ${found.saved}.` : found.detail;
+  });
 
   let waiting = 0;
   $("controls").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(compare, 150); });
