@@ -25,6 +25,7 @@ from capacity.views.tables.choice import advice_sentence
 Answer = Literal["Yes", "No", "Not certain"]
 KINDS: dict[Answer, str] = {"Yes": "yes", "No": "no", "Not certain": "unsure"}
 NAMED = 3  # reasons, workloads and actions on the first page: the details have them all
+PRICED = 2  # workloads whose cost is told there
 PICTURE_HEIGHT = 3.2  # inches: the page has room for one
 
 
@@ -120,7 +121,7 @@ def _room(plan: WorkloadPlan) -> str:
 def _cost(review: ReportData) -> Part:
     """Of a chosen policy against today's autoscaler; else of the plan against what runs today or the peak kept up."""
     choices = _choices(review)
-    words = [_choice_words(choice, review.config.supply.currency) for choice in choices[:NAMED]]
+    words = [_choice_words(choice, review.config.supply.currency) for choice in choices[:PRICED]]
     return Part("Cost against today", tuple(words) or tuple(cost_words(review)))
 
 
