@@ -189,15 +189,17 @@ def _advising(
     progress: Progress | None,
 ) -> Replaying[Advised]:
     from capacity.simulation.advice import ReplaySettings, advising  # a plan does without
+    from capacity.simulation.headroom import pool_for
 
     sales = orders.histories.get(workload.group)
     if sales is None:
         raise DataError(f"no sales of group {workload.group!r}: a policy is chosen on orders, there are none")
     cadence = Cadence(refit=config.choice.refit, controller=config.controller.period)
-    settings = ReplaySettings(days, cadence, config.controller.policy())
+    pool = None if workload.headroom is None else pool_for(workload, config.supply.node_types)
+    settings = ReplaySettings(days, cadence, config.controller.policy(), nodes=pool)
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
-    request = replace(request_of(config, orders), window=planned_window(config, workload, sales))
+    request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
     return (
         yield from advising(sales, known, request, now, settings, measured=measured, before=before, progress=progress)
     )
@@ -256,7 +258,7 @@ def _following(workload: Workload, advised: Advised | None) -> Workload:
     settled = workload.policy is not None or workload.vertical is not None
     if advised is None or settled or advised.choice.reason == "TooShort":
         return workload
-    policy = advised.choice.in_force
+    policy = replace(advised.choice.in_force, headroom=None)  # what is planned follows the workload's own headroom
     if policy.floors not in ("none", "forecast"):
         return workload
     return replace(workload, policy=policy, quantile_level=policy.quantile_level or workload.quantile_level)

@@ -33,7 +33,7 @@ def try_(
     reading: Reading,
     service: Service,
     days: Annotated[int, typer.Option(min=1, help="How many of the last days to replay; at least 7 to judge.")] = 28,
-    page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+    page: Annotated[Path, typer.Option(help="File for the page.")] = Path("report.html"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a capacity.yaml that is there.")] = False,
 ) -> int:
     """Is it worth it? Guess how FILE is read, forecast it, test the forecast, and judge one typical service.

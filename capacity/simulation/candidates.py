@@ -34,14 +34,21 @@ def own_target(workload: Workload) -> int | None:
     return round(100 * workload.target_utilization) if workload.reactive is None else workload.reactive.target
 
 
+def keeps_its_target(workload: Workload) -> bool:
+    """Whether its autoscaler follows other metrics than CPU and memory: no other target can be set."""
+    return workload.reactive is not None and workload.reactive.external
+
+
 def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> list[Policy]:
     """Every policy to be tried, the one that stands first; without an autoscaler, schedules against a static count.
 
-    `levels`: quantile levels of floors from a forecast; empty where there is no forecast with skill.
+    An autoscaler on external metrics keeps its target: only floors are tried. `levels`: quantile levels of floors from
+    a forecast; empty where there is no forecast with skill.
     """
     target = own_target(workload)
-    targets = [None] if target is None else sorted({target, *FLOOR_TARGETS})
-    plain = [] if target is None else [Policy(one) for one in (target, *HPA_TARGETS) if one != target]
+    others = [] if target is None or keeps_its_target(workload) else [*FLOOR_TARGETS]
+    targets = [target] if target is None else sorted({target, *others})
+    plain = [Policy(one) for one in HPA_TARGETS if one != target] if others else []
     first = Policy(None, "static") if target is None else Policy(target)
     made = [
         first,
@@ -51,7 +58,19 @@ def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> 
         *([] if target is None else [Policy(None, "static")]),
     ]
     standing: Standing = "managed" if workload.manages_target else "advised"
-    return [one if one.target == target else replace(one, standing=standing) for one in made]
+    found = [one if one.target == target else replace(one, standing=standing) for one in made]
+    return found if workload.headroom is None or not levels else on_nodes(found, workload.headroom.level)
+
+
+def on_nodes(policies: Sequence[Policy], level: float) -> list[Policy]:
+    """Each policy on nodes that stand ready at a quantile level; then on nodes that come when pods do not fit.
+
+    Of floors from a forecast, only calm ones under the target that stands are tried without nodes that are ready: what
+    others cost over these, they cost there as well.
+    """
+    target = policies[0].target
+    bare = [one for one in policies if one.floors == "none" or (one.floors, one.target) == ("forecast", target)]
+    return [*(replace(one, headroom=level) for one in policies), *(one for one in bare if one.calm)]
 
 
 Needed = Callable[[Array], Counts]  # demand in replicas at 100 % -> replicas at the target, within bounds

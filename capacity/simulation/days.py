@@ -14,7 +14,7 @@ from capacity.model.arrays import Array, Counts, Places
 from capacity.model.replayed import SCORES, DailyScores
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.pods import Starts
+from capacity.simulation.pods import Nodes, Starts
 from capacity.simulation.stepping import Cluster, Moment, Stage, settled
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -29,12 +29,14 @@ class Days:
     """What is replayed: the demand of each day with the hours before it, and the floors that are tried.
 
     `demand` (days, ticks) in replicas at 100 % utilization; `floors` (schedules, days, minutes); both begin `WARM_UP`
-    before their day. `target` is the utilization that a minute must not exceed.
+    before their day. `target` is the utilization that a minute must not exceed. `ahead`: pods for which nodes stand
+    ready, shaped like `floors`. Default none.
     """
 
     demand: Array
     floors: Counts
     target: float
+    ahead: Counts | None = None
 
     def __post_init__(self) -> None:
         ticks, minutes = WARM_TICKS + DAY_TICKS, (WARM_TICKS + DAY_TICKS) // PER_MINUTE
@@ -44,8 +46,10 @@ class Days:
         require(0 < self.target <= 1, "target must lie in (0, 1], got {}", self.target)
 
     @staticmethod
-    def of(demand: Array, floors: Sequence[Counts], target: float) -> Days:
+    def of(demand: Array, floors: Sequence[Counts], target: float, ahead: Sequence[Counts] = ()) -> Days:
         """From demand per tick (ticks,) and floors per minute (minutes,) over whole days and the warm-up before them.
+
+        `ahead`: pods per minute for which nodes stand ready, as floors. Default none.
 
         >>> whole = np.ones(WARM_TICKS + 2 * DAY_TICKS)
         >>> Days.of(whole, [np.ones(len(whole) // 4, dtype=np.int64)], 0.8).demand.shape
@@ -53,22 +57,32 @@ class Days:
         """
         count = (len(demand) - WARM_TICKS) // DAY_TICKS
         require(count >= 1, "expected at least one whole day and {} before it", WARM_UP)
-        minutes, warm = DAY_TICKS // PER_MINUTE, WARM_TICKS // PER_MINUTE
         return Days(
             np.stack([demand[day * DAY_TICKS : (day + 1) * DAY_TICKS + WARM_TICKS] for day in range(count)]),
-            np.stack(
-                [np.stack([one[day * minutes : (day + 1) * minutes + warm] for day in range(count)]) for one in floors]
-            ),
+            _daily(floors, count),
             target,
+            _daily(ahead, count) if ahead else None,
         )
+
+
+def _daily(schedules: Sequence[Counts], count: int) -> Counts:
+    """Each schedule (minutes,) by the day, with its warm-up: (schedules, days, minutes)."""
+    minutes, warm = DAY_TICKS // PER_MINUTE, WARM_TICKS // PER_MINUTE
+    return np.stack(
+        [np.stack([one[day * minutes : (day + 1) * minutes + warm] for day in range(count)]) for one in schedules]
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The autoscaler of a candidate, and which of the floor schedules stands under it."""
+    """The autoscaler of a candidate, which of the floor schedules stands under it, and which of nodes that are ready.
+
+    `ahead` None: nodes are ordered only when pods do not fit.
+    """
 
     rule: Rule
     schedule: int
+    ahead: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +150,11 @@ def _parts(task: Task) -> list[_Part]:
 
 
 def _batches(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
-    """Neighbours on clusters that differ in how pods start alone, at most `MOST_LANES` together."""
+    """Neighbours on clusters that differ in how pods start alone, at most `MOST_LANES`; on nodes each alone."""
     batch: list[_Part] = []
     for part in parts:
-        alike = not batch or replace(part.cluster, start=batch[0].cluster.start) == batch[0].cluster
+        same = bool(batch) and replace(part.cluster, start=batch[0].cluster.start) == batch[0].cluster
+        alike = not batch or (same and part.cluster.nodes is None)
         if batch and not (alike and sum(one.lanes for one in batch) + part.lanes <= MOST_LANES):
             yield batch
             batch = []
@@ -164,6 +179,7 @@ class _Lanes:
         self.rules = [one.rule for part in batch for one in part.candidates for _ in part.days.demand]
         self.load = np.concatenate([part.days.demand[:, WARM_TICKS:].sum(axis=1) for part in batch])[self._day]
         self.target = np.repeat([part.days.target for part in batch], [part.lanes for part in batch])
+        self._ahead = _ahead(batch[0])  # a part on nodes stands alone
 
     @property
     def ticks(self) -> int:
@@ -174,6 +190,18 @@ class _Lanes:
 
     def floor(self, at: int) -> Counts:
         return np.asarray(self._floor[at // PER_MINUTE].take(self._schedule))
+
+    def ahead(self, at: int) -> Counts | None:
+        return None if self._ahead is None else np.asarray(self._ahead[at // PER_MINUTE])
+
+
+def _ahead(part: _Part) -> Counts | None:
+    """For how many pods nodes stand ready, minute by minute (minutes, lanes); None where no candidate keeps any."""
+    known = part.days.ahead
+    if known is None or all(one.ahead is None for one in part.candidates):
+        return None
+    each = np.stack([np.zeros_like(known[0]) if one.ahead is None else known[one.ahead] for one in part.candidates])
+    return np.ascontiguousarray(each.reshape(part.lanes, -1).T)
 
 
 def _before(counts: Iterable[int]) -> list[int]:
@@ -197,12 +225,12 @@ def _replayed(batch: Sequence[_Part]) -> list[DailyScores]:
     lanes, cluster = _Lanes(batch), batch[0].cluster
     starts = Starts([(part.lanes, part.cluster.start, part.random) for part in batch], SYNC_PERIOD)
     first = settled(cluster, lanes.demand(0), lanes.floor(0), lanes.rules)
-    stage = Stage(cluster, first, lanes.rules, starts)
+    stage = Stage(cluster, first, lanes.rules, starts, lanes.ahead(0))
     for at in range(WARM_TICKS):
-        stage.step(at, lanes.demand(at), lanes.floor(at))
-    tally = _Tally(lanes.load, lanes.target)
+        stage.step(at, lanes.demand(at), lanes.floor(at), lanes.ahead(at))
+    tally = _Tally(lanes.load, lanes.target, stage.nodes)
     for at in range(WARM_TICKS, lanes.ticks):
-        tally.add(stage.step(at, lanes.demand(at), lanes.floor(at)), cluster)
+        tally.add(stage.step(at, lanes.demand(at), lanes.floor(at), lanes.ahead(at)), cluster)
         if (at + 1) % PER_MINUTE == 0:
             tally.close_minute()
     firsts = _before(part.lanes for part in batch)
@@ -212,8 +240,9 @@ def _replayed(batch: Sequence[_Part]) -> list[DailyScores]:
 class _Tally:
     """The sums of every lane so far, and of the minute that is not over."""
 
-    def __init__(self, load: Array, target: Array) -> None:
-        self._target, self._load = target, load
+    def __init__(self, load: Array, target: Array, nodes: Nodes | None) -> None:
+        self._target, self._load, self._nodes = target, load, nodes
+        self._room, self._missed = np.zeros(len(load)), 0 if nodes is None else nodes.misses.copy()
         self._usage, self._pods, self._above, self._overload = (np.zeros(len(load)) for _ in range(4))
         self._lost, self._starts = (np.zeros(len(load)) for _ in range(2))
 
@@ -223,6 +252,8 @@ class _Tally:
         self._pods += moment.pods
         self._starts += moment.started
         self._lost += np.maximum(moment.offered - capacity, 0.0)
+        if self._nodes is not None:
+            self._room += self._nodes.beyond(moment.pods)
 
     def close_minute(self) -> None:
         self._above += self._usage > PER_MINUTE * (self._target + ROUNDING)
@@ -232,6 +263,9 @@ class _Tally:
     def scores(self, first: int, part: _Part) -> DailyScores:
         """Those of a part, whose lanes begin at `first`, candidate by candidate: as (days, candidates)."""
         lost = self._lost / np.maximum(self._load, TINY)
-        sums = (self._pods * (SYNC_PERIOD / HOUR), self._above, self._overload, lost, self._starts)
+        hours, waits = SYNC_PERIOD / HOUR, np.zeros(len(lost))
+        if self._nodes is not None:
+            waits += self._nodes.misses - self._missed
+        sums = (self._pods * hours, self._above, self._overload, lost, self._starts, self._room * hours, waits)
         shape, own = (len(part.candidates), len(part.days.demand)), slice(first, first + part.lanes)
         return DailyScores(*(one[own].reshape(shape).T.copy() for one in sums))

@@ -18,62 +18,108 @@ LONGEST = 4  # medians: a provider that takes longer than this to deliver is an 
 
 @dataclass(frozen=True, slots=True)
 class NodePool:
-    """`pods_per_node` pods fit a node; a new one joins after a lognormal delay, an empty one leaves after `idle`."""
+    """`pods_per_node` pods fit a node; a new one joins after a lognormal delay, an empty one leaves after `idle`.
+
+    `standby`: the price of a node that is kept ready and runs nothing, as a share of the full price: below 1 for a
+    provisioning strategy with stopped nodes.
+    """
 
     pods_per_node: int
     median: timedelta = timedelta(minutes=3)
     idle: timedelta = timedelta(minutes=10)  # the cluster autoscaler's --scale-down-unneeded-time
+    standby: float = 1.0
 
     def __post_init__(self) -> None:
         require(self.pods_per_node >= 1, "pods_per_node must be >= 1, got {}", self.pods_per_node)
         require(self.median > timedelta(0), "a node's median delay must be > 0, got {}", self.median)
+        require(0 <= self.standby <= 1, "standby must lie in [0, 1], got {}", self.standby)
 
 
 class Nodes:
-    """Room for pods in every lane, (lanes,); each lane has nodes of its own."""
+    """Room for pods in every lane, (lanes,); each lane has nodes of its own.
+
+    `slots`: room on nodes that have joined or were ordered. `misses`: how often pods began to wait for a node.
+    """
 
     def __init__(self, pool: NodePool, first: Counts, tick: timedelta, random: np.random.Generator) -> None:
         self._random = random
         self.slots = self._whole(pool, first)
+        self.misses = np.zeros(len(first), dtype=np.int64)
         self._pool, self._median = pool, pool.median / tick
         self._idle_ticks = round(pool.idle / tick)
         self._up = self.slots.copy()  # slots on nodes that have joined
-        self._joined_at = np.zeros(len(first))  # when the last node ordered will have joined
+        self._coming = np.zeros((self.longest + 1, len(first)), dtype=np.int64)  # a ring: slots that join at which tick
+        self._waited_until = np.zeros(len(first))
         self._idle = np.zeros(len(first), dtype=np.int64)
+        self._ahead: Counts = np.zeros(len(first), dtype=np.int64)
 
     @property
     def longest(self) -> int:
         """Ticks after which every node ordered has joined."""
         return int(np.ceil(LONGEST * self._median)) + 1
 
+    def join(self, at: int) -> None:
+        """Nodes that join at this tick."""
+        row = self._coming[at % len(self._coming)]
+        if row.any():
+            self._up += row
+            row[:] = 0
+
+    def keep_ready(self, at: int, pods: Counts, ahead: Counts) -> None:
+        """Order nodes, beside those for the pods that are to run, for so many more (lanes,)."""
+        self._ahead = ahead
+        self._order(at, pods + ahead)
+
     def waits(self, at: int, existing: Counts, grown: Counts) -> Array:
         """How long each new pod waits for room (ticks), in the order of lanes; nodes that lack are ordered."""
-        joined = self._joined_at <= at
-        self._up[joined] = self.slots[joined]
-        lacking = np.maximum(existing + grown - self.slots, 0)
-        short = lacking > 0
-        if short.any():
-            drawn = self._median * np.exp(SPREAD * self._random.standard_normal(int(short.sum())))
-            arrives = at + np.minimum(drawn, LONGEST * self._median)
-            self._joined_at[short] = np.maximum(self._joined_at[short], arrives)
-            self.slots[short] = self._whole(self._pool, (existing + grown)[short])
-        return self._each(at, existing, grown)
-
-    def _each(self, at: int, existing: Counts, grown: Counts) -> Array:
+        self._order(at, existing + grown)
         lanes = np.repeat(np.arange(len(grown)), grown)
         place = np.arange(len(lanes)) - np.repeat(np.cumsum(grown) - grown, grown) + existing[lanes]
-        waiting = place >= self._up[lanes]
-        return np.asarray(np.where(waiting, np.maximum(self._joined_at[lanes] - at, 0), 0.0))
+        late = np.flatnonzero(place >= self._up[lanes])
+        found = np.zeros(len(lanes))
+        if len(late):
+            found[late] = self._until(at, lanes[late], place[late])
+            self._count(at, lanes[late], found[late])
+        return found
 
-    def release(self, at: int, existing: Counts) -> None:
+    def _order(self, at: int, needed: Counts) -> None:
+        short = np.flatnonzero(needed > self.slots)
+        if not len(short):
+            return
+        drawn = self._median * np.exp(SPREAD * self._random.standard_normal(len(short)))
+        ticks = np.ceil(np.minimum(drawn, LONGEST * self._median)).astype(np.int64)
+        whole = self._whole(self._pool, needed[short])
+        self._coming[(at + np.maximum(ticks, 1)) % len(self._coming), short] += whole - self.slots[short]
+        self.slots[short] = whole
+
+    def _until(self, at: int, lanes: Places, place: Counts) -> Array:
+        """Ticks until the nodes that were ordered make room for these pods."""
+        rows = (at + np.arange(1, len(self._coming))) % len(self._coming)
+        reach = self._up[lanes] + np.cumsum(self._coming[np.ix_(rows, lanes)], axis=0)
+        return np.asarray((reach > place).argmax(axis=0) + 1.0)
+
+    def _count(self, at: int, lanes: Places, ticks: Array) -> None:
+        """A miss where pods wait and none did before."""
+        some = np.unique(lanes)
+        self.misses[some[self._waited_until[some] <= at]] += 1
+        np.maximum.at(self._waited_until, lanes, at + ticks)
+
+    def release(self, existing: Counts) -> None:
         """Nodes that have stood empty for long leave."""
-        needed = self._whole(self._pool, existing)
+        needed = self._whole(self._pool, existing + self._ahead)
         spare = needed < self.slots
         self._idle = np.where(spare, self._idle + 1, 0)
-        leaving = (self._idle > self._idle_ticks) & (self._joined_at <= at)
+        leaving = (self._idle > self._idle_ticks) & (self._up == self.slots)
         if leaving.any():
             self.slots = np.where(leaving, needed, self.slots)
             self._up = np.minimum(self._up, self.slots)
+
+    def beyond(self, pods: Counts) -> Array:
+        """Room that no pod uses, at its price (lanes,): in slots of a node at full price."""
+        filled = self._whole(self._pool, pods)
+        empty = np.maximum(self.slots - filled, 0)
+        ready = np.minimum(empty, self._whole(self._pool, self._ahead))
+        return np.asarray(filled - pods + empty - (1 - self._pool.standby) * ready)
 
     @staticmethod
     def _whole(pool: NodePool, pods: Counts) -> Counts:
@@ -173,15 +219,22 @@ class Pods:
         return counts
 
     def arrive(self, at: int) -> None:
-        """Pods that become ready at this tick."""
+        """Pods that become ready at this tick, on nodes that have joined."""
+        if self._nodes is not None:
+            self._nodes.join(at)
         row = self._arriving[at % len(self._arriving)]
         if row.any():
             self.ready += row
             self.starting -= row
             row[:] = 0
 
-    def scale(self, at: int, wanted: Counts) -> Counts:
-        """Start or stop pods until `wanted` exist; the number started per lane. Pods not yet ready stop first."""
+    def scale(self, at: int, wanted: Counts, ahead: Counts | None = None) -> Counts:
+        """Start or stop pods until `wanted` exist; the number started per lane. Pods not yet ready stop first.
+
+        `ahead`: nodes are kept ready for so many pods more (lanes,). Default none.
+        """
+        if self._nodes is not None and ahead is not None:
+            self._nodes.keep_ready(at, wanted, ahead)
         change = wanted - self.total
         grown: Counts = np.maximum(change, 0)
         if grown.any():
@@ -189,7 +242,7 @@ class Pods:
         if (change < 0).any():
             self._stop(at, np.maximum(-change, 0))
         if self._nodes is not None:
-            self._nodes.release(at, self.total)
+            self._nodes.release(self.total)
         return grown
 
     def lose(self, share: float) -> None:

@@ -242,10 +242,13 @@ class _Record:
 class Stage:
     """The cluster at one moment; it keeps of the past only what the HPA's metrics are late by."""
 
-    def __init__(self, cluster: Cluster, first: Counts, rules: list[Rule], starts: Starts) -> None:
+    def __init__(
+        self, cluster: Cluster, first: Counts, rules: list[Rule], starts: Starts, ahead: Counts | None = None
+    ) -> None:
         self._cluster = cluster
-        nodes = None if cluster.nodes is None else Nodes(cluster.nodes, first, SYNC_PERIOD, starts.random)
-        self._pods = Pods(starts, first, nodes)
+        standing = first if ahead is None else first + ahead
+        self.nodes = None if cluster.nodes is None else Nodes(cluster.nodes, standing, SYNC_PERIOD, starts.random)
+        self._pods = Pods(starts, first, self.nodes)
         self._hpa = Reactive(rules, SYNC_PERIOD, first)
         self._replicas = first.astype(np.int64)
         self._current = self._replicas
@@ -265,8 +268,11 @@ class Stage:
         share = load / capacity if capacity > 0 else 0.0
         return HpaStatus(int(self._current[lane]), int(self._replicas[lane]), int(100 * share + 1e-9), share)
 
-    def step(self, at: int, demand: Array, floor: Counts) -> Moment:
-        """Pods become ready, demand meets them, the HPA looks at what was measured a while ago and acts."""
+    def step(self, at: int, demand: Array, floor: Counts, ahead: Counts | None = None) -> Moment:
+        """Pods become ready, demand meets them, the HPA looks at what was measured a while ago and acts.
+
+        `ahead`: for how many pods more nodes are kept ready (lanes,). Default none.
+        """
         self._pods.arrive(at)
         self._fail(at)
         offered = demand + self._back if self._cluster.retries else demand
@@ -280,7 +286,7 @@ class Stage:
         seen = observed(then_offered, capacity, counted, pods - counted)
         self._current, self._served = pods, (then_offered, capacity)
         self._replicas = self._hpa.wanted(self._replicas, floor, seen)
-        return Moment(offered, ready, pods, self._pods.scale(at, self._replicas))
+        return Moment(offered, ready, pods, self._pods.scale(at, self._replicas, ahead))
 
     def _fail(self, at: int) -> None:
         for when, share in self._fails:

@@ -185,6 +185,7 @@ ANSWERS = {
     "FloorsPay": "use floors from the forecast for such a service",
     "PlainHpaIsEnough": "a plain autoscaler is enough for such a service",
     "NoSkill": "a plain autoscaler is enough: the forecast is no better than repeating the season before",
+    "FixedCountIsEnough": "a fixed number of replicas is enough for such a service",
     "NothingKeepsTheMinutes": "undecided: nothing that was tried keeps the promise",
     "TooShort": "undecided: the history is too short",
     "LeastExpectedCost": "this has the least expected cost",

@@ -222,6 +222,7 @@ def test_a_replay_plans_what_production_plans(tmp_path: Path) -> None:
         ),
         pytest.param(21, {"objective": {"minutes": "101%"}}, [], 2, "objective.minutes", id="no share"),
         pytest.param(21, {"policy": {"target": 70, "floors": "static"}}, [], 2, "policy.floors", id="a rival"),
+        pytest.param(21, {"policy": {"target": 70, "headroom": 0.9}}, [], 2, "policy.headroom", id="replayed nodes"),
     ],
 )
 def test_what_cannot_be_advised_says_why(

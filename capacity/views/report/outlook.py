@@ -47,8 +47,8 @@ def _sentence(name: str, forecast: Forecast, timezone: str) -> str:
 
 
 def _growth(review: ReportData, name: str, forecast: Forecast) -> str:
-    history = next(sales for group, sales in review.history.items() if (group or "sales") == name)
-    return f"Growth: {coming_growth(history, forecast, review.config.calendar.holidays).words}."
+    group, history = next(item for item in review.history.items() if (item[0] or "sales") == name)
+    return f"Growth: {coming_growth(history, forecast, review.config.calendar.holidays_of(group)).words}."
 
 
 def _table(name: str, forecast: Forecast, timezone: str) -> Table:
