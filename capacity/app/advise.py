@@ -15,7 +15,7 @@ import yaml
 
 from capacity.app.reading import read_orders
 from capacity.model import DataError, Workload
-from capacity.model.choice import Choice
+from capacity.model.choice import MONEY, Choice
 from capacity.model.configuration import Config
 from capacity.model.policies import Policies, read_policies
 from capacity.model.policy import Cadence
@@ -146,9 +146,17 @@ def _advise_each(
         for place, workload in takewhile(lambda _: not stop(), enumerate(asked))
     )
     answers = dict(zip((one.key for one in asked), finish_together(works), strict=False))
-    found = {key: one for key, one in answers.items() if not isinstance(one, DataError)}
+    currency = config.supply.currency
+    found = {key: _priced_in(one, currency) for key, one in answers.items() if not isinstance(one, DataError)}
     failures = {key: str(error) for key, error in answers.items() if isinstance(error, DataError)}
     return Advice(tuple(one.choice for one in found.values()), failures, found)
+
+
+def _priced_in(advised: Advised, currency: str) -> Advised:
+    """Costs that are money are told in the currency of the prices, where it is configured."""
+    if advised.choice.unit != MONEY or not currency:
+        return advised
+    return replace(advised, choice=replace(advised.choice, unit=currency))
 
 
 def _forward(progress: Progress) -> Progress:

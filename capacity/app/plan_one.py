@@ -50,7 +50,15 @@ def plan(
 ) -> WorkloadPlan:
     """Plan the replicas of one service from its orders: read, forecast, load, floors.
 
-    The same steps as `capacity plan` takes with a configuration, and the same numbers.
+    The same steps as `capacity plan` takes with a configuration, and the same numbers. Only `orders` is needed; the
+    other parameters come in groups, in this order:
+
+    - how the orders are read: `time`, `value`, `step`, `timezone`;
+    - the forecast: `horizon`, `holidays`, `events`;
+    - what an order costs: `cores_per_order`, `idle_cores`, `memory_per_order`, `idle_memory`;
+    - one replica, and how many there may be: `cpu_request`, `memory_request`, `floor`, `ceiling`;
+    - what is promised: `target_utilization`, `quantile_level`, `lead_time`, `zones`;
+    - the names in the plan: `name`, `namespace`.
 
     Parameters
     ----------

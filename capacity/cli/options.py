@@ -169,10 +169,12 @@ class Data(Reading):
         return _with_service(context, config, (service or Service()).typical())
 
     def moment(self, now: str | None = None) -> datetime:
-        """When this is done: the given time, else the clock's; the sample lives at the end of its own orders."""
-        from capacity.sources.sample import SAMPLE_NOW
+        """When this is done: the given time, else the clock's; a sample lives at the end of its own orders."""
+        from capacity.sources.sample import OFFICE_NOW, SAMPLE_NOW
 
-        return SAMPLE_NOW if self.sample and now is None else read_clock(now)
+        if now is None and (self.sample or self.office):
+            return SAMPLE_NOW if self.sample else OFFICE_NOW
+        return read_clock(now)
 
 
 def guess_words(guess: Guess) -> str:

@@ -98,12 +98,13 @@ def backtest_sales(
     value: str | None = None,
     horizon: str | timedelta | int = "1d",
     origins: int = 8,
+    stride: str | timedelta | int | None = None,
     holidays: str | Sequence[str] = (),
     events: Event | Sequence[Event] = (),
     timezone: str | None = None,
     covariates: pd.DataFrame | None = None,
 ) -> Backtest:
-    """Forecast from origins in the past, one horizon apart, and compare with the sales that followed.
+    """Forecast from origins in the past and compare with the sales that followed.
 
     Holidays, events and covariates are known ahead, as in `forecast_sales`; their effects are learned anew at each
     origin from what was known then.
@@ -121,6 +122,9 @@ def backtest_sales(
         How far ahead from each origin: `"7d"`, or a number of steps. Default 1 day.
     origins : int
         How many origins. Default 8.
+    stride : str, timedelta, int or None
+        From one origin to the next: `"8d"`, or a number of steps. Default: one horizon. Where it is whole weeks, all
+        origins fall on one weekday, and what is said of a day ahead is said of that weekday.
     holidays : str or sequence of str
         Countries and states (GB-ENG, US) whose public holidays and bridge days are events; the days before and after
         them are too where past ones show it. Default none.
@@ -157,13 +161,14 @@ def backtest_sales(
     series = sales.reindex(clock.grid(sales.index[-1]))
     steps = steps_ahead(steps_of(horizon, clock.step), clock.step)
     require(origins >= 1, "backtest: expected at least one origin, got {}", origins)
-    first = len(series) - origins * steps
+    apart = steps if stride is None else steps_ahead(steps_of(stride, clock.step), clock.step)
+    first = len(series) - steps - (origins - 1) * apart
     enough = "backtest: expected at least 8 steps before the first origin, got {} of {}: ask for fewer or shorter ones"
     require(first >= 8, enough, max(0, first), len(series))
     season = _naive_season(series.iloc[:first], clock.step)
     request = ForecastRequest(clock.step * steps, LEVELS, holidays, tuple(events), clock.timezone)
     windows, models, scales = [], [], []
-    for end in range(first, len(series), steps):
+    for end in range(first, len(series) - steps + 1, apart):
         known = series.iloc[:end]
         forecast = forecast_as_asked(known, request, covariates)
         windows.append(_window(forecast, series, season))

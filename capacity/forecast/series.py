@@ -335,4 +335,5 @@ def _spoken(step: timedelta) -> str:
     names = {60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
     if step % MONTH == timedelta(0):
         return {1: "month", 3: "quarter", 12: "year"}.get(step // MONTH, f"{step // MONTH} months")
-    return names.get(int(step.total_seconds()), str(step))
+    minutes = step.total_seconds() / 60
+    return names.get(int(step.total_seconds()), f"{minutes:g} minutes" if minutes < 120 else f"{minutes / 60:g} hours")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Interval = tuple[float, float]
+MONEY = "money"  # the unit of costs where no currency is known
 
 
 @with_card

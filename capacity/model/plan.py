@@ -220,6 +220,17 @@ class WorkloadPlan:
         low = bisect_right(self.floor, first, key=_offset) - 1
         return max(self.floor[low : bisect_right(self.floor, last, key=_offset)], key=lambda change: change.replicas)
 
+    def rise_to(self, at: datetime) -> datetime | None:
+        """When the controller starts to raise the floor to that of `at`, a lead time ahead; None where it stands."""
+        step = (at - self.start) // self.step
+        place = bisect_right(self.floor, step, key=_offset) - 1
+        while place > 0 and self.floor[place - 1].replicas < self.floor[place].replicas:
+            place -= 1
+        first = place + 1  # the lowest floor before stands at `place`
+        if first >= len(self.floor) or self.floor[first].offset > step:
+            return None
+        return self.start + self.floor[first].offset * self.step - self.lead_time
+
     def quiet_at(self, moment: datetime) -> int | None:
         """The CPU usage (millicores) below which traffic has vanished at this moment; None where it is not known."""
         if not self.quiet or not self.start <= moment < self.end:

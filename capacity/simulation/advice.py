@@ -15,7 +15,7 @@ from capacity.decision import CALM, ControllerRules
 from capacity.forecast import forecast_as_asked
 from capacity.model import DataError, Forecast, ForecastRequest, Workload, require
 from capacity.model.arrays import Array, Counts
-from capacity.model.choice import Choice, Evidence, PaysFrom, Reason
+from capacity.model.choice import MONEY, Choice, Evidence, PaysFrom, Reason
 from capacity.model.fields import AutoLevel
 from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.replayed import DIGITS, Advised, Tried
@@ -600,7 +600,7 @@ def choose_policy(
         meanwhile=_meanwhile(tried, scores, evidence, picked, rule),
         reason=_reason(tried, picked, chosen, rule, by_cost=objective.overload_cost is not None),
         rivals=tuple(evidence[at] for at in _rivals(tried, scores, picked)),
-        unit="pod-hours" if price is None else "money",
+        unit="pod-hours" if price is None else MONEY,
         remarks=(*tried.remarks, *(() if chosen.kept[-1] else (_out_of_reach(objective, evidence, places),))),
     )
 

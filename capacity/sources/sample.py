@@ -13,6 +13,7 @@ SAMPLE = files("capacity") / "sample"
 Sample = Literal["shop", "office"]
 FILES: dict[Sample, str] = {"shop": "capacity.yaml", "office": "office.yaml"}
 SAMPLE_NOW = datetime(2011, 12, 9, 12, tzinfo=UTC)  # the end of its last whole hour: the sample lives at its own time
+OFFICE_NOW = datetime(2024, 8, 22, 16, tzinfo=UTC)  # so does the second one
 
 
 def sample_config(name: Sample = "shop") -> Path:

@@ -26,7 +26,7 @@ def _plot_plan(*arguments: Any, ax: Any = None, **options: Any) -> Any:
 
 
 def _plot_plans(plan: Any, *arguments: Any, **options: Any) -> Any:
-    return _plot_plan(plan.workloads, *arguments, **options)
+    return _plot_plan(plan.workloads, *arguments, now=plan.created, **options)
 
 
 def _plot_explanation(*arguments: Any, ax: Any = None, **options: Any) -> Any:

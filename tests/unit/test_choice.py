@@ -263,12 +263,13 @@ def test_a_choice_tells_what_ready_nodes_spare_and_cost_and_when_they_do_not_pay
 def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
     made = choice()
     (axes,) = plot_choice(made, theme=theme).axes
-    named = [text.get_text() for text in axes.texts]
-    assert named == [
-        "today: HPA at 80 %",
-        "recommended: HPA at 69 %",
-        "until then: floors from the forecast at 0.95, not calmed, HPA at 80 %",
-        "static peak",
+    assert [text.get_text() for text in axes.texts] == [str(number) for number in range(1, len(axes.texts) + 1)]
+    named = axes.get_legend_handles_labels()[1]
+    assert named[: len(axes.texts)] == [
+        "1: today, HPA at 80 %",
+        "2: recommended, HPA at 69 %",
+        "3: until then, floors from the forecast at 0.95, not calmed, HPA at 80 %",
+        "4: static peak",
     ]
     assert axes.get_xlabel() == "cost a day (pod-hours)"
 

@@ -55,6 +55,15 @@ def test_a_backtest_counts_every_step_once():
     assert len(result.models) == 5
 
 
+def test_origins_a_stride_apart_fall_on_other_weekdays_and_the_last_one_reaches_the_end():
+    result = backtest_sales(series(), horizon="1D", origins=3, stride="2D")
+    origins = pd.DatetimeIndex(result.by_origin().index)
+    assert set(np.diff(origins)) == {np.timedelta64(2, "D")}
+    assert len({origin.day_name() for origin in origins}) == 3
+    assert result.windows.index[-1] == series().index[-1]
+    assert len(result.windows) == 3 * 24
+
+
 def test_scores_of_a_backtest_equal_a_slow_loop_over_its_windows():
     result = backtest_sales(series(), origins=4)
     table = result.windows

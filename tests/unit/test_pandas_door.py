@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 import capacity as cap
 from capacity.cli import main
 from capacity.series import as_sales
-from capacity.views.plots.plan import rise_to_peak
 from tests.unit.test_shown import LOAD, WEB, backtest, explanation, forecast, plan, report, whole
 
 HOURS = pd.date_range("2026-01-05", periods=24 * 21, freq="h")
@@ -206,7 +205,7 @@ def test_a_picture_of_a_plan_tells_where_it_starts_to_rise_and_what_determines_t
     made = cap.plan_workload(cap.project_load(forecast(), LOAD), replace(WEB, floor=6))
     assert set(made.bounds) == {"floor", "cpu"}
     assert made.bounds[0] == "floor", "at night"
-    rise = rise_to_peak(made)
+    rise = made.rise_to(made.peak.at)
     assert rise is not None
     first = made.floor_between(rise + made.lead_time, rise + made.lead_time)
     before = made.floor_between(rise, rise)

@@ -222,7 +222,13 @@ def _place_legend(axes: Axes) -> float:
     colour = None if before is None else before.get_texts()[0].get_color()
     columns = _columns(axes, labels)
     where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.1}
-    text: dict[str, Any] = {"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.6, "labelcolor": colour}
+    text: dict[str, Any] = {
+        "fontsize": 9,
+        "columnspacing": 1.2,
+        "handlelength": 1.6,
+        "labelcolor": colour,
+        "markerscale": 0.75,
+    }
     drawn = axes.legend(frameon=False, borderaxespad=0.2, ncols=columns, **where, **text)
     drawn.set_in_layout(False)  # a long line must not narrow the axes; the title's pad keeps its place
     for one in drawn.get_texts():

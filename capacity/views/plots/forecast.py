@@ -84,13 +84,8 @@ def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "ligh
     canvas = Canvas.new(4.2, timezone, theme, ax)
     (axes,), palette = canvas.axes(), canvas.palette
     table = result.windows
-    at = canvas.on_clock(table.index)
-    label = "forecast: median to quantile 0.95"
-    axes.fill_between(
-        at, table[0.5].to_numpy(), table[0.95].to_numpy(), color=palette.blue, alpha=0.3, lw=0, label=label
-    )
-    axes.plot(at, table[0.5].to_numpy(), color=palette.blue, lw=1.4, label="forecast: median")
-    axes.plot(at, table["actual"].to_numpy(), color=palette.ink, lw=1, label="actual")
+    for place, (_, part) in enumerate(table.groupby("origin")):
+        _draw_window(canvas, axes, part, named=place == 0)
     origins = canvas.on_clock(pd.DatetimeIndex(table["origin"].unique()))
     for place, origin in enumerate(origins):
         axes.axvline(
@@ -106,6 +101,16 @@ def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "ligh
         f"Sales against their forecasts from {len(origins)} origins: skill {result.skill:.2f} over the seasonal naive, "
         f"{share:.1%} of steps at or under quantile 0.95."
     )
+
+
+def _draw_window(canvas: Canvas, axes: Axes, part: pd.DataFrame, *, named: bool) -> None:
+    """What was forecast from one origin, and what came."""
+    at, blue, ink = canvas.on_clock(part.index), canvas.palette.blue, canvas.palette.ink
+    middle, high = part[0.5].to_numpy(), part[0.95].to_numpy()
+    labels = ("forecast: median to quantile 0.95", "forecast: median", "actual") if named else (None, None, None)
+    axes.fill_between(at, middle, high, color=blue, alpha=0.3, lw=0, label=labels[0])
+    axes.plot(at, middle, color=blue, lw=1.4, label=labels[1])
+    axes.plot(at, part["actual"].to_numpy(), color=ink, lw=1, label=labels[2])
 
 
 PROMISED = 0.95  # the level whose coverage is followed over the origins: the default that plans are made at

@@ -85,7 +85,7 @@ def _first(plan: WorkloadPlan) -> datetime:
 
 
 def _summary(plan: WorkloadPlan, canvas: Canvas) -> str:
-    view, rise = view_workload(plan), rise_to_peak(plan)
+    view, rise = view_workload(plan), plan.rise_to(plan.peak.at)
     at = canvas.on_clock([view.peak_at])[0]
     ahead = "" if rise is None else f", rising from {canvas.on_clock([rise])[0]:%a %d %b %H:%M} on"
     shares = [f"{NAMES[one]} in {share:.0%}" for one, share in _shares(plan).items()]
@@ -98,18 +98,6 @@ def _summary(plan: WorkloadPlan, canvas: Canvas) -> str:
 
 def _shares(plan: WorkloadPlan) -> dict[Bound, float]:
     return {one: plan.bounds.count(one) / len(plan.bounds) for one in NAMES if one in plan.bounds}
-
-
-def rise_to_peak(plan: WorkloadPlan) -> datetime | None:
-    """When the controller starts to raise the floor towards the peak, a lead time ahead; None where it stands there."""
-    step = (plan.peak.at - plan.start) // plan.step
-    place = max(place for place, change in enumerate(plan.floor) if change.offset <= step)
-    while place > 0 and plan.floor[place - 1].replicas < plan.floor[place].replicas:
-        place -= 1
-    first = place + 1  # the lowest floor before the peak stands at `place`
-    if first >= len(plan.floor) or plan.floor[first].offset > step:
-        return None
-    return plan.start + plan.floor[first].offset * plan.step - plan.lead_time
 
 
 def _parts(plan: WorkloadPlan) -> tuple[Resource | None, ...]:
@@ -185,7 +173,7 @@ def _draw_limits(canvas: Canvas, axes: Axes, plan: WorkloadPlan, highest: int) -
 def _draw_peak(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
     """The peak, and from when on the floor rises towards it."""
     (spot,), ink = canvas.on_clock([plan.peak.at]), canvas.palette.ink
-    rise = rise_to_peak(plan)
+    rise = plan.rise_to(plan.peak.at)
     if rise is not None:
         (begin,) = canvas.on_clock([rise])
         axes.axvline(mdates.date2num(begin), color=ink, lw=1, ls=":", label=f"rise from {begin:%a %H:%M}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
@@ -24,6 +25,7 @@ from capacity.views.tables.choice import advice_sentence
 Answer = Literal["Yes", "No", "Not certain"]
 KINDS: dict[Answer, str] = {"Yes": "yes", "No": "no", "Not certain": "unsure"}
 NAMED = 3  # reasons, workloads and actions on the first page: the details have them all
+PRICED = 2  # workloads whose cost is told there
 PICTURE_HEIGHT = 3.2  # inches: the page has room for one
 
 
@@ -85,14 +87,14 @@ def _peaks(review: ReportData) -> Iterator[str]:
 
 
 def _ready(review: ReportData) -> Iterator[str]:
-    """What stands ready for the highest peaks."""
-    from capacity.views.plots.plan import rise_to_peak
-
+    """What stands ready for that peak, of the workloads that need the most; without sales, for the plan's own peak."""
     for plan in review.plans[:NAMED]:
-        rise = rise_to_peak(plan)
+        at = _peak_of(review, plan)
+        floor, rise = plan.floor_between(at, at) or plan.peak.replicas, plan.rise_to(at)
+        when = "then" if review.outlooks else f"on {clock(plan.peak.at, review.timezone)}"
         ahead = "" if rise is None else f", raised from {clock(rise, review.timezone)} on"
         yield (
-            f"{plan.label} will have {plan.peak.replicas} replicas by then{ahead}. That keeps utilization at or under "
+            f"{plan.label} will have {floor} replicas {when}{ahead}. That keeps utilization at or under "
             f"{100 * plan.derivation.target.utilization:.0f} % with a chance of {100 * plan.peak.quantile_level:g} %"
             f"{_room(plan)}."
         )
@@ -100,15 +102,26 @@ def _ready(review: ReportData) -> Iterator[str]:
         yield f"The other {len(review.plans) - NAMED} workloads stay below their ceilings, too."
 
 
+def _peak_of(review: ReportData, plan: WorkloadPlan) -> datetime:
+    """The next peak of sales where the plan covers it, else the plan's own."""
+    for forecast in list(review.outlooks.values())[:1]:
+        at = coming_peak(forecast).at
+        if plan.start <= at < plan.end:
+            return at
+    return plan.peak.at
+
+
 def _room(plan: WorkloadPlan) -> str:
-    times = plan.ceiling / plan.peak.replicas
-    return f"; the ceiling of {plan.ceiling} allows {times:.1f} times as many" if times > 1 else "; that is its ceiling"
+    most = plan.peak.replicas
+    if plan.ceiling <= most:
+        return f"; its highest need of {most} replicas reaches the ceiling"
+    return f"; its highest need of {most} replicas stays below the ceiling of {plan.ceiling}"
 
 
 def _cost(review: ReportData) -> Part:
     """Of a chosen policy against today's autoscaler; else of the plan against what runs today or the peak kept up."""
     choices = _choices(review)
-    words = [_choice_words(choice, review.config.supply.currency) for choice in choices[:NAMED]]
+    words = [_choice_words(choice, review.config.supply.currency) for choice in choices[:PRICED]]
     return Part("Cost against today", tuple(words) or tuple(cost_words(review)))
 
 
@@ -167,7 +180,7 @@ def _pictures(review: ReportData) -> Iterator[Markup]:
     from capacity.views.plots.plan import plot_plan
 
     if review.plans:
-        yield drawn(partial(plot_plan, review.plans[0], review.timezone), "front", PICTURE_HEIGHT)
+        yield drawn(partial(plot_plan, review.plans[0], review.timezone, now=review.now), "front", PICTURE_HEIGHT)
         return
     for name, forecast in list(review.outlooks.items())[:1]:
         history = next(sales for group, sales in review.history.items() if (group or "sales") == name)

@@ -127,7 +127,7 @@ def _pictures(review: ReportData, plans: tuple[WorkloadPlan, ...]) -> list[Marku
 
     found: list[Markup] = []
     for place, plan in enumerate(plans):
-        found.append(drawn(partial(plot_plan, plan, review.timezone), f"plan{place}"))
+        found.append(drawn(partial(plot_plan, plan, review.timezone, now=review.now), f"plan{place}"))
         if plan.demand is not None and plan.step.total_seconds() <= HOUR:
             target, planned = plan.derivation.target.utilization, plan.to_frame()["utilization"]
             figure = plot_utilization(planned, review.timezone, target=target, name=plan.label)

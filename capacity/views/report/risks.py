@@ -11,7 +11,7 @@ from capacity.series.seasons import too_short_for
 from capacity.views.report.review import ReportData
 from capacity.views.report.section import Section, Table
 from capacity.views.report.trust import broken_objectives
-from capacity.views.sheet import clock, duration
+from capacity.views.sheet import NO_CURRENCY, clock, duration
 
 STALE = timedelta(days=2)  # without a row: orders come hourly or nightly, so two days are one missed delivery at least
 SLACK = 1.96  # standard errors: a coverage further under its level than chance brings
@@ -156,9 +156,8 @@ def _words(before: Plan, now: Plan, currency: str) -> Iterator[str]:
         yield f"No longer planned: {', '.join(gone)}."
     if before.nodes is not None and now.nodes is not None:
         change = now.nodes.cost_per_month - before.nodes.cost_per_month
-        unit = f" {currency}" if currency else ""
         costs = f"{before.nodes.cost_per_month:,.2f} before, {now.nodes.cost_per_month:,.2f} now"
-        yield f"Cost a month: {costs} ({change:+,.2f}{unit})."
+        yield f"Cost a month: {costs} ({change:+,.2f} {currency or NO_CURRENCY})."
     rows = before.source.get("rows"), now.source.get("rows")
     if all(isinstance(count, int) for count in rows):
         yield f"Rows of orders: {rows[0]:,} before, {rows[1]:,} now."

@@ -14,7 +14,7 @@ from capacity.model.plan_file import plan_document, rfc3339
 from capacity.model.pod_size import PodSizes
 from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.result import PlanResult
-from capacity.views.sheet import GIB, Sheet, clock, duration, moment
+from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, duration, moment, money
 from capacity.views.tables.advice import advice_document, advice_lines
 from capacity.views.tables.choice import advice_sentence
 from capacity.views.view_models import view_bars
@@ -78,7 +78,7 @@ def _money(planned: PlanResult, currency: str) -> list[str]:
     today = "today" if nodes.today_known else "with the peak always up"
     costs = f"{nodes.cost_per_hour:,.2f} an hour, {nodes.cost_at_peak:,.2f} at the peak, {nodes.cost_per_month:,.2f}"
     against = f"{nodes.cost_per_month_today:,.2f} {today}"
-    return [text, f"cost: {costs} a month against {against}{f' ({currency})' if currency else ''}"]
+    return [text, f"cost: {costs} a month against {against} ({currency or NO_CURRENCY})"]
 
 
 def _size_rows(plan: WorkloadPlan, sizes: PodSizes, timezone: str) -> list[tuple[object, ...]]:
@@ -224,7 +224,7 @@ def _scenarios_money(planned: Sequence[tuple[str, PlanResult]], currency: str) -
     for name, other in planned:
         nodes = other.plan.nodes
         if nodes is not None:
-            cost = f"{nodes.cost_per_month:,.2f} {currency}".strip()
+            cost = money(nodes.cost_per_month, currency)
             lines.append(f"{name}: up to {nodes.peak} nodes {nodes.node_type}, {cost} a month")
     return lines
 
