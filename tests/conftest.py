@@ -31,7 +31,7 @@ def plan_of() -> PlanOf:
 
     def build(ceiling: int = 20, **floors: list[int]) -> Plan:
         workloads = tuple(_workload(name, values, ceiling) for name, values in floors.items())
-        return Plan(START, START - timedelta(hours=1), workloads[0].end, "test", {"name": "test"}, workloads)
+        return Plan(START, START - timedelta(hours=1), workloads[0].end, "", {"name": "test"}, workloads)
 
     return build
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -51,7 +51,7 @@ def actuate(
     return by_workload((one, made.get(id(one), one.actuation)) for one in dues)
 
 
-def actuated(outcomes: Sequence[Outcome], found: dict[Key, tuple[Actuation, ...]]) -> Iterator[Outcome]:
+def actuated(outcomes: Iterable[Outcome], found: dict[Key, tuple[Actuation, ...]]) -> Iterator[Outcome]:
     """The outcomes of a pass, each with what the actuators did for its workload."""
     for outcome in outcomes:
         yield replace(outcome, actuations=found.get(outcome.workload.key, ()))

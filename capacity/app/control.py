@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -153,6 +153,10 @@ class Reconciliation:
         Writes at a time. Default as the field says.
     metric_times : bool
         Whether metrics.k8s.io is asked when metrics were measured, before a floor comes down. Default no.
+    contradicted : mapping of (str, str) to str
+        By namespace and name, why its plan contradicts the configuration and is not followed. Default none.
+    noted : mapping of (str, str) to str
+        By namespace and name, what its plan does not know yet of the configuration: a warning. Default none.
     """
 
     workloads: Sequence[Workload]
@@ -168,10 +172,13 @@ class Reconciliation:
     chosen: frozenset[tuple[str, str]] | None = None
     parallel: int = PARALLEL
     metric_times: bool = False
+    contradicted: Mapping[Key, str] = field(default_factory=dict)
+    noted: Mapping[Key, str] = field(default_factory=dict)
     _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_plans", {plan.key: plan for plan in self.plan.workloads} if self.plan else {})
+        plans = self.plan.workloads if self.plan else ()
+        object.__setattr__(self, "_plans", {plan.key: plan for plan in plans if plan.key not in self.contradicted})
 
     def decide(self, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Decision:
         """The decision for one workload, held where somebody else owns the floor."""
@@ -212,8 +219,19 @@ class Reconciliation:
     def without_floor(self) -> list[Outcome]:
         """The outcomes of the other workloads, to which actuators add; an unreadable plan is their error as well."""
         others = (workload for workload in self.workloads if workload.scaling != "horizontal")
-        unreadable = ((one, self.unreadable.get(one.namespace)) for one in others)
-        return [Outcome(one, error=None if why is None else f"plan: {why}") for one, why in unreadable]
+        unusable = ((one, self.unusable(one)) for one in others)
+        return [Outcome(one, error=None if why is None else f"plan: {why}") for one, why in unusable]
+
+    def unusable(self, workload: Workload) -> str | None:
+        """Why the plan of a workload could not be read, or is not followed; None: it is, or there is none."""
+        return self.unreadable.get(workload.namespace) or self.contradicted.get(workload.key)
+
+    def with_notes(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """The outcomes with a warning where a plan does not know the configuration as it is."""
+        for outcome in outcomes:
+            note = self.noted.get(outcome.workload.key)
+            said = () if note is None else (f"{outcome.where}: {note}",)
+            yield replace(outcome, warnings=(*outcome.warnings, *said)) if said else outcome
 
     def checks(self, workload: Workload, observation: Observation) -> bool:
         """Whether the ready replicas of this workload must be counted now."""
@@ -226,10 +244,12 @@ class Reconciliation:
         return self._plans.get(workload.key)
 
     def _plan(self, workload: Workload, observation: Observation) -> WorkloadPlan | None:
-        """Its plan; a lead time that nobody has set is learned from rises too."""
+        """Its plan; a lead time that nobody has set is learned from rises too, one that was set since is kept."""
         plan = self._plans.get(workload.key)
-        if plan is None or not isinstance(workload.lead_time, AutoLeadTime):
-            return plan
+        if plan is None:
+            return None
+        if not isinstance(workload.lead_time, AutoLeadTime):
+            return replace(plan, lead_time=workload.lead_time) if workload.lead_time > plan.lead_time else plan
         return with_slow_starts(plan, observation.memory, self.now)
 
     def waited(self, reader: ClusterReader) -> timedelta:
@@ -285,8 +305,8 @@ class TargetState:
 
     def outcome(self, work: Reconciliation) -> Outcome:
         """The case as decided, before anything is written."""
-        unreadable = work.unreadable.get(self.workload.namespace)
-        errors = [f"plan: {unreadable}" if unreadable else None, self.error]
+        unusable = work.unusable(self.workload)
+        errors = [f"plan: {unusable}" if unusable else None, self.error]
         error = "; ".join(text for text in errors if text) or None
         return Outcome(
             self.workload, self.decision, error, warnings=_refusals(self.workload, self.move), target=self.move
@@ -326,7 +346,8 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
     cases = checked(reader, work, guard, cases)
     dues = observe_actuators(reader, work.situation(cases, guard), _stays(guard, cases))
     outcomes = [_warned(case.outcome(work), case) for case in cases]
-    yield from actuated([*outcomes, *work.without_floor()], by_workload((due, due.actuation) for due in dues))
+    both = work.with_notes([*outcomes, *work.without_floor()])
+    yield from actuated(both, by_workload((due, due.actuation) for due in dues))
 
 
 def _warned(outcome: Outcome, case: TargetState) -> Outcome:
@@ -344,7 +365,7 @@ def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
         for case in cases
     ]
     actuations = by_workload((due, _asked_for(asker, due)) for due in dues)
-    yield from actuated([*outcomes, *work.without_floor()], actuations)
+    yield from actuated(work.with_notes([*outcomes, *work.without_floor()]), actuations)
 
 
 def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outcome:
@@ -407,7 +428,8 @@ def apply(
         found: dict[Key, tuple[Actuation, ...]] = {}
         if dues and not stop():
             found = actuate(writer, dues, situation, taken.refusal, work.parallel)
-        yield from actuated([*outcomes, *([] if work.chosen is not None else work.without_floor())], found)
+        both = work.with_notes([*outcomes, *([] if work.chosen is not None else work.without_floor())])
+        yield from actuated(both, found)
         if work.chosen is None and not stop():
             yield from _expired(writer, work, guard, taken, scenes)
 
@@ -485,11 +507,16 @@ def _cases(
 def _stays(guard: Guard, cases: Sequence[TargetState]) -> Callable[[Due], tuple[str, str] | None]:
     """Why a write may not be made now: what people wrote on the workload's autoscaler, then the guard."""
     wishes = {case.workload.key: case.observation.wishes for case in cases if case.observation is not None}
+    unread = {case.workload.key: case.error for case in cases if case.observation is None}
 
     def stays(due: Due) -> tuple[str, str] | None:
         wish = wishes.get(due.workload.key, Wishes())
         if wish.excluded is not None:
             return "Excluded", wish.excluded
+        if wish.unclear is not None:
+            return "HeldUnclearWish", wish.unclear
+        if due.workload.key in unread and due.actuation.falls:
+            return "HeldUnclearWish", f"what people wrote on its autoscaler is not known: {unread[due.workload.key]}"
         return guard.stays(due) if wish.frozen is None else ("Frozen", wish.frozen)
 
     return stays

@@ -17,6 +17,7 @@ from capacity.app.floor_watch import FloorWatch
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.config_maps import read_plan_maps
 from capacity.cluster.lease import SHORTEST, Lease, identity
+from capacity.decision.plan_check import PlanCheck, check_plan
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError, Plan
 from capacity.model.configuration import Config
@@ -31,7 +32,8 @@ def make_pass(
     """The pass of this moment, with the plan from a file, or (None) from each namespace's ConfigMaps.
 
     A plan that cannot be read is as good as none, and says why: what it raised is held, then comes down in time.
-    `real_time`: `now` is the clock's, and may be compared with the API server's.
+    So it is with a plan that contradicts the configuration. `real_time`: `now` is the clock's, and may be compared with
+    the API server's.
     """
     workloads = config.workloads
     if not workloads:
@@ -43,22 +45,22 @@ def make_pass(
         workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time, began=began
     )
     work = replace(work, metric_times=controller.metric_times)
+    settings = config.settings_hash(), config.settings_blocks()
+    checked, unreadable = list[tuple[Plan, PlanCheck]](), dict[str, str]()
     namespaces = sorted({workload.namespace for workload in workloads})
-    if plan_file is not None:
+    for some in (namespaces,) if plan_file is not None else ([one] for one in namespaces):
         try:
-            return replace(work, plan=read_plan(plan_file, near=now))
+            plan = read_plan_maps(reader, some[0], near=now) if plan_file is None else read_plan(plan_file, near=now)
+            checked.append((plan, check_plan(plan, workloads, settings)))
         except CapacityError as error:
-            return replace(work, unreadable=dict.fromkeys(namespaces, str(error)))
-    plans, unreadable = list[Plan](), dict[str, str]()
-    for namespace in namespaces:
-        try:
-            plans.append(read_plan_maps(reader, namespace, near=now))
-        except CapacityError as error:
-            unreadable[namespace] = str(error)
-    return replace(work, plan=_joined(plans), unreadable=unreadable)
+            unreadable |= dict.fromkeys(some, str(error))
+    contradicted = {key: why for _, check in checked for key, why in check.refused.items()}
+    noted = {key: why for _, check in checked for key, why in check.noted.items()}
+    plans = _joined([plan for plan, _ in checked])
+    return replace(work, plan=plans, unreadable=unreadable, contradicted=contradicted, noted=noted)
 
 
-def _joined(plans: list[Plan]) -> Plan | None:
+def _joined(plans: Sequence[Plan]) -> Plan | None:
     """One plan of all namespaces' workloads; they may be of different making."""
     if not plans:
         return None

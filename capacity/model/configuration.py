@@ -116,6 +116,12 @@ class Config(Settings):
         twice = sorted({"/".join(one) for one in named if named.count(one) > 1})
         if twice:
             raise ValueError(f"workloads: expected each claim under one workload's volumes, got {twice} twice")
+        for one in self.workloads:
+            alone = [rules.claim for rules in one.volumes if rules.claim]
+            both = [name for name in alone if sum(rules.matches(name, one.name) for rules in one.volumes) > 1]
+            if both:
+                where = f"workload {one.namespace}/{one.name}"
+                raise ValueError(f"{where}: expected a claim by its name or by its template, got {both} by both")
         if (volumes := [one for one in self.workloads if one.volumes]) and not (self.volume_usage or self.prometheus):
             names = [f"{one.namespace}/{one.name}" for one in volumes]
             raise ValueError(f"workloads {names}: volumes need volume_usage or prometheus, got neither")
@@ -137,6 +143,12 @@ class Config(Settings):
                 )
             if first.headroom != item.headroom:
                 raise ValueError(f"{pair}: expected the same headroom, got two; write it once in defaults")
+        return self
+
+    @model_validator(mode="after")
+    def _groups_are_told_apart(self) -> Self:
+        if self.calendar.groups and (self.sales is None or self.sales.group is None):
+            raise ValueError("calendar.groups: expected sales.group, the column whose values these are, got none")
         return self
 
     @model_validator(mode="after")
@@ -182,6 +194,14 @@ class Config(Settings):
 
     def settings_hash(self) -> str:
         """A short fingerprint of everything that shapes a plan; equal settings, equal hash, in whatever folder."""
+        return _hash(self._shaping())
+
+    def settings_blocks(self) -> dict[str, str]:
+        """A short fingerprint of each block that shapes a plan, to tell which of them changed since."""
+        return {name: _hash(block)[:8] for name, block in self._shaping().items() if block not in (None, "")}
+
+    def _shaping(self) -> dict[str, Any]:
+        """Every setting that shapes a plan, as JSON has it, without folders and without what is not asked for."""
         settings = self.model_dump(mode="json", exclude={"defaults", "choice", "telemetry", "incidents"})
         settings["workloads"] = [_asked_for(one) for one in settings["workloads"]]
         if self.sales is not None and isinstance(self.sales.source, str):
@@ -199,6 +219,10 @@ class Config(Settings):
             settings["volume_usage"]["source"] = Path(self.volume_usage.source).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        for own in settings["calendar"]["groups"].values():
+            own["events"] = Path(own["events"] or "").name
+        if not self.calendar.groups:
+            del settings["calendar"]["groups"]
         if self.prometheus is None:
             del settings["prometheus"]
         else:
@@ -210,8 +234,11 @@ class Config(Settings):
         for node in settings["supply"]["node_types"]:
             if node["limit"] is None:
                 del node["limit"]
-        text = json.dumps(settings, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return settings
+
+
+def _hash(settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 ACTUATORS = ("headroom", "vertical", "volumes")  # keys of a workload that leave no trace where they are not asked for

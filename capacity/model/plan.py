@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PLAN_SCHEMA = "capacity.plan/v1"
 Resource = Literal["cpu", "memory"]
+Bound = Literal["cpu", "memory", "requests", "floor", "ceiling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,16 @@ class FloorChange:
 
     def __post_init__(self) -> None:
         whole = type(self.offset) is int and type(self.replicas) is int and isinstance(self.reason, str)
-        if whole and self.offset >= 0 and self.replicas >= 1:  # there are hundreds a plan: no text is made
+        if (
+            whole and self.offset >= 0 and self.replicas >= 1 and self.reason.isidentifier()
+        ):  # no text is made: hundreds
             return
         require(
             whole, "a floor change is (offset, replicas, reason), got {}", (self.offset, self.replicas, self.reason)
         )
         require(self.offset >= 0, "a floor change's offset must be >= 0, got {}", self.offset)
         require(self.replicas >= 1, "a floor must be >= 1, got {}", self.replicas)
+        require(self.reason.isprintable(), "a floor's reason must be printable, got {!r}", self.reason[:40])
 
 
 def _offset(change: FloorChange) -> int:
@@ -131,6 +135,9 @@ class WorkloadPlan:
         The sizes of its volumes over time. Default none.
     demand : Demand or None
         What the plan was made from. Default none: plan files do not hold it.
+    bounds : tuple of str
+        What determines the replicas that each step needs: a resource, the lowest `floor` allowed, or the `ceiling`
+        (or budget) that cuts them. Default empty: plan files do not hold it.
 
     Raises
     ------
@@ -158,9 +165,11 @@ class WorkloadPlan:
     sizes: PodSizes | None = None
     volumes: tuple[VolumePlan, ...] = ()
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
+    bounds: tuple[Bound, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         where = f"plan of {self.namespace}/{self.name}"
+        require(where.isprintable(), "a plan's names must be printable, got {!r}", where[:80])
         require_aware(where, self.start)
         object.__setattr__(self, "start", self.start.astimezone(UTC))
         require(self.step > timedelta(0) and self.steps > 0, "{}: needs at least one step", where)
@@ -249,9 +258,9 @@ class WorkloadPlan:
         return loads.assign(utilization=cpu.combine(memory, max) / floor)
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
-        """Draw the planned replicas and, where this plan was just made, the demand behind them.
+        """Draw the planned floor and, where this plan was just made, the demand that it serves and the past before it.
 
-        Returns the Figure, or `ax` where that was given: it then shows the demand, where it is known.
+        Returns the Figure, or `ax` where that was given.
         """
         return plot_noun(self, timezone, theme=theme, ax=ax)
 
@@ -277,6 +286,8 @@ class Plan:
         Each workload once.
     nodes : NodePlan or None
         Nodes that the replicas fill. Default none: no node types were given.
+    blocks : dict of str to str
+        A hash of each block of the configuration behind it, to tell which of them changed. Default none.
 
     Raises
     ------
@@ -297,6 +308,7 @@ class Plan:
     source: dict[str, Any]
     workloads: tuple[WorkloadPlan, ...]
     nodes: NodePlan | None = None
+    blocks: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("created", "origin", "valid_until"):
@@ -318,5 +330,8 @@ class Plan:
         return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
-        """Draw the plans with the highest peaks; returns the Figure, or `ax` where that was given."""
+        """Draw the plans with the highest peaks, four at most.
+
+        Returns the Figure, or `ax` where that was given: an array with one of the axes for each workload drawn.
+        """
         return plot_noun(self, timezone, theme=theme, ax=ax)

@@ -136,6 +136,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "origin": rfc3339(plan.origin),
         "valid_until": rfc3339(plan.valid_until),
         "settings_hash": plan.settings_hash,
+        **({"blocks": plan.blocks} if plan.blocks else {}),
         "source": plan.source,
         "workloads": [_workload_document(workload) for workload in plan.workloads],
         **({} if plan.nodes is None else {"nodes": _nodes_document(plan.nodes)}),
@@ -266,6 +267,7 @@ def _plan(document: dict[str, Any]) -> Plan:
         source=_typed(dict, document, "source"),
         workloads=tuple(_workload(item, document["valid_until"]) for item in _typed(list, document, "workloads")),
         nodes=_nodes(_typed(dict, document, "nodes")) if "nodes" in document else None,
+        blocks=_typed(dict, document, "blocks") if "blocks" in document else {},
     )
 
 

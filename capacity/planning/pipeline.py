@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +30,7 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.configuration import Config
+from capacity.model.pod_size import RESOURCES
 from capacity.planning.headroom import joined_headroom, with_headroom
 from capacity.planning.near import with_near_floors
 from capacity.planning.orders import (
@@ -41,7 +42,9 @@ from capacity.planning.orders import (
     Usages,
     as_replayed,
     following,
+    known_events,
     near_horizon,
+    own_request,
     plan_reach,
     plan_request,
     refuse_coarse_rows,
@@ -54,7 +57,7 @@ from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
 from capacity.planning.shared import plan_demands, share
 from capacity.planning.volumes import within_storage_quotas
-from capacity.series.scenarios import check_scenario, events_if, forecast_if, workloads_if
+from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,18 @@ class PlanInputs:
         orders, request = self.orders, self.request
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
-            request = replace(request, events=events_if(request.events, scenario, last))
-        forecasts = _forecasts(self.config, orders, request)
+            events_if(known_events(orders, request), scenario, last)
+            request = replace(request, events=without_cancelled(request.events, scenario, last))
+            own = {name: without_cancelled(some, scenario, last) for name, some in orders.ahead.groups.items()}
+            orders = replace(orders, ahead=replace(orders.ahead, groups=own))
+        forecasts = _forecasts(self.config, orders, request) if scenario.cancelled else self.forecasts
         changed: Forecasts = {
-            group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
+            group: forecast_if(found, scenario, own_request(request, self.config, orders, group).events)
+            if isinstance(found, Forecast)
+            else found
             for group, found in forecasts.items()
         }
-        return replace(self, forecasts=changed, scenario=scenario)
+        return replace(self, orders=orders, forecasts=changed, scenario=scenario)
 
 
 def check_scenarios(config: Config, orders: OrderData, scenarios: Sequence[Scenario]) -> None:
@@ -105,7 +113,7 @@ def check_scenarios(config: Config, orders: OrderData, scenarios: Sequence[Scena
     last = max(ends, default=orders.audit.last)
     if last is None:
         return
-    events = plan_request(config, orders).events
+    events = known_events(orders, plan_request(config, orders))
     step = _step(orders)
     ahead = (min(ends, default=last) + step, last + step + config.forecast.horizon)
     for scenario in scenarios:
@@ -143,7 +151,8 @@ def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None 
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
     plans = joined_headroom(shared.plans)
-    plan = replace(planned.plan, workloads=_with_room(plans, config.supply), nodes=shared.nodes)
+    room = _with_room(plans, config.supply)
+    plan = replace(planned.plan, workloads=room, nodes=shared.nodes, blocks=config.settings_blocks())
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
 
@@ -162,7 +171,8 @@ def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
 
 def forecast_orders(config: Config, orders: OrderData) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, request_of(config, orders), covariates=orders.ahead.columns)
+    request, own = request_of(config, orders), partial(own_request, config=config, orders=orders)
+    return forecast_many(_requests(orders.histories, request, {}, own), orders.ahead.columns)
 
 
 def forecast_groups(
@@ -196,15 +206,21 @@ def _plan_requests(
     """What is asked of the forecast of each group that plans can be made from, and why there is none of the others."""
     coarse = _coarse_groups(orders.histories)
     even = {group: history for group, history in orders.histories.items() if group not in coarse}
-    return _requests(even, request, plan_reach(config)), coarse
+    return _requests(even, request, plan_reach(config), partial(own_request, config=config, orders=orders)), coarse
 
 
 def _requests(
-    histories: Histories, request: ForecastRequest, reach: Mapping[str | None, timedelta]
+    histories: Histories,
+    request: ForecastRequest,
+    reach: Mapping[str | None, timedelta],
+    own: Callable[..., ForecastRequest] | None = None,
 ) -> dict[str | None, tuple[pd.Series, ForecastRequest]]:
+    """What is asked for each group, by `own` of its own calendar; requests that are equal share their work."""
+    asked = {group: request if own is None else own(request, group=group) for group in histories}
     windows = {group: _window(sales, reach.get(group)) for group, sales in histories.items()}
-    requests = {window: replace(request, window=window) for window in dict.fromkeys(windows.values())}
-    return {group: (sales, requests[windows[group]]) for group, sales in histories.items()}
+    keys = {group: (id(asked[group]), windows[group]) for group in histories}
+    requests = {keys[group]: replace(asked[group], window=windows[group]) for group in histories}
+    return {group: (sales, requests[keys[group]]) for group, sales in histories.items()}
 
 
 def planned_window(config: Config, workload: Workload, history: pd.Series) -> timedelta | None:
@@ -232,15 +248,15 @@ def _coarse_groups(histories: Histories) -> Forecasts:
 
 def backtest_orders(config: Config, orders: OrderData, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    request = request_of(config, orders)
+    requests = {group: request_of(config, orders, group) for group in orders.histories}
     return {
         group: backtest_sales(
             sales,
             horizon=horizon,
             origins=origins,
-            holidays=request.holidays,
-            events=request.events,
-            timezone=request.timezone,
+            holidays=requests[group].holidays,
+            events=requests[group].events,
+            timezone=requests[group].timezone,
             covariates=orders.ahead.columns,
         )
         for group, sales in orders.histories.items()
@@ -340,7 +356,7 @@ def plan_workloads(
     """
     known = context or PlanContext()
     workloads = [served_as_learned(workload, known.reports.get(workload.key)) for workload in workloads]
-    demands = {workload.key: demand_for(workload, forecasts, known) for workload in workloads}
+    demands = {one.key: _after_its_past(demand_for(one, forecasts, known), one, known) for one in workloads}
     past = {workload.key: _past_cpu(workload, known) for workload in workloads}
     usage = {key: cores for key, cores in past.items() if cores is not None}
     made = plan_demands(demands, workloads, known.supply, usage)
@@ -373,16 +389,37 @@ def _usage_if(known: PlanContext, reach: timedelta | None, usage: pd.Series, unt
     return found if known.scenario is None else forecast_if(found, known.scenario)
 
 
+RECENT = timedelta(days=14)  # of the past load: what a picture shows before a plan
+
+
+def _after_its_past(demand: Demand | DataError, workload: Workload, known: PlanContext) -> Demand | DataError:
+    """The demand with the load of the last two weeks before it, as far as that is known."""
+    if isinstance(demand, DataError):
+        return demand
+    begin, end = pd.Timestamp(demand.cpu.origin - RECENT), pd.Timestamp(demand.cpu.origin)
+    loads = {resource: _past_load(workload, known, resource, begin) for resource in RESOURCES}
+    past = {resource: load.loc[begin:end] for resource, load in loads.items() if load is not None}
+    return replace(demand, past=pd.DataFrame(past)) if past else demand
+
+
 def _past_cpu(workload: Workload, known: PlanContext) -> pd.Series | None:
-    """The CPU of the past in cores: as it was used, else what past sales stand for."""
+    """The CPU of the past in cores."""
+    return _past_load(workload, known, "cpu")
+
+
+def _past_load(
+    workload: Workload, known: PlanContext, resource: str, begin: pd.Timestamp | None = None
+) -> pd.Series | None:
+    """A resource in the past: as it was used, else what past sales stand for."""
     report = known.reports.get(workload.key)
-    if isinstance(report, LoadReport) and report.usage is not None and "cpu" in report.usage:
-        return report.usage["cpu"]
+    if isinstance(report, LoadReport) and report.usage is not None and resource in report.usage:
+        return report.usage[resource]
     sales = known.histories.get(workload.group)
     if sales is None or len(sales) < 2:
         return None
     hours = (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
-    past: pd.Series = workload.load.cpu_base + workload.load.cpu_per_sale_per_hour * sales / hours
+    slope = getattr(workload.load, f"{resource}_per_sale_per_hour")
+    past: pd.Series = getattr(workload.load, f"{resource}_base") + slope * sales.loc[begin:] / hours
     return past
 
 

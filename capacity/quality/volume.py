@@ -14,6 +14,10 @@ WIDTHS = (1, 2, 4, 8, 24)  # hours that are judged together: loss at quiet hours
 LEAST_COUNT = 8.0  # what a span must miss or have beyond its due: less changes no plan
 LEAST_SHARE = 0.2  # and the share of what the whole day should have
 COVERAGE = 0.9986  # share of spans within the usual, however regular past days were: 3.2 standard deviations
+LEAST_GAIN = (
+    9.1  # log-likelihood that a move of the clock must gain: 24 moves a day reach it once a year, log(24 * 365)
+)
+LEAST_GAIN_PER_ROW = 0.02  # and per row: a busy day tells apart what makes no difference to a plan
 CLOSED = 0.1  # share of what a day should have below which it was no usual day: it says nothing of the spread of others
 
 
@@ -97,7 +101,9 @@ def find_shift(counts: Array, skip: Mask | None = None) -> int | None:
     """By how many steps the newest day's clock seems to be ahead (above zero) or behind; None where it is right.
 
     The day's counts are compared with what its steps should have, moved by up to half a day: a move must explain them
-    far better than none, and better than any move explained a past day. The level has no part in it.
+    far better than none (by a log-likelihood that chance does not reach, and that matters per row), and better than any
+    move explained a past day. The level has no part in it. Where counts vary more than rows that come one by one, as
+    lines of one order do, a likelihood counts so much less (Wedderburn's quasi-likelihood, Biometrika 61, 1974).
     """
     expected = expected_days(counts, skip)
     judged = np.isfinite(expected).all(axis=1) & np.isfinite(counts).all(axis=1)
@@ -108,17 +114,24 @@ def find_shift(counts: Array, skip: Mask | None = None) -> int | None:
     gains = np.array([_best_move(counts[day], expected[day])[0] for day in past])
     limits = usual_limits(gains, 0.0, beyond=2.0)
     gain, move = _best_move(counts[-1], expected[-1])
-    if limits is None or move == 0 or gain <= max(limits.high, 0.02):
-        return None
-    return move
+    least = max(LEAST_GAIN * _dispersion(counts[past], expected[past]), LEAST_GAIN_PER_ROW * counts[-1].sum())
+    return None if limits is None or move == 0 or gain <= max(limits.high, least) else move
+
+
+def _dispersion(counts: Array, expected: Array) -> float:
+    """How many times more than by chance the steps of the median day vary around their shares of it; at least 1."""
+    due = expected / expected.sum(axis=1, keepdims=True) * counts.sum(axis=1, keepdims=True)
+    told = due > 0.5  # steps with next to no rows say nothing
+    squares = np.where(told, (counts - due) ** 2 / np.where(told, due, 1), 0).sum(axis=1)
+    return max(1.0, float(np.median(squares / np.maximum(told.sum(axis=1) - 1, 1)))) if len(counts) else 1.0
 
 
 def _best_move(counts: Array, expected: Array) -> tuple[float, int]:
-    """The likelihood per row that the best move of the day gains over none, and that move in steps."""
+    """The log-likelihood that the best move of the day gains over none, and that move in steps."""
     shape = expected / expected.sum()
     shape = (1 - 0.02) * shape + 0.02 / len(shape)  # nothing is impossible at any hour
     half = len(shape) // 2
     moves = range(-half, half + 1)
-    likelihood = np.array([float(counts @ np.log(np.roll(shape, move))) for move in moves]) / counts.sum()
+    likelihood = np.array([float(counts @ np.log(np.roll(shape, move))) for move in moves])
     at = int(np.argmax(likelihood))
     return float(likelihood[at] - likelihood[half]), moves[at]

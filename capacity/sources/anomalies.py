@@ -114,7 +114,7 @@ class _Look:
 
     def _values(self) -> tuple[Array, float]:
         """The sales of each day's steps in units that vary as counts do, and the unit: what a row is worth."""
-        series = self.table.total()
+        series = self.table.total(self.end)
         total, unit = float(series.sum()), 1.0
         if self.table.settings.value.sum is not None and total > 0:
             whole = bool((series.dropna() % 1 == 0).all())

@@ -24,13 +24,13 @@ from capacity.sources.database import count_in_database
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
-    id_findings,
     mark_implausible_times,
     repeated_hours,
-    repetition_findings,
     resolve_repeated_hours,
     unclear_note,
+    workbook_findings,
 )
+from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.seen_columns import seen_by_check
 from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, literal, one_line
@@ -106,7 +106,12 @@ class OrderTable:
         span, notes = mark_implausible_times(database, span)
         notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
-        findings = (*found, *id_findings(judgement), *repetition_findings(judgement))
+        findings = (
+            *found,
+            *workbook_findings(judgement, now),
+            *id_findings(judgement),
+            *repetition_findings(judgement),
+        )
         read_as = (
             f"{settings.time}: {judgement.time.read_as}",
             *loaded.read_as,
@@ -186,14 +191,19 @@ class OrderTable:
         result.attrs["timezone"] = self.timezone
         return result
 
-    def total(self) -> pd.Series:
-        """Sales per step of all groups together, as `sales` counts them: without a column for each group."""
+    def total(self, until: datetime | None = None) -> pd.Series:
+        """Sales per step of all groups together, as `sales` counts them: without a column for each group.
+
+        `until`: the end of the last step, where it is known that every step before it is over.
+        """
         query = f"SELECT step_start, {TOTAL} AS value FROM counted WHERE {GOOD} GROUP BY step_start ORDER BY step_start"
         frame = self.database.execute(query).df()
         if frame.empty:
             raise self._no_row()
         series = frame["value"].astype(float).set_axis(pd.to_datetime(frame["step_start"], unit="s", utc=True))
         steps = self.steps()
+        if until is not None:
+            steps = pd.date_range(steps[0], until - self.settings.step, freq=pd.Timedelta(self.settings.step))
         total = series.reindex(steps, fill_value=np.nan if self.is_measurement() else 0.0)
         total[self.unclear_steps(steps)] = np.nan
         return total

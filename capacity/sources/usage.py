@@ -159,7 +159,6 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
     with open_database(None) as database:
         kinds = _load(database, settings, name)
         _measure(database, settings, kinds, names)
-        _drop_implausible_times(database, name)
         if not database.execute("SELECT count(*) FROM measured").fetchall()[0][0]:
             return {}
         step = settings.step or _native_step(database, name)
@@ -204,13 +203,15 @@ def _measure(
         if readable == (0,):
             raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
         database.execute(_measured_query(database, settings, kinds, time.instant, names))
+        _drop_implausible_times(database, name)  # first: they say nothing of the order of rows, nor of doubled hours
         if time.local:
             _resolve_repeated_hour(database, zone)
         repeated = database.execute(TWICE).fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if repeated is not None:
-        raise DataError(f"{name}: {_duplicate_text(*repeated)}")
+        who, when, count = repeated
+        raise DataError(f"{name}: {_duplicate_text(who, when, count, settings)}")
 
 
 def _drop_implausible_times(database: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -275,11 +276,13 @@ def _measured_query(
     )
 
 
-def _duplicate_text(who: str, when: float, count: int) -> str:
+def _duplicate_text(who: str, when: float, count: int, settings: Measurements) -> str:
+    volumes = "capacity" in settings.columns
+    thing, fix = ("claim", "keep one of them") if volumes else ("workload", "sum up the pods")
+    key = "volume_usage.claim" if volumes else "usage.workload"
     return (
-        f"expected one row per workload and time, got {count} of {who or 'it'} at "
-        f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: sum up the pods, or name the column in "
-        "usage.workload"
+        f"expected one row per {thing} and time, got {count} of {who or 'it'} at "
+        f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: {fix}, or name the column in {key}"
     )
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def copied(value: Any) -> Any:
+def copied(value: T) -> T:
     """The value with dictionaries and lists of its own."""
+    made: T = _copied(value)
+    return made
+
+
+def _copied(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
-        return {key: copied(part) if type(part) in _NESTED else part for key, part in value.items()}
+        return {key: _copied(part) if type(part) in _NESTED else part for key, part in value.items()}
     if kind is list:
-        return [copied(part) if type(part) in _NESTED else part for part in value]
+        return [_copied(part) if type(part) in _NESTED else part for part in value]
     return value
 
 

@@ -108,6 +108,10 @@ def _empty_token(clinic: Clinic) -> None:
     clinic.set(incidents={"alertmanager": {"url": "http://127.0.0.1:1", "token_file": "empty.token"}})
 
 
+def _no_webhook(clinic: Clinic) -> None:
+    clinic.set(incidents={"messages": {"slack": {"url_file": "absent.url"}}})
+
+
 def _bad_rows(clinic: Clinic) -> None:
     (clinic.shop.folder / "orders.csv").write_text(clinic.orders + "soon,1\n" * 40)
 
@@ -211,6 +215,7 @@ BROKEN: list[tuple[str, Callable[[Clinic], None], int, str, str, str]] = [
         "per_sale_per_hour",
     ),
     ("a secret that is not there", _no_token, FAILED, "secrets", "pushgateway.token_file", "mount the secret"),
+    ("a webhook that is not there", _no_webhook, FAILED, "secrets", "messages.slack.url_file", "mount the secret"),
     ("a secret that is empty", _empty_token, FAILED, "secrets", "empty.token: empty", "mount the secret"),
     ("orders below the quality that a plan needs", _bad_rows, FAILED, "orders", "at least 0.9950", "capacity audit"),
     ("orders of doubtful quality", _some_bad_rows, WARNED, "orders", "at least 0.9990", "capacity audit"),

@@ -9,15 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from capacity.app.configuration import read_config
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, write_plan_maps
-from capacity.model import plan_text, write_plan
+from capacity.model import plan_text, read_plan, write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
 from tests.double.faults import (
@@ -155,6 +157,58 @@ def test_an_unreadable_plan_is_held_then_decays_to_the_safe_floor(shop: Shop, sp
         shop.decide(now=f"2026-11-27T10:{5 * step:02}:00Z")
         floors.append(shop.floor())
     assert floors == [11, 10, 9, 9, 9], "the safe floor of the last plan, never 1"
+
+
+def changed_workload(shop: Shop, **changes: object) -> None:
+    """Configure the workload otherwise than when its plan was made."""
+    config = json.loads((shop.folder / "capacity.yaml").read_text())
+    config["workloads"][0] |= changes
+    (shop.folder / "capacity.yaml").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"ceiling": 8}, "expected floors of at most 8, as configured, got 9", id="a lower ceiling"),
+        pytest.param({"floor": 5}, "expected floors of at least 5, as configured, got 3", id="a higher floor"),
+        pytest.param({"name": "api"}, "expected a plan for shop/api, got one for shop/web", id="another workload"),
+    ],
+)
+def test_a_plan_that_contradicts_the_configuration_is_not_followed(
+    shop: Shop, changes: dict[str, object], said: str
+) -> None:
+    changed_workload(shop, **changes, target={"name": "web"})
+    plan = shop.folder / "plan.json"
+    write_plan(replace(read_plan(plan), settings_hash="another"), plan)
+    before = shop.floor()
+    found = shop.decide()
+    assert (found["code"], found["reason"], shop.floor()) == (1, "HeldNoPlan", before)
+    assert said in found["error"]
+    assert "run `capacity plan` again" in found["error"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"ceiling": 90}, "now 90", id="a higher ceiling"),
+        pytest.param({"lead_time": "25m"}, "now 1500s", id="a longer lead time"),
+        pytest.param(
+            {"target_utilization": 0.5}, "the plan was made for other settings (workloads)", id="another target"
+        ),
+    ],
+)
+def test_a_plan_of_other_settings_is_followed_with_a_warning(
+    shop: Shop, changes: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed_workload(shop, floor=2)
+    made = read_config(shop.folder / "capacity.yaml")
+    plan = shop.folder / "plan.json"
+    write_plan(replace(read_plan(plan), settings_hash=made.settings_hash(), blocks=made.settings_blocks()), plan)
+    shop.decide()
+    assert "other settings" not in capsys.readouterr().err
+    changed_workload(shop, **changes)
+    assert shop.decide()["code"] == 0
+    assert said in capsys.readouterr().err
 
 
 def test_a_plan_that_can_be_read_again_is_followed_and_the_hold_forgotten(shop: Shop) -> None:

@@ -179,10 +179,9 @@ def test_page_shows_both_ways_and_every_program_is_one_we_know() -> None:
             assert any(command.startswith(beginning) for command in commands())
 
 
-def test_docker_is_told_files_that_exist_and_the_digest() -> None:
+def test_docker_is_told_files_that_exist() -> None:
     (build,) = (words_of(command) for command in commands() if command.startswith("docker"))
     assert (K8S.parent / build[build.index("-f") + 1]).is_file()
-    assert build[build.index("--build-arg") + 1] == "PYTHON_DIGEST=$PYTHON_DIGEST"
     image = yaml.safe_load((K8S / "base" / "kustomization.yaml").read_text(encoding="utf-8"))["images"][0]
     assert build[build.index("-t") + 1] == f"{image['newName']}:{image['newTag']}"
     assert build[-1] == "."

@@ -1,0 +1,89 @@
+"""Whether a plan belongs to the configuration it is about to be carried out with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from capacity.model import Plan, PlanError, Workload, WorkloadPlan
+from capacity.model.fields import AutoLeadTime
+
+Key = tuple[str, str]  # namespace and name of a workload
+AGAIN = "run `capacity plan` again"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCheck:
+    """What contradicts the configuration: `refused` is not followed, `noted` is followed and shown as a warning.
+
+    That the plan as a whole is of other settings, where no workload tells which, is noted once, at its first workload.
+    """
+
+    refused: Mapping[Key, str] = field(default_factory=dict)
+    noted: Mapping[Key, str] = field(default_factory=dict)
+
+
+def check_plan(plan: Plan, workloads: Sequence[Workload], settings: tuple[str, Mapping[str, str]]) -> PlanCheck:
+    """Compare a plan with the workloads as configured and with the hashes of the settings, whole and by block.
+
+    A plan of other settings that holds none of the workloads is not theirs: raises `PlanError`. One whose floors leave
+    the limits of a workload is refused for that workload. Other settings are noted, since the next plan follows them.
+    """
+    mine, other = {one.key: one for one in workloads}, _other_settings(plan, *settings)
+    if other is not None and plan.workloads and not any(one.key in mine for one in plan.workloads):
+        theirs, ours = _some([one.label for one in plan.workloads]), _some(["/".join(key) for key in mine])
+        raise PlanError(f"expected a plan for {ours}, got one for {theirs}: it is of another configuration; {AGAIN}")
+    pairs = [(one, mine[one.key]) for one in plan.workloads if one.key in mine]
+    refused = {one.key: why for one, workload in pairs if (why := contradiction(one, workload)) is not None}
+    if other is None:
+        return PlanCheck(refused)
+    followed = {one.key: "; ".join(changes(one, workload)) for one, workload in pairs if one.key not in refused}
+    noted = {key: f"the plan was made for other settings ({text}): {AGAIN}" for key, text in followed.items() if text}
+    if followed and not noted:
+        noted[next(iter(followed))] = other
+    return PlanCheck(refused, noted)
+
+
+def contradiction(plan: WorkloadPlan, workload: Workload) -> str | None:
+    """Why a workload's plan cannot be followed as the workload is configured; None where it can.
+
+    The ceiling is a limit only where it is honored: with `ceiling_policy: increase` a plan may rise above it.
+    """
+    if (plan.sizes is not None) != (workload.scaling == "vertical"):
+        kind = "sizes of pods" if plan.sizes is not None else "numbers of pods"
+        return f"expected a plan for scaling: {workload.scaling}, got one of {kind}; {AGAIN}"
+    floors = [*(change.replicas for change in plan.floor), plan.safe_floor]
+    low, high = min(floors), max(floors)
+    if low < workload.floor:
+        return f"expected floors of at least {workload.floor}, as configured, got {low}; {AGAIN}"
+    if high > workload.ceiling and workload.ceiling_buffer is None:
+        return f"expected floors of at most {workload.ceiling}, as configured, got {high}; {AGAIN}"
+    return None
+
+
+def changes(plan: WorkloadPlan, workload: Workload) -> Iterator[str]:
+    """What is configured otherwise than when the plan was made, of what a plan knows."""
+    known, replica = plan.derivation, workload.replica
+    if plan.sizes is None:
+        if known.floor != workload.floor:
+            yield f"floor {known.floor}, now {workload.floor}"
+        if known.ceiling != workload.ceiling and workload.ceiling_buffer is None:
+            yield f"ceiling {known.ceiling}, now {workload.ceiling}"
+        requested = plan.resources.get("cpu_request_millicores")
+        if requested is not None and requested != round(replica.cpu_request * 1000):
+            yield f"requests of {requested}m of CPU, now {round(replica.cpu_request * 1000)}m"
+    late = workload.lead_time - plan.lead_time
+    if not isinstance(workload.lead_time, AutoLeadTime) and plan.sizes is None and late.total_seconds() > 0:
+        yield f"lead time {plan.lead_time.total_seconds():.0f}s, now {workload.lead_time.total_seconds():.0f}s"
+
+
+def _other_settings(plan: Plan, whole: str, blocks: Mapping[str, str]) -> str | None:
+    if not plan.settings_hash or plan.settings_hash == whole:
+        return None
+    differ = sorted(name for name in {*blocks, *plan.blocks} if blocks.get(name) != plan.blocks.get(name))
+    where = f" ({', '.join(differ)})" if plan.blocks and differ else ""
+    return f"the plan was made for other settings{where}: {AGAIN}"
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
