@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from capacity.app.actuation import Due, Key, Situation, by_workload
+from capacity.app.actuation import Due, Key, Situation, by_workload, written
 from capacity.app.actuators import actuate, actuated, give_back_actuators, observe_actuators
 from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import read_expiry, read_wishes
@@ -358,23 +358,35 @@ def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
     scenes = observe_targets(asker, work.counted)
     cases, guard = _cases(asker, work, scenes)
+    cases = checked(asker, work, guard, cases)
     dues = observe_actuators(asker, work.situation(cases, guard), _stays(guard, cases))
-    outcomes = (
-        guarded(case.workload, partial(_asked, asker, work, case)) if case.due else case.outcome(work) for case in cases
-    )
-    both = work.with_notes([*outcomes, *work.without_floor()])
-    yield from actuated(both, by_workload((due, due.actuation) for due in dues))
+    outcomes = [
+        guarded(case.workload, partial(_asked, asker, work, case)) if case.due else _warned(case.outcome(work), case)
+        for case in cases
+    ]
+    actuations = by_workload((due, _asked_for(asker, due)) for due in dues)
+    yield from actuated(work.with_notes([*outcomes, *work.without_floor()]), actuations)
 
 
 def _asked(asker: ClusterAsker, work: Reconciliation, case: TargetState) -> Outcome:
     workload, _, autoscaler = case.seen
     assert case.decision is not None and not isinstance(autoscaler, ClusterError)  # noqa: S101, PT018 - a due case has both
-    body = autoscaler.written(case.decision, work.expires(workload))
+    outcome = _warned(case.outcome(work), case)
     try:
-        asker.ask_target(autoscaler.kind, workload.namespace, autoscaler.name, body)
+        if case.decision.changes or case.decision.notes:
+            write(asker, autoscaler, case.decision, work.expires(workload))
+        if case.move is not None and case.move.refused is None:
+            move_target(asker, autoscaler, case.move)
     except ClusterError as error:
-        return replace(case.outcome(work), error=f"the server would refuse this: {error}")
-    return case.outcome(work)
+        return replace(outcome, error=f"the server would refuse this: {error}")
+    return outcome
+
+
+def _asked_for(asker: ClusterAsker, due: Due) -> Actuation:
+    """What an actuator decided, with the server's refusal where there is one."""
+    if due.write is None or (refusal := written(asker, due).error) is None:
+        return due.actuation
+    return replace(due.actuation, error=f"the server would refuse this: {refusal}")
 
 
 def apply(

@@ -37,6 +37,7 @@ POLITE = 500.0  # requests a second on average; eight at a time and the server's
 FIRST_WAIT = 0.1  # seconds before the third try, doubled each time: four retries take 1.4 s
 PATIENCE = 10.0  # seconds of Retry-After that we wait at most: a pass has less than a minute
 ABSENT, CONFLICT = 404, 409
+DRY_RUN = ("dryRun", "All")  # the server judges the request in full and stores nothing
 
 
 class ClusterReader:
@@ -185,17 +186,6 @@ class ClusterReader:
         return ClusterError(f"no answer from the cluster at {host}: {_cause(error)}; is it reachable?")
 
 
-class ClusterAsker(ClusterReader):
-    """Reads, and asks whether the server would accept a write. Every patch that it sends is a dry run."""
-
-    def ask_target(self, kind: Kind, namespace: str, name: str, body: Document) -> Document:
-        """The object as it would be after this write, or the refusal of a policy, a quota or the schema."""
-        how = [("dryRun", "All"), *([("force", "true")] if kind.applied else [])]
-        path = f"{kind.path.format(namespace=namespace)}/{name}"
-        query = [*_write_query(), *how]
-        return self._request("PATCH", path, body=body, query=query, kind=APPLY if kind.applied else MERGE)
-
-
 class ClusterWriter(ClusterReader):
     """Reads, and writes what a decision asks for: targets, plan ConfigMaps, Events, and the Lease that guards writers.
 
@@ -235,7 +225,7 @@ class ClusterWriter(ClusterReader):
 
     def apply_configmap(self, namespace: str, name: str, body: Document, *, dry_run: bool = False) -> Document:
         """Create or replace a ConfigMap of our own; `dry_run`: only ask whether the server would accept it."""
-        asked = [("force", "true"), *([("dryRun", "All")] if dry_run else [])]
+        asked = [("force", "true"), *([DRY_RUN] if dry_run else [])]
         return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, asked)
 
     def merge_configmap(self, namespace: str, name: str, body: Document) -> Document:
@@ -276,6 +266,25 @@ class ClusterWriter(ClusterReader):
 
     def _patch(self, path: str, body: Any, kind: str, query: list[tuple[str, str]] | None = None) -> Document:
         return self._request("PATCH", path, body=body, query=[*_write_query(), *(query or [])], kind=kind)
+
+
+class ClusterAsker(ClusterWriter):
+    """Asks whether the server would accept a write: whatever it sends that is no GET is a dry run."""
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: list[tuple[str, str]] | None = None,
+        kind: str | None = None,
+        timeout: tuple[float, float] | None = None,
+    ) -> Any:
+        asked = list(query or [])
+        if method != "GET" and DRY_RUN not in asked:
+            asked.append(DRY_RUN)
+        return super()._answer(method, path, body=body, query=asked, kind=kind, timeout=timeout)
 
 
 def _broken() -> tuple[type[Exception], ...]:

@@ -17,6 +17,7 @@ def _stored(group: str, plural: str, kind: str, *short_names: str, **fields: boo
 INSTALLED = (
     _stored("", "serviceaccounts", "ServiceAccount", "sa", automountServiceAccountToken=True, secrets=True),
     _stored("", "secrets", "Secret", data=True, stringData=True, type=True, immutable=True),
+    _stored("", "services", "Service", "svc"),
     _stored("batch", "cronjobs", "CronJob", "cj"),
     _stored("batch", "jobs", "Job"),
     _stored("networking.k8s.io", "networkpolicies", "NetworkPolicy", "netpol"),

@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
+from capacity.app import read_config
+from capacity.app.doctor.targets import check_targets
 from capacity.app.floor_watch import REPAIRS, WITHIN, FloorWatch, lowered
 from capacity.cli import main
 from capacity.cluster.appliers import advice
 from capacity.cluster.client import ClusterReader
+from capacity.cluster.inventory import read_inventory
 from capacity.cluster.kinds import HPA, SCALED_OBJECT
 from capacity.cluster.ownership import Owner, handed_over
+from tests.double.manifests import deployment
 from tests.shop import NOON, Shop, hpa
 from tests.waiting import until
 
@@ -95,6 +99,28 @@ def test_a_manifest_without_the_field_needs_nothing(shop: Shop) -> None:
     assert (shop.decide()["reason"], shop.floor()) == ("DemandRising", 9)
     shop.api.apply(document, manager="helm")  # no conflict, nothing reset
     assert shop.floor() == 9
+
+
+@pytest.mark.parametrize(("manager", "operation", "tool", "cure"), TOOLS)
+def test_init_and_doctor_name_the_tool_and_the_line_to_change(
+    shop: Shop, manager: str, operation: str, tool: str, cure: str
+) -> None:
+    """A person at a keyboard is no tool: there is no line to change."""
+    owned(shop, manager, operation)
+    shop.api.create(deployment("web", namespace="shop"))
+    reader, now = ClusterReader(), datetime(2026, 11, 27, 12, tzinfo=UTC)
+    (drafted,) = read_inventory(reader, ["shop"], now).found
+    workloads = read_config(shop.folder / "capacity.yaml").workloads
+    found = " ".join(f"{one.detail} {one.fix}" for one in check_targets(workloads, reader, now))
+    if manager in ("kubectl-edit", "kubectl-patch"):
+        assert drafted.owner is None
+        assert "set its floor" not in found
+        return
+    assert drafted.owner is not None
+    assert f"{tool} set this floor" in drafted.owner
+    assert cure in drafted.owner
+    assert cure in found
+    assert tool in found or manager in found
 
 
 def test_preview_says_what_the_tool_will_do(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:

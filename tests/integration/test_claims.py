@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -170,6 +171,19 @@ def test_claim_that_changed_in_between_is_read_again(store: Store) -> None:
     assert (code, seen["changed"], store.size()) == (0, True, "14Gi")
 
 
+def test_a_dry_run_knows_a_quotas_refusal_before_it_counts(store: Store) -> None:
+    store.add()
+    code, (seen,) = store.volumes("preview", "--server-dry-run")
+    assert (code, seen["reason"], seen["changed"]) == (0, "VolumeFillsUp", False)
+    quota = refusal(403, "Forbidden", f'persistentvolumeclaims "{DATA}" is forbidden: exceeded quota: s, used: 20Gi')
+    store.api.faults.add(f"PATCH .*/persistentvolumeclaims/{DATA}", quota)
+    code, (seen,) = store.volumes("preview", "--server-dry-run")
+    assert code == 1
+    assert re.search("the server would refuse this: .*exceeded quota", seen["error"])
+    assert [entry.query.get("dryRun") for entry in store.patched()] == ["All", "All"]
+    assert store.size() == "10Gi"
+
+
 def test_one_claim_that_fails_stops_neither_another_nor_the_floor(
     store: Store, plan_of: PlanOf, tmp_path: Path
 ) -> None:
@@ -215,7 +229,7 @@ def test_component_grants_exactly_what_is_asked(
         if item["kind"].removeprefix("Cluster") in ("Role", "RoleBinding"):
             store.api.create(item)
     store.add()
-    token = store.api.token("system:serviceaccount:shop:capacity-controller")
+    token = store.api.token("system:serviceaccount:capacity-system:capacity-controller")
     location = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
     monkeypatch.setattr(location, str(store.api.kubeconfig(tmp_path / "controller", token)))
     store.api.journal.clear()

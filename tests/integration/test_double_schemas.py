@@ -73,6 +73,8 @@ def test_unknown_fields_are_found_in_lists_too() -> None:
         ("self.a > 0 && self.a != 5", {"a": 4}, True),
         ("!has(self.a) || self.a == 0", {"a": 1}, False),
         ("!has(self.a) || self.a >= -1", {}, True),
+        ("has(self.a) ? self.a <= self.b : true", {"a": 2, "b": 1}, False),
+        ("has(self.a) ? self.a <= self.b : true", {}, True),
         ("has(self.a.b)", {"a": {"b": 0}}, True),
         ("has(self.a.b)", {"a": 1}, False),
     ],

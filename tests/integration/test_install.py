@@ -104,7 +104,7 @@ class Machine:
 
 def installed_kinds() -> set[str]:
     """Every kind that a manifest of k8s/ is of; the Prometheus operator's are left out: the double knows none."""
-    written = [*(K8S / "base").glob("*.yaml"), *(K8S / "components").rglob("*.yaml")]
+    written = [*(K8S / "base").rglob("*.yaml"), *(K8S / "components").rglob("*.yaml")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in written)
     return set(re.findall(r"^apiVersion: (?!kustomize|monitoring)\S+\nkind: (\w+)$", text, re.MULTILINE))
 

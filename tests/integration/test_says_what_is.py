@@ -91,6 +91,21 @@ def test_preview_can_ask_the_server_and_still_changes_nothing(shop: Shop, capsys
     assert "at most 5 replicas" in found["error"]
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_preview_asks_for_replicas_as_apply_would_write_them(shop: Shop, kind: str) -> None:
+    shop.api.delete("HorizontalPodAutoscaler", "shop", "web")
+    made = deployment("web", namespace="shop")
+    shop.api.create(
+        made if kind == "Deployment" else made | {"kind": kind, "spec": made["spec"] | {"serviceName": "web"}}
+    )
+    shop.configure("web", target={"kind": kind})
+    shop.api.journal.clear()
+    assert main(["preview", "--server-dry-run", "--now", NOON]) == 0
+    writes = shop.api.journal.writes
+    assert [entry.path.rpartition("/")[2] for entry in writes] == ["web", "scale"]
+    assert {entry.query.get("dryRun") for entry in writes} == {"All"}
+
+
 def read(api: KubernetesDouble, folder: Path) -> Any:
     reader = ClusterReader(str(api.kubeconfig(folder / "kubeconfig")))
     return read_inventory(reader, ["shop"], datetime.now(UTC))

@@ -445,6 +445,9 @@ def test_doctor_finds_what_stands_in_the_way_of_a_resize(
 
 
 def test_a_dry_run_shows_sizes_too(database: Database) -> None:
+    before = database.size("db-0")
     found = database.decide("preview", PEAK, "--server-dry-run")
     assert found["db-0"]["reason"] == "DemandRising"
-    assert database.resizes() == []
+    assert database.resizes() != []
+    assert {entry.query.get("dryRun") for entry in database.api.journal.writes} == {"All"}
+    assert database.size("db-0") == before

@@ -12,6 +12,7 @@ from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA
 from capacity.cluster.observe import ObservedTarget, observe_target, observe_targets, other_owner
+from capacity.cluster.ownership import Owner
 from capacity.cluster.pod_sizes import SizedPods, observe_pods
 from capacity.decision.reading import TOLERANCE
 from capacity.model import ClusterError, Workload
@@ -86,12 +87,12 @@ def _target_findings(workload: Workload, seen: ObservedTarget, found: Autoscaler
     other = other_owner(workload, found.document, seen)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
-    managers = ", ".join(
-        found.reconcilers(workload.target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
-    )
+    managers = found.reconcilers(workload.target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
     if managers:
-        fix = f"let it ignore the field (`capacity preview` prints how), then set target.ignored_by: [{managers}]"
-        yield Finding("targets", "fail", f"{managers} writes its floor again by itself", fix)
+        names = ", ".join(managers)
+        cure = advice(Owner(managers[0], "Apply"), found.kind, found.name).cure.partition(", then set")[0]
+        fix = f"{cure.partition('; then set')[0]}, then set target.ignored_by: [{names}]"
+        yield Finding("targets", "fail", f"{names} writes its floor again by itself", fix)
     appliers = [one for one in found.appliers() if one.manager not in workload.target.ignored_by]
     if appliers and not workload.target.take and found.notes.baseline is None:
         told = advice(appliers[0], found.kind, found.name)
@@ -122,7 +123,7 @@ def _tolerated(workload: Workload, spec: dict[str, Any]) -> Iterator[Finding]:
 def _utilization(spec: dict[str, Any]) -> int | None:
     """The CPU target in percent of the request; None where there is none."""
     for metric in spec.get("metrics") or []:
-        resource = metric.get("resource") or {}
+        resource = metric.get("resource") or metric.get("containerResource") or {}
         if resource.get("name") == "cpu":
             percent = (resource.get("target") or {}).get("averageUtilization")
             return None if percent is None else int(percent)
