@@ -17,8 +17,8 @@ from capacity.simulation.pods import NodePool
 
 SCALE = 40.0  # each trace peaks at 6 cores there; here at 240, some 600 pods of half a core at 80 %
 PART = pd.Timedelta("15min")  # steps of the forecast
-POOL = NodePool(8, median=timedelta(minutes=2))  # 19 of 20 nodes within four minutes
 STANDBY = 0.1  # of the price, of a node that is stopped: its disk
+POOL = NodePool(8, median=timedelta(minutes=2), standby=STANDBY)  # 19 of 20 nodes within four minutes
 
 
 def headroom_figures(data: Path, quick: bool) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def headroom_figures(data: Path, quick: bool) -> dict[str, Any]:
         path = find(data, trace.path, "node_headroom")
         if path is not None:
             cores = usage(trace, path)[0].resample(PART).mean().interpolate() * SCALE
-            replay = HeadroomReplay(POOL, days=days, standby=STANDBY)
+            replay = HeadroomReplay(POOL, days=days)
             rows[f"nodes {name}"] = row(*replay_headroom(cores, workload(), replay))
     mean = {
         key: sum(one[key] for one in rows.values()) / max(1, len(rows)) for key in ("misses_with", "misses_without")

@@ -32,7 +32,8 @@ from capacity.simulation.advice import (
 )
 from capacity.simulation.case import Case, Promise, clairvoyant
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate
+from capacity.simulation.comparison import frontier, saving
+from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, replay_together
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.policies import ahpa_like, autopilot_like, aws_like
 
@@ -50,7 +51,8 @@ CHEAPER = 0.01  # by which a fixed rival dominates
 class Trace:
     """A public series: where it lies, its step, the days replayed (its last ones), and a pod's median start.
 
-    `seen`: the step at which the planner knows it, where that is coarser than what is served.
+    `seen`: the step at which the planner knows it, where that is coarser than what is served. `visit`: the trace counts
+    orders by the minute, and each is the end of a visit of this length that loads the service.
     """
 
     path: str
@@ -63,6 +65,7 @@ class Trace:
     events: bool = False
     peak: int = PEAK
     tuned: bool = False
+    visit: timedelta | None = None
 
 
 CUP = Trace(
@@ -71,15 +74,21 @@ CUP = Trace(
 AUGUST = "cloud_cluster/aug2024_5min.csv.gz"
 CLUSTER2 = Trace(AUGUST, "cluster2", FIVE, 21, 15 * MINUTE)
 AZURE = Trace("dc_traces/azure_v2_2019_5min.csv.gz", "cpu_usage", FIVE, 21, 8 * MINUTE)
+GOOGLE = Trace("dc_traces/google2019_5min.csv.gz", "avg_cpu", FIVE, 20, 8 * MINUTE)
+SHOP = Trace("online_retail/orders_per_minute.csv.gz", "orders", MINUTE, 28, 2.5 * MINUTE, seen=HOUR, peak=40)
 TRACES = {
     "worldcup98": replace(CUP, tuned=True),
     "worldcup98, hourly orders": replace(CUP, seen=HOUR),
     "cluster2": replace(CLUSTER2, tuned=True),
     "cluster2, hourly orders": replace(CLUSTER2, seen=HOUR, tuned=True),
     "cluster9": replace(CLUSTER2, column="cluster9"),
+    "cluster9, hourly orders": replace(CLUSTER2, column="cluster9", seen=HOUR),
     "azure": replace(AZURE, tuned=True),
-    "google": Trace("dc_traces/google2019_5min.csv.gz", "avg_cpu", FIVE, 20, 8 * MINUTE),
+    "azure, hourly orders": replace(AZURE, seen=HOUR),
+    "google": GOOGLE,
+    "google, hourly orders": replace(GOOGLE, seen=HOUR),
     "retail": Trace("online_retail/hourly_sales.csv.gz", "orders", HOUR, 28, 2.5 * MINUTE, peak=40, tuned=True),
+    "retail by the minute, hourly orders": replace(SHOP, visit=15 * MINUTE),
     "bikes": Trace("bike_sharing/hourly_rentals.csv.gz", "users", HOUR, 28, 2.5 * MINUTE),
 }
 QUICK = ("cluster2", "retail", "bikes")
@@ -116,11 +125,18 @@ def read(file: Path, trace: Trace) -> pd.Series:
     index = pd.to_datetime(times, unit="s") if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
     grid = pd.DatetimeIndex(index)
     grid = grid.tz_localize("UTC") if grid.tz is None else grid
-    values = pd.Series(frame[trace.column].to_numpy(dtype=float), grid).resample(trace.step).mean().interpolate()
-    series: pd.Series = values[: trace.until].iloc[:-1]
+    values = pd.Series(frame[trace.column].to_numpy(dtype=float), grid)
+    steps = _visits(values, trace) if trace.visit else values.resample(trace.step).mean().interpolate()
+    series: pd.Series = steps[: trace.until].iloc[:-1]
     series = series.loc[: series.index[-1].floor("h") - trace.step]  # whole hours
     shown = series.iloc[-round(trace.days * DAY / trace.step) :]
     return series * (trace.peak * 0.8 / float(shown.max()))
+
+
+def _visits(orders: pd.Series, trace: Trace) -> pd.Series:
+    """Visits under way in each step, from orders that each end one."""
+    counts, length = orders.resample(trace.step).sum(), round((trace.visit or trace.step) / trace.step)
+    return counts[::-1].rolling(length, min_periods=1).sum()[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +203,7 @@ def _rivals(history: History) -> Iterator[tuple[str, tuple[Array, Array, Array]]
     policies = [aws_like(case), ahpa_like(case), autopilot_like(case)]
     floors = [_with_warm_up(policy.floor[::PER_MINUTE], history.passes) for policy in policies]
     rules = [Candidate(policy.rule, at) for at, policy in enumerate(policies)]
-    scores = history.replayed(floors, rules)
+    scores = replay_together([history.task(floors, rules)])[0]
     for at, policy in enumerate(policies):
         yield policy.name, (scores.pod_hours[:, at], scores.above[:, at], scores.overload[:, at])
 
@@ -220,6 +236,8 @@ def judged(replayed: Replayed, trace: Trace, rule: ChoiceRule | None = None) -> 
         "best rival": rival_name,
         "saving": 1 - ours.cost / plain,
         "saving of perfect": 1 - perfect.cost / plain,
+        "saving at equal minutes": _saving(tried, days, ours.cost, ours.above, tried.scores.above),
+        "saving at equal overload": _saving(tried, days, ours.cost, ours.overload, tried.scores.overload),
         "cost over HPA as is": float(ours.cost / as_is - 1),
         "cost over optimum": float(ours.cost / replayed.optimum[days].sum() - 1),
         "overload min/day": ours.overload / ours.days,
@@ -228,6 +246,13 @@ def judged(replayed: Replayed, trace: Trace, rule: ChoiceRule | None = None) -> 
         "tuned": trace.tuned,
         "events": trace.events,
     }
+
+
+def _saving(tried: Tried, days: slice, cost: float, minutes: float, missed: Array) -> float:
+    """Against plain autoscalers at every target, with as many of these minutes (days, candidates)."""
+    plain = [at for at, policy in enumerate(tried.policies) if policy.floors == "none"]
+    swept = frontier(tried.scores.pod_hours[days, plain].sum(axis=0), missed[days, plain].sum(axis=0))
+    return saving((cost, minutes), swept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,11 @@ class Outcome:
 Proof = Callable[[Order], Outcome]
 
 
-def of_tests(*words: str) -> Proof:
-    """A proof whose runs are tests: files, test ids, or words such as `-k random`."""
+def of_tests(*words: str, more: int = 1) -> Proof:
+    """A proof whose runs are tests: files, test ids, or words such as `-k random`; `more`: times as many runs."""
 
     def carry_out(order: Order) -> Outcome:
-        began = time.monotonic()
+        began, order = time.monotonic(), Order(more * order.times, order.seed)
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
             done = subprocess.run(pytest_words(order, report, words), cwd=ROOT, check=False)
@@ -122,7 +122,12 @@ PROOFS: dict[str, Proof] = {
         "tests/property/test_fault_runs.py::test_thousands_of_runs_of_random_faults_scale_nothing_in_without_cause"
     ),
     "random faults on paper: no pod shrinks or restarts without cause": of_tests(
-        "tests/property/test_size_faults.py::test_thousands_of_random_runs_shrink_and_restart_nothing_without_cause"
+        "tests/property/test_size_faults.py::test_thousands_of_random_runs_shrink_and_restart_nothing_without_cause",
+        more=5,
+    ),
+    "random faults on paper: no buffer of nodes shrinks without cause, no claim is asked to shrink": of_tests(
+        "tests/property/test_buffer_claim_faults.py::test_thousands_of_random_runs_shrink_no_buffer_and_no_claim",
+        more=5,
     ),
     "random faults over the wire: no floor falls without cause": of_tests(
         "tests/integration/test_failures.py", "-k", "test_random_faults_over_the_wire_scale_nothing_in_without_cause"
@@ -138,6 +143,7 @@ PROOFS: dict[str, Proof] = {
         "tests/property",
         "--deselect=tests/property/test_fault_runs.py",
         "--deselect=tests/property/test_size_faults.py",
+        "--deselect=tests/property/test_buffer_claim_faults.py",
     ),
     "properties of single parts": of_tests("tests/unit", "-m", "runs"),
     "properties of the Kubernetes double": of_tests("tests/integration/test_double_properties.py"),

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
@@ -22,6 +23,9 @@ from capacity.model.replayed import Advised
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.pipeline import planned_window
 from capacity.planning.result import PlanResult
+
+if TYPE_CHECKING:
+    from capacity.simulation.together import Replaying
 
 Progress = Callable[[int, int], None]  # parts done, of how many
 PARTS = 100  # of one workload, as a progress bar counts them
@@ -104,20 +108,59 @@ def advise_on(
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
-    """`advise` on orders that were read already."""
+    """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return _advise_each(
+            config, orders, now, days=days, workloads=workloads, known=known, progress=progress, stop=stop
+        )
+
+
+def _advise_each(
+    config: Config,
+    orders: OrderData,
+    now: datetime,
+    *,
+    days: int,
+    workloads: Sequence[Workload] | None,
+    known: Policies | None,
+    progress: Progress | None,
+    stop: Callable[[], bool],
+) -> Advice:
+    from capacity.simulation.together import finish_together
+
     counted = tuple(one for one in config.workloads if one.scaling == "horizontal")  # others have no autoscaler
     asked = counted if workloads is None else tuple(workloads)
-    found, failures = Policies(), {}
-    for place, workload in enumerate(asked):
-        if stop():
-            break
-        try:
-            part = _part(progress, place, len(asked))
-            before = (known or {}).get(workload.key)
-            found[workload.key] = _advised(config, orders, workload, now, days=days, before=before, progress=part)
-        except DataError as error:
-            failures[workload.key] = str(error)
+    report = None if progress is None else _forward(progress)
+    works = (
+        _advising(
+            config,
+            orders,
+            workload,
+            now,
+            days=days,
+            before=(known or {}).get(workload.key),
+            progress=_part(report, place, len(asked)),
+        )
+        for place, workload in takewhile(lambda _: not stop(), enumerate(asked))
+    )
+    answers = dict(zip((one.key for one in asked), finish_together(works), strict=False))
+    found = {key: one for key, one in answers.items() if not isinstance(one, DataError)}
+    failures = {key: str(error) for key, error in answers.items() if isinstance(error, DataError)}
     return Advice(tuple(one.choice for one in found.values()), failures, found)
+
+
+def _forward(progress: Progress) -> Progress:
+    """Never less than was done before: workloads whose replays are made together end after later ones began."""
+    most = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal most
+        most = max(most, done)
+        progress(most, total)
+
+    return report
 
 
 def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
@@ -127,7 +170,7 @@ def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
     return lambda done, total: progress(PARTS * place + PARTS * done // total, PARTS * many)
 
 
-def _advised(
+def _advising(
     config: Config,
     orders: OrderData,
     workload: Workload,
@@ -136,18 +179,22 @@ def _advised(
     days: int,
     before: Advised | None,
     progress: Progress | None,
-) -> Advised:
-    from capacity.simulation.advice import ReplaySettings, advise_policy  # a plan does without
+) -> Replaying[Advised]:
+    from capacity.simulation.advice import ReplaySettings, advising  # a plan does without
+    from capacity.simulation.headroom import pool_for
 
     sales = orders.histories.get(workload.group)
     if sales is None:
         raise DataError(f"no sales of group {workload.group!r}: a policy is chosen on orders, there are none")
     cadence = Cadence(refit=config.choice.refit, controller=config.controller.period)
-    settings = ReplaySettings(days, cadence, config.controller.policy())
+    pool = None if workload.headroom is None else pool_for(workload, config.supply.node_types)
+    settings = ReplaySettings(days, cadence, config.controller.policy(), nodes=pool)
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
     request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
-    return advise_policy(sales, known, request, now, settings, measured=measured, before=before, progress=progress)
+    return (
+        yield from advising(sales, known, request, now, settings, measured=measured, before=before, progress=progress)
+    )
 
 
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:
@@ -203,7 +250,7 @@ def _following(workload: Workload, advised: Advised | None) -> Workload:
     settled = workload.policy is not None or workload.vertical is not None
     if advised is None or settled or advised.choice.reason == "TooShort":
         return workload
-    policy = advised.choice.in_force
+    policy = replace(advised.choice.in_force, headroom=None)  # what is planned follows the workload's own headroom
     if policy.floors not in ("none", "forecast"):
         return workload
     return replace(workload, policy=policy, quantile_level=policy.quantile_level or workload.quantile_level)

@@ -14,6 +14,7 @@ from capacity.model.configuration import Config
 from capacity.model.policies import Policies
 
 SIZE = 8  # workloads: a chunk is then about a minute of replay, and a lost one no more
+NEXT_DAY = 32  # workloads of which only one day is new: together they fill the lanes of a replay
 FOLDER = "policies"  # within the folder of shards: the steps of plans lie beside it
 
 
@@ -68,7 +69,8 @@ def advise_fleet(
         return advise(config, now, days=days, workloads=asked, known=known, progress=progress, past=past)
     wanted = config.model_copy(update={"workloads": asked})
     with folder_of(None if fleet.shards is None else fleet.shards / FOLDER) as folder:
-        chunks = chunks_of(wanted, now, folder, deal(asked, SIZE), past=past)
+        size = NEXT_DAY if all(one.key in (known or {}) for one in asked) else SIZE
+        chunks = chunks_of(wanted, now, folder, deal(asked, size), past=past)
         parts = [Part(chunk, now, _of(chunk, known or {}), days) for chunk in chunks]
         answers = _answers(parts, fleet, progress)
     return _joined(answers, asked)
@@ -79,17 +81,14 @@ def _of(chunk: Chunk, known: Policies) -> Policies:
 
 
 def work_on(part: Part) -> Advice:
-    """Choose for the workloads of a part, on one thread; what cannot be replayed is in its failures."""
-    from threadpoolctl import threadpool_limits
-
+    """Choose for the workloads of a part; what cannot be replayed is in its failures."""
     chunk = part.chunk
     if chunk.versions != installed():
         return _failed(part, f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
-    with threadpool_limits(1):
-        try:
-            return advise_on(chunk.config, orders_of(chunk), part.now, days=part.days, known=part.known)
-        except DataError as error:
-            return _failed(part, str(error))
+    try:
+        return advise_on(chunk.config, orders_of(chunk), part.now, days=part.days, known=part.known)
+    except DataError as error:
+        return _failed(part, str(error))
 
 
 def _failed(part: Part, reason: str) -> Advice:

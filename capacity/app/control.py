@@ -495,11 +495,16 @@ def _cases(
 def _stays(guard: Guard, cases: Sequence[TargetState]) -> Callable[[Due], tuple[str, str] | None]:
     """Why a write may not be made now: what people wrote on the workload's autoscaler, then the guard."""
     wishes = {case.workload.key: case.observation.wishes for case in cases if case.observation is not None}
+    unread = {case.workload.key: case.error for case in cases if case.observation is None}
 
     def stays(due: Due) -> tuple[str, str] | None:
         wish = wishes.get(due.workload.key, Wishes())
         if wish.excluded is not None:
             return "Excluded", wish.excluded
+        if wish.unclear is not None:
+            return "HeldUnclearWish", wish.unclear
+        if due.workload.key in unread and due.actuation.falls:
+            return "HeldUnclearWish", f"what people wrote on its autoscaler is not known: {unread[due.workload.key]}"
         return guard.stays(due) if wish.frozen is None else ("Frozen", wish.frozen)
 
     return stays

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from capacity.app.actuation import ActuatorSteps, Due, Situation
+from capacity.cluster.annotations import read_wishes
 from capacity.cluster.buffers import (
     BufferPlace,
     BufferWrite,
@@ -95,7 +96,8 @@ def _due(place: BufferPlace, seen: SeenBuffers, situation: Situation) -> Due:
             held=decision.held,
             uid=str(((write.document or {}).get("metadata") or {}).get("uid", "")),
         )
-        ours = state.foreign is None and not state.excluded and state.refused is None
+        left_alone = any((state.foreign, state.wishes.excluded, state.wishes.frozen, state.wishes.unclear))
+        ours = not left_alone and state.refused is None
         return Due(place.workload, actuation, write.make if ours and write.due else None, tells=write.tells)
     except (ClusterError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = str(error) if isinstance(error, ClusterError) else f"unexpected answer: {type(error).__name__} {error}"
@@ -142,7 +144,8 @@ def _returned(own: Sequence[Workload], document: Document, template: Document | 
         reason="Restored",
         uid=str(metadata.get("uid", "")),
     )
-    expired = expires is not None and situation.now >= expires
+    wishes = read_wishes(metadata.get("annotations") or {}, situation.now)
+    expired = expires is not None and situation.now >= expires and wishes.excluded is None
     return Due(workload, actuation, partial(_remove, document, template), expired)
 
 

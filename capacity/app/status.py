@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capacity.http import HttpError
 from capacity.model import CapacityError, DataError
 from capacity.model.service_level import TARGETS, ServiceLevelObjective, Status, WorkloadStatus
 from capacity.sources.prometheus.answers import Value
@@ -89,15 +90,16 @@ SEEN_EVERY = 500  # parts of the window in which the first sample is looked for
 
 @dataclass(frozen=True, slots=True)
 class RecordedObjectives:
-    """The series of a server over `window` up to `now`."""
+    """The series of a server over `window` up to `now`. A server that does not answer is asked once."""
 
     server: Prometheus
     now: datetime
     window: timedelta
+    _silent: list[HttpError] = field(default_factory=list)
 
     def uptime(self) -> ServiceLevelObjective:
-        """The share of evaluations at which a pass had ended in time."""
-        found = self._ask(f"avg_over_time(capacity:available:bool[{self._span}])")
+        """The share of evaluations at which a pass had ended in time, of the worst installation."""
+        found = self._ask(f"min(avg_over_time(capacity:available:bool[{self._span}]))")
         return self._objective("uptime", found, "capacity:available:bool")
 
     def utilization(self) -> ServiceLevelObjective:
@@ -117,14 +119,14 @@ class RecordedObjectives:
         return self._worst("data latency", self._ask(asked), "capacity_data_latency_seconds", max)
 
     def restore(self) -> ServiceLevelObjective:
-        """Seconds in which a critical alert fired, over how often that began."""
+        """Seconds in which a critical alert fired, over how often that began, of the worst installation."""
         name, target = "capacity:critical:bool", TARGETS["time to restore"]
-        share, changes = (self._ask(f"{of}_over_time({name}[{self._span}])") for of in ("avg", "sum"))
-        began = self._ask(f"changes({name}[{self._span}])")
-        if not share or not changes or not began:
+        share = self._ask(f"topk(1, avg_over_time({name}[{self._span}]))")
+        began = self._ask(f"changes({name}[{self._span}]) and topk(1, avg_over_time({name}[{self._span}]))")
+        if not share or not began:
             return self._objective(target.name, [], name)
         since = self._since(name)
-        if changes[0].value == 0:
+        if share[0].value == 0:
             return ServiceLevelObjective(
                 target, None, MEASURED_SOURCE, f"no critical alert{self._known(since)}", untried=True
             )
@@ -137,7 +139,13 @@ class RecordedObjectives:
         return f"{int(self.window.total_seconds())}s"
 
     def _ask(self, expression: str) -> list[Value]:
-        return self.server.query(expression, self.now)
+        if self._silent:
+            raise self._silent[0]
+        try:
+            return self.server.query(expression, self.now)
+        except HttpError as error:
+            self._silent.append(error)
+            raise
 
     def _worst(self, name: str, found: list[Value], series: str, worst: Callable[..., Value]) -> ServiceLevelObjective:
         if not found:

@@ -18,6 +18,7 @@ from capacity.cli.outlook import outlook
 from capacity.cli.plan import explain, plan
 from capacity.cli.rehearse import rehearse
 from capacity.cli.report import report, status
+from capacity.cli.serve import serve
 from capacity.cli.setup import doctor, init, rules
 from capacity.cli.simulate import simulate
 from capacity.cli.trial import try_
@@ -74,7 +75,7 @@ VERBS = {
     "Look at the data": (audit, seasonality, forecast, backtest, load),
     "Plan": (advise, plan, explain, volumes, outlook, simulate, report),
     "Move floors": (preview, apply, run, restore, rehearse),
-    "Watch": (status,),
+    "Watch": (status, serve),
     "Reference": (rules, schema),
 }
 for panel, commands in VERBS.items():

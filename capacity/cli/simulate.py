@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from capacity.model import Workload
     from capacity.model.configuration import Config
     from capacity.planning.orders import OrderData
+    from capacity.simulation.headroom import HeadroomScore
     from capacity.simulation.replay import Replay, Schedule
     from capacity.simulation.result import Simulation
     from capacity.simulation.vertical import SizeScore
@@ -31,23 +32,27 @@ def simulate(
     days: Annotated[float, typer.Option(min=1, help="How many of the last days to replay.")] = 28,
     refit: Annotated[
         str | None,
-        typer.Option(help="How often the model is fitted, on what came before. Default: 1d; of minutes' sales 1h."),
+        typer.Option(help="How often the model is fitted again. Default: 1d, or 1h for sales per minute."),
     ] = None,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
     policies: PoliciesOption = POLICIES,
-    seed: Annotated[int, typer.Option(min=0, help="Of the pods' random starts; equal seeds, equal results.")] = 7,
-    draw: Annotated[SimulationView, typer.Option(help="Courses, cost, or a calendar.")] = SimulationView.course,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for the random start times of pods; the same seed gives the same result.")
+    ] = 7,
+    draw: Annotated[
+        SimulationView, typer.Option(help="What to draw: time series, cost, or a calendar.")
+    ] = SimulationView.course,
     drawing: Drawing,
 ) -> int:
-    """Would the plan have held? Replay the last weeks through forecast, plan and decision, beside the HPA alone.
+    """Replay the last weeks: what forecast, plan and decisions would have done, compared with the HPA alone.
 
-    A policy that `capacity advise` chose is followed.
+    It uses the policy that `capacity advise` chose, if there is one.
 
     Example: capacity simulate --sample --picture simulation.png
     """
     from capacity.app.advise import known_policies, with_policies
     from capacity.app.reading import read_orders
-    from capacity.views.tables import simulation_sheet, sizes_sheet
+    from capacity.views.tables import nodes_sheet, simulation_sheet, sizes_sheet
 
     config = with_policies(data.planning_config(face), known_policies(policies))
     config.orders()
@@ -58,16 +63,37 @@ def simulate(
         advance()
         counted = [one for one in chosen if one.scaling == "horizontal"]
         results, failures = _simulated(config, orders, counted, replay)
+        nodes = _on_nodes(config, orders, results, replay, failures)
         sized = _resized(orders, [one for one in chosen if one.scaling == "vertical"], round(days), failures)
         advance()
         if results:
             drawing.save(face, lambda theme: _drawn(results[0], draw, theme))
         advance()
     sheets = [simulation_sheet(result) for result in results]
+    sheets += [nodes_sheet(name, scores) for name, scores in nodes.items()]
     face.show(*sheets, *(sizes_sheet(name, scores, round(days)) for name, scores in sized.items()))
     for key, reason in failures.items():
         LOGGER.error("%s: %s", key, reason)
     return FAILED if failures else DONE
+
+
+def _on_nodes(
+    config: Config, orders: OrderData, results: list[Simulation], replay: Replay, failures: dict[str, str]
+) -> dict[str, list[HeadroomScore]]:
+    """The nodes under each simulated workload that asks for headroom, by name; what cannot be replayed is a failure."""
+    from capacity.model import DataError
+    from capacity.simulation.headroom import HeadroomReplay, pool_for, replay_nodes_of
+
+    known, found = {f"{one.namespace}/{one.name}": one for one in config.workloads}, {}
+    for result in results:
+        one = known[result.name]
+        if one.headroom is not None:
+            nodes = HeadroomReplay(pool_for(one, config.supply.node_types), seed=replay.seed)
+            try:
+                found[result.name] = replay_nodes_of(result, orders.histories[one.group], one, nodes)
+            except DataError as error:
+                failures[result.name] = f"headroom: {error}"
+    return found
 
 
 def _resized(

@@ -171,7 +171,7 @@ def _state_of(document: Document, now: datetime) -> BufferState:
     return BufferState(
         replicas=replicas,
         edited=isinstance(noted, int) and noted != replicas,
-        excluded=read_wishes(annotations, now).excluded is not None,
+        wishes=read_wishes(annotations, now),
         provisioned=provisioned,
         message=message,
         moved_at=_moment(note.get("moved")),
@@ -373,11 +373,16 @@ class BufferWrite:
         return {**found, EXPIRES: rfc3339(until.replace(microsecond=0))} if until else found
 
     def _note_text(self) -> str:
-        """For whom it stands, what we asked, since when, and what was said of it."""
-        former = self._noted()
-        moved = former.get("replicas") != self.decision.replicas
-        at = rfc3339(self.now.replace(microsecond=0)) if moved else former.get("moved")
-        note = {"of": self.place.workload.name, "replicas": self.decision.replicas, "moved": at, "reason": self._told()}
+        """For whom it stands, what we asked, since when, and what was said of it.
+
+        Where this write leaves the count alone, what we asked last stays noted: a count that a person set stays theirs.
+        """
+        former, asked = self._noted(), self.decision.replicas
+        stands = None if self.document is None else int((self.document.get("spec") or {}).get("replicas") or 0)
+        at: object = rfc3339(self.now.replace(microsecond=0))
+        if stands == asked and "replicas" in former:
+            asked, at = former["replicas"], former.get("moved")
+        note = {"of": self.place.workload.name, "replicas": asked, "moved": at, "reason": self._told()}
         return json.dumps(note, separators=(",", ":"))
 
     def _noted(self) -> dict[str, Any]:
@@ -426,18 +431,19 @@ def remove_buffer(writer: ClusterWriter, document: Document, template: Document 
 
 
 def read_ours(reader: ClusterReader, namespace: str, kinds: Sequence[str]) -> list[tuple[Document, Document | None]]:
-    """Every buffer of ours in a namespace, whoever is named in the configuration now, each with its pod template."""
+    """Every buffer of ours in a namespace, whoever is named in the configuration now, each with its pod template.
+
+    A pod template whose buffer is gone already stands for itself.
+    """
     found: list[tuple[Document, Document | None]] = []
     api = served_version(reader) if "CapacityBuffer" in kinds else None
     if api is not None:
         path = BUFFERS.format(api=api, namespace=namespace)
         buffers = [_typed(one, "CapacityBuffer", api) for one in reader.objects(path, OURS)]
         templates: dict[Key, Document] = {}
-        if any("podTemplateRef" in (one.get("spec") or {}) for one in buffers):
-            _listed(reader, TEMPLATES.format(namespace=namespace), templates)
-        for one in buffers:
-            made = templates.get((namespace, str(one["metadata"]["name"])))
-            found.append((one, made))
+        _listed(reader, TEMPLATES.format(namespace=namespace), templates)
+        found += [(one, templates.pop((namespace, str(one["metadata"]["name"])), None)) for one in buffers]
+        found += [(one, None) for one in templates.values()]
     if "placeholder" in kinds:
         path = DEPLOYMENTS.format(namespace=namespace)
         found += [(_typed(one, "Deployment", "apps/v1"), None) for one in reader.objects(path, OURS)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from inspect import signature
@@ -238,6 +238,10 @@ class ClusterWriter(ClusterReader):
         asked = [("force", "true"), *([("dryRun", "All")] if dry_run else [])]
         return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, asked)
 
+    def merge_configmap(self, namespace: str, name: str, body: Document) -> Document:
+        """Merge patch of a ConfigMap of our own; 404 where there is none."""
+        return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, MERGE)
+
     def delete_configmap(self, namespace: str, name: str) -> Document:
         """Delete a ConfigMap of our own; 404 where there is none."""
         return self._request("DELETE", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")
@@ -292,6 +296,8 @@ def _connect(kubeconfig: str | None) -> Any:
     from kubernetes.dynamic import DynamicClient
 
     settings = _settings(kubeconfig)
+    if settings.refresh_api_key_hook is not None:
+        settings.refresh_api_key_hook = Refresh(settings.refresh_api_key_hook)
     settings.retries = _retries()
     settings.connection_pool_maxsize = 16  # eight writers at a time, watches beside them
     return DynamicClient(client.ApiClient(settings), discoverer=_NoDiscovery)
@@ -330,6 +336,27 @@ def _retries() -> Any:
         raise_on_status=False,
         **bound,
     )
+
+
+class Refresh:
+    """Renews the credentials at most once in `AT_MOST` seconds, one thread at a time.
+
+    The client asks before each request, and each time goes through the environment for proxies: a fifth of a request's
+    CPU. Once a second is often enough for a token that expires.
+    """
+
+    AT_MOST = 1.0
+
+    def __init__(self, renew: Callable[[Any], None]) -> None:
+        self._renew, self._due, self._lock = renew, 0.0, Lock()
+
+    def __call__(self, settings: Any) -> None:
+        """Renew where it is due."""
+        with self._lock:
+            if monotonic() >= self._due:
+                self._renew(settings)
+                settings.refresh_api_key_hook = self  # the renewal sets its own again
+                self._due = monotonic() + self.AT_MOST
 
 
 class Pace:

@@ -45,8 +45,9 @@ def decide_headroom(
     rules, now = rules or ControllerRules(), now.astimezone(UTC)
     if seen.foreign is not None:
         return _stays(seen, "HeldForeignOwner", f"made by {seen.foreign}: rename it, or remove headroom here")
-    if seen.excluded:
-        return HeadroomDecision(seen.replicas, "Excluded", "annotation capacity/exclude")
+    steered = _steered(seen)
+    if steered is not None:
+        return steered
     if seen.refused is not None:
         return _stays(seen, *seen.refused)
     if plan is None or now >= plan.end + rules.hold_for:
@@ -54,6 +55,16 @@ def decide_headroom(
     if now >= plan.end:
         return _stays(seen, "HeldPlanExpired", f"the plan ended at {plan.end:%Y-%m-%dT%H:%MZ}")
     return _planned(plan, seen, now, rules)
+
+
+def _steered(seen: BufferState) -> HeadroomDecision | None:
+    """What a person asked for on the buffer itself; None where nothing."""
+    wishes = seen.wishes
+    if wishes.excluded is not None:
+        return HeadroomDecision(seen.replicas, "Excluded", wishes.excluded)
+    if wishes.unclear is not None:
+        return _stays(seen, "HeldUnclearWish", wishes.unclear)
+    return None if wishes.frozen is None else HeadroomDecision(seen.replicas, "Frozen", wishes.frozen)
 
 
 def _unplanned(seen: BufferState, now: datetime) -> HeadroomDecision:

@@ -20,7 +20,7 @@ from capacity.forecast.maxima import highest_quantiles
 from capacity.forecast.settings import FINE, BatchForecast, Setting
 from capacity.forecast.uplift import Occurrence
 from capacity.model.arrays import Array, Places
-from capacity.stats import nan_mean, nearest_level, pinball, sliding_maxima, weighted_quantiles
+from capacity.stats import nan_mean, nearest_level, ordered_quantiles, pinball, sliding_maxima, weighted_quantiles
 
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=4)  # around an event's start: people come early and stay on
 LEAST_WEIGHT = 1.0  # past event's worth of weight without which nothing is known of a kind
@@ -174,7 +174,7 @@ def _share_of_past_days(values: Array, origins: Origins, errors: Errors, offsets
     mine, others = (_quantile_losses(actual, quantiles, levels) for quantiles in told)  # (N, K)
     ratio = np.nansum(mine, axis=1) / np.maximum(np.nansum(others, axis=1), 1e-300)
     often = (mine < others).sum(axis=1) >= OFTEN * np.maximum((~np.isnan(mine)).sum(axis=1), 1)
-    return np.where(often, np.clip((BETTER - ratio) / (BETTER - MUCH_BETTER), 0.0, 1.0), 0.0)
+    return np.where(often, (BETTER - np.clip(ratio, MUCH_BETTER, BETTER)) / (BETTER - MUCH_BETTER), 0.0)
 
 
 def _quantile_losses(actual: Array, told: Array, levels: Array) -> Array:
@@ -187,6 +187,7 @@ def _drawn_towards(batch: BatchForecast, now: PastDays, weight: Array, setting: 
     reach = weight.shape[1]
     quantiles = batch.quantiles.copy()
     quantiles[:, :reach] += weight * np.nan_to_num(now.quantiles - quantiles[:, :reach])
+    quantiles = ordered_quantiles(quantiles)  # the sum of two orders may be rounded out of order
     middle = nearest_level(setting.quantile_levels)
     point = batch.point.copy()
     if setting.quantile_levels[middle] == 0.5:
@@ -195,7 +196,7 @@ def _drawn_towards(batch: BatchForecast, now: PastDays, weight: Array, setting: 
     if batch.maxima is not None:
         maxima = batch.maxima.copy()
         maxima[:, :reach] += weight * np.nan_to_num(now.maxima - maxima[:, :reach])
-        maxima = np.maximum(maxima, highest_quantiles(quantiles, setting.window))
+        maxima = np.maximum(ordered_quantiles(maxima), highest_quantiles(quantiles, setting.window))
     return replace(batch, point=point, quantiles=quantiles, maxima=maxima)
 
 

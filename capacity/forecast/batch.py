@@ -15,6 +15,7 @@ import numpy as np
 from capacity.forecast.analogs import with_past_days
 from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
 from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
+from capacity.forecast.counts import with_counts
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
 from capacity.forecast.global_model import MOST_UNASKED, SERIES, Traits, corrected, error_sizes, helps, traits_of
@@ -32,7 +33,8 @@ from capacity.forecast.uplift import (
     pooled_effects,
     widen_events,
 )
-from capacity.model import require
+from capacity.forecast.wallclock import HIGHEST
+from capacity.model import DataError, require
 from capacity.model.arrays import Array, Places
 from capacity.series.outages import without_outages
 from capacity.series.seasons import calendar_seasons
@@ -87,11 +89,16 @@ def supported_seasons(seasons: tuple[int, ...], length: int) -> tuple[int, ...]:
 
 
 def _checked(histories: Array) -> Array:
-    values = np.asarray(histories, dtype=np.float64)
+    try:
+        values = np.asarray(histories, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError("expected histories of one length, as numbers: fill shorter ones with NaN in front") from error
     require(values.ndim == 2 and values.size > 0, "expected histories of shape (series, steps), got {}", values.shape)
     require(not np.isinf(values).any(), "expected finite values or NaN for a gap, got infinity")
     lowest = np.nanmin(values, initial=0.0)
     require(bool(lowest >= 0), "expected values >= 0, got {}", lowest)
+    highest = np.nanmax(values, initial=0.0)
+    require(bool(highest <= HIGHEST), "expected values up to {:g}, got {}", HIGHEST, highest)
     seen = (~np.isnan(values)).sum(axis=1)
     worst = int(seen.argmin())
     require(
@@ -166,7 +173,8 @@ def _calibrated(
         unskilled=served.unskilled,
         residuals=Residuals(errors.shape[:, :, :NEAREST].astype(np.float32), origins.ends[0] - origins.ends[1:]),
     )
-    return with_past_days(batch, values, (origins, errors, tracked.offsets), setting)
+    past = (origins, errors, tracked.offsets)
+    return with_counts(with_past_days(batch, values, past, setting), values, past, setting)
 
 
 def forecast_far(histories: Array, setting: Setting) -> BatchForecast:

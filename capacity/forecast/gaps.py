@@ -19,8 +19,10 @@ from capacity.model import MONTH, Event, ForecastRequest, require
 from capacity.model.arrays import Array, Mask, Places
 from capacity.series.calendar import calendar_days, refuse_contradictions
 from capacity.series.outages import find_outages
+from capacity.series.seasons import YEAR
 
 OUTAGE = "outage"  # the kind of event whose steps are gaps, of any length
+LATEST = 2200  # the year by which a horizon ends: times in nanoseconds go no further than 2262
 LEAST_STEPS = 4  # fewer observations than this say nothing about the next one
 
 
@@ -46,7 +48,10 @@ class Timeline:
         """
         refuse_contradictions(request.events)
         clock = clock_at(index, timezone)
-        ahead = clock.after(index[-1], steps_ahead(request.horizon, clock.step))
+        steps = steps_ahead(request.horizon, clock.step)
+        end_year = index[-1].year + steps * clock.step / YEAR
+        require(end_year <= LATEST, "horizon: expected one that ends by {}, got {}", LATEST, request.horizon)
+        ahead = clock.after(index[-1], steps)
         end = ahead[-1] + clock.step
         outages = [event for event in request.events if event.kind == OUTAGE]
         told = [event for event in request.events if event.kind != OUTAGE or event.uplift is not None]

@@ -8,6 +8,7 @@ origins to a Gram matrix. Templates carry the average season on a decaying level
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -278,11 +279,14 @@ def ridge_forecast(values: Array, weights: Array, design: Design, origins: Origi
     return _recurse(values, coefficients, design, origins)
 
 
-def _harmonics(positions: Places, season_length: int) -> Array:
-    """Sine and cosine columns of the season, and the intercept: (len(positions), columns)."""
+@lru_cache(maxsize=64)  # of one series, each origin's are asked for by two designs on two scales
+def _harmonics(first: int, last: int, season_length: int) -> Array:
+    """Sine and cosine columns of the season, and the intercept, of the steps from `first` to before `last`."""
     waves = np.arange(1, min(HARMONICS, (season_length - 1) // 2) + 1)
-    angle = 2 * np.pi * positions[:, None] * waves / season_length
-    return np.concatenate([np.sin(angle), np.cos(angle), np.ones((len(positions), 1))], axis=1)
+    angle = 2 * np.pi * np.arange(first, last)[:, None] * waves / season_length
+    columns = np.concatenate([np.sin(angle), np.cos(angle), np.ones((last - first, 1))], axis=1)
+    columns.flags.writeable = False
+    return columns
 
 
 def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) -> Array:
@@ -291,7 +295,7 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     start = max(design.depth, last - MAX_ROWS)
     rows = np.arange(start, last)
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
-    columns = _design_columns(values, rows, design.lags, _harmonics(rows, design.season_length))  # (N, rows, p)
+    columns = _design_columns(values, rows, design.lags, _harmonics(start, last, design.season_length))  # (N, rows, p)
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     root = np.sqrt(weights[:, start:last] * recency)
     columns *= root[:, :, None]  # on both sides of the product: it is symmetric, which halves its cost
@@ -335,7 +339,7 @@ def _recurse(values: Array, coefficients: Array, design: Design, origins: Origin
     fixed = np.empty((horizon, len(values), len(origins.ends)))
     for k, end in enumerate(origins.ends):
         path[:depth, :, k] = values[:, end - depth : end].T
-        waves = _harmonics(np.arange(end, end + horizon), design.season_length)
+        waves = _harmonics(int(end), int(end) + horizon, design.season_length)
         fixed[:, :, k] = waves @ coefficients[:, k, len(lags) :].T
     slopes = np.ascontiguousarray(np.moveaxis(coefficients[:, :, : len(lags)], 2, 0))  # (lags, N, K + 1)
     low, high = _bounds(values)

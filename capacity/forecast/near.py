@@ -90,7 +90,7 @@ def with_near(served: Served, near: Near, actuals: Array) -> Served:
     mine = recent_errors(near.past[:, :, judged], actuals[:, :, :scored][:, :, judged])
     served_errors = recent_errors(served.past[:, :, :scored][:, :, judged], actuals[:, :, :scored][:, :, judged])
     ratio = times_as_large(mine, np.maximum(served_errors, 1e-300))
-    share = np.clip((BETTER - ratio) / (BETTER - MUCH_BETTER), 0.0, 1.0)
+    share = (BETTER - np.clip(ratio, MUCH_BETTER, BETTER)) / (BETTER - MUCH_BETTER)
     fade = np.clip(2.0 - 2.0 * np.arange(reach) / reach, 0.0, 1.0)
     weight = share[:, None] * fade
     point, past = served.point.copy(), served.past.copy()

@@ -13,7 +13,7 @@ import pandas as pd
 from capacity.forecast.batch import forecast_far
 from capacity.forecast.series import Prepared, Timelines, finish, prepare
 from capacity.forecast.wallclock import clock_of
-from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest
+from capacity.model import DEFAULT_LEVELS, DataError, Event, Forecast, ForecastRequest, levels_of
 from capacity.series.frames import as_sales, countries, duration_of, steps_of
 
 Key = TypeVar("Key")
@@ -81,7 +81,7 @@ def forecast_sales(
     >>> [round(value) for value in forecast.at(0.5).iloc[:3]]
     [154, 131, 110]
     """
-    levels = tuple(sorted(float(level) for level in quantile_levels))
+    levels = levels_of(quantile_levels)
     known = as_sales(sales, time=time, value=value, timezone=timezone)
     span = steps_of(horizon, clock_of(known, timezone).step) if isinstance(horizon, int) else duration_of(horizon)
     known_events = (events,) if isinstance(events, Event) else tuple(events)

@@ -188,7 +188,7 @@ def weekly_logs(row: Array, step: timedelta) -> tuple[Array, Array]:
     """Log means of whole weeks counted back from the end, and their middles in weeks before the end (negative)."""
     width = max(1, round(WEEK / step))
     level = block_means(row, width)
-    mean = np.nanmean(row)
+    mean = np.nanmean(row) if np.isfinite(row).any() else 0.0
     logs = np.log(level / mean + LOG_FLOOR) if mean > 0 else np.full(len(level), np.nan)
     middles = (np.arange(-len(level), 0) + 0.5) * width * (step / WEEK)
     return np.asarray(logs, dtype=np.float64), np.asarray(middles, dtype=np.float64)

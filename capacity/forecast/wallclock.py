@@ -14,6 +14,7 @@ from capacity.model.arrays import Array, Places
 from capacity.series.steps import month_numbers, month_starts, month_zone, months_apart
 
 DAY = timedelta(days=1)
+HIGHEST = 1e100  # squares of larger values leave the range of floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def checked_index(sales: pd.Series) -> pd.DatetimeIndex:
 
 def usable_values(sales: pd.Series) -> Array:
     """The values of a series (steps,), NaN for a gap: at least 4, finite, none below zero. Raises `DataError`."""
+    require(sales.dtype.kind != "c", "sales: expected real numbers, got {}", sales.dtype)
     try:
         values = sales.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -155,8 +157,9 @@ def usable_values(sales: pd.Series) -> Array:
         raise DataError(f"sales: expected numbers, got {sales.dtype}") from error
     _require_enough(len(values) - int(np.isnan(values).sum()))
     require(not np.isinf(values).any(), "sales: expected finite values, got infinity")
-    lowest = np.nanmin(values)
+    lowest, highest = np.nanmin(values), np.nanmax(values)
     require(bool(lowest >= 0), "sales: expected values >= 0, got {}", lowest)
+    require(bool(highest <= HIGHEST), "sales: expected values up to {:g}, got {}", HIGHEST, highest)
     return values
 
 

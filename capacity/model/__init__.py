@@ -43,6 +43,7 @@ from capacity.model.forecast import Demand as Demand
 from capacity.model.forecast import Forecast as Forecast
 from capacity.model.forecast import ForecastRequest as ForecastRequest
 from capacity.model.forecast import Trust as Trust
+from capacity.model.forecast import levels_of as levels_of
 from capacity.model.forecast import require_levels as require_levels
 from capacity.model.limits import ChangeHours as ChangeHours
 from capacity.model.limits import Costs as Costs

@@ -35,6 +35,8 @@ class Evidence:
         Minutes of a day above 100 %.
     cost_interval, minutes_interval, overload_interval : (float, float)
         The 95 % interval of each.
+    node_waits : float or None
+        How often a day pods began to wait for a node. Default none: nodes were not replayed.
     """
 
     policy: Policy
@@ -45,6 +47,7 @@ class Evidence:
     cost_interval: Interval
     minutes_interval: Interval
     overload_interval: Interval
+    node_waits: float | None = None
 
     def __post_init__(self) -> None:
         require(self.days >= 1, "evidence: expected at least one day, got {}", self.days)
@@ -79,7 +82,15 @@ class PaysFrom:
         )
 
 
-Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost", "NothingKeepsTheMinutes", "TooShort"]
+Reason = Literal[
+    "FloorsPay",
+    "PlainHpaIsEnough",
+    "FixedCountIsEnough",
+    "NoSkill",
+    "LeastExpectedCost",
+    "NothingKeepsTheMinutes",
+    "TooShort",
+]
 
 
 @shows_itself

@@ -116,6 +116,12 @@ class Config(Settings):
         twice = sorted({"/".join(one) for one in named if named.count(one) > 1})
         if twice:
             raise ValueError(f"workloads: expected each claim under one workload's volumes, got {twice} twice")
+        for one in self.workloads:
+            alone = [rules.claim for rules in one.volumes if rules.claim]
+            both = [name for name in alone if sum(rules.matches(name, one.name) for rules in one.volumes) > 1]
+            if both:
+                where = f"workload {one.namespace}/{one.name}"
+                raise ValueError(f"{where}: expected a claim by its name or by its template, got {both} by both")
         if (volumes := [one for one in self.workloads if one.volumes]) and not (self.volume_usage or self.prometheus):
             names = [f"{one.namespace}/{one.name}" for one in volumes]
             raise ValueError(f"workloads {names}: volumes need volume_usage or prometheus, got neither")

@@ -13,6 +13,8 @@ from capacity.model.written import duration, settle
 from capacity.shown import plot_noun, shows_itself, with_card
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -69,8 +71,25 @@ class ForecastRequest:
             object.__setattr__(self, "holidays", (self.holidays,))
         require(self.horizon > timedelta(0), "horizon: expected a positive duration, got {}", self.horizon)
         require_levels(self.quantile_levels)
+        strange = [event for event in self.events if not isinstance(event, Event)]
+        require(not strange, "events: expected Event(...), got {!r}", *strange[:1])
         if self.window is not None:
+            require(
+                isinstance(self.window, timedelta), "window: expected a duration such as '1h', got {!r}", self.window
+            )
             require(self.window > timedelta(0), "window: expected a positive duration, got {}", self.window)
+
+
+def levels_of(levels: float | Sequence[float]) -> tuple[float, ...]:
+    """Quantile levels in ascending order, from one or several. Raises `DataError` for what is no number.
+
+    >>> levels_of(0.95), levels_of([0.99, 0.5])
+    ((0.95,), (0.5, 0.99))
+    """
+    try:
+        return tuple(sorted(float(level) for level in ((levels,) if isinstance(levels, float) else levels)))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"quantile levels: expected numbers in (0, 1), got {levels!r}") from error
 
 
 def require_levels(levels: tuple[float, ...]) -> None:
@@ -341,6 +360,8 @@ class Demand:
         Sales per step, on the same steps. Default none: usage was forecast without them.
     requests : Forecast or None
         Requests per second, on the same steps. Default none: the load model does not know them.
+    past : DataFrame or None
+        The load before those steps, for pictures: `cpu` in cores, `memory` in bytes, by time (UTC). Default none.
 
     Raises
     ------
@@ -363,6 +384,7 @@ class Demand:
     memory: Forecast
     sales: Forecast | None = None
     requests: Forecast | None = None
+    past: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, forecast in (("memory", self.memory), ("sales", self.sales), ("requests", self.requests)):

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field
 
 from capacity.model.errors import require, require_aware
-from capacity.model.fields import NAME, STRICT, AutoLeadTime, LeadTime, parse_duration
+from capacity.model.fields import NAME, STRICT, AutoLeadTime, LeadTime, Share, parse_duration
+from capacity.model.observation import Wishes
 
 BufferKind = Literal["CapacityBuffer", "placeholder"]
 ACTIVE = "buffer.x-k8s.io/active-capacity"
@@ -49,6 +50,9 @@ class HeadroomRules:
         PriorityClass of placeholders, whose value must be negative. Default "capacity-placeholder".
     image : str
         Image of placeholders. Default the pause image of Kubernetes.
+    standby_price : float
+        What a node costs that stands ready and runs nothing, as a share of the full price, in [0, 1]; below 1 for a
+        strategy with stopped nodes. Only the choice of a policy and `simulate` read it. Default 1.
 
     Raises
     ------
@@ -94,8 +98,13 @@ class HeadroomRules:
         str, Field(pattern=NAME, max_length=253, description="Of placeholders; its value must be negative.")
     ] = "capacity-placeholder"
     image: Annotated[str, Field(min_length=1, description="Of placeholders.")] = "registry.k8s.io/pause:3.10"
+    standby_price: Annotated[
+        Share,
+        Field(ge=0, le=1, description="Of a node that stands ready and runs nothing, as a share of the full price."),
+    ] = 1.0
 
     def __post_init__(self) -> None:
+        require(0 <= self.standby_price <= 1, "headroom: standby_price must lie in [0, 1], got {}", self.standby_price)
         require(0 < self.level < 1, "headroom: level must lie in (0, 1), got {}", self.level)
         require(self.lead_time >= timedelta(0), "headroom: lead_time must be >= 0, got {}", self.lead_time)
 
@@ -269,6 +278,8 @@ HeadroomReason = Literal[
     "NoDefinition",
     "NoPriorityClass",
     "Excluded",
+    "Frozen",
+    "HeldUnclearWish",
     "Restored",
 ]
 HEADROOM_REASONS: tuple[HeadroomReason, ...] = get_args(HeadroomReason)
@@ -286,8 +297,8 @@ class BufferState:
         Who made it, where we did not. Default none.
     edited : bool
         Whether somebody changed its replicas since our last write. Default no.
-    excluded : bool
-        Whether a person asked to leave it alone. Default no.
+    wishes : Wishes
+        What people wrote on it. Default nothing.
     provisioned : bool
         Whether the nodes for it stand ready. Default no.
     message : str
@@ -308,7 +319,7 @@ class BufferState:
     replicas: int | None = None
     foreign: str | None = None
     edited: bool = False
-    excluded: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
     provisioned: bool = False
     message: str = ""
     moved_at: datetime | None = None

@@ -20,7 +20,17 @@ Job = Literal["plan", "pass"]
 LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
 
 
-RUNBOOKS = "docs/runbooks"  # of this project; `incidents.runbooks` says where they are published
+# Where the runbooks of this project are published; `incidents.runbooks` names another place.
+RUNBOOKS = "https://example.com/capacity-ahead/docs/runbooks/{name}.html"
+
+
+def runbook_url(place: str, name: str) -> str:
+    """The address of a runbook: `{name}` stands in the place, or the place is a folder of Markdown files.
+
+    >>> runbook_url("https://docs.example.com/{name}/", "DataStale"), runbook_url("docs/runbooks/", "DataStale")
+    ('https://docs.example.com/DataStale/', 'docs/runbooks/DataStale.md')
+    """
+    return place.replace("{name}", name) if "{name}" in place else f"{place.rstrip('/')}/{name}.md"
 
 
 @dataclass(frozen=True, slots=True)

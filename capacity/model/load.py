@@ -250,9 +250,12 @@ class LoadReport:
         rows = {found.resource: _answer(found) for found in self.findings}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("resource")
 
-    def plot(self, *, theme: str = "light") -> Any:
-        """Draw load against sales with the fitted answer, and both over time; returns the Figure."""
-        return plot_noun(self, theme=theme)
+    def plot(self, *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw load against sales with the fitted answer, and both over time.
+
+        Returns the Figure, or `ax` where that was given: an array of axes, two for each resource that was learned.
+        """
+        return plot_noun(self, theme=theme, ax=ax)
 
 
 def _answer(found: Finding) -> dict[str, Any]:

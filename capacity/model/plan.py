@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PLAN_SCHEMA = "capacity.plan/v1"
 Resource = Literal["cpu", "memory"]
+Bound = Literal["cpu", "memory", "requests", "floor", "ceiling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,9 @@ class WorkloadPlan:
         The sizes of its volumes over time. Default none.
     demand : Demand or None
         What the plan was made from. Default none: plan files do not hold it.
+    bounds : tuple of str
+        What determines the replicas that each step needs: a resource, the lowest `floor` allowed, or the `ceiling`
+        (or budget) that cuts them. Default empty: plan files do not hold it.
 
     Raises
     ------
@@ -161,6 +165,7 @@ class WorkloadPlan:
     sizes: PodSizes | None = None
     volumes: tuple[VolumePlan, ...] = ()
     demand: Demand | None = field(default=None, repr=False, compare=False)  # behind the plan; not in its file
+    bounds: tuple[Bound, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         where = f"plan of {self.namespace}/{self.name}"
@@ -253,9 +258,9 @@ class WorkloadPlan:
         return loads.assign(utilization=cpu.combine(memory, max) / floor)
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
-        """Draw the planned replicas and, where this plan was just made, the demand behind them.
+        """Draw the planned floor and, where this plan was just made, the demand that it serves and the past before it.
 
-        Returns the Figure, or `ax` where that was given: it then shows the demand, where it is known.
+        Returns the Figure, or `ax` where that was given.
         """
         return plot_noun(self, timezone, theme=theme, ax=ax)
 
@@ -325,5 +330,8 @@ class Plan:
         return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
-        """Draw the plans with the highest peaks; returns the Figure, or `ax` where that was given."""
+        """Draw the plans with the highest peaks, four at most.
+
+        Returns the Figure, or `ax` where that was given: an array with one of the axes for each workload drawn.
+        """
         return plot_noun(self, timezone, theme=theme, ax=ax)

@@ -24,6 +24,8 @@ ContainerName = Annotated[str, Field(pattern=NAME, max_length=63)]
 MIB = 2**20
 DEFAULT_STEP: Mapping[SizedResource, float] = {"cpu": 0.1, "memory": 128 * MIB}  # finer is churn that nobody can see
 UNIT: Mapping[SizedResource, float] = {"cpu": 0.001, "memory": 1.0}  # of the whole numbers inside
+LEAST_MEMORY = 4 * MIB  # bytes: no container starts in less, so a smaller number is in another unit
+MOST_CORES = 10_000.0  # more than any machine has: bytes by mistake
 DAY = timedelta(days=1)
 
 
@@ -88,6 +90,12 @@ class SizedContainer:
 
     def __post_init__(self) -> None:
         require(self.cpu is not None or self.memory is not None, "container: expected cpu or memory, got neither")
+        memory = self.memory is None or self.memory.max >= LEAST_MEMORY
+        require(
+            memory, "container: expected memory in bytes or as 4Gi, got a max of {}", self.memory and self.memory.max
+        )
+        cpu = self.cpu is None or self.cpu.max <= MOST_CORES
+        require(cpu, "container: expected cpu in cores or as 500m, got a max of {}", self.cpu and self.cpu.max)
         require(self.part is None or 0 < self.part <= 1, "container: part must lie in (0, 1], got {}", self.part)
 
     def range_of(self, resource: SizedResource) -> SizeRange | None:

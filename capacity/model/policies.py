@@ -14,7 +14,7 @@ from capacity.files import write_text
 from capacity.model.errors import CapacityError, PlanError
 from capacity.model.plan_file import parse_time, rfc3339
 from capacity.model.policy_file import choice_document, parse_choice, parse_policy, policy_document
-from capacity.model.replayed import SCORES, Advised, DailyScores, Tried
+from capacity.model.replayed import NODE_SCORES, SCORES, Advised, DailyScores, Tried
 
 POLICIES_SCHEMA = "capacity.policies/v2"
 Policies = dict[tuple[str, str], Advised]  # by namespace and name of the workload
@@ -67,7 +67,8 @@ def _document(one: Advised) -> dict[str, Any]:
 
 def _days_document(tried: Tried) -> dict[str, Any]:
     """A row for each day, in it a number for each candidate."""
-    rows = {name: _short(getattr(tried.scores, name).tolist()) for name in SCORES}
+    known = [name for name in SCORES if name not in NODE_SCORES or getattr(tried.scores, name).any()]
+    rows = {name: _short(getattr(tried.scores, name).tolist()) for name in known}
     return {
         "begin": rfc3339(tried.begin),
         "under": tried.under,
@@ -92,7 +93,12 @@ def _days(document: dict[str, Any]) -> Tried:
     begin: datetime = parse_time(document["begin"])
     return Tried(
         policies=tuple(parse_policy(one) for one in document["policies"]),
-        scores=DailyScores(*(np.array(document[name], dtype=np.float64) for name in SCORES)),
+        scores=DailyScores(
+            *(
+                np.array(document.get(name, ()) if name in NODE_SCORES else document[name], dtype=np.float64)
+                for name in SCORES
+            )
+        ),
         begin=begin,
         skill=None if document["skill"] is None else float(document["skill"]),
         remarks=tuple(map(str, document["remarks"])),

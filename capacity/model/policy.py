@@ -39,6 +39,9 @@ class Policy:
         The autoscaler's window before it scales down. Default 5 minutes.
     standing : str
         Whether `target` stands in the cluster already, is advised, or is set by the controller. Default "stands".
+    headroom : float or None
+        Quantile of demand for which nodes stood ready when the policy was replayed, in (0, 1). Default none: nodes were
+        ordered when pods did not fit, or were not replayed. What is planned follows the workload's `headroom`.
 
     Raises
     ------
@@ -63,9 +66,13 @@ class Policy:
     calm: Annotated[bool, Field(description="Whether a floor moves once for several steps of the plan.")] = True
     stabilization: Annotated[Duration, Field(description="Before the autoscaler scales down.")] = DEFAULT_STABILIZATION
     standing: Annotated[Standing, Field(description="Whether the target stands, is advised, or is managed.")] = "stands"
+    headroom: Annotated[
+        float | None, Field(gt=0, lt=1, description="Only told by a replay: nodes stood ready for this quantile.")
+    ] = None
 
     def __post_init__(self) -> None:
-        level = self.quantile_level
+        level, ahead = self.quantile_level, self.headroom
+        require(ahead is None or 0 < ahead < 1, "policy: headroom must lie in (0, 1), got {}", ahead)
         require(
             self.target is None or 1 <= self.target <= 1000, "policy: target must be 1 to 1000, got {}", self.target
         )
@@ -83,6 +90,9 @@ class Policy:
         return self.floors != "none"
 
     def __str__(self) -> str:
+        return self._scaled() if self.headroom is None else f"{self._scaled()}, nodes ready at {self.headroom:g}"
+
+    def _scaled(self) -> str:
         above = "no HPA" if self.target is None else f"HPA at {self.target} %"
         if self.floors == "none":
             return above

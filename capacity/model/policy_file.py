@@ -60,6 +60,7 @@ def evidence_document(evidence: Evidence) -> dict[str, Any]:
         "cost_interval": [round(value, DIGITS) for value in evidence.cost_interval],
         "minutes_interval": [round(value, DIGITS) for value in evidence.minutes_interval],
         "overload_interval": [round(value, DIGITS) for value in evidence.overload_interval],
+        **({} if evidence.node_waits is None else {"node_waits": round(evidence.node_waits, DIGITS)}),
     }
 
 
@@ -72,6 +73,7 @@ def policy_document(policy: Policy) -> dict[str, Any]:
         "calm": policy.calm,
         "stabilization": round(policy.stabilization.total_seconds()),
         "standing": policy.standing,
+        **({} if policy.headroom is None else {"headroom": policy.headroom}),
     }
 
 
@@ -109,6 +111,7 @@ def _evidence(document: dict[str, Any]) -> Evidence:
         cost_interval=_interval(document["cost_interval"]),
         minutes_interval=_interval(document["minutes_interval"]),
         overload_interval=_interval(document["overload_interval"]),
+        node_waits=None if document.get("node_waits") is None else float(document["node_waits"]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -23,7 +23,8 @@ class DailyScores:
 
     `pod_hours` count from a pod's creation to its deletion. `above` are the minutes whose mean utilization (over their
     ticks, of usage by ready replicas x request) passes the target, `overload` those that pass 100 %. `lost` is the
-    share of the day's load beyond what was ready, `starts` counts pods.
+    share of the day's load beyond what was ready, `starts` counts pods. Where nodes were replayed, `room` is what their
+    unused room costs, in pod-hours, and `waits` counts how often pods began to wait for a node; 0 elsewhere.
     """
 
     pod_hours: Array
@@ -31,9 +32,14 @@ class DailyScores:
     overload: Array
     lost: Array
     starts: Array
+    room: Array = field(default_factory=lambda: np.empty(0))
+    waits: Array = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
-        shapes = {one.shape for one in (self.pod_hours, self.above, self.overload, self.lost, self.starts)}
+        for name in NODE_SCORES:
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, np.zeros_like(self.pod_hours))
+        shapes = {getattr(self, name).shape for name in SCORES}
         require(
             len(shapes) == 1 and self.pod_hours.ndim == 2,
             "daily scores must share one shape (days, candidates), got {}",
@@ -44,6 +50,11 @@ class DailyScores:
     def days(self) -> int:
         """How many days."""
         return int(self.pod_hours.shape[0])
+
+    @property
+    def paid_hours(self) -> Array:
+        """Hours of pods, and of the room beside them that is paid for: (days, candidates)."""
+        return self.pod_hours + self.room
 
     def before(self, day: int) -> DailyScores:
         """The days before one."""
@@ -67,7 +78,8 @@ class DailyScores:
         return DailyScores(*(change(getattr(self, name)) for name in SCORES))
 
 
-SCORES = ("pod_hours", "above", "overload", "lost", "starts")
+NODE_SCORES = ("room", "waits")
+SCORES = ("pod_hours", "above", "overload", "lost", "starts", *NODE_SCORES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,10 @@ class VolumeRules:
         require(0 < self.probability < 1, "{}: probability must lie in (0, 1), got {}", where, self.probability)
         require(self.max is None or 0 < self.max < float("inf"), "{}: max must be > 0, got {}", where, self.max)
         require(0 < self.step < float("inf"), "{}: step must be > 0, got {}", where, self.step)
+        room = self.max is None or self.max >= self.step
+        require(
+            room, "{}: expected max of at least one step of {:.3g} GiB, got {} bytes", where, self.step / GIB, self.max
+        )
         for name in ("lasts", "cooldown", "lead_time"):
             require(getattr(self, name) >= timedelta(0), "{}: {} must be >= 0", where, name)
 

@@ -329,9 +329,13 @@ class Workload:
         require(self.today is None or self.today >= 0, "{}: today must be >= 0, got {}", where, self.today)
         planned = self.policy is None or self.policy.floors in ("none", "forecast")
         require(planned, "{}: policy.floors: expected none or forecast, got {}", where, self.policy)
+        told = self.policy is None or self.policy.headroom is None
+        require(told, "{}: policy.headroom: expected none; write `headroom` of the workload itself", where)
         require("floor" in self.manage, "{}: manage: expected floor, or floor and target, got {}", where, self.manage)
         managed = not self.manages_target or self.target.kind == "HorizontalPodAutoscaler"
         require(managed, "{}: manage: only a HorizontalPodAutoscaler has a target, got {}", where, self.target.kind)
+        external = self.reactive is not None and self.reactive.external
+        require(not (self.manages_target and external), "{}: manage: an external autoscaler has no CPU target", where)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
         self._require_one_scaling(where)
 
@@ -346,6 +350,8 @@ class Workload:
         require(fixed, "{}: scaling: vertical keeps the number of pods: floor and ceiling differ, {}", where, counts)
         planned = not vertical or self.policy is None
         require(planned, "{}: scaling: vertical has no policy: remove it", where)
+        still = not vertical or self.headroom is None
+        require(still, "{}: scaling: vertical adds no pods that need nodes: remove headroom", where)
 
     @property
     def key(self) -> tuple[str, str]:

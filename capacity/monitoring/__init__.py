@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from capacity.lazy import load_lazily
 
 if TYPE_CHECKING:
+    from capacity.monitoring.ahead import ahead_samples as ahead_samples
     from capacity.monitoring.alerts import Alertmanager as Alertmanager
     from capacity.monitoring.conditions import CONDITIONS as CONDITIONS
     from capacity.monitoring.conditions import Condition as Condition
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from capacity.monitoring.tickets import reconcile as reconcile
 
 HOMES = {
+    "capacity.monitoring.ahead": ("ahead_samples",),
     "capacity.monitoring.alerts": ("Alertmanager",),
     "capacity.monitoring.conditions": ("CONDITIONS", "Condition", "Scope", "pass_conditions"),
     "capacity.monitoring.dispatch": ("IncidentDispatcher",),

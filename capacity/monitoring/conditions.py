@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, get_args
 
 from capacity.model import Owned, Reason, require
-from capacity.model.incident import RUNBOOKS, Job
+from capacity.model.incident import RUNBOOKS, Job, runbook_url
 
 if TYPE_CHECKING:
     from capacity.model import Decision
@@ -95,7 +95,7 @@ class Condition:
     @property
     def runbook(self) -> str:
         """Where the documentation tells what to do."""
-        return f"{self.runbooks}/{self.name}.md"
+        return runbook_url(self.runbooks, self.name)
 
     @property
     def text(self) -> str:

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 class Exposition:
     """The samples of the last pass and the counters of all, as Prometheus scrapes them. Safe between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, installation: str | None = None) -> None:
         self._lock = Lock()
+        self._installation = installation
         self._samples: tuple[Sample, ...] = ()
         self._counts: dict[tuple[str, tuple[str, ...]], float] = {}
 
     @classmethod
-    def of(cls, samples: Sequence[Sample]) -> Self:
+    def of(cls, samples: Sequence[Sample], installation: str | None = None) -> Self:
         """These samples and no others."""
-        exposition = cls()
+        exposition = cls(installation)
         exposition.update(samples)
         return exposition
 
@@ -50,7 +51,7 @@ class Exposition:
         for name, metric in METRICS.items():
             own = [sample for sample in everything if sample.name == name]
             if own:
-                yield _family(metric, own)
+                yield _family(metric, own, self._installation)
 
     def text(self) -> str:
         """Everything in Prometheus' text format."""
@@ -67,13 +68,14 @@ class Exposition:
         return registry
 
 
-def _family(metric: Metric, samples: Sequence[Sample]) -> Family:
+def _family(metric: Metric, samples: Sequence[Sample], installation: str | None) -> Family:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
+    further = {} if installation is None else {"installation": installation}
+    family = kind(metric.name, metric.help, labels=(*metric.labels, *further))
     for sample in samples:
-        family.add_metric(sample.labels, sample.value)
+        family.add_metric((*sample.labels, *further.values()), sample.value)
     return family
 
 
@@ -86,11 +88,11 @@ def exposition_text(samples: Sequence[Sample]) -> str:
     return Exposition.of(samples).text()
 
 
-def write_textfile(samples: Sequence[Sample], path: Path) -> None:
+def write_textfile(samples: Sequence[Sample], path: Path, installation: str | None = None) -> None:
     """Write the samples for the node exporter's textfile collector: whole or not at all."""
     from prometheus_client import write_to_textfile
 
-    write_to_textfile(str(path), Exposition.of(samples).registry())
+    write_to_textfile(str(path), Exposition.of(samples, installation).registry())
 
 
 class _Metric(BaseModel):
@@ -109,23 +111,27 @@ LEFT: TypeAdapter[list[_Metric]] = TypeAdapter(list[_Metric])
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A Pushgateway."""
+    """A Pushgateway; `installation` tells our groups there from those of other installations."""
 
     client: HttpClient
+    installation: str | None = None
 
     def push(self, samples: Sequence[Sample], job: str) -> None:
         """Replace what this job pushed before, counters added up. Raises `HttpError`."""
         from prometheus_client import push_to_gateway
 
         registry = Exposition.of([*samples, *self._counted(job)]).registry()
-        push_to_gateway(self.client.server.url, job, registry, handler=self._handler)
+        push_to_gateway(self.client.server.url, job, registry, grouping_key=self._grouping(), handler=self._handler)
 
     def _counted(self, job: str) -> list[Sample]:
         """The counters that this job left there."""
         groups = self.client.read(GROUPS, "GET", "/api/v1/metrics").data
-        ours = [group for group in groups if _labels(group).get("job") == job]
+        ours = [group for group in groups if _labels(group) == {"job": job, **self._grouping()}]
         counters = [name for name, metric in METRICS.items() if metric.kind == "counter"]
         return [sample for group in ours for name in counters for sample in self._left(group, name)]
+
+    def _grouping(self) -> dict[str, str]:
+        return {} if self.installation is None else {"installation": self.installation}
 
     def _left(self, group: Mapping[str, Any], name: str) -> Iterator[Sample]:
         """A counter as the gateway tells it; what is not ours any more (labels of an older version) is left out."""
@@ -154,8 +160,8 @@ class Gateway:
 
 
 def _labels(group: Mapping[str, Any]) -> dict[str, str]:
-    """The labels of a group; none where it has none that can be read."""
+    """The labels of a group that have a value; none where it has none that can be read."""
     try:
-        return LABELS.validate_python(group.get("labels"))
+        return {name: value for name, value in LABELS.validate_python(group.get("labels")).items() if value}
     except ValidationError:
         return {}

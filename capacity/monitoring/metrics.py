@@ -16,6 +16,7 @@ Kind = Literal["gauge", "counter"]
 WORKLOAD = ("namespace", "workload")
 CLAIM = (*WORKLOAD, "claim")
 OBJECT = (*WORKLOAD, "actuator", "object")
+AHEAD = (*WORKLOAD, "horizon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,36 @@ METRICS = {
         Metric(
             "capacity_plan_peak_timestamp_seconds", "When the highest step of the plan begins.", WORKLOAD, writer="plan"
         ),
+        Metric(
+            "capacity_ahead_timestamp_seconds",
+            "When the hour of a horizon begins: 0h is the hour in which the plan was made.",
+            ("horizon",),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_ahead_replicas",
+            "The highest planned floor of the hour; of the 100 workloads with the highest peaks.",
+            AHEAD,
+            writer="plan",
+        ),
+        Metric(
+            "capacity_ahead_demand_cores",
+            "The highest CPU demand forecast for the hour, at the median and at the plan's level.",
+            (*WORKLOAD, "quantile", "horizon"),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_ahead_demand_bytes",
+            "The highest memory demand forecast for the hour, at the median and at the plan's level.",
+            (*WORKLOAD, "quantile", "horizon"),
+            writer="plan",
+        ),
+        Metric(
+            "capacity_ahead_utilization_ratio",
+            "The highest utilization of the hour at the planned floor and the plan's level: 1 - headroom.",
+            AHEAD,
+            writer="plan",
+        ),
         Metric("capacity_plan_created_timestamp_seconds", "When the plan was made.", writer="plan"),
         Metric("capacity_plan_valid_until_timestamp_seconds", "When the plan's last step ends.", writer="plan"),
         Metric("capacity_plan_duration_seconds", "How long reading, forecasting and planning took.", writer="plan"),
@@ -101,7 +132,7 @@ METRICS = {
         ),
         Metric(
             "capacity_data_latency_seconds",
-            "How late orders come, when they were audited.",
+            "How late orders became available, at the last audit.",
             ("source",),
             writer="audit",
         ),
@@ -178,7 +209,20 @@ The column "written by" names the job that exports a metric: `plan` is the plann
 every `capacity audit`, and `pass` is every pass of the controller. A Pushgateway and textfiles show them as the jobs
 `capacity-planner`, `capacity-audit` and `capacity-controller`. Metric names contain the unit; ratios lie between 0 and
 1, and times are Unix seconds. A job that ends pushes its metrics to a Pushgateway, `capacity run` serves them on
-`/metrics`, and both write a textfile if you configure one.
+`/metrics`, and both write a textfile if you configure one. `telemetry.installation` adds the label `installation` to
+all of them: set it if several installations share a Pushgateway or a node.
+
+The metrics `capacity_ahead_*` hold the coming 48 hours, one series per hour (`horizon`: `0h` to `47h`), for the 100
+workloads with the highest peaks: 48 to 288 series each. Demand and utilization are there if the workloads are planned
+as one chunk. The dashboards draw them ahead of now with one query; in a panel whose time range ends in the future:
+
+```promql
+last_over_time(capacity_ahead_replicas[50h])
+and on (job, instance, installation, horizon)
+(last_over_time(capacity_ahead_timestamp_seconds[50h]) == (time() - time() % 3600))
+```
+
+Mimir and Cortex cut queries that reach into the future: set `-querier.max-query-into-future=0` there.
 
 | metric | kind | labels | written by | meaning |
 |---|---|---|---|---|

@@ -29,7 +29,11 @@ def connect(settings: ServiceSettings, key: str) -> HttpClient:
 
 def connect_gateway(settings: TelemetrySettings) -> Gateway | None:
     """The Pushgateway, if there is one."""
-    return None if settings.pushgateway is None else Gateway(connect(settings.pushgateway, PUSHGATEWAY))
+    return (
+        None
+        if settings.pushgateway is None
+        else Gateway(connect(settings.pushgateway, PUSHGATEWAY), settings.installation)
+    )
 
 
 def connect_tickets(settings: ServiceNowSettings) -> ServiceNow:
@@ -47,5 +51,5 @@ def connect_incidents(settings: IncidentSettings) -> IncidentDispatcher:
         if alerts is None
         else Alertmanager(connect(alerts, ALERTMANAGER), {"pass": lasting.passes, "plan": lasting.plannings}),
         handling=Handling(settings.routes, settings.escalate_after, settings.reopen_within),
-        runbooks=settings.runbooks.rstrip("/"),
+        runbooks=settings.runbooks,
     )

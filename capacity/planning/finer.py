@@ -23,6 +23,7 @@ def finer_demand(demand: Demand) -> Demand:
         memory=finer_forecast(demand.memory),
         sales=None if demand.sales is None else _totals(finer_forecast(demand.sales), demand.sales.step // PART),
         requests=None if demand.requests is None else finer_forecast(demand.requests),
+        past=demand.past,
     )
 
 

@@ -252,14 +252,23 @@ def zoned(pods: Counts, zones: int) -> Counts:
 
 def nodes_for(pods: Counts, size: tuple[float, float], types: Sequence[NodeType]) -> tuple[HeadroomNodes, ...]:
     """The nodes that so many pods (steps,) fill, by each type that takes one; the cheapest first."""
-    cpu, memory = size
     found = []
     for node in types:
-        each = min(int(min(node.cpu / cpu, node.memory / memory) * (1 + ROUNDING)), node.pods)
+        each = pods_per_node(node, size)
         if each:
             nodes = -(-pods // each)
             found.append(HeadroomNodes(node.name, int(nodes.max()), float(nodes.mean()), node.price_per_hour))
     return tuple(sorted(found, key=lambda one: (one.mean * one.price_per_hour, one.mean)))
+
+
+def pods_per_node(node: NodeType, size: tuple[float, float]) -> int:
+    """How many pods of this size (cores, bytes) a node takes.
+
+    >>> pods_per_node(NodeType("m8", 8, 2**35), (1.5, 2**30))
+    5
+    """
+    cpu, memory = size
+    return min(int(min(node.cpu / cpu, node.memory / memory) * (1 + ROUNDING)), node.pods)
 
 
 def joined_headroom(plans: Sequence[WorkloadPlan]) -> list[WorkloadPlan]:

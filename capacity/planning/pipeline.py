@@ -30,6 +30,7 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.configuration import Config
+from capacity.model.pod_size import RESOURCES
 from capacity.planning.headroom import joined_headroom, with_headroom
 from capacity.planning.near import with_near_floors
 from capacity.planning.orders import (
@@ -96,7 +97,7 @@ class PlanInputs:
             request = replace(request, events=without_cancelled(request.events, scenario, last))
             own = {name: without_cancelled(some, scenario, last) for name, some in orders.ahead.groups.items()}
             orders = replace(orders, ahead=replace(orders.ahead, groups=own))
-        forecasts = _forecasts(self.config, orders, request)
+        forecasts = _forecasts(self.config, orders, request) if scenario.cancelled else self.forecasts
         changed: Forecasts = {
             group: forecast_if(found, scenario, own_request(request, self.config, orders, group).events)
             if isinstance(found, Forecast)
@@ -355,7 +356,7 @@ def plan_workloads(
     """
     known = context or PlanContext()
     workloads = [served_as_learned(workload, known.reports.get(workload.key)) for workload in workloads]
-    demands = {workload.key: demand_for(workload, forecasts, known) for workload in workloads}
+    demands = {one.key: _after_its_past(demand_for(one, forecasts, known), one, known) for one in workloads}
     past = {workload.key: _past_cpu(workload, known) for workload in workloads}
     usage = {key: cores for key, cores in past.items() if cores is not None}
     made = plan_demands(demands, workloads, known.supply, usage)
@@ -388,16 +389,37 @@ def _usage_if(known: PlanContext, reach: timedelta | None, usage: pd.Series, unt
     return found if known.scenario is None else forecast_if(found, known.scenario)
 
 
+RECENT = timedelta(days=14)  # of the past load: what a picture shows before a plan
+
+
+def _after_its_past(demand: Demand | DataError, workload: Workload, known: PlanContext) -> Demand | DataError:
+    """The demand with the load of the last two weeks before it, as far as that is known."""
+    if isinstance(demand, DataError):
+        return demand
+    begin, end = pd.Timestamp(demand.cpu.origin - RECENT), pd.Timestamp(demand.cpu.origin)
+    loads = {resource: _past_load(workload, known, resource, begin) for resource in RESOURCES}
+    past = {resource: load.loc[begin:end] for resource, load in loads.items() if load is not None}
+    return replace(demand, past=pd.DataFrame(past)) if past else demand
+
+
 def _past_cpu(workload: Workload, known: PlanContext) -> pd.Series | None:
-    """The CPU of the past in cores: as it was used, else what past sales stand for."""
+    """The CPU of the past in cores."""
+    return _past_load(workload, known, "cpu")
+
+
+def _past_load(
+    workload: Workload, known: PlanContext, resource: str, begin: pd.Timestamp | None = None
+) -> pd.Series | None:
+    """A resource in the past: as it was used, else what past sales stand for."""
     report = known.reports.get(workload.key)
-    if isinstance(report, LoadReport) and report.usage is not None and "cpu" in report.usage:
-        return report.usage["cpu"]
+    if isinstance(report, LoadReport) and report.usage is not None and resource in report.usage:
+        return report.usage[resource]
     sales = known.histories.get(workload.group)
     if sales is None or len(sales) < 2:
         return None
     hours = (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
-    past: pd.Series = workload.load.cpu_base + workload.load.cpu_per_sale_per_hour * sales / hours
+    slope = getattr(workload.load, f"{resource}_per_sale_per_hour")
+    past: pd.Series = getattr(workload.load, f"{resource}_base") + slope * sales.loc[begin:] / hours
     return past
 
 

@@ -146,9 +146,7 @@ def plan_demands(
     """
     failures = {key: str(demand) for key, demand in demands.items() if isinstance(demand, DataError)}
     pairs = [
-        (demand, _priced(one, supply or Supply()))
-        for one in workloads
-        if isinstance(demand := demands[one.key], Demand)
+        (demand, priced(one, supply or Supply())) for one in workloads if isinstance(demand := demands[one.key], Demand)
     ]
     plans: list[WorkloadPlan] = []
     for made, (_, workload) in zip(plan_many(pairs), pairs, strict=True):
@@ -185,7 +183,8 @@ def reach_of(workloads: Sequence[Workload], supply: Supply, period: timedelta) -
     return reach
 
 
-def _priced(workload: Workload, supply: Supply) -> Workload:
+def priced(workload: Workload, supply: Supply) -> Workload:
+    """The workload with the price of a replica: its own, else its share of the cheapest node type it fits."""
     if workload.costs.price_per_hour is not None or not supply.node_types:
         return workload
     price = replica_price(workload.replica.cpu_request, workload.replica.memory_request, supply.node_types)

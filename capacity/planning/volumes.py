@@ -21,6 +21,7 @@ Key = tuple[str, str]  # namespace and name of a claim
 FEWEST_DAYS = timedelta(days=45)  # that a plan looks ahead; further where sizes are to last longer
 STALE = timedelta(days=1)  # and three steps: usage that ended before says nothing of now
 LEAST_CAPACITY = 2**20  # bytes: no volume is smaller, so a smaller number is not in bytes
+LEAST_USED = 4096  # bytes: one block of a file system; less is in another unit
 OVERFULL = 1.05  # of the capacity: more in use is another unit
 SHRUNK = 0.95  # of the capacity before: less is a new claim under the same name
 MARGIN = HOUR  # before the need: the planner runs once an hour
@@ -184,7 +185,10 @@ def _of_this_claim(usage: pd.DataFrame, now: datetime) -> pd.DataFrame:
     require(
         capacity[-1] >= LEAST_CAPACITY, "usage: expected a capacity in bytes, got {:g}: is it in GiB?", capacity[-1]
     )
-    over = float(seen["used"].iloc[-1]) / capacity[-1]
+    used = seen["used"].to_numpy(dtype=np.float64)
+    expected = "usage: expected used in bytes, got {:g}: is it in GiB?"
+    require(used[-1] == 0 or used[-1] >= LEAST_USED, expected, used[-1])
+    over = used[-1] / capacity[-1]
     require(over <= OVERFULL, "usage: expected used bytes within the capacity, got {:.3g} times it: units?", over)
     shrunk = np.flatnonzero(capacity[1:] < SHRUNK * capacity[:-1])
     return usage.loc[seen.index[shrunk[-1] + 1] :] if len(shrunk) else usage.loc[seen.index[0] :]

@@ -30,6 +30,7 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.arrays import Counts, Places
+from capacity.model.plan import Bound
 from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
 from capacity.planning.finer import finer_demand
@@ -98,6 +99,16 @@ def _bound(floor: int, need: int, low: int, high: int) -> str | None:
     if need > floor:
         return "CeilingReached" if floor == high else "BudgetReached"
     return "StaticFloor" if floor == low and need < low else None
+
+
+def bounds_of(one: Requirement, floors: Counts) -> tuple[Bound, ...]:
+    """What determines the replicas that each step needs; what cuts them where the floor stands below."""
+    need = one.need
+    most, known = np.maximum(need.cpu, need.memory), np.where(need.memory > need.cpu, "memory", "cpu")
+    if need.requests is not None:
+        known = np.where(need.requests > most, "requests", known)
+    known = np.where(need.replicas < one.low, "floor", np.where(need.replicas > floors, "ceiling", known))
+    return tuple(known.tolist())
 
 
 def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
@@ -288,6 +299,7 @@ def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
         derivation=_derivation(one, floors, peak),
         quiet=quiet_levels(demand),
         demand=demand,
+        bounds=bounds_of(one, floors),
         policy=workload.policy,
     )
     return made if workload.vertical is None else with_sizes(made, plan_sizes(one), workload)

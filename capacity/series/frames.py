@@ -204,7 +204,14 @@ def steps_of(horizon: str | timedelta | int, step: timedelta) -> timedelta:
     >>> steps_of(168, timedelta(hours=1))
     datetime.timedelta(days=7)
     """
-    return horizon * step if isinstance(horizon, int) else duration_of(horizon)
+    if not isinstance(horizon, int):
+        return duration_of(horizon)
+    try:
+        return horizon * step
+    except OverflowError as error:
+        raise DataError(
+            f"horizon: expected a number of steps of {step} that a calendar holds, got {horizon}"
+        ) from error
 
 
 def duration_of(horizon: str | timedelta) -> timedelta:
@@ -217,10 +224,12 @@ def duration_of(horizon: str | timedelta) -> timedelta:
     bare = horizon.strip().replace(".", "").isdigit() if isinstance(horizon, str) else isinstance(horizon, float)
     require(not bare, "horizon: {}, got {!r}", expected, horizon)
     try:
-        length: timedelta = pd.Timedelta(_pandas_units(horizon)).to_pytimedelta()
+        length = pd.Timedelta(_pandas_units(horizon))
     except (ValueError, TypeError) as error:
         raise DataError(f"horizon: {expected}, got {horizon!r}") from error
-    return length
+    require(not pd.isna(length), "horizon: {}, got {!r}", expected, horizon)
+    answer: timedelta = length.to_pytimedelta()
+    return answer
 
 
 def _pandas_units(horizon: str | timedelta) -> str | timedelta:

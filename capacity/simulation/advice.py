@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import log
@@ -18,8 +18,9 @@ from capacity.model.arrays import Array, Counts
 from capacity.model.choice import Choice, Evidence, PaysFrom, Reason
 from capacity.model.fields import AutoLevel
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.replayed import DIGITS, Advised, DailyScores, Tried
+from capacity.model.replayed import DIGITS, Advised, Tried
 from capacity.planning import planning_window
+from capacity.planning.headroom import plan_headroom
 from capacity.planning.orders import near_horizon
 from capacity.series.path import PART, sales_path, smooth_path
 from capacity.simulation.candidates import (
@@ -30,17 +31,21 @@ from capacity.simulation.candidates import (
     Plans,
     candidate_policies,
     decided_floors,
+    keeps_its_target,
+    own_target,
     plans_of,
     static_floors,
     weekly_floors,
 )
 from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
-from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, replay_days
+from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
 from capacity.simulation.grid import on_grid
+from capacity.simulation.headroom import decided_buffer
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.pods import P95, Start
+from capacity.simulation.pods import P95, NodePool, Start
 from capacity.simulation.stepping import Cluster, Service
+from capacity.simulation.together import Replaying, finish
 from capacity.version import VERSION
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -48,6 +53,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent of minutes
 TRAINING = timedelta(days=7)  # known before the first replayed day
 RIVALS = 3
+HEADROOM_ALONE = 0.95  # quantile level of a plan without floors: nothing is planned from it but what headroom needs
 TARGET_POINTS = 2  # percent points: a target nearer than this to the advised one is not worth anybody's hand
 
 
@@ -56,13 +62,14 @@ class ReplaySettings:
     """How candidates are replayed: the last `days`, at this cadence, under a `seed` for starts and for the spread.
 
     Forecasts are fitted every `cadence.refit`, as they are for the floors of a chosen policy; the plans that are made
-    between two fits are equal.
+    between two fits are equal. `nodes`: those under a workload with headroom. Default none: there is always room.
     """
 
     days: int = 28
     cadence: Cadence = field(default_factory=Cadence)
     rules: ControllerRules = field(default_factory=lambda: ControllerRules(calm=CALM))
     seed: int = 7
+    nodes: NodePool | None = None
 
     def __post_init__(self) -> None:
         require(self.days >= 1, "days must be >= 1, got {}", self.days)
@@ -99,8 +106,7 @@ def try_policies_on(
     """
     history = History.of(sales, workload, settings, measured)
     report = progress or _silent
-    forecasts = past_forecasts(history, request, report)
-    tried = replay_policies(history, forecasts)
+    tried = replay_policies(history, past_forecasts(history, request, report))
     report(1, 1)
     return replace(tried, under=conditions_of(workload, history.settings, request, measured is not None))
 
@@ -121,13 +127,30 @@ def advise_policy(
     `before`: what was chosen last. Only days after those that it was made from are replayed, and a target that it
     advised is advised again while it is as good. Raises `DataError` as both do.
     """
+    return finish(
+        advising(sales, workload, request, now, settings, measured=measured, before=before, progress=progress)
+    )
+
+
+def advising(
+    sales: pd.Series,
+    workload: Workload,
+    request: ForecastRequest,
+    now: datetime,
+    settings: ReplaySettings | None = None,
+    *,
+    measured: pd.Series | None = None,
+    before: Advised | None = None,
+    progress: Progress | None = None,
+) -> Replaying[Advised]:
+    """`advise_policy` as work for `finish_together`, which replays what many workloads wait for at once."""
     price_of(workload)  # said before the work, not after it
     settings, report = settings or ReplaySettings(), progress or _silent
     replay = _Replay(sales, workload, request, settings, measured, report)
     last = None if before is None else before.choice
     if before is None or before.tried is None or not replay.extends(before.tried):
-        return replay.anew(now, last)
-    return replay.onwards(before.tried, before.choice, now)
+        return (yield from replay.anew(now, last))
+    return (yield from replay.onwards(before.tried, before.choice, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,39 +173,39 @@ class _Replay:
         """Whether later days may join these."""
         return kept.under == self.under and kept.scores.days >= FEWEST_DAYS
 
-    def anew(self, now: datetime, last: Choice | None) -> Advised:
+    def anew(self, now: datetime, last: Choice | None) -> Replaying[Advised]:
         """The choice from every day, replayed now."""
         history = History.of(self.sales, self.workload, self.settings, self.measured)
         forecasts = past_forecasts(history, self.request, self.report)
-        tried = replace(replay_policies(history, forecasts), under=self.under)
+        tried = replace((yield from _each_policy(history, forecasts)), under=self.under)
         choice = choose_policy(tried, self.workload, now, advised=None if last is None else last.policy.target)
         if choice.reason == "PlainHpaIsEnough":
-            choice = replace(choice, pays_from=pays_from(history, forecasts))
+            choice = replace(choice, pays_from=(yield from _pays_from(history, forecasts)))
         self.report(1, 1)
         return Advised(choice, tried)
 
-    def onwards(self, kept: Tried, last: Choice, now: datetime) -> Advised:
+    def onwards(self, kept: Tried, last: Choice, now: datetime) -> Replaying[Advised]:
         """The choice from the days kept and the whole ones that came since; anew where the candidates changed."""
         step, grid, _ = on_grid(self.sales)
         later = (grid.index[-1].to_pydatetime() + step - kept.end) // DAY
         if later >= self.settings.days:
-            return self.anew(now, last)
-        tried = kept if later < 1 else self._later(kept, later)
+            return (yield from self.anew(now, last))
+        tried = kept if later < 1 else (yield from self._later(kept, later))
         if tried is None:
-            return self.anew(now, last)
+            return (yield from self.anew(now, last))
         choice = choose_policy(tried, self.workload, now, advised=last.policy.target)
         same = choice.reason == last.reason == "PlainHpaIsEnough"
         self.report(1, 1)
         return Advised(replace(choice, pays_from=last.pays_from if same else None), tried)
 
-    def _later(self, kept: Tried, days: int) -> Tried | None:
+    def _later(self, kept: Tried, days: int) -> Replaying[Tried | None]:
         """The days kept and `days` more; None where these have other candidates."""
         end = kept.end + days * DAY
         sales = self.sales.loc[self.sales.index < end]
         measured = None if self.measured is None else self.measured.loc[self.measured.index < end]
         asked = replace(self.settings, days=days)
         history = History.of(sales, self.workload, asked, measured)
-        found = replay_policies(history, past_forecasts(history, self.request, self.report))
+        found = yield from _each_policy(history, past_forecasts(history, self.request, self.report))
         new = replace(found, under=kept.under, remarks=kept.remarks)
         return new.after(kept, self.settings.days) if new.continues(kept) else None
 
@@ -204,7 +227,8 @@ def conditions_of(workload: Workload, settings: ReplaySettings, request: Forecas
     lead = round(log(max(workload.lead_time, SYNC_PERIOD) / SYNC_PERIOD) / log(1.25))
     level = None if isinstance(workload.quantile_level, AutoLevel) else workload.quantile_level
     calendar = (request.holidays, request.timezone, request.window)
-    facts = (served, level, lead, settings.cadence, settings.rules, settings.seed, calendar, measured, VERSION)
+    nodes = () if settings.nodes is None else (settings.nodes,)
+    facts = (served, level, lead, settings.cadence, settings.rules, settings.seed, calendar, measured, VERSION, *nodes)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
@@ -213,11 +237,14 @@ SLOW_LEVELS = (0.8, 0.95)  # enough to see whether floors pay at all
 SLOW_TARGETS = (30, 40, 50, 60, 65, 68, 70, 73, 80)
 
 
-def pays_from(history: History, forecasts: Mapping[datetime, Forecast]) -> PaysFrom:
+def _pays_from(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[PaysFrom]:
     """From which start time on floors would pay, on the same days and forecasts, and how steep demand is for pods so
     slow."""
-    lead = max(history.workload.lead_time, SYNC_PERIOD)
-    found = next((factor for factor in SLOWER if _floors_pay(_slower(history, factor), forecasts)), None)
+    lead, found = max(history.workload.lead_time, SYNC_PERIOD), None
+    for factor in SLOWER:
+        if (yield from _floors_pay(_slower(history, factor), forecasts)):
+            found = factor
+            break
     most = (found or SLOWER[-1]) * lead
     return PaysFrom(lead, most, found is not None, _rise(history.ticks, lead), _rise(history.ticks, most))
 
@@ -241,13 +268,17 @@ def _rise(demand: Array, span: timedelta) -> float:
     return float(np.median(np.divide(rises, highest, out=np.zeros_like(rises), where=highest > 0)))
 
 
-def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> bool:
+def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[bool]:
     """Whether floors keep the minutes for less than every plain target that does, or where no target does."""
     levels = [level for level in SLOW_LEVELS if all(level in one.quantiles.columns for one in forecasts.values())]
-    policies = [Policy(target) for target in SLOW_TARGETS]
-    policies += [Policy(target, "forecast", level, calm=False) for level in levels for target in FLOOR_TARGETS]
-    tried = _replayed(history, forecasts, policies)
-    cost, above = tried.scores.pod_hours.mean(axis=0), tried.scores.above.mean(axis=0)
+    own = [own_target(history.workload)] if keeps_its_target(history.workload) else None
+    policies = [Policy(target) for target in own or SLOW_TARGETS]
+    policies += [Policy(target, "forecast", level, calm=False) for level in levels for target in own or FLOOR_TARGETS]
+    rules = history.workload.headroom
+    if rules is not None:
+        policies = [replace(one, headroom=rules.level) for one in policies]
+    tried = yield from _replayed(history, forecasts, policies)
+    cost, above = tried.scores.paid_hours.mean(axis=0), tried.scores.above.mean(axis=0)
     good = above <= history.workload.objective.allowed_minutes
     floors = np.array([policy.has_floors for policy in policies])
     best, alone = (np.where(good & kind, cost, np.inf).min() for kind in (floors, ~floors))
@@ -259,11 +290,16 @@ def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) ->
 
     Floors are replayed also where the forecast has no skill now: days kept from then on can be compared.
     """
+    return finish(_each_policy(history, forecasts))
+
+
+def _each_policy(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[Tried]:
     workload = history.workload
-    return _replayed(history, forecasts, candidate_policies(workload, _levels(workload) if forecasts else ()))
+    policies = candidate_policies(workload, _levels(workload) if forecasts else ())
+    return (yield from _replayed(history, forecasts, policies))
 
 
-def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies: Sequence[Policy]) -> Tried:
+def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies: Sequence[Policy]) -> Replaying[Tried]:
     workload = history.workload
     floors, made, schedules = _Floors(history, forecasts), list[Counts](), dict[tuple[object, ...], int]()
     candidates = []
@@ -273,8 +309,25 @@ def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies
             schedules[key] = len(made)
             made.append(floors.of(policy))
         candidates.append(Candidate(rule_of(policy, workload), schedules[key]))
-    scores = history.replayed(made, candidates).each(lambda values: values.round(DIGITS))
-    return Tried(tuple(policies), scores, history.begin, _skill(forecasts), history.remarks)
+    ahead = _ahead(floors, policies)
+    candidates = [
+        one if policy.headroom is None else replace(one, ahead=list(ahead).index(_room_level(policy)))
+        for one, policy in zip(candidates, policies, strict=True)
+    ]
+    scores = yield history.task(made, candidates, list(ahead.values()))
+    rounded = scores.each(lambda values: values.round(DIGITS))
+    return Tried(tuple(policies), rounded, history.begin, _skill(forecasts), history.remarks)
+
+
+def _ahead(floors: _Floors, policies: Sequence[Policy]) -> dict[float | None, Counts]:
+    """Pods for which nodes stand ready, per minute, by the quantile level of the floors beside them."""
+    asked = dict.fromkeys(_room_level(one) for one in policies if one.headroom is not None)
+    return {level: floors.ahead_of(level) for level in asked}
+
+
+def _room_level(policy: Policy) -> float | None:
+    """The quantile level of the planned floors beside which headroom is planned; None: beside the autoscaler alone."""
+    return policy.quantile_level if policy.floors == "forecast" else None
 
 
 def _silent(done: int, total: int) -> None:
@@ -314,7 +367,6 @@ class History:
             TRAINING.days + 2,
             (end - grid.index[0].to_pydatetime()) / DAY,
         )
-        remarks = () if days >= FEWEST_DAYS else (_too_short(days),)
         begin = end - days * DAY
         path = _demand_ticks(filled, step, begin - KNOWN, workload, asked.seed)
         if measured is not None:
@@ -325,12 +377,15 @@ class History:
         cut = len(path) % quarter
         past = Past(path[cut:].reshape(-1, quarter).mean(axis=1), PART, (begin - WARM_UP - first) // PART)
         settled = replace(asked, days=days)
-        return History(grid, filled, step, workload, settled, begin, path[skipped:], past, remarks)
+        history = History(grid, filled, step, workload, settled, begin, path[skipped:], past, ())
+        return replace(history, remarks=tuple(_remarks(history, measured=measured is not None)))
 
-    def replayed(self, floors: Sequence[Counts], candidates: Sequence[Candidate]) -> DailyScores:
-        """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on."""
-        days = Days.of(self.ticks, floors, self.target)
-        return replay_days(days, candidates, self.cluster, self.settings.seed)
+    def task(self, floors: Sequence[Counts], candidates: Sequence[Candidate], ahead: Sequence[Counts] = ()) -> Task:
+        """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on.
+
+        `ahead`: pods per minute for which nodes stand ready, of which a candidate may have one. Default none.
+        """
+        return Task(Days.of(self.ticks, floors, self.target, ahead), candidates, self.cluster, self.settings.seed)
 
     @property
     def target(self) -> float:
@@ -344,8 +399,9 @@ class History:
 
     @property
     def cluster(self) -> Cluster:
-        """Pods that start within the workload's lead time, 19 of 20 of them."""
-        return Cluster(Service(1.0), Start(max(self.workload.lead_time, SYNC_PERIOD) / P95))
+        """Pods that start within the workload's lead time, 19 of 20 of them, where they have a node."""
+        start = Start(max(self.workload.lead_time, SYNC_PERIOD) / P95)
+        return Cluster(Service(1.0), start, nodes=self.settings.nodes)
 
     def needed(self, demand: Array) -> Counts:
         """Replicas that keep this demand at the target, within floor and ceiling."""
@@ -353,11 +409,36 @@ class History:
         return whole.clip(self.workload.floor, self.workload.ceiling)
 
 
-def _too_short(days: int) -> str:
-    return (
-        f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be checked on "
-        "so few, the autoscaler stays as it stands"
-    )
+def _remarks(history: History, *, measured: bool) -> Iterator[str]:
+    """What the figures of a replay cannot show by themselves."""
+    workload, days, highest = history.workload, history.settings.days, float(history.ticks.max())
+    if days < FEWEST_DAYS:
+        yield (
+            f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be "
+            "checked on so few, the autoscaler stays as it stands"
+        )
+    needed = int(np.ceil(highest / history.target * (1 - 1e-9)))
+    if needed > workload.ceiling:
+        yield (
+            f"the highest demand needs {needed} replicas at {100 * history.target:g} % and the ceiling is "
+            f"{workload.ceiling}: no policy keeps those minutes under it"
+        )
+    if not measured and own_target(workload) is not None and _memory_leads(workload, highest):
+        yield (
+            "at the highest demand memory asks for more replicas than CPU: the replay is of an autoscaler that watches "
+            "both, and a target applies to its metric of memory too"
+        )
+
+
+def _memory_leads(workload: Workload, demand: float) -> bool:
+    """Whether a demand, in replicas at 100 % of CPU or memory, is that of memory."""
+    load, replica = workload.load, workload.replica
+    per_sale = load.cpu_per_sale_per_hour / replica.cpu_request, load.memory_per_sale_per_hour / replica.memory_request
+    base = load.cpu_base / replica.cpu_request, load.memory_base / replica.memory_request
+    if max(per_sale) == 0:
+        return base[1] > base[0]
+    sales = min((demand - fixed) / each for fixed, each in zip(base, per_sale, strict=True) if each > 0)
+    return bool(base[1] + sales * per_sale[1] > base[0] + sales * per_sale[0])
 
 
 def _demand_ticks(filled: pd.Series, step: timedelta, since: datetime, workload: Workload, seed: int) -> Array:
@@ -386,6 +467,10 @@ def _levels(workload: Workload) -> tuple[float, ...]:
     return LEVELS if isinstance(level, AutoLevel) else (level,)
 
 
+def _headroom_level(workload: Workload) -> tuple[float, ...]:
+    return () if workload.headroom is None else (workload.headroom.level,)
+
+
 def past_forecasts(history: History, request: ForecastRequest, report: Progress) -> dict[datetime, Forecast]:
     """The forecasts from past origins, by the moment at which a plan of each came into force.
 
@@ -396,7 +481,7 @@ def past_forecasts(history: History, request: ForecastRequest, report: Progress)
     asked = replace(
         request,
         horizon=max(near_horizon(cadence.refit), step),
-        quantile_levels=tuple(sorted({0.5, *_levels(workload)})),
+        quantile_levels=tuple(sorted({0.5, *_levels(workload), *_headroom_level(workload)})),
         window=request.window or planning_window(workload.lead_time, cadence.controller, step),
     )
     origins = list(_origins(history))
@@ -452,13 +537,27 @@ class _Floors:
         )
         return np.repeat(found, PART // MINUTE)[: history.passes]
 
+    def ahead_of(self, level: float | None) -> Counts:
+        """Pods for which nodes stand ready beside floors of a quantile level, or beside the autoscaler alone."""
+        history, workload = self._history, self._history.workload
+        if level is None:
+            workload = replace(workload, policy=Policy(round(100 * workload.target_utilization)))
+            plans = plans_of(self._forecasts, workload, HEADROOM_ALONE)
+        else:
+            plans = self._planned(level)
+        made = {moment: plan_headroom([plan], [workload]) for moment, plan in plans.items()}
+        return decided_buffer(made, history.begin - WARM_UP, history.passes)
+
+    def _planned(self, level: float) -> Plans:
+        if level not in self._plans:
+            self._plans[level] = plans_of(self._forecasts, self._history.workload, level)
+        return self._plans[level]
+
     def _decided(self, policy: Policy) -> Counts:
         history, level = self._history, policy.quantile_level or 0.0
-        if level not in self._plans:
-            self._plans[level] = plans_of(self._forecasts, history.workload, level)
         rules = history.settings.rules
         rules = replace(rules, period=MINUTE, calm=rules.calm if policy.calm else timedelta(0))
-        return decided_floors(self._plans[level], history.workload, rules, history.begin - WARM_UP, history.passes)
+        return decided_floors(self._planned(level), history.workload, rules, history.begin - WARM_UP, history.passes)
 
 
 def rule_of(policy: Policy, workload: Workload) -> Rule:
@@ -528,7 +627,7 @@ def price_of(workload: Workload) -> float | None:
 
 def weighed_scores(tried: Tried, objective: Objective, price: float | None) -> Scores:
     """The scores as the choice weighs them: in pod-hours or money, with the cost of overload where it is given."""
-    cost = tried.scores.pod_hours * (1.0 if price is None else price)
+    cost = tried.scores.paid_hours * (1.0 if price is None else price)
     floors = np.array([policy.has_floors for policy in tried.policies])
     if objective.overload_cost is None:
         return Scores(cost, tried.scores.above, floors, objective.allowed_minutes)
@@ -538,17 +637,25 @@ def weighed_scores(tried: Tried, objective: Objective, price: float | None) -> S
 def _meanwhile(
     tried: Tried, scores: Scores, evidence: Sequence[Evidence], picked: int, rule: ChoiceRule
 ) -> Evidence | None:
-    """The best policy that needs nobody's hand, until the advised target stands; None where nothing is advised."""
-    if tried.policies[picked].standing != "advised":
+    """The best policy that needs nobody's hand, until what is advised stands; None where nothing has to be set."""
+    if not _by_hand(tried, picked):
         return None
-    places = [at for at in choosable(tried) if tried.policies[at].standing != "advised"]
-    return evidence[places[choose_daily(scores.of(places), rule).next]]
+    places = [at for at in choosable(tried) if not _by_hand(tried, at)]
+    return evidence[places[choose_daily(scores.of(places), rule).next]] if places else None
+
+
+def _by_hand(tried: Tried, at: int) -> bool:
+    """Whether somebody has to set its target or its number of replicas, or to remove `headroom`."""
+    policy = tried.policies[at]
+    fixed = policy.floors == "static"
+    return policy.standing == "advised" or fixed or policy.headroom != tried.policies[0].headroom
 
 
 def _as_advised(tried: Tried, scores: Scores, picked: int, advised: int | None, rule: ChoiceRule) -> int:
     """The target that was advised before, where it still keeps the minutes and the new one is hardly another."""
-    before = [at for at, one in enumerate(tried.policies) if one.target == advised and not one.has_floors]
-    target = tried.policies[picked].target
+    target, ahead = tried.policies[picked].target, tried.policies[picked].headroom
+    alike = [at for at, one in enumerate(tried.policies) if one.headroom == ahead and not one.has_floors]
+    before = [at for at in alike if tried.policies[at].target == advised]
     if advised is None or target is None or not before or abs(target - advised) >= TARGET_POINTS:
         return picked
     cost, above = scores.cost.mean(axis=0), scores.above.mean(axis=0)
@@ -571,7 +678,7 @@ def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule, *, by_c
     if by_cost:
         return "LeastExpectedCost"
     if tried.policies[picked].has_floors:
-        return "FloorsPay"
+        return "FixedCountIsEnough" if tried.policies[picked].floors == "static" else "FloorsPay"
     tried_floors = tried.has_skill and any(policy.floors == "forecast" for policy in tried.policies)
     return "PlainHpaIsEnough" if tried_floors else "NoSkill"
 
@@ -590,13 +697,21 @@ def _rivals(tried: Tried, scores: Scores, picked: int) -> list[int]:
         if at in (0, picked) or kind in best or (kind == mine and kind != "none"):
             continue
         best[kind] = at
-    return list(best.values())[:RIVALS]
+    return [*list(best.values())[:RIVALS], *_twin(tried, picked, best.values())]
+
+
+def _twin(tried: Tried, picked: int, known: Collection[int]) -> list[int]:
+    """The same policy with nodes that stand ready where it has none, or without; none where it was not tried."""
+    mine = tried.policies[picked]
+    alike = [at for at, one in enumerate(tried.policies) if replace(one, headroom=mine.headroom) == mine]
+    return [at for at in alike if at not in (0, picked, *known)]
 
 
 def _evidence(tried: Tried, at: int, price: float | None) -> Evidence:
     scores, worth = tried.scores, 1.0 if price is None else price
     random = np.random.default_rng(at)
-    cost, above, over = scores.pod_hours[:, at] * worth, scores.above[:, at], scores.overload[:, at]
+    cost, above, over = scores.paid_hours[:, at] * worth, scores.above[:, at], scores.overload[:, at]
+    nodes = any(one.headroom is not None for one in tried.policies)
     return Evidence(
         policy=tried.policies[at],
         days=scores.days,
@@ -606,4 +721,5 @@ def _evidence(tried: Tried, at: int, price: float | None) -> Evidence:
         cost_interval=day_interval(cost, random),
         minutes_interval=day_interval(above, random),
         overload_interval=day_interval(over, random),
+        node_waits=float(scores.waits[:, at].mean()) if nodes else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -33,14 +34,21 @@ def own_target(workload: Workload) -> int | None:
     return round(100 * workload.target_utilization) if workload.reactive is None else workload.reactive.target
 
 
+def keeps_its_target(workload: Workload) -> bool:
+    """Whether its autoscaler follows other metrics than CPU and memory: no other target can be set."""
+    return workload.reactive is not None and workload.reactive.external
+
+
 def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> list[Policy]:
     """Every policy to be tried, the one that stands first; without an autoscaler, schedules against a static count.
 
-    `levels`: quantile levels of floors from a forecast; empty where there is no forecast with skill.
+    An autoscaler on external metrics keeps its target: only floors are tried. `levels`: quantile levels of floors from
+    a forecast; empty where there is no forecast with skill.
     """
     target = own_target(workload)
-    targets = [None] if target is None else sorted({target, *FLOOR_TARGETS})
-    plain = [] if target is None else [Policy(one) for one in (target, *HPA_TARGETS) if one != target]
+    others = [] if target is None or keeps_its_target(workload) else [*FLOOR_TARGETS]
+    targets = [target] if target is None else sorted({target, *others})
+    plain = [Policy(one) for one in HPA_TARGETS if one != target] if others else []
     first = Policy(None, "static") if target is None else Policy(target)
     made = [
         first,
@@ -50,7 +58,19 @@ def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> 
         *([] if target is None else [Policy(None, "static")]),
     ]
     standing: Standing = "managed" if workload.manages_target else "advised"
-    return [one if one.target == target else replace(one, standing=standing) for one in made]
+    found = [one if one.target == target else replace(one, standing=standing) for one in made]
+    return found if workload.headroom is None or not levels else on_nodes(found, workload.headroom.level)
+
+
+def on_nodes(policies: Sequence[Policy], level: float) -> list[Policy]:
+    """Each policy on nodes that stand ready at a quantile level; then on nodes that come when pods do not fit.
+
+    Of floors from a forecast, only calm ones under the target that stands are tried without nodes that are ready: what
+    others cost over these, they cost there as well.
+    """
+    target = policies[0].target
+    bare = [one for one in policies if one.floors == "none" or (one.floors, one.target) == ("forecast", target)]
+    return [*(replace(one, headroom=level) for one in policies), *(one for one in bare if one.calm)]
 
 
 Needed = Callable[[Array], Counts]  # demand in replicas at 100 % -> replicas at the target, within bounds
@@ -97,15 +117,23 @@ def decided_floors(plans: Plans, workload: Workload, rules: ControllerRules, beg
 
 
 def _next_change(plan: WorkloadPlan, memory: Memory, now: datetime, rules: ControllerRules) -> datetime:
-    """The first moment at which another step of the plan is seen, the plan ends, or its floor has stood for long."""
+    """The first moment at which another floor of the plan is seen, the plan ends, or its floor has stood for long."""
     look = rules.look_ahead(plan.step)
     reach = plan.lead_time + 2 * rules.period
-    moments = [now + plan.step - (now + ahead - plan.start) % plan.step for ahead in (NOW, reach, reach + look)]
+    moments = [_next_seen(plan, now, ahead) for ahead in (NOW, reach, reach + look)]
     moments.append(plan.end if now < plan.end else now + rules.period)
     stood = None if memory.moved_at is None else memory.moved_at + LONG * look
     if stood is not None and stood > now:
         moments.append(stood)
     return min(moments)
+
+
+def _next_seen(plan: WorkloadPlan, now: datetime, ahead: timedelta) -> datetime:
+    """When the next change of the plan's floor will lie `ahead`; its end where there is none."""
+    step = (now + ahead - plan.start) // plan.step
+    place = bisect_right(plan.floor, step, key=lambda change: change.offset)
+    offset = plan.floor[place].offset if place < len(plan.floor) else plan.steps
+    return plan.start + offset * plan.step - ahead
 
 
 def observed(workload: Workload, floor: int, memory: Memory, now: datetime) -> Observation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import log
@@ -17,61 +18,108 @@ LONGEST = 4  # medians: a provider that takes longer than this to deliver is an 
 
 @dataclass(frozen=True, slots=True)
 class NodePool:
-    """`pods_per_node` pods fit a node; a new one joins after a lognormal delay, an empty one leaves after `idle`."""
+    """`pods_per_node` pods fit a node; a new one joins after a lognormal delay, an empty one leaves after `idle`.
+
+    `standby`: the price of a node that is kept ready and runs nothing, as a share of the full price: below 1 for a
+    provisioning strategy with stopped nodes.
+    """
 
     pods_per_node: int
     median: timedelta = timedelta(minutes=3)
     idle: timedelta = timedelta(minutes=10)  # the cluster autoscaler's --scale-down-unneeded-time
+    standby: float = 1.0
 
     def __post_init__(self) -> None:
         require(self.pods_per_node >= 1, "pods_per_node must be >= 1, got {}", self.pods_per_node)
         require(self.median > timedelta(0), "a node's median delay must be > 0, got {}", self.median)
+        require(0 <= self.standby <= 1, "standby must lie in [0, 1], got {}", self.standby)
 
 
 class Nodes:
-    """Room for pods in every lane, (lanes,); each lane has nodes of its own."""
+    """Room for pods in every lane, (lanes,); each lane has nodes of its own.
 
-    def __init__(self, pool: NodePool, first: Counts, tick: timedelta) -> None:
+    `slots`: room on nodes that have joined or were ordered. `misses`: how often pods began to wait for a node.
+    """
+
+    def __init__(self, pool: NodePool, first: Counts, tick: timedelta, random: np.random.Generator) -> None:
+        self._random = random
         self.slots = self._whole(pool, first)
+        self.misses = np.zeros(len(first), dtype=np.int64)
         self._pool, self._median = pool, pool.median / tick
         self._idle_ticks = round(pool.idle / tick)
         self._up = self.slots.copy()  # slots on nodes that have joined
-        self._joined_at = np.zeros(len(first))  # when the last node ordered will have joined
+        self._coming = np.zeros((self.longest + 1, len(first)), dtype=np.int64)  # a ring: slots that join at which tick
+        self._waited_until = np.zeros(len(first))
         self._idle = np.zeros(len(first), dtype=np.int64)
+        self._ahead: Counts = np.zeros(len(first), dtype=np.int64)
 
     @property
     def longest(self) -> int:
         """Ticks after which every node ordered has joined."""
         return int(np.ceil(LONGEST * self._median)) + 1
 
-    def waits(self, at: int, existing: Counts, grown: Counts, random: np.random.Generator) -> Array:
-        """How long each new pod waits for room (ticks), in the order of lanes; nodes that lack are ordered."""
-        joined = self._joined_at <= at
-        self._up[joined] = self.slots[joined]
-        lacking = np.maximum(existing + grown - self.slots, 0)
-        short = lacking > 0
-        if short.any():
-            drawn = self._median * np.exp(SPREAD * random.standard_normal(int(short.sum())))
-            arrives = at + np.minimum(drawn, LONGEST * self._median)
-            self._joined_at[short] = np.maximum(self._joined_at[short], arrives)
-            self.slots[short] = self._whole(self._pool, (existing + grown)[short])
-        return self._each(at, existing, grown)
+    def join(self, at: int) -> None:
+        """Nodes that join at this tick."""
+        row = self._coming[at % len(self._coming)]
+        if row.any():
+            self._up += row
+            row[:] = 0
 
-    def _each(self, at: int, existing: Counts, grown: Counts) -> Array:
+    def keep_ready(self, at: int, pods: Counts, ahead: Counts) -> None:
+        """Order nodes, beside those for the pods that are to run, for so many more (lanes,)."""
+        self._ahead = ahead
+        self._order(at, pods + ahead)
+
+    def waits(self, at: int, existing: Counts, grown: Counts) -> Array:
+        """How long each new pod waits for room (ticks), in the order of lanes; nodes that lack are ordered."""
+        self._order(at, existing + grown)
         lanes = np.repeat(np.arange(len(grown)), grown)
         place = np.arange(len(lanes)) - np.repeat(np.cumsum(grown) - grown, grown) + existing[lanes]
-        waiting = place >= self._up[lanes]
-        return np.asarray(np.where(waiting, np.maximum(self._joined_at[lanes] - at, 0), 0.0))
+        late = np.flatnonzero(place >= self._up[lanes])
+        found = np.zeros(len(lanes))
+        if len(late):
+            found[late] = self._until(at, lanes[late], place[late])
+            self._count(at, lanes[late], found[late])
+        return found
 
-    def release(self, at: int, existing: Counts) -> None:
+    def _order(self, at: int, needed: Counts) -> None:
+        short = np.flatnonzero(needed > self.slots)
+        if not len(short):
+            return
+        drawn = self._median * np.exp(SPREAD * self._random.standard_normal(len(short)))
+        ticks = np.ceil(np.minimum(drawn, LONGEST * self._median)).astype(np.int64)
+        whole = self._whole(self._pool, needed[short])
+        self._coming[(at + np.maximum(ticks, 1)) % len(self._coming), short] += whole - self.slots[short]
+        self.slots[short] = whole
+
+    def _until(self, at: int, lanes: Places, place: Counts) -> Array:
+        """Ticks until the nodes that were ordered make room for these pods."""
+        rows = (at + np.arange(1, len(self._coming))) % len(self._coming)
+        reach = self._up[lanes] + np.cumsum(self._coming[np.ix_(rows, lanes)], axis=0)
+        return np.asarray((reach > place).argmax(axis=0) + 1.0)
+
+    def _count(self, at: int, lanes: Places, ticks: Array) -> None:
+        """A miss where pods wait and none did before."""
+        some = np.unique(lanes)
+        self.misses[some[self._waited_until[some] <= at]] += 1
+        np.maximum.at(self._waited_until, lanes, at + ticks)
+
+    def release(self, existing: Counts) -> None:
         """Nodes that have stood empty for long leave."""
-        needed = self._whole(self._pool, existing)
+        needed = self._whole(self._pool, existing + self._ahead)
         spare = needed < self.slots
         self._idle = np.where(spare, self._idle + 1, 0)
-        leaving = (self._idle > self._idle_ticks) & (self._joined_at <= at)
+        leaving = (self._idle > self._idle_ticks) & (self._up == self.slots)
         if leaving.any():
             self.slots = np.where(leaving, needed, self.slots)
             self._up = np.minimum(self._up, self.slots)
+
+    def beyond(self, pods: Counts) -> Array:
+        """Room that no pod uses, at its price (lanes,): in slots of a node at full price."""
+        filled = self._whole(self._pool, pods)
+        empty = np.maximum(self.slots - filled, 0)
+        ready = np.minimum(empty, self._whole(self._pool, self._ahead))
+        return np.asarray(filled - pods + empty - (1 - self._pool.standby) * ready)
 
     @staticmethod
     def _whole(pool: NodePool, pods: Counts) -> Counts:
@@ -104,18 +152,65 @@ class Start:
         return self.median * P95
 
 
+class Starts:
+    """How pods start in lanes side by side: neighbouring lanes in groups, each its own way, on its own random numbers.
+
+    What stands beside a group changes nothing in it.
+    """
+
+    def __init__(self, groups: Sequence[tuple[int, Start, np.random.Generator]], tick: timedelta) -> None:
+        """`groups`: how many lanes, how their pods start, and from where that is drawn."""
+        lanes = [lanes for lanes, _, _ in groups]
+        self.lanes, self._ends, self._restart = sum(lanes), np.cumsum(lanes), RESTART / tick
+        self._randoms = [random for _, _, random in groups]
+        self._median = np.repeat([start.median / tick for _, start, _ in groups], lanes)
+        self._failure = np.repeat([start.failure for _, start, _ in groups], lanes)
+
+    @property
+    def random(self) -> np.random.Generator:
+        """Of the first group; of the only one, where lanes stand on nodes."""
+        return self._randoms[0]
+
+    @property
+    def longest(self) -> int:
+        """Ticks after which every pod started has become ready, failed starts included."""
+        return int(2 * LONGEST_START * self._median.max() + self._restart) + 1
+
+    def delays(self, lanes: Places) -> Array:
+        """How long each new pod takes (ticks); `lanes` ascending, one for each."""
+        normal, uniform = np.empty(len(lanes)), np.empty(len(lanes))
+        cuts = [0, *np.searchsorted(lanes, self._ends).tolist()]
+        for random, begin, end in zip(self._randoms, cuts[:-1], cuts[1:], strict=True):
+            if end > begin:
+                random.standard_normal(out=normal[begin:end])
+                random.random(out=uniform[begin:end])
+        delay = self._taking(lanes, normal)
+        failed = np.flatnonzero(uniform < self._failure[lanes])
+        if len(failed):
+            delay[failed] += self._restart + self._taking(lanes[failed], self._again(lanes[failed]))
+        return delay
+
+    def _again(self, lanes: Places) -> Array:
+        """Another draw for these lanes, each from its own group's."""
+        counts = np.diff([0, *np.searchsorted(lanes, self._ends).tolist()]).tolist()
+        drawn = [random.standard_normal(count) for random, count in zip(self._randoms, counts, strict=True) if count]
+        return np.concatenate(drawn)
+
+    def _taking(self, lanes: Places, normal: Array) -> Array:
+        median = self._median[lanes]
+        return np.asarray(np.minimum(median * np.exp(START_SPREAD * normal), LONGEST_START * median))
+
+
 class Pods:
     """The pods of every lane at one moment; each array (lanes,)."""
 
-    def __init__(self, start: Start, first: Counts, tick: timedelta, nodes: Nodes | None) -> None:
+    def __init__(self, starts: Starts, first: Counts, nodes: Nodes | None) -> None:
         self.ready = first.astype(np.int64)
         self.starting = np.zeros_like(self.ready)
         self.lost = np.zeros_like(self.ready)  # on dead nodes: counted by the scale, serving nobody
-        self._start, self._tick, self._nodes = start, tick, nodes
-        self._median = start.median / tick
-        rows = int(2 * LONGEST_START * self._median + RESTART / tick) + 3
-        rows += 0 if nodes is None else nodes.longest
-        self._arriving = np.zeros((rows, len(first)), dtype=np.int64)  # a ring: how many become ready at which tick
+        self._starts, self._nodes = starts, nodes
+        rows = starts.longest + 2 + (0 if nodes is None else nodes.longest)
+        self._arriving = np.zeros((rows, len(first)), dtype=np.int32)  # a ring: how many become ready at which tick
 
     @property
     def total(self) -> Counts:
@@ -124,23 +219,30 @@ class Pods:
         return counts
 
     def arrive(self, at: int) -> None:
-        """Pods that become ready at this tick."""
+        """Pods that become ready at this tick, on nodes that have joined."""
+        if self._nodes is not None:
+            self._nodes.join(at)
         row = self._arriving[at % len(self._arriving)]
         if row.any():
             self.ready += row
             self.starting -= row
             row[:] = 0
 
-    def scale(self, at: int, wanted: Counts, random: np.random.Generator) -> Counts:
-        """Start or stop pods until `wanted` exist; the number started per lane. Pods not yet ready stop first."""
+    def scale(self, at: int, wanted: Counts, ahead: Counts | None = None) -> Counts:
+        """Start or stop pods until `wanted` exist; the number started per lane. Pods not yet ready stop first.
+
+        `ahead`: nodes are kept ready for so many pods more (lanes,). Default none.
+        """
+        if self._nodes is not None and ahead is not None:
+            self._nodes.keep_ready(at, wanted, ahead)
         change = wanted - self.total
         grown: Counts = np.maximum(change, 0)
         if grown.any():
-            self._begin(at, grown, random)
+            self._begin(at, grown)
         if (change < 0).any():
             self._stop(at, np.maximum(-change, 0))
         if self._nodes is not None:
-            self._nodes.release(at, self.total)
+            self._nodes.release(self.total)
         return grown
 
     def lose(self, share: float) -> None:
@@ -153,22 +255,15 @@ class Pods:
         """The control plane has noticed: lost pods no longer exist, the next scaling replaces them."""
         self.lost[:] = 0
 
-    def _begin(self, at: int, grown: Counts, random: np.random.Generator) -> None:
+    def _begin(self, at: int, grown: Counts) -> None:
         some = np.flatnonzero(grown)
         lanes = np.repeat(some, grown[some])
-        delay = self._drawn(len(lanes), random)
-        failed = random.random(len(lanes)) < self._start.failure
-        if failed.any():
-            delay[failed] += RESTART / self._tick + self._drawn(int(failed.sum()), random)
+        delay = self._starts.delays(lanes)
         if self._nodes is not None:
-            delay += self._nodes.waits(at, self.total, grown, random)
+            delay += self._nodes.waits(at, self.total, grown)
         ticks = np.maximum(np.ceil(delay).astype(np.int64), 1)
         np.add.at(self._arriving, ((at + ticks) % len(self._arriving), lanes), 1)
         self.starting += grown
-
-    def _drawn(self, count: int, random: np.random.Generator) -> Array:
-        drawn = self._median * np.exp(START_SPREAD * random.standard_normal(count))
-        return np.asarray(np.minimum(drawn, LONGEST_START * self._median))
 
     def _stop(self, at: int, excess: Counts) -> None:
         dead = np.minimum(excess, self.lost)

@@ -260,6 +260,9 @@ class Simulation:
         names = pd.Index([trial.name for trial in self.trials], name="policy")
         return pd.DataFrame(rows, index=names, columns=list(COLUMNS))
 
-    def plot(self, *, theme: str = "light") -> Any:
-        """Draw demand, what each policy serves, breaches, and cost against violations; returns the Figure."""
-        return plot_noun(self, theme=theme)
+    def plot(self, *, theme: str = "light", ax: Any = None) -> Any:
+        """Draw demand, what each policy serves, breaches, and cost against violations.
+
+        Returns the Figure, or `ax` where that was given: an array of three axes.
+        """
+        return plot_noun(self, theme=theme, ax=ax)

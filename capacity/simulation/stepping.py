@@ -14,7 +14,7 @@ from capacity.model import require
 from capacity.model.arrays import Array, Counts
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Reactive, Rule, observed
-from capacity.simulation.pods import NodePool, Nodes, Pods, Start
+from capacity.simulation.pods import NodePool, Nodes, Pods, Start, Starts
 
 LATE = 0.01  # one request of a hundred waits longer than the 99th percentile
 
@@ -182,7 +182,8 @@ def run_cluster(
     ticks, lanes = demand.shape
     require(floor.shape == demand.shape, "expected floors of shape {}, got {}", demand.shape, floor.shape)
     require(len(rules) == lanes, "expected one rule for each of {} lanes, got {}", lanes, len(rules))
-    stage = Stage(cluster, settled(cluster, demand[0], floor[0], rules), rules, random)
+    starts = Starts([(lanes, cluster.start, random)], SYNC_PERIOD)
+    stage = Stage(cluster, settled(cluster, demand[0], floor[0], rules), rules, starts)
     stage.look(demand[0])
     record, floor = _Record(demand), floor.copy()
     for at in range(ticks):
@@ -241,10 +242,13 @@ class _Record:
 class Stage:
     """The cluster at one moment; it keeps of the past only what the HPA's metrics are late by."""
 
-    def __init__(self, cluster: Cluster, first: Counts, rules: list[Rule], random: np.random.Generator) -> None:
-        self._cluster, self._random = cluster, random
-        nodes = None if cluster.nodes is None else Nodes(cluster.nodes, first, SYNC_PERIOD)
-        self._pods = Pods(cluster.start, first, SYNC_PERIOD, nodes)
+    def __init__(
+        self, cluster: Cluster, first: Counts, rules: list[Rule], starts: Starts, ahead: Counts | None = None
+    ) -> None:
+        self._cluster = cluster
+        standing = first if ahead is None else first + ahead
+        self.nodes = None if cluster.nodes is None else Nodes(cluster.nodes, standing, SYNC_PERIOD, starts.random)
+        self._pods = Pods(starts, first, self.nodes)
         self._hpa = Reactive(rules, SYNC_PERIOD, first)
         self._replicas = first.astype(np.int64)
         self._current = self._replicas
@@ -264,8 +268,11 @@ class Stage:
         share = load / capacity if capacity > 0 else 0.0
         return HpaStatus(int(self._current[lane]), int(self._replicas[lane]), int(100 * share + 1e-9), share)
 
-    def step(self, at: int, demand: Array, floor: Counts) -> Moment:
-        """Pods become ready, demand meets them, the HPA looks at what was measured a while ago and acts."""
+    def step(self, at: int, demand: Array, floor: Counts, ahead: Counts | None = None) -> Moment:
+        """Pods become ready, demand meets them, the HPA looks at what was measured a while ago and acts.
+
+        `ahead`: for how many pods more nodes are kept ready (lanes,). Default none.
+        """
         self._pods.arrive(at)
         self._fail(at)
         offered = demand + self._back if self._cluster.retries else demand
@@ -279,7 +286,7 @@ class Stage:
         seen = observed(then_offered, capacity, counted, pods - counted)
         self._current, self._served = pods, (then_offered, capacity)
         self._replicas = self._hpa.wanted(self._replicas, floor, seen)
-        return Moment(offered, ready, pods, self._pods.scale(at, self._replicas, self._random))
+        return Moment(offered, ready, pods, self._pods.scale(at, self._replicas, ahead))
 
     def _fail(self, at: int) -> None:
         for when, share in self._fails:

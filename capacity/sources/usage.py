@@ -215,7 +215,8 @@ def _measure(
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if repeated is not None:
-        raise DataError(f"{name}: {_duplicate_text(*repeated)}")
+        who, when, count = repeated
+        raise DataError(f"{name}: {_duplicate_text(who, when, count, settings)}")
 
 
 def _drop_implausible_times(database: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -280,11 +281,13 @@ def _measured_query(
     )
 
 
-def _duplicate_text(who: str, when: float, count: int) -> str:
+def _duplicate_text(who: str, when: float, count: int, settings: Measurements) -> str:
+    volumes = "capacity" in settings.columns
+    thing, fix = ("claim", "keep one of them") if volumes else ("workload", "sum up the pods")
+    key = "volume_usage.claim" if volumes else "usage.workload"
     return (
-        f"expected one row per workload and time, got {count} of {who or 'it'} at "
-        f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: sum up the pods, or name the column in "
-        "usage.workload"
+        f"expected one row per {thing} and time, got {count} of {who or 'it'} at "
+        f"{pd.Timestamp(when, unit='s', tz='UTC'):%Y-%m-%dT%H:%M:%SZ}: {fix}, or name the column in {key}"
     )
 
 

@@ -35,10 +35,10 @@ def _plot_explanation(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     return _drawn(plot_explanation(*arguments, ax=ax, **options), ax)
 
 
-def _plot_load(*arguments: Any, **options: Any) -> Any:
+def _plot_load(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     from capacity.views.plots.load import plot_load
 
-    return plot_load(*arguments, **options)
+    return _drawn(plot_load(*arguments, ax=ax, **options), ax)
 
 
 def _plot_backtest(*arguments: Any, ax: Any = None, **options: Any) -> Any:
@@ -47,10 +47,10 @@ def _plot_backtest(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     return _drawn(plot_backtest(*arguments, ax=ax, **options), ax)
 
 
-def _plot_simulation(*arguments: Any, **options: Any) -> Any:
+def _plot_simulation(*arguments: Any, ax: Any = None, **options: Any) -> Any:
     from capacity.views.plots.simulation import plot_simulation
 
-    return plot_simulation(*arguments, **options)
+    return _drawn(plot_simulation(*arguments, ax=ax, **options), ax)
 
 
 def _plot_choice(*arguments: Any, ax: Any = None, **options: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tests.double import custom
 from tests.double.calls import Call
+from tests.double.copying import copied
 from tests.double.decoding import Decoder, DecodingError, encode, fill
 from tests.double.resources import Resource, View
 from tests.double.shapes import METADATA
@@ -83,7 +83,7 @@ def normal(resource: Resource, item: JSON) -> JSON:
         body = custom.fill_defaults(item, resource.stored.shape)
         body["metadata"] = encode(body.get("metadata") or {}, METADATA)
     else:
-        body = fill(encode(item, resource.stored.shape), copy.deepcopy(dict(resource.zero)))
+        body = fill(encode(item, resource.stored.shape), copied(dict(resource.zero)))
         body.setdefault("metadata", {})
         resource.default(body)
     if managed is not None:
@@ -98,4 +98,4 @@ def served(resource: Resource, view: View, item: JSON) -> JSON:
 
 def zero_object(resource: Resource) -> dict[str, Any]:
     """Return the empty object that a creation is compared with."""
-    return copy.deepcopy(dict(resource.zero))
+    return copied(dict(resource.zero))

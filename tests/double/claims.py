@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import copy
-
+from tests.double.copying import copied
 from tests.double.quantities import read_quantity
 from tests.double.status import JSON, Cause, forbidden_value, missing_value, wrong_value
 
@@ -37,7 +36,7 @@ def check_claim(item: JSON, old: JSON | None) -> list[Cause]:
 
 
 def _check_change(item: JSON, old: JSON) -> list[Cause]:
-    new, before, problems = copy.deepcopy(item["spec"]), copy.deepcopy(old["spec"]), []
+    new, before, problems = copied(item["spec"]), copied(old["spec"]), []
     if "volumeName" not in before and "volumeName" in new:
         before["volumeName"] = new["volumeName"]
     if (old.get("status") or {}).get("phase") == "Bound" and (new.get("resources") or {}).get("requests"):

@@ -5,7 +5,6 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from celpy.adapter import json_to_cel
 from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError
 
+from tests.double.copying import copied
 from tests.double.shapes import Shape
 from tests.double.status import Cause, missing_value, wrong_value
 
@@ -164,5 +164,5 @@ def fill_defaults(value: Any, shape: Shape) -> Any:
     filled = {name: fill_defaults(part, shape.child(name)) for name, part in value.items() if part is not None}
     for name, part in shape.fields.items():
         if name not in filled and "default" in part.schema:
-            filled[name] = fill_defaults(copy.deepcopy(part.schema["default"]), part)
+            filled[name] = fill_defaults(copied(part.schema["default"]), part)
     return filled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from tests.double.access import ADMIN
 from tests.double.api import Api
 from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call, Place
 from tests.double.certificate import issue
+from tests.double.copying import copied
 from tests.double.faults import Faults
 from tests.double.journal import Journal
 from tests.double.resources import Resource
@@ -122,7 +122,7 @@ class KubernetesDouble:
     def list(self, kind: str, namespace: str | None = "") -> list[JSON]:
         """Return all objects of a kind, of one namespace or of all."""
         resource = self._api.catalogue.find_kind(kind)
-        return copy.deepcopy(list(self._api.store.items(resource, namespace or "")))
+        return copied(list(self._api.store.items(resource, namespace or "")))
 
     def patch(self, kind: str, namespace: str | None, name: str, body: Any, **how: str) -> JSON:
         """Patch an object; `type` (merge, strategic, json, apply), `manager`, `subresource` and `force` say how."""

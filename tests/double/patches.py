@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from tests.double.copying import copied
 from tests.double.shapes import ANY, Shape
 from tests.double.status import JSON, bad_request, unprocessable
 
@@ -16,7 +16,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     {'b': {'c': 2, 'd': [3]}}
     """
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     merged = dict(target) if isinstance(target, dict) else {}
     for name, value in patch.items():
         if value is None:
@@ -34,7 +34,7 @@ def strategic_merge(target: Any, patch: Any, shape: Shape) -> Any:
     if isinstance(patch, list):
         return _merge_list(target or [], patch, shape)
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     if patch.get("$patch") == "replace":
         return {name: value for name, value in patch.items() if name != "$patch"}
     merged = dict(target) if isinstance(target, dict) else {}
@@ -53,14 +53,14 @@ def _merge_list(target: list[Any], patch: list[Any], shape: Shape) -> list[Any]:
         return [*target, *(item for item in patch if item not in target)]
     key = shape.keys[0] if shape.keys else ""
     if not key or not all(isinstance(item, dict) for item in patch):
-        return copy.deepcopy(patch)
+        return copied(patch)
     merged, new = list(target), []
     for item in patch:
         place = next((index for index, old in enumerate(merged) if old.get(key) == item.get(key)), None)
         if item.get("$patch") == "delete":
             merged = [old for old in merged if old.get(key) != item.get(key)]
         elif place is None:
-            new.append(copy.deepcopy(item))
+            new.append(copied(item))
         else:
             merged[place] = strategic_merge(merged[place], item, shape.items or ANY)
     return new + merged  # the real server puts new items first
@@ -70,7 +70,7 @@ def json_patch(target: JSON, operations: Any) -> JSON:
     """Return the target after every operation; the first that fails refuses the whole patch (exchange 44)."""
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    document = copy.deepcopy(target)
+    document = copied(target)
     for operation in operations:
         try:
             document = _operate(document, operation)
@@ -82,7 +82,7 @@ def json_patch(target: JSON, operations: Any) -> JSON:
 def _operate(document: Any, operation: JSON) -> Any:
     name, path = operation["op"], _pointer(operation["path"])
     if name in ("move", "copy"):
-        value = copy.deepcopy(_look_up(document, _pointer(operation["from"])))
+        value = copied(_look_up(document, _pointer(operation["from"])))
         if name == "move":
             document = _remove(document, _pointer(operation["from"]))
         return _add(document, path, value)
@@ -122,10 +122,10 @@ def _remove(document: Any, path: list[str]) -> Any:
 
 def _add(document: Any, path: list[str], value: Any) -> Any:
     if not path:
-        return copy.deepcopy(value)
+        return copied(value)
     parent, last = _look_up(document, path[:-1]), path[-1]
     if isinstance(parent, list):
-        parent.insert(len(parent) if last == "-" else int(last), copy.deepcopy(value))
+        parent.insert(len(parent) if last == "-" else int(last), copied(value))
     else:
-        parent[last] = copy.deepcopy(value)
+        parent[last] = copied(value)
     return document

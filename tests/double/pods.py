@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from tests.double.copying import copied
 from tests.double.quantities import read_quantity
 from tests.double.status import JSON, Cause, forbidden_value, missing_value, wrong_value
 
@@ -112,7 +112,7 @@ def keep_all_but_resources(live: JSON, item: JSON) -> None:
     The body of a resize is a whole pod (exchanges 14 and 18).
     """
     sent = item["spec"].get("containers") or []
-    kept = {name: copy.deepcopy(part) for name, part in live.items() if name != "metadata"}
+    kept = {name: copied(part) for name, part in live.items() if name != "metadata"}
     names = [container["name"] for container in live["spec"]["containers"]]
     if len(sent) == len(names):
         by_name = {container["name"]: container for container in live["spec"]["containers"]}
@@ -121,7 +121,7 @@ def keep_all_but_resources(live: JSON, item: JSON) -> None:
     owners = item["metadata"].get("managedFields")
     revision = item["metadata"].get("resourceVersion")
     item.clear()
-    item |= kept | {"metadata": copy.deepcopy(live["metadata"])}
+    item |= kept | {"metadata": copied(live["metadata"])}
     for name, value in (("managedFields", owners), ("resourceVersion", revision)):
         item["metadata"].pop(name, None)
         if value is not None:
@@ -131,7 +131,7 @@ def keep_all_but_resources(live: JSON, item: JSON) -> None:
 def _resized(live: JSON | None, sent: JSON) -> JSON:
     if live is None:
         return sent
-    kept = {name: copy.deepcopy(part) for name, part in live.items() if name not in ("resources", "resizePolicy")}
+    kept = {name: copied(part) for name, part in live.items() if name not in ("resources", "resizePolicy")}
     return kept | {name: sent[name] for name in ("resources", "resizePolicy") if name in sent}
 
 
@@ -169,7 +169,7 @@ def _removed(item: JSON, old: JSON) -> list[Cause]:
 
 
 def _without_compute(spec: JSON) -> JSON:
-    kept: dict[str, Any] = copy.deepcopy(spec)
+    kept: dict[str, Any] = copied(spec)
     for container in kept["containers"]:
         for amounts in (container.get("resources") or {}).values():
             if isinstance(amounts, dict):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-
 from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call
+from tests.double.copying import copied
 from tests.double.decoding import Decoder, DecodingError
 from tests.double.ownership import own_replicas, refuse_conflicts
 from tests.double.policies import SCALE
@@ -71,7 +70,7 @@ class Scales:
         return Answer(200, scale_of(live))
 
     def _store_replicas(self, call: Call, live: JSON, replicas: int) -> JSON:
-        item, owners = copy.deepcopy(live), stored_owners(call, live, live)
+        item, owners = copied(live), stored_owners(call, live, live)
         manager = writer(call)
         if manager.operation == "Apply" and not call.force:
             refuse_conflicts({one: share for one, share in owners.items() if one != manager}, REPLICAS)

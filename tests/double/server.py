@@ -45,6 +45,7 @@ class Parties:
     user: str = ""
     verb: str = ""
     place: Place | None = None
+    call: Call | None = None
 
 
 def as_reply(code: int, body: Any, warnings: Any = ()) -> Reply:
@@ -139,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault.status is not None:
             reply = Reply(fault.status, fault.body.encode(), {**JSON_TYPE, **fault.headers})
         else:
-            reply = self._reply(request)
+            reply = self._reply(request, parties.call)
         if fault.cut == "after":
             self._note(request, parties, 0)
             self._reset()
@@ -157,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
             parties = replace(parties, user=user)
             if parties.place:
                 call = read_call(request, parties.place, user, self.server.api.catalogue)
-                parties = replace(parties, verb=call.verb)
+                parties = replace(parties, verb=call.verb, call=call)
         return parties
 
     def _note(self, request: Request, parties: Parties, code: int) -> None:
@@ -176,16 +177,16 @@ class Handler(BaseHTTPRequestHandler):
             )
         )
 
-    def _reply(self, request: Request) -> Reply:
+    def _reply(self, request: Request, call: Call | None) -> Reply:
         try:
-            return self._answer(request)
+            return self._answer(request, call)
         except StatusError as error:
             return as_reply(error.code, error.as_object())
         except Exception as error:  # noqa: BLE001 - a bug of the double must fail the test that met it, not hang it
             problem = StatusError(500, "InternalError", f"the double failed: {error!r}")
             return as_reply(500, problem.as_object())
 
-    def _answer(self, request: Request) -> Reply:
+    def _answer(self, request: Request, call: Call | None) -> Reply:
         api = self.server.api
         if request.path in HEALTH:
             return Reply(200, b"ok", TEXT_TYPE)
@@ -197,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         place = read_path(request.path)
         if place is None or not is_served_group(place, api.catalogue):
             return Reply(404, b"404 page not found\n", TEXT_TYPE)
-        call = read_call(request, place, user, api.catalogue)
+        call = call or read_call(request, place, user, api.catalogue)
         api.access.check(call)
         if call.verb == "watch":
             return Reply(200, headers=JSON_TYPE, watch=self._watch(call))

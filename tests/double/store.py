@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import bisect
-import copy
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.double.copying import copied
 from tests.double.resources import Resource
 from tests.double.status import JSON
 
@@ -43,7 +43,7 @@ class Store:
 
     def get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
         """Return a copy of an object, or None."""
-        return copy.deepcopy(self._of(resource).get((namespace, name)))
+        return copied(self._of(resource).get((namespace, name)))
 
     def items(self, resource: Resource, namespace: str = "") -> Iterator[JSON]:
         """Yield a resource's objects by namespace and name, to read only; an empty namespace means all."""
@@ -58,7 +58,7 @@ class Store:
         stored = self._stamped(item)
         self._of(resource)[key] = stored
         self._record("MODIFIED" if before else "ADDED", resource, stored, before)
-        return copy.deepcopy(stored)
+        return copied(stored)
 
     def delete(self, resource: Resource, item: JSON) -> None:
         """Remove an object; the last event about it carries a resourceVersion of its own."""
@@ -67,7 +67,7 @@ class Store:
 
     def _stamped(self, item: JSON) -> JSON:
         self.revision += 1
-        stamped = copy.deepcopy(item)
+        stamped = copied(item)
         stamped["metadata"]["resourceVersion"] = str(self.revision)
         return stamped
 

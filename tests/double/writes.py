@@ -6,7 +6,6 @@ owners, keep what the client may not set, validate, store.
 
 from __future__ import annotations
 
-import copy
 import json
 import uuid
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from tests.double import builtin, custom
 from tests.double.admission import admit, refuse
 from tests.double.bodies import Draft, normal, read_draft, served
 from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call
+from tests.double.copying import copied
 from tests.double.decoding import Decoder, DecodingError, untypable
 from tests.double.patches import json_patch, merge_patch, strategic_merge
 from tests.double.pods import check_resize, keep_all_but_resources
@@ -241,10 +241,10 @@ def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
         keep_all_but_resources(live, item)
     elif call.place.subresource == "status":
         kept = [name for name in live if name not in ("status", *(() if call.resource.custom else ("metadata",)))]
-        item |= {name: copy.deepcopy(live[name]) for name in kept}
+        item |= {name: copied(live[name]) for name in kept}
     elif "status" in call.resource.subresources:
         item.pop("status", None)
-        item |= {"status": copy.deepcopy(live["status"])} if "status" in live else {}
+        item |= {"status": copied(live["status"])} if "status" in live else {}
     for name in ("name", "namespace", *SYSTEM_METADATA):
         item["metadata"].pop(name, None)
         if name in live["metadata"]:

@@ -175,7 +175,7 @@ def test_a_legend_of_two_lines_leaves_the_title_alone() -> None:
     figure = plot_forecast(cap.Forecast(forecast().origin, timedelta(hours=1), fan, "sales"), sales(), TIMEZONE)
     figure.savefig(io.BytesIO(), dpi=DOTS)
     (axes,) = figure.axes
-    title = next(text for text in axes.findobj(Text) if text.get_text() == "Forecast")
+    title = next(text for text in axes.findobj(Text) if text.get_text() == "Forecast: sales")
     assert axes.get_legend().get_window_extent().y1 <= title.get_window_extent().y0
     assert title.get_window_extent().y1 <= figure.bbox.y1
 

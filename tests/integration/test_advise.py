@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,11 +23,12 @@ from capacity.model.configuration import Config
 from capacity.model.plan_file import read_plan
 from capacity.model.policies import Policies, read_policies
 from capacity.model.policy import Cadence
-from capacity.model.replayed import Advised, Tried
+from capacity.model.replayed import Advised, DailyScores
 from capacity.planning.orders import request_of
-from capacity.simulation import advice
+from capacity.simulation import advice, together
 from capacity.simulation.advice import History, ReplaySettings, past_forecasts
 from capacity.simulation.candidates import plans_of
+from capacity.simulation.days import Task
 
 NOW = datetime(2026, 2, 2, tzinfo=UTC)
 
@@ -119,34 +121,34 @@ def test_the_command_writes_what_the_plan_reads(
     assert "policy: " in capsys.readouterr().out
 
 
-def test_a_new_day_costs_one_day_of_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of the days before are kept as they were, and the new one is what a replay of that day alone gives."""
-    config = read_config(write_shop(tmp_path, 28))
-    before, day = NOW - timedelta(days=1), timedelta(days=1)
-    orders = read_orders(config, before, past=True)
-    known = advise_on(config, orders, before, days=7).policies
-    asked = list[int]()
-    replayed = advice.replay_policies
+def test_a_new_day_costs_one_day_of_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, advised: tuple[Config, Policies]
+) -> None:
+    """Rows of the days before are kept as they were; conditions that differ are replayed anew."""
+    config, known = read_config(write_shop(tmp_path, 29)), advised[1]
+    asked, replayed, day = list[int](), together.replay_together, timedelta(days=1)
 
-    def counted(history: History, forecasts: Any) -> Tried:
-        asked.append(history.settings.days)
-        return replayed(history, forecasts)
+    def counted(tasks: Sequence[Task]) -> list[DailyScores]:
+        asked.extend(len(task.days.demand) for task in tasks)
+        return replayed(tasks)
 
-    monkeypatch.setattr(advice, "replay_policies", counted)
-    later = read_orders(config, NOW, past=True)
-    found = advise_on(config, later, NOW, days=7, known=known).policies["shop", "web"].tried
+    monkeypatch.setattr(together, "replay_together", counted)
+    later = NOW + day
+    orders = read_orders(config, later, past=True)
+    found = advise_on(config, orders, later, days=8, known=known).policies["shop", "web"].tried
     kept = known["shop", "web"].tried
     assert asked == [1]
     assert found is not None
     assert kept is not None
-    assert (found.begin, found.scores.days) == (kept.begin + day, 7)
+    assert (found.begin, found.scores.days) == (kept.begin + day, 8)
     np.testing.assert_array_equal(found.scores.pod_hours[:-1], kept.scores.pod_hours[1:])
-    again = advise_on(config, later, NOW, days=7, known={("shop", "web"): Advised(kept_choice(known), found)})
+    again = advise_on(config, orders, later, days=8, known={("shop", "web"): Advised(kept_choice(known), found)})
     assert asked == [1], "a day that is known was replayed again"
-    assert again.choices[0].recommended.days == 7
+    assert again.choices[0].recommended.days == 8
+    monkeypatch.setattr(advice, "past_forecasts", lambda *_: {})  # plain autoscalers alone: they take no time
     other = config.model_copy(update={"workloads": (replace(config.workloads[0], floor=3),)})
-    assert advise_on(other, later, NOW, days=7, known=known).choices[0].recommended.days == 7
-    assert asked == [1, 7], "another workload's days were taken for this one's"
+    assert advise_on(other, orders, later, days=8, known=known).choices[0].recommended.days == 8
+    assert asked == [1, 8], "another workload's days were taken for this one's"
 
 
 def kept_choice(policies: Policies) -> Choice:
@@ -220,6 +222,7 @@ def test_a_replay_plans_what_production_plans(tmp_path: Path) -> None:
         ),
         pytest.param(21, {"objective": {"minutes": "101%"}}, [], 2, "objective.minutes", id="no share"),
         pytest.param(21, {"policy": {"target": 70, "floors": "static"}}, [], 2, "policy.floors", id="a rival"),
+        pytest.param(21, {"policy": {"target": 70, "headroom": 0.9}}, [], 2, "policy.headroom", id="replayed nodes"),
     ],
 )
 def test_what_cannot_be_advised_says_why(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from capacity.model.incident import RUNBOOKS
 from capacity.monitoring import METRICS
 from capacity.monitoring.conditions import WISHED
 from tests.peers import binary
 from tests.rendering import check_rules
 
 MONITORING = Path(__file__).resolve().parents[2] / "k8s" / "monitoring"
-RUNBOOKS = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 WEB = 'namespace="shop",workload="web"'
 CLAIM = f'{WEB},claim="data-0"'
 OBJECT = f'{WEB},actuator="volumes",object="PersistentVolumeClaim/data-0"'
@@ -40,8 +42,12 @@ class Case:
 
 SHOP_WEB = (("namespace", "shop"), ("workload", "web"))
 ORDERS = (("source", "orders.csv"),)
-PASSING = {"capacity_pass_timestamp_seconds": "0+60x600"}  # a pass ends every minute
-LATE = {"capacity_pass_timestamp_seconds": "0+60x60 3600x540"}  # and none after the first hour
+ALIVE = {'capacity_pass_timestamp_seconds{installation="live"}': "0+60x600"}  # a pass ends every minute
+PASSING = {**ALIVE, 'capacity_pass_timestamp_seconds{installation="shop"}': "0+60x600"}
+LATE = {**ALIVE, 'capacity_pass_timestamp_seconds{installation="shop"}': "0+60x60 3600x540"}  # none after an hour
+GONE = {**ALIVE, 'capacity_pass_timestamp_seconds{installation="shop"}': "0+60x60 _x540"}  # nor any metrics
+SHOP = (("installation", "shop"),)
+HALF = {"labels": "{}", "value": 0.5}  # of the time: firing begins 15 minutes after the breach
 
 CASES = [
     Case(
@@ -128,14 +134,18 @@ CASES = [
         at="150m",
         labels=(("group", "all"), ("quantile", "0.95")),
     ),
-    Case("CapacityPassMissed", LATE, PASSING, at="70m"),
+    Case("CapacityPassMissed", LATE, PASSING, at="70m", labels=SHOP),
+    Case("CapacityPassMissed", GONE, ALIVE, at="80m", labels=SHOP),
+    Case("CapacityPassMissed", {"capacity_plan_age_seconds": "0x120"}, PASSING),
     Case(
         "CapacityErrorRateHigh",
         {
-            'capacity_pass_total{outcome="failed",reason="Error"}': "0+1x120",
-            'capacity_pass_total{outcome="done",reason="AsPlanned"}': "0+9x120",
+            'capacity_pass_total{installation="shop",outcome="failed",reason="Error"}': "0+1x120",
+            'capacity_pass_total{installation="shop",outcome="done",reason="AsPlanned"}': "0+9x120",
+            'capacity_pass_total{installation="live",outcome="done",reason="AsPlanned"}': "0+900x120",
         },
         {'capacity_pass_total{outcome="done",reason="AsPlanned"}': "0+9x120"},
+        labels=SHOP,
     ),
     Case(
         "CapacityFloorRefused",
@@ -181,12 +191,12 @@ CASES = [
     ),
     Case(
         "CapacityCeilingReached",
-        {f"capacity_ceiling_reached{{{WEB}}}": "1x120"},
-        {f"capacity_ceiling_reached{{{WEB}}}": "0x120"},
+        {f"capacity_ceiling_reached{{{WEB}}}": "1x120", f"capacity_ceiling_replicas{{{WEB}}}": "20x120"},
+        {f"capacity_ceiling_reached{{{WEB}}}": "0x120", f"capacity_ceiling_replicas{{{WEB}}}": "20x120"},
         labels=SHOP_WEB,
     ),
-    Case("CapacityErrorBudgetBurnFast", LATE, PASSING, at="80m"),
-    Case("CapacityErrorBudgetBurnSlow", LATE, PASSING, at="100m"),
+    Case("CapacityErrorBudgetBurnFast", LATE, PASSING, at="80m", labels=SHOP),
+    Case("CapacityErrorBudgetBurnSlow", LATE, PASSING, at="120m", labels=SHOP),
 ]
 
 
@@ -227,13 +237,46 @@ def test_it_stays_silent(case: Case, tmp_path: Path) -> None:
     assert tried(tmp_path, case, case.silent, []) == ""
 
 
+def test_critical_minutes_of_a_planner_count_from_its_first_metrics(tmp_path: Path) -> None:
+    """A planner's metrics may bear no installation where the controller's do: its time without alerts counts too."""
+    series = {
+        **PASSING,
+        "capacity_build_info": "1x240",
+        f"capacity_volume_used_ratio{{{CLAIM}}}": "0.5x120 0.99x120",
+    }
+    share = 'avg_over_time(capacity:critical:bool{installation=""}[230m])'
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": f"round({share}, 0.1)", "eval_time": "4h", "exp_samples": [HALF]}],
+    }
+    document = {"rule_files": [str(MONITORING / "rules.yaml")], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(document))
+    words = [binary("promtool"), "test", "rules", str(tmp_path / "test.yaml")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_alert_is_tried_and_says_how_bad_it_is_and_what_to_do() -> None:
     assert {case.alert for case in CASES} == set(alerts())
     for rule in alerts().values():
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"].endswith(".")
-        assert (RUNBOOKS / rule["annotations"]["runbook_url"]).is_file(), rule["annotations"]["runbook_url"]
+        link = rule["annotations"]["runbook_url"]
+        name = link.rpartition("/")[2].removesuffix(".html")
+        assert link == RUNBOOKS.format(name=name)
+        assert (ROOT / "docs" / "runbooks" / f"{name}.md").is_file(), link
+
+
+def test_runbooks_are_published_beside_the_documentation() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["urls"]["Documentation"] + "/runbooks/{name}.html" == RUNBOOKS
+
+
+def test_no_alert_hides_an_installation_behind_others() -> None:
+    for rule in rules():
+        assert not re.findall(r"\b(?:max|min|sum|count|avg)\b(?! by \(cluster, installation)", rule["expr"]), rule
 
 
 def test_rules_speak_only_of_metrics_that_exist() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from capacity.http import HttpClient, HttpError, Server
-from capacity.model.incident import Job
+from capacity.model.incident import RUNBOOKS, Job
 from capacity.monitoring import Alertmanager, Condition, IncidentDispatcher, Sample, Scope, ServiceNow
 from capacity.monitoring.export import Gateway
 from tests.peers import HttpPeer
@@ -35,7 +35,7 @@ def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager:
     alerts = firing(peer)
     assert set(alerts) == {"CapacityDataStale", "CapacityPlanFailed"}
     assert alerts["CapacityPlanFailed"]["labels"]["severity"] == "warning"
-    assert alerts["CapacityDataStale"]["annotations"]["runbook_url"] == "docs/runbooks/DataStale.md"
+    assert alerts["CapacityDataStale"]["annotations"]["runbook_url"] == RUNBOOKS.format(name="DataStale")
 
     assert desk.report([PLAN], ALL, datetime.now(UTC)) == []
     assert set(firing(peer)) == {"CapacityPlanFailed"}
@@ -87,6 +87,7 @@ def test_a_job_pushes_its_gauges_and_adds_to_its_counters(pushgateway: HttpPeer)
     gateway.push([FLOOR, DONE], "controller")
     gateway.push([DONE, Sample("capacity_pass_total", 1, ("held", "HeldNoPlan"))], "controller")
     gateway.push([DONE], "other")
+    Gateway(HttpClient(Server(pushgateway.url)), "store").push([DONE], "controller")
     counts = values(pushgateway, "capacity_pass_total")
     assert counts['{instance="",job="controller",outcome="done",reason="DemandRising"}'] == 4
     assert counts['{instance="",job="controller",outcome="held",reason="HeldNoPlan"}'] == 1

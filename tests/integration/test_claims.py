@@ -245,6 +245,8 @@ def test_component_grants_exactly_what_is_asked(
         pytest.param([{"claim": "other/data"}], "own namespace", id="a claim of another namespace"),
         pytest.param([{"claim": "data"}, {"claim": "data"}], "twice", id="a claim named twice"),
         pytest.param([{"claim": "data", "max": "ten"}], "quantity", id="a quantity that does not parse"),
+        pytest.param([{"claim": "data", "max": 100}], "at least one step", id="a size in GiB where bytes are meant"),
+        pytest.param([{"claim": "data-web-0"}, {"template": "data"}], "by both", id="a claim of a template too"),
         pytest.param([{}], "exactly one of claim and template", id="no claim"),
         pytest.param([{"claim": "data", "size": "1Gi"}], "unknown key", id="an unknown key"),
     ],

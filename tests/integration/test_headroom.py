@@ -120,6 +120,10 @@ def test_group_has_one_buffer_of_its_own_pods(store: Store) -> None:
     assert store.shop.writes() == before
     store.at("00:30", "restore")
     assert (store.names("CapacityBuffer"), store.names("PodTemplate")) == ([], [])
+    store.at("00:40")
+    store.api.delete("CapacityBuffer", "shop", "capacity-group-edge")
+    store.at("00:50", "restore")
+    assert store.names("PodTemplate") == [], "a template whose buffer somebody removed is given back, too"
 
 
 def test_missing_nodes_are_said_when_they_had_time_to_come_and_once_by_an_event(store: Store) -> None:

@@ -90,6 +90,7 @@ def serving(folder: Path) -> Iterator[Double]:
                     self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
                 self.wfile.write(answer.body)
+                self.close_connection = "Transfer-Encoding" in answer.headers  # the body breaks off
             except OSError:
                 self.close_connection = True  # the client hung up, as it should
             finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,10 +31,17 @@ from tests.rendering import (
     the,
     title,
     validate,
+    without_release,
 )
 
 CHART = K8S / "chart"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+NEAR = f"affinity.podAffinity.{REQUIRED}[0]"
+VOLUMES = [
+    {"name": "config", "configMap": {"name": "capacity-config"}},
+    {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+]
 OWN = {"app.kubernetes.io/name": "capacity", "app.kubernetes.io/part-of": "capacity"}
 SCRAPE = {  # the one who may call, where asked: Prometheus
     "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
@@ -74,7 +82,7 @@ def test_kustomize_and_helm_render_the_same_objects(
     assert [title(document) for document in of_helm[form.folder]] == [
         title(document) for document in of_kustomize[form.folder]
     ]
-    assert of_helm[form.folder] == of_kustomize[form.folder]
+    assert without_release(of_helm[form.folder]) == of_kustomize[form.folder]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +96,7 @@ def everything(kubectl: str, tmp_path_factory: pytest.TempPathFactory) -> list[D
 
 
 def test_all_forms_at_once_are_the_same_too(everything: list[Document], helm: str) -> None:
-    assert everything == chart(helm, [value for form in FORMS.values() for value in form.values])
+    assert everything == without_release(chart(helm, [value for form in FORMS.values() for value in form.values]))
     for document in everything:
         validate(document, NEWEST)
 
@@ -120,12 +128,15 @@ def test_helm_lint_finds_nothing(form: Form, helm: str) -> None:
 @each_form
 def test_namespace_and_image_of_the_base_reach_every_object(form: Form, kubectl: str, tmp_path: Path) -> None:
     folder = copied(tmp_path)
-    base = folder / "base" / "kustomization.yaml"
-    text = base.read_text().replace("namespace: shop", "namespace: store").replace("registry.example.com", "other.org")
-    base.write_text(text)
+    base, rights = folder / "base" / "kustomization.yaml", folder / "base" / "workloads" / "kustomization.yaml"
+    text = base.read_text().replace("namespace: capacity-system", "namespace: tools")
+    base.write_text(text.replace("registry.example.com", "other.org"))
+    rights.write_text(rights.read_text().replace("namespace: shop", "namespace: store"))
     rendered = kustomize(kubectl, folder / form.folder)
-    assert {item["metadata"].get("namespace", "store") for item in rendered} == {"store"}
-    assert {subject["namespace"] for item in rendered for subject in item.get("subjects", [])} == {"store"}
+    for item in rendered:
+        where = "store" if item["kind"].startswith("Role") else "tools"
+        assert item["metadata"].get("namespace", where) == where
+    assert {subject["namespace"] for item in rendered for subject in item.get("subjects", [])} == {"tools"}
     images = {
         container["image"] for pod in filter(None, map(pod_of, rendered)) for container in pod["spec"]["containers"]
     }
@@ -144,8 +155,19 @@ def test_the_rules_are_the_same_in_a_namespace_and_in_the_cluster(of_kustomize: 
 def test_only_forms_that_say_so_reach_beyond_their_namespace(
     of_kustomize: dict[str, list[Document]],
 ) -> None:
-    wide = {folder for folder, rendered in of_kustomize.items() if any("Cluster" in item["kind"] for item in rendered)}
-    assert wide == {"overlays/cluster-wide", "overlays/storage-classes", "overlays/nodes", "overlays/placeholder"}
+    wide = {folder for folder, rendered in of_kustomize.items() if any(beyond(item) for item in rendered)}
+    assert wide == {
+        "overlays/priority",
+        "overlays/cluster-wide",
+        "overlays/storage-classes",
+        "overlays/nodes",
+        "overlays/placeholder",
+    }
+
+
+def beyond(item: Document) -> bool:
+    """Whether it belongs to no namespace."""
+    return "Cluster" in item["kind"] or item["kind"] == "PriorityClass"
 
 
 def test_loop_has_the_pod_of_the_cron_job_but_for_what_a_server_needs(of_kustomize: dict[str, list[Document]]) -> None:
@@ -212,7 +234,7 @@ def test_selectors_select_our_own_pods_and_no_others(form: Form, of_kustomize: d
     selectors = [spec[key] for item in rendered if (spec := item.get("spec")) for key in spec if "elector" in key]
     assert len(selectors) >= 2
     for selector in selectors:
-        wanted = selector["matchLabels"]
+        wanted = selector.get("matchLabels", selector)  # a Service has the labels alone
         assert [labels for labels in pods if wanted.items() <= labels.items()], "it selects nothing"
         assert wanted["app.kubernetes.io/name"] == "capacity"
         assert "app.kubernetes.io/component" in wanted
@@ -223,7 +245,7 @@ def test_pods_may_reach_name_service_and_api_server_and_nobody_reaches_them(
     form: Form, of_kustomize: dict[str, list[Document]]
 ) -> None:
     policies = [item["spec"] for item in of_kustomize[form.folder] if item["kind"] == "NetworkPolicy"]
-    assert len(policies) == (3 if form.folder == "overlays/audit" else 2)
+    assert len(policies) == (3 if form.folder in ("overlays/audit", "overlays/serve") else 2)
     for policy in policies:
         assert policy["policyTypes"] == ["Ingress", "Egress"]
         assert policy.get("ingress", []) in ([], [SCRAPE] if "monitoring.namespace=monitoring" in form.values else [])
@@ -244,15 +266,18 @@ def test_every_optional_peer_of_the_network_policy_is_valid_when_switched_on(ver
         validate(policy, version)
 
 
-@each_version
-def test_alerts_link_the_runbooks_where_they_are_published(helm: str, version: str) -> None:
+@pytest.mark.parametrize(("version", "ending", "place"), [(OLDEST, ".md", "/"), (NEWEST, ".html", "/{name}.html")])
+def test_alerts_link_the_runbooks_where_they_are_published(helm: str, version: str, ending: str, place: str) -> None:
     site = "https://docs.example.com/runbooks"
-    rule = the(chart(helm, ["monitoring.rules=true", f"monitoring.runbooks={site}/"]), "PrometheusRule", "capacity")
+    place = site + place
+    rendered = chart(helm, ["monitoring.rules=true"], "--set-string", f"monitoring.runbooks={place}")
+    rule = the(rendered, "PrometheusRule", "capacity")
     validate(rule, version)
     links = {link for link in all_of(rule, "runbook_url") if isinstance(link, str)}
     assert len(links) >= 10
     assert {link.rpartition("/")[0] for link in links} == {site}
-    assert {(K8S.parent / "docs" / "runbooks" / link.rpartition("/")[2]).is_file() for link in links} == {True}
+    names = {link.rpartition("/")[2].removesuffix(ending) for link in links}
+    assert {(K8S.parent / "docs" / "runbooks" / f"{name}.md").is_file() for name in names} == {True}
 
 
 # -- the chart's own values -------------------------------------------------------------------------------------------
@@ -271,6 +296,23 @@ def test_chart_is_of_this_version() -> None:
         pytest.param(["workloads=name"], "workloads.csv", "name", id="table of workloads"),
         pytest.param(["image.tag=1.2.3"], "image", "registry.example.com/capacity:1.2.3", id="tag"),
         pytest.param(["image.pullSecrets={own}"], "imagePullSecrets", [{"name": "own"}], id="pull secret"),
+        pytest.param(
+            ["imagePullSecrets[0].name=own"], "imagePullSecrets", [{"name": "own"}], id="pull secret, as usual"
+        ),
+        pytest.param(["controller.image.repository=other"], "image", f"other:{capacity.__version__}", id="lean image"),
+        pytest.param(
+            [f"{NEAR}.labelSelector.matchLabels.a=b", f"{NEAR}.topologyKey=zone"],
+            "podAffinity",
+            {REQUIRED: [{"labelSelector": {"matchLabels": {"a": "b"}}, "topologyKey": "zone"}]},
+            id="affinity",
+        ),
+        pytest.param(["podAnnotations.team=shop"], "annotations", {"team": "shop"}, id="annotation of pods"),
+        pytest.param(["planner.serviceAccount.name=own"], "serviceAccountName", "own", id="account of another name"),
+        pytest.param(
+            ["controller.serviceAccount.annotations.role=r"], "annotations", {"role": "r"}, id="account's role"
+        ),
+        pytest.param(["extraVolumes[0].name=token"], "volumes", [*VOLUMES, {"name": "token"}], id="a further volume"),
+        pytest.param(["nameOverride=floors"], "serviceAccountName", "floors-planner", id="another name"),
         pytest.param(["pods.nodeSelector.pool=system"], "nodeSelector", {"pool": "system"}, id="node selector"),
         pytest.param(["pods.tolerations[0].operator=Exists"], "tolerations", [{"operator": "Exists"}], id="toleration"),
         pytest.param(["pods.priorityClassName=high"], "priorityClassName", "high", id="priority"),
@@ -282,12 +324,98 @@ def test_chart_is_of_this_version() -> None:
         pytest.param(["controller.egress[0].ports[0].port=9091"], "ports", [{"port": 9091}], id="a further peer"),
     ],
 )
-def test_values_reach_valid_objects(helm: str, values: list[str], field: str, expected: object) -> None:
-    rendered = chart(helm, values)
+def test_values_reach_valid_objects(
+    helm: str, of_helm: dict[str, list[Document]], values: list[str], field: str, expected: object
+) -> None:
+    rendered, usual = chart(helm, values), of_helm["base"]
     assert expected in list(all_of(rendered, field))
-    assert expected not in list(all_of(chart(helm), field))
+    assert expected not in list(all_of(usual, field))
+    for document in (one for one in rendered if one not in usual):  # the others are valid: test_every_form_is_valid
+        validate(document, NEWEST)
+
+
+def test_every_container_has_the_further_environment_and_mounts(helm: str) -> None:
+    rendered = chart(
+        helm,
+        [
+            *("audit.enabled=true", "controller.form=loop"),
+            *(
+                "extraEnv[0].name=A",
+                "extraEnv[0].value=b",
+                "extraVolumes[0].name=t",
+                "extraVolumes[0].emptyDir.medium=",
+            ),
+            *("extraVolumeMounts[0].name=t", "extraVolumeMounts[0].mountPath=/t"),
+        ],
+    )
+    pods = list(filter(None, map(pod_of, rendered)))
+    assert len(pods) == 3
+    for pod in pods:
+        (container,) = pod["spec"]["containers"]
+        assert {"name": "A", "value": "b"} in container["env"]
+        assert {"name": "t", "mountPath": "/t"} in container["volumeMounts"]
+        assert "t" in {volume["name"] for volume in pod["spec"]["volumes"]}
     for document in rendered:
         validate(document, NEWEST)
+
+
+def test_another_name_reaches_every_object_and_every_reference(helm: str) -> None:
+    monitoring = ["monitoring.rules=true", "monitoring.dashboards=true", "monitoring.podMonitor=true"]
+    forms = ["controller.form=loop", "audit.enabled=true", "targets.nodes=true", "targets.storageClasses=true"]
+    rendered = chart(helm, ["nameOverride=floors", *monitoring, *forms])
+    assert {item["metadata"]["name"].partition("-")[0] for item in rendered} == {"floors"}
+    accounts = {item["metadata"]["name"] for item in rendered if item["kind"] == "ServiceAccount"}
+    assert set(all_of(rendered, "serviceAccountName")) == accounts
+    assert {subject["name"] for item in rendered for subject in item.get("subjects", [])} == accounts
+    roles = {item["metadata"]["name"] for item in rendered if item["kind"] in ("Role", "ClusterRole")}
+    assert {item["roleRef"]["name"] for item in rendered if "roleRef" in item} == roles
+    assert set(all_of(rendered, "app.kubernetes.io/name")) == {"floors"}
+    maps = {item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap"}
+    assert {one["name"] for one in all_of(rendered, "configMap") if isinstance(one, dict)} <= maps
+
+
+def test_accounts_of_others_are_used_and_not_created(helm: str) -> None:
+    values = [
+        f"{part}.serviceAccount.{key}" for part in ("planner", "controller") for key in ("create=false", "name=own")
+    ]
+    rendered = chart(helm, values)
+    assert not [item for item in rendered if item["kind"] == "ServiceAccount"]
+    assert {subject["name"] for item in rendered for subject in item.get("subjects", [])} == {"own"}
+
+
+def test_every_object_says_of_which_release_it_is(helm: str) -> None:
+    for item in chart(helm, ["audit.enabled=true", "monitoring.rules=true", "monitoring.dashboards=true"]):
+        labels = item["metadata"]["labels"]
+        assert (
+            labels.items()
+            >= {
+                "app.kubernetes.io/instance": "capacity",
+                "app.kubernetes.io/version": capacity.__version__,
+                "app.kubernetes.io/managed-by": "Helm",
+            }.items()
+        ), title(item)
+
+
+def test_helm_test_examines_as_the_planner(helm: str) -> None:
+    words = [helm, "template", "capacity", str(CHART), "-n", "shop", *CONFIG, "-s", "templates/tests/doctor.yaml"]
+    (pod,) = documents(run(words))
+    validate(pod, NEWEST)
+    planner = pod_of(the(chart(helm), "CronJob", "capacity-planner"))
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    (container,), (planning,) = pod["spec"].pop("containers"), planner["spec"].pop("containers")
+    for name in ("command", "args"):
+        container.pop(name, None), planning.pop(name, None)
+    assert container == planning
+    assert {**pod["spec"], "terminationGracePeriodSeconds": 5} == planner["spec"]
+
+
+def test_chart_is_packed_whole_for_a_registry(helm: str, tmp_path: Path) -> None:
+    run([helm, "package", str(CHART), "-d", str(tmp_path)])
+    with tarfile.open(tmp_path / f"capacity-{capacity.__version__}.tgz") as packed:
+        names = set(packed.getnames())
+    files = {f"capacity/{path.relative_to(CHART).as_posix()}" for path in CHART.rglob("*") if path.is_file()}
+    assert names == files - {"capacity/.helmignore"}
+    assert "capacity/README.md" in names
 
 
 def all_of(node: object, field: str) -> Iterator[object]:
@@ -343,5 +471,5 @@ def test_schema_describes_every_value() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     assert set(schema["properties"]) - {"global"} == set(values)
     for name, block in values.items():
-        if isinstance(block, dict):
+        if isinstance(block, dict) and block:
             assert set(schema["properties"][name]["properties"]) == set(block), name

@@ -22,17 +22,32 @@ from capacity.model import (
     Workload,
 )
 from capacity.model.choice import Choice
+from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs
 from capacity.model.observation import Memory
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.replayed import DailyScores, Tried
-from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
+from capacity.model.replayed import SCORES, DailyScores, Tried
+from capacity.model.serving import Reactive
+from capacity.model.workload import Target
+from capacity.simulation import together
+from capacity.simulation.advice import History, ReplaySettings, choose_policy, try_policies_on
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
-from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, replay_days
+from capacity.simulation.days import (
+    DAY_TICKS,
+    PER_MINUTE,
+    WARM_TICKS,
+    Candidate,
+    Days,
+    Task,
+    replay_days,
+    replay_together,
+)
 from capacity.simulation.grid import on_grid
 from capacity.simulation.lanes import Rule
-from capacity.simulation.pods import Start
+from capacity.simulation.pods import NodePool, Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
+from capacity.simulation.together import Replaying, finish, finish_together
+from capacity.views.tables.choice import choice_sheet
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -50,19 +65,53 @@ def wave(days: int, seed: int) -> np.ndarray:
     return np.asarray((10 + 6 * np.sin(at)) * np.exp(noise))
 
 
-@pytest.mark.parametrize("target", [50, 70, 80])
-def test_days_side_by_side_are_what_the_simulator_gives_day_after_day(target: int) -> None:
-    demand = wave(3, 1)
+def test_days_side_by_side_are_what_the_simulator_gives_day_after_day() -> None:
+    demand, rules = wave(3, 1), [Rule(50), Rule(70), Rule(80)]
     floor = np.full(len(demand) // PER_MINUTE, 3)
     days = Days.of(demand, [floor], 0.8)
-    found = replay_days(days, [Candidate(Rule(target), 0)], CLUSTER, 1)
-    run = run_cluster(
-        CLUSTER, demand[:, None], np.repeat(floor, PER_MINUTE)[:, None], [Rule(target)], np.random.default_rng(1)
-    )
-    usage = run.utilization_of(0)[WARM_TICKS:].reshape(-1, PER_MINUTE).mean(axis=1).reshape(3, -1)
-    pods = run.pods[WARM_TICKS:, 0].reshape(3, -1).sum(axis=1) * 15 / 3600
-    np.testing.assert_allclose(found.pod_hours[:, 0], pods, rtol=0.01)
-    np.testing.assert_allclose(found.above[:, 0], (usage > 0.8).sum(axis=1), atol=12)
+    found = replay_days(days, [Candidate(rule, 0) for rule in rules], CLUSTER, 1)
+    lanes = np.repeat(demand[:, None], len(rules), axis=1)
+    run = run_cluster(CLUSTER, lanes, np.full(lanes.shape, 3), rules, np.random.default_rng(1))
+    for lane in range(len(rules)):
+        usage = run.utilization_of(lane)[WARM_TICKS:].reshape(-1, PER_MINUTE).mean(axis=1).reshape(3, -1)
+        pods = run.pods[WARM_TICKS:, lane].reshape(3, -1).sum(axis=1) * 15 / 3600
+        np.testing.assert_allclose(found.pod_hours[:, lane], pods, rtol=0.01)
+        np.testing.assert_allclose(found.above[:, lane], (usage > 0.8).sum(axis=1), atol=12)
+
+
+def test_what_is_replayed_together_scores_as_it_does_alone() -> None:
+    floors = [np.full((WARM_TICKS + DAY_TICKS) // PER_MINUTE, floor) for floor in (2, 9)]
+    starts = (Start(timedelta(minutes=2)), Start(timedelta(minutes=7), failure=0.2), Start(timedelta(minutes=2)))
+    candidates = [Candidate(Rule(target), place) for target in (50, 80) for place in (0, 1)]
+    tasks = [
+        Task(Days.of(wave(1, seed), floors, 0.6 + 0.1 * seed), candidates[seed:], replace(CLUSTER, start=start), seed)
+        for seed, start in enumerate(starts)
+    ]
+    tasks[2] = replace(tasks[2], cluster=replace(CLUSTER, metric_lag=timedelta(0)))  # on another cluster, so apart
+    for beside, task in zip(replay_together(tasks), tasks, strict=True):
+        (alone,) = replay_together([task])
+        for name in SCORES:
+            np.testing.assert_array_equal(getattr(beside, name), getattr(alone, name))
+
+
+def test_work_that_fails_before_or_after_a_replay_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = DailyScores(*(np.ones((1, 1)) for _ in SCORES))
+    monkeypatch.setattr(together, "replay_together", lambda tasks: [one for _ in tasks])
+    task = Task(Days.of(wave(1, 1), [np.full(6480 // PER_MINUTE, 2)], 0.8), [Candidate(Rule(), 0)], CLUSTER, 1)
+
+    def work(fails: int, replays: int) -> Replaying[float]:
+        hours = 0.0
+        for at in range(replays + 1):
+            if at == fails:
+                raise DataError(f"failed after {at}")
+            hours += (yield task).pod_hours[0, 0] if at < replays else 0.0
+        return hours
+
+    answers = finish_together([work(0, 1), work(9, 1), work(1, 1), work(9, 2), work(9, 0)])
+    assert [str(one) for one in answers if isinstance(one, DataError)] == ["failed after 0", "failed after 1"]
+    assert [one for one in answers if not isinstance(one, DataError)] == [1.0, 2.0, 0.0]
+    with pytest.raises(DataError, match="failed after 1"):
+        finish(work(1, 2))
 
 
 def test_one_day_alone_scores_as_it_does_among_others() -> None:
@@ -246,6 +295,21 @@ def test_no_demand_at_all_costs_the_floor_and_breaks_nothing(kind: str) -> None:
     assert choose_policy(found, idle, BEGIN).today.minutes_above == 0
 
 
+def test_nodes_that_stand_ready_are_a_candidate_that_spares_waiting_and_pays_for_room() -> None:
+    web = replace(WEB, headroom=HeadroomRules(), quantile_level=0.9)
+    found = try_policies_on(shop(14), web, ForecastRequest(), replace(SHORT, nodes=NodePool(4)))
+    scores = found.scores
+    ready = [at for at, one in enumerate(found.policies) if one.headroom and not one.has_floors]
+    twins = [found.policies.index(replace(found.policies[at], headroom=None)) for at in ready]
+    assert scores.waits[:, ready].sum() < scores.waits[:, twins].sum() / 2
+    assert (scores.room[:, ready].sum(axis=0) > scores.room[:, twins].sum(axis=0)).all()
+    assert scores.above[:, ready].sum() < scores.above[:, twins].sum()
+    made = choose_policy(found, web, BEGIN)
+    assert made.today.node_waits == scores.waits[:, 0].mean()
+    np.testing.assert_allclose(made.today.cost, (scores.pod_hours + scores.room)[:, 0].mean())
+    assert made.in_force.headroom == 0.95, "what needs somebody's hand is not followed before"
+
+
 def test_with_a_managed_target_the_chosen_one_is_in_force_at_once() -> None:
     managed = replace(WEB, manage=("floor", "target"))
     assert {one.standing for one in candidate_policies(managed, (0.9,)) if one.target == 70} == {"managed"}
@@ -282,3 +346,41 @@ def test_without_an_autoscaler_floors_stand_against_a_static_count() -> None:
 def test_history_of_a_few_days_is_refused_with_what_is_needed() -> None:
     with pytest.raises(DataError, match="expected at least 9 days of history"):
         try_policies_on(shop(5), WEB, ForecastRequest(), SHORT)
+
+
+def test_an_autoscaler_on_external_metrics_keeps_its_target_and_is_not_managed() -> None:
+    external = replace(WEB, reactive=Reactive(65, external=True))
+    assert {policy.target for policy in candidate_policies(external) if policy.floors != "static"} == {65}
+    assert {policy.floors for policy in candidate_policies(external)} == {"none", "forecast", "weekly", "static"}
+    with pytest.raises(DataError, match="an external autoscaler has no CPU target"):
+        replace(external, manage=("floor", "target"))
+
+
+@pytest.mark.parametrize(
+    ("workload", "says"),
+    [
+        pytest.param(replace(WEB, ceiling=9), "and the ceiling is 9: no policy keeps", id="a ceiling below the need"),
+        pytest.param(
+            replace(WEB, load=LoadModel(0.5, 0.01, 0, 2**27)), "memory asks for more replicas than CPU", id="memory"
+        ),
+        pytest.param(WEB, None, id="neither"),
+    ],
+)
+def test_what_a_replay_cannot_show_is_said(workload: Workload, says: str | None) -> None:
+    remarks = History.of(shop(16), workload, ReplaySettings(7)).remarks
+    assert len(remarks) == (0 if says is None else 1)
+    assert says is None or says in remarks[0]
+
+
+def test_a_fixed_number_of_replicas_is_said_to_be_enough_and_floors_stand_until_it_does() -> None:
+    """Without an autoscaler, where no schedule keeps the minutes."""
+    bare = replace(WEB, target=Target("web", "Deployment"))
+    policies = tuple(candidate_policies(bare, (0.5, 0.9)))
+    above = np.tile([0.0 if policy.floors == "static" else 60.0 for policy in policies], (9, 1))
+    cost = np.tile([300.0 if policy.floors == "static" else 200.0 for policy in policies], (9, 1))
+    scores = DailyScores(cost, above, 0 * above, 0 * above, 0 * above)
+    choice = choose_policy(Tried(policies, scores, BEGIN, skill=0.5), bare, BEGIN)
+    assert (choice.reason, choice.policy.floors, choice.in_force.floors) == ("FixedCountIsEnough", "static", "forecast")
+    said = choice_sheet(choice).footer
+    assert said[0].startswith("run a fixed number of replicas: no schedule keeps the minutes for less")
+    assert any("until then `capacity plan` follows: floors from the forecast" in line for line in said)

@@ -375,7 +375,7 @@ def test_random_faults_shrink_and_restart_nothing_without_cause() -> None:
 
 @pytest.mark.slow
 @pytest.mark.no_cover
-@pytest.mark.runs(200)
+@pytest.mark.runs(100)
 def test_thousands_of_random_runs_shrink_and_restart_nothing_without_cause(runs: int, dice: random.Random) -> None:
     first = dice.randrange(10**9)
     judge(range(first, first + runs))

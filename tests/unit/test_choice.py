@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from capacity.model import DataError, PlanError
 from capacity.model.choice import Choice, Evidence, PaysFrom
 from capacity.model.policies import read_policies, write_policies
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.replayed import Advised, DailyScores, Tried
+from capacity.model.policy_file import choice_document, parse_choice
+from capacity.model.replayed import SCORES, Advised, DailyScores, Tried
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_plain
 from capacity.views.plots import plot_choice
-from capacity.views.tables import advice_sentence
+from capacity.views.tables import advice_sentence, choice_sheet, choices_sheet
 
 BUDGET = Objective().allowed_minutes
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -172,8 +174,9 @@ def choice(**changes: object) -> Choice:
 def tried(days: int, begin: datetime = NOW, **changes: object) -> Tried:
     """Two policies on some days: every number its own."""
     values = np.arange(2.0 * days).reshape(days, 2) / 8
-    known = {"policies": (Policy(80), Policy(80, "forecast", 0.9, calm=False)), "skill": 0.25, "under": "these"}
-    scores = DailyScores(values, values + 1, values + 2, values + 3, values + 4)
+    ready = Policy(80, "forecast", 0.9, calm=False, headroom=0.95)
+    known = {"policies": (Policy(80), ready), "skill": 0.25, "under": "these"}
+    scores = DailyScores(*(values + at for at in range(6)))
     return Tried(scores=scores, begin=begin, **(known | changes))  # type: ignore[arg-type]
 
 
@@ -191,7 +194,7 @@ def test_policies_are_written_and_read_back_with_their_days(tmp_path: Path) -> N
     assert found is not None
     assert wrote is not None
     assert (found.policies, found.begin, found.skill, found.under) == (wrote.policies, wrote.begin, None, "these")
-    for name in ("pod_hours", "above", "overload", "lost", "starts"):
+    for name in SCORES:
         np.testing.assert_array_equal(getattr(found.scores, name), getattr(wrote.scores, name))
 
 
@@ -237,6 +240,23 @@ def test_policies_that_cannot_be_read_say_why(tmp_path: Path, text: str, says: s
 def test_until_the_advised_target_stands_the_policy_under_the_present_one_is_followed() -> None:
     assert choice().in_force == Policy(80, "forecast", 0.95, calm=False)
     assert choice(meanwhile=None).in_force == Policy(69, standing="advised")
+
+
+def test_a_choice_tells_what_ready_nodes_spare_and_cost_and_when_they_do_not_pay() -> None:
+    def at(headroom: float | None, cost: float, waits: float) -> Evidence:
+        return replace(evidence(Policy(70, headroom=headroom), cost), node_waits=waits)
+
+    kept, bare = at(0.95, 120.0, 0.1), at(None, 90.0, 3.5)
+    made = choice(recommended=bare, today=kept, meanwhile=kept, rivals=())
+    sheet = choice_sheet(made)
+    assert sheet.columns[-1] == "node waits/day"
+    assert sheet.rows[0][-1] == "0.1"
+    said = " ".join(sheet.footer)
+    assert "remove `headroom`" in said
+    assert "Until it is removed: HPA at 70 %, nodes ready at 0.95" in said
+    assert "0.1 times a day, 3.5 without it; a day costs 120.0 with it and 90.0 without" in said
+    assert parse_choice(choice_document(made)) == made
+    assert choices_sheet([choice_sheet(choice()), sheet]).rows[0][-1] == "", "a workload without headroom"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

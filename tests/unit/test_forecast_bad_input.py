@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from capacity.forecast import Setting, forecast_batch, forecast_sales
+from capacity.forecast.blend import naive_share
 from capacity.model import DataError, Event
 
 HOURS = 24 * 28
@@ -69,6 +70,85 @@ def test_values_through_both_doors(values, outcome):
 
 
 SERIES = pd.Series(USUAL, INDEX)
+STEP = timedelta(hours=1)
+SPIKE = np.where(np.arange(HOURS) == 400, 50.0, 0.0)
+LARGE = np.random.default_rng(2).integers(0, 10**15, HOURS)
+QUIET = np.concatenate([np.full(HOURS, 5.0), np.random.default_rng(3).gamma(2.0, 5.0, 100)])
+
+ODD = [
+    pd.Series(USUAL[:1], INDEX[:1]),
+    pd.Series(SPIKE, INDEX),
+    pd.Series(np.where(np.arange(HOURS) % 2, 7.0, 0.0), INDEX),
+    pd.Series(LARGE, INDEX),
+    pd.Series(LARGE * 1e80, INDEX),
+    pd.Series(QUIET, pd.date_range(INDEX[0], periods=len(QUIET), freq="h")),
+    pd.Series(np.tile(USUAL, 3), pd.date_range(INDEX[0], periods=3 * HOURS, freq="7min")),
+    pd.Series(np.where(np.arange(HOURS) > 600, np.nan, USUAL), INDEX),
+]
+
+
+@pytest.mark.parametrize("sales", ODD, ids=("one value", "a spike", "alternating", "1e15", "1e95", "a quiet month",
+                                            "7 minutes", "a gap at the end"))  # fmt: skip
+def test_odd_histories_give_a_sound_answer_or_the_reason_why_not(sales):
+    def ask():
+        step = sales.index[1] - sales.index[0] if len(sales) > 1 else STEP
+        return forecast_sales(sales, horizon=24, quantile_levels=(0.001, 0.5, 0.999), window=30 * step)
+
+    if len(sales) == 1:
+        with pytest.raises(DataError, match="at least 4 steps"):
+            ask()
+        return
+    forecast = ask()
+    for table in (forecast.quantiles, forecast.maxima):
+        assert np.isfinite(table.to_numpy()).all()
+        assert (table.to_numpy() >= 0).all()
+        assert (np.diff(table.to_numpy(), axis=1) >= 0).all()
+    assert (forecast.maxima.to_numpy() >= forecast.quantiles.to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("sales", "message"),
+    [
+        (SERIES * 1e120, "values up to 1e"),
+        (SERIES * 1j, "real numbers"),
+        (SERIES.astype(str) + "x", "expected numbers"),
+        (SERIES.to_list(), "Series or a DataFrame"),
+    ],
+)
+def test_values_that_are_no_sales_are_refused(sales, message):
+    with pytest.raises(DataError, match=message):
+        forecast_sales(sales)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"horizon": None}, "horizon: expected a duration"),
+        ({"horizon": pd.NaT}, "horizon: expected a duration"),
+        ({"horizon": 0}, "horizon: expected a positive"),
+        ({"horizon": 10**7}, "ends by 2200"),
+        ({"horizon": 10**15}, "that a calendar holds"),
+        ({"quantile_levels": ("high",)}, "quantile levels: expected numbers"),
+        ({"quantile_levels": None}, "quantile levels: expected numbers"),
+        ({"quantile_levels": (0.5, float("nan"))}, "quantile levels must lie in"),
+        ({"events": ("sale",)}, "events: expected Event"),
+        ({"window": 3}, "window: expected a duration"),
+    ],
+)
+def test_what_cannot_be_forecast_is_refused_with_the_reason(asked, message):
+    with pytest.raises(DataError, match=message):
+        forecast_sales(SERIES, **asked)
+
+
+def test_a_batch_of_unequal_lengths_is_refused_and_says_how_to_align_them():
+    with pytest.raises(DataError, match="fill shorter ones with NaN"):
+        forecast_batch([USUAL, USUAL[:300]], Setting(STEP, 24))
+    with pytest.raises(DataError, match="values up to 1e"):
+        forecast_batch(USUAL[None] * 1e120, Setting(STEP, 24))
+
+
+def test_errors_without_measure_leave_the_shares_of_members_within_bounds():
+    assert naive_share(np.array([0.0, 1e308, np.inf])).tolist() == [0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(

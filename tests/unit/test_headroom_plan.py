@@ -17,6 +17,7 @@ from capacity.decision.headroom import decide_headroom
 from capacity.model import ClusterError, Demand, Forecast, NodeType, Workload
 from capacity.model.configuration import Config
 from capacity.model.headroom import BufferState, Headroom, HeadroomChange, HeadroomRules
+from capacity.model.observation import Wishes
 from capacity.planning import plan_workload
 from capacity.planning.headroom import correlation, joined_headroom, plan_headroom, sum_distance, with_headroom
 from tests.plans import workload_of
@@ -173,7 +174,9 @@ READY = BufferState(2, provisioned=True, moved_at=DAY, expires=DAY + timedelta(d
             replace(READY, replicas=1, edited=True), HOUR, (2, "PeakAhead", False), id="a person's less is raised"
         ),
         pytest.param(replace(READY, foreign="helm"), HOUR, (2, "HeldForeignOwner", True), id="another's"),
-        pytest.param(replace(READY, excluded=True), HOUR, (2, "Excluded", False), id="excluded"),
+        pytest.param(replace(READY, wishes=Wishes(excluded="x")), HOUR, (2, "Excluded", False), id="excluded"),
+        pytest.param(replace(READY, wishes=Wishes(frozen="x")), HOUR, (2, "Frozen", False), id="frozen"),
+        pytest.param(replace(READY, wishes=Wishes(unclear="x")), HOUR, (2, "HeldUnclearWish", True), id="unclear"),
         pytest.param(replace(READY, provisioned=False), HOUR, (2, "BufferNotProvisioned", True), id="no nodes"),
         pytest.param(
             replace(READY, provisioned=False, moved_at=DAY + HOUR - MINUTE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from matplotlib.figure import Figure
 import capacity as cap
 from capacity.cli import main
 from capacity.series import as_sales
-from tests.unit.test_shown import backtest, explanation, forecast, plan, report, whole
+from capacity.views.plots.plan import rise_to_peak
+from tests.unit.test_shown import LOAD, WEB, backtest, explanation, forecast, plan, report, whole
 
 HOURS = pd.date_range("2026-01-05", periods=24 * 21, freq="h")
 ORDERS = pd.DataFrame({"when": HOURS, "orders": np.random.default_rng(2).poisson(20 + 15 * np.sin(HOURS.hour / 4))})
@@ -189,3 +191,26 @@ def test_pictures_go_where_they_are_asked_to() -> None:
         assert noun.plot(ax=left) is left
         assert left.has_data()
         assert not right.has_data()
+
+
+def test_pictures_of_several_panels_take_as_many_axes_and_say_how_many() -> None:
+    for noun, rows, columns in ((whole(), 2, 1), (report(), 1, 2)):
+        axes = Figure().subplots(rows, columns)
+        assert noun.plot(ax=axes) is axes
+        assert all(one.has_data() for one in axes.ravel())
+        with pytest.raises(cap.DataError, match=rf"ax: this picture has {rows * columns} panels, so expected .* got 1"):
+            noun.plot(ax=Figure().subplots())
+
+
+def test_a_picture_of_a_plan_tells_where_it_starts_to_rise_and_what_determines_the_need() -> None:
+    made = cap.plan_workload(cap.project_load(forecast(), LOAD), replace(WEB, floor=6))
+    assert set(made.bounds) == {"floor", "cpu"}
+    assert made.bounds[0] == "floor", "at night"
+    rise = rise_to_peak(made)
+    assert rise is not None
+    first = made.floor_between(rise + made.lead_time, rise + made.lead_time)
+    before = made.floor_between(rise, rise)
+    assert before is not None
+    assert first is not None
+    assert before < first <= made.peak.replicas
+    assert rise < made.peak.at - made.lead_time

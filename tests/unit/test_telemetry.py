@@ -18,6 +18,7 @@ from capacity.model import (
     DataError,
     Decision,
     Demand,
+    FloorChange,
     Forecast,
     LoadModel,
     Observation,
@@ -35,6 +36,8 @@ from capacity.monitoring import (
     METRICS,
     Exposition,
     Sample,
+    ahead,
+    ahead_samples,
     audit_samples,
     pass_conditions,
     pass_samples,
@@ -46,7 +49,7 @@ from capacity.monitoring.export import exposition_text
 from capacity.planning.result import current_demand
 from capacity.quality import Audit, Quality, StepCount
 from tests.conftest import PlanOf
-from tests.plans import derivation
+from tests.plans import derivation, workload_plan
 
 PER_WORKLOAD = 12  # series of a workload whose plan is read back: peaks, floors, replicas, usage, utilization, held
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -59,11 +62,11 @@ def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
 
 
-def demand(cores: list[float]) -> Demand:
-    steps = pd.date_range(NOON, periods=len(cores), freq="h")
+def demand(cores: list[float], start: datetime = NOON) -> Demand:
+    steps = pd.date_range(start, periods=len(cores), freq="h")
     table = pd.DataFrame({0.5: cores, 0.95: np.array(cores) * 2}, index=steps)
-    cpu = Forecast(NOON - HOUR, HOUR, table, "cores")
-    return Demand(cpu, Forecast(NOON - HOUR, HOUR, table * 2**30, "bytes"))
+    cpu = Forecast(start - HOUR, HOUR, table, "cores")
+    return Demand(cpu, Forecast(start - HOUR, HOUR, table * 2**30, "bytes"))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +145,44 @@ def test_demand_of_the_step_of_now(plan_of: PlanOf, hours: float, cores: float |
     assert values[("capacity_plan_peak_replicas", ("shop", "web"))] == 9
 
 
+def test_the_coming_hours_have_the_highest_floor_demand_and_utilization_of_their_steps() -> None:
+    floor = (FloorChange(0, 4, "PlanStart"), FloorChange(1, 9, "DemandRising"))
+    api = workload_plan("api")
+    web = workload_plan("web", steps=3, floor=floor, demand=demand([1.0, 4.0, 3.0], api.start))
+    created = web.start + timedelta(minutes=70)
+    plan = Plan(created, created, web.end, "x", {}, (web, api))
+    values = {(sample.name, sample.labels): sample.value for sample in ahead_samples(plan)}
+    times = [value for (name, _), value in values.items() if name == "capacity_ahead_timestamp_seconds"]
+    assert times == [(web.start + number * HOUR).timestamp() for number in range(1, 49)]
+    assert values[("capacity_ahead_replicas", ("shop", "web", "0h"))] == 9, "the hour that has begun"
+    assert ("capacity_ahead_replicas", ("shop", "web", "2h")) not in values, "the plan has ended"
+    assert values[("capacity_ahead_demand_cores", ("shop", "web", "0.5", "0h"))] == 4.0
+    assert values[("capacity_ahead_demand_bytes", ("shop", "web", "0.95", "1h"))] == 3.0 * 2 * 2**30
+    cores = web.resources["cpu_request_millicores"] / 1000
+    memory = 8.0 * 2**30 / web.resources["memory_request_bytes"]
+    utilization = max(8.0 / cores, memory) / 9
+    assert values[("capacity_ahead_utilization_ratio", ("shop", "web", "0h"))] == pytest.approx(utilization)
+    assert ("capacity_ahead_utilization_ratio", ("shop", "api", "0h")) not in values, "its demand was not kept"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "floors"), [(15, [7, 9]), (120, [4, 4, 5, 5])], ids=["steps of quarters", "steps of two hours"]
+)
+def test_steps_of_any_length_become_hours(minutes: int, floors: list[int]) -> None:
+    changes = {15: ((0, 4), (2, 7), (4, 9), (5, 8)), 120: ((0, 4), (1, 5))}[minutes]
+    floor = tuple(FloorChange(offset, replicas, "PlanStart") for offset, replicas in changes)
+    web = workload_plan("web", step=timedelta(minutes=minutes), steps={15: 8, 120: 2}[minutes], floor=floor)
+    plan = Plan(web.start, web.start, web.end, "x", {}, (web,))
+    found = {sample.labels[-1]: sample.value for sample in ahead_samples(plan) if "replicas" in sample.name}
+    assert found == {f"{hour}h": value for hour, value in enumerate(floors)}
+
+
+def test_an_installation_is_a_label_of_everything() -> None:
+    values = parsed(Exposition.of([FLOOR], "shop").text())
+    labels = (("installation", "shop"), ("namespace", "shop"), ("workload", "web"))
+    assert values == {("capacity_floor_replicas", labels): 9}
+
+
 def test_each_group_says_once_how_right_its_forecast_was(plan_of: PlanOf) -> None:
     record = TrackRecord("all", Trust(((0.95, 0.94),), 0.2))
     web, api = plan_of(web=[4, 9], api=[4, 9]).workloads
@@ -196,7 +237,7 @@ def test_a_cut_floor_says_by_what_and_how_hot_it_will_be(plan_of: PlanOf) -> Non
 
 
 def test_every_sample_name_is_written_by_somebody(plan_of: PlanOf) -> None:
-    source = Path(samples.__file__).read_text()
+    source = Path(samples.__file__).read_text() + Path(ahead.__file__).read_text()
     assert {name for name in METRICS if f'"{name}"' not in source} == set()
 
 

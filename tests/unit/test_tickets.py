@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import DataError
-from capacity.model.incident import Handling, Route
+from capacity.model.incident import RUNBOOKS, Handling, Route
 from capacity.monitoring import CONDITIONS, Condition, Ticket, reconcile
 from capacity.monitoring.tickets import Action
 
@@ -71,7 +71,7 @@ def test_every_condition_has_severity_remediation_and_words(name: str) -> None:
     assert 1 <= condition.kind.impact <= 3
     assert 1 <= condition.kind.urgency <= 3
     assert condition.kind.remediation in condition.text
-    assert condition.runbook == f"docs/runbooks/{name}.md"
+    assert condition.runbook == RUNBOOKS.format(name=name)
 
 
 def test_an_unknown_condition_is_refused() -> None:

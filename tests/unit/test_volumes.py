@@ -178,6 +178,7 @@ def test_inodes_that_run_out_first_bind() -> None:
     ("usage", "message"),
     [
         pytest.param(usage_of(np.linspace(1, 40, 99), 100.0), "in GiB", id="a metric in GiB"),
+        pytest.param(usage_of(np.linspace(1, 40, 99)), "used in bytes, got 40", id="what is used in GiB"),
         pytest.param(usage_of(np.linspace(1, 400, 99) * GIB, 100 * GIB), "units", id="more in use than there is"),
         pytest.param(usage_of(np.ones(99) * GIB).shift(-200, "h"), "ended", id="usage that ended a week ago"),
         pytest.param(usage_of(np.ones(3) * GIB), "at least 6", id="three hours"),

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from capacity.app.configuration import read_config
+from capacity.app.doctor.actuators import check_actuators
 from capacity.app.doctor.cluster import FIX_CLUSTER, RightsReader, check_cluster, check_rights
 from capacity.app.doctor.data import FIX_CALENDAR, FIX_ORDERS, FIX_USAGE, check_calendar, check_orders, check_usage
 from capacity.app.doctor.room import FIX_ROOM, check_room
@@ -78,4 +79,5 @@ def _cluster(config: Config | None, now: datetime, part: Part) -> Iterator[Findi
         return
     yield from isolated("rights", partial(check_rights, config, reader, part), FIX_CLUSTER)
     yield from isolated("room", partial(check_room, config, reader), FIX_ROOM)
+    yield from check_actuators(config, reader, part, now)
     yield from isolated("targets", partial(check_targets, config.workloads, reader, now), FIX_TARGET)

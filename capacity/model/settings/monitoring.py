@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from capacity.model.fields import Duration
 from capacity.model.incident import LASTING, RUNBOOKS, Handling, Route
 from capacity.model.settings.block import Settings
+from capacity.model.settings.messages import MessageSettings
 
 HANDLING = Handling()
 
@@ -55,6 +56,12 @@ class TelemetrySettings(Settings):
 
     pushgateway: ServiceSettings | None = Field(None, description="A Pushgateway: what a CronJob leaves there stays.")
     textfile: Path | None = Field(None, description="Folder of the node exporter's textfile collector.")
+    installation: str | None = Field(
+        None,
+        pattern=r"^[\w.-]+$",
+        description="Name of this installation, the label `installation` of its metrics: needed where several share a "
+        "Pushgateway. Default none.",
+    )
 
     def beside(self, folder: Path) -> Self:
         """The same with its files relative to a folder."""
@@ -95,11 +102,16 @@ class IncidentSettings(Settings):
     reopen_within: Duration = Field(
         HANDLING.reopen_within, description="A condition back within this reopens its ticket."
     )
-    runbooks: str = Field(RUNBOOKS, description="Where docs/runbooks is published: the links of tickets and alerts.")
+    runbooks: str = Field(
+        RUNBOOKS,
+        description="Where docs/runbooks is published, for the links of tickets, alerts and messages: an address with "
+        "`{name}` in it, or a folder of the Markdown files.",
+    )
     alerts_last: AlertSettings = AlertSettings()
+    messages: MessageSettings = MessageSettings()
 
     def beside(self, folder: Path) -> Self:
         """The same with its files relative to a folder."""
         services = {"servicenow": self.servicenow, "alertmanager": self.alertmanager}
         found = {name: service.beside(folder) for name, service in services.items() if service is not None}
-        return self.model_copy(update=found)
+        return self.model_copy(update={**found, "messages": self.messages.beside(folder)})

@@ -95,6 +95,13 @@ class ControllerSettings(Settings):
         "0s: not at all.",
     )
     brake: Brake = Brake()
+    namespace: str | None = Field(
+        None,
+        pattern=NAME,
+        max_length=63,
+        description="Namespace in which the pods of capacity run: `doctor` checks its quotas, `status` its CronJobs. "
+        "None: that of the workloads.",
+    )
     home: str | None = Field(
         None,
         pattern=NAME,

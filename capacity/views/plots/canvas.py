@@ -8,11 +8,13 @@ from dataclasses import dataclass, fields
 from html import escape
 from math import ceil
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import matplotlib as mpl
 import matplotlib.dates as mdates
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Figure
 from matplotlib.text import Text
@@ -20,9 +22,16 @@ from matplotlib.text import Text
 from capacity.files import write_text, written_whole
 from capacity.model import ConfigError, require
 from capacity.stats import nearest_level
+from capacity.views.plots.timeaxis import WeekdayFormatter, WeekdayLocator, axes_width
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+    from matplotlib.text import Annotation
+
+    GivenAxes = Axes | Sequence[Axes] | None  # somebody else's place for a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,13 @@ def palette_of(theme: str) -> Palette:
 
 
 GIB = 2**30
+NOW = "now"  # marks the line in a figure
+MEDIAN = 0.5
 WIDTH = 11.0  # inches: two columns of a page, a screen at 100 dots an inch
-LEGEND_LINE = 20  # points that a line of the legend takes
-LEGEND_ENTRIES = 6  # on a line
+LEGEND_LINE, LEGEND_AIR = 14.5, 5.5  # points that a line of the legend takes, and the air above all of them
+LEGEND_ENTRIES = 6  # on a line, at most
+LETTER, HANDLE = 0.067, 0.48  # inches that a letter of a legend takes, and a handle with the space around it
+TITLE_LETTER, POINTS = 0.085, 72.0  # inches that a letter of a title takes; points in an inch
 UNSAID = ("black", "#000000", "k")  # colours that matplotlib gives to what nobody coloured
 
 
@@ -66,26 +79,34 @@ UNSAID = ("black", "#000000", "k")  # colours that matplotlib gives to what nobo
 class Canvas:
     """One picture being drawn: its figure, its colours and the clock of its reader.
 
-    `given`: somebody else's axes, on whose figure nothing but them is touched.
+    `given`: somebody else's axes, on whose figures nothing but them is touched.
     """
 
     figure: Figure
     palette: Palette
     timezone: str
-    given: Axes | None = None
+    given: tuple[Axes, ...] = ()
 
     @classmethod
-    def new(cls, height: float, timezone: str = "UTC", theme: str = "light", ax: Axes | None = None) -> Canvas:
+    def new(cls, height: float, timezone: str = "UTC", theme: str = "light", ax: GivenAxes = None) -> Canvas:
         """Empty paper, `height` inches high; or a place on somebody else's."""
         palette = palette_of(theme)
         if ax is not None:
-            return cls(ax.get_figure(), palette, timezone, ax)  # type: ignore[arg-type]
+            given = axes_of(ax)
+            return cls(given[0].get_figure(root=True), palette, timezone, given)  # type: ignore[arg-type]
         return cls(Figure(figsize=(WIDTH, height), layout="constrained", facecolor=palette.paper), palette, timezone)
 
     def axes(self, rows: int = 1, columns: int = 1, **layout: Any) -> list[Axes]:
-        """Axes on this paper, row by row; on somebody else's, the one that was given."""
-        if self.given is not None:
-            return [self.given]
+        """Axes on this paper, row by row; on somebody else's, those that were given. Raises `DataError` on too few."""
+        if self.given:
+            need, got = rows * columns, len(self.given)
+            shape = f"{rows}" if columns == 1 else f"{rows}, {columns}"
+            require(
+                need == got,
+                "ax: this picture has {} panels, so expected {} axes, such as those of plt.subplots({}), got {}",
+                *(need, need, shape, got),
+            )
+            return list(self.given)
         return list(self.figure.subplots(rows, columns, squeeze=False, **layout).ravel())
 
     def on_clock(self, index: Any) -> pd.DatetimeIndex:
@@ -94,13 +115,13 @@ class Canvas:
 
     def title(self, axes: Axes, text: str) -> None:
         """What is shown, above the legend."""
-        axes.set_title(text, loc="left", fontsize=11, pad=LEGEND_LINE)
+        axes.set_title(text, loc="left", fontsize=11, pad=LEGEND_LINE + LEGEND_AIR)
 
     def time_axis(self, axes: Axes) -> None:
         """Times on the reader's clock, named below the axis."""
-        locator = mdates.AutoDateLocator(minticks=4, maxticks=12)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+        axes.xaxis.set_major_locator(WeekdayLocator())  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(WeekdayFormatter())
+        axes.tick_params(axis="x", labelsize=8.5)
         axes.set_xlabel(f"time ({ZoneInfo(self.timezone).key})", fontsize=9)
 
     def finish(self, axes: Axes, label: str, *, from_zero: bool = True) -> None:
@@ -116,42 +137,120 @@ class Canvas:
 
     def legend(self, axes: Axes) -> None:
         """Between the title and the axes, out of the way of what is drawn; the title makes room for its lines."""
-        lines = ceil(len(axes.get_legend_handles_labels()[0]) / LEGEND_ENTRIES)
-        if not lines:
-            return
-        where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.1}
-        text: dict[str, Any] = {"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.6}
-        drawn = axes.legend(frameon=False, borderaxespad=0.2, ncols=LEGEND_ENTRIES, **where, **text)
-        drawn.set_in_layout(False)  # a long line must not narrow the axes; the title's pad keeps its place
-        axes.set_title(axes.get_title("left"), loc="left", fontsize=11, pad=LEGEND_LINE * lines)
+        _place_legend(axes)
+
+    def now(self, axes: Axes, moment: Any) -> None:
+        """A line between what was and what is planned, named above what is drawn."""
+        at = mdates.date2num(self.on_clock([pd.Timestamp(moment)])[0])
+        axes.axvline(at, color=self.palette.muted, lw=1, ls="--", gid=NOW)
+        where: dict[str, Any] = {"textcoords": "offset points", "xycoords": axes.get_xaxis_transform()}
+        axes.annotate("now", (at, 1.0), (-3, -2), ha="right", va="top", fontsize=8.5, **where)
 
     def bands(self, axes: Axes, quantiles: pd.DataFrame) -> None:
         """The median and the bands up to each higher quantile."""
         at = self.on_clock(quantiles.index)
         levels = [float(level) for level in quantiles.columns]
         middle = nearest_level(levels)
-        for place in range(len(levels) - 1, middle, -1):
-            low, high = quantiles.iloc[:, place - 1].to_numpy(), quantiles.iloc[:, place].to_numpy()
-            shade, label = max(0.22, 0.5 / (place - middle)), f"up to q{levels[place]:g}"
-            axes.fill_between(at, low, high, color=self.palette.blue, alpha=shade, lw=0, label=label)
-        label = f"q{levels[middle]:g}"
+        label = "expected (median)" if levels[middle] == MEDIAN else f"quantile {levels[middle]:g}"
         axes.plot(at, quantiles.iloc[:, middle].to_numpy(), color=self.palette.blue, lw=1.6, label=label)
+        for place in range(middle + 1, len(levels)):
+            low, high = quantiles.iloc[:, place - 1].to_numpy(), quantiles.iloc[:, place].to_numpy()
+            shade, label = max(0.22, 0.5 / (place - middle)), f"up to quantile {levels[place]:g}"
+            axes.fill_between(at, low, high, color=self.palette.blue, alpha=shade, lw=0, label=label)
 
     def done(self, words: str) -> Figure:
         """The figure, in its colours throughout; `words` say what it shows to who cannot see it."""
-        for axes in self.figure.axes if self.given is None else [self.given]:
+        drawn = self.given or self.figure.axes
+        for axes in [*drawn, *(one for each in drawn for one in each.child_axes)]:
             axes.set_facecolor(self.palette.paper)
             axes.tick_params(which="both", color=self.palette.muted, labelcolor=self.palette.ink)
             axes.spines[:].set_color(self.palette.muted)
             for axis in (axes.xaxis, axes.yaxis):
                 axis.get_offset_text().set_color(self.palette.ink)
-        for text in (self.given or self.figure).findobj(Text):
+        for text in [one for each in self.given or [self.figure] for one in each.findobj(Text)]:
             if text.get_color() in UNSAID:
                 text.set_color(self.palette.ink)
             text.set_parse_math(False)  # names come from outside: a dollar sign is a dollar sign
-        if self.given is None:
+        if not self.given:
             self.figure.set_label(words)
         return self.figure
+
+
+def axes_of(ax: GivenAxes) -> tuple[Axes, ...]:
+    """The axes that were given: one, or an array or list of them, row by row."""
+    found: Any = np.atleast_1d(np.asarray(ax, dtype=object)).ravel().tolist()
+    require(bool(found), "ax: expected axes, got an empty list")
+    return tuple(found)
+
+
+def resize(figure: Figure, width: float, height: float | None = None, *, below: bool = False) -> None:
+    """Another width, in inches: words take the lines that they then need. `height` is without the legends.
+
+    `below`: legends stand below the picture, so that on a phone it is seen before them.
+    """
+    figure.set_size_inches(width, height or figure.get_size_inches()[1])
+    more = 0.0
+    for axes in figure.axes:
+        axes.set_xlabel(fill(axes.get_xlabel(), int(axes_width(axes) / LETTER)))
+        axes.set_title(fill(axes.get_title("left"), int(axes_width(axes) / TITLE_LETTER)), loc="left", fontsize=11)
+        if axes.get_legend() is not None:
+            more = max(more, _place_legend(axes))
+            if below and (legend := axes.get_legend()) is not None:
+                _put_below(figure, axes, legend)
+    if height is not None:
+        figure.set_size_inches(width, height + more)
+
+
+COMING, JUST_NOW = 4.5, 0.5  # days in view after now, and before
+
+
+def coming(figure: Figure) -> None:
+    """Only the days around now, where the axes are wider and have a now: all that a phone has room for."""
+    for axes in figure.axes:
+        at = next((line.get_xdata() for line in axes.lines if line.get_gid() == NOW), None)
+        low, high = axes.get_xlim()
+        begin = low if at is None else float(np.asarray(at)[0]) - JUST_NOW
+        axes.set_xlim(max(low, begin), min(high, max(low, begin) + JUST_NOW + COMING))
+
+
+def _place_legend(axes: Axes) -> float:
+    """As many entries side by side as fit; gives the height that they take, in inches."""
+    labels = axes.get_legend_handles_labels()[1]
+    if not labels:
+        return 0.0
+    before = axes.get_legend()
+    colour = None if before is None else before.get_texts()[0].get_color()
+    columns = _columns(axes, labels)
+    where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderpad": 0.1}
+    text: dict[str, Any] = {"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.6, "labelcolor": colour}
+    drawn = axes.legend(frameon=False, borderaxespad=0.2, ncols=columns, **where, **text)
+    drawn.set_in_layout(False)  # a long line must not narrow the axes; the title's pad keeps its place
+    for one in drawn.get_texts():
+        one.set_parse_math(False)
+    pad = LEGEND_LINE * ceil(len(labels) / columns) + LEGEND_AIR
+    axes.set_title(axes.get_title("left"), loc="left", fontsize=11, pad=pad)
+    return pad / POINTS
+
+
+def _put_below(figure: Figure, axes: Axes, before: Legend) -> None:
+    """The legend of these axes as that of the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    colour = before.get_texts()[0].get_color()
+    before.remove()
+    axes.set_title(axes.get_title("left"), loc="left", fontsize=11, pad=LEGEND_AIR)
+    look: dict[str, Any] = {"fontsize": 9, "handlelength": 1.6, "labelcolor": colour, "frameon": False}
+    for one in figure.legend(handles, labels, loc="outside lower left", **look).get_texts():
+        one.set_parse_math(False)
+
+
+def _columns(axes: Axes, labels: Sequence[str]) -> int:
+    """How many entries of a legend fit side by side."""
+    widths, room = [LETTER * len(label) + HANDLE for label in labels], axes_width(axes)
+    for columns in range(min(LEGEND_ENTRIES, len(widths)), 1, -1):
+        parts = np.array_split(np.array(widths), columns)  # entries run down each column, the first ones are longer
+        if sum(float(part.max()) for part in parts) <= room:
+            return columns
+    return 1
 
 
 FORMATS = (".png", ".svg")
@@ -206,3 +305,20 @@ def _svg(figure: Figure) -> str:
     text = text[text.index("<svg ") :].replace("<svg ", f'<svg role="img" aria-label="{words}" ', 1)
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
     return text.replace(">", f">\n <title>{words}</title>", 1)
+
+
+NAME_HEIGHTS = (4, -12, 16, -24, 28)  # points above a spot at which its name may stand, the best first
+
+
+def keep_apart(figure: Figure, names: Sequence[Annotation]) -> None:
+    """Move each name up or down to the nearest height where it covers no name before it."""
+    figure.draw_without_rendering()
+    taken: list[Any] = []
+    for name in names:
+        aside, _ = name.get_position()
+        for height in NAME_HEIGHTS:
+            name.set_position((aside, height))
+            box = name.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from capacity.forecast.backtest import Backtest
+    from capacity.views.plots.canvas import GivenAxes
 
 RECENT = timedelta(days=14)  # of history before a forecast: two weeks show the shape that is continued
 MOST_NAMED = 8  # events with their name beside them: more names lie over each other
@@ -31,7 +32,7 @@ def plot_forecast(
     *,
     events: Sequence[Event] = (),
     theme: str = "light",
-    ax: Axes | None = None,
+    ax: GivenAxes = None,
 ) -> Figure:
     """The median, the bands up to each higher quantile, the next peak, and the two weeks of history before them.
 
@@ -41,15 +42,18 @@ def plot_forecast(
     (axes,) = canvas.axes()
     if history is not None:
         recent = history.loc[history.index > pd.Timestamp(forecast.origin) - RECENT]
-        axes.plot(canvas.on_clock(recent.index), recent.to_numpy(), color=canvas.palette.ink, lw=1, label="so far")
+        axes.plot(canvas.on_clock(recent.index), recent.to_numpy(), color=canvas.palette.ink, lw=1, label="actual")
     canvas.bands(axes, forecast.quantiles)
     peak = coming_peak(forecast)
     at = canvas.on_clock([pd.Timestamp(peak.at)])
     label = f"peak {at[0]:%a %d %b %H:%M}"
-    axes.plot(at, [peak.high], "v", color=canvas.palette.orange, ms=8, label=f"{label}, q{peak.high_level:g}")
-    canvas.title(axes, "Forecast")
+    mark = f"{label}: {peak.high:,.4g} at quantile {peak.high_level:g}"
+    axes.plot(at, [peak.high], "v", color=canvas.palette.orange, ms=8, label=mark)
+    canvas.title(axes, f"Forecast: {forecast.unit}")
     canvas.time_axis(axes)
     canvas.finish(axes, forecast.unit)
+    if history is not None:
+        canvas.now(axes, forecast.origin + forecast.step)
     named = _mark_events(canvas, axes, events)
     return canvas.done(
         f"Forecast in {forecast.unit}: next {label} ({timezone}), {peak.expected:.4g} expected, "
@@ -75,23 +79,26 @@ def _mark_events(canvas: Canvas, axes: Axes, events: Sequence[Event]) -> str:
     return f"; events: {', '.join(dict.fromkeys(shown))}" if shown else ""
 
 
-def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "light", ax: Axes | None = None) -> Figure:
+def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None) -> Figure:
     """What came, against what was forecast for it from each origin before: median and band up to quantile 0.95."""
     canvas = Canvas.new(4.2, timezone, theme, ax)
     (axes,), palette = canvas.axes(), canvas.palette
     table = result.windows
     at = canvas.on_clock(table.index)
-    label = "forecast, q0.5 to q0.95"
+    label = "forecast: median to quantile 0.95"
     axes.fill_between(
         at, table[0.5].to_numpy(), table[0.95].to_numpy(), color=palette.blue, alpha=0.3, lw=0, label=label
     )
-    axes.plot(at, table[0.5].to_numpy(), color=palette.blue, lw=1.4, label="forecast, q0.5")
-    axes.plot(at, table["actual"].to_numpy(), color=palette.ink, lw=1, label="what came")
+    axes.plot(at, table[0.5].to_numpy(), color=palette.blue, lw=1.4, label="forecast: median")
+    axes.plot(at, table["actual"].to_numpy(), color=palette.ink, lw=1, label="actual")
     origins = canvas.on_clock(pd.DatetimeIndex(table["origin"].unique()))
     for place, origin in enumerate(origins):
-        axes.axvline(mdates.date2num(origin), color=palette.muted, ls=":", lw=1, label=None if place else "origin")
+        axes.axvline(
+            mdates.date2num(origin), color=palette.muted, ls=":", lw=1, label=None if place else "forecast origin"
+        )
     low, high = result.skill_interval
-    canvas.title(axes, f"Backtest: skill {result.skill:.2f} ({low:.2f} to {high:.2f}) beside the seasonal naive")
+    interval = f"95 % interval {low:.0%} to {high:.0%}"
+    canvas.title(axes, f"Backtest: error {result.skill:.0%} below that of the seasonal naive forecast ({interval})")
     canvas.time_axis(axes)
     canvas.finish(axes, "sales per step")
     share = result.coverage[0.95]
@@ -104,14 +111,14 @@ def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "ligh
 PROMISED = 0.95  # the level whose coverage is followed over the origins: the default that plans are made at
 
 
-def plot_calibration(result: Backtest, timezone: str = "UTC", *, theme: str = "light") -> Figure:
-    """Reliability: the share of steps at or under each quantile against its level; and that of 0.95 from each origin.
+def plot_calibration(result: Backtest, timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None) -> Figure:
+    """Coverage: the share of steps at or under each quantile against its level; and that of 0.95 from each origin.
 
     On the diagonal a quantile keeps its word; under it too much came in above the quantile, and plans were too small.
     A bar reaches down to the share of steps strictly under it: where many steps are exactly the quantile (nights
     without a sale, forecast as none), the promise is kept if the diagonal crosses the bar.
     """
-    canvas = Canvas.new(4.4, timezone, theme)
+    canvas = Canvas.new(4.4, timezone, theme, ax)
     reliability, course = canvas.axes(1, 2, width_ratios=(1, 1.5))
     by_origin = result.by_origin()
     _draw_reliability(canvas, reliability, result)
@@ -124,11 +131,11 @@ def _draw_reliability(canvas: Canvas, axes: Axes, result: Backtest) -> None:
     levels, shares = (np.array(list(part)) for part in (result.coverage, result.coverage.values()))
     seen, palette = result.windows.dropna(subset=["actual"]), canvas.palette
     below = [float((seen["actual"] < seen[level]).mean()) for level in levels]
-    axes.plot([0, 1], [0, 1], color=palette.muted, ls="--", lw=1, label="promised")
-    axes.vlines(levels, below, shares, color=palette.blue, alpha=0.4, lw=6, label="exactly at")
-    axes.plot(levels, shares, "o", color=palette.blue, ms=6, label="at or under")
-    canvas.title(axes, "Does a quantile keep its word?")
-    canvas.finish(axes, "share of steps")
+    axes.plot([0, 1], [0, 1], color=palette.muted, ls="--", lw=1, label="nominal")
+    axes.vlines(levels, below, shares, color=palette.blue, alpha=0.4, lw=6, label="ties")
+    axes.plot(levels, shares, "o", color=palette.blue, ms=6, label="actual")
+    canvas.title(axes, "Coverage of each quantile")
+    canvas.finish(axes, "share of steps at or under it")
     axes.set_xlabel("quantile level", fontsize=9)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
 
@@ -136,11 +143,11 @@ def _draw_reliability(canvas: Canvas, axes: Axes, result: Backtest) -> None:
 def _draw_coverage_by_origin(canvas: Canvas, axes: Axes, by_origin: pd.DataFrame) -> None:
     at, palette = canvas.on_clock(by_origin.index), canvas.palette
     shares = by_origin[f"coverage_{PROMISED:g}"].to_numpy()
-    axes.axhline(PROMISED, color=palette.muted, ls="--", lw=1, label=f"promised: {PROMISED:.0%}")
-    axes.plot(at, shares, "o-", color=palette.blue, lw=1.4, ms=6, label=f"at or under q{PROMISED:g}")
-    canvas.title(axes, "From each origin")
+    axes.axhline(PROMISED, color=palette.muted, ls="--", lw=1, label=f"nominal: {PROMISED:.0%}")
+    axes.plot(at, shares, "o-", color=palette.blue, lw=1.4, ms=6, label="actual")
+    canvas.title(axes, f"Coverage of quantile {PROMISED:g} from each forecast origin")
     canvas.time_axis(axes)
-    canvas.finish(axes, "share of steps", from_zero=False)
+    canvas.finish(axes, "share of steps at or under it", from_zero=False)
     axes.margins(x=0.05)
     axes.set_ylim(min(0.5, float(shares.min()) - 0.05), 1.01)
     axes.yaxis.set_major_formatter("{x:.0%}")

@@ -14,13 +14,15 @@ from capacity.views.plots.canvas import Canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from capacity.views.plots.canvas import GivenAxes
+
 TYPICAL = timedelta(weeks=12)  # of history: long enough for a typical week, short enough to be today's
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-def plot_seasons(sales: pd.Series, timezone: str = "UTC", *, theme: str = "light") -> Figure:
+def plot_seasons(sales: pd.Series, timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None) -> Figure:
     """The typical week of the last twelve on the business's clock, and the level of every day of the history."""
-    canvas = Canvas.new(6.6, timezone, theme)
+    canvas = Canvas.new(6.6, timezone, theme, ax)
     week, days = canvas.axes(2)
     peak = _draw_week(canvas, week, sales)
     _draw_days(canvas, days, sales)
@@ -59,11 +61,13 @@ def _draw_days(canvas: Canvas, axes: Axes, sales: pd.Series) -> None:
 SHOWN = pd.Timedelta(weeks=6)  # the newest: a cycle within the day can still be told apart
 
 
-def plot_decomposition(sales: pd.Series, timezone: str = "UTC", *, theme: str = "light") -> Figure:
+def plot_decomposition(
+    sales: pd.Series, timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None
+) -> Figure:
     """The newest six weeks of the history taken apart: what was sold, level, each cycle, rest; they add up exactly."""
     parts = decompose_sales(sales)
     shown = parts.loc[parts.index > parts.index[-1] - SHOWN]
-    canvas = Canvas.new(1.1 + 1.45 * len(shown.columns), timezone, theme)
+    canvas = Canvas.new(1.1 + 1.45 * len(shown.columns), timezone, theme, ax)
     rows, palette = canvas.axes(len(shown.columns), sharex=True), canvas.palette
     colours = {"sales": palette.ink, "level": palette.green, "rest": palette.muted}
     for axes, name in zip(rows, shown.columns, strict=True):

@@ -16,11 +16,15 @@ from capacity.views.plots.canvas import GIB, Canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from capacity.views.plots.canvas import GivenAxes
+
 Key = tuple[str, str]  # namespace and name of a workload
 MOST_ROWS = 4  # volumes on one picture: more cannot be read
 
 
-def plot_volumes(plans: Mapping[Key, Sequence[VolumePlan]], timezone: str = "UTC", *, theme: str = "light") -> Figure:
+def plot_volumes(
+    plans: Mapping[Key, Sequence[VolumePlan]], timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None
+) -> Figure:
     """Per claim: usage seen, its coming quantiles, the maximum planned for, and the size that is asked for over time.
 
     Of many claims the four that fill up first are drawn. Plans read from a file hold no usage and are refused.
@@ -28,7 +32,7 @@ def plot_volumes(plans: Mapping[Key, Sequence[VolumePlan]], timezone: str = "UTC
     known = [(key[0], plan) for key, found in plans.items() for plan in found if plan.curve is not None]
     require(bool(known), "a picture of volumes needs plans that were just made, got none")
     chosen = sorted(known, key=lambda one: _first(one[1]))[:MOST_ROWS]
-    canvas = Canvas.new(3.3 * len(chosen), timezone, theme)
+    canvas = Canvas.new(3.3 * len(chosen), timezone, theme, ax)
     for axes, (namespace, plan) in zip(canvas.axes(len(chosen)), chosen, strict=True):
         _draw(canvas, axes, f"{namespace}/{plan.claim}", plan)
     return canvas.done(" ".join(_words(namespace, plan) for namespace, plan in chosen))

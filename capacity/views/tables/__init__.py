@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from capacity.views.tables.plan import floors_sheet as floors_sheet
     from capacity.views.tables.plan import plan_sheet as plan_sheet
     from capacity.views.tables.plan import scenarios_sheet as scenarios_sheet
+    from capacity.views.tables.simulation import nodes_sheet as nodes_sheet
     from capacity.views.tables.simulation import simulation_sheet as simulation_sheet
     from capacity.views.tables.simulation import sizes_sheet as sizes_sheet
     from capacity.views.tables.status import doctor_sheet as doctor_sheet
@@ -45,7 +46,7 @@ HOMES = {
         "plan_sheet",
         "scenarios_sheet",
     ),
-    "capacity.views.tables.simulation": ("simulation_sheet", "sizes_sheet"),
+    "capacity.views.tables.simulation": ("nodes_sheet", "simulation_sheet", "sizes_sheet"),
     "capacity.views.tables.status": ("doctor_sheet", "status_sheet"),
     "capacity.views.tables.volumes": ("volumes_sheet",),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from capacity.model.choice import Choice, Evidence, PaysFrom
 from capacity.model.policy import Objective
@@ -10,9 +11,11 @@ from capacity.model.policy_file import choice_document
 from capacity.views.sheet import Sheet
 
 COLUMNS = ("", "policy", "cost/day", "vs today", "min >target/day", "95 %", "kept", "min >100 %/day")
+WAITS = "node waits/day"
 SAYS = {
     "FloorsPay": "floors from the forecast pay: no plain autoscaler keeps the minutes for less",
     "PlainHpaIsEnough": "floors add nothing here: no floor schedule is cheaper than the plain autoscaler",
+    "FixedCountIsEnough": "no schedule keeps the minutes for less than as many replicas as four weeks' peak needed",
     "NoSkill": "floors add nothing here: the forecast does not beat the seasonal naive",
     "LeastExpectedCost": "the least expected total of replicas and overload",
     "NothingKeepsTheMinutes": "no policy that was tried keeps the minutes: this one has the least expected cost",
@@ -30,7 +33,7 @@ def choice_sheet(choice: Choice, patch: str | None = None, snippet: str | None =
     rows += [_row("rival", one, choice) for one in choice.rivals]
     return Sheet(
         title=f"{choice.namespace}/{choice.name}: policies replayed on the last {choice.recommended.days} days",
-        columns=COLUMNS,
+        columns=COLUMNS if choice.today.node_waits is None else (*COLUMNS, WAITS),
         rows=rows,
         document=choice_document(choice),
         footer=(
@@ -38,6 +41,7 @@ def choice_sheet(choice: Choice, patch: str | None = None, snippet: str | None =
             *choice.remarks,
             *_pays_from(choice.pays_from),
             *_to_change(patch, snippet),
+            *_nodes(choice),
             *_until(choice),
             _legend(choice),
         ),
@@ -47,10 +51,15 @@ def choice_sheet(choice: Choice, patch: str | None = None, snippet: str | None =
 def choices_sheet(sheets: Sequence[Sheet]) -> Sheet:
     """The choices of several workloads as one sheet: the JSON is a list of theirs, the CSV their rows one below the
     other."""
+    columns = max((tuple(sheet.columns) for sheet in sheets), key=len, default=COLUMNS)
     return Sheet(
         title="policies replayed on each workload's own history",
-        columns=("workload", *COLUMNS),
-        rows=[(sheet.title.split(":")[0], *row) for sheet in sheets for row in sheet.rows],
+        columns=("workload", *columns),
+        rows=[
+            (sheet.title.split(":")[0], *row, *("" for _ in columns[len(row) :]))
+            for sheet in sheets
+            for row in sheet.rows
+        ],
         document=[sheet.document for sheet in sheets],
         footer=tuple(f"{sheet.title.split(':')[0]}: {sheet.footer[0]}" for sheet in sheets),
     )
@@ -63,22 +72,36 @@ def advice_sentence(choice: Choice) -> str:
     """
     policy, found = choice.policy, choice.recommended
     what = "keep things as they are" if policy == choice.today.policy else _instruction(choice)
+    what = "run a fixed number of replicas" if choice.reason == "FixedCountIsEnough" else what
     cost = _against(choice.change)
     return (
-        f"{what}: {SAYS[choice.reason]}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
+        f"{what}: {_says(choice)}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
         f"today, which kept {_share(choice.today)}."
-        + ("" if choice.meanwhile is None else f" Until that target stands: {choice.in_force}.")
+        + ("" if choice.meanwhile is None else f" Until {_what(choice)}: {choice.in_force}.")
     )
+
+
+def _says(choice: Choice) -> str:
+    if choice.reason == "FloorsPay" and choice.today.policy.target is None:
+        return "floors from the forecast pay: no fixed number of replicas keeps the minutes for less"
+    return SAYS[choice.reason]
+
+
+def _what(choice: Choice) -> str:
+    """What somebody has to do first."""
+    if choice.policy.target is None:
+        return "that number of replicas stands"
+    return "that target stands" if choice.policy.standing == "advised" else "it is removed"
 
 
 def _instruction(choice: Choice) -> str:
     policy = choice.policy
     target = f"set averageUtilization to {policy.target}" if policy.standing != "stands" else ""
     target = f"let the controller {target}" if policy.standing == "managed" else target
-    if not policy.has_floors:
-        return target or "keep the autoscaler as it stands"
-    floors = f"plan floors from the forecast at quantile level {policy.quantile_level:g}"
-    return f"{floors} and {target}" if target else floors
+    steps = [f"plan floors from the forecast at quantile level {policy.quantile_level:g}"] if policy.has_floors else []
+    steps += [target] if target else []
+    steps += ["remove `headroom`"] if policy.headroom is None and choice.today.policy.headroom else []
+    return " and ".join(steps) or "keep the autoscaler as it stands"
 
 
 def _objective(objective: Objective) -> str:
@@ -99,6 +122,7 @@ def _row(role: str, found: Evidence, choice: Choice) -> tuple[object, ...]:
         f"{low:.1f} to {high:.1f}",
         _share(found),
         f"{found.overload_minutes:.1f}",
+        *(() if found.node_waits is None else (f"{found.node_waits:.1f}",)),
     )
 
 
@@ -120,9 +144,28 @@ def _against(change: float) -> str:
 def _until(choice: Choice) -> tuple[str, ...]:
     if choice.meanwhile is None:
         return ()
+    follows = f"until then `capacity plan` follows: {choice.in_force}"
+    if choice.policy.target is None:
+        return (f"{follows}; once a fixed number stands, the workload can leave the configuration",)
+    if choice.policy.standing != "advised":
+        return (follows,)
     return (
-        f"until then `capacity plan` follows: {choice.in_force}; say `autoscaler: {{target: {choice.policy.target}}}` "
-        "in the configuration once the target stands",
+        f"{follows}; say `autoscaler: {{target: {choice.policy.target}}}` in the configuration once the target stands",
+    )
+
+
+def _nodes(choice: Choice) -> tuple[str, ...]:
+    """What nodes that stand ready spare and cost, where the recommended policy is known with them and without."""
+    mine = choice.recommended
+    known = [mine, choice.today, *choice.rivals]
+    alike = [one for one in known if replace(one.policy, headroom=mine.policy.headroom) == mine.policy]
+    kept = next((one for one in alike if one.policy.headroom is not None), None)
+    bare = next((one for one in alike if one.policy.headroom is None), None)
+    if kept is None or bare is None or kept.node_waits is None or bare.node_waits is None:
+        return ()
+    return (
+        f"headroom at {kept.policy.headroom:g}: pods begin to wait for a node {kept.node_waits:.1f} times a day, "
+        f"{bare.node_waits:.1f} without it; a day costs {kept.cost:,.1f} with it and {bare.cost:,.1f} without",
     )
 
 
@@ -147,7 +190,8 @@ def _to_change(patch: str | None, snippet: str | None) -> tuple[str, ...]:
 
 
 def _legend(choice: Choice) -> str:
+    nodes = "" if choice.today.node_waits is None else ", with the nodes' room beside them"
     return (
-        f"cost in {choice.unit} a day, from the creation of pods to their deletion; minutes of a day whose mean "
+        f"cost in {choice.unit} a day, from the creation of pods to their deletion{nodes}; minutes of a day whose mean "
         "utilization, of CPU or memory, lies above the target; 95 % interval over resampled days"
     )

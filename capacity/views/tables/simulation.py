@@ -8,6 +8,7 @@ from typing import Any
 
 from capacity.model.plan_file import rfc3339
 from capacity.simulation.case import Miss, Score
+from capacity.simulation.headroom import HeadroomScore
 from capacity.simulation.policies import Trial
 from capacity.simulation.result import COLUMNS, Simulation
 from capacity.simulation.vertical import CORE_IN_GIB, SizeScore
@@ -48,6 +49,31 @@ def sizes_sheet(name: str, scores: Sequence[SizeScore], days: int) -> Sheet:
         footer=(
             f"cost: mean request in cores, {CORE_IN_GIB:g} GiB of memory as one; minutes a day over the target, and "
             "over the request",
+        ),
+    )
+
+
+def nodes_sheet(name: str, scores: Sequence[HeadroomScore]) -> Sheet:
+    """Nodes under the pods of a simulation, with headroom and without: who waited for a node, and what nodes cost."""
+    days = scores[0].days
+    rows = [
+        (
+            one.name,
+            f"{one.misses / days:.1f}",
+            f"{one.waiting_minutes / days:.1f}",
+            f"{one.node_hours:,.0f}",
+            f"{one.cost:,.0f}",
+        )
+        for one in scores
+    ]
+    return Sheet(
+        title=f"{name}: Nodes under these pods over {days:.0f} days, with headroom and without",
+        columns=("pods", "misses/d", "min waiting/d", "node-h", "cost"),
+        rows=rows,
+        document={"name": name, "nodes": [asdict(one) for one in scores]},
+        footer=(
+            "misses: times a day at which pods began to wait for a node; cost: in hours of a full node, standby nodes "
+            "at headroom.standby_price",
         ),
     )
 

@@ -1,0 +1,1 @@
+"""The local page and the JSON API: routes that parse, call `app`, and render. FastAPI is imported here alone."""
