@@ -18,6 +18,10 @@ NOT_NEGATIVE = "usage_not_negative"  # CPU, memory and requests are amounts: bel
 NOT_FROZEN = "usage_not_frozen"  # the same value to the last digit again and again is a scrape that no longer runs
 BUILT_IN = (FINITE, NOT_NEGATIVE, NOT_FROZEN)
 FROZEN = timedelta(hours=6)  # how long a value above zero may stay the same: real usage moves in its last digits
+LEAST_TOLD = 48  # steps that say in which unit values are
+COUNTED = 10  # times the first value and the largest rise, beyond which what never falls is a counter
+MANY_CORES = 50.0  # averages over a step are no whole numbers of cores
+FEW_BYTES = 2.0**20  # a process takes more
 LEAST_REPEATS = 6  # and at least so many steps: of daily values, a quarter day says nothing
 
 
@@ -53,6 +57,32 @@ def audit_usage(usage: pd.Series | pd.DataFrame, source: str = "usage", quality:
         gaps=int((~there).sum()),
         quality=quality or Quality(),
     )
+
+
+def unlikely_units(usage: pd.DataFrame) -> tuple[str, ...]:
+    """What of measured usage looks as if it were in another unit, or added up since the start, in words.
+
+    >>> index = pd.date_range("2026-01-01", periods=48, freq="h", tz="UTC")
+    >>> cpu = 250.0 + np.arange(48) % 24
+    >>> for problem in unlikely_units(pd.DataFrame({"cpu": cpu, "memory": 512.0}, index)):
+    ...     print(problem)
+    cpu: 250 to 273 cores, all whole numbers: are these millicores? Write 250m
+    memory: at most 512 bytes: are these MiB? Write 512Mi
+    """
+    found = []
+    for name in ("cpu", "memory"):
+        values = usage[name].dropna().to_numpy(dtype=float) if name in usage.columns else np.zeros(0)
+        if len(values) < LEAST_TOLD or values.max() <= 0:
+            continue
+        low, high = f"{values.min():.0f}", f"{values.max():.0f}"
+        rises = np.diff(values)
+        if (rises >= 0).all() and values[-1] > COUNTED * (values[0] + rises.max()):
+            found.append(f"{name}: it never falls: is this a counter? Export its rate")
+        elif name == "cpu" and values.max() >= MANY_CORES and (values % 1 == 0).all():
+            found.append(f"cpu: {low} to {high} cores, all whole numbers: are these millicores? Write {low}m")
+        elif name == "memory" and values.max() < FEW_BYTES:
+            found.append(f"memory: at most {high} bytes: are these MiB? Write {high}Mi")
+    return tuple(found)
 
 
 def audit_usages(tables: Iterable[pd.DataFrame], source: str = "usage", quality: Quality | None = None) -> Audit:

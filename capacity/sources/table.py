@@ -20,7 +20,9 @@ from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.quality.time_forms import Fold
+from capacity.sources.currencies import currency_findings
 from capacity.sources.database import count_in_database
+from capacity.sources.granularity import granularity_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
@@ -109,6 +111,8 @@ class OrderTable:
         findings = (
             *found,
             *workbook_findings(judgement, now),
+            *granularity_findings(judgement),
+            *currency_findings(judgement),
             *id_findings(judgement),
             *repetition_findings(judgement),
         )

@@ -18,6 +18,7 @@ from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
 from capacity.quality.time_forms import folds
+from capacity.quality.usage import unlikely_units
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range
 from capacity.sources.rows import Wanted, load_rows, open_database
@@ -163,7 +164,11 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
             return {}
         step = settings.step or _native_step(database, name)
         frame = database.execute(_steps_query(step, settings)).df()
-    return {str(called): _regular(rows, settings, step) for called, rows in frame.groupby("called", sort=True)}
+    tables = {str(called): _regular(rows, settings, step) for called, rows in frame.groupby("called", sort=True)}
+    for called, table in tables.items():
+        for problem in unlikely_units(table):
+            LOGGER.warning("%s: %s%s", name, "" if called == EVERYTHING else f"{called}: ", problem)
+    return tables
 
 
 def _load(database: duckdb.DuckDBPyConnection, settings: Measurements, name: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,20 @@ def test_a_workload_without_usage_is_planned_from_its_costs_beside_one_that_is_l
     notes = {one["name"]: " ".join(one["explain"]["notes"]) for one in plans}
     assert "sales explain" in notes["web"]
     assert "no usage of shop/api in usage.csv: the configured costs are kept" in notes["api"]
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "said"),
+    [
+        pytest.param(lambda n: f"{200 + n % 24}", lambda n: "1Gi", "all whole numbers", id="millicores"),
+        pytest.param(lambda n: f"{2 + n % 24}.5", lambda n: f"{500 + n % 9}", "at most 508 bytes", id="MiB"),
+        pytest.param(lambda n: f"{3600 * n}.5", lambda n: "1Gi", "it never falls: is this a counter", id="a counter"),
+        pytest.param(lambda n: f"{2 + n % 24}.5", lambda n: f"{500 + n % 9}Mi", "", id="as it should be"),
+    ],
+)
+def test_units_that_are_not_likely_are_said(
+    cpu: Callable[[int], str], memory: Callable[[int], str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_usage(lines(*(f"{at:%Y-%m-%d %H:%M:%S},{cpu(n)},{memory(n)}" for n, at in enumerate(HOURS[:96]))), **COLUMNS)
+    assert said in caplog.text
+    assert bool(said) == bool(caplog.text)

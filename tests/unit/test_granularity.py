@@ -1,0 +1,95 @@
+"""Files that are read without an error and mean something else: totals among rows, half a clock, several currencies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capacity.quality import Audit
+from capacity.sources.orders import audit_sales
+
+HOURS = pd.date_range("2026-08-03", periods=30 * 24, freq="h")
+LOAD = pd.Series(20 + 15 * np.cos((HOURS.hour - 14) / 24 * 2 * np.pi), HOURS).round(2)
+DAYS = LOAD.resample("D").sum()
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def audit(header: str, rows: Sequence[str], **keys: Any) -> Audit:
+    Path("a.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    return audit_sales("a.csv", **{"time": "at", "value": {"sum": "amount"}, "anomalies": None, **keys})
+
+
+def refusals(found: Audit) -> list[str]:
+    return [finding.rule for finding in found.findings if finding.severity == "refuse"]
+
+
+def totals(*parts: pd.Series) -> list[str]:
+    return [f"{at:%Y-%m-%d %H:%M:%S},{value:.2f}" for part in parts for at, value in part.items()]
+
+
+@pytest.mark.parametrize(
+    ("parts", "coarse"),
+    [
+        pytest.param((LOAD,), False, id="hours"),
+        pytest.param((DAYS[:12], LOAD["2026-08-15":]), True, id="days, then hours"),  # type: ignore[misc]
+        pytest.param((LOAD[:"2026-08-20"], DAYS[18:]), True, id="hours, then days"),  # type: ignore[misc]
+        pytest.param((LOAD, DAYS), True, id="each day's total among its hours"),
+        pytest.param((LOAD.drop(LOAD.index[100:300:2]),), False, id="hours of which every other is missing for days"),
+        pytest.param((LOAD[(LOAD.index.hour >= 8) & (LOAD.index.hour < 20)],), False, id="hours of the day alone"),
+        pytest.param((LOAD[LOAD.index.day_of_week < 5],), False, id="hours of working days alone"),
+        pytest.param((LOAD.where(LOAD.index.hour > 0, 900.0),), False, id="a batch at midnight"),
+    ],
+)
+def test_totals_of_longer_times_among_the_rows(parts: tuple[pd.Series, ...], *, coarse: bool) -> None:
+    assert refusals(audit("at,amount", totals(*parts))) == (["granularity"] if coarse else [])
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["oldest first", "newest first"])
+def test_hours_of_the_afternoon_without_pm(order: int) -> None:
+    times = HOURS[::order]
+    found = audit("at", [f"{at:%Y-%m-%d %I:%M:%S}" for at in times], value={"rows": True})
+    assert refusals(found) == ["granularity"]
+    assert "the afternoon without PM" in found.findings[0].message
+    open_at_night = [f"{at:%Y-%m-%d %H:%M:%S}" for at in times if 1 <= at.hour <= 12]
+    assert refusals(audit("at", open_at_night, value={"rows": True})) == []
+    mixed = list(np.random.default_rng(1).permutation(open_at_night))
+    assert refusals(audit("at", mixed, value={"rows": True})) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "keys", "several"),
+    [
+        ("at,amount", "{at},{n}.50 {currency}", {}, True),
+        ("at,amount", "{at},{sign}{n}.50", {}, True),
+        ("at,amount", "{at},US$ {n}.50", {}, False),
+        ("at,amount,Currency", "{at},{n},{currency}", {}, True),
+        ("at,amount,Currency", "{at},{n},EUR", {}, False),
+        ("at,amount,Currency", "{at},{n},{currency}", {"group": "Currency"}, False),
+        ("at,amount,Currency", "{at},{n},{currency}", {"value": {"rows": True}}, False),
+        (
+            "at,amount,Currency",
+            "{at},{n},{currency}",
+            {"select": [{"name": "euros", "check": "currency = 'EUR'"}]},
+            False,
+        ),
+    ],
+)
+def test_amounts_of_several_currencies_are_no_sum(
+    header: str, row: str, keys: dict[str, Any], *, several: bool
+) -> None:
+    pairs = [("EUR", "€"), ("USD", "$"), ("EUR", "€")]
+    rows = [
+        row.format(at=f"{at:%Y-%m-%d %H:%M:%S}", n=place % 90, currency=pairs[place % 3][0], sign=pairs[place % 3][1])
+        for place, at in enumerate(HOURS[:300])
+    ]
+    found = audit(header, rows, **keys)
+    assert refusals(found) == (["currencies"] if several else [])
