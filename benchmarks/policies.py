@@ -32,6 +32,7 @@ from capacity.simulation.advice import (
 )
 from capacity.simulation.case import Case, Promise, clairvoyant
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily
+from capacity.simulation.comparison import frontier, saving
 from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, replay_together
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.policies import ahpa_like, autopilot_like, aws_like
@@ -235,6 +236,8 @@ def judged(replayed: Replayed, trace: Trace, rule: ChoiceRule | None = None) -> 
         "best rival": rival_name,
         "saving": 1 - ours.cost / plain,
         "saving of perfect": 1 - perfect.cost / plain,
+        "saving at equal minutes": _saving(tried, days, ours.cost, ours.above, tried.scores.above),
+        "saving at equal overload": _saving(tried, days, ours.cost, ours.overload, tried.scores.overload),
         "cost over HPA as is": float(ours.cost / as_is - 1),
         "cost over optimum": float(ours.cost / replayed.optimum[days].sum() - 1),
         "overload min/day": ours.overload / ours.days,
@@ -243,6 +246,13 @@ def judged(replayed: Replayed, trace: Trace, rule: ChoiceRule | None = None) -> 
         "tuned": trace.tuned,
         "events": trace.events,
     }
+
+
+def _saving(tried: Tried, days: slice, cost: float, minutes: float, missed: Array) -> float:
+    """Against plain autoscalers at every target, with as many of these minutes (days, candidates)."""
+    plain = [at for at, policy in enumerate(tried.policies) if policy.floors == "none"]
+    swept = frontier(tried.scores.pod_hours[days, plain].sum(axis=0), missed[days, plain].sum(axis=0))
+    return saving((cost, minutes), swept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,9 +134,10 @@ class Database:
         self.api.create(item)
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{name}-1a2b", "uid": "1", "controller": True}
         labels = {"app": name, "pod-template-hash": "1a2b"}
-        metadata = {"name": f"{name}-1a2b-x", "namespace": "shop", "ownerReferences": [owner], "labels": labels}
+        pod = f"{name}-1a2b-x"
+        metadata = {"name": pod, "namespace": "shop", "ownerReferences": [owner], "labels": labels}
         self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}})
-        run_pod(self.api, "shop", metadata["name"])
+        run_pod(self.api, "shop", pod)
 
     def restart(self, name: str, **how: Any) -> None:
         """The pod goes, and another one of the template's size comes."""

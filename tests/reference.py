@@ -25,8 +25,8 @@ Document = dict[str, Any]
 VERSIONED = {  # files that repeat the version of capacity/version.py, and the text before it there
     "k8s/base/kustomization.yaml": "newTag: ",
     "k8s/chart/Chart.yaml": "(?:appV|v)ersion: ",
-    "k8s/Containerfile": "registry.example.com/capacity:",
-    "k8s/README.md": "registry.example.com/capacity:",
+    "k8s/Containerfile": "registry.example.com/capacity(?:-controller)?:",
+    "k8s/README.md": "registry.example.com/capacity(?:-controller)?:",
 }
 HEAD = """\
 # The groups of rules.yaml in the form of the Prometheus operator, written by `make reference`.

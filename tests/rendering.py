@@ -14,6 +14,7 @@ import yaml
 
 K8S = Path(__file__).resolve().parents[1] / "k8s"
 BASE = K8S / "base"
+SYSTEM, WORKLOADS = "capacity-system", "shop"  # the namespaces of the pods, and of what they move
 OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
 Document = dict[str, Any]
 
@@ -35,6 +36,7 @@ class Form:
 FORMS = {
     "as it comes": Form("base"),
     "with audits of its own": Form("overlays/audit", ("audit.enabled=true",)),
+    "with the page": Form("overlays/serve", ("serve.enabled=true",)),
     "for the whole cluster": Form("overlays/cluster-wide", ("scope=cluster",)),
     "with the controller in a loop": Form("overlays/loop", ("controller.form=loop",)),
     "with the times of metrics": Form("overlays/metric-times", ("controller.metricTimes=true",)),
@@ -63,6 +65,7 @@ FORMS = {
             "monitoring.podMonitor=true",
         ),
     ),
+    "with a priority": Form("overlays/priority", ("pods.createPriorityClass=true",)),
 }
 
 
@@ -72,9 +75,9 @@ def kustomize(kubectl: str, folder: Path) -> list[Document]:
 
 
 def chart(helm: str, values: Sequence[str] = (), *words: str) -> list[Document]:
-    """What `helm install -n shop --set value ...` would create, with the base's own capacity.yaml."""
+    """What `helm install -n capacity-system --set value ...` would create, with the base's own capacity.yaml."""
     sets = [word for value in values for word in ("--set", value)]
-    template = [helm, "template", "capacity", str(K8S / "chart"), "--skip-tests", "-n", "shop"]
+    template = [helm, "template", "capacity", str(K8S / "chart"), "--skip-tests", "-n", SYSTEM]
     return documents(run([*template, *CONFIG, *sets, *words]))
 
 

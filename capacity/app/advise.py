@@ -191,7 +191,7 @@ def _advising(
     settings = ReplaySettings(days, cadence, config.controller.policy(), nodes=pool)
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
-    request = replace(request_of(config, orders), window=planned_window(config, workload, sales))
+    request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
     return (
         yield from advising(sales, known, request, now, settings, measured=measured, before=before, progress=progress)
     )

@@ -93,7 +93,11 @@ def _anchor(config: Config, folder: Path) -> Config:
     monitoring = {"telemetry": config.telemetry.beside(folder), "incidents": config.incidents.beside(folder)}
     config = config.model_copy(update={"sales": sales, "usage": usage, "volume_usage": volumes, **monitoring})
     files = {key: getattr(calendar, key) for key in ("events", "columns")}
-    anchored = {key: str(folder / name) for key, name in files.items() if name is not None}
+    anchored: dict[str, Any] = {key: str(folder / name) for key, name in files.items() if name is not None}
+    anchored["groups"] = {
+        group: own.model_copy(update={"events": str(folder / own.events)}) if own.events is not None else own
+        for group, own in calendar.groups.items()
+    }
     config = config.model_copy(update={"calendar": calendar.model_copy(update=anchored)})
     if config.prometheus is None:
         return config

@@ -20,11 +20,14 @@ PLANNINGS = timedelta(hours=3)  # of a planner that runs each hour
 
 def read_heartbeats(config: Config, reader: ClusterReader, plan: Plan | None, now: datetime) -> tuple[Heartbeat, ...]:
     """The age of the plan, and of each namespace the runs of our CronJobs and the last renewal of the Lease."""
-    namespaces = dict.fromkeys([*filter(None, [config.controller.home]), *(one.namespace for one in config.workloads)])
+    workloads = dict.fromkeys(one.namespace for one in config.workloads)
+    ours = config.controller.namespace
+    pods = [ours] if ours is not None else [*filter(None, [config.controller.home]), *workloads]
     late = max(LEAST, PASSES * config.controller.period)
     found = [] if plan is None else [Heartbeat("plan", plan.created, now - plan.created > PLANNINGS, "made")]
-    for namespace in namespaces:
-        found += [*_jobs(reader, namespace, now, late), *_lease(reader, namespace)]
+    for namespace in dict.fromkeys([*pods, *workloads]):
+        found += _jobs(reader, namespace, now, late) if namespace in pods else []
+        found += _lease(reader, namespace)
     return tuple(found)
 
 

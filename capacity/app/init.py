@@ -11,8 +11,11 @@ from datetime import datetime, timedelta
 import pandas as pd
 import yaml
 
+from capacity.app.doctor.room import Growth, room_in
+from capacity.cluster.client import ClusterReader
 from capacity.cluster.inventory import FoundWorkload, Inventory
 from capacity.model import Metrics
+from capacity.model.check import Finding
 from capacity.model.settings import Measured, PrometheusSettings
 from capacity.sources.prometheus.answers import Chunk
 from capacity.sources.prometheus.client import Prometheus
@@ -20,14 +23,21 @@ from capacity.sources.prometheus.queries import Wording, text
 from capacity.sources.prometheus.usage import read_usages
 
 GUESSED = {"cpu": 0.5, "memory": 512 * 2.0**20}  # requests where the cluster has none: `kubectl create` examples' size
+OWN_NAMESPACE = "capacity-system"  # as k8s/base and the chart's page install it
 GUESSED_USE = 0.5  # share of its request that a replica uses, where nothing is measured: a usual median of clusters
 
 
-def render_config(inventory: Inventory, findings: PrometheusFindings | None, timezone: str) -> str:
-    """The text of a first capacity.yaml. It reads as it is: only `sales:` waits for the user's own orders."""
+def render_config(
+    inventory: Inventory, findings: PrometheusFindings | None, timezone: str, room: Sequence[Finding] = ()
+) -> str:
+    """The text of a first capacity.yaml. It reads as it is: only `sales:` waits for the user's own orders.
+
+    `room`: what would keep the controller's own pod out of the namespaces that were looked at.
+    """
     lines = [
         *_head(timezone),
         *_prometheus(findings),
+        *_controller(room),
         "workloads:" if inventory.found else f"workloads: []  # {_none(inventory)}",
         *(line for found in inventory.found for line in _workload(found, findings)),
         *([""] if inventory.left_out else []),
@@ -73,6 +83,27 @@ def _prometheus(findings: PrometheusFindings | None) -> Iterator[str]:
         yield f"  requests: {findings.counters[0]}{others}"
     else:
         yield "  # requests: http_requests_total  # a counter of served requests with namespace and pod: none was found"
+
+
+def find_room(reader: ClusterReader, inventory: Inventory) -> list[Finding]:
+    """What would keep the controller's own pod out of the workloads' namespaces, and out of the one made for it."""
+    namespaces = dict.fromkeys([*(one.namespace for one in inventory.found), OWN_NAMESPACE])
+    grown = {namespace: _growth(inventory, namespace) for namespace in namespaces}
+    return [finding for namespace in namespaces for finding in room_in(reader, namespace, grown[namespace])]
+
+
+def _growth(inventory: Inventory, namespace: str) -> Growth:
+    own = [one for one in inventory.found if one.namespace == namespace]
+    cpu, memory = (
+        sum(one.ceiling * one.requests.get(resource, GUESSED[resource]) for one in own) for resource in GUESSED
+    )
+    return Growth(sum(one.ceiling for one in own), cpu, memory)
+
+
+def _controller(room: Sequence[Finding]) -> Iterator[str]:
+    yield "controller:"
+    yield f"  namespace: {OWN_NAMESPACE}  # where its pods run: no quota that the workloads fill can lock them out"
+    yield from (f"  # {finding.detail}" for finding in room)
 
 
 def _workload(found: FoundWorkload, findings: PrometheusFindings | None) -> Iterator[str]:

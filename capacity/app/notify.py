@@ -1,9 +1,9 @@
-"""Sends metrics, alerts and tickets when a job ends. A failure to send is a warning, never a failure of the job."""
+"""Sends metrics, alerts, tickets and messages when a job ends. A failure to send is a warning, the job goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from capacity.monitoring.metrics import Sample
 
 if TYPE_CHECKING:
     from capacity.app.control import Reconciliation
-    from capacity.model import WorkloadPlan
+    from capacity.app.messages import Keeper
+    from capacity.model import Plan, WorkloadPlan
     from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
     from capacity.model.settings import IncidentSettings, TelemetrySettings
@@ -34,11 +35,18 @@ class Notifier:
     telemetry: TelemetrySettings
     incidents: IncidentSettings
     exposition: Exposition | None = None  # of a running controller: what /metrics shows
+    timezone: str = "UTC"
+    keeper: Keeper | None = None  # of what was told in messages
 
     @classmethod
-    def of(cls, config: Config, exposition: Exposition | None = None) -> Notifier:
-        """The bulletin that the configuration asks for."""
-        return cls(config.telemetry, config.incidents, exposition)
+    def of(cls, config: Config, exposition: Exposition | None = None, keeper: Keeper | None = None) -> Notifier:
+        """What the configuration asks for; `keeper` keeps what was told, unless the configuration names a file."""
+        file = config.incidents.messages.memory
+        if file is not None:
+            from capacity.app.messages import FileKeeper
+
+            keeper = FileKeeper(file)
+        return cls(config.telemetry, config.incidents, exposition, config.timezone, keeper)
 
     @classmethod
     def silent(cls) -> Notifier:
@@ -55,9 +63,9 @@ class Notifier:
 
     @property
     def reports(self) -> bool:
-        """Whether conditions become alerts, tickets or lines of a log that machines read."""
+        """Whether conditions become alerts, tickets, messages or lines of a log that machines read."""
         incidents = self.incidents.servicenow is not None or self.incidents.alertmanager is not None
-        return incidents or current_run().form is LogForm.json
+        return incidents or bool(self.incidents.messages.receivers) or current_run().form is LogForm.json
 
     def planned(self, planned: PlanResult, took: timedelta) -> list[str]:
         """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
@@ -69,7 +77,8 @@ class Notifier:
             warnings += self._send_metrics(audit_samples(planned.audit, now), AUDIT)
             samples = [*plan_samples(plan, len(planned.failures), took, planned.demand), *ahead_samples(plan)]
             warnings += self._send_metrics(samples, PLANNER)
-        return [*warnings, *self._report_plan(planned.audit, planned.failures, plan.workloads, now)]
+        warnings += self._report_plan(planned.audit, planned.failures, plan.workloads, now)
+        return [*warnings, *self._tell_plan(plan)]
 
     def audited(self, audit: Audit, now: datetime) -> list[str]:
         """Tell of an audit: by itself, or of data too bad to plan from."""
@@ -122,12 +131,24 @@ class Notifier:
 
     def _report(self, conditions: Sequence[Condition], scope: Scope, now: datetime) -> list[str]:
         _log(conditions)
-        settings = self.incidents
-        if settings.servicenow is None and settings.alertmanager is None:
-            return []
-        from capacity.monitoring.services import connect_incidents
+        settings, warnings = self.incidents, list[str]()
+        if settings.servicenow is not None or settings.alertmanager is not None:
+            from capacity.monitoring.services import connect_incidents
 
-        return connect_incidents(settings).report(conditions, scope, now)
+            warnings += connect_incidents(settings).report(conditions, scope, now)
+        if settings.messages.receivers:
+            from capacity.app.messages import tell_breaches
+
+            linked = [replace(condition, runbooks=settings.runbooks) for condition in conditions]
+            warnings += tell_breaches(settings.messages, self.keeper, linked, scope, now)
+        return warnings
+
+    def _tell_plan(self, plan: Plan) -> list[str]:
+        if self.incidents.messages.plans is None:
+            return []
+        from capacity.app.messages import tell_plan
+
+        return tell_plan(self.incidents.messages, plan, self.timezone)
 
     def _send_metrics(self, samples: Sequence[Sample], job: str) -> list[str]:
         warnings = []

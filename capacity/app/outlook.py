@@ -13,7 +13,7 @@ from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, LoadReport, Scenario
 from capacity.model.configuration import Config
 from capacity.model.outlook import Outlook
-from capacity.planning.orders import OrderData, request_of, require_quality
+from capacity.planning.orders import OrderData, known_events, request_of, require_quality
 from capacity.planning.outlook import HORIZON, OutlookInputs, make_outlook
 from capacity.planning.pipeline import learn_load_of
 from capacity.series.scenarios import events_if
@@ -67,11 +67,11 @@ def outlook_of(
         workloads.append(replace(workload, load=report.model) if isinstance(report, LoadReport) else workload)
         if workload.group not in orders.histories and workload.key in orders.usages:
             usage[workload.key] = orders.usages[workload.key]
-    inputs = OutlookInputs(
-        workloads, config.supply, orders.histories, request, now, usage, _volumes(config, now, past=past)
-    )
+    own = {group: request_of(far, orders, group) for group in orders.histories}
+    volumes = _volumes(config, now, past=past)
+    inputs = OutlookInputs(workloads, config.supply, orders.histories, request, now, usage, volumes, own)
     for scenario in scenarios:
-        events_if(request.events, scenario, now)  # refuses to cancel what does not come
+        events_if(known_events(orders, request), scenario, now)  # refuses to cancel what does not come
     return make_outlook(inputs, scenarios)
 
 

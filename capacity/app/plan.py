@@ -239,7 +239,8 @@ def installed() -> str:
 
 def _run(config: Config, settings: str, data: str, usage: str) -> str:
     """What shards must agree on to belong together: settings, orders, usage, calendar and versions."""
-    files = [Path(name) for name in (config.calendar.events, config.calendar.columns) if name is not None]
+    own = [one.events for one in config.calendar.groups.values()]
+    files = [Path(name) for name in (config.calendar.events, config.calendar.columns, *own) if name is not None]
     calendar = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
     facts = [settings, data, installed(), usage, *calendar]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -58,7 +58,13 @@ def read_ahead(config: Config) -> KnownAhead:
     """The files under `calendar:`. Raises `DataError` where one cannot be read."""
     calendar, zone = config.calendar, config.timezone
     events = read_events(calendar.events, zone) if calendar.events else []
-    return KnownAhead(tuple(events), read_columns(calendar.columns, zone) if calendar.columns else None)
+    columns = read_columns(calendar.columns, zone) if calendar.columns else None
+    own = {
+        group: tuple(read_events(one.events, one.timezone or zone))
+        for group, one in calendar.groups.items()
+        if one.events is not None
+    }
+    return KnownAhead(tuple(events), columns, own)
 
 
 def read_usages(config: Config, now: datetime, *, past: bool = False) -> tuple[dict[Key, pd.DataFrame], dict[Key, str]]:

@@ -11,7 +11,8 @@ from time import monotonic
 
 import pandas as pd
 
-from capacity.app.advise import known_policies, with_evidence, with_policies
+from capacity.app.advise import known_policies, with_evidence
+from capacity.app.bare import orders_end
 from capacity.app.reading import read_orders
 from capacity.app.what_if import Key, PlannedOrders
 from capacity.logs import LOGGER
@@ -19,6 +20,7 @@ from capacity.model import CapacityError, ConfigError, DataError, Plan, PlanErro
 from capacity.model.configuration import Config
 from capacity.model.plan_file import read_plan
 from capacity.model.policies import Policies
+from capacity.planning.orders import OrderData
 from capacity.planning.pipeline import PlanInputs, make_plan
 
 SHOWN_PAST = timedelta(days=28)  # of history beside what comes
@@ -40,7 +42,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One state of what is shown. `version` changes whenever anything does; `orders` None: `without` says why."""
+    """One state of what is shown. `version` changes whenever anything does; `orders` None: `without` says why.
+
+    `later`: all that was read, where the plan was made as of a past time.
+    """
 
     plan: Plan
     version: int
@@ -48,7 +53,7 @@ class Served:
     currency: str = ""
     failures: dict[Key, str] = field(default_factory=dict)
     orders: PlannedOrders | None = None
-    came: dict[str | None, pd.Series] = field(default_factory=dict)
+    later: OrderData | None = None
     without: str = ""
 
     def workload(self, key: Key) -> WorkloadPlan:
@@ -70,38 +75,46 @@ class Served:
             return Past()
         workload = self.orders.workload(key)
         sales = self.orders.orders.histories.get(workload.group)
-        usage = self.orders.orders.usages.get(key)
+        orders = self.later or self.orders.orders
+        usage, came = orders.usages.get(key), None if self.later is None else orders.histories.get(workload.group)
         begin = self.workload(key).start - SHOWN_PAST
         return Past(
             None if sales is None else sales.loc[sales.index >= begin],
             None if usage is None else usage.loc[usage.index >= begin],
-            self.came.get(workload.group),
+            None if came is None else came.loc[came.index >= self.workload(key).start],
         )
 
 
 Read = Callable[[], Served]
 
 
-def served_orders(config: Config, now: datetime, policies: Policies | None = None, *, past: bool = False) -> Served:
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When plans are made: at `now`; with `at_end`, where the orders end.
+
+    `seen`: `now` lies in the past, and this is when what came since is looked at.
+    """
+
+    now: datetime
+    seen: datetime | None = None
+    at_end: bool = False
+
+
+def served_orders(config: Config, moment: Moment, policies: Policies | None = None) -> Served:
     """Read the orders, forecast and plan.
 
-    `past`: `now` lies in the past; what came after it is left out of the plan, and shown beside it.
+    As of a past time, what came after it is left out of the plan and shown beside it.
     Raises `DataError` or `ConfigError` where nothing can be planned.
     """
     if not config.workloads:
         raise ConfigError("workloads: expected at least one workload, got none")
-    orders = read_orders(config, now, past=past)
+    orders = read_orders(config, moment.now, past=moment.seen is not None)
+    now = (orders_end(orders) if moment.at_end else None) or moment.now
     known = PlannedOrders(config, orders, now, dict(policies or {}))
     planned = make_plan(PlanInputs.of(known.config, orders, now, config.settings_hash()))
     planned = with_evidence(planned, known.policies)
-    came = _came(config, now) if past else {}
-    return Served(planned.plan, 1, config.timezone, config.supply.currency, planned.failures, known, came)
-
-
-def _came(config: Config, now: datetime) -> dict[str | None, pd.Series]:
-    """The sales from `now` on, by group."""
-    histories = read_orders(config, now + timedelta(days=3650)).histories
-    return {group: sales.loc[sales.index >= now] for group, sales in histories.items()}
+    later = None if moment.seen is None else read_orders(config, moment.seen)
+    return Served(planned.plan, 1, config.timezone, config.supply.currency, planned.failures, known, later)
 
 
 def served_file(path: Path, config: Config | None = None) -> Served:
@@ -132,15 +145,13 @@ def _alone(plan: Plan, why: str, config: Config | None) -> Served:
     return Served(plan, 1, zone, currency, without=why)
 
 
-def read_choices(config: Config, path: Path) -> Policies:
+def read_choices(path: Path) -> Policies:
     """The policies kept in a file; what stands in the way of reading them is logged. None of them is an error."""
     try:
-        found = known_policies(path)
+        return known_policies(path)
     except CapacityError as error:
         LOGGER.warning("policies: %s", error)
         return {}
-    _ = with_policies(config, found)
-    return found
 
 
 class LiveData:

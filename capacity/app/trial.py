@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from capacity.app.advise import advise_on
@@ -67,6 +68,8 @@ def try_orders(
     end = orders_end(orders) or now
     review = collect_report(config, orders, ReportRequest(), end)
     choice, unjudged = _judged(config, orders, end, days, progress)
+    if choice is not None:
+        review = replace(review, choices=(choice,))
     words = service_words(config.workloads[0], sales, service)
     return TrialData(guess, review, find_seasons(sales), words, choice, unjudged), config
 

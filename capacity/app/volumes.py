@@ -103,7 +103,7 @@ def _forecasts(
     """Sales by day as far as volumes are planned; a group that cannot be forecast says nothing of writes."""
     found: dict[str | None, Forecast] = {}
     for group, days in sales.items():
-        asked = replace(request_of(config, orders), horizon=ahead + timedelta(days=2), quantile_levels=LEVELS)
+        asked = replace(request_of(config, orders, group), horizon=ahead + timedelta(days=2), quantile_levels=LEVELS)
         try:
             found[group] = forecast_as_asked(days, replace(asked, timezone="UTC"))
         except DataError as error:

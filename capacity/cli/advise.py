@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from capacity.views.plots import Figure
 
 PoliciesOption = Annotated[
-    Path, typer.Option("--policies", help="Where chosen policies are kept: advise writes them, plan reads them.")
+    Path, typer.Option("--policies", help="File with the chosen policies: advise writes it, plan reads it.")
 ]
 POLICIES = Path("policies.json")
 
@@ -45,7 +45,7 @@ def advise(
     parts: FleetOptions,
     drawing: Drawing,
 ) -> int:
-    """Which policy keeps the minutes for the least? Replay autoscaler targets and floors on the last weeks, and choose.
+    """Choose the cheapest policy that meets the objective, by replaying targets and floors on the last weeks.
 
     Writes the choice and its evidence to policies.json; `capacity plan` follows it.
 

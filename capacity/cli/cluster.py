@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from capacity.app.control import Reconciliation as Pass
     from capacity.app.loop import Leader
     from capacity.app.notify import Notifier as Bulletin
-    from capacity.cluster.client import ClusterReader
+    from capacity.cluster.client import ClusterReader, ClusterWriter
+    from capacity.cluster.message_memory import LeaseMemory
     from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
     from capacity.monitoring.export import Exposition
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     Client = TypeVar("Client", bound=ClusterReader)
 
 JsonLines = Annotated[bool, typer.Option("--json-lines", help="One JSON object per workload and line.")]
-HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit 0, not 3, where some floors were held: for a CronJob.")]
+HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit with 0 instead of 3 if floors were held; for a CronJob.")]
 HealthPort = Annotated[
-    int, typer.Option("--health-port", min=0, max=65535, help="For /healthz, /readyz and /metrics; 0: none.")
+    int, typer.Option("--health-port", min=0, max=65535, help="Port for /healthz, /readyz and /metrics; 0 disables it.")
 ]
 LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healthy
 
@@ -47,7 +48,7 @@ def preview(
     *,
     server_dry_run: Annotated[
         bool,
-        typer.Option("--server-dry-run", help="Ask the server by a dry run whether it would accept each change."),
+        typer.Option("--server-dry-run", help="Ask the API server (dry run) whether it would accept each change."),
     ] = False,
     json_lines: JsonLines = False,
     now: NowOption = None,
@@ -95,7 +96,11 @@ def apply(
     writer = _client(ClusterWriter, config)
     with uncollected(), stopping() as stop:
         work = make_pass(config, moment, place.file, writer, real_time=now is None)
-        outcomes = _told(Bulletin.of(config), work, lambda one: apply_pass(writer, one, stop=stop.is_set))
+        outcomes = _told(
+            Bulletin.of(config, keeper=_keeper(writer, config)),
+            work,
+            lambda one: apply_pass(writer, one, stop=stop.is_set),
+        )
     _show(face, "Applied", outcomes, moment, json_lines=json_lines)
     return _finish(outcomes, held_ok=held_ok)
 
@@ -104,7 +109,7 @@ def apply(
 def run(
     face: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, health_port: HealthPort = 8080
 ) -> int:
-    """`apply` again and again, every controller.period; of several, one leads. SIGTERM ends it after the pass.
+    """Repeat `apply` every controller.period. If several run, one leads. SIGTERM ends it after the current pass.
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
@@ -145,13 +150,15 @@ def restore(
     face: CommandContext,
     *,
     ramp: Annotated[
-        bool, typer.Option("--ramp", help="Come down in the controller's steps, waiting between them; else at once.")
+        bool, typer.Option("--ramp", help="Lower floors in the controller's steps, with pauses. Default: at once.")
     ] = False,
-    expired: Annotated[bool, typer.Option("--expired", help="Only what no controller renewed in time.")] = False,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="Only objects that no controller has renewed in time.")
+    ] = False,
     json_lines: JsonLines = False,
     now: NowOption = None,
 ) -> int:
-    """Give every floor and ceiling back as it was before the first touch, with its owner.
+    """Restore every floor and ceiling to its value and owner before the first change.
 
     Example: capacity restore -c capacity.yaml
     """
@@ -228,8 +235,17 @@ def _lead_one(
 
     if only is not None:
         return list(act(replace(work, chosen=only))), moment
-    outcomes = _told(Bulletin.of(config, loop.exposition), work, act)
+    outcomes = _told(Bulletin.of(config, loop.exposition, _keeper(writer, config)), work, act)
     return outcomes, moment
+
+
+def _keeper(writer: ClusterWriter, config: Config) -> LeaseMemory | None:
+    """Where it is kept what was told in messages, if anybody is told."""
+    if not config.incidents.messages.receivers or not config.workloads:
+        return None
+    from capacity.cluster.message_memory import LeaseMemory
+
+    return LeaseMemory(writer, config.controller.home or min(one.namespace for one in config.workloads))
 
 
 def _led(face: CommandContext, leader: Leader) -> frozenset[str]:

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 CONFIG = Path("capacity.yaml")  # read where no other is named; a FILE needs none
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
 ConfigOption = Annotated[
-    Path, typer.Option("-c", "--config", help="The configuration.", rich_help_panel="Every command")
+    Path, typer.Option("-c", "--config", help="The configuration file.", rich_help_panel="Every command")
 ]
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="How to print results.", rich_help_panel="Every command")
 ]
 QuietOption = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Only results and errors.", rich_help_panel="Every command")
+    bool, typer.Option("-q", "--quiet", help="Print only results and errors.", rich_help_panel="Every command")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Say how long each stage took.", rich_help_panel="Every command")
+    bool, typer.Option("-v", "--verbose", help="Show how long each stage took.", rich_help_panel="Every command")
 ]
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Every command")
@@ -59,7 +59,7 @@ FileArgument = Annotated[
     ),
 ]
 NowOption = Annotated[
-    str | None, typer.Option("--now", metavar="TIME", help="Decide as of this time (RFC 3339) instead of the clock's.")
+    str | None, typer.Option("--now", metavar="TIME", help="Use this time (RFC 3339) instead of the current time.")
 ]
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 COMMON = (

@@ -37,9 +37,11 @@ def seasonality(
     context: CommandContext,
     data: Data,
     drawing: Drawing,
-    draw: Annotated[SeasonsView, typer.Option(help="The usual week and the level, or the parts.")] = SeasonsView.week,
+    draw: Annotated[
+        SeasonsView, typer.Option(help="What to draw: the usual week and the level, or the decomposition.")
+    ] = SeasonsView.week,
 ) -> int:
-    """What repeats, how strongly, since when the level, and how the business grew against last year.
+    """Show what repeats and how strongly, changes of the level, and growth against the same weeks last year.
 
     Example: capacity seasonality --sample --picture seasons.png
     """
@@ -51,7 +53,8 @@ def seasonality(
         histories = read_orders(config, data.moment()).histories
         advance()
         sheets = [
-            seasons_sheet(sales, group, config.timezone, config.calendar.holidays) for group, sales in histories.items()
+            seasons_sheet(sales, group, config.timezone, config.calendar.holidays_of(group))
+            for group, sales in histories.items()
         ]
         advance()
         drawing.save(context, lambda theme: _draw_seasons(next(iter(histories.values())), config, draw, theme))
@@ -69,7 +72,7 @@ def _draw_seasons(sales: pd.Series, config: Config, view: SeasonsView, theme: Th
 
 @verb
 def forecast(context: CommandContext, data: Data, drawing: Drawing) -> int:
-    """Forecast sales with quantiles over the horizon, from the seasons that the history really shows.
+    """Forecast sales over the horizon, with quantiles, from the seasons found in the history.
 
     Example: capacity forecast --sample --picture forecast.png
     """
@@ -101,7 +104,7 @@ def _draw_forecast(config: Config, orders: Orders, forecasts: Forecasted, theme:
     from capacity.views.plots import plot_forecast
 
     group, first = next(iter(forecasts.items()))
-    events = coming_events(config, orders)
+    events = coming_events(config, orders, group)
     return plot_forecast(first, orders.histories[group], config.timezone, events=events, theme=theme)
 
 
@@ -111,7 +114,7 @@ def _forecast_sheet(context: CommandContext, config: Config, orders: Orders, for
 
     if context.output is Output.csv:
         return forecast_rows(forecasts)
-    return forecast_sheet(forecasts, orders.histories, config.timezone, config.calendar.holidays)
+    return forecast_sheet(forecasts, orders.histories, config.timezone, config.calendar.holidays_of)
 
 
 @verb
@@ -120,11 +123,13 @@ def backtest(
     data: Data,
     drawing: Drawing,
     origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8,
-    draw: Annotated[BacktestView, typer.Option(help="What came, or how quantiles kept.")] = BacktestView.course,
+    draw: Annotated[
+        BacktestView, typer.Option(help="What to draw: forecast and actual, or calibration.")
+    ] = BacktestView.course,
 ) -> int:
-    """Would the forecast have been right? Forecast from past origins, without looking ahead, and score what came.
+    """Test the forecast: repeat it from past times, without later data, and compare it with what happened.
 
-    Origins lie one --horizon apart, 7d where none is given.
+    The past times are one --horizon apart (default: 7d).
 
     Example: capacity backtest --sample --origins 8 --horizon 7d
     """
@@ -162,14 +167,14 @@ def audit(
     context: CommandContext,
     data: Data,
     *,
-    quarantine: Annotated[Path, typer.Option(help="Where bad rows go.")] = Path("quarantine.parquet"),
+    quarantine: Annotated[Path, typer.Option(help="File for the bad rows.")] = Path("quarantine.parquet"),
     history: HistoryOption = Path("audits"),
     since: SinceOption = None,
 ) -> int:
-    """Judge the orders: score, failures by rule, freshness. Bad rows are kept in a quarantine file, never dropped.
+    """Check the orders: score, failures by rule, freshness. Bad rows are kept in a quarantine file, never dropped.
 
-    Metrics, alerts and tickets of the configuration are told of it, unless it looks at another FILE.
-    Exit code 0: ok or a warning; 3: refused, no plan would be made. Every audit is kept; --since shows how they went.
+    The result goes to the configured metrics, alerts, tickets and messages, unless you name another FILE.
+    Exit code 0: ok or a warning; 3: refused, no plan would be made. Audits are kept; --since lists them.
 
     Example: capacity audit orders.csv -c capacity.yaml
     """
@@ -228,9 +233,9 @@ def load(
     picture: PictureOption = None,
     theme: ThemeOption = Theme.light,
 ) -> int:
-    """What a sale costs in CPU, memory and requests, how surely, how much later, and since which deploy.
+    """Show what a sale costs in CPU, memory and requests: confidence interval, lag, and since which deploy.
 
-    Where usage counts replicas, also what one should request, and with `throughput: history` what it serves.
+    If usage includes replicas, also show what a replica should request; with `throughput: history`, what it serves.
 
     Example: capacity load --sample --picture load.png
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from capacity.views.plots import Figure
 
 PatchOption = Annotated[
-    Path | None, typer.Option(help="Write the requests advised from usage as a patch; it is never applied.")
+    Path | None, typer.Option(help="Write the recommended requests as a patch; it is never applied.")
 ]
 
 
@@ -106,7 +106,7 @@ class Service:
         ),
     ] = None
     start_time: Annotated[
-        str, typer.Option(metavar="DURATION", help="Without workloads: from a new pod to a ready one.")
+        str, typer.Option(metavar="DURATION", help="Without workloads: time from a new pod to a ready one.")
     ] = "5m"
 
     def typical(self) -> TypicalService:
@@ -219,15 +219,14 @@ class FleetOptions:
 
     workers: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Processes that work, where there are many workloads (needs Dask). Default: every core."
-        ),
+        typer.Option(min=1, help="Number of processes for many workloads (needs Dask). Default: one per core."),
     ] = None
     cluster: Annotated[
-        str | None, typer.Option("--cluster", metavar="TCP://...", help="Work on the Dask workers of this scheduler.")
+        str | None, typer.Option("--cluster", metavar="TCP://...", help="Use the workers of this Dask scheduler.")
     ] = None
     shards: Annotated[
-        Path | None, typer.Option(help="Folder that keeps each part of the plan, so that a run cut off goes on.")
+        Path | None,
+        typer.Option(help="Folder that keeps each part of the plan, so that an interrupted run can resume."),
     ] = None
 
     def fleet(self) -> Fleet:

@@ -18,12 +18,12 @@ def outlook(
     scenario: Annotated[
         list[str] | None,
         typer.Option(
-            "--scenario", metavar="WHAT-IF", help="Also in growth=+20%, lost-zone, ... as for plan. Repeatable."
+            "--scenario", metavar="WHAT-IF", help="Also for growth=+20%, lost-zone, ... as with plan. Repeatable."
         ),
     ] = None,
     now: NowOption = None,
 ) -> int:
-    """Print what the next twelve months need by group and in total, and when today's limits are reached.
+    """Show what the next twelve months need, by group and in total, and when today's limits are reached.
 
     Example: capacity outlook --sample --scenario growth=+30%
     """

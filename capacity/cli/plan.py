@@ -22,6 +22,7 @@ from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
     from capacity.app.fleet import Fleet
+    from capacity.cluster.message_memory import PlanMemory
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
     from capacity.model.policies import Policies
@@ -64,14 +65,14 @@ class PlanData(Data):
 class PlanOutput:
     """Where the plan goes."""
 
-    out: Annotated[Path, typer.Option("--plan", help="Where the plan goes; its picture lies beside it.")] = Path(
+    out: Annotated[Path, typer.Option("--plan", help="File for the plan; its picture is written beside it.")] = Path(
         "plan.json"
     )
     to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
         False
     )
     table: Annotated[
-        bool, typer.Option("--table", help="With --output csv: the peaks that people see, not every step's floor.")
+        bool, typer.Option("--table", help="With --output csv: print the peaks instead of the floor of every step.")
     ] = False
     requests_patch: PatchOption = None
     policies: PoliciesOption = POLICIES
@@ -84,7 +85,7 @@ class PlanOutput:
 class PlanDrawing(Drawing):
     """A picture of the plan."""
 
-    draw: Annotated[PlanView, typer.Option(help="Demand and replicas, or utilization.")] = PlanView.demand
+    draw: Annotated[PlanView, typer.Option(help="What to draw: demand and replicas, or utilization.")] = PlanView.demand
 
 
 @verb
@@ -98,7 +99,7 @@ def plan(
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
-    With scenarios their plans stand side by side, and nothing is written.
+    With --scenario, the plans are shown side by side and nothing is written.
 
     Example: capacity plan --sample
     """
@@ -111,7 +112,11 @@ def plan(
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
-    bulletin = Bulletin.silent() if data.foreign or scenarios or data.now else Bulletin.of(config)
+    bulletin = (
+        Bulletin.silent()
+        if data.foreign or scenarios or data.now
+        else Bulletin.of(config, keeper=_keeper(config, goal))
+    )
     try:
         if scenarios:
             return _compare(face, config, scenarios, now, past=data.now is not None)
@@ -134,6 +139,16 @@ def plan(
     _say_failures(planned.failures)
     _say_warnings(bulletin.planned(planned, took))
     return HELD if planned.failures else DONE
+
+
+def _keeper(config: Config, goal: PlanOutput) -> PlanMemory | None:
+    """Where it is kept what was told in messages, if anybody is told and the plan goes to the cluster."""
+    if not goal.to_cluster or not config.incidents.messages.receivers or not config.workloads:
+        return None
+    from capacity.cluster.client import ClusterWriter
+    from capacity.cluster.message_memory import PlanMemory
+
+    return PlanMemory(ClusterWriter(), min(one.namespace for one in config.workloads))
 
 
 def _policies(
@@ -368,7 +383,7 @@ def explain(
     policies: PoliciesOption = POLICIES,
     drawing: Drawing,
 ) -> int:
-    """Take one planned floor apart, from sales to replicas: parts that add up to it exactly.
+    """Explain one planned floor, from sales to replicas, in parts that add up to it exactly.
 
     Example: capacity explain web --at 2011-12-13T12:00Z --sample
     """

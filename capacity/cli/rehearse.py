@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 WorkloadArgument = Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The workload to rehearse.")]
 ToOption = Annotated[int | None, typer.Option("--to", min=1, help="The floor to rehearse.")]
 PeakOption = Annotated[bool, typer.Option("--peak", help="Rehearse the highest floor of the plan.")]
-WithinOption = Annotated[str, typer.Option("--within", metavar="DURATION", help="How long replicas are waited for.")]
-BudgetOption = Annotated[float, typer.Option("--budget", metavar="HOURS", help="Replica hours that it may take.")]
+WithinOption = Annotated[str, typer.Option("--within", metavar="DURATION", help="How long to wait for replicas.")]
+BudgetOption = Annotated[
+    float, typer.Option("--budget", metavar="HOURS", help="Replica hours that the rehearsal may cost.")
+]
 
 
 @verb
@@ -31,7 +33,7 @@ def rehearse(
     within: WithinOption = "15m",
     budget: BudgetOption = 24.0,
 ) -> int:
-    """Raise a floor to a peak's now, measure the time until replicas are ready, say what was in the way, give back.
+    """Raise a floor as for a peak, measure how long replicas take to be ready and what delays them, and restore it.
 
     It never begins near a peak of the plan. Ctrl-C, the off switch and `capacity/freeze` on the object end it.
     Exit code 0: ready within the lead time; 3: later, or not at all; 1: it did not begin.

@@ -39,13 +39,13 @@ def report(
     context: CommandContext,
     data: Data,
     *,
-    page: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+    page: Annotated[Path, typer.Option(help="File for the page.")] = Path("report.html"),
     month: Annotated[
         str | None,
-        typer.Option(metavar="YYYY-MM", help="A month, as it was known on its first day. Default: what comes."),
+        typer.Option(metavar="YYYY-MM", help="A month, as it was known on its first day. Default: the coming weeks."),
     ] = None,
     since: Annotated[Path | None, typer.Option(metavar="PLAN", help="An earlier plan.json: say what changed.")] = None,
-    history: Annotated[Path, typer.Option(help="Folder of kept audits, where there is one.")] = Path("audits"),
+    history: Annotated[Path, typer.Option(help="Folder with audits, if there is one.")] = Path("audits"),
     now: NowOption = None,
 ) -> int:
     """Write one HTML page: next peaks, plan, cost, trust, risks, what changed, data quality. It needs no network.
@@ -94,7 +94,7 @@ def _write(page: Path, text: str) -> None:
         ) from error
 
 
-WindowOption = Annotated[str, typer.Option(metavar="DURATION", help="How far back the promises are judged.")]
+WindowOption = Annotated[str, typer.Option(metavar="DURATION", help="How far back the objectives are judged.")]
 AuditsOption = Annotated[Path, typer.Option("--history", help="Folder in which `capacity audit` keeps its audits.")]
 
 
@@ -108,10 +108,10 @@ def status(
     history: AuditsOption = Path("audits"),
     now: NowOption = None,
 ) -> int:
-    """Show whether the five promises are kept, with the error budget left, coming peaks, and what is held and why.
+    """Show whether the service-level objectives are met, the error budget left, coming peaks, and held floors.
 
-    What no source knows is said, and counts neither way. It cannot write.
-    Exit code 0: no promise broken, nothing held; 3: one is; 1: a source failed.
+    Missing values are shown and do not affect the result. It cannot write.
+    Exit code 0: all objectives met, nothing held; 3: otherwise; 1: a source failed.
 
     Example: capacity status --sample
     """

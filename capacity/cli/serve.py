@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption
-from capacity.cli.command import DONE, CommandContext, NowOption, read_duration, verb
+from capacity.cli.command import DONE, CommandContext, NowOption, read_clock, read_duration, verb
 from capacity.cli.options import Data
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError
 
 if TYPE_CHECKING:
-    from capacity.app.serve import LiveData
+    from capacity.app.serve import LiveData, Served
     from capacity.model.configuration import Config
 
 EXTRA = "pip install 'capacity-ahead[serve]'"
@@ -35,7 +36,7 @@ def serve(
     ] = False,
     policies: PoliciesOption = POLICIES,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; another than this machine needs a token.")
+        str, typer.Option(help="Address to listen on; any address other than loopback needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8000,
     token_file: Annotated[
@@ -46,7 +47,7 @@ def serve(
     ] = None,
     base_path: Annotated[str, typer.Option(metavar="PATH", help="Path behind a proxy, such as /capacity.")] = "",
     refresh: Annotated[
-        str, typer.Option(metavar="DURATION", help="Read again when older than this; 0s: never.")
+        str, typer.Option(metavar="DURATION", help="Reload the data when it is older than this; 0s: never.")
     ] = "5m",
     now: NowOption = None,
 ) -> int:
@@ -61,11 +62,12 @@ def serve(
         from capacity.web.state import WebSettings
     except ModuleNotFoundError as error:
         raise ConfigError(f"capacity serve needs {error.name}, which is not installed: {EXTRA}") from error
-    stands = data.moment(now) if now is not None or data.sample else None
-    settings = WebSettings(base_path.rstrip("/"), _token(token, token_file), stands=stands)
+    settings = WebSettings(base_path.rstrip("/"), _token(token, token_file))
     if settings.token is None and not _loopback(host):
         raise ConfigError(f"--host {host}: expected --token-file beside an address that other machines reach, got none")
     live = _live(context, data, plan, policies, now, from_cluster=from_cluster, refresh=refresh)
+    stands = _stands(context, data, live, now)
+    settings = replace(settings, stands=stands)
     app = create_app(live, lambda: stands or datetime.now(UTC), settings)
     with _socket(host, port) as listening:
         address = f"http://{'localhost' if _loopback(host) else host}:{listening.getsockname()[1]}{settings.base_path}/"
@@ -85,7 +87,7 @@ def _live(
     from_cluster: bool,
     refresh: str,
 ) -> LiveData:
-    from capacity.app.serve import LiveData, read_choices, served_cluster, served_file, served_orders
+    from capacity.app.serve import LiveData, Moment, read_choices, served_cluster, served_file, served_orders
 
     span = read_duration("--refresh", refresh)
     every = None if span <= timedelta(0) else span
@@ -99,13 +101,23 @@ def _live(
         return LiveData(lambda: served_cluster(known), every)
     with context.stages("reading, forecasting and planning") as advance:
         config = data.planning_config(context)
-        chosen = read_choices(config, policies)
-        fixed = now is not None or data.sample
-        live = LiveData(
-            lambda: served_orders(config, data.moment(now), chosen, past=now is not None), None if fixed else every
-        )
+        bare, fixed = data.bare(context), now is not None or data.sample
+
+        def read() -> Served:
+            seen = None if now is None else read_clock(None)
+            moment = Moment(data.moment(now), seen, at_end=bare and now is None)
+            return served_orders(config, moment, read_choices(policies))
+
+        live = LiveData(read, None if fixed else every)
         advance()
     return live
+
+
+def _stands(context: CommandContext, data: Data, live: LiveData, now: str | None) -> datetime | None:
+    """The time at which the page lives, where that is not the clock's: a past one, or the end of the orders."""
+    known = live.current().orders
+    past = now is not None or data.sample or data.bare(context)
+    return known.now if past and known is not None else None
 
 
 def _optional(context: CommandContext) -> Config | None:

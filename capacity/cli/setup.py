@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from capacity.cluster.inventory import Inventory
 
 Namespaces = Annotated[
-    list[str] | None, typer.Option("--namespace", "-n", help="Look into this namespace only; may be repeated.")
+    list[str] | None, typer.Option("--namespace", "-n", help="Read only this namespace. Repeatable.")
 ]
 PrometheusUrl = Annotated[str | None, typer.Option("--prometheus", help="URL of Prometheus, to measure usage with.")]
 TokenFile = Annotated[str | None, typer.Option("--prometheus-token", help="File with a bearer token for it.")]
@@ -42,7 +42,7 @@ def init(
 
     Example: capacity init -c capacity.yaml --prometheus http://prometheus:9090
     """
-    from capacity.app.init import render_config
+    from capacity.app.init import find_room, render_config
     from capacity.cluster.client import ClusterReader
     from capacity.cluster.inventory import read_inventory
     from capacity.model.fields import parse_zone
@@ -58,15 +58,19 @@ def init(
     settings = {"url": prometheus, "token_file": token_file, "ca_file": ca_file}
     now = read_clock(None)
     with context.stages("looking at the cluster", "looking at Prometheus", "writing") as advance:
-        inventory = read_inventory(ClusterReader(), namespace or (), now)
+        reader = ClusterReader()
+        inventory = read_inventory(reader, namespace or (), now)
+        room = find_room(reader, inventory)
         advance()
         findings = None if prometheus is None else _inspect(settings, inventory, now)
         advance()
-        _write(render_config(inventory, findings, timezone), context.config_path)
+        _write(render_config(inventory, findings, timezone, room), context.config_path)
         advance()
     context.say(
         f"wrote {context.config_path}: {count(len(inventory.found), 'workload')}, {len(inventory.left_out)} left out"
     )
+    for finding in room:
+        context.say(f"{finding.detail}; {finding.fix}")
     context.say(
         "next: set what it marks `# yours:` (your orders, what a sale adds to each load), then `capacity doctor`"
     )
@@ -75,7 +79,7 @@ def init(
 
 @verb
 def rules(context: CommandContext) -> int:
-    """Print recording rules: Prometheus adds pods up as it scrapes, and the planner asks for one ready series.
+    """Print recording rules that aggregate pods in Prometheus, so that the planner reads one series per workload.
 
     Example: capacity rules -c capacity.yaml > capacity-rules.yaml
     """
@@ -121,7 +125,7 @@ def _write(text: str, path: Path) -> None:
 
 
 PartOption = Annotated[
-    Part, typer.Option("--part", help="Whose rights to look at: each part has an account of its own in a cluster.")
+    Part, typer.Option("--part", help="Whose permissions to check: each part has its own service account.")
 ]
 CODES = {"ok": DONE, "warn": HELD, "fail": FAILED}
 
@@ -130,7 +134,7 @@ CODES = {"ok": DONE, "warn": HELD, "fail": FAILED}
 def doctor(
     context: CommandContext, *, sample: SampleOption = False, part: PartOption = Part.both, now: NowOption = None
 ) -> int:
-    """Check configuration, data, Prometheus, cluster, rights, clock and versions; say what to fix. It writes nothing.
+    """Check configuration, data, Prometheus, cluster, permissions, clock and versions. It writes nothing.
 
     Exit code 0: all is well; 3: warnings; 1: something fails.
 

@@ -32,17 +32,21 @@ def simulate(
     days: Annotated[float, typer.Option(min=1, help="How many of the last days to replay.")] = 28,
     refit: Annotated[
         str | None,
-        typer.Option(help="How often the model is fitted, on what came before. Default: 1d; of minutes' sales 1h."),
+        typer.Option(help="How often the model is fitted again. Default: 1d, or 1h for sales per minute."),
     ] = None,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
     policies: PoliciesOption = POLICIES,
-    seed: Annotated[int, typer.Option(min=0, help="Of the pods' random starts; equal seeds, equal results.")] = 7,
-    draw: Annotated[SimulationView, typer.Option(help="Courses, cost, or a calendar.")] = SimulationView.course,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for the random start times of pods; the same seed gives the same result.")
+    ] = 7,
+    draw: Annotated[
+        SimulationView, typer.Option(help="What to draw: time series, cost, or a calendar.")
+    ] = SimulationView.course,
     drawing: Drawing,
 ) -> int:
-    """Would the plan have held? Replay the last weeks through forecast, plan and decision, beside the HPA alone.
+    """Replay the last weeks: what forecast, plan and decisions would have done, compared with the HPA alone.
 
-    A policy that `capacity advise` chose is followed.
+    It uses the policy that `capacity advise` chose, if there is one.
 
     Example: capacity simulate --sample --picture simulation.png
     """
@@ -151,12 +155,12 @@ def _simulated(
     from capacity.planning.pipeline import planned_window
     from capacity.simulation.replay import simulate as replayed
 
-    request = request_of(config, orders)
     results, failures = [], {}
     for place, workload in enumerate(workloads):
         try:
             sales = orders.histories[workload.group]
             own = replace(replay, seed=replay.seed + place, schedule=_schedule(config, workload, replay))
+            request = request_of(config, orders, workload.group)
             asked = replace(request, window=planned_window(config, workload, sales))
             results.append(replayed(sales, workload, request=asked, replay=own))
         except KeyError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @verb
 def volumes(face: CommandContext, drawing: Drawing, *, now: NowOption = None) -> int:
-    """Print how full each claim is, in how many days it is full, and its next size; it changes nothing.
+    """Show how full each claim is, in how many days it will be full, and its next size. It changes nothing.
 
     Example: capacity volumes -c capacity.yaml --picture volumes.png
     """

@@ -238,6 +238,10 @@ class ClusterWriter(ClusterReader):
         asked = [("force", "true"), *([("dryRun", "All")] if dry_run else [])]
         return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, APPLY, asked)
 
+    def merge_configmap(self, namespace: str, name: str, body: Document) -> Document:
+        """Merge patch of a ConfigMap of our own; 404 where there is none."""
+        return self._patch(f"{CONFIGMAPS.format(namespace=namespace)}/{name}", body, MERGE)
+
     def delete_configmap(self, namespace: str, name: str) -> Document:
         """Delete a ConfigMap of our own; 404 where there is none."""
         return self._request("DELETE", f"{CONFIGMAPS.format(namespace=namespace)}/{name}")

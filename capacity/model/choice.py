@@ -82,7 +82,15 @@ class PaysFrom:
         )
 
 
-Reason = Literal["FloorsPay", "PlainHpaIsEnough", "NoSkill", "LeastExpectedCost", "NothingKeepsTheMinutes", "TooShort"]
+Reason = Literal[
+    "FloorsPay",
+    "PlainHpaIsEnough",
+    "FixedCountIsEnough",
+    "NoSkill",
+    "LeastExpectedCost",
+    "NothingKeepsTheMinutes",
+    "TooShort",
+]
 
 
 @shows_itself

@@ -146,6 +146,12 @@ class Config(Settings):
         return self
 
     @model_validator(mode="after")
+    def _groups_are_told_apart(self) -> Self:
+        if self.calendar.groups and (self.sales is None or self.sales.group is None):
+            raise ValueError("calendar.groups: expected sales.group, the column whose values these are, got none")
+        return self
+
+    @model_validator(mode="after")
     def _history_is_measured(self) -> Self:
         for item in self.workloads:
             if item.throughput == "history" and (missing := self._unmeasured(item)):
@@ -213,6 +219,10 @@ class Config(Settings):
             settings["volume_usage"]["source"] = Path(self.volume_usage.source).name
         for key in ("events", "columns"):
             settings["calendar"][key] = Path(settings["calendar"][key] or "").name
+        for own in settings["calendar"]["groups"].values():
+            own["events"] = Path(own["events"] or "").name
+        if not self.calendar.groups:
+            del settings["calendar"]["groups"]
         if self.prometheus is None:
             del settings["prometheus"]
         else:

@@ -176,7 +176,10 @@ class ThroughputReport:
 
 @dataclass(frozen=True, slots=True)
 class Reactive:
-    """What the autoscaler does by itself, above the floor: its CPU target, and the tolerance above which it acts."""
+    """What the autoscaler does by itself, above the floor: its CPU target, and the tolerance above which it acts.
+
+    `external`: it follows other metrics than CPU and memory; `target` is then the CPU utilization that they amount to.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -184,6 +187,12 @@ class Reactive:
     tolerance: Annotated[  # the controller manager's default
         Share, Field(ge=0, lt=1, description="It does nothing within this of its target.")
     ] = 0.10
+    external: Annotated[
+        bool,
+        Field(
+            description="It follows other metrics alone, which amount to this target: no other is advised, only floors."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         require(self.target >= 1, "autoscaler: target must be >= 1 percent, got {}", self.target)

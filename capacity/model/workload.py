@@ -334,6 +334,8 @@ class Workload:
         require("floor" in self.manage, "{}: manage: expected floor, or floor and target, got {}", where, self.manage)
         managed = not self.manages_target or self.target.kind == "HorizontalPodAutoscaler"
         require(managed, "{}: manage: only a HorizontalPodAutoscaler has a target, got {}", where, self.target.kind)
+        external = self.reactive is not None and self.reactive.external
+        require(not (self.manages_target and external), "{}: manage: an external autoscaler has no CPU target", where)
         require(self.ceiling_buffer is None or self.ceiling_buffer >= 0, "{}: buffer must be >= 0", where)
         self._require_one_scaling(where)
 

@@ -132,7 +132,7 @@ METRICS = {
         ),
         Metric(
             "capacity_data_latency_seconds",
-            "How late orders come, when they were audited.",
+            "How late orders became available, at the last audit.",
             ("source",),
             writer="audit",
         ),

@@ -21,7 +21,7 @@ from capacity.model import (
 )
 from capacity.model.configuration import Config
 from capacity.planning.explain import explain_floor
-from capacity.planning.orders import OrderData, plan_reach
+from capacity.planning.orders import OrderData, own_request, plan_reach
 from capacity.planning.pipeline import PlanInputs, forecast_groups, make_plan, served_as_learned
 from capacity.series.breakdown import break_down_sales
 from capacity.series.growth import coming_growth
@@ -73,7 +73,7 @@ def _growth(config: Config, basis: PlanInputs, workload: Workload) -> tuple[str,
     sales, history = basis.forecasts.get(workload.group), basis.orders.histories.get(workload.group)
     if not isinstance(sales, Forecast) or history is None or sales.step not in _steps(history):
         return ()
-    growth = coming_growth(history, sales, config.calendar.holidays)
+    growth = coming_growth(history, sales, config.calendar.holidays_of(workload.group))
     return () if growth.past.change is None else (f"growth: {growth.words}",)
 
 
@@ -87,7 +87,8 @@ def plain_forecast(basis: PlanInputs, workload: Workload) -> Forecast | None:
     if not isinstance(sales, Forecast) or history is None:
         return None
     own, columns = {workload.group: history}, basis.orders.ahead.columns
-    request = _without_coming(basis.request, sales.origin)
+    asked = own_request(basis.request, basis.config, basis.orders, workload.group)
+    request = _without_coming(asked, sales.origin)
     plain = forecast_groups(own, request, reach=plan_reach(basis.config), covariates=columns)[workload.group]
     return plain if isinstance(plain, Forecast) else None
 

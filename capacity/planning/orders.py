@@ -27,6 +27,7 @@ Reports = dict[Key, LoadReport | DataError]  # workload -> what its usage says, 
 NEAR_MARGIN = timedelta(hours=2)  # for delays, the lead time, and what a floor looks ahead
 FEWEST = 4  # rows whose distances say something
 MONTH = timedelta(days=28)  # the shortest
+MONTHLY = ("payday", "month end")  # kinds of events that come of the calendar itself
 UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
 
 
@@ -40,10 +41,14 @@ class QualityRefusedError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class KnownAhead:
-    """What the files under `calendar:` hold of the days to come: the user's own events, and columns (price, spend)."""
+    """What the files under `calendar:` hold of the days to come: the user's own events, and columns (price, spend).
+
+    `groups`: the events of one group of sales, beside those of all.
+    """
 
     events: tuple[Event, ...] = ()
     columns: pd.DataFrame | None = None
+    groups: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +91,36 @@ def source_document(audit: Audit) -> dict[str, Any]:
     }
 
 
-def request_of(config: Config, orders: OrderData) -> ForecastRequest:
-    """What the configuration asks of the forecasts of these orders, with the days that are known ahead."""
-    return ForecastRequest(
+def request_of(config: Config, orders: OrderData, group: str | None = None) -> ForecastRequest:
+    """What the configuration asks of the forecast of a group of these orders, with the days that are known ahead.
+
+    None: of all orders together, and of groups that have no calendar of their own.
+    """
+    request = ForecastRequest(
         horizon=config.forecast.horizon,
         quantile_levels=config.forecast.quantile_levels,
         holidays=config.calendar.holidays,
-        events=tuple(_events(config, orders)),
+        events=tuple(_events(config, orders, config.timezone)),
         timezone=config.timezone,
     )
+    return own_request(request, config, orders, group)
+
+
+def own_request(request: ForecastRequest, config: Config, orders: OrderData, group: str | None) -> ForecastRequest:
+    """The request with the holidays, the clock and the events of one group, where it has any of its own."""
+    calendar = config.calendar
+    if group is None or group not in calendar.groups:
+        return request
+    zone, events = calendar.zone_of(group, config.timezone), request.events
+    if zone != config.timezone:  # months end, and people are paid, by the clock of the group
+        events = tuple(event for event in events if event.kind not in MONTHLY) + tuple(_monthly(config, orders, zone))
+    events += orders.ahead.groups.get(group, ())
+    return replace(request, holidays=calendar.holidays_of(group), events=events, timezone=zone)
+
+
+def known_events(orders: OrderData, request: ForecastRequest) -> tuple[Event, ...]:
+    """The events of all orders, and those of single groups."""
+    return (*request.events, *(event for some in orders.ahead.groups.values() for event in some))
 
 
 def known_at_refit(history: pd.Series, refit: timedelta) -> pd.Series:
@@ -158,19 +184,25 @@ def plan_reach(config: Config) -> dict[str | None, timedelta]:
     return reach_of(config.workloads, config.supply, config.controller.period)
 
 
-def coming_events(config: Config, orders: OrderData) -> list[Event]:
-    """What a picture of the forecast marks: the user's own events, and the holidays around the horizon."""
+def coming_events(config: Config, orders: OrderData, group: str | None = None) -> list[Event]:
+    """What a picture of a group's forecast marks: the user's own events, and the holidays around the horizon."""
     if not orders.histories:
         return []
     last, horizon = _last(orders), config.forecast.horizon
-    own = [event for event in _events(config, orders) if event.kind not in ("payday", "month end")]
-    return [*own, *holiday_events(config.calendar.holidays, last - horizon, last + horizon, config.timezone)]
+    request = request_of(config, orders, group)
+    own = [event for event in request.events if event.kind not in MONTHLY]
+    zone = request.timezone or config.timezone
+    return [*own, *holiday_events(request.holidays, last - horizon, last + horizon, zone)]
 
 
-def _events(config: Config, orders: OrderData) -> list[Event]:
+def _events(config: Config, orders: OrderData, zone: str) -> list[Event]:
     """The user's own events, and the paydays and month ends asked for."""
-    calendar, zone, histories = config.calendar, config.timezone, orders.histories
-    events = list(orders.ahead.events)
+    return [*orders.ahead.events, *_monthly(config, orders, zone)]
+
+
+def _monthly(config: Config, orders: OrderData, zone: str) -> list[Event]:
+    """The paydays and month ends asked for, by the clock of a zone."""
+    calendar, histories, events = config.calendar, orders.histories, list[Event]()
     if not histories:
         return events
     first = min(history.index[0] for history in histories.values()).to_pydatetime()

@@ -60,7 +60,7 @@ class OutlookInputs:
     """What an outlook is made from: workloads and supply, sales and usage by group and workload, the time and clock.
 
     `sales` at their own step; `usage` (columns cpu and memory) is asked for where a workload follows no sales;
-    `volumes` by claim as `plan_volume` wants them.
+    `volumes` by claim as `plan_volume` wants them; `own`: the request of each group that has a calendar of its own.
     """
 
     workloads: Sequence[Workload]
@@ -70,6 +70,11 @@ class OutlookInputs:
     now: datetime
     usage: Mapping[Key, pd.DataFrame] = field(default_factory=dict)
     volumes: Mapping[Key, pd.DataFrame] = field(default_factory=dict)
+    own: Mapping[str | None, ForecastRequest] = field(default_factory=dict)
+
+    def of(self, group: str | None) -> OutlookInputs:
+        """The same with the request of one group of sales, where it has its own."""
+        return replace(self, request=self.own.get(group, self.request))
 
 
 def make_outlook(inputs: OutlookInputs, scenarios: Sequence[Scenario] = ()) -> list[Outlook]:
@@ -80,12 +85,12 @@ def make_outlook(inputs: OutlookInputs, scenarios: Sequence[Scenario] = ()) -> l
     months = coming_months(_known_until(inputs), str(inputs.request.timezone or "UTC"))
     forecasts, notes = _forecasts(inputs)
     record = tuple(
-        one for group, sales in inputs.sales.items() for one in look_back(_name(group), _days(sales), inputs)
+        one for group, sales in inputs.sales.items() for one in look_back(_name(group), _days(sales), inputs.of(group))
     )
     answers = []
     for scenario in (None, *scenarios):
         changed = {
-            group: one if scenario is None else forecast_if(one, scenario, inputs.request.events)
+            group: one if scenario is None else forecast_if(one, scenario, inputs.of(group).request.events)
             for group, one in forecasts.items()
         }
         workloads = inputs.workloads if scenario is None else workloads_if(inputs.workloads, scenario)
@@ -142,7 +147,7 @@ def _forecasts(inputs: OutlookInputs) -> tuple[dict[str | None, Forecast], tuple
     notes = []
     for group, sales in inputs.sales.items():
         try:
-            found[group] = _forecast(_days(sales), inputs.request, HORIZON)
+            found[group] = _forecast(_days(sales), inputs.of(group).request, HORIZON)
         except DataError as error:
             notes.append(f"{_name(group)}: no outlook: {error}")
     if not found and not inputs.usage:

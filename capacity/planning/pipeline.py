@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -42,7 +42,9 @@ from capacity.planning.orders import (
     Usages,
     as_replayed,
     following,
+    known_events,
     near_horizon,
+    own_request,
     plan_reach,
     plan_request,
     refuse_coarse_rows,
@@ -55,7 +57,7 @@ from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
 from capacity.planning.shared import plan_demands, share
 from capacity.planning.volumes import within_storage_quotas
-from capacity.series.scenarios import check_scenario, events_if, forecast_if, workloads_if
+from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,18 @@ class PlanInputs:
         orders, request = self.orders, self.request
         ends = [history.index[-1].to_pydatetime() for history in orders.histories.values()]
         if last := max(ends, default=orders.audit.last):
-            request = replace(request, events=events_if(request.events, scenario, last))
+            events_if(known_events(orders, request), scenario, last)
+            request = replace(request, events=without_cancelled(request.events, scenario, last))
+            own = {name: without_cancelled(some, scenario, last) for name, some in orders.ahead.groups.items()}
+            orders = replace(orders, ahead=replace(orders.ahead, groups=own))
         forecasts = _forecasts(self.config, orders, request) if scenario.cancelled else self.forecasts
         changed: Forecasts = {
-            group: forecast_if(found, scenario, request.events) if isinstance(found, Forecast) else found
+            group: forecast_if(found, scenario, own_request(request, self.config, orders, group).events)
+            if isinstance(found, Forecast)
+            else found
             for group, found in forecasts.items()
         }
-        return replace(self, forecasts=changed, scenario=scenario)
+        return replace(self, orders=orders, forecasts=changed, scenario=scenario)
 
 
 def check_scenarios(config: Config, orders: OrderData, scenarios: Sequence[Scenario]) -> None:
@@ -106,7 +113,7 @@ def check_scenarios(config: Config, orders: OrderData, scenarios: Sequence[Scena
     last = max(ends, default=orders.audit.last)
     if last is None:
         return
-    events = plan_request(config, orders).events
+    events = known_events(orders, plan_request(config, orders))
     step = _step(orders)
     ahead = (min(ends, default=last) + step, last + step + config.forecast.horizon)
     for scenario in scenarios:
@@ -164,7 +171,8 @@ def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
 
 def forecast_orders(config: Config, orders: OrderData) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
-    return forecast_groups(orders.histories, request_of(config, orders), covariates=orders.ahead.columns)
+    request, own = request_of(config, orders), partial(own_request, config=config, orders=orders)
+    return forecast_many(_requests(orders.histories, request, {}, own), orders.ahead.columns)
 
 
 def forecast_groups(
@@ -198,15 +206,21 @@ def _plan_requests(
     """What is asked of the forecast of each group that plans can be made from, and why there is none of the others."""
     coarse = _coarse_groups(orders.histories)
     even = {group: history for group, history in orders.histories.items() if group not in coarse}
-    return _requests(even, request, plan_reach(config)), coarse
+    return _requests(even, request, plan_reach(config), partial(own_request, config=config, orders=orders)), coarse
 
 
 def _requests(
-    histories: Histories, request: ForecastRequest, reach: Mapping[str | None, timedelta]
+    histories: Histories,
+    request: ForecastRequest,
+    reach: Mapping[str | None, timedelta],
+    own: Callable[..., ForecastRequest] | None = None,
 ) -> dict[str | None, tuple[pd.Series, ForecastRequest]]:
+    """What is asked for each group, by `own` of its own calendar; requests that are equal share their work."""
+    asked = {group: request if own is None else own(request, group=group) for group in histories}
     windows = {group: _window(sales, reach.get(group)) for group, sales in histories.items()}
-    requests = {window: replace(request, window=window) for window in dict.fromkeys(windows.values())}
-    return {group: (sales, requests[windows[group]]) for group, sales in histories.items()}
+    keys = {group: (id(asked[group]), windows[group]) for group in histories}
+    requests = {keys[group]: replace(asked[group], window=windows[group]) for group in histories}
+    return {group: (sales, requests[keys[group]]) for group, sales in histories.items()}
 
 
 def planned_window(config: Config, workload: Workload, history: pd.Series) -> timedelta | None:
@@ -234,15 +248,15 @@ def _coarse_groups(histories: Histories) -> Forecasts:
 
 def backtest_orders(config: Config, orders: OrderData, horizon: timedelta, origins: int) -> dict[str | None, Backtest]:
     """A backtest per group, from `origins` past origins one `horizon` apart. Raises `DataError` on short histories."""
-    request = request_of(config, orders)
+    requests = {group: request_of(config, orders, group) for group in orders.histories}
     return {
         group: backtest_sales(
             sales,
             horizon=horizon,
             origins=origins,
-            holidays=request.holidays,
-            events=request.events,
-            timezone=request.timezone,
+            holidays=requests[group].holidays,
+            events=requests[group].events,
+            timezone=requests[group].timezone,
             covariates=orders.ahead.columns,
         )
         for group, sales in orders.histories.items()

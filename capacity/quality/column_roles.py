@@ -35,6 +35,7 @@ ID_NAMES = (  # the best names of an order's number first
     r"\b(rechnungs|beleg|invoice|transaction)(id|nr|no|nummer|number)\b",
     r"^(id|nummer|number|no|nr|name|uuid)$",
 )
+ALONE = r"^(order|bestellung|auftrag|pedido|commande|ticket|booking|invoice|receipt)$"  # the number by its noun alone
 AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
     r"\b(orders?|bestellungen|pedidos|auftr\w+)\b",
     r"\b(transactions?|bookings?|trips?|rides?|sales|purchases|checkouts?|requests?|hits|calls|rentals?)\b",
@@ -237,6 +238,18 @@ def _order_number(columns: Sequence[Column], rows: int) -> Column | None:
             continue  # names of people
         found.append((tier, place, column))
     return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def order_number_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some columns' names that an order's number has, the likeliest first.
+
+    >>> order_number_names(["created_at", "id", "orderId", "Order", "customer"])
+    ('orderId', 'Order', 'id')
+    """
+    columns = [Column(name, "text", 1, 1) for name in names]
+    tiers = [(one, _tier(one, (ID_NAMES[0], ALONE, *ID_NAMES[1:]))) for one in columns]
+    told = [(one.name, tier) for one, tier in tiers if tier is not None]
+    return tuple(name for name, _ in sorted(told, key=lambda one: one[1]))
 
 
 def _is_amount_like(column: Column) -> bool:

@@ -104,6 +104,11 @@ def events_if(events: Sequence[Event], scenario: Scenario, origin: datetime) -> 
     for name in scenario.cancelled:
         if name not in coming:
             raise DataError(f"cancel: expected a coming event, one of {sorted(coming) or 'none'}, got {name!r}")
+    return without_cancelled(events, scenario, origin)
+
+
+def without_cancelled(events: Sequence[Event], scenario: Scenario, origin: datetime) -> tuple[Event, ...]:
+    """The events without the coming ones that are cancelled, where any of them is."""
     return tuple(event for event in events if event.name not in scenario.cancelled or event.end <= origin)
 
 

@@ -31,6 +31,8 @@ from capacity.simulation.candidates import (
     Plans,
     candidate_policies,
     decided_floors,
+    keeps_its_target,
+    own_target,
     plans_of,
     static_floors,
     weekly_floors,
@@ -269,8 +271,9 @@ def _rise(demand: Array, span: timedelta) -> float:
 def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[bool]:
     """Whether floors keep the minutes for less than every plain target that does, or where no target does."""
     levels = [level for level in SLOW_LEVELS if all(level in one.quantiles.columns for one in forecasts.values())]
-    policies = [Policy(target) for target in SLOW_TARGETS]
-    policies += [Policy(target, "forecast", level, calm=False) for level in levels for target in FLOOR_TARGETS]
+    own = [own_target(history.workload)] if keeps_its_target(history.workload) else None
+    policies = [Policy(target) for target in own or SLOW_TARGETS]
+    policies += [Policy(target, "forecast", level, calm=False) for level in levels for target in own or FLOOR_TARGETS]
     rules = history.workload.headroom
     if rules is not None:
         policies = [replace(one, headroom=rules.level) for one in policies]
@@ -364,7 +367,6 @@ class History:
             TRAINING.days + 2,
             (end - grid.index[0].to_pydatetime()) / DAY,
         )
-        remarks = () if days >= FEWEST_DAYS else (_too_short(days),)
         begin = end - days * DAY
         path = _demand_ticks(filled, step, begin - KNOWN, workload, asked.seed)
         if measured is not None:
@@ -375,7 +377,8 @@ class History:
         cut = len(path) % quarter
         past = Past(path[cut:].reshape(-1, quarter).mean(axis=1), PART, (begin - WARM_UP - first) // PART)
         settled = replace(asked, days=days)
-        return History(grid, filled, step, workload, settled, begin, path[skipped:], past, remarks)
+        history = History(grid, filled, step, workload, settled, begin, path[skipped:], past, ())
+        return replace(history, remarks=tuple(_remarks(history, measured=measured is not None)))
 
     def task(self, floors: Sequence[Counts], candidates: Sequence[Candidate], ahead: Sequence[Counts] = ()) -> Task:
         """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on.
@@ -406,11 +409,36 @@ class History:
         return whole.clip(self.workload.floor, self.workload.ceiling)
 
 
-def _too_short(days: int) -> str:
-    return (
-        f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be checked on "
-        "so few, the autoscaler stays as it stands"
-    )
+def _remarks(history: History, *, measured: bool) -> Iterator[str]:
+    """What the figures of a replay cannot show by themselves."""
+    workload, days, highest = history.workload, history.settings.days, float(history.ticks.max())
+    if days < FEWEST_DAYS:
+        yield (
+            f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be "
+            "checked on so few, the autoscaler stays as it stands"
+        )
+    needed = int(np.ceil(highest / history.target * (1 - 1e-9)))
+    if needed > workload.ceiling:
+        yield (
+            f"the highest demand needs {needed} replicas at {100 * history.target:g} % and the ceiling is "
+            f"{workload.ceiling}: no policy keeps those minutes under it"
+        )
+    if not measured and own_target(workload) is not None and _memory_leads(workload, highest):
+        yield (
+            "at the highest demand memory asks for more replicas than CPU: the replay is of an autoscaler that watches "
+            "both, and a target applies to its metric of memory too"
+        )
+
+
+def _memory_leads(workload: Workload, demand: float) -> bool:
+    """Whether a demand, in replicas at 100 % of CPU or memory, is that of memory."""
+    load, replica = workload.load, workload.replica
+    per_sale = load.cpu_per_sale_per_hour / replica.cpu_request, load.memory_per_sale_per_hour / replica.memory_request
+    base = load.cpu_base / replica.cpu_request, load.memory_base / replica.memory_request
+    if max(per_sale) == 0:
+        return base[1] > base[0]
+    sales = min((demand - fixed) / each for fixed, each in zip(base, per_sale, strict=True) if each > 0)
+    return bool(base[1] + sales * per_sale[1] > base[0] + sales * per_sale[0])
 
 
 def _demand_ticks(filled: pd.Series, step: timedelta, since: datetime, workload: Workload, seed: int) -> Array:
@@ -609,17 +637,18 @@ def weighed_scores(tried: Tried, objective: Objective, price: float | None) -> S
 def _meanwhile(
     tried: Tried, scores: Scores, evidence: Sequence[Evidence], picked: int, rule: ChoiceRule
 ) -> Evidence | None:
-    """The best policy that needs nobody's hand, until what is advised stands; None where nothing is advised."""
+    """The best policy that needs nobody's hand, until what is advised stands; None where nothing has to be set."""
     if not _by_hand(tried, picked):
         return None
     places = [at for at in choosable(tried) if not _by_hand(tried, at)]
-    return evidence[places[choose_daily(scores.of(places), rule).next]]
+    return evidence[places[choose_daily(scores.of(places), rule).next]] if places else None
 
 
 def _by_hand(tried: Tried, at: int) -> bool:
-    """Whether somebody has to set its target, or to remove `headroom` from the configuration."""
+    """Whether somebody has to set its target or its number of replicas, or to remove `headroom`."""
     policy = tried.policies[at]
-    return policy.standing == "advised" or policy.headroom != tried.policies[0].headroom
+    fixed = policy.floors == "static"
+    return policy.standing == "advised" or fixed or policy.headroom != tried.policies[0].headroom
 
 
 def _as_advised(tried: Tried, scores: Scores, picked: int, advised: int | None, rule: ChoiceRule) -> int:
@@ -649,7 +678,7 @@ def _reason(tried: Tried, picked: int, chosen: Chosen, rule: ChoiceRule, *, by_c
     if by_cost:
         return "LeastExpectedCost"
     if tried.policies[picked].has_floors:
-        return "FloorsPay"
+        return "FixedCountIsEnough" if tried.policies[picked].floors == "static" else "FloorsPay"
     tried_floors = tried.has_skill and any(policy.floors == "forecast" for policy in tried.policies)
     return "PlainHpaIsEnough" if tried_floors else "NoSkill"
 

@@ -34,14 +34,21 @@ def own_target(workload: Workload) -> int | None:
     return round(100 * workload.target_utilization) if workload.reactive is None else workload.reactive.target
 
 
+def keeps_its_target(workload: Workload) -> bool:
+    """Whether its autoscaler follows other metrics than CPU and memory: no other target can be set."""
+    return workload.reactive is not None and workload.reactive.external
+
+
 def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> list[Policy]:
     """Every policy to be tried, the one that stands first; without an autoscaler, schedules against a static count.
 
-    `levels`: quantile levels of floors from a forecast; empty where there is no forecast with skill.
+    An autoscaler on external metrics keeps its target: only floors are tried. `levels`: quantile levels of floors from
+    a forecast; empty where there is no forecast with skill.
     """
     target = own_target(workload)
-    targets = [None] if target is None else sorted({target, *FLOOR_TARGETS})
-    plain = [] if target is None else [Policy(one) for one in (target, *HPA_TARGETS) if one != target]
+    others = [] if target is None or keeps_its_target(workload) else [*FLOOR_TARGETS]
+    targets = [target] if target is None else sorted({target, *others})
+    plain = [Policy(one) for one in HPA_TARGETS if one != target] if others else []
     first = Policy(None, "static") if target is None else Policy(target)
     made = [
         first,

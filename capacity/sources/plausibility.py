@@ -1,21 +1,21 @@
-"""Finds rows that are implausible together: ahead of the clock, far from all others, or repeated."""
+"""Finds rows whose times are implausible together: ahead of the clock, far from all others, or in a doubled hour."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from capacity.quality import Finding
-from capacity.quality.time_forms import Fold, folds
+from capacity.quality.time_forms import EXPLICIT, Fold, folds
 from capacity.sources.judging import Judgement, Span
 from capacity.sources.sql import PLAUSIBLE, literal, quote
 
+SERIAL = EXPLICIT["serial"]
+LATER_1904 = timedelta(days=1462)  # four years and a day: how much later the same number is if it counts from 1904
 AHEAD = timedelta(days=1)  # how far ahead of the clock a row may be: a time zone read wrongly is less than a day
 YEAR = 366 * 86400.0
 FEW_OF_ALL = 0.01  # share of rows that, a year or more away from all others, are not believed
@@ -42,6 +42,27 @@ def mark_implausible_times(database: duckdb.DuckDBPyConnection, span: Span) -> t
         _mark(database, f"epoch(first) > {high!r}")
     ends = [bound for bound in (high, span.last) if bound is not None]
     return Span(low, min(ends) if ends else None), _implausible_notes(database)
+
+
+def workbook_findings(judgement: Judgement, now: datetime) -> tuple[Finding, ...]:
+    """Whether serials of a spreadsheet may count from 1904: read from 1900, they are then four years too old.
+
+    Both readings are dates; the other one ends within a year before `now`, which old rows seldom do by chance.
+    """
+    if judgement.settings.time_format is not None or not judgement.time.read_as.startswith(SERIAL.describe()):
+        return ()
+    newest = judgement.source.database.execute(f"SELECT max(epoch(last)) FROM counted WHERE {GOOD}").fetchone()
+    if newest is None or newest[0] is None:
+        return ()
+    end = datetime.fromtimestamp(float(newest[0]), UTC)
+    if not now - timedelta(days=366) <= end + LATER_1904 <= now + AHEAD:
+        return ()
+    said = (
+        f"{judgement.settings.time}: expected to know from which year its days count, got serials that end on "
+        f"{end:%Y-%m-%d} if from 1900 and on {end + LATER_1904:%Y-%m-%d} if from 1904, as workbooks of a Mac do: set "
+        "time_format: serial or serial_1904"
+    )
+    return (Finding("ambiguous_times", "refuse", said),)
 
 
 def _mark(database: duckdb.DuckDBPyConnection, where: str) -> None:
@@ -170,8 +191,12 @@ def _as_datetime(seconds: float) -> datetime:
 
 
 def _newest_first(judgement: Judgement, shown: str) -> bool:
-    """Whether the file begins with its newest rows, as many exports do."""
-    query = f"SELECT arg_min({shown}, source_row) > arg_max({shown}, source_row) FROM orders"
+    """Whether the file begins with its newest rows, as many exports do; a row of another century decides nothing."""
+    half = "(SELECT (min(source_row) + max(source_row)) / 2 FROM orders)"
+    query = (
+        f"SELECT median({shown}) FILTER (WHERE source_row <= {half}) > "
+        f"median({shown}) FILTER (WHERE source_row > {half}) FROM orders"
+    )
     return judgement.source.database.execute(query).fetchone() == (True,)
 
 
@@ -219,103 +244,3 @@ def unclear_note(fold: Fold, zone: str) -> str:
         f"the clock in {zone} shows the hour before {fold.end:%Y-%m-%dT%H:%MZ} twice, and the rows do not tell "
         "which is meant: both hours are gaps"
     )
-
-
-SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
-LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
-LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
-NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
-SAFE = 2**53  # whole numbers above it have no place in a double
-
-
-def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
-    """Whether identifiers that are counted were rounded by a spreadsheet or by a program that took them for amounts."""
-    column = judgement.settings.value.count_distinct
-    if column is None:
-        return ()
-    name, kind = quote(column), judgement.source.columns[column]
-    if kind.startswith(("DOUBLE", "FLOAT")):
-        rounded = f"abs({name}) >= {SAFE}"
-    elif kind == "VARCHAR" and _is_text(judgement):
-        rounded = f"contains(upper({name}), 'E+') AND regexp_full_match({name}, '[0-9]([.,][0-9]+)?[eE][+][0-9]+')"
-    else:
-        return ()
-    query = f"SELECT count(*), count(*) FILTER (WHERE {rounded}) FROM orders"
-    rows, count = judgement.source.database.execute(query).fetchone() or (0, 0)
-    if not count:
-        return ()
-    message = (
-        f"{column}: expected identifiers as text, got {count:,} of {rows:,} as rounded numbers, so different orders "
-        "look equal; export the column as text"
-    )
-    return (Finding("rounded_ids", "refuse", message),)
-
-
-def _is_text(judgement: Judgement) -> bool:
-    """Whether the source is text or a database: spreadsheets write text, not Parquet."""
-    tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'raw'"
-    return judgement.source.database.execute(tables).fetchone() == (1,)
-
-
-def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
-    """Whether whole steps of rows come twice, as they do where exports overlap; rules on `unique` look for themselves.
-
-    A step comes twice where every row of it is there as often as a multiple of two or three. Where rows are equal by
-    chance elsewhere too, there must be more such steps than chance would leave.
-    """
-    settings, database = judgement.settings, judgement.source.database
-    if any(rule.unique is not None for rule in settings.rules):
-        return ()
-    time = quote(settings.time)
-    rows = (database.execute("SELECT count(*) FROM orders").fetchone() or (0,))[0]
-    part = max(1, rows // SAMPLE)
-    sampled = f"WHERE hash({time}) % {part} = 0" if part > 1 else ""
-    columns = ", ".join(quote(name) for name in judgement.source.columns if name != "source_row")
-    for hashed in (time, columns):  # the time alone first: where its steps do not come twice, no row needs to be read
-        found = _repeated(judgement, hashed, sampled)
-        few = found.rows * part < LEAST_SHARE * rows or (hashed == columns and found.different < LEAST_ROWS)
-        if found.steps < LEAST_STEPS or few:
-            return ()
-    if found.natural > NATURAL and found.steps <= 3 * found.chance + LEAST_STEPS:
-        return ()
-    about = "about " if part > 1 else ""
-    message = (
-        f"{about}{int(found.rows * part):,} rows equal another in every column, from {found.first:%Y-%m-%dT%H:%MZ} to "
-        f"{found.last:%Y-%m-%dT%H:%MZ}: do exports overlap? A rule with `unique` counts each row once"
-    )
-    return (Finding("repeated_rows", "warn", message),)
-
-
-@dataclass(frozen=True, slots=True)
-class _Repeated:
-    """Of steps that come twice throughout: rows that repeat another, steps, different rows, first and last time.
-
-    `natural` is the share of rows that repeat another in the other steps; `chance`: steps that chance would leave.
-    """
-
-    rows: float
-    steps: int
-    different: int
-    first: Any
-    last: Any
-    natural: float
-    chance: float
-
-
-def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
-    moment = judgement.time.unordered or judgement.time.instant
-    time = quote(judgement.settings.time)  # an instant costs more than a hash: it is made of few rows only
-    query = (
-        f"WITH equal AS (SELECT {time}, hash({columns}) AS capacity_hash, count(*) AS capacity_n FROM orders {sampled} "
-        f"GROUP BY ALL), timed AS (SELECT {moment} AS moment, capacity_n AS n FROM equal), "
-        "steps AS (SELECT floor(epoch(moment) / 3600) AS step, sum(n) AS n, count(*) AS different, "
-        "min(moment) AS first, max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice "
-        "FROM timed GROUP BY 1) "
-        "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
-        "coalesce(sum(different) FILTER (WHERE twice), 0), min(first) FILTER (WHERE twice), "
-        "max(last) FILTER (WHERE twice), "
-        "coalesce(1 - sum(different) FILTER (WHERE NOT twice) / sum(n) FILTER (WHERE NOT twice), 0), "
-        "sum(0.5 ** different + 0.34 ** different) FROM steps WHERE first IS NOT NULL"
-    )
-    found = judgement.source.database.execute(query).fetchone()
-    return _Repeated(*found) if found else _Repeated(0, 0, 0, None, None, 0.0, 0.0)

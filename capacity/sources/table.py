@@ -24,13 +24,13 @@ from capacity.sources.database import count_in_database
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
-    id_findings,
     mark_implausible_times,
     repeated_hours,
-    repetition_findings,
     resolve_repeated_hours,
     unclear_note,
+    workbook_findings,
 )
+from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.seen_columns import seen_by_check
 from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, literal, one_line
@@ -106,7 +106,12 @@ class OrderTable:
         span, notes = mark_implausible_times(database, span)
         notes = (*loaded.notes, *notes, *(unclear_note(fold, judgement.time_zone()) for fold in unclear))
         found = (*loaded.findings, *judgement.time.findings, *judgement.amount.findings)
-        findings = (*found, *id_findings(judgement), *repetition_findings(judgement))
+        findings = (
+            *found,
+            *workbook_findings(judgement, now),
+            *id_findings(judgement),
+            *repetition_findings(judgement),
+        )
         read_as = (
             f"{settings.time}: {judgement.time.read_as}",
             *loaded.read_as,

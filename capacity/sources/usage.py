@@ -159,7 +159,6 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
     with open_database(None) as database:
         kinds = _load(database, settings, name)
         _measure(database, settings, kinds, names)
-        _drop_implausible_times(database, name)
         if not database.execute("SELECT count(*) FROM measured").fetchall()[0][0]:
             return {}
         step = settings.step or _native_step(database, name)
@@ -204,13 +203,15 @@ def _measure(
         if readable == (0,):
             raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
         database.execute(_measured_query(database, settings, kinds, time.instant, names))
+        _drop_implausible_times(database, name)  # first: they say nothing of the order of rows, nor of doubled hours
         if time.local:
             _resolve_repeated_hour(database, zone)
         repeated = database.execute(TWICE).fetchone()
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if repeated is not None:
-        raise DataError(f"{name}: {_duplicate_text(*repeated, settings)}")
+        who, when, count = repeated
+        raise DataError(f"{name}: {_duplicate_text(who, when, count, settings)}")
 
 
 def _drop_implausible_times(database: duckdb.DuckDBPyConnection, name: str) -> None:

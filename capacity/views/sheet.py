@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GIB = 2**30
+NO_CURRENCY = "in your prices' currency"  # supply.currency is not set
 WIDEST = 10_000  # characters: any row fits
+READABLE = 100  # characters of a line of sentences
 LEAST_LAST = 20  # characters that the last column wraps in; with less left all columns wrap
 
 
@@ -34,13 +37,17 @@ class Output(StrEnum):
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows of named values: printed as a table for people, as CSV for spreadsheets; `document` is what JSON prints."""
+    """Rows of named values: printed as a table for people, as CSV for spreadsheets; `document` is what JSON prints.
+
+    `prose`: the last column holds sentences, which wrap at a readable width on every output.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[object]]
     document: Any
     footer: tuple[str, ...] = ()
+    prose: bool = False
 
 
 def show(sheet: Sheet, output: Output) -> None:
@@ -80,8 +87,11 @@ def _print_table(sheet: Sheet) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console, endless = Console(highlight=False), not sys.stdout.isatty()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    console = Console(highlight=False)
+    endless = not sys.stdout.isatty() and not sheet.prose
+    if sheet.prose:
+        console.width = min(READABLE, console.width if sys.stdout.isatty() or "COLUMNS" in os.environ else READABLE)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(sheet.columns))
     for place, name in enumerate(sheet.columns):
         numeric = bool(sheet.rows) and all(is_number(row[place]) for row in sheet.rows)
         last = place == len(sheet.columns) - 1
@@ -94,7 +104,11 @@ def _print_table(sheet: Sheet) -> None:
     elif widest > console.width and widest - _longest_last(sheet) > console.width - LEAST_LAST:
         _narrow(table)
     console.print(Text(sheet.title, "bold"), soft_wrap=endless)
-    if sheet.rows:  # names of columns above nothing tell nothing
+    if sheet.prose:
+        with console.capture() as written:
+            console.print(table)
+        console.print("\n".join(line.rstrip() for line in written.get().splitlines()), markup=False)
+    elif sheet.rows:  # names of columns above nothing tell nothing
         console.print(table)
     for line in sheet.footer:
         console.print(line, markup=False, soft_wrap=endless)
@@ -140,6 +154,15 @@ def amount(value: float) -> str:
     ('53,900', '4.67', '0.000123')
     """
     return f"{float(f'{value:.3g}'):,.10g}"
+
+
+def money(value: float, currency: str) -> str:
+    """An amount with its currency; where none is configured, that it is the one of the prices.
+
+    >>> money(1234.5, "EUR"), money(0.2, "")
+    ('1,234.50 EUR', "0.20 in your prices' currency")
+    """
+    return f"{value:,.2f} {currency or NO_CURRENCY}"
 
 
 def duration(span: timedelta) -> str:

@@ -55,7 +55,7 @@ class TrialData:
 def trial_sheet(trial: TrialData) -> Sheet:
     """One row for each question."""
     rows = [*_read(trial), *_found(trial), *_verdict(trial)]
-    return Sheet(_title(trial), ("", ""), rows, _document(trial, rows))
+    return Sheet(_title(trial), ("", ""), rows, _document(trial, rows), prose=True)
 
 
 def _title(trial: TrialData) -> str:
@@ -185,6 +185,7 @@ ANSWERS = {
     "FloorsPay": "use floors from the forecast for such a service",
     "PlainHpaIsEnough": "a plain autoscaler is enough for such a service",
     "NoSkill": "a plain autoscaler is enough: the forecast is no better than repeating the season before",
+    "FixedCountIsEnough": "a fixed number of replicas is enough for such a service",
     "NothingKeepsTheMinutes": "undecided: nothing that was tried keeps the promise",
     "TooShort": "undecided: the history is too short",
     "LeastExpectedCost": "this has the least expected cost",

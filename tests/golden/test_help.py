@@ -53,6 +53,7 @@ def test_the_verbs_stand_in_the_order_of_the_data() -> None:
         "restore",
         "rehearse",
         "status",
+        "serve",
         "rules",
         "schema",
     ]

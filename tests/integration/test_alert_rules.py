@@ -47,6 +47,7 @@ PASSING = {**ALIVE, 'capacity_pass_timestamp_seconds{installation="shop"}': "0+6
 LATE = {**ALIVE, 'capacity_pass_timestamp_seconds{installation="shop"}': "0+60x60 3600x540"}  # none after an hour
 GONE = {**ALIVE, 'capacity_pass_timestamp_seconds{installation="shop"}': "0+60x60 _x540"}  # nor any metrics
 SHOP = (("installation", "shop"),)
+HALF = {"labels": "{}", "value": 0.5}  # of the time: firing begins 15 minutes after the breach
 
 CASES = [
     Case(
@@ -234,6 +235,26 @@ def test_an_alert_fires(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
 def test_it_stays_silent(case: Case, tmp_path: Path) -> None:
     assert tried(tmp_path, case, case.silent, []) == ""
+
+
+def test_critical_minutes_of_a_planner_count_from_its_first_metrics(tmp_path: Path) -> None:
+    """A planner's metrics may bear no installation where the controller's do: its time without alerts counts too."""
+    series = {
+        **PASSING,
+        "capacity_build_info": "1x240",
+        f"capacity_volume_used_ratio{{{CLAIM}}}": "0.5x120 0.99x120",
+    }
+    share = 'avg_over_time(capacity:critical:bool{installation=""}[230m])'
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": f"round({share}, 0.1)", "eval_time": "4h", "exp_samples": [HALF]}],
+    }
+    document = {"rule_files": [str(MONITORING / "rules.yaml")], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(document))
+    words = [binary("promtool"), "test", "rules", str(tmp_path / "test.yaml")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_is_tried_and_says_how_bad_it_is_and_what_to_do() -> None:

@@ -6,7 +6,6 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,15 +14,17 @@ import yaml
 
 from capacity.cli import main
 from tests.double import KubernetesDouble
-from tests.double.faults import refusal
+from tests.double.faults import Fault, refusal
+from tests.double.manifests import priority_class
 from tests.peers import HttpPeer, Prometheus, openmetrics
+from tests.rendering import BASE
 from tests.servicenow import ServiceNowDouble
 from tests.shop import Shop
 
 OK, FAILED, WARNED = 0, 1, 3
 ROLES = {
     role["metadata"]["name"]: role
-    for role in yaml.safe_load_all((Path(__file__).parents[2] / "k8s/base/roles.yaml").read_text(encoding="utf-8"))
+    for role in yaml.safe_load_all((BASE / "workloads" / "roles.yaml").read_text(encoding="utf-8"))
 }
 
 
@@ -105,6 +106,10 @@ def _no_token(clinic: Clinic) -> None:
 def _empty_token(clinic: Clinic) -> None:
     (clinic.shop.folder / "empty.token").write_text(" \n")
     clinic.set(incidents={"alertmanager": {"url": "http://127.0.0.1:1", "token_file": "empty.token"}})
+
+
+def _no_webhook(clinic: Clinic) -> None:
+    clinic.set(incidents={"messages": {"slack": {"url_file": "absent.url"}}})
 
 
 def _bad_rows(clinic: Clinic) -> None:
@@ -210,6 +215,7 @@ BROKEN: list[tuple[str, Callable[[Clinic], None], int, str, str, str]] = [
         "per_sale_per_hour",
     ),
     ("a secret that is not there", _no_token, FAILED, "secrets", "pushgateway.token_file", "mount the secret"),
+    ("a webhook that is not there", _no_webhook, FAILED, "secrets", "messages.slack.url_file", "mount the secret"),
     ("a secret that is empty", _empty_token, FAILED, "secrets", "empty.token: empty", "mount the secret"),
     ("orders below the quality that a plan needs", _bad_rows, FAILED, "orders", "at least 0.9950", "capacity audit"),
     ("orders of doubtful quality", _some_bad_rows, WARNED, "orders", "at least 0.9990", "capacity audit"),
@@ -483,3 +489,45 @@ def test_a_limit_range_that_refuses_our_pod_is_found(clinic: Clinic, item: dict[
     found = [one[2] for one in bad if one[1] == "room"]
     assert len(found) == bool(words)
     assert all(words in one for one in found)
+
+
+def limited(clinic: Clinic, namespace: str) -> None:
+    """A namespace whose quota has no room for one pod more."""
+    metadata = {"name": "small", "namespace": namespace}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": {"pods": "0"}}}
+    clinic.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    clinic.api.create(quota)
+
+
+def test_of_a_namespace_of_its_own_the_room_there_counts_and_no_other(clinic: Clinic) -> None:
+    clinic.set(controller={"namespace": "capacity-system"})
+    limits(clinic, "ResourceQuota", hard={"pods": "0"})
+    assert clinic.bad()[0] == OK
+    limited(clinic, "capacity-system")
+    code, bad = clinic.bad()
+    assert (code, [one[:2] for one in bad]) == (FAILED, [("fail", "room")])
+    assert "capacity-system: quota small is full: pods" in bad[0][2]
+    assert "raise it there" in bad[0][3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "state", "words"),
+    [
+        pytest.param("CronJob", {}, "warn", "CronJob capacity-controller has no priority class", id="no class"),
+        pytest.param("Deployment", {}, "warn", "Deployment capacity-controller has no priority", id="no class, a loop"),
+        pytest.param("CronJob", {"priorityClassName": "none"}, "fail", "which does not exist", id="an unknown class"),
+        pytest.param("CronJob", {"priorityClassName": "high"}, None, "", id="a class"),
+    ],
+)
+def test_the_priority_of_the_controllers_pods_is_looked_at(
+    clinic: Clinic, kind: str, given: dict[str, str], state: str | None, words: str
+) -> None:
+    metadata = {"name": "capacity-controller", "namespace": "shop"}
+    pod = {"template": {"spec": given}}
+    clinic.api.create(priority_class("high", value=1000))
+    installed = {"metadata": metadata, "spec": {"jobTemplate": {"spec": pod}} if kind == "CronJob" else pod}
+    listed = {"kind": f"{kind}List", "metadata": {}, "items": [installed]}
+    clinic.api.faults.add(f"GET .*/{kind.lower()}s.*part-of", Fault(status=200, body=json.dumps(listed)))
+    found = [(one[0], one[2]) for one in clinic.bad()[1] if one[1] == "room"]
+    assert [one[0] for one in found] == ([] if state is None else [state])
+    assert all(words in one[1] for one in found)

@@ -44,10 +44,18 @@ def arguments(instruction: str) -> list[str]:
 # -- what it says -----------------------------------------------------------------------------------------------------
 
 
-def test_both_stages_stand_on_a_digest_that_the_builder_names() -> None:
-    assert {stage.split()[0].partition("@")[2] for stage in arguments("FROM")} == {"${PYTHON_DIGEST}"}
-    assert len(arguments("FROM")) == 2
-    assert "PYTHON_DIGEST" in arguments("ARG"), "without a default: no build stands on a base nobody named"
+def test_every_stage_stands_on_one_base_that_the_builder_may_pin() -> None:
+    stages = [stage.split() for stage in arguments("FROM")]
+    names = [stage[-1] for stage in stages]
+    assert {stage[0] for stage in stages} - set(names) == {"${PYTHON}"}
+    base = next(line.partition("=")[2] for line in arguments("ARG") if line.startswith("PYTHON="))
+    assert base.startswith("docker.io/library/python:3.11-"), "with a default: a build needs no digest"
+    assert names[-1] == "complete", "what a build without --target makes"
+
+
+def test_controller_is_installed_from_its_list_alone() -> None:
+    lean = [line for line in arguments("RUN") if "controller-requirements.txt" in line]
+    assert ["--no-deps . -r controller-requirements.txt" in line for line in lean] == [True]
 
 
 def test_user_is_that_of_every_pod(kubectl: str) -> None:
@@ -59,12 +67,12 @@ def test_user_is_that_of_every_pod(kubectl: str) -> None:
 
 def test_packages_and_standard_library_are_compiled_and_their_sources_never_looked_at() -> None:
     compiled = [line for line in arguments("RUN") if "compileall" in line]
-    assert ["--invalidation-mode unchecked-hash" in line for line in compiled] == [True, True]
+    assert ["--invalidation-mode unchecked-hash" in line for line in compiled] == [True, True, True]
 
 
 def test_only_what_the_package_needs_is_copied() -> None:
     copied = [word for line in arguments("COPY") if not line.startswith("--from") for word in line.split()[:-1]]
-    assert sorted(copied) == ["LICENSE", "README.md", "capacity", "pyproject.toml"]
+    assert sorted(copied) == ["LICENSE", "README.md", "capacity", "k8s/controller-requirements.txt", "pyproject.toml"]
     assert all((K8S.parent / name).exists() for name in copied)
 
 

@@ -124,6 +124,27 @@ def test_a_first_configuration_reads_as_it_is(cluster: KubernetesDouble, capsys:
         assert words in text, words
 
 
+@pytest.mark.parametrize(
+    ("namespace", "spec", "words"),
+    [
+        pytest.param("shop", {"hard": {"pods": "40"}}, "shop: quota small allows pods 40, the workloads", id="a peak"),
+        pytest.param("shop", {"limits": [{"type": "Container", "max": {"cpu": "500m"}}]}, "at most cpu", id="limits"),
+        pytest.param("capacity-system", {"hard": {"pods": "0"}}, "capacity-system: quota small is full", id="its own"),
+    ],
+)
+def test_what_would_keep_the_controllers_pod_out_is_in_the_file_and_said(
+    cluster: KubernetesDouble, capsys: pytest.CaptureFixture[str], namespace: str, spec: Document, words: str
+) -> None:
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "capacity-system"}})
+    kind = "ResourceQuota" if "hard" in spec else "LimitRange"
+    metadata = {"name": "small", "namespace": namespace}
+    cluster.create({"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec})
+    assert main(["init"]) == 0
+    assert read_config("capacity.yaml").controller.namespace == "capacity-system"
+    assert words in re.findall(r"^  # (.*)$", Path("capacity.yaml").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_file_that_is_there_is_never_overwritten(
     cluster: KubernetesDouble, capsys: pytest.CaptureFixture[str]
 ) -> None:

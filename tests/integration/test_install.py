@@ -11,16 +11,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.double import INSTALLED, KubernetesDouble
-from tests.rendering import FORMS, K8S, Document, kustomize, title
+from tests.rendering import FORMS, K8S, SYSTEM, WORKLOADS, Document, kustomize, title
 
 PAGE = (K8S / "README.md").read_text(encoding="utf-8")
-NAMESPACE = yaml.safe_load((K8S / "base" / "kustomization.yaml").read_text(encoding="utf-8"))["namespace"]
+NAMESPACE = WORKLOADS
 HOUR = timedelta(hours=1)
 PLANNER, CONTROLLER = "capacity-planner", "capacity-controller"
 pytestmark = pytest.mark.slow
@@ -61,8 +62,8 @@ class Machine:
     def run(self, command: str, token: str | None = None) -> str:
         """The output of a command that must succeed; with a token, as that identity."""
         words = words_of(command)
-        if words[:4] == ["kubectl", "-n", NAMESPACE, "create"] and words[4] == "job":
-            return self._create_job(words)
+        if words[0] == "kubectl" and {("create", "job"), ("create", "namespace")} & set(pairwise(words)):
+            return self._create(words)
         return self._run(words, token)
 
     def _run(self, words: list[str], token: str | None = None, stdin: str = "") -> str:
@@ -79,16 +80,16 @@ class Machine:
         assert done.returncode == 0, f"{shlex.join(words)}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def _create_job(self, words: list[str]) -> str:
-        """As typed but for the sending: kubectl sends Jobs in protobuf, which the double does not read."""
+    def _create(self, words: list[str]) -> str:
+        """As typed but for the sending: kubectl sends these in protobuf, which the double does not read."""
         made = self._run([*words, "--dry-run=client", "-o", "json"])
-        return self._run(["kubectl", "-n", NAMESPACE, "apply", "-f", "-"], stdin=made)
+        return self._run(["kubectl", "apply", "-f", "-"], stdin=made)
 
     def pod(self, cron_job: str, *more: str) -> str:
         """The command of a CronJob, under its service account, on this machine's configuration."""
-        (args,) = (args_of(item) for item in self.api.list("CronJob", NAMESPACE) if named(item) == cron_job)
+        (args,) = (args_of(item) for item in self.api.list("CronJob", SYSTEM) if named(item) == cron_job)
         args[args.index("-c") + 1] = "k8s/base/capacity.yaml"
-        token = self.api.token(f"system:serviceaccount:{NAMESPACE}:{cron_job}")
+        token = self.api.token(f"system:serviceaccount:{SYSTEM}:{cron_job}")
         return self._run(["capacity", *args, *more], token)
 
     def autoscaler(self) -> Document:
@@ -178,10 +179,9 @@ def test_page_shows_both_ways_and_every_program_is_one_we_know() -> None:
             assert any(command.startswith(beginning) for command in commands())
 
 
-def test_docker_is_told_files_that_exist_and_the_digest() -> None:
+def test_docker_is_told_files_that_exist() -> None:
     (build,) = (words_of(command) for command in commands() if command.startswith("docker"))
     assert (K8S.parent / build[build.index("-f") + 1]).is_file()
-    assert build[build.index("--build-arg") + 1] == "PYTHON_DIGEST=$PYTHON_DIGEST"
     image = yaml.safe_load((K8S / "base" / "kustomization.yaml").read_text(encoding="utf-8"))["images"][0]
     assert build[build.index("-t") + 1] == f"{image['newName']}:{image['newTag']}"
     assert build[-1] == "."
@@ -195,9 +195,21 @@ def test_page_lists_every_form() -> None:
 
 
 def test_kustomization_shown_on_the_page_renders(kubectl: str, tmp_path: Path) -> None:
-    (shown,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    folder = Path(shutil.copytree(K8S, tmp_path / "k8s")) / "overlays" / "mine"
+    combined, further = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    k8s = Path(shutil.copytree(K8S, tmp_path / "k8s"))
+    write_kustomization(k8s / "overlays" / "mine", combined)
+    kinds = {item["kind"] for item in kustomize(kubectl, k8s / "overlays" / "mine")}
+    assert {"ClusterRole", "Deployment", "PriorityClass"} <= kinds
+    write_kustomization(k8s / "base" / "checkout", further)
+    base = k8s / "base" / "kustomization.yaml"
+    base.write_text(base.read_text().replace("  - workloads\n", "  - workloads\n  - checkout\n"))
+    rendered = kustomize(kubectl, k8s / "base")
+    assert {item["metadata"]["namespace"] for item in rendered if item["kind"] == "Role"} == {WORKLOADS, "checkout"}
+    bound = {subject["namespace"] for item in rendered for subject in item.get("subjects", [])}
+    assert bound == {SYSTEM}
+
+
+def write_kustomization(folder: Path, text: str) -> None:
+    """A folder with this kustomization.yaml."""
     folder.mkdir()
-    (folder / "kustomization.yaml").write_text(shown)
-    kinds = {item["kind"] for item in kustomize(kubectl, folder)}
-    assert {"ClusterRole", "Deployment"} <= kinds
+    (folder / "kustomization.yaml").write_text(text)

@@ -15,10 +15,12 @@ from capacity.cli import main
 from capacity.cluster import lease, policy_maps, switch
 from capacity.cluster.plan_index import names
 from capacity.model.configuration import Config
-from tests.rendering import BASE, NEWEST, OLDEST, Document, documents, kustomize, title, validate
+from tests.rendering import BASE, NEWEST, OLDEST, SYSTEM, WORKLOADS, Document, documents, kustomize, title, validate
 
 KUSTOMIZATION = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))
-WRITTEN = [item for name in KUSTOMIZATION["resources"] for item in documents((BASE / name).read_text(encoding="utf-8"))]
+RIGHTS = yaml.safe_load((BASE / "workloads" / "kustomization.yaml").read_text(encoding="utf-8"))
+FILES = [*(f"workloads/{name}" for name in RIGHTS["resources"]), *KUSTOMIZATION["resources"][1:]]
+WRITTEN = [item for name in FILES for item in documents((BASE / name).read_text(encoding="utf-8"))]
 CRON_JOBS = [document for document in WRITTEN if document["kind"] == "CronJob"]
 each_manifest = pytest.mark.parametrize("manifest", WRITTEN, ids=title)
 each_cron_job = pytest.mark.parametrize("cron_job", CRON_JOBS, ids=title)
@@ -76,20 +78,23 @@ def test_the_rendered_base_is_valid(rendered: list[Document], version: str) -> N
 
 def test_kustomization_lists_exactly_the_files_of_the_base() -> None:
     generated = [name for generator in KUSTOMIZATION["configMapGenerator"] for name in generator["files"]]
-    listed = ["kustomization.yaml", *KUSTOMIZATION["resources"], *generated]
+    assert KUSTOMIZATION["resources"][0] == "workloads"
+    listed = ["kustomization.yaml", "workloads/kustomization.yaml", *FILES, *generated]
     assert sorted(listed) == sorted(path.relative_to(BASE).as_posix() for path in BASE.rglob("*") if path.is_file())
 
 
 def test_the_base_renders_to_what_is_written_and_the_configuration(rendered: list[Document]) -> None:
     assert sorted(map(title, rendered)) == sorted([*map(title, WRITTEN), "ConfigMap capacity-config"])
-    assert {item["metadata"]["namespace"] for item in rendered} == {KUSTOMIZATION["namespace"]}
+    rights = {item["metadata"]["namespace"] for item in rendered if item["kind"].startswith("Role")}
+    others = {item["metadata"]["namespace"] for item in rendered if not item["kind"].startswith("Role")}
+    assert (rights, others) == ({WORKLOADS}, {SYSTEM})
     (config_map,) = (item for item in rendered if item["kind"] == "ConfigMap")
     assert config_map["data"] == {"capacity.yaml": (BASE / "capacity.yaml").read_text(encoding="utf-8")}
 
 
 def test_rendered_bindings_name_the_namespace_of_their_service_accounts(rendered: list[Document]) -> None:
     subjects = [subject for item in rendered if item["kind"] == "RoleBinding" for subject in item["subjects"]]
-    assert [subject.get("namespace") for subject in subjects] == [KUSTOMIZATION["namespace"]] * 2
+    assert [subject.get("namespace") for subject in subjects] == [SYSTEM] * 2
 
 
 def test_rendered_image_is_of_this_version(rendered: list[Document]) -> None:
@@ -100,8 +105,9 @@ def test_rendered_image_is_of_this_version(rendered: list[Document]) -> None:
 # -- in step with the code --------------------------------------------------------------------------------------------
 
 
-def test_configuration_loads_and_plans_for_the_namespace_it_is_installed_in(config: Config) -> None:
-    assert {workload.namespace for workload in config.workloads} == {KUSTOMIZATION["namespace"]}
+def test_configuration_loads_and_plans_for_the_namespace_of_its_rights(config: Config) -> None:
+    assert {workload.namespace for workload in config.workloads} == {RIGHTS["namespace"]} == {WORKLOADS}
+    assert config.controller.namespace == SYSTEM
 
 
 def test_configuration_shows_every_block_a_user_may_write(config: Config) -> None:

@@ -17,9 +17,10 @@ import yaml
 from capacity.cli import main
 from tests.double import Entry, KubernetesDouble, Wire, refusal
 from tests.double.manifests import deployment
+from tests.rendering import SYSTEM, WORKLOADS
 
 BASE = Path(__file__).resolve().parents[2] / "k8s" / "base"
-NAMESPACE = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))["namespace"]
+NAMESPACE = WORKLOADS
 NOW, DUE = "2026-11-27T12:00:00Z", "2026-11-27T12:08:00Z"
 ORDERS = """
     SELECT hour + INTERVAL 1 SECOND * number AS ordered_at, hash(hour, number) AS order_id, 1.0 AS amount
@@ -36,7 +37,7 @@ def read(name: str) -> list[Document]:
     return list(yaml.safe_load_all((BASE / name).read_text(encoding="utf-8")))
 
 
-ROLES = {role["metadata"]["name"]: role for role in read("roles.yaml")}
+ROLES = {role["metadata"]["name"]: role for role in read("workloads/roles.yaml")}
 COMMANDS = {
     job["metadata"]["name"]: job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
     for job in (*read("planner.yaml"), *read("controller.yaml"))
@@ -93,15 +94,16 @@ class Installation:
         self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
 
     def install(self, **changed: Document) -> None:
-        """Create Roles and bindings as kustomize renders them: with the namespace. `changed` Roles replace theirs."""
-        for item in [*({**ROLES, **changed}).values(), *read("role-bindings.yaml")]:
+        """Create Roles and bindings as kustomize renders them: with the namespaces. `changed` Roles replace theirs."""
+        for item in [*({**ROLES, **changed}).values(), *read("workloads/role-bindings.yaml")]:
             placed = copy.deepcopy(item)
-            for where in (placed["metadata"], *placed.get("subjects", [])):
-                where["namespace"] = NAMESPACE
+            placed["metadata"]["namespace"] = NAMESPACE
+            for subject in placed.get("subjects", []):
+                subject["namespace"] = SYSTEM
             self.api.create(placed)
 
     def token(self, account: str) -> str:
-        return self.api.token(f"system:serviceaccount:{NAMESPACE}:{account}")
+        return self.api.token(f"system:serviceaccount:{SYSTEM}:{account}")
 
     def run(self, account: str, *args: str) -> int:
         """Run a command with an account's token; without arguments, the command of its CronJob."""

@@ -21,9 +21,9 @@ from tests.database import Database, configured, plan_of_sizes, sizes_of
 from tests.double import Entry, KubernetesDouble, refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, autoscaler, deployment, scaled_object
 from tests.peers.process import came_up, free_port, started, stop
-from tests.rendering import BASE, FORMS, K8S, Document, chart, kustomize, pod_of, the
+from tests.rendering import BASE, FORMS, K8S, SYSTEM, WORKLOADS, Document, chart, kustomize, pod_of, the
 
-NAMESPACE = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))["namespace"]
+NAMESPACE = WORKLOADS
 NOW = "2026-11-27T12:00:00Z"
 CONTROLLER = "capacity-controller"
 CONFLICT = refusal(409, "Conflict", "the object has been modified; please apply your changes to the latest version")
@@ -87,7 +87,7 @@ class Cluster:
 
     def kubeconfig(self) -> Path:
         """That of the controller's service account."""
-        token = self.api.token(f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}")
+        token = self.api.token(f"system:serviceaccount:{SYSTEM}:{CONTROLLER}")
         return self.api.kubeconfig(self.folder / "kubeconfig", token)
 
     def run(self, *words: str, now: str = NOW) -> int:

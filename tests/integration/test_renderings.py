@@ -128,12 +128,15 @@ def test_helm_lint_finds_nothing(form: Form, helm: str) -> None:
 @each_form
 def test_namespace_and_image_of_the_base_reach_every_object(form: Form, kubectl: str, tmp_path: Path) -> None:
     folder = copied(tmp_path)
-    base = folder / "base" / "kustomization.yaml"
-    text = base.read_text().replace("namespace: shop", "namespace: store").replace("registry.example.com", "other.org")
-    base.write_text(text)
+    base, rights = folder / "base" / "kustomization.yaml", folder / "base" / "workloads" / "kustomization.yaml"
+    text = base.read_text().replace("namespace: capacity-system", "namespace: tools")
+    base.write_text(text.replace("registry.example.com", "other.org"))
+    rights.write_text(rights.read_text().replace("namespace: shop", "namespace: store"))
     rendered = kustomize(kubectl, folder / form.folder)
-    assert {item["metadata"].get("namespace", "store") for item in rendered} == {"store"}
-    assert {subject["namespace"] for item in rendered for subject in item.get("subjects", [])} == {"store"}
+    for item in rendered:
+        where = "store" if item["kind"].startswith("Role") else "tools"
+        assert item["metadata"].get("namespace", where) == where
+    assert {subject["namespace"] for item in rendered for subject in item.get("subjects", [])} == {"tools"}
     images = {
         container["image"] for pod in filter(None, map(pod_of, rendered)) for container in pod["spec"]["containers"]
     }
@@ -152,8 +155,19 @@ def test_the_rules_are_the_same_in_a_namespace_and_in_the_cluster(of_kustomize: 
 def test_only_forms_that_say_so_reach_beyond_their_namespace(
     of_kustomize: dict[str, list[Document]],
 ) -> None:
-    wide = {folder for folder, rendered in of_kustomize.items() if any("Cluster" in item["kind"] for item in rendered)}
-    assert wide == {"overlays/cluster-wide", "overlays/storage-classes", "overlays/nodes", "overlays/placeholder"}
+    wide = {folder for folder, rendered in of_kustomize.items() if any(beyond(item) for item in rendered)}
+    assert wide == {
+        "overlays/priority",
+        "overlays/cluster-wide",
+        "overlays/storage-classes",
+        "overlays/nodes",
+        "overlays/placeholder",
+    }
+
+
+def beyond(item: Document) -> bool:
+    """Whether it belongs to no namespace."""
+    return "Cluster" in item["kind"] or item["kind"] == "PriorityClass"
 
 
 def test_loop_has_the_pod_of_the_cron_job_but_for_what_a_server_needs(of_kustomize: dict[str, list[Document]]) -> None:
@@ -220,7 +234,7 @@ def test_selectors_select_our_own_pods_and_no_others(form: Form, of_kustomize: d
     selectors = [spec[key] for item in rendered if (spec := item.get("spec")) for key in spec if "elector" in key]
     assert len(selectors) >= 2
     for selector in selectors:
-        wanted = selector["matchLabels"]
+        wanted = selector.get("matchLabels", selector)  # a Service has the labels alone
         assert [labels for labels in pods if wanted.items() <= labels.items()], "it selects nothing"
         assert wanted["app.kubernetes.io/name"] == "capacity"
         assert "app.kubernetes.io/component" in wanted
@@ -231,7 +245,7 @@ def test_pods_may_reach_name_service_and_api_server_and_nobody_reaches_them(
     form: Form, of_kustomize: dict[str, list[Document]]
 ) -> None:
     policies = [item["spec"] for item in of_kustomize[form.folder] if item["kind"] == "NetworkPolicy"]
-    assert len(policies) == (3 if form.folder == "overlays/audit" else 2)
+    assert len(policies) == (3 if form.folder in ("overlays/audit", "overlays/serve") else 2)
     for policy in policies:
         assert policy["policyTypes"] == ["Ingress", "Egress"]
         assert policy.get("ingress", []) in ([], [SCRAPE] if "monitoring.namespace=monitoring" in form.values else [])
@@ -310,11 +324,13 @@ def test_chart_is_of_this_version() -> None:
         pytest.param(["controller.egress[0].ports[0].port=9091"], "ports", [{"port": 9091}], id="a further peer"),
     ],
 )
-def test_values_reach_valid_objects(helm: str, values: list[str], field: str, expected: object) -> None:
-    rendered = chart(helm, values)
+def test_values_reach_valid_objects(
+    helm: str, of_helm: dict[str, list[Document]], values: list[str], field: str, expected: object
+) -> None:
+    rendered, usual = chart(helm, values), of_helm["base"]
     assert expected in list(all_of(rendered, field))
-    assert expected not in list(all_of(chart(helm), field))
-    for document in rendered:
+    assert expected not in list(all_of(usual, field))
+    for document in (one for one in rendered if one not in usual):  # the others are valid: test_every_form_is_valid
         validate(document, NEWEST)
 
 
@@ -344,12 +360,14 @@ def test_every_container_has_the_further_environment_and_mounts(helm: str) -> No
 
 
 def test_another_name_reaches_every_object_and_every_reference(helm: str) -> None:
-    rendered = chart(helm, ["nameOverride=floors", "monitoring.rules=true", "monitoring.dashboards=true"])
+    monitoring = ["monitoring.rules=true", "monitoring.dashboards=true", "monitoring.podMonitor=true"]
+    forms = ["controller.form=loop", "audit.enabled=true", "targets.nodes=true", "targets.storageClasses=true"]
+    rendered = chart(helm, ["nameOverride=floors", *monitoring, *forms])
     assert {item["metadata"]["name"].partition("-")[0] for item in rendered} == {"floors"}
     accounts = {item["metadata"]["name"] for item in rendered if item["kind"] == "ServiceAccount"}
     assert set(all_of(rendered, "serviceAccountName")) == accounts
     assert {subject["name"] for item in rendered for subject in item.get("subjects", [])} == accounts
-    roles = {item["metadata"]["name"] for item in rendered if item["kind"] == "Role"}
+    roles = {item["metadata"]["name"] for item in rendered if item["kind"] in ("Role", "ClusterRole")}
     assert {item["roleRef"]["name"] for item in rendered if "roleRef" in item} == roles
     assert set(all_of(rendered, "app.kubernetes.io/name")) == {"floors"}
     maps = {item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap"}

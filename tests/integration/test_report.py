@@ -87,6 +87,9 @@ def test_the_page_says_what_a_manager_asks() -> None:
     said = words_of(reported("--since", "plan.json"))
     for heading in ("busy", "is planned", "costs", "trust", "needs attention", "changed", "rests on"):
         assert re.search(rf"(When|What|How).{{0,12}} {heading}", said), heading
+    assert re.search(r"Are we safe for the next peak\? (Yes|Not certain)\.", said)
+    for heading in ("Cost against today", "How sure this is", "What to do"):
+        assert said.index(heading) < said.index("When it gets busy"), heading
     peak = json.loads(Path("plan.json").read_text(encoding="utf-8"))["workloads"][0]["peak"]
     assert f"shop/web gets {peak['replicas']} replicas for its peak on" in said
     assert "EUR a month of 30 days" in said
@@ -154,6 +157,7 @@ def test_risks_name_the_ceiling_and_stale_data(tmp_path: Path) -> None:
     assert main(["report", "--now", "2026-03-30T01:00Z", "-q"]) == 0
     said = words_of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert re.search(r"shop/web needs more than its ceiling of 4 for [\d,]+ minutes: raise the ceiling", said)
+    assert "Are we safe for the next peak? No. shop/web needs more than its ceiling of 4" in said
     assert "The newest order is 14 d old" in said
     assert "The plan ended on" in said
 
@@ -213,7 +217,12 @@ def test_it_prints_on_a_few_pages_of_paper_and_in_light(tmp_path: Path, chromium
     reported()
     pdf = chromium.pdf(tmp_path / "report.html", tmp_path / "report.pdf").read_bytes()
     pages = re.findall(rb"/Type\s*/Page\b", pdf)
-    assert 2 <= len(pages) <= 6
+    assert 2 <= len(pages) <= 7
+    alone = tmp_path / "front.html"
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    alone.write_text(page.replace("</style>", ".details { display: none }</style>"), encoding="utf-8")
+    first = chromium.pdf(alone, tmp_path / "front.pdf").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b", first)) == 1, "what a manager reads is one page"
     (box,) = set(re.findall(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)\s+([\d.]+)", pdf))
     assert [round(float(size)) for size in box] == [595, 842], "A4 in points"
 

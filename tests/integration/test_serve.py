@@ -17,12 +17,16 @@ from fastapi.testclient import TestClient
 
 from capacity.app.configuration import read_config
 from capacity.app.scenarios import parse_scenario
-from capacity.app.serve import LiveData, Served, served_file, served_orders
+from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_file, served_orders
 from capacity.cli import main
+from capacity.cluster.client import ClusterWriter
+from capacity.cluster.config_maps import write_plan_maps
 from capacity.model import ConfigError
 from capacity.model.plan_file import write_plan
 from capacity.web.application import create_app
 from capacity.web.state import WebSettings
+from tests.double import KubernetesDouble
+from tests.rendering import K8S
 
 CONFIG = """
 timezone: Europe/London
@@ -51,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
     sales = np.random.default_rng(5).poisson(3 + 60 * daytime)
     pd.DataFrame({"at": index, "n": sales}).to_csv(folder / "orders.csv", index=False)
     (folder / "capacity.yaml").write_text(CONFIG, encoding="utf-8")
-    return served_orders(read_config(folder / "capacity.yaml"), NOW, past=True)
+    return served_orders(read_config(folder / "capacity.yaml"), Moment(NOW, seen=NOW + timedelta(days=2)))
 
 
 def client_of(served: Served, settings: WebSettings | None = None) -> TestClient:
@@ -262,3 +266,22 @@ def test_what_cannot_be_served_is_refused(tmp_path: Path, capsys: pytest.Capture
         WebSettings(token="short")
     with pytest.raises(ConfigError, match="such as /capacity"):
         WebSettings(base_path="capacity")
+
+
+def test_the_overlays_role_suffices_and_only_reads(
+    kubernetes_double: KubernetesDouble, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, folder = kubernetes_double, K8S / "components" / "serve"
+    _, role, binding = yaml.safe_load_all((folder / "rights.yaml").read_text(encoding="utf-8"))
+    api.create({**role, "metadata": {**role["metadata"], "namespace": "shop"}})
+    subjects = [{**subject, "namespace": "shop"} for subject in binding["subjects"]]
+    api.create({**binding, "metadata": {**binding["metadata"], "namespace": "shop"}, "subjects": subjects})
+    write_plan_maps(ClusterWriter(str(api.kubeconfig(tmp_path / "admin"))), served.plan)
+    kubeconfig = api.kubeconfig(tmp_path / "kubeconfig", api.token("system:serviceaccount:shop:capacity-serve"))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    api.journal.clear()
+    found = served_cluster(served.known().asked)
+    assert [one.floor for one in found.plan.workloads] == [one.floor for one in served.plan.workloads]
+    assert {(entry.method, entry.code) for entry in api.journal} == {("GET", 200)}
+    answer = client_of(found).get(f"{WEB}/explain")
+    assert "the plans of the cluster" in answer.json()["detail"]

@@ -220,3 +220,11 @@ def test_missed_passes_are_seen_without_prometheus(
     )
     assert beats["Lease shop/capacity"]["note"] == "renewed, held by pod-1"
     assert code == (3 if late else 0)
+
+
+def test_the_cron_jobs_are_read_where_they_run(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    add(controller={"namespace": "capacity-system"})
+    write_plan_maps(ClusterWriter(), read_plan("plan.json"))
+    asked(capsys, "--from-cluster")
+    paths = [entry.path for entry in shop.api.journal if entry.path.endswith("/cronjobs")]
+    assert paths == ["/apis/batch/v1/namespaces/capacity-system/cronjobs"]

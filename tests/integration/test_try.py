@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from capacity.app.bare import Asked
 from capacity.app.configuration import read_config
 from capacity.cli import main
+from capacity.cli.trial import source_of
+from capacity.sources.sample import sample_orders
 
 HOURS = pd.date_range("2025-09-01", periods=24 * 28, freq="h")
 BUSY = 5 + 40 * np.clip(np.sin((HOURS.hour - 6) / 12 * np.pi), 0, None) * np.where(HOURS.day_of_week < 5, 1, 0.4)
@@ -38,7 +41,10 @@ def test_a_bare_file_gives_a_verdict_a_page_and_a_configuration(capsys: pytest.C
         "2m",
     ]
     assert main(["try", "orders.csv", *flags]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 100, "readable in a pipe"
+    assert printed.splitlines() == [line.rstrip() for line in printed.splitlines()]
+    said = " ".join(printed.split())
     for words in (
         "orders.csv: 672 rows, 2025-09-01 to 2025-09-28",
         "'Ordered at', day first: '%d/%m/%Y %H:%M', without a zone, read in Europe/Berlin",
@@ -57,6 +63,16 @@ def test_a_bare_file_gives_a_verdict_a_page_and_a_configuration(capsys: pytest.C
     assert config.workloads[0].load.cpu_per_sale_per_hour == pytest.approx(0.1)
     assert Path("capacity.yaml").read_text(encoding="utf-8").count("# yours:") >= 4
     assert main(["plan", "-q"]) == 0, "the configuration plans as it is"
+
+
+@pytest.mark.usefixtures("orders")
+def test_it_takes_a_file_or_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try"]) == main(["try", "orders.csv", "--sample"]) == 2
+    said = capsys.readouterr().err
+    assert "expected a FILE such as orders.csv, or --sample, got neither" in said
+    assert "expected a FILE such as orders.csv, or --sample, got both" in said
+    name, asked = source_of(None, Asked(), sample=True)
+    assert (Path(name), asked.timezone, asked.holidays) == (sample_orders(), "Europe/London", ("GB-ENG",))
 
 
 def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_unasked(

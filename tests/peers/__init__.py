@@ -10,6 +10,7 @@ absent the test skips and says which. Every process ends with its test, even if 
 | `pushgateway` | a running `HttpPeer` |
 | `postgres` | an empty database of its own: `Postgres`, with `.url` and `.sql("...")` |
 | `chromium` | a `Chromium`: `.screenshot(page, png)`, `.text(page)`, `.console(page)`, `.pdf(page, file)` |
+| `axe` | the path of the script axe.min.js, which judges whether a page is accessible |
 | `kubectl`, `helm` | the path of the real binary |
 
 For a peer shared by a whole module, wrap the context manager behind the fixture in a fixture of the module's scope:

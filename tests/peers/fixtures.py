@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.peers.alertmanager import running_alertmanager
+from tests.peers.axe import UnavailableError as NoAxeError
+from tests.peers.axe import fetch_axe
 from tests.peers.chromium import Chromium
 from tests.peers.http import HttpPeer
 from tests.peers.kubetools import UnavailableError, fetch_kubetools
@@ -65,6 +67,15 @@ def postgres(postgres_server: PostgresServer) -> Iterator[Postgres]:
 def chromium() -> Chromium:
     """The browser: `chromium.screenshot(page, tmp_path / "page.png")`, `chromium.text(page)`."""
     return Chromium(binary("chromium", "chromium-browser", "google-chrome"))
+
+
+@pytest.fixture(scope="session")
+def axe() -> Path:
+    """The script of axe-core, from the cache or npm."""
+    try:
+        return fetch_axe()
+    except NoAxeError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,10 @@ from capacity.model.limits import Costs
 from capacity.model.observation import Memory
 from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.replayed import SCORES, DailyScores, Tried
+from capacity.model.serving import Reactive
+from capacity.model.workload import Target
 from capacity.simulation import together
-from capacity.simulation.advice import ReplaySettings, choose_policy, try_policies_on
+from capacity.simulation.advice import History, ReplaySettings, choose_policy, try_policies_on
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
 from capacity.simulation.days import (
     DAY_TICKS,
@@ -45,6 +47,7 @@ from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import NodePool, Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
 from capacity.simulation.together import Replaying, finish, finish_together
+from capacity.views.tables.choice import choice_sheet
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -343,3 +346,41 @@ def test_without_an_autoscaler_floors_stand_against_a_static_count() -> None:
 def test_history_of_a_few_days_is_refused_with_what_is_needed() -> None:
     with pytest.raises(DataError, match="expected at least 9 days of history"):
         try_policies_on(shop(5), WEB, ForecastRequest(), SHORT)
+
+
+def test_an_autoscaler_on_external_metrics_keeps_its_target_and_is_not_managed() -> None:
+    external = replace(WEB, reactive=Reactive(65, external=True))
+    assert {policy.target for policy in candidate_policies(external) if policy.floors != "static"} == {65}
+    assert {policy.floors for policy in candidate_policies(external)} == {"none", "forecast", "weekly", "static"}
+    with pytest.raises(DataError, match="an external autoscaler has no CPU target"):
+        replace(external, manage=("floor", "target"))
+
+
+@pytest.mark.parametrize(
+    ("workload", "says"),
+    [
+        pytest.param(replace(WEB, ceiling=9), "and the ceiling is 9: no policy keeps", id="a ceiling below the need"),
+        pytest.param(
+            replace(WEB, load=LoadModel(0.5, 0.01, 0, 2**27)), "memory asks for more replicas than CPU", id="memory"
+        ),
+        pytest.param(WEB, None, id="neither"),
+    ],
+)
+def test_what_a_replay_cannot_show_is_said(workload: Workload, says: str | None) -> None:
+    remarks = History.of(shop(16), workload, ReplaySettings(7)).remarks
+    assert len(remarks) == (0 if says is None else 1)
+    assert says is None or says in remarks[0]
+
+
+def test_a_fixed_number_of_replicas_is_said_to_be_enough_and_floors_stand_until_it_does() -> None:
+    """Without an autoscaler, where no schedule keeps the minutes."""
+    bare = replace(WEB, target=Target("web", "Deployment"))
+    policies = tuple(candidate_policies(bare, (0.5, 0.9)))
+    above = np.tile([0.0 if policy.floors == "static" else 60.0 for policy in policies], (9, 1))
+    cost = np.tile([300.0 if policy.floors == "static" else 200.0 for policy in policies], (9, 1))
+    scores = DailyScores(cost, above, 0 * above, 0 * above, 0 * above)
+    choice = choose_policy(Tried(policies, scores, BEGIN, skill=0.5), bare, BEGIN)
+    assert (choice.reason, choice.policy.floors, choice.in_force.floors) == ("FixedCountIsEnough", "static", "forecast")
+    said = choice_sheet(choice).footer
+    assert said[0].startswith("run a fixed number of replicas: no schedule keeps the minutes for less")
+    assert any("until then `capacity plan` follows: floors from the forecast" in line for line in said)

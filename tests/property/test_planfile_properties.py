@@ -38,6 +38,7 @@ times = st.integers(0, 10**15).map(lambda microseconds: EPOCH + timedelta(micros
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 thousandths = st.integers(0, 10**9).map(lambda number: number / 1000)
 words = st.text(st.characters(codec="utf-8"), max_size=20)
+reasons = words.filter(str.isprintable)
 json_values = st.dictionaries(words, st.none() | st.booleans() | st.integers() | words | st.lists(words), max_size=4)
 
 
@@ -53,7 +54,7 @@ def workload_plans(draw: st.DrawFn, name: str) -> WorkloadPlan:
         start=draw(times),
         step=draw(st.integers(60, 604_800)) * timedelta(seconds=1),
         steps=offsets[-1] + draw(st.integers(1, 50)),
-        floor=tuple(FloorChange(at, floor, draw(words)) for at, floor in zip(offsets, floors, strict=True)),
+        floor=tuple(FloorChange(at, floor, draw(reasons)) for at, floor in zip(offsets, floors, strict=True)),
         binding=draw(st.sampled_from(["cpu", "memory"])),
         peak=draw(peaks),
         safe_floor=draw(st.integers(1, ceiling)),

@@ -39,7 +39,7 @@ from capacity.simulation.hpa.spec import SYNC_PERIOD
 
 STEP, DAY = timedelta(minutes=15), timedelta(days=1)
 PER_DAY = 96
-BEGIN, STEPS = 16 * PER_DAY, 19 * PER_DAY
+BEGIN, STEPS = 16 * PER_DAY, 18 * PER_DAY
 START = datetime(2026, 3, 2, tzinfo=UTC)
 POLICIES: dict[str, Callable[[Case], Policy]] = {
     "static peak": static_peak,
@@ -83,15 +83,16 @@ def planned(case: Case) -> Policy:
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@pytest.mark.parametrize("torn_after", [STEPS - 2 * PER_DAY, STEPS - 37], ids=["two days", "half a day"])
-def test_perturbing_the_future_changes_nothing_before_it(name: str, torn_after: int) -> None:
+def test_perturbing_the_future_changes_nothing_before_it(name: str) -> None:
     known = case_of(demand())
-    torn = known.demand.copy()
-    torn[torn_after:] = 7 * torn[torn_after:][::-1] + 100
-    before, after = POLICIES[name](known).floor, POLICIES[name](replace(known, demand=torn)).floor
-    until = (torn_after - BEGIN) * (STEP // SYNC_PERIOD)
-    np.testing.assert_array_equal(before[:until], after[:until])
+    before = POLICIES[name](known).floor
     assert len(before) == known.judged_ticks
+    for torn_after in (STEPS - PER_DAY - 20, STEPS - 37):
+        torn = known.demand.copy()
+        torn[torn_after:] = 7 * torn[torn_after:][::-1] + 100
+        after = POLICIES[name](replace(known, demand=torn)).floor
+        until = (torn_after - BEGIN) * (STEP // SYNC_PERIOD)
+        np.testing.assert_array_equal(before[:until], after[:until])
 
 
 @pytest.mark.parametrize("name", POLICIES)

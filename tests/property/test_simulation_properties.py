@@ -54,8 +54,8 @@ def test_every_lane_is_the_exact_hpa(
 @examples(25)
 def test_pods_are_conserved_and_what_is_ready_exists(seed: int, nodes: bool, retries: float, lost: bool) -> None:
     random = np.random.default_rng(seed)
-    demand = random.gamma(2.0, 20.0, (400, 3))
-    floor = random.integers(1, 9, (400, 1)).repeat(3, axis=1)
+    demand = random.gamma(2.0, 20.0, (240, 3))
+    floor = random.integers(1, 9, (240, 1)).repeat(3, axis=1)
     cluster = Cluster(
         Service(5.0, contention=0.01),
         Start(timedelta(minutes=1), failure=0.2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,36 @@ def test_overlapping_exports_are_a_finding() -> None:
     assert audit.findings[0].message.startswith("995 rows equal another"), "but for the hours that are not whole"
     once = {"rules": [{"name": "once", "unique": "order"}], "quality": {"refuse_below": 0}}
     assert not audit_sales("m-*.csv", time="at", **once).findings
+
+
+def test_overlapping_exports_whose_rows_changed_in_between_are_a_finding() -> None:
+    moments = [f"{datetime(2024, 1, 1) + timedelta(minutes=7 * n)}" for n in range(3000)]  # noqa: DTZ001
+    for name, part, status in (("a", range(2000), "pending"), ("b", range(1000, 3000), "paid")):
+        rows = "".join(f"A{n},{moments[n]},{status},{n % 90}\n" for n in part)
+        written(f"order_id,at,status,total\n{rows}".encode(), f"m-{name}.csv")
+    for value in ({"rows": True}, {"sum": "total"}):
+        (finding,) = audit_sales("m-*.csv", time="at", value=value).findings
+        assert finding.message.startswith("995 rows have the time and the order_id of another")
+        assert "`value: {count_distinct: order_id}`" in finding.message
+    assert not audit_sales("m-*.csv", time="at", value={"count_distinct": "order_id"}).findings
+    latest = {"name": "latest", "check": "source_row = max(source_row) OVER (PARTITION BY order_id)"}
+    assert audit_sales("m-*.csv", time="at", select=[latest]).passed == 3000
+
+
+@pytest.mark.parametrize(
+    ("name", "per_row"),
+    [
+        pytest.param("order_id", lambda n: (n // 2, n // 2), id="two lines an order"),
+        pytest.param("product", lambda n: (n % 50, n), id="a column that is no number of an order"),
+        pytest.param("order_id", lambda n: (n % 40, n // 3), id="numbers that come again"),
+        pytest.param("order_id", lambda n: (n // (1 + n // 20 % 2), n // 2), id="orders of one line and of two"),
+    ],
+)
+def test_lines_that_share_a_time_are_no_overlap(name: str, per_row: Callable[[int], tuple[int, int]]) -> None:
+    begin = datetime(2024, 1, 1)  # noqa: DTZ001
+    told = [per_row(n) for n in range(3000)]
+    rows = "".join(f"A{number},{begin + timedelta(minutes=7 * at)},{n}\n" for n, (number, at) in enumerate(told))
+    assert not audit_sales(written(f"{name},at,line\n{rows}".encode()), time="at").findings
 
 
 @pytest.mark.parametrize(

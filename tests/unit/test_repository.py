@@ -128,3 +128,10 @@ def test_the_version_is_the_newest_release_or_comes_after_it() -> None:
     assert Version(capacity.__version__) >= newest
     assert PROJECT["tool"]["hatch"]["version"]["path"] == "capacity/version.py"
     assert "version" in PROJECT["project"]["dynamic"]
+
+
+def test_the_glossary_has_at_most_25_words() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = [word for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for word in row.split(", ")]
+    assert len(words) <= 25
+    assert len(set(words)) == len(words), "each has one meaning"

@@ -150,6 +150,30 @@ def test_the_doubled_hour_is_read_in_the_order_of_the_file(order: int) -> None:
     np.testing.assert_array_equal(table["cpu"], [0.5 + number for number in range(60)])
 
 
+@pytest.mark.parametrize("odd", ["1970-01-01 00:00:00", "2099-01-01 00:00:00"])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_row_of_another_century_says_nothing_of_the_order_of_rows(odd: str, *, last: bool) -> None:
+    rows = autumn()
+    rows = [*rows, f"{odd},9"] if last else [f"{odd},9", *rows]
+    Path("a.csv").write_text("at,n\n" + "\n".join(rows), encoding="utf-8")
+    sales = read_sales("a.csv", time="at", value={"sum": "n"}, timezone="Europe/Berlin")
+    np.testing.assert_array_equal(sales, [0.5 + number for number in range(60)])
+    table = read_usage("a.csv", time="at", cpu="n", timezone="Europe/Berlin")
+    assert isinstance(table, pd.DataFrame)
+    np.testing.assert_array_equal(table["cpu"], [0.5 + number for number in range(60)])
+
+
+def test_serials_that_would_end_today_if_counted_from_1904_are_not_taken_to_be_of_1900() -> None:
+    today = (datetime.now(UTC) - datetime(1904, 1, 1, tzinfo=UTC)).total_seconds() / 86400
+    Path("a.csv").write_text("at\n" + "\n".join(f"{today - hour / 24:.6f}" for hour in range(2000)), encoding="utf-8")
+    (finding,) = (one for one in audit_sales("a.csv", time="at").findings if one.rule == "ambiguous_times")
+    assert finding.severity == "refuse"
+    assert finding.message.endswith("set time_format: serial or serial_1904")
+    for form, verdict in (("serial", "warn"), ("serial_1904", "ok")):
+        audit = audit_sales("a.csv", time="at", time_format=form)
+        assert audit.at(datetime.now(UTC)).verdict == verdict, form
+
+
 def test_a_doubled_hour_of_many_orders_in_no_order_is_a_gap_with_a_note() -> None:
     minutes = pd.date_range("2024-10-26T20:00Z", periods=600, freq="min").tz_convert("Europe/Berlin")
     rows = [f"{at:%Y-%m-%d %H:%M:%S}" for at in minutes]

@@ -72,7 +72,7 @@ def check_rights(config: Config, reader: RightsReader, part: Part) -> Iterator[F
         calls = _calls(config, own, part)
         refused = [(role, call) for role, call in calls if not reader.may(_place(config, namespace, call), call)]
         for role, call in refused:
-            fix = f"grant Role capacity-{role} of k8s/base/roles.yaml to its account"
+            fix = f"grant Role capacity-{role} of k8s/base/workloads/roles.yaml to its account"
             optional = role == "controller" and call in OPTIONAL
             lost = ", so it does not know what keeps replicas from being ready" if optional else ""
             state: State = "warn" if optional else "fail"

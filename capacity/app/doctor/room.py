@@ -1,4 +1,4 @@
-"""Whether the controller's own pod finds room where it runs: quotas that a peak fills, limits that refuse it."""
+"""Whether the controller's own pod finds room where it runs: quotas that a peak fills, limits, priority."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from capacity.cluster.client import ClusterReader
+from capacity.cluster.client import ABSENT, ClusterReader
 from capacity.model import ClusterError, Workload
 from capacity.model.check import Finding
 from capacity.model.configuration import Config
@@ -15,6 +15,10 @@ from capacity.model.pod_size import SizedResource
 
 QUOTAS = "/api/v1/namespaces/{namespace}/resourcequotas"
 LIMIT_RANGES = "/api/v1/namespaces/{namespace}/limitranges"
+CRONJOBS = "/apis/batch/v1/namespaces/{namespace}/cronjobs"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/{namespace}/deployments"
+PRIORITY_CLASS = "/apis/scheduling.k8s.io/v1/priorityclasses/{name}"
+OURS = "app.kubernetes.io/part-of=capacity"
 OWN = {  # what the pod in k8s/base asks for, as a quota names it
     "pods": 1.0,
     "count/pods": 1.0,
@@ -27,20 +31,23 @@ OWN = {  # what the pod in k8s/base asks for, as a quota names it
 }
 REQUESTS, LIMITS = {"cpu": 0.1, "memory": 96 * 2.0**20}, {"cpu": 1.0, "memory": 256 * 2.0**20}
 FIX_ROOM = "run the controller in a namespace of its own: k8s/README.md, *A namespace of its own*"
+FIX_SHARE = "raise it there: nothing else needs to fit, since the workloads run elsewhere"
+FIX_PRIORITY = "use the form `priority` of k8s/README.md, or set pods.priorityClassName of the chart"
+FIX_CLASS = "create the PriorityClass, or name one that exists"
 REFUSED = 403
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Peak:
-    """What the workloads of a namespace may grow to, in pods and what these request."""
+class Growth:
+    """What the workloads of a namespace may grow to, in pods and what these request: cores and bytes."""
 
-    pods: float
-    cpu: float
-    memory: float
+    pods: float = 0.0
+    cpu: float = 0.0
+    memory: float = 0.0
 
     def of(self, resource: str) -> float | None:
-        """The demand on a resource of a quota; None for one that the plan says nothing of."""
+        """The demand on a resource of a quota; None for one that nobody knows of."""
         return {
             "pods": self.pods,
             "count/pods": self.pods,
@@ -52,18 +59,26 @@ class _Peak:
 
 
 def check_room(config: Config, reader: ClusterReader) -> Iterator[Finding]:
-    """Quotas and LimitRanges of each namespace; nothing where we may not read them."""
-    for namespace in dict.fromkeys(item.namespace for item in config.workloads):
+    """Quotas, LimitRanges and priority where the pods of capacity run; nothing where we may not read them."""
+    workloads = dict.fromkeys(item.namespace for item in config.workloads)
+    for namespace in [config.controller.namespace] if config.controller.namespace else workloads:
         own = [item for item in config.workloads if item.namespace == namespace]
-        peak = _Peak(
+        grown = Growth(
             sum(item.ceiling for item in own),
             sum(item.ceiling * largest_request(item, "cpu") for item in own),
             sum(item.ceiling * largest_request(item, "memory") for item in own),
         )
-        for quota in _read(reader, QUOTAS.format(namespace=namespace)):
-            yield from _full(namespace, quota, peak)
-        for limits in _read(reader, LIMIT_RANGES.format(namespace=namespace)):
-            yield from _refused(namespace, limits)
+        yield from room_in(reader, namespace, grown)
+
+
+def room_in(reader: ClusterReader, namespace: str, grown: Growth) -> Iterator[Finding]:
+    """What keeps our pod out of one namespace, while the workloads there have grown so far."""
+    fix = FIX_ROOM if grown.pods else FIX_SHARE
+    for quota in _read(reader, QUOTAS.format(namespace=namespace)):
+        yield from _full(namespace, quota, grown, fix)
+    for limits in _read(reader, LIMIT_RANGES.format(namespace=namespace)):
+        yield from _refused(namespace, limits, fix)
+    yield from _priority(reader, namespace)
 
 
 def largest_request(workload: Workload, resource: SizedResource) -> float:
@@ -74,16 +89,16 @@ def largest_request(workload: Workload, resource: SizedResource) -> float:
     return sum(one.max for one in ranges) or (replica.cpu_request if resource == "cpu" else replica.memory_request)
 
 
-def _read(reader: ClusterReader, path: str) -> Iterable[Document]:
+def _read(reader: ClusterReader, path: str, labels: str = "") -> Iterable[Document]:
     try:
-        return list(reader.objects(path))
+        return list(reader.objects(path, labels))
     except ClusterError as error:
-        if error.status != REFUSED:
+        if error.status not in (REFUSED, ABSENT):
             raise
         return ()
 
 
-def _full(namespace: str, quota: Document, peak: _Peak) -> Iterator[Finding]:
+def _full(namespace: str, quota: Document, grown: Growth, fix: str) -> Iterator[Finding]:
     """A quota that is full now, or that the workloads' own ceilings fill: then our pod is refused when it counts."""
     name = (quota.get("metadata") or {}).get("name")
     hard = (quota.get("status") or {}).get("hard") or (quota.get("spec") or {}).get("hard") or {}
@@ -91,18 +106,18 @@ def _full(namespace: str, quota: Document, peak: _Peak) -> Iterator[Finding]:
     for resource, ours in OWN.items():
         if resource not in hard:
             continue
-        most, now, grown = parse_quantity(hard[resource]), parse_quantity(used.get(resource, "0")), peak.of(resource)
+        most, now, peak = parse_quantity(hard[resource]), parse_quantity(used.get(resource, "0")), grown.of(resource)
         if now + ours > most:
             detail = f"{namespace}: quota {name} is full: {resource} {used.get(resource)} of {hard[resource]}"
-            yield Finding("room", "fail", f"{detail}; the controller's own pod is refused there", FIX_ROOM)
-        elif grown is not None and grown + ours > most:
+            yield Finding("room", "fail", f"{detail}; the controller's own pod is refused there", fix)
+        elif peak is not None and peak + ours > most:
             detail = (
                 f"{namespace}: quota {name} allows {resource} {hard[resource]}, the workloads may fill it at a peak"
             )
-            yield Finding("room", "warn", f"{detail}; the controller's own pod is refused then", FIX_ROOM)
+            yield Finding("room", "warn", f"{detail}; the controller's own pod is refused then", fix)
 
 
-def _refused(namespace: str, limits: Document) -> Iterator[Finding]:
+def _refused(namespace: str, limits: Document, fix: str) -> Iterator[Finding]:
     """A LimitRange that our pod does not meet."""
     name = (limits.get("metadata") or {}).get("name")
     for item in (limits.get("spec") or {}).get("limits") or []:
@@ -116,6 +131,36 @@ def _refused(namespace: str, limits: Document) -> Iterator[Finding]:
                 wrong = f"at least {resource} {least}"
             else:
                 continue
-            yield Finding(
-                "room", "fail", f"{namespace}: LimitRange {name} wants {wrong}: it refuses our pods", FIX_ROOM
-            )
+            yield Finding("room", "fail", f"{namespace}: LimitRange {name} wants {wrong}: it refuses our pods", fix)
+
+
+def _priority(reader: ClusterReader, namespace: str) -> Iterator[Finding]:
+    """The controller's pods as installed: on full nodes one without priority waits behind those it asks for."""
+    jobs = _read(reader, CRONJOBS.format(namespace=namespace), OURS)
+    deployments = _read(reader, DEPLOYMENTS.format(namespace=namespace), OURS)
+    for kind, installed in [*(("CronJob", one) for one in jobs), *(("Deployment", one) for one in deployments)]:
+        where = f"{namespace}: {kind} {(installed.get('metadata') or {}).get('name')}"
+        if not where.endswith("-controller"):
+            continue
+        name = _pod_spec(installed).get("priorityClassName")
+        if not name:
+            detail = f"{where} has no priority class: on full nodes its pod waits behind those that it asks for"
+            yield Finding("room", "warn", detail, FIX_PRIORITY)
+        elif _absent(reader, str(name)):
+            detail = f"{where} names the priority class {name}, which does not exist: its pods are refused"
+            yield Finding("room", "fail", detail, FIX_CLASS)
+
+
+def _pod_spec(installed: Document) -> Document:
+    spec = installed.get("spec") or {}
+    job = (spec.get("jobTemplate") or {}).get("spec") or spec
+    return (job.get("template") or {}).get("spec") or {}
+
+
+def _absent(reader: ClusterReader, name: str) -> bool:
+    """Whether there is certainly no such class; one that we may not read counts as there."""
+    try:
+        reader.document(PRIORITY_CLASS.format(name=name))
+    except ClusterError as error:
+        return error.status == ABSENT
+    return False

@@ -85,6 +85,12 @@ def _files(config: Config) -> Iterator[tuple[str, Path]]:
             file = getattr(service, key, None)
             if file is not None:
                 yield f"{name}.{key}", Path(file)
+    messages = config.incidents.messages
+    for name in messages.receivers:
+        for key in ("url_file", "password_file", "ca_file"):
+            file = getattr(getattr(messages, name), key, None)
+            if file is not None:
+                yield f"incidents.messages.{name}.{key}", Path(file)
 
 
 def _of_prometheus(settings: PrometheusSettings) -> Iterator[tuple[str, Path]]:

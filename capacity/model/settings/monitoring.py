@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from capacity.model.fields import Duration
 from capacity.model.incident import LASTING, RUNBOOKS, Handling, Route
 from capacity.model.settings.block import Settings
+from capacity.model.settings.messages import MessageSettings
 
 HANDLING = Handling()
 
@@ -107,9 +108,10 @@ class IncidentSettings(Settings):
         "`{name}` in it, or a folder of the Markdown files.",
     )
     alerts_last: AlertSettings = AlertSettings()
+    messages: MessageSettings = MessageSettings()
 
     def beside(self, folder: Path) -> Self:
         """The same with its files relative to a folder."""
         services = {"servicenow": self.servicenow, "alertmanager": self.alertmanager}
         found = {name: service.beside(folder) for name, service in services.items() if service is not None}
-        return self.model_copy(update=found)
+        return self.model_copy(update={**found, "messages": self.messages.beside(folder)})

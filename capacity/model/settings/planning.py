@@ -9,10 +9,18 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from capacity.model.controller import CALM, Brake, ControllerRules
-from capacity.model.fields import NAME, Duration, Share
+from capacity.model.fields import NAME, Duration, Share, TimeZone
 from capacity.model.settings.block import Settings
 
 RULES = ControllerRules()
+
+
+class GroupCalendarSettings(Settings):
+    """What is known about the days of one group of sales, where that differs from the business's calendar."""
+
+    holidays: tuple[str, ...] | None = Field(None, description="In place of calendar.holidays. None: the same.")
+    timezone: TimeZone | None = Field(None, description="The clock of its days. None: the business's `timezone`.")
+    events: str | None = Field(None, description="CSV file as for calendar.events: its own events beside those of all.")
 
 
 class CalendarSettings(Settings):
@@ -23,6 +31,19 @@ class CalendarSettings(Settings):
     payday: int | None = Field(None, ge=1, le=31, description="Day of the month; on a weekend the working day before.")
     month_ends: bool = Field(False, description="Whether the last day of a month is a day of its own.")
     columns: str | None = Field(None, description="CSV: time, then columns known ahead (price, spend), one row a step.")
+    groups: dict[str, GroupCalendarSettings] = Field(
+        default_factory=dict, description="By value of sales.group: its own holidays, time zone and events."
+    )
+
+    def holidays_of(self, group: str | None) -> tuple[str, ...]:
+        """The countries and states whose holidays count for a group of sales; None: for all of them together."""
+        own = None if group is None or group not in self.groups else self.groups[group].holidays
+        return self.holidays if own is None else own
+
+    def zone_of(self, group: str | None, business: str) -> str:
+        """The time zone of a group's days; `business` where it has none of its own."""
+        own = None if group is None or group not in self.groups else self.groups[group].timezone
+        return own or business
 
 
 class ForecastSettings(Settings):
@@ -74,6 +95,13 @@ class ControllerSettings(Settings):
         "0s: not at all.",
     )
     brake: Brake = Brake()
+    namespace: str | None = Field(
+        None,
+        pattern=NAME,
+        max_length=63,
+        description="Namespace in which the pods of capacity run: `doctor` checks its quotas, `status` its CronJobs. "
+        "None: that of the workloads.",
+    )
     home: str | None = Field(
         None,
         pattern=NAME,

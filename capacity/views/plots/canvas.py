@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from html import escape
 from math import ceil
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+    from matplotlib.text import Annotation
 
     GivenAxes = Axes | Sequence[Axes] | None  # somebody else's place for a picture
 
@@ -62,11 +65,13 @@ def palette_of(theme: str) -> Palette:
 
 
 GIB = 2**30
+NOW = "now"  # marks the line in a figure
 MEDIAN = 0.5
 WIDTH = 11.0  # inches: two columns of a page, a screen at 100 dots an inch
 LEGEND_LINE, LEGEND_AIR = 14.5, 5.5  # points that a line of the legend takes, and the air above all of them
 LEGEND_ENTRIES = 6  # on a line, at most
-LETTER, HANDLE = 0.068, 0.5  # inches that a letter of a legend takes, and a handle with the space around it
+LETTER, HANDLE = 0.067, 0.48  # inches that a letter of a legend takes, and a handle with the space around it
+TITLE_LETTER, POINTS = 0.085, 72.0  # inches that a letter of a title takes; points in an inch
 UNSAID = ("black", "#000000", "k")  # colours that matplotlib gives to what nobody coloured
 
 
@@ -137,7 +142,7 @@ class Canvas:
     def now(self, axes: Axes, moment: Any) -> None:
         """A line between what was and what is planned, named above what is drawn."""
         at = mdates.date2num(self.on_clock([pd.Timestamp(moment)])[0])
-        axes.axvline(at, color=self.palette.muted, lw=1, ls="--")
+        axes.axvline(at, color=self.palette.muted, lw=1, ls="--", gid=NOW)
         where: dict[str, Any] = {"textcoords": "offset points", "xycoords": axes.get_xaxis_transform()}
         axes.annotate("now", (at, 1.0), (-3, -2), ha="right", va="top", fontsize=8.5, **where)
 
@@ -178,18 +183,41 @@ def axes_of(ax: GivenAxes) -> tuple[Axes, ...]:
     return tuple(found)
 
 
-def resize(figure: Figure, width: float, height: float) -> None:
-    """Another size, in inches: legends take as many lines as they then need."""
-    figure.set_size_inches(width, height)
+def resize(figure: Figure, width: float, height: float | None = None, *, below: bool = False) -> None:
+    """Another width, in inches: words take the lines that they then need. `height` is without the legends.
+
+    `below`: legends stand below the picture, so that on a phone it is seen before them.
+    """
+    figure.set_size_inches(width, height or figure.get_size_inches()[1])
+    more = 0.0
     for axes in figure.axes:
+        axes.set_xlabel(fill(axes.get_xlabel(), int(axes_width(axes) / LETTER)))
+        axes.set_title(fill(axes.get_title("left"), int(axes_width(axes) / TITLE_LETTER)), loc="left", fontsize=11)
         if axes.get_legend() is not None:
-            _place_legend(axes)
+            more = max(more, _place_legend(axes))
+            if below and (legend := axes.get_legend()) is not None:
+                _put_below(figure, axes, legend)
+    if height is not None:
+        figure.set_size_inches(width, height + more)
 
 
-def _place_legend(axes: Axes) -> None:
+COMING, JUST_NOW = 4.5, 0.5  # days in view after now, and before
+
+
+def coming(figure: Figure) -> None:
+    """Only the days around now, where the axes are wider and have a now: all that a phone has room for."""
+    for axes in figure.axes:
+        at = next((line.get_xdata() for line in axes.lines if line.get_gid() == NOW), None)
+        low, high = axes.get_xlim()
+        begin = low if at is None else float(np.asarray(at)[0]) - JUST_NOW
+        axes.set_xlim(max(low, begin), min(high, max(low, begin) + JUST_NOW + COMING))
+
+
+def _place_legend(axes: Axes) -> float:
+    """As many entries side by side as fit; gives the height that they take, in inches."""
     labels = axes.get_legend_handles_labels()[1]
     if not labels:
-        return
+        return 0.0
     before = axes.get_legend()
     colour = None if before is None else before.get_texts()[0].get_color()
     columns = _columns(axes, labels)
@@ -201,14 +229,26 @@ def _place_legend(axes: Axes) -> None:
         one.set_parse_math(False)
     pad = LEGEND_LINE * ceil(len(labels) / columns) + LEGEND_AIR
     axes.set_title(axes.get_title("left"), loc="left", fontsize=11, pad=pad)
+    return pad / POINTS
+
+
+def _put_below(figure: Figure, axes: Axes, before: Legend) -> None:
+    """The legend of these axes as that of the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    colour = before.get_texts()[0].get_color()
+    before.remove()
+    axes.set_title(axes.get_title("left"), loc="left", fontsize=11, pad=LEGEND_AIR)
+    look: dict[str, Any] = {"fontsize": 9, "handlelength": 1.6, "labelcolor": colour, "frameon": False}
+    for one in figure.legend(handles, labels, loc="outside lower left", **look).get_texts():
+        one.set_parse_math(False)
 
 
 def _columns(axes: Axes, labels: Sequence[str]) -> int:
     """How many entries of a legend fit side by side."""
     widths, room = [LETTER * len(label) + HANDLE for label in labels], axes_width(axes)
     for columns in range(min(LEGEND_ENTRIES, len(widths)), 1, -1):
-        rows = ceil(len(widths) / columns)  # entries run down each column
-        if sum(max(widths[at : at + rows]) for at in range(0, len(widths), rows)) <= room:
+        parts = np.array_split(np.array(widths), columns)  # entries run down each column, the first ones are longer
+        if sum(float(part.max()) for part in parts) <= room:
             return columns
     return 1
 
@@ -265,3 +305,20 @@ def _svg(figure: Figure) -> str:
     text = text[text.index("<svg ") :].replace("<svg ", f'<svg role="img" aria-label="{words}" ', 1)
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
     return text.replace(">", f">\n <title>{words}</title>", 1)
+
+
+NAME_HEIGHTS = (4, -12, 16, -24, 28)  # points above a spot at which its name may stand, the best first
+
+
+def keep_apart(figure: Figure, names: Sequence[Annotation]) -> None:
+    """Move each name up or down to the nearest height where it covers no name before it."""
+    figure.draw_without_rendering()
+    taken: list[Any] = []
+    for name in names:
+        aside, _ = name.get_position()
+        for height in NAME_HEIGHTS:
+            name.set_position((aside, height))
+            box = name.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)

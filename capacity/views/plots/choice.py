@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from capacity.views.plots.canvas import Canvas
+from capacity.views.plots.canvas import NAME_HEIGHTS, Canvas, keep_apart
 from capacity.views.tables.choice import advice_sentence
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from capacity.model.choice import Choice, Evidence
     from capacity.views.plots.canvas import GivenAxes
-
-HEIGHTS = (4, -12, 16, -24, 28)  # points above a spot at which its name may stand, the best first
 
 
 def plot_choice(choice: Choice, *, theme: str = "light", ax: GivenAxes = None) -> Figure:
@@ -40,7 +37,7 @@ def plot_choice(choice: Choice, *, theme: str = "light", ax: GivenAxes = None) -
     )
     canvas.finish(axes, "minutes a day above the target")
     axes.margins(x=0.12)
-    _keep_apart(canvas.figure, names)
+    keep_apart(canvas.figure, names)
     return canvas.done(f"{choice.namespace}/{choice.name}: {advice_sentence(choice)}")
 
 
@@ -61,19 +58,5 @@ def _draw(canvas: Canvas, axes: Axes, what: tuple[str, Evidence], *, left: bool)
     axes.plot(found.cost, found.minutes_above, "o", color=colour, ms=8 if role in ("today", "recommended") else 4)
     name = str(found.policy) if role == "rival" else f"{role}: {found.policy}"
     spot, side = (found.cost, found.minutes_above), "right" if left else "left"
-    away = (-6 if left else 6, HEIGHTS[0])
+    away = (-6 if left else 6, NAME_HEIGHTS[0])
     return axes.annotate(name, spot, away, textcoords="offset points", fontsize=8, color=colour, ha=side)
-
-
-def _keep_apart(figure: Figure, names: Sequence[Annotation]) -> None:
-    """Move each name up or down to the nearest height where it covers no name before it."""
-    figure.draw_without_rendering()
-    taken: list[Any] = []
-    for name in names:
-        aside, _ = name.get_position()
-        for height in HEIGHTS:
-            name.set_position((aside, height))
-            box = name.get_window_extent()
-            if not any(box.overlaps(other) for other in taken):
-                break
-        taken.append(box)

@@ -112,7 +112,7 @@ PROMISED = 0.95  # the level whose coverage is followed over the origins: the de
 
 
 def plot_calibration(result: Backtest, timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None) -> Figure:
-    """Reliability: the share of steps at or under each quantile against its level; and that of 0.95 from each origin.
+    """Coverage: the share of steps at or under each quantile against its level; and that of 0.95 from each origin.
 
     On the diagonal a quantile keeps its word; under it too much came in above the quantile, and plans were too small.
     A bar reaches down to the share of steps strictly under it: where many steps are exactly the quantile (nights
@@ -132,7 +132,7 @@ def _draw_reliability(canvas: Canvas, axes: Axes, result: Backtest) -> None:
     seen, palette = result.windows.dropna(subset=["actual"]), canvas.palette
     below = [float((seen["actual"] < seen[level]).mean()) for level in levels]
     axes.plot([0, 1], [0, 1], color=palette.muted, ls="--", lw=1, label="nominal")
-    axes.vlines(levels, below, shares, color=palette.blue, alpha=0.4, lw=6, label="steps exactly at it")
+    axes.vlines(levels, below, shares, color=palette.blue, alpha=0.4, lw=6, label="ties")
     axes.plot(levels, shares, "o", color=palette.blue, ms=6, label="actual")
     canvas.title(axes, "Coverage of each quantile")
     canvas.finish(axes, "share of steps at or under it")

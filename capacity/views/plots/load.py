@@ -28,14 +28,14 @@ def draw_cost(canvas: Canvas, axes: Axes, found: ThroughputReport) -> None:
     if found.steps is not None:
         rate = found.steps["requests"] / found.steps["replicas"]
         used = found.steps["cpu"] / found.steps["replicas"] / found.cpu_request
-        axes.plot(rate, 100 * used, ".", ms=3, alpha=0.5, color=palette.blue, label="seen")
+        axes.plot(rate, 100 * used, ".", ms=3, alpha=0.5, color=palette.blue, label="measured")
     idle = found.idle / found.cpu_request
     for count, style in dict.fromkeys(((most, "-"), (fewest, "--"))):
         full = law.at(count) / count
-        axes.plot([0, full], [100 * idle, 100], style, color=palette.orange, lw=1.6, label=f"one of {count}")
+        axes.plot([0, full], [100 * idle, 100], style, color=palette.orange, lw=1.6, label=f"fitted, 1 of {count}")
     axes.axhline(100, color=palette.muted, lw=0.8)
     axes.set_xlabel("requests/s of one replica", fontsize=9)
-    canvas.title(axes, "one replica")
+    canvas.title(axes, "Utilization of one replica")
     canvas.finish(axes, "% of its CPU request")
     _with_air(axes)
 
@@ -45,15 +45,18 @@ def draw_served(canvas: Canvas, axes: Axes, found: ThroughputReport) -> None:
     palette, (fewest, most) = canvas.palette, found.counts
     if found.steps is not None:
         axes.plot(
-            found.steps["replicas"], found.steps["requests"], ".", ms=3, alpha=0.5, color=palette.blue, label="seen"
+            found.steps["replicas"], found.steps["requests"], ".", ms=3, alpha=0.5, color=palette.blue, label="measured"
         )
     counts = np.arange(1, round(1.5 * most) + 1)
     law, bound = reached_by(found.law, counts), reached_by(found.bound, counts)
-    axes.plot(counts, law, color=palette.orange, lw=1.6, label="served at 100 %")
-    axes.plot(counts, bound, color=palette.green, lw=1.6, label=f"at least, {CONFIDENCE:.0%} sure: planned with")
-    axes.axvspan(most, counts[-1], color=palette.rule, alpha=0.5, lw=0, label="never seen")
+    axes.plot(counts, law, color=palette.orange, lw=1.6, label="at 100 %, fitted")
+    axes.plot(counts, bound, color=palette.green, lw=1.6, label=f"at 100 %, lower {CONFIDENCE:.0%} bound (planned)")
+    axes.axvspan(most, counts[-1], color=palette.rule, alpha=0.5, lw=0, label="not observed")
     axes.set_xlabel("replicas", fontsize=9)
-    canvas.title(axes, f"what {fewest} to {most} replicas serve" if fewest < most else f"what {most} replicas serve")
+    canvas.title(
+        axes,
+        f"Requests that {fewest} to {most} replicas serve" if fewest < most else f"Requests that {most} replicas serve",
+    )
     canvas.finish(axes, "requests per second")
     _with_air(axes)
 
@@ -67,6 +70,7 @@ def _with_air(axes: Axes) -> None:
 
 WIDEST = 110  # letters of a name: the width of the picture
 RECENT = timedelta(days=14)  # of usage over time: more cannot be told apart
+NAMES = {"cpu": "CPU", "memory": "Memory", "requests": "Requests"}
 UNITS = {"cpu": (1.0, "CPU, cores"), "memory": (2**30, "memory, GiB"), "requests": (1.0, "requests per second")}
 
 
@@ -122,13 +126,16 @@ def _draw_against(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
     known = table.dropna(subset=["rate", "mean"])
     means = known.loc[known.index.isin(known.groupby("place").head(1).index)]
     old = means.index < found.drift if found.drift else np.zeros(len(means), dtype=bool)
-    for part, colour, label in ((means[old], palette.muted, "before the deploy"), (means[~old], palette.blue, "seen")):
+    for part, colour, label in (
+        (means[old], palette.muted, "before the change"),
+        (means[~old], palette.blue, "measured"),
+    ):
         if len(part):
             axes.plot(part["rate"], part["mean"] / scale, ".", ms=3, alpha=0.6, color=colour, label=label)
     line = means.sort_values("rate")
-    axes.plot(line["rate"], line["line"] / scale, color=palette.orange, lw=1.8, label="answer")
+    axes.plot(line["rate"], line["line"] / scale, color=palette.orange, lw=1.8, label="fitted")
     axes.set_xlabel("sales per hour", fontsize=9)
-    canvas.title(axes, f"{found.resource} against sales")
+    canvas.title(axes, f"{NAMES[found.resource]} against sales")
     canvas.finish(axes, unit)
     axes.margins(x=0.02)
 
@@ -138,14 +145,18 @@ def _draw_over(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
     recent = table.loc[table.index > table.index[-1] - RECENT]
     at = canvas.on_clock(recent.index)
     axes.plot(at, recent["usage"] / scale, color=palette.ink, lw=0.9, label="usage")
-    axes.plot(at, recent["fitted"] / scale, color=palette.orange, lw=1.1, label="what sales say")
-    axes.plot(at, (recent["usage"] - recent["fitted"]) / scale, color=palette.green, lw=0.7, label="the rest")
+    axes.plot(at, recent["fitted"] / scale, color=palette.orange, lw=1.1, label="fitted from sales")
+    axes.plot(at, (recent["usage"] - recent["fitted"]) / scale, color=palette.green, lw=0.7, label="residual")
     axes.axhline(0, color=palette.muted, lw=0.6)
     if found.drift is not None and found.drift > recent.index[0]:
         axes.axvline(
-            mdates.date2num(canvas.on_clock([found.drift])[0]), color=palette.muted, lw=1, ls="--", label="deploy?"
+            mdates.date2num(canvas.on_clock([found.drift])[0]),
+            color=palette.muted,
+            lw=1,
+            ls="--",
+            label="change of load",
         )
-    explained = "" if found.r2 is None else f": sales explain {found.r2:.0%}"
-    canvas.title(axes, f"{found.resource} over time{explained}")
+    explained = "" if found.r2 is None else f" (R² {found.r2:.2f})"
+    canvas.title(axes, f"{NAMES[found.resource]} over time{explained}")
     canvas.time_axis(axes)
     canvas.finish(axes, unit, from_zero=False)

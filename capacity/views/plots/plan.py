@@ -128,11 +128,11 @@ def _draw_replicas(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
     floor, palette = floor_series(plan), canvas.palette
     _draw_need(canvas, axes, plan)
     at = canvas.on_clock(floor.index)
-    axes.step(at, floor.to_numpy(), where="post", color=palette.green, lw=1.8, label="planned floor (minReplicas)")
+    axes.step(at, floor.to_numpy(), where="post", color=palette.green, lw=1.8, label="planned floor")
     _draw_limits(canvas, axes, plan, int(floor.max()))
     _draw_peak(canvas, axes, plan)
     target = 100 * plan.derivation.target.utilization
-    canvas.title(axes, f"{plan.label}: planned floor and the replicas that demand needs at {target:.0f} % utilization")
+    canvas.title(axes, f"{plan.label}: planned floor (minReplicas) and need at {target:.0f} % utilization")
     canvas.time_axis(axes)
     canvas.finish(axes, "replicas")
     _draw_bounds(canvas, axes, plan)
@@ -148,14 +148,14 @@ def _draw_need(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
     past = plan.demand.past
     if past is not None and resource in past:
         shown = past[resource].loc[_first(plan) :] / one
-        axes.plot(canvas.on_clock(shown.index), shown, color=palette.ink, lw=1, label=f"needed for {name}: past")
+        axes.plot(canvas.on_clock(shown.index), shown, color=palette.ink, lw=1, label=f"past need ({name})")
     forecast = plan.demand.memory if resource == "memory" else plan.demand.cpu
     _draw_fan(canvas, axes, forecast.quantiles / one, plan.peak.quantile_level, name)
     other: Resource = "cpu" if resource == "memory" else "memory"
     if other in plan.bounds:
         load = plan.demand.cpu if other == "cpu" else plan.demand.memory
         need = load.at(plan.peak.quantile_level) / _per_replica(plan, other)
-        label = f"needed for {NAMES[other]}: quantile {plan.peak.quantile_level:g}"
+        label = f"need ({NAMES[other]}) at {plan.peak.quantile_level:g}"
         axes.plot(canvas.on_clock(need.index), need.to_numpy(), color=palette.orange, lw=1.2, label=label)
 
 
@@ -164,22 +164,22 @@ def _draw_fan(canvas: Canvas, axes: Axes, need: pd.DataFrame, planned: float, na
     levels = [float(level) for level in need.columns]
     middle, colour, at = nearest_level(levels), canvas.palette.blue, canvas.on_clock(need.index)
     low = need.iloc[:, middle].to_numpy()
-    axes.plot(at, low, color=colour, lw=1.4, label=f"needed for {name}: expected")
+    axes.plot(at, low, color=colour, lw=1.4, label=f"expected need ({name})")
     above = sorted({level for level in (planned, levels[-1]) if level > levels[middle] and level in levels})
     for level, alpha in zip(above, (0.45, 0.2) if planned in above else (0.2,), strict=False):
         high = need[level].to_numpy()
-        label = f"up to quantile {level:g}{', planned for' if level == planned else ''}"
+        label = f"up to quantile {level:g}{' (planned)' if level == planned else ''}"
         axes.fill_between(at, low, high, color=colour, alpha=alpha, lw=0, label=label)
         low = high
 
 
 def _draw_limits(canvas: Canvas, axes: Axes, plan: WorkloadPlan, highest: int) -> None:
     muted, lowest = canvas.palette.muted, plan.derivation.floor
-    axes.axhline(lowest, color=muted, ls=":", lw=1, label=f"lowest floor allowed: {lowest}")
+    axes.axhline(lowest, color=muted, ls=":", lw=1, label=f"lowest floor: {lowest}")
     if plan.ceiling <= NEAR_CEILING * highest:
         axes.axhline(plan.ceiling, color=muted, ls="--", lw=1, label=f"ceiling: {plan.ceiling}")
     else:
-        axes.plot([], [], color=muted, ls="--", lw=1, label=f"ceiling: {plan.ceiling} (above the picture)")
+        axes.plot([], [], color=muted, ls="--", lw=1, label=f"ceiling: {plan.ceiling} (further up)")
 
 
 def _draw_peak(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
@@ -188,8 +188,8 @@ def _draw_peak(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
     rise = rise_to_peak(plan)
     if rise is not None:
         (begin,) = canvas.on_clock([rise])
-        axes.axvline(mdates.date2num(begin), color=ink, lw=1, ls=":", label=f"rise to the peak starts {begin:%a %H:%M}")
-    label = f"peak: {plan.peak.replicas} replicas, {spot:%a %d %b %H:%M}"
+        axes.axvline(mdates.date2num(begin), color=ink, lw=1, ls=":", label=f"rise from {begin:%a %H:%M}")
+    label = f"peak: {plan.peak.replicas}, {spot:%a %d %b %H:%M}"
     axes.plot(canvas.on_clock([plan.peak.at]), [plan.peak.replicas], "v", ms=8, color=ink, label=label)
 
 
@@ -271,7 +271,7 @@ def plot_explanation(
     _draw_bars(canvas, axes, explanation)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.margins(x=0.08)
+    axes.margins(x=0.12)
     axes.axvline(0, color=palette.muted, lw=0.8)
     axes.set_xlabel("replicas")
     axes.spines[["top", "right", "left"]].set_visible(False)

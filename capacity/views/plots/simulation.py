@@ -10,10 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from capacity.simulation.case import stretches
-from capacity.views.plots.canvas import Canvas
+from capacity.views.plots.canvas import NAME_HEIGHTS, Canvas, keep_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
     from capacity.model.arrays import Array
     from capacity.simulation.policies import Trial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from capacity.views.plots.canvas import GivenAxes
 
 LABELLED = 14  # policies named beside their point
+BELOW_ZERO = -0.25  # minutes: points at zero are seen whole
 
 
 def plot_frontier(result: Simulation, *, theme: str = "light", ax: GivenAxes = None) -> Figure:
@@ -42,14 +44,18 @@ def draw_costs(canvas: Canvas, axes: Axes, result: Simulation) -> None:
     sweep = [trial for trial in result.trials if trial.swept]
     days = result.plan.score.days
     curve = np.array(sorted((trial.score.pod_hours, trial.score.cap_breach_minutes / days) for trial in sweep))
-    axes.scatter(curve[:, 0], curve[:, 1], s=12, color=palette.muted, label="HPA, every target and stabilization")
+    axes.scatter(
+        curve[:, 0], curve[:, 1], s=12, color=palette.muted, label="HPA: every target and stabilization window"
+    )
     lowest = np.minimum.accumulate(curve[:, 1])
-    axes.step(curve[:, 0], lowest, where="post", color=palette.muted, lw=1, label="the best of them")
+    axes.step(curve[:, 0], lowest, where="post", color=palette.muted, lw=1, label="best HPA at each cost")
+    names: list[Annotation] = []
     for trial in result.named[:LABELLED]:
         colour = {result.plan.name: palette.green, result.alone.name: palette.blue}.get(trial.name, palette.ink)
         spot = trial.score.pod_hours, trial.score.cap_breach_minutes / days
         axes.plot(*spot, "o", color=colour, ms=8 if colour != palette.ink else 4)
-        axes.annotate(trial.name, spot, (6, 4), textcoords="offset points", fontsize=8, color=colour)
+        away = (6, NAME_HEIGHTS[0])
+        names.append(axes.annotate(trial.name, spot, away, textcoords="offset points", fontsize=8, color=colour))
     axes.set_yscale("symlog", linthresh=1.0)
     axes.set_xscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
@@ -60,6 +66,8 @@ def draw_costs(canvas: Canvas, axes: Axes, result: Simulation) -> None:
     canvas.title(axes, f"Cost against minutes over {target}: down and left is better")
     canvas.finish(axes, f"minutes a day over {target}")
     axes.margins(x=0.08)
+    axes.set_ylim(bottom=BELOW_ZERO)
+    keep_apart(canvas.figure, names)
 
 
 DRAWN = 2000  # points of a line: more than a screen has columns
@@ -97,15 +105,15 @@ def _draw_replicas(canvas: Canvas, axes: Axes, what: tuple[Simulation, Trial], c
     axes.plot(at[::keep], _highest(lane.demand, keep), color=canvas.palette.ink, lw=0.8, label="demand")
     lowest = -_highest(-served, keep)
     target = f"{100 * result.promise.target:.0f} %"
-    axes.step(at[::keep], lowest, where="post", color=colour, lw=1.2, label=f"{trial.name}: served at {target}")
+    axes.step(at[::keep], lowest, where="post", color=colour, lw=1.2, label=f"capacity of {trial.name} at {target}")
     score = trial.score
     canvas.title(
         axes,
-        f"{trial.name}: {score.pod_hours:,.0f} pod-hours, {score.cap_breach_minutes:.0f} min over "
-        f"{target}, {score.overload_minutes:.0f} min over 100 % (shaded)",
+        f"{trial.name}: {score.pod_hours:,.0f} pod-hours, {score.cap_breach_minutes:,.0f} min over "
+        f"{target}, {score.overload_minutes:,.0f} min over 100 % (shaded)",
     )
     canvas.time_axis(axes)
-    canvas.finish(axes, "replicas at 100 %")
+    canvas.finish(axes, "load, full replicas")
 
 
 def _highest(values: Array, keep: int) -> Array:

@@ -13,7 +13,7 @@ from matplotlib.ticker import Formatter
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABEL = 0.42  # inches that "Wed" and "31 Dec" take, with air
+LABEL = 0.40  # inches that "Wed" and "31 Dec" take, with air
 HOURS = (1, 2, 3, 6, 12)
 MINUTES, HALF_SECOND = 1440, timedelta(milliseconds=500)
 MANY_DAYS = 2.5  # from here on, days are counted, not hours
@@ -57,10 +57,11 @@ def spacing(days: float, inches: float) -> float | None:
 def axes_width(axes: Axes) -> float:
     """Inches across, about: a constrained layout settles it only when the figure is drawn."""
     figure: Any = axes.get_figure(root=True)
-    share, across = axes.get_position().width, float(figure.get_size_inches()[0])
+    share, across, place = axes.get_position().width, float(figure.get_size_inches()[0]), axes.get_subplotspec()
     if figure.get_layout_engine() is None:
         return float(share * across)
-    return float(share / USUAL_SHARE * (across - BESIDE))
+    alone = place is not None and place.get_gridspec().ncols == 1
+    return float((1.0 if alone else share / USUAL_SHARE) * (across - BESIDE))
 
 
 def _days(one: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,8 +14,8 @@ from capacity.planning import mean_floor
 from capacity.series.growth import coming_growth, coming_peak
 from capacity.stats import nearest_level
 from capacity.views.report.review import ReportData
-from capacity.views.report.section import Section, Table, picture
-from capacity.views.sheet import clock, moment
+from capacity.views.report.section import Section, Table, drawn, picture
+from capacity.views.sheet import NO_CURRENCY, clock, moment, money
 from capacity.views.view_models import WorkloadView, view_workload
 
 DAYS = 5  # of the highest that are listed: a working week
@@ -27,7 +28,7 @@ def peaks_section(review: ReportData) -> Section:
     for place, (name, forecast) in enumerate(list(review.outlooks.items())[:GROUPS]):
         words.append(f"{_sentence(name, forecast, review.timezone)} {_growth(review, name, forecast)}")
         tables.append(_table(name, forecast, review.timezone))
-        pictures.append(picture(_figure(review, name, forecast), f"forecast{place}"))
+        pictures.append(drawn(partial(_figure, review, name, forecast), f"forecast{place}"))
         notes += [f"{name}: {note}" for note in (f"model: {forecast.model}", *forecast.notes)]
     failed = [
         f"{group or 'sales'}: no forecast: {one}"
@@ -46,8 +47,8 @@ def _sentence(name: str, forecast: Forecast, timezone: str) -> str:
 
 
 def _growth(review: ReportData, name: str, forecast: Forecast) -> str:
-    history = next(sales for group, sales in review.history.items() if (group or "sales") == name)
-    return f"Growth: {coming_growth(history, forecast, review.config.calendar.holidays).words}."
+    group, history = next(item for item in review.history.items() if (item[0] or "sales") == name)
+    return f"Growth: {coming_growth(history, forecast, review.config.calendar.holidays_of(group)).words}."
 
 
 def _table(name: str, forecast: Forecast, timezone: str) -> Table:
@@ -62,7 +63,10 @@ def _table(name: str, forecast: Forecast, timezone: str) -> Table:
         (clock(moment(at), timezone), *(f"{values[level]:,.4g}" for level in shown))
         for at, values in tops.iloc[:DAYS].iterrows()
     ]
-    head = [f"busiest days of {name} ({timezone})", *("expected" if level == 0.5 else f"q{level:g}" for level in shown)]
+    head = [
+        f"busiest days of {name} ({timezone})",
+        *("expected" if level == 0.5 else f"quantile {level:g}" for level in shown),
+    ]
     return Table(head, rows, frozenset(range(1, len(head))))
 
 
@@ -78,7 +82,7 @@ HOUR = 3600.0
 
 
 def plan_section(review: ReportData) -> Section:
-    """Each workload's peak and usual floor, the picture of demand under the plan, and the calendar of utilization."""
+    """Each workload's peak and usual floor, the picture of its plan, and the calendar of utilization."""
     plans = review.plans
     if not plans:
         return Section("What is planned", [f"No plan was made. The last good plan stays in force. Why: {review.held}"])
@@ -123,7 +127,7 @@ def _pictures(review: ReportData, plans: tuple[WorkloadPlan, ...]) -> list[Marku
 
     found: list[Markup] = []
     for place, plan in enumerate(plans):
-        found.append(picture(plot_plan(plan, review.timezone), f"plan{place}"))
+        found.append(drawn(partial(plot_plan, plan, review.timezone), f"plan{place}"))
         if plan.demand is not None and plan.step.total_seconds() <= HOUR:
             target, planned = plan.derivation.target.utilization, plan.to_frame()["utilization"]
             figure = plot_utilization(planned, review.timezone, target=target, name=plan.label)
@@ -137,18 +141,31 @@ UNPRICED = "Prices are not configured (supply.node_types), so cost is counted in
 
 def cost_section(review: ReportData) -> Section:
     """The money of the plan beside that of what runs today; and replica-hours beside the peak kept up all the time."""
+    words = cost_words(review)
+    if review.planned is None or review.planned.plan.nodes is None:
+        return Section("What it costs", words)
+    table = _cost_table(review.planned.plan.nodes, review.config.supply.currency)
+    return Section("What it costs", words, (), [table])
+
+
+def cost_words(review: ReportData) -> list[str]:
+    """The same in sentences."""
     if not review.plans or review.planned is None:
-        return Section("What it costs", ["Not known: no plan was made."])
-    nodes, currency = review.planned.plan.nodes, review.config.supply.currency
+        return ["Not known: no plan was made."]
+    nodes = review.planned.plan.nodes
     hours = sum(mean_floor(plan) * _hours(plan) for plan in review.plans)
     always = sum(max(change.replicas for change in plan.floor) * _hours(plan) for plan in review.plans)
     counted = (
-        f"The plan asks for {hours:,.0f} replica-hours; keeping every peak up all the time would take {always:,.0f}, "
-        f"{always / hours:.1f} times as many."
+        f"The plan asks for {hours:,.0f} replica-hours, {1 - hours / always:.0%} fewer than the {always:,.0f} of "
+        "keeping every peak up all the time."
     )
-    if nodes is None:
-        return Section("What it costs", [counted, UNPRICED])
-    return Section("What it costs", [*_money(nodes, currency), counted], (), [_cost_table(nodes, currency)])
+    today = {one.key: one.today for one in review.config.workloads}
+    counts = [today.get(plan.key) for plan in review.plans]
+    known = [count for count in counts if count is not None]
+    if nodes is None and len(known) == len(counts):
+        runs = sum(count * _hours(plan) for count, plan in zip(known, review.plans, strict=True))
+        counted = f"The plan asks for {hours:,.0f} replica-hours; what runs today takes {runs:,.0f} in the same time."
+    return [counted, UNPRICED] if nodes is None else [*_money(nodes, review.config.supply.currency), counted]
 
 
 def _hours(plan: WorkloadPlan) -> float:
@@ -156,20 +173,20 @@ def _hours(plan: WorkloadPlan) -> float:
 
 
 def _money(nodes: NodePlan, currency: str) -> list[str]:
-    unit = f" {currency}" if currency else ""
     words = [f"The plan fills {nodes.mean:.1f} nodes of {nodes.node_type} on average and {nodes.peak} at the peak."]
     if nodes.price_per_hour:
         today = "what runs today costs" if nodes.today_known else "keeping the peak always up would cost"
         saved = nodes.cost_per_month_today - nodes.cost_per_month
         words.append(
-            f"That is {nodes.cost_per_month:,.2f}{unit} a month of 30 days; {today} {nodes.cost_per_month_today:,.2f}"
-            f"{unit}: {abs(saved):,.2f}{unit} {'less' if saved >= 0 else 'more'} with the plan."
+            f"That is {money(nodes.cost_per_month, currency)} a month of 30 days; {today} "
+            f"{money(nodes.cost_per_month_today, currency)}: {money(abs(saved), currency)} "
+            f"{'less' if saved >= 0 else 'more'} with the plan."
         )
     return words
 
 
 def _cost_table(nodes: NodePlan, currency: str) -> Table:
-    unit = f" ({currency})" if currency else ""
+    unit = f" ({currency or NO_CURRENCY})"
     head = ("", "nodes", f"an hour{unit}", f"a month{unit}")
     price, today = nodes.price_per_hour, "today" if nodes.today_known else "peak always up"
     rows = [

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from capacity.model.plan_file import rfc3339
 from capacity.version import VERSION
+from capacity.views.report.front import front_page
 from capacity.views.report.outlook import cost_section, peaks_section, plan_section
-from capacity.views.report.risks import changes_section, risks, risks_section
+from capacity.views.report.risks import changes_section, risks_section
 from capacity.views.report.section import Section, Table
 from capacity.views.report.trust import objectives_section, outcome_section, quality_section, trust_section
 from capacity.views.report.year import year_sections
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def report_page(review: ReportData) -> str:
-    """The capacity review as one HTML page: words first, pictures inline, nothing fetched, no script."""
+    """The capacity review as one HTML page: an A4 page for a manager, then details; nothing fetched, no script."""
     sections = [
         peaks_section(review),
         plan_section(review),
@@ -44,7 +45,7 @@ def report_page(review: ReportData) -> str:
         .render(
             title=_title(review),
             period=_period(review),
-            summary=_summary(review, sections),
+            front=front_page(review),
             sections=[section for section in sections if section is not None],
             provenance=_provenance(review),
             style=_style(),
@@ -76,18 +77,6 @@ def _title(review: ReportData) -> str:
 def _period(review: ReportData) -> str:
     begin, end = clock(review.begin, review.timezone), clock(review.end, review.timezone)
     return f"{begin} to {end} ({review.timezone}), as known on {clock(review.now, review.timezone)}"
-
-
-def _summary(review: ReportData, sections: Sequence[Section | None]) -> list[str]:
-    """The first sentence of what a reader with one minute needs: peak, plan, cost, trust, attention."""
-    chosen = [section for section in sections[:4] if section is not None]
-    count = len(risks(review))
-    attention = (
-        "Nothing needs attention."
-        if not count
-        else f"{count} {'thing needs' if count == 1 else 'things need'} attention, listed below."
-    )
-    return [*(section.words[0] for section in chosen), attention]
 
 
 def _provenance(review: ReportData) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from capacity.forecast.backtest import Backtest
 from capacity.model import DataError, Event, Forecast, Plan, WorkloadPlan
+from capacity.model.choice import Choice
 from capacity.model.configuration import Config
 from capacity.model.outlook import Outlook
 from capacity.model.service_level import Status
@@ -35,7 +36,8 @@ class ReportData:
     `events` are those that its pictures mark.
 
     `planned` is None where the plan is held; `held` says why then. `year` is the outlook over twelve months, None where
-    the history is too short for one or a month of the past is reviewed.
+    the history is too short for one or a month of the past is reviewed. `choices` are policies that were judged for
+    it; empty: those of the plan.
     """
 
     config: Config
@@ -52,6 +54,7 @@ class ReportData:
     held: str = ""
     backtests: dict[str | None, Backtest | DataError] = field(default_factory=dict)
     year: Outlook | None = None
+    choices: tuple[Choice, ...] = ()
 
     @property
     def timezone(self) -> str:

@@ -32,6 +32,21 @@ def risks(review: ReportData) -> list[str]:
     return [*found, *_of_trust(review), *_of_history(review)]
 
 
+def threats(review: ReportData) -> list[str]:
+    """What makes the next peak unsafe: no plan, a bound in its way, or orders that stopped."""
+    return [*_of_plans(review), *_of_age(review), *(_of_data(review) if review.audit.verdict == "refuse" else ())]
+
+
+def doubts(review: ReportData) -> list[str]:
+    """What makes it uncertain: forecasts that missed, data with a warning."""
+    return [*_of_trust(review), *_of_data(review)]
+
+
+def actions(review: ReportData) -> list[str]:
+    """What somebody should do before the peak."""
+    return [*_of_plans(review), *broken_objectives(review), *_of_age(review), *_of_data(review), *_of_trust(review)]
+
+
 def _of_plans(review: ReportData) -> Iterator[str]:
     if review.held:
         yield f"The plan is held: {review.held}."

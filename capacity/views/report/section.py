@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from capacity.views.plots import Figure
 
 INCHES = 8.4  # across: the text column of the page, and of A4
+PHONE_INCHES, PHONE_HEIGHT = 4.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,20 @@ class Section:
     notes: Sequence[str] = ()
 
 
-def picture(figure: Figure, name: str) -> Markup:
+def picture(figure: Figure, name: str, height: float | None = None) -> Markup:
     """A figure as part of the page; it is text that matplotlib wrote, with everything from outside escaped."""
-    from capacity.views.plots.canvas import inline_svg
+    from capacity.views.plots.canvas import inline_svg, resize
 
-    figure.set_size_inches(INCHES, figure.get_size_inches()[1])
+    resize(figure, INCHES, height)
     return Markup(inline_svg(figure, name))  # noqa: S704 - escaped where it is made
+
+
+def drawn(draw: Callable[[], Figure], name: str, height: float | None = None) -> Markup:
+    """A picture over time in two sizes, of which the style sheet shows one: on a phone the coming days fill it."""
+    from capacity.views.plots.canvas import coming, inline_svg, resize
+
+    small = draw()
+    coming(small)
+    resize(small, PHONE_INCHES, PHONE_HEIGHT, below=True)
+    wide, narrow = picture(draw(), name, height), Markup(inline_svg(small, f"{name}-phone"))  # noqa: S704 - as above
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)

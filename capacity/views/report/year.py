@@ -23,7 +23,7 @@ def _outlook(review: ReportData) -> Section | None:
         return None
     head = columns(review.config.supply.currency)
     parts = [*(year.parts[:GROUPS] if len(year.parts) > 1 else ()), year.total]
-    tables = [Table((f"{head[0]} ({part.name})", *head[1:]), part_rows(part)) for part in parts]
+    tables = [_known(Table((f"{head[0]} ({part.name})", *head[1:]), part_rows(part))) for part in parts]
     peak = max(year.total.months, key=lambda need: need.replicas.high)
     words = [
         f"Within twelve months the most is needed in {peak.month:%B %Y}: {peak.replicas.middle:,.0f} replicas are "
@@ -31,6 +31,13 @@ def _outlook(review: ReportData) -> Section | None:
         *record_lines(year.track_record),
     ]
     return Section("The next twelve months", words, limit_lines(year.limits), tables, (), year.notes)
+
+
+def _known(table: Table) -> Table:
+    """The table without the columns of which nothing is known."""
+    keep = [place for place in range(len(table.columns)) if any(str(row[place]) != "-" for row in table.rows)]
+    rows = [tuple(row[place] for place in keep) for row in table.rows]
+    return Table(tuple(table.columns[place] for place in keep), rows)
 
 
 def _volumes(review: ReportData) -> Section | None:

@@ -15,6 +15,7 @@ WAITS = "node waits/day"
 SAYS = {
     "FloorsPay": "floors from the forecast pay: no plain autoscaler keeps the minutes for less",
     "PlainHpaIsEnough": "floors add nothing here: no floor schedule is cheaper than the plain autoscaler",
+    "FixedCountIsEnough": "no schedule keeps the minutes for less than as many replicas as four weeks' peak needed",
     "NoSkill": "floors add nothing here: the forecast does not beat the seasonal naive",
     "LeastExpectedCost": "the least expected total of replicas and overload",
     "NothingKeepsTheMinutes": "no policy that was tried keeps the minutes: this one has the least expected cost",
@@ -71,15 +72,25 @@ def advice_sentence(choice: Choice) -> str:
     """
     policy, found = choice.policy, choice.recommended
     what = "keep things as they are" if policy == choice.today.policy else _instruction(choice)
+    what = "run a fixed number of replicas" if choice.reason == "FixedCountIsEnough" else what
     cost = _against(choice.change)
     return (
-        f"{what}: {SAYS[choice.reason]}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
+        f"{what}: {_says(choice)}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
         f"today, which kept {_share(choice.today)}."
         + ("" if choice.meanwhile is None else f" Until {_what(choice)}: {choice.in_force}.")
     )
 
 
+def _says(choice: Choice) -> str:
+    if choice.reason == "FloorsPay" and choice.today.policy.target is None:
+        return "floors from the forecast pay: no fixed number of replicas keeps the minutes for less"
+    return SAYS[choice.reason]
+
+
 def _what(choice: Choice) -> str:
+    """What somebody has to do first."""
+    if choice.policy.target is None:
+        return "that number of replicas stands"
     return "that target stands" if choice.policy.standing == "advised" else "it is removed"
 
 
@@ -134,6 +145,8 @@ def _until(choice: Choice) -> tuple[str, ...]:
     if choice.meanwhile is None:
         return ()
     follows = f"until then `capacity plan` follows: {choice.in_force}"
+    if choice.policy.target is None:
+        return (f"{follows}; once a fixed number stands, the workload can leave the configuration",)
     if choice.policy.standing != "advised":
         return (follows,)
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -44,7 +44,10 @@ NOTHING = 1e-4  # of the highest value: a person reads less as zero, and 7.736e-
 
 
 def forecast_sheet(
-    forecasts: Mapping[str | None, Forecast], histories: Histories, timezone: str, holidays: Sequence[str] = ()
+    forecasts: Mapping[str | None, Forecast],
+    histories: Histories,
+    timezone: str,
+    holidays_of: Callable[[str | None], Sequence[str]],
 ) -> Sheet:
     """Each day's highest step with its quantiles; JSON and CSV carry every step."""
     rows: list[tuple[object, ...]] = []
@@ -56,7 +59,7 @@ def forecast_sheet(
             rows.append((group or "all", clock(moment(at), timezone), *shown))
     footer = [f"{group or 'all'}: {forecast.model}; {forecast.unit}" for group, forecast in forecasts.items()]
     for group, forecast in forecasts.items():
-        lines = _outlook_lines(forecast, histories[group], timezone, holidays)
+        lines = _outlook_lines(forecast, histories[group], timezone, holidays_of(group))
         footer += [f"{group or 'all'}: {line}" for line in lines]
     footer += [f"{group or 'all'}: {note}" for group, forecast in forecasts.items() for note in forecast.notes]
     document = [_forecast_document(group, forecast) for group, forecast in forecasts.items()]

@@ -117,7 +117,7 @@ class Chart {
     for (let at = Math.ceil((this.view[0] + shift) / apart) * apart - shift; at < this.view[1]; at += apart) {
       const x = this.x(at);
       if (x > this.width - 30) break;
-      parts.push(`<line class="grid" x1="${x}" x2="${x}" y1="22" y2="${this.bottom - 12}"/><text x="${x}" y="${total - 8}" text-anchor="${x < this.left + 24 ? "start" : "middle"}">${this.format.tick(at, apart)}</text>`);
+      parts.push(`<line class="grid" x1="${x}" x2="${x}" y1="22" y2="${this.bottom - 12}"/>${x < this.left + 24 ? "" : `<text x="${x}" y="${total - 8}" text-anchor="middle">${this.format.tick(at, apart)}</text>`}`);
     }
     const now = this.now ? this.x(this.now) : -1;
     if (now > this.left && now < this.width - this.right) parts.push(`<line class="now" x1="${now}" x2="${now}" y1="22" y2="${this.bottom - 12}"/><text x="${now + 4}" y="34">plan starts</text>`);

@@ -33,15 +33,19 @@
     return cpu.map((value, at) => Math.max(value / plan.cpu_request, memory[at] / plan.memory_request) / plan.target_utilization);
   }
 
+  const span = (length) => ({ 60000: "minute", 3600000: "hour", 86400000: "day", 604800000: "week" })[length] || (length < 3600000 ? `${length / 60000} min` : `${length / 3600000} h`);
   const level = (quantiles, wanted) => quantiles[Object.keys(quantiles).reduce((one, other) => Math.abs(other - wanted) < Math.abs(one - wanted) ? other : one)];
 
   function panels() {
     const start = Date.parse(plan.start), step = plan.step * 1000, found = [], level_ = plan.quantile_level;
     if (forecast && forecast.sales) {
       const base = { start: Date.parse(forecast.sales_start), step: forecast.sales_step * 1000 }, all = forecast.sales.quantiles;
-      found.push({ title: "Sales per step", items: [
+      const items = [
         { ...base, kind: "band", low: level(all, 0.05), high: level(all, level_) }, { ...base, kind: "median", values: level(all, 0.5) },
-        series(past.sales, "past"), series(past.came, "came")].filter(Boolean) });
+        series(past.sales, "past"), series(past.came, "came")].filter(Boolean);
+      const unit = Math.max(...items.map((item) => item.step)); // steps may differ: all are shown in the longest
+      const scaled = (values, item) => values && (item.step === unit ? values : values.map((value) => value === null ? null : value * unit / item.step));
+      found.push({ title: `Sales per ${span(unit)}`, items: items.map((item) => ({ ...item, values: scaled(item.values, item), low: scaled(item.low, item), high: scaled(item.high, item) })) });
     }
     const items = [];
     if (forecast) {

@@ -67,7 +67,7 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 {{- with .Values.pods.tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.pods.priorityClassName }}
+{{- with .Values.pods.priorityClassName | default (ternary "capacity" "" .Values.pods.createPriorityClass) }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,111 @@
+"""`capacity serve` under load: the CPU of each kind of answer, fifty readers at once, memory over ten thousand answers.
+
+The server is a process of its own on the bundled sample. Times are of its CPU, not of the clock: a busy machine changes
+nothing. Half of the answers are new ones, with a growth that nobody has asked for before; the others are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count, cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from urllib3 import PoolManager
+
+READERS, REQUESTS, PARTS = 50, 10_000, 5
+EACH = 40  # new answers of each kind, one after the other
+ONE = "/v1/workloads/shop/web"
+KINDS: dict[str, Callable[[int], str]] = {
+    "page": lambda _: "/workloads/shop/web",
+    "plan": lambda _: f"{ONE}/plan",
+    "forecast": lambda _: f"{ONE}/forecast",
+    "new plan": lambda number: f"{ONE}/plan?growth={number / 1e4:.4f}",
+    "new forecast": lambda number: f"{ONE}/forecast?growth={number / 1e4:.4f}",
+    "new explanation": lambda number: f"{ONE}/explain?growth={number / 1e4:.4f}",
+    "new comparison": lambda number: f"{ONE}/compare?growth={number / 1e4:.4f}",
+}
+TICKS = os.sysconf("SC_CLK_TCK")
+numbers = count(1)
+
+
+def run(data: Path, quick: bool) -> dict[str, Any]:
+    """CPU and memory of the server."""
+    del data
+    requests = REQUESTS // 20 if quick else REQUESTS
+    with running() as (address, pid):
+        figures: dict[str, Any] = {name: _alone(address, pid, path) for name, path in KINDS.items()}
+        figures["fifty readers"] = _together(address, pid, requests)
+    return figures
+
+
+@contextmanager
+def running() -> Iterator[tuple[str, int]]:
+    """A server on a free port: its address and its process."""
+    words = [sys.executable, "-m", "capacity", "serve", "--sample", "--port", "0"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        said = next(line for line in process.stderr if "listening on" in line)
+        found = re.search(r"http://[^/]+", said)
+        assert found is not None
+        yield found[0], process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _alone(address: str, pid: int, path: Callable[[int], str]) -> dict[str, float]:
+    """One after the other, in milliseconds of CPU each."""
+    client = PoolManager(maxsize=READERS)
+    spent = []
+    for _ in range(EACH):
+        question = path(next(numbers))
+        before = _cpu(pid)
+        _get(client, address + question)
+        spent.append(1000 * (_cpu(pid) - before))
+    return {"mean ms": float(np.mean(spent)), "95th percentile ms": float(np.quantile(spent, 0.95))}
+
+
+def _together(address: str, pid: int, requests: int) -> dict[str, float]:
+    """CPU of one answer, and memory after each fifth of them."""
+    paths = cycle(KINDS.values())
+    client, before, held = PoolManager(maxsize=READERS), _ticks(pid), dict[str, float]()
+    with ThreadPoolExecutor(READERS) as readers:
+        for part in range(1, PARTS + 1):
+            questions = [next(paths)(next(numbers)) for _ in range(requests // PARTS)]
+            list(readers.map(lambda one: _get(client, address + one), questions))
+            held[f"MB after {part * requests // PARTS}"] = _megabytes(pid)
+    return {"mean ms": 1000 * (_ticks(pid) - before) / requests, **held}
+
+
+def _get(client: PoolManager, url: str) -> None:
+    answer = client.request("GET", url)
+    assert answer.status == 200, f"{url}: {answer.data[:300]!r}"
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU that a process has taken: of its threads, in nanoseconds from the scheduler."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _ticks(pid: int) -> float:
+    """Seconds of CPU in whole ticks, also of threads that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _megabytes(pid: int) -> float:
+    """Memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) / 1024

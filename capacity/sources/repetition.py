@@ -1,0 +1,150 @@
+"""Finds rows and identifiers that are there twice: exports that overlap, and numbers that were rounded to be equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from capacity.quality import Finding
+from capacity.quality.column_roles import order_number_names
+from capacity.sources.judging import Judgement
+from capacity.sources.sql import quote
+
+SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
+LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
+LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
+FEW_NATURAL = 0.03  # the same of time and number: more, and rows are lines of orders, which share both
+TELLING = 0.4  # different numbers by rows, from which they tell orders apart: two exports of all of them have half
+MOST_STEPS = 3  # steps that come twice by those that do not: where nearly all do, each order has two rows
+NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
+SAFE = 2**53  # whole numbers above it have no place in a double
+
+
+def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether identifiers that are counted were rounded by a spreadsheet or by a program that took them for amounts."""
+    column = judgement.settings.value.count_distinct
+    if column is None:
+        return ()
+    name, kind = quote(column), judgement.source.columns[column]
+    if kind.startswith(("DOUBLE", "FLOAT")):
+        rounded = f"abs({name}) >= {SAFE}"
+    elif kind == "VARCHAR" and _is_text(judgement):
+        rounded = f"contains(upper({name}), 'E+') AND regexp_full_match({name}, '[0-9]([.,][0-9]+)?[eE][+][0-9]+')"
+    else:
+        return ()
+    query = f"SELECT count(*), count(*) FILTER (WHERE {rounded}) FROM orders"
+    rows, count = judgement.source.database.execute(query).fetchone() or (0, 0)
+    if not count:
+        return ()
+    message = (
+        f"{column}: expected identifiers as text, got {count:,} of {rows:,} as rounded numbers, so different orders "
+        "look equal; export the column as text"
+    )
+    return (Finding("rounded_ids", "refuse", message),)
+
+
+def _is_text(judgement: Judgement) -> bool:
+    """Whether the source is text or a database: spreadsheets write text, not Parquet."""
+    tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'raw'"
+    return judgement.source.database.execute(tables).fetchone() == (1,)
+
+
+def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether whole steps of rows come twice, as they do where exports overlap; rules on `unique` look for themselves.
+
+    A step comes twice where every row of it is there as often as a multiple of two or three. Where rows are equal by
+    chance elsewhere too, there must be more such steps than chance would leave. Rows whose status changed between two
+    exports are told by the time and the number of their orders, where a column has that number.
+    """
+    settings, database = judgement.settings, judgement.source.database
+    if any(rule.unique is not None for rule in settings.rules):
+        return ()
+    time = quote(settings.time)
+    rows = (database.execute("SELECT count(*) FROM orders").fetchone() or (0,))[0]
+    part = max(1, rows // SAMPLE)
+    sampled = f"WHERE hash({time}) % {part} = 0" if part > 1 else ""
+
+    def twice(hashed: str) -> _Repeated | None:
+        found = _repeated(judgement, hashed, sampled)
+        few = found.rows * part < LEAST_SHARE * rows or (hashed != time and found.different < LEAST_ROWS)
+        return None if found.steps < LEAST_STEPS or few else found
+
+    if twice(time) is None:  # where its steps do not come twice, no row needs to be read
+        return ()
+    count = f"{'about ' if part > 1 else ''}{{:,}} rows".format
+    found = twice(", ".join(quote(name) for name in judgement.source.columns if name != "source_row"))
+    if found is not None:
+        by_chance = found.natural > NATURAL and found.steps <= 3 * found.chance + LEAST_STEPS
+        said = f"{count(int(found.rows * part))} equal another in every column, {found.when()}: do exports overlap?"
+        once = Finding("repeated_rows", "warn", f"{said} A rule with `unique` counts each row once")
+        return () if by_chance else (once,)
+    for name in _numbers_of_orders(judgement):
+        found = twice(f"{time}, {quote(name)}")
+        if found is not None and found.natural <= FEW_NATURAL and found.steps <= MOST_STEPS * found.others:
+            return (_changed_orders(count(int(found.rows * part)), name, found),)
+    return ()
+
+
+def _changed_orders(count: str, name: str, found: _Repeated) -> Finding:
+    """That orders come twice, with other values: what counts each once, and what keeps its first or its latest row."""
+    latest = f"source_row = max(source_row) OVER (PARTITION BY {quote(name)})"
+    said = (
+        f"{count} have the time and the {name} of another, but not all of its values, {found.when()}: do exports "
+        f"overlap? `value: {{count_distinct: {name}}}` counts each once; a rule with `unique: {name}` keeps the first, "
+        f"a select with the check `{latest}` the latest"
+    )
+    return Finding("repeated_rows", "warn", said)
+
+
+def _numbers_of_orders(judgement: Judgement) -> tuple[str, ...]:
+    """Columns that are named as an order's number and nearly tell rows apart; none where each number counts once."""
+    if judgement.settings.value.count_distinct is not None:
+        return ()
+    names = order_number_names([name for name in judgement.source.columns if name != judgement.settings.time])
+    if not names:
+        return ()
+    counted = ", ".join(f"approx_count_distinct({quote(name)})" for name in names)
+    rows, *distinct = judgement.source.database.execute(f"SELECT count(*), {counted} FROM orders").fetchone() or (0,)
+    return tuple(name for name, count in zip(names, distinct, strict=True) if count > TELLING * rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """Of steps that come twice throughout: rows that repeat another, steps, different rows, first and last time.
+
+    `natural` is the share of rows that repeat another in the other steps; `chance`: steps that chance would leave;
+    `others`: steps that do not come twice.
+    """
+
+    rows: float
+    steps: int
+    different: int
+    first: Any
+    last: Any
+    natural: float
+    chance: float
+    others: int
+
+    def when(self) -> str:
+        """From when to when, in words."""
+        return f"from {self.first:%Y-%m-%dT%H:%MZ} to {self.last:%Y-%m-%dT%H:%MZ}"
+
+
+def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
+    moment = judgement.time.unordered or judgement.time.instant
+    time = quote(judgement.settings.time)  # an instant costs more than a hash: it is made of few rows only
+    query = (
+        f"WITH equal AS (SELECT {time}, hash({columns}) AS capacity_hash, count(*) AS capacity_n FROM orders {sampled} "
+        f"GROUP BY ALL), timed AS (SELECT {moment} AS moment, capacity_n AS n FROM equal), "
+        "steps AS (SELECT floor(epoch(moment) / 3600) AS step, sum(n) AS n, count(*) AS different, "
+        "min(moment) AS first, max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice "
+        "FROM timed GROUP BY 1) "
+        "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
+        "coalesce(sum(different) FILTER (WHERE twice), 0), min(first) FILTER (WHERE twice), "
+        "max(last) FILTER (WHERE twice), "
+        "coalesce(1 - sum(different) FILTER (WHERE NOT twice) / sum(n) FILTER (WHERE NOT twice), 0), "
+        "sum(0.5 ** different + 0.34 ** different), count(*) FILTER (WHERE NOT twice) "
+        "FROM steps WHERE first IS NOT NULL"
+    )
+    found = judgement.source.database.execute(query).fetchone()
+    return _Repeated(*found) if found else _Repeated(0, 0, 0, None, None, 0.0, 0.0, 0)
