@@ -215,7 +215,7 @@ def test_component_grants_exactly_what_is_asked(
         if item["kind"].removeprefix("Cluster") in ("Role", "RoleBinding"):
             store.api.create(item)
     store.add()
-    token = store.api.token("system:serviceaccount:shop:capacity-controller")
+    token = store.api.token("system:serviceaccount:capacity-system:capacity-controller")
     location = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
     monkeypatch.setattr(location, str(store.api.kubeconfig(tmp_path / "controller", token)))
     store.api.journal.clear()

@@ -254,7 +254,7 @@ def test_component_grants_exactly_what_is_asked(
     for item in objects:
         if item["kind"] in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass"):
             store.api.create(item)
-    token = store.api.token("system:serviceaccount:shop:capacity-controller")
+    token = store.api.token("system:serviceaccount:capacity-system:capacity-controller")
     location = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
     monkeypatch.setattr(location, str(store.api.kubeconfig(tmp_path / "controller", token)))
     store.asks(rules)
