@@ -145,15 +145,19 @@ class PodSizing:
             return max(longer, used)
         if have < used:
             self.reasons["UsageNeeds"] = f"{container.name}: {key[1]} in use is above what was planned for"
-            return max(longer, used)
+            return max(longer, min(self._used(container, key, WORTH), high))
         if longer >= have * (1 - WORTH) and have <= high:
             return have
         return self._lowered(container, key, max(longer, low))
 
-    def _used(self, container: ContainerState, key: SizeKey) -> int:
-        """The request, in steps, that keeps what is in use now under the target; 0 where that is not known."""
+    def _used(self, container: ContainerState, key: SizeKey, ahead: float = 0.0) -> int:
+        """The request, in steps, that keeps what is in use now under the target; 0 where that is not known.
+
+        `ahead`: for so much more, as a share. Where use rises beyond its plan, a size for this moment is too small by
+        the time it is in force, and the pod is resized at every pass without ever coming under the target.
+        """
         by = self.shared.vertical.units(key)[2]
-        return -(-round(container.used.get(key[1], 0) / self.shared.target) // by) * by
+        return -(-round(container.used.get(key[1], 0) * (1 + ahead) / self.shared.target) // by) * by
 
     def _lowered(self, container: ContainerState, key: SizeKey, wanted: int) -> int:
         """A step down, or as it is with the reason."""

@@ -61,7 +61,7 @@ PLANNED = plan_of_sizes(sizes_of([1000] * 12 + [1000, 3000, 3000, 1000, 1000, 10
         pytest.param(51, 1000, 100, 1000, "AsPlanned", id="nine minutes before the peak"),
         pytest.param(53, 1000, 100, 3000, "DemandRising", id="a lead time and two periods before it"),
         pytest.param(0, 900, 100, 3000, "DemandRising", id="one rise for several"),
-        pytest.param(-120, 1000, 1000, 1300, "UsageNeeds", id="more in use than was planned for"),
+        pytest.param(-120, 1000, 1000, 1400, "UsageNeeds", id="more in use than was planned for, and a tenth ahead"),
         pytest.param(0, 8000, 7500, 8000, "UsageNeeds", id="but not above the maximum"),
         pytest.param(60, 3200, 100, 3200, "AsPlanned", id="less than a tenth is no reason to fall"),
         pytest.param(60, 6000, 100, 4500, "DemandFalling", id="down by a quarter"),
@@ -73,6 +73,18 @@ def test_cpu(minute: int, cpu: int, used: int, after: int, reason: str) -> None:
     now = NOON + timedelta(minutes=minute)
     decision = decide_sizes(PLANNED, workload(), seen(cpu, used), now)
     assert (requested(decision), decision.reason) == (after, reason)
+
+
+def test_use_that_grows_beyond_its_plan_is_caught_up_with_and_not_chased() -> None:
+    """A percent more in every minute: a size for the moment would be too small at each of them."""
+    cpu, above, resizes = 1250, 0, 0
+    for minute in range(30):
+        used = round(1000 * 1.01**minute)
+        above += used > 0.8 * cpu
+        after = requested(decide_sizes(PLANNED, workload(), seen(cpu, used), NOON + timedelta(minutes=minute - 180)))
+        resizes, cpu = resizes + (after != cpu), after
+    assert above <= 4
+    assert resizes <= 4
 
 
 @given(st.integers(500, 9000), st.integers(0, 9000), st.integers(0, 1380))
