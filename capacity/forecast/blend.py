@@ -16,6 +16,10 @@ from capacity.model.arrays import Array, Mask
 
 POWER = 6.0  # weights are error^-6: flat between 4 and 10 on M4 training windows; picking the best alone is worse
 RECENT = 10.0  # origins until an error counts half: where the regime changes, what worked lately works on
+CHANGED_MEMORY = 2.0  # origins until it counts half after a change
+CHANGED = 1.2  # times its usual error that the blend was lately off by: then something has changed
+LATELY, USUALLY = 1.0, 20.0  # origins until an error counts half in these two
+RECOVERED = 0.9  # of the blend's error lately, from which the short memory alone is followed
 SOFTENING = 0.1  # of the mean: below it a relative error says nothing (an hour of one order against two)
 NAMED_SHARE = 0.1  # members with less say than this are not named
 SAME = 1e-6  # of the naive: a blend that is nearer to it at all origins is the naive by another name
@@ -42,12 +46,33 @@ class Blend:
 def blend_members(forecasts: Array, actuals: Array, judged: int | None = None) -> Blend:
     """Blend members (M, N, K + 1, H) by how near they came to what followed (N, K, scored), NaN where unknown.
 
-    With `judged`, the first so many steps of each window decide alone.
+    With `judged`, the first so many steps of each window decide alone. Without, a series that has changed is blended by
+    what its members did since, as far as that came nearer: a level that fell two days ago is known to few origins.
     """
+    usual = _blend(forecasts, actuals, judged, RECENT)
+    return usual if judged is not None else _since_a_change(usual, forecasts, actuals)
+
+
+def _since_a_change(usual: Blend, forecasts: Array, actuals: Array) -> Blend:
+    lately = recent_errors(usual.past, actuals, LATELY)
+    rows = np.flatnonzero(lately > CHANGED * recent_errors(usual.past, actuals, USUALLY))
+    if not len(rows):
+        return usual
+    since = _blend(forecasts[:, rows], actuals[rows], None, CHANGED_MEMORY)
+    ratio = recent_errors(since.past, actuals[rows], LATELY) / lately[rows]
+    share = (1.0 - np.clip(ratio, RECOVERED, 1.0)) / (1.0 - RECOVERED)  # (rows,)
+    weights, point, past = usual.weights.copy(), usual.point.copy(), usual.past.copy()
+    weights[:, rows] += share * (since.weights - weights[:, rows])
+    point[rows] += share[:, None] * (since.point - point[rows])
+    past[rows] += share[:, None, None] * (since.past - past[rows])
+    return Blend(weights, point, past, usual.member_errors)
+
+
+def _blend(forecasts: Array, actuals: Array, judged: int | None, memory: float) -> Blend:
     past = forecasts[:, :, 1:, : actuals.shape[2]]
     seen, known = ~np.isnan(actuals), np.nan_to_num(actuals)
     seen[:, :, judged:] &= judged is None
-    recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)  # the first rolling origin is the latest
+    recency = 0.5 ** (np.arange(actuals.shape[1]) / memory)  # the first rolling origin is the latest
     absolute, relative = _misses(past, known, seen)  # (M, N, K) each
     errors = (absolute * recency).sum(axis=2)
     absolute, relative = _equal_windows(absolute) * recency, relative * recency
@@ -59,9 +84,9 @@ def blend_members(forecasts: Array, actuals: Array, judged: int | None = None) -
     return Blend(weights, point, blended, errors / count)
 
 
-def recent_errors(past: Array, actuals: Array) -> Array:
+def recent_errors(past: Array, actuals: Array, memory: float = RECENT) -> Array:
     """Mean absolute errors over the rolling origins (N, K, scored), recent ones counting more: (N,)."""
-    recency = 0.5 ** (np.arange(actuals.shape[1]) / RECENT)
+    recency = 0.5 ** (np.arange(actuals.shape[1]) / memory)
     count = np.maximum(((~np.isnan(actuals)).sum(axis=2) * recency).sum(axis=1), 1e-12)
     return np.asarray((np.nansum(np.abs(past - actuals), axis=2) * recency).sum(axis=1) / count)
 
