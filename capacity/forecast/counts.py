@@ -1,4 +1,4 @@
-"""Small counts: sales of about one a step have a rate and a count's own spread, not a level and an error around it.
+"""Small counts: sales of one or two a step have a rate and a count's own spread, not a level and an error around it.
 
 The rate of each slot of the season is learned by empirical Bayes: its prior is the coarser rate, and as strong as the
 slots differ by no more than chance. What comes is negative binomial around it, Poisson where nothing more varies. It is
@@ -18,7 +18,7 @@ from capacity.forecast.settings import BatchForecast, Setting
 from capacity.model.arrays import Array, Mask, Places
 from capacity.stats import nan_mean, nearest_level, ordered_quantiles, pinball, running_totals
 
-FEW = 1.0  # a step, on average: of more, the blend foresees busy hours better (the shop, 2.3 an hour: 5 % at 0.95)
+FEW = 2.0  # a step, on average: of more, a count is nearly as good as continuous
 MOST = 200  # in a step: what counted higher has no small rate behind it
 CYCLES = 13  # of the longest season that are looked back at; where the level moves, the last ones say so
 UNSEASONED = 500  # steps that are looked back at where there is no season
