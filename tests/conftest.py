@@ -61,8 +61,9 @@ def _workload(name: str, floors: list[int], ceiling: int) -> WorkloadPlan:
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test runs in a folder of its own: what it writes by default lands there."""
+    """Every test runs in a folder of its own, where what it writes by default lands, and on no certain screen."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

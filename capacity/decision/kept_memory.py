@@ -20,7 +20,7 @@ def noted_use(kept: Sequence[Kept], used: int, step: int, now: datetime, vertica
     """The blocks with a use of this moment, without those that say nothing any more.
 
     >>> from capacity.model.pod_size import SizedContainer, SizeRange
-    >>> app = Vertical({"app": SizedContainer(memory=SizeRange(256, 4096, 256))})
+    >>> app = Vertical({"app": SizedContainer(memory=SizeRange(2.0**28, 2.0**32, 2.0**28))})
     >>> [one] = noted_use((), 700, 256, datetime(2026, 11, 27, 14, 30, tzinfo=UTC), app)
     >>> one.since.hour, one.used
     (12, 768)

@@ -18,6 +18,7 @@ LEAST_GAIN = (
     9.1  # log-likelihood that a move of the clock must gain: 24 moves a day reach it once a year, log(24 * 365)
 )
 LEAST_GAIN_PER_ROW = 0.02  # and per row: a busy day tells apart what makes no difference to a plan
+OFTEN_SAME = 0.2  # share of past days that equal another from which a machine made them: one more is no copy
 CLOSED = 0.1  # share of what a day should have below which it was no usual day: it says nothing of the spread of others
 
 
@@ -88,13 +89,15 @@ def _furthest(z: Array, past: Mask, matters: Mask, least: float) -> tuple[float,
 def find_repeat(counts: Array) -> int | None:
     """How many days before the newest one a day lies whose every step counts the same; None where none does.
 
-    A day that was copied is told from chance by eight or more steps with rows and three or more different counts.
+    A day that was copied is told from chance by eight or more steps with rows and three or more different counts, and
+    from data whose days are often the same by how rarely past days were.
     """
     newest = counts[-1]
     if (newest > 0).sum() < 8 or len(np.unique(newest[newest > 0])) < 3 or newest.sum() < 50:
         return None
     same = np.flatnonzero((counts[:-1] == newest).all(axis=1))
-    return len(counts) - 1 - int(same[-1]) if len(same) else None
+    usual = 1 - len(np.unique(counts[:-1], axis=0)) / max(1, len(counts) - 1)
+    return len(counts) - 1 - int(same[-1]) if len(same) and usual < OFTEN_SAME else None
 
 
 def find_shift(counts: Array, skip: Mask | None = None) -> int | None:

@@ -219,7 +219,9 @@ def alerts_of_prometheus(drill: Drill, folder: Path) -> None:
     ]
     # Uptime: since it is followed, a pass had always ended within the last three minutes.
     up = {"labels": "{}", "value": 1}
-    checks.append({"expr": "min_over_time(capacity:available:bool[150m])", "eval_time": "209m", "exp_samples": [up]})
+    checks.append(
+        {"expr": "min(min_over_time(capacity:available:bool[150m]))", "eval_time": "209m", "exp_samples": [up]}
+    )
     inputs = [{"series": name, "values": values(seen)} for name, seen in drill.series.items()]
     test = {"interval": "1m", "input_series": inputs, "promql_expr_test": checks}
     document = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}
