@@ -169,7 +169,8 @@ class _Look:
             moved, side = abs(shift) * self.table.settings.step, "later" if shift > 0 else "earlier"
             found.append(self._finding("clock_shift", f"the newest day's times seem {moved} {side} than on other days"))
         if repeat is not None:
-            said = f"every step of the newest day counts the same as {repeat} day{'s' * (repeat > 1)} before: was a day copied?"
+            before = f"{repeat} days before" if repeat > 1 else "the day before"
+            said = f"every step of the newest day counts the same as {before}: was a day copied?"
             found.append(self._finding("repeated_day", said))
         return found
 
