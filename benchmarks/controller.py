@@ -119,6 +119,7 @@ class Shop:
         defaults = {
             "load": {"cpu": {"base": "1"}, "memory": {"base": "1Gi"}},
             "replica": {"cpu_request": "500m", "memory_request": "512Mi"},
+            "floor": FLOOR,
             "ceiling": 20,
         }
         config = {

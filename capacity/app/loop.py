@@ -45,7 +45,7 @@ def make_pass(
         workloads, None, controller.policy(), now, brake=brake, home=home, real_time=real_time, began=began
     )
     work = replace(work, metric_times=controller.metric_times)
-    settings = config.settings_hash(), config.settings_blocks()
+    settings = config.fingerprints()
     checked, unreadable = list[tuple[Plan, PlanCheck]](), dict[str, str]()
     namespaces = sorted({workload.namespace for workload in workloads})
     for some in (namespaces,) if plan_file is not None else ([one] for one in namespaces):

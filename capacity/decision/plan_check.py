@@ -16,7 +16,8 @@ AGAIN = "run `capacity plan` again"
 class PlanCheck:
     """What contradicts the configuration: `refused` is not followed, `noted` is followed and shown as a warning.
 
-    That the plan as a whole is of other settings, where no workload tells which, is noted once, at its first workload.
+    What changed for several workloads alike is noted once, at the first of them, as is that the plan as a whole is of
+    other settings where no workload tells which.
     """
 
     refused: Mapping[Key, str] = field(default_factory=dict)
@@ -38,10 +39,25 @@ def check_plan(plan: Plan, workloads: Sequence[Workload], settings: tuple[str, M
     if other is None:
         return PlanCheck(refused)
     followed = {one.key: "; ".join(changes(one, workload)) for one, workload in pairs if one.key not in refused}
-    noted = {key: f"the plan was made for other settings ({text}): {AGAIN}" for key, text in followed.items() if text}
+    noted = _once({key: text for key, text in followed.items() if text})
     if followed and not noted:
         noted[next(iter(followed))] = other
     return PlanCheck(refused, noted)
+
+
+def _once(changed: Mapping[Key, str]) -> dict[Key, str]:
+    """What to note of each different change, at the first workload that it concerns.
+
+    >>> _once({("shop", "web"): "floor 2, now 1", ("shop", "api"): "floor 2, now 1"})
+    {('shop', 'web'): 'the plan was made for other settings (floor 2, now 1; 1 more alike): run `capacity plan` again'}
+    """
+    alike: dict[str, list[Key]] = {}
+    for key, text in changed.items():
+        alike.setdefault(text, []).append(key)
+    more = {text: f"; {len(keys) - 1} more alike" if len(keys) > 1 else "" for text, keys in alike.items()}
+    return {
+        keys[0]: f"the plan was made for other settings ({text}{more[text]}): {AGAIN}" for text, keys in alike.items()
+    }
 
 
 def contradiction(plan: WorkloadPlan, workload: Workload) -> str | None:

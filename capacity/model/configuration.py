@@ -198,7 +198,12 @@ class Config(Settings):
 
     def settings_blocks(self) -> dict[str, str]:
         """A short fingerprint of each block that shapes a plan, to tell which of them changed since."""
-        return {name: _hash(block)[:8] for name, block in self._shaping().items() if block not in (None, "")}
+        return _blocks(self._shaping())
+
+    def fingerprints(self) -> tuple[str, dict[str, str]]:
+        """`settings_hash` and `settings_blocks`, for little more than one of them."""
+        shaping = self._shaping()
+        return _hash(shaping), _blocks(shaping)
 
     def _shaping(self) -> dict[str, Any]:
         """Every setting that shapes a plan, as JSON has it, without folders and without what is not asked for."""
@@ -235,6 +240,10 @@ class Config(Settings):
             if node["limit"] is None:
                 del node["limit"]
         return settings
+
+
+def _blocks(shaping: dict[str, Any]) -> dict[str, str]:
+    return {name: _hash(block)[:8] for name, block in shaping.items() if block not in (None, "")}
 
 
 def _hash(settings: Any) -> str:

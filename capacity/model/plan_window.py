@@ -38,6 +38,7 @@ def cut_changes(now: datetime) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def _kept(changes: list[list[Any]], first: int, last: int) -> list[list[Any]]:
     """The change in force at `first` (named by offset 0, as a plan must begin) and those after it up to `last`."""
+    last = max(last, 0)
     begin = max((place for place, change in enumerate(changes) if change[0] <= first), default=0)
-    kept = [change for change in changes[begin:] if change[0] <= max(last, 0)]
+    kept = [change for change in changes[begin:] if change[0] <= last]
     return [[0, *kept[0][1:]], *kept[1:]] if kept else changes[:1]
