@@ -80,7 +80,9 @@ def _planned(plan: Headroom, seen: BufferState, now: datetime, rules: Controller
     if need is None or (now < plan.start and need < stands):
         return _stays(seen, "HeldPlanNotStarted", f"the plan starts at {plan.start:%Y-%m-%dT%H:%MZ}")
     longer = max(need, plan.between(now, reach + CALM) or 0)
-    detail = f"{need} pod{'s' * (need != 1)} at {plan.level:g} within the nodes' {plan.lead_time.total_seconds() / 60:g} min"
+    detail = (
+        f"{need} pod{'s' * (need != 1)} at {plan.level:g} within the nodes' {plan.lead_time.total_seconds() / 60:g} min"
+    )
     if need > stands:
         return HeadroomDecision(longer, "PeakAhead", detail)
     if longer < stands and seen.edited:
