@@ -68,7 +68,7 @@ def read_plan_maps(reader: ClusterReader, namespace: str, *, near: datetime | No
     `near`: keep only what the plan says of days around this time. A plan that version 0.1 wrote is read as well.
     """
     for attempt in range(1, READS + 1):
-        found = _optional(reader, namespace, INDEX)
+        found = find_configmap(reader, namespace, INDEX)
         if found is None:
             return _first_plan(reader, namespace, near)
         index = read_index(found, namespace)
@@ -98,7 +98,7 @@ class _Write:
                 f"{namespace}: expected a plan of at most {MOST_PARTS} ConfigMaps, got {len(parts)}; "
                 "plan for a shorter horizon, or split the namespace"
             )
-        found = _optional(writer, namespace, INDEX)
+        found = find_configmap(writer, namespace, INDEX)
         index = _next_index(found, namespace, [digest(part) for part in parts])
         versions = []
         for number, part in enumerate(parts):
@@ -159,17 +159,18 @@ def _tidy(writer: ClusterWriter, namespace: str, slot: str, parts: int) -> None:
     """
     try:
         for number in range(parts, MOST_PARTS):
-            if not _removed(writer, namespace, part_name(slot, number)):
+            if not remove_configmap(writer, namespace, part_name(slot, number)):
                 break
-        first = _optional(writer, namespace, FIRST_PLAN.format(part=0))
+        first = find_configmap(writer, namespace, FIRST_PLAN.format(part=0))
         count = 0 if first is None else _first_parts(first, namespace)
         for number in reversed(range(count)):  # the first goes last: it says how many there are
-            _removed(writer, namespace, FIRST_PLAN.format(part=number))
+            remove_configmap(writer, namespace, FIRST_PLAN.format(part=number))
     except (ClusterError, PlanError) as error:
         LOGGER.warning("%s: the plan is in force, but its former ConfigMaps were not removed: %s", namespace, error)
 
 
-def _removed(writer: ClusterWriter, namespace: str, name: str) -> bool:
+def remove_configmap(writer: ClusterWriter, namespace: str, name: str) -> bool:
+    """Remove a ConfigMap; whether it was there."""
     try:
         writer.delete_configmap(namespace, name)
     except ClusterError as error:
@@ -195,7 +196,7 @@ def _packed(plan: Plan, workloads: list[WorkloadPlan]) -> list[bytes]:
 def _part(reader: ClusterReader, namespace: str, index: PlanIndex, number: int, near: datetime | None) -> Plan:
     name = part_name(index.slot, number)
     where = f"ConfigMap {namespace}/{name}"
-    document = _optional(reader, namespace, name)
+    document = find_configmap(reader, namespace, name)
     packed = b"" if document is None else read_part(document, where)
     if digest(packed) != index.digests[number]:
         got = "none" if document is None else "another"
@@ -205,11 +206,11 @@ def _part(reader: ClusterReader, namespace: str, index: PlanIndex, number: int, 
 
 def _unchanged(reader: ClusterReader, namespace: str, found: Document) -> bool:
     """Whether the index is still the one that was read: then a part that does not fit is damaged, not replaced."""
-    now = _optional(reader, namespace, INDEX)
+    now = find_configmap(reader, namespace, INDEX)
     return now is not None and (now.get("data") or {}) == (found.get("data") or {})
 
 
-def _optional(reader: ClusterReader, namespace: str, name: str) -> Document | None:
+def find_configmap(reader: ClusterReader, namespace: str, name: str) -> Document | None:
     """A ConfigMap; None where it does not exist."""
     try:
         return reader.configmap(namespace, name)
@@ -227,7 +228,7 @@ def _joined(plans: Sequence[Plan]) -> Plan:
 
 def _first_plan(reader: ClusterReader, namespace: str, near: datetime | None) -> Plan:
     """A plan of version 0.1: one or more ConfigMaps of plain JSON, each with its own uid."""
-    first = _optional(reader, namespace, FIRST_PLAN.format(part=0))
+    first = find_configmap(reader, namespace, FIRST_PLAN.format(part=0))
     if first is None:
         raise PlanError(f"{namespace}: expected the ConfigMap {INDEX} with a plan, got none (404); run the planner")
     parts = _first_parts(first, namespace)

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from capacity.cluster.client import ABSENT, ClusterReader, ClusterWriter
+from capacity.cluster.client import ClusterReader, ClusterWriter
+from capacity.cluster.config_maps import find_configmap, remove_configmap
 from capacity.cluster.plan_index import LABELS, MOST_PARTS, packed_text, unpacked_text
 from capacity.logs import LOGGER
-from capacity.model import ClusterError, PlanError
+from capacity.model import PlanError
 from capacity.model.policies import Policies, parse_policies, policies_text
 from capacity.model.replayed import Advised
 
@@ -41,7 +42,7 @@ def read_policy_maps(reader: ClusterReader, namespaces: Sequence[str]) -> Polici
     found = Policies()
     for namespace in namespaces:
         for name in names():
-            document = _optional(reader, namespace, name)
+            document = find_configmap(reader, namespace, name)
             if document is None:
                 break
             try:
@@ -60,7 +61,7 @@ def write_policy_maps(writer: ClusterWriter, policies: Iterable[Advised]) -> lis
             writer.apply_configmap(namespace, name, _document(namespace, name, packed))
             written.append(f"{namespace}/{name}")
         for name in names()[len(parts) :]:
-            if not _removed(writer, namespace, name):
+            if not remove_configmap(writer, namespace, name):
                 break
     return written
 
@@ -100,22 +101,3 @@ def _read(document: dict[str, Any], where: str) -> Policies:
     except ValueError as error:
         raise PlanError(f"{where}: expected base64 in {KEY}, got something else; run `capacity advise`") from error
     return parse_policies(unpacked_text(packed, where), where)
-
-
-def _optional(reader: ClusterReader, namespace: str, name: str) -> dict[str, Any] | None:
-    try:
-        return reader.configmap(namespace, name)
-    except ClusterError as error:
-        if error.status != ABSENT:
-            raise
-        return None
-
-
-def _removed(writer: ClusterWriter, namespace: str, name: str) -> bool:
-    try:
-        writer.delete_configmap(namespace, name)
-    except ClusterError as error:
-        if error.status != ABSENT:
-            raise
-        return False
-    return True

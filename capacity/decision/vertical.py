@@ -104,12 +104,6 @@ def hold_sizes(seen: ObservedPods, reason: SizeReason, detail: str, *, held: boo
     )
 
 
-def without_falls(decision: SizeDecision, reason: SizeReason, detail: str) -> SizeDecision:
-    """The decision without what comes down: a clock that is wrong lowers nothing."""
-    pods = tuple(PodDecision(one.pod, {}, reason, detail, held=True) if falls(one) else one for one in decision.pods)
-    return replace(decision, pods=pods)
-
-
 def falls(one: PodDecision) -> bool:
     """Whether any request of the pod comes down."""
     asked = {container.name: container.asked.requests for container in one.pod.containers}

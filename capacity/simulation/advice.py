@@ -111,27 +111,6 @@ def try_policies_on(
     return replace(tried, under=conditions_of(workload, history.settings, request, measured is not None))
 
 
-def advise_policy(
-    sales: pd.Series,
-    workload: Workload,
-    request: ForecastRequest,
-    now: datetime,
-    settings: ReplaySettings | None = None,
-    *,
-    measured: pd.Series | None = None,
-    before: Advised | None = None,
-    progress: Progress | None = None,
-) -> Advised:
-    """`try_policies_on` and `choose_policy` in one; where floors do not pay, also with which start time they would.
-
-    `before`: what was chosen last. Only days after those that it was made from are replayed, and a target that it
-    advised is advised again while it is as good. Raises `DataError` as both do.
-    """
-    return finish(
-        advising(sales, workload, request, now, settings, measured=measured, before=before, progress=progress)
-    )
-
-
 def advising(
     sales: pd.Series,
     workload: Workload,
@@ -143,7 +122,12 @@ def advising(
     before: Advised | None = None,
     progress: Progress | None = None,
 ) -> Replaying[Advised]:
-    """`advise_policy` as work for `finish_together`, which replays what many workloads wait for at once."""
+    """Try policies and choose one; where floors do not pay, also with which start time they would.
+
+    It is work for `finish_together`, which replays what many workloads wait for at once. `before`: what was chosen
+    last. Only days after those that it was made from are replayed, and a target that it advised is advised again while
+    it is as good. Raises `DataError` as `choose_policy` does.
+    """
     price_of(workload)  # said before the work, not after it
     settings, report = settings or ReplaySettings(), progress or _silent
     replay = _Replay(sales, workload, request, settings, measured, report)

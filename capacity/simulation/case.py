@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -99,11 +99,6 @@ class Score:
     floor_changes_per_day: float
     lead_misses: int
     elasticity: Elasticity
-
-    @property
-    def overload_share(self) -> float:
-        """Share of time over 100 % utilization."""
-        return self.overload_minutes / (self.days * (DAY / MINUTE))
 
     @property
     def cap_breach_share(self) -> float:
@@ -309,7 +304,3 @@ class Case:
     def judged_ticks(self) -> int:
         """Syncs that are judged."""
         return (len(self.demand) - self.begin) * (self.step // SYNC_PERIOD)
-
-    def with_demand(self, demand: Array) -> Case:
-        """The same case with another demand."""
-        return replace(self, demand=demand)

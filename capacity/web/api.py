@@ -43,28 +43,7 @@ PROBLEMS: dict[int | str, dict[str, object]] = {
 }
 
 
-def controls_of(  # public doors may have many parameters
-    timezone: str,
-    quantile: float | None,
-    growth: float,
-    promotion: str | None,
-    lost_zone: bool,
-    lead_time: str | None,
-    minutes: float | None,
-    overload_cost: float | None,
-) -> Controls:
-    """The controls of a query. Raises `ConfigError`."""
-    event = None
-    if promotion:
-        (event,) = parse_scenario(f"promotion={promotion}", timezone).promotions
-    try:
-        lead = None if lead_time is None else parse_duration(lead_time)
-    except ValueError as error:
-        raise ConfigError(f"lead_time: {error}") from error
-    return Controls(quantile, growth, event, lost_zone, lead, minutes, overload_cost)
-
-
-def asked_controls(
+def asked_controls(  # public doors may have many parameters
     request: Request,
     quantile: Annotated[float | None, Query(gt=0, lt=1, description="Level of the demand that is served.")] = None,
     growth: Annotated[float, Query(gt=-1, le=20, description="Share by which all sales grow: 0.2.")] = 0.0,
@@ -80,9 +59,16 @@ def asked_controls(
         float | None, Query(gt=0, description="Of an hour over 100 %: the policy of the least total is chosen.")
     ] = None,
 ) -> Controls:
-    """The controls of a request."""
-    zone = state_of(request).live.current().timezone
-    return controls_of(zone, quantile, growth, promotion, lost_zone, lead_time, minutes, overload_cost)
+    """The controls of a request. Raises `ConfigError`."""
+    event = None
+    if promotion:
+        timezone = state_of(request).live.current().timezone
+        (event,) = parse_scenario(f"promotion={promotion}", timezone).promotions
+    try:
+        lead = None if lead_time is None else parse_duration(lead_time)
+    except ValueError as error:
+        raise ConfigError(f"lead_time: {error}") from error
+    return Controls(quantile, growth, event, lost_zone, lead, minutes, overload_cost)
 
 
 Asked = Annotated[Controls, Depends(asked_controls)]
