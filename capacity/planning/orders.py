@@ -230,9 +230,10 @@ def refuse_coarse_rows(history: pd.Series) -> None:
     rows = index.asi8[history.notna().to_numpy()]
     if len(rows) < FEWEST:
         return
-    step, apart = index[1] - index[0], np.diff(rows)
+    apart = np.diff(rows)
     if apart.min() < 2 * (index.asi8[1] - index.asi8[0]):
         return
+    step = index[1] - index[0]
     usual = pd.Timedelta(np.median(apart), unit=index.unit).to_pytimedelta()
     if usual >= MONTH:
         raise DataError(
