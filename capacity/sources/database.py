@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,6 +23,7 @@ STATEMENT_TIMEOUT = {  # milliseconds that a statement may take
     "postgresql": "SET statement_timeout = {}",
     "mysql": "SET SESSION max_execution_time = {}",
 }
+DRIVER = "install one, such as psycopg for postgresql+psycopg:// or pymysql for mysql+pymysql://"
 CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twenty columns
 KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names of types; SQLite's columns have none
     **dict.fromkeys(("text", "character varying", "character", "uuid"), "text"),
@@ -189,14 +191,25 @@ def _connected(source: DatabaseSource) -> Iterator[Any]:
         patient = url.get_backend_name() not in CONNECT_TIMEOUT or "connect_timeout" in url.query
         waits = {} if patient else {"connect_timeout": int(source.connect_timeout.total_seconds())}
         engine = sqlalchemy.create_engine(url, connect_args=waits)
-    except (sqlalchemy.exc.ArgumentError, ImportError) as error:
+    except ImportError as error:
+        raise ConfigError(f"sales.source.url: expected an installed driver, got none: {error}; {DRIVER}") from error
+    except sqlalchemy.exc.ArgumentError as error:
         raise ConfigError(f"sales.source.url: {hide_password(one_line(error), source.url)}") from error
+    _require_file(url)
     try:
         with _failing(source), engine.connect() as connection:
             _prepare(connection, source)
             yield connection
     finally:
         engine.dispose()
+
+
+def _require_file(url: Any) -> None:
+    """SQLite would create a file that is missing, and find no table in it. Raises `DataError`."""
+    file = url.database or ""
+    plain = url.get_backend_name() == "sqlite" and file not in ("", ":memory:") and not file.startswith("file:")
+    if plain and not Path(file).is_file():
+        raise DataError(f"database: expected an SQLite file, found none at {file}; check the path in the URL")
 
 
 def _prepare(connection: Any, source: DatabaseSource) -> None:

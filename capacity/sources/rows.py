@@ -131,8 +131,7 @@ def load_text(database: duckdb.DuckDBPyConnection, pattern: str, name: str, want
 def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> tuple[str, ...]:
     paths = sorted(glob(pattern, recursive=True)) if has_magic(pattern) and not Path(pattern).exists() else [pattern]  # noqa: PTH207
     if not paths or not Path(paths[0]).exists():
-        found = f"No files found that match {hide_secrets(pattern)}: expected orders there"
-        raise DataError(f"{name}: cannot be read as CSV: {found}")
+        raise DataError(_missing(name, pattern))
     files = [detect(path, wanted.read, tuple(wanted.columns.values())) for path in paths]
     files = [file for file in files if file.columns]
     if not files:
@@ -255,14 +254,19 @@ def load_parquet(database: duckdb.DuckDBPyConnection, pattern: str, name: str, w
             rows = _united(kinds, wanted, name)
         database.execute(f"CREATE VIEW orders AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
     except duckdb.Error as error:
-        missing = "No files found" in str(error)
-        found = f"No files found that match {hide_secrets(pattern)}: expected orders there"
-        reason = found if missing else hide_secrets(one_line(error))
-        raise DataError(f"{name}: cannot be read as Parquet: {reason}") from error
+        if "No files found" in str(error):
+            raise DataError(_missing(name, pattern)) from error
+        raise DataError(f"{name}: cannot be read as Parquet: {hide_secrets(one_line(error))}") from error
     columns = [column for column, *_ in database.execute("DESCRIBE orders").fetchall()]
     if "source_row_1" in columns:  # DuckDB renamed the source's own
         raise DataError(f"{name}: expected no column named source_row, which is ours, got one; rename it")
     return Loaded()
+
+
+def _missing(name: str, pattern: str) -> str:
+    """What is said where nothing is to be read."""
+    expected = "files that match the pattern" if has_magic(pattern) else "a file with orders"
+    return f"{name}: expected {expected}, found none at {hide_secrets(pattern)}; check the path"
 
 
 def _parquet_kinds(database: duckdb.DuckDBPyConnection, pattern: str) -> dict[tuple[tuple[str, str], ...], list[str]]:
