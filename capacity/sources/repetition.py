@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from capacity.quality import Finding
-from capacity.quality.column_roles import order_number_names
 from capacity.sources.judging import Judgement
-from capacity.sources.sql import quote
+from capacity.sources.seen_columns import order_numbers
+from capacity.sources.sql import ROW_HASH, hash_of, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
 LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
@@ -72,14 +72,14 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
     if twice(time) is None:  # where its steps do not come twice, no row needs to be read
         return ()
     count = f"{'about ' if part > 1 else ''}{{:,}} rows".format
-    found = twice(", ".join(quote(name) for name in judgement.source.columns if name != "source_row"))
+    found = twice(ROW_HASH)
     if found is not None:
         by_chance = found.natural > NATURAL and found.steps <= 3 * found.chance + LEAST_STEPS
         said = f"{count(int(found.rows * part))} equal another in every column, {found.when()}: do exports overlap?"
         once = Finding("repeated_rows", "warn", f"{said} A rule with `unique` counts each row once")
         return () if by_chance else (once,)
-    for name in _numbers_of_orders(judgement):
-        found = twice(f"{time}, {quote(name)}")
+    for name, number in _numbers_of_orders(judgement).items():
+        found = twice(f"{time}, {number}")
         if found is not None and found.natural <= FEW_NATURAL and found.steps <= MOST_STEPS * found.others:
             return (_changed_orders(count(int(found.rows * part)), name, found),)
     return ()
@@ -96,16 +96,21 @@ def _changed_orders(count: str, name: str, found: _Repeated) -> Finding:
     return Finding("repeated_rows", "warn", said)
 
 
-def _numbers_of_orders(judgement: Judgement) -> tuple[str, ...]:
-    """Columns that are named as an order's number and nearly tell rows apart; none where each number counts once."""
-    if judgement.settings.value.count_distinct is not None:
-        return ()
-    names = order_number_names([name for name in judgement.source.columns if name != judgement.settings.time])
-    if not names:
-        return ()
-    counted = ", ".join(f"approx_count_distinct({quote(name)})" for name in names)
-    rows, *distinct = judgement.source.database.execute(f"SELECT count(*), {counted} FROM orders").fetchone() or (0,)
-    return tuple(name for name, count in zip(names, distinct, strict=True) if count > TELLING * rows)
+def _numbers_of_orders(judgement: Judgement) -> dict[str, str]:
+    """Columns that are named as an order's number and nearly tell rows apart, each with the SQL that does."""
+    source = judgement.source
+    there = {name for name, *_ in source.database.execute("DESCRIBE orders").fetchall()}
+    known = {
+        name: quote(shown)
+        for name in order_numbers(judgement.settings, source.listed())
+        for shown in (name, hash_of(name))
+        if shown in there
+    }
+    if not known:
+        return {}
+    counted = ", ".join(f"approx_count_distinct({number})" for number in known.values())
+    rows, *distinct = source.database.execute(f"SELECT count(*), {counted} FROM orders").fetchone() or (0,)
+    return {name: known[name] for name, count in zip(known, distinct, strict=True) if count > TELLING * rows}
 
 
 @dataclass(frozen=True, slots=True)
