@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 
 from capacity.quality import Finding
 from capacity.sources.judging import Judgement
@@ -117,22 +117,23 @@ def _numbers_of_orders(judgement: Judgement) -> dict[str, str]:
 class _Repeated:
     """Of steps that come twice throughout: rows that repeat another, steps, different rows, first and last time.
 
-    `natural` is the share of rows that repeat another in the other steps; `chance`: steps that chance would leave;
-    `others`: steps that do not come twice.
+    `first` and `last` are seconds since 1970; `natural` is the share of rows that repeat another in the other steps;
+    `chance`: steps that chance would leave; `others`: steps that do not come twice.
     """
 
     rows: float
     steps: int
     different: int
-    first: Any
-    last: Any
+    first: float | None
+    last: float | None
     natural: float
     chance: float
     others: int
 
     def when(self) -> str:
         """From when to when, in words."""
-        return f"from {self.first:%Y-%m-%dT%H:%MZ} to {self.last:%Y-%m-%dT%H:%MZ}"
+        first, last = (datetime.fromtimestamp(seconds or 0.0, UTC) for seconds in (self.first, self.last))
+        return f"from {first:%Y-%m-%dT%H:%MZ} to {last:%Y-%m-%dT%H:%MZ}"
 
 
 def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
@@ -145,8 +146,8 @@ def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
         "min(moment) AS first, max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice "
         "FROM timed GROUP BY 1) "
         "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
-        "coalesce(sum(different) FILTER (WHERE twice), 0), min(first) FILTER (WHERE twice), "
-        "max(last) FILTER (WHERE twice), "
+        "coalesce(sum(different) FILTER (WHERE twice), 0), epoch(min(first) FILTER (WHERE twice)), "
+        "epoch(max(last) FILTER (WHERE twice)), "
         "coalesce(1 - sum(different) FILTER (WHERE NOT twice) / sum(n) FILTER (WHERE NOT twice), 0), "
         "sum(0.5 ** different + 0.34 ** different), count(*) FILTER (WHERE NOT twice) "
         "FROM steps WHERE first IS NOT NULL"
