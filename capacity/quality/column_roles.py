@@ -240,6 +240,18 @@ def _order_number(columns: Sequence[Column], rows: int) -> Column | None:
     return min(found, key=lambda one: one[:2])[2] if found else None
 
 
+CURRENCIES = r"\b(currency|curr|ccy|waehrung|währung|devise|moneda|valuta|divisa)\b"
+
+
+def currency_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some columns' names that say that a column holds currencies.
+
+    >>> currency_names(["amount", "Presentment Currency"])
+    ('Presentment Currency',)
+    """
+    return tuple(name for name in names if re.search(CURRENCIES, Column(name, "text", 1, 1).words))
+
+
 def order_number_names(names: Sequence[str]) -> tuple[str, ...]:
     """Those of some columns' names that an order's number has, the likeliest first.
 
