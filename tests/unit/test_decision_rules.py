@@ -11,7 +11,18 @@ import pytest
 from capacity.decision import CALM, Brake, ControllerRules, decide, engage_brake
 from capacity.decision.brake import brake_episode
 from capacity.decision.decide import _calm, _stood, lowest_floor
-from capacity.model import DataError, Decision, FloorChange, Memory, Observation, Quiet, Readings, Wishes, WorkloadPlan
+from capacity.model import (
+    DataError,
+    Decision,
+    Doubt,
+    FloorChange,
+    Memory,
+    Observation,
+    Quiet,
+    Readings,
+    Wishes,
+    WorkloadPlan,
+)
 from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
 NOW = START + MINUTE
@@ -306,6 +317,15 @@ def test_the_end_of_an_episode_removes_its_notes() -> None:
     stays = Decision(9, 100, "AutoscalerNeeds", 9, 100, memory=marked(NOW).memory)
     (_, freed), *_ = engage_brake([(marked(NOW), stays), *fleet(0, 9)], NOW, Brake())
     assert (freed.memory, freed.notes, freed.changes) == (Memory(), True, False)
+
+
+@pytest.mark.parametrize("reason", ["HeldFrozenMetrics", "HeldNoMetrics", "HeldTrafficVanished", "HeldEdited"])
+def test_the_end_of_an_episode_frees_what_is_held_in_doubt(reason: Doubt) -> None:
+    """Else half a fleet whose metrics froze in this episode would disarm the next one, hours later."""
+    began = NOW - 3 * 60 * MINUTE
+    doubted = Decision(9, 100, reason, 9, 100, held=True, memory=marked(began).memory)
+    (_, freed), *_ = engage_brake([(marked(began), doubted), *fleet(0, 9)], NOW, Brake())
+    assert (freed.reason, freed.memory, freed.notes, freed.changes) == (reason, Memory(), True, False)
 
 
 def test_what_is_held_for_another_reason_keeps_its_note_and_is_not_written() -> None:
