@@ -60,7 +60,7 @@ def finer_forecast(forecast: Forecast, timezone: str = "UTC") -> Forecast:
     >>> hours = Forecast(steps[0].to_pydatetime() - timedelta(hours=1), timedelta(hours=1),
     ...                  pd.DataFrame({0.5: [1.0, 3.0]}, steps), "cores")
     >>> finer_forecast(hours).at(0.5).round(2).tolist()
-    [0.81, 0.69, 0.94, 1.56, 2.44, 3.06, 3.31, 3.19]
+    [0.53, 0.72, 1.09, 1.66, 2.34, 2.91, 3.28, 3.47]
     """
     index, places = _quarters(forecast, timezone)
     table = _parted(forecast.quantiles, forecast.step // PART)

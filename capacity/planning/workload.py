@@ -233,7 +233,7 @@ def plan_workload(demand: Demand, workload: Workload) -> WorkloadPlan:
     >>> demand = Demand(cpu, Forecast(index[0] - HOUR, HOUR, table * 2**28, "bytes"))
     >>> web = Workload("shop", "web", LoadModel(0, 0.1, 0, 0), Replica(1.0, 2**30), floor=2, ceiling=60)
     >>> plan_workload(demand, web).to_frame()["floor"].tolist()  # from 3 to 8 cores, over 0.8
-    [4, 4, 4, 6, 9, 10, 11, 11]
+    [3, 3, 5, 6, 8, 10, 11, 12]
     """
     made = next(plan_many([(on_floor_steps(demand, workload), workload)]))
     if isinstance(made, DataError):
