@@ -312,9 +312,9 @@ def _repaired(decision: Decision, observation: Observation) -> Decision:
 
 
 def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:
-    """The rules under this plan: its policy may do without calm."""
-    follows = plan.policy is not None and not plan.policy.calm
-    return replace(policy, calm=timedelta(0)) if follows else policy
+    """The rules under this plan: its policy, or the plan itself, may do without calm."""
+    calm = plan.calm if plan.policy is None else plan.policy.calm
+    return policy if calm else replace(policy, calm=timedelta(0))
 
 
 def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:

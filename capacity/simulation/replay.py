@@ -19,7 +19,7 @@ from capacity.model.arrays import Array
 from capacity.model.policy import Cadence
 from capacity.planning import plan_many, planning_window
 from capacity.planning.orders import near_horizon
-from capacity.planning.workload import QUIET_LEVEL
+from capacity.planning.workload import QUIET_LEVEL, moved_as_orders, on_floor_steps
 from capacity.series.frames import as_sales
 from capacity.series.path import PART, sales_path
 from capacity.simulation.case import Case, Promise
@@ -106,12 +106,13 @@ def planned_levels(*workloads: Workload) -> tuple[float, ...]:
 
 def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
     """The plan from each forecast. Raises `DataError` where one cannot be planned for."""
-    made = plan_many((project_load(forecast, workload.load), workload) for forecast in forecasts.values())
+    loads = (project_load(forecast, workload.load) for forecast in forecasts.values())
+    made = plan_many((on_floor_steps(load, workload), workload) for load in loads)
     plans = {}
-    for origin, plan in zip(forecasts, made, strict=True):
+    for (origin, forecast), plan in zip(forecasts.items(), made, strict=True):
         if isinstance(plan, DataError):
             raise plan
-        plans[origin] = plan
+        plans[origin] = moved_as_orders(plan, forecast.step)
     return plans
 
 

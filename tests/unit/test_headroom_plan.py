@@ -19,8 +19,8 @@ from capacity.model import ClusterError, Demand, Forecast, NodeType, Workload
 from capacity.model.configuration import Config
 from capacity.model.headroom import BufferState, Headroom, HeadroomChange, HeadroomRules
 from capacity.model.observation import Wishes
-from capacity.planning import plan_workload
 from capacity.planning.headroom import joined_headroom, plan_headroom, raised, with_headroom
+from tests import plans
 from tests.plans import workload_of
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -37,7 +37,7 @@ def planned(name: str, median: list[float], *, upper: float = 1.5, residuals: An
     memory = Forecast(DAY - HOUR, HOUR, table * 0 + 2**20, "bytes")
     rules = keys.pop("headroom", HeadroomRules(level=0.99))
     one = workload_of(name, **{"target_utilization": 0.5, "ceiling": 200, "headroom": rules, **keys})
-    return plan_workload(Demand(cpu, memory), one), one
+    return plans.planned(Demand(cpu, memory), one), one
 
 
 def pods(headroom: Headroom, at: datetime) -> int:
