@@ -34,7 +34,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head, *rows = gzip.decompress(sample_orders().read_bytes()).decode().splitlines()
     (folder / "orders.csv").write_text("\n".join([head, *rows[-WEEKS * 168 :]]) + "\n")
     text = sample_config().read_text().replace("orders.csv.gz", "orders.csv")
-    (folder / "capacity.yaml").write_text(text)
+    (folder / "capacity.yaml").write_text(f"{text}choice: {{days: 7}}\n")
     assert main(["plan", "--quiet", "-c", str(folder / "capacity.yaml"), "--plan", str(folder / "plan.json")]) == 0
     return folder
 

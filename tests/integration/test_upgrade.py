@@ -1,4 +1,4 @@
-"""What 0.1 wrote is read: plan files, plans in ConfigMaps, and objects whose floor it moved are given back exactly."""
+"""What 0.1 and 0.2 wrote is read: plan files and ConfigMaps; objects whose floor they moved are given back exactly."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import capacity as cap
 from capacity.cli import main
+from capacity.model.configuration import Config
 from tests.double import KubernetesDouble
 from tests.double.manifests import SCALED_OBJECT_DEFINITION
 
-OLD = Path(__file__).resolve().parents[1] / "data" / "0.1"
+DATA = Path(__file__).resolve().parents[1] / "data"
+OLD, NEWER = DATA / "0.1", DATA / "0.2"
 RISE, LATER = "2011-12-12T08:55:00Z", "2011-12-12T21:50:00Z"
 Document = dict[str, Any]
 
 
-def documents(name: str) -> list[Document]:
-    return [json.loads(line) for line in (OLD / name).read_text(encoding="utf-8").splitlines()]
+def documents(name: str, folder: Path = OLD) -> list[Document]:
+    return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
 
 
 def plain(item: Document) -> Document:
@@ -43,9 +46,9 @@ class Upgraded:
         self.api = api
         api.create(SCALED_OBJECT_DEFINITION)
 
-    def load(self, *names: str) -> None:
+    def load(self, *names: str, folder: Path = OLD) -> None:
         for name in names:
-            for item in documents(name):
+            for item in documents(name, folder):
                 self.api.load(item)
 
     def now(self, item: Document) -> Document:
@@ -78,8 +81,9 @@ def decisions(verb: str, *options: str) -> dict[str, Document]:
 
 
 @pytest.mark.parametrize("name", ["sample", "shop"])
-def test_a_plan_file_says_what_it_said(name: str) -> None:
-    path = OLD / f"{name}.plan.json"
+@pytest.mark.parametrize("version", ["0.1", "0.2"])
+def test_a_plan_file_says_what_it_said(version: str, name: str) -> None:
+    path = DATA / version / f"{name}.plan.json"
     written = json.loads(path.read_text(encoding="utf-8"))
     plan = cap.read_plan(path)
     assert plan.settings_hash == written["settings_hash"]
@@ -170,3 +174,46 @@ def test_restore_needs_no_configuration_that_names_the_workload(upgraded: Upgrad
     path.write_text("".join(line for line in lines if "name: web," not in line), encoding="utf-8")
     assert main(["restore"]) == 0
     assert upgraded.differences("before.jsonl") == {}
+
+
+def test_the_plan_and_the_floors_of_0_2_stay_in_force_and_are_given_back(upgraded: Upgraded) -> None:
+    upgraded.load("risen.jsonl", "configmaps.jsonl", folder=NEWER)
+    upgraded.load("beside.jsonl")
+    found = decisions("apply", "--now", RISE, "--from-cluster")
+    assert {name: (one["floor"], one["changed"]) for name, one in found.items()} == {
+        "shop/web": (9, False),
+        "shop/checkout": (7, False),
+        "shop/search": (6, False),
+        "shop/jobs": (7, False),
+        "shop/mails": (8, False),
+        "depot/stock": (7, False),
+        "depot/ledger": (5, False),
+    }
+    assert main(["restore"]) == 0
+    assert upgraded.differences("before.jsonl") == {}
+
+
+def keys_of(schema: Document, names: Document, before: str = "") -> set[str]:
+    """Every key that a JSON Schema allows, with a dot between levels."""
+    if "$ref" in schema:
+        return keys_of(names[schema["$ref"].rpartition("/")[2]], names, before)
+    parts = [one for word in ("anyOf", "oneOf", "allOf") for one in schema.get(word, ())]
+    parts += [schema["items"]] if isinstance(schema.get("items"), dict) else []
+    found = {key for part in parts for key in keys_of(part, names, before)}
+    for key, own in schema.get("properties", {}).items():
+        found |= {before + key, *keys_of(own, names, f"{before}{key}.")}
+    return found
+
+
+def leaves_of(values: Document, before: str = "") -> set[str]:
+    found = set()
+    for key, value in values.items():
+        found |= leaves_of(value, f"{before}{key}.") if isinstance(value, dict) and value else {before + key}
+    return found
+
+
+def test_no_key_of_a_configuration_and_no_value_of_the_chart_is_gone() -> None:
+    schema = Config.model_json_schema()
+    assert set((NEWER / "keys.txt").read_text().split()) <= keys_of(schema, schema["$defs"])
+    values = yaml.safe_load((DATA.parents[1] / "k8s" / "chart" / "values.yaml").read_text(encoding="utf-8"))
+    assert set((NEWER / "values.txt").read_text().split()) <= leaves_of(values)
