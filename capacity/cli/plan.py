@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from capacity.views.options import PlanView, Theme
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
+    from capacity.app.advise import Advice
     from capacity.app.fleet import Fleet
     from capacity.cluster.message_memory import PlanMemory
     from capacity.model import Explanation, Plan, Scenario, Workload
@@ -158,39 +158,23 @@ def _policies(
 
     Where there is no file, none is chosen unasked: the first choice replays weeks.
     """
-    from capacity.app.advise import outdated
-
-    known = _known(config, goal)
-    asked = list(config.workloads) if goal.choose else []
-    if not goal.choose and known and not goal.to_cluster:
-        asked = outdated(config, known, now)
-    return _chosen(face, config, known, asked, goal, now, fleet=fleet, past=past) if asked else known
-
-
-def _chosen(
-    face: CommandContext,
-    config: Config,
-    known: Policies,
-    asked: list[Workload],
-    goal: PlanOutput,
-    now: datetime,
-    *,
-    fleet: Fleet | None = None,
-    past: bool = False,
-    stop: Callable[[], bool] = lambda: False,
-) -> Policies:
-    """The policies with those of the workloads asked for chosen anew, and kept."""
-    from capacity.app.advise import advise
+    from capacity.app.advise import AdviceRequest, outdated
     from capacity.app.advise_fleet import advise_fleet
 
+    known = _known(config, goal)
+    workloads = list(config.workloads) if goal.choose else []
+    if not goal.choose and known and not goal.to_cluster:
+        workloads = outdated(config, known, now)
+    if not workloads:
+        return known
+    asked = AdviceRequest(now, config.choice.days, workloads, known)
     with face.count("choosing policies") as progress:
-        days = config.choice.days
-        if fleet is None:
-            advice = advise(config, now, days=days, workloads=asked, known=known, progress=progress, stop=stop)
-        else:
-            advice = advise_fleet(
-                config, now, fleet, days=days, workloads=asked, known=known, progress=progress, past=past
-            )
+        advice = advise_fleet(config, asked, fleet, progress, past=past)
+    return _kept(advice, known, goal)
+
+
+def _kept(advice: Advice, known: Policies, goal: PlanOutput) -> Policies:
+    """The policies known, with those that were chosen anew, and kept for the next run."""
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
     known = {**known, **advice.policies}
@@ -206,13 +190,23 @@ def _choose_for_the_next(
 
     A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
     """
-    from capacity.app.advise import outdated
+    from capacity.app.advise import advise, outdated
 
     asked, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
     if not asked:
         return
     try:
-        _chosen(face, config, known, asked, goal, now, stop=lambda: monotonic() >= ends)
+        with face.count("choosing policies") as progress:
+            advice = advise(
+                config,
+                now,
+                days=config.choice.days,
+                workloads=asked,
+                known=known,
+                progress=progress,
+                stop=lambda: monotonic() >= ends,
+            )
+        _kept(advice, known, goal)
     except CapacityError as error:
         LOGGER.warning("no policy chosen: %s", error)
 

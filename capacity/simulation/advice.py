@@ -76,39 +76,6 @@ class ReplaySettings:
 Progress = Callable[[int, int], None]  # parts done, of how many
 
 
-def try_policies_on(
-    sales: pd.Series,
-    workload: Workload,
-    request: ForecastRequest,
-    settings: ReplaySettings | None = None,
-    *,
-    measured: pd.Series | None = None,
-    progress: Progress | None = None,
-) -> Tried:
-    """Replay every candidate policy on the last days of a history of sales, with what was known on each day.
-
-    Demand is what the workload's load model says of the sales that came, on a path within each step that keeps its
-    total. Forecasts are made as production makes them, from rolling origins and from what came before each; gaps in
-    the history stay gaps to them.
-
-    Parameters:
-        sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
-        workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
-        request: holidays, events and clock that every origin knew.
-        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
-        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
-            place of what sales stand for. Default None.
-        progress: called with how many of how many parts are done.
-
-    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
-    """
-    history = History.of(sales, workload, settings, measured)
-    report = progress or _silent
-    tried = replay_policies(history, past_forecasts(history, request, report))
-    report(1, 1)
-    return replace(tried, under=conditions_of(workload, history.settings, request, measured is not None))
-
-
 def advising(
     sales: pd.Series,
     workload: Workload,
@@ -120,11 +87,26 @@ def advising(
     before: Advised | None = None,
     progress: Progress | None = None,
 ) -> Replaying[Advised]:
-    """Try policies and choose one; where floors do not pay, also with which start time they would.
+    """Replay every candidate policy on the last days of a history of sales, and choose one.
 
-    It is work for `finish_together`, which replays what many workloads wait for at once. `before`: what was chosen
-    last. Only days after those that it was made from are replayed, and a target that it advised is advised again while
-    it is as good. Raises `DataError` as `choose_policy` does.
+    Where floors do not pay, also with which start time they would. Demand is what the workload's load model says of the
+    sales that came, on a path within each step that keeps its total. Forecasts are made as production makes them, from
+    rolling origins and from what came before each; gaps in the history stay gaps to them. It is work for
+    `finish_together`, which replays what many workloads wait for at once.
+
+    Parameters:
+        sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
+        workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
+        request: holidays, events and clock that every origin knew.
+        now: when the choice is made.
+        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
+        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
+            place of what sales stand for. Default None.
+        before: what was chosen last. Only days after those that it was made from are replayed, and a target that it
+            advised is advised again while it is as good. Default None.
+        progress: called with how many of how many parts are done.
+
+    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
     """
     price_of(workload)  # said before the work, not after it
     settings, report = settings or ReplaySettings(), progress or _silent

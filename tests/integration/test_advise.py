@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.advise import advise, advise_on, outdated, target_patch, with_policies
+from capacity.app.advise import AdviceRequest, advise, advise_on, outdated, target_patch, with_policies
 from capacity.app.configuration import read_config
 from capacity.app.plan import plan_fleet
 from capacity.app.reading import read_orders
@@ -135,19 +135,20 @@ def test_a_new_day_costs_one_day_of_replay(
     monkeypatch.setattr(together, "replay_together", counted)
     later = NOW + day
     orders = read_orders(config, later, past=True)
-    found = advise_on(config, orders, later, days=8, known=known).policies["shop", "web"].tried
+    found = advise_on(config, orders, AdviceRequest(later, 8, known=known)).policies["shop", "web"].tried
     kept = known["shop", "web"].tried
     assert asked == [1]
     assert found is not None
     assert kept is not None
     assert (found.begin, found.scores.days) == (kept.begin + day, 8)
     np.testing.assert_array_equal(found.scores.pod_hours[:-1], kept.scores.pod_hours[1:])
-    again = advise_on(config, orders, later, days=8, known={("shop", "web"): Advised(kept_choice(known), found)})
+    newer = {("shop", "web"): Advised(kept_choice(known), found)}
+    again = advise_on(config, orders, AdviceRequest(later, 8, known=newer))
     assert asked == [1], "a day that is known was replayed again"
     assert again.choices[0].recommended.days == 8
     monkeypatch.setattr(advice, "past_forecasts", lambda *_: {})  # plain autoscalers alone: they take no time
     other = config.model_copy(update={"workloads": (replace(config.workloads[0], floor=3),)})
-    assert advise_on(other, orders, later, days=8, known=known).choices[0].recommended.days == 8
+    assert advise_on(other, orders, AdviceRequest(later, 8, known=known)).choices[0].recommended.days == 8
     assert asked == [1, 8], "another workload's days were taken for this one's"
 
 

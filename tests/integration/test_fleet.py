@@ -17,7 +17,7 @@ import pytest
 from distributed import KilledWorker
 
 from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
-from capacity.app.advise import advise
+from capacity.app.advise import AdviceRequest, advise
 from capacity.app.advise_fleet import advise_fleet
 from capacity.app.fleet import spread
 from capacity.cli import main
@@ -117,7 +117,8 @@ def test_policies_chosen_in_shards_are_those_of_one_process(
     monkeypatch.setattr("capacity.app.advise_fleet.SIZE", 1)
     seen: list[tuple[int, int]] = []
     fleet = Fleet(workers=1, shards=tmp_path / "shards")
-    found = advise_fleet(few, NOW, fleet, days=1, progress=lambda done, total: seen.append((done, total)))
+    asked = AdviceRequest(NOW, days=1)
+    found = advise_fleet(few, asked, fleet, lambda done, total: seen.append((done, total)))
     assert found.choices == alone.choices
     assert policies_text(found.policies.values()) == policies_text(alone.policies.values())
     assert [one.name for one in found.choices] == [one.name for one in few.workloads]
