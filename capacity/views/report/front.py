@@ -93,7 +93,8 @@ def _ready(review: ReportData) -> Iterator[str]:
         floor, rise = plan.floor_between(at, at) or plan.peak.replicas, plan.rise_to(at)
         when = "then" if review.outlooks else f"on {clock(plan.peak.at, review.timezone)}"
         ahead = "" if rise is None else f", raised from {clock(rise, review.timezone)} on"
-        yield f"{plan.label} will have {floor} replicas {when}{ahead}{_room(plan)}."
+        more = "" if plan.peak.replicas <= floor else f"; its highest need is {plan.peak.replicas} replicas"
+        yield f"{plan.label} will have {floor} of at most {plan.ceiling} replicas {when}{ahead}{more}."
     if review.plans:
         yield _kept(review)
 
@@ -124,13 +125,6 @@ def _peak_of(review: ReportData, plan: WorkloadPlan) -> datetime:
         if plan.start <= at < plan.end:
             return at
     return plan.peak.at
-
-
-def _room(plan: WorkloadPlan) -> str:
-    most = plan.peak.replicas
-    if plan.ceiling <= most:
-        return f"; its highest need of {most} replicas reaches the ceiling"
-    return f"; its highest need is {most} replicas, of at most {plan.ceiling}"
 
 
 def _cost(review: ReportData) -> Part:
