@@ -31,6 +31,7 @@ from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
 from capacity.model.plan_file import parse_time, rfc3339
+from capacity.planning.ahead import busiest, coming_hours, demand_ahead
 from capacity.planning.orders import Histories, KnownAhead, OrderData, require_quality
 from capacity.planning.pipeline import PlanInputs, plan_alone, share_supply
 from capacity.planning.result import PlanResult
@@ -229,7 +230,10 @@ def _planned(chunk: Chunk) -> Shard:
         planned = plan_chunk(chunk)
     except DataError as error:
         return chunk.failed(str(error))
-    return Shard(chunk.number, planned.plan, planned.failures, planned.demand, planned.advice)
+    starts = coming_hours(chunk.now)
+    found = (demand_ahead(one, starts) for one in busiest(planned.plan.workloads))
+    ahead = tuple(one for one in found if one is not None)
+    return Shard(chunk.number, planned.plan, planned.failures, planned.demand, ahead, planned.advice)
 
 
 def installed() -> str:
@@ -300,9 +304,10 @@ def _joined(shards: Sequence[Shard], chunks: Sequence[Chunk], config: Config) ->
     if plan is None or audit is None:
         raise DataError("; ".join(list(dict.fromkeys(failures.values()))[:MOST_SAID]))
     demand = tuple(one for shard in shards for one in shard.demand)
+    ahead = tuple(one for shard in shards for one in shard.ahead)
     advice = {key: found for shard in shards for key, found in shard.advice.items()}
     known = {key: failures[key] for key in order if key in failures}
-    return PlanResult(plan, audit, known, demand, {key: advice[key] for key in order if key in advice})
+    return PlanResult(plan, audit, known, demand, ahead, {key: advice[key] for key in order if key in advice})
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pandas as pd
 from capacity.app.reading import ALL_TOGETHER, GOOD_ROWS, StepIndex
 from capacity.files import write_text
 from capacity.model import DataError, Plan, PlanError
-from capacity.model.forecast import CurrentDemand
+from capacity.model.forecast import CurrentDemand, DemandAhead
 from capacity.model.plan_file import read_plan, write_plan
 from capacity.planning.orders import Histories, Key
 from capacity.planning.sizing import RequestAdvice
@@ -91,20 +91,21 @@ def _write(database: duckdb.DuckDBPyConnection, folder: Path, groups: Sequence[S
     database.unregister("wanted")
 
 
-DONE = "capacity.shard/v3"
+DONE = "capacity.shard/v4"
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
     """What became of one chunk: its part of the plan (None: nothing, or it lies in its file), and its failures.
 
-    `demand` and `advice` are those of `PlanResult`: a plan file holds floors, not what they come from.
+    `demand`, `ahead` and `advice` are those of `PlanResult`: a plan file holds floors, not what they come from.
     """
 
     number: int
     plan: Plan | None
     failures: Mapping[Key, str]
     demand: tuple[CurrentDemand, ...] = ()
+    ahead: tuple[DemandAhead, ...] = ()
     advice: Mapping[Key, RequestAdvice | DataError] = field(default_factory=dict)
 
 
@@ -127,6 +128,7 @@ def write_shard(shard: Shard, path: Path, run: str) -> None:
         "planned": shard.plan is not None,
         "failures": [[*key, reason] for key, reason in shard.failures.items()],
         "demand": [asdict(one) for one in shard.demand],
+        "ahead": [asdict(one) for one in shard.ahead],
         "advice": [[*key, _advice_document(found)] for key, found in shard.advice.items()],
     }
     write_text(done, json.dumps(record))
@@ -142,7 +144,8 @@ def read_shard(path: Path, number: int, run: str) -> Shard | None:
         return Shard(number, None, failures)
     advice = {(namespace, name): _advice(found) for namespace, name, found in record["advice"]}
     try:
-        return Shard(number, read_plan(path), failures, tuple(map(_demand, record["demand"])), advice)
+        demand, ahead = tuple(map(_demand, record["demand"])), tuple(map(_ahead, record["ahead"]))
+        return Shard(number, read_plan(path), failures, demand, ahead, advice)
     except PlanError:  # gone or cut short since
         return None
 
@@ -172,6 +175,11 @@ def joined(plans: Sequence[Plan], order: Sequence[Key]) -> Plan | None:
 def _demand(record: dict[str, Any]) -> CurrentDemand:
     cpu, memory = (tuple((level, value) for level, value in record[name]) for name in ("cpu", "memory"))
     return CurrentDemand(record["namespace"], record["name"], cpu, memory)
+
+
+def _ahead(record: dict[str, Any]) -> DemandAhead:
+    levels = tuple((level, tuple(cores), tuple(memory)) for level, cores, memory in record["levels"])
+    return DemandAhead(record["namespace"], record["name"], levels, tuple(record["need"]))
 
 
 def _advice_document(found: RequestAdvice | DataError) -> dict[str, Any]:

@@ -254,4 +254,4 @@ def _moved(before: Array, after: Array) -> float | None:
 
 
 def _missing(start: datetime, length: timedelta) -> str:
-    return f"most of the {length / DAY:.0f} days from {start.date()} on have no data to compare with"
+    return f"most of the {length / DAY:.0f} days from {start.date()} on have no data"

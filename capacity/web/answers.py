@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -64,8 +65,14 @@ class KeptAnswers:
 
 
 def _body(made: object, kind: str) -> Body:
-    content = made.encode() if isinstance(made, str) else TypeAdapter(type(made)).dump_json(made)
+    content = made.encode() if isinstance(made, str) else _adapter(type(made)).dump_json(made)
     return Body(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
+
+
+@cache
+def _adapter(document: type) -> TypeAdapter[object]:
+    """What writes documents of a type as JSON: made once, as it costs more than most answers."""
+    return TypeAdapter(document)
 
 
 def _has(request: Request, tag: str) -> bool:

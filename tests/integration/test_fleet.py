@@ -171,12 +171,10 @@ def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Co
     for planned in (here, there):
         told = Exposition()
         Notifier(TelemetrySettings(), IncidentSettings(), told).planned(planned, timedelta(seconds=1))
-        lines = told.text().splitlines()
-        texts.append(
-            sorted(line for line in lines if "capacity_ahead_demand" not in line and "_utilization" not in line)
-        )
-    assert texts[0] == texts[1], "metrics of the current demand too, though the forecasts stayed in that process"
-    assert any(line.startswith("capacity_ahead_replicas{") for line in texts[1])
+        texts.append(sorted(told.text().splitlines()))
+    assert texts[0] == texts[1], "metrics of demand now and ahead too, though the forecasts stayed in that process"
+    for name in ("replicas", "demand_cores", "demand_bytes", "utilization_ratio"):
+        assert any(line.startswith(f"capacity_ahead_{name}{{") for line in texts[1]), name
     assert len([line for line in texts[0] if line.startswith("capacity_forecast_demand_cores{")]) == 13 * 3
 
 

@@ -105,9 +105,9 @@ def test_bad_lines_of_every_file_are_counted() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        pytest.param("none.csv", None, "none.csv: cannot be read as CSV", id="no file"),
-        pytest.param("none-*.csv", None, r"none-\*.csv: cannot be read as CSV", id="a glob of nothing"),
-        pytest.param("none.parquet", None, "none.parquet: cannot be read as Parquet", id="no Parquet file"),
+        pytest.param("none.csv", None, "none.csv: expected a file with orders, found none", id="no file"),
+        pytest.param("none-*.csv", None, r"none-\*.csv: expected files that match the pattern", id="a glob of nothing"),
+        pytest.param("none.parquet", None, "none.parquet: expected a file with orders", id="no Parquet file"),
         pytest.param("a.parquet", b"PAR1 broken", "a.parquet: cannot be read as Parquet", id="a broken Parquet file"),
         pytest.param("a.csv.gz", b"\x1f\x8b\x08\x00 broken", "a.csv.gz: cannot be read as CSV", id="a broken gzip"),
         pytest.param("a.csv", bytes(range(256)) * 9, "a.csv: ", id="no text at all"),
