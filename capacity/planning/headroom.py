@@ -145,10 +145,17 @@ def running_of(plan: WorkloadPlan, workload: Workload, moments: pd.DatetimeIndex
     step = moments[1] - moments[0] if len(moments) > 1 else pd.Timedelta(plan.step)
     floors = _floors(plan, moments)
     middle = _need(demand, workload, _median_level(demand), moments)
-    planned = np.minimum(np.maximum(floors, middle), plan.ceiling)
-    upper = np.minimum(np.maximum(_need(demand, workload, rules.level, moments), planned), plan.ceiling)
-    width = int(-(-(node_lead + workload.lead_time + SPARE) // step)) + 1
-    return Running(workload, demand, planned, sliding_maxima(planned, width), sliding_maxima(upper, width))
+    reach = workload.lead_time + SPARE
+    stand, early = (sliding_maxima(floors, _steps(span, step)) for span in (reach, reach + CALM))
+    planned, later = (np.minimum(np.maximum(one, middle), plan.ceiling) for one in (stand, early))
+    upper = np.minimum(np.maximum(_need(demand, workload, rules.level, moments), later), plan.ceiling)
+    width = _steps(node_lead + reach, step)
+    return Running(workload, demand, planned, sliding_maxima(later, width), sliding_maxima(upper, width))
+
+
+def _steps(span: timedelta, step: timedelta) -> int:
+    """The steps that a span may overlap."""
+    return int(-(-span // step)) + 1
 
 
 def _median_level(demand: Demand) -> float:
