@@ -2,7 +2,8 @@
 
 At a moment t the nodes must hold what the upper quantile of demand may need by the time that a node ordered at t could
 serve: within the node's lead time and the pod's. What the floors already run, or demand at its median lets the
-autoscaler run, needs no headroom.
+autoscaler run, needs no headroom. A floor may be raised at once for the next half an hour (`CALM`): the nodes for it
+stand before the first moment at which it can be, and until the last.
 
 Workloads that share nodes do not all err upwards at once. Where m is what runs in the middle and d the distance from
 there to the upper quantile, the quantile of the sum is ``sum(m) + sqrt(d' R d)`` (exact for normal distributions), with
@@ -29,7 +30,7 @@ from capacity.stats import close_gaps, sliding_maxima
 
 GRID = timedelta(minutes=5)  # of the headroom: nodes take minutes, whatever the steps of the forecast
 LEAST_ORIGINS = 4  # fewer past origins in common tell nothing of how two forecasts err together
-CALM = timedelta(minutes=30)  # a buffer does not come down for less: nodes that go and come again cost more
+CALM = timedelta(minutes=30)  # of the controller: it moves once for so long; a buffer does not come down for less
 ROUNDING = 1e-9
 Key = tuple[str, str]  # namespace and name
 
@@ -38,8 +39,9 @@ Key = tuple[str, str]  # namespace and name
 class Running:
     """What one workload runs over the steps of the headroom, in replicas (steps,).
 
-    `planned`: by floors, and by the autoscaler at the median demand. `middle` and `upper`: what it may need within the
-    lead times of node and pod, at the median and at the headroom's level, never below `planned` nor above the ceiling.
+    `planned`: by floors as late as they are raised, and by the autoscaler at the median demand. `middle` and `upper`:
+    what it may need within the lead times of node and pod, with floors raised as early as they may be; at the median
+    and at the headroom's level, never below `planned` nor above the ceiling.
     """
 
     workload: Workload
