@@ -17,7 +17,7 @@ from capacity.cluster.client import ABSENT, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.ownership import owners
 from capacity.model import ClusterError, Workload
-from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomRules
+from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomRules, buffer_name
 from capacity.model.plan_file import parse_time, rfc3339
 
 GROUP = "autoscaling.x-k8s.io"
@@ -49,7 +49,7 @@ class BufferPlace:
     @property
     def name(self) -> str:
         """The name of the object."""
-        return f"capacity-group-{self.rules.group}" if self.rules.group else f"capacity-{self.workload.name}"
+        return buffer_name(self.workload.name, self.rules.group)
 
     @property
     def key(self) -> Key:
