@@ -32,6 +32,7 @@ GRID = timedelta(minutes=5)  # of the headroom: nodes take minutes, whatever the
 LEAST_ORIGINS = 4  # fewer past origins in common tell nothing of how two forecasts err together
 CALM = timedelta(minutes=30)  # of the controller: it moves once for so long; a buffer does not come down for less
 ROUNDING = 1e-9
+TOLERANCE = 0.10  # --horizontal-pod-autoscaler-tolerance, where the autoscaler was not observed
 Key = tuple[str, str]  # namespace and name
 
 
@@ -152,7 +153,17 @@ def running_of(plan: WorkloadPlan, workload: Workload, moments: pd.DatetimeIndex
     planned, later = (np.minimum(np.maximum(one, middle), plan.ceiling) for one in (stand, early))
     upper = np.minimum(np.maximum(_need(demand, workload, rules.level, moments), later), plan.ceiling)
     width = _steps(node_lead + reach, step)
-    return Running(workload, demand, planned, sliding_maxima(later, width), sliding_maxima(upper, width))
+    ahead, most = sliding_maxima(later, width), sliding_maxima(upper, width)
+    apart = np.hypot(most - ahead, planned - np.maximum(stand, _surely(planned, workload)))
+    return Running(workload, demand, planned, ahead, np.minimum(ahead + np.ceil(apart).astype(np.int64), plan.ceiling))
+
+
+def _surely(planned: Counts, workload: Workload) -> Counts:
+    """What the autoscaler runs at the least where demand asks for so many: it does not act within its tolerance."""
+    if workload.target.kind in ("Deployment", "StatefulSet"):
+        return planned
+    tolerance = TOLERANCE if workload.reactive is None else workload.reactive.tolerance
+    return np.asarray(np.ceil(planned / (1 + tolerance) - ROUNDING), dtype=np.int64)
 
 
 def _steps(span: timedelta, step: timedelta) -> int:
