@@ -164,7 +164,8 @@ def read_pod(pod: Document, used: Mapping[str, Mapping[str, Amounts]] | None = N
         ready="Ready" in conditions,
         pending=waits,  # type: ignore[arg-type]
         message=message,
-        progressing="PodResizeInProgress" in conditions or _unseen(metadata, status),
+        progressing="PodResizeInProgress" in conditions,
+        unseen=_unseen(metadata, status),
         room={resource: int(amount) for resource, amount in CAPACITY.findall(message)} if waits == "Infeasible" else {},
         edited_by=_editor(pod, [one.name for one in containers]),
         ours=frozenset(one.name for one in containers if _resized_by(pod, one.name, ours=True)),

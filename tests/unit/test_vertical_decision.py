@@ -216,7 +216,7 @@ def test_pods_that_are_resized_are_told_in_metrics_and_fail_as_passes_do() -> No
 
 
 @pytest.mark.parametrize(
-    ("generation", "observed", "busy"),
+    ("generation", "observed", "unseen"),
     [
         pytest.param(3, 3, False, id="the kubelet has seen it"),
         pytest.param(4, 3, True, id="the kubelet has not seen the newest size"),
@@ -224,9 +224,10 @@ def test_pods_that_are_resized_are_told_in_metrics_and_fail_as_passes_do() -> No
         pytest.param(None, None, False, id="an older server counts nothing"),
     ],
 )
-def test_a_size_that_the_kubelet_has_not_seen_is_under_way(
-    generation: int | None, observed: int | None, busy: bool
+def test_no_other_pod_is_restarted_before_the_kubelet_has_seen_a_size(
+    generation: int | None, observed: int | None, unseen: bool
 ) -> None:
     status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "observedGeneration": observed}
     pod = {"metadata": {"name": "db-0", "generation": generation}, "spec": {"containers": []}, "status": status}
-    assert read_pod(pod).busy == busy
+    found = read_pod(pod)
+    assert (found.may_restart_soon, found.busy) == (unseen, False)
