@@ -2,7 +2,8 @@
 
 At a moment t the nodes must hold what the upper quantile of demand may need by the time that a node ordered at t could
 serve: within the node's lead time and the pod's. What the floors already run, or demand at its median lets the
-autoscaler run, needs no headroom.
+autoscaler run, needs no headroom. A floor may be raised at once for the next half an hour (`CALM`): the nodes for it
+stand before the first moment at which it can be, and until the last.
 
 Workloads that share nodes do not all err upwards at once. Where m is what runs in the middle and d the distance from
 there to the upper quantile, the quantile of the sum is ``sum(m) + sqrt(d' R d)`` (exact for normal distributions), with
@@ -29,8 +30,9 @@ from capacity.planning.sizing import replicas_needed
 from capacity.stats import close_gaps, sliding_maxima
 
 GRID = timedelta(minutes=5)  # of the headroom: nodes take minutes, whatever the steps of the forecast
-CALM = timedelta(minutes=30)  # a buffer does not come down for less: nodes that go and come again cost more
+CALM = timedelta(minutes=30)  # of the controller: it moves once for so long; a buffer does not come down for less
 ROUNDING = 1e-9
+TOLERANCE = 0.10  # --horizontal-pod-autoscaler-tolerance, where the autoscaler was not observed
 Key = tuple[str, str]  # namespace and name
 
 
@@ -38,8 +40,9 @@ Key = tuple[str, str]  # namespace and name
 class Running:
     """What one workload runs over the steps of the headroom, in replicas (steps,).
 
-    `planned`: by floors, and by the autoscaler at the median demand. `middle` and `upper`: what it may need within the
-    lead times of node and pod, at the median and at the headroom's level, never below `planned` nor above the ceiling.
+    `planned`: by floors as late as they are raised, and by the autoscaler at the median demand. `middle` and `upper`:
+    what it may need within the lead times of node and pod, with floors raised as early as they may be; at the median
+    and at the headroom's level, never below `planned` nor above the ceiling.
     """
 
     workload: Workload
@@ -145,10 +148,27 @@ def running_of(plan: WorkloadPlan, workload: Workload, moments: pd.DatetimeIndex
     step = moments[1] - moments[0] if len(moments) > 1 else pd.Timedelta(plan.step)
     floors = _floors(plan, moments)
     middle = _need(demand, workload, _median_level(demand), moments)
-    planned = np.minimum(np.maximum(floors, middle), plan.ceiling)
-    upper = np.minimum(np.maximum(_need(demand, workload, rules.level, moments), planned), plan.ceiling)
-    width = int(-(-(node_lead + workload.lead_time + SPARE) // step)) + 1
-    return Running(workload, demand, planned, sliding_maxima(planned, width), sliding_maxima(upper, width))
+    reach = workload.lead_time + SPARE
+    stand, early = (sliding_maxima(floors, _steps(span, step)) for span in (reach, reach + CALM))
+    planned, later = (np.minimum(np.maximum(one, middle), plan.ceiling) for one in (stand, early))
+    upper = np.minimum(np.maximum(_need(demand, workload, rules.level, moments), later), plan.ceiling)
+    width = _steps(node_lead + reach, step)
+    ahead, most = sliding_maxima(later, width), sliding_maxima(upper, width)
+    apart = np.hypot(most - ahead, planned - np.maximum(stand, _surely(planned, workload)))
+    return Running(workload, demand, planned, ahead, np.minimum(ahead + np.ceil(apart).astype(np.int64), plan.ceiling))
+
+
+def _surely(planned: Counts, workload: Workload) -> Counts:
+    """What the autoscaler runs at the least where demand asks for so many: it does not act within its tolerance."""
+    if workload.target.kind in ("Deployment", "StatefulSet"):
+        return planned
+    tolerance = TOLERANCE if workload.reactive is None else workload.reactive.tolerance
+    return np.asarray(np.ceil(planned / (1 + tolerance) - ROUNDING), dtype=np.int64)
+
+
+def _steps(span: timedelta, step: timedelta) -> int:
+    """The steps that a span may overlap."""
+    return int(-(-span // step)) + 1
 
 
 def _median_level(demand: Demand) -> float:

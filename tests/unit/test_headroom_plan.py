@@ -51,8 +51,10 @@ def test_headroom_is_what_the_upper_quantile_needs_beyond_the_floors() -> None:
     ahead = plan_headroom([plan], [one])
     assert [change.replicas for change in plan.floor] == [20, 40, 20], "5 and 10 cores at 50 % of half a core"
     assert pods(ahead, DAY) == 24 - 20, "6 cores at 0.99"
-    assert pods(ahead, DAY + HOUR + 30 * MINUTE) == 4, "a peak further ahead than node and pod need is no headroom"
-    assert pods(ahead, DAY + HOUR + 55 * MINUTE) == 48 - 20, "nodes for the peak stand before its pods are asked for"
+    early = DAY + 2 * HOUR - 30 * MINUTE  # the controller raises a floor once for half an hour
+    assert pods(ahead, early - 30 * MINUTE) == 4, "a peak further ahead than node and pod need is no headroom"
+    assert pods(ahead, early - 4 * MINUTE) == 40 - 20, "nodes for the floor stand before its pods are asked for"
+    assert pods(ahead, DAY + 2 * HOUR - 5 * MINUTE) == 48 - 40, "nodes for the peak"
     assert pods(ahead, DAY + 2 * HOUR) == 48 - 40
     assert ahead.lead_time == 4 * MINUTE
 
