@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import duckdb
 import numpy as np
 import pandas as pd
 
 from capacity.model.arrays import Array
+from capacity.model.fields import duration_text
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
 from capacity.sources.judging import Judgement
@@ -35,10 +37,31 @@ def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
 
 def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
     """Whether some rows of a source are totals of longer times, from what was counted, wherever that was."""
-    if settings.value.sum is None:
-        return ()
-    steps = _steps(database)
-    return _findings(settings, [_longer_totals(steps), _daily_totals(steps, timezone)])
+    found = [_dates_alone(database, settings, timezone)]
+    if settings.value.sum is not None and not any(found):
+        steps = _steps(database)
+        found += [_longer_totals(steps), _daily_totals(steps, timezone)]
+    return _findings(settings, found)
+
+
+def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
+    """Whether steps are parts of a day, and all rows of all days have one time: dates, whose hours are elsewhere."""
+    if settings.step >= timedelta(days=1):
+        return None
+    day = int(timedelta(days=1).total_seconds())
+    local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
+    query = (
+        f"SELECT coalesce(bool_and(on_step), false), count(DISTINCT step_start // {day}), "
+        f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))) "
+        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+    )
+    exact, days, times = database.execute(query).fetchone() or (False, 0, 0)
+    if not exact or days < LEAST_DAYS or times > 1:
+        return None
+    return (
+        f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
+        "days, as dates have: set step: 1d, or give a column with date and time of day"
+    )
 
 
 def _findings(settings: SalesSettings, found: Sequence[str | None]) -> tuple[Finding, ...]:

@@ -13,6 +13,7 @@ from capacity.sources.sql import is_ours, literal, quote
 from capacity.sources.time_columns import is_iso, is_zoned
 
 FIRST = 2048  # rows that can rule a type out; only all rows together can confirm one
+OFFSET = r"(?:Z|[+](?:0\d|1[0-4])|-(?:0[1-9]|1[0-2]|00(?::?00)?$))(?::?(?:00|15|30|45))?$"  # that a place on earth has
 MOST_DIGITS = 17  # a longer number is not what a double holds: it stays text
 
 
@@ -38,7 +39,10 @@ KINDS: dict[
     "DOUBLE": (_number, "TRY_CAST({} AS DOUBLE)"),
     "DATE": (lambda name: f"length({name}) = 10 AND {is_iso(name)}", "TRY_CAST({} AS DATE)"),
     "TIMESTAMP": (lambda name: f"{is_iso(name)} AND NOT {is_zoned(name)}", "TRY_CAST({} AS TIMESTAMP)"),
-    "TIMESTAMPTZ": (lambda name: f"{is_iso(name)} AND {is_zoned(name)}", "TRY_CAST({} AS TIMESTAMPTZ)"),
+    "TIMESTAMPTZ": (
+        lambda name: f"{is_iso(name)} AND {is_zoned(name)} AND regexp_matches({name}, {literal(OFFSET)})",
+        "TRY_CAST({} AS TIMESTAMPTZ)",
+    ),
 }
 
 
