@@ -240,7 +240,7 @@ def test_what_a_person_froze_is_not_put_right(shop: Shop, wish: str) -> None:
 
 def watch_of(shop: Shop, now: list[float]) -> FloorWatch:
     reader = ClusterReader(str(shop.api.kubeconfig(shop.folder / "watch")))
-    return FloorWatch(reader, ["shop"], clock=lambda: now[0])
+    return FloorWatch(reader, [("shop", HPA)], clock=lambda: now[0])
 
 
 def test_the_watch_finds_what_others_lower_and_not_what_we_lower(shop: Shop) -> None:
@@ -277,10 +277,10 @@ def test_a_floor_that_is_lowered_again_and_again_waits_for_the_pass(shop: Shop) 
 def test_a_watch_that_is_forbidden_says_so_once_and_ends(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     token = shop.api.token("nobody")
     reader = ClusterReader(str(shop.api.kubeconfig(shop.folder / "nobody", token=token)))
-    watch = FloorWatch(reader, ["shop"])
+    watch = FloorWatch(reader, [("shop", HPA)])
     with caplog.at_level("WARNING", "capacity"):
         watch._watch("shop")
-    assert "floors are not watched" in caplog.text
+    assert "shop: horizontalpodautoscalers are not watched" in caplog.text
 
 
 def test_the_loop_puts_a_lowered_floor_right_long_before_its_next_pass(shop: Shop) -> None:
