@@ -55,6 +55,7 @@ CONTROLLER_TESTS = (
     "tests/integration/test_failures.py",
     "tests/integration/test_status.py",
     "tests/property/test_fault_runs.py",
+    "tests/unit/test_notes.py",
     "tests/unit/test_readings.py",
 )
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
