@@ -21,7 +21,7 @@ from capacity.logs import LOGGER
 from capacity.model import ClusterError, Workload
 
 SECONDS = 240  # of one watch; then it begins anew with all objects, which shows what was missed in between
-AGAIN = 5.0  # seconds until a watch that broke is tried again
+AGAIN = 5.0  # seconds from one watch to the next, where a server or a proxy ends it at once
 REPAIRS, WITHIN = 5, 600.0  # repairs of one object in so many seconds: whoever lowers it more often waits for a pass
 FORBIDDEN = (401, 403)
 Key = tuple[str, str]  # namespace and name
@@ -112,19 +112,26 @@ class FloorWatch:
                 self._repairs[key].pop()
 
     def _watch(self, namespace: str, kind: Kind = HPA) -> None:
+        """Watch until told to stop. A right that is missing is told once, and asked for again now and then.
+
+        An API server that has just started may know of no right for a moment.
+        """
+        told = False
         while not self._stop.is_set():
+            began, pause = self.clock(), AGAIN
             try:
                 for document in self._objects(namespace, kind):
                     self.note(document, kind)
                     if self._stop.is_set():
                         return
             except ClusterError as error:
+                level = LOGGER.debug
                 if error.status in FORBIDDEN:
-                    what = f"{namespace}: {kind.plural}"
-                    LOGGER.warning("%s are not watched, a pass puts lowered floors right: %s", what, error)
-                    return
-                LOGGER.debug("%s: %s", namespace, error)
-                self._stop.wait(AGAIN)
+                    level, told, pause = (LOGGER.debug if told else LOGGER.warning), True, float(SECONDS)
+                level("%s: %s are not watched, a pass puts lowered floors right: %s", namespace, kind.plural, error)
+            else:
+                told = False
+            self._stop.wait(max(0.0, began + pause - self.clock()))
 
     def _objects(self, namespace: str, kind: Kind) -> Iterator[Document]:
         for event in self.reader.watch(kind, namespace, SECONDS):
