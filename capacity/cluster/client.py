@@ -52,7 +52,7 @@ class ClusterReader:
         The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
         account.
     requests_per_second : float
-        Most requests per second that are sent. Default 100.
+        Most requests per second that are sent. Default 500.
 
     Raises
     ------
@@ -195,7 +195,7 @@ class ClusterWriter(ClusterReader):
         The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
         account.
     requests_per_second : float
-        Most requests per second that are sent. Default 100.
+        Most requests per second that are sent. Default 500.
 
     Raises
     ------

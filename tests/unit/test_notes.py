@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,8 +27,9 @@ from capacity.cluster.annotations import (
     state_text,
 )
 from capacity.cluster.autoscaler import Autoscaler
+from capacity.cluster.kinds import HPA, SCALED_OBJECT, Kind
 from capacity.cluster.ownership import Owner
-from capacity.model import ClusterError, Memory, Wishes
+from capacity.model import ClusterError, Decision, Memory, Wishes
 
 NOW = datetime(2026, 11, 27, 18, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -181,3 +183,20 @@ def test_when_an_expiry_is_renewed(noted: int | None, until: int | None, due: bo
         notes["capacity/expires"] = (NOW + noted * MINUTE).isoformat()
     assert autoscaler(notes).expiry_due(None if until is None else NOW + until * MINUTE) is due
     assert autoscaler({}).expiry_due(NOW + 60 * MINUTE) is False, "never touched"
+
+
+@pytest.mark.parametrize(
+    ("kind", "until", "expected"),
+    [
+        pytest.param(HPA, "2026-11-27T18:10:00Z", "36 until 2026-11-27T18:10:00Z", id="it runs: an apply keeps it"),
+        pytest.param(HPA, "2026-11-27T17:50:00Z", "absent", id="it is over: an apply without it removes it"),
+        pytest.param(SCALED_OBJECT, "2026-11-27T18:10:00Z", "36 until 2026-11-27T18:10:00Z", id="it runs, merged"),
+        pytest.param(SCALED_OBJECT, "2026-11-27T17:50:00Z", None, id="it is over: a merge patch removes it"),
+    ],
+)
+def test_a_rehearsal_stays_as_long_as_it_runs(kind: Kind, until: str, expected: str | None) -> None:
+    found = replace(autoscaler({REHEARSAL: f"36 until {until}"}), kind=kind)
+    written = found.written(Decision(9, 20, "AsPlanned", 9, 20), None)["metadata"]["annotations"]
+    assert written.get(REHEARSAL, "absent") == expected
+    without = replace(autoscaler(), kind=kind).written(Decision(9, 20, "AsPlanned", 9, 20), None)
+    assert REHEARSAL not in without["metadata"]["annotations"]
