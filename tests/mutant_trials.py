@@ -34,6 +34,7 @@ from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TEST
 PATIENCE, STARTING = 20, 120.0  # times as long as before, and seconds more: a busy machine is no mutant that hangs
 BUDGET = 30.0  # seconds that its tests took before: a mutant that outlives so many lives, however many there are
 AT_ONCE = min(2, os.cpu_count() or 1)  # most tests wait for a server half of their time
+MOVED = "a test that is no more"
 QUIET = ("-x", "-q", "--no-header", "-n", "0", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0")
 
 
@@ -156,6 +157,8 @@ def trials(mutants: Sequence[Mutant], found: Survey) -> Iterator[Trial]:
             running.append((waiting[0], _started(waiting.pop(0), found)))
         for mutant, child in [one for one in running if one[1].ended()]:
             running.remove((mutant, child))
+            if child.answer == MOVED:
+                raise RuntimeError("expected the tests of the survey, got others: somebody edits them; run it again")
             answer = f"an end that did not come ({child.status})" if child.answer is None else child.answer
             yield Trial(mutant, answer or None)
         time.sleep(0.02)
@@ -168,6 +171,8 @@ def _started(mutant: Mutant, found: Survey) -> _Child:
         swap = _Swap(mutant)
         sys.meta_path.insert(0, swap)
         ended = pytest.main([*QUIET, *tests], plugins=[swap])
+        if ended == pytest.ExitCode.USAGE_ERROR and not swap.failed:
+            return MOVED
         return swap.failed or ("" if ended == pytest.ExitCode.OK else f"pytest, which ended with {ended}")
 
     if not tests:
