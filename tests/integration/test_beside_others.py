@@ -269,6 +269,7 @@ def test_a_floor_that_is_lowered_again_and_again_waits_for_the_pass(shop: Shop) 
     seen = []
     for _ in range(REPAIRS + 2):
         seen.append(watch.note(shop.hpa()))
+        assert watch.note(shop.hpa()) is seen[-1], "seen twice, put right once"
         watch.taken()
         now[0] += 10
     assert seen == [True] * REPAIRS + [False] * 2

@@ -200,3 +200,28 @@ def test_a_rehearsal_stays_as_long_as_it_runs(kind: Kind, until: str, expected: 
     assert written.get(REHEARSAL, "absent") == expected
     without = replace(autoscaler(), kind=kind).written(Decision(9, 20, "AsPlanned", 9, 20), None)
     assert REHEARSAL not in without["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("floor", "manager", "edited_by", "lowered_from"),
+    [
+        pytest.param(9, "capacity", None, None, id="it stands as we set it"),
+        pytest.param(9, "kubectl-edit", None, None, id="somebody set the same"),
+        pytest.param(15, "kubectl-edit", "kubectl-edit", None, id="somebody raised it"),
+        pytest.param(4, "kubectl-edit", "kubectl-edit", 9, id="somebody lowered it"),
+        pytest.param(4, None, "an apply that left the field out", 9, id="it fell to its default"),
+        pytest.param(15, None, None, None, id="nobody owns a higher one"),
+    ],
+)
+def test_who_moved_a_floor_since_our_last_write(
+    floor: int, manager: str | None, edited_by: str | None, lowered_from: int | None
+) -> None:
+    seen = autoscaler({BASELINE: baseline_text(Baseline(2, 20, None, None), NOW), FLOOR: "9"})
+    fields = {"f:spec": {"f:minReplicas": {}}}
+    metadata = {**seen.document["metadata"], "managedFields": [{"manager": manager, "fieldsV1": fields}]}
+    metadata = metadata if manager else seen.document["metadata"]
+    document = {**seen.document, "metadata": metadata, "spec": {"minReplicas": floor, "maxReplicas": 20}}
+    observed = seen.reread(document).observation
+    assert (observed.edited_by, observed.lowered_from) == (edited_by, lowered_from)
+    untouched = {**document, "metadata": {**metadata, "annotations": {FLOOR: "9"}}}
+    assert seen.reread(untouched).observation.edited_by is None, "what we never touched nobody can have edited"
