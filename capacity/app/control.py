@@ -235,9 +235,8 @@ class Reconciliation:
 
     def checks(self, workload: Workload, observation: Observation) -> bool:
         """Whether the ready replicas of this workload must be counted now."""
-        plan = self._plan(workload, observation)
-        patience = timedelta(0) if plan is None else plan.lead_time + 2 * self.policy.period
-        return plan is not None and check_due(observation, self.now, patience, self.policy.period)
+        plan, period = self._plan(workload, observation), self.policy.period
+        return plan is not None and check_due(observation, self.now, plan.lead_time + 2 * period, period)
 
     def plan_of(self, workload: Workload) -> WorkloadPlan | None:
         """The plan of one workload; None where there is none."""

@@ -114,7 +114,7 @@ def _memory(text: Any) -> Memory:
             held_since=_moment(note.get("held_since")),
             mark=None if mark is None else str(mark),
             looked_at=_moment(note.get("looked")),
-            alike=note["alike"] if type(note.get("alike")) is int and 0 < note["alike"] < 100 else 0,
+            alike=note["alike"] if type(note.get("alike")) is int and note["alike"] > 0 else 0,
             still_since=_moment(note.get("still")),
             short_since=_moment(note.get("short")),
             short_for=note["short_for"] if note.get("short_for") in CAUSES else None,

@@ -65,7 +65,7 @@ class ClusterReader:
         The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
         account.
     requests_per_second : float
-        Most requests per second that are sent. Default 100.
+        Most requests per second that are sent. Default 500.
 
     Raises
     ------
@@ -199,7 +199,7 @@ class ClusterWriter(ClusterReader):
         The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
         account.
     requests_per_second : float
-        Most requests per second that are sent. Default 100.
+        Most requests per second that are sent. Default 500.
 
     Raises
     ------
