@@ -18,8 +18,8 @@ def smooth_path(means: Array, parts: int) -> Array:
 
     The running total is a cubic Hermite curve whose slope between two steps is the mean of both, bounded by three
     times the lower so that it never falls (Fritsch and Carlson, 1980): the path is continuous, never negative, straight
-    where the steps rise evenly, level at both ends, and the mean of a step's parts is the mean of the step. Every policy that is simulated
-    meets this path.
+    where the steps rise evenly, level at both ends, and the mean of a step's parts is the mean of the step. Every
+    policy that is simulated meets this path.
 
     Parameters:
         means: mean of each step, >= 0, in any unit, without gaps: (steps,).
