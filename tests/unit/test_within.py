@@ -164,5 +164,5 @@ def test_a_plan_from_raw_orders_is_high_when_orders_come_also_in_chunks(tmp_path
     cores = web.to_frame()["cpu_cores"].to_numpy().reshape(24, 12)
     assert floors[1:, 0].min() > 5 * floors[1:, 6].min(), "floors follow the rush of the full hour, where they may move"
     assert (cores[:, 0] > 4 * cores[:, 6]).all()
-    chunks = plan_fleet(config, now, Fleet(workers=1, size=1)).plan
+    chunks = plan_fleet(config, now, Fleet(workers=1, shards=tmp_path / "shards")).plan
     assert chunks.workloads == planned.workloads
