@@ -162,7 +162,8 @@ def _simulated(
             own = replace(replay, seed=replay.seed + place, schedule=_schedule(config, workload, replay))
             request = request_of(config, orders, workload.group)
             asked = replace(request, window=planned_window(config, workload, sales))
-            results.append(replayed(sales, workload, request=asked, replay=own))
+            rows = orders.rows.get(workload.group)
+            results.append(replayed(sales, workload, request=asked, replay=own, rows=rows))
         except KeyError:
             failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
         except DataError as error:

@@ -48,7 +48,11 @@ def finer_demand(demand: Demand, within: WithinStep | None = None, costs: Mappin
     within, sales = within or WithinStep(), demand.sales
     if sales is None:
         within = WithinStep()  # usage, in steps of UTC
-    elif sales.step >= DAY and within.shape is None:
+    elif within.shape is not None:
+        sales = replace(
+            sales, notes=(*sales.notes, f"within a step floors follow the times of orders, {_each(within)}")
+        )
+    elif sales.step >= DAY:
         sales = replace(sales, notes=(*sales.notes, NO_SHAPE))
     fine = partial(_finer, sales=sales, within=within)
     return Demand(
@@ -58,6 +62,10 @@ def finer_demand(demand: Demand, within: WithinStep | None = None, costs: Mappin
         requests=None if demand.requests is None else fine(demand.requests, cost=(costs or {}).get("requests")),
         past=demand.past,
     )
+
+
+def _each(within: WithinStep) -> str:
+    return f"each {within.part // timedelta(minutes=1)} min"
 
 
 def _totals(sales: Forecast, finer: Forecast) -> Forecast:

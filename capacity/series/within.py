@@ -10,7 +10,7 @@ import pandas as pd
 
 from capacity.model import require
 from capacity.model.arrays import Array, Mask, Places
-from capacity.series.path import PART, VISITS, are_counts, smooth_path
+from capacity.series.path import PART, VISITS, are_counts, sales_path, smooth_path
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 FINE = timedelta(minutes=5)
@@ -21,6 +21,7 @@ HELD_OUT = 0.25  # of the weeks: on these the shape must tell more of where orde
 CLEAR = 10.0  # by so much, as a difference of log likelihoods
 WORTH = 0.1  # how far orders must move within a quarter of an hour, as a share, that floors follow steps of 5 minutes
 MUCH = 0.99  # quantile of the totals of steps above which a step counts no more
+MOST_UNEVEN = 10.0  # variance over squared mean of what draws orders to a part: rarer ones are as uneven as this
 TRIMMED = 5  # weeks from which on the highest and the lowest of each part are left out: one odd day decides nothing
 STRANGE = 25.0  # squared standard errors above which a count says nothing about the usual spread
 
@@ -123,6 +124,51 @@ def learn_within(sales: pd.Series, rows: pd.Series | None, timezone: str) -> Wit
     if FINE in told and (PART not in told or _tells_more(told[FINE], told[PART])):
         return told[FINE]
     return told.get(PART, smooth)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTimes:
+    """What the times of orders are, from which any past moment learns what was known then.
+
+    `rows`: rows in each part of the steps of sales; None where orders carry no times within a step.
+    """
+
+    rows: pd.Series | None = None
+    timezone: str = "UTC"
+
+    def within(self, sales: pd.Series) -> WithinStep:
+        """What the times of the orders behind these sales tell, of none after them."""
+        return learn_within(sales, self.rows, self.timezone)
+
+
+def served_path(sales: pd.Series, tick: timedelta, within: WithinStep, random: np.random.Generator) -> Array:
+    """Sales per tick, as totals of a step's length (steps x ticks of a step,), as they come within their steps.
+
+    As `sales_path` where no shape is known. Else the visits behind counted orders are spread over its parts, some of
+    which draw more of them than others as learned; other sales move smoothly through the parts.
+
+    >>> hours = pd.Series([60.0, 60.0], pd.date_range("2026-01-05", periods=2, freq="h", tz="UTC"))
+    >>> early = WithinStep(shape=np.where(np.arange(7 * 96) % 4 == 0, 2.0, 1.0))
+    >>> served_path(hours + 0.5, PART, early, np.random.default_rng(1))[:4].round(1).tolist()
+    [96.8, 48.4, 48.4, 48.4]
+    """
+    totals, index = sales.to_numpy(dtype=np.float64), pd.DatetimeIndex(sales.index)
+    step = (index[1] - index[0]).to_pytimedelta() if len(index) > 1 else tick
+    if within.shape is None or step <= PART or within.part % tick:
+        return sales_path(totals, step, tick, random)
+    parts = step // within.part
+    path = within.path(totals, index, step)
+    if not are_counts(totals):
+        return smooth_path(path, within.part // tick)
+    uneven = max(0.0, within.spread - 1 / VISITS)
+    if uneven:
+        many = np.maximum(path / parts, uneven / MOST_UNEVEN)
+        path = path * random.gamma(many / uneven, uneven / many)
+    path = path.reshape(-1, parts)
+    whole = path.sum(axis=1, keepdims=True)
+    shares = np.divide(path, whole, out=np.full_like(path, 1 / parts), where=whole > 0)
+    visits = random.multinomial((totals * VISITS).astype(np.int64), shares).astype(np.float64).reshape(-1)
+    return smooth_path(visits * (parts / VISITS), within.part // tick)
 
 
 def _tells_more(fine: WithinStep, coarse: WithinStep) -> bool:

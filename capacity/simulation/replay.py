@@ -21,7 +21,8 @@ from capacity.planning import plan_many, planning_window
 from capacity.planning.orders import near_horizon
 from capacity.planning.workload import QUIET_LEVEL, moved_as_orders, on_floor_steps
 from capacity.series.frames import as_sales
-from capacity.series.path import PART, sales_path
+from capacity.series.path import PART
+from capacity.series.within import OrderTimes, WithinStep, served_path
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks
 from capacity.simulation.grid import on_grid
@@ -94,10 +95,14 @@ def planned_levels(*workloads: Workload) -> tuple[float, ...]:
     return tuple(sorted({*LEVELS_BESIDE, *(workload.quantile_level for workload in workloads)}))
 
 
-def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
-    """The plan from each forecast. Raises `DataError` where one cannot be planned for."""
-    loads = (project_load(forecast, workload.load) for forecast in forecasts.values())
-    made = plan_many((on_floor_steps(load, workload), workload) for load in loads)
+def past_plans(forecasts: Forecasts, workload: Workload, within: Mapping[datetime, WithinStep] | None = None) -> Plans:
+    """The plan from each forecast. Raises `DataError` where one cannot be planned for.
+
+    `within`: what was known of the time within a step at each origin. Default: nothing.
+    """
+    known = within or {}
+    loads = ((project_load(one, workload.load), known.get(origin)) for origin, one in forecasts.items())
+    made = plan_many((on_floor_steps(load, workload, path), workload) for load, path in loads)
     plans = {}
     for (origin, forecast), plan in zip(forecasts.items(), made, strict=True):
         if isinstance(plan, DataError):
@@ -152,6 +157,7 @@ def simulate(
     *,
     request: ForecastRequest | None = None,
     replay: Replay | None = None,
+    rows: pd.Series | None = None,
 ) -> Simulation:
     """Replay the end of a history of sales: plans are made from each origin with what was known then, and decided every
     minute on what the autoscaler reports, as in a cluster.
@@ -173,6 +179,9 @@ def simulate(
         what the plans of the workload need, as in production. Default: none of them.
     replay : Replay or None
         How many days are replayed, how often plans are made, how pods start, and the seed. Default: 28 days, daily.
+    rows : Series or None
+        Rows of orders in each part (5 or 15 minutes, UTC) of the steps of sales: demand and plans then move within a
+        step as these tell. Default none: on a smooth path.
 
     Returns
     -------
@@ -199,9 +208,12 @@ def simulate(
     timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, known, filled = on_grid(sales)
-    case = _case(filled, step, workload, replay)
+    times = OrderTimes(rows, timezone)
+    case = _case(filled, step, workload, replay, times.within(known))
     asked = past_request(replace(known_ahead, timezone=timezone), [workload], step, replay.schedule)
-    plans = past_plans(past_forecasts(case, known, asked, replay.schedule), workload)
+    forecasts = past_forecasts(case, known, asked, replay.schedule)
+    within = {origin: times.within(known.loc[known.index <= pd.Timestamp(origin - step)]) for origin in forecasts}
+    plans = past_plans(forecasts, workload, within)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
     busy = busy_ticks(case, asked.events)
@@ -217,11 +229,11 @@ def simulate(
     )
 
 
-def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay) -> Case:
+def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay, within: WithinStep) -> Case:
     start = replay.start or Start(max(workload.lead_time, SYNC_PERIOD) / P95)
     judged = round(timedelta(days=replay.days) / step)
-    parts = step // PART if step > PART and step % PART == timedelta(0) else 1
-    values = sales_path(sales.to_numpy(dtype=np.float64), step, step / parts, np.random.default_rng(replay.seed))
+    parts = step // within.part if step > PART and step % PART == timedelta(0) else 1
+    values = served_path(sales, step / parts, within, np.random.default_rng(replay.seed))
     require(
         len(sales) >= 2 * judged or len(sales) - judged >= round(7 * DAY / step),
         "simulate: expected a week of history before the {:g} days replayed, got {} steps in all: ask for fewer days",

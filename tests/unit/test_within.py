@@ -15,10 +15,12 @@ import yaml
 from capacity.app.configuration import read_config
 from capacity.app.fleet import Fleet
 from capacity.app.plan import plan_fleet
+from capacity.model import Forecast, Limits, LoadModel, Replica, Workload
 from capacity.model.arrays import Array
 from capacity.model.settings import SalesSettings
 from capacity.series.path import PART, VISITS, smooth_path
-from capacity.series.within import FINE, learn_within, part_of_week
+from capacity.series.within import FINE, OrderTimes, learn_within, part_of_week, served_path
+from capacity.simulation.candidates import plans_of
 from capacity.sources.table import GOOD, OrderTable
 from capacity.sources.within_step import rows_within
 
@@ -97,6 +99,35 @@ def test_days_get_the_shape_of_the_local_day_and_of_the_weekend() -> None:
 def test_the_week_begins_on_monday_also_after_the_clock_changed() -> None:
     moments = pd.DatetimeIndex(["2026-03-28T23:00Z", "2026-03-29T22:00Z"])
     assert part_of_week(moments, PART, "Europe/Berlin").tolist() == [6 * 96, 0]
+
+
+def test_floors_serve_a_rush_that_the_mean_of_the_hour_hides() -> None:
+    sales, rows = orders(120)
+    found = learn_within(sales, rows, "UTC")
+    steps = HOURS[:24]
+    coming = Forecast(steps[0] - HOUR, HOUR, pd.DataFrame({0.5: 120.0, 0.95: 140.0}, steps), "sales")
+    load = LoadModel(1.0, 0.1, 0.0, 0.0)
+    web = Workload("shop", "web", load, Replica(1.0, 2.0**30), floor=1, ceiling=500, limits=Limits(changes_a_day=288))
+    needed = np.tile(1.0 + 0.1 * 120 * EARLY, 24) / 0.8  # replicas of one core at 80 %
+    known, unknown = (plans_of({steps[0]: coming}, web, 0.95, within)[steps[0]] for within in ({steps[0]: found}, {}))
+    assert (known.step, unknown.step) == (FINE, PART)
+    told = known.to_frame()["floor"].to_numpy()
+    blind = np.repeat(unknown.to_frame()["floor"].to_numpy(), 3)
+    assert (told >= needed).all()
+    assert (blind < needed).mean() == 1 / 12, "a smooth path lacks replicas in the first five minutes of every hour"
+    assert told.sum() < needed.max() * len(told) / 2, "and nobody pays for the rush all the time"
+
+
+def test_what_is_served_comes_when_orders_do() -> None:
+    sales, rows = orders(120)
+    found = learn_within(sales, rows, "UTC")
+    tick = timedelta(minutes=1)
+    served = served_path(sales, tick, found, np.random.default_rng(4)).reshape(-1, 60)
+    np.testing.assert_allclose(served.mean(axis=1), sales, rtol=1e-9)
+    assert served[:, :5].sum() / served.sum() == pytest.approx(0.5, abs=0.02)
+    money = served_path(sales * 1.5, tick, found, np.random.default_rng(4)).reshape(-1, 60)
+    np.testing.assert_allclose(money.mean(axis=1), sales * 1.5, rtol=1e-9)
+    assert OrderTimes(None).within(sales).shape is None
 
 
 def stamped(days: int = 42, per_hour: float = 60.0) -> pd.DataFrame:
