@@ -23,6 +23,7 @@ from capacity.model.replayed import Advised
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.pipeline import planned_window
 from capacity.planning.result import PlanResult
+from capacity.series.within import OrderTimes
 
 if TYPE_CHECKING:
     from capacity.simulation.together import Replaying
@@ -184,10 +185,11 @@ def _advising(
     known = with_node_lead_time(known, config.supply.node_types)
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, asked.days)
     request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
+    times = OrderTimes(orders.rows.get(workload.group), request.timezone or config.timezone)
     before = asked.known.get(workload.key)
     return (
         yield from advising(
-            sales, known, request, asked.now, settings, measured=measured, before=before, progress=progress
+            sales, known, request, asked.now, settings, measured=measured, times=times, before=before, progress=progress
         )
     )
 

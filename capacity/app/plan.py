@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from capacity.app.fleet import Fleet, spread, uncollected
-from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, sales_of
+from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, rows_of, sales_of
 from capacity.app.shards import (
     Shard,
     StepFiles,
@@ -66,6 +66,7 @@ class Chunk:
     run: str = ""
     shard: Path = Path()
     versions: str = ""
+    rows: Histories = field(default_factory=dict)
 
     def failed(self, reason: str) -> Shard:
         """The shard of a chunk that came to nothing as a whole."""
@@ -153,7 +154,8 @@ def orders_of(chunk: Chunk) -> OrderData:
     groups = {one.group for one in config.workloads}
     sales = chunk.sales
     histories = sales.histories(chunk.number, groups) if isinstance(sales, StepFiles) else sales
-    return OrderData(histories, audit, usages, unmeasured, chunk.ahead)
+    rows = sales.rows(chunk.number, groups) if isinstance(sales, StepFiles) else chunk.rows
+    return OrderData(histories, audit, usages, unmeasured, chunk.ahead, rows)
 
 
 def deal(workloads: tuple[Workload, ...], size: int) -> list[tuple[Workload, ...]]:
@@ -175,7 +177,8 @@ def _one_chunk(config: Config, now: datetime, past: bool) -> Chunk:
     with load_orders(config, now, past=past) as table:
         table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
-        return replace(chunk, sales=sales_of(table, {one.group for one in config.workloads}), audit=audit)
+        groups = {one.group for one in config.workloads}
+        return replace(chunk, sales=sales_of(table, groups), rows=rows_of(table, groups), audit=audit)
 
 
 def chunks_of(

@@ -22,8 +22,10 @@ from capacity.planning.orders import Histories, Key
 from capacity.planning.sizing import RequestAdvice
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import GOOD, OrderTable
+from capacity.sources.within_step import parts_query, rows_in, together
 
 TOTAL = "total.parquet"  # sales of all groups together, for workloads that name none
+ROWS = "rows"  # the folder of rows within their steps, laid out as sales are
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,20 @@ class StepFiles:
             files = sorted((self.folder / f"chunk={chunk}").glob("*.parquet"))
             named = self.steps.sales(database, _parquet(files)) if files else {}
         return found | {group: sales for group, sales in named.items() if group in groups}
+
+    def rows(self, chunk: int, groups: Container[str | None]) -> Histories:
+        """Rows in each part of the last steps of these groups; empty where none were told apart."""
+        folder, found = self.folder / ROWS, dict[str | None, pd.Series]()
+        if not folder.is_dir() or len(self.steps.index) < 2:
+            return found
+        step = (self.steps.index[1] - self.steps.index[0]).to_pytimedelta()
+        with duckdb.connect() as database:
+            database.execute("SET threads = 1")
+            if None in groups:
+                found[None] = rows_in(database, f"SELECT * FROM {_parquet([folder / TOTAL])}", step).popitem()[1]
+            files = sorted((folder / f"chunk={chunk}").glob("*.parquet"))
+            named = rows_in(database, f"SELECT * FROM {_parquet(files)}", step) if files else {}
+        return found | {group: rows for group, rows in named.items() if group in groups}
 
 
 def _parquet(files: Sequence[Path]) -> str:
@@ -67,7 +83,11 @@ def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        _write(table.database, part, groups)
+        _write(table.database, part, groups, ALL_TOGETHER, GOOD_ROWS)
+        rows = None if steps.steps.measured else parts_query(table.database, GOOD, table.settings.step)
+        if rows is not None:
+            (part / ROWS).mkdir()
+            _write(table.database, part / ROWS, groups, f"({together(rows)})", f"({rows})")
         for file in part.rglob("*.parquet"):
             with file.open("rb") as written:
                 os.fsync(written.fileno())
@@ -77,15 +97,18 @@ def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]
     return steps
 
 
-def _write(database: duckdb.DuckDBPyConnection, folder: Path, groups: Sequence[Sequence[str]]) -> None:
-    database.execute(f"COPY {ALL_TOGETHER} TO {literal(str(folder / TOTAL))} (FORMAT parquet)")
+def _write(
+    database: duckdb.DuckDBPyConnection, folder: Path, groups: Sequence[Sequence[str]], total: str, each: str
+) -> None:
+    """Write what belongs to all groups together, and to each of them, by the chunk that it is planned in."""
+    database.execute(f"COPY {total} TO {literal(str(folder / TOTAL))} (FORMAT parquet)")
     pairs = [(group, number) for number, names in enumerate(groups) for group in names]
     if not pairs:
         return
     wanted = pd.DataFrame(pairs, columns=["grp", "chunk"])
     database.register("wanted", wanted)
     database.execute(
-        f"COPY (SELECT chunk, good.* FROM {GOOD_ROWS} AS good JOIN wanted USING (grp)) "
+        f"COPY (SELECT chunk, good.* FROM {each} AS good JOIN wanted USING (grp)) "
         f"TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (chunk), OVERWRITE_OR_IGNORE)"
     )
     database.unregister("wanted")

@@ -152,7 +152,8 @@ def _simulated(
             own, workload = _on_nodes(config, own, workload)
             request = request_of(config, orders, workload.group)
             asked = replace(request, window=planned_window(config, workload, sales))
-            results.append(replayed(sales, workload, request=asked, replay=own))
+            rows = orders.rows.get(workload.group)
+            results.append(replayed(sales, workload, request=asked, replay=own, rows=rows))
         except KeyError:
             failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
         except DataError as error:

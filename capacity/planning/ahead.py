@@ -33,13 +33,11 @@ def demand_ahead(plan: WorkloadPlan, starts: Sequence[datetime]) -> DemandAhead 
     if demand is None:
         return None
     table = plan.to_frame()
-    levels = [
-        (
-            level,
-            *(tuple(hourly(one.at(level).reindex(table.index), plan, starts)) for one in (demand.cpu, demand.memory)),
-        )
-        for level in _levels(plan, demand)
-    ]
+
+    def hours(quantile: pd.Series) -> tuple[float, ...]:
+        return tuple(hourly(quantile.reindex(table.index), plan, starts))
+
+    levels = [(level, hours(demand.cpu.at(level)), hours(demand.memory.at(level))) for level in _levels(plan, demand)]
     need = (table["utilization"] * table["floor"]).loc[: pd.Timestamp(starts[-1] + HOUR)]
     return DemandAhead(*plan.key, tuple(levels), tuple(need.tolist()))
 
@@ -49,7 +47,7 @@ def hourly(values: pd.Series, plan: WorkloadPlan, starts: Sequence[datetime]) ->
 
     NaN of an hour beyond the plan.
     """
-    hours = pd.DatetimeIndex(starts)
+    hours = pd.DatetimeIndex(list(starts))
     if plan.step > HOUR:
         found = values.reindex(hours, method="ffill").where(hours < pd.Timestamp(plan.end))
     else:

@@ -60,6 +60,7 @@ from capacity.planning.shared import plan_demands, share
 from capacity.planning.volumes import within_storage_quotas
 from capacity.planning.workload import moved_as_orders, on_floor_steps
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
+from capacity.series.within import WithinStep, learn_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +144,26 @@ def plan_alone(inputs: PlanInputs) -> PlanResult:
     provenance = Provenance(inputs.now, inputs.settings_hash, source_document(audit))
     near = near_horizon(config.choice.refit)
     context = PlanContext(
-        inputs.reports, inputs.request, plan_reach(config), orders.histories, config.supply, scenario, near
+        inputs.reports,
+        inputs.request,
+        plan_reach(config),
+        orders.histories,
+        config.supply,
+        scenario,
+        near,
+        within_steps(config, orders, inputs.request),
     )
     plan, failures = plan_workloads(inputs.forecasts, _workloads(config, scenario), provenance, context)
     return PlanResult(plan, audit, failures, current_demand(plan.workloads, inputs.now))
+
+
+def within_steps(config: Config, orders: OrderData, request: ForecastRequest) -> dict[str | None, WithinStep]:
+    """What each group's orders tell of the time within their steps, by the group's own clock."""
+    zones = {group: own_request(request, config, orders, group).timezone for group in orders.histories}
+    return {
+        group: learn_within(history, orders.rows.get(group), zones[group] or config.timezone)
+        for group, history in orders.histories.items()
+    }
 
 
 def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
@@ -293,7 +310,7 @@ class PlanContext:
 
     `request` is what is asked of loads that are forecast from usage directly, `reach` how long a floor must serve, by
     group of sales. In a scenario, such loads are changed as sales are. `near`: how far floors under a replayed policy
-    are planned for themselves.
+    are planned for themselves; `within`: what is known of the time within the steps of each group of sales.
     """
 
     reports: Reports = field(default_factory=dict)
@@ -303,11 +320,7 @@ class PlanContext:
     supply: Supply = field(default_factory=Supply)
     scenario: Scenario | None = None
     near: timedelta | None = None
-
-    @property
-    def timezone(self) -> str:
-        """The clock of the business."""
-        return (None if self.request is None else self.request.timezone) or "UTC"
+    within: Mapping[str | None, WithinStep] = field(default_factory=dict)
 
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:
@@ -399,7 +412,10 @@ RECENT = timedelta(days=14)  # of the past load: what a picture shows before a p
 def _on_floor_steps(demand: Demand | DataError, workload: Workload, known: PlanContext) -> Demand | DataError:
     if isinstance(demand, DataError):
         return demand
-    return _after_its_past(on_floor_steps(demand, workload, known.timezone), workload, known)
+    report = known.reports.get(workload.key)
+    learned = report if isinstance(report, LoadReport) else None
+    fine = on_floor_steps(demand, workload, known.within.get(workload.group), learned)
+    return _after_its_past(fine, workload, known)
 
 
 def _after_its_past(demand: Demand, workload: Workload, known: PlanContext) -> Demand:

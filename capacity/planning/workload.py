@@ -17,6 +17,7 @@ from capacity.model import (
     Derivation,
     FloorChange,
     Forecast,
+    LoadReport,
     Peak,
     PeakSales,
     Quiet,
@@ -33,12 +34,13 @@ from capacity.model.arrays import Counts, Places
 from capacity.model.plan import Bound
 from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
-from capacity.planning.finer import finer_demand
+from capacity.planning.finer import costs_of, finer_demand
 from capacity.planning.floors import choose_floors
 from capacity.planning.optimum import run_starts
 from capacity.planning.requirements import Requirement, allowed_within, requirement_of, within_pool
 from capacity.planning.sizing import highest_target, highest_tolerated_utilization, safe_target
 from capacity.planning.vertical import as_fixed, peak_requests, plan_sizes, size_remarks
+from capacity.series.within import WithinStep
 
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 
@@ -241,9 +243,19 @@ def plan_workload(demand: Demand, workload: Workload) -> WorkloadPlan:
     return moved_as_orders(made, demand.cpu.step)
 
 
-def on_floor_steps(demand: Demand, workload: Workload, timezone: str = "UTC") -> Demand:
-    """The demand on the steps that floors are planned on; requests of pods are sized on those of the demand."""
-    return demand if workload.vertical is not None else finer_demand(demand, timezone)
+def on_floor_steps(
+    demand: Demand, workload: Workload, within: WithinStep | None = None, report: LoadReport | None = None
+) -> Demand:
+    """The demand on the steps that floors are planned on; requests of pods are sized on those of the demand.
+
+    `within`: what is known of the time within a step of orders; `report`: what was learned of the load, if it was.
+    """
+    if workload.vertical is not None:
+        return demand
+    model = workload.load if report is None else report.model
+    found = {} if report is None else {name: report.finding(name) for name in ("cpu", "memory", "requests")}
+    direct = {name for name, one in found.items() if one is not None and one.verdict == "direct"}
+    return finer_demand(demand, within, costs_of(model, direct))
 
 
 def moved_as_orders(plan: WorkloadPlan, before: timedelta) -> WorkloadPlan:

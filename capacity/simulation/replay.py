@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +21,8 @@ from capacity.planning import plan_many, planning_window
 from capacity.planning.orders import near_horizon
 from capacity.planning.workload import QUIET_LEVEL, moved_as_orders, on_floor_steps
 from capacity.series.frames import as_sales
-from capacity.series.path import PART, sales_path
+from capacity.series.path import PART
+from capacity.series.within import OrderTimes, WithinStep, served_path
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks
 from capacity.simulation.grid import on_grid
@@ -104,10 +105,14 @@ def planned_levels(*workloads: Workload) -> tuple[float, ...]:
     return tuple(sorted({*LEVELS_BESIDE, *(workload.quantile_level for workload in workloads), *ahead}))
 
 
-def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
-    """The plan from each forecast. Raises `DataError` where one cannot be planned for."""
-    loads = (project_load(forecast, workload.load) for forecast in forecasts.values())
-    made = plan_many((on_floor_steps(load, workload), workload) for load in loads)
+def past_plans(forecasts: Forecasts, workload: Workload, within: Mapping[datetime, WithinStep] | None = None) -> Plans:
+    """The plan from each forecast. Raises `DataError` where one cannot be planned for.
+
+    `within`: what was known of the time within a step at each origin. Default: nothing.
+    """
+    known = within or {}
+    loads = ((project_load(one, workload.load), known.get(origin)) for origin, one in forecasts.items())
+    made = plan_many((on_floor_steps(load, workload, path), workload) for load, path in loads)
     plans = {}
     for (origin, forecast), plan in zip(forecasts.items(), made, strict=True):
         if isinstance(plan, DataError):
@@ -164,6 +169,7 @@ def simulate(
     *,
     request: ForecastRequest | None = None,
     replay: Replay | None = None,
+    rows: pd.Series | None = None,
 ) -> Simulation:
     """Replay the end of a history of sales: plans are made from each origin with what was known then, and decided every
     minute on what the autoscaler reports, as in a cluster.
@@ -186,6 +192,9 @@ def simulate(
     replay : Replay or None
         How many days are replayed, how often plans are made, how pods start, the seed, and the nodes under a workload
         with headroom. Default: 28 days, daily, and no nodes.
+    rows : Series or None
+        Rows of orders in each part (5 or 15 minutes, UTC) of the steps of sales: demand and plans then move within a
+        step as these tell. Default none: on a smooth path.
 
     Returns
     -------
@@ -212,10 +221,13 @@ def simulate(
     timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, known, filled = on_grid(sales)
-    case = _case(filled, step, workload, replay)
+    times = OrderTimes(rows, timezone)
+    case = _case(filled, step, workload, replay, times.within(known))
     asked = past_request(replace(known_ahead, timezone=timezone), [workload], step, replay.schedule)
     forecasts = past_forecasts(case, known, asked, replay.schedule)
-    plans = past_plans(forecasts, workload)
+    within = {origin: times.within(known.loc[known.index <= pd.Timestamp(origin - step)]) for origin in forecasts}
+    planned = partial(past_plans, forecasts, within=within)
+    plans = planned(workload)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
     policies = _policies(case, workload, plans, replay.schedule)
     trials = [*try_policies(case, policies, replay.seed), optimum_trial(case)]
@@ -229,12 +241,12 @@ def simulate(
         trials=tuple(trials),
         plans=len(plans),
         busy={trial.name: judge(case, trial.lane, busy) for trial in trials if not trial.swept},
-        nodes=_on_nodes(case, workload, forecasts, policies, replay),
+        nodes=_on_nodes(case, workload, planned, policies, replay),
     )
 
 
 def _on_nodes(
-    case: Case, workload: Workload, forecasts: Forecasts, policies: Sequence[Policy], replay: Replay
+    case: Case, workload: Workload, plans_for: Callable[[Workload], Plans], policies: Sequence[Policy], replay: Replay
 ) -> tuple[HeadroomScore, ...]:
     """The HPA alone and the plan on nodes that join late, without headroom and with it."""
     if workload.headroom is None or replay.nodes is None:
@@ -242,7 +254,7 @@ def _on_nodes(
     plan, hpa = policies[:2]
     lanes = []
     for policy, planned in ((hpa, alone(workload)), (plan, workload)):
-        plans = {origin + replay.schedule.delay: one for origin, one in past_plans(forecasts, planned).items()}
+        plans = {origin + replay.schedule.delay: one for origin, one in plans_for(planned).items()}
         minutes = decided_buffer(headroom_of(plans, planned), case.moment(case.begin), case.judged_ticks // PER_MINUTE)
         ahead = np.repeat(minutes, PER_MINUTE)
         lanes.append(OnNodes(policy.name, policy, np.zeros_like(ahead)))
@@ -250,11 +262,11 @@ def _on_nodes(
     return replay_on_nodes(case, lanes, replay.nodes, replay.seed)
 
 
-def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay) -> Case:
+def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay, within: WithinStep) -> Case:
     start = replay.start or Start(max(workload.lead_time, SYNC_PERIOD) / P95)
     judged = round(timedelta(days=replay.days) / step)
-    parts = step // PART if step > PART and step % PART == timedelta(0) else 1
-    values = sales_path(sales.to_numpy(dtype=np.float64), step, step / parts, np.random.default_rng(replay.seed))
+    parts = step // within.part if step > PART and step % PART == timedelta(0) else 1
+    values = served_path(sales, step / parts, within, np.random.default_rng(replay.seed))
     require(
         len(sales) >= 2 * judged or len(sales) - judged >= round(7 * DAY / step),
         "simulate: expected a week of history before the {:g} days replayed, got {} steps in all: ask for fewer days",

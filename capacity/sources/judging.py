@@ -30,6 +30,7 @@ from capacity.sources.sql import (
     step_start,
 )
 from capacity.sources.time_columns import TimeColumn, TimeForm, time_form
+from capacity.sources.within_step import rows_by_part
 
 ALIKE = 0.6  # likeness from which a column is offered as the missing one's new name
 
@@ -259,11 +260,12 @@ class Judgement:
             for place, (check, *_) in enumerate(self.repairs)
         )
         start, exact = (of(f"{OWN}moment", self.settings, self.timezone) for of in (step_start, on_step))
+        parts = rows_by_part(f"{OWN}moment", self.settings, self.timezone, good)
         tally = (
             f"SELECT {start} AS step_start, {OWN}grp AS grp, {OWN}aside AS aside, "
             f"CASE WHEN {OWN}aside = 0 THEN {OWN}failed ELSE 0 END AS bits, {self._total(good)} AS value, "
             f"count(*) AS row_count, min({OWN}moment) AS first, max({OWN}moment) AS last, "
-            f"bool_and({exact}) AS on_step{repaired} FROM {self.rows()} GROUP BY ALL"
+            f"bool_and({exact}) AS on_step, {parts} AS parts{repaired} FROM {self.rows()} GROUP BY ALL"
         )
         return f"SELECT * EXCLUDE (bits), {self._names('bits')} AS failed FROM ({tally})"
 

@@ -65,7 +65,8 @@ class KeptAnswers:
 
 
 def _body(made: object, kind: str) -> Body:
-    content = made.encode() if isinstance(made, str) else _adapter(type(made)).dump_json(made)
+    document: type = type(made)
+    content = made.encode() if isinstance(made, str) else _adapter(document).dump_json(made)
     return Body(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
 
 

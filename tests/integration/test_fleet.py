@@ -156,7 +156,7 @@ def test_a_past_plan_is_the_one_that_was_made_then(config: Config, tmp_path: Pat
     then = plan_fleet(chosen, moment, past=True)
     assert plan_document(late.plan) == plan_document(then.plan) == plan_document(shards.plan)
     assert late.plan.created == moment
-    assert late.plan.origin == datetime(2026, 1, 20, 11, tzinfo=UTC)
+    assert late.plan.origin == datetime(2026, 1, 20, 11, 45, tzinfo=UTC)
     assert late.audit.last == datetime(2026, 1, 20, 12, tzinfo=UTC)
     assert plan_fleet(config, NOW).plan.origin > late.plan.origin
 

@@ -13,6 +13,7 @@ from capacity.load import project_load
 from capacity.model import DataError, Demand, Forecast, ForecastRequest, LoadModel, Replica, Workload
 from capacity.planning import Provenance, forecast_groups, plan_workload, plan_workloads
 from capacity.planning.finer import NO_SHAPE, finer_demand
+from capacity.series.within import WithinStep
 
 HOUR, DAY, QUARTER = timedelta(hours=1), timedelta(days=1), timedelta(minutes=15)
 START = datetime(2026, 3, 27, tzinfo=UTC)
@@ -58,7 +59,7 @@ def test_steps_of_a_quarter_or_less_and_months_stay_as_they_are() -> None:
 
 
 def test_days_begin_at_the_midnight_of_the_business_also_when_clocks_change() -> None:
-    fine = finer_demand(demand([96.0] * 4, DAY), "Europe/Berlin")
+    fine = finer_demand(demand([96.0] * 4, DAY), WithinStep(timezone="Europe/Berlin"))
     index = fine.cpu.quantiles.index
     assert index[0] == pd.Timestamp("2026-03-27", tz="Europe/Berlin")
     assert index[-1] + QUARTER == pd.Timestamp("2026-03-31", tz="Europe/Berlin"), "one of the days has 23 hours"
