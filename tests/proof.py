@@ -134,7 +134,7 @@ PROOFS: dict[str, Proof] = {
         "tests/integration/test_failures.py", "-k", "test_random_faults_over_the_wire_scale_nothing_in_without_cause"
     ),
     "killed with SIGKILL between two writes: nothing is lost": of_tests(
-        "tests/integration/test_failures.py::test_killed_again_and_again"
+        "tests/integration/test_failures.py::test_killed_again_and_again", more=3
     ),
     "drill of a failed pipeline day": of_tests("tests/integration/test_drill.py"),
     "floors of the real verbs beside the simulator's, three days": of_tests(

@@ -15,8 +15,6 @@ from capacity.model.settings import DatabaseSource
 from capacity.sources.database import without_password
 from capacity.views.trial import TrialData
 
-STALE_DAYS = 3
-
 
 def render_starter(source: str, config: Config, trial: TrialData, folder: Path) -> str:
     """The text of the configuration; paths in it are relative to `folder`, where it will lie.

@@ -79,15 +79,6 @@ def _family(metric: Metric, samples: Sequence[Sample], installation: str | None)
     return family
 
 
-def exposition_text(samples: Sequence[Sample]) -> str:
-    """The samples in Prometheus' text format.
-
-    >>> print(exposition_text([Sample("capacity_floor_replicas", 9, ("shop", "web"))]).splitlines()[-1])
-    capacity_floor_replicas{namespace="shop",workload="web"} 9.0
-    """
-    return Exposition.of(samples).text()
-
-
 def write_textfile(samples: Sequence[Sample], path: Path, installation: str | None = None) -> None:
     """Write the samples for the node exporter's textfile collector: whole or not at all."""
     from prometheus_client import write_to_textfile

@@ -90,7 +90,6 @@ AROUND = (
     r"|[\s\x{00A0}\x{202F}\x{2009}'’_])"
 )
 PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-GROUPED = r"[+-]?\d{1,3}(MARK\d{2,3})*MARK\d{3}"  # thousands, and the lakhs and crores of India
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,7 +347,7 @@ def test_an_event_that_cannot_be_written_is_only_a_warning(shop: Shop, capsys: p
 
 
 @pytest.mark.slow
-@pytest.mark.runs(10)
+@pytest.mark.runs(4)
 def test_killed_again_and_again(shop: Shop, plan_of: PlanOf, runs: int, dice: random.Random) -> None:
     """kill -9 at random moments of passes over a live server: no floor lost, no baseline lost."""
     names = [f"w{place}" for place in range(12)]

@@ -86,13 +86,19 @@ def test_kustomize_and_helm_render_the_same_objects(
 
 
 @pytest.fixture(scope="module")
-def everything(kubectl: str, tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
-    """All forms at once, as kubectl renders them."""
+def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An overlay of all forms at once, in a copy of k8s/."""
     overlay = copied(tmp_path_factory.mktemp("forms")) / "overlays" / "everything"
     overlay.mkdir()
     components = list(dict.fromkeys(component for form in FORMS.values() for component in form.components))
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["../../base"], "components": components}))
-    return kustomize(kubectl, overlay)
+    return overlay
+
+
+@pytest.fixture(scope="module")
+def everything(kubectl: str, forms: Path) -> list[Document]:
+    """All forms at once, as kubectl renders them."""
+    return kustomize(kubectl, forms)
 
 
 def test_all_forms_at_once_are_the_same_too(everything: list[Document], helm: str) -> None:
@@ -102,37 +108,39 @@ def test_all_forms_at_once_are_the_same_too(everything: list[Document], helm: st
 
 
 @each_version
-@each_form
-def test_every_form_is_valid(form: Form, version: str, of_kustomize: dict[str, list[Document]]) -> None:
-    for document in of_kustomize[form.folder]:
+def test_every_form_is_valid(version: str, of_kustomize: dict[str, list[Document]]) -> None:
+    """An object that several forms hold is validated once."""
+    found = {json.dumps(one, sort_keys=True): one for rendered in of_kustomize.values() for one in rendered}
+    for document in found.values():
         validate(document, version)
 
 
-@each_form
-def test_a_kubectl_of_the_machine_renders_the_same(form: Form, of_kustomize: dict[str, list[Document]]) -> None:
+def test_a_kubectl_of_the_machine_renders_the_same(everything: list[Document], forms: Path) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("no kubectl on the path: only the newest is asked")
-    assert kustomize(kubectl, K8S / form.folder) == of_kustomize[form.folder]
+    assert kustomize(kubectl, forms) == everything
 
 
-@each_form
-def test_helm_lint_finds_nothing(form: Form, helm: str) -> None:
-    sets = [word for value in form.values for word in ("--set", value)]
+@pytest.mark.parametrize("forms", [["as it comes"], list(FORMS)], ids=["as it comes", "all forms at once"])
+def test_helm_lint_finds_nothing(forms: list[str], helm: str) -> None:
+    sets = [word for name in forms for value in FORMS[name].values for word in ("--set", value)]
     assert "0 chart(s) failed" in run([helm, "lint", "--strict", str(CHART), *CONFIG, *sets])
 
 
 # -- what the forms differ in -----------------------------------------------------------------------------------------
 
 
-@each_form
-def test_namespace_and_image_of_the_base_reach_every_object(form: Form, kubectl: str, tmp_path: Path) -> None:
-    folder = copied(tmp_path)
+@pytest.mark.parametrize("form", ["base", "overlays/everything"])
+def test_namespace_and_image_of_the_base_reach_every_object(
+    form: str, forms: Path, kubectl: str, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(forms.parents[1], tmp_path / "k8s"))
     base, rights = folder / "base" / "kustomization.yaml", folder / "base" / "workloads" / "kustomization.yaml"
     text = base.read_text().replace("namespace: capacity-system", "namespace: tools")
     base.write_text(text.replace("registry.example.com", "other.org"))
     rights.write_text(rights.read_text().replace("namespace: shop", "namespace: store"))
-    rendered = kustomize(kubectl, folder / form.folder)
+    rendered = kustomize(kubectl, folder / form)
     for item in rendered:
         where = "store" if item["kind"].startswith("Role") else "tools"
         assert item["metadata"].get("namespace", where) == where

@@ -45,7 +45,6 @@ from capacity.monitoring import (
     samples,
     write_textfile,
 )
-from capacity.monitoring.export import exposition_text
 from capacity.planning.result import current_demand
 from capacity.quality import Audit, Quality, StepCount
 from tests.conftest import PlanOf
@@ -108,7 +107,7 @@ def test_gauges_are_replaced_and_counters_added_up() -> None:
 
 def test_the_text_is_read_back_by_the_client_librarys_own_parser() -> None:
     odd = Sample("capacity_audit_score_ratio", 0.995, ('orders "of\n2026\\".csv',))
-    values = parsed(exposition_text([FLOOR, odd]))
+    values = parsed(Exposition.of([FLOOR, odd]).text())
     assert values[("capacity_floor_replicas", (("namespace", "shop"), ("workload", "web")))] == 9
     assert values[("capacity_audit_score_ratio", (("source", 'orders "of\n2026\\".csv'),))] == 0.995
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from capacity.views.plots.canvas import GivenAxes
 
-Panel = tuple[WorkloadPlan, Resource | None]  # one resource of pods that are resized; None: replicas
 MOST_ROWS = 4  # workloads on one picture: more cannot be read
 BEFORE = 4  # the past takes a quarter of what the plan covers, in front of it
 LEAST_BEFORE = timedelta(days=1)
