@@ -172,7 +172,7 @@ def _advising(
     config: Config, orders: OrderData, workload: Workload, asked: AdviceRequest, progress: Progress | None
 ) -> Replaying[Advised]:
     from capacity.simulation.advice import ReplaySettings, advising  # a plan does without
-    from capacity.simulation.headroom import pool_for
+    from capacity.simulation.headroom import pool_for, with_node_lead_time
 
     sales = orders.histories.get(workload.group)
     if sales is None:
@@ -181,6 +181,7 @@ def _advising(
     pool = None if workload.headroom is None else pool_for(workload, config.supply.node_types)
     settings = ReplaySettings(asked.days, cadence, config.controller.policy(), nodes=pool)
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
+    known = with_node_lead_time(known, config.supply.node_types)
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, asked.days)
     request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
     before = asked.known.get(workload.key)

@@ -115,7 +115,7 @@ def plan_fleet(
     >>> from capacity.sources.sample import sample_config
     >>> planned = plan_fleet(read_config(sample_config()), datetime(2011, 12, 2, 12, tzinfo=UTC), past=True)
     >>> planned.plan.origin.isoformat(), planned.plan.workload("shop", "web").peak.replicas
-    ('2011-12-02T11:00:00+00:00', 10)
+    ('2011-12-02T11:45:00+00:00', 10)
     """
     fleet = fleet or Fleet()
     dealt = deal(config.workloads, fleet.size)

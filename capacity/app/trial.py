@@ -18,7 +18,7 @@ from capacity.views.report.review import ReportRequest
 from capacity.views.trial import TrialData
 
 DAY = timedelta(days=1)
-DAILY = "in totals of a day or more nothing is known of the peak within the day; bring orders by the hour"
+DAILY = "totals of a day or more do not show the peak within the day; export single orders, or totals by the hour"
 Progress = Callable[[int, int], None]
 
 

@@ -37,8 +37,8 @@ from capacity.forecast.uplift import (
 from capacity.forecast.wallclock import WallClock, checked_index, on_slots, usable_values
 from capacity.model import MONTH, Forecast, ForecastRequest, Trust, require
 from capacity.model.arrays import Array, Places
-from capacity.series.calendar import ONE_DAY, uplift_notes
-from capacity.series.seasons import DAY, WEEK, real_seasons, too_short
+from capacity.series.calendar import uplift_notes
+from capacity.series.seasons import DAY, WEEK, real_seasons, unproven
 from capacity.series.steps import evened
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
@@ -318,9 +318,7 @@ def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) 
     """What the history shows and what it is too short or too patchy for."""
     notes = [] if seasons else ["no daily or weekly cycle stands out of the noise: the level is forecast"]
     steps = (sales.index[-1] - sales.index[0]) // step + 1
-    short = too_short(len(sales) * step, step)
-    if short:
-        notes.append(f"history of {steps * step / ONE_DAY:.0f} days is short for a {' and a '.join(short)} cycle")
+    notes += [f"history: {words}" for words in unproven(steps * step, step)]
     gaps = steps - int(np.isfinite(sales.to_numpy(dtype=np.float64)).sum())
     if gaps:
         notes.append(f"{gaps} of {steps} steps without data are gaps, not zero")

@@ -128,6 +128,9 @@ class WorkloadPlan:
         The policy that was chosen for the workload, and its evidence. Default none: none was.
     policy : Policy or None
         The policy that floors were planned by. Default none: the plan was made without one.
+    calm : bool
+        Whether the controller may leave out moves of a floor (`controller.calm`), where no policy says so. Default yes;
+        no where steps of orders were divided, which have few moves.
     headroom : Headroom or None
         Pods for which nodes stand ready; of a group of workloads, in the plan of the first. Default none.
     sizes : PodSizes or None
@@ -162,6 +165,7 @@ class WorkloadPlan:
     quiet: tuple[Quiet, ...] = ()
     choice: Choice | None = None
     policy: Policy | None = None
+    calm: bool = True
     headroom: Headroom | None = None
     sizes: PodSizes | None = None
     volumes: tuple[VolumePlan, ...] = ()

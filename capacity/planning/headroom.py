@@ -18,6 +18,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from capacity.forecast.totals import rank_correlations, sum_distance
 from capacity.model import DataError, Demand, NodeType, Workload, WorkloadPlan
 from capacity.model.arrays import Array, Counts, Places
 from capacity.model.fields import AutoLeadTime
@@ -28,7 +29,6 @@ from capacity.planning.sizing import replicas_needed
 from capacity.stats import close_gaps, sliding_maxima
 
 GRID = timedelta(minutes=5)  # of the headroom: nodes take minutes, whatever the steps of the forecast
-LEAST_ORIGINS = 4  # fewer past origins in common tell nothing of how two forecasts err together
 CALM = timedelta(minutes=30)  # a buffer does not come down for less: nodes that go and come again cost more
 ROUNDING = 1e-9
 Key = tuple[str, str]  # namespace and name
@@ -186,29 +186,9 @@ def _beyond(running: Sequence[Running], resource: str) -> Array:
     return np.asarray(middle.sum(axis=0) + sum_distance(distance, correlations(running)))
 
 
-def sum_distance(distance: Array, correlation: Array) -> Array:
-    """How far the sum's quantile lies above its middle (steps,), from each one's distance (workloads, steps).
-
-    >>> apart = np.array([[3.0], [4.0]])
-    >>> sum_distance(apart, np.eye(2)).tolist(), sum_distance(apart, np.ones((2, 2))).tolist()
-    ([5.0], [7.0])
-    """
-    squared = np.einsum("it,ij,jt->t", distance, correlation, distance)
-    return np.asarray(np.minimum(np.sqrt(np.maximum(squared, 0.0)), distance.sum(axis=0)))
-
-
 def correlations(running: Sequence[Running]) -> Array:
-    """How the errors of the workloads' forecasts go together at past origins (workloads, workloads).
-
-    Each is raised by its own standard error, and none is below 0: few origins see too little of what goes together.
-    Where two forecasts share too few origins, they are taken to err together.
-    """
-    errors = [_errors(one.demand) for one in running]
-    found = np.eye(len(running))
-    for first in range(len(running)):
-        for second in range(first):
-            found[first, second] = found[second, first] = correlation(errors[first], errors[second])
-    return found
+    """How the errors of the workloads' forecasts go together at past origins (workloads, workloads)."""
+    return raised(*rank_correlations([_errors(one.demand) for one in running]))
 
 
 def _errors(demand: Demand) -> pd.DataFrame | None:
@@ -216,29 +196,19 @@ def _errors(demand: Demand) -> pd.DataFrame | None:
     return demand.cpu.residuals if demand.sales is None else demand.sales.residuals
 
 
-def correlation(first: pd.DataFrame | None, second: pd.DataFrame | None) -> float:
-    """The rank correlation of two tables of errors (origins, steps), raised by its standard error; 1 where unknown.
+def raised(correlation: Array, origins: Places) -> Array:
+    """Correlations (N, N) raised by their standard errors, none below 0: few origins see too little of what goes along.
 
-    Ranks, as one outage must not decide; the standard error is that of as many pairs as there are shared origins, since
-    the errors after one origin hang together (Fisher's z, ``1 / sqrt(n - 3)``).
+    The standard error is that of as many pairs as there are shared origins, since the errors after one origin hang
+    together (Fisher's z, ``1 / sqrt(n - 3)``).
+
+    >>> raised(np.array([[1.0, 0.2], [0.2, 1.0]]), np.full((2, 2), 12)).round(2).tolist()
+    [[1.0, 0.49], [0.49, 1.0]]
     """
-    if first is None or second is None:
-        return 1.0
-    if first is second:
-        return 1.0
-    shared = first.index.intersection(second.index)
-    width = min(first.shape[1], second.shape[1])
-    left = first.loc[shared].to_numpy(dtype=np.float64)[:, :width]
-    right = second.loc[shared].to_numpy(dtype=np.float64)[:, :width]
-    seen = np.isfinite(left) & np.isfinite(right)
-    origins = int(seen.any(axis=1).sum())
-    if origins < LEAST_ORIGINS:
-        return 1.0
-    one, other = (pd.Series(values[seen]).rank().to_numpy(dtype=np.float64) for values in (left, right))
-    if np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
-        return 1.0
-    told = float(np.clip(np.corrcoef(one, other)[0, 1], -1 + ROUNDING, 1 - ROUNDING))
-    return float(np.clip(np.tanh(np.arctanh(told) + 1 / np.sqrt(origins - 3)), 0.0, 1.0))
+    score = np.arctanh(np.clip(correlation, -1 + ROUNDING, 1 - ROUNDING))
+    higher = np.clip(np.tanh(score + 1 / np.sqrt(np.maximum(origins - 3, 1))), 0.0, 1.0)
+    np.fill_diagonal(higher, 1.0)
+    return np.asarray(higher)
 
 
 def zoned(pods: Counts, zones: int) -> Counts:

@@ -58,6 +58,7 @@ from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
 from capacity.planning.shared import plan_demands, share
 from capacity.planning.volumes import within_storage_quotas
+from capacity.planning.workload import moved_as_orders, on_floor_steps
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
 
 
@@ -303,6 +304,11 @@ class PlanContext:
     scenario: Scenario | None = None
     near: timedelta | None = None
 
+    @property
+    def timezone(self) -> str:
+        """The clock of the business."""
+        return (None if self.request is None else self.request.timezone) or "UTC"
+
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:
     """What the usage of each workload says about its load; workloads of one group are learned together."""
@@ -349,7 +355,8 @@ def plan_workloads(
     """
     known = context or PlanContext()
     workloads = [served_as_learned(workload, known.reports.get(workload.key)) for workload in workloads]
-    demands = {one.key: _after_its_past(demand_for(one, forecasts, known), one, known) for one in workloads}
+    given = {one.key: demand_for(one, forecasts, known) for one in workloads}
+    demands = {one.key: _on_floor_steps(given[one.key], one, known) for one in workloads}
 
     def usage(workload: Workload) -> pd.Series | None:
         return _past_loads(workload, known, ("cpu",)).get("cpu")
@@ -360,7 +367,9 @@ def plan_workloads(
             "; ".join(dict.fromkeys(made.failures.values()))
             or "expected at least one workload in the configuration, got none"
         )
-    plans = made.plans if known.near is None else with_near_floors(made.plans, demands, workloads, known.near)
+    steps = {key: one.cpu.step for key, one in given.items() if isinstance(one, Demand)}
+    alone = [moved_as_orders(plan, steps[plan.key]) for plan in made.plans]
+    plans = alone if known.near is None else with_near_floors(alone, demands, workloads, known.near)
     plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
     return _plan(plans, provenance), {**made.failures, **lacking}
 
@@ -387,10 +396,14 @@ def _usage_if(known: PlanContext, reach: timedelta | None, usage: pd.Series, unt
 RECENT = timedelta(days=14)  # of the past load: what a picture shows before a plan
 
 
-def _after_its_past(demand: Demand | DataError, workload: Workload, known: PlanContext) -> Demand | DataError:
-    """The demand with the load of the last two weeks before it, as far as that is known."""
+def _on_floor_steps(demand: Demand | DataError, workload: Workload, known: PlanContext) -> Demand | DataError:
     if isinstance(demand, DataError):
         return demand
+    return _after_its_past(on_floor_steps(demand, workload, known.timezone), workload, known)
+
+
+def _after_its_past(demand: Demand, workload: Workload, known: PlanContext) -> Demand:
+    """The demand with the load of the last two weeks before it, as far as that is known."""
     begin, end = pd.Timestamp(demand.cpu.origin - RECENT), pd.Timestamp(demand.cpu.origin)
     past = _past_loads(workload, known, RESOURCES, (begin, end))
     return replace(demand, past=pd.DataFrame(past)) if past else demand

@@ -20,7 +20,6 @@ from capacity.model.fields import AutoLevel
 from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.replayed import DIGITS, Advised, Tried
 from capacity.planning import planning_window
-from capacity.planning.headroom import plan_headroom
 from capacity.planning.orders import near_horizon
 from capacity.series.path import PART, sales_path, smooth_path
 from capacity.simulation.candidates import (
@@ -40,7 +39,7 @@ from capacity.simulation.candidates import (
 from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
 from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
 from capacity.simulation.grid import on_grid
-from capacity.simulation.headroom import decided_buffer
+from capacity.simulation.headroom import alone, decided_buffer, headroom_of
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, NodePool, Start
@@ -53,7 +52,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent of minutes
 TRAINING = timedelta(days=7)  # known before the first replayed day
 RIVALS = 3
-HEADROOM_ALONE = 0.95  # quantile level of a plan without floors: nothing is planned from it but what headroom needs
 TARGET_POINTS = 2  # percent points: a target nearer than this to the advised one is not worth anybody's hand
 
 
@@ -507,12 +505,11 @@ class _Floors:
         """Pods for which nodes stand ready beside floors of a quantile level, or beside the autoscaler alone."""
         history, workload = self._history, self._history.workload
         if level is None:
-            workload = replace(workload, policy=Policy(round(100 * workload.target_utilization)))
-            plans = plans_of(self._forecasts, workload, HEADROOM_ALONE)
+            workload = alone(workload)
+            plans = plans_of(self._forecasts, workload, workload.quantile_level)
         else:
             plans = self._planned(level)
-        made = {moment: plan_headroom([plan], [workload]) for moment, plan in plans.items()}
-        return decided_buffer(made, history.begin - WARM_UP, history.passes)
+        return decided_buffer(headroom_of(plans, workload), history.begin - WARM_UP, history.passes)
 
     def _planned(self, level: float) -> Plans:
         if level not in self._plans:

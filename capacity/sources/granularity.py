@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import numpy as np
 import pandas as pd
 
 from capacity.model.arrays import Array
+from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
 from capacity.sources.judging import Judgement
 from capacity.sources.sql import literal
@@ -26,11 +29,20 @@ TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
 
 def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
     """Whether rows of a source with one amount a step are totals of longer times, or its clock has twelve hours."""
-    found = [_twelve_hours(judgement)]
-    if judgement.settings.value.sum is not None:
-        steps = _steps(judgement.source.database)
-        found += [_longer_totals(steps), _daily_totals(steps, judgement.timezone)]
-    return tuple(Finding("granularity", "refuse", f"{judgement.settings.time}: {said}") for said in found if said)
+    found = _findings(judgement.settings, [_twelve_hours(judgement)])
+    return (*found, *totals_findings(judgement.source.database, judgement.settings, judgement.timezone))
+
+
+def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
+    """Whether some rows of a source are totals of longer times, from what was counted, wherever that was."""
+    if settings.value.sum is None:
+        return ()
+    steps = _steps(database)
+    return _findings(settings, [_longer_totals(steps), _daily_totals(steps, timezone)])
+
+
+def _findings(settings: SalesSettings, found: Sequence[str | None]) -> tuple[Finding, ...]:
+    return tuple(Finding("granularity", "refuse", f"{settings.time}: {said}") for said in found if said)
 
 
 def _steps(database: duckdb.DuckDBPyConnection) -> pd.DataFrame:

@@ -45,16 +45,24 @@ class Predicate:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The rows that rules speak about: table `orders` in `database`, its columns, and who answers for it."""
+    """The rows that rules speak about: table `orders` in `database`, its columns, and who answers for it.
+
+    `columns` are those that are read, each with its type; `names` are all that the source has (empty: the same).
+    """
 
     database: duckdb.DuckDBPyConnection
     name: str
     columns: Mapping[str, str]
     owner: str | None
+    names: tuple[str, ...] = ()
+
+    def listed(self) -> tuple[str, ...]:
+        """The names of all columns, in the order of the source."""
+        return self.names or tuple(name for name in self.columns if name != "source_row")
 
     def missing(self, column: str, where: str) -> DataError:
         """The error that a column is not there: who names it, what is there, what it may be called now, whose it is."""
-        names = [name for name in self.columns if name != "source_row"]
+        names = self.listed()
         nearest = max(names, key=lambda name: similarity(column, name), default="")
         renamed = f"; renamed to {nearest!r}?" if nearest and similarity(column, nearest) >= ALIKE else ""
         return DataError(

@@ -9,7 +9,7 @@ import duckdb
 
 from capacity.model import DataError
 from capacity.quality import Finding
-from capacity.sources.sql import literal, quote
+from capacity.sources.sql import is_ours, literal, quote
 from capacity.sources.time_columns import is_iso, is_zoned
 
 FIRST = 2048  # rows that can rule a type out; only all rows together can confirm one
@@ -44,7 +44,9 @@ KINDS: dict[
 
 def typed(database: duckdb.DuckDBPyConnection, table: str, ids: set[str], made: Mapping[str, str]) -> str:
     """A SELECT of a table of text whose columns have their types; `ids` stay text, `made` are expressions already."""
-    columns = [name for name, *_ in database.execute(f"DESCRIBE {table}").fetchall() if name != "source_row"]
+    names = [name for name, *_ in database.execute(f"DESCRIBE {table}").fetchall()]
+    ours = [name for name in names if is_ours(name)]
+    columns = [name for name in names if name not in ours]
     possible = {name: list(KINDS) for name in columns if name not in ids and name not in made}
     possible = _agreeing(database, f"(SELECT * FROM {table} LIMIT {FIRST})", possible)
     possible = _agreeing(database, table, possible)
@@ -53,7 +55,7 @@ def typed(database: duckdb.DuckDBPyConnection, table: str, ids: set[str], made: 
         kinds = possible.get(name, [])
         value = made.get(name) or (KINDS[kinds[0]][1].format(quote(name)) if kinds else quote(name))
         chosen.append(f"{_whole(value) if name in ids else value} AS {quote(name)}")
-    return f"SELECT {', '.join(['source_row', *chosen])} FROM {table}"
+    return f"SELECT {', '.join([*map(quote, ours), *chosen])} FROM {table}"
 
 
 def _whole(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from capacity.model.settings import SalesSettings
+from capacity.sources.projection import column
 from capacity.sources.sql import (
     DAY,
     EPOCHS,
@@ -19,7 +20,6 @@ from capacity.sources.sql import (
     VALUE,
     literal,
     on_step,
-    quote,
     step_start,
 )
 
@@ -83,11 +83,6 @@ def source_rows(settings: SalesSettings, moment: str, casts: Casts, *more: str) 
     chosen.append(f"{casts.text.format(column(settings.group))} AS grp" if settings.group else "'' AS grp")
     inner = settings.source.query.rstrip().rstrip(";") if not isinstance(settings.source, str) else ""
     return f"SELECT {', '.join([*chosen, *more])} FROM ({inner}\n) AS source"
-
-
-def column(name: str) -> str:
-    """A column's name in the text of a statement: SQLAlchemy takes a bare colon for a parameter."""
-    return quote(name).replace(":", "\\:")
 
 
 def _failures(settings: SalesSettings, finite: str) -> str:

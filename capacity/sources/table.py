@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ import pandas as pd
 from capacity.files import PRIVATE, written_whole
 from capacity.model import ConfigError, DataError
 from capacity.model.arrays import Mask
+from capacity.model.data_quality import UNREAD
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
@@ -22,7 +24,7 @@ from capacity.quality.report import step_counts
 from capacity.quality.time_forms import Fold
 from capacity.sources.currencies import currency_findings
 from capacity.sources.database import count_in_database
-from capacity.sources.granularity import granularity_findings
+from capacity.sources.granularity import granularity_findings, totals_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
@@ -34,8 +36,8 @@ from capacity.sources.plausibility import (
 )
 from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
-from capacity.sources.seen_columns import seen_by_check
-from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, literal, one_line
+from capacity.sources.seen_columns import kept_columns, seen_by_check
+from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, ROW_HASH, literal, one_line
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"
@@ -98,7 +100,8 @@ class OrderTable:
             notes, zone = mark_implausible_times(database, span)[1], settings.timezone or timezone
             unclear = repeated_hours(database, zone) if counted.naive else ()
             counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
-            loaded = Loaded((counting,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
+            found = (*totals_findings(database, settings, timezone), *counted.findings)
+            loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span, held)
         judgement = replace(judgement, before=before)
@@ -366,8 +369,9 @@ def _judgement(
     """Load the rows and make every rule ready to judge them."""
     wanted = wanted_of(settings, timezone)
     loaded = load_rows(database, settings.source, wanted) if held is None else load_held(database, held, wanted)
-    columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
-    source = Source(database, source_name(settings.source), columns, settings.owner)
+    described = database.execute("DESCRIBE orders").fetchall()
+    columns = {name: kind for name, kind, *_ in described if not name.startswith(ROW_HASH)}
+    source = Source(database, source_name(settings.source), columns, settings.owner, loaded.columns)
     try:
         count = database.execute("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)").fetchone()
     except duckdb.Error as error:
@@ -396,6 +400,7 @@ def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
         value.sum,
         settings.time,
         settings.timezone or timezone,
+        partial(kept_columns, settings),
     )
 
 
@@ -419,7 +424,7 @@ def _broken(source: Source, error: duckdb.Error) -> DataError:
 
 def _kinds(source: Source) -> dict[str, str]:
     """The source's columns and the kind of value each holds, without our own."""
-    return {name: _kind(found) for name, found in source.columns.items() if name != "source_row"}
+    return {name: _kind(source.columns[name]) if name in source.columns else UNREAD for name in source.listed()}
 
 
 def _kind(found: str) -> str:

@@ -22,6 +22,7 @@ from capacity.quality.usage import unlikely_units
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range
 from capacity.sources.rows import Wanted, load_rows, open_database
+from capacity.sources.seen_columns import Kept
 from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.time_columns import TimeColumn, time_form
 
@@ -180,17 +181,18 @@ def _load(database: duckdb.DuckDBPyConnection, settings: Measurements, name: str
         ids=() if settings.workload is None else (settings.workload,),
         time=settings.time,
         zone=settings.timezone or "UTC",
+        keep=lambda columns: Kept(tuple(name for name in columns if name in asked.values()), rows=False),
     )
     try:
-        load_rows(database, settings.source, wanted)
+        loaded = load_rows(database, settings.source, wanted)
         kinds = {column: kind for column, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
     except (duckdb.Error, DataError) as error:
         reason = one_line(error).removeprefix(f"{name}: ")
         raise DataError(f"{name}: usage cannot be read: {reason}") from error
-    del kinds["source_row"]
+    listed = ", ".join(loaded.columns)
     for key, column in asked.items():
         if column not in kinds:
-            raise DataError(f"{name}: no column {column!r} ({settings.block}.{key}); its columns: {', '.join(kinds)}")
+            raise DataError(f"{name}: no column {column!r} ({settings.block}.{key}); its columns: {listed}")
     return kinds
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from tests.rendering import FORMS, K8S, kustomize, pod_of
 
 CONTAINERFILE = (K8S / "Containerfile").read_text(encoding="utf-8")
 PREFIX = "/opt/capacity"  # where the image keeps the package
+LIST = "controller-requirements.txt"
 UNCHECKED = b"\x01\x00\x00\x00"  # flags of a .pyc that is never compared with its source
 Step = tuple[str, str]  # instruction, arguments
 
@@ -97,9 +98,15 @@ def dependencies() -> list[importlib.metadata.Distribution]:
     return list(found.values())
 
 
-def link(site: Path) -> None:
+def listed() -> list[importlib.metadata.Distribution]:
+    """What the lean image of the controller holds beside the package."""
+    text = (K8S / LIST).read_text(encoding="utf-8")
+    return [importlib.metadata.distribution(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)]
+
+
+def link(site: Path, distributions: Iterable[importlib.metadata.Distribution]) -> None:
     """The dependencies' files as hard links: the steps may remove them there, and compile beside them."""
-    for distribution in dependencies():
+    for distribution in distributions:
         for file in distribution.files or []:
             source, target = Path(str(distribution.locate_file(file))), site / file
             if ".." in file.parts or "__pycache__" in file.parts or not source.is_file():
@@ -112,26 +119,36 @@ def link(site: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def prefix() -> Iterator[Path]:
-    """The folder that the build stage makes; not below pytest's folder, which only its owner enters."""
+def lean() -> Iterator[Path]:
+    """The folder that the controller's build stage makes; not below pytest's folder, which only its owner enters."""
     with tempfile.TemporaryDirectory(prefix="capacity-image-") as work:
         Path(work).chmod(0o755)
-        yield build(Path(work))
+        (commands,) = (line for line in arguments("RUN") if f"-r {LIST}" in line)
+        yield build(Path(work), commands, listed())
 
 
-def build(work: Path) -> Path:
-    """Each command of the build stage, pip without network and without dependencies; gives the folder they fill."""
+@pytest.fixture
+def complete() -> Iterator[Path]:
+    """The same of the complete image, whose modules are not compiled here: the lean one shows that."""
+    with tempfile.TemporaryDirectory(prefix="capacity-image-") as work:
+        Path(work).chmod(0o755)
+        commands = next(line for line in arguments("RUN") if "pip" in line)
+        yield build(Path(work), commands.partition("&& python -m compileall")[0], dependencies())
+
+
+def build(work: Path, commands: str, distributions: Iterable[importlib.metadata.Distribution]) -> Path:
+    """Each command of a build stage, pip without network and without dependencies; gives the folder they fill."""
     prefix, checkout = work / "capacity", work / "src"
     checkout.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy2(K8S.parent / name, checkout)
     shutil.copytree(K8S.parent / "capacity", checkout / "capacity", ignore=shutil.ignore_patterns("__pycache__"))
-    commands = next(line for line in arguments("RUN") if "pip" in line)
-    for command in commands.replace(PREFIX, str(prefix)).replace("${DRIVERS}", "").split("&&"):
+    offline = commands.replace(PREFIX, str(prefix)).replace("${DRIVERS}", "").replace(f"-r {LIST}", "")
+    for command in offline.split("&&"):
         words = shlex.split(command)
         if words[0] == "pip":
             words = [sys.executable, "-m", *words, "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-            link(next(prefix.glob("lib/python*/site-packages")))
+            link(next(prefix.glob("lib/python*/site-packages")), distributions)
         done = subprocess.run(
             [sys.executable if words[0] == "python" else words[0], *words[1:]],
             cwd=checkout,
@@ -169,19 +186,17 @@ def enter(prefix: Path, *args: str, **variables: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
-def test_entry_point_plans_the_sample_as_nobody_and_writes_nothing_beside_the_package(prefix: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in prefix.rglob("*")}
-    done = enter(prefix, "plan", "--sample")
+def test_entry_point_plans_the_sample_as_nobody_and_writes_nothing_beside_the_package(complete: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in complete.rglob("*")}
+    done = enter(complete, "plan", "--sample")
     assert (done.returncode, "shop/web" in done.stdout) == (0, True), done.stderr
-    assert {path: path.stat().st_mtime_ns for path in prefix.rglob("*")} == before
-    version = enter(prefix, "--version")
-    assert version.stdout.split()[-1] == capacity.__version__, version.stderr
+    assert {path: path.stat().st_mtime_ns for path in complete.rglob("*")} == before
 
 
 @pytest.mark.slow
-def test_every_module_in_the_image_is_compiled_for_good(prefix: Path) -> None:
+def test_every_module_in_the_image_is_compiled_for_good(lean: Path) -> None:
     tag = sys.implementation.cache_tag
-    sources = [path for path in prefix.rglob("*.py") if path.is_relative_to(next(prefix.glob("lib/*")))]
+    sources = [path for path in lean.rglob("*.py") if path.is_relative_to(next(lean.glob("lib/*")))]
     missing, checked = [], []
     for source in sources:
         compiled = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
@@ -194,22 +209,28 @@ def test_every_module_in_the_image_is_compiled_for_good(prefix: Path) -> None:
 
 
 @pytest.mark.slow
-def test_entry_point_speaks_to_a_cluster(prefix: Path, kubernetes_double: KubernetesDouble, tmp_path: Path) -> None:
+def test_entry_point_tells_its_version(lean: Path) -> None:
+    version = enter(lean, "--version")
+    assert version.stdout.split()[-1] == capacity.__version__, version.stderr
+
+
+@pytest.mark.slow
+def test_entry_point_speaks_to_a_cluster(lean: Path, kubernetes_double: KubernetesDouble, tmp_path: Path) -> None:
     settings = json.loads(kubernetes_double.kubeconfig(tmp_path / "kubeconfig").read_text())
     cluster = settings["clusters"][0]["cluster"]  # inline, for the certificate's file is its owner's
     authority = Path(cluster.pop("certificate-authority")).read_bytes()
     cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
-    kubeconfig, config = prefix.parent / "kubeconfig", prefix.parent / "capacity.yaml"
+    kubeconfig, config = lean.parent / "kubeconfig", lean.parent / "capacity.yaml"
     kubeconfig.write_text(json.dumps(settings))
     shutil.copyfile(K8S / "base" / "capacity.yaml", config)
     kubernetes_double.create(autoscaler(namespace="shop"))
-    done = enter(prefix, "preview", "--from-cluster", "-c", str(config), KUBECONFIG=str(kubeconfig))
+    done = enter(lean, "preview", "--from-cluster", "-c", str(config), KUBECONFIG=str(kubeconfig))
     assert (done.returncode, "404" in done.stderr, "capacity-plan" in done.stderr) == (1, True, True), done.stderr
     assert {entry.method for entry in kubernetes_double.journal} == {"GET"}
 
 
 @pytest.mark.slow
-def test_what_nobody_needs_is_not_in_the_image(prefix: Path) -> None:
-    assert not [path for path in prefix.rglob("tests") if path.is_dir()]
-    assert not list(prefix.rglob("kubernetes/aio"))
-    assert not [path for path in prefix.glob("lib/*/site-packages/*") if path.name in ("pip", "setuptools")]
+def test_what_nobody_needs_is_not_in_the_image(lean: Path) -> None:
+    assert not [path for path in lean.rglob("tests") if path.is_dir()]
+    assert not list(lean.rglob("kubernetes/aio"))
+    assert not [path for path in lean.glob("lib/*/site-packages/*") if path.name in ("pip", "setuptools")]

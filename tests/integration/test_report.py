@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -53,17 +54,32 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-@pytest.fixture(autouse=True)
-def _files(tmp_path: Path) -> None:
+def write_files(folder: Path) -> None:
     """Ten weeks of hourly orders of working days, and a promotion with a name that tries to be a script."""
     index = pd.date_range("2026-01-05", periods=24 * 70, freq="h", tz="UTC")
     daytime = np.sin((index.hour.to_numpy() - 7) * np.pi / 12).clip(0) * (index.day_of_week.to_numpy() < 5)
     sales = np.random.default_rng(5).poisson(3 + 60 * daytime)
-    pd.DataFrame({"at": index, "n": sales}).to_csv(tmp_path / "orders.csv", index=False)
+    pd.DataFrame({"at": index, "n": sales}).to_csv(folder / "orders.csv", index=False)
     start = index[-1] + timedelta(days=1)
     event = f'"{EVIL}",{start.isoformat()},{(start + timedelta(hours=8)).isoformat()},sale,1.5'
-    (tmp_path / "events.csv").write_text(f"name,start,end,kind,uplift\n{event}\n", encoding="utf-8")
-    configure(tmp_path)
+    (folder / "events.csv").write_text(f"name,start,end,kind,uplift\n{event}\n", encoding="utf-8")
+    configure(folder)
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path) -> None:
+    write_files(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a plan and the report that compares with it: written once, and not to be changed."""
+    folder = tmp_path_factory.mktemp("report")
+    write_files(folder)
+    with contextlib.chdir(folder):
+        assert main(["plan", "-q"]) == 0
+        reported("--since", "plan.json")
+    return folder
 
 
 def configure(folder: Path, ceiling: int = 40) -> None:
@@ -82,15 +98,14 @@ def words_of(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
-def test_the_page_says_what_a_manager_asks() -> None:
-    assert main(["plan", "-q"]) == 0
-    said = words_of(reported("--since", "plan.json"))
+def test_the_page_says_what_a_manager_asks(written: Path) -> None:
+    said = words_of((written / "report.html").read_text(encoding="utf-8"))
     for heading in ("busy", "is planned", "costs", "trust", "needs attention", "changed", "rests on"):
         assert re.search(rf"(When|What|How).{{0,12}} {heading}", said), heading
     assert re.search(r"Are we safe for the next peak\? (Yes|Not certain)\.", said)
     for heading in ("Cost against today", "How sure this is", "What to do"):
         assert said.index(heading) < said.index("When it gets busy"), heading
-    peak = json.loads(Path("plan.json").read_text(encoding="utf-8"))["workloads"][0]["peak"]
+    peak = json.loads((written / "plan.json").read_text(encoding="utf-8"))["workloads"][0]["peak"]
     assert f"shop/web gets {peak['replicas']} replicas for its peak on" in said
     assert "EUR a month of 30 days" in said
     assert "0 of 1 workloads have another peak" in said
@@ -98,8 +113,8 @@ def test_the_page_says_what_a_manager_asks() -> None:
     assert "1,680 of 1,680 rows of orders.csv pass every rule (100.00 %): good." in said
 
 
-def test_nothing_in_the_page_runs_or_is_fetched() -> None:
-    page = reported()
+def test_nothing_in_the_page_runs_or_is_fetched(written: Path) -> None:
+    page = (written / "report.html").read_text(encoding="utf-8")
     elements = Elements(page).found
     assert {"script", "link", "iframe", "img", "object", "form"} & {tag for tag, _ in elements} == {"link"}
     links = [value for _, held in elements for key, value in held.items() if key in ("src", "href", "xlink:href")]
@@ -120,9 +135,9 @@ def test_names_that_are_scripts_are_shown_and_not_run(tmp_path: Path, chromium: 
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     assert not [tag for tag, _ in Elements(page).found if tag == "script"]
     assert f"shop/{EVIL.replace('<', '&lt;').replace('>', '&gt;').replace(chr(39), '&#39;')}" in page
-    shown = chromium.text(tmp_path / "report.html")
+    shown, console = chromium.text_and_console(tmp_path / "report.html")
     assert "<title>Capacity review</title>" in shown
-    assert chromium.console(tmp_path / "report.html") == []
+    assert console == []
 
 
 def test_a_month_that_is_past_is_told_as_it_was_known_on_its_first_day() -> None:
@@ -182,15 +197,15 @@ def test_audits_that_were_kept_are_in_the_page() -> None:
     assert "The promise of data latency is broken: see below." in said
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
-    """The folder on loopback: a frame may measure a page of its own origin."""
+@pytest.fixture(scope="module")
+def served(written: Path) -> Iterator[str]:
+    """That folder on loopback: a frame may measure a page of its own origin."""
 
     class Silent(SimpleHTTPRequestHandler):
         def log_message(self, *words: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(tmp_path))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(written))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -198,28 +213,30 @@ def served(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("width", [390, 1280], ids=["a phone", "a desktop"])
-def test_no_page_is_wider_than_its_screen(width: int, served: str, tmp_path: Path, chromium: Chromium) -> None:
-    assert main(["plan", "-q"]) == 0
-    reported("--since", "plan.json")
-    frame = (
-        f'<iframe src="report.html" style="width:{width}px;height:900px;border:0"></iframe><p></p><script>'
-        "document.querySelector('iframe').onload = event => { const page = event.target.contentDocument;"
-        "const seen = [...page.querySelectorAll('h1, h2, p, li')].every(one => one.getBoundingClientRect().width > 0);"
-        "document.querySelector('p').append(page.documentElement.scrollWidth, ' ', seen) }</script>"
+def test_no_page_is_wider_than_its_screen(served: str, written: Path, chromium: Chromium) -> None:
+    """A phone's, and a desktop's."""
+    frames = "".join(
+        f'<iframe src="report.html" style="width:{width}px;height:900px;border:0"></iframe>' for width in (390, 1280)
     )
-    (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
-    assert f"<p>{width} true</p>" in chromium.text(f"{served}/frame.html")
-    assert chromium.console(f"{served}/report.html") == []
+    script = (
+        "<p></p><script>for (const frame of document.querySelectorAll('iframe')) frame.onload = event => {"
+        "const page = event.target.contentDocument;"
+        "const seen = [...page.querySelectorAll('h1, h2, p, li')].every(one => one.getBoundingClientRect().width > 0);"
+        "document.querySelector('p').append(page.documentElement.scrollWidth, ' ', seen, ' ') }</script>"
+    )
+    (written / "frames.html").write_text(frames + script, encoding="utf-8")
+    text, console = chromium.text_and_console(f"{served}/frames.html")
+    (widths,) = re.findall(r"<p>(.*) </p>", text)
+    assert sorted(re.findall(r"\d+ \w+", widths)) == ["1280 true", "390 true"]
+    assert console == []
 
 
-def test_it_prints_on_a_few_pages_of_paper_and_in_light(tmp_path: Path, chromium: Chromium) -> None:
-    reported()
-    pdf = chromium.pdf(tmp_path / "report.html", tmp_path / "report.pdf").read_bytes()
+def test_it_prints_on_a_few_pages_of_paper_and_in_light(written: Path, tmp_path: Path, chromium: Chromium) -> None:
+    pdf = chromium.pdf(written / "report.html", tmp_path / "report.pdf").read_bytes()
     pages = re.findall(rb"/Type\s*/Page\b", pdf)
     assert 2 <= len(pages) <= 7
     alone = tmp_path / "front.html"
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (written / "report.html").read_text(encoding="utf-8")
     alone.write_text(page.replace("</style>", ".details { display: none }</style>"), encoding="utf-8")
     first = chromium.pdf(alone, tmp_path / "front.pdf").read_bytes()
     assert len(re.findall(rb"/Type\s*/Page\b", first)) == 1, "what a manager reads is one page"
@@ -227,9 +244,8 @@ def test_it_prints_on_a_few_pages_of_paper_and_in_light(tmp_path: Path, chromium
     assert [round(float(size)) for size in box] == [595, 842], "A4 in points"
 
 
-def test_pictures_are_drawn_in_the_browser(tmp_path: Path, chromium: Chromium) -> None:
-    reported()
-    png = chromium.screenshot(tmp_path / "report.html", tmp_path / "page.png", size=(1280, 3000))
+def test_pictures_are_drawn_in_the_browser(written: Path, tmp_path: Path, chromium: Chromium) -> None:
+    png = chromium.screenshot(written / "report.html", tmp_path / "page.png", size=(1280, 3000))
     pixels = np.rint(255 * matplotlib.image.imread(png)[:, :, :3]).astype(int)
     for colour in ((0x00, 0x72, 0xB2), (0x00, 0x9E, 0x73), (0xD5, 0x5E, 0x00)):
         assert (pixels == colour).all(axis=2).sum() > 50, colour
@@ -256,5 +272,5 @@ def test_every_sheet_is_a_page_too(words: list[str], capsys: pytest.CaptureFixtu
 def test_the_console_is_heard(tmp_path: Path, chromium: Chromium) -> None:
     page = tmp_path / "bad.html"
     page.write_text("<script>undefined.x</script>", encoding="utf-8")
-    (line,) = chromium.console(page)
+    _, (line,) = chromium.text_and_console(page)
     assert "TypeError" in line

@@ -19,7 +19,7 @@ TOKEN, SIGNATURE, PASSWORD, MAIL = "t0kenCanary", "s1gnCanary", "p4ssCanary", "j
 CANARIES = (TOKEN, SIGNATURE, PASSWORD, MAIL)
 VERBS = ("audit", "seasonality", "forecast", "backtest", "load", "advise", "plan", "explain", "report", "outlook",
          "volumes", "simulate --days 1", "try orders.csv --days 7")  # fmt: skip
-READING = ("audit", "plan", "report")  # where nothing else differs
+READING = ("audit", "plan")  # where nothing else differs
 CLUSTER_VERBS = ("doctor", "preview", "apply", "restore", "status")
 SIGNED = f"https://127.0.0.1:1/day/orders.csv?X-Amz-Signature={SIGNATURE}&sig={SIGNATURE}&token={TOKEN}"
 WORKLOAD = {
@@ -34,9 +34,9 @@ RULES = [{"name": "priced", "check": "price > 0"}]
 
 
 def write_rows() -> pd.DataFrame:
-    """Seven weeks of orders of a customer; some without a price, and a line that no reader can split."""
+    """Four weeks of orders of a customer; some without a price, and a line that no reader can split."""
     end = pd.Timestamp(datetime.now(UTC)).floor("h").tz_localize(None)
-    times = pd.date_range(end - pd.Timedelta("49D"), end, freq="20min", inclusive="left")
+    times = pd.date_range(end - pd.Timedelta("28D"), end, freq="20min", inclusive="left")
     rows = pd.DataFrame({"at": times.astype(str), "price": 9.5, "customer": MAIL})
     rows.loc[rows.index % 2000 == 7, "price"] = -1
     rows.to_csv("orders.csv", index=False)

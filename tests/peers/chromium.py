@@ -40,10 +40,10 @@ class Chromium:
         """The document as HTML after its scripts ran."""
         return self._run(page, "--dump-dom")
 
-    def console(self, page: Path | str) -> list[str]:
-        """What the page said on the browser's console: its own words, errors, and what its policy refused."""
+    def text_and_console(self, page: Path | str) -> tuple[str, list[str]]:
+        """The document, and what the page said on the console: its own words, errors, what its policy refused."""
         said = self._run(page, "--enable-logging=stderr", "--dump-dom")
-        return [line for line in said.splitlines() if ":CONSOLE" in line]
+        return said, [line for line in said.splitlines() if ":CONSOLE" in line]
 
     def pdf(self, page: Path | str, file: Path) -> Path:
         """Write the page as it prints to `file`; gives `file` back."""

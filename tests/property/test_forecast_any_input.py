@@ -22,7 +22,6 @@ from tests.scale import examples
 SECONDS = (1, 60, 300, 420, 900, 3600, 5400, 6 * 3600, 86400, 7 * 86400)  # 7 and 90 minutes divide no day
 DTYPES = ("float64", "float32", "int64", "int32", "uint8", "Int64", "Float64", "bool", "object")
 LEVELS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999)
-LARGEST = 20_000  # steps of a horizon: what is asked for stays small enough for a test
 
 
 def shaped(rng: np.random.Generator, shape: str, steps: int) -> np.ndarray:
@@ -122,7 +121,7 @@ def asked(draw: st.DrawFn) -> tuple[pd.Series, dict[str, object]]:
     }
 
 
-@examples(100)
+@examples(30)
 @given(asked())
 def test_a_forecast_is_sound_or_refused(case):
     sales, known = case
@@ -132,7 +131,7 @@ def test_a_forecast_is_sound_or_refused(case):
         coming_peak(forecast)
 
 
-@examples(25)
+@examples(12)
 @given(histories())
 def test_what_looks_back_is_an_answer_or_refused(sales):
     for look in (find_seasons, find_shifts, past_growth, decompose_sales):
@@ -140,7 +139,7 @@ def test_what_looks_back_is_an_answer_or_refused(sales):
     refused_or(lambda: backtest_sales(sales, horizon="1D", origins=2), lambda backtest: backtest.by_horizon())
 
 
-@examples(25)
+@examples(10)
 @given(st.lists(histories(), min_size=1, max_size=4), st.sampled_from(["1h", "1D"]))
 def test_one_series_never_stops_the_others(many, horizon):
     request = ForecastRequest(pd.Timedelta(horizon).to_pytimedelta(), LEVELS, window=timedelta(hours=3))
@@ -161,7 +160,7 @@ def test_short_steps_without_a_cycle_are_forecast(minutes, steps):
 BATCHES = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 400), st.integers(1, 60))
 
 
-@examples(40)
+@examples(20)
 @given(BATCHES, st.sampled_from(SHAPES), st.sampled_from(SECONDS), st.integers(0, 500))
 def test_a_batch_is_sound_or_refused(size, shape, seconds, window):
     seed, series, steps, horizon = size

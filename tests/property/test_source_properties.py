@@ -82,7 +82,7 @@ def same(got: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
     np.testing.assert_allclose(got[-1].to_numpy(), expected[-1].to_numpy(), rtol=1e-12)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(drawn=ROWS, seed=st.integers(0, 999), value=st.sampled_from(VALUES), cut=st.integers(1, 3))
 def test_order_split_and_format_change_nothing(
     drawn: list[tuple[int, str, str, str]], seed: int, value: dict[str, Any], cut: int

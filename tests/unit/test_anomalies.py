@@ -187,6 +187,6 @@ def test_groups_written_in_several_ways_or_like_people_are_noted() -> None:
 
 def test_a_small_form_of_the_benchmark() -> None:
     invented = tuple(one for one in data_sets(Path("benchmarks/data")) if one.name == "invented")
-    chosen = dict([*list(KNOWN.items())[::6], *list(HELD_BACK.items())[::7]])
-    found = figures(invented, chosen, 3, quick=False)
-    assert total(found) == {"tried": len(chosen), "found": len(chosen), "clean_days": 3, "false_alarms": 0}, found
+    chosen = dict([*list(KNOWN.items())[::6], *list(HELD_BACK.items())[::14]])
+    found = figures(invented, chosen, 1, quick=False)
+    assert total(found) == {"tried": len(chosen), "found": len(chosen), "clean_days": 1, "false_alarms": 0}, found

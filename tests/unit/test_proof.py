@@ -70,7 +70,7 @@ def test_tests_are_run_as_often_as_ordered(tmp_path: Path) -> None:
     )
     here = Path(__file__).parents[1]
     outcome = of_tests(
-        "--rootdir", str(tmp_path), "-c", str(here.parent / "pyproject.toml"), "-p", "tests.conftest", str(given)
+        "--rootdir", str(tmp_path), "-c", str(here.parent / "pyproject.toml"), "-p", "tests.conftest", "-n0", str(given)
     )(Order(2, 1))
     assert (outcome.runs, len(outcome.failures), outcome.skipped) == (10, 1, 0)
 

@@ -70,18 +70,6 @@ def test_deciding_never_pays_for_the_forecasting_stack() -> None:
     assert modules_after("import capacity\ncapacity.decide\ncapacity.read_plan") == {"pydantic"}  # reads nouns
 
 
-def test_every_room_of_a_public_name_can_be_entered_first() -> None:
-    """A circle of imports shows only from one of its ends: each room is loaded as the first of the package."""
-    enter = (
-        "import sys, importlib, capacity\n"
-        "for room in sorted(capacity.HOMES):\n"
-        "    for name in [name for name in sys.modules if name.split('.')[0] == 'capacity']: del sys.modules[name]\n"
-        "    importlib.import_module(room)"
-    )
-    done = subprocess.run([sys.executable, "-c", enter], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_version_is_a_release() -> None:
     parts = capacity.__version__.split(".")
     assert len(parts) == 3

@@ -18,6 +18,7 @@ from capacity.model.secrets import hide_password
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources import OrderTable, audit_sales, read_sales
+from capacity.sources.seen_columns import kept_columns
 
 LINES = ["at,n", "2026-01-05 00:00:00,1", "2026-01-05 01:00:00,2", "2026-01-05 02:00:00,3"]
 TEXT = "\n".join(LINES) + "\n"
@@ -349,3 +350,69 @@ def test_a_url_where_a_file_is_expected_is_not_printed(source: str) -> None:
     with pytest.raises(DataError) as caught:
         read_sales(source, time="at")
     assert "me:s3cret" not in str(caught.value)
+
+
+MAIL = "jane.canary@example.org"
+PEOPLE = [f"2026-01-05 {n // 60:02}:{n % 60:02}:00,{n},o{n},{MAIL},{'ab'[n % 2]}" for n in range(400)]
+
+
+def held(table: OrderTable) -> str:
+    """All that is held of the rows, as text."""
+    found = table.database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return str(
+        [table.database.execute(f'SELECT CAST(COLUMNS(*) AS VARCHAR) FROM "{name}"').fetchall() for (name,) in found]
+    )
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "DataFrame"])
+@pytest.mark.parametrize("rows", ["seen", "whole"])
+def test_only_columns_that_are_needed_are_kept_of_a_file(kind: str, rows: str) -> None:
+    broken = [*PEOPLE, f"2026-01-05,{MAIL},1,2,3,4,5,6,7"]
+    written("people.csv", "\n".join(["at,n,order_id,Mail Address,shop", *(broken if kind == "csv" else PEOPLE)]))
+    source = "people.csv"
+    if kind == "parquet":
+        source = str(parquet("people.parquet", "SELECT * FROM 'people.csv'"))
+    rules = [{"name": "rule", "check": "shop != 'Mail Address' AND n >= 0"}]
+    keys = {"source": source, "time": "at", "value": {"sum": "n"}, "rules": rules, "quarantine": {"rows": rows}}
+    frame = pd.read_csv("people.csv") if kind == "DataFrame" else None
+    with OrderTable.load(SalesSettings.model_validate(keys), "UTC", held=frame) as table:
+        audit, kept = table.audit(), {name for name, *_ in table.database.execute("DESCRIBE orders").fetchall()}
+        assert (MAIL in held(table)) == (rows == "whole" and kind != "parquet")
+    assert audit.passed == 400
+    assert list(audit.columns) == ["at", "n", "order_id", "Mail Address", "shop"]
+    assert audit.columns["Mail Address"] == ("text" if rows == "whole" else "unread")
+    wanted = {"source_row", "at", "n", "shop", "capacity_hash", "capacity_hash of order_id"}
+    assert kept == (wanted if rows == "seen" else {"source_row", *audit.columns, "capacity_hash"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "read"),
+    [
+        ({"check": "n > 0"}, set()),
+        ({"check": "lower(\"MAIL address\") != 'shop'"}, {"Mail Address"}),
+        ({"check": "SHOP = 'a'"}, {"shop"}),
+        ({"check": "n > 0", "repair": "order_id = upper(shop)"}, {"order_id", "shop"}),
+        ({"check": "COLUMNS(*) IS NOT NULL"}, {"order_id", "Mail Address", "shop"}),
+        ({"check": "n IN (SELECT max(n) FROM orders)"}, {"order_id", "Mail Address", "shop"}),
+        ({"not_null": ["shop", "order_id"]}, {"shop", "order_id"}),
+        ({"regex": {"column": "Mail Address", "pattern": ".*"}}, {"Mail Address"}),
+    ],
+)
+def test_a_rule_reads_the_columns_that_it_names(rule: dict[str, Any], read: set[str]) -> None:
+    keys = {"source": "a.csv", "time": "at", "value": {"sum": "n"}, "rules": [{"name": "rule", **rule}]}
+    columns = ("at", "n", "order_id", "Mail Address", "shop")
+    assert set(kept_columns(SalesSettings.model_validate(keys), columns).read) == {"at", "n", *read}
+
+
+def test_rows_are_told_apart_by_columns_that_are_not_kept() -> None:
+    rows = [line.replace(MAIL, f"{place}@example.org") for place, line in enumerate(PEOPLE)]
+    overlap = rows[120:300]
+    other = [line.replace("@", "@mail.") for line in overlap]
+    found = {}
+    for name, more in (("twice", overlap), ("once", [line.replace(",o", ",p") for line in other]), ("changed", other)):
+        written("people.csv", "\n".join(["at,n,order_id,mail,shop", *rows, *more]))
+        audit = audit_sales("people.csv", time="at", value="n")
+        found[name] = [finding.message for finding in audit.findings if finding.rule == "repeated_rows"]
+    assert "180 rows equal another in every column" in found["twice"][0]
+    assert not found["once"]
+    assert "have the time and the order_id of another" in found["changed"][0]

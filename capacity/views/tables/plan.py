@@ -14,7 +14,7 @@ from capacity.model.plan_file import plan_document, rfc3339
 from capacity.model.pod_size import PodSizes
 from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.result import PlanResult
-from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, duration, moment, money
+from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, moment, money
 from capacity.views.tables.advice import advice_document, advice_lines
 from capacity.views.tables.choice import advice_sentence
 from capacity.views.view_models import view_bars
@@ -164,8 +164,6 @@ def _remarks(plan: WorkloadPlan) -> list[str]:
     derived = plan.derivation
     remarks = [] if plan.choice is None else [f"policy: {advice_sentence(plan.choice)}"]
     remarks += [f"model: {derived.model}", *(f"note: {note}" for note in derived.notes)]
-    if plan.step >= DAY:
-        remarks.append(f"note: in steps of {duration(plan.step)} the peak within the day is not known")
     if derived.target.bound != "target":
         remarks.append(f"note: utilization is bound by {derived.target.why}")
     return remarks
