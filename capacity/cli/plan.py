@@ -12,11 +12,11 @@ import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, FleetOptions, PatchOption, Service, write_file
+from capacity.cli.options import Data, Drawing, FleetOptions, Service, write_file
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
-from capacity.views.options import PlanView, Theme
+from capacity.views.options import PICTURE, PlanView, Theme
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
 SHOWN = 20  # workloads in a table; the plan has them all
+
+
+RESULT = "Where the plan goes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,26 @@ class PlanData(Data):
 class PlanOutput:
     """Where the plan goes."""
 
-    out: Annotated[Path, typer.Option("--plan", help="File for the plan; its picture is written beside it.")] = Path(
-        "plan.json"
-    )
-    to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
-        False
-    )
-    table: Annotated[
-        bool, typer.Option("--table", help="With --output csv: print the peaks instead of the floor of every step.")
+    out: Annotated[
+        Path,
+        typer.Option("--plan", help="File for the plan; its picture is written beside it.", rich_help_panel=RESULT),
+    ] = Path("plan.json")
+    to_cluster: Annotated[
+        bool,
+        typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.", rich_help_panel=RESULT),
     ] = False
-    requests_patch: PatchOption = None
+    table: Annotated[
+        bool,
+        typer.Option(
+            "--table",
+            help="With --output csv: print the peaks instead of the floor of every step.",
+            rich_help_panel=RESULT,
+        ),
+    ] = False
+    requests_patch: Annotated[
+        Path | None,
+        typer.Option(help="Write the recommended requests as a patch; it is never applied.", rich_help_panel=RESULT),
+    ] = None
     policies: PoliciesOption = POLICIES
     choose: Annotated[
         bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
@@ -85,7 +98,9 @@ class PlanOutput:
 class PlanDrawing(Drawing):
     """A picture of the plan."""
 
-    draw: Annotated[PlanView, typer.Option(help="What to draw: demand and replicas, or utilization.")] = PlanView.demand
+    draw: Annotated[
+        PlanView, typer.Option(help="What to draw: demand and replicas, or utilization.", rich_help_panel=PICTURE)
+    ] = PlanView.demand
 
 
 @verb

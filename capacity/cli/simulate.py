@@ -11,7 +11,7 @@ from capacity.cli.advise import POLICIES, PoliciesOption, chosen_workloads
 from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
 from capacity.cli.options import Data, Drawing
 from capacity.logs import LOGGER
-from capacity.views.options import SimulationView, Theme
+from capacity.views.options import PICTURE, SimulationView, Theme
 
 if TYPE_CHECKING:
     from capacity.model import Workload
@@ -39,7 +39,7 @@ def simulate(
         int, typer.Option(min=0, help="Seed for the random start times of pods; the same seed gives the same result.")
     ] = 7,
     draw: Annotated[
-        SimulationView, typer.Option(help="What to draw: time series, cost, or a calendar.")
+        SimulationView, typer.Option(help="What to draw: time series, cost, or a calendar.", rich_help_panel=PICTURE)
     ] = SimulationView.course,
     drawing: Drawing,
 ) -> int:
