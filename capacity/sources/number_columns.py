@@ -87,7 +87,7 @@ def _agreeing(database: duckdb.DuckDBPyConnection, rows: str, possible: dict[str
 CLEAR = 0.01  # share of rows that are written the other way, up to which they are typing errors
 AROUND = (
     r"(?i)(€|\$|£|¥|₹|₽|₺|zł|kč|kr\.?|\b(?:eur|usd|gbp|chf|sek|nok|dkk|pln|czk|inr|rs|jpy|cad|aud|nzd|us|fr)\b\.?"
-    r"|[\s\x{00A0}\x{202F}\x{2009}'’_])"
+    r"|^=?\"|\"$|[\s\x{00A0}\x{202F}\x{2009}'’_])"
 )
 PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
@@ -197,9 +197,10 @@ def _matches(pattern: str) -> str:
 def _cleaned(name: str) -> str:
     """A number without currency, blanks and apostrophes; in parentheses or with its minus behind, it is negative."""
     bare = f"regexp_replace(replace({name}, '−', '-'), {literal(AROUND)}, '', 'g')"
+    whole = f"regexp_replace({bare}, '([.,])(?:-{{1,2}}|–|—)$', '\\100')"  # 25.- and 1.234,-- have no parts
     return (
         f"CASE WHEN regexp_full_match({name}, {literal(PLAIN)}) THEN {name} "
-        f"ELSE regexp_replace({bare}, '^(?:\\((.*)\\)|([0-9.,]+)-)$', '-\\1\\2') END"
+        f"ELSE regexp_replace({whole}, '^(?:\\((.*)\\)|([0-9.,]+)-)$', '-\\1\\2') END"
     )
 
 

@@ -37,7 +37,18 @@ from capacity.sources.plausibility import (
 from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.seen_columns import kept_columns, seen_by_check
-from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, ROW_HASH, literal, one_line
+from capacity.sources.sql import (
+    BUILT_IN,
+    NOT_NEGATIVE,
+    PLAUSIBLE,
+    READABLE,
+    ROW_HASH,
+    TIME,
+    VALUE,
+    literal,
+    one_line,
+    quote,
+)
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"
@@ -262,7 +273,21 @@ class OrderTable:
         """The error that no row is good, with what is known of the reason."""
         name = source_name(self.settings.source)
         why = "; ".join(finding.message.removeprefix(f"{name}: ") for finding in self.loaded.findings)
-        return DataError(f"{name}: expected at least one good row, got none: {why or 'see `capacity audit`'}")
+        return DataError(f"{name}: expected at least one good row, got none: {why or self._usual_fault()}")
+
+    def _usual_fault(self) -> str:
+        """The rule that most rows fail, and a value of the column that it looks at."""
+        failures = self._failures(int(self._row("SELECT count(*) FROM rejects")[0]))
+        rule = max(failures, key=lambda name: failures[name], default=None)
+        if rule is None or not failures[rule]:
+            return "see `capacity audit`"
+        value = self.settings.value.sum or self.settings.value.count_distinct
+        column = {TIME: self.settings.time, VALUE: value, NOT_NEGATIVE: value}.get(rule)
+        said = f"{failures[rule]:,} rows fail {rule}"
+        if column is None or self.judgement is None:
+            return f"{said}; see `capacity audit`"
+        query = f"SELECT left(min(CAST({quote(column)} AS VARCHAR)), 40) FROM orders"
+        return f"{said}, for example {self._row(query)[0]!r} in {column!r}"
 
     def write_quarantine(self, path: Path) -> int:
         """Write what fails a rule to Parquet, whole or not at all, for its owner alone; returns how many rows.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
+import re
 import sqlite3
+import zipfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -416,3 +419,47 @@ def test_rows_are_told_apart_by_columns_that_are_not_kept() -> None:
     assert "180 rows equal another in every column" in found["twice"][0]
     assert not found["once"]
     assert "have the time and the order_id of another" in found["changed"][0]
+
+
+def archive(*names: str) -> bytes:
+    with io.BytesIO() as out:
+        with zipfile.ZipFile(out, "w") as packed:
+            for name in names:
+                packed.writestr(name, TEXT)
+        return out.getvalue()
+
+
+WIDE = "".join(f"{line},\n" for line in LINES[1:])
+NEW_FORMATS = {
+    "an archive of one file": ("a.zip", archive("orders/a.csv", "__MACOSX/._a.csv")),
+    "gzip that its name does not tell": ("a.csv", gzip.compress(TEXT.encode())),
+    "two carriage returns": ("a.csv", TEXT.replace("\n", "\r\r\n").encode()),
+    "a name over two lines": ("a.csv", f'at,n,"net\n(EUR)"\n{WIDE}'.encode()),
+    "separators of lines in values": ("a.csv", f"at,n,no\x85te\u2028\n{WIDE}".encode()),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), NEW_FORMATS.values(), ids=NEW_FORMATS)
+def test_a_text_file_is_read_however_it_is_packed(name: str, content: bytes) -> None:
+    sales = read_sales(written(name, content), time="at", value={"sum": "n"})
+    np.testing.assert_array_equal(sales, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.zip", archive("a.csv", "b.csv"), "an archive of one file, got 2 files"),
+        ("a.csv.xz", b"\xfd7zXZ\x00abc", "got xz; unpack it"),
+        ("a.csv", TEXT.replace("at,n", "at,n,n").encode(), "each column once, got 'n' twice"),
+        ("a.csv", "\n".join(f"{line}%" for line in LINES).replace("at,n%", "at,n").encode(), "for example '1%' in 'n'"),
+    ],
+)
+def test_what_is_refused_is_named(name: str, content: bytes, words: str) -> None:
+    with pytest.raises(DataError, match=re.escape(words)):
+        read_sales(written(name, content), time="at", value={"sum": "n"})
+
+
+@pytest.mark.parametrize("written_as", ["1.234,--", "CHF 1'234.-", '"=""1234"""', "1.234,—"])
+def test_amounts_of_shops_and_spreadsheets(written_as: str) -> None:
+    lines = "\n".join(f"{line[:19]};{written_as}" for line in LINES[1:])
+    assert read_sales(written("a.csv", f"at;n\n{lines}\n"), time="at", value="n").sum() == 3 * 1234
