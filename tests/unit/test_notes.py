@@ -162,6 +162,7 @@ def test_one_condition_that_fails_is_told_and_a_limit_is_none() -> None:
     ]
     assert autoscaler(conditions=conditions).condition_text() == ": FailedGetScale no"
     assert autoscaler(conditions=conditions[:1]).condition_text() == ""
+    assert replace(autoscaler(conditions=conditions), kind=SCALED_OBJECT).condition_text() == "", "its HPA says so"
 
 
 @pytest.mark.parametrize(
