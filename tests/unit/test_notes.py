@@ -203,6 +203,16 @@ def test_a_rehearsal_stays_as_long_as_it_runs(kind: Kind, until: str, expected: 
     assert REHEARSAL not in without["metadata"]["annotations"]
 
 
+@pytest.mark.parametrize(("kind", "uid"), [(HPA, "a-1"), (SCALED_OBJECT, None)], ids=["an apply", "a merge patch"])
+def test_an_apply_names_the_object_that_it_is_for(kind: Kind, uid: str | None) -> None:
+    """Else it would make another in the place of one that was deleted; a merge patch makes none."""
+    found = replace(autoscaler(), kind=kind)
+    found.document["metadata"]["uid"] = "a-1"
+    written = found.written(Decision(9, 20, "DemandRising", 2, 20), NOW)
+    assert written["metadata"].get("uid") == uid
+    assert written["metadata"]["annotations"]["capacity/expires"] == "2026-11-27T18:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("floor", "manager", "edited_by", "lowered_from"),
     [
