@@ -32,7 +32,7 @@ import tests.peers.fixtures  # noqa: F401
 from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TESTS, ROOT, Mutant, drawn, mutated
 
 PATIENCE, STARTING = 20, 120.0  # times as long as before, and seconds more: a busy machine is no mutant that hangs
-BUDGET = 30.0  # seconds that its tests took before: a mutant that outlives so many lives, however many there are
+BUDGET = 15.0  # seconds of its tests: a mutant that outlives so many lives, however many there are
 AT_ONCE = min(2, os.cpu_count() or 1)  # most tests wait for a server half of their time
 MOVED = "a test that is no more"
 QUIET = ("-x", "-q", "--no-header", "-n", "0", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0")
@@ -40,7 +40,7 @@ QUIET = ("-x", "-q", "--no-header", "-n", "0", "--assert=plain", "-p", "no:cache
 
 @dataclass
 class Survey:
-    """What the tests do to the modules as they are: seconds of each, and the lines of a module that each runs.
+    """What the tests do to the modules as they are: CPU seconds of each, and the lines of a module that each runs.
 
     A fixture may serve all tests of a file, so lines that run while one is made count for the whole file.
     """
@@ -75,6 +75,7 @@ class _Surveyor:
         self._files = {str(ROOT / Path(*module.split(".")).with_suffix(".py")): module for module in modules}
         self._coverage = coverage.Coverage(data_file=None, include=list(self._files), config_file=False)
         self.survey = Survey()
+        self._began = 0.0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Iterator[Any]:
@@ -90,6 +91,7 @@ class _Surveyor:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._began = time.process_time()
         self._coverage.switch_context(item.nodeid.partition("::")[0])
 
     @pytest.hookimpl(tryfirst=True)
@@ -101,7 +103,7 @@ class _Surveyor:
         self._coverage.switch_context(item.nodeid.partition("::")[0])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.survey.seconds[report.nodeid] = self.survey.seconds.get(report.nodeid, 0.0) + report.duration
+        self.survey.seconds[report.nodeid] = time.process_time() - self._began
         if report.failed:
             self.survey.failed = report.nodeid
 

@@ -54,7 +54,7 @@ CONTROLLER_TESTS = (
     "tests/integration/test_rehearse.py",
     "tests/integration/test_claims.py",
     "tests/integration/test_failures.py",
-    "tests/integration/test_status.py",
+    "tests/integration/test_headroom.py",
     "tests/property/test_fault_runs.py",
     "tests/unit/test_notes.py",
     "tests/unit/test_readings.py",

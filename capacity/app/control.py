@@ -604,7 +604,7 @@ class _Acting:
         return list(zip(cases, told_of, strict=True))
 
     def _each(self, act: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        if self.work.parallel == 1 or len(items) < 2:
+        if self.work.parallel == 1:
             return [act(item) for item in items]
         with ThreadPoolExecutor(self.work.parallel, thread_name_prefix="write") as pool:
             return list(pool.map(act, items))

@@ -167,6 +167,7 @@ def test_what_keeps_replicas_from_being_ready(workload: Workload, make: Callable
     shop = workload.shop
     make(workload)
     assert shop.decide(now="2026-11-27T02:36:00Z")["reason"] == "AsPlanned", "they may still start"
+    assert not [entry for entry in shop.api.journal if entry.method == "GET" and "/deployments" in entry.path]
     found = shop.decide("preview", now=DUE)
     assert (found["reason"], found["floor"]) == ("FloorNotReached", 9)
     assert said in found["detail"]

@@ -162,6 +162,7 @@ def test_one_condition_that_fails_is_told_and_a_limit_is_none() -> None:
     ]
     assert autoscaler(conditions=conditions).condition_text() == ": FailedGetScale no"
     assert autoscaler(conditions=conditions[:1]).condition_text() == ""
+    assert replace(autoscaler(conditions=conditions), kind=SCALED_OBJECT).condition_text() == "", "its HPA says so"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,16 @@ def test_a_rehearsal_stays_as_long_as_it_runs(kind: Kind, until: str, expected: 
     assert written.get(REHEARSAL, "absent") == expected
     without = replace(autoscaler(), kind=kind).written(Decision(9, 20, "AsPlanned", 9, 20), None)
     assert REHEARSAL not in without["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(("kind", "uid"), [(HPA, "a-1"), (SCALED_OBJECT, None)], ids=["an apply", "a merge patch"])
+def test_an_apply_names_the_object_that_it_is_for(kind: Kind, uid: str | None) -> None:
+    """Else it would make another in the place of one that was deleted; a merge patch makes none."""
+    found = replace(autoscaler(), kind=kind)
+    found.document["metadata"]["uid"] = "a-1"
+    written = found.written(Decision(9, 20, "DemandRising", 2, 20), NOW)
+    assert written["metadata"].get("uid") == uid
+    assert written["metadata"]["annotations"]["capacity/expires"] == "2026-11-27T18:00:00Z"
 
 
 @pytest.mark.parametrize(
