@@ -126,7 +126,7 @@ def plan(
     >>> from capacity.sources.sample import sample_orders
     >>> web = plan(sample_orders(), value="orders", timezone="Europe/London", cores_per_order="120m")
     >>> web.peak.replicas, web.peak.at.isoformat()
-    (9, '2011-12-13T12:00:00+00:00')
+    (10, '2011-12-13T12:15:00+00:00')
     """
     keys = counted_as(time, value, step, None)
     with load_source(orders, {**keys, "anomalies": None, "freshness": {"within": OLD}}, timezone) as table:

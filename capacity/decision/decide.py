@@ -505,7 +505,8 @@ def _detail(plan: WorkloadPlan, now: datetime, reach: datetime, need: int) -> st
     text, peak = f"{need} until {reach:%H:%MZ}", plan.peak
     if peak.at >= now:
         text += f"; peak {peak.replicas} at {peak.at:%m-%d %H:%MZ}"
-        text += "" if peak.sales is None else f", {peak.sales:.4g} sales at {peak.quantile_level:g}"
+        rate = plan.peak_rate
+        text += "" if rate is None else f", {rate:.4g} sales/h at {peak.quantile_level:g}"
     return text
 
 

@@ -201,6 +201,11 @@ class WorkloadPlan:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def peak_rate(self) -> float | None:
+        """Sales an hour at the peak, at the plan's quantile level; None where not known."""
+        return None if self.peak.sales is None else self.peak.sales * (timedelta(hours=1) / self.step)
+
+    @property
     def end(self) -> datetime:
         """The end of the last step; from here on the plan says nothing."""
         return self.start + self.step * self.steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import log
@@ -367,6 +367,12 @@ class History:
         """
         return Task(Days.of(self.ticks, floors, self.target, ahead), candidates, self.cluster, self.settings.seed)
 
+    def within_at(self, moments: Iterable[datetime]) -> dict[datetime, WithinStep]:
+        """What was known of the time within a step when each plan came in force."""
+        since = self.settings.cadence.delay + self.step
+        known = {at: self.sales.loc[self.sales.index <= pd.Timestamp(at - since)] for at in moments}
+        return {moment: self.times.within(sales) for moment, sales in known.items()}
+
     @property
     def target(self) -> float:
         """The utilization that a minute must not exceed."""
@@ -501,10 +507,7 @@ class _Floors:
     def __init__(self, history: History, forecasts: Mapping[datetime, Forecast]) -> None:
         self._history, self._forecasts = history, forecasts
         self._plans: dict[float, Plans] = {}
-        delay = history.settings.cadence.delay
-        since = delay + history.step
-        known = {at: history.sales.loc[history.sales.index <= pd.Timestamp(at - since)] for at in forecasts}
-        self._within = {moment: history.times.within(sales) for moment, sales in known.items()}
+        self._within = history.within_at(forecasts)
 
     def of(self, policy: Policy) -> Counts:
         history = self._history
