@@ -28,7 +28,8 @@ def part_seconds(step: timedelta) -> int | None:
 def rows_by_part(moment: str, settings: SalesSettings, timezone: str, good: str, rows: str = "1") -> str:
     """SQL: a list of how many good rows each part of a step has; empty where all are at its very start.
 
-    `rows`: how many rows one row stands for.
+    Rows at midnight, of steps of days, are in no part: dates without a time, which exports mix with others, would make
+    a rush of every midnight. `rows`: how many rows one row stands for.
     """
     part = part_seconds(settings.step)
     if part is None:
@@ -36,9 +37,11 @@ def rows_by_part(moment: str, settings: SalesSettings, timezone: str, good: str,
     seconds = int(settings.step.total_seconds())
     local = f"timezone({literal(timezone)}, {moment})"
     since = f"epoch({moment}) % {seconds}" if seconds < DAY else f"epoch({local}) - epoch(date_trunc('day', {local}))"
+    exact = on_step(moment, settings, timezone)
+    told = good if seconds < DAY else f"{good} AND NOT ({exact})"
     place, many = f"floor(({since}) / {part})", "count(*)" if rows == "1" else f"sum({rows})"
-    counts = [f"coalesce({many} FILTER (WHERE {good} AND {place} = {at}), 0)" for at in range(seconds // part)]
-    return listed(f"bool_and({on_step(moment, settings, timezone)})", counts)
+    counts = [f"coalesce({many} FILTER (WHERE {told} AND {place} = {at}), 0)" for at in range(seconds // part)]
+    return listed(f"bool_and({exact})", counts)
 
 
 def listed(exact: str, counts: Sequence[str]) -> str:
@@ -70,6 +73,8 @@ def parts_query(database: duckdb.DuckDBPyConnection, good: str, step: timedelta)
     known = database.execute(f"SELECT count(*) FROM counted WHERE {inside} AND len(parts) > 0").fetchone()
     if not known or not known[0]:
         return None
+    if step >= timedelta(seconds=DAY):
+        inside += " AND len(parts) > 0"  # days of dates without a time say nothing
     each = (
         "SELECT grp, step_start, CASE WHEN len(parts) = 0 THEN [row_count] ELSE CAST(parts AS BIGINT[]) END AS counts "
         f"FROM counted WHERE {inside}"

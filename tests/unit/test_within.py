@@ -174,6 +174,19 @@ def test_times_on_the_step_alone_tell_nothing(tmp_path: Path, stamp: str) -> Non
         assert rows_within(table.database, GOOD, settings.step, {None}) == {}
 
 
+def test_dates_without_a_time_among_others_make_no_rush_of_midnight(tmp_path: Path) -> None:
+    frame = stamped(days=3)
+    times = pd.to_datetime(frame["time"])
+    bare = (times.dt.day % 3 == 0) | (np.arange(len(times)) % 2 == 0)
+    frame["time"] = times.dt.strftime("%Y-%m-%d %H:%M:%S").where(~bare, times.dt.strftime("%Y-%m-%d 00:00:00"))
+    frame.to_csv(tmp_path / "orders.csv", index=False)
+    settings = SalesSettings(source=str(tmp_path / "orders.csv"), time="time", step=DAY)
+    with OrderTable.load(settings, "UTC", datetime(2026, 1, 9, tzinfo=UTC)) as table:
+        counts = rows_within(table.database, GOOD, DAY, {None})[None]
+    truth = pd.Series(1.0, pd.DatetimeIndex(times[~bare], tz="UTC")).resample("15min").sum()
+    np.testing.assert_array_equal(counts, truth.reindex(counts.index, fill_value=0.0))
+
+
 def test_a_plan_from_raw_orders_is_high_when_orders_come_also_in_chunks(tmp_path: Path) -> None:
     stamped().to_csv(tmp_path / "orders.csv", index=False)
     load = {name: {"per_sale_per_hour": cost} for name, cost in (("cpu", "100m"), ("memory", "0"))}
