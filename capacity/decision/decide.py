@@ -147,6 +147,7 @@ LOWERED: Final = "FloorLoweredByOthers"
 STILL: Final = "HeldFrozenMetrics"
 FORCE_FLOOR = "capacity/force-floor"  # the annotation by which a person sets a floor
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
+HOUR = timedelta(hours=1)
 LONG = 6  # unless it has stood for so many times the calm: then by as little as there is
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
 
@@ -463,7 +464,8 @@ def _detail(plan: WorkloadPlan, now: datetime, reach: datetime, need: int) -> st
     text, peak = f"{need} until {reach:%H:%MZ}", plan.peak
     if peak.at >= now:
         text += f"; peak {peak.replicas} at {peak.at:%m-%d %H:%MZ}"
-        text += "" if peak.sales is None else f", {peak.sales:.4g} sales at {peak.quantile_level:g}"
+        rate = None if peak.sales is None else peak.sales * (HOUR / plan.step)
+        text += "" if rate is None else f", {rate:.4g} sales/h at {peak.quantile_level:g}"
     return text
 
 
