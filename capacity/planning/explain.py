@@ -184,7 +184,7 @@ def _load_parts(one: Requirement, line: _Line, step: int, parts: SalesParts | No
     parts_of_floor = [("idle load", line.replicas(reached), f"{line.say(reached)} without any sale")]
     for name, sales, why in _sales_parts(one.demand.sales, parts, step, level):
         reached += line.slope * sales
-        parts_of_floor.append((name, line.replicas(reached), f"{sales:+,.1f} sales: {why}"))
+        parts_of_floor.append((name, line.replicas(reached), f"{sales * (HOUR / one.step):+,.1f} sales/h: {why}"))
     if one.demand.sales is None:
         parts_of_floor = [("usual load", line.replicas(median), "the median, forecast from usage itself")]
     else:

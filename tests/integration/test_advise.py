@@ -25,6 +25,7 @@ from capacity.model.policies import Policies, read_policies
 from capacity.model.policy import Cadence
 from capacity.model.replayed import Advised, DailyScores
 from capacity.planning.orders import request_of
+from capacity.series.within import OrderTimes
 from capacity.simulation import advice, together
 from capacity.simulation.advice import History, ReplaySettings, past_forecasts
 from capacity.simulation.candidates import plans_of
@@ -177,7 +178,7 @@ def test_a_plan_without_chosen_policies_is_as_before(
     monkeypatch.chdir(tmp_path)
     assert main(["plan", "--output", "json", "--quiet"]) == 0
     document = json.loads(capsys.readouterr().out)["workloads"][0]
-    assert document["step"] == 3600
+    assert (document["step"], document["calm"]) == (900, False)
     assert "choice" not in document
 
 
@@ -202,7 +203,9 @@ def test_a_replay_plans_what_production_plans(tmp_path: Path) -> None:
     settings = ReplaySettings(1, Cadence(plan=day, refit=day), config.controller.policy())
     history = History.of(orders.histories[None], workload, settings)
     forecasts = past_forecasts(history, request_of(config, orders), lambda _done, _total: None)
-    plans = plans_of(forecasts, workload, 0.9)
+    known = {at: history.sales.loc[history.sales.index < at - Cadence().delay] for at in forecasts}
+    within = {at: OrderTimes(timezone=config.timezone).within(sales) for at, sales in known.items()}
+    plans = plans_of(forecasts, workload, 0.9, within)
     assert len(plans) == 3
     for moment, plan in plans.items():
         horizon = plan.steps * plan.step
