@@ -185,7 +185,6 @@ LOWERED: Final = "FloorLoweredByOthers"
 STILL: Final = "HeldFrozenMetrics"
 FORCE_FLOOR = "capacity/force-floor"  # the annotation by which a person sets a floor
 WORTH = 0.25  # of a floor by which it must be too high to come down, under a plan of short steps,
-HOUR = timedelta(hours=1)
 LONG = 6  # unless it has stood for so many times the calm: then by as little as there is
 FUTURE = timedelta(minutes=2)  # clocks of one cluster differ by less: a note from later was written by a wrong clock
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 
 from capacity.model import Explanation, WorkloadPlan
 from capacity.planning import mean_floor
 
-GIB, HOUR = 2**30, timedelta(hours=1)
+GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadView:
     """A planned workload at a glance: its peak, and the floors around it (`mean` over the steps of the plan).
 
-    `sales` are per hour, None where the load follows none; `cores` and `gib` are the demand planned for at the peak;
+    `sales_per_hour` is None where the load follows none; `cores` and `gib` are the demand planned for at the peak;
     `target` is the utilization planned for, in percent.
     """
 
