@@ -93,7 +93,8 @@ def serve_measured() -> None:
         app = create_app(*given)
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
-            spent.set(mine := [])
+            mine: list[int] = []
+            spent.set(mine)
 
             async def sent(message: Any) -> None:
                 if message["type"] == "http.response.start":

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from capacity.model import WorkloadPlan
-from capacity.model.forecast import Demand, DemandAhead
+from capacity.model.forecast import Demand, DemandAhead, Forecast
 
 HOUR = timedelta(hours=1)
 HOURS = 48
@@ -33,15 +33,15 @@ def demand_ahead(plan: WorkloadPlan, starts: Sequence[datetime]) -> DemandAhead 
     if demand is None:
         return None
     table = plan.to_frame()
-    levels = [
-        (
-            level,
-            *(tuple(hourly(one.at(level).reindex(table.index), plan, starts)) for one in (demand.cpu, demand.memory)),
-        )
-        for level in _levels(plan, demand)
-    ]
+
+    def highest(forecast: Forecast, level: float) -> tuple[float, ...]:
+        return tuple(hourly(forecast.at(level).reindex(table.index), plan, starts))
+
+    levels = tuple(
+        (level, highest(demand.cpu, level), highest(demand.memory, level)) for level in _levels(plan, demand)
+    )
     need = (table["utilization"] * table["floor"]).loc[: pd.Timestamp(starts[-1] + HOUR)]
-    return DemandAhead(*plan.key, tuple(levels), tuple(need.tolist()))
+    return DemandAhead(*plan.key, levels, tuple(need.tolist()))
 
 
 def hourly(values: pd.Series, plan: WorkloadPlan, starts: Sequence[datetime]) -> list[float]:
@@ -49,7 +49,7 @@ def hourly(values: pd.Series, plan: WorkloadPlan, starts: Sequence[datetime]) ->
 
     NaN of an hour beyond the plan.
     """
-    hours = pd.DatetimeIndex(starts)
+    hours = pd.DatetimeIndex(list(starts))
     if plan.step > HOUR:
         found = values.reindex(hours, method="ffill").where(hours < pd.Timestamp(plan.end))
     else:
