@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from capacity.model import WorkloadPlan
-from capacity.model.forecast import Demand, DemandAhead
+from capacity.model.forecast import Demand, DemandAhead, Forecast
 
 HOUR = timedelta(hours=1)
 HOURS = 48
@@ -34,12 +34,14 @@ def demand_ahead(plan: WorkloadPlan, starts: Sequence[datetime]) -> DemandAhead 
         return None
     table = plan.to_frame()
 
-    def hours(quantile: pd.Series) -> tuple[float, ...]:
-        return tuple(hourly(quantile.reindex(table.index), plan, starts))
+    def highest(forecast: Forecast, level: float) -> tuple[float, ...]:
+        return tuple(hourly(forecast.at(level).reindex(table.index), plan, starts))
 
-    levels = [(level, hours(demand.cpu.at(level)), hours(demand.memory.at(level))) for level in _levels(plan, demand)]
+    levels = tuple(
+        (level, highest(demand.cpu, level), highest(demand.memory, level)) for level in _levels(plan, demand)
+    )
     need = (table["utilization"] * table["floor"]).loc[: pd.Timestamp(starts[-1] + HOUR)]
-    return DemandAhead(*plan.key, tuple(levels), tuple(need.tolist()))
+    return DemandAhead(*plan.key, levels, tuple(need.tolist()))
 
 
 def hourly(values: pd.Series, plan: WorkloadPlan, starts: Sequence[datetime]) -> list[float]:

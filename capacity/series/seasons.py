@@ -210,7 +210,7 @@ def unproven(span: timedelta, step: timedelta) -> tuple[str, ...]:
         elif span < YEAR:
             said.append(f"{days} are less than a year, so no yearly cycle can be seen or forecast yet")
         else:
-            known = f"{span / YEAR:.1f} years cannot prove a yearly cycle (four can)"
+            known = f"{10 * span // YEAR / 10:.1f} years cannot prove a yearly cycle (four can)"
             said.append(f"{known}; forecasts follow past years only where tests favour it")
     return tuple(said)
 
