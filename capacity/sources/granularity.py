@@ -18,6 +18,7 @@ from capacity.sources.sql import literal
 
 GOOD = "aside = 0 AND len(failed) = 0"
 HOUR = 3600
+MEASURED = 0.99  # share of steps with one row a group, from which rows are totals
 LEAST_RUN = 5  # rows one after the other that are further apart than the others
 LEAST_ROWS = 30  # of the file, below which no distance is the usual one
 LEAST_DAYS = 5
@@ -45,18 +46,22 @@ def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings
 
 
 def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
-    """Whether steps are parts of a day, and all rows of all days have one time: dates, whose hours are elsewhere."""
+    """Whether steps are parts of a day, and all rows of all days have one time: dates, whose hours are elsewhere.
+
+    A single row a day is a total, whose length planning finds out.
+    """
     if settings.step >= timedelta(days=1):
         return None
     day = int(timedelta(days=1).total_seconds())
     local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
     query = (
         f"SELECT coalesce(bool_and(on_step), false), count(DISTINCT step_start // {day}), "
-        f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))) "
+        f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))), "
+        "avg(row_count) "
         f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
     )
-    exact, days, times = database.execute(query).fetchone() or (False, 0, 0)
-    if not exact or days < LEAST_DAYS or times > 1:
+    exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
+    if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
         return None
     return (
         f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
