@@ -20,14 +20,13 @@ DECISION_TESTS = (
     "tests/unit/test_decision.py",
     "tests/unit/test_decision_rules.py",
     "tests/unit/test_headroom_plan.py",
+    "tests/unit/test_readings.py",
     "tests/unit/test_vertical_decision.py",
     "tests/unit/test_volume_decision.py",
-    "tests/property/test_decision_properties.py",
-    "tests/property/test_size_faults.py",
     "tests/property/test_standing_metrics.py",
     "tests/integration/test_ready.py",
-    "tests/integration/test_failures.py",
-    "tests/integration/test_vertical.py",
+    "tests/integration/test_failures.py::test_a_plan_that_contradicts_the_configuration_is_not_followed",
+    "tests/integration/test_failures.py::test_a_plan_of_other_settings_is_followed_with_a_warning",
 )
 CONTROLLER = (
     "capacity.app.control",
