@@ -12,7 +12,7 @@ import numpy as np
 
 from capacity.model.arrays import Array
 from capacity.model.settings import SalesSettings
-from capacity.quality.time_forms import NUMBER_FORMS, readings, shape_of
+from capacity.quality.time_forms import NUMBER_FORMS, looks_like_time
 
 Kind = Literal["time", "number", "text"]
 DAY, HOUR, COARSE = 86_400, 3_600, 900
@@ -21,7 +21,8 @@ TIME_NAMES = (  # the best names of an order's time first
     r"\border(ed)?\b.*\b(date|time|datetime|at|on|dt|ts)\b|\bbestell\w*|\bauftrag\w*dat|\bfecha.*pedido",
     r"\bcreated?\b|\bplaced\b|\bpurchase\w*|\bsold\b|\binvoice\b.*\bdat|\brechnungsdat|\bpick ?up\b|\bstart\w*|"
     r"\bbooked\b",
-    r"\b(date|time|datetime|timestamp|datum|zeit|zeitpunkt|fecha|data|ds|day|dteday|tag|hour|ts|when|period)\b|dat(e|um)",
+    r"\b(date|time|datetime|timestamp|datum|zeit|zeitpunkt|fecha|data|ds|day|dteday|tag|hour|ts|when|period)\b|dat(e|um)|"
+    r"\b(er|au|bu|bl|fk)dat\b",  # of SAP
 )
 LATER_TIMES = (  # what happens to an order after it was placed, and dates that are no event at all
     r"\b(ship\w*|deliver\w*|due|paid|fulfil\w*|cancel\w*|refund\w*|updated?|modified|drop ?off|end(ed)?|closed?|"
@@ -165,7 +166,7 @@ def _holds_times(column: Column) -> bool:
         return _named_like_a_time(column) and _in_range(column)
     if column.kind != "text" or not column.values:
         return False
-    read = sum(bool(readings(shape_of(value))) or _is_iso(value) for value in column.values)
+    read = sum(looks_like_time(value) or _is_iso(value) for value in column.values)
     if read >= READABLE * len(column.values):
         return True
     return _named_like_a_time(column) and read >= len(column.values) / 2

@@ -56,6 +56,10 @@ _WEEKDAYS = r"(?:Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)"
 _LONG_DAYS = r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
 _MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _LONG = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+_TIME = r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp][Mm])?"
+_DASH = r"\s*(?:-|–|—|/|\bto\b|\bbis\b)\s*"
+SLOT: Final = rf"(.*?({_TIME})){_DASH}({_TIME})"  # a date, and two times of its day
+PAIR: Final = r"(\S.*?[\dZ])(?:\s+(?:-|–|—|to|bis)\s+|/)(\S.*)"  # two times, which are written alike
 _FOREIGN: Final = {  # months in six languages, by what they are in English; words that mean two of them are left out
     "Jan": "januar jänner januari janvier janv enero ene gennaio gen janeiro",
     "Feb": "februar februari février févr fév febrero febbraio fevereiro fev",
@@ -133,6 +137,22 @@ def readings(shape: str, zone: str = "UTC") -> dict[str, Reading]:
         if clock is not None:
             return {order: Reading(form + clock.format, clock.zone) for order, form in date.items()}
     return _ctime(shape, zone)
+
+
+def unbracketed(shape: str) -> str:
+    """A shape without the brackets that web servers write around times."""
+    return shape[1:-1] if shape.startswith("[") and shape.endswith("]") else shape
+
+
+def looks_like_time(text: str) -> bool:
+    """Whether a text is a time, or an interval of times, in a form that is read.
+
+    >>> [looks_like_time(text) for text in ("[15/Jan/2026:13:00:00 +0100]", "1.10.2026 00:00 - 1.10.2026 01:00", "May")]
+    [True, True, False]
+    """
+    shape = unbracketed(shape_of(text))
+    starts = [match[1] for pattern in (PAIR, SLOT) if (match := re.fullmatch(pattern, shape)) is not None]
+    return any(readings(one) for one in (shape, *starts))
 
 
 def english_words(shape: str) -> dict[str, str]:

@@ -16,6 +16,8 @@ from capacity.quality.time_forms import (
     NAIVE,
     NUMBER_FORMS,
     ORDERS,
+    PAIR,
+    SLOT,
     WRITTEN,
     Fit,
     NumberForm,
@@ -24,6 +26,7 @@ from capacity.quality.time_forms import (
     english_words,
     readings,
     shape_of,
+    unbracketed,
     unreadable,
 )
 from capacity.sources.sql import NEWEST, OLDEST, literal
@@ -72,9 +75,11 @@ def time_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeFo
     """
     zone = f"times without a zone are read in {column.zone}"
     if column.kind.startswith("TIMESTAMP WITH TIME ZONE"):
-        return TimeForm(column.name, "instants")
+        return TimeForm(f"CASE WHEN isfinite({column.name}) THEN {column.name} END", "instants")
     if column.kind.startswith(("TIMESTAMP", "DATE")):
-        return TimeForm(_in_zone(f"CAST({column.name} AS TIMESTAMP)", column), f"timestamps; {zone}", local=True)
+        moment = f"CAST({column.name} AS TIMESTAMP)"
+        finite = f"CASE WHEN isfinite({moment}) THEN {moment} END"
+        return TimeForm(_in_zone(finite, column), f"timestamps; {zone}", local=True)
     if column.form in EXPLICIT:
         return _number_form(column, EXPLICIT[column.form])
     if column.form is not None and column.form.replace("_", " ") not in ORDERS:
@@ -149,12 +154,6 @@ class _Shape:
     rows: int
     example: str
     readings: dict[str, Reading]
-
-
-_TIME = r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp][Mm])?"
-_DASH = r"\s*(?:-|–|—|/|\bto\b|\bbis\b)\s*"
-SLOT = rf"(.*?({_TIME})){_DASH}({_TIME})"  # a date, and two times of its day
-PAIR = r"(\S.*?[\dZ])(?:\s+(?:-|–|—|to|bis)\s+|/)(\S.*)"  # two times that are written alike
 
 
 def _interval_starts(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> tuple[TimeColumn, str]:
@@ -274,14 +273,9 @@ def _shapes(database: duckdb.DuckDBPyConnection, column: TimeColumn, iso: str) -
     )
     found = database.execute(query).fetchall()
     return [
-        _Shape(text, rows, example.strip(), readings(_unbracketed(shape_of(text)), column.zone))
+        _Shape(text, rows, example.strip(), readings(unbracketed(shape_of(text)), column.zone))
         for text, rows, example in found
     ]
-
-
-def _unbracketed(shape: str) -> str:
-    """A shape without the brackets that web servers write around times."""
-    return shape[1:-1] if shape.startswith("[") and shape.endswith("]") else shape
 
 
 def _is_number(shape: str) -> bool:

@@ -224,3 +224,19 @@ def test_dates_that_can_be_read_two_ways_name_the_flag() -> None:
 def test_the_rhythm_of_times(seconds: np.ndarray, step: timedelta | None, whole: bool) -> None:
     rhythm = Rhythm.of(seconds)
     assert (rhythm.step, rhythm.whole_days) == (step, whole)
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("MTU (CET/CEST);Load", "%d.%m.%Y %H:00 - %d.%m.%Y %H:59"),
+        ("time;bytes", "[%d/%b/%Y:%H:00:00 +0000]"),
+        ("dateHour;transactions", "%Y%m%d%H"),
+        ("week;orders", "%G-W%V-%u %H:00"),
+    ],
+)
+def test_times_of_exports_are_found(header: str, line: str, tmp_path: Path) -> None:
+    lines = [f"{at.strftime(line)};{10 + at.hour}.5" for at in pd.date_range("2026-10-01", periods=240, freq="h")]
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join([header, *lines]), encoding="utf-8")
+    assert guess_sales(str(file)).settings.time == header.split(";")[0]

@@ -463,3 +463,10 @@ def test_what_is_refused_is_named(name: str, content: bytes, words: str) -> None
 def test_amounts_of_shops_and_spreadsheets(written_as: str) -> None:
     lines = "\n".join(f"{line[:19]};{written_as}" for line in LINES[1:])
     assert read_sales(written("a.csv", f"at;n\n{lines}\n"), time="at", value="n").sum() == 3 * 1234
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMPTZ"])
+def test_an_infinite_time_is_no_time(kind: str) -> None:
+    rows = f"CAST(CASE WHEN i = 5 THEN 'infinity' ELSE '2026-01-05 00:00:00' END AS {kind}) + INTERVAL (i) HOUR"
+    path = parquet("a.parquet", f"SELECT {rows} AS at, 1 AS n FROM range(9) t(i)")
+    assert audit_sales(path, time="at", value="n").failures["readable_time"] == 1
