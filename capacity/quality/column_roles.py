@@ -21,7 +21,7 @@ TIME_NAMES = (  # the best names of an order's time first
     r"\border(ed)?\b.*\b(date|time|datetime|at|on|dt|ts)\b|\bbestell\w*|\bauftrag\w*dat|\bfecha.*pedido",
     r"\bcreated?\b|\bplaced\b|\bpurchase\w*|\bsold\b|\binvoice\b.*\bdat|\brechnungsdat|\bpick ?up\b|\bstart\w*|"
     r"\bbooked\b",
-    r"\b(date|time|datetime|timestamp|datum|zeit|zeitpunkt|fecha|data|ds|day|dteday|tag|hour|ts|when|period)\b|dat(e|um)|"
+    r"\b(date|time|datetime|timestamp|datum|zeit|zeitpunkt|fecha|data|ds|dt|day|dteday|tag|hour|ts|when|period)\b|dat(e|um)|"
     r"\b(er|au|bu|bl|fk)dat\b",  # of SAP
 )
 LATER_TIMES = (  # what happens to an order after it was placed, and dates that are no event at all
@@ -220,7 +220,12 @@ def _amounts(columns: Sequence[Column]) -> list[Column]:
     found = []
     for place, column in enumerate(columns):
         usable = column.kind == "number" and column.lowest is not None and column.distinct > 1
-        if not usable or re.search(NO_AMOUNT, column.words) or _tier(column, ID_NAMES[:2]) is not None:
+        if (
+            not usable
+            or _holds_times(column)
+            or re.search(NO_AMOUNT, column.words)
+            or _tier(column, ID_NAMES[:2]) is not None
+        ):
             continue
         tier = _tier(column, AMOUNT_NAMES)
         found.append(((len(AMOUNT_NAMES) if tier is None else tier), place, column))
