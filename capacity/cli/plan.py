@@ -17,7 +17,7 @@ from capacity.logs import LOGGER
 from capacity.model import CapacityError, ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
 from capacity.views.options import PICTURE, PlanView, Theme
-from capacity.views.sheet import Output
+from capacity.views.sheet import Output, write_csv
 
 if TYPE_CHECKING:
     from capacity.app.advise import Advice
@@ -320,11 +320,11 @@ def _show(face: CommandContext, planned: PlanResult, config: Config, *, peaks: b
 
     As CSV, the floor of every step, unless the table of `peaks` was asked for.
     """
-    from capacity.views.tables import floors_sheet, plan_sheet
+    from capacity.views.tables import floor_rows, plan_sheet
 
     plans = planned.plan.workloads
     if face.output is Output.csv and not peaks:
-        face.show(floors_sheet(planned))
+        write_csv(*floor_rows(planned))
         return
     if face.output is Output.table and len(plans) > SHOWN:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -258,17 +257,16 @@ class WorkloadPlan:
         import pandas as pd
 
         steps = pd.date_range(self.start, periods=self.steps, freq=pd.Timedelta(self.step), name="start")
-        standing = [change for change, length in self._runs() for _ in range(length)]
-        floor, reason = [change.replicas for change in standing], [change.reason for change in standing]
-        table = pd.DataFrame({"floor": floor, "reason": reason}, steps)
-        if self.sizes is not None:
-            table = table.assign(**{name: pd.Series(values, steps) for name, values in self.sizes.requests().items()})
+        table = pd.DataFrame(self.columns(), steps)
         return table if self.demand is None else table.join(self._loads(self.demand, table))
 
-    def _runs(self) -> Iterator[tuple[FloorChange, int]]:
-        """Each change with how many steps it stands."""
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns of `to_frame` that a plan file holds, a value per step: floor, reason, requests of one pod."""
         ends = [*(change.offset for change in self.floor[1:]), self.steps]
-        return ((change, end - change.offset) for change, end in zip(self.floor, ends, strict=True))
+        runs = [(change, end - change.offset) for change, end in zip(self.floor, ends, strict=True)]
+        standing = [change for change, length in runs for _ in range(length)]
+        requests = {} if self.sizes is None else self.sizes.requests()
+        return {"floor": [one.replicas for one in standing], "reason": [one.reason for one in standing], **requests}
 
     def _loads(self, demand: Demand, planned: pd.DataFrame) -> pd.DataFrame:
         """Demand at the plan's quantile level, and the utilization of what is planned."""

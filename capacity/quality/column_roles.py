@@ -264,10 +264,12 @@ def order_number_names(names: Sequence[str]) -> tuple[str, ...]:
     >>> order_number_names(["created_at", "id", "orderId", "Order", "customer"])
     ('orderId', 'Order', 'id')
     """
-    columns = [Column(name, "text", 1, 1) for name in names]
-    tiers = [(one, _tier(one, (ID_NAMES[0], ALONE, *ID_NAMES[1:]))) for one in columns]
-    told = [(one.name, tier) for one, tier in tiers if tier is not None]
-    return tuple(name for name, _ in sorted(told, key=lambda one: one[1]))
+    told: list[tuple[int, str]] = []
+    for name in names:
+        tier = _tier(Column(name, "text", 1, 1), (ID_NAMES[0], ALONE, *ID_NAMES[1:]))
+        if tier is not None:
+            told.append((tier, name))
+    return tuple(name for _, name in sorted(told, key=lambda one: one[0]))
 
 
 def _is_amount_like(column: Column) -> bool:
@@ -276,7 +278,8 @@ def _is_amount_like(column: Column) -> bool:
 
 
 def _tier(column: Column, names: Sequence[str]) -> int | None:
-    return next((tier for tier, pattern in enumerate(names) if re.search(pattern, column.words)), None)
+    words = column.words
+    return next((tier for tier, pattern in enumerate(names) if re.search(pattern, words)), None)
 
 
 def state_column(columns: Sequence[Column]) -> Column | None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -55,11 +55,18 @@ def show(sheet: Sheet, output: Output) -> None:
     if output is Output.json:
         sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
     elif output is Output.csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(sheet.columns)
-        writer.writerows(map(_inert, row) for row in sheet.rows)
+        write_csv(sheet.columns, sheet.rows)
     else:
         _print_table(sheet)
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows to stdout as CSV, one after the other; no cell is taken for a formula."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(
+        [_inert(value) if isinstance(value, str) and value < "A" else value for value in row] for row in rows
+    )  # all of FORMULAS come before letters: most of millions of cells need no call
 
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -71,9 +78,8 @@ def _inert(value: object) -> object:
     >>> _inert("=cmd()"), _inert("-3.5"), _inert(-3)
     ("'=cmd()", '-3.5', -3)
     """
-    if not isinstance(value, str) or not value.startswith(FORMULAS):  # of millions of cells nearly all
-        return value
-    return value if re.fullmatch(r"[-+]?[0-9.,]+%?", value) else f"'{value}"
+    risky = isinstance(value, str) and value.startswith(FORMULAS) and not re.fullmatch(r"[-+]?[0-9.,]+%?", value)
+    return f"'{value}" if risky else value
 
 
 def show_lines(lines: Sequence[str]) -> None:

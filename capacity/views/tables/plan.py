@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import pandas as pd
@@ -41,26 +43,36 @@ def plan_sheet(planned: PlanResult, config: Config) -> Sheet:
     return Sheet(title, columns, rows, document, footer)
 
 
-def floors_sheet(planned: PlanResult) -> Sheet:
-    """Every step of every workload, as `Plan.to_frame` has them: what a program or a spreadsheet reads."""
-    table = planned.plan.to_frame()
-    columns = ("start", *(str(name) for name in table.columns))
-    return Sheet(
-        "", columns, list(zip(_starts(table), *(_cells(table[name]) for name in table.columns), strict=True)), None
+def floor_rows(planned: PlanResult) -> tuple[tuple[str, ...], Iterator[tuple[object, ...]]]:
+    """The columns of `Plan.to_frame`, and every step of every workload, one after the other: there may be millions."""
+    tables = [(plan, _columns(plan)) for plan in planned.plan.workloads]
+    names = tuple(dict.fromkeys(name for _, table in tables for name in table))
+    unknown: Iterator[object] = repeat(None)
+    rows = (
+        row
+        for plan, table in tables
+        for row in zip(
+            _starts(plan.start, plan.step, plan.steps),
+            repeat(plan.namespace),
+            repeat(plan.name),
+            *(table.get(name, unknown) for name in names),
+        )
     )
+    return ("start", "namespace", "name", *names), rows
 
 
-def _starts(table: pd.DataFrame) -> list[str]:
-    """The starts of the steps as text: millions of rows have a few hundred different ones."""
-    codes, starts = pd.factorize(table.index)
-    texts = [rfc3339(moment(at)) for at in pd.DatetimeIndex(starts)]
-    return [texts[code] for code in codes.tolist()]
+def _columns(plan: WorkloadPlan) -> dict[str, list[Any]]:
+    """The columns of one workload; None for what is not known."""
+    if plan.demand is None:
+        return plan.columns()
+    table = plan.to_frame()
+    return {str(name): [None if value != value else value for value in table[name].tolist()] for name in table.columns}
 
 
-def _cells(column: pd.Series) -> list[object]:
-    """The values of a column, None for what is not known."""
-    values: list[object] = column.tolist()
-    return [None if value != value else value for value in values] if column.hasnans else values
+@lru_cache(maxsize=16)  # plans of one run have the same steps
+def _starts(start: datetime, step: timedelta, steps: int) -> tuple[str, ...]:
+    """The starts of the steps as text."""
+    return tuple(rfc3339(start + place * step) for place in range(steps))
 
 
 def _plan_footer(planned: PlanResult, plans: list[WorkloadPlan], currency: str) -> tuple[str, ...]:
