@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,6 +64,11 @@ _CURRENT: ContextVar[Run] = ContextVar("run")
 def current_run() -> Run:
     """The run that logs; without an id where capacity is used as a library."""
     return _CURRENT.get(Run("", "library"))
+
+
+def run_threads(many: int, name: str) -> ThreadPoolExecutor:
+    """As many threads, called so, whose logs and Events are those of the current run."""
+    return ThreadPoolExecutor(many, name, initializer=_CURRENT.set, initargs=(current_run(),))
 
 
 class TextFormatter(logging.Formatter):

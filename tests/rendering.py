@@ -42,6 +42,9 @@ FORMS = {
     "with the times of metrics": Form("overlays/metric-times", ("controller.metricTimes=true",)),
     "with KEDA": Form("overlays/keda", ("targets.scaledObjects=true",)),
     "with replicas of its own": Form("overlays/replicas", ("targets.replicas=true",)),
+    "with replicas of its own in a loop": Form(
+        "overlays/replicas-loop", ("controller.form=loop", "targets.replicas=true")
+    ),
     "with pods resized in place": Form("overlays/vertical", ("targets.vertical=true",)),
     "with nodes ahead": Form("overlays/headroom", ("targets.headroom=true",)),
     "with nodes ahead and their lead time": Form("overlays/nodes", ("targets.nodes=true",)),

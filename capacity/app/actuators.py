@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +12,7 @@ from capacity.app.headroom import HEADROOM
 from capacity.app.vertical import VERTICAL
 from capacity.cluster.act import announce_actuation
 from capacity.cluster.client import ClusterReader, ClusterWriter
+from capacity.logs import run_threads
 from capacity.model import ClusterError
 from capacity.model.actuation import Actuation
 from capacity.model.outcome import Outcome
@@ -46,7 +46,7 @@ def actuate(
     if parallel == 1 or len(due) < 2:
         made = {id(one): act(one) for one in due}
     else:
-        with ThreadPoolExecutor(parallel, thread_name_prefix="actuate") as pool:
+        with run_threads(parallel, "actuate") as pool:
             made = dict(zip(map(id, due), pool.map(act, due), strict=True))
     return by_workload((one, made.get(id(one), one.actuation)) for one in dues)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -38,6 +37,7 @@ from capacity.decision import Brake, ControllerRules, check_due, decide, hold, w
 from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.decision.decide import STILL
 from capacity.decision.reached import UNREACHED
+from capacity.logs import run_threads
 from capacity.model import (
     CapacityError,
     ClusterError,
@@ -606,7 +606,7 @@ class _Acting:
     def _each(self, act: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         if self.work.parallel == 1:
             return [act(item) for item in items]
-        with ThreadPoolExecutor(self.work.parallel, thread_name_prefix="write") as pool:
+        with run_threads(self.work.parallel, "write") as pool:
             return list(pool.map(act, items))
 
     def _announced(self, told: tuple[Outcome, Autoscaler | None]) -> tuple[str, ...]:

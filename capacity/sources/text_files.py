@@ -28,6 +28,7 @@ MOST_PARTS = 5  # lines that the header goes on over
 QUOTES: Final = ('"', "'")
 DELIMITERS: Final = (",", ";", "\t", "|")
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+WORKBOOKS = (".xlsx", ".xlsm", ".ods")
 ZIP, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # .zip, .xlsx and .ods; .xls
 COMPRESSED: Final = {
     b"BZh": "bzip2",
@@ -209,6 +210,8 @@ def _opened(path: str) -> IO[bytes]:
 
 def _only_member(path: str) -> IO[bytes]:
     """The file in an archive. Raises `DataError` where there are several; a workbook is opened as it is."""
+    if path.endswith(WORKBOOKS):
+        return Path(path).open("rb")
     archive = zipfile.ZipFile(path)
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
     if {"[Content_Types].xml", "mimetype"} & set(names):

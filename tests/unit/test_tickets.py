@@ -71,7 +71,7 @@ def test_every_condition_has_severity_remediation_and_words(name: str) -> None:
     assert 1 <= condition.kind.impact <= 3
     assert 1 <= condition.kind.urgency <= 3
     assert condition.kind.remediation in condition.text
-    assert condition.runbook == RUNBOOKS.format(name=name)
+    assert condition.runbook == f"{RUNBOOKS}/{name}.md"
 
 
 def test_an_unknown_condition_is_refused() -> None:

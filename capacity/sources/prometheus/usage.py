@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
+from capacity.logs import run_threads
 from capacity.model import DataError
 from capacity.model.errors import require_aware
 from capacity.model.settings.usage import USAGE, Measured, PrometheusSettings
@@ -56,7 +56,7 @@ def read_usages(
     workloads = list(workloads)
     request = Request(Prometheus(settings), begin, end, now)
     asked = list(Wording(settings, settings.step).questions(workloads))
-    with ThreadPoolExecutor(settings.concurrency) as threads:
+    with run_threads(settings.concurrency, "query") as threads:
         answers = list(threads.map(request.answer, asked))
     parts: dict[Key, dict[str, pd.Series]] = {workload.key: {} for workload in workloads}
     failures: dict[Key, DataError] = {}
