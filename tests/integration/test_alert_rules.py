@@ -133,8 +133,8 @@ CASES = [
         at="150m",
         labels=(("group", "all"), ("quantile", "0.95")),
     ),
-    Case("CapacityPassMissed", LATE, PASSING, at="70m", labels=SHOP),
-    Case("CapacityPassMissed", GONE, ALIVE, at="80m", labels=SHOP),
+    Case("CapacityPassMissed", LATE, PASSING, at="70m", labels=SHOP, every="1m"),
+    Case("CapacityPassMissed", GONE, ALIVE, at="80m", labels=SHOP, every="1m"),
     Case("CapacityPassMissed", {"capacity_plan_age_seconds": "0x120"}, PASSING),
     Case(
         "CapacityErrorRateHigh",
