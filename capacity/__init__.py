@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from capacity.decision.decide import decide as decide
     from capacity.forecast.backtest import backtest_sales as backtest_sales
     from capacity.forecast.sales import forecast_sales as forecast_sales
+    from capacity.forecast.totals import forecast_total as forecast_total
     from capacity.load.learning import learn_load as learn_load
     from capacity.load.learning import learn_loads as learn_loads
     from capacity.load.projection import project_load as project_load
@@ -84,6 +85,7 @@ HOMES = {
     "capacity.series.calendar": ("holiday_events",),
     "capacity.model.events": ("Event", "Scenario"),
     "capacity.forecast.sales": ("forecast_sales",),
+    "capacity.forecast.totals": ("forecast_total",),
     "capacity.model.forecast": ("Forecast", "Demand", "ForecastRequest"),
     "capacity.forecast.backtest": ("backtest_sales",),
     # from sales to load

@@ -1,33 +1,33 @@
-"""Mutants of a package, drawn with a fixed seed, and whether the tests of that package notice them.
+"""Mutants of a package, drawn with a fixed seed.
 
-A mutant differs in one comparison, operator, number, truth value, `and`/`or`, or `min`/`max`. Each runs the tests in a
-process of its own, in which the mutated module is imported instead of the real one; no file is changed.
+A mutant differs in one comparison, operator, number, truth value, `and`/`or`, or `min`/`max`.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib.abc
-import importlib.machinery
-import os
 import random
-import signal
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from types import ModuleType
-
-import pytest
-
-import tests.conftest  # what every test needs is imported once, before the children
-import tests.double.fixtures
-import tests.peers.fixtures  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
-DECISION = ("capacity.decision.decide", "capacity.decision.brake")
-DECISION_TESTS = ("tests/unit/test_decision.py", "tests/unit/test_decision_rules.py")
+DECISION = tuple(
+    f"capacity.decision.{path.stem}" for path in sorted((ROOT / "capacity" / "decision").glob("[a-z]*.py"))
+)
+DECISION_TESTS = (
+    "tests/unit/test_decision.py",
+    "tests/unit/test_decision_rules.py",
+    "tests/unit/test_headroom_plan.py",
+    "tests/unit/test_readings.py",
+    "tests/unit/test_vertical_decision.py",
+    "tests/unit/test_volume_decision.py",
+    "tests/property/test_standing_metrics.py",
+    "tests/integration/test_ready.py",
+    "tests/integration/test_failures.py::test_a_plan_that_contradicts_the_configuration_is_not_followed",
+    "tests/integration/test_failures.py::test_a_plan_of_other_settings_is_followed_with_a_warning",
+)
 CONTROLLER = (
     "capacity.app.control",
     "capacity.app.floor_watch",
@@ -40,7 +40,7 @@ CONTROLLER = (
     "capacity.cluster.restore",
     "capacity.cluster.switch",
 )
-CONTROLLER_TESTS = (  # the quickest first: most mutants do not outlive them
+CONTROLLER_TESTS = (
     "tests/integration/test_pass_order.py",
     "tests/integration/test_floor_guard.py",
     "tests/integration/test_says_what_is.py",
@@ -48,10 +48,16 @@ CONTROLLER_TESTS = (  # the quickest first: most mutants do not outlive them
     "tests/integration/test_controller.py",
     "tests/integration/test_beside_others.py",
     "tests/integration/test_steering.py",
+    "tests/integration/test_managed_target.py",
+    "tests/integration/test_ready.py",
+    "tests/integration/test_rehearse.py",
+    "tests/integration/test_claims.py",
+    "tests/integration/test_failures.py",
+    "tests/integration/test_headroom.py",
     "tests/property/test_fault_runs.py",
+    "tests/unit/test_notes.py",
+    "tests/unit/test_readings.py",
 )
-UNCHANGED = -1  # the number of the mutant that is none: it must pass, or nothing is shown by one that fails
-LONGEST = 120  # seconds of a mutant's tests: one that never ends is noticed too
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -70,17 +76,22 @@ COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Mult: ast.Div,
     ast.Div: ast.Mult,
 }
+Place = ast.expr
 CALLED = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one module: which of its changes, and where it stands."""
+    """One change of one module: which of its changes, and where it stands.
+
+    `lines`: those of its statement, in a function that runs when the function is called; empty where importing runs it.
+    """
 
     module: str
     number: int
     line: int
     change: str
+    lines: range
 
     def __str__(self) -> str:
         return f"{self.module}:{self.line} {self.change}"
@@ -90,13 +101,16 @@ def mutants(modules: Sequence[str]) -> list[Mutant]:
     """Every mutant of these modules, in the order of their lines."""
     found = []
     for module in modules:
-        places = list(_places(ast.parse(source(module))))
-        found += [Mutant(module, number, line, change) for number, (line, change, _) in enumerate(places)]
+        tree = ast.parse(source(module))
+        statements = _statements(tree)
+        for number, (node, change, _) in enumerate(_places(tree)):
+            found.append(Mutant(module, number, node.lineno, change, statements[id(node)]))
     return found
 
 
+@cache
 def source(module: str) -> str:
-    """The text of a module."""
+    """The text of a module, as it stood when it was first asked for: whoever edits meanwhile moves no line."""
     return (ROOT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
 
 
@@ -107,50 +121,82 @@ def mutated(mutant: Mutant) -> ast.Module:
     True
     """
     tree = ast.parse(source(mutant.module))
-    if mutant.number != UNCHANGED:
-        list(_places(tree))[mutant.number][2]()
+    list(_places(tree))[mutant.number][2]()
     return ast.fix_missing_locations(tree)
 
 
-def _places(tree: ast.Module) -> Iterator[tuple[int, str, Callable[[], None]]]:
-    """Line, change, and what makes it, of each place that can be changed; annotations and messages are none."""
-    decorating = {id(part) for node in ast.walk(tree) for one in _decorators(node) for part in ast.walk(one)}
+def drawn(modules: Sequence[str], count: int, seed: int) -> list[Mutant]:
+    """So many mutants, by chance that the seed decides."""
+    every = mutants(modules)
+    return random.Random(seed).sample(every, min(count, len(every)))
+
+
+def _statements(tree: ast.Module) -> dict[int, range]:
+    """The lines of the statement that each node stands in, empty outside functions; of an `if`, those of its test."""
+    found: dict[int, range] = {}
+    _descend(tree, range(0), found, inside=False)
+    return found
+
+
+def _descend(node: ast.AST, lines: range, found: dict[int, range], *, inside: bool) -> None:
+    if inside and isinstance(node, ast.stmt):
+        body = getattr(node, "body", [])
+        end = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+        lines = range(node.lineno, end + 1)
+    found[id(node)] = lines
+    body = node.body if isinstance(node, ast.FunctionDef) else ()
+    for child in ast.iter_child_nodes(node):
+        _descend(child, lines, found, inside=inside or child in body)
+
+
+def _places(tree: ast.Module) -> Iterator[tuple[Place, str, Callable[[], None]]]:
+    """Node, change, and what makes it, of each place that can be changed; annotations and messages are none."""
+    idle = {id(part) for node in ast.walk(tree) for one in _idle(node) for part in ast.walk(one)}
     for node in ast.walk(tree):
-        if id(node) in decorating:  # such as slots=True, which no behaviour depends on
+        if id(node) in idle:
             continue
         if isinstance(node, ast.Compare):
             yield from _compared(node)
         elif isinstance(node, ast.BinOp) and type(node.op) in COMPUTED and not _of_text(node):
             after = COMPUTED[type(node.op)]()
-            yield node.lineno, f"{_name(node.op)} -> {_name(after)}", lambda n=node, a=after: setattr(n, "op", a)
+            yield node, f"{_name(node.op)} -> {_name(after)}", lambda n=node, a=after: setattr(n, "op", a)
         elif isinstance(node, ast.BoolOp):
             after = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-            yield node.lineno, f"{_name(node.op)} -> {_name(after)}", lambda n=node, a=after: setattr(n, "op", a)
+            yield node, f"{_name(node.op)} -> {_name(after)}", lambda n=node, a=after: setattr(n, "op", a)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            yield node.lineno, "not -> ", lambda n=node: setattr(n, "op", ast.UAdd())
+            yield node, "not -> ", lambda n=node: setattr(n, "op", ast.UAdd())
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLED:
             called, after_name = node.func, CALLED[node.func.id]
-            yield node.lineno, f"{called.id} -> {after_name}", lambda c=called, a=after_name: setattr(c, "id", a)
+            yield node, f"{called.id} -> {after_name}", lambda c=called, a=after_name: setattr(c, "id", a)
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
             yield _constant(node)
 
 
-def _decorators(node: ast.AST) -> list[ast.expr]:
-    return node.decorator_list if isinstance(node, ast.ClassDef | ast.FunctionDef) else []
+IDLE = ("strict", "repr", "init", "slots", "frozen", "thread_name_prefix")  # keywords that catch mistakes, or are shown
 
 
-def _compared(node: ast.Compare) -> Iterator[tuple[int, str, Callable[[], None]]]:
+def _idle(node: ast.AST) -> Iterator[ast.AST]:
+    """Parts on which no behaviour depends: decorators, what assertions tell the type checker, some keywords."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        yield from node.decorator_list
+    elif isinstance(node, ast.Assert):
+        yield node
+    elif isinstance(node, ast.Call):
+        yield from (one.value for one in node.keywords if one.arg in IDLE)
+
+
+def _compared(node: ast.Compare) -> Iterator[tuple[Place, str, Callable[[], None]]]:
     for place, operator in enumerate(node.ops):
         after = COMPARED[type(operator)]()
         change = f"{_name(operator)} -> {_name(after)}"
-        yield node.lineno, change, lambda p=place, a=after: node.ops.__setitem__(p, a)
+        yield node, change, lambda p=place, a=after: node.ops.__setitem__(p, a)
 
 
-def _constant(node: ast.Constant) -> tuple[int, str, Callable[[], None]]:
+def _constant(node: ast.Constant) -> tuple[Place, str, Callable[[], None]]:
     before = node.value
     assert isinstance(before, bool | int | float)
     after = not before if isinstance(before, bool) else before + 1
-    return node.lineno, f"{before} -> {after}", lambda: setattr(node, "value", after)
+    return node, f"{before} -> {after}", lambda: setattr(node, "value", after)
 
 
 def _of_text(node: ast.BinOp) -> bool:
@@ -163,71 +209,3 @@ def _of_text(node: ast.BinOp) -> bool:
 
 def _name(node: ast.AST) -> str:
     return type(node).__name__
-
-
-class _Swap(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from a mutated tree."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        del path, target
-        return importlib.machinery.ModuleSpec(name, self) if name == self._mutant.module else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(compile(mutated(self._mutant), self._mutant.module, "exec"), module.__dict__)
-
-
-def survives(mutant: Mutant, tests: Sequence[str]) -> bool:
-    """Whether all tests pass though the module is changed; asked of a child that has imported all else already."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        os._exit(_run(mutant, tests))
-    return _ended(child) == 0
-
-
-def _ended(child: int) -> int:
-    """How a child ended. One that hangs is killed from here: no alarm of its own outlives pytest's."""
-    ends = time.monotonic() + LONGEST
-    while time.monotonic() < ends:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]
-
-
-def _run(mutant: Mutant, tests: Sequence[str]) -> int:
-    """Swap the module and run the tests until one fails."""
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    package = mutant.module.rpartition(".")[0]
-    for name in [name for name in sys.modules if name == package or name.startswith((f"{package}.", "tests.unit"))]:
-        del sys.modules[name]
-    sys.meta_path.insert(0, _Swap(mutant))
-    return int(pytest.main(["-x", "-q", "--no-header", "-n", "0", "--assert=plain", "-p", "no:cacheprovider", *tests]))
-
-
-def drawn(modules: Sequence[str], count: int, seed: int) -> list[Mutant]:
-    """So many mutants, by chance that the seed decides."""
-    every = mutants(modules)
-    return random.Random(seed).sample(every, min(count, len(every)))
-
-
-def survivors(modules: Sequence[str], tests: Sequence[str], count: int, seed: int) -> list[Mutant]:
-    """The mutants of a draw that no test noticed. Raises `RuntimeError` where the tests fail without any change."""
-    packages = {module.rpartition(".")[0]: module for module in modules}
-    if not all(survives(Mutant(module, UNCHANGED, 0, ""), tests) for module in packages.values()):
-        raise RuntimeError(f"expected {', '.join(tests)} to pass before anything is changed, got a failure; mend it")
-    return [mutant for mutant in drawn(modules, count, seed) if survives(mutant, tests)]
-
-
-if __name__ == "__main__":
-    chosen = {"decision": (DECISION, DECISION_TESTS), "controller": (CONTROLLER, CONTROLLER_TESTS)}[sys.argv[3]]
-    left = survivors(*chosen, int(sys.argv[1]), int(sys.argv[2]))
-    sys.stdout.write("".join(f"{mutant}\n" for mutant in left))
-    sys.stdout.write(f"{len(left)} of {sys.argv[1]} survive\n")

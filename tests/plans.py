@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from capacity.model import (
+    DataError,
+    Demand,
     Derivation,
     FloorChange,
     LoadModel,
@@ -16,6 +18,7 @@ from capacity.model import (
     Workload,
     WorkloadPlan,
 )
+from capacity.planning import plan_many
 
 
 def derivation(**chosen: Any) -> Derivation:
@@ -47,3 +50,11 @@ def workload_plan(name: str, **chosen: Any) -> WorkloadPlan:
         "resources": {"cpu_request_millicores": 500, "memory_request_bytes": 2**29},
     }
     return WorkloadPlan("shop", name, **{**usual, **chosen})
+
+
+def planned(demand: Demand, workload: Workload) -> WorkloadPlan:
+    """The plan on the very steps of the demand."""
+    made = next(plan_many([(demand, workload)]))
+    if isinstance(made, DataError):
+        raise made
+    return made

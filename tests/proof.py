@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TESTS, survivors
+from tests.mutant_trials import survivors
+from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TESTS
 from tests.scale import TIMES
 from tests.three_days import BLACK_FRIDAY, SATURDAY, WEDNESDAY, live
 

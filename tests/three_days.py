@@ -199,7 +199,7 @@ class ThreeDays:
         self.now = WEDNESDAY
         self.kubeconfig = self.double.kubeconfig(self.folder / "kubeconfig")
         self.writer = ClusterWriter(str(self.kubeconfig), requests_per_second=100_000)
-        self.watch = FloorWatch(ClusterReader(str(self.kubeconfig)), ["shop"], clock=lambda: self.now.timestamp())
+        self.watch = FloorWatch(ClusterReader(str(self.kubeconfig)), [], clock=lambda: self.now.timestamp())
         self.pods = {tool.workload: Pods([WEDNESDAY - START] * BASE) for tool in self.tools}
         self.released: Counter[str] = Counter()
         self.workloads = [

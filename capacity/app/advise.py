@@ -23,6 +23,7 @@ from capacity.model.replayed import Advised
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.pipeline import planned_window
 from capacity.planning.result import PlanResult
+from capacity.series.within import OrderTimes
 
 if TYPE_CHECKING:
     from capacity.simulation.together import Replaying
@@ -48,6 +49,25 @@ class Advice:
     choices: tuple[Choice, ...]
     failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
     policies: Policies = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceRequest:
+    """What is asked: when the choice is made, on how many days, for which workloads, after which earlier choices.
+
+    The parameters are those of `advise`.
+    """
+
+    now: datetime
+    days: int = 28
+    workloads: Sequence[Workload] | None = None
+    known: Policies = field(default_factory=dict)
+
+    def of(self, config: Config) -> tuple[Workload, ...]:
+        """The workloads asked for; by default those of the configuration that have an autoscaler."""
+        if self.workloads is not None:
+            return tuple(self.workloads)
+        return tuple(one for one in config.workloads if one.scaling == "horizontal")
 
 
 def advise(
@@ -93,59 +113,30 @@ def advise(
     DataError
         The orders cannot be read.
     """
-    orders = read_orders(config, now, past=past)
-    return advise_on(config, orders, now, days=days, workloads=workloads, known=known, progress=progress, stop=stop)
+    orders, asked = read_orders(config, now, past=past), AdviceRequest(now, days, workloads, known or {})
+    return advise_on(config, orders, asked, progress, stop=stop)
 
 
 def advise_on(
     config: Config,
     orders: OrderData,
-    now: datetime,
-    *,
-    days: int = 28,
-    workloads: Sequence[Workload] | None = None,
-    known: Policies | None = None,
+    asked: AdviceRequest,
     progress: Progress | None = None,
+    *,
     stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        return _advise_each(
-            config, orders, now, days=days, workloads=workloads, known=known, progress=progress, stop=stop
-        )
-
-
-def _advise_each(
-    config: Config,
-    orders: OrderData,
-    now: datetime,
-    *,
-    days: int,
-    workloads: Sequence[Workload] | None,
-    known: Policies | None,
-    progress: Progress | None,
-    stop: Callable[[], bool],
-) -> Advice:
     from capacity.simulation.together import finish_together
 
-    counted = tuple(one for one in config.workloads if one.scaling == "horizontal")  # others have no autoscaler
-    asked = counted if workloads is None else tuple(workloads)
-    report = None if progress is None else _forward(progress)
+    workloads, report = asked.of(config), None if progress is None else _forward(progress)
     works = (
-        _advising(
-            config,
-            orders,
-            workload,
-            now,
-            days=days,
-            before=(known or {}).get(workload.key),
-            progress=_part(report, place, len(asked)),
-        )
-        for place, workload in takewhile(lambda _: not stop(), enumerate(asked))
+        _advising(config, orders, workload, asked, _part(report, place, len(workloads)))
+        for place, workload in takewhile(lambda _: not stop(), enumerate(workloads))
     )
-    answers = dict(zip((one.key for one in asked), finish_together(works), strict=False))
+    with threadpool_limits(1):
+        answers = dict(zip((one.key for one in workloads), finish_together(works), strict=False))
     currency = config.supply.currency
     found = {key: _priced_in(one, currency) for key, one in answers.items() if not isinstance(one, DataError)}
     failures = {key: str(error) for key, error in answers.items() if isinstance(error, DataError)}
@@ -179,29 +170,27 @@ def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
 
 
 def _advising(
-    config: Config,
-    orders: OrderData,
-    workload: Workload,
-    now: datetime,
-    *,
-    days: int,
-    before: Advised | None,
-    progress: Progress | None,
+    config: Config, orders: OrderData, workload: Workload, asked: AdviceRequest, progress: Progress | None
 ) -> Replaying[Advised]:
     from capacity.simulation.advice import ReplaySettings, advising  # a plan does without
-    from capacity.simulation.headroom import pool_for
+    from capacity.simulation.headroom import pool_for, with_node_lead_time
 
     sales = orders.histories.get(workload.group)
     if sales is None:
         raise DataError(f"no sales of group {workload.group!r}: a policy is chosen on orders, there are none")
     cadence = Cadence(refit=config.choice.refit, controller=config.controller.period)
     pool = None if workload.headroom is None else pool_for(workload, config.supply.node_types)
-    settings = ReplaySettings(days, cadence, config.controller.policy(), nodes=pool)
+    settings = ReplaySettings(asked.days, cadence, config.controller.policy(), nodes=pool)
     known = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
-    measured = measured_demand(orders.usages.get(workload.key), workload, sales, days)
+    known = with_node_lead_time(known, config.supply.node_types)
+    measured = measured_demand(orders.usages.get(workload.key), workload, sales, asked.days)
     request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
+    times = OrderTimes(orders.rows.get(workload.group), request.timezone or config.timezone)
+    before = asked.known.get(workload.key)
     return (
-        yield from advising(sales, known, request, now, settings, measured=measured, before=before, progress=progress)
+        yield from advising(
+            sales, known, request, asked.now, settings, measured=measured, times=times, before=before, progress=progress
+        )
     )
 
 

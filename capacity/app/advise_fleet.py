@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
-from capacity.app.advise import Advice, Progress, advise, advise_on
+from capacity.app.advise import Advice, AdviceRequest, Progress, advise_on
 from capacity.app.fleet import Fleet, spread
 from capacity.app.plan import Chunk, chunks_of, deal, folder_of, installed, orders_of
+from capacity.app.reading import read_orders
 from capacity.model import DataError, Workload
 from capacity.model.configuration import Config
-from capacity.model.policies import Policies
 
 SIZE = 8  # workloads: a chunk is then about a minute of replay, and a lost one no more
 NEXT_DAY = 32  # workloads of which only one day is new: together they fill the lanes of a replay
@@ -20,23 +19,18 @@ FOLDER = "policies"  # within the folder of shards: the steps of plans lie besid
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The workloads of one chunk, what was chosen for them before, when and on how many days a choice is made now."""
+    """The workloads of one chunk, and what is asked for them."""
 
     chunk: Chunk
-    now: datetime
-    known: Policies
-    days: int
+    asked: AdviceRequest
 
 
 def advise_fleet(
     config: Config,
-    now: datetime,
+    asked: AdviceRequest,
     fleet: Fleet | None = None,
-    *,
-    days: int = 28,
-    workloads: Sequence[Workload] | None = None,
-    known: Policies | None = None,
     progress: Progress | None = None,
+    *,
     past: bool = False,
 ) -> Advice:
     """`advise`, with chunks of workloads on the processes or the Dask cluster of `fleet`; the choices are the same.
@@ -45,12 +39,14 @@ def advise_fleet(
     ----------
     config : Config
         The configuration; its orders are read once.
-    now : datetime
-        When the choice is made, with a time zone.
+    asked : AdviceRequest
+        When the choice is made, with a time zone, for which workloads, and on how many days.
     fleet : Fleet or None
         What workloads are replayed on. Default: every core. A single chunk is replayed in this process.
-    days, workloads, known, progress, past
-        As `advise` takes them; of several chunks, `progress` counts chunks.
+    progress : callable or None
+        Called with how many parts are done, and of how many; of several chunks they are the parts. Default none.
+    past : bool
+        As `advise` takes it. Default False.
 
     Returns
     -------
@@ -64,20 +60,23 @@ def advise_fleet(
     ClusterError
         The Dask cluster does not answer.
     """
-    fleet, asked = fleet or Fleet(), config.workloads if workloads is None else tuple(workloads)
-    if config.sales is None or (len(asked) <= SIZE and fleet.cluster is None):
-        return advise(config, now, days=days, workloads=asked, known=known, progress=progress, past=past)
-    wanted = config.model_copy(update={"workloads": asked})
+    fleet, workloads = fleet or Fleet(), config.workloads if asked.workloads is None else tuple(asked.workloads)
+    if config.sales is None or (len(workloads) <= SIZE and fleet.cluster is None):
+        orders = read_orders(config, asked.now, past=past)
+        return advise_on(config, orders, replace(asked, workloads=workloads), progress)
+    wanted = config.model_copy(update={"workloads": workloads})
     with folder_of(None if fleet.shards is None else fleet.shards / FOLDER) as folder:
-        size = NEXT_DAY if all(one.key in (known or {}) for one in asked) else SIZE
-        chunks = chunks_of(wanted, now, folder, deal(asked, size), past=past)
-        parts = [Part(chunk, now, _of(chunk, known or {}), days) for chunk in chunks]
+        size = NEXT_DAY if all(one.key in asked.known for one in workloads) else SIZE
+        chunks = chunks_of(wanted, asked.now, folder, deal(workloads, size), past=past)
+        parts = [Part(chunk, _of(chunk, asked)) for chunk in chunks]
         answers = _answers(parts, fleet, progress)
-    return _joined(answers, asked)
+    return _joined(answers, workloads)
 
 
-def _of(chunk: Chunk, known: Policies) -> Policies:
-    return {one.key: known[one.key] for one in chunk.config.workloads if one.key in known}
+def _of(chunk: Chunk, asked: AdviceRequest) -> AdviceRequest:
+    """What is asked for the workloads of a chunk."""
+    known = {one.key: asked.known[one.key] for one in chunk.config.workloads if one.key in asked.known}
+    return replace(asked, workloads=None, known=known)
 
 
 def work_on(part: Part) -> Advice:
@@ -86,7 +85,7 @@ def work_on(part: Part) -> Advice:
     if chunk.versions != installed():
         return _failed(part, f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
     try:
-        return advise_on(chunk.config, orders_of(chunk), part.now, days=part.days, known=part.known)
+        return advise_on(chunk.config, orders_of(chunk), part.asked)
     except DataError as error:
         return _failed(part, str(error))
 

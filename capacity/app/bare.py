@@ -152,8 +152,9 @@ def service_words(workload: Workload, sales: pd.Series, service: TypicalService)
     load, replica = workload.load, workload.replica
     busy = busiest(sales)
     cores = load.cpu_base + load.cpu_per_sale_per_hour * busy
+    minutes = service.start_time / timedelta(minutes=1)
     return (
-        f"one service that uses {cores:.3g} cores in its busiest hours, of {amount(busy)} orders "
-        f"({load.cpu_base:.2g} when idle, {load.cpu_per_sale_per_hour:.3g} for each order an hour); pods of "
-        f"{1000 * replica.cpu_request:.0f}m CPU that start in {service.start_time / timedelta(minutes=1):g} min"
+        f"one service that uses {cores:.3g} cores in its busiest hours, at {amount(busy)} orders an hour "
+        f"({load.cpu_base:.2g} cores when idle, {load.cpu_per_sale_per_hour:.3g} more for each order an hour); "
+        f"its pods request {1000 * replica.cpu_request:.0f}m CPU and are ready after {minutes:g} min"
     )

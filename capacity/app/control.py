@@ -235,9 +235,8 @@ class Reconciliation:
 
     def checks(self, workload: Workload, observation: Observation) -> bool:
         """Whether the ready replicas of this workload must be counted now."""
-        plan = self._plan(workload, observation)
-        patience = timedelta(0) if plan is None else plan.lead_time + 2 * self.policy.period
-        return plan is not None and check_due(observation, self.now, patience, self.policy.period)
+        plan, period = self._plan(workload, observation), self.policy.period
+        return plan is not None and check_due(observation, self.now, plan.lead_time + 2 * period, period)
 
     def plan_of(self, workload: Workload) -> WorkloadPlan | None:
         """The plan of one workload; None where there is none."""
@@ -300,8 +299,8 @@ class TargetState:
 
     @property
     def comes_down(self) -> bool:
-        """Whether the floor comes down, or would if its metrics were known to be alive."""
-        return self.falls or (self.decision is not None and self.decision.reason in ("SecondLook", STILL))
+        """Whether the floor comes down, or would were its metrics known to be alive or its last step older."""
+        return self.falls or (self.decision is not None and self.decision.reason in ("SecondLook", "StepDown", STILL))
 
     def outcome(self, work: Reconciliation) -> Outcome:
         """The case as decided, before anything is written."""
@@ -605,7 +604,7 @@ class _Acting:
         return list(zip(cases, told_of, strict=True))
 
     def _each(self, act: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        if self.work.parallel == 1 or len(items) < 2:
+        if self.work.parallel == 1:
             return [act(item) for item in items]
         with ThreadPoolExecutor(self.work.parallel, thread_name_prefix="write") as pool:
             return list(pool.map(act, items))
@@ -668,7 +667,8 @@ class _Acting:
 def _urgency(case: TargetState) -> float:
     """How many times what runs now is needed: the largest shortage is written first."""
     decision, seen = case.decision, case.observation
-    return 0.0 if decision is None or seen is None else decision.floor / max(1, seen.current)
+    assert decision is not None and seen is not None  # noqa: S101, PT018 - a case that rises has both
+    return decision.floor / max(1, seen.current)
 
 
 def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Autoscaler:
@@ -696,7 +696,8 @@ def _expired(
 ) -> Iterator[Outcome]:
     """Give back, step by step, what carries our notes, is named by nobody, and was not renewed in time."""
     for workload, _, found in forgotten(scenes, work.workloads, work.now):
-        stopped = guard.off.get(workload.namespace) is not None or guard.skew is not None
+        off = guard.off.get(workload.namespace) or guard.unknown.get(workload.namespace)
+        stopped = off is not None or guard.skew is not None or guard.change is not None
         if not stopped and not isinstance(found, ClusterError) and _has_expired(found, work.now):
             yield guarded(workload, partial(_given_back, writer, workload, found, work.policy, taken))
 

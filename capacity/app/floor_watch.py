@@ -1,32 +1,41 @@
 """Between two passes of the loop: watch the autoscalers that we move, and wake the loop when others lower a floor.
 
-An HPA acts on a lowered floor within 15 s: a pass a minute later would find the pods gone.
+An HPA acts on a lowered floor within 15 s: a pass a minute later would find the pods gone. A ScaledObject is watched
+through the HPA that KEDA makes of it, with its annotations: that is what acts.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from capacity.cluster.annotations import EXCLUDE, FLOOR, FREEZE
+from capacity.cluster.autoscaler import made_by
 from capacity.cluster.client import ClusterReader
-from capacity.cluster.kinds import HPA
+from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT, Kind
 from capacity.logs import LOGGER
-from capacity.model import ClusterError
+from capacity.model import ClusterError, Workload
 
 SECONDS = 240  # of one watch; then it begins anew with all objects, which shows what was missed in between
-AGAIN = 5.0  # seconds until a watch that broke is tried again
+AGAIN = 5.0  # seconds from one watch to the next, where a server or a proxy ends it at once
 REPAIRS, WITHIN = 5, 600.0  # repairs of one object in so many seconds: whoever lowers it more often waits for a pass
 FORBIDDEN = (401, 403)
 Key = tuple[str, str]  # namespace and name
 Document = dict[str, Any]
 
 
-def lowered(document: Document) -> bool:
+def watched(workloads: Iterable[Workload]) -> list[tuple[str, Kind]]:
+    """The namespaces to watch, and the kinds in each, of workloads whose floor is moved."""
+    places = {(one.namespace, KINDS[one.target.kind]) for one in workloads if one.scaling == "horizontal"}
+    through = {(namespace, HPA if kind is SCALED_OBJECT else kind) for namespace, kind in places}
+    return sorted(through, key=lambda place: (place[0], place[1].name))
+
+
+def lowered(document: Document, kind: Kind = HPA) -> bool:
     """Whether the floor stands below the one that we noted, and nobody asked to leave it alone.
 
     >>> lowered({"metadata": {"annotations": {"capacity/floor": "9"}}, "spec": {"minReplicas": 2}})
@@ -36,16 +45,23 @@ def lowered(document: Document) -> bool:
     noted = str(annotations.get(FLOOR, ""))
     if not noted.isdecimal() or any(str(annotations.get(key)).lower() == "true" for key in (EXCLUDE, FREEZE)):
         return False
-    floor = (document.get("spec") or {}).get(HPA.floor)
-    return (HPA.absent_floor if floor is None else int(floor)) < int(noted)
+    floor = (document.get("spec") or {}).get(kind.floor)
+    return (kind.absent_floor if floor is None else int(floor)) < int(noted)
+
+
+def _target(document: Document) -> Key:
+    """What a workload names as its target: the object, or the ScaledObject of which KEDA made it."""
+    metadata, maker = document["metadata"], made_by(document)
+    made = maker is not None and maker[0] == SCALED_OBJECT.name
+    return str(metadata["namespace"]), str(maker[1] if made and maker is not None else metadata["name"])
 
 
 @dataclass
 class FloorWatch:
-    """Watches of some namespaces, one thread each; `lowered` collects what the loop must put right now."""
+    """Watches of some namespaces and kinds, one thread each; `taken` says what the loop must put right now."""
 
     reader: ClusterReader
-    namespaces: Collection[str]
+    places: Collection[tuple[str, Kind]]
     clock: Callable[[], float] = monotonic
     wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -55,9 +71,9 @@ class FloorWatch:
 
     def start(self) -> None:
         """Begin to watch; the threads end with the process."""
-        for namespace in self.namespaces:
-            name = f"watch {namespace}"
-            threading.Thread(target=self._watch, args=(namespace,), name=name, daemon=True).start()
+        for namespace, kind in self.places:
+            name = f"watch {namespace} {kind.plural}"
+            threading.Thread(target=self._watch, args=(namespace, kind), name=name, daemon=True).start()
 
     def stop(self) -> None:
         """Watch no more, and wake who waits."""
@@ -71,11 +87,12 @@ class FloorWatch:
             self.wake.clear()
         return found
 
-    def note(self, document: Document) -> bool:
+    def note(self, document: Document, kind: Kind = HPA) -> bool:
         """Note an object whose floor others lowered; False where it is not, or was put right too often lately."""
-        if not lowered(document):
+        key, now = _target(document), self.clock()
+        if not lowered(document, kind):
+            self._forget(key)
             return False
-        key, now = (str(document["metadata"]["namespace"]), str(document["metadata"]["name"])), self.clock()
         with self._lock:
             repairs = self._repairs.setdefault(key, deque(maxlen=REPAIRS))
             if key in self._found:
@@ -87,22 +104,37 @@ class FloorWatch:
             self.wake.set()
         return True
 
-    def _watch(self, namespace: str) -> None:
+    def _forget(self, key: Key) -> None:
+        """It stands right again: of a Deployment, we note the floor a moment before we scale it."""
+        with self._lock:
+            if key in self._found:
+                self._found.remove(key)
+                self._repairs[key].pop()
+
+    def _watch(self, namespace: str, kind: Kind = HPA) -> None:
+        """Watch until told to stop. A right that is missing is told once, and asked for again now and then.
+
+        An API server that has just started may know of no right for a moment.
+        """
+        told = False
         while not self._stop.is_set():
+            began, pause = self.clock(), AGAIN
             try:
-                for document in self._objects(namespace):
-                    self.note(document)
+                for document in self._objects(namespace, kind):
+                    self.note(document, kind)
                     if self._stop.is_set():
                         return
             except ClusterError as error:
+                level = LOGGER.debug
                 if error.status in FORBIDDEN:
-                    LOGGER.warning("%s: floors are not watched, a pass puts them right: %s", namespace, error)
-                    return
-                LOGGER.debug("%s: %s", namespace, error)
-                self._stop.wait(AGAIN)
+                    level, told, pause = (LOGGER.debug if told else LOGGER.warning), True, float(SECONDS)
+                level("%s: %s are not watched, a pass puts lowered floors right: %s", namespace, kind.plural, error)
+            else:
+                told = False
+            self._stop.wait(max(0.0, began + pause - self.clock()))
 
-    def _objects(self, namespace: str) -> Iterator[Document]:
-        for event in self.reader.watch(HPA, namespace, SECONDS):
+    def _objects(self, namespace: str, kind: Kind) -> Iterator[Document]:
+        for event in self.reader.watch(kind, namespace, SECONDS):
             found = event.get("object")
             if event.get("type") in ("ADDED", "MODIFIED") and isinstance(found, dict):
                 yield found

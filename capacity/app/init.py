@@ -89,7 +89,8 @@ def find_room(reader: ClusterReader, inventory: Inventory) -> list[Finding]:
     """What would keep the controller's own pod out of the workloads' namespaces, and out of the one made for it."""
     namespaces = dict.fromkeys([*(one.namespace for one in inventory.found), OWN_NAMESPACE])
     grown = {namespace: _growth(inventory, namespace) for namespace in namespaces}
-    return [finding for namespace in namespaces for finding in room_in(reader, namespace, grown[namespace])]
+    found = [one for namespace in namespaces for one in room_in(reader, namespace, grown[namespace], list(namespaces))]
+    return [one for one in found if one.state != "ok"]
 
 
 def _growth(inventory: Inventory, namespace: str) -> Growth:

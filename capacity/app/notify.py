@@ -75,7 +75,10 @@ class Notifier:
             from capacity.monitoring.samples import audit_samples, plan_samples
 
             warnings += self._send_metrics(audit_samples(planned.audit, now), AUDIT)
-            samples = [*plan_samples(plan, len(planned.failures), took, planned.demand), *ahead_samples(plan)]
+            samples = [
+                *plan_samples(plan, len(planned.failures), took, planned.demand),
+                *ahead_samples(plan, planned.ahead),
+            ]
             warnings += self._send_metrics(samples, PLANNER)
         warnings += self._report_plan(planned.audit, planned.failures, plan.workloads, now)
         return [*warnings, *self._tell_plan(plan)]

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from capacity.app.fleet import Fleet, spread, uncollected
-from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, sales_of
+from capacity.app.reading import audit_measured, load_orders, read_ahead, read_usages, rows_of, sales_of
 from capacity.app.shards import (
     Shard,
     StepFiles,
@@ -31,6 +31,7 @@ from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
 from capacity.model.plan_file import parse_time, rfc3339
+from capacity.planning.ahead import busiest, coming_hours, demand_ahead
 from capacity.planning.orders import Histories, KnownAhead, OrderData, require_quality
 from capacity.planning.pipeline import PlanInputs, plan_alone, share_supply
 from capacity.planning.result import PlanResult
@@ -65,6 +66,7 @@ class Chunk:
     run: str = ""
     shard: Path = Path()
     versions: str = ""
+    rows: Histories = field(default_factory=dict)
 
     def failed(self, reason: str) -> Shard:
         """The shard of a chunk that came to nothing as a whole."""
@@ -115,7 +117,7 @@ def plan_fleet(
     >>> from capacity.sources.sample import sample_config
     >>> planned = plan_fleet(read_config(sample_config()), datetime(2011, 12, 2, 12, tzinfo=UTC), past=True)
     >>> planned.plan.origin.isoformat(), planned.plan.workload("shop", "web").peak.replicas
-    ('2011-12-02T11:00:00+00:00', 10)
+    ('2011-12-02T11:45:00+00:00', 10)
     """
     fleet = fleet or Fleet()
     dealt = deal(config.workloads, fleet.size)
@@ -152,7 +154,8 @@ def orders_of(chunk: Chunk) -> OrderData:
     groups = {one.group for one in config.workloads}
     sales = chunk.sales
     histories = sales.histories(chunk.number, groups) if isinstance(sales, StepFiles) else sales
-    return OrderData(histories, audit, usages, unmeasured, chunk.ahead)
+    rows = sales.rows(chunk.number, groups) if isinstance(sales, StepFiles) else chunk.rows
+    return OrderData(histories, audit, usages, unmeasured, chunk.ahead, rows)
 
 
 def deal(workloads: tuple[Workload, ...], size: int) -> list[tuple[Workload, ...]]:
@@ -174,7 +177,8 @@ def _one_chunk(config: Config, now: datetime, past: bool) -> Chunk:
     with load_orders(config, now, past=past) as table:
         table.steps()  # a source without one good row has failed: that says more than its score
         audit = require_quality(audit_orders(table, config).at(now))
-        return replace(chunk, sales=sales_of(table, {one.group for one in config.workloads}), audit=audit)
+        groups = {one.group for one in config.workloads}
+        return replace(chunk, sales=sales_of(table, groups), rows=rows_of(table, groups), audit=audit)
 
 
 def chunks_of(
@@ -229,7 +233,10 @@ def _planned(chunk: Chunk) -> Shard:
         planned = plan_chunk(chunk)
     except DataError as error:
         return chunk.failed(str(error))
-    return Shard(chunk.number, planned.plan, planned.failures, planned.demand, planned.advice)
+    starts = coming_hours(chunk.now)
+    found = (demand_ahead(one, starts) for one in busiest(planned.plan.workloads))
+    ahead = tuple(one for one in found if one is not None)
+    return Shard(chunk.number, planned.plan, planned.failures, planned.demand, ahead, planned.advice)
 
 
 def installed() -> str:
@@ -300,9 +307,10 @@ def _joined(shards: Sequence[Shard], chunks: Sequence[Chunk], config: Config) ->
     if plan is None or audit is None:
         raise DataError("; ".join(list(dict.fromkeys(failures.values()))[:MOST_SAID]))
     demand = tuple(one for shard in shards for one in shard.demand)
+    ahead = tuple(one for shard in shards for one in shard.ahead)
     advice = {key: found for shard in shards for key, found in shard.advice.items()}
     known = {key: failures[key] for key in order if key in failures}
-    return PlanResult(plan, audit, known, demand, {key: advice[key] for key in order if key in advice})
+    return PlanResult(plan, audit, known, demand, ahead, {key: advice[key] for key in order if key in advice})
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from capacity.app.bare import LEVELS, OLD, TypicalService, orders_end, service_words, typical_workload
-from capacity.app.reading import sales_of
+from capacity.app.reading import rows_of, sales_of
 from capacity.model import ConfigError, DataError, Event, LoadModel, Replica, Workload, WorkloadPlan
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import SalesSettings
@@ -126,11 +126,11 @@ def plan(
     >>> from capacity.sources.sample import sample_orders
     >>> web = plan(sample_orders(), value="orders", timezone="Europe/London", cores_per_order="120m")
     >>> web.peak.replicas, web.peak.at.isoformat()
-    (9, '2011-12-13T12:00:00+00:00')
+    (10, '2011-12-13T12:15:00+00:00')
     """
     keys = counted_as(time, value, step, None)
     with load_source(orders, {**keys, "anomalies": None, "freshness": {"within": OLD}}, timezone) as table:
-        audit, histories = table.audit(), sales_of(table, [None])
+        audit, histories, rows = table.audit(), sales_of(table, [None]), rows_of(table, [None])
         settings, zone = table.settings, table.timezone
     service = TypicalService(
         None if cores_per_order is None else quantity("cores_per_order", cores_per_order),
@@ -157,7 +157,7 @@ def plan(
     ahead = {"horizon": steps_of(horizon, settings.step), "quantile_levels": sorted({*LEVELS, quantile_level})}
     config = _config(settings, zone, countries(holidays), ahead).model_copy(update={"workloads": (workload,)})
     known = KnownAhead((events,) if isinstance(events, Event) else tuple(events))
-    made = _planned(config, OrderData(histories, audit, ahead=known))
+    made = _planned(config, OrderData(histories, audit, ahead=known, rows=rows))
     if cores_per_order is not None:
         return made
     note = f"assumed {service_words(workload, histories[None], service)}; give cores_per_order"

@@ -26,6 +26,7 @@ from capacity.sources.orders import read_columns, read_events
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import GOOD, TOTAL, OrderTable
 from capacity.sources.usage import known_usage
+from capacity.sources.within_step import rows_within
 
 if TYPE_CHECKING:
     from capacity.quality import Audit
@@ -43,10 +44,11 @@ def read_orders(config: Config, now: datetime, *, past: bool = False, seen: date
         return OrderData({}, audit_measured(usages, config), usages, unmeasured, read_ahead(config))
     with load_orders(config, seen or now, past=past) as table:
         groups = {workload.group for workload in config.workloads} or {None}
-        histories = sales_of(table, groups if table.settings.group else {None})
+        asked = groups if table.settings.group else {None}
+        histories, rows = sales_of(table, asked), rows_of(table, asked)
         audit = audit_orders(table, config)
     ordered = {group: histories[group] for group in sorted(histories, key=str)}
-    return OrderData(ordered, audit, usages, unmeasured, read_ahead(config))
+    return OrderData(ordered, audit, usages, unmeasured, read_ahead(config), rows)
 
 
 def load_orders(config: Config, now: datetime, *, past: bool = False) -> OrderTable:
@@ -129,6 +131,11 @@ class StepIndex:
 
 GOOD_ROWS = f"(SELECT grp, step_start, value FROM counted WHERE {GOOD})"
 ALL_TOGETHER = f"(SELECT '' AS grp, step_start, {TOTAL} AS value FROM {GOOD_ROWS} GROUP BY step_start)"
+
+
+def rows_of(table: OrderTable, groups: Iterable[str | None]) -> Histories:
+    """Rows in each part of the last steps of these groups; empty where the source has one row per step at most."""
+    return {} if table.is_measurement() else rows_within(table.database, GOOD, table.settings.step, frozenset(groups))
 
 
 def sales_of(table: OrderTable, groups: Iterable[str | None]) -> Histories:

@@ -50,7 +50,7 @@ def _year(config: Config, orders: OrderData, question: ReportRequest, now: datet
     try:
         return outlook_of(config, orders, now)[0]
     except DataError as error:
-        LOGGER.info("no outlook over twelve months: %s", error)
+        LOGGER.debug("no outlook over twelve months: %s", error)
         return None
 
 

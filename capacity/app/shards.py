@@ -16,14 +16,16 @@ import pandas as pd
 from capacity.app.reading import ALL_TOGETHER, GOOD_ROWS, StepIndex
 from capacity.files import write_text
 from capacity.model import DataError, Plan, PlanError
-from capacity.model.forecast import CurrentDemand
+from capacity.model.forecast import CurrentDemand, DemandAhead
 from capacity.model.plan_file import read_plan, write_plan
 from capacity.planning.orders import Histories, Key
 from capacity.planning.sizing import RequestAdvice
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import GOOD, OrderTable
+from capacity.sources.within_step import parts_query, rows_in, together
 
 TOTAL = "total.parquet"  # sales of all groups together, for workloads that name none
+ROWS = "rows"  # the folder of rows within their steps, laid out as sales are
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,20 @@ class StepFiles:
             files = sorted((self.folder / f"chunk={chunk}").glob("*.parquet"))
             named = self.steps.sales(database, _parquet(files)) if files else {}
         return found | {group: sales for group, sales in named.items() if group in groups}
+
+    def rows(self, chunk: int, groups: Container[str | None]) -> Histories:
+        """Rows in each part of the last steps of these groups; empty where none were told apart."""
+        folder, found = self.folder / ROWS, dict[str | None, pd.Series]()
+        if not folder.is_dir() or len(self.steps.index) < 2:
+            return found
+        step = (self.steps.index[1] - self.steps.index[0]).to_pytimedelta()
+        with duckdb.connect() as database:
+            database.execute("SET threads = 1")
+            if None in groups:
+                found[None] = rows_in(database, f"SELECT * FROM {_parquet([folder / TOTAL])}", step).popitem()[1]
+            files = sorted((folder / f"chunk={chunk}").glob("*.parquet"))
+            named = rows_in(database, f"SELECT * FROM {_parquet(files)}", step) if files else {}
+        return found | {group: rows for group, rows in named.items() if group in groups}
 
 
 def _parquet(files: Sequence[Path]) -> str:
@@ -67,7 +83,11 @@ def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        _write(table.database, part, groups)
+        _write(table.database, part, groups, ALL_TOGETHER, GOOD_ROWS)
+        rows = None if steps.steps.measured else parts_query(table.database, GOOD, table.settings.step)
+        if rows is not None:
+            (part / ROWS).mkdir()
+            _write(table.database, part / ROWS, groups, f"({together(rows)})", f"({rows})")
         for file in part.rglob("*.parquet"):
             with file.open("rb") as written:
                 os.fsync(written.fileno())
@@ -77,34 +97,38 @@ def write_steps(table: OrderTable, folder: Path, groups: Sequence[Sequence[str]]
     return steps
 
 
-def _write(database: duckdb.DuckDBPyConnection, folder: Path, groups: Sequence[Sequence[str]]) -> None:
-    database.execute(f"COPY {ALL_TOGETHER} TO {literal(str(folder / TOTAL))} (FORMAT parquet)")
+def _write(
+    database: duckdb.DuckDBPyConnection, folder: Path, groups: Sequence[Sequence[str]], total: str, each: str
+) -> None:
+    """Write what belongs to all groups together, and to each of them, by the chunk that it is planned in."""
+    database.execute(f"COPY {total} TO {literal(str(folder / TOTAL))} (FORMAT parquet)")
     pairs = [(group, number) for number, names in enumerate(groups) for group in names]
     if not pairs:
         return
     wanted = pd.DataFrame(pairs, columns=["grp", "chunk"])
     database.register("wanted", wanted)
     database.execute(
-        f"COPY (SELECT chunk, good.* FROM {GOOD_ROWS} AS good JOIN wanted USING (grp)) "
+        f"COPY (SELECT chunk, good.* FROM {each} AS good JOIN wanted USING (grp)) "
         f"TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (chunk), OVERWRITE_OR_IGNORE)"
     )
     database.unregister("wanted")
 
 
-DONE = "capacity.shard/v3"
+DONE = "capacity.shard/v4"
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
     """What became of one chunk: its part of the plan (None: nothing, or it lies in its file), and its failures.
 
-    `demand` and `advice` are those of `PlanResult`: a plan file holds floors, not what they come from.
+    `demand`, `ahead` and `advice` are those of `PlanResult`: a plan file holds floors, not what they come from.
     """
 
     number: int
     plan: Plan | None
     failures: Mapping[Key, str]
     demand: tuple[CurrentDemand, ...] = ()
+    ahead: tuple[DemandAhead, ...] = ()
     advice: Mapping[Key, RequestAdvice | DataError] = field(default_factory=dict)
 
 
@@ -127,6 +151,7 @@ def write_shard(shard: Shard, path: Path, run: str) -> None:
         "planned": shard.plan is not None,
         "failures": [[*key, reason] for key, reason in shard.failures.items()],
         "demand": [asdict(one) for one in shard.demand],
+        "ahead": [asdict(one) for one in shard.ahead],
         "advice": [[*key, _advice_document(found)] for key, found in shard.advice.items()],
     }
     write_text(done, json.dumps(record))
@@ -142,7 +167,8 @@ def read_shard(path: Path, number: int, run: str) -> Shard | None:
         return Shard(number, None, failures)
     advice = {(namespace, name): _advice(found) for namespace, name, found in record["advice"]}
     try:
-        return Shard(number, read_plan(path), failures, tuple(map(_demand, record["demand"])), advice)
+        demand, ahead = tuple(map(_demand, record["demand"])), tuple(map(_ahead, record["ahead"]))
+        return Shard(number, read_plan(path), failures, demand, ahead, advice)
     except PlanError:  # gone or cut short since
         return None
 
@@ -172,6 +198,11 @@ def joined(plans: Sequence[Plan], order: Sequence[Key]) -> Plan | None:
 def _demand(record: dict[str, Any]) -> CurrentDemand:
     cpu, memory = (tuple((level, value) for level, value in record[name]) for name in ("cpu", "memory"))
     return CurrentDemand(record["namespace"], record["name"], cpu, memory)
+
+
+def _ahead(record: dict[str, Any]) -> DemandAhead:
+    levels = tuple((level, tuple(cores), tuple(memory)) for level, cores, memory in record["levels"])
+    return DemandAhead(record["namespace"], record["name"], levels, tuple(record["need"]))
 
 
 def _advice_document(found: RequestAdvice | DataError) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def render_starter(source: str, config: Config, trial: TrialData, folder: Path) 
     It reads as it is, and gives what was seen in the first look.
     """
     lines = [
-        "# Written by `capacity try`. What says `# yours:` is a guess or an assumption: check it.",
+        "# Written by `capacity try`. Lines marked `# yours:` are guesses or assumptions: check them.",
         "# `capacity schema` lists all keys.",
         f"timezone: {scalar(config.timezone)}  # yours: the business's clock; times without a zone are read on it",
         *_sales(source, trial, folder),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from capacity.app.advise import advise_on
+from capacity.app.advise import AdviceRequest, advise_on
 from capacity.app.bare import Asked, TypicalService, bare_config, orders_end, service_words, with_service
 from capacity.app.reading import read_orders
 from capacity.app.report import collect_report
@@ -18,7 +18,7 @@ from capacity.views.report.review import ReportRequest
 from capacity.views.trial import TrialData
 
 DAY = timedelta(days=1)
-DAILY = "in totals of a day or more nothing is known of the peak within the day; bring orders by the hour"
+DAILY = "totals of a day or more do not show the peak within the day; export single orders, or totals by the hour"
 Progress = Callable[[int, int], None]
 
 
@@ -80,7 +80,7 @@ def _judged(
     """The policy that did best on the last weeks; or why none can be judged."""
     if config.orders().step >= DAY:
         return None, DAILY
-    advice = advise_on(config, orders, now, days=days, progress=progress)
+    advice = advise_on(config, orders, AdviceRequest(now, days), progress)
     if advice.choices:
         return advice.choices[0], ""
     return None, next(iter(advice.failures.values()))

@@ -198,7 +198,7 @@ def _returned(owner: PodOwner, seen: SizedPods, workload: Workload, situation: S
 
 def _one_restart(pods: Sequence[PodState], owner: PodOwner, *, may_restart: bool) -> list[PodDecision]:
     """Containers are restarted in one pod of a pass, the last, while all pods serve."""
-    turn = None if any(pod.busy for pod in pods) or not may_restart else _last_to_restart(pods, owner)
+    turn = None if any(pod.may_restart_soon for pod in pods) or not may_restart else _last_to_restart(pods, owner)
     return [return_size(pod, owner.template, may_restart=pod.name == turn) for pod in pods]
 
 

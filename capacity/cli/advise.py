@@ -51,6 +51,7 @@ def advise(
 
     Example: capacity advise --sample --picture choice.png
     """
+    from capacity.app.advise import AdviceRequest
     from capacity.app.advise_fleet import advise_fleet
 
     config = data.planning_config(face)
@@ -58,8 +59,8 @@ def advise(
     chosen = counted_workloads(config, workload)
     with face.count("replaying") as progress:
         now, known = data.moment(), kept_policies(config, policies, to_cluster=to_cluster)
-        days = days or config.choice.days
-        advice = advise_fleet(config, now, parts.fleet(), days=days, workloads=chosen, known=known, progress=progress)
+        asked = AdviceRequest(now, days or config.choice.days, chosen, known)
+        advice = advise_fleet(config, asked, parts.fleet(), progress)
     _show(face, config, advice)
     if advice.choices:
         drawing.save(face, lambda theme: _drawn(advice.choices[0], theme))

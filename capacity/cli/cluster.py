@@ -113,7 +113,7 @@ def run(
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
-    from capacity.app.floor_watch import FloorWatch
+    from capacity.app.floor_watch import FloorWatch, watched
     from capacity.app.loop import Leader, repair_between, repeat, stopping, uncollected
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.monitoring.export import Exposition
@@ -123,7 +123,7 @@ def run(
     period = config.controller.period
     writer = _client(ClusterWriter, config)
     leader = Leader(writer, sorted({workload.namespace for workload in config.workloads}), period)
-    watch = FloorWatch(_client(ClusterReader, config), leader.namespaces)
+    watch = FloorWatch(_client(ClusterReader, config), watched(config.workloads))
 
     with stopping(watch.wake) as stop, _healthy(period.total_seconds(), exposition, health_port) as health:
 

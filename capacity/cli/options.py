@@ -28,7 +28,10 @@ PatchOption = Annotated[
 ]
 
 
-READING = "How the orders are read (default: as capacity.yaml says, else guessed)"
+READING = "How orders are read (by default as capacity.yaml says, otherwise guessed)"
+CALENDAR = "Calendar and horizon"
+SERVICE = "If no workload is configured"
+FLEET = "Many workloads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,14 @@ class Reading:
     ] = None
     timezone: Annotated[
         str | None,
-        typer.Option(metavar="ZONE", help="The business's clock, such as Europe/Berlin.", rich_help_panel=READING),
+        typer.Option(metavar="ZONE", help="The business's clock, such as Europe/Berlin.", rich_help_panel=CALENDAR),
     ] = None
     holidays: Annotated[
         list[str] | None,
-        typer.Option(metavar="COUNTRY", help="Public holidays: GB-ENG, US-CA. Repeatable.", rich_help_panel=READING),
+        typer.Option(metavar="COUNTRY", help="Public holidays: GB-ENG, US-CA. Repeatable.", rich_help_panel=CALENDAR),
     ] = None
     horizon: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="How far to look ahead: 14d.", rich_help_panel=READING)
+        str | None, typer.Option(metavar="DURATION", help="How far to look ahead: 14d.", rich_help_panel=CALENDAR)
     ] = None
 
     def asked(self) -> Asked:
@@ -101,12 +104,13 @@ class Service:
         str | None,
         typer.Option(
             metavar="CORES",
-            help="Without workloads: cores that one more order an hour adds, such as 120m. Default: 4 cores in the "
-            "busiest hours.",
+            help="Cores that one more order an hour adds, such as 120m. Default: 4 cores in the busiest hours.",
+            rich_help_panel=SERVICE,
         ),
     ] = None
     start_time: Annotated[
-        str, typer.Option(metavar="DURATION", help="Without workloads: time from a new pod to a ready one.")
+        str,
+        typer.Option(metavar="DURATION", help="Time from a new pod to a ready one.", rich_help_panel=SERVICE),
     ] = "5m"
 
     def typical(self) -> TypicalService:
@@ -221,14 +225,20 @@ class FleetOptions:
 
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of processes for many workloads (needs Dask). Default: one per core."),
+        typer.Option(min=1, help="Number of processes (needs Dask). Default: one per core.", rich_help_panel=FLEET),
     ] = None
     cluster: Annotated[
-        str | None, typer.Option("--cluster", metavar="TCP://...", help="Use the workers of this Dask scheduler.")
+        str | None,
+        typer.Option(
+            "--cluster", metavar="TCP://...", help="Use the workers of this Dask scheduler.", rich_help_panel=FLEET
+        ),
     ] = None
     shards: Annotated[
         Path | None,
-        typer.Option(help="Folder that keeps each part of the plan, so that an interrupted run can resume."),
+        typer.Option(
+            help="Folder that keeps each part of the plan, so that an interrupted run can resume.",
+            rich_help_panel=FLEET,
+        ),
     ] = None
 
     def fleet(self) -> Fleet:

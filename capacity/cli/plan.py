@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,14 +12,15 @@ import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, FleetOptions, PatchOption, Service, write_file
+from capacity.cli.options import Data, Drawing, FleetOptions, Service, write_file
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
-from capacity.views.options import PlanView, Theme
+from capacity.views.options import PICTURE, PlanView, Theme
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
+    from capacity.app.advise import Advice
     from capacity.app.fleet import Fleet
     from capacity.cluster.message_memory import PlanMemory
     from capacity.model import Explanation, Plan, Scenario, Workload
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
 SHOWN = 20  # workloads in a table; the plan has them all
+
+
+RESULT = "Where the plan goes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,26 @@ class PlanData(Data):
 class PlanOutput:
     """Where the plan goes."""
 
-    out: Annotated[Path, typer.Option("--plan", help="File for the plan; its picture is written beside it.")] = Path(
-        "plan.json"
-    )
-    to_cluster: Annotated[bool, typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.")] = (
-        False
-    )
-    table: Annotated[
-        bool, typer.Option("--table", help="With --output csv: print the peaks instead of the floor of every step.")
+    out: Annotated[
+        Path,
+        typer.Option("--plan", help="File for the plan; its picture is written beside it.", rich_help_panel=RESULT),
+    ] = Path("plan.json")
+    to_cluster: Annotated[
+        bool,
+        typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.", rich_help_panel=RESULT),
     ] = False
-    requests_patch: PatchOption = None
+    table: Annotated[
+        bool,
+        typer.Option(
+            "--table",
+            help="With --output csv: print the peaks instead of the floor of every step.",
+            rich_help_panel=RESULT,
+        ),
+    ] = False
+    requests_patch: Annotated[
+        Path | None,
+        typer.Option(help="Write the recommended requests as a patch; it is never applied.", rich_help_panel=RESULT),
+    ] = None
     policies: PoliciesOption = POLICIES
     choose: Annotated[
         bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
@@ -85,7 +98,9 @@ class PlanOutput:
 class PlanDrawing(Drawing):
     """A picture of the plan."""
 
-    draw: Annotated[PlanView, typer.Option(help="What to draw: demand and replicas, or utilization.")] = PlanView.demand
+    draw: Annotated[
+        PlanView, typer.Option(help="What to draw: demand and replicas, or utilization.", rich_help_panel=PICTURE)
+    ] = PlanView.demand
 
 
 @verb
@@ -158,39 +173,23 @@ def _policies(
 
     Where there is no file, none is chosen unasked: the first choice replays weeks.
     """
-    from capacity.app.advise import outdated
-
-    known = _known(config, goal)
-    asked = list(config.workloads) if goal.choose else []
-    if not goal.choose and known and not goal.to_cluster:
-        asked = outdated(config, known, now)
-    return _chosen(face, config, known, asked, goal, now, fleet=fleet, past=past) if asked else known
-
-
-def _chosen(
-    face: CommandContext,
-    config: Config,
-    known: Policies,
-    asked: list[Workload],
-    goal: PlanOutput,
-    now: datetime,
-    *,
-    fleet: Fleet | None = None,
-    past: bool = False,
-    stop: Callable[[], bool] = lambda: False,
-) -> Policies:
-    """The policies with those of the workloads asked for chosen anew, and kept."""
-    from capacity.app.advise import advise
+    from capacity.app.advise import AdviceRequest, outdated
     from capacity.app.advise_fleet import advise_fleet
 
+    known = _known(config, goal)
+    workloads = list(config.workloads) if goal.choose else []
+    if not goal.choose and known and not goal.to_cluster:
+        workloads = outdated(config, known, now)
+    if not workloads:
+        return known
+    asked = AdviceRequest(now, config.choice.days, workloads, known)
     with face.count("choosing policies") as progress:
-        days = config.choice.days
-        if fleet is None:
-            advice = advise(config, now, days=days, workloads=asked, known=known, progress=progress, stop=stop)
-        else:
-            advice = advise_fleet(
-                config, now, fleet, days=days, workloads=asked, known=known, progress=progress, past=past
-            )
+        advice = advise_fleet(config, asked, fleet, progress, past=past)
+    return _kept(advice, known, goal)
+
+
+def _kept(advice: Advice, known: Policies, goal: PlanOutput) -> Policies:
+    """The policies known, with those that were chosen anew, and kept for the next run."""
     for (namespace, name), reason in advice.failures.items():
         LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
     known = {**known, **advice.policies}
@@ -206,13 +205,23 @@ def _choose_for_the_next(
 
     A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
     """
-    from capacity.app.advise import outdated
+    from capacity.app.advise import advise, outdated
 
     asked, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
     if not asked:
         return
     try:
-        _chosen(face, config, known, asked, goal, now, stop=lambda: monotonic() >= ends)
+        with face.count("choosing policies") as progress:
+            advice = advise(
+                config,
+                now,
+                days=config.choice.days,
+                workloads=asked,
+                known=known,
+                progress=progress,
+                stop=lambda: monotonic() >= ends,
+            )
+        _kept(advice, known, goal)
     except CapacityError as error:
         LOGGER.warning("no policy chosen: %s", error)
 

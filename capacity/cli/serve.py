@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EXTRA = "pip install 'capacity-ahead[serve]'"
 LONGEST = timedelta(days=1)
+ACCESS = "Address and access"
 
 
 @verb
@@ -36,19 +37,36 @@ def serve(
     ] = False,
     policies: PoliciesOption = POLICIES,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any address other than loopback needs a token.")
+        str,
+        typer.Option(
+            help="Address to listen on; any address other than loopback needs a token.", rich_help_panel=ACCESS
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.", rich_help_panel=ACCESS)
+    ] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="File with the token that readers must show.")
+        Path | None,
+        typer.Option("--token-file", help="File with the token that readers must show.", rich_help_panel=ACCESS),
     ] = None,
     token: Annotated[
-        str | None, typer.Option("--token", help="The token itself; others on this machine can see it: prefer a file.")
+        str | None,
+        typer.Option(
+            "--token",
+            help="The token itself; others on this machine can see it: prefer a file.",
+            rich_help_panel=ACCESS,
+        ),
     ] = None,
-    base_path: Annotated[str, typer.Option(metavar="PATH", help="Path behind a proxy, such as /capacity.")] = "",
+    base_path: Annotated[
+        str, typer.Option(metavar="PATH", help="Path behind a proxy, such as /capacity.", rich_help_panel=ACCESS)
+    ] = "",
     scenarios: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Let readers save what-ifs there. Default: nothing is written."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Let readers save what-ifs there. Default: nothing is written.",
+            rich_help_panel=ACCESS,
+        ),
     ] = None,
     refresh: Annotated[
         str, typer.Option(metavar="DURATION", help="Reload the data when it is older than this; 0s: never.")

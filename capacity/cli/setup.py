@@ -10,7 +10,6 @@ import typer
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, SampleOption, read_clock, verb
 from capacity.model import ConfigError
 from capacity.model.check import Part
-from capacity.sources.sample import sample_config
 from capacity.views.sheet import count
 
 if TYPE_CHECKING:
@@ -142,6 +141,7 @@ def doctor(
     """
     from capacity.app.doctor.examination import examine
     from capacity.model.check import worst
+    from capacity.sources.sample import sample_config
     from capacity.views.tables import doctor_sheet
 
     path = sample_config() if sample else context.config_path

@@ -11,13 +11,12 @@ from capacity.cli.advise import POLICIES, PoliciesOption, chosen_workloads
 from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
 from capacity.cli.options import Data, Drawing
 from capacity.logs import LOGGER
-from capacity.views.options import SimulationView, Theme
+from capacity.views.options import PICTURE, SimulationView, Theme
 
 if TYPE_CHECKING:
     from capacity.model import Workload
     from capacity.model.configuration import Config
     from capacity.planning.orders import OrderData
-    from capacity.simulation.headroom import HeadroomScore
     from capacity.simulation.replay import Replay, Schedule
     from capacity.simulation.result import Simulation
     from capacity.simulation.vertical import SizeScore
@@ -40,7 +39,7 @@ def simulate(
         int, typer.Option(min=0, help="Seed for the random start times of pods; the same seed gives the same result.")
     ] = 7,
     draw: Annotated[
-        SimulationView, typer.Option(help="What to draw: time series, cost, or a calendar.")
+        SimulationView, typer.Option(help="What to draw: time series, cost, or a calendar.", rich_help_panel=PICTURE)
     ] = SimulationView.course,
     drawing: Drawing,
 ) -> int:
@@ -63,37 +62,17 @@ def simulate(
         advance()
         counted = [one for one in chosen if one.scaling == "horizontal"]
         results, failures = _simulated(config, orders, counted, replay)
-        nodes = _on_nodes(config, orders, results, replay, failures)
         sized = _resized(orders, [one for one in chosen if one.scaling == "vertical"], round(days), failures)
         advance()
         if results:
             drawing.save(face, lambda theme: _drawn(results[0], draw, theme))
         advance()
     sheets = [simulation_sheet(result) for result in results]
-    sheets += [nodes_sheet(name, scores) for name, scores in nodes.items()]
+    sheets += [nodes_sheet(result.name, result.nodes) for result in results if result.nodes]
     face.show(*sheets, *(sizes_sheet(name, scores, round(days)) for name, scores in sized.items()))
     for key, reason in failures.items():
         LOGGER.error("%s: %s", key, reason)
     return FAILED if failures else DONE
-
-
-def _on_nodes(
-    config: Config, orders: OrderData, results: list[Simulation], replay: Replay, failures: dict[str, str]
-) -> dict[str, list[HeadroomScore]]:
-    """The nodes under each simulated workload that asks for headroom, by name; what cannot be replayed is a failure."""
-    from capacity.model import DataError
-    from capacity.simulation.headroom import HeadroomReplay, pool_for, replay_nodes_of
-
-    known, found = {f"{one.namespace}/{one.name}": one for one in config.workloads}, {}
-    for result in results:
-        one = known[result.name]
-        if one.headroom is not None:
-            nodes = HeadroomReplay(pool_for(one, config.supply.node_types), seed=replay.seed)
-            try:
-                found[result.name] = replay_nodes_of(result, orders.histories[one.group], one, nodes)
-            except DataError as error:
-                failures[result.name] = f"headroom: {error}"
-    return found
 
 
 def _resized(
@@ -146,6 +125,16 @@ def _schedule(config: Config, workload: Workload, replay: Replay) -> Schedule:
     return replace(replay.schedule, every=config.choice.refit) if follows else replay.schedule
 
 
+def _on_nodes(config: Config, replay: Replay, workload: Workload) -> tuple[Replay, Workload]:
+    """A replay on the nodes that a workload with headroom has, and the workload with their lead time."""
+    from capacity.simulation.headroom import pool_for, with_node_lead_time
+
+    types = config.supply.node_types
+    if workload.headroom is None:
+        return replay, workload
+    return replace(replay, nodes=pool_for(workload, types)), with_node_lead_time(workload, types)
+
+
 def _simulated(
     config: Config, orders: OrderData, workloads: list[Workload], replay: Replay
 ) -> tuple[list[Simulation], dict[str, str]]:
@@ -160,9 +149,11 @@ def _simulated(
         try:
             sales = orders.histories[workload.group]
             own = replace(replay, seed=replay.seed + place, schedule=_schedule(config, workload, replay))
+            own, workload = _on_nodes(config, own, workload)
             request = request_of(config, orders, workload.group)
             asked = replace(request, window=planned_window(config, workload, sales))
-            results.append(replayed(sales, workload, request=asked, replay=own))
+            rows = orders.rows.get(workload.group)
+            results.append(replayed(sales, workload, request=asked, replay=own, rows=rows))
         except KeyError:
             failures[f"{workload.namespace}/{workload.name}"] = f"no sales of group {workload.group!r}"
         except DataError as error:

@@ -52,7 +52,7 @@ def try_(
         trial, config = try_orders(file, asked, typical, read_clock(None), days=days, progress=progress)
     context.show(trial_sheet(trial))
     write_file(lambda: write_text(page, report_page(trial.review)), "--page", page)
-    context.say(f"wrote {page}: the page for a manager")
+    context.say(f"wrote {page}: a page for managers")
     _write_config(context, file, config, trial, overwrite=overwrite)
     return DONE
 
@@ -76,10 +76,10 @@ def _write_config(context: CommandContext, file: str, config: Config, trial: Tri
 
     path = context.config_path
     if path.exists() and not overwrite:
-        context.say(f"{path} is there and stays as it is; --overwrite replaces it, -c NAME writes another")
+        context.say(f"{path} exists and was not changed; --overwrite replaces it, -c NAME writes another file")
         return
     try:
         write_text(path, render_starter(file, config, trial, path.parent))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}; choose another -c") from error
-    context.say(f"wrote {path}: edit what it marks `# yours:`, then run `capacity doctor` and `capacity plan`")
+    context.say(f"wrote {path}: edit the lines marked `# yours:`, then run `capacity doctor` and `capacity plan`")

@@ -17,7 +17,7 @@ from capacity.cluster.client import ABSENT, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.ownership import owners
 from capacity.model import ClusterError, Workload
-from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomRules
+from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomRules, buffer_name
 from capacity.model.plan_file import parse_time, rfc3339
 
 GROUP = "autoscaling.x-k8s.io"
@@ -49,7 +49,7 @@ class BufferPlace:
     @property
     def name(self) -> str:
         """The name of the object."""
-        return f"capacity-group-{self.rules.group}" if self.rules.group else f"capacity-{self.workload.name}"
+        return buffer_name(self.workload.name, self.rules.group)
 
     @property
     def key(self) -> Key:
@@ -209,14 +209,20 @@ def _provisioned(document: Document, replicas: int) -> tuple[bool, str]:
         ready = int(status.get("readyReplicas") or 0)
         return ready >= replicas, f"{ready} of {replicas} placeholders run"
     conditions = {str(one.get("type")): one for one in status.get("conditions") or []}
-    for kind in ("ReadyForProvisioning", "Provisioning"):
+    for kind in ("ReadyForProvisioning", "Provisioning", *({"Ready"} & conditions.keys())):  # Ready: of GKE alone
         condition = conditions.get(kind)
         if condition is None:
             return False, f"it has no condition {kind}: is the node autoscaler's support for buffers switched on?"
         if condition.get("status") != "True":
-            words = f"{condition.get('reason', '')} {condition.get('message', '')}".strip()
-            return False, f"{kind} is {condition.get('status')}: {words or 'no reason given'}"
-    return int(status.get("replicas") or 0) >= replicas, f"its status counts {status.get('replicas')} pods"
+            return False, f"{kind} is {condition.get('status')}: {_words(condition) or 'no reason given'}"
+    counted, limited = f"its status counts {status.get('replicas')} pods", conditions.get("LimitedByQuotas") or {}
+    if limited.get("status") == "True":
+        counted = f"{counted}, as a ResourceQuota limits it: {_words(limited)}"
+    return int(status.get("replicas") or 0) >= replicas, counted
+
+
+def _words(condition: Document) -> str:
+    return f"{condition.get('reason', '')} {condition.get('message', '')}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from inspect import signature
@@ -40,6 +41,18 @@ ABSENT, CONFLICT = 404, 409
 DRY_RUN = ("dryRun", "All")  # the server judges the request in full and stores nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the API server, and how many seconds it may take to connect and to read."""
+
+    method: str
+    path: str
+    body: Any = None
+    query: Sequence[tuple[str, str]] = ()
+    kind: str | None = None  # the media type of the body
+    timeout: tuple[float, float] = TIMEOUT
+
+
 class ClusterReader:
     """Reads autoscalers, ConfigMaps and Leases. No method of it can write.
 
@@ -52,7 +65,7 @@ class ClusterReader:
         The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
         account.
     requests_per_second : float
-        Most requests per second that are sent. Default 100.
+        Most requests per second that are sent. Default 500.
 
     Raises
     ------
@@ -95,7 +108,7 @@ class ClusterReader:
         """Every object of a kind in a namespace as it is now, then each change as an event, for so many seconds."""
         path = kind.path.format(namespace=namespace)
         query = [("watch", "true"), ("timeoutSeconds", str(seconds))]
-        answer = self._answer("GET", path, query=query, timeout=(TIMEOUT[0], seconds + TIMEOUT[1]))
+        answer = self._answer(Call("GET", path, query=query, timeout=(TIMEOUT[0], seconds + TIMEOUT[1])))
         rest = b""
         try:
             for chunk in answer.stream(None):
@@ -140,7 +153,7 @@ class ClusterReader:
         query: list[tuple[str, str]] | None = None,
         kind: str | None = None,
     ) -> Document:
-        answer = self._answer(method, path, body=body, query=query, kind=kind)
+        answer = self._answer(Call(method, path, body, query or (), kind))
         try:
             text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
         except _broken() as error:
@@ -150,32 +163,23 @@ class ClusterReader:
             raise ClusterError(f"{method} {path}: expected at most {LARGEST} bytes from the API server, got more")
         return _document(text, method, path)
 
-    def _answer(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        query: list[tuple[str, str]] | None = None,
-        kind: str | None = None,
-        timeout: tuple[float, float] | None = None,
-    ) -> Any:
+    def _answer(self, call: Call) -> Any:
         """The answer, its body not yet read."""
         from kubernetes.client.exceptions import ApiException
 
         self._pace.wait()
         try:
             answer = self._client.request(
-                method,
-                path,
-                body=body,
-                query_params=list(query or []),
-                content_type=kind,
+                call.method,
+                call.path,
+                body=call.body,
+                query_params=list(call.query),
+                content_type=call.kind,
                 serialize=False,
-                _request_timeout=timeout or TIMEOUT,
+                _request_timeout=call.timeout,
             )
         except ApiException as error:
-            raise _refusal(error, method, path) from error
+            raise _refusal(error, call.method, call.path) from error
         except _broken() as error:
             raise self._unanswered(error) from error
         self._note_time(answer.headers.get("Date"))
@@ -195,7 +199,7 @@ class ClusterWriter(ClusterReader):
         The kubeconfig file. Default: the one that KUBECONFIG names, or the user's; inside a cluster the pod's own
         account.
     requests_per_second : float
-        Most requests per second that are sent. Default 100.
+        Most requests per second that are sent. Default 500.
 
     Raises
     ------
@@ -271,20 +275,9 @@ class ClusterWriter(ClusterReader):
 class ClusterAsker(ClusterWriter):
     """Asks whether the server would accept a write: whatever it sends that is no GET is a dry run."""
 
-    def _answer(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        query: list[tuple[str, str]] | None = None,
-        kind: str | None = None,
-        timeout: tuple[float, float] | None = None,
-    ) -> Any:
-        asked = list(query or [])
-        if method != "GET" and DRY_RUN not in asked:
-            asked.append(DRY_RUN)
-        return super()._answer(method, path, body=body, query=asked, kind=kind, timeout=timeout)
+    def _answer(self, call: Call) -> Any:
+        reads = call.method == "GET" or DRY_RUN in call.query
+        return super()._answer(call if reads else replace(call, query=[*call.query, DRY_RUN]))
 
 
 def _broken() -> tuple[type[Exception], ...]:

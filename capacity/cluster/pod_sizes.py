@@ -165,11 +165,18 @@ def read_pod(pod: Document, used: Mapping[str, Mapping[str, Amounts]] | None = N
         pending=waits,  # type: ignore[arg-type]
         message=message,
         progressing="PodResizeInProgress" in conditions,
+        unseen=_unseen(metadata, status),
         room={resource: int(amount) for resource, amount in CAPACITY.findall(message)} if waits == "Infeasible" else {},
         edited_by=_editor(pod, [one.name for one in containers]),
         ours=frozenset(one.name for one in containers if _resized_by(pod, one.name, ours=True)),
         version=str(metadata.get("resourceVersion", "")),
     )
+
+
+def _unseen(metadata: Document, status: Document) -> bool:
+    """Whether the kubelet has not seen the newest spec of the pod; older kubelets do not say what they have seen."""
+    observed, newest = status.get("observedGeneration"), metadata.get("generation")
+    return isinstance(observed, int) and isinstance(newest, int) and 0 < observed < newest
 
 
 def _container(spec: Document, running: Document | None, used: Amounts) -> ContainerState:

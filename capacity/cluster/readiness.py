@@ -15,6 +15,7 @@ from capacity.cluster.client import PODS, ClusterReader
 from capacity.cluster.inventory import SCALED
 from capacity.cluster.observe import Seen, scaled_by
 from capacity.model import Cause, ClusterError, Readiness
+from capacity.model.plan_file import rfc3339
 
 EVENTS = "/api/v1/namespaces/{namespace}/events"
 LOOKED = 20  # workloads whose pods are read in one pass: of more, the cause is the same, or a person must look
@@ -26,6 +27,10 @@ CRASH = (
     *("CrashLoopBackOff", "RunContainerError", "CreateContainerError", "CreateContainerConfigError"),
     "PostStartHookError",
 )
+TELLING: Mapping[Cause, Sequence[str]] = {  # Events of a pod that say more than its status
+    "probe": ("Unhealthy",),
+    "starting": ("FailedCreatePodSandBox", "FailedMount", "FailedAttachVolume"),
+}
 Document = Mapping[str, Any]
 Found = tuple[Cause, str]
 
@@ -96,9 +101,7 @@ def _short(reader: ClusterReader, namespace: str, one: _Scaled, found: Autoscale
     if not look:
         return Readiness(one.ready, "unknown", f"more than {LOOKED} workloads are short: its pods were not read")
     try:
-        pods = [
-            pod for pod in _pods(reader, namespace, one) if not (pod.get("metadata") or {}).get("deletionTimestamp")
-        ]
+        pods = [pod for pod in _pods(reader, namespace, one) if _counts(pod)]
     except ClusterError as error:
         pods, unread = [], str(error)
     else:
@@ -110,10 +113,16 @@ def _short(reader: ClusterReader, namespace: str, one: _Scaled, found: Autoscale
         return Readiness(one.ready, *_absent(reader, namespace, one, found, unread))
     first, times = Counter(cause for cause, _ in held).most_common(1)[0]
     message = next(text for cause, text in held if cause == first)
-    if first == "probe":
-        at = next(place for place, cause in enumerate(causes) if cause is not None and cause[0] == "probe")
-        message = _last_event(reader, namespace, _name(pods[at]), "Unhealthy") or message
+    if first in TELLING:
+        at = next(place for place, cause in enumerate(causes) if cause is not None and cause[0] == first)
+        message = _last_event(reader, namespace, _name(pods[at]), TELLING[first]) or message
     return Readiness(one.ready, first, f"{times} of {missing} missing: {message[:SHOWN]}")
+
+
+def _counts(pod: Document) -> bool:
+    """Whether a pod is a replica: one that was evicted, has ended or goes lies about, and another takes its place."""
+    gone = (pod.get("metadata") or {}).get("deletionTimestamp")
+    return not gone and (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")
 
 
 def _pods(reader: ClusterReader, namespace: str, one: _Scaled) -> list[Document]:
@@ -129,7 +138,9 @@ def _pods(reader: ClusterReader, namespace: str, one: _Scaled) -> list[Document]
 
 def _absent(reader: ClusterReader, namespace: str, one: _Scaled, found: Autoscaler, unread: str) -> Found:
     """Why pods that should exist do not."""
-    refused = one.refused or _last_event(reader, namespace, one.name, "FailedCreate")
+    moved = found.observation.memory.moved_at
+    since = "" if moved is None else rfc3339(moved)
+    refused = one.refused or _last_event(reader, namespace, one.name, ("FailedCreate",), since)
     if refused:
         return ("quota" if "exceeded quota" in refused else "refused"), refused[:SHOWN]
     desired = found.observation.desired
@@ -154,8 +165,6 @@ def _held(pod: Document) -> Found | None:
             return "image", f"{reason} {message or container.get('image', '')}".strip()
         if reason in CRASH:
             return "crash", f"{reason} {message}".strip()
-    if status.get("phase") == "Failed":
-        return "crash", f"{status.get('reason', 'Failed')} {status.get('message', '')}".strip()
     running = [container for container in _containers(status) if "running" in (container.get("state") or {})]
     if status.get("phase") == "Running" and running:
         waiting_for = ", ".join(str(one.get("name")) for one in running if not one.get("ready"))
@@ -168,15 +177,18 @@ def _containers(status: Document) -> Iterator[Document]:
     yield from status.get("containerStatuses") or []
 
 
-def _last_event(reader: ClusterReader, namespace: str, name: str, reason: str) -> str:
-    """The message of the newest Event of an object for this reason; empty where there is none, or we may not look."""
-    fields = f"involvedObject.name={name},reason={reason}"
+def _last_event(reader: ClusterReader, namespace: str, name: str, reasons: Sequence[str], since: str = "") -> str:
+    """The message of the newest warning about an object, for one of these reasons and not from before `since`.
+
+    Empty where there is none, or we may not look.
+    """
+    fields = f"involvedObject.name={name},type=Warning"
     try:
         listed = reader.objects(EVENTS.format(namespace=namespace), limit=STATUS_PAGE, fields=fields)
-        last = max(listed, key=_event_time, default=None)
+        told = [event for event in listed if event.get("reason") in reasons and _event_time(event) >= since]
     except ClusterError:
         return ""
-    return "" if last is None else str(last.get("message") or "")
+    return str(max(told, key=_event_time, default={}).get("message") or "")
 
 
 def _event_time(event: Document) -> str:

@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 
 from capacity.decision.decide import BRAKE, FUTURE, hold
-from capacity.model import Decision, Observation
+from capacity.model import Decision, Doubt, Observation
 from capacity.model.controller import Brake
 
 LONGEST = timedelta(hours=12)  # after the brake let go: from 60 replicas to 3 takes three hours in steps of 10 %
 EXPIRED: Final = "PlanExpired"
+DOUBTS = get_args(Doubt)  # a floor held in doubt is ours to note on; one held for its owner is not
 AGREE = 0.5  # share of the floors that want down which must have noted the same beginning
 
 
@@ -38,7 +39,7 @@ class BrakeEpisode:
         """
         marked = observation.memory.held_for == BRAKE
         if self.began is None:
-            return _unmarked(decision) if marked and not decision.held else decision
+            return _unmarked(decision) if marked and (not decision.held or decision.reason in DOUBTS) else decision
         if not decision.falls or decision.reason == EXPIRED:
             return decision
         memory = replace(observation.memory if self.holds else decision.memory, held_for=BRAKE, held_since=self.began)

@@ -63,42 +63,51 @@ def _moved_within(span: timedelta, observation: Observation, now: datetime, poli
 
 
 STALE = timedelta(minutes=5)  # of a measurement: metrics-server measures every 15 s, adapters every minute or two
-LOOKS = 3  # more of them, a period apart, after the second one was equal to the first: then metrics stand still
+LOOK_EVERY = timedelta(minutes=5)  # at least, while a floor comes down: frozen metrics are found within ten minutes
+LOOKS = 4  # after the first one that find the same: then metrics stand still
 
 
 def stand_still(observation: Observation, now: datetime, policy: ControllerRules) -> bool:
-    """Whether a step down is due and metrics are old, or the same in several looks in a row; for at most `hold_for`.
+    """Whether metrics are old, or the same in several looks in a row, while a floor is too high; at most `hold_for`.
 
     A time stamp proves it either way. Who disregards metrics for ever is never wrong and never useful: after that time
     the floor follows the plan again, and never below what these readings ask for.
     """
     memory, old = observation.memory, _is_old(observation, now)
     still = _same_readings(observation) if old is None else old
-    if not still or lowest_floor(0, observation, now, policy) >= observation.floor:
+    if not still:
         return False
     if memory.still_since is not None:
         return now < memory.still_since + policy.hold_for
-    if old:
-        return True
-    age = _age(memory, now)
-    return age is not None and _between(policy) + LOOKS * policy.period <= age <= _memorable(policy)
+    return bool(old) or _equal_looks(observation, now, policy) >= LOOKS
 
 
 def second_look(observation: Observation, now: datetime, policy: ControllerRules) -> Memory | None:
     """What to remember while a step down waits for its second look; None where it need not wait.
 
-    The observation's own memory while the first look is young: looking more often does not look twice. Where the second
-    look finds the same readings, `LOOKS` more decide.
+    The observation's own memory while the first look is young: looking more often does not look twice. Where later
+    looks find the same readings, `LOOKS` of them decide.
     """
-    readings, memory = observation.readings, observation.memory
-    if readings is None or readings.mark is None or readings.measured_at is not None:
+    if not _tells(observation):
         return None
-    if memory.still_since is not None:  # they moved again; or that hold is over
-        return None
-    age = _age(memory, now)
+    age = _age(observation.memory, now)
+    waits = age is None or age > _memorable(policy) or age < _between(policy) or _same_readings(observation)
+    return looked_again(observation, now, policy) if waits else None
+
+
+def looked_again(observation: Observation, now: datetime, policy: ControllerRules) -> Memory:
+    """What to remember of a look at a floor that is too high and stays for now: how often it found the same.
+
+    The observation's own memory where nothing is new. What differs is noted anew once the first look is old.
+    """
+    memory, age = observation.memory, _age(observation.memory, now)
+    if not _tells(observation):
+        return memory
     if age is None or age > _memorable(policy):
         return looked(observation, now)
-    return memory if age < _between(policy) or _same_readings(observation) else None
+    if not _same_readings(observation):
+        return looked(observation, now) if age >= _between(policy) else _noted(memory, 0)
+    return _noted(memory, _equal_looks(observation, now, policy))
 
 
 def looked(observation: Observation, now: datetime) -> Memory:
@@ -108,7 +117,36 @@ def looked(observation: Observation, now: datetime) -> Memory:
         return memory
     old = _is_old(observation, now)
     still = memory.still_since if (_same_readings(observation) if old is None else old) else None
-    return replace(memory, mark=readings.mark, looked_at=now, still_since=still)
+    return replace(memory, mark=readings.mark, looked_at=now, still_since=still, alike=0)
+
+
+def _tells(observation: Observation) -> bool:
+    """Whether only looking again can tell that these metrics are alive, and it is not known yet that they are not."""
+    readings = observation.readings
+    timed = readings is not None and readings.measured_at is not None
+    return readings is not None and readings.mark is not None and not timed and observation.memory.still_since is None
+
+
+def _noted(memory: Memory, alike: int) -> Memory:
+    return memory if alike == memory.alike else replace(memory, alike=alike)
+
+
+def _equal_looks(observation: Observation, now: datetime, policy: ControllerRules) -> int:
+    """How many looks, with this one, found what the first one found: at most one for each period counts.
+
+    Soon after the first look they prove nothing yet: adapters may measure every minute or two only. Looks that nobody
+    noted count where the first look is so old that all of them were due since then, and none of them took the step.
+    """
+    memory, age = observation.memory, _age(observation.memory, now)
+    if age is None or age > _memorable(policy) or not _same_readings(observation):
+        return 0
+    between = _between(policy)
+    if age >= between + (LOOKS - 1) * policy.period:
+        return LOOKS
+    first = max(policy.period, between - (LOOKS - 1) * policy.period)
+    if age < first:
+        return 0
+    return min(memory.alike + 1, 1 + int((age - first) / policy.period))
 
 
 def _is_old(observation: Observation, now: datetime) -> bool | None:
@@ -132,12 +170,12 @@ def _age(memory: Memory, now: datetime) -> timedelta | None:
 
 def _memorable(policy: ControllerRules) -> timedelta:
     """How old a look may be that still says something of now: two steps, and time for the looks after it."""
-    return 2 * max(policy.step_every, policy.period) + (LOOKS + 1) * policy.period
+    return 2 * max(policy.step_every, policy.period) + LOOKS * policy.period
 
 
 def _between(policy: ControllerRules) -> timedelta:
-    """Least time between two looks: a step, but for a pass that starts a little early."""
-    return max(policy.step_every, policy.period) - policy.period / 2
+    """Least time between two looks that count: a step, but for a pass that starts a little early."""
+    return max(min(policy.step_every, LOOK_EVERY), policy.period) - policy.period / 2
 
 
 CUT: Final = "CeilingReached"
@@ -274,9 +312,9 @@ def _repaired(decision: Decision, observation: Observation) -> Decision:
 
 
 def _calmed_by(plan: WorkloadPlan, policy: ControllerRules) -> ControllerRules:
-    """The rules under this plan: its policy may do without calm."""
-    follows = plan.policy is not None and not plan.policy.calm
-    return replace(policy, calm=timedelta(0)) if follows else policy
+    """The rules under this plan: its policy, or the plan itself, may do without calm."""
+    calm = plan.calm if plan.policy is None else plan.policy.calm
+    return policy if calm else replace(policy, calm=timedelta(0))
 
 
 def _calm(need: int, longer: int, floor: int, *, stood: bool) -> int:
@@ -330,7 +368,7 @@ def _awake(decision: Decision, observation: Observation, now: datetime) -> Decis
         moved = not old
     if not moved or decision.memory.still_since is None:
         return decision
-    return replace(decision, memory=replace(decision.memory, still_since=None), notes=True)
+    return replace(decision, memory=replace(decision.memory, still_since=None, alike=0), notes=True)
 
 
 def _doubt(
@@ -401,9 +439,13 @@ def _move(need: int, observation: Observation, now: datetime, policy: Controller
     if waiting is not None:
         return _look_twice(observation, ceiling, waiting)
     memory = observation.memory if floor == before else replace(observation.memory, moved_at=now)
-    memory = looked(replace(observation, memory=memory), now) if floor < before else memory
+    if floor < before:
+        memory = looked(replace(observation, memory=memory), now)
+    elif clamp == "StepDown":
+        memory = looked_again(observation, now, policy)
+    notes = floor == before and memory != observation.memory
     reason = _reason(floor, before, clamps)
-    return Decision(floor, ceiling, reason, before, observation.ceiling, detail, clamps, memory=memory)
+    return Decision(floor, ceiling, reason, before, observation.ceiling, detail, clamps, memory=memory, notes=notes)
 
 
 def _look_twice(observation: Observation, ceiling: int, memory: Memory) -> Decision:
@@ -463,7 +505,8 @@ def _detail(plan: WorkloadPlan, now: datetime, reach: datetime, need: int) -> st
     text, peak = f"{need} until {reach:%H:%MZ}", plan.peak
     if peak.at >= now:
         text += f"; peak {peak.replicas} at {peak.at:%m-%d %H:%MZ}"
-        text += "" if peak.sales is None else f", {peak.sales:.4g} sales at {peak.quantile_level:g}"
+        rate = plan.peak_rate
+        text += "" if rate is None else f", {rate:.4g} sales/h at {peak.quantile_level:g}"
     return text
 
 

@@ -241,7 +241,7 @@ def _told(one: PodDecision) -> str | None:
 
 def _turn(shared: SizingPass) -> str | None:
     """The pod whose containers may be restarted in this pass: the last by name, while all pods serve."""
-    if shared.frozen is not None or any(pod.busy for pod in shared.seen.pods):
+    if shared.frozen is not None or any(pod.may_restart_soon for pod in shared.seen.pods):
         return None
     waiting = [pod.name for pod in shared.seen.pods if PodSizing(shared, pod, None, may_restart=True).restarts()]
     return max(waiting, default=None)

@@ -23,6 +23,7 @@ from capacity.forecast.series import window_steps as window_steps
 from capacity.forecast.settings import FINE as FINE
 from capacity.forecast.settings import BatchForecast as BatchForecast
 from capacity.forecast.settings import Setting as Setting
+from capacity.forecast.totals import forecast_total as forecast_total
 from capacity.forecast.uplift import Occurrence as Occurrence
 from capacity.forecast.wallclock import clock_of as clock_of
 from capacity.forecast.wallclock import regular_step as regular_step

@@ -2,7 +2,8 @@
 
 A ridge autoregression around the seasonal naive: the target is y[t] - y[t - s]; coefficients shrink to zero, so the
 prior is the seasonal naive, and every rolling origin has its own fit at the price of adding the rows between two
-origins to a Gram matrix. Templates carry the average season on a decaying level. The seasonal naives repeat what was.
+origins to a Gram matrix. Templates carry the average season on a decaying level. A Gaussian process stands between the
+two (`process`). The seasonal naives repeat what was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
+from capacity.forecast.process import has_process, process_forecast
 from capacity.forecast.settings import Setting
 from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
@@ -61,8 +63,10 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
     forecasts, highest = {}, _highest(history.filled)
     for suffix, scale in (("", raw_scale(history)), (" of logs", log_scale(history))):
         standard = scale.apply(history.filled)
-        for name, forecast in _on_scale(standard, history, seasons, origins).items():
+        for name, forecast in _on_scale(standard, history, seasons, origins, logs=bool(suffix)).items():
             forecasts[name + suffix] = np.minimum(scale.invert(forecast), highest)
+    if has_process(seasons, origins):
+        forecasts["process of logs"] = np.minimum(scale.invert(process_forecast(standard, seasons, origins)), highest)
     if seasons and reaches_back(origins, setting.year):
         drifting = with_last_years_drift(forecasts["template of logs"], history.filled, setting.year, origins)
         forecasts["template with last year's drift"] = drifting
@@ -83,10 +87,13 @@ def _lags(origins: Origins, setting: Setting) -> tuple[int, ...]:
     return (1, *(lag for lag in calendar_seasons(setting.step) if lag <= int(origins.ends.min())))
 
 
-def _on_scale(standard: Array, history: History, seasons: tuple[int, ...], origins: Origins) -> dict[str, Array]:
+def _on_scale(
+    standard: Array, history: History, seasons: tuple[int, ...], origins: Origins, *, logs: bool
+) -> dict[str, Array]:
+    """Members on one scale; the full ridge and the steady template of a season on logs alone: raw they add nothing."""
     members = {}
     for name, design in (("ridge", design_for(seasons)), ("sparse ridge", sparse_design_for(seasons))):
-        if name == "ridge" and origins.horizon > LONG:
+        if name == "ridge" and (origins.horizon > LONG or (seasons and not logs)):
             continue
         if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
             members[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
@@ -94,7 +101,8 @@ def _on_scale(standard: Array, history: History, seasons: tuple[int, ...], origi
         return members | {
             f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)
         }
-    members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
+    if logs:
+        members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
     members["tracking template"] = template_forecast(standard, history.weights, seasons, origins, TRACKING)
     if len(seasons) > 1:
         members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)

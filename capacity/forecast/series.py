@@ -16,13 +16,13 @@ import pandas as pd
 
 from capacity.forecast.analogs import Analogs, find_analogs
 from capacity.forecast.batch import LEAST_STEPS, supported_seasons
-from capacity.forecast.covariates import Columns, read_columns
+from capacity.forecast.covariates import read_columns
 from capacity.forecast.gaps import Timeline, find_gaps
 from capacity.forecast.history import without_spikes
-from capacity.forecast.holdout import find_trend, use_columns
+from capacity.forecast.holdout import UsedColumns, find_trend, use_columns
 from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
 from capacity.forecast.settings import BatchForecast, Setting
-from capacity.forecast.trend import LevelShift
+from capacity.forecast.trend import LevelShift, Trend
 from capacity.forecast.uplift import (
     Effect,
     EventsAhead,
@@ -37,8 +37,8 @@ from capacity.forecast.uplift import (
 from capacity.forecast.wallclock import WallClock, checked_index, on_slots, usable_values
 from capacity.model import MONTH, Forecast, ForecastRequest, Trust, require
 from capacity.model.arrays import Array, Places
-from capacity.series.calendar import ONE_DAY, uplift_notes
-from capacity.series.seasons import DAY, WEEK, real_seasons, too_short
+from capacity.series.calendar import uplift_notes
+from capacity.series.seasons import DAY, WEEK, real_seasons, unproven
 from capacity.series.steps import evened
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
@@ -67,6 +67,15 @@ class StepsAhead:
     def end(self) -> pd.Timestamp:
         """Where the last step ends."""
         return self.starts[-1] + self.step
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEvents:
+    """The events that tell something: past ones, whose slots are gaps, and coming ones; kinds that are usual do not."""
+
+    past: list[Occurrence]
+    coming: list[Occurrence]
+    usual: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +149,14 @@ def prepare(
     window = 0 if request.window is None else window_steps(request.window, clock.step)
     setting = Setting(clock.step, int(steps.slots.max()) + 1, request.quantile_levels, seasons, window=window)
     columns = None if covariates is None else read_columns(covariates, clock, row, steps.starts)
-    steady, ahead = _without_known(row, setting, timeline.events, columns)
+    events = _events_of(row, timeline.events, setting)
+    calm = masked(row, events.past)
+    used = use_columns(without_spikes(calm[None, :])[0], setting, columns)
+    trend = find_trend(without_spikes((calm / used.past)[None, :])[0], setting)
+    known = used.past * trend.past
+    ahead = _ahead(row / known, events, used, trend, setting)
     return Prepared(
-        steady=steady,
+        steady=calm / known,
         setting=setting,
         ahead=ahead,
         analogs=find_analogs(row, timeline.events, setting),
@@ -207,27 +221,26 @@ def _residuals(batch: BatchForecast, steps: StepsAhead) -> pd.DataFrame | None:
     return pd.DataFrame(found.errors[0], index=origins)
 
 
-def _without_known(
-    row: Array, setting: Setting, events: Sequence[Occurrence], columns: Columns | None
-) -> tuple[Array, KnownAhead]:
-    """A history (T,) whose past events are gaps, divided by columns and trend; and what they do ahead."""
+def _events_of(row: Array, events: Sequence[Occurrence], setting: Setting) -> KnownEvents:
+    """The events of a history (T,) and its horizon without the kinds that tell nothing of it."""
     past = [event for event in events if event.slots[0] < len(row)]
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
     unproven = _unproven(row, past, setting)
     past = [event for event in past if event.kind not in unproven]
-    quiet = masked(row, past)
-    used = use_columns(without_spikes(quiet[None, :])[0], setting, columns)
-    trend = find_trend(without_spikes((quiet / used.past)[None, :])[0], setting)
-    known = used.past * trend.past
-    effects = learn_effects(row / known, past, _steps(setting.step, DAY), _steps(setting.step, WEEK))
     coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual | unproven]
-    ahead = events_ahead(np.arange(len(row), len(row) + setting.horizon), coming, effects)
-    return quiet / known, KnownAhead(
+    return KnownEvents(past, coming, usual)
+
+
+def _ahead(rest: Array, events: KnownEvents, used: UsedColumns, trend: Trend, setting: Setting) -> KnownAhead:
+    """What is known ahead; `rest` (T,) is the history without columns and trend."""
+    effects = learn_effects(rest, events.past, _steps(setting.step, DAY), _steps(setting.step, WEEK))
+    ahead = events_ahead(np.arange(len(rest), len(rest) + setting.horizon), events.coming, effects)
+    return KnownAhead(
         events=ahead,
         factor=ahead.factor * trend.ahead * used.ahead,
         spread=np.hypot(trend.spread, used.spread),
-        notes=(*trend.notes, *used.notes, *_event_notes(coming, effects, usual)),
+        notes=(*trend.notes, *used.notes, *_event_notes(events.coming, effects, events.usual)),
         shift=trend.shift,
     )
 
@@ -305,9 +318,7 @@ def _history_notes(sales: pd.Series, step: timedelta, seasons: tuple[int, ...]) 
     """What the history shows and what it is too short or too patchy for."""
     notes = [] if seasons else ["no daily or weekly cycle stands out of the noise: the level is forecast"]
     steps = (sales.index[-1] - sales.index[0]) // step + 1
-    short = too_short(len(sales) * step, step)
-    if short:
-        notes.append(f"history of {steps * step / ONE_DAY:.0f} days is short for a {' and a '.join(short)} cycle")
+    notes += [f"history: {words}" for words in unproven(steps * step, step)]
     gaps = steps - int(np.isfinite(sales.to_numpy(dtype=np.float64)).sum())
     if gaps:
         notes.append(f"{gaps} of {steps} steps without data are gaps, not zero")

@@ -15,6 +15,7 @@ from pydantic_core.core_schema import DataclassSchema
 
 from capacity.model.errors import ConfigError
 from capacity.model.fields import TimeZone, duration_text, keys_of
+from capacity.model.headroom import buffer_name
 from capacity.model.limits import Supply
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings.block import Settings
@@ -143,6 +144,18 @@ class Config(Settings):
                 )
             if first.headroom != item.headroom:
                 raise ValueError(f"{pair}: expected the same headroom, got two; write it once in defaults")
+        return self
+
+    @model_validator(mode="after")
+    def _buffers_are_told_apart(self) -> Self:
+        """A workload may not be named as the buffer of a group would be."""
+        owners: dict[tuple[str, str], tuple[str, str | None]] = {}
+        for item in self.workloads:
+            if item.headroom is not None:
+                name, group = buffer_name(item.name, item.headroom.group), item.headroom.group
+                owner = (item.name if group is None else group, group)
+                if owners.setdefault((item.namespace, name), owner) != owner:
+                    raise ValueError(f"headroom: two buffers {item.namespace}/{name}: expected another name of a group")
         return self
 
     @model_validator(mode="after")

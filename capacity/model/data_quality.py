@@ -81,6 +81,7 @@ def _refusing_warns(given: Any) -> Any:
 GivenQuality = Annotated[Quality, BeforeValidator(_refusing_warns)]
 
 Kind = Literal["text", "integer", "number", "time", "boolean", "any"]
+UNREAD = "unread"  # the kind of a column that is there, and whose values nothing needs
 
 ALIKE = 0.6  # similarity of two names, case and underscores apart, from which one is taken for the other's new name
 ACCEPTS = {"number": ("number", "integer")}  # a whole number is a number
@@ -153,7 +154,7 @@ def compare_columns(expected: Mapping[str, str], got: Mapping[str, str]) -> Chan
     retyped = [
         (name, kind, got[name])
         for name, kind in expected.items()
-        if name in got and kind != "any" and got[name] not in ACCEPTS.get(kind, (kind,))
+        if name in got and kind not in ("any", UNREAD) and got[name] not in (*ACCEPTS.get(kind, (kind,)), UNREAD)
     ]
     return Changes(tuple(added), tuple(gone), tuple(renamed), tuple(retyped))
 
@@ -169,9 +170,13 @@ def similarity(name: str, other: str) -> float:
 
 
 def _successor(name: str, kind: str, added: Mapping[str, str], *, alone: bool) -> str | None:
-    same = [new for new, found in added.items() if kind == "any" or found in ACCEPTS.get(kind, (kind,))]
+    alike = (*ACCEPTS.get(kind, (kind,)), UNREAD)
+    same = [new for new, found in added.items() if kind in ("any", UNREAD) or found in alike]
     best = max(same, key=lambda new: similarity(name, new), default=None)
-    return best if best is not None and (alone or similarity(name, best) >= ALIKE) else None
+    if best is None:
+        return None
+    told = alone and added[best] != UNREAD  # of a column that is not read only the name can tell
+    return best if told or similarity(name, best) >= ALIKE else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -410,3 +410,22 @@ class CurrentDemand:
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.namespace, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class DemandAhead:
+    """The demand of the coming hours of a workload: what is kept of it where the forecasts themselves are not.
+
+    `levels` holds for each quantile level the highest cores and bytes of each coming clock hour, NaN beyond the plan;
+    `need` the replicas' worth of requests that each step of the plan asks for at its own level.
+    """
+
+    namespace: str
+    name: str
+    levels: tuple[tuple[float, tuple[float, ...], tuple[float, ...]], ...]
+    need: tuple[float, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name

@@ -109,6 +109,15 @@ class HeadroomRules:
         require(self.lead_time >= timedelta(0), "headroom: lead_time must be >= 0, got {}", self.lead_time)
 
 
+def buffer_name(workload: str, group: str | None) -> str:
+    """The name of the object that keeps headroom: of a workload, or of the group whose nodes it shares.
+
+    >>> buffer_name("web", None), buffer_name("web", "edge")
+    ('capacity-web', 'capacity-group-edge')
+    """
+    return f"capacity-{workload}" if group is None else f"capacity-group-{group}"
+
+
 @dataclass(frozen=True, slots=True)
 class HeadroomChange:
     """From `offset` steps after the start on, nodes for `replicas` more pods stand ready."""

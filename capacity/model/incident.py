@@ -20,8 +20,8 @@ Job = Literal["plan", "pass"]
 LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
 
 
-# Where the runbooks of this project are published; `incidents.runbooks` names another place.
-RUNBOOKS = "https://example.com/capacity-ahead/docs/runbooks/{name}.html"
+# The folder in the source of this project; `incidents.runbooks` names the address where you publish it.
+RUNBOOKS = "docs/runbooks"
 
 
 def runbook_url(place: str, name: str) -> str:

@@ -84,9 +84,9 @@ class Memory:
 
     `moved_at`: our last move of the floor. `safe_floor`: of the last plan that was read. `held_since`: since when
     there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`;
-    `still_since`: since when they are known to stand still. `short_since`: when the floor was set that is not reached
-    in time, `short_for` what keeps replicas from it. `slow_start`: how long the last rise took that was reached late,
-    noted at `slow_at`.
+    `alike`: how many looks since then found the same; `still_since`: since when they are known to stand still.
+    `short_since`: when the floor was set that is not reached in time, `short_for` what keeps replicas from it.
+    `slow_start`: how long the last rise took that was reached late, noted at `slow_at`.
     """
 
     moved_at: datetime | None = None
@@ -95,6 +95,7 @@ class Memory:
     held_since: datetime | None = None
     mark: str | None = None
     looked_at: datetime | None = None
+    alike: int = 0
     still_since: datetime | None = None
     short_since: datetime | None = None
     short_for: Cause | None = None
@@ -106,6 +107,7 @@ class Memory:
             moment = getattr(self, name)
             if moment is not None:
                 require_aware(name, moment)
+        require(self.alike >= 0, "alike must be >= 0, got {}", self.alike)
         require(self.safe_floor is None or self.safe_floor >= 1, "safe_floor must be >= 1, got {}", self.safe_floor)
 
 

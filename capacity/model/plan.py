@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -127,6 +128,9 @@ class WorkloadPlan:
         The policy that was chosen for the workload, and its evidence. Default none: none was.
     policy : Policy or None
         The policy that floors were planned by. Default none: the plan was made without one.
+    calm : bool
+        Whether the controller may leave out moves of a floor (`controller.calm`), where no policy says so. Default yes;
+        no where steps of orders were divided, which have few moves.
     headroom : Headroom or None
         Pods for which nodes stand ready; of a group of workloads, in the plan of the first. Default none.
     sizes : PodSizes or None
@@ -161,6 +165,7 @@ class WorkloadPlan:
     quiet: tuple[Quiet, ...] = ()
     choice: Choice | None = None
     policy: Policy | None = None
+    calm: bool = True
     headroom: Headroom | None = None
     sizes: PodSizes | None = None
     volumes: tuple[VolumePlan, ...] = ()
@@ -194,6 +199,11 @@ class WorkloadPlan:
     def label(self) -> str:
         """namespace/name, as people write it."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def peak_rate(self) -> float | None:
+        """Sales an hour at the peak, at the plan's quantile level; None where not known."""
+        return None if self.peak.sales is None else self.peak.sales * (timedelta(hours=1) / self.step)
 
     @property
     def end(self) -> datetime:
@@ -248,12 +258,17 @@ class WorkloadPlan:
         import pandas as pd
 
         steps = pd.date_range(self.start, periods=self.steps, freq=pd.Timedelta(self.step), name="start")
-        changes = {steps[change.offset]: (change.replicas, change.reason) for change in self.floor}
-        table = pd.DataFrame.from_dict(changes, orient="index", columns=["floor", "reason"])
-        table = table.reindex(steps).ffill().astype({"floor": int})
+        standing = [change for change, length in self._runs() for _ in range(length)]
+        floor, reason = [change.replicas for change in standing], [change.reason for change in standing]
+        table = pd.DataFrame({"floor": floor, "reason": reason}, steps)
         if self.sizes is not None:
             table = table.assign(**{name: pd.Series(values, steps) for name, values in self.sizes.requests().items()})
         return table if self.demand is None else table.join(self._loads(self.demand, table))
+
+    def _runs(self) -> Iterator[tuple[FloorChange, int]]:
+        """Each change with how many steps it stands."""
+        ends = [*(change.offset for change in self.floor[1:]), self.steps]
+        return ((change, end - change.offset) for change, end in zip(self.floor, ends, strict=True))
 
     def _loads(self, demand: Demand, planned: pd.DataFrame) -> pd.DataFrame:
         """Demand at the plan's quantile level, and the utilization of what is planned."""
@@ -266,7 +281,7 @@ class WorkloadPlan:
         loads = loads.reindex(floor.index)
         cpu = loads["cpu_cores"] / planned.get("cpu_request", self.resources["cpu_request_millicores"] / 1000)
         memory = loads["memory_bytes"] / planned.get("memory_request", self.resources["memory_request_bytes"])
-        return loads.assign(utilization=cpu.combine(memory, max) / floor)
+        return loads.assign(utilization=cpu.where(~(memory > cpu), memory) / floor)
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
         """Draw the planned floor and, where this plan was just made, the demand that it serves and the past before it.
@@ -336,9 +351,11 @@ class Plan:
         import pandas as pd
 
         require(bool(self.workloads), "a plan without workloads has no frame")
-        tables = [plan.to_frame().assign(namespace=plan.namespace, name=plan.name) for plan in self.workloads]
-        table = pd.concat(tables)
-        return table[["namespace", "name", *table.columns.drop(["namespace", "name"])]]
+        table = pd.concat([plan.to_frame() for plan in self.workloads])
+        each = [plan for plan in self.workloads for _ in range(plan.steps)]
+        table.insert(0, "namespace", [plan.namespace for plan in each])
+        table.insert(1, "name", [plan.name for plan in each])
+        return table
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
         """Draw the plans with the highest peaks, four at most.

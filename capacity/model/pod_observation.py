@@ -60,6 +60,7 @@ class PodState:
     """One running pod; `containers` holds all of them, init containers as well, since all make its QoS class.
 
     `pending`: why the kubelet has not begun with its new size, in `message`; None where it has, or none is asked for.
+    `unseen`: whether the kubelet has not even looked at it.
     `room`: what the whole pod may request on its node, as far as the kubelet said. `edited_by`: who resized it since.
     `ours`: the containers that we resized. `version`: the resourceVersion that all of this is of.
     """
@@ -72,6 +73,7 @@ class PodState:
     pending: Literal["Deferred", "Infeasible"] | None = None
     message: str = ""
     progressing: bool = False
+    unseen: bool = False
     room: Amounts = field(default_factory=dict)
     edited_by: str | None = None
     ours: frozenset[str] = frozenset()
@@ -81,6 +83,11 @@ class PodState:
     def busy(self) -> bool:
         """Whether it is not serving, or a resize is under way."""
         return not self.ready or self.progressing or self.pending is not None
+
+    @property
+    def may_restart_soon(self) -> bool:
+        """Whether it is not serving, or may soon not be: then no other pod of its owner is restarted."""
+        return self.busy or self.unseen
 
     @property
     def unsupported(self) -> str:

@@ -91,6 +91,7 @@ class UpcomingPeak:
     namespace: str
     name: str
     peak: Peak
+    sales_per_hour: float | None = None
 
     @property
     def label(self) -> str:
@@ -142,6 +143,8 @@ class Status:
         """The coming peak of each planned workload, highest first."""
         plans = self.workloads.plan.workloads if self.workloads.plan else ()
         ahead = [
-            UpcomingPeak(plan.namespace, plan.name, plan.peak) for plan in plans if plan.peak.at + plan.step > self.now
+            UpcomingPeak(plan.namespace, plan.name, plan.peak, plan.peak_rate)
+            for plan in plans
+            if plan.peak.at + plan.step > self.now
         ]
         return sorted(ahead, key=lambda coming: (-coming.peak.replicas, coming.label))

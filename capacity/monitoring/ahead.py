@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from capacity.monitoring.metrics import Sample
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from capacity.model import Plan, WorkloadPlan
-    from capacity.model.forecast import Demand
+    from capacity.model.forecast import DemandAhead
 
-HOUR = timedelta(hours=1)
-HOURS = 48
-MOST = 100  # workloads, those with the highest peaks: each has up to 288 series
-MEDIAN = 0.5
-COLUMNS = {"floor": "capacity_ahead_replicas", "utilization": "capacity_ahead_utilization_ratio"}
-QUANTILES = {"cpu": "capacity_ahead_demand_cores", "memory": "capacity_ahead_demand_bytes"}
+FLOOR, UTILIZATION = "capacity_ahead_replicas", "capacity_ahead_utilization_ratio"
+CORES, BYTES = "capacity_ahead_demand_cores", "capacity_ahead_demand_bytes"
 
 
-def ahead_samples(plan: Plan, hours: int = HOURS) -> list[Sample]:
+def ahead_samples(plan: Plan, kept: Sequence[DemandAhead] = ()) -> list[Sample]:
     """The highest floor, demand and utilization of each coming clock hour, and when each hour begins.
 
-    Demand and utilization are known of plans that still hold what they were made of. Hours beyond a plan are absent.
+    Demand and utilization are known of plans that still hold what they were made of, and of those whose demand was
+    `kept`. Hours beyond a plan are absent.
     """
-    first = plan.created.replace(minute=0, second=0, microsecond=0)
-    starts = [first + number * HOUR for number in range(hours)]
-    busiest = sorted(plan.workloads, key=lambda one: one.peak.replicas, reverse=True)[:MOST]
+    from capacity.planning.ahead import busiest, coming_hours, demand_ahead
+
+    starts, known = coming_hours(plan.created), {one.key: one for one in kept}
     times = [
         Sample("capacity_ahead_timestamp_seconds", start.timestamp(), (horizon_of(number),))
         for number, start in enumerate(starts)
     ]
-    return [*times, *(sample for one in busiest for sample in _of_workload(one, starts))]
+    drawn = ((one, known.get(one.key) or demand_ahead(one, starts)) for one in busiest(plan.workloads))
+    return [*times, *(sample for one, demand in drawn for sample in _of_workload(one, demand, starts))]
 
 
 def horizon_of(number: int) -> str:
@@ -47,32 +43,18 @@ def horizon_of(number: int) -> str:
     return f"{number}h"
 
 
-def _of_workload(plan: WorkloadPlan, starts: list[datetime]) -> Iterator[Sample]:
-    table = plan.to_frame()
-    for column, name in COLUMNS.items():
-        if column in table:
-            yield from _samples(name, _hourly(table[column], plan, starts), plan.key, ())
-    if plan.demand is not None:
-        for level in _levels(plan, plan.demand):
-            for resource, name in QUANTILES.items():
-                values = getattr(plan.demand, resource).at(level).reindex(table.index)
-                yield from _samples(name, _hourly(values, plan, starts), plan.key, (f"{level:g}",))
+def _of_workload(plan: WorkloadPlan, demand: DemandAhead | None, starts: list[datetime]) -> Iterator[Sample]:
+    from capacity.planning.ahead import hourly
 
-
-def _levels(plan: WorkloadPlan, demand: Demand) -> list[float]:
-    """The median, and the level that the plan serves."""
-    known = [float(level) for level in demand.cpu.quantiles.columns]
-    return [level for level in known if level in (MEDIAN, plan.peak.quantile_level)]
-
-
-def _hourly(values: pd.Series, plan: WorkloadPlan, starts: list[datetime]) -> Iterable[float]:
-    """The highest value of the steps that begin in each hour; of longer steps, that of the step an hour lies in."""
-    import pandas as pd
-
-    hours = pd.DatetimeIndex(starts)
-    if plan.step > HOUR:
-        return values.reindex(hours, method="ffill").where(hours < pd.Timestamp(plan.end))
-    return values.groupby(pd.DatetimeIndex(values.index).floor("h")).max().reindex(hours)
+    floor = plan.to_frame()["floor"]
+    yield from _samples(FLOOR, hourly(floor, plan, starts), plan.key, ())
+    if demand is None:
+        return
+    utilization = floor.iloc[: len(demand.need)].rtruediv(list(demand.need))
+    yield from _samples(UTILIZATION, hourly(utilization, plan, starts), plan.key, ())
+    for level, cores, memory in demand.levels:
+        for name, values in ((CORES, cores), (BYTES, memory)):
+            yield from _samples(name, values, plan.key, (f"{level:g}",))
 
 
 def _samples(name: str, values: Iterable[float], key: tuple[str, str], more: tuple[str, ...]) -> Iterator[Sample]:

@@ -86,8 +86,12 @@ def _due(told: Told, condition: Condition, now: datetime, manner: Manner) -> boo
 
 
 def _breach(condition: Condition) -> Message:
+    """A message with a link to the runbook; where no address was configured, it names the file."""
     text = f"{condition.detail}\nWhat happens by itself: {condition.kind.remediation}."
-    return Message(f"[{condition.kind.severity}] {condition.title}", text, condition.runbook)
+    title, published = f"[{condition.kind.severity}] {condition.title}", "://" in condition.runbook
+    if published:
+        return Message(title, text, condition.runbook)
+    return Message(title, f"{text}\nRunbook: {condition.runbook}")
 
 
 def _over(name: str) -> Message | None:

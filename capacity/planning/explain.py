@@ -20,8 +20,9 @@ from capacity.model import (
     WorkloadPlan,
 )
 from capacity.model.arrays import Array, Counts
+from capacity.planning.finer import finer_demand
 from capacity.planning.requirements import Need, PlannedLoad, Requirement, allowed_above, requirement_of, within_pool
-from capacity.planning.workload import plan_workload
+from capacity.planning.workload import plan_many
 
 GIB = 2**30
 HOUR = timedelta(hours=1)
@@ -105,6 +106,7 @@ def explain_floor(
     --------
     >>> import pandas as pd
     >>> from capacity.model import LoadModel, Replica
+    >>> from capacity.planning.workload import plan_workload
     >>> index = pd.date_range("2026-11-27T01:00Z", periods=1, freq="h")
     >>> table = pd.DataFrame({0.5: [3.0], 0.95: [8.0]}, index)
     >>> cpu = Forecast(index[0] - HOUR, HOUR, table, "cores")
@@ -120,10 +122,12 @@ def explain_floor(
         raise DataError(
             f"{plan.label} scales vertically: `capacity plan` shows its sizes, what is explained is replicas"
         )
+    if plan.step < demand.cpu.step:
+        demand = finer_demand(demand)
     step = (at - plan.start) // plan.step
     one = requirement_of(demand, workload)
     line = _line(one, step)
-    alone = _floor_at(plan_workload(demand, workload), step)
+    alone = _floor_at(_planned(demand, workload), step)
     parts_of_floor = [*_load_parts(one, line, step, parts), *_count_parts(one, line, step, alone)]
     parts_of_floor.append(("quota", _floor_at(plan, step), "what the workloads share is not enough"))
     reach = at + plan.lead_time + PERIODS
@@ -180,7 +184,7 @@ def _load_parts(one: Requirement, line: _Line, step: int, parts: SalesParts | No
     parts_of_floor = [("idle load", line.replicas(reached), f"{line.say(reached)} without any sale")]
     for name, sales, why in _sales_parts(one.demand.sales, parts, step, level):
         reached += line.slope * sales
-        parts_of_floor.append((name, line.replicas(reached), f"{sales:+,.1f} sales: {why}"))
+        parts_of_floor.append((name, line.replicas(reached), f"{sales * (HOUR / one.step):+,.1f} sales/h: {why}"))
     if one.demand.sales is None:
         parts_of_floor = [("usual load", line.replicas(median), "the median, forecast from usage itself")]
     else:
@@ -245,6 +249,14 @@ def _bound_by(one: Requirement, step: int) -> str:
 def _requests_why(one: Requirement, step: int) -> str:
     law, requests = one.workload.law, one.load.requests
     return "" if law is None or requests is None else f"{requests[step]:,.1f} requests/s by {law.source} ask for more"
+
+
+def _planned(demand: Demand, workload: Workload) -> WorkloadPlan:
+    """The plan on the steps of the demand, before what workloads share."""
+    made = next(plan_many([(demand, workload)]))
+    if isinstance(made, DataError):
+        raise made
+    return made
 
 
 def _floor_at(plan: WorkloadPlan, step: int) -> int:

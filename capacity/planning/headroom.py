@@ -2,7 +2,8 @@
 
 At a moment t the nodes must hold what the upper quantile of demand may need by the time that a node ordered at t could
 serve: within the node's lead time and the pod's. What the floors already run, or demand at its median lets the
-autoscaler run, needs no headroom.
+autoscaler run, needs no headroom. A floor may be raised at once for the next half an hour (`CALM`): the nodes for it
+stand before the first moment at which it can be, and until the last.
 
 Workloads that share nodes do not all err upwards at once. Where m is what runs in the middle and d the distance from
 there to the upper quantile, the quantile of the sum is ``sum(m) + sqrt(d' R d)`` (exact for normal distributions), with
@@ -18,6 +19,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from capacity.forecast.totals import rank_correlations, sum_distance
 from capacity.model import DataError, Demand, NodeType, Workload, WorkloadPlan
 from capacity.model.arrays import Array, Counts, Places
 from capacity.model.fields import AutoLeadTime
@@ -28,9 +30,9 @@ from capacity.planning.sizing import replicas_needed
 from capacity.stats import close_gaps, sliding_maxima
 
 GRID = timedelta(minutes=5)  # of the headroom: nodes take minutes, whatever the steps of the forecast
-LEAST_ORIGINS = 4  # fewer past origins in common tell nothing of how two forecasts err together
-CALM = timedelta(minutes=30)  # a buffer does not come down for less: nodes that go and come again cost more
+CALM = timedelta(minutes=30)  # of the controller: it moves once for so long; a buffer does not come down for less
 ROUNDING = 1e-9
+TOLERANCE = 0.10  # --horizontal-pod-autoscaler-tolerance, where the autoscaler was not observed
 Key = tuple[str, str]  # namespace and name
 
 
@@ -38,8 +40,9 @@ Key = tuple[str, str]  # namespace and name
 class Running:
     """What one workload runs over the steps of the headroom, in replicas (steps,).
 
-    `planned`: by floors, and by the autoscaler at the median demand. `middle` and `upper`: what it may need within the
-    lead times of node and pod, at the median and at the headroom's level, never below `planned` nor above the ceiling.
+    `planned`: by floors as late as they are raised, and by the autoscaler at the median demand. `middle` and `upper`:
+    what it may need within the lead times of node and pod, with floors raised as early as they may be; at the median
+    and at the headroom's level, never below `planned` nor above the ceiling.
     """
 
     workload: Workload
@@ -145,10 +148,27 @@ def running_of(plan: WorkloadPlan, workload: Workload, moments: pd.DatetimeIndex
     step = moments[1] - moments[0] if len(moments) > 1 else pd.Timedelta(plan.step)
     floors = _floors(plan, moments)
     middle = _need(demand, workload, _median_level(demand), moments)
-    planned = np.minimum(np.maximum(floors, middle), plan.ceiling)
-    upper = np.minimum(np.maximum(_need(demand, workload, rules.level, moments), planned), plan.ceiling)
-    width = int(-(-(node_lead + workload.lead_time + SPARE) // step)) + 1
-    return Running(workload, demand, planned, sliding_maxima(planned, width), sliding_maxima(upper, width))
+    reach = workload.lead_time + SPARE
+    stand, early = (sliding_maxima(floors, _steps(span, step)) for span in (reach, reach + CALM))
+    planned, later = (np.minimum(np.maximum(one, middle), plan.ceiling) for one in (stand, early))
+    upper = np.minimum(np.maximum(_need(demand, workload, rules.level, moments), later), plan.ceiling)
+    width = _steps(node_lead + reach, step)
+    ahead, most = sliding_maxima(later, width), sliding_maxima(upper, width)
+    apart = np.hypot(most - ahead, planned - np.maximum(stand, _surely(planned, workload)))
+    return Running(workload, demand, planned, ahead, np.minimum(ahead + np.ceil(apart).astype(np.int64), plan.ceiling))
+
+
+def _surely(planned: Counts, workload: Workload) -> Counts:
+    """What the autoscaler runs at the least where demand asks for so many: it does not act within its tolerance."""
+    if workload.target.kind in ("Deployment", "StatefulSet"):
+        return planned
+    tolerance = TOLERANCE if workload.reactive is None else workload.reactive.tolerance
+    return np.asarray(np.ceil(planned / (1 + tolerance) - ROUNDING), dtype=np.int64)
+
+
+def _steps(span: timedelta, step: timedelta) -> int:
+    """The steps that a span may overlap."""
+    return int(-(-span // step)) + 1
 
 
 def _median_level(demand: Demand) -> float:
@@ -186,29 +206,9 @@ def _beyond(running: Sequence[Running], resource: str) -> Array:
     return np.asarray(middle.sum(axis=0) + sum_distance(distance, correlations(running)))
 
 
-def sum_distance(distance: Array, correlation: Array) -> Array:
-    """How far the sum's quantile lies above its middle (steps,), from each one's distance (workloads, steps).
-
-    >>> apart = np.array([[3.0], [4.0]])
-    >>> sum_distance(apart, np.eye(2)).tolist(), sum_distance(apart, np.ones((2, 2))).tolist()
-    ([5.0], [7.0])
-    """
-    squared = np.einsum("it,ij,jt->t", distance, correlation, distance)
-    return np.asarray(np.minimum(np.sqrt(np.maximum(squared, 0.0)), distance.sum(axis=0)))
-
-
 def correlations(running: Sequence[Running]) -> Array:
-    """How the errors of the workloads' forecasts go together at past origins (workloads, workloads).
-
-    Each is raised by its own standard error, and none is below 0: few origins see too little of what goes together.
-    Where two forecasts share too few origins, they are taken to err together.
-    """
-    errors = [_errors(one.demand) for one in running]
-    found = np.eye(len(running))
-    for first in range(len(running)):
-        for second in range(first):
-            found[first, second] = found[second, first] = correlation(errors[first], errors[second])
-    return found
+    """How the errors of the workloads' forecasts go together at past origins (workloads, workloads)."""
+    return raised(*rank_correlations([_errors(one.demand) for one in running]))
 
 
 def _errors(demand: Demand) -> pd.DataFrame | None:
@@ -216,29 +216,19 @@ def _errors(demand: Demand) -> pd.DataFrame | None:
     return demand.cpu.residuals if demand.sales is None else demand.sales.residuals
 
 
-def correlation(first: pd.DataFrame | None, second: pd.DataFrame | None) -> float:
-    """The rank correlation of two tables of errors (origins, steps), raised by its standard error; 1 where unknown.
+def raised(correlation: Array, origins: Places) -> Array:
+    """Correlations (N, N) raised by their standard errors, none below 0: few origins see too little of what goes along.
 
-    Ranks, as one outage must not decide; the standard error is that of as many pairs as there are shared origins, since
-    the errors after one origin hang together (Fisher's z, ``1 / sqrt(n - 3)``).
+    The standard error is that of as many pairs as there are shared origins, since the errors after one origin hang
+    together (Fisher's z, ``1 / sqrt(n - 3)``).
+
+    >>> raised(np.array([[1.0, 0.2], [0.2, 1.0]]), np.full((2, 2), 12)).round(2).tolist()
+    [[1.0, 0.49], [0.49, 1.0]]
     """
-    if first is None or second is None:
-        return 1.0
-    if first is second:
-        return 1.0
-    shared = first.index.intersection(second.index)
-    width = min(first.shape[1], second.shape[1])
-    left = first.loc[shared].to_numpy(dtype=np.float64)[:, :width]
-    right = second.loc[shared].to_numpy(dtype=np.float64)[:, :width]
-    seen = np.isfinite(left) & np.isfinite(right)
-    origins = int(seen.any(axis=1).sum())
-    if origins < LEAST_ORIGINS:
-        return 1.0
-    one, other = (pd.Series(values[seen]).rank().to_numpy(dtype=np.float64) for values in (left, right))
-    if np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
-        return 1.0
-    told = float(np.clip(np.corrcoef(one, other)[0, 1], -1 + ROUNDING, 1 - ROUNDING))
-    return float(np.clip(np.tanh(np.arctanh(told) + 1 / np.sqrt(origins - 3)), 0.0, 1.0))
+    score = np.arctanh(np.clip(correlation, -1 + ROUNDING, 1 - ROUNDING))
+    higher = np.clip(np.tanh(score + 1 / np.sqrt(np.maximum(origins - 3, 1))), 0.0, 1.0)
+    np.fill_diagonal(higher, 1.0)
+    return np.asarray(higher)
 
 
 def zoned(pods: Counts, zones: int) -> Counts:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from capacity.model import DataError, Demand, FloorChange, Forecast, Workload, WorkloadPlan
-from capacity.planning.finer import finer_demand
 from capacity.planning.workload import plan_many
 
 
@@ -24,7 +23,7 @@ def with_near_floors(
     """
     known = {one.key: one for one in workloads if one.policy is not None and one.policy.floors == "forecast"}
     asked = {one.key: demands[one.key] for one in plans if one.key in known}
-    near = [(_until(finer_demand(one), horizon), known[key]) for key, one in asked.items() if isinstance(one, Demand)]
+    near = [(_until(one, horizon), known[key]) for key, one in asked.items() if isinstance(one, Demand)]
     made = {one.key: one for one in plan_many(near) if isinstance(one, WorkloadPlan)}
     return [_spliced(made[one.key], one) if one.key in made else one for one in plans]
 

@@ -56,7 +56,8 @@ class OrderData:
     """Sales per group (None: all together), the audit of the rows they were counted from, and usage per workload.
 
     Without sales there are no histories, and the audit counts the measurements of usage. `unmeasured` says why
-    Prometheus knows nothing of a workload, `ahead` what is known of the days to come.
+    Prometheus knows nothing of a workload, `ahead` what is known of the days to come. `rows`: where orders carry times
+    within a step, how many rows lie in each part of the last ones, by group.
     """
 
     histories: Histories
@@ -64,6 +65,7 @@ class OrderData:
     usages: Usages = field(default_factory=dict)
     unmeasured: Mapping[Key, str] = field(default_factory=dict)
     ahead: KnownAhead = field(default_factory=KnownAhead)
+    rows: Histories = field(default_factory=dict)
 
 
 def require_quality(audit: Audit) -> Audit:
@@ -230,9 +232,10 @@ def refuse_coarse_rows(history: pd.Series) -> None:
     rows = index.asi8[history.notna().to_numpy()]
     if len(rows) < FEWEST:
         return
-    step, apart = index[1] - index[0], np.diff(rows)
+    apart = np.diff(rows)
     if apart.min() < 2 * (index.asi8[1] - index.asi8[0]):
         return
+    step = index[1] - index[0]
     usual = pd.Timedelta(np.median(apart), unit=index.unit).to_pytimedelta()
     if usual >= MONTH:
         raise DataError(

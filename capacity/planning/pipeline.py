@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from capacity.forecast import forecast_as_asked, forecast_many
@@ -57,7 +58,9 @@ from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
 from capacity.planning.shared import plan_demands, share
 from capacity.planning.volumes import within_storage_quotas
+from capacity.planning.workload import moved_as_orders, on_floor_steps
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
+from capacity.series.within import WithinStep, learn_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +144,26 @@ def plan_alone(inputs: PlanInputs) -> PlanResult:
     provenance = Provenance(inputs.now, inputs.settings_hash, source_document(audit))
     near = near_horizon(config.choice.refit)
     context = PlanContext(
-        inputs.reports, inputs.request, plan_reach(config), orders.histories, config.supply, scenario, near
+        inputs.reports,
+        inputs.request,
+        plan_reach(config),
+        orders.histories,
+        config.supply,
+        scenario,
+        near,
+        within_steps(config, orders, inputs.request),
     )
     plan, failures = plan_workloads(inputs.forecasts, _workloads(config, scenario), provenance, context)
     return PlanResult(plan, audit, failures, current_demand(plan.workloads, inputs.now))
+
+
+def within_steps(config: Config, orders: OrderData, request: ForecastRequest) -> dict[str | None, WithinStep]:
+    """What each group's orders tell of the time within their steps, by the group's own clock."""
+    zones = {group: own_request(request, config, orders, group).timezone for group in orders.histories}
+    return {
+        group: learn_within(history, orders.rows.get(group), zones[group] or config.timezone)
+        for group, history in orders.histories.items()
+    }
 
 
 def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
@@ -191,22 +210,14 @@ def forecast_groups(
 
 def _forecasts(config: Config, orders: OrderData, request: ForecastRequest) -> Forecasts:
     """The forecast of each group that plans can be made from; its next days as a replayed policy knows them."""
-    asked, refused = _plan_requests(config, orders, request)
-    made: Forecasts = forecast_many(asked, orders.ahead.columns)
+    reach, own = plan_reach(config), partial(own_request, config=config, orders=orders)
+    refused = _coarse_groups(orders.histories)
+    even = {group: history for group, history in orders.histories.items() if group not in refused}
+    made: Forecasts = forecast_many(_requests(even, request, reach, own), orders.ahead.columns)
+    follow = {group: history for group, history in even.items() if group in following(config)}
     near = replace(request, horizon=near_horizon(config.choice.refit))
-    soon, _ = _plan_requests(config, orders, near)
-    follow = {group: one for group, one in soon.items() if group in following(config)}
-    close: Forecasts = forecast_many(follow, orders.ahead.columns) if follow else {}
+    close: Forecasts = forecast_many(_requests(follow, near, reach, own), orders.ahead.columns)
     return {group: spliced(close[group], one) if group in close else one for group, one in made.items()} | refused
-
-
-def _plan_requests(
-    config: Config, orders: OrderData, request: ForecastRequest
-) -> tuple[dict[str | None, tuple[pd.Series, ForecastRequest]], Forecasts]:
-    """What is asked of the forecast of each group that plans can be made from, and why there is none of the others."""
-    coarse = _coarse_groups(orders.histories)
-    even = {group: history for group, history in orders.histories.items() if group not in coarse}
-    return _requests(even, request, plan_reach(config), partial(own_request, config=config, orders=orders)), coarse
 
 
 def _requests(
@@ -299,7 +310,7 @@ class PlanContext:
 
     `request` is what is asked of loads that are forecast from usage directly, `reach` how long a floor must serve, by
     group of sales. In a scenario, such loads are changed as sales are. `near`: how far floors under a replayed policy
-    are planned for themselves.
+    are planned for themselves; `within`: what is known of the time within the steps of each group of sales.
     """
 
     reports: Reports = field(default_factory=dict)
@@ -309,6 +320,7 @@ class PlanContext:
     supply: Supply = field(default_factory=Supply)
     scenario: Scenario | None = None
     near: timedelta | None = None
+    within: Mapping[str | None, WithinStep] = field(default_factory=dict)
 
 
 def learn_workloads(histories: Histories, usages: Usages, workloads: Sequence[Workload], timezone: str) -> Reports:
@@ -356,16 +368,21 @@ def plan_workloads(
     """
     known = context or PlanContext()
     workloads = [served_as_learned(workload, known.reports.get(workload.key)) for workload in workloads]
-    demands = {one.key: _after_its_past(demand_for(one, forecasts, known), one, known) for one in workloads}
-    past = {workload.key: _past_cpu(workload, known) for workload in workloads}
-    usage = {key: cores for key, cores in past.items() if cores is not None}
+    given = {one.key: demand_for(one, forecasts, known) for one in workloads}
+    demands = {one.key: _on_floor_steps(given[one.key], one, known) for one in workloads}
+
+    def usage(workload: Workload) -> pd.Series | None:
+        return _past_loads(workload, known, ("cpu",)).get("cpu")
+
     made = plan_demands(demands, workloads, known.supply, usage)
     if not made.plans:
         raise DataError(
             "; ".join(dict.fromkeys(made.failures.values()))
             or "expected at least one workload in the configuration, got none"
         )
-    plans = made.plans if known.near is None else with_near_floors(made.plans, demands, workloads, known.near)
+    steps = {key: one.cpu.step for key, one in given.items() if isinstance(one, Demand)}
+    alone = [moved_as_orders(plan, steps[plan.key]) for plan in made.plans]
+    plans = alone if known.near is None else with_near_floors(alone, demands, workloads, known.near)
     plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
     return _plan(plans, provenance), {**made.failures, **lacking}
 
@@ -392,35 +409,40 @@ def _usage_if(known: PlanContext, reach: timedelta | None, usage: pd.Series, unt
 RECENT = timedelta(days=14)  # of the past load: what a picture shows before a plan
 
 
-def _after_its_past(demand: Demand | DataError, workload: Workload, known: PlanContext) -> Demand | DataError:
-    """The demand with the load of the last two weeks before it, as far as that is known."""
+def _on_floor_steps(demand: Demand | DataError, workload: Workload, known: PlanContext) -> Demand | DataError:
     if isinstance(demand, DataError):
         return demand
+    report = known.reports.get(workload.key)
+    learned = report if isinstance(report, LoadReport) else None
+    fine = on_floor_steps(demand, workload, known.within.get(workload.group), learned)
+    return _after_its_past(fine, workload, known)
+
+
+def _after_its_past(demand: Demand, workload: Workload, known: PlanContext) -> Demand:
+    """The demand with the load of the last two weeks before it, as far as that is known."""
     begin, end = pd.Timestamp(demand.cpu.origin - RECENT), pd.Timestamp(demand.cpu.origin)
-    loads = {resource: _past_load(workload, known, resource, begin) for resource in RESOURCES}
-    past = {resource: load.loc[begin:end] for resource, load in loads.items() if load is not None}
+    past = _past_loads(workload, known, RESOURCES, (begin, end))
     return replace(demand, past=pd.DataFrame(past)) if past else demand
 
 
-def _past_cpu(workload: Workload, known: PlanContext) -> pd.Series | None:
-    """The CPU of the past in cores."""
-    return _past_load(workload, known, "cpu")
-
-
-def _past_load(
-    workload: Workload, known: PlanContext, resource: str, begin: pd.Timestamp | None = None
-) -> pd.Series | None:
-    """A resource in the past: as it was used, else what past sales stand for."""
+def _past_loads(
+    workload: Workload,
+    known: PlanContext,
+    resources: Sequence[str],
+    span: tuple[pd.Timestamp | None, pd.Timestamp | None] = (None, None),
+) -> dict[str, pd.Series]:
+    """Each resource in the past, both ends of the span included: as it was used, else what past sales stand for."""
     report = known.reports.get(workload.key)
-    if isinstance(report, LoadReport) and report.usage is not None and resource in report.usage:
-        return report.usage[resource]
+    usage = report.usage if isinstance(report, LoadReport) else None
+    found = {} if usage is None else {name: usage[name].loc[slice(*span)] for name in resources if name in usage}
     sales = known.histories.get(workload.group)
-    if sales is None or len(sales) < 2:
-        return None
-    hours = (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
-    slope = getattr(workload.load, f"{resource}_per_sale_per_hour")
-    past: pd.Series = getattr(workload.load, f"{resource}_base") + slope * sales.loc[begin:] / hours
-    return past
+    if sales is None or len(sales) < 2 or len(found) == len(resources):
+        return found
+    recent, hours = sales.loc[slice(*span)], (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
+    for name in (name for name in resources if name not in found):
+        base, slope = (getattr(workload.load, f"{name}_{cost}") for cost in ("base", "per_sale_per_hour"))
+        found[name] = pd.Series(base + slope * recent.to_numpy(dtype=np.float64) / hours, recent.index)
+    return {name: found[name] for name in resources}
 
 
 def forecast_usage(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from capacity.model import DataError, Forecast, Plan, WorkloadPlan
-from capacity.model.forecast import CurrentDemand, Levels
+from capacity.model.forecast import CurrentDemand, DemandAhead, Levels
 from capacity.planning.orders import Key
 from capacity.planning.sizing import RequestAdvice
 from capacity.quality import Audit
@@ -19,7 +19,8 @@ from capacity.shown import shows_itself
 class PlanResult:
     """A plan, the audit of its data, and what could not be planned.
 
-    `demand` is that of the current step, for metrics: of many workloads the forecasts themselves are not kept.
+    `demand` is that of the current step, and `ahead` that of the coming hours, for metrics: of workloads that were
+    planned in several chunks the forecasts themselves are not kept, and only then there is `ahead`.
     `advice` is what usage says that replicas should request, where it counts replicas.
     """
 
@@ -27,6 +28,7 @@ class PlanResult:
     audit: Audit
     failures: dict[Key, str] = field(default_factory=dict)
     demand: tuple[CurrentDemand, ...] = ()
+    ahead: tuple[DemandAhead, ...] = ()
     advice: dict[Key, RequestAdvice | DataError] = field(default_factory=dict)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf
@@ -122,6 +122,7 @@ class _Cut:
 
 
 Key = tuple[str, str]  # namespace and name
+PastLoad = Callable[[Workload], pd.Series | None]  # past CPU demand (cores) of a workload; None where not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +138,11 @@ def plan_demands(
     demands: Mapping[Key, Demand | DataError],
     workloads: Sequence[Workload],
     supply: Supply | None = None,
-    usage: Mapping[Key, pd.Series] | None = None,
+    usage: PastLoad = lambda _: None,
 ) -> Plans:
     """The plan of every workload with a demand, each for itself; one failure never stops the others.
 
-    `supply` gives replicas their price where they have none; `usage`, past CPU demand (cores) by workload where known,
-    tells whether looking ahead pays.
+    `supply` gives replicas their price where they have none; `usage` tells whether looking ahead pays.
     """
     failures = {key: str(demand) for key, demand in demands.items() if isinstance(demand, DataError)}
     pairs = [
@@ -153,7 +153,7 @@ def plan_demands(
         if isinstance(made, DataError):
             failures[workload.key] = str(made)
         else:
-            plans.append(_judged(made, workload, (usage or {}).get(workload.key)))
+            plans.append(_judged(made, workload, usage))
     return Plans(tuple(plans), failures=failures)
 
 
@@ -191,11 +191,14 @@ def priced(workload: Workload, supply: Supply) -> Workload:
     return replace(workload, costs=replace(workload.costs, price_per_hour=price))
 
 
-def _judged(plan: WorkloadPlan, workload: Workload, usage: pd.Series | None) -> WorkloadPlan:
+def _judged(plan: WorkloadPlan, workload: Workload, usage: PastLoad) -> WorkloadPlan:
     """Says so where an autoscaler alone would do as well."""
-    if usage is None or plan.sizes is not None or not is_unskilled(plan):
+    if plan.sizes is not None or not is_unskilled(plan):
         return plan
-    remark = reactive_remark(compare_reactive(usage, plan, workload), plan)
+    past = usage(workload)
+    if past is None:
+        return plan
+    remark = reactive_remark(compare_reactive(past, plan, workload), plan)
     return plan if remark is None else _noted(plan, remark)
 
 

@@ -200,16 +200,16 @@ def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int
     if totals and rest:
         if not amounts:
             return None
-        why = "one row at each time is a total"
+        why = "each time has one row, so a row is a total"
         return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
     if number is not None and number.distinct < number.filled:
         lines = number.filled / number.distinct
-        why = f"its numbers come {lines:.1f} times each: rows are lines of orders"
+        why = f"each occurs {lines:.1f} times: rows are the lines of orders"
         return Counting("count_distinct", number.name, why, ("rows", *others))
     if number is not None:
         return Counting("rows", None, f"each row has its own {number.name!r}", others)
     if rhythm.step is not None and amounts and _tier(amounts[0], AMOUNT_NAMES[:3]) is not None:
-        why = f"about {rhythm.together:.0f} rows at each time are parts of its total"
+        why = f"the {rhythm.together:.0f} or so rows of each time are parts of one total"
         return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
     return Counting("rows", None, "no column has an order's number", others)
 
@@ -238,6 +238,18 @@ def _order_number(columns: Sequence[Column], rows: int) -> Column | None:
             continue  # names of people
         found.append((tier, place, column))
     return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+CURRENCIES = r"\b(currency|curr|ccy|waehrung|währung|devise|moneda|valuta|divisa)\b"
+
+
+def currency_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some columns' names that say that a column holds currencies.
+
+    >>> currency_names(["amount", "Presentment Currency"])
+    ('Presentment Currency',)
+    """
+    return tuple(name for name in names if re.search(CURRENCIES, Column(name, "text", 1, 1).words))
 
 
 def order_number_names(names: Sequence[str]) -> tuple[str, ...]:

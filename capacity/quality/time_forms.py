@@ -56,6 +56,21 @@ _WEEKDAYS = r"(?:Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)"
 _LONG_DAYS = r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
 _MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _LONG = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+_FOREIGN: Final = {  # months in six languages, by what they are in English; words that mean two of them are left out
+    "Jan": "januar jänner januari janvier janv enero ene gennaio gen janeiro",
+    "Feb": "februar februari février févr fév febrero febbraio fevereiro fev",
+    "Mar": "märz mrz maart mrt mars marzo março",
+    "Apr": "avril avr abril abr aprile",
+    "May": "mai mei mayo maggio mag maio",
+    "Jun": "juni juin junio giugno giu junho",
+    "Jul": "juli juillet juil julio luglio lug julho",
+    "Aug": "augustus août agosto ago",
+    "Sep": "sept septembre septiembre settembre setembro",
+    "Oct": "oktober okt octobre octubre ottobre ott outubro",
+    "Nov": "novembre noviembre novembro",
+    "Dec": "dezember dez décembre déc diciembre dic dicembre dezembro",
+}
+_ENGLISH: Final = {word: month for month, words in _FOREIGN.items() for word in words.split()}
 _CLOCK = re.compile(
     r"(?P<hour>99?)(?:(?P<colon>[:.])99(?:(?P=colon)99(?P<fraction>[.,]9{1,9})?)?)?(?P<half>\s?[AaPp][Mm])?"
 )
@@ -111,6 +126,8 @@ def readings(shape: str, zone: str = "UTC") -> dict[str, Reading]:
     ({}, '%a, %d %b %Y %H:%M:%S %z')
     """
     shape = shape.replace("\u202f", " ").replace("\xa0", " ")
+    for foreign, english in english_words(shape).items():
+        shape = shape.replace(foreign, english)
     for date, rest in _dates(shape):
         clock = _clock(rest, zone)
         if clock is not None:
@@ -118,14 +135,25 @@ def readings(shape: str, zone: str = "UTC") -> dict[str, Reading]:
     return _ctime(shape, zone)
 
 
+def english_words(shape: str) -> dict[str, str]:
+    """The months of other languages in a shape, and halves of a day with points, as English writes them; longest first.
+
+    >>> english_words("99. Okt. 9999 99:99 a. m.")
+    {'a. m.': 'AM', 'Okt': 'Oct'}
+    """
+    found = {half: f"{half[0].upper()}M" for half in re.findall(r"(?<=[9\s])[ap]\.\s?m\b\.?", shape, re.IGNORECASE)}
+    for word in re.findall(r"[^\W\d_]{3,}", shape):
+        if word.lower() in _ENGLISH:
+            found[word] = _ENGLISH[word.lower()]
+    return dict(sorted(found.items(), key=lambda one: -len(one[0])))
+
+
 def unreadable(shape: str) -> str | None:
     """The name of a form that is known but not read without being asked for, and the format that reads it.
 
-    >>> unreadable("9999-W99-9")
-    "ISO week dates (sales.time_format: '%G-W%V-%u')"
+    >>> unreadable("9999-999")
+    "ordinal dates (sales.time_format: '%Y-%j')"
     """
-    if re.fullmatch(r"9999-W99(-9)?.*", shape):
-        return "ISO week dates (sales.time_format: '%G-W%V-%u')"
     if re.fullmatch(r"9999-999(\D.*)?", shape):
         return "ordinal dates (sales.time_format: '%Y-%j')"
     return None
@@ -199,12 +227,19 @@ def _dates(shape: str) -> list[tuple[dict[str, str], str]]:
         found.append(({"": f"%Y{match[1]}%m{match[1]}%d"}, shape[match.end() :]))
     if match := re.match(r"99?([-/.])99?\1(9999|99)(?!9)", shape):
         found.append((_numeric(match[1], match[2]), shape[match.end() :]))
+    if match := re.match(r"9999([年년]\s?)99?([月월]\s?)99?[日일]", shape):
+        found.append(({"": f"%Y{match[1]}%m{match[2]}%d{match[0][-1]}"}, shape[match.end() :]))
+    if match := re.match(r"9999-?[Ww]99(-?)(9)?(?!9)", shape):
+        week = match[0][4 : match[0].index("99", 5)]
+        found.append(({"": f"%G{week}%V" + (f"{match[1]}%u" if match[2] else "")}, shape[match.end() :]))
     if match := re.match(r"99999999(?=T)", shape):
         found.append(({"": "%Y%m%d"}, shape[match.end() :]))
     prefix = re.match(rf"(?:({_LONG_DAYS})|({_WEEKDAYS}))(,?\s+)", shape, re.IGNORECASE)
     start, day = (prefix.end(), ("%A" if prefix[1] else "%a") + prefix[3]) if prefix else (0, "")
     month = rf"(?:({_LONG})|({_MONTHS}))(?![a-z])(\.?)"
-    if match := re.match(rf"99?([-/ .]+){month}([-/ ,]+)(9999|99)(?!9)", shape[start:], re.IGNORECASE):
+    if match := re.match(
+        rf"99?([-/ .]+|\s+de\s+){month}([-/ ,]+|\s+de\s+)(9999|99)(?!9)", shape[start:], re.IGNORECASE
+    ):
         year = "%Y" if len(match[6]) == 4 else "%y"
         text = f"{day}%d{match[1]}{'%B' if match[2] else '%b'}{match[4]}{match[5]}{year}"
         found.append(({"": text}, shape[start + match.end() :]))
@@ -351,6 +386,10 @@ def _fit(order: str, read: Mapping[str, Sequence[Moment | None]]) -> Fit:
 def _parsed(text: str, reading: Reading) -> Moment | None:
     """The text in one form; None where it is no such time."""
     text, form = text.strip().replace("\u202f", " ").replace("\xa0", " "), reading.format
+    for foreign, english in english_words(shape_of(text)).items():
+        text = text.replace(foreign, english)
+    if "%V" in form and "%u" not in form:  # a week is named by its Monday
+        text, form = f"1 {text}", f"%u {form}"
     if "%n" in form:
         text, form = re.sub(r"([.,]\d{6})\d{1,3}", r"\1", text), form.replace("%n", "%f")
     try:
@@ -383,11 +422,13 @@ class NumberForm:
         return self.name if not self.format else f"digits {self.format}"
 
 
-# The ranges do not overlap, so a number has at most one form: 1998 to 2100 for epochs, 1927 to 2173 for serials. Wider
-# ranges would take other clocks for epochs: seconds since 2001, ticks of .NET and minutes fall into 1970 to 1997.
+# A number has at most one form: 1998 to 2100 for epochs, 1927 to 2173 for serials. Wider ranges would take other clocks
+# for epochs: seconds since 2001, ticks of .NET and minutes fall into 1970 to 1997. Dates with an hour overlap those
+# after 2030, of which few are such dates: where all rows are, they come first.
 NUMBER_FORMS: Final = (
     NumberForm("spreadsheet serial", 1e4, 1e5, unit=1 / 86400, origin=-2209161600, local=True),
     NumberForm("yyyymmdd", 19000101, 22000101, "%Y%m%d"),
+    NumberForm("yyyymmddhh", 1900010100, 2200010100, "%Y%m%d%H"),
     NumberForm("epoch", 883612800, 4102444800),
     NumberForm("yyyymmddhhmm", 190001010000, 220001010000, "%Y%m%d%H%M"),
     NumberForm("epoch_ms", 883612800e3, 4102444800e3, unit=1e3),

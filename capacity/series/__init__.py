@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from capacity.series.seasons import find_seasons as find_seasons
     from capacity.series.seasons import real_seasons as real_seasons
     from capacity.series.seasons import too_short_for as too_short_for
+    from capacity.series.seasons import unproven as unproven
+    from capacity.series.seasons import unproven_of as unproven_of
     from capacity.series.steps import evened as evened
     from capacity.series.steps import months_apart as months_apart
     from capacity.series.steps import rolling_median as rolling_median
@@ -64,6 +66,8 @@ HOMES = {
         "find_seasons",
         "real_seasons",
         "too_short_for",
+        "unproven",
+        "unproven_of",
     ),
     "capacity.series.steps": ("evened", "months_apart", "rolling_median"),
 }

@@ -72,19 +72,15 @@ def days_off(codes: Iterable[str], start: datetime, end: datetime, timezone: str
     return [*holidays, *bridges]
 
 
-def calendar_days(codes: Iterable[str], start: datetime, end: datetime, timezone: str = "UTC") -> list[Event]:
+@lru_cache(maxsize=64)  # series of one business are forecast over the same days
+def calendar_days(codes: tuple[str, ...], start: datetime, end: datetime, timezone: str = "UTC") -> tuple[Event, ...]:
     """Days off, and the days before and after holidays: all that a calendar code offers to a forecast.
 
     >>> from datetime import UTC
     >>> start, end = datetime(2026, 5, 13, tzinfo=UTC), datetime(2026, 5, 17, tzinfo=UTC)
-    >>> [(event.start.day, event.kind) for event in calendar_days(["DE"], start, end)]
+    >>> [(event.start.day, event.kind) for event in calendar_days(("DE",), start, end)]
     [(14, 'holiday'), (15, 'bridge'), (13, 'before holiday')]
     """
-    return list(_calendar_days(tuple(codes), start, end, timezone))
-
-
-@lru_cache(maxsize=64)  # series of one business are forecast over the same days
-def _calendar_days(codes: tuple[str, ...], start: datetime, end: datetime, timezone: str) -> tuple[Event, ...]:
     known = days_off(codes, start, end, timezone)
     off = {event.start for event in known}
     around = days_around([event for event in known if event.kind == "holiday"], timezone)

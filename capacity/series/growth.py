@@ -67,7 +67,7 @@ class Growth:
         'level +1% against the same weeks last year (95% interval -6% to +8%)'
         """
         if self.change is None:
-            return f"level against the same weeks last year: not known, {self.reason}"
+            return f"not known: {self.reason}"
         known = self.low is not None and self.high is not None
         interval = f" (95% interval {self.low:+.0%} to {self.high:+.0%})" if known else ""
         return f"level {self.change:+.0%} against the same weeks last year{interval}"
@@ -254,4 +254,4 @@ def _moved(before: Array, after: Array) -> float | None:
 
 
 def _missing(start: datetime, length: timedelta) -> str:
-    return f"no data for most of the {length / DAY:.0f} days from {start.date()} on"
+    return f"most of the {length / DAY:.0f} days from {start.date()} on have no data"

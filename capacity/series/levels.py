@@ -5,6 +5,7 @@ Growth, a weekly cycle, an outlier day, a closure of days and noise are no shift
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -114,10 +115,11 @@ def _search(logs: Array, window: int) -> list[int]:
     rest = logs.copy()
     places: list[int] = []
     for _ in range(MOST):
-        change = _changes(rest, window)
-        place = _clearest(rest, change, window, places)
-        if place is None:
-            break
+        for place in _largest_changes(rest, window):
+            if all(abs(place - other) >= window // 4 for other in places) and _holds(rest, place, window):
+                break
+        else:
+            return sorted(places)
         places.append(place)
         rest[place:] -= _jump(rest, place, window)
     return sorted(places)
@@ -132,18 +134,15 @@ def _changes(logs: Array, window: int) -> Array:
     return change
 
 
-def _clearest(logs: Array, change: Array, window: int, known: list[int]) -> int | None:
-    """The largest change that is clear, abrupt and lasting, at its exact step; None where there is none."""
-    size = np.nan_to_num(np.abs(change))
-    for _ in range(3):  # the largest may be a closure or a ramp that hides a shift
+def _largest_changes(logs: Array, window: int) -> Iterator[int]:
+    """The exact steps of the three largest changes; the largest may be a closure or a ramp that hides a shift."""
+    size = np.nan_to_num(np.abs(_changes(logs, window)))
+    for _ in range(3):
         top = int(size.argmax())
         if size[top] < SMALLEST:
-            return None
-        place = _dated(logs, top, window)
-        if all(abs(place - other) >= window // 4 for other in known) and _holds(logs, place, window):
-            return place
+            return
+        yield _dated(logs, top, window)
         size[max(0, top - window) : top + window] = 0.0
-    return None
 
 
 def _dated(logs: Array, top: int, window: int) -> int:
@@ -168,6 +167,7 @@ def _between(before: Array, after: Array) -> float:
 
 
 def _holds(logs: Array, place: int, window: int) -> bool:
+    """Whether a change is clear, abrupt and lasting."""
     if min(place, len(logs) - place) < int(LASTING * window):
         return False
     jump = _jump(logs, place, window)

@@ -18,8 +18,8 @@ def smooth_path(means: Array, parts: int) -> Array:
 
     The running total is a cubic Hermite curve whose slope between two steps is the mean of both, bounded by three
     times the lower so that it never falls (Fritsch and Carlson, 1980): the path is continuous, never negative, straight
-    where the steps rise evenly, and the mean of a step's parts is the mean of the step. Every policy that is simulated
-    meets this path.
+    where the steps rise evenly, level at both ends, and the mean of a step's parts is the mean of the step. Every
+    policy that is simulated meets this path.
 
     Parameters:
         means: mean of each step, >= 0, in any unit, without gaps: (steps,).
@@ -34,7 +34,9 @@ def smooth_path(means: Array, parts: int) -> Array:
         return np.repeat(means, parts)
     lower = np.minimum(means[:-1], means[1:])
     knots = np.minimum((means[:-1] + means[1:]) / 2, 3 * lower)
-    before, after = np.concatenate([means[:1], knots]), np.concatenate([knots, means[-1:]])
+    first, last = 1.5 * means[[0, -1]] - 0.5 * knots[[0, -1]]  # level where the path begins and ends
+    before = np.concatenate([[max(first, 0.0)], knots])
+    after = np.concatenate([knots, [max(last, 0.0)]])
     at = np.linspace(0, 1, parts + 1)[:, None]
     running = (
         before * at * (1 - at) ** 2 + means * at**2 * (3 - 2 * at) - after * at**2 * (1 - at)

@@ -31,7 +31,8 @@ def forecast_if(forecast: Forecast, scenario: Scenario, known: Sequence[Event] =
     [60.0, 75.0]
     """
     factor = (1 + scenario.growth) * _promoted(forecast, scenario.promotions)
-    spoken = f"scenario {scenario.name}: sales as forecast, times {factor.min():.3g} to {factor.max():.3g}"
+    times = dict.fromkeys((f"{factor.min():.3g}", f"{factor.max():.3g}"))
+    spoken = f"scenario {scenario.name}: sales as forecast, times {' to '.join(times)}"
     said = [spoken] if (factor != 1).any() else []
     maxima = None if forecast.maxima is None else forecast.maxima.mul(_reach(factor, forecast), axis=0)
     notes = (*forecast.notes, *said, *_overlaps(forecast, scenario.promotions, known))

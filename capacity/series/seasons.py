@@ -191,6 +191,37 @@ def too_short(span: timedelta, step: timedelta) -> tuple[str, ...]:
     return tuple(name for cycle, name in CYCLES.items() if 2 * step <= cycle and span < needed[cycle] * cycle)
 
 
+def unproven(span: timedelta, step: timedelta) -> tuple[str, ...]:
+    """What so long a history of this step cannot tell about cycles, in sentences without a full stop.
+
+    Forecasts use the course of a year from one year on, where held-out weeks came nearer with it; only from four years
+    on is such a cycle told apart from growth.
+
+    >>> unproven(timedelta(days=60), timedelta(hours=1))
+    ('60 days are less than a year, so no yearly cycle can be seen or forecast yet',)
+    >>> unproven(timedelta(days=738), timedelta(days=1))[0]
+    '2.0 years cannot prove a yearly cycle (four can); forecasts follow past years only where tests favour it'
+    """
+    days, said = f"{span / DAY:.0f} days", []
+    for name in too_short(span, step):
+        if name != CYCLES[YEAR]:
+            cycle = DAY if name == CYCLES[DAY] else WEEK
+            said.append(f"{days} cannot prove a {name} cycle ({NEEDED * cycle / DAY:.0f} can)")
+        elif span < YEAR:
+            said.append(f"{days} are less than a year, so no yearly cycle can be seen or forecast yet")
+        else:
+            known = f"{10 * span // YEAR / 10:.1f} years cannot prove a yearly cycle (four can)"
+            said.append(f"{known}; forecasts follow past years only where tests favour it")
+    return tuple(said)
+
+
+def unproven_of(history: pd.Series) -> tuple[str, ...]:
+    """The same for a history."""
+    even = evened(history)
+    step = _step(even)
+    return unproven(len(even) * step, step)
+
+
 def calendar_seasons(step: timedelta) -> tuple[int, ...]:
     """Season lengths that the calendar suggests for a step.
 

@@ -50,16 +50,12 @@ def without_closures(logs: Array, window: int) -> Array:
 def rolling_median(values: Array, window: int, *, center: bool = False, least: int | None = None) -> Array:
     """The median of the last `window` values (centred: around each), NaN with less than `least` of them (half)."""
     few = max(1, window // 2) if least is None else least
-    if len(values) * window <= SORTED:
-        return _sorted_medians(values, window, (window - 1) // 2 if center else 0, few)
-    return np.asarray(pd.Series(values).rolling(window, min_periods=few, center=center).median(), dtype=np.float64)
-
-
-def _sorted_medians(values: Array, window: int, after: int, least: int) -> Array:
-    """The medians of `window` values, `after` of them later than each; to the last bit those of pandas."""
+    if len(values) * window > SORTED:
+        return np.asarray(pd.Series(values).rolling(window, min_periods=few, center=center).median(), dtype=np.float64)
+    after = (window - 1) // 2 if center else 0  # to the last bit what pandas gives
     finite = np.where(np.isinf(values), np.nan, values)
     padded = np.concatenate([np.full(window - 1 - after, np.nan), finite, np.full(after, np.nan)])
-    return nan_median(np.lib.stride_tricks.sliding_window_view(padded, window), 1, least)
+    return nan_median(np.lib.stride_tricks.sliding_window_view(padded, window), 1, few)
 
 
 LEAST = 3  # steps from which month starts are no coincidence

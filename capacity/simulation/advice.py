@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import log
@@ -20,9 +20,9 @@ from capacity.model.fields import AutoLevel
 from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.replayed import DIGITS, Advised, Tried
 from capacity.planning import planning_window
-from capacity.planning.headroom import plan_headroom
 from capacity.planning.orders import near_horizon
-from capacity.series.path import PART, sales_path, smooth_path
+from capacity.series.path import PART, smooth_path
+from capacity.series.within import OrderTimes, WithinStep, served_path
 from capacity.simulation.candidates import (
     FLOOR_TARGETS,
     KNOWN,
@@ -40,7 +40,7 @@ from capacity.simulation.candidates import (
 from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
 from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
 from capacity.simulation.grid import on_grid
-from capacity.simulation.headroom import decided_buffer
+from capacity.simulation.headroom import alone, decided_buffer, headroom_of
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import P95, NodePool, Start
@@ -53,7 +53,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FEWEST_DAYS = 7  # of replay: fewer say nothing about a share of half a percent of minutes
 TRAINING = timedelta(days=7)  # known before the first replayed day
 RIVALS = 3
-HEADROOM_ALONE = 0.95  # quantile level of a plan without floors: nothing is planned from it but what headroom needs
 TARGET_POINTS = 2  # percent points: a target nearer than this to the advised one is not worth anybody's hand
 
 
@@ -78,39 +77,6 @@ class ReplaySettings:
 Progress = Callable[[int, int], None]  # parts done, of how many
 
 
-def try_policies_on(
-    sales: pd.Series,
-    workload: Workload,
-    request: ForecastRequest,
-    settings: ReplaySettings | None = None,
-    *,
-    measured: pd.Series | None = None,
-    progress: Progress | None = None,
-) -> Tried:
-    """Replay every candidate policy on the last days of a history of sales, with what was known on each day.
-
-    Demand is what the workload's load model says of the sales that came, on a path within each step that keeps its
-    total. Forecasts are made as production makes them, from rolling origins and from what came before each; gaps in
-    the history stay gaps to them.
-
-    Parameters:
-        sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
-        workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
-        request: holidays, events and clock that every origin knew.
-        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
-        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
-            place of what sales stand for. Default None.
-        progress: called with how many of how many parts are done.
-
-    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
-    """
-    history = History.of(sales, workload, settings, measured)
-    report = progress or _silent
-    tried = replay_policies(history, past_forecasts(history, request, report))
-    report(1, 1)
-    return replace(tried, under=conditions_of(workload, history.settings, request, measured is not None))
-
-
 def advising(
     sales: pd.Series,
     workload: Workload,
@@ -119,18 +85,34 @@ def advising(
     settings: ReplaySettings | None = None,
     *,
     measured: pd.Series | None = None,
+    times: OrderTimes | None = None,
     before: Advised | None = None,
     progress: Progress | None = None,
 ) -> Replaying[Advised]:
-    """Try policies and choose one; where floors do not pay, also with which start time they would.
+    """Replay every candidate policy on the last days of a history of sales, and choose one.
 
-    It is work for `finish_together`, which replays what many workloads wait for at once. `before`: what was chosen
-    last. Only days after those that it was made from are replayed, and a target that it advised is advised again while
-    it is as good. Raises `DataError` as `choose_policy` does.
+    Where floors do not pay, also with which start time they would. Demand is what the workload's load model says of the
+    sales that came, on a path within each step that keeps its total. Forecasts are made as production makes them, from
+    rolling origins and from what came before each; gaps in the history stay gaps to them. It is work for
+    `finish_together`, which replays what many workloads wait for at once.
+
+    Parameters:
+        sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
+        workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
+        request: holidays, events and clock that every origin knew.
+        now: when the choice is made.
+        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
+        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
+            place of what sales stand for. Default None.
+        before: what was chosen last. Only days after those that it was made from are replayed, and a target that it
+            advised is advised again while it is as good. Default None.
+        progress: called with how many of how many parts are done.
+
+    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
     """
     price_of(workload)  # said before the work, not after it
     settings, report = settings or ReplaySettings(), progress or _silent
-    replay = _Replay(sales, workload, request, settings, measured, report)
+    replay = _Replay(sales, workload, request, settings, measured, times, report)
     last = None if before is None else before.choice
     if before is None or before.tried is None or not replay.extends(before.tried):
         return (yield from replay.anew(now, last))
@@ -146,12 +128,13 @@ class _Replay:
     request: ForecastRequest
     settings: ReplaySettings
     measured: pd.Series | None
+    times: OrderTimes | None
     report: Progress
 
     @property
     def under(self) -> str:
         """The conditions of this replay."""
-        return conditions_of(self.workload, self.settings, self.request, self.measured is not None)
+        return conditions_of(self.workload, self.settings, self.request, self.measured is not None, self.times)
 
     def extends(self, kept: Tried) -> bool:
         """Whether later days may join these."""
@@ -159,7 +142,7 @@ class _Replay:
 
     def anew(self, now: datetime, last: Choice | None) -> Replaying[Advised]:
         """The choice from every day, replayed now."""
-        history = History.of(self.sales, self.workload, self.settings, self.measured)
+        history = History.of(self.sales, self.workload, self.settings, self.measured, self.times)
         forecasts = past_forecasts(history, self.request, self.report)
         tried = replace((yield from _each_policy(history, forecasts)), under=self.under)
         choice = choose_policy(tried, self.workload, now, advised=None if last is None else last.policy.target)
@@ -188,13 +171,19 @@ class _Replay:
         sales = self.sales.loc[self.sales.index < end]
         measured = None if self.measured is None else self.measured.loc[self.measured.index < end]
         asked = replace(self.settings, days=days)
-        history = History.of(sales, self.workload, asked, measured)
+        history = History.of(sales, self.workload, asked, measured, self.times)
         found = yield from _each_policy(history, past_forecasts(history, self.request, self.report))
         new = replace(found, under=kept.under, remarks=kept.remarks)
         return new.after(kept, self.settings.days) if new.continues(kept) else None
 
 
-def conditions_of(workload: Workload, settings: ReplaySettings, request: ForecastRequest, measured: bool) -> str:
+def conditions_of(
+    workload: Workload,
+    settings: ReplaySettings,
+    request: ForecastRequest,
+    measured: bool,
+    times: OrderTimes | None = None,
+) -> str:
     """What replayed days must have in common to be compared: the workload, the replay, the version; 16 digits.
 
     What a policy is chosen by may change without a new replay. Start times that were learned anew count as equal
@@ -211,8 +200,9 @@ def conditions_of(workload: Workload, settings: ReplaySettings, request: Forecas
     lead = round(log(max(workload.lead_time, SYNC_PERIOD) / SYNC_PERIOD) / log(1.25))
     level = None if isinstance(workload.quantile_level, AutoLevel) else workload.quantile_level
     calendar = (request.holidays, request.timezone, request.window)
-    nodes = () if settings.nodes is None else (settings.nodes,)
-    facts = (served, level, lead, settings.cadence, settings.rules, settings.seed, calendar, measured, VERSION, *nodes)
+    more: tuple[object, ...] = () if settings.nodes is None else (settings.nodes,)
+    more += () if times is None or times.rows is None else ("times",)
+    facts = (served, level, lead, settings.cadence, settings.rules, settings.seed, calendar, measured, VERSION, *more)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
@@ -331,10 +321,15 @@ class History:
     ticks: Array  # demand in replicas at 100 %, from WARM_UP before the begin on
     past: Past  # the same on quarters of an hour, of the whole history that matters
     remarks: tuple[str, ...]
+    times: OrderTimes = field(default_factory=OrderTimes)
 
     @staticmethod
     def of(
-        sales: pd.Series, workload: Workload, settings: ReplaySettings | None = None, measured: pd.Series | None = None
+        sales: pd.Series,
+        workload: Workload,
+        settings: ReplaySettings | None = None,
+        measured: pd.Series | None = None,
+        times: OrderTimes | None = None,
     ) -> History:
         """The history on its grid, cut to what is replayed. Raises `DataError` where it is too short, or has long gaps.
 
@@ -352,7 +347,8 @@ class History:
             (end - grid.index[0].to_pydatetime()) / DAY,
         )
         begin = end - days * DAY
-        path = _demand_ticks(filled, step, begin - KNOWN, workload, asked.seed)
+        times = times or OrderTimes()
+        path = _demand_ticks(filled.loc[pd.Timestamp(begin - KNOWN) :], step, workload, times.within(grid), asked.seed)
         if measured is not None:
             path = _measured_ticks(measured, end, begin - WARM_UP)
         first = end - len(path) * SYNC_PERIOD
@@ -361,7 +357,7 @@ class History:
         cut = len(path) % quarter
         past = Past(path[cut:].reshape(-1, quarter).mean(axis=1), PART, (begin - WARM_UP - first) // PART)
         settled = replace(asked, days=days)
-        history = History(grid, filled, step, workload, settled, begin, path[skipped:], past, ())
+        history = History(grid, filled, step, workload, settled, begin, path[skipped:], past, (), times)
         return replace(history, remarks=tuple(_remarks(history, measured=measured is not None)))
 
     def task(self, floors: Sequence[Counts], candidates: Sequence[Candidate], ahead: Sequence[Counts] = ()) -> Task:
@@ -370,6 +366,12 @@ class History:
         `ahead`: pods per minute for which nodes stand ready, of which a candidate may have one. Default none.
         """
         return Task(Days.of(self.ticks, floors, self.target, ahead), candidates, self.cluster, self.settings.seed)
+
+    def within_at(self, moments: Iterable[datetime]) -> dict[datetime, WithinStep]:
+        """What was known of the time within a step when each plan came in force."""
+        since = self.settings.cadence.delay + self.step
+        known = {at: self.sales.loc[self.sales.index <= pd.Timestamp(at - since)] for at in moments}
+        return {moment: self.times.within(sales) for moment, sales in known.items()}
 
     @property
     def target(self) -> float:
@@ -425,10 +427,9 @@ def _memory_leads(workload: Workload, demand: float) -> bool:
     return bool(base[1] + sales * per_sale[1] > base[0] + sales * per_sale[0])
 
 
-def _demand_ticks(filled: pd.Series, step: timedelta, since: datetime, workload: Workload, seed: int) -> Array:
-    """Demand in replicas at 100 % per tick from `since` or the beginning on: of CPU or memory, the larger."""
-    values = filled.loc[pd.Timestamp(since) :].to_numpy(dtype=np.float64)
-    per_hour = sales_path(values, step, SYNC_PERIOD, np.random.default_rng(seed)) * (HOUR / step)
+def _demand_ticks(sales: pd.Series, step: timedelta, workload: Workload, within: WithinStep, seed: int) -> Array:
+    """Demand in replicas at 100 % per tick: of CPU or memory, the larger."""
+    per_hour = served_path(sales, SYNC_PERIOD, within, np.random.default_rng(seed)) * (HOUR / step)
     load, replica = workload.load, workload.replica
     cpu = (load.cpu_base + load.cpu_per_sale_per_hour * per_hour) / replica.cpu_request
     memory = (load.memory_base + load.memory_per_sale_per_hour * per_hour) / replica.memory_request
@@ -506,6 +507,7 @@ class _Floors:
     def __init__(self, history: History, forecasts: Mapping[datetime, Forecast]) -> None:
         self._history, self._forecasts = history, forecasts
         self._plans: dict[float, Plans] = {}
+        self._within = history.within_at(forecasts)
 
     def of(self, policy: Policy) -> Counts:
         history = self._history
@@ -525,16 +527,15 @@ class _Floors:
         """Pods for which nodes stand ready beside floors of a quantile level, or beside the autoscaler alone."""
         history, workload = self._history, self._history.workload
         if level is None:
-            workload = replace(workload, policy=Policy(round(100 * workload.target_utilization)))
-            plans = plans_of(self._forecasts, workload, HEADROOM_ALONE)
+            workload = alone(workload)
+            plans = plans_of(self._forecasts, workload, workload.quantile_level, self._within)
         else:
             plans = self._planned(level)
-        made = {moment: plan_headroom([plan], [workload]) for moment, plan in plans.items()}
-        return decided_buffer(made, history.begin - WARM_UP, history.passes)
+        return decided_buffer(headroom_of(plans, workload), history.begin - WARM_UP, history.passes)
 
     def _planned(self, level: float) -> Plans:
         if level not in self._plans:
-            self._plans[level] = plans_of(self._forecasts, self._history.workload, level)
+            self._plans[level] = plans_of(self._forecasts, self._history.workload, level, self._within)
         return self._plans[level]
 
     def _decided(self, policy: Policy) -> Counts:

@@ -17,7 +17,8 @@ from capacity.model.arrays import Array, Counts
 from capacity.model.observation import Memory
 from capacity.model.policy import Policy, Standing
 from capacity.planning import plan_many
-from capacity.planning.finer import finer_demand
+from capacity.planning.workload import on_floor_steps
+from capacity.series.within import WithinStep
 from capacity.stats import sliding_maxima
 
 HPA_TARGETS = (30, 40, 50, 55, 60, *range(65, 76), 80, 85, 90)  # percent; one point is worth 1 % of cost near 80 / 1.1
@@ -77,10 +78,19 @@ Needed = Callable[[Array], Counts]  # demand in replicas at 100 % -> replicas at
 Plans = Mapping[datetime, WorkloadPlan]  # when a plan came into force -> the plan
 
 
-def plans_of(forecasts: Mapping[datetime, Forecast], workload: Workload, level: float) -> Plans:
-    """The plan of each forecast at a quantile level, as production makes it. Raises `DataError` where one fails."""
-    asked = replace(workload, quantile_level=level)
-    made = plan_many((finer_demand(project_load(one, workload.load)), asked) for one in forecasts.values())
+def plans_of(
+    forecasts: Mapping[datetime, Forecast],
+    workload: Workload,
+    level: float,
+    within: Mapping[datetime, WithinStep] | None = None,
+) -> Plans:
+    """The plan of each forecast at a quantile level, as production makes it. Raises `DataError` where one fails.
+
+    `within`: what was known of the time within a step when each was made. Default: nothing.
+    """
+    asked, known = replace(workload, quantile_level=level), within or {}
+    loads = ((project_load(one, workload.load), known.get(moment)) for moment, one in forecasts.items())
+    made = plan_many((on_floor_steps(load, asked, path), asked) for load, path in loads)
     plans = {}
     for moment, plan in zip(forecasts, made, strict=True):
         if isinstance(plan, DataError):

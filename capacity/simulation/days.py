@@ -103,19 +103,12 @@ class Task:
         return len(self.candidates) * len(self.days.demand)
 
 
-def replay_days(days: Days, candidates: Sequence[Candidate], cluster: Cluster, seed: int) -> DailyScores:
-    """Replay every candidate on every day: the HPA as `run_cluster` steps it, tick by tick, all lanes at once.
+def replay_together(tasks: Sequence[Task]) -> list[DailyScores]:
+    """The scores of every candidate of each task on every day: the HPA as `run_cluster` steps it, all lanes at once.
 
     A day begins with what an HPA that has settled would run, `WARM_UP` before midnight. Starts of pods are drawn from
-    `seed`; equal arguments, equal scores.
-    """
-    return replay_together([Task(days, candidates, cluster, seed)])[0]
-
-
-def replay_together(tasks: Sequence[Task]) -> list[DailyScores]:
-    """`replay_days` of each task, as many lanes at once as stay in the cache; none changes the scores of another.
-
-    A tick costs nearly as much for sixty lanes as for a thousand: one day of many workloads is replayed together.
+    the task's seed; equal tasks, equal scores, and none changes those of another. A tick costs nearly as much for sixty
+    lanes as for a thousand, so that one day of many workloads is replayed together: as many as stay in the cache.
     """
     parts = [part for task in tasks for part in _parts(task)]
     found = [scores for batch in _batches(parts) for scores in _replayed(batch)]

@@ -1,49 +1,34 @@
-"""Nodes under pods that an autoscaler adds as demand comes, with and without headroom: who waited for a node, and cost.
+"""Nodes under the pods of a workload in a replay: what its headroom keeps ready, who waits for a node, and the cost.
 
-The nodes' headroom is planned and decided as production does it, a plan a day from what was known then, a decision a
-minute. Pods are those of a simulation, or follow demand at the autoscaler's target where floors play no part.
+Headroom is planned and decided as production does it: from the plans in force, a decision a minute. `advise` and
+`simulate` step pods and nodes together, so that a pod without a node is missed by its service and its autoscaler.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import numpy as np
-import pandas as pd
 
 from capacity.decision import ControllerRules
 from capacity.decision.headroom import CALM, decide_headroom
-from capacity.forecast import forecast_as_asked
-from capacity.model import DataError, Demand, ForecastRequest, NodeType, Workload, require
-from capacity.model.arrays import Array, Counts
-from capacity.model.headroom import BufferState, Headroom, HeadroomRules
-from capacity.model.policy import DEFAULT_STABILIZATION, Policy
-from capacity.planning import plan_workload
+from capacity.model import NodeType, Workload, WorkloadPlan
+from capacity.model.arrays import Counts
+from capacity.model.headroom import BufferState, Headroom
+from capacity.model.policy import Policy as Followed
 from capacity.planning.headroom import node_lead_time, plan_headroom, pods_per_node
-from capacity.planning.sizing import replicas_needed
-from capacity.simulation.grid import on_grid
+from capacity.simulation.case import Case
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.pods import LONGEST, P95, SPREAD, NodePool
-from capacity.simulation.result import Simulation
-from capacity.stats import sliding_maxima
+from capacity.simulation.pods import P95, NodePool, Nodes, Starts
+from capacity.simulation.policies import Policy
+from capacity.simulation.stepping import Stage, settled
 
 TICK, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-KNOWN = timedelta(days=42)  # of history that each plan is made from
+PER_MINUTE = TICK // SYNC_PERIOD
 ASSUMED_PODS = 8  # on a node, where no type of node is known
-
-
-@dataclass(frozen=True, slots=True)
-class HeadroomReplay:
-    """How headroom is replayed: the last `days` of a history, on nodes of this pool, under a `seed`."""
-
-    pool: NodePool = field(default_factory=lambda: NodePool(ASSUMED_PODS))
-    days: int = 14
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require(self.days >= 1, "a replay needs at least a day, got {}", self.days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,76 +36,27 @@ class HeadroomScore:
     """What became of pods and nodes in a replay; `name` says whose pods, on which nodes.
 
     `misses`: times at which pods began to wait for a node. `waiting_minutes`: minutes in which any pod did.
-    `waited`: pod-minutes of it. `node_hours`: of nodes that run pods or stand ready. `cost`: in hours of a full node.
+    `node_hours`: of nodes that run pods, stand ready or were ordered. `cost`: in hours of a full node, those that stand
+    ready and run nothing at the price of standby.
     """
 
+    name: str
     misses: int
     waiting_minutes: int
-    waited: float
     node_hours: float
     cost: float
     days: float
-    name: str = ""
 
 
-def replay_headroom(
-    usage: pd.Series, workload: Workload, replay: HeadroomReplay | None = None
-) -> tuple[HeadroomScore, HeadroomScore]:
-    """Replay the past CPU usage of a workload (cores, even steps, UTC) with its headroom, and without.
-
-    Both see the same demand, pods and luck of nodes. Raises `DataError` where the workload asks for no headroom or the
-    history is too short to plan from.
-    """
-    replay = replay or HeadroomReplay()
-    if workload.headroom is None:
-        raise DataError(f"workload {workload.namespace}/{workload.name}: expected headroom to replay, got none")
-    begin = usage.index[-1] - pd.Timedelta(days=replay.days) + (usage.index[1] - usage.index[0])
-    pods = pods_of(usage, workload)
-    pods = pods[pods.index >= begin]
-    ahead = decided_headroom(usage, _alone(workload), pd.DatetimeIndex(pods.index))
-    kept = replay_nodes(pods.to_numpy(), ahead, replay)
-    bare = replay_nodes(pods.to_numpy(), np.zeros_like(ahead), replay)
-    return kept, bare
+def alone(workload: Workload) -> Workload:
+    """The workload as its autoscaler alone runs it; its plan is made at the headroom's level, and sets no floors."""
+    level = workload.quantile_level if workload.headroom is None else workload.headroom.level
+    return replace(workload, policy=Followed(round(100 * workload.target_utilization)), quantile_level=level)
 
 
-def replay_nodes_of(
-    result: Simulation, sales: pd.Series, workload: Workload, replay: HeadroomReplay
-) -> list[HeadroomScore]:
-    """The nodes under the pods of a simulation: of the autoscaler alone and of the plan, without headroom and with it.
-
-    `sales` are those that were simulated; headroom is planned a day ahead from what the load model says of them. Raises
-    `DataError` where no day can be planned from them.
-    """
-    step, grid, _ = on_grid(sales)
-    usage = workload.load.cpu_base + workload.load.cpu_per_sale_per_hour * grid * (HOUR / step)
-    level = HeadroomRules().level if workload.headroom is None else workload.headroom.level
-    each = TICK // result.tick
-    found = []
-    for trial, planned in ((result.alone, _alone(workload)), (result.plan, workload)):
-        pods = trial.lane.pods[: len(trial.lane.pods) // each * each].reshape(-1, each).max(axis=1)
-        minutes = pd.date_range(result.begin, periods=len(pods), freq=pd.Timedelta(TICK))
-        ahead = decided_headroom(usage, planned, minutes)
-        found.append(replay_nodes(pods, np.zeros_like(ahead), replay, trial.name))
-        found.append(replay_nodes(pods, ahead, replay, f"{trial.name}, nodes ready at {level:g}"))
-    return found
-
-
-def pods_of(usage: pd.Series, workload: Workload) -> pd.Series:
-    """The pods that an autoscaler at the workload's target asks for, minute by minute: up at once, down calmly."""
-    minutes = pd.date_range(usage.index[0], usage.index[-1], freq=pd.Timedelta(TICK))
-    cores = usage.reindex(minutes).ffill().to_numpy(dtype=np.float64)
-    needed = replicas_needed(cores, workload.replica.cpu_request, workload).clip(workload.floor, workload.ceiling)
-    window = int(DEFAULT_STABILIZATION // TICK)
-    back = sliding_maxima(np.concatenate([np.repeat(needed[0], window - 1), needed]), window)[: len(needed)]
-    return pd.Series(back, minutes)
-
-
-def decided_headroom(usage: pd.Series, workload: Workload, minutes: pd.DatetimeIndex) -> Counts:
-    """What the buffer asks for at each minute: a plan a day, a decision a minute."""
-    plans = dict(_plans(usage, workload, minutes))
-    if not plans:
-        raise DataError("headroom: expected a history that a day can be planned from, got a shorter one")
-    return decided_buffer(plans, minutes[0].to_pydatetime(), len(minutes))
+def headroom_of(plans: Mapping[datetime, WorkloadPlan], workload: Workload) -> dict[datetime, Headroom]:
+    """The headroom of each plan, by the moment at which it came into force. Raises `DataError` as `plan_headroom`."""
+    return {moment: plan_headroom([plan], [workload]) for moment, plan in plans.items()}
 
 
 def decided_buffer(plans: Mapping[datetime, Headroom], begin: datetime, passes: int) -> Counts:
@@ -152,24 +88,12 @@ def _next_step(plan: Headroom, now: datetime) -> datetime:
     return min(*seen, plan.end if now < plan.end else now + TICK)
 
 
-def _plans(usage: pd.Series, workload: Workload, minutes: pd.DatetimeIndex) -> Iterator[tuple[datetime, Headroom]]:
-    """The headroom of each day, planned from the usage before it."""
-    step = usage.index[1] - usage.index[0]
+def with_node_lead_time(workload: Workload, types: Sequence[NodeType]) -> Workload:
+    """The workload whose headroom names the lead time of its nodes, as it is planned with in production."""
     rules = workload.headroom
-    levels = tuple(sorted({0.05, 0.5, workload.quantile_level, *([] if rules is None else [rules.level])}))
-    request = ForecastRequest(DAY + 2 * HOUR, levels, window=max(HOUR, step.to_pytimedelta()))
-    for day in range(-(-len(minutes) // (DAY // TICK))):
-        moment = minutes[day * (DAY // TICK)]
-        known = usage.loc[moment - pd.Timedelta(KNOWN) : moment - step]
-        cpu = forecast_as_asked(known, request)
-        memory = replace(cpu, quantiles=cpu.quantiles * 0 + 1.0, maxima=None, window=None, unit="bytes")
-        plan = plan_workload(Demand(cpu, memory), workload)
-        yield moment.to_pydatetime(), plan_headroom([plan], [workload])
-
-
-def _alone(workload: Workload) -> Workload:
-    """The workload as its autoscaler alone runs it."""
-    return replace(workload, policy=Policy(round(100 * workload.target_utilization)), quantile_level=0.95)
+    if rules is None:
+        return workload
+    return replace(workload, headroom=replace(rules, lead_time=node_lead_time(workload, types)))
 
 
 def pool_for(workload: Workload, types: Sequence[NodeType] = ()) -> NodePool:
@@ -189,51 +113,64 @@ def pool_for(workload: Workload, types: Sequence[NodeType] = ()) -> NodePool:
     )
 
 
-def replay_nodes(pods: Counts, ahead: Counts, replay: HeadroomReplay, name: str = "") -> HeadroomScore:
-    """Nodes minute by minute: ordered when pods and headroom (ticks,) ask for more, gone after standing idle.
+@dataclass(frozen=True, slots=True)
+class OnNodes:
+    """A policy on nodes of its own; `ahead`: pods for which they stand ready at every judged sync (ticks,)."""
 
-    The k-th node ordered takes as long in every replay of a seed, so that two can be compared.
+    name: str
+    policy: Policy
+    ahead: Counts
 
-    >>> calm = replay_nodes(np.array([8, 8, 16, 16, 16, 16]), np.full(6, 8), HeadroomReplay(NodePool(8)))
-    >>> calm.misses, round(calm.node_hours * 60)
-    (0, 16)
+
+def replay_on_nodes(case: Case, lanes: Sequence[OnNodes], pool: NodePool, seed: int) -> tuple[HeadroomScore, ...]:
+    """Step policies on a case whose nodes join late: a pod starts when its node has joined. Equal seeds, equal scores.
+
+    Each policy has nodes of its own, and runs at the beginning what its autoscaler would have settled on.
     """
-    pool, each = replay.pool, replay.pool.pods_per_node
-    random = np.random.default_rng(replay.seed)
-    idle = round(pool.idle / TICK)
-    up = int(-(-(pods[0] + ahead[0]) // each))
-    coming: list[float] = []
-    waiting, running, standing = np.zeros(len(pods)), 0.0, 0.0
-    spare = 0
-    for tick, (asked, room) in enumerate(zip(pods.tolist(), ahead.tolist(), strict=True)):
-        up += sum(arrives <= tick for arrives in coming)
-        coming = [arrives for arrives in coming if arrives > tick]
-        wanted = -(-(asked + room) // each)
-        for _ in range(wanted - up - len(coming)):
-            coming.append(tick + _delay(pool, random))
-        spare = spare + 1 if wanted < up else 0
-        if spare > idle:
-            up, spare = wanted, 0
-        waiting[tick] = max(0, asked - up * each)
-        used = min(up, -(-asked // each))
-        running += used
-        standing += up - used + len(coming)
-    return replace(_score(waiting, running, standing, replay), name=name)
+    demand = case.ticks(case.demand)[-case.judged_ticks :]
+    policies = [lane.policy for lane in lanes]
+    floor, ahead = np.stack([one.floor for one in policies], axis=1), np.stack([one.ahead for one in lanes], axis=1)
+    load = np.broadcast_to(demand[:, None], floor.shape)
+    rules, cluster = [one.rule for one in policies], replace(case.cluster, nodes=pool)
+    starts = Starts([(len(lanes), cluster.start, np.random.default_rng(seed))], SYNC_PERIOD)
+    stage = Stage(cluster, settled(cluster, load[0], floor[0], rules), rules, starts, ahead[0])
+    stage.look(load[0])
+    steered = {at: one.steer() for at, one in enumerate(policies) if one.steer is not None}
+    tally = _Tally(cast(Nodes, stage.nodes), pool, len(lanes))
+    for at in range(len(demand)):
+        for lane, steer in steered.items():
+            floor[at, lane] = steer(at, stage.status_of(lane))
+        moment = stage.step(at, load[at], floor[at], ahead[at])
+        tally.add(at, moment.pods + moment.started)
+    return tally.scores([lane.name for lane in lanes], len(demand))
 
 
-def _delay(pool: NodePool, random: np.random.Generator) -> float:
-    """Minutes until a node has joined: lognormal, its 95th percentile twice its median."""
-    drawn = float(np.exp(SPREAD * random.standard_normal()))
-    return pool.median / TICK * min(drawn, float(LONGEST))
+class _Tally:
+    """The sums of every lane's nodes so far, in slots for pods, and of the minute that is not over."""
 
+    def __init__(self, nodes: Nodes, pool: NodePool, lanes: int) -> None:
+        self._nodes, self._each = nodes, pool.pods_per_node
+        self._slots, self._paid = np.zeros(lanes), np.zeros(lanes)
+        self._minutes, self._waited = np.zeros(lanes, dtype=np.int64), np.zeros(lanes, dtype=bool)
 
-def _score(waiting: Array, running: float, standing: float, replay: HeadroomReplay) -> HeadroomScore:
-    began = (waiting > 0) & (np.concatenate([[0.0], waiting[:-1]]) == 0)
-    return HeadroomScore(
-        misses=int(began.sum()),
-        waiting_minutes=int((waiting > 0).sum()),
-        waited=float(waiting.sum()),
-        node_hours=(running + standing) * (TICK / HOUR),
-        cost=(running + replay.pool.standby * standing) * (TICK / HOUR),
-        days=len(waiting) * (TICK / DAY),
-    )
+    def add(self, at: int, pods: Counts) -> None:
+        self._slots += self._nodes.slots
+        self._paid += pods + self._nodes.beyond(pods)
+        self._waited |= self._nodes.waiting(at)
+        if (at + 1) % PER_MINUTE == 0:
+            self._minutes += self._waited
+            self._waited[:] = False
+
+    def scores(self, names: Sequence[str], ticks: int) -> tuple[HeadroomScore, ...]:
+        hours, days = SYNC_PERIOD / HOUR / self._each, ticks * (SYNC_PERIOD / DAY)
+        return tuple(
+            HeadroomScore(
+                name=name,
+                misses=int(self._nodes.misses[lane]),
+                waiting_minutes=int(self._minutes[lane]),
+                node_hours=float(self._slots[lane]) * hours,
+                cost=float(self._paid[lane]) * hours,
+                days=days,
+            )
+            for lane, name in enumerate(names)
+        )

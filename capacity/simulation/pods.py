@@ -10,7 +10,7 @@ from math import log
 import numpy as np
 
 from capacity.model import require
-from capacity.model.arrays import Array, Counts, Places
+from capacity.model.arrays import Array, Counts, Mask, Places
 
 SPREAD = log(2) / 1.6449  # as for pods: the 95th percentile is twice the median
 LONGEST = 4  # medians: a provider that takes longer than this to deliver is an outage, not a delay
@@ -69,6 +69,10 @@ class Nodes:
         """Order nodes, beside those for the pods that are to run, for so many more (lanes,)."""
         self._ahead = ahead
         self._order(at, pods + ahead)
+
+    def waiting(self, at: int) -> Mask:
+        """Whether any pod waits for a node now (lanes,)."""
+        return np.asarray(self._waited_until > at)
 
     def waits(self, at: int, existing: Counts, grown: Counts) -> Array:
         """How long each new pod waits for room (ticks), in the order of lanes; nodes that lack are ordered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,15 +19,25 @@ from capacity.model.arrays import Array
 from capacity.model.policy import Cadence
 from capacity.planning import plan_many, planning_window
 from capacity.planning.orders import near_horizon
-from capacity.planning.workload import QUIET_LEVEL
+from capacity.planning.workload import QUIET_LEVEL, moved_as_orders, on_floor_steps
 from capacity.series.frames import as_sales
-from capacity.series.path import PART, sales_path
+from capacity.series.path import PART
+from capacity.series.within import OrderTimes, WithinStep, served_path
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks
 from capacity.simulation.grid import on_grid
+from capacity.simulation.headroom import (
+    PER_MINUTE,
+    HeadroomScore,
+    OnNodes,
+    alone,
+    decided_buffer,
+    headroom_of,
+    replay_on_nodes,
+)
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.pods import P95, Start
+from capacity.simulation.pods import P95, NodePool, Start
 from capacity.simulation.policies import (
     Policy,
     ahpa_like,
@@ -90,18 +100,24 @@ def past_request(
 
 
 def planned_levels(*workloads: Workload) -> tuple[float, ...]:
-    """The quantile levels that plans of these workloads read, ascending."""
-    return tuple(sorted({*LEVELS_BESIDE, *(workload.quantile_level for workload in workloads)}))
+    """The quantile levels that plans of these workloads and their headroom read, ascending."""
+    ahead = (one.headroom.level for one in workloads if one.headroom is not None)
+    return tuple(sorted({*LEVELS_BESIDE, *(workload.quantile_level for workload in workloads), *ahead}))
 
 
-def past_plans(forecasts: Forecasts, workload: Workload) -> Plans:
-    """The plan from each forecast. Raises `DataError` where one cannot be planned for."""
-    made = plan_many((project_load(forecast, workload.load), workload) for forecast in forecasts.values())
+def past_plans(forecasts: Forecasts, workload: Workload, within: Mapping[datetime, WithinStep] | None = None) -> Plans:
+    """The plan from each forecast. Raises `DataError` where one cannot be planned for.
+
+    `within`: what was known of the time within a step at each origin. Default: nothing.
+    """
+    known = within or {}
+    loads = ((project_load(one, workload.load), known.get(origin)) for origin, one in forecasts.items())
+    made = plan_many((on_floor_steps(load, workload, path), workload) for load, path in loads)
     plans = {}
-    for origin, plan in zip(forecasts, made, strict=True):
+    for (origin, forecast), plan in zip(forecasts.items(), made, strict=True):
         if isinstance(plan, DataError):
             raise plan
-        plans[origin] = plan
+        plans[origin] = moved_as_orders(plan, forecast.step)
     return plans
 
 
@@ -132,7 +148,8 @@ PLAN, HPA = "plan", "your HPA"
 class Replay:
     """How a history is replayed: the last `days`, the model fitted every `schedule.every`, under a `seed`.
 
-    `start` None: pods take so long that 19 of 20 are ready within the workload's lead time.
+    `start` None: pods take so long that 19 of 20 are ready within the workload's lead time. `nodes`: those under a
+    workload with headroom. Default none: they are not replayed.
     """
 
     days: float = 28.0
@@ -140,6 +157,7 @@ class Replay:
     start: Start | None = None
     objective: Objective = field(default_factory=Objective)
     seed: int = 7
+    nodes: NodePool | None = None
 
     def __post_init__(self) -> None:
         require(self.days > 0, "days must be > 0, got {}", self.days)
@@ -151,6 +169,7 @@ def simulate(
     *,
     request: ForecastRequest | None = None,
     replay: Replay | None = None,
+    rows: pd.Series | None = None,
 ) -> Simulation:
     """Replay the end of a history of sales: plans are made from each origin with what was known then, and decided every
     minute on what the autoscaler reports, as in a cluster.
@@ -171,7 +190,11 @@ def simulate(
         The holidays, events and clock that every origin knew. How far and which quantiles to forecast follows from
         what the plans of the workload need, as in production. Default: none of them.
     replay : Replay or None
-        How many days are replayed, how often plans are made, how pods start, and the seed. Default: 28 days, daily.
+        How many days are replayed, how often plans are made, how pods start, the seed, and the nodes under a workload
+        with headroom. Default: 28 days, daily, and no nodes.
+    rows : Series or None
+        Rows of orders in each part (5 or 15 minutes, UTC) of the steps of sales: demand and plans then move within a
+        step as these tell. Default none: on a smooth path.
 
     Returns
     -------
@@ -198,11 +221,16 @@ def simulate(
     timezone = known_ahead.timezone or str(sales.attrs.get("timezone", "UTC"))
     workload = replace(workload, load=replace(workload.load, cpu=None, memory=None, requests=None))
     step, known, filled = on_grid(sales)
-    case = _case(filled, step, workload, replay)
+    times = OrderTimes(rows, timezone)
+    case = _case(filled, step, workload, replay, times.within(known))
     asked = past_request(replace(known_ahead, timezone=timezone), [workload], step, replay.schedule)
-    plans = past_plans(past_forecasts(case, known, asked, replay.schedule), workload)
+    forecasts = past_forecasts(case, known, asked, replay.schedule)
+    within = {origin: times.within(known.loc[known.index <= pd.Timestamp(origin - step)]) for origin in forecasts}
+    planned = partial(past_plans, forecasts, within=within)
+    plans = planned(workload)
     require(bool(plans), "simulate: no plan could be made from any origin; see `capacity forecast` for the reason")
-    trials = [*try_policies(case, _policies(case, workload, plans, replay.schedule), replay.seed), optimum_trial(case)]
+    policies = _policies(case, workload, plans, replay.schedule)
+    trials = [*try_policies(case, policies, replay.seed), optimum_trial(case)]
     busy = busy_ticks(case, asked.events)
     return Simulation(
         name=f"{workload.namespace}/{workload.name}",
@@ -213,14 +241,32 @@ def simulate(
         trials=tuple(trials),
         plans=len(plans),
         busy={trial.name: judge(case, trial.lane, busy) for trial in trials if not trial.swept},
+        nodes=_on_nodes(case, workload, planned, policies, replay),
     )
 
 
-def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay) -> Case:
+def _on_nodes(
+    case: Case, workload: Workload, plans_for: Callable[[Workload], Plans], policies: Sequence[Policy], replay: Replay
+) -> tuple[HeadroomScore, ...]:
+    """The HPA alone and the plan on nodes that join late, without headroom and with it."""
+    if workload.headroom is None or replay.nodes is None:
+        return ()
+    plan, hpa = policies[:2]
+    lanes = []
+    for policy, planned in ((hpa, alone(workload)), (plan, workload)):
+        plans = {origin + replay.schedule.delay: one for origin, one in plans_for(planned).items()}
+        minutes = decided_buffer(headroom_of(plans, planned), case.moment(case.begin), case.judged_ticks // PER_MINUTE)
+        ahead = np.repeat(minutes, PER_MINUTE)
+        lanes.append(OnNodes(policy.name, policy, np.zeros_like(ahead)))
+        lanes.append(OnNodes(f"{policy.name}, nodes ready at {workload.headroom.level:g}", policy, ahead))
+    return replay_on_nodes(case, lanes, replay.nodes, replay.seed)
+
+
+def _case(sales: pd.Series, step: timedelta, workload: Workload, replay: Replay, within: WithinStep) -> Case:
     start = replay.start or Start(max(workload.lead_time, SYNC_PERIOD) / P95)
     judged = round(timedelta(days=replay.days) / step)
-    parts = step // PART if step > PART and step % PART == timedelta(0) else 1
-    values = sales_path(sales.to_numpy(dtype=np.float64), step, step / parts, np.random.default_rng(replay.seed))
+    parts = step // within.part if step > PART and step % PART == timedelta(0) else 1
+    values = served_path(sales, step / parts, within, np.random.default_rng(replay.seed))
     require(
         len(sales) >= 2 * judged or len(sales) - judged >= round(7 * DAY / step),
         "simulate: expected a week of history before the {:g} days replayed, got {} steps in all: ask for fewer days",

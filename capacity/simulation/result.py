@@ -11,6 +11,7 @@ from capacity.model import DataError
 from capacity.shown import plot_noun, shows_itself
 from capacity.simulation.case import Miss, Promise, Score, find_misses
 from capacity.simulation.comparison import Frontier, saving
+from capacity.simulation.headroom import HeadroomScore
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
 from capacity.simulation.policies import Trial, swept
 
@@ -171,6 +172,9 @@ class Simulation:
         Origins from which a plan was made.
     busy : mapping of str to Score
         The score of every named policy in the busiest hundredth of the time and near events alone. Default none.
+    nodes : tuple of HeadroomScore
+        Of a workload with headroom on nodes that join late: who waited for a node, and what nodes cost, under the HPA
+        alone and under the plan, without headroom and with it. Default none: nodes were not replayed.
     """
 
     name: str
@@ -181,6 +185,7 @@ class Simulation:
     trials: tuple[Trial, ...]
     plans: int
     busy: Mapping[str, Score] = field(default_factory=dict)
+    nodes: tuple[HeadroomScore, ...] = ()
 
     @property
     def days(self) -> timedelta:

@@ -154,10 +154,6 @@ class Run:
         idle = np.where(offered > 0, np.inf, 0.0)
         return np.asarray(np.divide(offered, capacity, out=idle, where=capacity > 0))
 
-    def lost_of(self, lane: int) -> Array:
-        """Load that nothing served, (ticks,)."""
-        return np.asarray(np.maximum(self.offered[:, lane] - self.service.capacity(self.ready[:, lane]), 0.0))
-
 
 def run_cluster(
     cluster: Cluster,

@@ -28,6 +28,7 @@ from capacity.sources.orders import read_events
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import OrderTable
 
+LARGE = 0.1  # share of the rows that a group has, from which its holidays show in all of them
 YEAR = timedelta(days=366)  # further back no day says what is usual today
 NAMED = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}[.]parquet")  # the name of an audit's file: when, and a token
 COLUMNS = {
@@ -58,7 +59,7 @@ def audit_orders(table: OrderTable, config: Config) -> Audit:
     if orders.anomalies is None or audit.first is None or audit.last is None:
         return audit
     if audit.last - audit.first >= NEEDED * DAY or "anomalies" not in orders.model_fields_set:
-        return notice_anomalies(audit, table, _known_days(audit, config))
+        return notice_anomalies(audit, table, _known_days(audit, table, config))
     values = table.total()
     counts = table.row_counts()[0].reindex(values.index)
     found, notes = [], []
@@ -71,8 +72,11 @@ def audit_orders(table: OrderTable, config: Config) -> Audit:
     return replace(audit, findings=(*audit.findings, *findings), notes=(*audit.notes, *notes))
 
 
-def _known_days(audit: Audit, config: Config) -> frozenset[date]:
-    """The local dates of holidays and events around the newest rows: they are unlike other days for a known reason."""
+def _known_days(audit: Audit, table: OrderTable, config: Config) -> frozenset[date]:
+    """The local dates of holidays and events around the newest rows: they are unlike other days for a known reason.
+
+    Those of a single group count where it has a part of the rows that all of them show.
+    """
     first, last = audit.first, audit.last
     if first is None or last is None:
         return frozenset()
@@ -80,13 +84,25 @@ def _known_days(audit: Audit, config: Config) -> frozenset[date]:
     events = holiday_events(config.calendar.holidays, max(first, last - YEAR), last + 2 * DAY, config.timezone)
     if config.calendar.events:
         events += read_events(config.calendar.events, config.timezone)
+    for group in _large_groups(table, config):
+        own, clock = config.calendar.groups[group], config.calendar.zone_of(group, config.timezone)
+        events += holiday_events(own.holidays or (), max(first, last - YEAR), last + 2 * DAY, clock)
+        events += read_events(own.events, clock) if own.events else []
     days: set[date] = set()
     for event in events:
         at = event.start
         while at < event.end:
             days.add(at.astimezone(zone).date())
             at += DAY
+        days.add((event.end - timedelta(seconds=1)).astimezone(zone).date())  # of another clock a day ends later
     return frozenset(days)
+
+
+def _large_groups(table: OrderTable, config: Config) -> list[str]:
+    """The groups with a calendar of their own that have a considerable part of the rows."""
+    query = "SELECT grp, sum(row_count) / sum(sum(row_count)) OVER () FROM counted WHERE aside = 0 GROUP BY grp"
+    shares = dict(table.database.execute(query).fetchall()) if config.calendar.groups else {}
+    return [group for group in config.calendar.groups if shares.get(group, 0.0) >= LARGE]
 
 
 def _anomalies(name: str, series: pd.Series, config: Config) -> Finding | None:

@@ -15,7 +15,7 @@ from capacity.quality import Finding, Severity
 from capacity.quality.composition import Statistic, shown, value_statistics
 from capacity.sources.judging import OWN, Judgement
 from capacity.sources.seen_columns import read_columns
-from capacity.sources.sql import literal, quote
+from capacity.sources.sql import ROW_HASH, literal, quote
 from capacity.sources.table import OrderTable
 
 DAYS = 77  # 24-hour days that are compared: eight weeks, and three more whose surprise says how much days vary
@@ -53,7 +53,7 @@ class _Window:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return read_columns(self.judgement)
+        return read_columns(self.judgement.settings, self.judgement.source.columns)
 
     def identifiers(self) -> frozenset[str]:
         """The columns that tell orders apart: of others, how many values differ depends on how many rows there are."""
@@ -65,8 +65,6 @@ class _Window:
         """Make `newest`: the judged rows of the window, each with its day (0 is the newest) and a hash of all of it."""
         moment, end = f"{OWN}moment", self.end.timestamp()
         begin = (self.end - timedelta(days=DAYS)).timestamp()
-        source = [name for name in self.judgement.source.columns if name != "source_row"]
-        hashed = ", ".join(quote(name) for name in source)
         chosen = [quote(name) for name in self.columns]
         chosen += [f"{OWN}{name}" for name in ("moment", "value", "grp", "failed", "aside")]
         within = f"epoch({moment}) >= {begin} AND epoch({moment}) < {end}"
@@ -74,14 +72,14 @@ class _Window:
         part = max(1, (count or (0,))[0] // SAMPLE)
         sampled = f" AND hash({moment}) % {part} = 0" if part > 1 else ""
         self.database.execute(
-            f"CREATE OR REPLACE TEMP TABLE newest AS SELECT {', '.join(chosen)}, hash({hashed}) AS {OWN}hash, "
+            f"CREATE OR REPLACE TEMP TABLE newest AS SELECT {', '.join(chosen)}, {ROW_HASH}, "
             f"CAST(floor(({end} - epoch({moment})) / {DAY}) AS INTEGER) AS {OWN}day "
             f"FROM {self.judgement.rows()} WHERE {within}{sampled}"
         )
 
     def aggregates(self) -> pd.DataFrame:
         """One row per day: what is counted of its rows."""
-        asked = {"n": "count(*)", "distinct_rows": f"count(DISTINCT {OWN}hash)", **self._times(), **self._values()}
+        asked = {"n": "count(*)", "distinct_rows": f"count(DISTINCT {ROW_HASH})", **self._times(), **self._values()}
         for place, name in enumerate(self.columns):
             column = quote(name)
             asked[f"null_{place}"] = f"count(*) - count({column})"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
-import duckdb
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from capacity.quality import Finding
-from capacity.quality.column_roles import Column
+from capacity.quality.column_roles import currency_names
 from capacity.quality.composition import shown
 from capacity.sources.judging import Judgement
 from capacity.sources.seen_columns import rule_columns
 from capacity.sources.sql import literal, quote
 
-NAMES = r"\b(currency|curr|ccy|waehrung|währung|devise|moneda|valuta|divisa)\b"
 SIGNS = {  # how amounts name their currency; a crown may be that of three countries, a dollar that of four
     "EUR": "€|eur",
     "USD": r"\$|usd|us",
@@ -44,10 +42,16 @@ def currency_findings(judgement: Judgement) -> tuple[Finding, ...]:
     amount = judgement.settings.value.sum
     if amount is None:
         return ()
+    database = judgement.source.database
     found = _in_text(judgement, amount)
     for name in _columns(judgement) if not found else ():
         query = f"SELECT trim(CAST({quote(name)} AS VARCHAR)) AS c, count(*) FROM orders WHERE c != '' GROUP BY 1"
-        found = found or _several(judgement.source.database, query)
+        found = found or several(database.execute(query).fetchall())
+    return several_finding(amount, found)
+
+
+def several_finding(amount: str, found: Sequence[tuple[str, int]]) -> tuple[Finding, ...]:
+    """That the amounts of a column are of several currencies, the most frequent first; nothing where there are none."""
     if not found:
         return ()
     listed = ", ".join(f"{count:,} in {shown(currency)}" for currency, count in found[:MOST])
@@ -76,7 +80,7 @@ def _in_text(judgement: Judgement, amount: str) -> list[tuple[str, int]]:
     )
     named = f"regexp_matches({text}, '[a-z€$£¥₹₽₺]')"
     query = f"SELECT CASE {cases} END AS c, count(*) FROM raw WHERE {named} AND c IS NOT NULL GROUP BY 1"
-    return _several(database, query)
+    return several(database.execute(query).fetchall())
 
 
 def _columns(judgement: Judgement) -> list[str]:
@@ -84,14 +88,13 @@ def _columns(judgement: Judgement) -> list[str]:
     settings = judgement.settings
     known = {settings.group}
     for rule in (*settings.select, *settings.rules):
-        known |= rule_columns(judgement, rule)
-    names = [name for name in judgement.source.columns if name not in known]
-    return [name for name in names if re.search(NAMES, Column(name, "text", 1, 1).words)]
+        known |= rule_columns(judgement.source.columns, rule)
+    return [name for name in currency_names(list(judgement.source.columns)) if name not in known]
 
 
-def _several(database: duckdb.DuckDBPyConnection, query: str) -> list[tuple[str, int]]:
+def several(currencies: Iterable[tuple[Any, Any]]) -> list[tuple[str, int]]:
     """The currencies with their rows, the most frequent first; none where one has nearly all rows."""
-    counts = ((str(name), int(count)) for name, count in database.execute(query).fetchall())
+    counts = ((str(name), int(count)) for name, count in currencies)
     rows = sorted(counts, key=lambda one: -one[1])
     others = sum(count for _, count in rows[1:])
     return rows if others > CLEAR * sum(count for _, count in rows) else []

@@ -12,6 +12,8 @@ from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_
 from capacity.model import DataError, require
 from capacity.series.frames import zone_of
 from capacity.sources.database import as_text
+from capacity.sources.projection import projected
+from capacity.sources.seen_columns import Kept
 from capacity.sources.sql import quote
 
 NAME = "DataFrame"  # as messages and audits call the source
@@ -69,10 +71,10 @@ class HeldRows:
         return zone_of(pd.DatetimeIndex(column))
 
 
-def load_frame(database: duckdb.DuckDBPyConnection, table: pd.DataFrame, ids: set[str]) -> set[str]:
-    """Create `raw` from a frame, and give its columns of text.
+def load_frame(database: duckdb.DuckDBPyConnection, table: pd.DataFrame, ids: set[str], kept: Kept | None) -> set[str]:
+    """Create `raw` from what is kept of a frame, and give its columns of text.
 
-    Times and numbers are taken as they are, all else, and `ids`, as text.
+    Times and numbers are taken as they are, all else, and `ids`, as text. `kept`: None for all columns.
     Raises `DataError` where pandas holds something that cannot be a table.
     """
     columns = {f"c{place}": _plain(table[name], name in ids) for place, name in enumerate(table.columns)}
@@ -87,7 +89,9 @@ def load_frame(database: duckdb.DuckDBPyConnection, table: pd.DataFrame, ids: se
     )
     try:
         database.register("held", pd.DataFrame({"source_row": range(1, len(table) + 1), **columns}))
-        database.execute(f"CREATE TABLE raw AS SELECT CAST(source_row AS BIGINT) AS source_row{chosen} FROM held")
+        rows = f"(SELECT CAST(source_row AS BIGINT) AS source_row{chosen} FROM held)"
+        kept_of_it = f"source_row, {projected(list(map(str, table.columns)), kept)}" if kept else "*"
+        database.execute(f"CREATE TABLE raw AS SELECT {kept_of_it} FROM {rows}")
         database.unregister("held")
     except duckdb.Error as error:
         raise DataError(f"{NAME}: cannot be read: {str(error).splitlines()[0]}") from error

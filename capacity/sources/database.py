@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from capacity.model import ConfigError, DataError
+from capacity.model.data_quality import UNREAD
 from capacity.model.secrets import hide_password
 from capacity.model.settings import DatabaseSource, SalesSettings
+from capacity.quality import Finding
+from capacity.quality.column_roles import currency_names
+from capacity.sources.currencies import several, several_finding
+from capacity.sources.projection import MYSQL, column, count_values, projections, refuse_our_names
 from capacity.sources.pushdown import STATEMENTS, Buckets
+from capacity.sources.seen_columns import Kept, kept_columns
 from capacity.sources.sql import one_line, quote
 
 CONNECT_TIMEOUT = ("postgresql", "mysql", "mariadb")  # whose drivers know the argument connect_timeout
@@ -22,6 +29,7 @@ STATEMENT_TIMEOUT = {  # milliseconds that a statement may take
     "postgresql": "SET statement_timeout = {}",
     "mysql": "SET SESSION max_execution_time = {}",
 }
+DRIVER = "install one, such as psycopg for postgresql+psycopg:// or pymysql for mysql+pymysql://"
 CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twenty columns
 KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names of types; SQLite's columns have none
     **dict.fromkeys(("text", "character varying", "character", "uuid"), "text"),
@@ -34,10 +42,14 @@ KINDS = {  # the kinds of value that a contract speaks of, by PostgreSQL's names
 
 @dataclass(frozen=True, slots=True)
 class CountedColumns:
-    """What was counted in the database: its columns and their kinds of value, and whether times name no zone."""
+    """What was counted in the database: its columns and their kinds of value, and whether times name no zone.
+
+    `findings` are those of columns beside what is counted.
+    """
 
     columns: dict[str, str]
     naive: bool
+    findings: tuple[Finding, ...] = ()
 
 
 def count_in_database(
@@ -61,12 +73,27 @@ def count_in_database(
             return None
         rows = _executed(connection, source, buckets.query)
         names, values = list(rows.keys()), [tuple(row) for row in rows]
+        findings = _several_currencies(connection, settings, list(columns))
     database.execute("CREATE TABLE rejects (line BIGINT, text VARCHAR)")
     _fill(database, buckets, names, values)
     naive = columns[settings.time] in ("timestamp without time zone", "date")
     if not columns[settings.time]:  # SQLite, whose columns have no types
         naive = not any(row[names.index("zoned")] for row in values if row[names.index("start_at")] is not None)
-    return CountedColumns({name: KINDS.get(kind, "any") for name, kind in columns.items()}, naive)
+    read = kept_columns(settings, tuple(columns)).read
+    kinds = {name: KINDS.get(kind, "any") if name in read else UNREAD for name, kind in columns.items()}
+    return CountedColumns(kinds, naive, findings)
+
+
+def _several_currencies(connection: Any, settings: SalesSettings, columns: Sequence[str]) -> tuple[Finding, ...]:
+    """Whether a column beside the amounts has several currencies, as the database counts them."""
+    source, amount = settings.source, settings.value.sum
+    if amount is None or not isinstance(source, DatabaseSource):
+        return ()
+    found: list[tuple[str, int]] = []
+    for name in currency_names([name for name in columns if name != settings.group]):
+        counts = _executed(connection, source, count_values(source.query, name))
+        found = found or several(tuple(row) for row in counts)
+    return several_finding(amount, found)
 
 
 def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) -> bool:
@@ -74,18 +101,32 @@ def _needs_reading(connection: Any, source: DatabaseSource, buckets: Buckets) ->
     return buckets.unread is not None and bool((_executed(connection, source, buckets.unread).fetchone() or (0,))[0])
 
 
-def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource, most: int | None = None) -> set[str]:
-    """Create `raw` from the rows of the query, every column as text, a chunk at a time; gives the columns of text.
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was fetched: the names of all columns of the query, and of those read the ones that hold text."""
 
-    Text holds every value whole: whatever the first rows are, no later identifier or amount is rounded. `most`: how
-    many rows are enough; no further chunk is asked for then.
+    names: tuple[str, ...]
+    texts: set[str]
+
+
+Keep = Callable[[Sequence[str]], Kept]  # what is kept of a source with these columns
+
+
+def fetch_rows(
+    database: duckdb.DuckDBPyConnection, source: DatabaseSource, keep: Keep | None = None, most: int | None = None
+) -> Fetched:
+    """Create `raw` from the rows of the query, every column as text, a chunk at a time.
+
+    Text holds every value whole: whatever the first rows are, no later identifier or amount is rounded. `keep` says
+    which columns are asked for, and which hashes (None: all columns). `most`: how many rows are enough; no further
+    chunk is asked for then.
     """
     import pandas as pd
 
-    loaded, texts = 0, set[str]()
-    for names, rows in _chunks(source):
+    loaded, texts, every = 0, set[str](), tuple[str, ...]()
+    for all_names, names, rows in _chunks(source, keep):
         if not loaded:
-            _check_names(names)
+            every = all_names
             columns = "".join(f", {quote(name)} VARCHAR" for name in names)
             database.execute(f"CREATE TABLE IF NOT EXISTS raw (source_row BIGINT{columns})")
         texts |= {names[place] for row in rows for place, value in enumerate(row) if isinstance(value, str)}
@@ -98,7 +139,7 @@ def fetch_rows(database: duckdb.DuckDBPyConnection, source: DatabaseSource, most
         loaded += len(rows)
         if most is not None and loaded >= most:
             break
-    return texts
+    return Fetched(every, texts)
 
 
 def table_names(url: str) -> tuple[str, ...]:
@@ -126,9 +167,8 @@ def as_text(value: Any) -> str | None:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _check_names(names: list[str]) -> None:
-    if "source_row" in names:
-        raise DataError("database: expected no column named source_row, which is ours, got one; rename it in the query")
+def _check_names(names: Sequence[str]) -> None:
+    refuse_our_names(names, "database")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(f"database: expected each column once, got {', '.join(repeated)} twice; name them in the query")
@@ -142,35 +182,79 @@ def without_password(url: str) -> tuple[str, bool]:
     return found.set(password=None).render_as_string(hide_password=False), bool(found.password)
 
 
-def _chunks(source: DatabaseSource) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
-    """The names of the columns, and some rows at a time; names alone where there are no rows."""
+def _chunks(
+    source: DatabaseSource, keep: Keep | None
+) -> Iterator[tuple[tuple[str, ...], list[str], list[tuple[Any, ...]]]]:
+    """The names of all columns, of those that are kept, and some rows at a time; names alone where there are no rows.
+
+    Where the database cannot nest the query, it is asked as it is, and what is not kept is dropped on arrival.
+    """
     import sqlalchemy
 
     with _connected(source) as connection, _failing(source):
-        result = connection.execution_options(stream_results=True).execute(sqlalchemy.text(source.query))
+        every, statement = _kept_statement(connection, source, keep)
+        result = connection.execution_options(stream_results=True).execute(sqlalchemy.text(statement or source.query))
         names = list(result.keys())
-        rows = result.fetchmany(CHUNK)
-        yield names, [tuple(row) for row in rows]
-        while rows:
-            rows = result.fetchmany(CHUNK)
-            if rows:
-                yield names, [tuple(row) for row in rows]
+        every = every or tuple(names)
+        _check_names(every)
+        kept = set(keep(every).read) if keep is not None and statement is None else set(names)
+        places = [place for place, name in enumerate(names) if name in kept]
+        first = True
+        while (rows := result.fetchmany(CHUNK)) or first:
+            yield every, [names[place] for place in places], [tuple(row[place] for place in places) for row in rows]
+            first = False
+
+
+def _kept_statement(connection: Any, source: DatabaseSource, keep: Keep | None) -> tuple[tuple[str, ...], str | None]:
+    """The names of the query's columns, and the first statement that asks for what is kept and that the database takes.
+
+    No names and no statement where everything is kept, or where the query cannot be nested.
+    """
+    if keep is None:
+        return (), None
+    try:
+        every = tuple(_names(connection, source))
+    except DataError:
+        _begin_again(connection, source)
+        return (), None
+    _check_names(every)
+    for statement in projections(connection.dialect.name, source.query, every, keep(every)):
+        try:
+            _executed(connection, source, _no_rows(connection, statement))
+        except DataError:
+            _begin_again(connection, source)
+            continue
+        return every, statement
+    return every, None
+
+
+def _begin_again(connection: Any, source: DatabaseSource) -> None:
+    """End the transaction in which a statement failed, and with it what was set in it."""
+    connection.rollback()
+    _prepare(connection, source)
+
+
+def _names(connection: Any, source: DatabaseSource) -> list[str]:
+    """The names of the query's columns, of which no row is read."""
+    return list(_executed(connection, source, _no_rows(connection, source.query.rstrip().rstrip(";"))).keys())
+
+
+def _no_rows(connection: Any, query: str) -> str:
+    """The query without its rows; few databases say so other than by a condition."""
+    end = "LIMIT 0" if connection.dialect.name in (*STATEMENTS, *MYSQL) else "WHERE 1 = 0"
+    return f"SELECT * FROM ({query}\n) source {end}"
 
 
 def _columns(connection: Any, source: DatabaseSource) -> dict[str, str]:
     """The columns of the query, with the database's own name of their types where it has such."""
     inner = source.query.rstrip().rstrip(";")
-    names = list(_executed(connection, source, f"SELECT * FROM ({inner}\n) AS source LIMIT 0").keys())
+    names = _names(connection, source)
     if connection.dialect.name != "postgresql" or not names:
         return dict.fromkeys(names, "")
-    asked = ", ".join(f"CAST(pg_typeof({_quoted(name)}) AS text)" for name in names)
+    asked = ", ".join(f"CAST(pg_typeof({column(name)}) AS text)" for name in names)
     query = f"SELECT {asked} FROM (SELECT 1) AS one LEFT JOIN ({inner}\n) AS source ON false"
     kinds = _executed(connection, source, query).fetchone()
     return dict(zip(names, kinds, strict=True))
-
-
-def _quoted(name: str) -> str:
-    return quote(name).replace(":", "\\:")
 
 
 def _executed(connection: Any, source: DatabaseSource, query: str) -> Any:
@@ -189,14 +273,25 @@ def _connected(source: DatabaseSource) -> Iterator[Any]:
         patient = url.get_backend_name() not in CONNECT_TIMEOUT or "connect_timeout" in url.query
         waits = {} if patient else {"connect_timeout": int(source.connect_timeout.total_seconds())}
         engine = sqlalchemy.create_engine(url, connect_args=waits)
-    except (sqlalchemy.exc.ArgumentError, ImportError) as error:
+    except ImportError as error:
+        raise ConfigError(f"sales.source.url: expected an installed driver, got none: {error}; {DRIVER}") from error
+    except sqlalchemy.exc.ArgumentError as error:
         raise ConfigError(f"sales.source.url: {hide_password(one_line(error), source.url)}") from error
+    _require_file(url)
     try:
         with _failing(source), engine.connect() as connection:
             _prepare(connection, source)
             yield connection
     finally:
         engine.dispose()
+
+
+def _require_file(url: Any) -> None:
+    """SQLite would create a file that is missing, and find no table in it. Raises `DataError`."""
+    file = url.database or ""
+    plain = url.get_backend_name() == "sqlite" and file not in ("", ":memory:") and not file.startswith("file:")
+    if plain and not Path(file).is_file():
+        raise DataError(f"database: expected an SQLite file, found none at {file}; check the path in the URL")
 
 
 def _prepare(connection: Any, source: DatabaseSource) -> None:

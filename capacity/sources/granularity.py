@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 import duckdb
 import numpy as np
 import pandas as pd
 
 from capacity.model.arrays import Array
+from capacity.model.fields import duration_text
+from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
 from capacity.sources.judging import Judgement
 from capacity.sources.sql import literal
 
 GOOD = "aside = 0 AND len(failed) = 0"
 HOUR = 3600
+MEASURED = 0.99  # share of steps with one row a group, from which rows are totals
 LEAST_RUN = 5  # rows one after the other that are further apart than the others
 LEAST_ROWS = 30  # of the file, below which no distance is the usual one
 LEAST_DAYS = 5
@@ -26,11 +32,45 @@ TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
 
 def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
     """Whether rows of a source with one amount a step are totals of longer times, or its clock has twelve hours."""
-    found = [_twelve_hours(judgement)]
-    if judgement.settings.value.sum is not None:
-        steps = _steps(judgement.source.database)
-        found += [_longer_totals(steps), _daily_totals(steps, judgement.timezone)]
-    return tuple(Finding("granularity", "refuse", f"{judgement.settings.time}: {said}") for said in found if said)
+    found = _findings(judgement.settings, [_twelve_hours(judgement)])
+    return (*found, *totals_findings(judgement.source.database, judgement.settings, judgement.timezone))
+
+
+def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
+    """Whether some rows of a source are totals of longer times, from what was counted, wherever that was."""
+    found = [_dates_alone(database, settings, timezone)]
+    if settings.value.sum is not None and not any(found):
+        steps = _steps(database)
+        found += [_longer_totals(steps), _daily_totals(steps, timezone)]
+    return _findings(settings, found)
+
+
+def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
+    """Whether steps are parts of a day, and all rows of all days have one time: dates, whose hours are elsewhere.
+
+    A single row a day is a total, whose length planning finds out.
+    """
+    if settings.step >= timedelta(days=1):
+        return None
+    day = int(timedelta(days=1).total_seconds())
+    local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
+    query = (
+        f"SELECT coalesce(bool_and(on_step), false), count(DISTINCT step_start // {day}), "
+        f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))), "
+        "avg(row_count) "
+        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+    )
+    exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
+    if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
+        return None
+    return (
+        f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
+        "days, as dates have: set step: 1d, or give a column with date and time of day"
+    )
+
+
+def _findings(settings: SalesSettings, found: Sequence[str | None]) -> tuple[Finding, ...]:
+    return tuple(Finding("granularity", "refuse", f"{settings.time}: {said}") for said in found if said)
 
 
 def _steps(database: duckdb.DuckDBPyConnection) -> pd.DataFrame:

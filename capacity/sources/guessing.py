@@ -27,7 +27,7 @@ from capacity.sources.data_frames import NAME, HeldRows
 from capacity.sources.database import fetch_rows, table_names
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form, typed
 from capacity.sources.rows import REMOTE, Wanted, load_held, load_rows, open_database, source_name
-from capacity.sources.sql import literal, one_line, quote
+from capacity.sources.sql import is_ours, literal, one_line, quote
 from capacity.sources.text_files import as_utf8, detect, likely_columns
 from capacity.sources.time_columns import TimeColumn, time_form
 
@@ -145,7 +145,7 @@ def _table(url: str) -> str:
 def _load_sample(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource, read: ReadSettings) -> None:
     """The first rows of a source as the relation `orders`. Raises `DataError`."""
     if isinstance(source, DatabaseSource):
-        fetch_rows(database, source, SAMPLE)
+        fetch_rows(database, source, most=SAMPLE)
         _cut(database)
         return
     files = _text_files(source)
@@ -183,7 +183,7 @@ def sampled_columns(database: duckdb.DuckDBPyConnection) -> list[Column]:
     """What `orders` shows of each of its columns; at most `SAMPLE` rows are looked at."""
     rows = f"(SELECT * FROM orders LIMIT {SAMPLE})"
     described = database.execute("DESCRIBE orders").fetchall()
-    return [_column(database, name, kind, rows) for name, kind, *_ in described if name != "source_row"]
+    return [_column(database, name, kind, rows) for name, kind, *_ in described if not is_ours(name)]
 
 
 def _column(database: duckdb.DuckDBPyConnection, name: str, kind: str, rows: str) -> Column:

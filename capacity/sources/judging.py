@@ -30,6 +30,7 @@ from capacity.sources.sql import (
     step_start,
 )
 from capacity.sources.time_columns import TimeColumn, TimeForm, time_form
+from capacity.sources.within_step import rows_by_part
 
 ALIKE = 0.6  # likeness from which a column is offered as the missing one's new name
 
@@ -45,16 +46,24 @@ class Predicate:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The rows that rules speak about: table `orders` in `database`, its columns, and who answers for it."""
+    """The rows that rules speak about: table `orders` in `database`, its columns, and who answers for it.
+
+    `columns` are those that are read, each with its type; `names` are all that the source has (empty: the same).
+    """
 
     database: duckdb.DuckDBPyConnection
     name: str
     columns: Mapping[str, str]
     owner: str | None
+    names: tuple[str, ...] = ()
+
+    def listed(self) -> tuple[str, ...]:
+        """The names of all columns, in the order of the source."""
+        return self.names or tuple(name for name in self.columns if name != "source_row")
 
     def missing(self, column: str, where: str) -> DataError:
         """The error that a column is not there: who names it, what is there, what it may be called now, whose it is."""
-        names = [name for name in self.columns if name != "source_row"]
+        names = self.listed()
         nearest = max(names, key=lambda name: similarity(column, name), default="")
         renamed = f"; renamed to {nearest!r}?" if nearest and similarity(column, nearest) >= ALIKE else ""
         return DataError(
@@ -251,11 +260,12 @@ class Judgement:
             for place, (check, *_) in enumerate(self.repairs)
         )
         start, exact = (of(f"{OWN}moment", self.settings, self.timezone) for of in (step_start, on_step))
+        parts = rows_by_part(f"{OWN}moment", self.settings, self.timezone, good)
         tally = (
             f"SELECT {start} AS step_start, {OWN}grp AS grp, {OWN}aside AS aside, "
             f"CASE WHEN {OWN}aside = 0 THEN {OWN}failed ELSE 0 END AS bits, {self._total(good)} AS value, "
             f"count(*) AS row_count, min({OWN}moment) AS first, max({OWN}moment) AS last, "
-            f"bool_and({exact}) AS on_step{repaired} FROM {self.rows()} GROUP BY ALL"
+            f"bool_and({exact}) AS on_step, {parts} AS parts{repaired} FROM {self.rows()} GROUP BY ALL"
         )
         return f"SELECT * EXCLUDE (bits), {self._names('bits')} AS failed FROM ({tally})"
 

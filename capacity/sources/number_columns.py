@@ -9,10 +9,11 @@ import duckdb
 
 from capacity.model import DataError
 from capacity.quality import Finding
-from capacity.sources.sql import literal, quote
+from capacity.sources.sql import is_ours, literal, quote
 from capacity.sources.time_columns import is_iso, is_zoned
 
 FIRST = 2048  # rows that can rule a type out; only all rows together can confirm one
+OFFSET = r"(?:Z|[+](?:0\d|1[0-4])|-(?:0[1-9]|1[0-2]|00(?::?00)?$))(?::?(?:00|15|30|45))?$"  # that a place on earth has
 MOST_DIGITS = 17  # a longer number is not what a double holds: it stays text
 
 
@@ -38,13 +39,18 @@ KINDS: dict[
     "DOUBLE": (_number, "TRY_CAST({} AS DOUBLE)"),
     "DATE": (lambda name: f"length({name}) = 10 AND {is_iso(name)}", "TRY_CAST({} AS DATE)"),
     "TIMESTAMP": (lambda name: f"{is_iso(name)} AND NOT {is_zoned(name)}", "TRY_CAST({} AS TIMESTAMP)"),
-    "TIMESTAMPTZ": (lambda name: f"{is_iso(name)} AND {is_zoned(name)}", "TRY_CAST({} AS TIMESTAMPTZ)"),
+    "TIMESTAMPTZ": (
+        lambda name: f"{is_iso(name)} AND {is_zoned(name)} AND regexp_matches({name}, {literal(OFFSET)})",
+        "TRY_CAST({} AS TIMESTAMPTZ)",
+    ),
 }
 
 
 def typed(database: duckdb.DuckDBPyConnection, table: str, ids: set[str], made: Mapping[str, str]) -> str:
     """A SELECT of a table of text whose columns have their types; `ids` stay text, `made` are expressions already."""
-    columns = [name for name, *_ in database.execute(f"DESCRIBE {table}").fetchall() if name != "source_row"]
+    names = [name for name, *_ in database.execute(f"DESCRIBE {table}").fetchall()]
+    ours = [name for name in names if is_ours(name)]
+    columns = [name for name in names if name not in ours]
     possible = {name: list(KINDS) for name in columns if name not in ids and name not in made}
     possible = _agreeing(database, f"(SELECT * FROM {table} LIMIT {FIRST})", possible)
     possible = _agreeing(database, table, possible)
@@ -53,7 +59,7 @@ def typed(database: duckdb.DuckDBPyConnection, table: str, ids: set[str], made: 
         kinds = possible.get(name, [])
         value = made.get(name) or (KINDS[kinds[0]][1].format(quote(name)) if kinds else quote(name))
         chosen.append(f"{_whole(value) if name in ids else value} AS {quote(name)}")
-    return f"SELECT {', '.join(['source_row', *chosen])} FROM {table}"
+    return f"SELECT {', '.join([*map(quote, ours), *chosen])} FROM {table}"
 
 
 def _whole(text: str) -> str:
@@ -81,7 +87,7 @@ def _agreeing(database: duckdb.DuckDBPyConnection, rows: str, possible: dict[str
 CLEAR = 0.01  # share of rows that are written the other way, up to which they are typing errors
 AROUND = (
     r"(?i)(€|\$|£|¥|₹|₽|₺|zł|kč|kr\.?|\b(?:eur|usd|gbp|chf|sek|nok|dkk|pln|czk|inr|rs|jpy|cad|aud|nzd|us|fr)\b\.?"
-    r"|[\s\x{00A0}\x{202F}\x{2009}'’_])"
+    r"|^=?\"|\"$|[\s\x{00A0}\x{202F}\x{2009}'’_])"
 )
 PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
@@ -191,9 +197,10 @@ def _matches(pattern: str) -> str:
 def _cleaned(name: str) -> str:
     """A number without currency, blanks and apostrophes; in parentheses or with its minus behind, it is negative."""
     bare = f"regexp_replace(replace({name}, '−', '-'), {literal(AROUND)}, '', 'g')"
+    whole = f"regexp_replace({bare}, '([.,])(?:-{{1,2}}|–|—)$', '\\100')"  # 25.- and 1.234,-- have no parts
     return (
         f"CASE WHEN regexp_full_match({name}, {literal(PLAIN)}) THEN {name} "
-        f"ELSE regexp_replace({bare}, '^(?:\\((.*)\\)|([0-9.,]+)-)$', '-\\1\\2') END"
+        f"ELSE regexp_replace({whole}, '^(?:\\((.*)\\)|([0-9.,]+)-)$', '-\\1\\2') END"
     )
 
 

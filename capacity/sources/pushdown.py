@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from capacity.model.settings import SalesSettings
+from capacity.sources.projection import column
 from capacity.sources.sql import (
     DAY,
     EPOCHS,
@@ -19,9 +20,9 @@ from capacity.sources.sql import (
     VALUE,
     literal,
     on_step,
-    quote,
     step_start,
 )
+from capacity.sources.within_step import UNTOLD, from_quarters, quarters_of, rows_by_part
 
 FAILED = "string_split(rtrim(failed, ','), ',')"
 SPLIT = f"CASE WHEN failed = '' THEN []::VARCHAR[] ELSE {FAILED} END"  # DuckDB: the names in `failed` as a list
@@ -45,6 +46,7 @@ class Judged:
 
     `start` is that of the row's step, in seconds since 1970, `exact` whether its moment is just that; `since` is the
     moment in seconds; `finite` whether its amount is a number at all; `zoned` is 1 where the moment says its own zone.
+    `divides`: whether rows are also counted by the quarters of an hour of their step.
     """
 
     rows: str
@@ -53,6 +55,13 @@ class Judged:
     since: str
     finite: str
     zoned: str = "1"
+    divides: bool = False
+
+    def _quarters(self, settings: SalesSettings) -> str:
+        """Columns with the rows of each quarter of an hour of the step, where the database tells them apart."""
+        begin, count = f"{self.since} - {self.start}", quarters_of(int(settings.step.total_seconds()))
+        cases = [f"CASE WHEN floor(({begin}) / {QUARTER}) = {at} THEN 1 ELSE 0 END" for at in range(count)]
+        return "".join(f", sum({case}) AS quarter_{at}" for at, case in enumerate(cases)) if self.divides else ""
 
     def counted(self, settings: SalesSettings) -> str:
         """The SELECT, one row per bucket: start_at, zoned, grp, failed, value, row_count, first_at, last_at, exact."""
@@ -61,7 +70,7 @@ class Judged:
             f"SELECT {self.start} AS start_at, {self.zoned} AS zoned, grp, {failed} AS failed, "
             f"{_total(settings)} AS value, count(*) AS row_count, "
             f"min({self.since}) AS first_at, max({self.since}) AS last_at, "
-            f"min(CASE WHEN {self.exact} THEN 1 ELSE 0 END) AS exact "
+            f"min(CASE WHEN {self.exact} THEN 1 ELSE 0 END) AS exact{self._quarters(settings)} "
             f"FROM ({self.rows}) AS judged GROUP BY 1, 2, 3, 4"
         )
 
@@ -83,11 +92,6 @@ def source_rows(settings: SalesSettings, moment: str, casts: Casts, *more: str) 
     chosen.append(f"{casts.text.format(column(settings.group))} AS grp" if settings.group else "'' AS grp")
     inner = settings.source.query.rstrip().rstrip(";") if not isinstance(settings.source, str) else ""
     return f"SELECT {', '.join([*chosen, *more])} FROM ({inner}\n) AS source"
-
-
-def column(name: str) -> str:
-    """A column's name in the text of a statement: SQLAlchemy takes a bare colon for a parameter."""
-    return quote(name).replace(":", "\\:")
 
 
 def _failures(settings: SalesSettings, finite: str) -> str:
@@ -113,7 +117,7 @@ CASTS = Casts("CAST({} AS double precision)", "CAST({} AS text)")
 FINITE = "amount NOT IN ('NaN', 'Infinity', '-Infinity')"
 COUNTED = (
     f"SELECT CAST(start_at AS BIGINT) AS step_start, grp, {SPLIT} AS failed, value, row_count, "
-    "to_timestamp(first_at) AS first, to_timestamp(last_at) AS last, exact AS on_step FROM buckets"
+    "to_timestamp(first_at) AS first, to_timestamp(last_at) AS last, exact AS on_step, {} AS parts FROM buckets"
 )
 
 
@@ -123,8 +127,11 @@ def postgresql(settings: SalesSettings, timezone: str, columns: dict[str, str]) 
     if moment is None or (amount is not None and columns[amount] not in NUMBERS):
         return None
     start, exact = _step(settings, timezone)
-    judged = Judged(source_rows(settings, moment, CASTS), start, exact, "extract(epoch FROM moment)", FINITE)
-    return Buckets(judged.counted(settings), COUNTED)
+    rows, since = source_rows(settings, moment, CASTS), "extract(epoch FROM moment)"
+    judged = Judged(rows, start, exact, since, FINITE, divides=True)
+    seconds = int(settings.step.total_seconds())
+    quarters = [f"quarter_{at}" for at in range(quarters_of(seconds))]
+    return Buckets(judged.counted(settings), COUNTED.replace("{}", from_quarters(seconds, "exact", quarters)))
 
 
 def _step(settings: SalesSettings, timezone: str) -> tuple[str, str]:
@@ -203,10 +210,14 @@ def _counted(settings: SalesSettings, timezone: str) -> str:
         f"SELECT {_instant('start_at', zone)} AS moment, {_instant('first_at', zone)} AS first, "
         f"{_instant('last_at', zone)} AS last, grp, {SPLIT} AS failed, value, row_count, exact FROM buckets"
     )
+    divided = (
+        UNTOLD if settings.value.count_distinct else rows_by_part("moment", settings, timezone, "true", "row_count")
+    )
     return (
         f"SELECT {step_start('moment', settings, timezone)} AS step_start, grp, failed, sum(value) AS value, "
         "CAST(sum(row_count) AS BIGINT) AS row_count, min(first) AS first, max(last) AS last, "
-        f"bool_and(exact AND {on_step('moment', settings, timezone)}) AS on_step FROM ({moved}) GROUP BY ALL"
+        f"bool_and(exact AND {on_step('moment', settings, timezone)}) AS on_step, {divided} AS parts FROM ({moved}) "
+        "GROUP BY ALL"
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 
 from capacity.quality import Finding
-from capacity.quality.column_roles import order_number_names
 from capacity.sources.judging import Judgement
-from capacity.sources.sql import quote
+from capacity.sources.seen_columns import order_numbers
+from capacity.sources.sql import ROW_HASH, hash_of, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
 LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
@@ -72,14 +72,14 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
     if twice(time) is None:  # where its steps do not come twice, no row needs to be read
         return ()
     count = f"{'about ' if part > 1 else ''}{{:,}} rows".format
-    found = twice(", ".join(quote(name) for name in judgement.source.columns if name != "source_row"))
+    found = twice(ROW_HASH)
     if found is not None:
         by_chance = found.natural > NATURAL and found.steps <= 3 * found.chance + LEAST_STEPS
         said = f"{count(int(found.rows * part))} equal another in every column, {found.when()}: do exports overlap?"
         once = Finding("repeated_rows", "warn", f"{said} A rule with `unique` counts each row once")
         return () if by_chance else (once,)
-    for name in _numbers_of_orders(judgement):
-        found = twice(f"{time}, {quote(name)}")
+    for name, number in _numbers_of_orders(judgement).items():
+        found = twice(f"{time}, {number}")
         if found is not None and found.natural <= FEW_NATURAL and found.steps <= MOST_STEPS * found.others:
             return (_changed_orders(count(int(found.rows * part)), name, found),)
     return ()
@@ -96,38 +96,44 @@ def _changed_orders(count: str, name: str, found: _Repeated) -> Finding:
     return Finding("repeated_rows", "warn", said)
 
 
-def _numbers_of_orders(judgement: Judgement) -> tuple[str, ...]:
-    """Columns that are named as an order's number and nearly tell rows apart; none where each number counts once."""
-    if judgement.settings.value.count_distinct is not None:
-        return ()
-    names = order_number_names([name for name in judgement.source.columns if name != judgement.settings.time])
-    if not names:
-        return ()
-    counted = ", ".join(f"approx_count_distinct({quote(name)})" for name in names)
-    rows, *distinct = judgement.source.database.execute(f"SELECT count(*), {counted} FROM orders").fetchone() or (0,)
-    return tuple(name for name, count in zip(names, distinct, strict=True) if count > TELLING * rows)
+def _numbers_of_orders(judgement: Judgement) -> dict[str, str]:
+    """Columns that are named as an order's number and nearly tell rows apart, each with the SQL that does."""
+    source = judgement.source
+    there = {name for name, *_ in source.database.execute("DESCRIBE orders").fetchall()}
+    known = {
+        name: quote(shown)
+        for name in order_numbers(judgement.settings, source.listed())
+        for shown in (name, hash_of(name))
+        if shown in there
+    }
+    if not known:
+        return {}
+    counted = ", ".join(f"approx_count_distinct({number})" for number in known.values())
+    rows, *distinct = source.database.execute(f"SELECT count(*), {counted} FROM orders").fetchone() or (0,)
+    return {name: known[name] for name, count in zip(known, distinct, strict=True) if count > TELLING * rows}
 
 
 @dataclass(frozen=True, slots=True)
 class _Repeated:
     """Of steps that come twice throughout: rows that repeat another, steps, different rows, first and last time.
 
-    `natural` is the share of rows that repeat another in the other steps; `chance`: steps that chance would leave;
-    `others`: steps that do not come twice.
+    `first` and `last` are seconds since 1970; `natural` is the share of rows that repeat another in the other steps;
+    `chance`: steps that chance would leave; `others`: steps that do not come twice.
     """
 
     rows: float
     steps: int
     different: int
-    first: Any
-    last: Any
+    first: float | None
+    last: float | None
     natural: float
     chance: float
     others: int
 
     def when(self) -> str:
         """From when to when, in words."""
-        return f"from {self.first:%Y-%m-%dT%H:%MZ} to {self.last:%Y-%m-%dT%H:%MZ}"
+        first, last = (datetime.fromtimestamp(seconds or 0.0, UTC) for seconds in (self.first, self.last))
+        return f"from {first:%Y-%m-%dT%H:%MZ} to {last:%Y-%m-%dT%H:%MZ}"
 
 
 def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
@@ -140,8 +146,8 @@ def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
         "min(moment) AS first, max(moment) AS last, bool_and(n % 2 = 0) OR bool_and(n % 3 = 0) AS twice "
         "FROM timed GROUP BY 1) "
         "SELECT coalesce(sum(n - different) FILTER (WHERE twice), 0), count(*) FILTER (WHERE twice), "
-        "coalesce(sum(different) FILTER (WHERE twice), 0), min(first) FILTER (WHERE twice), "
-        "max(last) FILTER (WHERE twice), "
+        "coalesce(sum(different) FILTER (WHERE twice), 0), epoch(min(first) FILTER (WHERE twice)), "
+        "epoch(max(last) FILTER (WHERE twice)), "
         "coalesce(1 - sum(different) FILTER (WHERE NOT twice) / sum(n) FILTER (WHERE NOT twice), 0), "
         "sum(0.5 ** different + 0.34 ** different), count(*) FILTER (WHERE NOT twice) "
         "FROM steps WHERE first IS NOT NULL"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
@@ -23,7 +23,9 @@ from capacity.quality import Finding
 from capacity.sources.data_frames import load_frame
 from capacity.sources.database import fetch_rows
 from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form, typed
-from capacity.sources.sql import literal, one_line, quote
+from capacity.sources.projection import projected, refuse_our_names
+from capacity.sources.seen_columns import Kept
+from capacity.sources.sql import ROW_HASH, literal, one_line, quote
 from capacity.sources.text_files import TextFile, as_utf8, detect, in_cp1252
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ TOTALS = (
     "итого",
     "合計",
 )
+TOTAL = "capacity_total"  # whether a line of a file sums others up
 REMOTE = ("s3://", "s3a://", "gs://", "gcs://", "r2://", "http://", "https://", "hf://")
 
 
@@ -70,6 +73,7 @@ class Wanted:
     """What is read of a source: how its text is written, and the columns that have a part.
 
     `columns` is what every file must have, by the key that names it; `ids` stay text; `amount` is a column of numbers.
+    `keep` says what is kept of a source with these columns (None: everything).
     """
 
     columns: Mapping[str, str]
@@ -78,28 +82,36 @@ class Wanted:
     amount: str | None = None
     time: str | None = None
     zone: str = "UTC"
+    keep: Callable[[Sequence[str]], Kept] | None = None
+
+    def kept(self, columns: Sequence[str]) -> Kept | None:
+        """What is kept of these columns; None: everything."""
+        kept = self.keep(columns) if self.keep else None
+        return None if kept is None or set(kept.read) == set(columns) else kept
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was taken of a source: how its files are written, and what is not certain about them."""
+    """What was taken of a source: how its files are written, what is not certain about them, and all its columns."""
 
     read_as: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def load_held(database: duckdb.DuckDBPyConnection, table: pd.DataFrame, wanted: Wanted) -> Loaded:
     """The same from a frame in memory, whose times and numbers are what they are; text is read as that of a file is."""
     database.execute("CREATE TABLE IF NOT EXISTS rejects (line BIGINT, text VARCHAR)")
-    texts = load_frame(database, table, set(wanted.ids))
-    known = {str(name): quote(str(name)) for name in table.columns if str(name) not in texts}
+    names = tuple(map(str, table.columns))
+    texts = load_frame(database, table, set(wanted.ids), wanted.kept(names))
+    known = {name: quote(name) for name in names if name not in texts}
     asked = replace(wanted, time=None, amount=wanted.amount if wanted.amount in texts else None)
-    return _type_rows(database, "DataFrame", asked, known)
+    return replace(_type_rows(database, "DataFrame", asked, known), columns=names)
 
 
 def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource, wanted: Wanted) -> Loaded:
-    """Create `orders` (all columns, and source_row from 1) and `rejects` (lines no reader could split).
+    """Create `orders` (what is kept of each row, and source_row from 1) and `rejects` (lines no reader could split).
 
     Parquet is left where it lies: `orders` is a view, and a question reads only the columns that it needs. Text is
     read once into a table of text, so that each line that cannot be split is counted once; the types of its columns
@@ -107,8 +119,9 @@ def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource,
     """
     database.execute("CREATE TABLE IF NOT EXISTS rejects (line BIGINT, text VARCHAR)")
     if isinstance(source, DatabaseSource):
-        texts = fetch_rows(database, source)
-        return _type_rows(database, "database", wanted if wanted.amount in texts else replace(wanted, amount=None))
+        fetched = fetch_rows(database, source, wanted.keep)
+        asked = wanted if wanted.amount in fetched.texts else replace(wanted, amount=None)
+        return replace(_type_rows(database, "database", asked), columns=fetched.names)
     if source.startswith(REMOTE):
         _load_httpfs(database, source)
     found = _files(source)
@@ -119,20 +132,19 @@ def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource,
 
 def load_text(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
     """Text files, each as it is written, as one table of text and a typed view of it."""
-    read_as = (
-        _load_remote(database, pattern, name)
+    files = (
+        _load_remote(database, pattern, name, wanted)
         if pattern.startswith(REMOTE)
         else _load_files(database, pattern, name, wanted)
     )
     loaded = _type_rows(database, name, wanted)
-    return replace(loaded, read_as=(*read_as, *loaded.read_as))
+    return replace(loaded, read_as=(*files.read_as, *loaded.read_as), columns=files.columns)
 
 
-def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> tuple[str, ...]:
+def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
     paths = sorted(glob(pattern, recursive=True)) if has_magic(pattern) and not Path(pattern).exists() else [pattern]  # noqa: PTH207
     if not paths or not Path(paths[0]).exists():
-        found = f"No files found that match {hide_secrets(pattern)}: expected orders there"
-        raise DataError(f"{name}: cannot be read as CSV: {found}")
+        raise DataError(_missing(name, pattern))
     files = [detect(path, wanted.read, tuple(wanted.columns.values())) for path in paths]
     files = [file for file in files if file.columns]
     if not files:
@@ -144,21 +156,27 @@ def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wa
                 raise DataError(f"{name}: no column {column!r} ({key}) in {Path(file.path).name}; its columns: {names}")
     with TemporaryDirectory(prefix="capacity-") as folder:
         try:
-            _create_raw(database, files, Path(folder))
+            columns = _create_raw(database, files, Path(folder), wanted)
             later = _not_utf8(database, files)
             if later:
                 files = [in_cp1252(file) if file.path in later else file for file in files]
-                _create_raw(database, files, Path(folder))
+                _create_raw(database, files, Path(folder), wanted)
         except duckdb.Error as error:
             raise DataError(f"{name}: cannot be read as CSV: {hide_secrets(one_line(error))}") from error
-    database.execute(
-        "INSERT INTO rejects SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
-    )
-    return tuple(dict.fromkeys(read_as for file in files if (read_as := file.describe())))
+    _keep_rejects(database)
+    return Loaded(tuple(dict.fromkeys(read_as for file in files if (read_as := file.describe()))), columns=columns)
 
 
-def _create_raw(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile], folder: Path) -> None:
-    """The table `raw`: every column as text, rows in the order of the files."""
+def _keep_rejects(database: duckdb.DuckDBPyConnection) -> None:
+    """The lines that could not be split, each once, and nothing else of the reader's errors."""
+    lines = "SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
+    database.execute(f"INSERT INTO rejects {lines}; DROP TABLE reject_errors; DROP TABLE reject_scans")
+
+
+def _create_raw(
+    database: duckdb.DuckDBPyConnection, files: Sequence[TextFile], folder: Path, wanted: Wanted
+) -> tuple[str, ...]:
+    """The table `raw`: what is kept of each row as text, rows in the order of the files; gives all columns' names."""
     database.execute("DROP TABLE IF EXISTS raw; DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     parts: dict[tuple[object, ...], list[str]] = {}
     first: dict[tuple[object, ...], TextFile] = {}
@@ -167,8 +185,17 @@ def _create_raw(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile], 
         parts.setdefault(file.alike(), []).append(as_utf8(file, folder))
     queries = [f"SELECT * FROM {first[alike].query(paths)}" for alike, paths in parts.items()]
     rows = " UNION ALL BY NAME ".join(queries)
-    _refuse_our_name([name for file in files for name in file.columns], Path(files[0].path).name)
-    database.execute(f"CREATE TABLE raw AS SELECT row_number() OVER () AS source_row, * FROM ({rows})")
+    refuse_our_names([name for file in files for name in file.columns], Path(files[0].path).name)
+    columns = tuple(dict.fromkeys(name for file in first.values() for name in file.columns))
+    database.execute(_raw_query(f"({rows})", columns, wanted))
+    return columns
+
+
+def _raw_query(rows: str, columns: Sequence[str], wanted: Wanted) -> str:
+    """The statement that makes `raw` of rows of text; whether a line is a total needs columns that are not kept."""
+    total = "" if wanted.time not in columns else f", {_is_total(columns, str(wanted.time))} AS {TOTAL}"
+    chosen = projected(columns, wanted.kept(columns))
+    return f"CREATE TABLE raw AS SELECT row_number() OVER () AS source_row, {chosen}{total} FROM {rows}"
 
 
 def _not_utf8(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile]) -> set[str]:
@@ -181,16 +208,18 @@ def _not_utf8(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile]) ->
     return {file.path for file in files if file.path in broken}
 
 
-def _load_remote(database: duckdb.DuckDBPyConnection, pattern: str, name: str) -> tuple[str, ...]:
+def _load_remote(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
     """Text in an object store, whose dialect DuckDB finds."""
     rows = f"read_csv({literal(pattern)}, all_varchar = true, store_rejects = true, union_by_name = true, comment = '')"
     try:
-        database.execute(f"CREATE TABLE raw AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
+        columns = tuple(column for column, *_ in database.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall())
+        refuse_our_names(columns, name)
+        database.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+        database.execute(_raw_query(rows, columns, wanted))
     except duckdb.Error as error:
         raise DataError(f"{name}: cannot be read as CSV: {hide_secrets(one_line(error))}") from error
-    lines = "SELECT line, any_value(csv_line) FROM reject_errors GROUP BY scan_id, file_id, line"
-    database.execute(f"INSERT INTO rejects {lines}")
-    return ()
+    _keep_rejects(database)
+    return Loaded(columns=columns)
 
 
 def _type_rows(
@@ -200,8 +229,9 @@ def _type_rows(
 
     `known` are columns, by the SQL of their values, whose types are certain already.
     """
-    columns = [column for column, *_ in database.execute("DESCRIBE raw").fetchall() if column != "source_row"]
-    notes = _without_totals(database, columns, wanted.time)
+    names = [column for column, *_ in database.execute("DESCRIBE raw").fetchall() if column != "source_row"]
+    notes = _without_totals(database, names, wanted)
+    columns = [name for name in names if name != TOTAL and not name.startswith(ROW_HASH)]
     ids = {column for column in wanted.ids if column in columns}
     amount, made = AmountForm(""), dict(known or {})
     if wanted.amount in columns:
@@ -212,7 +242,10 @@ def _type_rows(
             amount = amount_form(database, NumberColumn(column, "VARCHAR", "raw", where), marks)
         if amount.read_as and _all_read(database, column, amount.number):
             made[str(wanted.amount)] = amount.number
-    database.execute(f"CREATE VIEW orders AS {typed(database, 'raw', ids, made)}")
+    rows = typed(database, "raw", ids, made)
+    if ROW_HASH not in names:
+        rows = f"SELECT *, hash({', '.join(map(quote, columns))}) AS {ROW_HASH} FROM ({rows})"
+    database.execute(f"CREATE VIEW orders AS {rows}")
     read_as = (f"{wanted.amount}: {amount.read_as}",) if amount.read_as else ()
     return Loaded(read_as, amount.findings, notes)
 
@@ -222,28 +255,37 @@ def _all_read(database: duckdb.DuckDBPyConnection, column: str, number: str) -> 
     return row == (True,)
 
 
-def _without_totals(database: duckdb.DuckDBPyConnection, columns: Sequence[str], time: str | None) -> tuple[str, ...]:
-    """Take out lines that sum the file up, which spreadsheets and reports put below the rows; a note says how many."""
-    if time not in columns:
+def _without_totals(database: duckdb.DuckDBPyConnection, columns: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+    """Take out lines that sum the file up, which spreadsheets and reports put below the rows; a note says how many.
+
+    Of lines that could not be split nothing but their number is kept, unless all of every row is.
+    """
+    if wanted.time not in columns:
         return ()
-    first, moment = quote(columns[0]), quote(str(time))
-    total = " OR ".join(f"starts_with(lower({{0}}), '{word}')" for word in TOTALS)
-    plain = f"(length({{0}}) < 40 AND ({total}))"
-    here = (
-        f"({plain.format(first)} AND ({moment} IS NULL OR {moment} = {first})) OR {plain.format(moment)}"
-        if first != moment
-        else plain.format(first)
-    )
+    here = TOTAL if TOTAL in columns else _is_total(columns, str(wanted.time))
     removed = database.execute(f"DELETE FROM raw WHERE {here}").fetchone()
-    lines = plain.format("text")
-    rejected = database.execute(f"DELETE FROM rejects WHERE {lines} OR trim(text) IN ('', chr(26))").fetchone()
+    lines = f"{_begins_as_total('text')} OR trim(text) IN ('', chr(26))"
+    rejected = database.execute(f"DELETE FROM rejects WHERE {lines}").fetchone()
+    if TOTAL in columns:
+        database.execute(f"ALTER TABLE raw DROP COLUMN {TOTAL}")
+    if wanted.kept(columns) is not None or ROW_HASH in columns:
+        database.execute("UPDATE rejects SET text = NULL")
     count = int((removed or (0,))[0]) + int((rejected or (0,))[0])
     return (f"{count} lines of totals are left out",) if count else ()
 
 
-def _refuse_our_name(columns: Sequence[str], name: str) -> None:
-    if "source_row" in columns:
-        raise DataError(f"{name}: expected no column named source_row, which is ours, got one; rename it")
+def _is_total(columns: Sequence[str], time: str) -> str:
+    """Whether a line of text sums others up: by its first column and its time, as SQL."""
+    first, moment = quote(columns[0]), quote(time)
+    if first == moment:
+        return _begins_as_total(first)
+    here = f"{_begins_as_total(first)} AND ({moment} IS NULL OR {moment} = {first})"
+    return f"coalesce(({here}) OR {_begins_as_total(moment)}, false)"
+
+
+def _begins_as_total(text: str) -> str:
+    words = " OR ".join(f"starts_with(lower({text}), '{word}')" for word in TOTALS)
+    return f"(length({text}) < 40 AND ({words}))"
 
 
 def load_parquet(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
@@ -253,16 +295,21 @@ def load_parquet(database: duckdb.DuckDBPyConnection, pattern: str, name: str, w
         rows = f"read_parquet({literal(pattern)}, union_by_name = true)"
         if len(kinds) > 1:
             rows = _united(kinds, wanted, name)
-        database.execute(f"CREATE VIEW orders AS SELECT row_number() OVER () AS source_row, * FROM {rows}")
+        columns = tuple(column for column, *_ in database.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall())
+        refuse_our_names(columns, name)
+        chosen = projected(columns, wanted.kept(columns) or Kept(columns))
+        database.execute(f"CREATE VIEW orders AS SELECT row_number() OVER () AS source_row, {chosen} FROM {rows}")
     except duckdb.Error as error:
-        missing = "No files found" in str(error)
-        found = f"No files found that match {hide_secrets(pattern)}: expected orders there"
-        reason = found if missing else hide_secrets(one_line(error))
-        raise DataError(f"{name}: cannot be read as Parquet: {reason}") from error
-    columns = [column for column, *_ in database.execute("DESCRIBE orders").fetchall()]
-    if "source_row_1" in columns:  # DuckDB renamed the source's own
-        raise DataError(f"{name}: expected no column named source_row, which is ours, got one; rename it")
-    return Loaded()
+        if "No files found" in str(error):
+            raise DataError(_missing(name, pattern)) from error
+        raise DataError(f"{name}: cannot be read as Parquet: {hide_secrets(one_line(error))}") from error
+    return Loaded(columns=columns)
+
+
+def _missing(name: str, pattern: str) -> str:
+    """What is said where nothing is to be read."""
+    expected = "files that match the pattern" if has_magic(pattern) else "a file with orders"
+    return f"{name}: expected {expected}, found none at {hide_secrets(pattern)}; check the path"
 
 
 def _parquet_kinds(database: duckdb.DuckDBPyConnection, pattern: str) -> dict[tuple[tuple[str, str], ...], list[str]]:

@@ -52,6 +52,19 @@ def on_step(moment: str, settings: SalesSettings, timezone: str) -> str:
     return f"date_trunc('day', {local}) = {local}"
 
 
+ROW_HASH = "capacity_hash"  # the column that tells equal rows apart, whatever columns are read
+
+
+def hash_of(column: str) -> str:
+    """The name of the column with hashes of a column whose values are not read."""
+    return f"{ROW_HASH} of {column}"
+
+
+def is_ours(column: str) -> bool:
+    """Whether a column is ours, and not the source's."""
+    return column == "source_row" or column.startswith(ROW_HASH)
+
+
 READABLE = "readable_row"  # the CSV reader could not split the line into the file's columns
 GROUP = "readable_group"  # the group column is empty: the row would be in no series
 TIME = "readable_time"  # the time column is empty, or not a time in the given format

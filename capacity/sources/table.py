@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ import pandas as pd
 from capacity.files import PRIVATE, written_whole
 from capacity.model import ConfigError, DataError
 from capacity.model.arrays import Mask
+from capacity.model.data_quality import UNREAD
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
@@ -22,7 +24,7 @@ from capacity.quality.report import step_counts
 from capacity.quality.time_forms import Fold
 from capacity.sources.currencies import currency_findings
 from capacity.sources.database import count_in_database
-from capacity.sources.granularity import granularity_findings
+from capacity.sources.granularity import granularity_findings, totals_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
@@ -34,8 +36,19 @@ from capacity.sources.plausibility import (
 )
 from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
-from capacity.sources.seen_columns import seen_by_check
-from capacity.sources.sql import BUILT_IN, PLAUSIBLE, READABLE, literal, one_line
+from capacity.sources.seen_columns import kept_columns, seen_by_check
+from capacity.sources.sql import (
+    BUILT_IN,
+    NOT_NEGATIVE,
+    PLAUSIBLE,
+    READABLE,
+    ROW_HASH,
+    TIME,
+    VALUE,
+    literal,
+    one_line,
+    quote,
+)
 
 MEASURED = 0.99  # share of steps with a single row above which a source is taken for measurements; DST doubles a few
 GOOD = "aside = 0 AND len(failed) = 0"
@@ -98,7 +111,8 @@ class OrderTable:
             notes, zone = mark_implausible_times(database, span)[1], settings.timezone or timezone
             unclear = repeated_hours(database, zone) if counted.naive else ()
             counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
-            loaded = Loaded((counting,), (), (*notes, *(unclear_note(fold, zone) for fold in unclear)))
+            found = (*totals_findings(database, settings, timezone), *counted.findings)
+            loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span, held)
         judgement = replace(judgement, before=before)
@@ -259,7 +273,21 @@ class OrderTable:
         """The error that no row is good, with what is known of the reason."""
         name = source_name(self.settings.source)
         why = "; ".join(finding.message.removeprefix(f"{name}: ") for finding in self.loaded.findings)
-        return DataError(f"{name}: expected at least one good row, got none: {why or 'see `capacity audit`'}")
+        return DataError(f"{name}: expected at least one good row, got none: {why or self._usual_fault()}")
+
+    def _usual_fault(self) -> str:
+        """The rule that most rows fail, and a value of the column that it looks at."""
+        failures = self._failures(int(self._row("SELECT count(*) FROM rejects")[0]))
+        rule = max(failures, key=lambda name: failures[name], default=None)
+        if rule is None or not failures[rule]:
+            return "see `capacity audit`"
+        value = self.settings.value.sum or self.settings.value.count_distinct
+        column = {TIME: self.settings.time, VALUE: value, NOT_NEGATIVE: value}.get(rule)
+        said = f"{failures[rule]:,} rows fail {rule}"
+        if column is None or self.judgement is None:
+            return f"{said}; see `capacity audit`"
+        query = f"SELECT left(min(CAST({quote(column)} AS VARCHAR)), 40) FROM orders"
+        return f"{said}, for example {self._row(query)[0]!r} in {column!r}"
 
     def write_quarantine(self, path: Path) -> int:
         """Write what fails a rule to Parquet, whole or not at all, for its owner alone; returns how many rows.
@@ -366,8 +394,9 @@ def _judgement(
     """Load the rows and make every rule ready to judge them."""
     wanted = wanted_of(settings, timezone)
     loaded = load_rows(database, settings.source, wanted) if held is None else load_held(database, held, wanted)
-    columns = {name: kind for name, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
-    source = Source(database, source_name(settings.source), columns, settings.owner)
+    described = database.execute("DESCRIBE orders").fetchall()
+    columns = {name: kind for name, kind, *_ in described if not name.startswith(ROW_HASH)}
+    source = Source(database, source_name(settings.source), columns, settings.owner, loaded.columns)
     try:
         count = database.execute("SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM rejects)").fetchone()
     except duckdb.Error as error:
@@ -396,6 +425,7 @@ def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
         value.sum,
         settings.time,
         settings.timezone or timezone,
+        partial(kept_columns, settings),
     )
 
 
@@ -419,7 +449,7 @@ def _broken(source: Source, error: duckdb.Error) -> DataError:
 
 def _kinds(source: Source) -> dict[str, str]:
     """The source's columns and the kind of value each holds, without our own."""
-    return {name: _kind(found) for name, found in source.columns.items() if name != "source_row"}
+    return {name: _kind(source.columns[name]) if name in source.columns else UNREAD for name in source.listed()}
 
 
 def _kind(found: str) -> str:

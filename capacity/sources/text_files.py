@@ -8,6 +8,7 @@ import gzip
 import io
 import re
 import shutil
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -23,10 +24,18 @@ from capacity.sources.sql import literal, one_line
 
 HEAD = 1 << 18  # bytes that show the header and how lines are written; values are judged from all rows, not from these
 MOST_TITLES = 60  # lines before the header
+MOST_PARTS = 5  # lines that the header goes on over
 QUOTES: Final = ('"', "'")
 DELIMITERS: Final = (",", ";", "\t", "|")
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
+ZIP, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # .zip, .xlsx and .ods; .xls
+COMPRESSED: Final = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+    b"\x04\x22\x4d\x18": "LZ4",
+}
 JSON: Final = (".json", ".jsonl", ".ndjson")
 MARKS: Final = (  # byte order marks; the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -42,7 +51,8 @@ UTF8: Final = ("utf-8", "utf-8-sig")
 class TextFile:
     """How one file is written. `skip` lines stand before the header, whose names are `columns`.
 
-    `mixed` says that lines end in more than one way, so that the file is rewritten before it is read.
+    `mixed` says that lines end in more than one way, or that the name does not say how the file is compressed, so that
+    it is rewritten before it is read.
     """
 
     path: str
@@ -90,7 +100,7 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     head = _head(path)
     _refuse_other_kinds(head, Path(path).name)
     encoding = read.encoding or _encoding(head, path)
-    lines = _decoded(head, encoding, path).splitlines()
+    lines = _joined(_lines(_decoded(head, encoding, path)))
     if not lines or not any(line.strip() for line in lines):
         return TextFile(path, encoding, ",", '"', '"', 0, ())
     skip, delimiter, _, columns = _header(lines, read, wanted)
@@ -100,6 +110,8 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     columns = _with_last(columns, body, delimiter, quote)
     escape = "\\" if any(f"\\{quote}" in line for line in body) else quote
     mixed = (b"\r\n" in head and re.search(rb"[^\r]\n", head) is not None) or (b"\r" in head and b"\n" not in head)
+    mixed = mixed or b"\r\r\n" in head or _is_packed(path)
+    _refuse_twice([column for column in columns if column in wanted], Path(path).name)
     return TextFile(path, encoding, delimiter, quote, escape, skip, _unique(columns), mixed)
 
 
@@ -110,7 +122,8 @@ def likely_columns(path: str, read: ReadSettings) -> tuple[str, ...]:
     """
     head = _head(path)
     _refuse_other_kinds(head, Path(path).name)
-    lines = [line for line in _decoded(head, read.encoding or _encoding(head, path), path).splitlines() if line.strip()]
+    text = _decoded(head, read.encoding or _encoding(head, path), path)
+    lines = [line for line in _joined(_lines(text)) if line.strip()]
     lines = lines[read.skip or 0 : MOST_TITLES]
     found: tuple[str, ...] = ()
     most = (1, 0)
@@ -125,19 +138,49 @@ def likely_columns(path: str, read: ReadSettings) -> tuple[str, ...]:
 
 def _refuse_other_kinds(head: bytes, name: str) -> None:
     """Refuse files that are no text of rows and columns, with what makes them one."""
-    if head.startswith(WORKBOOKS):
+    if head.startswith((ZIP, OLD_WORKBOOK)):
         raise DataError(f"{name}: expected CSV or Parquet, got a workbook; save its sheet as CSV (UTF-8)")
+    packed = next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), None)
+    if packed is not None:
+        raise DataError(f"{name}: expected CSV, plain or as .gz, .zst or .zip, got {packed}; unpack it")
     if name.removesuffix(".gz").endswith(JSON) and head.lstrip()[:1] in (b"{", b"["):
         raise DataError(
             f"{name}: expected CSV or Parquet, got JSON; write it as Parquet, for example with DuckDB's COPY"
         )
 
 
+def _refuse_twice(columns: Sequence[str], name: str) -> None:
+    """Refuse two columns of one name, of which nobody can say which is meant."""
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise DataError(f"{name}: expected each column once, got {', '.join(map(repr, twice))} twice; rename one")
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as programs that write tables end them: other separators of lines are characters of a value."""
+    return re.split(r"\r+\n|\r|\n", text)
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """The first lines, where a quoted name of a column goes on over several of them: together, then empty ones."""
+    for place in range(min(len(lines), MOST_TITLES)):
+        for more in range(1, MOST_PARTS):
+            if not re.search(r'(?:^|[,;\t|])"[^"]*$', lines[place]) or place + more >= len(lines):
+                break
+            together = f"{lines[place]}\n{lines[place + more]}"
+            if together.count('"') % 2 == 0:
+                lines[place], lines[place + 1 : place + more + 1] = together, [""] * more
+            elif more < MOST_PARTS - 1:
+                continue
+            break
+    return lines
+
+
 def as_utf8(file: TextFile, folder: Path) -> str:
     """The path of a file that DuckDB can read: the file itself, or a copy in UTF-8 with plain line ends."""
     if file.encoding in UTF8 and not file.mixed:
         return file.path
-    copy = folder / f"{len(list(folder.iterdir()))}-{Path(file.path).name.removesuffix('.gz')}"
+    copy = folder / f"{len(list(folder.iterdir()))}-{Path(file.path).stem}.csv"  # DuckDB unpacks by the name
     errors = "replace" if file.encoding == "cp1252" else "strict"
     try:
         with (
@@ -146,7 +189,7 @@ def as_utf8(file: TextFile, folder: Path) -> str:
             copy.open("w", encoding="utf-8", newline="\n") as out,
         ):
             shutil.copyfileobj(text, out, 1 << 20)
-    except (OSError, EOFError, zlib.error, UnicodeError, LookupError) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError, LookupError) as error:
         raise DataError(f"{Path(file.path).name}: cannot be read as {file.encoding}: {one_line(error)}") from error
     return str(copy)
 
@@ -158,8 +201,28 @@ def in_cp1252(file: TextFile) -> TextFile:
 
 def _opened(path: str) -> IO[bytes]:
     with Path(path).open("rb") as stream:
-        zipped = stream.read(2) == GZIP
-    return gzip.open(path, "rb") if zipped else Path(path).open("rb")  # type: ignore[return-value]
+        magic = stream.read(4)
+    if magic == ZIP:
+        return _only_member(path)
+    return gzip.open(path, "rb") if magic[:2] == GZIP else Path(path).open("rb")  # type: ignore[return-value]
+
+
+def _only_member(path: str) -> IO[bytes]:
+    """The file in an archive. Raises `DataError` where there are several; a workbook is opened as it is."""
+    archive = zipfile.ZipFile(path)
+    names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+    if {"[Content_Types].xml", "mimetype"} & set(names):
+        return Path(path).open("rb")
+    if len(names) != 1:
+        raise DataError(f"{Path(path).name}: expected an archive of one file, got {len(names)} files; unpack it")
+    return archive.open(names[0])
+
+
+def _is_packed(path: str) -> bool:
+    """Whether a file is compressed, and DuckDB cannot tell by its name."""
+    with Path(path).open("rb") as stream:
+        magic = stream.read(4)
+    return magic == ZIP or (magic[:2] == GZIP and not path.endswith(".gz"))
 
 
 def _head(path: str) -> bytes:
@@ -170,7 +233,7 @@ def _head(path: str) -> bytes:
                 return _zstd_head(path)
         with _opened(path) as stream:
             return stream.read(HEAD)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise DataError(f"{name}: cannot be read as CSV: {one_line(error)}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -21,6 +21,7 @@ from capacity.quality.time_forms import (
     NumberForm,
     Reading,
     chosen_order,
+    english_words,
     readings,
     shape_of,
     unreadable,
@@ -81,7 +82,7 @@ def time_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeFo
     if column.kind.startswith((*NUMBERS, *FLOATS)):
         return _numeric_form(database, column)
     if column.kind == "VARCHAR":
-        return _text_form(database, column)
+        return _text_form(database, *_interval_starts(database, column))
     raise ConfigError(f"{column.where}: expected times, got a column of type {column.kind}")
 
 
@@ -150,8 +151,63 @@ class _Shape:
     readings: dict[str, Reading]
 
 
-def _text_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
+_TIME = r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp][Mm])?"
+_DASH = r"\s*(?:-|–|—|/|\bto\b|\bbis\b)\s*"
+SLOT = rf"(.*?({_TIME})){_DASH}({_TIME})"  # a date, and two times of its day
+PAIR = r"(\S.*?[\dZ])(?:\s+(?:-|–|—|to|bis)\s+|/)(\S.*)"  # two times that are written alike
+
+
+def _interval_starts(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> tuple[TimeColumn, str]:
+    """The column as it is; of intervals, such as `2026-10-01 00:00-00:15`, their starts, which name steps."""
+    name, ends = column.name, r"\d\s*[-–—]\s*\d{1,2}:\d{2}|[\dZ]/\d{4}-|\d (-|–|—|to|bis) \d"
+    query = (
+        f"SELECT count({name}), count(*) FILTER (WHERE regexp_matches({name}, {literal(ends)})) FROM {column.relation}"
+    )
+    rows, like = database.execute(query).fetchone() or (0, 0)
+    if not rows or like < (1 - CLEAR) * rows:
+        return column, ""
+    for pattern, fits in ((PAIR, _written_alike(name)), (SLOT, None)):
+        matched = f"regexp_full_match({name}, {literal(pattern)})"
+        where = matched if fits is None else f"{matched} AND {fits}"
+        count = (database.execute(f"SELECT count(*) FROM {column.relation} WHERE {where}").fetchone() or (0,))[0]
+        if count >= (1 - CLEAR) * rows and (fits is not None or _same_length(database, column, matched)):
+            start = f"regexp_extract({name}, {literal(f'^{pattern}$')}, 1)"
+            return replace(column, name=start), "start of each interval: "
+    return column, ""
+
+
+def _written_alike(name: str) -> str:
+    """Whether both parts of a pair have the same shape."""
+    first, second = (
+        f"translate(regexp_extract({name}, {literal(f'^{PAIR}$')}, {part}), {literal(DIGITS[0])}, {literal(DIGITS[1])})"
+        for part in (1, 2)
+    )
+    return f"{first} = {second}"
+
+
+def _same_length(database: duckdb.DuckDBPyConnection, column: TimeColumn, matched: str) -> bool:
+    """Whether two times of a day are equally far apart in all rows, and differ: an offset is no end, and stays."""
+    start, end = (f"regexp_extract({column.name}, {literal(f'^{SLOT}$')}, {part})" for part in (2, 3))
+    minutes = " - ".join(
+        f"(60 * CAST(split_part({text}, ':', 1) AS INTEGER) + CAST(left(split_part({text}, ':', 2), 2) AS INTEGER))"
+        for text in (end, start)
+    )
+    length = f"(({minutes}) % 720 + 720) % 720"  # whether times are of twelve hours or of 24
+    query = (
+        f"SELECT (SELECT count(DISTINCT {end}) FROM {column.relation} WHERE {matched}), max(n) / sum(n) FROM "
+        f"(SELECT {length} AS length, count(*) AS n FROM {column.relation} WHERE {matched} GROUP BY 1)"
+    )
+    ends, share = database.execute(query).fetchone() or (0, 0.0)
+    return bool(ends > 1 and share >= 1 - CLEAR)
+
+
+def _text_form(database: duckdb.DuckDBPyConnection, column: TimeColumn, prefix: str = "") -> TimeForm:
     """Text: plain ISO times by DuckDB's own cast, everything else by the shapes that there are."""
+    form = _shaped_form(database, column)
+    return replace(form, read_as=f"{prefix}{form.read_as}")
+
+
+def _shaped_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeForm:
     iso, zoned = is_iso(column.name), is_zoned(column.name)
     query = (
         f"SELECT count({column.name}), count(*) FILTER (WHERE {iso}), count(*) FILTER (WHERE {iso} AND {zoned}) "
@@ -217,7 +273,15 @@ def _shapes(database: duckdb.DuckDBPyConnection, column: TimeColumn, iso: str) -
         f"AND NOT {iso} GROUP BY shape ORDER BY count(*) DESC, shape LIMIT {MOST_SHAPES}"
     )
     found = database.execute(query).fetchall()
-    return [_Shape(text, rows, example.strip(), readings(shape_of(text), column.zone)) for text, rows, example in found]
+    return [
+        _Shape(text, rows, example.strip(), readings(_unbracketed(shape_of(text)), column.zone))
+        for text, rows, example in found
+    ]
+
+
+def _unbracketed(shape: str) -> str:
+    """A shape without the brackets that web servers write around times."""
+    return shape[1:-1] if shape.startswith("[") and shape.endswith("]") else shape
 
 
 def _is_number(shape: str) -> bool:
@@ -227,8 +291,8 @@ def _is_number(shape: str) -> bool:
 def _refuse_unreadable(column: TimeColumn, shapes: Sequence[_Shape]) -> None:
     for shape in shapes[:1]:
         name = unreadable(shape_of(shape.text))
-        if name is not None:
-            raise DataError(f"{column.where}: expected dates of year, month and day, got {shape.example!r}: {name}")
+        why = f": {name}" if name else "; say how they are written in time_format (--time-format)"
+        raise DataError(f"{column.where}: expected times, got {shape.example[:40]!r}{why}")
 
 
 def _cleaned(column: TimeColumn, shapes: Sequence[_Shape]) -> str:
@@ -236,6 +300,13 @@ def _cleaned(column: TimeColumn, shapes: Sequence[_Shape]) -> str:
     name = column.name
     if any("\u202f" in shape.text or "\xa0" in shape.text for shape in shapes):
         name = f"translate({name}, chr(160) || chr(8239), '  ')"
+    words: dict[str, str] = {}
+    for shape in shapes:
+        words |= english_words(shape.text.replace("\u202f", " ").replace("\xa0", " ")) if shape.readings else {}
+    for word in sorted(words, key=len, reverse=True):
+        name = f"replace({name}, {literal(word)}, {literal(words[word])})"
+    if all(shape.text.strip().startswith("[") for shape in shapes if shape.readings):
+        name = f"trim({name}, {BLANKS} || '[]')"
     return f"trim({name}, {BLANKS})" if any(shape.text != shape.text.strip() for shape in shapes) else name
 
 

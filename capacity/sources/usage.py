@@ -22,6 +22,7 @@ from capacity.quality.usage import unlikely_units
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range
 from capacity.sources.rows import Wanted, load_rows, open_database
+from capacity.sources.seen_columns import Kept
 from capacity.sources.sql import literal, one_line, quote
 from capacity.sources.time_columns import TimeColumn, time_form
 
@@ -29,18 +30,24 @@ Key = tuple[str, str]
 Measurements = UsageSettings | VolumeUsageSettings
 EVERYTHING = ""  # what rows without a workload's name are called inside
 UNITS = {  # Kubernetes' suffixes, as `kubectl top` writes them
-    "n": 1e-9,
-    "u": 1e-6,
-    "m": 1e-3,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "T": 1e12,
-    "P": 1e15,
+    **dict(zip("numkMGTP", (1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9, 1e12, 1e15), strict=True)),
     **{f"{sign}i": 1024.0**power for power, sign in enumerate("KMGTP", start=1)},
+    "µ": 1e-6,
+}
+RATES = {"K": 1e3, "Mil": 1e6, "Bil": 1e9, **dict.fromkeys(("req/s", "reqps", "rps", "ops/s", "ops"), 1.0)}
+BYTES = {  # as Grafana writes them
+    "B": 1.0,
+    "KB": 1e3,
+    **{f"{sign}B": 1000.0**power for power, sign in enumerate("kMGTP", start=1)},
+    **{f"{sign}iB": 1024.0**power for power, sign in enumerate("KMGTP", start=1)},
+}
+OWN_UNITS = {
+    "cpu": {"core": 1.0, "cores": 1.0},
+    "requests": RATES,
+    **dict.fromkeys(("memory", "used", "capacity"), BYTES),
 }
 NO_VALUE = ("", "nan", "inf", "infinity", "null", "none", "na", "n/a")  # how exports write that nothing was measured
-QUANTITY = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(n|u|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)\s*$"
+QUANTITY = r"^\s*([0-9][0-9.,'\s]*?)\s*({})\s*$"
 TWICE = "SELECT called, moment, count(*) FROM measured GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
 
 
@@ -180,17 +187,18 @@ def _load(database: duckdb.DuckDBPyConnection, settings: Measurements, name: str
         ids=() if settings.workload is None else (settings.workload,),
         time=settings.time,
         zone=settings.timezone or "UTC",
+        keep=lambda columns: Kept(tuple(name for name in columns if name in asked.values()), rows=False),
     )
     try:
-        load_rows(database, settings.source, wanted)
+        loaded = load_rows(database, settings.source, wanted)
         kinds = {column: kind for column, kind, *_ in database.execute("DESCRIBE orders").fetchall()}
     except (duckdb.Error, DataError) as error:
         reason = one_line(error).removeprefix(f"{name}: ")
         raise DataError(f"{name}: usage cannot be read: {reason}") from error
-    del kinds["source_row"]
+    listed = ", ".join(loaded.columns)
     for key, column in asked.items():
         if column not in kinds:
-            raise DataError(f"{name}: no column {column!r} ({settings.block}.{key}); its columns: {', '.join(kinds)}")
+            raise DataError(f"{name}: no column {column!r} ({settings.block}.{key}); its columns: {listed}")
     return kinds
 
 
@@ -306,21 +314,22 @@ def _number(database: duckdb.DuckDBPyConnection, settings: Measurements, kinds: 
     name, where = quote(column), f"{Path(settings.source).name}: {column}"
     number = f"TRY_CAST({name} AS DOUBLE)"
     if kinds[column] == "VARCHAR":
+        units = UNITS | OWN_UNITS.get(resource, {})
+        quantity = literal(QUANTITY.format("|".join(units)))
+        bare, unit = (f"regexp_extract({name}, {quantity}, {part})" for part in (1, 2))
+        text = f"coalesce(nullif({bare}, ''), {name})"
         marks = Marks(settings.read.decimal, settings.read.thousands)
-        bare, unit = (
-            f"regexp_extract({name}, {literal(QUANTITY)}, 1)",
-            f"regexp_extract({name}, {literal(QUANTITY)}, 2)",
-        )
-        factors = " ".join(f"WHEN '{sign}' THEN {factor!r}" for sign, factor in UNITS.items())
-        quantity = f"TRY_CAST({bare} AS DOUBLE) * CASE {unit} {factors} END"
-        plain = amount_form(
-            database,
-            NumberColumn(name, "VARCHAR", f"(SELECT * FROM orders WHERE {unit} = '' OR {unit} IS NULL)", where),
-            marks,
-        )
-        number = f"coalesce(CASE WHEN {unit} != '' THEN {quantity} END, {plain.number})"
+        form = amount_form(database, NumberColumn(text, "VARCHAR", "orders", where), marks)
+        for finding in form.findings if _has_commas(database, text) else ():  # a point is that of programs
+            raise DataError(finding.message.replace("sales.read", settings.block + ".read"))
+        factors = " ".join(f"WHEN '{sign}' THEN {factor!r}" for sign, factor in units.items())
+        number = f"({form.number} * CASE {unit} {factors} ELSE 1.0 END)"
         _refuse_unreadable(database, name, number, where)
     return f"CASE WHEN isfinite({number}) AND {number} >= 0 THEN {number} END"
+
+
+def _has_commas(database: duckdb.DuckDBPyConnection, text: str) -> bool:
+    return database.execute(f"SELECT bool_or(contains({text}, ',')) FROM orders").fetchone() == (True,)
 
 
 def _refuse_unreadable(database: duckdb.DuckDBPyConnection, column: str, number: str, where: str) -> None:

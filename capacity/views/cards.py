@@ -51,7 +51,8 @@ def forecast_card(forecast: Forecast) -> Card:
 def workload_card(plan: WorkloadPlan) -> Card:
     """The peak, and the changes of the floor."""
     view = view_workload(plan)
-    sales = "" if view.sales is None else f" for {view.sales:.4g} sales,"
+    rate = view.sales_per_hour
+    sales = "" if rate is None else f" for {rate:.4g} sales an hour,"
     summary = (
         f"Peak {clock(view.peak_at, 'UTC')} UTC: {view.replicas} replicas{sales} {view.cores:.2f} cores, "
         f"{view.gib:.2f} GiB at quantile {view.quantile_level:g}. {len(plan.floor)} changes of the "

@@ -16,8 +16,11 @@ class Theme(StrEnum):
     dark = "dark"
 
 
-PictureOption = Annotated[Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).")]
-ThemeOption = Annotated[Theme, typer.Option(help="Colours of the picture.")]
+PICTURE = "Picture"
+PictureOption = Annotated[
+    Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).", rich_help_panel=PICTURE)
+]
+ThemeOption = Annotated[Theme, typer.Option(help="Colours of the picture.", rich_help_panel=PICTURE)]
 
 
 class SeasonsView(StrEnum):

@@ -19,7 +19,7 @@ from capacity.model.plan_file import rfc3339
 from capacity.model.policy_file import choice_document
 from capacity.quality.column_roles import Guess
 from capacity.series.growth import coming_peak, past_growth
-from capacity.series.seasons import Season, too_short_for
+from capacity.series.seasons import Season, unproven_of
 from capacity.views.report.review import ReportData
 from capacity.views.sheet import Sheet, amount, clock, duration
 
@@ -72,14 +72,14 @@ def _read(trial: TrialData) -> Iterator[tuple[str, str]]:
     guess, config = trial.guess, trial.review.config
     settings, counting = guess.settings, guess.counting
     form = next((line.partition(": ")[2] for line in trial.review.audit.read), "")
-    others = f"; also {_listed(guess.time_others)}" if guess.time_others else ""
+    others = f"; other choices: {_listed(guess.time_others)}" if guess.time_others else ""
     flags = "--time, --time-format" + (", --timezone" if "read in" in form else "")
     yield "times", f"{settings.time!r}{f', {form}' if form else ''}{others} [{flags}]"
     also = f"; other choices: {_listed(counting.others)}" if counting.others else ""
     yield "orders", f"{_counted(trial)} ({counting.why}){also} [--value]"
     if (state := guess.state) is not None:
         named = _listed(state.values)
-        yield "", f"rows of every {state.name!r} count ({named}); `select:` in capacity.yaml can leave some out"
+        yield "", f"every {state.name!r} counts ({named}); use `select:` in capacity.yaml to leave some out"
     yield "steps", f"{duration_text(settings.step)} [--step]"
     holidays = _listed(config.calendar.holidays) if config.calendar.holidays else "none"
     yield "holidays", f"{holidays} [--holidays GB-ENG]"
@@ -94,7 +94,7 @@ def _counted(trial: TrialData) -> str:
     counting = trial.guess.counting
     if counting.how == "rows":
         return "each row is one order"
-    return f"the sum of {counting.column!r}" if counting.how == "sum" else f"different values of {counting.column!r}"
+    return f"the sum of {counting.column!r}" if counting.how == "sum" else f"distinct values of {counting.column!r}"
 
 
 def _found(trial: TrialData) -> Iterator[tuple[str, str]]:
@@ -112,9 +112,8 @@ def _found(trial: TrialData) -> Iterator[tuple[str, str]]:
 
 def _repeats(trial: TrialData) -> str:
     found = [f"a {one.name} cycle (strength {one.strength:.2f} of 1)" for one in trial.seasons]
-    short = too_short_for(trial.sales)
     text = " and ".join(found) or "no cycle stands out of the noise"
-    return text + (f"; the history is too short to tell a {' or a '.join(short)} one" if short else "")
+    return ". ".join((text, *unproven_of(trial.sales)))
 
 
 def _peak(trial: TrialData, forecast: Forecast) -> str:
@@ -123,13 +122,18 @@ def _peak(trial: TrialData, forecast: Forecast) -> str:
     zone = trial.review.timezone
     at = f"{clock(peak.at, zone)} ({zone})" if trial.guess.settings.step < DAY else f"{peak.at:%a %Y-%m-%d}"
     expected = f"about {amount(peak.expected)} {_per_step(trial)}"
-    return f"{at}: {expected}, with a chance of 90 % between {amount(low)} and {amount(high)}"
+    return f"{at}: {expected} (90 % interval: {amount(low)} to {amount(high)})"
 
 
 def _per_step(trial: TrialData) -> str:
+    noun = "" if trial.guess.counting.how == "sum" else "orders "
+    unit = _unit(trial)
+    return noun + {"hour": "an hour", "day": "a day", "week": "a week"}.get(unit, f"in {unit}")
+
+
+def _unit(trial: TrialData) -> str:
     step = trial.guess.settings.step
-    unit = {timedelta(hours=1): "hour", DAY: "day", 7 * DAY: "week"}.get(step, duration_text(step))
-    return f"an {unit}" if unit == "hour" else f"a {unit}" if unit in ("day", "week") else f"in {unit}"
+    return {timedelta(hours=1): "hour", DAY: "day", 7 * DAY: "week"}.get(step, duration_text(step))
 
 
 def _last_month(trial: TrialData) -> str:
@@ -143,10 +147,17 @@ def _last_month(trial: TrialData) -> str:
     naive = float((steps["naive"] - actual).abs().sum() / actual.abs().sum()) if actual.abs().sum() else 0.0
     kept = float((actual <= steps[PLANNED]).mean())
     chance = _chance(trial, middle)
+    unit = _unit(trial)
     return (
-        f"forecasts made before each of the last {weeks} weeks were {error:.0%} off on average (repeating the season "
-        f"before: {naive:.0%}{chance}); {kept:.1%} of steps stayed at or under the {PLANNED:.0%} quantile"
+        f"made before each of the last {weeks} weeks, forecasts were {_percent(error)} off on average; repeating the "
+        f"season before would have been {_percent(naive)} off{chance}. {100 * kept:.1f} % of "
+        f"{unit + 's' if unit in ('hour', 'day', 'week') else 'steps'} stayed at or under the "
+        f"{PLANNED:g} quantile"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _chance(trial: TrialData, expected: pd.Series) -> str:
@@ -157,7 +168,7 @@ def _chance(trial: TrialData, expected: pd.Series) -> str:
     if trial.guess.counting.how == "sum" or not expected.sum():
         return ""
     share = float(((2 / math.pi * expected) ** 0.5).sum() / expected.sum())
-    return f"; chance alone, in counts so small: {share:.0%}" if share > NOISY else ""
+    return f", and chance alone makes counts this small vary by {_percent(share)}" if share > NOISY else ""
 
 
 def _last_weeks(result: Backtest) -> tuple[pd.DataFrame, int]:
@@ -174,21 +185,21 @@ def _verdict(trial: TrialData) -> Iterator[tuple[str, str]]:
         return
     yield "assumed", f"{trial.service} [--cores-per-order, --start-time]"
     yield "verdict", ANSWERS[choice.reason]
-    promise = f"{100 * choice.objective.minutes:g} % of minutes at or under 80 % utilization"
-    yield "", f"promise: {promise}, in a replay of the last {choice.recommended.days} days"
+    objective = f"{100 * choice.objective.minutes:g} % of minutes at or under 80 % utilization"
+    yield "", f"objective: {objective}, judged by replaying the last {choice.recommended.days} days"
     yield "", _comparison(choice)
     for remark in choice.remarks:
         yield "", remark
 
 
 ANSWERS = {
-    "FloorsPay": "use floors from the forecast for such a service",
+    "FloorsPay": "floors from the forecast are worth using for such a service",
     "PlainHpaIsEnough": "a plain autoscaler is enough for such a service",
-    "NoSkill": "a plain autoscaler is enough: the forecast is no better than repeating the season before",
+    "NoSkill": "use a plain autoscaler: the forecast is no better than repeating the season before",
     "FixedCountIsEnough": "a fixed number of replicas is enough for such a service",
-    "NothingKeepsTheMinutes": "undecided: nothing that was tried keeps the promise",
-    "TooShort": "undecided: the history is too short",
-    "LeastExpectedCost": "this has the least expected cost",
+    "NothingKeepsTheMinutes": "undecided: nothing that was tried meets the objective",
+    "TooShort": "undecided: the history is too short to choose a policy",
+    "LeastExpectedCost": "the following policy has the least expected cost",
 }
 
 
@@ -199,19 +210,23 @@ def _comparison(choice: Choice) -> str:
     other = next((one for one in keeps if one.policy.has_floors != best.policy.has_floors), None)
     if other is None:
         kind = "plain autoscaler" if best.policy.has_floors else "floor schedule"
-        return f"{_named(best)}: {best.cost:,.1f} {choice.unit} a day; no {kind} that was tried keeps the promise"
+        return f"{_priced(best, choice)}; no {kind} that was tried meets the objective"
     change = other.cost / best.cost - 1 if best.cost else 0.0
-    share = "the same" if abs(change) < 0.005 else f"{abs(change):.0%} {'more' if change > 0 else 'less'}"
-    return f"{_named(best)}: {best.cost:,.1f} {choice.unit} a day; {_named(other)}: {other.cost:,.1f}, {share}"
+    share = "the same" if abs(change) < 0.005 else f"{_percent(abs(change))} {'more' if change > 0 else 'less'}"
+    return f"{_priced(best, choice)}; {_named(other)}: {other.cost:,.1f} ({share})"
+
+
+def _priced(found: Evidence, choice: Choice) -> str:
+    return f"{_named(found)}: {found.cost:,.1f} {choice.unit} a day"
 
 
 def _named(found: Evidence) -> str:
     policy = found.policy
     if not policy.has_floors:
         return f"a plain {policy}"
-    under = "" if policy.target is None else f" over an HPA at {policy.target} %"
-    level = "" if policy.quantile_level is None else f" from the {policy.quantile_level:.0%} quantile"
-    return f"floors{level}{under}"
+    beside = "" if policy.target is None else f" with an HPA at {policy.target} %"
+    level = "" if policy.quantile_level is None else f" from the {policy.quantile_level:g} quantile"
+    return f"floors{level}{beside}"
 
 
 def _document(trial: TrialData, rows: list[tuple[str, str]]) -> dict[str, Any]:

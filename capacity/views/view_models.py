@@ -17,7 +17,7 @@ GIB = 2**30
 class WorkloadView:
     """A planned workload at a glance: its peak, and the floors around it (`mean` over the steps of the plan).
 
-    `sales` are per step, None where the load follows none; `cores` and `gib` are the demand planned for at the peak;
+    `sales_per_hour` is None where the load follows none; `cores` and `gib` are the demand planned for at the peak;
     `target` is the utilization planned for, in percent.
     """
 
@@ -25,7 +25,7 @@ class WorkloadView:
     binding: str
     peak_at: datetime
     quantile_level: float
-    sales: float | None
+    sales_per_hour: float | None
     cores: float
     gib: float
     replicas: int
@@ -54,7 +54,7 @@ def view_workload(plan: WorkloadPlan) -> WorkloadView:
         binding=plan.binding,
         peak_at=peak.at,
         quantile_level=peak.quantile_level,
-        sales=peak.sales,
+        sales_per_hour=plan.peak_rate,
         cores=peak.cpu_cores,
         gib=peak.memory_bytes / GIB,
         replicas=peak.replicas,

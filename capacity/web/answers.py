@@ -39,6 +39,7 @@ class KeptAnswers:
     _bodies: OrderedDict[object, Body] = field(default_factory=OrderedDict)
     _size: int = 0
     _lock: Lock = field(default_factory=Lock)
+    _adapters: dict[type, TypeAdapter[Any]] = field(default_factory=dict)
 
     def answer(self, request: Request, key: object, make: Callable[[], object], kind: str = JSON) -> Response:
         """The kept answer of this key, else what `make` gives; 304 where the client has it already."""
@@ -47,12 +48,22 @@ class KeptAnswers:
             if body is not None:
                 self._bodies.move_to_end(key)
         if body is None:
-            body = _body(make(), kind)
+            body = self._body(make(), kind)
             self._keep(key, body)
         headers = {"ETag": body.tag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
         if _has(request, body.tag):
             return Response(status_code=304, headers=headers)
         return Response(body.content, media_type=body.kind, headers=headers)
+
+    def _body(self, made: object, kind: str) -> Body:
+        content = made.encode() if isinstance(made, str) else self._adapter(type(made)).dump_json(made)
+        return Body(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
+
+    def _adapter(self, document: type) -> TypeAdapter[Any]:
+        """What writes documents of a type as JSON: made once, as it costs more than some answers."""
+        if document not in self._adapters:
+            self._adapters[document] = TypeAdapter(document)
+        return self._adapters[document]
 
     def _keep(self, key: object, body: Body) -> None:
         with self._lock:
@@ -61,11 +72,6 @@ class KeptAnswers:
             self._bodies[key] = body
             while self._bodies and (self._size > KEPT_BYTES or len(self._bodies) > KEPT_MANY):
                 self._size -= len(self._bodies.popitem(last=False)[1].content)
-
-
-def _body(made: object, kind: str) -> Body:
-    content = made.encode() if isinstance(made, str) else TypeAdapter(type(made)).dump_json(made)
-    return Body(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
 
 
 def _has(request: Request, tag: str) -> bool:

@@ -38,7 +38,10 @@ def create_app(live: LiveData, now: Callable[[], datetime], settings: WebSetting
     app.state.capacity = State(live, settings, now)
     app.include_router(api.router)
     app.include_router(pages.router)
-    app.mount("/static", _Files(directory=str(files("capacity.web").joinpath("static"))), name="static")
+    static = _Files(
+        directory=str(files("capacity.web").joinpath("static")), packages=[("capacity.views", "page/static")]
+    )
+    app.mount("/static", static, name="static")
     app.exception_handler(Problem)(_problem)
     app.exception_handler(CapacityError)(_mistake)
     app.exception_handler(RequestValidationError)(_invalid)

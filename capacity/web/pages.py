@@ -10,14 +10,16 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
 from capacity.app.serve import Served
 from capacity.app.what_if import POD_HOURS, Key
 from capacity.model import WorkloadPlan
 from capacity.version import VERSION
+from capacity.views.report.section import Section, page_templates, sheet_section
 from capacity.views.sheet import clock
+from capacity.views.tables.choice import choice_sheet
 from capacity.web.answers import HTML, Problem
 from capacity.web.documents import workload_document
 from capacity.web.guard import COOKIE, session_of
@@ -26,14 +28,6 @@ from capacity.web.state import State, state_of
 router = APIRouter(include_in_schema=False)
 ROWS = 100  # workloads on one page of the fleet
 MOST_FORM = 4096  # bytes of a form with a token
-REASONS = {
-    "FloorsPay": "floors from the forecast cost less than every plain autoscaler that keeps the minutes",
-    "PlainHpaIsEnough": "a plain autoscaler at the advised target is enough",
-    "NoSkill": "the forecast is no better than last week's values: no floors are set from it",
-    "LeastExpectedCost": "the policy of the least expected total cost",
-    "NothingKeepsTheMinutes": "no policy that was tried keeps the minutes: this one misses least",
-    "TooShort": "the history is too short to choose by",
-}
 
 
 @router.get("/healthz")
@@ -86,7 +80,9 @@ def read_workload(request: Request, namespace: str, name: str) -> Response:
 
 
 def _workload(state: State, served: Served, plan: WorkloadPlan) -> str:
-    choice = plan.choice
+    notes = plan.derivation.notes
+    sections = [] if plan.choice is None else [sheet_section(choice_sheet(plan.choice))]
+    sections += [Section("Notes of the plan", (), notes)] if notes else []
     return _page(
         state,
         "workload.html",
@@ -94,8 +90,7 @@ def _workload(state: State, served: Served, plan: WorkloadPlan) -> str:
         served=served,
         plan=plan,
         clock=lambda moment: clock(moment, served.timezone),
-        choice=choice,
-        reason=None if choice is None else REASONS[choice.reason],
+        sections=sections,
         controls=_controls(served, plan.key),
         saves=state.settings.scenarios is not None,
         short=plan.derivation.minutes_short,
@@ -216,13 +211,7 @@ def _page(state: State, template: str, **given: Any) -> str:
 
 @cache
 def _templates() -> Environment:
-    made = Environment(
-        loader=PackageLoader("capacity.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = page_templates(PackageLoader("capacity.web", "templates"))
     made.filters["code"] = _with_code
     return made
 
@@ -242,6 +231,6 @@ def _stamp() -> str:
     """What changes with the files that browsers keep."""
     import hashlib
 
-    folder = files("capacity.web").joinpath("static")
-    found = sorted(folder.iterdir(), key=lambda one: one.name)
+    folders = files("capacity.web").joinpath("static"), files("capacity.views").joinpath("page", "static")
+    found = sorted((one for folder in folders for one in folder.iterdir()), key=lambda one: one.name)
     return hashlib.sha256(b"".join(one.read_bytes() for one in found)).hexdigest()[:12]

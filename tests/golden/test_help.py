@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from capacity.cli import app, main
 
@@ -28,6 +30,16 @@ def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixtur
     words = shlex.split(example[1])
     assert words[0] == verb
     assert main([*words, "--help"]) == 0
+
+
+def test_no_panel_of_a_verb_has_more_than_seven_options() -> None:
+    panels = Counter(
+        (name, getattr(option, "rich_help_panel", None) or "Options")
+        for name, command in get_command(app).commands.items()
+        for option in command.params
+        if option.param_type_name == "option"
+    )
+    assert {panel: count for panel, count in panels.items() if count > 7} == {}
 
 
 def test_the_verbs_stand_in_the_order_of_the_data() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.app.advise import advise, advise_on, outdated, target_patch, with_policies
+from capacity.app.advise import AdviceRequest, advise, advise_on, outdated, target_patch, with_policies
 from capacity.app.configuration import read_config
 from capacity.app.plan import plan_fleet
 from capacity.app.reading import read_orders
@@ -25,6 +25,7 @@ from capacity.model.policies import Policies, read_policies
 from capacity.model.policy import Cadence
 from capacity.model.replayed import Advised, DailyScores
 from capacity.planning.orders import request_of
+from capacity.series.within import OrderTimes
 from capacity.simulation import advice, together
 from capacity.simulation.advice import History, ReplaySettings, past_forecasts
 from capacity.simulation.candidates import plans_of
@@ -135,19 +136,20 @@ def test_a_new_day_costs_one_day_of_replay(
     monkeypatch.setattr(together, "replay_together", counted)
     later = NOW + day
     orders = read_orders(config, later, past=True)
-    found = advise_on(config, orders, later, days=8, known=known).policies["shop", "web"].tried
+    found = advise_on(config, orders, AdviceRequest(later, 8, known=known)).policies["shop", "web"].tried
     kept = known["shop", "web"].tried
     assert asked == [1]
     assert found is not None
     assert kept is not None
     assert (found.begin, found.scores.days) == (kept.begin + day, 8)
     np.testing.assert_array_equal(found.scores.pod_hours[:-1], kept.scores.pod_hours[1:])
-    again = advise_on(config, orders, later, days=8, known={("shop", "web"): Advised(kept_choice(known), found)})
+    newer = {("shop", "web"): Advised(kept_choice(known), found)}
+    again = advise_on(config, orders, AdviceRequest(later, 8, known=newer))
     assert asked == [1], "a day that is known was replayed again"
     assert again.choices[0].recommended.days == 8
     monkeypatch.setattr(advice, "past_forecasts", lambda *_: {})  # plain autoscalers alone: they take no time
     other = config.model_copy(update={"workloads": (replace(config.workloads[0], floor=3),)})
-    assert advise_on(other, orders, later, days=8, known=known).choices[0].recommended.days == 8
+    assert advise_on(other, orders, AdviceRequest(later, 8, known=known)).choices[0].recommended.days == 8
     assert asked == [1, 8], "another workload's days were taken for this one's"
 
 
@@ -170,14 +172,14 @@ def test_kept_policies_older_than_the_period_are_chosen_anew(advised: tuple[Conf
     assert outdated(never, known, NOW + 9 * day) == []
 
 
-def test_a_plan_without_chosen_policies_is_as_before(
+def test_a_plan_without_chosen_policies_holds_floors_by_the_quarter_of_an_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_shop(tmp_path, 21)
     monkeypatch.chdir(tmp_path)
     assert main(["plan", "--output", "json", "--quiet"]) == 0
     document = json.loads(capsys.readouterr().out)["workloads"][0]
-    assert document["step"] == 3600
+    assert document["step"] == 900
     assert "choice" not in document
 
 
@@ -200,9 +202,10 @@ def test_a_replay_plans_what_production_plans(tmp_path: Path) -> None:
     orders, day = read_orders(config, NOW), timedelta(days=1)
     (workload,) = config.workloads
     settings = ReplaySettings(1, Cadence(plan=day, refit=day), config.controller.policy())
-    history = History.of(orders.histories[None], workload, settings)
+    times = OrderTimes(orders.rows.get(None), config.timezone)
+    history = History.of(orders.histories[None], workload, settings, times=times)
     forecasts = past_forecasts(history, request_of(config, orders), lambda _done, _total: None)
-    plans = plans_of(forecasts, workload, 0.9)
+    plans = plans_of(forecasts, workload, 0.9, history.within_at(forecasts))
     assert len(plans) == 3
     for moment, plan in plans.items():
         horizon = plan.steps * plan.step

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from capacity.http import HttpClient, HttpError, Server
-from capacity.model.incident import RUNBOOKS, Job
+from capacity.model.incident import Job
 from capacity.monitoring import Alertmanager, Condition, IncidentDispatcher, Sample, Scope, ServiceNow
 from capacity.monitoring.export import Gateway
 from tests.peers import HttpPeer
@@ -35,7 +35,7 @@ def test_alerts_fire_while_conditions_hold_and_end_when_they_clear(alertmanager:
     alerts = firing(peer)
     assert set(alerts) == {"CapacityDataStale", "CapacityPlanFailed"}
     assert alerts["CapacityPlanFailed"]["labels"]["severity"] == "warning"
-    assert alerts["CapacityDataStale"]["annotations"]["runbook_url"] == RUNBOOKS.format(name="DataStale")
+    assert alerts["CapacityDataStale"]["annotations"]["runbook_url"] == "docs/runbooks/DataStale.md"
 
     assert desk.report([PLAN], ALL, datetime.now(UTC)) == []
     assert set(firing(peer)) == {"CapacityPlanFailed"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -240,7 +242,7 @@ def test_what_a_person_froze_is_not_put_right(shop: Shop, wish: str) -> None:
 
 def watch_of(shop: Shop, now: list[float]) -> FloorWatch:
     reader = ClusterReader(str(shop.api.kubeconfig(shop.folder / "watch")))
-    return FloorWatch(reader, ["shop"], clock=lambda: now[0])
+    return FloorWatch(reader, [("shop", HPA)], clock=lambda: now[0])
 
 
 def test_the_watch_finds_what_others_lower_and_not_what_we_lower(shop: Shop) -> None:
@@ -267,6 +269,7 @@ def test_a_floor_that_is_lowered_again_and_again_waits_for_the_pass(shop: Shop) 
     seen = []
     for _ in range(REPAIRS + 2):
         seen.append(watch.note(shop.hpa()))
+        assert watch.note(shop.hpa()) is seen[-1], "seen twice, put right once"
         watch.taken()
         now[0] += 10
     assert seen == [True] * REPAIRS + [False] * 2
@@ -274,13 +277,44 @@ def test_a_floor_that_is_lowered_again_and_again_waits_for_the_pass(shop: Shop) 
     assert watch.note(shop.hpa())
 
 
-def test_a_watch_that_is_forbidden_says_so_once_and_ends(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    token = shop.api.token("nobody")
-    reader = ClusterReader(str(shop.api.kubeconfig(shop.folder / "nobody", token=token)))
-    watch = FloorWatch(reader, ["shop"])
+class Stop(threading.Event):
+    """An event that is set after some waits; nobody waits for them."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.waits, self._after = list[float](), after
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        if len(self.waits) == self._after:
+            self.set()
+        return self.is_set()
+
+
+def test_a_watch_that_is_forbidden_says_so_once_and_asks_again(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """An API server that has just started may answer 403 for a moment: a watch that gives up would be gone for good."""
+    reader = ClusterReader(str(shop.api.kubeconfig(shop.folder / "nobody", token=shop.api.token("nobody"))))
+    stop = Stop(after=3)
     with caplog.at_level("WARNING", "capacity"):
-        watch._watch("shop")
-    assert "floors are not watched" in caplog.text
+        FloorWatch(reader, [("shop", HPA)], clock=lambda: 0.0, _stop=stop)._watch("shop")
+    assert stop.waits == [240.0] * 3
+    (warning,) = caplog.messages
+    assert "shop: horizontalpodautoscalers are not watched" in warning
+
+
+@pytest.mark.parametrize("lasts", [0.0, 2.0, 240.0])
+def test_a_watch_that_ends_at_once_is_not_begun_again_at_once(shop: Shop, lasts: float) -> None:
+    """A proxy that cuts every answer off would have all objects sent again and again."""
+    now = [100.0]
+
+    class Reader(ClusterReader):
+        def watch(self, *_: object) -> Iterator[Document]:
+            now[0] += lasts
+            return iter(())
+
+    stop = Stop(after=1)
+    FloorWatch(Reader(), [("shop", HPA)], clock=lambda: now[0], _stop=stop)._watch("shop")
+    assert stop.waits == [max(0.0, 5.0 - lasts)]
 
 
 def test_the_loop_puts_a_lowered_floor_right_long_before_its_next_pass(shop: Shop) -> None:

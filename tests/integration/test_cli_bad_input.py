@@ -64,7 +64,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str], words: lis
 
 
 ORDERS: list[tuple[str, str | bytes | None, list[str]]] = [
-    ("no file of orders", None, ["orders.csv", "No files found"]),
+    ("no file of orders", None, ["orders.csv", "expected a file with orders, found none"]),
     ("an empty file", "", ["orders.csv: expected rows of orders, got an empty source"]),
     ("a header alone", "at,n\n", ["expected rows of orders, got an empty source"]),
     ("no column of times", GOOD.replace("at,n", "when,n", 1), ["no column 'at' (sales.time)", "when, n"]),

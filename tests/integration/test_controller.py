@@ -204,8 +204,9 @@ def test_one_missing_autoscaler_does_not_stop_the_others(shop: Shop, capsys: pyt
     assert outcomes["web"]["changed"] is True
 
 
-def test_a_conflict_is_read_and_decided_again(shop: Shop) -> None:
-    shop.api.faults.add("PATCH .*horizontal", CONFLICT)
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_conflict_is_read_and_decided_again(shop: Shop, times: int) -> None:
+    shop.api.faults.add("PATCH .*horizontal", CONFLICT, times=times)
     assert main(["apply", "--now", NOON]) == 0
     assert shop.floor() == 9
 

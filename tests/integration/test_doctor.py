@@ -511,23 +511,33 @@ def test_of_a_namespace_of_its_own_the_room_there_counts_and_no_other(clinic: Cl
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "state", "words"),
+    ("kind", "ours", "theirs", "expected"),
     [
-        pytest.param("CronJob", {}, "warn", "CronJob capacity-controller has no priority class", id="no class"),
-        pytest.param("Deployment", {}, "warn", "Deployment capacity-controller has no priority", id="no class, a loop"),
-        pytest.param("CronJob", {"priorityClassName": "none"}, "fail", "which does not exist", id="an unknown class"),
-        pytest.param("CronJob", {"priorityClassName": "high"}, None, "", id="a class"),
+        pytest.param("CronJob", "", "", "ok CronJob capacity-controller has no priority class", id="no class"),
+        pytest.param("Deployment", "", "", "ok Deployment capacity-controller has no", id="no class, a loop"),
+        pytest.param("CronJob", "", "low", "ok CronJob capacity-controller has no", id="workloads below all others"),
+        pytest.param("CronJob", "", "high", "warn pods of shop/web have high: on full nodes they", id="evicted"),
+        pytest.param("CronJob", "low", "high", "warn has priority class low, the pods of shop/web", id="a low class"),
+        pytest.param("CronJob", "none", "", "fail which does not exist", id="an unknown class"),
+        pytest.param("CronJob", "high", "high", "", id="a class"),
     ],
 )
 def test_the_priority_of_the_controllers_pods_is_looked_at(
-    clinic: Clinic, kind: str, given: dict[str, str], state: str | None, words: str
+    clinic: Clinic, kind: str, ours: str, theirs: str, expected: str
 ) -> None:
-    metadata = {"name": "capacity-controller", "namespace": "shop"}
-    pod = {"template": {"spec": given}}
     clinic.api.create(priority_class("high", value=1000))
-    installed = {"metadata": metadata, "spec": {"jobTemplate": {"spec": pod}} if kind == "CronJob" else pod}
-    listed = {"kind": f"{kind}List", "metadata": {}, "items": [installed]}
-    clinic.api.faults.add(f"GET .*/{kind.lower()}s.*part-of", Fault(status=200, body=json.dumps(listed)))
-    found = [(one[0], one[2]) for one in clinic.bad()[1] if one[1] == "room"]
-    assert [one[0] for one in found] == ([] if state is None else [state])
-    assert all(words in one[1] for one in found)
+    clinic.api.create(priority_class("low", value=-10))
+    _listed(clinic, kind, "part-of", "capacity-controller", ours)
+    _listed(clinic, "StatefulSet", "", "web", theirs)
+    findings = [one for one in clinic.examine()[1]["findings"] if one["check"] == "room"]
+    state, _, words = expected.partition(" ")
+    assert [one["state"] for one in findings] == ([state] if state else [])
+    assert all(words in one["detail"] for one in findings)
+
+
+def _listed(clinic: Clinic, kind: str, asked: str, name: str, priority: str) -> None:
+    """The server lists one object of this kind, whose pods have this priority class."""
+    pod = {"template": {"spec": {"priorityClassName": priority} if priority else {}}}
+    spec = {"jobTemplate": {"spec": pod}} if kind == "CronJob" else pod
+    listed = {"kind": f"{kind}List", "metadata": {}, "items": [{"metadata": {"name": name}, "spec": spec}]}
+    clinic.api.faults.add(f"GET .*/{kind.lower()}s.*{asked}", Fault(status=200, body=json.dumps(listed)))

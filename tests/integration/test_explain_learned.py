@@ -89,8 +89,10 @@ def test_the_bars_of_a_learned_load_are_its_own_and_add_up(
     cpu = learned["resources"][0]
     assert (cpu["base"], cpu["per_sale_per_hour"]) == pytest.approx((BASE, SLOPE), rel=0.03)
     assert bars["idle load"] == round(1000 * cpu["base"] / REQUEST)
-    sales = sum(float(bar["why"].split()[0].replace(",", "")) for bar in explained["bars"] if " sales: " in bar["why"])
-    per_sale = 1000 * cpu["per_sale_per_hour"] * 60 / minutes / REQUEST
+    sales = sum(
+        float(bar["why"].split()[0].replace(",", "")) for bar in explained["bars"] if " sales/h: " in bar["why"]
+    )
+    per_sale = 1000 * cpu["per_sale_per_hour"] / REQUEST
     driven = sum(bars.get(name, 0) for name in ("level", "model", "day", "week", "year", "events"))
     assert driven == pytest.approx(per_sale * sales, rel=0.01)
     assert {"level", "day", "quantile margin", "lead-time window", "headroom", "rounding", *clamps} <= bars.keys()
@@ -110,4 +112,4 @@ def test_the_table_runs_up_to_the_floor(capsys: pytest.CaptureFixture[str]) -> N
     assert sums[0] == pytest.approx(BASE / REQUEST, abs=0.02)
     assert sums[1] == round(sums[1])
     table = printed(capsys, "explain", "shop/web", "--at", "2026-03-30T07:40")
-    assert f"shop/web: {sums[1]:.0f} replicas for Mon 2026-03-30 07:00 (Europe/London), by cpu" in table
+    assert f"shop/web: {sums[1]:.0f} replicas for Mon 2026-03-30 07:30 (Europe/London), by cpu" in table

@@ -276,7 +276,7 @@ def test_metrics_that_stand_still(shop: Shop) -> None:
     reasons = [shop.decide(now=f"2026-11-27T04:{minute:02}:00Z")["reason"] for minute in minutes]
     assert reasons == ["SecondLook"] * 4 + ["HeldFrozenMetrics"] * 3
     assert shop.floor() == 9
-    assert len(shop.patches()) == 3, "the rise, the first look, and since when they stand still"
+    assert len(shop.patches()) == 5, "the rise, the first look, two that found the same, since when they stand still"
     assert [event["reason"] for event in shop.events()] == ["DemandRising", "HeldFrozenMetrics"]
     assert "to end it, restart what serves metrics.k8s.io" in shop.events()[-1]["note"]
     shop.measure(millicores=349)

@@ -17,7 +17,7 @@ import pytest
 from distributed import KilledWorker
 
 from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
-from capacity.app.advise import advise
+from capacity.app.advise import AdviceRequest, advise
 from capacity.app.advise_fleet import advise_fleet
 from capacity.app.fleet import spread
 from capacity.cli import main
@@ -117,7 +117,8 @@ def test_policies_chosen_in_shards_are_those_of_one_process(
     monkeypatch.setattr("capacity.app.advise_fleet.SIZE", 1)
     seen: list[tuple[int, int]] = []
     fleet = Fleet(workers=1, shards=tmp_path / "shards")
-    found = advise_fleet(few, NOW, fleet, days=1, progress=lambda done, total: seen.append((done, total)))
+    asked = AdviceRequest(NOW, days=1)
+    found = advise_fleet(few, asked, fleet, lambda done, total: seen.append((done, total)))
     assert found.choices == alone.choices
     assert policies_text(found.policies.values()) == policies_text(alone.policies.values())
     assert [one.name for one in found.choices] == [one.name for one in few.workloads]
@@ -155,7 +156,7 @@ def test_a_past_plan_is_the_one_that_was_made_then(config: Config, tmp_path: Pat
     then = plan_fleet(chosen, moment, past=True)
     assert plan_document(late.plan) == plan_document(then.plan) == plan_document(shards.plan)
     assert late.plan.created == moment
-    assert late.plan.origin == datetime(2026, 1, 20, 11, tzinfo=UTC)
+    assert late.plan.origin == datetime(2026, 1, 20, 11, 45, tzinfo=UTC)
     assert late.audit.last == datetime(2026, 1, 20, 12, tzinfo=UTC)
     assert plan_fleet(config, NOW).plan.origin > late.plan.origin
 
@@ -170,12 +171,10 @@ def test_one_chunk_in_this_process_is_what_a_process_of_its_own_makes(config: Co
     for planned in (here, there):
         told = Exposition()
         Notifier(TelemetrySettings(), IncidentSettings(), told).planned(planned, timedelta(seconds=1))
-        lines = told.text().splitlines()
-        texts.append(
-            sorted(line for line in lines if "capacity_ahead_demand" not in line and "_utilization" not in line)
-        )
-    assert texts[0] == texts[1], "metrics of the current demand too, though the forecasts stayed in that process"
-    assert any(line.startswith("capacity_ahead_replicas{") for line in texts[1])
+        texts.append(sorted(told.text().splitlines()))
+    assert texts[0] == texts[1], "metrics of demand now and ahead too, though the forecasts stayed in that process"
+    for name in ("replicas", "demand_cores", "demand_bytes", "utilization_ratio"):
+        assert any(line.startswith(f"capacity_ahead_{name}{{") for line in texts[1]), name
     assert len([line for line in texts[0] if line.startswith("capacity_forecast_demand_cores{")]) == 13 * 3
 
 

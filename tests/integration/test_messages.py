@@ -33,6 +33,7 @@ from tests.shop import NOON, Shop
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 STALE = Condition("PlanStale", "shop", "web: no plan")
+LINKED = replace(STALE, runbooks="https://docs.example.com/{name}/")
 HOT = Condition("UtilizationHigh", "shop", "web: cpu above 80%")
 REFUSED = Condition("FloorRefused", "shop", "web: owned by Argo CD")
 SHOP = Scope("pass", {"shop"})
@@ -115,7 +116,7 @@ def test_other_jobs_and_lesser_severities_are_left_out() -> None:
 def test_slack_is_told_once_over_many_passes_and_when_it_is_over(slack: Hook, tmp_path: Path) -> None:
     settings, keeper = MessageSettings(slack=slack.settings), FileKeeper(tmp_path / "told.json")
     for minute in range(3):
-        assert tell_breaches(settings, keeper, [STALE], SHOP, NOW + minute * MINUTE) == []
+        assert tell_breaches(settings, keeper, [LINKED], SHOP, NOW + minute * MINUTE) == []
     assert tell_breaches(settings, keeper, [], SHOP, NOW + HOUR) == []
     title = "shop: the plan has ended and no new one came*"
     assert slack.texts() == [f"*[critical] {title}", f"*[resolved] {title}"]
@@ -124,8 +125,13 @@ def test_slack_is_told_once_over_many_passes_and_when_it_is_over(slack: Hook, tm
     assert body["text"].splitlines()[1:] == [
         "web: no plan",
         "What happens by itself: floors are held, then move to the safe floor.",
-        "<https://example.com/capacity-ahead/docs/runbooks/PlanStale.html|Runbook>",
+        "<https://docs.example.com/PlanStale/|Runbook>",
     ]
+
+
+def test_a_runbook_that_is_published_nowhere_is_named_and_not_linked() -> None:
+    (message,), _ = due_messages([STALE], SHOP, {}, NOW, Manner())
+    assert (message.link, message.text.splitlines()[-1]) == (None, "Runbook: docs/runbooks/PlanStale.md")
 
 
 def test_a_refusal_names_no_secret_and_is_tried_again(slack: Hook, tmp_path: Path) -> None:
@@ -153,13 +159,13 @@ def test_teams_gets_a_card_with_a_button(tmp_path: Path) -> None:
     with listening(tmp_path, "teams") as teams:
         teams.status = 202
         settings = MessageSettings(teams=teams.settings)
-        assert tell_breaches(settings, None, [STALE], SHOP, NOW) == []
+        assert tell_breaches(settings, None, [LINKED], SHOP, NOW) == []
     ((_, body),) = teams.posts
     (attachment,) = body["attachments"]
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     card = attachment["content"]
     assert [block["text"] for block in card["body"]][1] == "web: no plan"
-    assert card["actions"][0]["url"].endswith("/PlanStale.html")
+    assert card["actions"][0]["url"].endswith("/PlanStale/")
 
 
 def test_mail_goes_encrypted_to_everybody(tmp_path: Path) -> None:

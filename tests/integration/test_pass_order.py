@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,25 @@ def test_the_largest_shortage_is_written_first(many: Shop) -> None:
     assert order == [f"rise{place}" for place in reversed(range(10))] + ["fall0", "fall1"]
 
 
+def test_a_shortage_is_judged_by_what_runs(many: Shop) -> None:
+    """From 1 to 3 is three times what runs; from 2 to 4, from 2 to 5 and from 4 to 9 are less."""
+    for name, replicas in (("rise1", 2), ("rise2", 2), ("rise6", 4)):
+        many.api.patch("hpa", "shop", name, {"status": {"currentReplicas": replicas}}, subresource="status")
+    writer = ClusterWriter()
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
+    list(apply(writer, replace(work, parallel=1)))
+    order = [entry.path.rpartition("/")[2] for entry in many.patches()]
+    assert order[-6:] == ["rise0", "rise2", "rise6", "rise1", "fall0", "fall1"]
+
+
+def test_a_pass_that_is_told_to_end_after_its_writes_tells_no_more(many: Shop) -> None:
+    writer = ClusterWriter()
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
+    outcomes = list(apply(writer, work, stop=lambda: len(many.patches()) == 12))
+    assert all(outcome.done and not outcome.warnings for outcome in outcomes)
+    assert many.events() == []
+
+
 def test_an_event_that_cannot_be_written_is_a_warning_of_its_own_workload(many: Shop) -> None:
     writer = ClusterWriter()
     work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
@@ -82,6 +102,24 @@ def test_a_repair_writes_what_was_lowered_and_nothing_else(many: Shop) -> None:
     (outcome,) = apply(writer, replace(work, chosen=frozenset({("shop", "rise3")})))
     assert (outcome.where, outcome.done) == ("shop/rise3", True)
     assert [entry.path.rpartition("/")[2] for entry in many.patches()] == ["rise3"]
+
+
+def test_only_a_whole_pass_gives_back_what_nobody_renewed(many: Shop) -> None:
+    writer, later = ClusterWriter(), NOW.replace(day=28)
+    work = make_pass(read_config(many.folder / "capacity.yaml"), NOW, many.folder / "plan.json", writer)
+    list(apply(writer, work))
+    left = replace(work, workloads=[one for one in work.workloads if one.name == "rise0"], now=later)
+
+    def given_back(**changes: Any) -> list[str]:
+        several = apply(writer, replace(left, **changes.pop("work", {})), **changes)
+        return [one.where for one in several if one.decision and one.decision.reason in ("Restored", "Restoring")]
+
+    assert given_back(work={"chosen": frozenset({("shop", "rise0")})}) == []
+    assert given_back(stop=lambda: True) == []
+    assert given_back(work={"change": "CHG1"}) == []
+    many.api.faults.add("GET .*/capacity-switch", refusal(403, "Forbidden", "no"))
+    assert given_back() == []
+    assert len(given_back()) == 11
 
 
 def test_a_pass_that_is_told_to_end_begins_no_further_write_and_frees_its_lease(many: Shop) -> None:

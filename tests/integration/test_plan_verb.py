@@ -217,7 +217,7 @@ def test_bad_input_is_planned_as_far_as_it_goes_and_said(
 def test_a_past_plan_uses_what_was_known_then(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--now", "2026-01-20T12:00Z"]) == 0
     plan = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
-    assert (plan["created"], plan["origin"]) == ("2026-01-20T12:00:00Z", "2026-01-20T11:00:00Z")
+    assert (plan["created"], plan["origin"]) == ("2026-01-20T12:00:00Z", "2026-01-20T11:45:00Z")
     assert plan["source"]["last"] == "2026-01-20T11:00:00Z"
     frame = pd.read_csv(tmp_path / "orders.csv")
     frame.loc[frame["at"] >= "2026-01-20 12:00", "n"] *= 90

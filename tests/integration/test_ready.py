@@ -53,7 +53,7 @@ class Workload:
             self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
             self.api.patch("Pod", "shop", name, {"status": status}, subresource="status")
 
-    def event(self, regarding: str, reason: str, note: str) -> None:
+    def event(self, regarding: str, reason: str, note: str, at: str = "2026-11-27T02:36:00Z") -> None:
         self.api.create(
             {
                 "apiVersion": "v1",
@@ -63,7 +63,7 @@ class Workload:
                 "reason": reason,
                 "message": note,
                 "type": "Warning",
-                "lastTimestamp": "2026-11-27T02:36:00Z",
+                "lastTimestamp": at,
             }
         )
 
@@ -112,6 +112,32 @@ def starting(workload: Workload) -> None:
     workload.pods(4, waiting("ContainerCreating", ""))
 
 
+def without_an_address(workload: Workload) -> None:
+    starting(workload)
+    pod = workload.api.list("Pod", "shop")[0]["metadata"]["name"]
+    workload.event(pod, "FailedCreatePodSandBox", "failed to assign an IP address to container")
+    workload.event(pod, "Pulled", "image present")
+
+
+def beside_evicted_pods(workload: Workload) -> None:
+    """Which stay until somebody removes them, and are no replicas."""
+    workload.pods(5, {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."})
+    workload.pods(3, {"phase": "Succeeded"})
+    workload.ready(8)
+    workload.pods(1, {"phase": "Pending", "conditions": UNSCHEDULED})
+
+
+def refused_before(workload: Workload) -> None:
+    """Of an hour ago, when the quota was full: Events last an hour."""
+    workload.ready(8)
+    workload.event("web", "FailedCreate", QUOTA, at="2026-11-27T02:29:00Z")
+
+
+def refused_since(workload: Workload) -> None:
+    workload.ready(8)
+    workload.event("web", "FailedCreate", QUOTA)
+
+
 def idle_autoscaler(workload: Workload) -> None:
     workload.ready(2)
     failing = {"type": "AbleToScale", "status": "False", "reason": "FailedUpdateScale", "message": "conflict"}
@@ -131,12 +157,17 @@ def idle_autoscaler(workload: Workload) -> None:
         pytest.param(crashing, "crash: 2 of 2 missing: CrashLoopBackOff back-off 40s", id="crash"),
         pytest.param(failing_probe, "probe: 1 of 1 missing: Readiness probe failed: 503", id="probe"),
         pytest.param(starting, "starting: 4 of 4 missing: its containers are being created", id="still starting"),
+        pytest.param(without_an_address, "starting: 4 of 4 missing: failed to assign an IP", id="no address"),
+        pytest.param(beside_evicted_pods, f"nodes: 1 of 1 missing: {NO_NODE}", id="beside pods that were evicted"),
+        pytest.param(refused_before, "unknown: pods that were asked for do not exist", id="an old refusal"),
+        pytest.param(refused_since, f"quota: {QUOTA}", id="a refusal since the rise"),
     ],
 )
 def test_what_keeps_replicas_from_being_ready(workload: Workload, make: Callable[[Workload], None], said: str) -> None:
     shop = workload.shop
     make(workload)
     assert shop.decide(now="2026-11-27T02:36:00Z")["reason"] == "AsPlanned", "they may still start"
+    assert not [entry for entry in shop.api.journal if entry.method == "GET" and "/deployments" in entry.path]
     found = shop.decide("preview", now=DUE)
     assert (found["reason"], found["floor"]) == ("FloorNotReached", 9)
     assert said in found["detail"]

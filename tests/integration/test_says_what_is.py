@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from capacity.app.control import clock_skew
+from capacity.app.configuration import read_config
+from capacity.app.control import clock_skew, preview
+from capacity.app.loop import make_pass
 from capacity.cli import main
-from capacity.cluster.client import ClusterReader
+from capacity.cluster.act import announce
+from capacity.cluster.autoscaler import Autoscaler
+from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.inventory import read_inventory
 from tests.double import KubernetesDouble
 from tests.double.faults import Fault, refusal
@@ -22,6 +27,7 @@ POLICY = (
     "horizontalpodautoscalers.autoscaling \"web\" is forbidden: ValidatingAdmissionPolicy 'few-replicas' with binding "
     "'few-replicas' denied request: at most 5 replicas"
 )
+NOW = datetime.fromisoformat(NOON)
 Document = dict[str, Any]
 
 
@@ -45,6 +51,16 @@ def test_a_refusal_says_who_refused(shop: Shop, message: str, hint: str) -> None
     assert (found["code"], hint in found["error"]) == (1, True), found["error"]
     assert "[]" not in found["error"]
     assert ("Role" in found["error"]) == ("Role" in hint)
+
+
+def test_a_long_reason_is_cut_to_what_an_event_takes(shop: Shop) -> None:
+    """The server refuses a note of more than 1,024 bytes."""
+    work = make_pass(read_config(shop.folder / "capacity.yaml"), NOW, shop.folder / "plan.json", ClusterWriter())
+    (outcome,) = preview(ClusterReader(), work)
+    assert outcome.decision is not None
+    long = replace(outcome, decision=replace(outcome.decision, detail="ü" * 1000))
+    assert announce(ClusterWriter(), long, Autoscaler(shop.hpa(), NOW)) == ()
+    assert len(shop.events()[0]["note"].encode()) == 1024
 
 
 def test_an_autoscaler_deleted_meanwhile_is_gone_and_no_apply_makes_one(shop: Shop) -> None:
@@ -74,6 +90,7 @@ def test_a_slow_server_is_no_wrong_clock() -> None:
     now = datetime(2026, 11, 27, 12, tzinfo=UTC)
     answered = now + timedelta(minutes=3)
     assert clock_skew(now, answered, timedelta(minutes=3)) is None
+    assert clock_skew(now, now) is None
     assert clock_skew(now, answered) is not None
     assert clock_skew(now, answered + timedelta(minutes=3), timedelta(minutes=3)) is not None
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,9 @@ from capacity.cli import main
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.config_maps import write_plan_maps
 from capacity.model import ConfigError, DataError
+from capacity.model.choice import Choice, Evidence, Reason
 from capacity.model.plan_file import write_plan
+from capacity.model.policy import Objective, Policy
 from capacity.web.application import create_app
 from capacity.web.state import WebSettings
 from tests.double import KubernetesDouble
@@ -216,6 +218,19 @@ def test_a_plan_file_alone_shows_what_it_has(alone: TestClient, client: TestClie
     assert "<fieldset disabled>" in page
     assert "holds floors and evidence but no orders" in page
     assert not alone.get("/v1/workloads").json()["can_forecast"]
+
+
+@pytest.mark.parametrize("reason", get_args(Reason))
+def test_the_page_shows_the_evidence_of_every_choice(served: Served, reason: Reason) -> None:
+    today, best = (
+        Evidence(Policy(at), 28, cost, 3.0, 0.0, (70, 90), (1, 5), (0, 1)) for at, cost in ((60, 80.0), (70, 71.5))
+    )
+    choice = Choice("shop", "web", NOW, Objective(), today, best, reason)
+    workloads = tuple(replace(one, choice=choice) if one.name == "web" else one for one in served.plan.workloads)
+    page = client_of(replace(served, plan=replace(served.plan, workloads=workloads))).get("/workloads/shop/web")
+    assert page.status_code == 200
+    assert "policies replayed on the last 28 days" in page.text
+    assert "<td>HPA at 70 %</td>" in page.text
 
 
 def test_a_stranger_is_refused_and_a_token_lets_in(served: Served) -> None:

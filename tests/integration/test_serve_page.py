@@ -174,7 +174,7 @@ def test_keys_a_click_and_a_control_do_what_they_say(told: list[dict[str, Any]])
     found = [one for one in told if one["page"].startswith(WORKLOAD)]
     assert len(found) == 2
     for one in found:
-        assert one["moved"].startswith("Tue, 13 Jan 2026, 01:00. Sales per hour: what happened 3.")
+        assert one["moved"].startswith("Tue, 13 Jan 2026, 00:15. Sales per hour: what happened 3.")
         assert one["bars"] > 5
         assert {"past", "median", "band", "floor"} <= set(one["lines"])
         assert "Peak replicas" in one["compared"]

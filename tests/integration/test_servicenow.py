@@ -46,7 +46,7 @@ def test_the_life_of_a_ticket(instance: ServiceNowDouble, web: HttpClient) -> No
     assert states(instance) == [("DataStale", "1"), ("PlanFailed", "1")]
     first = instance.rows("incident")[0]
     assert (first["impact"], first["urgency"], first["correlation_display"]) == ("2", "2", "capacity")
-    assert "docs/runbooks/DataStale.html" in first["description"]
+    assert "docs/runbooks/DataStale.md" in first["description"]
 
     assert desk.report([Condition("DataStale", "orders.csv", "newest row 10:00Z")], ALL, NOON + 40 * MINUTE) == []
     first, second = instance.rows("incident")

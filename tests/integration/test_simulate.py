@@ -14,10 +14,10 @@ import capacity as cap
 from capacity.cli import main
 from capacity.model.headroom import HeadroomRules
 from capacity.simulation import NodePool, Replay
-from capacity.simulation.headroom import HeadroomReplay, replay_nodes_of
 from capacity.views.tables import nodes_sheet
 
 WEB = cap.Workload("shop", "web", cap.LoadModel(0.5, 0.1, 0, 0), cap.Replica(0.5, 2**29), floor=2, ceiling=90)
+READY = replace(WEB, headroom=HeadroomRules())
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,8 @@ def sales() -> pd.Series:
 
 @pytest.fixture(scope="module")
 def result(sales: pd.Series) -> cap.Simulation:
-    return cap.simulate(sales, WEB, request=cap.ForecastRequest(timezone="Europe/London"), replay=Replay(days=3))
+    replay = Replay(days=3, nodes=NodePool(4, standby=0.5))
+    return cap.simulate(sales, READY, request=cap.ForecastRequest(timezone="Europe/London"), replay=replay)
 
 
 def test_the_plan_holds_where_the_hpa_alone_is_late(result: cap.Simulation) -> None:
@@ -51,16 +52,14 @@ def test_the_noun_shows_itself(result: cap.Simulation) -> None:
         result.trial("best")
 
 
-def test_headroom_spares_the_pods_of_a_simulation_the_wait_for_nodes(result: cap.Simulation, sales: pd.Series) -> None:
-    ready = replace(WEB, headroom=HeadroomRules())
-    scores = replay_nodes_of(result, sales, ready, HeadroomReplay(NodePool(4, standby=0.5)))
-    bare, kept, planned, both = scores
-    assert [one.name for one in scores[::2]] == ["your HPA", "plan"]
+def test_headroom_spares_the_pods_of_a_simulation_the_wait_for_nodes(result: cap.Simulation) -> None:
+    bare, kept, planned, both = result.nodes
+    assert [one.name for one in result.nodes[::2]] == ["your HPA", "plan"]
     assert kept.misses < bare.misses / 2
     assert both.misses <= planned.misses
     assert bare.node_hours < kept.node_hours
     assert kept.cost < kept.node_hours
-    sheet = nodes_sheet("shop/web", scores)
+    sheet = nodes_sheet("shop/web", result.nodes)
     assert [row[0] for row in sheet.rows][1] == "your HPA, nodes ready at 0.95"
 
 

@@ -90,12 +90,13 @@ def test_a_state_that_somebody_broke_is_as_good_as_none(shop: Shop, text: str) -
     assert json.loads(shop.hpa()["metadata"]["annotations"]["capacity/state"])["safe_floor"] == 9
 
 
-@pytest.mark.parametrize("value", ["false", "off", "no", "0", "perhaps"])
+@pytest.mark.parametrize("value", ["false", "off", "no", "0", "until we know what it does"])
 def test_the_off_switch_stops_every_move_at_the_next_pass(shop: Shop, value: str) -> None:
     switch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "capacity-switch", "namespace": "shop"}}
     shop.api.create({**switch, "data": {"enabled": value}})
     found = shop.decide()
     assert (found["reason"], found["code"], shop.writes()) == ("SwitchedOff", 3, [])
+    assert f"says enabled: '{value[:20]}'" in found["detail"]
     shop.api.patch("ConfigMap", "shop", "capacity-switch", {"data": {"enabled": "true"}})
     assert shop.decide()["reason"] == "DemandRising"
 

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from capacity.app import read_config
+from capacity.app.floor_watch import FloorWatch, watched
 from capacity.cli import main
+from capacity.cluster.client import ClusterReader
+from capacity.cluster.kinds import HPA
 from tests.double.faults import refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, deployment, scaled_object
 from tests.shop import NOON, Document, Shop, hpa
@@ -65,6 +69,19 @@ def test_a_scaled_object_is_moved_by_one_merge_patch_with_the_notes_on_itself(ke
     assert patch.json["spec"] == {"minReplicaCount": 9}
     assert keda.spec["minReplicaCount"] == 9
     assert json.loads(keda.annotations["capacity/baseline"])["floor"] == 2
+
+
+def test_the_loop_sees_a_lowered_scaled_object_in_the_hpa_that_keda_makes(keda: Keda) -> None:
+    """KEDA copies annotations and bounds onto its HPA: no right to watch ScaledObjects is needed."""
+    keda.create()
+    watch = FloorWatch(ClusterReader(), watched(read_config(keda.shop.folder / "capacity.yaml").workloads))
+    assert watch.places == [("shop", HPA)]
+    keda.shop.decide()
+    for floor, found in ((9, set()), (2, {("shop", "jobs")})):
+        copied = {"metadata": {"annotations": keda.annotations}, "spec": {"minReplicas": floor}}
+        keda.api.patch("HorizontalPodAutoscaler", "shop", "keda-hpa-jobs", copied, manager="keda")
+        watch.note(keda.shop.hpa("keda-hpa-jobs"))
+        assert watch.taken() == found
 
 
 def test_a_scaled_object_is_written_only_on_change(keda: Keda) -> None:
@@ -213,6 +230,21 @@ def test_replicas_that_a_person_scaled_since_are_not_lowered(shop: Shop) -> None
     shop.api.patch("Deployment", "shop", "web", body, subresource="scale", manager="kubectl-scale")
     assert shop.decide(now=LATER)["reason"] == "HeldEdited"
     assert shop.api.get("Deployment", "shop", "web")["spec"]["replicas"] == 15
+
+
+def test_the_loop_sees_replicas_that_others_scaled_down(shop: Shop) -> None:
+    plain(shop)
+    watch = FloorWatch(ClusterReader(), watched(read_config(shop.folder / "capacity.yaml").workloads))
+    ((_, kind),) = watch.places
+    shop.decide()
+    stands = shop.api.get("Deployment", "shop", "web")
+    assert not watch.note(stands, kind)
+    fewer = {**stands, "spec": {**stands["spec"], "replicas": 3}}
+    assert watch.note(fewer, kind)
+    assert not watch.note(stands, kind), "it was noted a moment before it was scaled"
+    assert watch.taken() == frozenset()
+    assert watch.note(fewer, kind)
+    assert watch.taken() == {("shop", "web")}
 
 
 def test_a_deployment_at_zero_is_reported_not_woken(shop: Shop) -> None:

@@ -215,7 +215,7 @@ def test_bash_gets_a_completion_that_works() -> None:
 
 NEXT = re.compile(
     r"expected .+ got|see `capacity|`capacity [a-z]+`|--help`|KUBECONFIG|its columns|choose another|expected orders|"
-    r"bring |ask for|is it reachable"
+    r"bring |ask for|is it reachable|check the path"
 )
 ERRORS = [
     "plan absent.csv",

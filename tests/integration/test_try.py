@@ -48,12 +48,13 @@ def test_a_bare_file_gives_a_verdict_a_page_and_a_configuration(capsys: pytest.C
     for words in (
         "orders.csv: 672 rows, 2025-09-01 to 2025-09-28",
         "'Ordered at', day first: '%d/%m/%Y %H:%M', without a zone, read in Europe/Berlin",
-        "the sum of 'Orders' (one row at each time is a total)",
+        "the sum of 'Orders' (each time has one row, so a row is a total)",
         "a daily cycle",
-        "with a chance of 90 % between",
-        "% off on average",
-        "0.1 for each order an hour); pods of 500m CPU that start in 2 min",
-        "promise: 99.5 % of minutes at or under 80 % utilization, in a replay of the last 2 days",
+        "(90 % interval:",
+        "% off on average; repeating the season before",
+        "0.1 more for each order an hour); its pods request 500m CPU and are ready after 2 min",
+        "objective: 99.5 % of minutes at or under 80 % utilization, judged by replaying the last 2 days",
+        "28 days are less than a year, so no yearly cycle can be seen or forecast yet",
         "only 2 of at least 7 days could be replayed",
     ):
         assert words in said
@@ -95,8 +96,8 @@ def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_
     }
     assert [season["name"] for season in document["seasons"]] == ["weekly"]
     assert pd.Timestamp(document["next_peak"]["at"]).day_name() in ("Saturday", "Sunday")
-    assert document["words"][-1].startswith("verdict: not judged: in totals of a day or more nothing is known")
-    assert "capacity.yaml is there and stays as it is; --overwrite replaces it" in said.err
+    assert document["words"][-1].startswith("verdict: not judged: totals of a day or more do not show the peak")
+    assert "capacity.yaml exists and was not changed; --overwrite replaces it" in said.err
     assert Path("capacity.yaml").read_text(encoding="utf-8") == "# mine\n"
 
 

@@ -119,6 +119,37 @@ def test_parquet_is_read_and_workloads_are_told_apart() -> None:
     }
 
 
+UNITS = {
+    "0.25,1.5 GiB": (0.25, 1.5 * 2**30),
+    "250m,512 MiB": (0.25, 512 * 2**20),
+    "250 m,1.50 GB": (0.25, 1.5e9),
+    "250µ,900 B": (0.00025, 900.0),
+    '"0,25","1,5 GiB"': (0.25, 1.5 * 2**30),
+    "2 cores,1536 kB": (2.0, 1536e3),
+}
+
+
+@pytest.mark.parametrize(("row", "right"), UNITS.items(), ids=UNITS)
+def test_units_are_read_as_grafana_and_kubectl_write_them(row: str, right: tuple[float, float]) -> None:
+    table = read_usage(lines(f"2026-03-02 00:00:00,{row}"), **COLUMNS, step="1h")
+    assert isinstance(table, pd.DataFrame)
+    np.testing.assert_allclose(table.iloc[0], right)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("35%,1", "got '35%'"),
+        ("250 ms,1", "got '250 ms'"),
+        ("1.5 GiB,1", "got '1.5 GiB'"),
+        ('1,"1,024 MiB"', "three digits after it: thousands or parts"),
+    ],
+)
+def test_what_is_no_amount_of_its_resource_is_refused(row: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        read_usage(lines(f"2026-03-02 00:00:00,{row}"), **COLUMNS, step="1h")
+
+
 REFUSED = [
     (
         "a column that is not there",
@@ -129,7 +160,7 @@ REFUSED = [
     ("a file that is not there", {"source": "none.csv"}, DataError, "none.csv: usage cannot be read"),
     ("no resource", {"cpu": None, "memory": None}, ConfigError, "at least one of cpu, memory, requests"),
     ("a step of seven minutes", {"step": "7m"}, ConfigError, "whole parts of a day"),
-    ("a time that is none", {"time": "mem"}, DataError, "expected rows with a readable time in 'mem', got none"),
+    ("a time that is none", {"time": "mem"}, DataError, "mem: expected times, got 'many'"),
     ("an unknown key", {"colour": "red"}, ConfigError, "colour: unknown key"),
 ]
 

@@ -171,7 +171,7 @@ def test_columns_counted_in_postgresql_have_the_kinds_that_their_rows_have(postg
     got = loaded({"url": in_postgresql(postgres)(rows, "timestamp"), "query": QUERY}, "UTC", value=value)
     assert got[2]
     assert got[1].columns == loaded(in_parquet(rows, "TIMESTAMP"), "UTC", value=value)[1].columns
-    assert got[1].columns == {"ordered": "time", "amount": "number", "shop": "text", "invoice": "text"}
+    assert got[1].columns == {"ordered": "time", "amount": "number", "shop": "unread", "invoice": "unread"}
 
 
 def test_freshness_and_anomalies_are_judged_of_what_the_database_counted(fill: Fill) -> None:
@@ -279,3 +279,112 @@ def test_a_renamed_column_names_what_is_there(fill: Fill) -> None:
     url = fill(dirty_rows(local_times("UTC")), "timestamp")
     with pytest.raises(DataError, match=r"no column 'ordered' \(sales.time\); its columns: ordered_at, amount"):
         loaded({"url": url, "query": "SELECT ordered AS ordered_at, amount FROM orders"}, "UTC")
+
+
+MAIL = "jane.canary@example.org"
+
+
+@pytest.fixture
+def people(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """A table whose rows carry addresses and currencies: the URL of a database with it."""
+    rows = [(f"2026-03-{1 + n % 28:02} 10:{n % 60:02}:00", 2.0, MAIL, n, ("EUR", "USD")[n % 2]) for n in range(120)]
+    columns = "amount float, mail text, order_id integer, currency text"
+
+    def url(kind: str) -> str:
+        if kind == "postgresql":
+            server = request.getfixturevalue("postgres")
+            psycopg = pytest.importorskip("psycopg")
+            with psycopg.connect(server.url) as connection, connection.cursor() as cursor:
+                cursor.execute(f"DROP TABLE IF EXISTS orders; CREATE TABLE orders (at timestamp, {columns})")
+                cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s, %s, %s)", rows)
+            return sqlalchemy_url(server)
+        with closing(sqlite3.connect("people.db")) as connection:
+            connection.execute(f"CREATE TABLE orders (at text, {columns})")
+            connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", rows)
+            connection.commit()
+        return f"sqlite:///{Path('people.db').absolute()}"
+
+    return url
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"rules": [{"name": "paid", "check": "amount > 0 AND 'mail' != ''"}]}],
+    ids=["counted there", "fetched for a rule"],
+)
+def test_the_values_of_other_columns_never_leave_the_database(
+    people: Callable[[str], str], kind: str, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    seen: list[Any] = []
+    for method in ("fetchmany", "fetchone", "fetchall", "__iter__"):
+        plain = getattr(sqlalchemy.engine.CursorResult, method)
+
+        def recorded(result: Any, *words: Any, plain: Any = plain) -> Any:
+            rows = plain(result, *words)
+            rows = list(rows) if rows is not None and not isinstance(rows, sqlalchemy.Row) else rows
+            seen.append(rows)
+            return iter(rows) if plain.__name__ == "__iter__" else rows
+
+        monkeypatch.setattr(sqlalchemy.engine.CursorResult, method, recorded)
+    statements: list[str] = []
+    sqlalchemy.event.listen(
+        sqlalchemy.engine.Engine, "before_cursor_execute", listener := lambda *words: statements.append(words[2])
+    )
+    try:
+        source = {"url": people(kind), "query": QUERY}
+        settings = SalesSettings.model_validate(
+            {"source": source, "time": "at", "value": {"sum": "amount"}, "anomalies": None, **asked}
+        )
+        with OrderTable.load(settings, "UTC") as table:
+            audit, held = table.audit(), in_tables(table)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "before_cursor_execute", listener)
+    assert audit.passed == 120
+    assert list(audit.columns) == ["at", "amount", "mail", "order_id", "currency"]
+    assert audit.columns["mail"] == "unread"
+    assert [finding.rule for finding in audit.findings if finding.rule != "freshness"] == ["currencies"]
+    assert MAIL not in str(seen)
+    assert "EUR" in str(seen)
+    assert MAIL not in held
+    whole = [text for text in statements if text.startswith("SELECT *")]
+    assert all(text.endswith("LIMIT 0") for text in whole)
+    outer = [text.split(" FROM (")[0].split("dense_rank", maxsplit=1)[0] for text in statements if text not in whole]
+    assert not [text for text in outer if '"mail"' in text.replace('CAST(pg_typeof("mail") AS text)', "")]
+
+
+def in_tables(table: OrderTable) -> str:
+    """All that is held of the rows, as text."""
+    found = table.database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return str(
+        [table.database.execute(f'SELECT CAST(COLUMNS(*) AS VARCHAR) FROM "{name}"').fetchall() for (name,) in found]
+    )
+
+
+@pytest.mark.parametrize(
+    "query", ["PRAGMA table_info(orders)", "SELECT at, amount, mail FROM orders WHERE mail LIKE '%canary%';"]
+)
+def test_a_query_that_cannot_be_nested_is_asked_as_it_is(people: Callable[[str], str], query: str) -> None:
+    settings = SalesSettings.model_validate(
+        {"source": {"url": people("sqlite"), "query": query}, "time": "name" if "PRAGMA" in query else "at"}
+    )
+    rules = [{"name": "any", "check": "true"}]
+    with OrderTable.load(SalesSettings.model_validate({**settings.model_dump(), "rules": rules}), "UTC") as table:
+        assert table.audit().rows == (5 if "PRAGMA" in query else 120)
+        assert MAIL not in in_tables(table)
+
+
+@pytest.mark.parametrize("kind", ["daily totals", "longer totals"])
+def test_totals_among_rows_are_found_where_they_are_counted_in_the_database(fill: Fill, kind: str) -> None:
+    hours = pd.date_range("2026-02-02", periods=30 * 24, freq="h")
+    load = pd.Series(20.0 + hours.hour, hours)
+    days = load.resample("D").sum()
+    parts = pd.concat([days, load]) if kind == "daily totals" else pd.concat([days[:10], load["2026-02-12":]])
+    rows = [(str(at), float(value), "a", "I") for at, value in parts.items()]
+    settings: dict[str, Any] = {"value": {"sum": "amount"}}
+    got = loaded({"url": fill(rows, "timestamp"), "query": QUERY}, "UTC", **settings)
+    assert got[2], "no row was fetched"
+    expected = loaded(in_parquet(rows, "TIMESTAMP"), "UTC", **settings)
+    assert next(finding.rule for finding in got[1].findings) == "granularity"
+    same(got, expected)

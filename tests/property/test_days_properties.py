@@ -30,7 +30,7 @@ from capacity.model.replayed import SCORES, DailyScores, Tried
 from capacity.model.serving import Reactive
 from capacity.model.workload import Target
 from capacity.simulation import together
-from capacity.simulation.advice import History, ReplaySettings, choose_policy, try_policies_on
+from capacity.simulation.advice import History, ReplaySettings, advising, choose_policy
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
 from capacity.simulation.days import (
     DAY_TICKS,
@@ -39,7 +39,6 @@ from capacity.simulation.days import (
     Candidate,
     Days,
     Task,
-    replay_days,
     replay_together,
 )
 from capacity.simulation.grid import on_grid
@@ -65,11 +64,23 @@ def wave(days: int, seed: int) -> np.ndarray:
     return np.asarray((10 + 6 * np.sin(at)) * np.exp(noise))
 
 
+def replayed(days: Days, candidates: list[Candidate], cluster: Cluster) -> DailyScores:
+    """The scores of one task alone."""
+    return replay_together([Task(days, candidates, cluster, 1)])[0]
+
+
+def tried_on(sales: pd.Series, workload: Workload = WEB, settings: ReplaySettings | None = None) -> Tried:
+    """What a choice was made from."""
+    found = finish(advising(sales, workload, ForecastRequest(), BEGIN, settings or SHORT)).tried
+    assert found is not None
+    return found
+
+
 def test_days_side_by_side_are_what_the_simulator_gives_day_after_day() -> None:
     demand, rules = wave(3, 1), [Rule(50), Rule(70), Rule(80)]
     floor = np.full(len(demand) // PER_MINUTE, 3)
     days = Days.of(demand, [floor], 0.8)
-    found = replay_days(days, [Candidate(rule, 0) for rule in rules], CLUSTER, 1)
+    found = replayed(days, [Candidate(rule, 0) for rule in rules], CLUSTER)
     lanes = np.repeat(demand[:, None], len(rules), axis=1)
     run = run_cluster(CLUSTER, lanes, np.full(lanes.shape, 3), rules, np.random.default_rng(1))
     for lane in range(len(rules)):
@@ -118,16 +129,16 @@ def test_one_day_alone_scores_as_it_does_among_others() -> None:
     demand = wave(3, 2)
     floor = np.full(len(demand) // PER_MINUTE, 2)
     steady = replace(CLUSTER, start=Start(timedelta(seconds=15), failure=0.0))
-    whole = replay_days(Days.of(demand, [floor], 0.8), [Candidate(Rule(70), 0)], steady, 1)
+    whole = replayed(Days.of(demand, [floor], 0.8), [Candidate(Rule(70), 0)], steady)
     last = demand[2 * DAY_TICKS :]
-    alone = replay_days(Days.of(last, [floor[: len(last) // PER_MINUTE]], 0.8), [Candidate(Rule(70), 0)], steady, 1)
+    alone = replayed(Days.of(last, [floor[: len(last) // PER_MINUTE]], 0.8), [Candidate(Rule(70), 0)], steady)
     np.testing.assert_allclose(alone.pod_hours[0], whole.pod_hours[2], rtol=0.005)
 
 
 def test_a_lower_target_costs_more_and_breaks_less() -> None:
     demand = wave(2, 3)
     candidates = [Candidate(Rule(target), 0) for target in (40, 60, 80)]
-    found = replay_days(Days.of(demand, [np.ones(len(demand) // PER_MINUTE, dtype=int)], 0.8), candidates, CLUSTER, 1)
+    found = replayed(Days.of(demand, [np.ones(len(demand) // PER_MINUTE, dtype=int)], 0.8), candidates, CLUSTER)
     assert (np.diff(found.pod_hours.mean(axis=0)) < 0).all()
     assert (np.diff(found.above.mean(axis=0)) >= 0).all()
     assert (found.overload <= found.above).all()
@@ -184,7 +195,7 @@ SHORT = ReplaySettings(2, Cadence(plan=DAY, refit=DAY))
 
 @pytest.fixture(scope="module")
 def tried() -> object:
-    return try_policies_on(shop(30), WEB, ForecastRequest(), SHORT)
+    return tried_on(shop(30))
 
 
 def test_a_gap_is_bridged_for_what_is_served_and_stays_a_gap_for_what_is_forecast() -> None:
@@ -199,7 +210,7 @@ def test_days_to_come_change_no_floor_of_days_before(tried: object) -> None:
     """The last day is another one: what was scored of the first replayed day stays as it was, floors included."""
     changed = shop(30)
     changed.iloc[-24:] *= 3
-    again = try_policies_on(changed, WEB, ForecastRequest(), SHORT)
+    again = tried_on(changed)
     floors = [at for at, policy in enumerate(again.policies) if policy.has_floors]
     first = tried.scores.pod_hours[0, floors]  # type: ignore[attr-defined]
     np.testing.assert_allclose(again.scores.pod_hours[0, floors], first, rtol=0.03)
@@ -289,7 +300,7 @@ def test_floors_of_a_forecast_without_skill_are_not_chosen_though_they_were_repl
 @pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "Deployment"])
 def test_no_demand_at_all_costs_the_floor_and_breaks_nothing(kind: str) -> None:
     idle = replace(WEB, load=LoadModel(0, 0.1, 0, 0), target=replace(WEB.target, kind=kind))
-    found = try_policies_on(0 * shop(10), idle, ForecastRequest(), ReplaySettings(1))
+    found = tried_on(0 * shop(10), idle, ReplaySettings(1))
     np.testing.assert_allclose(found.scores.above, 0)
     assert (found.scores.pod_hours >= 24 * idle.floor - 1e-6).all()
     assert choose_policy(found, idle, BEGIN).today.minutes_above == 0
@@ -297,7 +308,7 @@ def test_no_demand_at_all_costs_the_floor_and_breaks_nothing(kind: str) -> None:
 
 def test_nodes_that_stand_ready_are_a_candidate_that_spares_waiting_and_pays_for_room() -> None:
     web = replace(WEB, headroom=HeadroomRules(), quantile_level=0.9)
-    found = try_policies_on(shop(14), web, ForecastRequest(), replace(SHORT, nodes=NodePool(4)))
+    found = tried_on(shop(14), web, replace(SHORT, nodes=NodePool(4)))
     scores = found.scores
     ready = [at for at, one in enumerate(found.policies) if one.headroom and not one.has_floors]
     twins = [found.policies.index(replace(found.policies[at], headroom=None)) for at in ready]
@@ -345,7 +356,7 @@ def test_without_an_autoscaler_floors_stand_against_a_static_count() -> None:
 
 def test_history_of_a_few_days_is_refused_with_what_is_needed() -> None:
     with pytest.raises(DataError, match="expected at least 9 days of history"):
-        try_policies_on(shop(5), WEB, ForecastRequest(), SHORT)
+        tried_on(shop(5))
 
 
 def test_an_autoscaler_on_external_metrics_keeps_its_target_and_is_not_managed() -> None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from capacity.forecast import forecast_sales
 from capacity.load import project_load
 from capacity.model import Demand, Forecast, Limits, LoadModel, Replica, Workload
-from capacity.planning import floor_series, plan_workload
+from capacity.planning import floor_series
+from tests.plans import planned
 from tests.scale import examples
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -40,7 +41,7 @@ def workload(**changed: Any) -> Workload:
 
 def floors(quantiles: Sequence[Sequence[float]], **changed: Any) -> list[int]:
     """The planned floor at every step."""
-    plan = plan_workload(demand(quantiles), workload(**changed))
+    plan = planned(demand(quantiles), workload(**changed))
     steps = [plan.start + plan.step * place for place in range(plan.steps)]
     found = [plan.floor_between(step, step) for step in steps]
     return [floor for floor in found if floor is not None]
@@ -77,7 +78,7 @@ def test_every_floor_lies_between_floor_and_ceiling(
     quantiles: list[list[float]], floor: int, room: int, buffer: float | None
 ) -> None:
     one = workload(floor=floor, ceiling=floor + room, ceiling_buffer=buffer)
-    plan = plan_workload(demand(quantiles), one)
+    plan = planned(demand(quantiles), one)
     assert all(floor <= change.replicas <= plan.ceiling for change in plan.floor)
     assert floor <= plan.safe_floor <= plan.ceiling
     assert plan.peak.replicas == max(change.replicas for change in plan.floor)
@@ -98,10 +99,10 @@ def test_utilization_at_the_quantile_level_stays_under_the_target(quantiles: lis
 @few
 @given(sales)
 def test_changes_are_real_and_tell_the_whole_floor(quantiles: list[list[float]]) -> None:
-    plan = plan_workload(demand(quantiles), workload())
+    plan = planned(demand(quantiles), workload())
     replicas = [change.replicas for change in plan.floor]
     assert all(before != after for before, after in pairwise(replicas))
-    one_by_one = [plan_workload(demand([step]), workload()).floor[0].replicas for step in quantiles]
+    one_by_one = [planned(demand([step]), workload()).floor[0].replicas for step in quantiles]
     np.testing.assert_array_equal(floors(quantiles), one_by_one)
 
 
@@ -114,7 +115,7 @@ def test_shifting_all_times_shifts_the_plan_and_nothing_else(quantiles: list[lis
         replace(part, origin=part.origin + shift, quantiles=part.quantiles.set_axis(part.quantiles.index + shift))
         for part in (made.cpu, made.memory, made.sales)
     ]
-    plan, later = plan_workload(made, workload()), plan_workload(Demand(*moved), workload())
+    plan, later = planned(made, workload()), planned(Demand(*moved), workload())
     assert later.floor == plan.floor
     assert (later.start, later.peak.at) == (plan.start + shift, plan.peak.at + shift)
 
@@ -180,4 +181,4 @@ def _floors(cores: np.ndarray, offset: int) -> np.ndarray:
         for row, unit in ((cores, "cores"), (0 * cores, "bytes"))
     )
     web = Workload("shop", "web", LoadModel(0, 0, 0, 0), Replica(1.25, 2.0**30), 1, 200, lead_time=3 * five)
-    return floor_series(plan_workload(Demand(cpu, memory), web)).to_numpy()
+    return floor_series(planned(Demand(cpu, memory), web)).to_numpy()

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from benchmarks.detect import HELD_BACK, KNOWN, data_sets, figures, total
 from capacity.model.arrays import Array
+from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding
 from capacity.quality.composition import Statistic, find_changes, value_statistics
 from capacity.quality.usual import expected_days, surprise
 from capacity.quality.volume import find_deviation, find_repeat, find_shift
+from capacity.sources import OrderTable, audit_orders
 from capacity.sources.orders import audit_sales
 
 HOURS = np.arange(24)
@@ -190,3 +192,40 @@ def test_a_small_form_of_the_benchmark() -> None:
     chosen = dict([*list(KNOWN.items())[::6], *list(HELD_BACK.items())[::14]])
     found = figures(invented, chosen, 1, quick=False)
     assert total(found) == {"tried": len(chosen), "found": len(chosen), "clean_days": 1, "false_alarms": 0}, found
+
+
+@pytest.mark.parametrize(
+    ("groups", "quiet"),
+    [
+        pytest.param({}, False, id="a calendar without groups"),
+        pytest.param(
+            {"DE": {"holidays": ["DE"], "timezone": "Europe/Berlin"}}, True, id="the holiday of a large group"
+        ),
+        pytest.param({"AT": {"holidays": ["DE"]}}, False, id="the holiday of a group with few rows"),
+        pytest.param({"DE": {"events": "own.csv"}}, True, id="an event of a large group"),
+    ],
+)
+def test_a_day_that_a_group_knows_is_not_judged(
+    groups: dict[str, dict[str, object]], *, quiet: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.csv").write_text("name,start,end,kind,uplift\nclosed,2025-10-03,2025-10-03,closing,\n", encoding="utf-8")
+    counts = days(90)
+    starts = pd.date_range(end="2025-10-03", periods=90).repeat(24) + pd.to_timedelta(np.tile(HOURS, 90), "h")
+    times = pd.DatetimeIndex(starts.repeat(counts.astype(int).ravel()))
+    group = np.where(np.arange(len(times)) % 40 == 0, "AT", np.where(np.arange(len(times)) % 3 == 0, "GB", "DE"))
+    kept = (group != "DE") | (times < pd.Timestamp("2025-10-03"))
+    rows = pd.DataFrame({"at": times[kept], "country": group[kept]})
+    config = Config.model_validate(
+        {
+            "timezone": "UTC",
+            "sales": {"source": "DataFrame", "time": "at", "group": "country"},
+            "calendar": {"groups": groups},
+            "workloads": [],
+        }
+    )
+    now = datetime(2025, 10, 4, 1, tzinfo=UTC)
+    with OrderTable.load(config.orders(), "UTC", now, held=rows) as table:
+        found = [finding.rule for finding in audit_orders(table, config).findings]
+    assert ("row_anomalies" not in found) == quiet
+    assert ("composition" not in found) == quiet

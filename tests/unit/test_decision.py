@@ -184,7 +184,7 @@ def test_a_plan_long_dead_decays_to_the_safe_floor_and_says_so(before: int, afte
 
 def test_the_detail_names_need_span_and_peak() -> None:
     detail = decide(plan([4, 9]), seen(4), START).detail
-    assert detail == "4 until 00:07Z; peak 9 at 11-27 01:00Z, 40 sales at 0.95"
+    assert detail == "4 until 00:07Z; peak 9 at 11-27 01:00Z, 40 sales/h at 0.95"
     assert "peak" not in decide(plan([9, 4]), seen(4), START + HOUR + MINUTE).detail
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from capacity.load import project_load
 from capacity.model import DataError, Forecast, Limits, LoadModel, Quota, Replica, Workload
-from capacity.planning import explain_floor, plan_workload, within_quota
+from capacity.planning import explain_floor, within_quota
 from capacity.series import break_down_sales
+from tests.plans import planned
 from tests.scale import examples
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -53,6 +54,7 @@ changes = st.fixed_dictionaries(
         ),
     },
 )
+
 rows = st.lists(st.tuples(st.floats(0, 200), st.floats(0, 50)), min_size=1, max_size=12)
 
 
@@ -63,7 +65,7 @@ def test_bars_add_up_to_the_floor_of_the_plan(
 ) -> None:
     one = workload(**changed)
     demand = project_load(forecast(sales, window), LOAD)
-    plan = plan_workload(demand, one)
+    plan = planned(demand, one)
     at = START + min(hour, len(sales) - 1) * HOUR
     explanation = explain_floor(demand, one, plan, at + timedelta(minutes=17))
     assert sum(bar.milli for bar in explanation.bars) == 1000 * explanation.floor
@@ -74,7 +76,7 @@ def test_bars_add_up_to_the_floor_of_the_plan(
 def test_every_bar_is_what_it_says() -> None:
     one = workload(zones=3, target_utilization=0.8, ceiling=17)
     demand = project_load(forecast([(40.0, 20.0)], window=False), LOAD)
-    explanation = explain_floor(demand, one, plan_workload(demand, one), START)
+    explanation = explain_floor(demand, one, planned(demand, one), START)
     found = {bar.name: bar.milli for bar in explanation.bars}
     # 4.5 cores at the median, 6.5 at 0.95: 13 replicas full, 16.25 at 80 %; without one of three zones 21.
     assert found == {
@@ -92,7 +94,7 @@ def test_every_bar_is_what_it_says() -> None:
 def test_a_quota_is_a_bar_too() -> None:
     one = workload()
     demand = project_load(forecast([(40.0, 20.0)], window=False), LOAD)
-    (cut,) = within_quota([plan_workload(demand, one)], [one], Quota(pods=9), "the cluster")
+    (cut,) = within_quota([planned(demand, one)], [one], Quota(pods=9), "the cluster")
     explanation = explain_floor(demand, one, cut, START)
     assert (explanation.bars[-1].name, explanation.bars[-1].milli, explanation.floor) == ("quota", -8000, 9)
 
@@ -100,7 +102,7 @@ def test_a_quota_is_a_bar_too() -> None:
 def test_the_floor_to_set_covers_the_lead_time_ahead() -> None:
     one = workload(lead_time=timedelta(hours=1))
     demand = project_load(forecast([(10.0, 0.0), (10.0, 0.0), (90.0, 0.0)], window=False), LOAD)
-    plan = plan_workload(demand, one)
+    plan = planned(demand, one)
     explanation = explain_floor(demand, one, plan, START + timedelta(minutes=59))
     assert (explanation.floor, explanation.covered_floor) == (4, 24)
 
@@ -108,7 +110,7 @@ def test_the_floor_to_set_covers_the_lead_time_ahead() -> None:
 def test_a_time_that_the_plan_does_not_cover_is_refused() -> None:
     demand = project_load(forecast([(10.0, 0.0)], window=False), LOAD)
     with pytest.raises(DataError, match="which the plan covers"):
-        explain_floor(demand, workload(), plan_workload(demand, workload()), START + HOUR)
+        explain_floor(demand, workload(), planned(demand, workload()), START + HOUR)
 
 
 def history(days: int = 760) -> pd.Series:

@@ -22,6 +22,7 @@ from capacity.series import (
     paydays,
     real_seasons,
     too_short_for,
+    unproven,
 )
 
 
@@ -82,6 +83,22 @@ def test_seasons_are_found_where_they_are(history, expected):
 def test_a_short_history_is_said_to_be_short():
     assert too_short_for(indexed(poisson(5, 24 * 10), "h")) == ("weekly", "yearly")
     assert too_short_for(indexed(poisson(5, 700), "D")) == ("yearly",)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (2, ["2 days cannot prove a daily cycle (3 can)", "a weekly cycle (21 can)", "less than a year"]),
+        (21, ["21 days are less than a year"]),
+        (366, ["1.0 years cannot prove a yearly cycle (four can)"]),
+        (1460, ["3.9 years cannot prove"]),
+        (1461, []),
+    ],
+)
+def test_what_a_history_cannot_prove_is_said_with_what_it_means(days: int, words: list[str]) -> None:
+    said = unproven(timedelta(days=days), timedelta(hours=1))
+    assert len(said) == len(words)
+    assert all(part in one for part, one in zip(words, said, strict=True)), said
 
 
 def test_strength_lies_between_evidence_and_one():

@@ -77,6 +77,16 @@ def test_no_yearly_factor_is_used_for(values):
     assert not any("yearly factor" in note for note in notes), notes
 
 
+def test_a_year_that_could_not_be_tried_is_used_a_quarter_ahead_and_more():
+    values = seasonal(400 + 182)
+    known, actual = daily(values[:400]), values[400:]
+    far, near = (forecast_sales(known, horizon=f"{days}D") for days in (182, 30))
+    assert any("yearly factor from 1.1 cycles" in note for note in far.notes)
+    assert not any("yearly factor" in note for note in near.notes)
+    flat = np.tile(values[393:400], 26)
+    assert np.abs(far.at(0.5).to_numpy() - actual).mean() < 0.85 * np.abs(flat - actual).mean()
+
+
 def test_fewer_cycles_carry_less_of_their_factor():
     swings = [np.ptp(np.log(fit_year(seasonal(365 * n + 2), DAY).factor(np.arange(0.0, 365)))) for n in (1, 2, 5)]
     assert swings[0] < 0.7 * swings[2] < swings[2] < 1.25

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from capacity.cluster.node_starts import learn_node_lead_times, learned_lead_time, node_starts
 from capacity.decision.headroom import decide_headroom
+from capacity.forecast.totals import rank_correlations, sum_distance
 from capacity.model import ClusterError, Demand, Forecast, NodeType, Workload
 from capacity.model.configuration import Config
 from capacity.model.headroom import BufferState, Headroom, HeadroomChange, HeadroomRules
 from capacity.model.observation import Wishes
-from capacity.planning import plan_workload
-from capacity.planning.headroom import correlation, joined_headroom, plan_headroom, sum_distance, with_headroom
+from capacity.planning.headroom import joined_headroom, plan_headroom, raised, with_headroom
+from tests import plans
 from tests.plans import workload_of
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -36,7 +37,7 @@ def planned(name: str, median: list[float], *, upper: float = 1.5, residuals: An
     memory = Forecast(DAY - HOUR, HOUR, table * 0 + 2**20, "bytes")
     rules = keys.pop("headroom", HeadroomRules(level=0.99))
     one = workload_of(name, **{"target_utilization": 0.5, "ceiling": 200, "headroom": rules, **keys})
-    return plan_workload(Demand(cpu, memory), one), one
+    return plans.planned(Demand(cpu, memory), one), one
 
 
 def pods(headroom: Headroom, at: datetime) -> int:
@@ -50,8 +51,10 @@ def test_headroom_is_what_the_upper_quantile_needs_beyond_the_floors() -> None:
     ahead = plan_headroom([plan], [one])
     assert [change.replicas for change in plan.floor] == [20, 40, 20], "5 and 10 cores at 50 % of half a core"
     assert pods(ahead, DAY) == 24 - 20, "6 cores at 0.99"
-    assert pods(ahead, DAY + HOUR + 30 * MINUTE) == 4, "a peak further ahead than node and pod need is no headroom"
-    assert pods(ahead, DAY + HOUR + 55 * MINUTE) == 48 - 20, "nodes for the peak stand before its pods are asked for"
+    early = DAY + 2 * HOUR - 30 * MINUTE  # the controller raises a floor once for half an hour
+    assert pods(ahead, early - 30 * MINUTE) == 4, "a peak further ahead than node and pod need is no headroom"
+    assert pods(ahead, early - 4 * MINUTE) == 40 - 20, "nodes for the floor stand before its pods are asked for"
+    assert pods(ahead, DAY + 2 * HOUR - 5 * MINUTE) == 48 - 40, "nodes for the peak"
     assert pods(ahead, DAY + 2 * HOUR) == 48 - 40
     assert ahead.lead_time == 4 * MINUTE
 
@@ -102,6 +105,10 @@ def errors(seed: int, shared: float, noise: np.ndarray) -> pd.DataFrame:
     )
 
 
+def correlation(first: pd.DataFrame | None, second: pd.DataFrame | None) -> float:
+    return float(raised(*rank_correlations([first, second]))[0, 1])
+
+
 @pytest.mark.parametrize(("shared", "low", "high"), [(1.0, 0.99, 1.0), (0.0, 0.0, 0.45)])
 def test_errors_that_go_together_are_found(shared: float, low: float, high: float) -> None:
     noise = np.random.default_rng(1).normal(size=(14, 48))
@@ -110,8 +117,8 @@ def test_errors_that_go_together_are_found(shared: float, low: float, high: floa
 
 def test_unknown_errors_are_taken_to_go_together() -> None:
     noise = np.random.default_rng(1).normal(size=(14, 48))
-    assert correlation(None, errors(2, 0.0, noise)) == 1.0
-    assert correlation(errors(2, 0.0, noise), errors(3, 0.0, noise).head(3)) == 1.0
+    assert correlation(None, errors(2, 0.0, noise)) == pytest.approx(1.0)
+    assert correlation(errors(2, 0.0, noise), errors(3, 0.0, noise).head(3)) == pytest.approx(1.0)
 
 
 def test_a_group_needs_less_than_its_workloads_alone_and_never_less_than_independence() -> None:

@@ -6,70 +6,49 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from capacity.decision.headroom import decide_headroom
-from capacity.model import DataError, NodeType
+from capacity.model import NodeType
 from capacity.model.headroom import BufferState, Headroom, HeadroomChange, HeadroomRules
 from capacity.simulation.candidates import candidate_policies
-from capacity.simulation.headroom import (
-    HeadroomReplay,
-    decided_buffer,
-    pods_of,
-    pool_for,
-    replay_headroom,
-    replay_nodes,
-)
+from capacity.simulation.case import Case, Promise
+from capacity.simulation.headroom import OnNodes, alone, decided_buffer, pool_for, replay_on_nodes, with_node_lead_time
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import NodePool, Start, Starts
+from capacity.simulation.policies import Policy
 from capacity.simulation.stepping import Cluster, Service, Stage
 from tests.plans import workload_of
 
-POOL = NodePool(8, median=timedelta(minutes=2), standby=0.1)
-QUARTER = pd.Timedelta("15min")
+MINUTES = 600
 
 
-def usage(days: int = 21) -> pd.Series:
-    """A day's course with noise, in quarters of an hour: 20 to 60 cores."""
-    index = pd.date_range("2026-09-01", periods=96 * days, freq=QUARTER, tz="UTC")
-    wave = 40 + 20 * np.sin(2 * np.pi * np.arange(len(index)) / 96)
-    return pd.Series(wave * np.exp(np.random.default_rng(4).normal(0, 0.05, len(index))), index)
+def case_of(demand: list[float]) -> Case:
+    """A minute of demand before those that are judged, on pods of 100 units that start within seconds."""
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    cluster = Cluster(Service(100.0), Start(timedelta(seconds=1), failure=0.0))
+    return Case(np.array([demand[0], *demand]), start, timedelta(minutes=1), 1, cluster, Promise(floor=8))
 
 
-def test_headroom_spares_pods_the_wait_for_nodes_and_says_its_price() -> None:
-    one = workload_of("web", ceiling=500, headroom=HeadroomRules())
-    kept, bare = replay_headroom(usage(), one, HeadroomReplay(POOL, days=2))
-    assert bare.misses > 10
-    assert kept.misses < bare.misses / 5
-    assert kept.waited < bare.waited / 5
-    assert bare.node_hours < kept.node_hours < 2 * bare.node_hours
-    assert kept.cost < kept.node_hours, "a node that is stopped costs a part"
-    assert kept.days == pytest.approx(2, abs=0.02)
-
-
-def test_without_rules_there_is_nothing_to_replay() -> None:
-    with pytest.raises(DataError, match="expected headroom to replay"):
-        replay_headroom(usage(2), workload_of("web"))
+def lanes_of(case: Case, *ahead: int) -> list[OnNodes]:
+    """An autoscaler at 80 % for each count of pods for which nodes stand ready."""
+    floor = np.full(case.judged_ticks, 8)
+    return [OnNodes(f"{pods} ready", Policy("hpa", floor, Rule(80)), np.full_like(floor, pods)) for pods in ahead]
 
 
 def test_nodes_that_stand_ready_take_a_step_at_once_and_those_that_come_late_are_missed_once() -> None:
-    pods = np.repeat([8, 16, 8], [5, 20, 30])
-    bare = replay_nodes(pods, np.zeros_like(pods), HeadroomReplay(POOL))
-    assert bare.misses == 1
-    assert bare.waited == 8 * bare.waiting_minutes
-    assert 1 <= bare.waiting_minutes <= 8
-    ready = replay_nodes(pods, np.repeat(8, len(pods)), HeadroomReplay(POOL))
-    assert (ready.misses, ready.waited) == (0, 0.0)
-    assert replay_nodes(pods, np.zeros_like(pods), HeadroomReplay(POOL)) == bare, "one seed, one course"
-
-
-def test_pods_rise_at_once_and_come_down_calmly() -> None:
-    index = pd.date_range("2026-09-01", periods=3, freq="10min", tz="UTC")
-    one = workload_of("web", ceiling=500, target_utilization=0.5, headroom=HeadroomRules())
-    pods = pods_of(pd.Series([1.0, 5.0, 1.0], index), one)
-    assert pods.iloc[[0, 9, 10, 19, 20]].tolist() == [4, 4, 20, 20, 20]
+    case = case_of(np.repeat([600.0, 1200.0], MINUTES // 2).tolist())
+    pool = NodePool(8, median=timedelta(minutes=2), standby=0.1)
+    bare, ready = replay_on_nodes(case, lanes_of(case, 0, 8), pool, 3)
+    assert (bare.misses, ready.misses, ready.waiting_minutes) == (1, 0, 0)
+    assert 1 <= bare.waiting_minutes <= 9
+    assert bare.node_hours == pytest.approx(bare.cost), "nothing stands ready"
+    each = MINUTES / 60
+    assert bare.node_hours == pytest.approx(1.5 * each, abs=0.2)
+    assert ready.node_hours == pytest.approx(bare.node_hours + each, abs=0.1)
+    assert ready.cost == pytest.approx(bare.cost + 0.1 * each, abs=0.1), "a node that is stopped costs a tenth"
+    assert replay_on_nodes(case, lanes_of(case, 0, 8), pool, 3) == (bare, ready), "one seed, one result"
 
 
 def test_the_buffer_of_a_replay_is_decided_as_in_every_minute_of_production() -> None:
@@ -97,6 +76,22 @@ def test_a_pool_holds_what_the_cheapest_type_of_node_holds() -> None:
     assert pool_for(web, types) == NodePool(8, median=timedelta(minutes=3), standby=0.2)
     assert pool_for(web, types[:1]).pods_per_node == 4
     assert pool_for(web).pods_per_node == 8
+
+
+def test_headroom_is_replayed_with_the_lead_time_that_is_planned_with() -> None:
+    slow = NodeType("slow", 4, 2**34, 1.0, provisioning=timedelta(minutes=9))
+    assumed, given = workload_of("web", headroom=HeadroomRules()), HeadroomRules(lead_time=timedelta(minutes=2))
+    rules = with_node_lead_time(assumed, [slow]).headroom
+    assert rules is not None
+    assert rules.lead_time == timedelta(minutes=9)
+    assert with_node_lead_time(replace(assumed, headroom=given), [slow]).headroom == given
+    assert with_node_lead_time(workload_of("web"), [slow]).headroom is None
+
+
+def test_what_the_autoscaler_alone_needs_is_planned_at_a_level_that_was_forecast() -> None:
+    web = workload_of("web", quantile_level=0.9, headroom=HeadroomRules(level=0.99))
+    assert alone(web).quantile_level == 0.99
+    assert alone(replace(web, headroom=None)).quantile_level == 0.9
 
 
 def test_every_policy_is_tried_on_nodes_that_are_ready_and_the_autoscaler_alone_also_on_those_that_are_not() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import DataError, NodeType, Supply, WorkloadPlan
-from capacity.planning import Pods, fewest_possible, pack, plan_nodes, plan_workload, replica_price, share
+from capacity.planning import Pods, fewest_possible, pack, plan_nodes, replica_price, share
+from tests.plans import planned
 from tests.scale import examples
 from tests.unit.test_planning_limits import demand, workload
 
@@ -76,7 +77,7 @@ def test_packing_by_hand(groups: list[Pods], nodes: int) -> None:
 
 
 def plans(*courses: list[float], **changed: Any) -> list[WorkloadPlan]:
-    return [plan_workload(demand(course), workload(f"w{place}", **changed)) for place, course in enumerate(courses)]
+    return [planned(demand(course), workload(f"w{place}", **changed)) for place, course in enumerate(courses)]
 
 
 def test_nodes_follow_the_plans_by_the_hour_and_cost_against_the_peak_always_up() -> None:
@@ -127,8 +128,8 @@ def test_a_replica_costs_the_part_of_a_node_that_it_takes() -> None:
 
 
 def test_plans_of_other_steps_and_starts_share_the_hours() -> None:
-    first = plan_workload(demand([1, 8], timedelta(hours=1)), workload("w0"))
-    second = plan_workload(demand([1, 1, 8, 1, 1, 1], timedelta(minutes=30)), workload("w1"))
+    first = planned(demand([1, 8], timedelta(hours=1)), workload("w0"))
+    second = planned(demand([1, 1, 8, 1, 1, 1], timedelta(minutes=30)), workload("w1"))
     nodes = plan_nodes([first, second], [NODE], [None, None])
     assert nodes.hours == 3
     assert nodes.start == datetime(2026, 11, 27, tzinfo=UTC)

@@ -80,5 +80,5 @@ def test_a_plan_is_valid_until_the_first_workload_runs_out() -> None:
     forecasts = forecast_groups(histories, REQUEST)
     made, _ = plan_workloads(forecasts, [workload("web", "late"), workload("api", "early")], PROVENANCE)
     assert made.valid_until == histories["early"].index[-1] + timedelta(hours=25)
-    assert made.origin == histories["early"].index[-1]
+    assert made.origin == histories["early"].index[-1] + timedelta(minutes=45), "the last quarter that was known"
     assert (made.created, made.settings_hash, made.source) == (CREATED, "abc", {"name": "orders.csv"})

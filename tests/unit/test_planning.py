@@ -21,7 +21,7 @@ from capacity.model import (
     Workload,
     WorkloadPlan,
 )
-from capacity.planning import plan_workload
+from tests.plans import planned
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 LOAD = LoadModel(cpu_base=0.0, cpu_per_sale_per_hour=0.1, memory_base=0.0, memory_per_sale_per_hour=0.0)
@@ -62,15 +62,15 @@ def floors(plan: WorkloadPlan) -> list[tuple[int, int, str]]:
     ],
 )
 def test_floors_change_only_where_the_need_does_and_say_why(sales: list[float], expected: list[Any]) -> None:
-    assert floors(plan_workload(demand(sales), workload())) == expected
+    assert floors(planned(demand(sales), workload())) == expected
 
 
 def test_the_plan_takes_the_workloads_quantile_level() -> None:
     both = demand([15, 15], [30, 15])
-    assert floors(plan_workload(both, workload(quantile_level=0.95)))[0][1] == 6
-    assert floors(plan_workload(both, workload(quantile_level=0.5)))[0][1] == 3
+    assert floors(planned(both, workload(quantile_level=0.95)))[0][1] == 6
+    assert floors(planned(both, workload(quantile_level=0.5)))[0][1] == 3
     with pytest.raises(DataError, match=r"0\.9 was not forecast"):
-        plan_workload(both, workload(quantile_level=0.9))
+        planned(both, workload(quantile_level=0.9))
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,20 @@ def test_the_plan_takes_the_workloads_quantile_level() -> None:
 )
 def test_the_larger_of_cpu_and_memory_binds(memory_per_sale: float, binding: str, replicas: int) -> None:
     load = LoadModel(0.0, 0.1, 0.0, memory_per_sale)
-    plan = plan_workload(demand([30], load=load), workload(load=load, ceiling=20))
+    plan = planned(demand([30], load=load), workload(load=load, ceiling=20))
     assert (plan.binding, plan.floor[0].replicas, plan.peak.replicas) == (binding, replicas, replicas)
     assert getattr(plan.derivation.need, binding) == replicas
 
 
 def test_the_peak_is_the_step_of_highest_need_and_of_those_of_highest_demand() -> None:
-    plan = plan_workload(demand([15, 28, 29, 27]), workload())
+    plan = planned(demand([15, 28, 29, 27]), workload())
     assert plan.peak.at == START + timedelta(hours=2)
     assert (plan.peak.sales, plan.peak.replicas, plan.peak.quantile_level) == (29.0, 6, 0.95)
     assert plan.peak.cpu_cores == pytest.approx(2.9)
 
 
 def test_an_honored_ceiling_says_how_often_and_by_how_much_it_cuts() -> None:
-    short = plan_workload(demand([15, 55, 70, 50]), workload()).derivation.shortfall
+    short = planned(demand([15, 55, 70, 50]), workload()).derivation.shortfall
     assert (short.steps, short.replicas) == (2, 4)
 
 
@@ -111,27 +111,27 @@ def test_an_honored_ceiling_says_how_often_and_by_how_much_it_cuts() -> None:
     ],
 )
 def test_a_ceiling_with_a_buffer_rises_to_the_need_and_no_further(highest: int, buffer: float, ceiling: int) -> None:
-    plan = plan_workload(demand([15, highest]), workload(ceiling_buffer=buffer))
+    plan = planned(demand([15, highest]), workload(ceiling_buffer=buffer))
     assert plan.ceiling == ceiling
     assert max(change.replicas for change in plan.floor) == highest // 5
     assert plan.derivation.shortfall.steps == 0
 
 
 def test_zones_are_planned_for() -> None:
-    plan = plan_workload(demand([30]), workload(zones=3, target_utilization=1.0))
+    plan = planned(demand([30]), workload(zones=3, target_utilization=1.0))
     assert plan.peak.replicas == 6  # three cores: 3 replicas in two zones are 2 each, in three zones 6
 
 
 def test_the_safe_floor_is_the_median_of_the_days_highest_floors() -> None:
     days = [[15.0] * 23 + [peak] for peak in (20.0, 25.0, 50.0)]
-    plan = plan_workload(demand([value for day in days for value in day]), workload())
+    plan = planned(demand([value for day in days for value in day]), workload())
     assert plan.safe_floor == 5
-    even = plan_workload(demand([value for day in days[:2] for value in day]), workload())
+    even = planned(demand([value for day in days[:2] for value in day]), workload())
     assert even.safe_floor == 5, "a median between 4 and 5 is rounded up"
 
 
 def test_the_plan_carries_what_the_controller_needs() -> None:
-    plan = plan_workload(demand([15, 30]), workload(lead_time=timedelta(minutes=7)))
+    plan = planned(demand([15, 30]), workload(lead_time=timedelta(minutes=7)))
     assert (plan.start, plan.step, plan.steps, plan.end) == (
         START,
         timedelta(hours=1),
@@ -145,11 +145,11 @@ def test_the_plan_carries_what_the_controller_needs() -> None:
 
 
 def test_the_explanation_leads_from_sales_to_replicas() -> None:
-    derived = plan_workload(demand([20], [30]), workload()).derivation
+    derived = planned(demand([20], [30]), workload()).derivation
     assert (derived.sales, derived.cpu_millicores) == (PeakSales(20.0, 30.0), 3000)
     assert derived.cpu_millicores / 1000 / derived.target.utilization == derived.need.cpu == 6
 
 
 def test_a_need_beyond_any_cluster_is_refused() -> None:
     with pytest.raises(DataError, match="check units"):
-        plan_workload(demand([1e9]), workload())
+        planned(demand([1e9]), workload())

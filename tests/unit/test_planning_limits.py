@@ -29,7 +29,8 @@ from capacity.model import (
     Workload,
     WorkloadPlan,
 )
-from capacity.planning import Days, floor_series, plan_many, plan_workload, within_quota
+from capacity.planning import Days, floor_series, plan_many, within_quota
+from tests.plans import planned
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -56,7 +57,7 @@ def workload(name: str = "web", **changed: Any) -> Workload:
 
 
 def floors(cores: Sequence[float], step: timedelta = HOUR, **changed: Any) -> list[int]:
-    return floor_series(plan_workload(demand(cores, step), workload(**changed))).tolist()
+    return floor_series(planned(demand(cores, step), workload(**changed))).tolist()
 
 
 def at(hour: float) -> datetime:
@@ -160,12 +161,12 @@ def test_calendar_months_are_no_steps_of_a_plan() -> None:
     table = pd.DataFrame({0.5: 1.0, 0.95: 2.0}, months)
     monthly = Forecast(datetime(2026, 11, 1, tzinfo=UTC), MONTH, table, "cores")
     with pytest.raises(DataError, match=r"plans are made on hours or days: .*got steps of 30 days; forecast sales by"):
-        plan_workload(Demand(monthly, replace(monthly, unit="bytes")), workload())
+        planned(Demand(monthly, replace(monthly, unit="bytes")), workload())
 
 
 def test_a_budget_cuts_the_peaks_and_says_by_how_much() -> None:
     costs = Costs(price_per_hour=1.0)
-    plan = plan_workload(demand([1, 1, 10, 1]), workload(limits=Limits(budget=720 * 3.5), costs=costs))
+    plan = planned(demand([1, 1, 10, 1]), workload(limits=Limits(budget=720 * 3.5), costs=costs))
     assert floor_series(plan).tolist() == [2, 2, 8, 2], "14 of the 26 replica-hours are paid for"
     assert [change.reason for change in plan.floor] == ["PlanStart", "BudgetReached", "DemandFalling"]
     assert (
@@ -175,7 +176,7 @@ def test_a_budget_cuts_the_peaks_and_says_by_how_much() -> None:
 
 
 def test_a_ceiling_below_the_need_says_the_breach_in_cores_and_minutes() -> None:
-    plan = plan_workload(demand([1, 6, 7, 1]), workload(ceiling=10))
+    plan = planned(demand([1, 6, 7, 1]), workload(ceiling=10))
     assert floor_series(plan).tolist() == [2, 10, 10, 2]
     derived = plan.derivation
     assert (derived.shortfall.minutes, derived.shortfall.cores) == (120, 2.0)
@@ -197,15 +198,15 @@ def test_lacking_replicas_at_a_price_raises_the_floor_to_the_newsvendors_quantil
     cpu = Forecast(START - HOUR, HOUR, table, "cores")
     idle = Forecast(START - HOUR, HOUR, table * 0, "bytes")
 
-    def planned(overload: float) -> list[int]:
+    def paid(overload: float) -> list[int]:
         chosen = workload(quantile_level=0.1, costs=Costs(overload=overload))
-        return floor_series(plan_workload(Demand(cpu, idle), chosen)).tolist()
+        return floor_series(planned(Demand(cpu, idle), chosen)).tolist()
 
     # Each quantile stands for a share: 0.3 below, 0.4 in the middle, 0.3 above. A further replica pays while the
     # share above it is more than 1 / overload.
-    assert planned(1.3) == [4, 4, 4], "0.7 above is less than 1 / 1.3"
-    assert planned(2.0) == [8, 8, 8], "0.3 above is less than 1 / 2"
-    assert planned(99.0) == [12, 12, 12]
+    assert paid(1.3) == [4, 4, 4], "0.7 above is less than 1 / 1.3"
+    assert paid(2.0) == [8, 8, 8], "0.3 above is less than 1 / 2"
+    assert paid(99.0) == [12, 12, 12]
 
 
 def test_requests_that_scaling_out_cannot_serve_fail_that_workload_alone() -> None:
@@ -223,9 +224,9 @@ def test_requests_that_scaling_out_cannot_serve_fail_that_workload_alone() -> No
 
 
 def test_a_zone_may_be_lost_for_requests_as_well() -> None:
-    plan = plan_workload(demand([0.0], requests=[190.0]), workload(throughput=Throughput(100.0), zones=3))
+    plan = planned(demand([0.0], requests=[190.0]), workload(throughput=Throughput(100.0), zones=3))
     assert plan.peak.replicas == 4, "at a target of one half; two replicas in two zones would be three in three"
-    plan = plan_workload(
+    plan = planned(
         demand([0.0], requests=[190.0]), workload(throughput=Throughput(100.0), zones=3, target_utilization=1.0)
     )
     assert plan.peak.replicas == 3
@@ -233,7 +234,7 @@ def test_a_zone_may_be_lost_for_requests_as_well() -> None:
 
 def test_a_small_pool_lowers_the_utilization_and_the_plan_says_which_bound_won() -> None:
     pool = Pool(8, timedelta(seconds=1), timedelta(seconds=1))
-    plan = plan_workload(demand([6.37]), workload(pool=pool, target_utilization=0.8))
+    plan = planned(demand([6.37]), workload(pool=pool, target_utilization=0.8))
     assert (plan.peak.replicas, plan.derivation.target.utilization, plan.derivation.target.bound) == (10, 0.637, "pool")
 
 
@@ -243,7 +244,7 @@ def test_a_small_pool_lowers_the_utilization_and_the_plan_says_which_bound_won()
     ids=["71 %", "72 % tolerates 79 %", "73 % tolerates 80 % and a fraction", "80 % tolerates 88 %"],
 )
 def test_an_autoscaler_that_tolerates_more_than_we_promise_is_named(target: int, warned: bool) -> None:
-    plan = plan_workload(demand([1.0]), workload(reactive=Reactive(target), target_utilization=0.8))
+    plan = planned(demand([1.0]), workload(reactive=Reactive(target), target_utilization=0.8))
     notes = [note for note in plan.derivation.notes if "the autoscaler's target" in note]
     assert len(notes) == warned
     if warned:
@@ -271,4 +272,4 @@ def test_planning_again_is_planning_the_same_and_many_are_each_alone() -> None:
     ]
     together = list(plan_many(pairs))
     assert together == list(plan_many(iter(pairs)))
-    assert together == [plan_workload(*pair) for pair in pairs]
+    assert together == [planned(*pair) for pair in pairs]

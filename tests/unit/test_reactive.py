@@ -65,8 +65,7 @@ def test_the_library_says_whom_the_forecast_does_not_beat(
     asked, one = demand([4.4] * 24), workload(target_utilization=0.8)
     trust = None if skill is None else Trust(((0.95, 0.95),), skill)
     judged = Demand(replace(asked.cpu, trust=trust, model="blend"), asked.memory)
-    usages = {one.key: usage(past, MINUTES)}
-    (plan,) = plan_demands({one.key: judged}, [one], usage=usages).plans
+    (plan,) = plan_demands({one.key: judged}, [one], usage=lambda _: usage(past, MINUTES)).plans
     said = " ".join(plan.derivation.notes)
     assert ("stay reactive" in said, "worse than the seasonal naive on past origins: skill -0.2" in said) == (
         reactive,

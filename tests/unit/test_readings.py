@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.hpa_status import read_metrics, scaled_to_zero
 
 Document = dict[str, Any]
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
 ACTIVE = {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound"}
 
 
@@ -153,3 +156,21 @@ def test_at_zero_is_what_the_condition_says() -> None:
     resting = copy.deepcopy(item)
     resting["status"]["conditions"] = [{"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled"}]
     assert scaled_to_zero(resting)
+
+
+@pytest.mark.parametrize(
+    ("targets", "currents", "timed"),
+    [
+        pytest.param([CPU], [cpu()], True, id="CPU alone"),
+        pytest.param([MEMORY], [memory("200Mi")], True, id="memory alone"),
+        pytest.param([CPU, MEMORY], [cpu(), memory("200Mi")], True, id="both"),
+        pytest.param([VALUE[0]], [VALUE[1]], False, id="neither"),
+    ],
+)
+def test_a_time_of_measurement_is_of_cpu_and_memory(
+    targets: list[Document], currents: list[Document], *, timed: bool
+) -> None:
+    document = {"metadata": {"name": "web", "namespace": "shop"}, **hpa(targets, currents)}
+    found = Autoscaler(document, NOW, measured_at=NOW).observation.readings
+    assert found is not None
+    assert found.measured_at == (NOW if timed else None)

@@ -150,7 +150,7 @@ def test_a_plan_frame_has_floor_reason_and_the_utilization_it_leads_to() -> None
 def test_many_workloads_are_one_long_frame() -> None:
     frame = whole().to_frame()
     assert list(frame.columns[:2]) == ["namespace", "name"]
-    assert frame.groupby("name").size().to_dict() == {"api": 24, "web": 24}
+    assert frame.groupby("name").size().to_dict() == {"api": 96, "web": 96}
     assert frame.loc[frame["name"] == "api", "utilization"].isna().all(), "a plan from a file knows no demand"
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
+import re
 import sqlite3
+import zipfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from capacity.model.secrets import hide_password
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources import OrderTable, audit_sales, read_sales
+from capacity.sources.seen_columns import kept_columns
 
 LINES = ["at,n", "2026-01-05 00:00:00,1", "2026-01-05 01:00:00,2", "2026-01-05 02:00:00,3"]
 TEXT = "\n".join(LINES) + "\n"
@@ -104,9 +108,9 @@ def test_bad_lines_of_every_file_are_counted() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        pytest.param("none.csv", None, "none.csv: cannot be read as CSV", id="no file"),
-        pytest.param("none-*.csv", None, r"none-\*.csv: cannot be read as CSV", id="a glob of nothing"),
-        pytest.param("none.parquet", None, "none.parquet: cannot be read as Parquet", id="no Parquet file"),
+        pytest.param("none.csv", None, "none.csv: expected a file with orders, found none", id="no file"),
+        pytest.param("none-*.csv", None, r"none-\*.csv: expected files that match the pattern", id="a glob of nothing"),
+        pytest.param("none.parquet", None, "none.parquet: expected a file with orders", id="no Parquet file"),
         pytest.param("a.parquet", b"PAR1 broken", "a.parquet: cannot be read as Parquet", id="a broken Parquet file"),
         pytest.param("a.csv.gz", b"\x1f\x8b\x08\x00 broken", "a.csv.gz: cannot be read as CSV", id="a broken gzip"),
         pytest.param("a.csv", bytes(range(256)) * 9, "a.csv: ", id="no text at all"),
@@ -349,3 +353,113 @@ def test_a_url_where_a_file_is_expected_is_not_printed(source: str) -> None:
     with pytest.raises(DataError) as caught:
         read_sales(source, time="at")
     assert "me:s3cret" not in str(caught.value)
+
+
+MAIL = "jane.canary@example.org"
+PEOPLE = [f"2026-01-05 {n // 60:02}:{n % 60:02}:00,{n},o{n},{MAIL},{'ab'[n % 2]}" for n in range(400)]
+
+
+def held(table: OrderTable) -> str:
+    """All that is held of the rows, as text."""
+    found = table.database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return str(
+        [table.database.execute(f'SELECT CAST(COLUMNS(*) AS VARCHAR) FROM "{name}"').fetchall() for (name,) in found]
+    )
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "DataFrame"])
+@pytest.mark.parametrize("rows", ["seen", "whole"])
+def test_only_columns_that_are_needed_are_kept_of_a_file(kind: str, rows: str) -> None:
+    broken = [*PEOPLE, f"2026-01-05,{MAIL},1,2,3,4,5,6,7"]
+    written("people.csv", "\n".join(["at,n,order_id,Mail Address,shop", *(broken if kind == "csv" else PEOPLE)]))
+    source = "people.csv"
+    if kind == "parquet":
+        source = str(parquet("people.parquet", "SELECT * FROM 'people.csv'"))
+    rules = [{"name": "rule", "check": "shop != 'Mail Address' AND n >= 0"}]
+    keys = {"source": source, "time": "at", "value": {"sum": "n"}, "rules": rules, "quarantine": {"rows": rows}}
+    frame = pd.read_csv("people.csv") if kind == "DataFrame" else None
+    with OrderTable.load(SalesSettings.model_validate(keys), "UTC", held=frame) as table:
+        audit, kept = table.audit(), {name for name, *_ in table.database.execute("DESCRIBE orders").fetchall()}
+        assert (MAIL in held(table)) == (rows == "whole" and kind != "parquet")
+    assert audit.passed == 400
+    assert list(audit.columns) == ["at", "n", "order_id", "Mail Address", "shop"]
+    assert audit.columns["Mail Address"] == ("text" if rows == "whole" else "unread")
+    wanted = {"source_row", "at", "n", "shop", "capacity_hash", "capacity_hash of order_id"}
+    assert kept == (wanted if rows == "seen" else {"source_row", *audit.columns, "capacity_hash"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "read"),
+    [
+        ({"check": "n > 0"}, set()),
+        ({"check": "lower(\"MAIL address\") != 'shop'"}, {"Mail Address"}),
+        ({"check": "SHOP = 'a'"}, {"shop"}),
+        ({"check": "n > 0", "repair": "order_id = upper(shop)"}, {"order_id", "shop"}),
+        ({"check": "COLUMNS(*) IS NOT NULL"}, {"order_id", "Mail Address", "shop"}),
+        ({"check": "n IN (SELECT max(n) FROM orders)"}, {"order_id", "Mail Address", "shop"}),
+        ({"not_null": ["shop", "order_id"]}, {"shop", "order_id"}),
+        ({"regex": {"column": "Mail Address", "pattern": ".*"}}, {"Mail Address"}),
+    ],
+)
+def test_a_rule_reads_the_columns_that_it_names(rule: dict[str, Any], read: set[str]) -> None:
+    keys = {"source": "a.csv", "time": "at", "value": {"sum": "n"}, "rules": [{"name": "rule", **rule}]}
+    columns = ("at", "n", "order_id", "Mail Address", "shop")
+    assert set(kept_columns(SalesSettings.model_validate(keys), columns).read) == {"at", "n", *read}
+
+
+def test_rows_are_told_apart_by_columns_that_are_not_kept() -> None:
+    rows = [line.replace(MAIL, f"{place}@example.org") for place, line in enumerate(PEOPLE)]
+    overlap = rows[120:300]
+    other = [line.replace("@", "@mail.") for line in overlap]
+    found = {}
+    for name, more in (("twice", overlap), ("once", [line.replace(",o", ",p") for line in other]), ("changed", other)):
+        written("people.csv", "\n".join(["at,n,order_id,mail,shop", *rows, *more]))
+        audit = audit_sales("people.csv", time="at", value="n")
+        found[name] = [finding.message for finding in audit.findings if finding.rule == "repeated_rows"]
+    assert "180 rows equal another in every column" in found["twice"][0]
+    assert not found["once"]
+    assert "have the time and the order_id of another" in found["changed"][0]
+
+
+def archive(*names: str) -> bytes:
+    with io.BytesIO() as out:
+        with zipfile.ZipFile(out, "w") as packed:
+            for name in names:
+                packed.writestr(name, TEXT)
+        return out.getvalue()
+
+
+WIDE = "".join(f"{line},\n" for line in LINES[1:])
+NEW_FORMATS = {
+    "an archive of one file": ("a.zip", archive("orders/a.csv", "__MACOSX/._a.csv")),
+    "gzip that its name does not tell": ("a.csv", gzip.compress(TEXT.encode())),
+    "two carriage returns": ("a.csv", TEXT.replace("\n", "\r\r\n").encode()),
+    "a name over two lines": ("a.csv", f'at,n,"net\n(EUR)"\n{WIDE}'.encode()),
+    "separators of lines in values": ("a.csv", f"at,n,no\x85te\u2028\n{WIDE}".encode()),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), NEW_FORMATS.values(), ids=NEW_FORMATS)
+def test_a_text_file_is_read_however_it_is_packed(name: str, content: bytes) -> None:
+    sales = read_sales(written(name, content), time="at", value={"sum": "n"})
+    np.testing.assert_array_equal(sales, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.zip", archive("a.csv", "b.csv"), "an archive of one file, got 2 files"),
+        ("a.csv.xz", b"\xfd7zXZ\x00abc", "got xz; unpack it"),
+        ("a.csv", TEXT.replace("at,n", "at,n,n").encode(), "each column once, got 'n' twice"),
+        ("a.csv", "\n".join(f"{line}%" for line in LINES).replace("at,n%", "at,n").encode(), "for example '1%' in 'n'"),
+    ],
+)
+def test_what_is_refused_is_named(name: str, content: bytes, words: str) -> None:
+    with pytest.raises(DataError, match=re.escape(words)):
+        read_sales(written(name, content), time="at", value={"sum": "n"})
+
+
+@pytest.mark.parametrize("written_as", ["1.234,--", "CHF 1'234.-", '"=""1234"""', "1.234,—"])
+def test_amounts_of_shops_and_spreadsheets(written_as: str) -> None:
+    lines = "\n".join(f"{line[:19]};{written_as}" for line in LINES[1:])
+    assert read_sales(written("a.csv", f"at;n\n{lines}\n"), time="at", value="n").sum() == 3 * 1234

@@ -35,6 +35,17 @@ FORMS = {
     "a web server's log": ("15/Jan/2026:13:00:00 +0100", "UTC", {}),
     "basic ISO": ("20260115T120000Z", "Asia/Tokyo", {}),
     "Java": ("2026-01-15T13:00:00+01:00[Europe/Berlin]", "UTC", {}),
+    "a web server's log, in brackets": ("[15/Jan/2026:13:00:00 +0100]", "UTC", {}),
+    "a week of ISO": ("2026-W03-4 12:00", "UTC", {}),
+    "digits up to the hour": ("2026011512", "UTC", {}),
+    "a German month": ("15. Januar 2026 12:00", "UTC", {}),
+    "an Austrian month": ("15-Jänner-2026 12:00", "UTC", {}),
+    "a Spanish month": ("15 de enero de 2026 12:00", "UTC", {}),
+    "a French month, short": ("15 janv. 2026 12:00", "UTC", {}),
+    "a Spanish half of the day": ("15/01/2026 12:00 p. m.", "UTC", {}),
+    "Chinese": ("2026年1月15日 12:00:00", "UTC", {}),
+    "an interval": ("2026-01-15 12:00 - 2026-01-15 13:00", "UTC", {}),
+    "an interval of ISO": ("2026-01-15T12:00Z/2026-01-15T13:00Z", "UTC", {}),
     "ctime": ("Thu Jan 15 12:00:00 2026", "UTC", {}),
     "blanks around": ("  2026-01-15 12:00:00 ", "UTC", {}),
     "seconds": ("1768478400", "Asia/Tokyo", {}),
@@ -84,10 +95,47 @@ def test_two_digit_years_are_those_that_lie_together(form: str) -> None:
     assert (f"{audit.first:%F}", f"{audit.last:%F}") == ("2024-01-01", "2024-01-28")
 
 
-@pytest.mark.parametrize("text", ["2026-W03-1", "2026-015"])
-def test_weeks_and_days_of_the_year_are_refused_by_name(text: str) -> None:
+@pytest.mark.parametrize("text", ["2026-015", "first of May"])
+def test_what_is_no_time_is_shown_with_the_key_that_reads_it(text: str) -> None:
     Path("a.csv").write_text(f"at\n{text}\n", encoding="utf-8")
-    assert "sales.time_format" in audit_sales("a.csv", time="at").findings[0].message
+    (said,) = [finding.message for finding in audit_sales("a.csv", time="at").findings if finding.rule == "time_form"]
+    assert f"got '{text}'" in said
+    assert "time_format" in said
+
+
+SLOT = pd.Timedelta("15min")
+
+
+@pytest.mark.parametrize("dash", ["-", " - ", "–", " to "])
+def test_an_interval_is_named_by_its_start(dash: str) -> None:
+    starts = pd.date_range("2026-01-15", periods=96 * 3, freq=SLOT)
+    lines = [f"{at:%d.%m.%Y %H:%M}{dash}{at + SLOT:%H:%M};1" for at in starts]
+    iso = [f"{at:%Y-%m-%d %H:%M}{dash}{at + SLOT:%H:%M};1" for at in starts]
+    for written in (lines, iso):
+        Path("a.csv").write_text("\n".join(["at;n", *written]), encoding="utf-8")
+        sales = read_sales("a.csv", time="at", value="n", step="15m")
+        assert (sales.index[0], sales.index[-1]) == (pd.Timestamp("2026-01-15T00:00Z"), starts[-1].tz_localize("UTC"))
+        np.testing.assert_array_equal(sales, 1.0)
+
+
+def test_an_offset_is_not_the_end_of_an_interval() -> None:
+    moments = pd.date_range("2026-10-30", "2026-11-04", freq="h", tz="America/New_York")
+    Path("a.csv").write_text("\n".join(["at", *(f"{at:%Y-%m-%d %H:%M}{at.isoformat()[-6:]}" for at in moments)]))
+    sales = read_sales("a.csv", time="at")
+    assert sales.index[0] == moments[0]
+    np.testing.assert_array_equal(sales, 1.0)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_dates_alone_are_no_times_of_hours(zone: str) -> None:
+    lines = [f"{day:%Y-%m-%d},{hour},2" for day in pd.date_range("2026-03-25", periods=9) for hour in range(24)]
+    Path("a.csv").write_text("\n".join(["date,hour,n", *lines]), encoding="utf-8")
+    said = {
+        step: [one.message for one in audit_sales("a.csv", time="date", value="n", step=step, timezone=zone).findings]
+        for step in ("1h", "1d")
+    }
+    assert "expected times within the day for steps of 1h, got one time on each of 9 days" in said["1h"][0]
+    assert said["1d"] == []
 
 
 CLOCKS = {  # numbers that other clocks and orders of digits give for a day of 2026: none is an epoch

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capacity.cluster.pod_sizes import read_pod
 from capacity.cluster.size_notes import read_size_state, size_state
 from capacity.decision.kept_memory import BLOCK, lowest_memory, noted_use
 from capacity.decision.limits_of_pods import qos_class, resized
@@ -212,3 +213,21 @@ def test_pods_that_are_resized_are_told_in_metrics_and_fail_as_passes_do() -> No
     failed = Outcome(workload(), actuations=(replace(good, done=False, error="403 exceeded quota"),))
     (condition,) = pass_conditions([failed])
     assert (condition.name, condition.detail) == ("PassFailed", "db: Pod/db-0: 403 exceeded quota")
+
+
+@pytest.mark.parametrize(
+    ("generation", "observed", "unseen"),
+    [
+        pytest.param(3, 3, False, id="the kubelet has seen it"),
+        pytest.param(4, 3, True, id="the kubelet has not seen the newest size"),
+        pytest.param(4, None, False, id="an older kubelet says nothing"),
+        pytest.param(None, None, False, id="an older server counts nothing"),
+    ],
+)
+def test_no_other_pod_is_restarted_before_the_kubelet_has_seen_a_size(
+    generation: int | None, observed: int | None, unseen: bool
+) -> None:
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "observedGeneration": observed}
+    pod = {"metadata": {"name": "db-0", "generation": generation}, "spec": {"containers": []}, "status": status}
+    found = read_pod(pod)
+    assert (found.may_restart_soon, found.busy) == (unseen, False)

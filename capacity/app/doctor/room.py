@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ QUOTAS = "/api/v1/namespaces/{namespace}/resourcequotas"
 LIMIT_RANGES = "/api/v1/namespaces/{namespace}/limitranges"
 CRONJOBS = "/apis/batch/v1/namespaces/{namespace}/cronjobs"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{namespace}/deployments"
+STATEFUL_SETS = "/apis/apps/v1/namespaces/{namespace}/statefulsets"
 PRIORITY_CLASS = "/apis/scheduling.k8s.io/v1/priorityclasses/{name}"
 OURS = "app.kubernetes.io/part-of=capacity"
 OWN = {  # what the pod in k8s/base asks for, as a quota names it
@@ -34,7 +35,12 @@ FIX_ROOM = "run the controller in a namespace of its own: k8s/README.md, *A name
 FIX_SHARE = "raise it there: nothing else needs to fit, since the workloads run elsewhere"
 FIX_PRIORITY = "use the form `priority` of k8s/README.md, or set pods.priorityClassName of the chart"
 FIX_CLASS = "create the PriorityClass, or name one that exists"
+NO_CLASS = (
+    "has no priority class: on full nodes its pod waits for room like any other; the form `priority` of k8s/README.md "
+    "gives it one"
+)
 REFUSED = 403
+ABSENT_CLASS = -(2**31)  # the lowest priority that fits a class is one above
 Document = Mapping[str, Any]
 
 
@@ -68,17 +74,20 @@ def check_room(config: Config, reader: ClusterReader) -> Iterator[Finding]:
             sum(item.ceiling * largest_request(item, "cpu") for item in own),
             sum(item.ceiling * largest_request(item, "memory") for item in own),
         )
-        yield from room_in(reader, namespace, grown)
+        yield from room_in(reader, namespace, grown, list(workloads))
 
 
-def room_in(reader: ClusterReader, namespace: str, grown: Growth) -> Iterator[Finding]:
-    """What keeps our pod out of one namespace, while the workloads there have grown so far."""
+def room_in(reader: ClusterReader, namespace: str, grown: Growth, neighbours: Sequence[str] = ()) -> Iterator[Finding]:
+    """What keeps our pod out of one namespace, while the workloads there have grown so far.
+
+    `neighbours`: the namespaces of the workloads, whose pods may be on the same nodes.
+    """
     fix = FIX_ROOM if grown.pods else FIX_SHARE
     for quota in _read(reader, QUOTAS.format(namespace=namespace)):
         yield from _full(namespace, quota, grown, fix)
     for limits in _read(reader, LIMIT_RANGES.format(namespace=namespace)):
         yield from _refused(namespace, limits, fix)
-    yield from _priority(reader, namespace)
+    yield from _priority(reader, namespace, neighbours)
 
 
 def largest_request(workload: Workload, resource: SizedResource) -> float:
@@ -134,21 +143,46 @@ def _refused(namespace: str, limits: Document, fix: str) -> Iterator[Finding]:
             yield Finding("room", "fail", f"{namespace}: LimitRange {name} wants {wrong}: it refuses our pods", fix)
 
 
-def _priority(reader: ClusterReader, namespace: str) -> Iterator[Finding]:
-    """The controller's pods as installed: on full nodes one without priority waits behind those it asks for."""
+def _priority(reader: ClusterReader, namespace: str, neighbours: Sequence[str]) -> Iterator[Finding]:
+    """The controller's pods as installed: pods of a higher priority take their place on full nodes.
+
+    A PriorityClass belongs to the cluster, so the default installation has none, which is no fault where the workloads
+    have none either.
+    """
     jobs = _read(reader, CRONJOBS.format(namespace=namespace), OURS)
     deployments = _read(reader, DEPLOYMENTS.format(namespace=namespace), OURS)
     for kind, installed in [*(("CronJob", one) for one in jobs), *(("Deployment", one) for one in deployments)]:
-        where = f"{namespace}: {kind} {(installed.get('metadata') or {}).get('name')}"
+        where = f"{namespace}: {kind} {_name(installed)}"
         if not where.endswith("-controller"):
             continue
-        name = _pod_spec(installed).get("priorityClassName")
-        if not name:
-            detail = f"{where} has no priority class: on full nodes its pod waits behind those that it asks for"
-            yield Finding("room", "warn", detail, FIX_PRIORITY)
-        elif _absent(reader, str(name)):
+        name = str(_pod_spec(installed).get("priorityClassName") or "")
+        value = _value(reader, name) if name else 0
+        if value == ABSENT_CLASS:
             detail = f"{where} names the priority class {name}, which does not exist: its pods are refused"
             yield Finding("room", "fail", detail, FIX_CLASS)
+            continue
+        higher = None if value is None else _higher(reader, neighbours, value)
+        if higher is not None:
+            ours = f"priority class {name}" if name else "no priority class"
+            yield Finding("room", "warn", f"{where} has {ours}, {higher}: on full nodes they evict it", FIX_PRIORITY)
+        elif not name:
+            yield Finding("room", "ok", f"{where} {NO_CLASS}")
+
+
+def _higher(reader: ClusterReader, neighbours: Sequence[str], value: int) -> str | None:
+    """A workload whose pods have a higher priority than this; None where there is none, or none may be seen."""
+    for namespace in neighbours:
+        for path in (DEPLOYMENTS, STATEFUL_SETS):
+            for one in _read(reader, path.format(namespace=namespace)):
+                name = str(_pod_spec(one).get("priorityClassName") or "")
+                theirs = _value(reader, name) if name else None
+                if theirs is not None and theirs > value:
+                    return f"the pods of {namespace}/{_name(one)} have {name}"
+    return None
+
+
+def _name(document: Document) -> str:
+    return str((document.get("metadata") or {}).get("name"))
 
 
 def _pod_spec(installed: Document) -> Document:
@@ -157,10 +191,13 @@ def _pod_spec(installed: Document) -> Document:
     return (job.get("template") or {}).get("spec") or {}
 
 
-def _absent(reader: ClusterReader, name: str) -> bool:
-    """Whether there is certainly no such class; one that we may not read counts as there."""
+def _value(reader: ClusterReader, name: str) -> int | None:
+    """The priority of a class, `ABSENT_CLASS` where there is certainly none; None where we may not read it."""
     try:
-        reader.document(PRIORITY_CLASS.format(name=name))
+        return int(reader.document(PRIORITY_CLASS.format(name=name)).get("value") or 0)
     except ClusterError as error:
-        return error.status == ABSENT
-    return False
+        if error.status == ABSENT:
+            return ABSENT_CLASS
+        if error.status == REFUSED:
+            return None
+        raise

@@ -104,8 +104,8 @@ class IncidentSettings(Settings):
     )
     runbooks: str = Field(
         RUNBOOKS,
-        description="Where docs/runbooks is published, for the links of tickets, alerts and messages: an address with "
-        "`{name}` in it, or a folder of the Markdown files.",
+        description="Where you publish docs/runbooks, for the links of tickets, alerts and messages: an address with "
+        "`{name}` in it, or a folder of the Markdown files. The default is the path in the source of this project.",
     )
     alerts_last: AlertSettings = AlertSettings()
     messages: MessageSettings = MessageSettings()

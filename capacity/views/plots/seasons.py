@@ -36,11 +36,11 @@ def _draw_week(canvas: Canvas, axes: Axes, sales: pd.Series) -> str:
     shape = recent.groupby(phase).quantile([0.1, 0.5, 0.9]).unstack()
     at, palette = shape.index.to_numpy(dtype=float), canvas.palette
     low, high = shape[0.1].to_numpy(), shape[0.9].to_numpy()
-    axes.fill_between(at, low, high, color=palette.blue, alpha=0.3, lw=0, label="eight weeks of ten")
+    axes.fill_between(at, low, high, color=palette.blue, alpha=0.3, lw=0, label="middle 80 % of weeks")
     axes.plot(at, shape[0.5].to_numpy(), color=palette.blue, lw=1.4, label="median")
     axes.set_xticks([day + 0.5 for day in range(7)], DAYS)
     axes.set_xlabel(f"day of the week ({canvas.timezone})", fontsize=9)
-    canvas.title(axes, "The typical week of the last twelve")
+    canvas.title(axes, "A typical week: median of the last twelve")
     canvas.finish(axes, "sales per step")
     top = float(shape[0.5].idxmax())
     hour = round(24 * 60 * (top % 1))
@@ -75,7 +75,7 @@ def plot_decomposition(
         if name not in ("sales", "level"):
             axes.axhline(0, color=palette.muted, lw=0.6)
         canvas.finish(axes, name, from_zero=name in ("sales", "level"))
-    rows[0].set_title("Sales per step, taken apart: the parts add up to it", loc="left", fontsize=11)
+    rows[0].set_title("Sales per step, as the sum of its parts", loc="left", fontsize=11)
     canvas.time_axis(rows[-1])
     cycles = [str(name) for name in shown.columns[2:-1]]
     return canvas.done(f"Sales as the sum of a level, {' and '.join(cycles) or 'no'} cycles, and a rest.")

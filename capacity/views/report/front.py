@@ -19,7 +19,7 @@ from capacity.views.report.review import ReportData
 from capacity.views.report.risks import actions, doubts, threats
 from capacity.views.report.section import drawn
 from capacity.views.report.trust import skill_sentence
-from capacity.views.sheet import amount, clock, money
+from capacity.views.sheet import amount, clock, count, money
 from capacity.views.tables.choice import advice_sentence
 
 Answer = Literal["Yes", "No", "Not certain"]
@@ -93,13 +93,29 @@ def _ready(review: ReportData) -> Iterator[str]:
         floor, rise = plan.floor_between(at, at) or plan.peak.replicas, plan.rise_to(at)
         when = "then" if review.outlooks else f"on {clock(plan.peak.at, review.timezone)}"
         ahead = "" if rise is None else f", raised from {clock(rise, review.timezone)} on"
-        yield (
-            f"{plan.label} will have {floor} replicas {when}{ahead}. That keeps utilization at or under "
-            f"{100 * plan.derivation.target.utilization:.0f} % with a chance of {100 * plan.peak.quantile_level:g} %"
-            f"{_room(plan)}."
-        )
-    if len(review.plans) > NAMED:
-        yield f"The other {len(review.plans) - NAMED} workloads stay below their ceilings, too."
+        more = "" if plan.peak.replicas <= floor else f"; its highest need is {plan.peak.replicas} replicas"
+        yield f"{plan.label} will have {floor} of at most {plan.ceiling} replicas {when}{ahead}{more}."
+    if review.plans:
+        yield _kept(review)
+
+
+def _kept(review: ReportData) -> str:
+    """What these floors keep, and that no other workload is in the way."""
+    targets = _range({100 * plan.derivation.target.utilization for plan in review.plans}, ".0f")
+    levels = _range({100 * plan.peak.quantile_level for plan in review.plans}, "g")
+    others = len(review.plans) - NAMED
+    rest = "" if others <= 0 else f" The other {count(others, 'workload')} stay below their ceilings, too."
+    return f"That keeps utilization at or under {targets} % with a chance of {levels} %.{rest}"
+
+
+def _range(values: set[float], form: str) -> str:
+    """One value, or the lowest to the highest.
+
+    >>> _range({95.0}, "g"), _range({95.0, 99.0}, "g")
+    ('95', '95 to 99')
+    """
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
 
 
 def _peak_of(review: ReportData, plan: WorkloadPlan) -> datetime:
@@ -109,13 +125,6 @@ def _peak_of(review: ReportData, plan: WorkloadPlan) -> datetime:
         if plan.start <= at < plan.end:
             return at
     return plan.peak.at
-
-
-def _room(plan: WorkloadPlan) -> str:
-    most = plan.peak.replicas
-    if plan.ceiling <= most:
-        return f"; its highest need of {most} replicas reaches the ceiling"
-    return f"; its highest need of {most} replicas stays below the ceiling of {plan.ceiling}"
 
 
 def _cost(review: ReportData) -> Part:

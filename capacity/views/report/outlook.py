@@ -14,8 +14,9 @@ from capacity.planning import mean_floor
 from capacity.series.growth import coming_growth, coming_peak
 from capacity.stats import nearest_level
 from capacity.views.report.review import ReportData
-from capacity.views.report.section import Section, Table, drawn, picture
+from capacity.views.report.section import Section, Table, drawn, picture, sheet_section
 from capacity.views.sheet import NO_CURRENCY, clock, moment, money
+from capacity.views.tables.choice import choice_sheet
 from capacity.views.view_models import WorkloadView, view_workload
 
 DAYS = 5  # of the highest that are listed: a working week
@@ -183,6 +184,12 @@ def _money(nodes: NodePlan, currency: str) -> list[str]:
             f"{'less' if saved >= 0 else 'more'} with the plan."
         )
     return words
+
+
+def policy_sections(review: ReportData) -> list[Section]:
+    """What the policies of the highest peaks did on the replayed days."""
+    choices = review.choices or [plan.choice for plan in review.plans if plan.choice is not None]
+    return [sheet_section(choice_sheet(choice)) for choice in choices[:DRAWN]]
 
 
 def _cost_table(nodes: NodePlan, currency: str) -> Table:

@@ -7,18 +7,18 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from capacity.model.plan_file import rfc3339
 from capacity.version import VERSION
 from capacity.views.report.front import front_page
-from capacity.views.report.outlook import cost_section, peaks_section, plan_section
+from capacity.views.report.outlook import cost_section, peaks_section, plan_section, policy_sections
 from capacity.views.report.risks import changes_section, risks_section
-from capacity.views.report.section import Section, Table
+from capacity.views.report.section import page_templates, sheet_section
 from capacity.views.report.trust import objectives_section, outcome_section, quality_section, trust_section
 from capacity.views.report.year import year_sections
-from capacity.views.sheet import clock, is_number
+from capacity.views.sheet import clock
 
 if TYPE_CHECKING:
     from capacity.views.report.review import ReportData
@@ -31,6 +31,7 @@ def report_page(review: ReportData) -> str:
         peaks_section(review),
         plan_section(review),
         cost_section(review),
+        *policy_sections(review),
         *year_sections(review),
         trust_section(review),
         outcome_section(review),
@@ -55,18 +56,9 @@ def report_page(review: ReportData) -> str:
 
 def sheets_page(sheets: Sequence[Sheet]) -> str:
     """Sheets as a small page of their own: each with its title, its table, and what stands below it."""
-    sections = [
-        Section(sheet.title, (), (), [Table(sheet.columns, sheet.rows, _numbers(sheet))], (), sheet.footer)
-        for sheet in sheets
-    ]
+    sections = [sheet_section(sheet) for sheet in sheets]
     title = sheets[0].title if sheets else "capacity"
     return _templates().get_template("sheets.html").render(title=title, sections=sections, style=_style())
-
-
-def _numbers(sheet: Sheet) -> frozenset[int]:
-    """The columns that hold nothing but numbers."""
-    places = range(len(sheet.columns))
-    return frozenset(place for place in places if sheet.rows and all(is_number(row[place]) for row in sheet.rows))
 
 
 def _title(review: ReportData) -> str:
@@ -91,14 +83,10 @@ def _provenance(review: ReportData) -> list[str]:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("capacity.views.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return page_templates(PackageLoader("capacity.views.report", ""))
 
 
 def _style() -> Markup:
-    return Markup(files("capacity.views.report").joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
+    views = files("capacity.views")
+    sheets = views.joinpath("page", "static", "base.css"), views.joinpath("report", "page.css")
+    return Markup("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets))  # noqa: S704 - ours

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from capacity.forecast.backtest import Backtest
 from capacity.model import Plan, WorkloadPlan
-from capacity.series.seasons import too_short_for
+from capacity.series.seasons import unproven_of
 from capacity.views.report.review import ReportData
 from capacity.views.report.section import Section, Table
 from capacity.views.report.trust import broken_objectives
@@ -100,9 +100,8 @@ def _of_trust(review: ReportData) -> Iterator[str]:
 
 def _of_history(review: ReportData) -> Iterator[str]:
     for group, sales in review.history.items():
-        if short := too_short_for(sales):
-            span = duration((sales.index[-1] - sales.index[0]).to_pytimedelta())
-            yield f"The history of {group or 'sales'}, {span}, is short for a {' and a '.join(short)} cycle."
+        for words in unproven_of(sales):
+            yield f"History of {group or 'sales'}: {words}."
 
 
 LISTED = 20  # workloads, those that changed most

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from capacity.views.sheet import Sheet, is_number
 
 if TYPE_CHECKING:
     from capacity.views.plots import Figure
@@ -34,6 +37,24 @@ class Section:
     tables: Sequence[Table] = ()
     pictures: Sequence[Markup] = field(default=(), repr=False)
     notes: Sequence[str] = ()
+
+
+def sheet_section(sheet: Sheet) -> Section:
+    """A sheet as a section: its title, its table, and its remarks as notes."""
+    places = range(len(sheet.columns))
+    numbers = frozenset(place for place in places if sheet.rows and all(is_number(row[place]) for row in sheet.rows))
+    return Section(sheet.title, (), (), [Table(sheet.columns, sheet.rows, numbers)], (), sheet.footer)
+
+
+def page_templates(*folders: BaseLoader) -> Environment:
+    """Templates of these folders and those that all pages share, which escape every value."""
+    return Environment(
+        loader=ChoiceLoader([*folders, PackageLoader("capacity.views", "page")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def picture(figure: Figure, name: str, height: float | None = None) -> Markup:

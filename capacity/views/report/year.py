@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from capacity.model.outlook import Outlook
 from capacity.views.report.review import ReportData
 from capacity.views.report.section import Section, Table, picture
 from capacity.views.sheet import count
 from capacity.views.tables.outlook import columns, limit_lines, part_rows, record_lines
 from capacity.views.tables.volumes import days_text
 
+FEW = 3  # limits out of reach that are named
 GROUPS = 4  # with a table of their own: more is a data sheet
 
 
@@ -30,7 +32,16 @@ def _outlook(review: ReportData) -> Section | None:
         f"expected at the peak, {peak.replicas.high:,.0f} at quantile 0.95.",
         *record_lines(year.track_record),
     ]
-    return Section("The next twelve months", words, limit_lines(year.limits), tables, (), year.notes)
+    return Section("The next twelve months", words, _limits(year), tables, (), year.notes)
+
+
+def _limits(year: Outlook) -> list[str]:
+    """The limits that may be reached; of many others only how many there are."""
+    others = [one for one in year.limits if one.early is None]
+    if len(others) <= FEW:
+        return limit_lines(year.limits)
+    reached = limit_lines([one for one in year.limits if one.early is not None])
+    return [*reached, f"The other {len(others)} limits are not reached within twelve months"]
 
 
 def _known(table: Table) -> Table:

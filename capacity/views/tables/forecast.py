@@ -15,7 +15,7 @@ from capacity.model.plan_file import rfc3339
 from capacity.planning.orders import Histories
 from capacity.series.growth import coming_growth, coming_peak, past_growth
 from capacity.series.levels import find_shifts
-from capacity.series.seasons import find_seasons, too_short_for
+from capacity.series.seasons import find_seasons, too_short_for, unproven_of
 from capacity.views.sheet import Sheet, clock, moment
 
 
@@ -25,10 +25,9 @@ def seasons_sheet(sales: pd.Series, group: str | None, timezone: str, holidays: 
     growth = past_growth(sales, holidays)
     rows = [(season.name, season.season_length, f"{season.strength:.2f}") for season in seasons]
     footer = [] if seasons else ["no cycle stands out of the noise (strength 0.3; white noise scores 0.15 to 0.22)"]
-    if short:
-        footer.append(f"the history is short for a {' and a '.join(short)} cycle")
+    footer += [f"history: {words}" for words in unproven_of(sales)]
     footer += [f"level x {shift.ratio:.2f} since {clock(shift.at, timezone)}" for shift in shifts]
-    footer.append(f"growth of the last 28 days: {growth.words}")
+    footer.append(f"growth over the last 28 days: {growth.words}")
     document = {
         "group": group,
         "seasons": [dataclasses.asdict(season) for season in seasons],

@@ -76,8 +76,9 @@ def _limit(one: LimitReached) -> str:
     size = f"{one.value / GIB:,.4g} GiB" if one.unit == "bytes" else f"{one.value:,.4g} {one.unit}"
     if one.early is None:
         return f"{one.limit} ({size}): not reached within twelve months"
-    expected = "not expected to be" if one.middle is None else f"expected to be in {one.middle:%Y-%m}"
-    return f"{one.limit} ({size}): may be reached in {one.early:%Y-%m}, {expected}"
+    if one.middle is None:
+        return f"{one.limit} ({size}): might be reached in {one.early:%Y-%m}, but probably not within twelve months"
+    return f"{one.limit} ({size}): expected to be reached in {one.middle:%Y-%m}, possibly as early as {one.early:%Y-%m}"
 
 
 def record_lines(record: Sequence[LookBack]) -> list[str]:

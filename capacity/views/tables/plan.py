@@ -14,7 +14,7 @@ from capacity.model.plan_file import plan_document, rfc3339
 from capacity.model.pod_size import PodSizes
 from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.result import PlanResult
-from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, duration, moment, money
+from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, moment, money
 from capacity.views.tables.advice import advice_document, advice_lines
 from capacity.views.tables.choice import advice_sentence
 from capacity.views.view_models import view_bars
@@ -45,11 +45,22 @@ def floors_sheet(planned: PlanResult) -> Sheet:
     """Every step of every workload, as `Plan.to_frame` has them: what a program or a spreadsheet reads."""
     table = planned.plan.to_frame()
     columns = ("start", *(str(name) for name in table.columns))
-    rows = [
-        (rfc3339(moment(at)), *(None if value != value else value for value in values))
-        for at, values in zip(table.index, table.itertuples(index=False), strict=True)
-    ]
-    return Sheet("", columns, rows, None)
+    return Sheet(
+        "", columns, list(zip(_starts(table), *(_cells(table[name]) for name in table.columns), strict=True)), None
+    )
+
+
+def _starts(table: pd.DataFrame) -> list[str]:
+    """The starts of the steps as text: millions of rows have a few hundred different ones."""
+    codes, starts = pd.factorize(table.index)
+    texts = [rfc3339(moment(at)) for at in pd.DatetimeIndex(starts)]
+    return [texts[code] for code in codes.tolist()]
+
+
+def _cells(column: pd.Series) -> list[object]:
+    """The values of a column, None for what is not known."""
+    values: list[object] = column.tolist()
+    return [None if value != value else value for value in values] if column.hasnans else values
 
 
 def _plan_footer(planned: PlanResult, plans: list[WorkloadPlan], currency: str) -> tuple[str, ...]:
@@ -153,8 +164,6 @@ def _remarks(plan: WorkloadPlan) -> list[str]:
     derived = plan.derivation
     remarks = [] if plan.choice is None else [f"policy: {advice_sentence(plan.choice)}"]
     remarks += [f"model: {derived.model}", *(f"note: {note}" for note in derived.notes)]
-    if plan.step >= DAY:
-        remarks.append(f"note: in steps of {duration(plan.step)} the peak within the day is not known")
     if derived.target.bound != "target":
         remarks.append(f"note: utilization is bound by {derived.target.why}")
     return remarks

@@ -139,7 +139,7 @@ def _peak(coming: UpcomingPeak) -> dict[str, Any]:
         "replicas": peak.replicas,
         "cpu_millicores": round(peak.cpu_cores * 1000),
         "memory_bytes": round(peak.memory_bytes),
-        "sales": peak.sales,
+        "sales_per_hour": coming.sales_per_hour,
         "quantile_level": peak.quantile_level,
     }
 

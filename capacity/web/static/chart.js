@@ -171,7 +171,7 @@ class Chart {
 
   key(event) {
     if (!this.panels.length) return;
-    const day = 86400000, from = this.cursor ?? this.view[0];
+    const day = 86400000, from = this.cursor ?? this.chosen ?? this.view[0];
     const moves = { ArrowLeft: -this.step, ArrowDown: -this.step, ArrowRight: this.step, ArrowUp: this.step, PageDown: -day, PageUp: day };
     if (event.key in moves) this.move(from + moves[event.key], true);
     else if (event.key === "Home") this.move(this.span[0], true);

@@ -79,7 +79,7 @@
 
   function describe(moment) {
     const lines = panels().map((panel) => {
-      const values = panel.items.map((item) => [NAMES[item.kind], at(item, moment)]).filter((one) => one[1] !== null && one[1] !== undefined);
+      const values = panel.items.map((item) => [item.kind === "band" ? "planned for" : NAMES[item.kind], at(item, moment)]).filter((one) => one[1] !== null && one[1] !== undefined);
       return values.length ? `${panel.title}: ${values.map(([name, value]) => `${name} ${number(value)}`).join(", ")}.` : "";
     });
     return `${words.format(moment)}. ${lines.filter(Boolean).join(" ")}`;
@@ -88,6 +88,7 @@
   function peak() {
     const moment = Date.parse(data.peak), room = 86400000 * 0.75;
     chart.zoom(moment - room, moment + room);
+    chart.pick(moment);
   }
 
   function week() {
@@ -173,7 +174,7 @@
 
   function table(found) {
     const unit = found.before.unit ? ` (${safe(found.before.unit)})` : "", both = [found.before, found.after];
-    const change = (one, other) => one ? `${other >= one ? "+" : "−"}${Math.abs(100 * (other / one - 1)).toFixed(1)} %` : "–";
+    const change = (one, other) => !one ? "–" : other / one >= 10 ? `× ${number(other / one, 2)}` : `${other >= one ? "+" : "−"}${Math.abs(100 * (other / one - 1)).toFixed(1)} %`;
     const row = (name, pick, digits = 4) => {
       const [one, other] = both.map(pick);
       return `<tr><th scope="row">${name}</th><td class="number">${number(one, digits)}</td><td class="number">${number(other, digits)}</td><td class="number">${one === null || other === null ? "–" : change(one, other)}</td></tr>`;

@@ -1,0 +1,63 @@
+"""The demand of the coming hours of a plan, small enough to keep of every workload that dashboards draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from capacity.model import WorkloadPlan
+from capacity.model.forecast import Demand, DemandAhead, Forecast
+
+HOUR = timedelta(hours=1)
+HOURS = 48
+MOST = 100  # workloads, those with the highest peaks: each has up to 288 series
+MEDIAN = 0.5
+
+
+def busiest(plans: Sequence[WorkloadPlan]) -> list[WorkloadPlan]:
+    """The workloads that dashboards draw: those with the highest peaks."""
+    return sorted(plans, key=lambda one: one.peak.replicas, reverse=True)[:MOST]
+
+
+def coming_hours(now: datetime, hours: int = HOURS) -> list[datetime]:
+    """When each coming clock hour begins; the first is that of `now`."""
+    first = now.replace(minute=0, second=0, microsecond=0)
+    return [first + number * HOUR for number in range(hours)]
+
+
+def demand_ahead(plan: WorkloadPlan, starts: Sequence[datetime]) -> DemandAhead | None:
+    """The demand of the hours that begin at `starts`; None of a plan that no longer holds what it was made of."""
+    demand = plan.demand
+    if demand is None:
+        return None
+    table = plan.to_frame()
+
+    def highest(forecast: Forecast, level: float) -> tuple[float, ...]:
+        return tuple(hourly(forecast.at(level).reindex(table.index), plan, starts))
+
+    levels = tuple(
+        (level, highest(demand.cpu, level), highest(demand.memory, level)) for level in _levels(plan, demand)
+    )
+    need = (table["utilization"] * table["floor"]).loc[: pd.Timestamp(starts[-1] + HOUR)]
+    return DemandAhead(*plan.key, levels, tuple(need.tolist()))
+
+
+def hourly(values: pd.Series, plan: WorkloadPlan, starts: Sequence[datetime]) -> list[float]:
+    """The highest value of the steps that begin in each hour; of longer steps, that of the step an hour lies in.
+
+    NaN of an hour beyond the plan.
+    """
+    hours = pd.DatetimeIndex(list(starts))
+    if plan.step > HOUR:
+        found = values.reindex(hours, method="ffill").where(hours < pd.Timestamp(plan.end))
+    else:
+        found = values.groupby(pd.DatetimeIndex(values.index).floor("h")).max().reindex(hours)
+    return list(map(float, found))
+
+
+def _levels(plan: WorkloadPlan, demand: Demand) -> list[float]:
+    """The median, and the level that the plan serves."""
+    known = [float(level) for level in demand.cpu.quantiles.columns]
+    return [level for level in known if level in (MEDIAN, plan.peak.quantile_level)]
