@@ -213,8 +213,8 @@ every `capacity audit`, and `pass` is every pass of the controller. A Pushgatewa
 all of them: set it if several installations share a Pushgateway or a node.
 
 The metrics `capacity_ahead_*` hold the coming 48 hours, one series per hour (`horizon`: `0h` to `47h`), for the 100
-workloads with the highest peaks: 48 to 288 series each. Demand and utilization are there if the workloads are planned
-as one chunk. The dashboards draw them ahead of now with one query; in a panel whose time range ends in the future:
+workloads with the highest peaks: 288 series each, also in fleets that are planned in several chunks. The dashboards
+draw them ahead of now with one query; in a panel whose time range ends in the future:
 
 ```promql
 last_over_time(capacity_ahead_replicas[50h])
