@@ -54,7 +54,8 @@ def test_the_wheel_installs_and_works_by_itself(built: Path, tmp_path: Path) -> 
 def test_the_sdist_holds_what_the_tests_need_and_builds_the_same_wheel(built: Path, tmp_path: Path) -> None:
     (sdist,), (wheel,) = built.glob("*.tar.gz"), built.glob("*.whl")
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # since Python 3.11.4
+        archive.extractall(tmp_path)
     (folder,) = tmp_path.glob("capacity_ahead-*")
     assert all((folder / name).exists() for name in ("tests", "docs", "k8s", "mkdocs.yml", "LICENSE", "README.md"))
     run("-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "again"), cwd=folder)
