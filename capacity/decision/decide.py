@@ -85,13 +85,15 @@ def stand_still(observation: Observation, now: datetime, policy: ControllerRules
 def second_look(observation: Observation, now: datetime, policy: ControllerRules) -> Memory | None:
     """What to remember while a step down waits for its second look; None where it need not wait.
 
-    The observation's own memory while the first look is young: looking more often does not look twice. Where later
-    looks find the same readings, `LOOKS` of them decide.
+    It waits for the time of a step since the first look: looking more often does not look twice. Where later looks find
+    the same readings, `LOOKS` of them decide.
     """
     if not _tells(observation):
         return None
-    age = _age(observation.memory, now)
-    waits = age is None or age > _memorable(policy) or age < _between(policy) or _same_readings(observation)
+    memory, age = observation.memory, _age(observation.memory, now)
+    first = memory.looked_first or memory.looked_at
+    waited = first is not None and now - first >= max(policy.step_every, policy.period) - policy.period / 2
+    waits = age is None or age > _memorable(policy) or not waited or _same_readings(observation)
     return looked_again(observation, now, policy) if waits else None
 
 
@@ -106,7 +108,8 @@ def looked_again(observation: Observation, now: datetime, policy: ControllerRule
     if age is None or age > _memorable(policy):
         return looked(observation, now)
     if not _same_readings(observation):
-        return looked(observation, now) if age >= _between(policy) else _noted(memory, 0)
+        anew = replace(looked(observation, now), looked_first=memory.looked_first)
+        return anew if age >= _between(policy) else _noted(memory, 0)
     return _noted(memory, _equal_looks(observation, now, policy))
 
 
@@ -117,7 +120,7 @@ def looked(observation: Observation, now: datetime) -> Memory:
         return memory
     old = _is_old(observation, now)
     still = memory.still_since if (_same_readings(observation) if old is None else old) else None
-    return replace(memory, mark=readings.mark, looked_at=now, still_since=still, alike=0)
+    return replace(memory, mark=readings.mark, looked_at=now, looked_first=now, still_since=still, alike=0)
 
 
 def _tells(observation: Observation) -> bool:

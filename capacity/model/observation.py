@@ -84,9 +84,10 @@ class Memory:
 
     `moved_at`: our last move of the floor. `safe_floor`: of the last plan that was read. `held_since`: since when
     there is no plan to follow, or the brake is on, as `held_for` says. `mark`: of the readings at `looked_at`;
-    `alike`: how many looks since then found the same; `still_since`: since when they are known to stand still.
-    `short_since`: when the floor was set that is not reached in time, `short_for` what keeps replicas from it.
-    `slow_start`: how long the last rise took that was reached late, noted at `slow_at`.
+    `looked_first`: when the first look of this wait for a step was made; `alike`: how many looks since the last one
+    found the same; `still_since`: since when they are known to stand still. `short_since`: when the floor was set that
+    is not reached in time, `short_for` what keeps replicas from it. `slow_start`: how long the last rise took that was
+    reached late, noted at `slow_at`.
     """
 
     moved_at: datetime | None = None
@@ -95,6 +96,7 @@ class Memory:
     held_since: datetime | None = None
     mark: str | None = None
     looked_at: datetime | None = None
+    looked_first: datetime | None = None
     alike: int = 0
     still_since: datetime | None = None
     short_since: datetime | None = None
@@ -103,7 +105,7 @@ class Memory:
     slow_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("moved_at", "held_since", "looked_at", "still_since", "short_since", "slow_at"):
+        for name in ("moved_at", "held_since", "looked_at", "looked_first", "still_since", "short_since", "slow_at"):
             moment = getattr(self, name)
             if moment is not None:
                 require_aware(name, moment)
