@@ -131,6 +131,17 @@ def passes(observation: Observation, minutes: range, **rules: Any) -> list[tuple
     return made
 
 
+@pytest.mark.parametrize("step", [5, 7, 30])
+def test_looking_often_at_metrics_that_move_delays_no_step(step: int) -> None:
+    observation, falls = seen(40, readings=Readings(wanted=3, mark="0m")), []
+    for minute in range(4 * step):
+        observation = replace(observation, readings=Readings(wanted=3, mark=f"{minute}m"))
+        decision = decide(plan([4] * 12), observation, NOW + minute * MINUTE, ControllerRules(step_every=step * MINUTE))
+        observation = replace(observation, floor=decision.floor, memory=decision.memory)
+        falls += [minute] if decision.falls else []
+    assert falls == [step, 2 * step, 3 * step]
+
+
 def test_readings_that_stand_still_are_found_within_ten_minutes_and_noted() -> None:
     observation = seen(40, readings=Readings(wanted=3, mark="250m"))
     made = passes(observation, range(20))

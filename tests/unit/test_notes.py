@@ -40,6 +40,7 @@ FULL = Memory(
     held_since=NOW - MINUTE,
     mark="250m",
     looked_at=NOW - 2 * MINUTE,
+    looked_first=NOW - 6 * MINUTE,
     alike=1,
     still_since=NOW - 3 * MINUTE,
     short_since=NOW - 4 * MINUTE,
