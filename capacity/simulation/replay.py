@@ -13,16 +13,16 @@ import pandas as pd
 from capacity.decision import CALM
 from capacity.decision import ControllerRules as Pace
 from capacity.forecast import forecast_as_asked
-from capacity.load import project_load
 from capacity.model import DataError, Forecast, ForecastRequest, Workload, WorkloadPlan, require
 from capacity.model.arrays import Array
 from capacity.model.policy import Cadence
-from capacity.planning import plan_many, planning_window
+from capacity.planning import planning_window
 from capacity.planning.orders import near_horizon
-from capacity.planning.workload import QUIET_LEVEL, moved_as_orders, on_floor_steps
+from capacity.planning.workload import QUIET_LEVEL, moved_as_orders
 from capacity.series.frames import as_sales
 from capacity.series.path import PART
 from capacity.series.within import OrderTimes, WithinStep, served_path
+from capacity.simulation.candidates import plans_of
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks
 from capacity.simulation.grid import on_grid
@@ -110,15 +110,8 @@ def past_plans(forecasts: Forecasts, workload: Workload, within: Mapping[datetim
 
     `within`: what was known of the time within a step at each origin. Default: nothing.
     """
-    known = within or {}
-    loads = ((project_load(one, workload.load), known.get(origin)) for origin, one in forecasts.items())
-    made = plan_many((on_floor_steps(load, workload, path), workload) for load, path in loads)
-    plans = {}
-    for (origin, forecast), plan in zip(forecasts.items(), made, strict=True):
-        if isinstance(plan, DataError):
-            raise plan
-        plans[origin] = moved_as_orders(plan, forecast.step)
-    return plans
+    made = plans_of(forecasts, workload, workload.quantile_level, within)
+    return {origin: moved_as_orders(plan, forecasts[origin].step) for origin, plan in made.items()}
 
 
 def _fitted(
