@@ -17,6 +17,7 @@ import yaml
 
 from capacity import __version__
 from capacity.monitoring.metrics import metrics_page
+from docs.hooks import commands_page, configuration_page, library_page
 
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "k8s" / "chart"
@@ -109,6 +110,9 @@ def references() -> Mapping[Path, Callable[[], str]]:
     copied = [MONITORING / "rules.yaml", *sorted((MONITORING / "dashboards").glob("*.json"))]
     return {
         ROOT / "docs" / "metrics.md": metrics_page,
+        ROOT / "docs" / "reference" / "commands.md": commands_page,
+        ROOT / "docs" / "reference" / "configuration.md": configuration_page,
+        ROOT / "docs" / "reference" / "library.md": library_page,
         MONITORING / "prometheusrule.yaml": prometheus_rule,
         CHART / "README.md": chart_page,
         **{ROOT / name: partial(of_this_version, ROOT / name, before) for name, before in VERSIONED.items()},

@@ -62,6 +62,7 @@ class AdviceRequest:
     days: int = 28
     workloads: Sequence[Workload] | None = None
     known: Policies = field(default_factory=dict)
+    past: bool = False
 
     def of(self, config: Config) -> tuple[Workload, ...]:
         """The workloads asked for; by default those of the configuration that have an autoscaler."""
@@ -92,7 +93,7 @@ def advise(
     days : int
         How many of the last days are replayed. Default 28; fewer where the history is short.
     workloads : sequence of Workload or None
-        Those to advise. Default: all of the configuration.
+        Those to advise. Default: all of the configuration that have an autoscaler.
     known : mapping or None
         Earlier choices: of the days that they were made from only later ones are replayed, and a target that was
         advised is advised again while it is as good. Default none.
@@ -113,8 +114,8 @@ def advise(
     DataError
         The orders cannot be read.
     """
-    orders, asked = read_orders(config, now, past=past), AdviceRequest(now, days, workloads, known or {})
-    return advise_on(config, orders, asked, progress, stop=stop)
+    asked = AdviceRequest(now, days, workloads, known or {}, past)
+    return advise_on(config, read_orders(config, now, past=past), asked, progress, stop=stop)
 
 
 def advise_on(

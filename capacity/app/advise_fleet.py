@@ -30,8 +30,6 @@ def advise_fleet(
     asked: AdviceRequest,
     fleet: Fleet | None = None,
     progress: Progress | None = None,
-    *,
-    past: bool = False,
 ) -> Advice:
     """`advise`, with chunks of workloads on the processes or the Dask cluster of `fleet`; the choices are the same.
 
@@ -45,8 +43,6 @@ def advise_fleet(
         What workloads are replayed on. Default: every core. A single chunk is replayed in this process.
     progress : callable or None
         Called with how many parts are done, and of how many; of several chunks they are the parts. Default none.
-    past : bool
-        As `advise` takes it. Default False.
 
     Returns
     -------
@@ -60,14 +56,14 @@ def advise_fleet(
     ClusterError
         The Dask cluster does not answer.
     """
-    fleet, workloads = fleet or Fleet(), config.workloads if asked.workloads is None else tuple(asked.workloads)
+    fleet, workloads = fleet or Fleet(), asked.of(config)
     if config.sales is None or (len(workloads) <= SIZE and fleet.cluster is None):
-        orders = read_orders(config, asked.now, past=past)
+        orders = read_orders(config, asked.now, past=asked.past)
         return advise_on(config, orders, replace(asked, workloads=workloads), progress)
     wanted = config.model_copy(update={"workloads": workloads})
     with folder_of(None if fleet.shards is None else fleet.shards / FOLDER) as folder:
         size = NEXT_DAY if all(one.key in asked.known for one in workloads) else SIZE
-        chunks = chunks_of(wanted, asked.now, folder, deal(workloads, size), past=past)
+        chunks = chunks_of(wanted, asked.now, folder, deal(workloads, size), past=asked.past)
         parts = [Part(chunk, _of(chunk, asked)) for chunk in chunks]
         answers = _answers(parts, fleet, progress)
     return _joined(answers, workloads)

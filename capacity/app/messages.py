@@ -15,7 +15,7 @@ from capacity.model import CapacityError, DataError
 
 if TYPE_CHECKING:
     from capacity.model import Plan
-    from capacity.model.settings.messages import MessageSettings
+    from capacity.model.settings.monitoring import MessageSettings
     from capacity.monitoring import Condition, Scope
 
 HOUR = timedelta(hours=1)

@@ -111,7 +111,7 @@ class Notifier:
         settings = self.incidents.servicenow
         if settings is None or settings.change_windows is None:
             return None, []
-        from capacity.monitoring.services import connect_tickets
+        from capacity.monitoring.dispatch import connect_tickets
 
         try:
             return connect_tickets(settings).change_window(now, settings.change_windows), []
@@ -136,7 +136,7 @@ class Notifier:
         _log(conditions)
         settings, warnings = self.incidents, list[str]()
         if settings.servicenow is not None or settings.alertmanager is not None:
-            from capacity.monitoring.services import connect_incidents
+            from capacity.monitoring.dispatch import connect_incidents
 
             warnings += connect_incidents(settings).report(conditions, scope, now)
         if settings.messages.receivers:
@@ -172,7 +172,7 @@ class Notifier:
 
 
 def _push(settings: TelemetrySettings, samples: Sequence[Sample], job: str) -> None:
-    from capacity.monitoring.services import connect_gateway
+    from capacity.monitoring.dispatch import connect_gateway
 
     gateway = connect_gateway(settings)
     if gateway is not None:

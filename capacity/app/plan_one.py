@@ -13,8 +13,8 @@ from capacity.app.bare import LEVELS, OLD, TypicalService, orders_end, service_w
 from capacity.app.reading import rows_of, sales_of
 from capacity.model import ConfigError, DataError, Event, LoadModel, Replica, Workload, WorkloadPlan
 from capacity.model.configuration import Config, describe
+from capacity.model.fields import duration, quantity
 from capacity.model.settings import SalesSettings
-from capacity.model.written import duration, quantity
 from capacity.planning.orders import KnownAhead, OrderData
 from capacity.planning.pipeline import PlanInputs, make_plan
 from capacity.series.frames import countries, steps_of

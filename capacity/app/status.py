@@ -255,8 +255,8 @@ def _tickets(config: Config, now: datetime, window: timedelta) -> Read | None:
     settings = config.incidents.servicenow
     if settings is None:
         return None
+    from capacity.monitoring.dispatch import connect_tickets
     from capacity.monitoring.outages import restore_objective
-    from capacity.monitoring.services import connect_tickets
 
     instance = connect_tickets(settings)
     return lambda: restore_objective(instance.past(now - window), now, window)

@@ -1,19 +1,27 @@
-"""The first look at a file of orders: forecast, tested, planned and judged for one typical service, read once."""
+"""A first look at a file of orders: forecast, planned and judged for one typical service; and a first capacity.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
 
 from capacity.app.advise import AdviceRequest, advise_on
 from capacity.app.bare import Asked, TypicalService, bare_config, orders_end, service_words, with_service
+from capacity.app.init import cores, mebibytes, scalar
 from capacity.app.reading import read_orders
 from capacity.app.report import collect_report
 from capacity.model.choice import Choice
 from capacity.model.configuration import Config
+from capacity.model.fields import duration_text
+from capacity.model.settings import DatabaseSource
 from capacity.planning.orders import OrderData
 from capacity.series.seasons import find_seasons
+from capacity.sources.database import without_password
 from capacity.views.report.review import ReportRequest
 from capacity.views.trial import TrialData
 
@@ -84,3 +92,85 @@ def _judged(
     if advice.choices:
         return advice.choices[0], ""
     return None, next(iter(advice.failures.values()))
+
+
+def render_starter(source: str, config: Config, trial: TrialData, folder: Path) -> str:
+    """The text of the configuration; paths in it are relative to `folder`, where it will lie.
+
+    It reads as it is, and gives what was seen in the first look.
+    """
+    lines = [
+        "# Written by `capacity try`. Lines marked `# yours:` are guesses or assumptions: check them.",
+        "# `capacity schema` lists all keys.",
+        f"timezone: {scalar(config.timezone)}  # yours: the business's clock; times without a zone are read on it",
+        *_sales(source, trial, folder),
+        "calendar:",
+        f"  holidays: [{', '.join(map(scalar, config.calendar.holidays))}]  # yours: countries or states: [GB-ENG]",
+        "  # events: promotions.csv  # name,start,end,kind,uplift; an empty uplift is learned",
+        "forecast:",
+        f"  horizon: {duration_text(config.forecast.horizon)}",
+        *_workload(config),
+    ]
+    text = "\n".join(lines) + "\n"
+    Config.model_validate(yaml.safe_load(text))
+    return text
+
+
+def _sales(source: str, trial: TrialData, folder: Path) -> Iterator[str]:
+    guess = trial.guess
+    settings, counting = guess.settings, guess.counting
+    yield "sales:"
+    yield from _source(source, settings.source, folder)
+    yield f"  time: {scalar(settings.time)}  # guessed{_others(guess.time_others)}"
+    if settings.time_format is not None:
+        yield f"  time_format: {scalar(settings.time_format)}"
+    if settings.timezone is not None:
+        yield f"  timezone: {settings.timezone}  # as the name of the column says"
+    if settings.read.decimal is not None:
+        yield f"  read: {{decimal: {scalar(settings.read.decimal)}}}"
+    column = "true" if counting.column is None else scalar(counting.column)
+    yield f"  value: {{{counting.how}: {column}}}  # {counting.why}{_others(counting.others)}"
+    yield f"  step: {duration_text(settings.step)}"
+    if (state := guess.state) is not None:
+        example = state.values[0].replace("'", "''") if state.values else "paid"
+        check = f"\"{state.name}\" = '{example}'"
+        yield "  # select:  # yours: which rows are orders at all"
+        yield f"  #   - {{name: counts, check: {scalar(check)}}}  # values: {', '.join(state.values[:8])}"
+    yield "  # freshness: {within: 1h}  # yours: how old the newest order may be; without it, three days are a warning"
+
+
+def _others(names: tuple[str, ...]) -> str:
+    return f"; or {', '.join(names[:4])}" if names else ""
+
+
+def _source(source: str, place: str | DatabaseSource, folder: Path) -> Iterator[str]:
+    if isinstance(place, DatabaseSource):
+        bare, had = without_password(place.url)
+        note = "  # the password was left out: the driver takes it from its own file" if had else ""
+        yield "  source:"
+        yield f"    url: {scalar(bare)}{note}"
+        yield f"    query: {scalar(place.query)}"
+        return
+    relative = source if "://" in source else os.path.relpath(Path(source).absolute(), folder.absolute())
+    yield f"  source: {scalar(relative)}"
+
+
+def _workload(config: Config) -> Iterator[str]:
+    (workload,) = config.workloads
+    load, replica = workload.load, workload.replica
+    yield "workloads:  # yours: one for each autoscaler; `capacity init` writes those of your cluster"
+    yield f"  - namespace: {workload.namespace}"
+    yield f"    name: {workload.name}"
+    yield f"    floor: {workload.floor}  # minReplicas that is never gone below"
+    yield f"    ceiling: {workload.ceiling}  # maxReplicas"
+    yield f"    lead_time: {duration_text(workload.lead_time)}  # from a new pod to a ready one; auto: learned"
+    yield "    load:  # demand = base + per_sale_per_hour x orders per hour: assumed until it is learned from usage"
+    yield f"      cpu: {{base: {cores(load.cpu_base)}, per_sale_per_hour: {_small(load.cpu_per_sale_per_hour)}}}"
+    yield f"      memory: {{base: {mebibytes(load.memory_base)}}}"
+    request = f"{{cpu_request: {cores(replica.cpu_request)}, memory_request: {mebibytes(replica.memory_request)}}}"
+    yield f"    replica: {request}"
+
+
+def _small(amount: float) -> str:
+    """Cores of one order, which may be far less than a millicore."""
+    return f"{amount:.4g}" if amount >= 0.001 else f"{amount:.4e}"

@@ -11,18 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from capacity.cli.advise import advise
-from capacity.cli.cluster import apply, preview, restore, run
+from capacity.cli.cluster import apply, preview, rehearse, restore, run
 from capacity.cli.command import DONE, FAILED, USAGE, CommandContext, verb
 from capacity.cli.data import audit, backtest, forecast, load, seasonality
-from capacity.cli.outlook import outlook
 from capacity.cli.plan import explain, plan
-from capacity.cli.rehearse import rehearse
-from capacity.cli.report import report, status
+from capacity.cli.report import outlook, report, status, volumes
 from capacity.cli.serve import serve
-from capacity.cli.setup import doctor, init, rules
+from capacity.cli.setup import doctor, init, rules, try_
 from capacity.cli.simulate import simulate
-from capacity.cli.trial import try_
-from capacity.cli.volumes import volumes
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
 from capacity.model.secrets import hide_secrets

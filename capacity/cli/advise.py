@@ -1,8 +1,11 @@
-"""The verb that chooses: which policy does best on each workload's own history."""
+"""The verb that chooses: which policy does best on each workload's own history; and where the choices are kept."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,27 +13,62 @@ import typer
 from capacity.cli.command import DONE, FAILED, CommandContext, verb
 from capacity.cli.options import Data, Drawing, FleetOptions, write_file
 from capacity.logs import LOGGER
-from capacity.model import ConfigError
+from capacity.model import CapacityError, ClusterError, ConfigError
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
-    from capacity.app.advise import Advice
+    from datetime import datetime
+
+    from capacity.app.advise import Advice, AdviceRequest
+    from capacity.app.fleet import Fleet
+    from capacity.cli.options import Theme
     from capacity.model import Workload
     from capacity.model.choice import Choice
     from capacity.model.configuration import Config
     from capacity.model.policies import Policies
-    from capacity.views.options import Theme
     from capacity.views.plots import Figure
 
+CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
 PoliciesOption = Annotated[
     Path, typer.Option("--policies", help="File with the chosen policies: advise writes it, plan reads it.")
 ]
 POLICIES = Path("policies.json")
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyStore:
+    """Where chosen policies are kept: in a file, or in ConfigMaps in the namespaces of the workloads."""
+
+    file: Path
+    in_cluster: bool
+
+    def read(self, config: Config) -> Policies:
+        """The policies kept so far."""
+        from capacity.app.advise import known_policies
+
+        if not self.in_cluster:
+            return known_policies(self.file)
+        from capacity.cluster.client import ClusterReader
+        from capacity.cluster.policy_maps import read_policy_maps
+
+        return read_policy_maps(ClusterReader(), sorted({one.namespace for one in config.workloads}))
+
+    def write(self, policies: Policies) -> list[str]:
+        """Keep these; returns what was written."""
+        if self.in_cluster:
+            from capacity.cluster.client import ClusterWriter
+            from capacity.cluster.policy_maps import write_policy_maps
+
+            return [f"ConfigMap {name}" for name in write_policy_maps(ClusterWriter(), policies.values())]
+        from capacity.model.policies import write_policies
+
+        write_file(lambda: write_policies(policies.values(), self.file), "--policies", self.file)
+        return [str(self.file)]
+
+
 @verb
 def advise(
-    face: CommandContext,
+    context: CommandContext,
     *,
     data: Data,
     days: Annotated[
@@ -54,47 +92,86 @@ def advise(
     from capacity.app.advise import AdviceRequest
     from capacity.app.advise_fleet import advise_fleet
 
-    config = data.planning_config(face)
+    config = data.planning_config(context)
     config.orders()
-    chosen = counted_workloads(config, workload)
-    with face.count("replaying") as progress:
-        now, known = data.moment(), kept_policies(config, policies, to_cluster=to_cluster)
-        asked = AdviceRequest(now, days or config.choice.days, chosen, known)
+    chosen, store = counted_workloads(config, workload), PolicyStore(policies, to_cluster)
+    with context.count("replaying") as progress:
+        known = store.read(config)
+        asked = AdviceRequest(data.moment(), days or config.choice.days, chosen, known)
         advice = advise_fleet(config, asked, parts.fleet(), progress)
-    _show(face, config, advice)
+    _show(context, config, advice)
     if advice.choices:
-        drawing.save(face, lambda theme: _drawn(advice.choices[0], theme))
-    if advice.choices:
-        kept = {**known, **advice.policies}
-        face.say(f"wrote {', '.join(keep_policies(kept, policies, to_cluster=to_cluster))}")
+        drawing.save(context, lambda theme: _drawn(advice.choices[0], theme))
+        context.say(f"wrote {', '.join(store.write({**known, **advice.policies}))}")
     for (namespace, name), reason in advice.failures.items():
         LOGGER.error("%s/%s: %s", namespace, name, reason)
     return FAILED if advice.failures else DONE
 
 
-def kept_policies(config: Config, path: Path, *, to_cluster: bool) -> Policies:
-    """The policies kept so far: in the file, or in the namespaces of the workloads."""
-    from capacity.app.advise import known_policies
+def renewed_policies(
+    context: CommandContext, config: Config, store: PolicyStore, asked: AdviceRequest, fleet: Fleet
+) -> Policies:
+    """The policies kept; those of a file that are too old are chosen anew first, and kept.
 
-    if not to_cluster:
-        return known_policies(path)
-    from capacity.cluster.client import ClusterReader
-    from capacity.cluster.policy_maps import read_policy_maps
+    Where there is no file, none is chosen unasked: the first choice replays weeks.
+    """
+    from capacity.app.advise import outdated
+    from capacity.app.advise_fleet import advise_fleet
 
-    return read_policy_maps(ClusterReader(), sorted({one.namespace for one in config.workloads}))
+    known = _kept(config, store)
+    workloads = outdated(config, known, asked.now) if known and not store.in_cluster else []
+    if not workloads:
+        return known
+    with context.count("choosing policies") as progress:
+        advice = advise_fleet(config, replace(asked, workloads=workloads, known=known), fleet, progress)
+    return _with_chosen(known, advice, store)
 
 
-def keep_policies(policies: Policies, path: Path, *, to_cluster: bool) -> list[str]:
-    """Write the policies where they are kept; returns what was written."""
-    if to_cluster:
-        from capacity.cluster.client import ClusterWriter
-        from capacity.cluster.policy_maps import write_policy_maps
+def choose_for_the_next(
+    context: CommandContext, config: Config, store: PolicyStore, known: Policies, now: datetime
+) -> None:
+    """Once the plan is in force, choose what has no policy or an old one, as time allows: the next plan follows it.
 
-        return [f"ConfigMap {name}" for name in write_policy_maps(ClusterWriter(), policies.values())]
-    from capacity.model.policies import write_policies
+    A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
+    """
+    from capacity.app.advise import advise, outdated
 
-    write_file(lambda: write_policies(policies.values(), path), "--policies", path)
-    return [str(path)]
+    due, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
+    if not due:
+        return
+    try:
+        with context.count("choosing policies") as progress:
+            advice = advise(
+                config,
+                now,
+                days=config.choice.days,
+                workloads=due,
+                known=known,
+                progress=progress,
+                stop=lambda: monotonic() >= ends,
+            )
+        _with_chosen(known, advice, store)
+    except CapacityError as error:
+        LOGGER.warning("no policy chosen: %s", error)
+
+
+def _kept(config: Config, store: PolicyStore) -> Policies:
+    """The policies kept. Where a cluster's cannot be read, the plan is made all the same and says so."""
+    try:
+        return store.read(config)
+    except ClusterError as error:
+        LOGGER.warning("policies: %s", error)
+        return {}
+
+
+def _with_chosen(known: Policies, advice: Advice, store: PolicyStore) -> Policies:
+    """The policies known, with those that were chosen anew, and kept for the next run."""
+    for (namespace, name), reason in advice.failures.items():
+        LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
+    known = {**known, **advice.policies}
+    if advice.policies:
+        store.write(known)
+    return known
 
 
 def _drawn(choice: Choice, theme: Theme) -> Figure:
@@ -103,7 +180,7 @@ def _drawn(choice: Choice, theme: Theme) -> Figure:
     return plot_choice(choice, theme=theme)
 
 
-def _show(face: CommandContext, config: Config, advice: Advice) -> None:
+def _show(context: CommandContext, config: Config, advice: Advice) -> None:
     """A table for each workload; as JSON or CSV all of them at once."""
     from capacity.app.advise import target_patch, target_snippet
     from capacity.views.tables import choice_sheet, choices_sheet
@@ -113,10 +190,10 @@ def _show(face: CommandContext, config: Config, advice: Advice) -> None:
         choice_sheet(one, target_patch(known[one.key], one), target_snippet(known[one.key], one))
         for one in advice.choices
     ]
-    if face.output in (Output.json, Output.csv):
-        face.show(choices_sheet(sheets))
+    if context.output in (Output.json, Output.csv):
+        context.show(choices_sheet(sheets))
     else:
-        face.show(*sheets)
+        context.show(*sheets)
 
 
 def counted_workloads(config: Config, name: str | None) -> list[Workload]:

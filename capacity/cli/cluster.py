@@ -1,4 +1,4 @@
-"""The verbs that meet the cluster: preview cannot write; apply, run and restore move floors and give them back."""
+"""The verbs that meet the cluster: preview cannot write; apply, run and rehearse move floors; restore undoes it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, verb
+from capacity.cli.command import DONE, FAILED, HELD, CommandContext, NowOption, read_clock, read_duration, verb
 from capacity.cli.options import PlanPlace
 from capacity.logs import LOGGER
+from capacity.model import ConfigError
 from capacity.views.sheet import Output, show_lines
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from capacity.app.control import Reconciliation as Pass
     from capacity.app.loop import Leader
-    from capacity.app.notify import Notifier as Bulletin
+    from capacity.app.notify import Notifier
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.cluster.message_memory import LeaseMemory
     from capacity.model.configuration import Config
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from capacity.monitoring.health import Health
 
     Client = TypeVar("Client", bound=ClusterReader)
+
 
 JsonLines = Annotated[bool, typer.Option("--json-lines", help="One JSON object per workload and line.")]
 HeldOk = Annotated[bool, typer.Option("--held-ok", help="Exit with 0 instead of 3 if floors were held; for a CronJob.")]
@@ -43,7 +45,7 @@ LEAST_PATIENCE = 180.0  # seconds without the end of a pass that are still healt
 
 @verb
 def preview(
-    face: CommandContext,
+    context: CommandContext,
     place: PlanPlace,
     *,
     server_dry_run: Annotated[
@@ -62,7 +64,7 @@ def preview(
     from capacity.app.loop import make_pass, pass_sheet
     from capacity.cluster.client import ClusterAsker, ClusterReader
 
-    config, moment = face.config(), read_clock(now)
+    config, moment = context.config(), read_clock(now)
     asker = _client(ClusterAsker, config) if server_dry_run else None
     reader = asker or _client(ClusterReader, config)
     work = make_pass(config, moment, place.file, reader, real_time=now is None)
@@ -70,13 +72,13 @@ def preview(
     if json_lines:
         _show_json_lines(outcomes)
     else:
-        face.show(pass_sheet("Preview: nothing was changed", outcomes, moment))
+        context.show(pass_sheet("Preview: nothing was changed", outcomes, moment))
     return _finish(outcomes)
 
 
 @verb
 def apply(
-    face: CommandContext,
+    context: CommandContext,
     place: PlanPlace,
     *,
     json_lines: JsonLines = False,
@@ -89,25 +91,25 @@ def apply(
     """
     from capacity.app.control import apply as apply_pass
     from capacity.app.loop import make_pass, stopping, uncollected
-    from capacity.app.notify import Notifier as Bulletin
+    from capacity.app.notify import Notifier
     from capacity.cluster.client import ClusterWriter
 
-    config, moment = face.config(), read_clock(now)
+    config, moment = context.config(), read_clock(now)
     writer = _client(ClusterWriter, config)
     with uncollected(), stopping() as stop:
         work = make_pass(config, moment, place.file, writer, real_time=now is None)
         outcomes = _told(
-            Bulletin.of(config, keeper=_keeper(writer, config)),
+            Notifier.of(config, keeper=_keeper(writer, config)),
             work,
             lambda one: apply_pass(writer, one, stop=stop.is_set),
         )
-    _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+    _show(context, "Applied", outcomes, moment, json_lines=json_lines)
     return _finish(outcomes, held_ok=held_ok)
 
 
 @verb
 def run(
-    face: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, health_port: HealthPort = 8080
+    context: CommandContext, place: PlanPlace, *, json_lines: JsonLines = False, health_port: HealthPort = 8080
 ) -> int:
     """Repeat `apply` every controller.period. If several run, one leads. SIGTERM ends it after the current pass.
 
@@ -118,7 +120,7 @@ def run(
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.monitoring.export import Exposition
 
-    config = face.config()
+    config = context.config()
     exposition = Exposition(config.telemetry.installation)
     period = config.controller.period
     writer = _client(ClusterWriter, config)
@@ -130,8 +132,8 @@ def run(
         def one_pass(only: frozenset[tuple[str, str]] | None = None) -> None:
             try:
                 with uncollected():
-                    outcomes, moment = _lead_one(face, _Loop(leader, place.file, exposition, stop), only)
-                _show(face, "Applied", outcomes, moment, json_lines=json_lines)
+                    outcomes, moment = _lead_one(context, _Loop(leader, place.file, exposition, stop), only)
+                _show(context, "Applied", outcomes, moment, json_lines=json_lines)
                 _finish(outcomes)
             finally:
                 health.beat()
@@ -147,7 +149,7 @@ def run(
 
 @verb
 def restore(
-    face: CommandContext,
+    context: CommandContext,
     *,
     ramp: Annotated[
         bool, typer.Option("--ramp", help="Lower floors in the controller's steps, with pauses. Default: at once.")
@@ -166,14 +168,14 @@ def restore(
     from capacity.app.loop import stopping
     from capacity.cluster.client import ClusterWriter
 
-    config = face.config()
+    config = context.config()
     writer = _client(ClusterWriter, config)
     policy = config.controller.policy() if ramp else None
     with stopping() as stop:
         while True:
             moment = read_clock(now)
             outcomes = list(restore_pass(writer, config.workloads, moment, policy=policy, expired=expired))
-            _show(face, "Restored", outcomes, moment, json_lines=json_lines)
+            _show(context, "Restored", outcomes, moment, json_lines=json_lines)
             code = _finish(outcomes)
             more = any(o.decision is not None and o.decision.reason == "Restoring" for o in outcomes)
             if not more or now is not None or stop.wait(config.controller.step_every.total_seconds()):
@@ -211,7 +213,7 @@ class _Loop:
 
 
 def _lead_one(
-    face: CommandContext, loop: _Loop, only: frozenset[tuple[str, str]] | None
+    context: CommandContext, loop: _Loop, only: frozenset[tuple[str, str]] | None
 ) -> tuple[list[Outcome], datetime]:
     """One pass over the namespaces that we lead, and its time; the configuration is read again each time.
 
@@ -221,11 +223,11 @@ def _lead_one(
 
     from capacity.app.control import apply as apply_pass
     from capacity.app.loop import make_pass
-    from capacity.app.notify import Notifier as Bulletin
+    from capacity.app.notify import Notifier
     from capacity.cluster.lease import Writers
 
-    moment, config, writer = read_clock(None), face.config(), loop.leader.writer
-    led = _led(face, loop.leader)
+    moment, config, writer = read_clock(None), context.config(), loop.leader.writer
+    led = _led(context, loop.leader)
     work = make_pass(config, moment, loop.plan, writer, real_time=True)
     work = replace(work, workloads=tuple(workload for workload in work.workloads if workload.namespace in led))
     writers = Writers(writer, led, loop.leader.keep)
@@ -235,7 +237,7 @@ def _lead_one(
 
     if only is not None:
         return list(act(replace(work, chosen=only))), moment
-    outcomes = _told(Bulletin.of(config, loop.exposition, _keeper(writer, config)), work, act)
+    outcomes = _told(Notifier.of(config, loop.exposition, _keeper(writer, config)), work, act)
     return outcomes, moment
 
 
@@ -248,42 +250,44 @@ def _keeper(writer: ClusterWriter, config: Config) -> LeaseMemory | None:
     return LeaseMemory(writer, config.controller.home or min(one.namespace for one in config.workloads))
 
 
-def _led(face: CommandContext, leader: Leader) -> frozenset[str]:
+def _led(context: CommandContext, leader: Leader) -> frozenset[str]:
     """The namespaces that we lead; who leads the others is logged."""
     leaders = leader.lead()
     for namespace, other in sorted(leaders.items()):
-        if other is not None and not face.quiet:
+        if other is not None and not context.quiet:
             LOGGER.warning("%s is led by %s", namespace, other)
     return frozenset(namespace for namespace, other in leaders.items() if other is None)
 
 
-def _told(bulletin: Bulletin, work: Pass, act: Callable[[Pass], Iterable[Outcome]]) -> list[Outcome]:
+def _told(notifier: Notifier, work: Pass, act: Callable[[Pass], Iterable[Outcome]]) -> list[Outcome]:
     """The outcomes of a pass, told to whom the configuration names; held where a change is on there."""
     from dataclasses import replace
     from datetime import timedelta
     from time import perf_counter
 
-    change, warnings = bulletin.change_window(work.now)
+    change, warnings = notifier.change_window(work.now)
     began = perf_counter()
     outcomes = list(act(replace(work, change=change)))
     took = timedelta(seconds=perf_counter() - began)
-    for warning in [*warnings, *bulletin.passed(work, outcomes, work.now + took, took)]:
+    for warning in [*warnings, *notifier.passed(work, outcomes, work.now + took, took)]:
         LOGGER.warning("%s", warning)
     return outcomes
 
 
-def _show(face: CommandContext, title: str, outcomes: Sequence[Outcome], moment: datetime, *, json_lines: bool) -> None:
+def _show(
+    context: CommandContext, title: str, outcomes: Sequence[Outcome], moment: datetime, *, json_lines: bool
+) -> None:
     """One line per workload, to be searched with grep; the other forms on request."""
     from capacity.app.loop import pass_footer, pass_sheet
 
     if json_lines:
         _show_json_lines(outcomes)
-    elif face.output is Output.table:
+    elif context.output is Output.table:
         show_lines([" ".join(line.split()) for outcome in outcomes for line in outcome.lines])
-        if face.verbose:
-            face.say(pass_footer(outcomes, moment))
+        if context.verbose:
+            context.say(pass_footer(outcomes, moment))
     else:
-        face.show(pass_sheet(title, outcomes, moment))
+        context.show(pass_sheet(title, outcomes, moment))
     sys.stdout.flush()
 
 
@@ -305,3 +309,57 @@ def _finish(outcomes: Sequence[Outcome], *, held_ok: bool = False) -> int:
     if any(outcome.failed for outcome in outcomes):
         return FAILED
     return HELD if not held_ok and any(outcome.held for outcome in outcomes) else DONE
+
+
+WorkloadArgument = Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The workload to rehearse.")]
+ToOption = Annotated[int | None, typer.Option("--to", min=1, help="The floor to rehearse.")]
+PeakOption = Annotated[bool, typer.Option("--peak", help="Rehearse the highest floor of the plan.")]
+WithinOption = Annotated[str, typer.Option("--within", metavar="DURATION", help="How long to wait for replicas.")]
+BudgetOption = Annotated[
+    float, typer.Option("--budget", metavar="HOURS", help="Replica hours that the rehearsal may cost.")
+]
+
+
+@verb
+def rehearse(
+    context: CommandContext,
+    workload: WorkloadArgument,
+    place: PlanPlace,
+    *,
+    to: ToOption = None,
+    peak: PeakOption = False,
+    within: WithinOption = "15m",
+    budget: BudgetOption = 24.0,
+) -> int:
+    """Raise a floor as for a peak, measure how long replicas take to be ready and what delays them, and restore it.
+
+    It never begins near a peak of the plan. Ctrl-C, the off switch and `capacity/freeze` on the object end it.
+    Exit code 0: ready within the lead time; 3: later, or not at all; 1: it did not begin.
+
+    Example: capacity rehearse shop/web --to 36 --from-cluster
+    """
+    from capacity.app.loop import make_pass, stopping
+    from capacity.app.rehearse import Stage, find_workload
+    from capacity.app.rehearse import rehearse as rehearse_workload
+    from capacity.cluster.client import ClusterWriter
+    from capacity.model.rehearsal import RehearsalLimits
+    from capacity.views.tables.rehearsal import rehearsal_sheet
+
+    if (to is None) != peak:
+        raise ConfigError("expected --to REPLICAS or --peak, one of the two")
+    limits = RehearsalLimits(read_duration("--within", within), budget)
+    config = context.config()
+    writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
+    work = make_pass(config, _clock(), place.file, writer, real_time=True)
+    one = find_workload(work, workload)
+    context.say(f"{workload}: raising its floor; Ctrl-C gives it back")
+    with stopping() as stop:
+        found = rehearse_workload(Stage(writer, work, one, _clock, stop.wait), to, limits)
+    context.show(rehearsal_sheet(found))
+    return DONE if found.in_time else HELD
+
+
+def _clock() -> datetime:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)

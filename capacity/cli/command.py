@@ -165,7 +165,7 @@ def _progress_bar() -> Progress:
 
 
 def verb(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command `(face, ...)` the options that every command has; typer sees one flat signature.
+    """Give a command `(context, ...)` the options that every command has; typer sees one flat signature.
 
     A parameter that is a dataclass stands for its fields: options that belong together (`capacity.cli.options`).
     """

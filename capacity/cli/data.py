@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capacity.cli.command import DONE, FAILED, HELD, CommandContext, SampleOption, read_clock, read_duration, verb
-from capacity.cli.options import Data, Drawing, PatchOption
+from capacity.cli.options import (
+    PICTURE,
+    BacktestView,
+    Data,
+    Drawing,
+    PatchOption,
+    SeasonsView,
+    Theme,
+)
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, LoadReport
-from capacity.views.options import BacktestView, PictureOption, SeasonsView, Theme, ThemeOption
 from capacity.views.sheet import Output, Sheet
 
 if TYPE_CHECKING:
@@ -38,7 +45,8 @@ def seasonality(
     data: Data,
     drawing: Drawing,
     draw: Annotated[
-        SeasonsView, typer.Option(help="What to draw: the usual week and the level, or the decomposition.")
+        SeasonsView,
+        typer.Option(help="What to draw: the usual week and the level, or the decomposition.", rich_help_panel=PICTURE),
     ] = SeasonsView.week,
 ) -> int:
     """Show what repeats and how strongly, changes of the level, and growth against the same weeks last year.
@@ -124,8 +132,9 @@ def backtest(
     drawing: Drawing,
     origins: Annotated[int, typer.Option(min=2, help="How many times in the past to forecast from.")] = 8,
     draw: Annotated[
-        BacktestView, typer.Option(help="What to draw: forecast and actual, or calibration.")
-    ] = BacktestView.course,
+        BacktestView,
+        typer.Option(help="What to draw: forecast and actual, or calibration.", rich_help_panel=PICTURE),
+    ] = BacktestView.series,
 ) -> int:
     """Test the forecast: repeat it from past times, without later data, and compare it with what happened.
 
@@ -152,7 +161,7 @@ def backtest(
 def _draw_backtest(result: Backtest, config: Config, view: BacktestView, theme: Theme) -> Figure:
     from capacity.views.plots import plot_backtest, plot_calibration
 
-    plot = plot_backtest if view is BacktestView.course else plot_calibration
+    plot = plot_backtest if view is BacktestView.series else plot_calibration
     return plot(result, config.timezone, theme=theme)
 
 
@@ -230,8 +239,7 @@ def load(
     *,
     sample: SampleOption = False,
     requests_patch: PatchOption = None,
-    picture: PictureOption = None,
-    theme: ThemeOption = Theme.light,
+    drawing: Drawing,
 ) -> int:
     """Show what a sale costs in CPU, memory and requests: confidence interval, lag, and since which deploy.
 
@@ -258,8 +266,8 @@ def load(
         advance()
         reports = learn_load_of(config, orders)
         advance()
-        if picture is not None:
-            _save_load_picture(context, reports, picture, theme)
+        if drawing.picture is not None:
+            _save_load_picture(context, reports, drawing.picture, drawing.theme)
         advance()
     advice = advise_workloads(orders.usages)
     if requests_patch is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,6 @@ import typer
 from capacity.cli.command import CommandContext, FileArgument, OfficeOption, SampleOption, read_clock, read_duration
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import duration_text
-from capacity.views.options import PictureOption, Theme, ThemeOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,46 @@ if TYPE_CHECKING:
     from capacity.quality.column_roles import Guess
     from capacity.views.plots import Figure
 
+
 PatchOption = Annotated[
     Path | None, typer.Option(help="Write the recommended requests as a patch; it is never applied.")
 ]
+
+
+class Theme(StrEnum):
+    """The paper that a picture is drawn for."""
+
+    light = "light"
+    dark = "dark"
+
+
+PICTURE = "Picture"
+PictureOption = Annotated[
+    Path | None, typer.Option(help="Draw a picture to this file (.png, .svg).", rich_help_panel=PICTURE)
+]
+ThemeOption = Annotated[Theme, typer.Option(help="Colours of the picture.", rich_help_panel=PICTURE)]
+
+
+class SeasonsView(StrEnum):
+    """What `seasonality` draws."""
+
+    week = "week"
+    decomposition = "decomposition"
+
+
+class BacktestView(StrEnum):
+    """What `backtest` draws."""
+
+    series = "series"
+    calibration = "calibration"
+
+
+class SimulationView(StrEnum):
+    """What `simulate` draws."""
+
+    series = "series"
+    frontier = "frontier"
+    utilization = "utilization"
 
 
 READING = "How orders are read (by default as capacity.yaml says, otherwise guessed)"

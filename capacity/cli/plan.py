@@ -5,35 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.advise import POLICIES, PoliciesOption, keep_policies, kept_policies
+from capacity.cli.advise import POLICIES, PoliciesOption, PolicyStore, choose_for_the_next, renewed_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
-from capacity.cli.options import Data, Drawing, FleetOptions, Service, write_file
+from capacity.cli.options import Data, Drawing, FleetOptions, Service, Theme, write_file
 from capacity.logs import LOGGER
-from capacity.model import CapacityError, ClusterError, ConfigError, DataError
+from capacity.model import ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
-from capacity.views.options import PICTURE, PlanView, Theme
 from capacity.views.sheet import Output, write_csv
 
 if TYPE_CHECKING:
-    from capacity.app.advise import Advice
-    from capacity.app.fleet import Fleet
     from capacity.cluster.message_memory import PlanMemory
     from capacity.model import Explanation, Plan, Scenario, Workload
     from capacity.model.configuration import Config
-    from capacity.model.policies import Policies
     from capacity.planning.result import PlanResult
     from capacity.views.plots import Figure
 
-CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
 SHOWN = 20  # workloads in a table; the plan has them all
-
-
-RESULT = "Where the plan goes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,47 +62,28 @@ class PlanOutput:
 
     out: Annotated[
         Path,
-        typer.Option("--plan", help="File for the plan; its picture is written beside it.", rich_help_panel=RESULT),
+        typer.Option("--plan", help="File for the plan; its picture is written beside it."),
     ] = Path("plan.json")
     to_cluster: Annotated[
         bool,
-        typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.", rich_help_panel=RESULT),
+        typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files."),
     ] = False
-    table: Annotated[
-        bool,
-        typer.Option(
-            "--table",
-            help="With --output csv: print the peaks instead of the floor of every step.",
-            rich_help_panel=RESULT,
-        ),
-    ] = False
-    requests_patch: Annotated[
-        Path | None,
-        typer.Option(help="Write the recommended requests as a patch; it is never applied.", rich_help_panel=RESULT),
-    ] = None
     policies: PoliciesOption = POLICIES
-    choose: Annotated[
-        bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
-    ] = False
 
-
-@dataclass(frozen=True, slots=True)
-class PlanDrawing(Drawing):
-    """A picture of the plan."""
-
-    draw: Annotated[
-        PlanView, typer.Option(help="What to draw: demand and replicas, or utilization.", rich_help_panel=PICTURE)
-    ] = PlanView.demand
+    @property
+    def store(self) -> PolicyStore:
+        """Where the policies are kept that the plan follows."""
+        return PolicyStore(self.policies, self.to_cluster)
 
 
 @verb
 def plan(
-    face: CommandContext,
+    context: CommandContext,
     data: PlanData,
     goal: PlanOutput,
     service: Service,
     parts: FleetOptions,
-    drawing: PlanDrawing,
+    drawing: Drawing,
 ) -> int:
     """Plan replicas so that CPU and memory stay under the target utilization; write plan.json and plan.png.
 
@@ -118,41 +91,42 @@ def plan(
 
     Example: capacity plan --sample
     """
-    from capacity.app.advise import with_evidence, with_policies
-    from capacity.app.notify import Notifier as Bulletin
+    from capacity.app.advise import AdviceRequest, with_evidence, with_policies
+    from capacity.app.notify import Notifier
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
 
-    config, now = data.planning_config(face, service), data.moment()
+    config, now = data.planning_config(context, service), data.moment()
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
-    bulletin = (
-        Bulletin.silent()
+    notifier = (
+        Notifier.silent()
         if data.foreign or scenarios or data.now
-        else Bulletin.of(config, keeper=_keeper(config, goal))
+        else Notifier.of(config, keeper=_keeper(config, goal))
     )
     try:
         if scenarios:
-            return _compare(face, config, scenarios, now, past=data.now is not None)
-        policies = _policies(face, config, goal, parts.fleet(), now, past=data.now is not None)
+            return _compare(context, config, scenarios, now, past=data.now is not None)
+        choice = AdviceRequest(now, config.choice.days, past=data.now is not None)
+        policies = renewed_policies(context, config, goal.store, choice, parts.fleet())
         asked, config = config, with_policies(config, policies)
-        planned, took = _planned(face, config, parts, now, past=data.now is not None)
+        planned, took = _planned(context, config, parts, now, past=data.now is not None)
         planned = with_evidence(planned, policies)
     except QualityRefusedError as refusal:
         LOGGER.warning("held: %s", refusal)
-        _say_warnings(bulletin.audited(refusal.audit, read_clock(None)))
+        _say_warnings(notifier.audited(refusal.audit, read_clock(None)))
         return HELD
     except DataError as error:
-        _say_warnings(bulletin.failed([one.namespace for one in config.workloads], error, read_clock(None)))
+        _say_warnings(notifier.failed([one.namespace for one in config.workloads], error, read_clock(None)))
         raise
-    _write(face, planned, config, goal, drawing)
-    if goal.to_cluster and not goal.choose and data.now is None:
-        _choose_for_the_next(face, asked, policies, goal, now)
+    _write(context, planned, config, goal, drawing)
+    if goal.to_cluster and data.now is None:
+        choose_for_the_next(context, asked, goal.store, policies, now)
     for remark in remarks:
-        face.say(remark)
+        context.say(remark)
     _say_failures(planned.failures)
-    _say_warnings(bulletin.planned(planned, took))
+    _say_warnings(notifier.planned(planned, took))
     return HELD if planned.failures else DONE
 
 
@@ -166,116 +140,42 @@ def _keeper(config: Config, goal: PlanOutput) -> PlanMemory | None:
     return PlanMemory(ClusterWriter(), min(one.namespace for one in config.workloads))
 
 
-def _policies(
-    face: CommandContext, config: Config, goal: PlanOutput, fleet: Fleet, now: datetime, *, past: bool
-) -> Policies:
-    """The policies kept; with --choose, chosen now and kept, and so are those of a file that are too old.
-
-    Where there is no file, none is chosen unasked: the first choice replays weeks.
-    """
-    from capacity.app.advise import AdviceRequest, outdated
-    from capacity.app.advise_fleet import advise_fleet
-
-    known = _known(config, goal)
-    workloads = list(config.workloads) if goal.choose else []
-    if not goal.choose and known and not goal.to_cluster:
-        workloads = outdated(config, known, now)
-    if not workloads:
-        return known
-    asked = AdviceRequest(now, config.choice.days, workloads, known)
-    with face.count("choosing policies") as progress:
-        advice = advise_fleet(config, asked, fleet, progress, past=past)
-    return _kept(advice, known, goal)
-
-
-def _kept(advice: Advice, known: Policies, goal: PlanOutput) -> Policies:
-    """The policies known, with those that were chosen anew, and kept for the next run."""
-    for (namespace, name), reason in advice.failures.items():
-        LOGGER.warning("%s/%s: no policy chosen: %s", namespace, name, reason)
-    known = {**known, **advice.policies}
-    if advice.policies:
-        keep_policies(known, goal.policies, to_cluster=goal.to_cluster)
-    return known
-
-
-def _choose_for_the_next(
-    face: CommandContext, config: Config, known: Policies, goal: PlanOutput, now: datetime
-) -> None:
-    """Once the plan is in force, choose what has no policy or an old one, as time allows: the next plan follows it.
-
-    A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
-    """
-    from capacity.app.advise import advise, outdated
-
-    asked, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
-    if not asked:
-        return
-    try:
-        with face.count("choosing policies") as progress:
-            advice = advise(
-                config,
-                now,
-                days=config.choice.days,
-                workloads=asked,
-                known=known,
-                progress=progress,
-                stop=lambda: monotonic() >= ends,
-            )
-        _kept(advice, known, goal)
-    except CapacityError as error:
-        LOGGER.warning("no policy chosen: %s", error)
-
-
-def _known(config: Config, goal: PlanOutput) -> Policies:
-    """The policies kept. Where a cluster's cannot be read, the plan is made all the same and says so."""
-    try:
-        return kept_policies(config, goal.policies, to_cluster=goal.to_cluster)
-    except ClusterError as error:
-        LOGGER.warning("policies: %s", error)
-        return {}
-
-
 def _planned(
-    face: CommandContext, config: Config, parts: FleetOptions, now: datetime, *, past: bool
+    context: CommandContext, config: Config, parts: FleetOptions, now: datetime, *, past: bool
 ) -> tuple[PlanResult, timedelta]:
     """The plan, signed by this run, and how long reading, forecasting and planning took."""
     from capacity.app.plan import plan_fleet
     from capacity.planning.result import signed
 
     fleet, began = parts.fleet(), perf_counter()
-    with face.count("planning") as progress:
+    with context.count("planning") as progress:
         planned = plan_fleet(config, now, fleet, progress, past=past)
-    return signed(planned, face.run.id), timedelta(seconds=perf_counter() - began)
+    return signed(planned, context.run.id), timedelta(seconds=perf_counter() - began)
 
 
-def _write(face: CommandContext, planned: PlanResult, config: Config, goal: PlanOutput, drawing: PlanDrawing) -> None:
-    """The plan, its picture and the advice where they are wanted, and the plan on the screen."""
+def _write(context: CommandContext, planned: PlanResult, config: Config, goal: PlanOutput, drawing: Drawing) -> None:
+    """The plan, and its picture where it is wanted; and the plan on the screen."""
     from capacity.app.fleet import uncollected
 
-    with face.stages("writing") as advance, uncollected():
+    with context.stages("writing") as advance, uncollected():
         written = _to_cluster(planned.plan) if goal.to_cluster else _to_files(planned.plan, goal.out)
         picture = drawing.picture or (None if goal.to_cluster else goal.out.with_suffix(".png"))
         if picture is not None:
             _draw(planned.plan, config, picture, drawing)
             written.append(str(picture))
         advance()
-    if goal.requests_patch is not None:
-        from capacity.app.requests import write_patch
-
-        write_patch(planned.advice, config, goal.requests_patch)
-        written.append(str(goal.requests_patch))
     with uncollected():
-        _show(face, planned, config, peaks=goal.table)
-    face.say(f"wrote {', '.join(written)}")
+        _show(context, planned, config)
+    context.say(f"wrote {', '.join(written)}")
 
 
-def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], now: datetime, *, past: bool) -> int:
+def _compare(context: CommandContext, config: Config, scenarios: list[Scenario], now: datetime, *, past: bool) -> int:
     """The plan as it is and one for each scenario, from one reading of the orders."""
     from capacity.app.reading import read_orders
     from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan
     from capacity.views.tables import scenarios_sheet
 
-    with face.stages("reading orders", "planning") as advance:
+    with context.stages("reading orders", "planning") as advance:
         orders = read_orders(config, now, past=past)
         check_scenarios(config, orders, scenarios)
         advance()
@@ -283,7 +183,7 @@ def _compare(face: CommandContext, config: Config, scenarios: list[Scenario], no
         planned = make_plan(inputs)
         others = [(one, make_plan(inputs.under(one))) for one in scenarios]
         advance()
-    face.show(scenarios_sheet(planned, others, config))
+    context.show(scenarios_sheet(planned, others, config))
     for one in (planned, *(other for _, other in others)):
         _say_failures(one.failures)
     return HELD if any(one.failures for one in (planned, *(other for _, other in others))) else DONE
@@ -315,22 +215,19 @@ def _straight(config: Config) -> list[str]:
     return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
-def _show(face: CommandContext, planned: PlanResult, config: Config, *, peaks: bool) -> None:
-    """The plan on the screen; of very many workloads, a table has only those with the highest peaks.
-
-    As CSV, the floor of every step, unless the table of `peaks` was asked for.
-    """
+def _show(context: CommandContext, planned: PlanResult, config: Config) -> None:
+    """The plan on the screen: as CSV the floor of every step, else the peaks; of very many workloads the highest."""
     from capacity.views.tables import floor_rows, plan_sheet
 
     plans = planned.plan.workloads
-    if face.output is Output.csv and not peaks:
+    if context.output is Output.csv:
         write_csv(*floor_rows(planned))
         return
-    if face.output is Output.table and len(plans) > SHOWN:
+    if context.output is Output.table and len(plans) > SHOWN:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
         planned = replace(planned, plan=replace(planned.plan, workloads=highest))
-        face.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
-    face.show(plan_sheet(planned, config))
+        context.say(f"{len(plans):,} workloads planned; the {SHOWN} with the highest peaks:")
+    context.show(plan_sheet(planned, config))
 
 
 def _say_warnings(warnings: list[str]) -> None:
@@ -359,18 +256,10 @@ def _to_files(plan: Plan, out: Path) -> list[str]:
     return [str(out)]
 
 
-def _draw(plan: Plan, config: Config, picture: Path, drawing: PlanDrawing) -> None:
-    """Demand and replicas of the highest peaks; or the planned utilization of the highest one as a calendar."""
-    from capacity.views.plots import plot_plan, plot_utilization, save_figure
+def _draw(plan: Plan, config: Config, picture: Path, drawing: Drawing) -> None:
+    from capacity.views.plots import plot_plan, save_figure
 
-    theme, timezone = drawing.theme, config.timezone
-    highest = max(plan.workloads, key=lambda one: one.peak.replicas)
-    if drawing.draw is PlanView.demand or highest.demand is None:
-        save_figure(plot_plan(plan.workloads, timezone, now=plan.created, theme=theme), picture)
-        return
-    target = highest.derivation.target.utilization
-    planned = highest.to_frame()["utilization"]
-    save_figure(plot_utilization(planned, timezone, target=target, name=highest.label, theme=theme), picture)
+    save_figure(plot_plan(plan.workloads, config.timezone, now=plan.created, theme=drawing.theme), picture)
 
 
 def _to_cluster(plan: Plan) -> list[str]:
@@ -382,7 +271,7 @@ def _to_cluster(plan: Plan) -> list[str]:
 
 @verb
 def explain(
-    face: CommandContext,
+    context: CommandContext,
     workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="name or namespace/name.")] = None,
     *,
     at: Annotated[
@@ -398,14 +287,14 @@ def explain(
     """
     from capacity.app.advise import known_policies, with_policies
     from capacity.app.reading import read_orders
-    from capacity.planning.explaining import explain_plan
+    from capacity.planning.explain import explain_plan
     from capacity.views.tables import advice_sentence, explain_sheet
 
     kept = known_policies(policies)
     data = Data(sample=sample)
-    config, now = with_policies(data.planning_config(face), kept), data.moment()
+    config, now = with_policies(data.planning_config(context), kept), data.moment()
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
-    with face.stages("reading orders", "forecasting and explaining") as advance:
+    with context.stages("reading orders", "forecasting and explaining") as advance:
         orders = read_orders(config, now)
         advance()
         explanation = explain_plan(config, orders, chosen, moment, now)
@@ -413,8 +302,8 @@ def explain(
     if chosen.key in kept:
         said = f"policy: {advice_sentence(kept[chosen.key].choice)}"
         explanation = replace(explanation, notes=(said, *explanation.notes))
-    face.show(explain_sheet(explanation, config.timezone))
-    drawing.save(face, lambda theme: _waterfall(explanation, config, theme))
+    context.show(explain_sheet(explanation, config.timezone))
+    drawing.save(context, lambda theme: _waterfall(explanation, config, theme))
     return DONE
 
 

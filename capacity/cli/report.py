@@ -1,4 +1,4 @@
-"""The verbs that report: an HTML page for the people who decide, and the service-level objectives."""
+"""The verbs that report: a page for those who decide, objectives, the next twelve months, and volumes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from capacity.cli.command import (
     read_duration,
     verb,
 )
-from capacity.cli.options import Data, PlanPlace
+from capacity.cli.options import Data, Drawing, PlanPlace, Theme
 from capacity.files import write_text
 from capacity.logs import LOGGER
 from capacity.model import ConfigError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from capacity.model import Plan
     from capacity.model.configuration import Config
     from capacity.model.service_level import Status, WorkloadStatus
+    from capacity.views.plots import Figure
+
 
 WINDOW = timedelta(days=30)  # in which the promises are judged: the month that a review is about
 
@@ -186,3 +186,56 @@ def _plan_alone(plan: Path | None, now: datetime) -> Plan | None:
         return None if plan is None else read_plan(plan, near=now)
     except CapacityError:
         return None
+
+
+@verb
+def outlook(
+    context: CommandContext,
+    data: Data,
+    *,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scenario", metavar="WHAT-IF", help="Also for growth=+20%, lost-zone, ... as with plan. Repeatable."
+        ),
+    ] = None,
+    now: NowOption = None,
+) -> int:
+    """Show what the next twelve months need, by group and in total, and when today's limits are reached.
+
+    Example: capacity outlook --sample --scenario growth=+30%
+    """
+    from capacity.app.outlook import capacity_outlook
+    from capacity.app.scenarios import parse_scenarios
+    from capacity.views.tables import outlook_sheets
+
+    config = data.planning_config(context)
+    scenarios = parse_scenarios(scenario or [], config.timezone)
+    found = capacity_outlook(config, read_clock(now), scenarios, past=now is not None)
+    context.show(*outlook_sheets(found, config.supply.currency))
+    return DONE
+
+
+@verb
+def volumes(context: CommandContext, drawing: Drawing, *, now: NowOption = None) -> int:
+    """Show how full each claim is, in how many days it will be full, and its next size. It changes nothing.
+
+    Example: capacity volumes -c capacity.yaml --picture volumes.png
+    """
+    from capacity.app.volumes import volume_plans
+    from capacity.views.tables import volumes_sheet
+
+    config, moment = context.config(), read_clock(now)
+    if not any(one.volumes for one in config.workloads):
+        raise ConfigError("workloads: expected one with volumes, got none: name its claims under volumes:")
+    planned = volume_plans(config, moment, past=now is not None)
+    context.show(volumes_sheet(planned.plans, planned.failures, moment, config.timezone))
+
+    def plot(theme: Theme) -> Figure:
+        from capacity.views.plots import plot_volumes
+
+        return plot_volumes(planned.plans, config.timezone, theme=theme)
+
+    if planned.plans:
+        drawing.save(context, plot)
+    return FAILED if planned.failures else DONE

@@ -49,14 +49,6 @@ def serve(
         Path | None,
         typer.Option("--token-file", help="File with the token that readers must show.", rich_help_panel=ACCESS),
     ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            "--token",
-            help="The token itself; others on this machine can see it: prefer a file.",
-            rich_help_panel=ACCESS,
-        ),
-    ] = None,
     base_path: Annotated[
         str, typer.Option(metavar="PATH", help="Path behind a proxy, such as /capacity.", rich_help_panel=ACCESS)
     ] = "",
@@ -84,7 +76,7 @@ def serve(
         from capacity.web.state import WebSettings
     except ModuleNotFoundError as error:
         raise ConfigError(f"capacity serve needs {error.name}, which is not installed: {EXTRA}") from error
-    settings = WebSettings(base_path.rstrip("/"), _token(token, token_file), _folder(scenarios))
+    settings = WebSettings(base_path.rstrip("/"), _token(token_file), _folder(scenarios))
     if settings.token is None and not _loopback(host):
         raise ConfigError(f"--host {host}: expected --token-file beside an address that other machines reach, got none")
     live = _live(context, data, plan, policies, now, from_cluster=from_cluster, refresh=refresh)
@@ -153,11 +145,9 @@ def _optional(context: CommandContext) -> Config | None:
         return None
 
 
-def _token(given: str | None, file: Path | None) -> str | None:
+def _token(file: Path | None) -> str | None:
     if file is None:
-        return given
-    if given is not None:
-        raise ConfigError("expected one of --token and --token-file, got both")
+        return None
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

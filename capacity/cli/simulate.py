@@ -9,9 +9,8 @@ import typer
 
 from capacity.cli.advise import POLICIES, PoliciesOption, chosen_workloads
 from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
-from capacity.cli.options import Data, Drawing
+from capacity.cli.options import PICTURE, Data, Drawing, SimulationView, Theme
 from capacity.logs import LOGGER
-from capacity.views.options import PICTURE, SimulationView, Theme
 
 if TYPE_CHECKING:
     from capacity.model import Workload
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 @verb
 def simulate(
-    face: CommandContext,
+    context: CommandContext,
     *,
     data: Data,
     days: Annotated[float, typer.Option(min=1, help="How many of the last days to replay.")] = 28,
@@ -40,7 +39,7 @@ def simulate(
     ] = 7,
     draw: Annotated[
         SimulationView, typer.Option(help="What to draw: time series, cost, or a calendar.", rich_help_panel=PICTURE)
-    ] = SimulationView.course,
+    ] = SimulationView.series,
     drawing: Drawing,
 ) -> int:
     """Replay the last weeks: what forecast, plan and decisions would have done, compared with the HPA alone.
@@ -53,11 +52,11 @@ def simulate(
     from capacity.app.reading import read_orders
     from capacity.views.tables import nodes_sheet, simulation_sheet, sizes_sheet
 
-    config = with_policies(data.planning_config(face), known_policies(policies))
+    config = with_policies(data.planning_config(context), known_policies(policies))
     config.orders()
     chosen = chosen_workloads(config, workload)
     replay = _replay(config, days, refit, seed)
-    with face.stages("reading orders", "replaying", "drawing") as advance:
+    with context.stages("reading orders", "replaying", "drawing") as advance:
         orders = read_orders(config, data.moment())
         advance()
         counted = [one for one in chosen if one.scaling == "horizontal"]
@@ -65,11 +64,11 @@ def simulate(
         sized = _resized(orders, [one for one in chosen if one.scaling == "vertical"], round(days), failures)
         advance()
         if results:
-            drawing.save(face, lambda theme: _drawn(results[0], draw, theme))
+            drawing.save(context, lambda theme: _drawn(results[0], draw, theme))
         advance()
     sheets = [simulation_sheet(result) for result in results]
     sheets += [nodes_sheet(result.name, result.nodes) for result in results if result.nodes]
-    face.show(*sheets, *(sizes_sheet(name, scores, round(days)) for name, scores in sized.items()))
+    context.show(*sheets, *(sizes_sheet(name, scores, round(days)) for name, scores in sized.items()))
     for key, reason in failures.items():
         LOGGER.error("%s: %s", key, reason)
     return FAILED if failures else DONE
@@ -100,7 +99,7 @@ def _drawn(result: Simulation, view: SimulationView, theme: Theme) -> Figure:
 
     from capacity.views.plots import plot_frontier, plot_simulation, plot_utilization
 
-    if view is SimulationView.course:
+    if view is SimulationView.series:
         return plot_simulation(result, theme=theme)
     if view is SimulationView.frontier:
         return plot_frontier(result, theme=theme)

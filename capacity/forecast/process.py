@@ -9,7 +9,7 @@ alone, its matrix is the same for all series, and Levinson's recursion solves it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -102,7 +102,8 @@ class _Solution:
 @lru_cache(maxsize=2)  # chunks and neighbours of one length; some tens of MB each
 def _solutions(seasons: tuple[int, ...], known: tuple[int, ...], reach: int) -> tuple[_Solution, ...]:
     distance = np.arange(max(known) + reach, dtype=np.float64)
-    return tuple(_solve(_covariance(distance, kind, seasons), known, reach) for kind in KINDS)
+    covariances = list(map(partial(_covariance, distance, seasons=seasons), KINDS))
+    return tuple(_solve(one, known, reach) for one in covariances)
 
 
 def _covariance(distance: Array, kind: Kind, seasons: tuple[int, ...]) -> Array:

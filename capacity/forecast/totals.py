@@ -20,7 +20,7 @@ from capacity.model.arrays import Array, Places
 from capacity.stats import normal_quantiles, ordered_quantiles, sliding_maxima
 
 DRAWS = 2047  # an odd number of strata: the median is one of them; four times as many move no quantile by 1 %
-LEAST_ORIGINS = 4  # fewer past origins in common tell nothing of how two forecasts err together
+LEAST_IN_COMMON = 4  # fewer past origins in common tell nothing of how two forecasts err together
 MIDDLE = 0.5
 
 
@@ -125,7 +125,7 @@ def rank_correlations(errors: Sequence[pd.DataFrame | None]) -> tuple[Array, Pla
     size = scores**2 @ present.T  # of each row, over what the other one knows too
     both = size * size.T
     rank = np.where(both > 0, (scores @ scores.T) / np.sqrt(np.where(both > 0, both, 1.0)), 1.0)
-    rank = np.where(shared >= LEAST_ORIGINS, np.clip(rank, -1.0, 1.0), 1.0)
+    rank = np.where(shared >= LEAST_IN_COMMON, np.clip(rank, -1.0, 1.0), 1.0)
     np.fill_diagonal(rank, 1.0)
     return rank, shared
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from capacity.lazy import load_lazily
 
 if TYPE_CHECKING:
-    from capacity.load.demand import demand_of as demand_of
     from capacity.load.learning import explained_load as explained_load
     from capacity.load.learning import learn_load as learn_load
     from capacity.load.learning import learn_loads as learn_loads
+    from capacity.load.projection import demand_of as demand_of
     from capacity.load.projection import project_load as project_load
     from capacity.load.scalability import MOST_REPLICAS as MOST_REPLICAS
     from capacity.load.scalability import peak_throughput as peak_throughput
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from capacity.model.serving import fit_throughput as fit_throughput
 
 HOMES = {
-    "capacity.load.demand": ("demand_of",),
     "capacity.load.learning": ("explained_load", "learn_load", "learn_loads"),
-    "capacity.load.projection": ("project_load",),
+    "capacity.load.projection": ("demand_of", "project_load"),
     "capacity.load.scalability": ("MOST_REPLICAS", "peak_throughput", "reached_by", "replicas_for_requests"),
     "capacity.load.throughput": ("learn_throughput",),
     "capacity.model.load": ("LoadModel", "LoadReport"),

@@ -20,15 +20,6 @@ from typing import TYPE_CHECKING
 from capacity.lazy import load_lazily
 
 if TYPE_CHECKING:
-    from capacity.model.derivation import Derivation as Derivation
-    from capacity.model.derivation import PeakSales as PeakSales
-    from capacity.model.derivation import QuotaCut as QuotaCut
-    from capacity.model.derivation import ReplicaNeed as ReplicaNeed
-    from capacity.model.derivation import RequestNeed as RequestNeed
-    from capacity.model.derivation import Shortfall as Shortfall
-    from capacity.model.derivation import TargetBound as TargetBound
-    from capacity.model.derivation import TargetUtilization as TargetUtilization
-    from capacity.model.derivation import TrackRecord as TrackRecord
     from capacity.model.errors import CapacityError as CapacityError
     from capacity.model.errors import ClusterError as ClusterError
     from capacity.model.errors import ConfigError as ConfigError
@@ -39,8 +30,17 @@ if TYPE_CHECKING:
     from capacity.model.events import Event as Event
     from capacity.model.events import Scenario as Scenario
     from capacity.model.explanation import Bar as Bar
+    from capacity.model.explanation import Derivation as Derivation
     from capacity.model.explanation import Explanation as Explanation
+    from capacity.model.explanation import PeakSales as PeakSales
+    from capacity.model.explanation import QuotaCut as QuotaCut
+    from capacity.model.explanation import ReplicaNeed as ReplicaNeed
+    from capacity.model.explanation import RequestNeed as RequestNeed
     from capacity.model.explanation import SalesParts as SalesParts
+    from capacity.model.explanation import Shortfall as Shortfall
+    from capacity.model.explanation import TargetBound as TargetBound
+    from capacity.model.explanation import TargetUtilization as TargetUtilization
+    from capacity.model.explanation import TrackRecord as TrackRecord
     from capacity.model.forecast import DEFAULT_HORIZON as DEFAULT_HORIZON
     from capacity.model.forecast import DEFAULT_LEVELS as DEFAULT_LEVELS
     from capacity.model.forecast import MONTH as MONTH
@@ -105,12 +105,15 @@ if TYPE_CHECKING:
     from capacity.model.workload import Workload as Workload
 
 HOMES = {
-    "capacity.model.derivation": (
+    "capacity.model.explanation": (
+        "Bar",
         "Derivation",
+        "Explanation",
         "PeakSales",
         "QuotaCut",
         "ReplicaNeed",
         "RequestNeed",
+        "SalesParts",
         "Shortfall",
         "TargetBound",
         "TargetUtilization",
@@ -128,11 +131,6 @@ HOMES = {
     "capacity.model.events": (
         "Event",
         "Scenario",
-    ),
-    "capacity.model.explanation": (
-        "Bar",
-        "Explanation",
-        "SalesParts",
     ),
     "capacity.model.forecast": (
         "DEFAULT_HORIZON",

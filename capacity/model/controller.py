@@ -9,8 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from capacity.model.errors import require
-from capacity.model.fields import STRICT, Duration, Share
-from capacity.model.written import duration, settle
+from capacity.model.fields import STRICT, Duration, Share, duration, settle
 from capacity.shown import with_card
 
 CALM = timedelta(minutes=30)  # about as many changes a day as there are hours (World Cup 98, 10 to 19 June)

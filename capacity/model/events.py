@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from capacity.model.errors import require, require_aware
-from capacity.model.written import moment
+from capacity.model.fields import moment
 from capacity.shown import with_card
 
 

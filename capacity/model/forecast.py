@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.events import Event
-from capacity.model.written import duration, settle
+from capacity.model.fields import duration, settle
 from capacity.shown import plot_noun, shows_itself, with_card
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from capacity.model.errors import require, require_aware
-from capacity.model.fields import STRICT, Duration, Quantity, TimeZone
-from capacity.model.written import duration, moment, quantity, settle
+from capacity.model.fields import STRICT, Duration, Quantity, TimeZone, duration, moment, quantity, settle
 from capacity.shown import with_card
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from capacity.model.errors import DataError, require
-from capacity.model.fields import STRICT, Quantity, WrittenAs
+from capacity.model.fields import STRICT, Quantity, WrittenAs, quantity, settle
 from capacity.model.serving import ThroughputReport
-from capacity.model.written import quantity, settle
 from capacity.shown import plot_noun, shows_briefly, shows_itself
 
 if TYPE_CHECKING:

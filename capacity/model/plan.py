@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from capacity.model.choice import Choice
-from capacity.model.derivation import Derivation
 from capacity.model.errors import DataError, require, require_aware
+from capacity.model.explanation import Derivation
 from capacity.model.headroom import Headroom
 from capacity.model.nodes import NodePlan
 from capacity.model.pod_size import PodSizes

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from capacity.files import write_text
-from capacity.model.derivation import (
+from capacity.model.errors import CapacityError, PlanError
+from capacity.model.explanation import (
     Derivation,
     PeakSales,
     QuotaCut,
@@ -20,7 +21,6 @@ from capacity.model.derivation import (
     TargetUtilization,
     TrackRecord,
 )
-from capacity.model.errors import CapacityError, PlanError
 from capacity.model.forecast import Trust
 from capacity.model.headroom import headroom_document, parse_headroom
 from capacity.model.nodes import NodeChange, NodePlan

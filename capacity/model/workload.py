@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from capacity.model.errors import require
-from capacity.model.fields import ASSUMED_LEAD_TIME, ASSUMED_LEVEL, NAME, STRICT, LeadTime, Quantity, Share, WrittenAs
+from capacity.model.fields import (
+    ASSUMED_LEAD_TIME,
+    ASSUMED_LEVEL,
+    NAME,
+    STRICT,
+    LeadTime,
+    Quantity,
+    Share,
+    WrittenAs,
+    duration,
+    quantity,
+    settle,
+)
 from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs, Limits
 from capacity.model.load import GivenLoad
@@ -18,7 +30,6 @@ from capacity.model.pod_size import Vertical
 from capacity.model.policy import Objective, Policy
 from capacity.model.serving import GivenThroughput, Pool, Reactive, Throughput
 from capacity.model.volume import VolumeRules
-from capacity.model.written import duration, quantity, settle
 from capacity.shown import shows_briefly, with_card
 
 TargetKind = Literal["HorizontalPodAutoscaler", "ScaledObject", "Deployment", "StatefulSet"]

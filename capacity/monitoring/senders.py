@@ -15,7 +15,7 @@ from capacity.monitoring.messages import Message
 if TYPE_CHECKING:
     from smtplib import SMTP
 
-    from capacity.model.settings.messages import EmailSettings, MessageSettings
+    from capacity.model.settings.monitoring import EmailSettings, MessageSettings
 
 TIMEOUT = Bounds().deadline.total_seconds()
 JSON = {"Content-Type": "application/json"}

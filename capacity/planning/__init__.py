@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from capacity.lazy import load_lazily
 
 if TYPE_CHECKING:
-    from capacity.planning.change_limit import calm_floors as calm_floors
     from capacity.planning.explain import explain_floor as explain_floor
+    from capacity.planning.floors import calm_floors as calm_floors
     from capacity.planning.floors import ramped as ramped
     from capacity.planning.nodes import Pods as Pods
     from capacity.planning.nodes import fewest_possible as fewest_possible
@@ -56,9 +56,8 @@ if TYPE_CHECKING:
     from capacity.planning.workload import plan_workload as plan_workload
 
 HOMES = {
-    "capacity.planning.change_limit": ("calm_floors",),
     "capacity.planning.explain": ("explain_floor",),
-    "capacity.planning.floors": ("ramped",),
+    "capacity.planning.floors": ("calm_floors", "ramped"),
     "capacity.planning.nodes": (
         "Pods",
         "fewest_possible",

@@ -14,8 +14,7 @@ from capacity.load.alignment import midnights
 from capacity.model import Demand, Forecast, LoadModel
 from capacity.model.arrays import Array, Places
 from capacity.model.load import Response
-from capacity.series.path import PART, smooth_path
-from capacity.series.within import WithinStep
+from capacity.series.within import PART, WithinStep, smooth_path
 from capacity.stats import normal_quantiles, sliding_maxima
 
 HOUR, DAY, MEDIAN = timedelta(hours=1), timedelta(days=1), 0.5

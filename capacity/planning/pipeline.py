@@ -15,7 +15,7 @@ import pandas as pd
 from capacity.forecast import forecast_as_asked, forecast_many
 from capacity.forecast.backtest import Backtest, backtest_sales
 from capacity.load import learn_loads, learn_throughput
-from capacity.load.demand import demand_of
+from capacity.load.projection import demand_of
 from capacity.model import (
     DataError,
     Demand,

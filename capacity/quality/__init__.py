@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from capacity.model.data_quality import Verdict as Verdict
     from capacity.model.data_quality import compare_columns as compare_columns
     from capacity.model.data_quality import similarity as similarity
-    from capacity.quality.anomalies import Anomaly as Anomaly
-    from capacity.quality.anomalies import anomaly_finding as anomaly_finding
-    from capacity.quality.anomalies import find_anomalies as find_anomalies
     from capacity.quality.report import Audit as Audit
     from capacity.quality.report import Latency as Latency
     from capacity.quality.report import StepCount as StepCount
     from capacity.quality.report import step_counts as step_counts
     from capacity.quality.usage import audit_usage as audit_usage
     from capacity.quality.usage import audit_usages as audit_usages
+    from capacity.quality.usual import Anomaly as Anomaly
+    from capacity.quality.usual import anomaly_finding as anomaly_finding
+    from capacity.quality.usual import find_anomalies as find_anomalies
 
 HOMES = {
     "capacity.model.data_quality": (
@@ -45,7 +45,7 @@ HOMES = {
         "compare_columns",
         "similarity",
     ),
-    "capacity.quality.anomalies": ("Anomaly", "anomaly_finding", "find_anomalies"),
+    "capacity.quality.usual": ("Anomaly", "anomaly_finding", "find_anomalies"),
     "capacity.quality.report": ("Audit", "Latency", "StepCount", "step_counts"),
     "capacity.quality.usage": ("audit_usage", "audit_usages"),
 }

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
+import pandas as pd
+
 from capacity.model import require
 from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
 from capacity.shown import shows_itself
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 WEEKS = 4  # earlier weeks whose median says what is usual: one holiday or outage among them changes nothing
 WEEK = timedelta(days=7)
@@ -220,3 +223,14 @@ class Audit:
             "gaps": float(self.gaps),
             **{name: span.total_seconds() for name, span in known.items() if span is not None},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHistory:
+    """Audits, oldest first: a row each, with its time, source, verdict, score, rows by result, failures and reasons.
+
+    `broken` are the files that could not be read.
+    """
+
+    audits: pd.DataFrame
+    broken: tuple[str, ...] = ()

@@ -21,8 +21,7 @@ from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.replayed import DIGITS, Advised, Tried
 from capacity.planning import planning_window
 from capacity.planning.orders import near_horizon
-from capacity.series.path import PART, smooth_path
-from capacity.series.within import OrderTimes, WithinStep, served_path
+from capacity.series.within import PART, OrderTimes, WithinStep, served_path, smooth_path
 from capacity.simulation.candidates import (
     FLOOR_TARGETS,
     KNOWN,

@@ -20,8 +20,7 @@ from capacity.planning import planning_window
 from capacity.planning.orders import near_horizon
 from capacity.planning.workload import QUIET_LEVEL, moved_as_orders
 from capacity.series.frames import as_sales
-from capacity.series.path import PART
-from capacity.series.within import OrderTimes, WithinStep, served_path
+from capacity.series.within import PART, OrderTimes, WithinStep, served_path
 from capacity.simulation.candidates import plans_of
 from capacity.simulation.case import Case, Promise
 from capacity.simulation.comparison import busy_ticks

@@ -16,8 +16,7 @@ from capacity.model.arrays import Array, Mask
 from capacity.model.settings.orders import AnomalySettings
 from capacity.quality import Audit, Finding
 from capacity.quality.composition import Statistic, find_changes
-from capacity.quality.usual import LEAST_DAYS, LEAST_WEEKS, WEEK
-from capacity.quality.volume import find_deviation, find_repeat, find_shift
+from capacity.quality.usual import LEAST_DAYS, LEAST_WEEKS, WEEK, find_deviation, find_repeat, find_shift
 from capacity.sources.composition import (
     DAYS,
     EQUAL,

@@ -20,8 +20,8 @@ from capacity.forecast import forecast_sales
 from capacity.model import DataError
 from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding, compare_columns
-from capacity.quality.anomalies import anomaly_finding, find_anomalies
-from capacity.quality.history import AuditHistory
+from capacity.quality.report import AuditHistory
+from capacity.quality.usual import anomaly_finding, find_anomalies
 from capacity.series.calendar import holiday_events
 from capacity.sources.anomalies import DAY, NEEDED, notice_anomalies
 from capacity.sources.orders import read_events

@@ -9,7 +9,7 @@ from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
 from capacity.quality.composition import shown
 from capacity.sources.judging import Judgement
-from capacity.sources.seen_columns import rule_columns
+from capacity.sources.kept_columns import rule_columns
 from capacity.sources.sql import literal, quote
 
 SIGNS = {  # how amounts name their currency; a crown may be that of three countries, a dollar that of four

@@ -19,9 +19,8 @@ from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
 from capacity.sources.currencies import several, several_finding
-from capacity.sources.projection import MYSQL, column, count_values, projections, refuse_our_names
+from capacity.sources.kept_columns import MYSQL, Kept, column, count_values, kept_columns, projections, refuse_our_names
 from capacity.sources.pushdown import STATEMENTS, Buckets
-from capacity.sources.seen_columns import Kept, kept_columns
 from capacity.sources.sql import one_line, quote
 
 CONNECT_TIMEOUT = ("postgresql", "mysql", "mariadb")  # whose drivers know the argument connect_timeout
@@ -195,8 +194,9 @@ def _chunks(
         every, statement = _kept_statement(connection, source, keep)
         result = connection.execution_options(stream_results=True).execute(sqlalchemy.text(statement or source.query))
         names = list(result.keys())
-        every = every or tuple(names)
-        _check_names(every)
+        if not every:
+            every = tuple(names)
+            _check_names(every)
         kept = set(keep(every).read) if keep is not None and statement is None else set(names)
         places = [place for place, name in enumerate(names) if name in kept]
         first = True

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from capacity.quality import Finding
 from capacity.sources.judging import Judgement
-from capacity.sources.seen_columns import order_numbers
+from capacity.sources.kept_columns import order_numbers
 from capacity.sources.sql import ROW_HASH, hash_of, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest

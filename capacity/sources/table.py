@@ -26,6 +26,7 @@ from capacity.sources.currencies import currency_findings
 from capacity.sources.database import count_in_database
 from capacity.sources.granularity import granularity_findings, totals_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
+from capacity.sources.kept_columns import kept_columns, seen_by_check
 from capacity.sources.plausibility import (
     AHEAD,
     mark_implausible_times,
@@ -36,7 +37,6 @@ from capacity.sources.plausibility import (
 )
 from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
-from capacity.sources.seen_columns import kept_columns, seen_by_check
 from capacity.sources.sql import (
     BUILT_IN,
     NOT_NEGATIVE,

@@ -23,7 +23,7 @@ from capacity.cluster import ClusterWriter, write_plan_maps
 from capacity.cluster.config_maps import read_plan_maps
 from capacity.cluster.message_memory import PlanMemory
 from capacity.model import write_plan
-from capacity.model.settings.messages import EmailSettings, MessageSettings, WebhookSettings
+from capacity.model.settings.monitoring import EmailSettings, MessageSettings, WebhookSettings
 from capacity.monitoring.conditions import Condition, Scope
 from capacity.monitoring.messages import Manner, Told, due_messages
 from tests.conftest import PlanOf

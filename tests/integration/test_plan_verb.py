@@ -48,8 +48,9 @@ def test_requests_are_advised_with_every_plan_and_written_only_when_asked(
     assert "(now 500m)" in line
     assert "the autoscaler's 70 % would be" in line
     assert not (tmp_path / "requests.yaml").exists()
-    assert main(["plan", "--requests-patch", "requests.yaml", "-o", "json"]) == 0
+    assert main(["plan", "-o", "json"]) == 0
     (advice,) = json.loads(capsys.readouterr().out)["request_advice"]
+    assert main(["load", "--requests-patch", "requests.yaml"]) == 0
     patch = yaml.safe_load((tmp_path / "requests.yaml").read_text(encoding="utf-8"))
     (container,) = patch["spec"]["template"]["spec"]["containers"]
     assert (patch["kind"], patch["metadata"], container["name"]) == (
@@ -69,7 +70,7 @@ def test_without_replicas_there_is_no_advice_and_a_patch_is_refused(
     (tmp_path / "capacity.yaml").write_text(CONFIG.replace(", replicas: pods", ""), encoding="utf-8")
     assert main(["plan"]) == 0
     assert "requests: " not in capsys.readouterr().out
-    assert main(["plan", "--requests-patch", "requests.yaml"]) == 2
+    assert main(["load", "--requests-patch", "requests.yaml"]) == 2
     assert "--requests-patch: expected usage with cpu, memory and replicas" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ import yaml
 from capacity.app.bare import Asked
 from capacity.app.configuration import read_config
 from capacity.cli import main
-from capacity.cli.trial import source_of
+from capacity.cli.setup import source_of
 from capacity.sources.sample import sample_orders
 
 HOURS = pd.date_range("2025-09-01", periods=24 * 28, freq="h")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capacity.model import DataError
-from capacity.series.path import are_counts, sales_path, smooth_path, spread_counts
+from capacity.series.within import are_counts, sales_path, smooth_path, spread_counts
 
 TOTALS = st.lists(st.floats(0, 1e6), min_size=2, max_size=40).map(np.array)
 COUNTS = st.lists(st.integers(0, 500), min_size=2, max_size=40).map(lambda values: np.array(values, dtype=float))

@@ -17,8 +17,7 @@ from capacity.model.arrays import Array
 from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding
 from capacity.quality.composition import Statistic, find_changes, value_statistics
-from capacity.quality.usual import expected_days, surprise
-from capacity.quality.volume import find_deviation, find_repeat, find_shift
+from capacity.quality.usual import expected_days, find_deviation, find_repeat, find_shift, surprise
 from capacity.sources import OrderTable, audit_orders
 from capacity.sources.orders import audit_sales
 

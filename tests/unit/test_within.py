@@ -18,8 +18,7 @@ from capacity.app.plan import plan_fleet
 from capacity.model import Forecast, Limits, LoadModel, Replica, Workload
 from capacity.model.arrays import Array
 from capacity.model.settings import SalesSettings
-from capacity.series.path import PART, VISITS, smooth_path
-from capacity.series.within import FINE, OrderTimes, learn_within, part_of_week, served_path
+from capacity.series.within import FINE, PART, VISITS, OrderTimes, learn_within, part_of_week, served_path, smooth_path
 from capacity.simulation.candidates import plans_of
 from capacity.sources.table import GOOD, OrderTable
 from capacity.sources.within_step import rows_within

@@ -18,7 +18,7 @@ from capacity.model.check import Finding, State, isolated
 from capacity.model.configuration import Config
 from capacity.model.settings import PrometheusSettings
 from capacity.model.settings.monitoring import ServiceNowSettings, ServiceSettings
-from capacity.monitoring.services import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
+from capacity.monitoring.dispatch import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
 from capacity.version import VERSION
 
 DISTRIBUTION = "capacity-ahead"  # what pip calls the package `capacity`

@@ -64,7 +64,7 @@ class ChoiceSettings(Settings):
 
     period: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
         timedelta(days=1),
-        description="Age from which `capacity plan` chooses a policy anew; None: only `advise` and --choose do.",
+        description="Age from which `capacity plan` chooses a policy anew; None: only `capacity advise` does.",
     )
     refit: Duration = Field(
         timedelta(days=1),

@@ -14,7 +14,7 @@ from capacity.model.service_level import Status
 from capacity.planning.orders import Forecasts, Histories
 from capacity.planning.result import PlanResult
 from capacity.quality import Audit
-from capacity.quality.history import AuditHistory
+from capacity.quality.report import AuditHistory
 
 ORIGINS = 8  # of the backtest: two months of weeks
 

@@ -11,7 +11,7 @@ from typing import Any
 from capacity.model.plan_file import rfc3339
 from capacity.planning.orders import source_document
 from capacity.quality import Audit
-from capacity.quality.history import AuditHistory
+from capacity.quality.report import AuditHistory
 from capacity.views.sheet import Sheet, count, duration
 
 SPARSE = 0.5  # of the usual rows of a step: below, the step is named as incomplete
