@@ -70,7 +70,7 @@ def cores() -> int:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without Python's search for cycles: plans have none, and it looks at millions of living objects again and again.
+    """Without Python's search for cycles: plans have none, nor what a pass reads; each search looks at all of it again.
 
     It takes half of the time in which ten thousand plans are read and written.
     """

@@ -10,6 +10,7 @@ from capacity.cluster.client import ABSENT, ClusterReader
 from capacity.cluster.lease import NAME as LEASE
 from capacity.model import ClusterError, Plan
 from capacity.model.configuration import Config
+from capacity.model.fields import time_or_none
 from capacity.model.service_level import Heartbeat
 
 CRONJOBS = "/apis/batch/v1/namespaces/{namespace}/cronjobs"
@@ -45,7 +46,7 @@ def _jobs(reader: ClusterReader, namespace: str, now: datetime, late: timedelta)
 
 def _job(what: str, job: dict[str, Any], now: datetime, patience: timedelta) -> Heartbeat:
     status = job.get("status") or {}
-    ended, started = _time(status.get("lastSuccessfulTime")), _time(status.get("lastScheduleTime"))
+    ended, started = time_or_none(status.get("lastSuccessfulTime")), time_or_none(status.get("lastScheduleTime"))
     if (job.get("spec") or {}).get("suspend"):
         return Heartbeat(what, ended, True, "suspended")
     if ended is None:
@@ -63,12 +64,4 @@ def _lease(reader: ClusterReader, namespace: str) -> Iterator[Heartbeat]:
         return
     holder = spec.get("holderIdentity")
     note = f"renewed, held by {holder}" if holder else "released"
-    yield Heartbeat(f"Lease {namespace}/{LEASE}", _time(spec.get("renewTime")), False, note)
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
+    yield Heartbeat(f"Lease {namespace}/{LEASE}", time_or_none(spec.get("renewTime")), False, note)

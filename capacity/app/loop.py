@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,9 @@ from capacity.decision.plan_check import PlanCheck, check_plan
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError, Plan
 from capacity.model.configuration import Config
+from capacity.model.fields import rfc3339
 from capacity.model.outcome import Outcome, outcome_document, summary
-from capacity.model.plan_file import read_plan, rfc3339
+from capacity.model.plan_file import read_plan
 from capacity.views.sheet import Sheet, count
 
 
@@ -90,18 +90,6 @@ def pass_footer(outcomes: Sequence[Outcome], now: datetime) -> str:
     figures = summary(outcomes, now)
     counts = ", ".join(f"{figures[name]} {name}" for name in ("changed", "held", "failed"))
     return f"{rfc3339(now.replace(microsecond=0))}: {count(len(outcomes), 'workload')}, {counts}"
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """No search for garbage within a pass: nearly all that it reads is kept to its end, and each search looks at it."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 PERIODS = 3  # without renewal a leader is followed by another after this many periods

@@ -30,7 +30,7 @@ from capacity.app.volumes import add_volumes
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
-from capacity.model.plan_file import parse_time, rfc3339
+from capacity.model.fields import parse_time, rfc3339
 from capacity.planning.ahead import busiest, coming_hours, demand_ahead
 from capacity.planning.orders import Histories, KnownAhead, OrderData, require_quality
 from capacity.planning.pipeline import PlanInputs, plan_alone, share_supply

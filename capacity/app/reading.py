@@ -25,7 +25,7 @@ from capacity.sources.audit_history import audit_orders
 from capacity.sources.orders import read_columns, read_events
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import GOOD, TOTAL, OrderTable
-from capacity.sources.usage import known_usage
+from capacity.sources.usage import ended_steps, known_usage
 from capacity.sources.within_step import rows_within
 
 if TYPE_CHECKING:
@@ -74,19 +74,13 @@ def read_usages(config: Config, now: datetime, *, past: bool = False) -> tuple[d
     usages, unmeasured = known_usage(config, now)
     if not past:
         return usages, unmeasured
-    known = {key: _ended(table, now) for key, table in usages.items()}
+    known = {key: ended_steps(table, now) for key, table in usages.items()}
     return {key: table for key, table in known.items() if len(table)}, unmeasured
 
 
 def audit_measured(usages: Mapping[Key, pd.DataFrame], config: Config) -> Audit:
     """The audit of usage where a plan is made without orders."""
     return audit_usages(usages.values(), measured_by(config))
-
-
-def _ended(table: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The steps that were over by `now`; an average of a step tells of all of it."""
-    step = table.index[1] - table.index[0] if len(table) > 1 else pd.Timedelta(0)
-    return table.loc[table.index + step <= now]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,8 @@ def apply(
     Example: capacity apply -c capacity.yaml --plan plan.json
     """
     from capacity.app.control import apply as apply_pass
-    from capacity.app.loop import make_pass, stopping, uncollected
+    from capacity.app.fleet import uncollected
+    from capacity.app.loop import make_pass, stopping
     from capacity.app.notify import Notifier
     from capacity.cluster.client import ClusterWriter
 
@@ -115,8 +116,9 @@ def run(
 
     Example: capacity run -c capacity.yaml --from-cluster
     """
+    from capacity.app.fleet import uncollected
     from capacity.app.floor_watch import FloorWatch, watched
-    from capacity.app.loop import Leader, repair_between, repeat, stopping, uncollected
+    from capacity.app.loop import Leader, repair_between, repeat, stopping
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.monitoring.export import Exposition
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from capacity.cluster.ownership import Owner
 from capacity.model import ClusterError, Memory, Wishes
+from capacity.model.fields import parse_time, rfc3339
 from capacity.model.observation import CAUSES
-from capacity.model.plan_file import parse_time, rfc3339
 
 BASELINE = "capacity/baseline"  # bounds and their owners before our first touch, as JSON
 EXPIRES = "capacity/expires"  # when nobody renews the floor by then, any pass gives it back

@@ -27,7 +27,7 @@ from capacity.cluster.hpa_status import read_metrics, scaled_to_zero
 from capacity.cluster.kinds import HPA, Document, Kind
 from capacity.cluster.ownership import Owner, handed_over, owners, owns
 from capacity.model import ClusterError, Decision, Observation, Readiness, Readings, Wishes
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 
 
 @dataclass(frozen=True)  # no slots: what is read once is kept

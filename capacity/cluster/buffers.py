@@ -17,8 +17,8 @@ from capacity.cluster.client import ABSENT, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.ownership import owners
 from capacity.model import ClusterError, Workload
+from capacity.model.fields import parse_time, rfc3339
 from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomRules, buffer_name
-from capacity.model.plan_file import parse_time, rfc3339
 
 GROUP = "autoscaling.x-k8s.io"
 VERSIONS = ("v1beta1", "v1alpha1")  # the newest that we speak first

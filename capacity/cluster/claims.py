@@ -13,8 +13,7 @@ from capacity.cluster.client import ABSENT, CLAIMS, MANAGER, ClusterReader
 from capacity.cluster.kinds import Document
 from capacity.cluster.ownership import owners
 from capacity.model import ClusterError
-from capacity.model.fields import parse_quantity
-from capacity.model.plan_file import parse_time, rfc3339
+from capacity.model.fields import parse_quantity, parse_time, rfc3339
 from capacity.model.volume import GIB, ClaimObservation, VolumeDecision
 
 FORBIDDEN = 403

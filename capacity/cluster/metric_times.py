@@ -13,6 +13,7 @@ from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.observe import Seen
 from capacity.model import ClusterError
+from capacity.model.fields import time_or_none
 
 POD_METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"
 
@@ -34,15 +35,7 @@ def _timed(found: Autoscaler, newest: datetime | None) -> Autoscaler:
 def newest_measurement(reader: ClusterReader, namespace: str) -> datetime | None:
     """The newest time stamp of any pod's metrics; None where there is none, or we may not look."""
     try:
-        stamps = [_moment(one.get("timestamp")) for one in reader.objects(POD_METRICS.format(namespace=namespace))]
+        stamps = [time_or_none(one.get("timestamp")) for one in reader.objects(POD_METRICS.format(namespace=namespace))]
     except ClusterError:
         return None
     return max((stamp for stamp in stamps if stamp is not None), default=None)
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from capacity.cluster.start_times import FEWEST, LEVEL, LONGEST, ROUND, PodReader
 from capacity.model import ClusterError
-from capacity.model.fields import AutoLeadTime
+from capacity.model.fields import AutoLeadTime, time_or_none
 
 if TYPE_CHECKING:
     from capacity.model.configuration import Config
@@ -30,13 +30,13 @@ def node_starts(pods: Iterable[Document], nodes: Iterable[Document], claims: Ite
     took = [span for one in claims if (span := _span(one, _since(one, "Ready"))) is not None]
     claimed = {str((one.get("status") or {}).get("nodeName")) for one in claims}
     made = {
-        str((one.get("metadata") or {}).get("name")): _time((one.get("metadata") or {}).get("creationTimestamp"))
+        str((one.get("metadata") or {}).get("name")): time_or_none((one.get("metadata") or {}).get("creationTimestamp"))
         for one in nodes
     }
     first: dict[str, timedelta] = {}
     for pod in pods:
         name = str((pod.get("spec") or {}).get("nodeName"))
-        node, created = made.get(name), _time((pod.get("metadata") or {}).get("creationTimestamp"))
+        node, created = made.get(name), time_or_none((pod.get("metadata") or {}).get("creationTimestamp"))
         if node is None or created is None or name in claimed or created > node:
             continue
         span = _span(pod, _since(pod, "PodScheduled"))
@@ -111,20 +111,12 @@ def _since(document: Document, kind: str) -> datetime | None:
     """Since when this condition is true; None where it is not."""
     conditions = (document.get("status") or {}).get("conditions") or []
     found = (one for one in conditions if one.get("type") == kind and one.get("status") == "True")
-    return next((_time(one.get("lastTransitionTime")) for one in found), None)
+    return next((time_or_none(one.get("lastTransitionTime")) for one in found), None)
 
 
 def _span(document: Document, end: datetime | None) -> timedelta | None:
     """From its creation to then; None where that is unknown, or too long to be a start."""
-    begin = _time((document.get("metadata") or {}).get("creationTimestamp"))
+    begin = time_or_none((document.get("metadata") or {}).get("creationTimestamp"))
     if begin is None or end is None or not timedelta(0) <= end - begin <= LONGEST:
         return None
     return end - begin
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None

@@ -15,7 +15,7 @@ from capacity.cluster.client import PODS, ClusterReader
 from capacity.cluster.inventory import SCALED
 from capacity.cluster.observe import Seen, scaled_by
 from capacity.model import Cause, ClusterError, Readiness
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 
 EVENTS = "/api/v1/namespaces/{namespace}/events"
 LOOKED = 20  # workloads whose pods are read in one pass: of more, the cause is the same, or a person must look

@@ -21,7 +21,7 @@ from capacity.cluster.size_notes import (
     size_state,
 )
 from capacity.model import ClusterError
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.model.pod_observation import Amounts, PodDecision, PodState, Resources, SizeMemory
 from capacity.model.pod_size import MIB
 

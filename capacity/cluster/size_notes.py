@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from capacity.model.plan_file import parse_time, rfc3339
+from capacity.model.fields import parse_time, rfc3339
 from capacity.model.pod_observation import Kept, Resources, SizeMemory
 from capacity.model.pod_size import RESOURCES
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from capacity.cluster.client import PODS
 from capacity.model import ClusterError
-from capacity.model.fields import ASSUMED_LEAD_TIME, AutoLeadTime
+from capacity.model.fields import ASSUMED_LEAD_TIME, AutoLeadTime, time_or_none
 
 if TYPE_CHECKING:
     from capacity.model.configuration import Config
@@ -119,8 +119,8 @@ def _start(pod: Document) -> timedelta | None:
         one for one in status.get("conditions") or [] if one.get("type") == "Ready" and one.get("status") == "True"
     ]
     restarts = sum(int(one.get("restartCount") or 0) for one in status.get("containerStatuses") or [])
-    created = _time(metadata.get("creationTimestamp"))
-    became = _time(ready[0].get("lastTransitionTime")) if ready else None
+    created = time_or_none(metadata.get("creationTimestamp"))
+    became = time_or_none(ready[0].get("lastTransitionTime")) if ready else None
     if restarts or created is None or became is None or not timedelta(0) <= became - created <= LONGEST:
         return None
     return became - created
@@ -134,21 +134,13 @@ def _has_failed(pod: Document, now: datetime) -> bool:
     ):
         return False
     waiting = [((one.get("state") or {}).get("waiting") or {}).get("reason") for one in _containers(status)]
-    created = _time(metadata.get("creationTimestamp"))
+    created = time_or_none(metadata.get("creationTimestamp"))
     never_ran = status.get("phase") == "Pending" and created is not None and now - created > STUCK
     return status.get("phase") == "Failed" or never_ran or any(reason in BROKEN for reason in waiting)
 
 
 def _containers(status: Document) -> list[Document]:
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None
 
 
 def learn_lead_times(config: Config, reader: PodReader, now: datetime) -> tuple[Config, list[str]]:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from capacity.model.explanation import TargetBound as TargetBound
     from capacity.model.explanation import TargetUtilization as TargetUtilization
     from capacity.model.explanation import TrackRecord as TrackRecord
+    from capacity.model.fields import parse_time as parse_time
+    from capacity.model.fields import rfc3339 as rfc3339
     from capacity.model.forecast import DEFAULT_HORIZON as DEFAULT_HORIZON
     from capacity.model.forecast import DEFAULT_LEVELS as DEFAULT_LEVELS
     from capacity.model.forecast import MONTH as MONTH
@@ -88,11 +90,9 @@ if TYPE_CHECKING:
     from capacity.model.plan import Resource as Resource
     from capacity.model.plan import WorkloadPlan as WorkloadPlan
     from capacity.model.plan_file import parse_plan as parse_plan
-    from capacity.model.plan_file import parse_time as parse_time
     from capacity.model.plan_file import plan_document as plan_document
     from capacity.model.plan_file import plan_text as plan_text
     from capacity.model.plan_file import read_plan as read_plan
-    from capacity.model.plan_file import rfc3339 as rfc3339
     from capacity.model.plan_file import write_plan as write_plan
     from capacity.model.serving import Pool as Pool
     from capacity.model.serving import Reactive as Reactive
@@ -132,6 +132,7 @@ HOMES = {
         "Event",
         "Scenario",
     ),
+    "capacity.model.fields": ("parse_time", "rfc3339"),
     "capacity.model.forecast": (
         "DEFAULT_HORIZON",
         "DEFAULT_LEVELS",
@@ -192,11 +193,9 @@ HOMES = {
     ),
     "capacity.model.plan_file": (
         "parse_plan",
-        "parse_time",
         "plan_document",
         "plan_text",
         "read_plan",
-        "rfc3339",
         "write_plan",
     ),
     "capacity.model.serving": (

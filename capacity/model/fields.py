@@ -235,3 +235,33 @@ def moment(where: str, value: Any, timezone: str = "UTC", *, end: bool = False) 
     if end and re.fullmatch(DATE, str(value).strip()):
         read += timedelta(days=1)
     return read if read.tzinfo is not None else read.replace(tzinfo=zone)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time as RFC 3339 in UTC, with microseconds only where there are any.
+
+    >>> rfc3339(datetime(2026, 11, 27, 18, tzinfo=UTC))
+    '2026-11-27T18:00:00Z'
+    """
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """The inverse of `rfc3339`; a time without zone is refused."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with a zone such as 2026-11-27T18:00:00Z, got {text!r}")
+    return moment.astimezone(UTC)
+
+
+def time_or_none(text: object) -> datetime | None:
+    """A time as the API server writes it; None where there is none, or none with a zone.
+
+    >>> time_or_none("2026-11-27T18:00:00Z"), time_or_none(None)
+    (datetime.datetime(2026, 11, 27, 18, 0, tzinfo=datetime.timezone.utc), None)
+    """
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from capacity.model.actuation import Actuation, actuation_document
+from capacity.model.fields import rfc3339
 from capacity.model.observation import Decision, Observation
-from capacity.model.plan_file import rfc3339
 from capacity.model.workload import Workload
 
 

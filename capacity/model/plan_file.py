@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from capacity.model.explanation import (
     TargetUtilization,
     TrackRecord,
 )
+from capacity.model.fields import parse_time, rfc3339
 from capacity.model.forecast import Trust
 from capacity.model.headroom import headroom_document, parse_headroom
 from capacity.model.nodes import NodeChange, NodePlan
@@ -141,23 +142,6 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "workloads": [_workload_document(workload) for workload in plan.workloads],
         **({} if plan.nodes is None else {"nodes": _nodes_document(plan.nodes)}),
     }
-
-
-def rfc3339(moment: datetime) -> str:
-    """A time as RFC 3339 in UTC, with microseconds only where there are any.
-
-    >>> rfc3339(datetime(2026, 11, 27, 18, tzinfo=UTC))
-    '2026-11-27T18:00:00Z'
-    """
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def parse_time(text: str) -> datetime:
-    """The inverse of `rfc3339`; a time without zone is refused."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"expected a time with a zone such as 2026-11-27T18:00:00Z, got {text!r}")
-    return moment.astimezone(UTC)
 
 
 def _workload_document(plan: WorkloadPlan) -> dict[str, Any]:

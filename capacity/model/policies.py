@@ -12,7 +12,7 @@ import numpy as np
 
 from capacity.files import write_text
 from capacity.model.errors import CapacityError, PlanError
-from capacity.model.plan_file import parse_time, rfc3339
+from capacity.model.fields import parse_time, rfc3339
 from capacity.model.policy_file import choice_document, parse_choice, parse_policy, policy_document
 from capacity.model.replayed import NODE_SCORES, SCORES, Advised, DailyScores, Tried
 

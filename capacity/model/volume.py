@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from capacity.model.errors import require, require_aware
-from capacity.model.fields import NAME, STRICT, Duration, Quantity, Share
+from capacity.model.fields import NAME, STRICT, Duration, Quantity, Share, parse_time, rfc3339
 from capacity.model.observation import Wishes
 
 GIB = 2**30
@@ -329,12 +329,12 @@ def volume_document(plan: VolumePlan) -> dict[str, Any]:
     """The plan of a volume as JSON values: times RFC 3339 in UTC, durations in seconds, sizes in bytes."""
     return {
         "claim": plan.claim,
-        "from": _text(plan.start),
-        "until": _text(plan.until),
+        "from": rfc3339(plan.start),
+        "until": rfc3339(plan.until),
         "size": plan.size,
         "capacity": plan.capacity,
         "used": plan.used,
-        "sizes": [[_text(step.at), step.size] for step in plan.steps],
+        "sizes": [[rfc3339(step.at), step.size] for step in plan.steps],
         "days_until_target": _days(plan.until_target),
         "days_until_full": _days(plan.until_full),
         "target": plan.target,
@@ -355,12 +355,12 @@ def parse_volume(document: Mapping[str, Any]) -> VolumePlan:
         raise ValueError(f"volume: expected binding bytes or inodes and short_by max or quota, got {binding!r}")
     return VolumePlan(
         claim=str(document["claim"]),
-        start=_moment(document["from"]),
-        until=_moment(document["until"]),
+        start=parse_time(document["from"]),
+        until=parse_time(document["until"]),
         size=_whole(document["size"]),
         capacity=_whole(document["capacity"]),
         used=_whole(document["used"]),
-        steps=tuple(SizeStep(_moment(at), _whole(size)) for at, size in document["sizes"]),
+        steps=tuple(SizeStep(parse_time(at), _whole(size)) for at, size in document["sizes"]),
         until_target=DaysLeft(*map(_number, document["days_until_target"])),
         until_full=DaysLeft(*map(_number, document["days_until_full"])),
         target=float(document["target"]),
@@ -372,17 +372,6 @@ def parse_volume(document: Mapping[str, Any]) -> VolumePlan:
         per_sale=_number(document["bytes_per_sale"]),
         notes=tuple(map(str, document["notes"])),
     )
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _moment(text: Any) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"expected a time with a zone such as 2026-11-27T18:00:00Z, got {text!r}")
-    return moment
 
 
 def _days(left: DaysLeft) -> list[float | None]:

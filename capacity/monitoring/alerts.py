@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
 from capacity.http import HttpClient
+from capacity.model.fields import rfc3339
 from capacity.model.incident import LASTING, Job
-from capacity.model.plan_file import rfc3339
 from capacity.monitoring.conditions import ORIGIN, Condition, Scope
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from capacity.model import DataError, Event, Forecast, ForecastRequest, LoadReport
 from capacity.model.configuration import Config
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.planning.shared import reach_of
 from capacity.planning.workload import QUIET_LEVEL
 from capacity.quality import Audit

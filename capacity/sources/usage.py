@@ -370,3 +370,9 @@ def _regular(rows: pd.DataFrame, settings: Measurements, step: timedelta) -> pd.
     table = rows[list(settings.columns)].astype(float).set_axis(pd.DatetimeIndex(index), axis=0)
     steps = pd.date_range(table.index[0], table.index[-1], freq=pd.Timedelta(step))
     return table.reindex(steps).rename_axis(index=None, columns=None)
+
+
+def ended_steps(table: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The steps of a measured table that were over by `now`; an average of a step tells of all of it."""
+    step = table.index[1] - table.index[0] if len(table) > 1 else pd.Timedelta(0)
+    return table.loc[table.index + step <= now]

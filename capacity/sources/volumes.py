@@ -8,7 +8,7 @@ import pandas as pd
 
 from capacity.model import ConfigError
 from capacity.model.configuration import Config
-from capacity.sources.usage import read_measurements
+from capacity.sources.usage import ended_steps, read_measurements
 
 Key = tuple[str, str]  # namespace and name of a claim
 
@@ -30,7 +30,7 @@ def volumes_of(config: Config, now: datetime, *, past: bool = False) -> dict[Key
 
         return read_volumes(config.prometheus, named, now - config.prometheus.history, now)
     tables = _by_claim(read_measurements(config.volume_usage), config)
-    return {key: _ended(table, now) for key, table in tables.items()} if past else tables
+    return {key: ended_steps(table, now) for key, table in tables.items()} if past else tables
 
 
 def _by_claim(tables: dict[str, pd.DataFrame], config: Config) -> dict[Key, pd.DataFrame]:
@@ -54,9 +54,3 @@ def _only_in(config: Config, claim: str) -> str | None:
     """The only namespace that names a claim of this name; None where several do."""
     found = {one.namespace for one in config.workloads if _is_named(config, one.namespace, claim)}
     return found.pop() if len(found) == 1 else None
-
-
-def _ended(table: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The steps that were over by `now`."""
-    step = table.index[1] - table.index[0] if len(table) > 1 else pd.Timedelta(0)
-    return table.loc[table.index + step <= now]

@@ -85,11 +85,13 @@ def test_ci_runs_the_one_script_on_every_python_that_is_supported() -> None:
     assert jobs["run"]["strategy"]["matrix"]["python"] == supported
     assert "${{ matrix.python }}" in jobs["run"]["container"]
     assert [step["run"] for step in jobs["run"]["steps"] if "run" in step] == [".ci/run"]
-    assert "make test" in [step.get("run") for step in jobs["coverage"]["steps"]]
+    assert "make coverage" in [step.get("run") for step in jobs["coverage"]["steps"]]
 
 
 def test_coverage_has_a_floor() -> None:
     assert 85 <= PROJECT["tool"]["coverage"]["report"]["fail_under"] <= 100
+    (recipe,) = re.findall(r"^coverage:.*\n\t(.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert recipe.split()[1:4] == ["-m", "pytest", "--cov"]
 
 
 @pytest.mark.parametrize("name", ["bug", "feature"])

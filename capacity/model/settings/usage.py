@@ -23,11 +23,9 @@ FINEST = timedelta(minutes=5)  # finer samples say more about the scraper than a
 DAY = timedelta(days=1)
 
 
-class UsageSettings(Settings):
-    """A file of measurements, one row per workload and time: the whole workload's, not a pod's."""
+class MeasurementSettings(Settings):
+    """A file of measurements, whatever they are of: one row per time and thing that was measured."""
 
-    block: ClassVar = "usage"
-    over: ClassVar = "avg"  # of the rows of one step
     source: str = Field(description="CSV, .gz, Parquet, or a glob of them.")
     time: str = Field(description="Column with the time of the measurement.")
     time_format: str | None = Field(
@@ -35,6 +33,21 @@ class UsageSettings(Settings):
         description="strptime format, e.g. '%Y%m%d%H%M', or a name as in sales.time_format. None: from all rows.",
     )
     timezone: TimeZone | None = Field(None, description="Zone of times without one. None: UTC, as metrics have it.")
+    step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
+    read: ReadSettings = Field(ReadSettings(), description="How text files are written, as in sales.read.")
+
+    @model_validator(mode="after")
+    def _whole_parts_of_a_day(self) -> Self:
+        if self.step is not None and (self.step < timedelta(minutes=1) or self.step > DAY or DAY % self.step):
+            raise ValueError(f"step: expected whole parts of a day from 1m up, got {self.step}")
+        return self
+
+
+class UsageSettings(MeasurementSettings):
+    """A file of measurements, one row per workload and time: the whole workload's, not a pod's."""
+
+    block: ClassVar = "usage"
+    over: ClassVar = "avg"  # of the rows of one step
     workload: str | None = Field(None, description="Column with namespace/name or name. None: all of one workload.")
     cpu: str | None = Field(None, description="Column with CPU cores in use (a rate, not a counter).")
     memory: str | None = Field(None, description="Column with bytes of memory in use.")
@@ -42,15 +55,11 @@ class UsageSettings(Settings):
     replicas: str | None = Field(
         None, description="Column with ready replicas: for what one should request, and what it serves (throughput)."
     )
-    step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
-    read: ReadSettings = Field(ReadSettings(), description="How text files are written, as in sales.read.")
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if not {"cpu", "memory", "requests"} & set(self.columns):
             raise ValueError("expected at least one of cpu, memory, requests, got none")
-        if self.step is not None and (self.step < timedelta(minutes=1) or self.step > DAY or DAY % self.step):
-            raise ValueError(f"step: expected whole parts of a day from 1m up, got {self.step}")
         return self
 
     @property
@@ -60,33 +69,17 @@ class UsageSettings(Settings):
         return {name: column for name, column in named.items() if column is not None}
 
 
-class VolumeUsageSettings(Settings):
+class VolumeUsageSettings(MeasurementSettings):
     """A file of measurements of volumes, one row per claim and time."""
 
     block: ClassVar = "volume_usage"
     over: ClassVar = "max"  # a volume must hold the highest of a step
-
-    source: str = Field(description="CSV, .gz, Parquet, or a glob of them.")
-    time: str = Field(description="Column with the time of the measurement.")
-    time_format: str | None = Field(
-        None,
-        description="strptime format, e.g. '%Y%m%d%H%M', or a name as in sales.time_format. None: from all rows.",
-    )
-    timezone: TimeZone | None = Field(None, description="Zone of times without one. None: UTC, as metrics have it.")
     claim: str = Field(description="Column with namespace/claim, or with the claim where no two share a name.")
     used: str = Field(description="Column with bytes in use.")
     capacity: str = Field(description="Column with bytes of the file system.")
     inodes_used: str | None = Field(None, description="Column with inodes in use.")
     inodes: str | None = Field(None, description="Column with inodes of the file system.")
     size: str | None = Field(None, description="Column with bytes that the claim asks for. None: from capacity.")
-    step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
-    read: ReadSettings = Field(ReadSettings(), description="How text files are written, as in sales.read.")
-
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if self.step is not None and (self.step < timedelta(minutes=1) or self.step > DAY or DAY % self.step):
-            raise ValueError(f"step: expected whole parts of a day from 1m up, got {self.step}")
-        return self
 
     @property
     def workload(self) -> str:

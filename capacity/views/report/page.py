@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.version import VERSION
 from capacity.views.report.front import front_page
 from capacity.views.report.outlook import cost_section, peaks_section, plan_section, policy_sections

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.planning.orders import source_document
 from capacity.quality import Audit
 from capacity.quality.report import AuditHistory

@@ -11,7 +11,7 @@ import pandas as pd
 
 from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.planning.orders import Histories
 from capacity.series.growth import coming_growth, coming_peak, past_growth
 from capacity.series.levels import find_shifts

@@ -11,7 +11,7 @@ from capacity.load.scalability import peak_throughput
 from capacity.load.throughput import CONFIDENCE
 from capacity.model import DataError, Finding, LoadReport, ThroughputReport
 from capacity.model.configuration import Config
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.planning.sizing import Advice, RequestAdvice
 from capacity.views.sheet import Sheet, clock, duration
 from capacity.views.tables.advice import advice_lines, advice_values

@@ -12,7 +12,8 @@ import pandas as pd
 
 from capacity.model import Demand, Explanation, Scenario, WorkloadPlan
 from capacity.model.configuration import Config
-from capacity.model.plan_file import plan_document, rfc3339
+from capacity.model.fields import rfc3339
+from capacity.model.plan_file import plan_document
 from capacity.model.pod_size import PodSizes
 from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.result import PlanResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.model.rehearsal import Ending, Rehearsal
 from capacity.views.sheet import Sheet
 

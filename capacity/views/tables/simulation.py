@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.simulation.case import Miss, Score
 from capacity.simulation.headroom import HeadroomScore
 from capacity.simulation.policies import Trial

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from capacity.model.check import Finding, worst
+from capacity.model.fields import rfc3339
 from capacity.model.outcome import outcome_document
-from capacity.model.plan_file import rfc3339
 from capacity.model.service_level import ServiceLevelObjective, Status, Target, UpcomingPeak
 from capacity.views.sheet import Sheet, clock, count, duration
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from capacity.model.plan_file import rfc3339
+from capacity.model.fields import rfc3339
 from capacity.model.volume import DaysLeft, VolumePlan, volume_document
 from capacity.views.sheet import GIB, Sheet, clock, count
 
