@@ -38,9 +38,6 @@ class Level(StrEnum):
     error = "error"
 
 
-PREFIXES = {Level.info: "", Level.warning: "capacity: ", Level.error: "capacity: error: "}  # for people
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """One call of the command: its id, its verb, and how it writes its logs."""

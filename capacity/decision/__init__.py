@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from capacity.decision.brake import engage_brake as engage_brake
 from capacity.decision.decide import decide as decide
 from capacity.decision.decide import hold as hold
 from capacity.decision.decide import lowest_floor as lowest_floor

@@ -50,7 +50,14 @@ class BrakeEpisode:
 
 
 def brake_episode(fleet: Sequence[tuple[Observation, Decision]], now: datetime, brake: Brake) -> BrakeEpisode:
-    """The episode that the fleet is in at `now`; none where few floors want to come down."""
+    """The episode that the fleet is in at `now`; none where few floors want to come down.
+
+    >>> from datetime import UTC
+    >>> seen, falls = Observation(9, 20, 9, 9), Decision(8, 20, "DemandFalling", 9)
+    >>> episode = brake_episode([(seen, falls)] * 6, datetime(2026, 11, 27, tzinfo=UTC), Brake())
+    >>> episode.applied(seen, falls).reason
+    'HeldBrake'
+    """
     falling = [seen for seen, decision in fleet if wants_down(decision)]
     if len(falling) < brake.at_least or len(falling) <= brake.share * len(fleet):
         return BrakeEpisode()
@@ -58,21 +65,6 @@ def brake_episode(fleet: Sequence[tuple[Observation, Decision]], now: datetime, 
     many = f"{len(falling)} of {len(fleet)} floors want to come down together"
     detail = f"{many}; held until {began + brake.hold_for:%H:%MZ}"
     return BrakeEpisode(began, now - began < brake.hold_for, detail)
-
-
-def engage_brake(
-    fleet: Sequence[tuple[Observation, Decision]], now: datetime, brake: Brake
-) -> list[tuple[Observation, Decision]]:
-    """The fleet's decisions with every fall held where the brake is on; unchanged where it is not.
-
-    >>> from datetime import UTC
-    >>> seen, falls = Observation(9, 20, 9, 9), Decision(8, 20, "DemandFalling", 9)
-    >>> held = engage_brake([(seen, falls)] * 6, datetime(2026, 11, 27, tzinfo=UTC), Brake())
-    >>> {decision.reason for _, decision in held}
-    {'HeldBrake'}
-    """
-    episode = brake_episode(fleet, now, brake)
-    return [(seen, episode.applied(seen, decision)) for seen, decision in fleet]
 
 
 def wants_down(decision: Decision) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from capacity.decision import CALM, Brake, ControllerRules, decide, engage_brake
+from capacity.decision import CALM, Brake, ControllerRules, decide
 from capacity.decision.brake import brake_episode
 from capacity.decision.decide import _calm, _stood, lowest_floor
 from capacity.model import (
@@ -27,6 +27,14 @@ from tests.unit.test_decision import HOUR, MINUTE, START, plan, seen
 
 NOW = START + MINUTE
 DAY = timedelta(days=1)
+
+
+def engage_brake(
+    fleet: list[tuple[Observation, Decision]], now: datetime, brake: Brake
+) -> list[tuple[Observation, Decision]]:
+    """The decisions of a whole fleet, each as its pass makes it."""
+    episode = brake_episode(fleet, now, brake)
+    return [(seen, episode.applied(seen, decision)) for seen, decision in fleet]
 
 
 @pytest.mark.parametrize(

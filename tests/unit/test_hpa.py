@@ -23,7 +23,6 @@ from capacity.simulation.hpa import (
     ScalingRules,
     Timed,
     Tolerance,
-    smallest_accepted_replicas,
     sync,
 )
 
@@ -62,7 +61,6 @@ def test_no_tolerance_upward_leaves_the_target_itself() -> None:
 
 @pytest.mark.parametrize(("wanted", "accepted"), [(20, 19), (45, 41), (100, 91), (500, 455)])
 def test_a_floor_sent_as_a_metric_settles_short(wanted: int, accepted: int) -> None:
-    assert smallest_accepted_replicas(wanted) == accepted
     metric = Metric("External", "floor", "AverageValue", 1000)
     assert asked(metric, Reading(total=1000 * wanted), accepted).replicas == accepted
     assert asked(metric, Reading(total=1000 * wanted), accepted - 1).replicas == wanted

@@ -13,7 +13,6 @@ from capacity.simulation.hpa.replicas import Readiness as Readiness
 from capacity.simulation.hpa.replicas import Tolerance as Tolerance
 from capacity.simulation.hpa.replicas import average_replicas as average_replicas
 from capacity.simulation.hpa.replicas import shared_replicas as shared_replicas
-from capacity.simulation.hpa.replicas import smallest_accepted_replicas as smallest_accepted_replicas
 from capacity.simulation.hpa.replicas import utilization_replicas as utilization_replicas
 from capacity.simulation.hpa.replicas import value_replicas as value_replicas
 from capacity.simulation.hpa.spec import Behavior as Behavior

@@ -39,20 +39,6 @@ class Tolerance:
         return 1.0 - self.down <= ratio <= 1.0 + self.up
 
 
-def smallest_accepted_replicas(wanted: int, tolerance: Tolerance | None = None) -> int:
-    """The fewest replicas an HPA leaves in place where a metric of AverageValue asks for `wanted`.
-
-    Why a floor is never sent as a metric: the HPA settles short of it, within its tolerance.
-
-    >>> [smallest_accepted_replicas(wanted) for wanted in (20, 45, 100, 500)]
-    [19, 41, 91, 455]
-    """
-    require(wanted >= 1, "replicas wanted must be >= 1, got {}", wanted)
-    band = tolerance or Tolerance()
-    lowest = max(1, ceil(wanted / (1 + band.up)) - 1)
-    return next(replicas for replicas in range(lowest, wanted + 1) if band.holds(wanted / replicas))
-
-
 Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
 
