@@ -93,6 +93,13 @@ def forbidden_value(field: str, problem: str) -> Cause:
     return Cause(field, f"Forbidden: {problem}", "FieldValueForbidden")
 
 
+def unsupported_value(field: str, value: Any, allowed: Sequence[str]) -> Cause:
+    """Return the cause for a value that is none of the choices."""
+    choices = ", ".join(json.dumps(choice) for choice in allowed)
+    text = f"Unsupported value: {json.dumps(value, separators=(',', ':'))}: supported values: {choices}"
+    return Cause(field, text, "FieldValueNotSupported")
+
+
 def too_long(field: str, most: int) -> Cause:
     """Return the cause for more bytes than a field may hold."""
     return Cause(field or "[]", f"Too long: may not be more than {most} bytes", "FieldValueTooLong")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -259,6 +260,22 @@ def test_dry_run_answers_as_if_and_stores_nothing(cluster: KubernetesDouble, wir
     before = cluster.get("hpa", "default", "web")
     assert wire.send("PATCH", HPA, {"spec": {"minReplicas": 9}}, "merge", dryRun="All").json["spec"]["minReplicas"] == 9
     assert cluster.get("hpa", "default", "web") == before
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "stays"),
+    [
+        ({"dryRun": ["All"]}, {}, True),
+        (None, {"dryRun": "All"}, True),
+        ({"propagationPolicy": "Background"}, {"dryRun": "All"}, False),
+        ({}, {"dryRun": "All"}, False),
+    ],
+)
+def test_options_of_a_deletion_are_those_of_the_body_where_there_is_one(
+    cluster: KubernetesDouble, wire: Wire, body: Any, query: dict[str, str], stays: bool
+) -> None:
+    assert wire.send("DELETE", HPA, body, **query).status == 200
+    assert (wire.send("GET", HPA).status == 200) is stays
 
 
 def test_patch_that_changes_nothing_keeps_the_resource_version(cluster: KubernetesDouble, wire: Wire) -> None:
