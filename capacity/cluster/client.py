@@ -281,7 +281,7 @@ class ClusterAsker(ClusterWriter):
 
 
 def _asked(call: Call) -> Call:
-    """The call as a dry run. The server hears the query of a DELETE only where it has no body, so a body says it too."""
+    """The call as a dry run. A server hears the query of a DELETE only where it has no body, so a body says it too."""
     body = {**call.body, DRY_RUN[0]: [DRY_RUN[1]]} if call.method == "DELETE" and call.body else call.body
     return replace(call, body=body, query=[*call.query, DRY_RUN])
 

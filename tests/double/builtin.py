@@ -19,6 +19,16 @@ def _one(group: str, version: str, shape: Shape) -> tuple[View, ...]:
     return (View(group, version, shape),)
 
 
+EVENT_FIELDS = (
+    *(f"involvedObject.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion")),
+    "involvedObject.fieldPath",
+    *("reason", "reportingComponent", "reportingController", "source", "type"),
+    *(f"regarding.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion")),
+)
+POD_FIELDS = (
+    *(f"spec.{name}" for name in ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName", "hostNetwork")),
+    *(f"status.{name}" for name in ("phase", "podIP", "podIPs", "nominatedNodeName")),
+)
 EVENTS = Resource(
     "",
     "events",
@@ -46,6 +56,7 @@ EVENTS = Resource(
     },
     validate=validation.check_legacy_event,
     create_on_put=True,
+    fields=EVENT_FIELDS,
     short_names=("ev",),
 )
 DEPLOYMENTS = Resource(
@@ -114,6 +125,7 @@ NAMESPACES = Resource(
     zero={"metadata": {}, "spec": {}, "status": {}},
     default=defaults.default_namespace,
     needs_revision=True,
+    fields=("status.phase",),
     short_names=("ns",),
 )
 PODS = Resource(
@@ -128,6 +140,7 @@ PODS = Resource(
     validate=validation.check_pod,
     generation=True,
     returns_deleted=True,
+    fields=POD_FIELDS,
     short_names=("po",),
     categories=("all",),
 )
@@ -181,6 +194,7 @@ NODES = Resource(
     namespaced=False,
     subresources=frozenset({"status"}),
     zero={"metadata": {}, "spec": {}, "status": {}},
+    fields=("spec.unschedulable",),
     short_names=("no",),
 )
 STORAGE_CLASSES = Resource(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.double.calls import APPLY_PATCH, Call
+from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call
 from tests.double.status import (
     JSON,
     Cause,
@@ -18,6 +18,8 @@ from tests.double.status import (
     invalid,
     missing_value,
     too_long,
+    unknown_patch,
+    unsupported_patch,
     unsupported_value,
     wrong_value,
 )
@@ -29,6 +31,16 @@ LEVELS = ("", "Ignore", "Strict", "Warn")
 PROPAGATION = ("Foreground", "Background", "Orphan")
 MATCHES = ("Exact", "NotOlderThan")
 OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+
+
+def check_media(call: Call) -> None:
+    """Refuse (415) a body that is no patch, or a patch that the resource cannot take."""
+    if call.verb != "patch":
+        return
+    if call.content_type not in (JSON_PATCH, MERGE_PATCH, APPLY_PATCH, STRATEGIC_MERGE):
+        raise unknown_patch()
+    if call.content_type == STRATEGIC_MERGE and call.resource.custom:
+        raise unsupported_patch()
 
 
 def check_write_options(call: Call) -> None:
@@ -98,8 +110,14 @@ def check_list_options(call: Call) -> None:
         elif match == "Exact" and revision == "0":
             causes.append(forbidden_value(where, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
     _refuse("ListOptions", causes)
-    if not call.verb == "watch" and revision and not revision.isdigit():
-        raise bad_request(f"invalid resource version: {unreadable_revision(revision)}")
+
+
+def check_revision(call: Call) -> None:
+    """Refuse (400) a resourceVersion that is no number."""
+    revision = call.query.get("resourceVersion", "")
+    if revision and not revision.isdigit():
+        problem = unreadable_revision(revision)
+        raise bad_request(problem if call.verb == "watch" else f"invalid resource version: {problem}")
 
 
 def _of_watch(match: str, *, initial: bool) -> Iterator[Cause]:

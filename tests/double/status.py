@@ -157,6 +157,11 @@ def undecodable_patch(patched: Any, problem: str) -> StatusError:
     return invalid(Target("", ""), [Cause("patch", f"Invalid value: {quoted}: {problem}")])
 
 
+def unknown_patch() -> StatusError:
+    """415 for a body that is no patch at all."""
+    return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+
+
 def unsupported_patch() -> StatusError:
     """415 for a patch type the resource does not take (exchange 87)."""
     message = f"the body of the request was in an unknown format - accepted media types include: {PATCH_TYPES}"

@@ -287,7 +287,9 @@ def test_patch_that_changes_nothing_keeps_the_resource_version(cluster: Kubernet
 @pytest.mark.parametrize("kind", ["merge", "apply"])
 def test_resource_version_in_a_patch_is_a_lock(wire: Wire, kind: str) -> None:
     body = {**autoscaler(floor=7), "metadata": {"name": "web", "namespace": "default", "resourceVersion": "1"}}
-    answer = wire.send("PATCH", HPA, body, kind, fieldManager="capacity", force="true" if kind == "apply" else "")
+    answer = wire.send(
+        "PATCH", HPA, body, kind, fieldManager="capacity", **({"force": "true"} if kind == "apply" else {})
+    )
     assert (answer.status, answer.json["reason"]) == (409, "Conflict")
     assert "the object has been modified" in answer.json["message"]
 

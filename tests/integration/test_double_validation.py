@@ -166,7 +166,9 @@ def cluster(kubernetes_double: KubernetesDouble) -> KubernetesDouble:
         pytest.param(
             "json", [{"op": "replace", "path": "/spec/replicas", "value": 9}], {}, 200, "", id="replaced by JSON patch"
         ),
-        pytest.param("text/plain", {"spec": {"replicas": 9}}, {}, 415, "unknown format", id="of an unknown type"),
+        pytest.param(
+            "text/plain", {"spec": {"replicas": 9}}, {}, 415, "Unsupported Media Type", id="of an unknown type"
+        ),
         pytest.param(
             "merge",
             {"metadata": {"resourceVersion": "1"}},
