@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.double import claims, defaults, expressions, pods, policies, validation, versions, workloads
+from tests.double.autoscalers import check_autoscaler
 from tests.double.resources import Resource, View, check_definition
 from tests.double.shapes import Shape
 
@@ -111,7 +112,7 @@ AUTOSCALERS = Resource(
         "status": {"desiredReplicas": 0, "currentMetrics": None},
     },
     default=defaults.default_autoscaler,
-    validate=validation.check_autoscaler,
+    validate=check_autoscaler,
     short_names=("hpa",),
     categories=("all",),
 )

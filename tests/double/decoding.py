@@ -79,7 +79,7 @@ def _scalar(value: Any, shape: Shape, path: str, owner: str) -> Any:
     if shape.type == "quantity":
         return _read_quantity(value)
     if shape.type == "bytes":
-        return _read_bytes(value)
+        return _read_bytes(str(value))
     return value
 
 

@@ -38,7 +38,7 @@ POLICY = struct("HPAScalingPolicy", type=STRING, value=INT, periodSeconds=INT)
 SCALING_RULES = struct(
     "HPAScalingRules",
     stabilizationWindowSeconds=INT,
-    selectPolicy=STRING,
+    selectPolicy=TEXT,
     policies=listing(POLICY),
     tolerance=QUANTITY,
 )

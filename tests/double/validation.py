@@ -13,10 +13,6 @@ from tests.double.pods import check_new_pod, check_pod_update
 from tests.double.status import JSON, Cause, forbidden_value, missing_value, too_long, wrong_value
 
 IMMUTABLE = "field is immutable"
-LONGEST_WINDOW = 3600
-"""Seconds an HPA may look back (MaxStabilizationWindowSeconds)."""
-LONGEST_PERIOD = 1800
-"""Seconds a scaling policy may span (MaxPeriodSeconds)."""
 EVENT_TEXT = 128
 """Bytes of an event's action, reason or instance."""
 EVENT_NOTE = 1024
@@ -49,65 +45,6 @@ def check_name(name: str, group: str) -> list[Cause]:
     if group == "rbac.authorization.k8s.io":
         return []
     return [wrong_value("metadata.name", name, problem) for problem in problems_of_subdomain(name)]
-
-
-def check_autoscaler(item: JSON, old: JSON | None) -> list[Cause]:
-    """Refuse bad bounds (floor over ceiling is reported on the ceiling), targets, metrics and behavior."""
-    spec = item["spec"]
-    floor, ceiling = spec["minReplicas"], spec["maxReplicas"]
-    problems = []
-    if floor < 1:
-        problems.append(wrong_value("spec.minReplicas", floor, "must be greater than or equal to 1"))
-    if ceiling < 1:
-        problems.append(wrong_value("spec.maxReplicas", ceiling, "must be greater than 0"))
-    if ceiling < floor:
-        problems.append(wrong_value("spec.maxReplicas", ceiling, "must be greater than or equal to `minReplicas`"))
-    for name in ("kind", "name"):
-        if not spec["scaleTargetRef"].get(name):
-            problems.append(missing_value(f"spec.scaleTargetRef.{name}"))
-    for index, metric in enumerate(spec.get("metrics", [])):
-        problems += _check_metric(metric, f"spec.metrics[{index}]")
-    for way, rules in spec.get("behavior", {}).items():
-        problems += _check_scaling_rules(rules, f"spec.behavior.{way}")
-    return problems
-
-
-def _check_metric(metric: JSON, path: str) -> list[Cause]:
-    if not metric.get("type"):
-        return [missing_value(f"{path}.type", "must specify a metric source type")]
-    source = metric["type"][0].lower() + metric["type"][1:]
-    if source not in metric:
-        return [missing_value(f"{path}.{source}", "must populate information for the given metric source")]
-    target = metric[source].get("target", {})
-    problems = []
-    if not target.get("type"):
-        problems.append(missing_value(f"{path}.{source}.target.type", "must specify a metric target type"))
-    utilization = target.get("averageUtilization")
-    if utilization is not None and utilization < 1:
-        where = f"{path}.{source}.target.averageUtilization"
-        problems.append(wrong_value(where, utilization, "must be greater than 0"))
-    return problems
-
-
-def _check_scaling_rules(rules: JSON, path: str) -> list[Cause]:
-    problems = []
-    window = rules.get("stabilizationWindowSeconds")
-    if window is not None and not 0 <= window <= LONGEST_WINDOW:
-        problem = (
-            f"must be less than or equal to {LONGEST_WINDOW}" if window > 0 else "must be greater than or equal to zero"
-        )
-        problems.append(wrong_value(f"{path}.stabilizationWindowSeconds", window, problem))
-    for index, policy in enumerate(rules.get("policies", [])):
-        for name in ("value", "periodSeconds"):
-            if policy.get(name, 0) <= 0:
-                where = f"{path}.policies[{index}].{name}"
-                problems.append(wrong_value(where, policy.get(name, 0), "must be greater than zero"))
-        if policy.get("periodSeconds", 0) > LONGEST_PERIOD:
-            where = f"{path}.policies[{index}].periodSeconds"
-            problems.append(
-                wrong_value(where, policy["periodSeconds"], f"must be less than or equal to {LONGEST_PERIOD}")
-            )
-    return problems
 
 
 def check_workload(item: JSON, old: JSON | None) -> list[Cause]:

@@ -72,8 +72,6 @@ class Writes:
             raw = {name: part for name, part in raw.items() if name != "status"}
         draft = read_draft(call, raw)
         self._check_namespace(call, draft.item)
-        if draft.item["metadata"].get("resourceVersion"):
-            raise internal("resourceVersion should not be set on objects to be created")
         return self._add(call, draft, after_update(call, None, draft.item))
 
     def _add(self, call: Call, draft: Draft, owners: Shares) -> Answer:
@@ -89,6 +87,9 @@ class Writes:
         _refuse(resource.kind_target(name), check_name(name, resource.group) + _problems(call, item, None))
         if self._store.get(resource, call.place.namespace, name):
             raise already_exists(resource.target(name))
+        if call.verb == "create" and not call.dry_run and str(item["metadata"].get("resourceVersion", "")).isdigit():
+            raise internal("resourceVersion should not be set on objects to be created")
+        item["metadata"].pop("resourceVersion", None)
         refuse(self._store, call, item, None)
         if not call.dry_run:
             item = self._put(call, item)

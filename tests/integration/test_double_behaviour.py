@@ -154,8 +154,8 @@ def test_custom_resource_keeps_empty_texts_and_lists_that_a_built_in_type_drops(
     empty = {"spec": {"scaleTargetRef": {"kind": ""}, "triggers": []}}
     spec = cluster.patch("so", "default", "web", empty)["spec"]
     assert (spec["scaleTargetRef"], spec["triggers"]) == ({"name": "web", "kind": ""}, [])
-    empty = {"spec": {"scaleTargetRef": {"apiVersion": ""}}}
-    assert "apiVersion" not in cluster.patch("hpa", "default", "web", empty)["spec"]["scaleTargetRef"]
+    empty = {"spec": {"template": {"spec": {"serviceAccountName": ""}}}}
+    assert "serviceAccountName" not in cluster.patch("deploy", "default", "web", empty)["spec"]["template"]["spec"]
 
 
 def test_definition_with_a_rule_the_double_cannot_read_is_refused(kubernetes_double: KubernetesDouble) -> None:

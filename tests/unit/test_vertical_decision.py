@@ -234,56 +234,31 @@ def test_no_other_pod_is_restarted_before_the_kubelet_has_seen_a_size(
     assert (found.may_restart_soon, found.busy) == (unseen, False)
 
 
-def returned(template: Resources, asked: Resources, *, restarts: frozenset[Any] = frozenset(), used: int = 0) -> Any:
-    """A pod that we resized, and what gives its size back."""
-    container = ContainerState("app", asked, used={"memory": used} if used else {}, restarts=restarts)
-    return return_size(PodState("db-0", "1", "n", (container,), ours=frozenset({"app"})), {"app": template})
-
-
 MEMORY = Resources({"cpu": 500, "memory": 100}, {"memory": 1000})
+GROWN = Resources({"cpu": 500, "memory": 900}, {"memory": 2000})
+GUARANTEED = Resources({"cpu": 5, "memory": 5}, {"cpu": 5, "memory": 5})
+MORE = Resources({"cpu": 9, "memory": 5}, {"cpu": 9, "memory": 9})
 
 
 @pytest.mark.parametrize(
-    ("decision", "reason", "said"),
+    ("template", "asked", "used", "restarts", "reason", "said"),
     [
-        pytest.param(returned(MEMORY, replace(MEMORY, requests={"cpu": 900, "memory": 100})), "Restored", "", id="given"),
-        pytest.param(returned(MEMORY, MEMORY), "NothingToRestore", "", id="stands"),
-        pytest.param(
-            returned(Resources({"cpu": 500}, {"cpu": 500}), Resources({"cpu": 900})), "Restored", "", id="of one class"
-        ),
-        pytest.param(
-            returned(
-                Resources({"cpu": 5, "memory": 5}, {"cpu": 5, "memory": 5}),
-                Resources({"cpu": 9, "memory": 5}, {"cpu": 9, "memory": 9}),
-            ),
-            "QosKept",
-            "another QoS class",
-            id="of another class",
-        ),
-        pytest.param(
-            returned(MEMORY, Resources({"cpu": 500, "memory": 900}, {"memory": 2000}), restarts=frozenset({"memory"})),
-            "Restoring",
-            "app would be restarted for memory",
-            id="by a restart",
-        ),
-        pytest.param(
-            returned(MEMORY, Resources({"cpu": 500, "memory": 900}, {"memory": 2000}), used=951),
-            "Restoring",
-            "app uses 951 bytes",
-            id="in use",
-        ),
-        pytest.param(
-            returned(MEMORY, Resources({"cpu": 500, "memory": 900}, {"memory": 2000}), used=950), "Restored", "", id="free"
-        ),
-        pytest.param(
-            returned(MEMORY, Resources({"cpu": 900, "memory": 100}, {"memory": 1000}), used=999),
-            "Restored",
-            "",
-            id="memory stays as it is",
-        ),
+        pytest.param(MEMORY, replace(GROWN, limits={"memory": 1000}), 0, "", "Restored", "", id="given"),
+        pytest.param(MEMORY, MEMORY, 0, "", "NothingToRestore", "", id="stands"),
+        pytest.param(Resources({"cpu": 5}), Resources({"cpu": 9}), 0, "", "Restored", "", id="of one class"),
+        pytest.param(GUARANTEED, MORE, 0, "", "QosKept", "another QoS class", id="of another class"),
+        pytest.param(MEMORY, GROWN, 0, "memory", "Restoring", "app would be restarted for memory", id="by a restart"),
+        pytest.param(MEMORY, GROWN, 951, "", "Restoring", "app uses 951 bytes", id="in use"),
+        pytest.param(MEMORY, GROWN, 950, "", "Restored", "", id="free"),
+        pytest.param(MEMORY, replace(MEMORY, requests={"cpu": 9, "memory": 100}), 999, "", "Restored", "", id="of CPU"),
     ],
 )
-def test_a_size_is_given_back(decision: Any, reason: str, said: str) -> None:
+def test_a_size_is_given_back(
+    template: Resources, asked: Resources, used: int, restarts: Any, reason: str, said: str
+) -> None:
+    changes = frozenset({restarts} if restarts else ())
+    container = ContainerState("app", asked, used={"memory": used} if used else {}, restarts=changes)
+    decision = return_size(PodState("db-0", "1", "n", (container,), ours=frozenset({"app"})), {"app": template})
     assert (decision.reason, decision.held) == (reason, reason in ("QosKept", "Restoring"))
     assert said in decision.detail
 
