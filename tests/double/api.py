@@ -11,6 +11,7 @@ from tests.double.bodies import read_draft, served
 from tests.double.builtin import BUILT_IN
 from tests.double.calls import APPLY_PATCH, Call
 from tests.double.deletion import Deletions
+from tests.double.options import OPTIONS, check_media, check_write_options
 from tests.double.reads import Reads
 from tests.double.resources import Catalogue, Resource
 from tests.double.scale import Scales
@@ -39,6 +40,9 @@ class Api:
         """Carry out a call the user may make."""
         if len(call.body) > LARGEST_BODY:
             raise too_large(LARGEST_BODY)
+        if call.verb in OPTIONS:
+            check_media(call)
+            check_write_options(call)
         with self.store.changed:
             if call.resource is builtin.ACCESS_REVIEWS:
                 return self._review(call)

@@ -128,6 +128,17 @@ class Call:
             raise self.unreadable("json: cannot unmarshal into Go value of type struct")
         return body
 
+    def read_options(self) -> JSON:
+        """Return the `DeleteOptions` in the body, or raise 400."""
+        try:
+            options = json.loads(self.body)
+        except ValueError as error:
+            problem = f"couldn't get version/kind; json parse error: {error}"
+            raise bad_request(problem) from None
+        if options is not None and not isinstance(options, dict):
+            raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into a struct")
+        return options or {}
+
 
 @dataclass(frozen=True)
 class Request:

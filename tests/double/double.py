@@ -128,7 +128,8 @@ class KubernetesDouble:
         """Patch an object; `type` (merge, strategic, json, apply), `manager`, `subresource` and `force` say how."""
         place = self._place(kind, namespace, name)
         place = Place(place.group, place.version, place.plural, place.namespace, name, how.get("subresource", ""))
-        query = {"fieldManager": how.get("manager", KUBECTL), "force": how.get("force", "")}
+        force = {"force": how["force"]} if "force" in how else {}
+        query = {"fieldManager": how.get("manager", KUBECTL), **force}
         return self._call("patch", place, body, query, PATCH_TYPES[how.get("type", "merge")])
 
     def apply(self, item: Mapping[str, Any], manager: str, *, force: bool = False) -> JSON:

@@ -301,6 +301,21 @@ def test_a_time_stamp_tells_metrics_that_stand_still(shop: Shop, measured: str |
     assert (found["reason"], shop.floor()) == (reason, 8 if reason == "DemandFalling" else 9)
 
 
+def test_time_stamps_are_read_only_where_they_may_be_and_a_floor_comes_down(shop: Shop) -> None:
+    def asked() -> bool:
+        return any("/metrics.k8s.io/" in entry.path for entry in shop.api.journal)
+
+    shop.decide()
+    shop.measure(millicores=350)
+    shop.decide(now="2026-11-27T04:00:00Z")
+    assert not asked(), "the overlay that allows it is not installed"
+    shop.configure("web", controller={"metric_times": True})
+    shop.decide(now="2026-11-27T02:31:00Z")
+    assert not asked(), "nothing comes down"
+    shop.decide(now="2026-11-27T04:01:00Z")
+    assert asked()
+
+
 def test_replicas_that_do_not_start(shop: Shop) -> None:
     """The floor is raised at 02:30; the lead time is five minutes, and two passes of a minute are waited for."""
     shop.decide()
