@@ -167,7 +167,7 @@ class Writes:
         admit(self._store, call, item, live)
         _refuse(resource.kind_target(call.place.name), _problems(call, item, live))
         refuse(self._store, call, item, live)
-        if resource.generation and _wanted(item) != _wanted(live):
+        if resource.generation and _wanted(call, item) != _wanted(call, live):
             item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
         item["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         if not call.dry_run and not _same(item, live):
@@ -268,9 +268,12 @@ def _refuse(target: Target, problems: list[Cause]) -> None:
         raise invalid(target, problems)
 
 
-def _wanted(item: JSON) -> JSON:
-    """Return what `metadata.generation` counts changes of."""
-    return {name: part for name, part in item.items() if name not in ("metadata", "status", "apiVersion", "kind")}
+def _wanted(call: Call, item: JSON) -> JSON:
+    """Return what `metadata.generation` counts changes of: of a Deployment its annotations too, for its ReplicaSets."""
+    wanted = {name: part for name, part in item.items() if name not in ("metadata", "status", "apiVersion", "kind")}
+    if call.resource.kind == "Deployment":
+        wanted["annotations"] = item["metadata"].get("annotations") or {}
+    return wanted
 
 
 def _same(item: JSON, live: JSON) -> bool:
