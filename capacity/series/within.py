@@ -48,7 +48,7 @@ class WithinStep:
             require(bool((self.shape >= 0).all()), "shape: expected factors >= 0")
 
     def path(self, means: Array, steps: pd.DatetimeIndex, step: timedelta) -> Array:
-        """The mean of each part of every step (steps x parts,), with these means, >= 0 and without gaps: (steps,).
+        """The mean of each part of every step (..., steps x parts), with these means, >= 0 and gapless: (..., steps).
 
         `steps` are the starts (UTC) of these steps; those of days are named by the date on the local clock.
 
@@ -62,11 +62,11 @@ class WithinStep:
         if self.shape is None:
             return smooth
         places = part_of_week(_parts_of(steps, step, self.part), self.part, _clock(step, self.timezone))
-        shaped = (smooth * self.shape[places]).reshape(-1, parts)
-        whole = shaped.mean(axis=1)
+        shaped = (smooth * self.shape[places]).reshape(*means.shape, parts)
+        whole = shaped.mean(axis=-1)
         scale = np.divide(means, whole, out=np.zeros_like(whole), where=whole > 0)
-        path: Array = np.where(whole[:, None] > 0, shaped * scale[:, None], smooth.reshape(-1, parts)).reshape(-1)
-        return path
+        path = np.where(whole[..., None] > 0, shaped * scale[..., None], smooth.reshape(shaped.shape))
+        return path.reshape(smooth.shape)
 
 
 def _clock(step: timedelta, timezone: str) -> str:
