@@ -297,10 +297,7 @@ def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
 
 def floor_series(plan: WorkloadPlan) -> pd.Series:
     """The planned replicas, one value per step (UTC)."""
-    steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
-    ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
-    lengths = [end - change.offset for change, end in zip(plan.floor, ends, strict=True)]
-    return pd.Series(np.repeat([change.replicas for change in plan.floor], lengths), steps)
+    return pd.Series(plan.replicas(), pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step)))
 
 
 def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
