@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from capacity.forecast.daytypes import day_type_forecast, has_day_types
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
 from capacity.forecast.process import has_process, process_forecast
 from capacity.forecast.settings import Setting
@@ -68,7 +69,8 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
     if has_process(seasons, origins):
         forecasts["process of logs"] = np.minimum(scale.invert(process_forecast(standard, seasons, origins)), highest)
     if seasons and reaches_back(origins, setting.year):
-        drifting = with_last_years_drift(forecasts["template of logs"], history.filled, setting.year, origins)
+        steady = forecasts["day-type template of logs" if has_day_types(seasons) else "template of logs"]
+        drifting = with_last_years_drift(steady, history.filled, setting.year, origins)
         forecasts["template with last year's drift"] = drifting
     naives = {f"seasonal naive {season}": season for season in seasons or _lags(origins, setting)}
     for name, season in naives.items():
@@ -90,10 +92,12 @@ def _lags(origins: Origins, setting: Setting) -> tuple[int, ...]:
 def _on_scale(
     standard: Array, history: History, seasons: tuple[int, ...], origins: Origins, *, logs: bool
 ) -> dict[str, Array]:
-    """Members on one scale; the full ridge and the steady template of a season on logs alone: raw they add nothing."""
-    members = {}
+    """Members on one scale: of two that hardly differ, the other would only water down what the best one says."""
+    members, days = {}, has_day_types(seasons)
     for name, design in (("ridge", design_for(seasons)), ("sparse ridge", sparse_design_for(seasons))):
         if name == "ridge" and (origins.horizon > LONG or (seasons and not logs)):
+            continue
+        if name == "sparse ridge" and days and logs:
             continue
         if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
             members[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
@@ -101,6 +105,11 @@ def _on_scale(
         return members | {
             f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)
         }
+    if days:
+        members["day-type template"] = day_type_forecast(standard, history.weights, seasons, origins)
+        if logs:
+            members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)
+        return members
     if logs:
         members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
     members["tracking template"] = template_forecast(standard, history.weights, seasons, origins, TRACKING)
@@ -128,15 +137,10 @@ def _of_cycles(values: Array, seasons: tuple[int, ...], origins: Origins) -> dic
         return {}
     longest = seasons[-1]
     known = values.shape[1] // longest
-    members = {
-        f"mean of {cycles} seasons": seasonal_mean(values, longest, cycles, origins) for cycles in (2, 4)[: known - 1]
-    }
+    means = () if has_day_types(seasons) else (2, 4)[: known - 1]
+    members = {f"mean of {cycles} seasons": seasonal_mean(values, longest, cycles, origins) for cycles in means}
     if known > 2:
         members[f"median of {MEDIAN_CYCLES} seasons"] = seasonal_median(values, longest, MEDIAN_CYCLES, origins)
-    if len(seasons) > 1:
-        members[f"median of {MEDIAN_CYCLES} short seasons"] = seasonal_median(
-            values, seasons[0], MEDIAN_CYCLES, origins
-        )
     return members
 
 
