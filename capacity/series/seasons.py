@@ -109,7 +109,8 @@ def clear_seasons(history: pd.Series, lengths: tuple[int, ...]) -> bool:
 def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
     """The calendar's seasons (steps) without those that the history is long enough to rule out: no cycle is invented.
 
-    The answer is that of `find_seasons`, which is only asked where autocorrelations alone do not tell.
+    The answer is that of `find_seasons`, which is only asked where autocorrelations alone do not tell; but a week comes
+    with its days, since its shape is one of days even where these are not alike.
 
     >>> index = pd.date_range("2026-01-01", periods=24 * 28, freq="h", tz="UTC")
     >>> real_seasons(pd.Series(10.0 + (index.hour - 12) ** 2, index), timedelta(hours=1))
@@ -124,7 +125,8 @@ def real_seasons(sales: pd.Series, step: timedelta) -> tuple[int, ...]:
     found = _plain_seasons(regular, step)
     if found is None:
         found = {season.season_length for season in find_seasons(regular)}
-    return tuple(season for season in calendar if season in found or NEEDED * season > len(sales))
+    kept = [season for season in calendar if season in found or NEEDED * season > len(sales)]
+    return tuple(season for season in calendar if kept and season <= kept[-1])
 
 
 def _on_full_grid(history: pd.Series, step: timedelta) -> pd.Series:
