@@ -44,6 +44,7 @@ CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of
 REACH = timedelta(days=28)  # four weeks: beyond, an autoregression feeds on itself and may drift away
 REACH_SEASONS = 2  # and at least so many of the longest season
 POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
+LEAST_SCORED = 7  # steps compared after each origin, up to a season: with one, weekdays would be judged by another one
 
 
 def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
@@ -61,6 +62,7 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     raw = _checked(histories)
     values = without_spikes(raw)
     seasons = supported_seasons(setting.seasons or (), values.shape[1])
+    asked, setting = setting, _far_enough(setting, seasons)
     origins = _origins(values.shape[1], seasons, setting)
     proposal, near, traits = _proposal(values, seasons, origins, setting)
     served = serve(proposal, origins.actuals(values))
@@ -76,7 +78,21 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     if traits is not None:
         errors = error_sizes(traits, errors, setting.seed)
-    return _calibrated(values, (served, errors, origins), setting, seasons)
+    return _calibrated(values, _near(served, errors, origins, asked.horizon), asked, seasons)
+
+
+def _far_enough(setting: Setting, seasons: tuple[int, ...]) -> Setting:
+    """The setting with a horizon over which past windows, a season apart, see more than one slot of the season.
+
+    A day ahead, past windows of one day would all fall on the weekday before the one that is forecast.
+    """
+    return replace(setting, horizon=max(setting.horizon, min(_stride(seasons, setting), LEAST_SCORED)))
+
+
+def _near(served: Served, errors: Errors, origins: Origins, horizon: int) -> tuple[Served, Errors, Origins]:
+    """The first steps of what is served; what was scored at the rolling origins stays."""
+    point, scale = served.point[:, :horizon], errors.scale[:, :horizon]
+    return replace(served, point=point), replace(errors, scale=scale), replace(origins, horizon=horizon)
 
 
 def supported_seasons(seasons: tuple[int, ...], length: int) -> tuple[int, ...]:
@@ -127,8 +143,12 @@ def _with_quality(notes: tuple[str, ...], raw: Array, used: Array) -> tuple[str,
 def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins:
     longest = seasons[-1] if seasons else 1
     need = max(longest + max(2, longest // 4), design_for(seasons).depth + LEAST_ROWS)
-    stride = (seasons or calendar_seasons(setting.step) or (1,))[0]  # neighbours of a step apart would be one origin
-    return place_origins(length, setting.horizon, setting.origins, stride, need)
+    return place_origins(length, setting.horizon, setting.origins, _stride(seasons, setting), need)
+
+
+def _stride(seasons: tuple[int, ...], setting: Setting) -> int:
+    """Steps between rolling origins: a season, since neighbours of a step apart would be one origin."""
+    return (seasons or calendar_seasons(setting.step) or (1,))[0]
 
 
 def _proposal(
