@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,8 +184,8 @@ def _sup_wald(x: Array, y: Array, least: int) -> tuple[Array, Places]:
     count = np.cumsum(seen, axis=1).astype(np.float64)
     xs, ys = _standard(np.broadcast_to(x, y.shape), seen), _standard(y, seen)
     sums = [np.cumsum(part, axis=1) for part in (xs, ys, xs * xs, xs * ys, ys * ys)]
-    left = _squares(count, *sums)
-    right = _squares(count[:, -1:] - count, *(total[:, -1:] - total for total in sums))
+    left = _squares(count, sums)
+    right = _squares(count[:, -1:] - count, [total[:, -1:] - total for total in sums])
     total = left[:, -1]
     split = np.maximum(left + right, 1e-9 * np.maximum(count[:, -1:], 1.0))
     wald = (total[:, None] - split) / split * np.maximum(count[:, -1:] - 4, 1)
@@ -203,9 +204,9 @@ def _standard(values: Array, seen: Mask) -> Array:
     return np.asarray(apart / np.where(spread > 0, spread, 1.0))
 
 
-def _squares(count: Array, x: Array, y: Array, xx: Array, xy: Array, yy: Array) -> Array:
-    """Squared errors of the least squares line through the steps that the sums cover."""
-    n = np.maximum(count, 1.0)
+def _squares(count: Array, sums: Sequence[Array]) -> Array:
+    """Squared errors of the least squares line through the steps that the sums cover: of x, y, xx, xy and yy."""
+    n, (x, y, xx, xy, yy) = np.maximum(count, 1.0), sums
     power, together = xx - x * x / n, xy - x * y / n
     explained = np.where(power > 1e-9 * n, together**2 / np.where(power > 1e-9 * n, power, 1.0), 0.0)
     return np.asarray(np.maximum(yy - y * y / n - explained, 0.0))

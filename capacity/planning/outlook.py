@@ -43,7 +43,7 @@ GIVEN = ("cpu", "memory")
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Monthly:
     """A quantity by month, per hour: its total or mean (None: no total), and its peak; (months, levels).
 
     `profile` is the usual week around its mean, one value for each of its hours.
@@ -207,10 +207,10 @@ class _Made:
         forecast = self.forecasts.get(workload.group)
         sales: Array | None = None
         if forecast is not None:
-            course = self._course(forecast, self.inputs.sales[workload.group])
-            peak = _demand(workload, course.peak)
-            usual = _demand(workload, course.mean[:, :, None] * course.profile)
-            sales = course.mean * 24.0 * course.days[:, None]
+            monthly = self._monthly(forecast, self.inputs.sales[workload.group])
+            peak = _demand(workload, monthly.peak)
+            usual = _demand(workload, monthly.mean[:, :, None] * monthly.profile)
+            sales = monthly.mean * 24.0 * monthly.days[:, None]
         else:
             peak, usual = self._measured(workload)
         replicas = _replicas(workload, peak)  # (months, levels)
@@ -233,12 +233,12 @@ class _Made:
             courses.append((peak * self.growth, (mean * self.growth * share)[:, :, None] * profile))
         return (courses[0][0], courses[1][0]), (courses[0][1], courses[1][1])
 
-    def _course(self, forecast: Forecast, sales: pd.Series) -> Course:
+    def _monthly(self, forecast: Forecast, sales: pd.Series) -> Monthly:
         peak, mean, days = _months_of(forecast, self.months)
         middle, deviation = _peak_share(sales)
         spread = np.log(np.maximum(peak, 1e-9) / np.maximum(peak[:, 1:2], 1e-9))
         wide = np.sign(spread) * np.hypot(spread, np.array([HIGH, 0.0, HIGH]) * deviation)
-        return Course(mean / 24.0, peak[:, 1:2] * np.exp(wide) * middle / 24.0, days, _profile(sales))
+        return Monthly(mean / 24.0, peak[:, 1:2] * np.exp(wide) * middle / 24.0, days, _profile(sales))
 
     def _storage(self, workload: Workload) -> dict[str, Array]:
         """Bytes that each claim of a workload must ask for by the end of each month (months, levels)."""

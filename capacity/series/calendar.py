@@ -1,9 +1,13 @@
-"""What is known about days to come: holidays, bridge days, paydays, month ends; and what past ones did to sales."""
+"""What is known about days to come: holidays, bridge days, paydays, month ends; and what past ones did to sales.
+
+And which hours a clock shows twice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import combinations
 from zoneinfo import ZoneInfo
@@ -238,3 +242,48 @@ def _at_most(month: date, day: int) -> date:
     """The `day` of a month, or its last."""
     last = (month + timedelta(days=32)).replace(day=1) - ONE_DAY
     return month.replace(day=min(day, last.day))
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """An hour that a clock shows twice: the second showing is `[start, end)`, the first one lies `width` earlier."""
+
+    start: datetime
+    end: datetime
+    width: timedelta
+
+
+def folds(zone: str, first: datetime, last: datetime) -> list[Fold]:
+    """The hours that the clock of a zone shows twice between two times (UTC).
+
+    >>> [(one.start.hour, one.width) for one in folds("Europe/Berlin", datetime(2024, 1, 1), datetime(2025, 1, 1))]
+    [(1, datetime.timedelta(seconds=3600))]
+    """
+    place, day, found = ZoneInfo(zone), timedelta(days=1), []
+    moment, end = max(first.replace(tzinfo=UTC), _EARLIEST), min(last.replace(tzinfo=UTC), _LATEST)
+    before = _offset(place, moment - day)
+    moment -= day
+    while moment <= end + day:
+        after = _offset(place, moment + day)
+        if after < before:
+            change = _change(place, moment, moment + day)
+            found.append(Fold(change, change + (before - after), before - after))
+        before, moment = after, moment + day
+    return found
+
+
+_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
+    """The minute between two times at which the zone's offset changes."""
+    before = _offset(zone, low)
+    while high - low > timedelta(minutes=1):
+        middle = low + (high - low) // 2
+        middle = middle.replace(second=0, microsecond=0)
+        low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+    return high.replace(second=0, microsecond=0)

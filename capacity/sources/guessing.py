@@ -100,14 +100,12 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
         if time is None:
             raise DataError(_no_time(name, columns))
         _require_column(name, time, "time", columns)
-        rhythm = _rhythm(database, columns, time, given, name)
-        rows = max(column.filled for column in columns)
-        counting = _counting(columns, time, rhythm, rows, given, name)
-    step = given.step or _step(rhythm, name)
+        sample = _Sample(place, columns, time, _rhythm(database, columns, time, given, name))
+        counting = _counting(sample, given)
     return Guess(
-        _settings(place, time, counting, step, given, _zone_in(time)),
+        _settings(sample, counting, given),
         counting,
-        rhythm,
+        sample.rhythm,
         tuple(one for one in times if one != time),
         state_column(columns),
     )
@@ -246,21 +244,37 @@ def _rhythm(
     return Rhythm.of(seconds)
 
 
-def _counting(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int, given: Given, name: str) -> Counting:
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What the first rows of a source show: its columns, which of them has the times, and how these lie."""
+
+    place: str | DatabaseSource
+    columns: Sequence[Column]
+    time: str
+    rhythm: Rhythm
+
+    @property
+    def name(self) -> str:
+        """What messages call the source."""
+        return source_name(self.place)
+
+
+def _counting(sample: _Sample, given: Given) -> Counting:
     """How orders are counted, given or guessed. Raises `DataError` where neither is possible."""
-    guessed = how_to_count(columns, time, rhythm, rows)
+    columns, time = sample.columns, sample.time
+    guessed = how_to_count(columns, time, sample.rhythm, max(column.filled for column in columns))
     if given.value is None:
         if guessed is None:
             raise DataError(
-                f"{name}: one row at each time of {time!r} is a total, but no column of numbers was found to sum up; "
-                f"give value (--value); its columns: {', '.join(column.name for column in columns)}"
+                f"{sample.name}: one row at each time of {time!r} is a total, but no column of numbers was found to "
+                f"sum up; give value (--value); its columns: {', '.join(column.name for column in columns)}"
             )
         return guessed
     asked: dict[Any, Any] = parse_value(given.value)
     ((how, column),) = asked.items()
     if how == "rows":
         return Counting("rows", None, "given", guessed.others if guessed else ())
-    _require_column(name, column, "value", columns)
+    _require_column(sample.name, column, "value", columns)
     return Counting(how, column, "given", guessed.others if guessed else ())
 
 
@@ -299,13 +313,12 @@ def _zone_in(column: str) -> str | None:
     return "UTC" if re.search(r"\b(utc|gmt)\b", column.replace("_", " "), re.IGNORECASE) else None
 
 
-def _settings(
-    place: str | DatabaseSource, time: str, counting: Counting, step: timedelta, given: Given, zone: str | None
-) -> SalesSettings:
+def _settings(sample: _Sample, counting: Counting, given: Given) -> SalesSettings:
+    """The keys of `sales:`, guessed or given. Raises `ConfigError`."""
     value: Mapping[str, Any] = {counting.how: True if counting.how == "rows" else counting.column}
-    keys = {"source": place, "time": time, "value": value, "step": step, "timezone": zone, **given.keys()}
-    keys["value"], keys["step"] = value, step
+    step = given.step or _step(sample.rhythm, sample.name)
+    guessed = {"source": sample.place, "time": sample.time, "timezone": _zone_in(sample.time)}
     try:
-        return SalesSettings.model_validate(keys)
+        return SalesSettings.model_validate({**guessed, **given.keys(), "value": value, "step": step})
     except ValidationError as error:
-        raise ConfigError(f"{literal(source_name(place))}: {describe(error)} ({duration_text(step)})") from error
+        raise ConfigError(f"{literal(sample.name)}: {describe(error)} ({duration_text(step)})") from error

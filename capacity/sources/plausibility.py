@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from capacity.quality import Finding
-from capacity.quality.time_forms import EXPLICIT, Fold, folds
+from capacity.quality.time_forms import EXPLICIT
+from capacity.series.calendar import Fold, folds
 from capacity.sources.judging import Judgement, Span
 from capacity.sources.sql import PLAUSIBLE, literal, quote
 

@@ -21,7 +21,7 @@ from capacity.model.secrets import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
-from capacity.quality.time_forms import Fold
+from capacity.series.calendar import Fold
 from capacity.sources.currencies import currency_findings
 from capacity.sources.database import count_in_database
 from capacity.sources.granularity import granularity_findings, totals_findings

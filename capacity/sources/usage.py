@@ -17,8 +17,8 @@ from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
-from capacity.quality.time_forms import folds
 from capacity.quality.usage import unlikely_units
+from capacity.series.calendar import folds
 from capacity.sources.kept_columns import Kept
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range
