@@ -86,7 +86,7 @@ class Call:
     @property
     def force(self) -> bool:
         """Tell whether conflicts of a server-side apply are overridden."""
-        return self.query.get("force", "").lower() in ("1", "true")
+        return "force" in self.query and self.query["force"].lower() not in ("0", "false")
 
     @property
     def rbac_resource(self) -> str:

@@ -103,6 +103,11 @@ class KubernetesDouble:
             return self.patch(item["kind"], place.namespace, name, status, subresource="status", manager=manager)
         return created
 
+    def define(self, definition: Mapping[str, Any]) -> Resource:
+        """Create a CustomResourceDefinition and return what it defines."""
+        created = self.create(definition)
+        return self._api.catalogue.find_kind(created["spec"]["names"]["kind"])
+
     def load(self, item: Mapping[str, Any]) -> JSON:
         """Store an object as another cluster kept it, its uid, owners of fields and status included, and return it."""
         namespace = item["metadata"].get("namespace")

@@ -162,10 +162,11 @@ class Writes:
         """Lock, keep what the client may not set, validate and store."""
         resource, item = call.resource, draft.item
         check_lock(call, live, item)
+        problems = _same_object(item, live)
         keep_what_is_not_theirs(call, live, item)
         set_owners(resource, item, owners)
         admit(self._store, call, item, live)
-        _refuse(resource.kind_target(call.place.name), _problems(call, item, live))
+        _refuse(resource.kind_target(call.place.name), [*problems, *_problems(call, item, live)])
         refuse(self._store, call, item, live)
         if resource.generation and _wanted(call, item) != _wanted(call, live):
             item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
@@ -204,7 +205,13 @@ def read_configuration(call: Call) -> JSON:
     if given != expected:
         message = f"Incorrect version specified in apply patch. Specified patch version: {given}, expected: {expected}"
         raise bad_request(message)
-    name = config.setdefault("metadata", {}).setdefault("name", call.place.name)
+    if config.get("kind") != call.resource.kind:
+        kind = f"{given if '/' in given else '/' + given}, Kind={config.get('kind', '')}"
+        raise bad_request(f"invalid object type: {kind}")
+    name = (config.get("metadata") or {}).get("name")
+    if not name:
+        unnamed = f"the name of the object ({call.place.name} based on URL) was undeterminable: name must be provided"
+        raise bad_request(unnamed)
     if problem := untypable(config, call.view.shape):
         # a plain Go error, hence 500 without a reason: kubernetes/kubernetes#139253
         version = expected if "/" in expected else f"/{expected}"
@@ -226,7 +233,7 @@ def check_lock(call: Call, live: JSON, item: JSON) -> None:
     if name != call.place.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.place.name})")
     target = call.resource.target(name)
-    if sent.get("uid", stored["uid"]) != stored["uid"]:
+    if call.verb == "update" and sent.get("uid", stored["uid"]) != stored["uid"]:
         problem = f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {stored['uid']}"
         raise conflict(target, problem)
     if sent.get("resourceVersion") and sent["resourceVersion"] != stored["resourceVersion"]:
@@ -249,15 +256,24 @@ def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
             item["metadata"][name] = live["metadata"][name]
 
 
+def _same_object(item: JSON, live: JSON) -> list[Cause]:
+    """Refuse a patch that names another object of the same name."""
+    uid = item["metadata"].get("uid", live["metadata"]["uid"])
+    return [] if uid == live["metadata"]["uid"] else [wrong_value("metadata.uid", uid, "field is immutable")]
+
+
 def _problems(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
-    return check_metadata(item) + _problems_of_kind(call, item, live)
+    problems = check_metadata(item)
+    return (
+        custom.validate(item, call.view.shape, problems)
+        if call.resource.custom
+        else [*problems, *_problems_of_kind(call, item, live)]
+    )
 
 
 def _problems_of_kind(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
     if call.place.subresource == "resize" and live is not None:
         return check_resize(item, live)
-    if call.resource.custom:
-        return custom.validate(item, call.view.shape)
     if live is None and call.view.validate_new:
         return call.view.validate_new(item)
     return call.resource.validate(item, live)

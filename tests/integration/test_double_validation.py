@@ -119,7 +119,7 @@ def pods(*containers: Mapping[str, Any]) -> dict[str, Any]:
             id="half a new event",
         ),
         pytest.param(
-            SCALED_OBJECTS, scaled_object(), {"spec": {"triggers": None}}, ["spec.triggers"], id="no triggers"
+            SCALED_OBJECTS, scaled_object(), {"spec": {"triggers": None}}, ["spec.triggers", "<nil>"], id="no triggers"
         ),
     ],
 )
