@@ -161,7 +161,8 @@ def _equal_windows(misses: Array) -> Array:
 
 
 def _least(misses: Array, middle: Array) -> Array:
-    return np.maximum(1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2)))  # half of the members may be right
+    """What a window's middle error counts as at least, since half of the members may be right: (N,)."""
+    return np.asarray(np.maximum(1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2))))
 
 
 def _without_own(misses: Array) -> Array:

@@ -13,10 +13,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from capacity.forecast.daytypes import day_type_forecast, has_day_types
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
 from capacity.forecast.process import has_process, process_forecast
 from capacity.forecast.settings import Setting
+from capacity.forecast.templates import STEADY, TRACKING, day_type_forecast, has_day_types, template_forecast
 from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
 from capacity.stats import nan_mean, nan_median, running_totals
@@ -36,21 +36,6 @@ STEEPEST_DRIFT = (
     3.0  # a year ago's level may have tripled or fallen to a third over the horizon; more was another business
 )
 DRIFT_TRUST = 0.7  # of last year's drift (in logs) is expected again; one cycle is little evidence
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """How a template remembers: the half-life of a cycle in cycles, of the level and of its decay in seasons."""
-
-    half_life: float = 4.0
-    shrink: float = 1.0
-    level_half_life: float = 0.25
-    decay_half_life: float = 2.0
-    cycles: int = 12
-
-
-STEADY = Template()
-TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,51 +170,6 @@ def _last_cycles(values: Array, season_length: int, cycles: int, origins: Origin
 def _ago(values: Array, season_length: int, cycles: int, origins: Origins) -> Array:
     ahead = np.arange(origins.horizon) % season_length - season_length * (1 + cycles)
     return values[:, origins.ends[:, None] + ahead]
-
-
-def template_forecast(
-    values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins, template: Template
-) -> Array:
-    """The average season (its last cycles weigh more) plus what the level has lately been off: (N, K + 1, H)."""
-    answer = np.empty((len(values), len(origins.ends), origins.horizon))
-    for k, end in enumerate(origins.ends):
-        answer[:, k] = _from_origin(values[:, :end], weights[:, :end], seasons, origins.horizon, template)
-    return answer
-
-
-def _from_origin(values: Array, weights: Array, seasons: tuple[int, ...], horizon: int, template: Template) -> Array:
-    profile = _average_season(
-        values, weights, seasons, template
-    )  # (N, season), slot 0 is the first step after the origin
-    level = _level_off(values, weights, profile, seasons[0], template)
-    ahead = np.arange(horizon)
-    decay = 0.5 ** (ahead / (template.decay_half_life * seasons[0]))
-    return profile[:, ahead % profile.shape[1]] + level[:, None] * decay
-
-
-def _average_season(values: Array, weights: Array, seasons: tuple[int, ...], template: Template) -> Array:
-    first, longest = seasons[0], seasons[-1]
-    cycles = min(template.cycles, values.shape[1] // longest)
-    shape = (len(values), cycles, longest)
-    cut = values[:, values.shape[1] - cycles * longest :].reshape(shape)
-    say = weights[:, weights.shape[1] - cycles * longest :].reshape(shape)
-    say = say * (0.5 ** (np.arange(cycles - 1, -1, -1) / template.half_life))[:, None]
-    total, mass = (say * cut).sum(axis=1), say.sum(axis=1)
-    if len(seasons) == 1 or longest % first:
-        overall = total.sum(axis=1, keepdims=True) / np.maximum(mass.sum(axis=1, keepdims=True), 1e-12)
-        return np.asarray((total + 1e-3 * overall) / (mass + 1e-3))
-    short = (len(values), longest // first, first)
-    day_total, day_mass = total.reshape(short).sum(axis=1), mass.reshape(short).sum(axis=1)
-    day = np.tile(day_total / np.maximum(day_mass, 1e-12), longest // first)
-    return np.asarray((total + template.shrink * day) / (mass + template.shrink))
-
-
-def _level_off(values: Array, weights: Array, profile: Array, first: int, template: Template) -> Array:
-    back = min(values.shape[1], max(1, int(6 * template.level_half_life * first)))
-    slots = np.arange(-back, 0) % profile.shape[1]
-    error = values[:, -back:] - profile[:, slots]
-    say = weights[:, -back:] * 0.5 ** (np.arange(back - 1, -1, -1) / max(template.level_half_life * first, 0.5))
-    return np.asarray((say * error).sum(axis=1) / np.maximum(say.sum(axis=1), 1e-12))
 
 
 def level_forecast(values: Array, weights: Array, half_life: float, origins: Origins) -> Array:

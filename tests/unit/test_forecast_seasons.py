@@ -12,7 +12,6 @@ from capacity.model import ConfigError, DataError
 from capacity.series import (
     bridge_days,
     calendar_seasons,
-    clear_seasons,
     covered,
     days_around,
     find_seasons,
@@ -202,7 +201,6 @@ def test_autocorrelations_tell_of_a_week_under_noise_without_a_decomposition(mon
     hours = np.arange(24 * 60)
     rate = 5 * (1 + 0.8 * np.sin(hours * 2 * np.pi / 24)) * (1 + 0.4 * np.sin(hours * 2 * np.pi / 168))
     series = indexed(poisson(rate, len(hours), 4), "h")
-    assert not clear_seasons(series, (24, 168))
     assert lengths(series) == [24, 168]
 
     def fail(_: pd.Series) -> None:

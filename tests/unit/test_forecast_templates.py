@@ -1,4 +1,4 @@
-"""Day types: weekdays that are alike learn from each other, others do not; members that err alike share one vote."""
+"""Templates: alike weekdays learn from each other, others do not; members that err alike share one vote."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from capacity.forecast.blend import blend_members
-from capacity.forecast.daytypes import day_type_forecast
 from capacity.forecast.history import Origins
+from capacity.forecast.templates import TRACKING, day_type_forecast, template_forecast
 
 WORK, REST = np.repeat([2.0, 8.0, 9.0, 3.0], 6), np.repeat([5.0, 1.0, 1.0, 6.0], 6)
 WEEK = np.concatenate([np.tile(WORK, 5), np.tile(REST, 2)])
@@ -57,6 +57,33 @@ def test_the_level_of_the_last_hours_is_followed():
     values = noisy(3, 0.01)
     values[:, -24:] += 3.0
     np.testing.assert_allclose(told(values)[0, :24], WEEK[:24] + 2.5, atol=1.0)
+
+
+@pytest.mark.parametrize("season", [(24,), (24, 100)])
+def test_a_template_of_one_season_is_its_average_at_the_level_of_the_last_hours(season):
+    values, weights = np.concatenate([noisy(seed, 0.1) for seed in range(3)]), np.ones((3, 504))
+    weights[:, 100:130] = 0.0
+    ahead = template_forecast(values, weights, season, NEXT, TRACKING)
+    for k, end in enumerate(NEXT.ends):
+        cycles = min(12, -(-end // season[-1]))
+        slots = (np.arange(end) - end) % season[-1]
+        say = weights[:, :end] * 0.5 ** ((end - 1 - np.arange(end)) // season[-1] / 2.0)
+        say[:, : max(0, end - cycles * season[-1])] = 0.0
+        usual = (say * values[:, :end]).sum(axis=1) / say.sum(axis=1)
+        profile = np.stack(
+            [
+                ((say * values[:, :end])[:, slots == slot].sum(axis=1) + 1e-3 * usual)
+                / (say[:, slots == slot].sum(axis=1) + 1e-3)
+                for slot in range(season[-1])
+            ],
+            axis=1,
+        )
+        recent = slots[end - 14 : end]
+        near = weights[:, end - 14 : end] * 0.5 ** (np.arange(13, -1, -1) / 2.4)
+        off = (near * (values[:, end - 14 : end] - profile[:, recent])).sum(axis=1) / near.sum(axis=1)
+        steps = np.arange(168)
+        expected = profile[:, steps % season[-1]] + off[:, None] * 0.5 ** (steps / 480)
+        np.testing.assert_allclose(ahead[:, k], expected, rtol=1e-9)
 
 
 def test_members_that_err_alike_share_a_vote_and_those_that_err_apart_cancel_out():
