@@ -14,7 +14,15 @@ import numpy as np
 
 from capacity.forecast.analogs import with_past_days
 from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
-from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
+from capacity.forecast.calibration import (
+    MANY_SLOTS,
+    Errors,
+    add_quantiles,
+    closed_slots,
+    comparable_errors,
+    mixed_offsets,
+    track,
+)
 from capacity.forecast.counts import with_counts
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
@@ -82,11 +90,12 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
 
 
 def _far_enough(setting: Setting, seasons: tuple[int, ...]) -> Setting:
-    """The setting with a horizon over which past windows, a season apart, see more than one slot of the season.
+    """The setting with a horizon of at least a season of few slots: past windows then see all of them.
 
     A day ahead, past windows of one day would all fall on the weekday before the one that is forecast.
     """
-    return replace(setting, horizon=max(setting.horizon, min(_stride(seasons, setting), LEAST_SCORED)))
+    season = _stride(seasons, setting)
+    return replace(setting, horizon=max(setting.horizon, season if season < MANY_SLOTS else 1))
 
 
 def _near(served: Served, errors: Errors, origins: Origins, horizon: int) -> tuple[Served, Errors, Origins]:

@@ -20,9 +20,7 @@ POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the seri
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
 SLOTS = 24  # at most so many scales per season: minutes share theirs
 LEVEL_POWER = 0.6  # between additive (0) and multiplicative (1) errors; counts have 0.5; flat on traces and M4
-LEAST_LEVEL = (
-    0.1  # of the highest forecast, added to each: errors over a closed week are not those of a busy one's hour
-)
+LEAST_LEVEL = 0.1  # of the highest forecast, added to each: beside a closed week, no error is a hundred times its size
 LATELY = 6.0  # origins until an error counts half in today's scale
 FOLLOW = (0.5, 2.5)  # how far the scale may follow: a few origins are noisy themselves
 NEIGHBOUR = 0.25  # of a slot's scale is each neighbour's: the size of errors changes smoothly over a day
