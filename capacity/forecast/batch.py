@@ -52,7 +52,6 @@ CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of
 REACH = timedelta(days=28)  # four weeks: beyond, an autoregression feeds on itself and may drift away
 REACH_SEASONS = 2  # and at least so many of the longest season
 POOLED_DAYS = 90.0  # days' worth of the other series' slope in each series' own
-LEAST_SCORED = 7  # steps compared after each origin, up to a season: with one, weekdays would be judged by another one
 
 
 def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:

@@ -101,7 +101,7 @@ class Call:
 
     def read_body(self) -> Any:
         """Return the JSON of the body, or raise 415 for another type (most protobuf) or 400."""
-        known = read_protobuf(self.body) if self.content_type == PROTOBUF else None
+        known = self._read_protobuf()
         if known is not None:
             return known
         if self.verb in ("create", "update") and self.content_type not in ("", "application/json"):
@@ -131,13 +131,16 @@ class Call:
     def read_options(self) -> JSON:
         """Return the `DeleteOptions` in the body, or raise 400."""
         try:
-            options = json.loads(self.body)
+            options = self._read_protobuf() or json.loads(self.body)
         except ValueError as error:
             problem = f"couldn't get version/kind; json parse error: {error}"
             raise bad_request(problem) from None
         if options is not None and not isinstance(options, dict):
             raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into a struct")
         return options or {}
+
+    def _read_protobuf(self) -> JSON | None:
+        return read_protobuf(self.body) if self.content_type == PROTOBUF else None
 
 
 @dataclass(frozen=True)

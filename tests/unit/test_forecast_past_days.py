@@ -59,11 +59,14 @@ def both(values: Array, monkeypatch: pytest.MonkeyPatch) -> tuple[Array, Array]:
     return with_it, forecast_steady(values[None, :], setting()).quantiles[0, :12]
 
 
-def test_a_level_that_wanders_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = wandering(20, seed=3)
-    came = values[-12:]
-    told, blend = both(values[:-12], monkeypatch)
-    assert loss(told, came) < loss(blend, came)
+def test_levels_that_wander_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = []
+    for seed in range(1, 7):
+        values = wandering(20, seed)
+        with monkeypatch.context() as patch:
+            losses.append([loss(told, values[-12:]) for told in both(values[:-12], patch)])
+    told, blend = np.sum(losses, axis=0)
+    assert told < 0.7 * blend
 
 
 def test_noise_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
