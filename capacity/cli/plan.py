@@ -95,8 +95,10 @@ def plan(
     from capacity.app.notify import Notifier
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
+    from capacity.planning.result import made_for
 
-    config, now = data.planning_config(context, service), data.moment()
+    read, now = data.planning_config(context, service), data.moment()
+    config = read
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
@@ -112,7 +114,7 @@ def plan(
         policies = renewed_policies(context, config, goal.store, choice, parts.fleet())
         asked, config = config, with_policies(config, policies)
         planned, took = _planned(context, config, parts, now, past=data.now is not None)
-        planned = with_evidence(planned, policies)
+        planned = made_for(with_evidence(planned, policies), read)
     except QualityRefusedError as refusal:
         LOGGER.warning("held: %s", refusal)
         _say_warnings(notifier.audited(refusal.audit, read_clock(None)))
