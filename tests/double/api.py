@@ -15,7 +15,7 @@ from tests.double.options import OPTIONS, check_media, check_write_options
 from tests.double.reads import Reads
 from tests.double.resources import Catalogue, Resource
 from tests.double.scale import Scales
-from tests.double.status import method_not_allowed, too_large
+from tests.double.status import Target, invalid, method_not_allowed, too_large, wrong_value
 from tests.double.store import Store
 from tests.double.tracking import after_update, set_owners
 from tests.double.writes import Answer, Writes
@@ -75,6 +75,9 @@ class Api:
         if call.verb != "create":
             raise method_not_allowed()
         item = read_draft(call, call.read_object()).item
+        if ("resourceAttributes" in item["spec"]) == ("nonResourceAttributes" in item["spec"]):
+            rule = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            raise invalid(Target("authorization.k8s.io", ""), [wrong_value("spec.resourceAttributes", None, rule)])
         set_owners(call.resource, item, after_update(call, None, item))
         item["status"] = {"allowed": review(self.access, call.user, item["spec"])}
         return Answer(201, served(call.resource, call.view, item))

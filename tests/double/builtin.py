@@ -265,7 +265,13 @@ LEASES = Resource(
     create_on_put=True,
 )
 ROLES = Resource(
-    RBAC, "roles", "Role", _one(RBAC, "v1", policies.ROLE), zero={"metadata": {}, "rules": None}, create_on_put=True
+    RBAC,
+    "roles",
+    "Role",
+    _one(RBAC, "v1", policies.ROLE),
+    zero={"metadata": {}, "rules": None},
+    validate=validation.check_role,
+    create_on_put=True,
 )
 CLUSTER_ROLES = Resource(
     RBAC,
@@ -274,6 +280,7 @@ CLUSTER_ROLES = Resource(
     _one(RBAC, "v1", policies.CLUSTER_ROLE),
     namespaced=False,
     zero={"metadata": {}, "rules": None},
+    validate=validation.check_role,
     create_on_put=True,
 )
 BINDING_ZERO = {"metadata": {}, "roleRef": {"apiGroup": "", "kind": "", "name": ""}}

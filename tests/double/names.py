@@ -46,7 +46,7 @@ def problems_of_key(key: str) -> Iterator[str]:
     """Return what is wrong with the key of a label or an annotation (IsQualifiedName)."""
     parts = key.split("/")
     if len(parts) > 2:
-        yield f"a qualified name {LABEL_NAME_RULE} with an optional DNS subdomain prefix and '/' (e.g. '{EXAMPLE_KEY}')"
+        yield f"a valid label key {LABEL_NAME_RULE} with an optional DNS subdomain prefix and '/' (e.g. '{EXAMPLE}')"
         return
     if len(parts) == 2:
         prefix = ["must be non-empty"] if not parts[0] else problems_of_subdomain(parts[0])
@@ -60,7 +60,7 @@ def problems_of_key(key: str) -> Iterator[str]:
         yield f"name part {LABEL_NAME_RULE}"
 
 
-EXAMPLE_KEY = "example.com/MyName"
+EXAMPLE = "example.com/MyName"
 
 
 def problem_of_key(key: str) -> str:

@@ -74,7 +74,7 @@ class _Reader:
         if not key or key in SIGNS:
             raise _unreadable(f"found '{key}', expected: identifier")
         if problem := problem_of_key(key):
-            raise _unreadable(f'key: Invalid value: "{key}": {problem}')
+            raise _unreadable(f'<nil>: Invalid value: "{key}": {problem}')
         if absent or self.here in ("", ","):
             return Requirement(key, "!" if absent else "exists")
         how = self.take()
@@ -96,23 +96,24 @@ class _Reader:
         opening = self.take()
         if opening != "(":
             raise _unreadable(f"found '{opening}' expected: '('")
-        values = []
-        while self.here not in (")", ""):
-            values.append(self.exact())
-            if self.here == ",":
-                self.take()
-        if self.take() != ")":
-            raise _unreadable("found '', expected: ')'")
+        values = [self.listed_value()]
+        while self.here == ",":
+            self.take()
+            values.append(self.listed_value())
+        if self.here != ")":
+            raise _unreadable(f"found '{self.here}', expected: ',' or ')'")
+        self.take()
         return tuple(values)
+
+    def listed_value(self) -> str:
+        return "" if self.here in SIGNS | {""} else self.take()
 
 
 def _check_values(key: str, how: str, values: tuple[str, ...]) -> None:
-    if not values:
-        raise _unreadable("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty")
     for place, value in enumerate(values):
         if how in (">", "<") and _integer(value) is None:
             rule = "for 'Gt', 'Lt' operators, the value must be an integer"
-            raise _unreadable(f'values[{place}][{key}]: Invalid value: "{value}": {rule}')
+            raise _unreadable(f'values[{place}]: Invalid value: "{value}": {rule}')
         for problem in problems_of_label(value):
             raise _unreadable(f'values[{place}][{key}]: Invalid value: "{value}": {problem}')
 

@@ -38,13 +38,17 @@ STATEFUL_SET_FIXED = (
 )
 
 
-def check_name(name: str, group: str) -> list[Cause]:
-    """Refuse a name that is no DNS subdomain; RBAC objects may have any path segment."""
+def check_name(metadata: JSON, group: str) -> list[Cause]:
+    """Refuse a name, or the beginning of one, that is no DNS subdomain; RBAC objects may have any path segment."""
+    name, base = metadata.get("name", ""), metadata.get("generateName", "")
     if not name:
         return [missing_value("metadata.name", "name or generateName is required")]
     if group == "rbac.authorization.k8s.io":
         return []
-    return [wrong_value("metadata.name", name, problem) for problem in problems_of_subdomain(name)]
+    whole = f"{base[:-2]}a" if base.endswith("-") and len(base) > 1 else base
+    problems = problems_of_subdomain(whole) if base else ()
+    found = [wrong_value("metadata.generateName", base, problem) for problem in problems]
+    return found + [wrong_value("metadata.name", name, problem) for problem in problems_of_subdomain(name)]
 
 
 def check_workload(item: JSON, old: JSON | None) -> list[Cause]:
@@ -143,6 +147,24 @@ def check_metadata(item: JSON) -> list[Cause]:
     return problems
 
 
+def check_role(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a rule that allows nothing, or that says of resources and of paths at once."""
+    problems = []
+    for index, rule in enumerate(item.get("rules") or []):
+        path = f"rules[{index}]"
+        if not rule.get("verbs"):
+            problems.append(missing_value(f"{path}.verbs", "verbs must contain at least one value"))
+        if rule.get("nonResourceURLs"):
+            if any(rule.get(name) for name in ("apiGroups", "resources", "resourceNames")):
+                mixed = "rules cannot apply to both regular resources and non-resource URLs"
+                problems.append(wrong_value(f"{path}.nonResourceURLs", rule["nonResourceURLs"], mixed))
+            continue
+        for name, word in (("apiGroups", "api group"), ("resources", "resource")):
+            if not rule.get(name):
+                problems.append(missing_value(f"{path}.{name}", f"resource rules must supply at least one {word}"))
+    return problems
+
+
 def check_binding(item: JSON, old: JSON | None) -> list[Cause]:
     """Refuse a binding to another role than before."""
     if old and old["roleRef"] != item["roleRef"]:
@@ -164,8 +186,11 @@ def check_event(item: JSON, controller_field: str) -> list[Cause]:
         problems.append(wrong_value("involvedObject.namespace", about, "does not match event.namespace"))
     if not item.get("eventTime"):
         return problems
-    if not item.get("reportingComponent"):
+    reporter = item.get("reportingComponent") or ""
+    if not reporter:
         problems.append(missing_value(controller_field))
+    else:
+        problems += [wrong_value(controller_field, reporter, problem) for problem in problems_of_key(reporter)]
     for name in ("reportingInstance", "action", "reason"):
         if not item.get(name):
             problems.append(missing_value(name))
@@ -173,6 +198,11 @@ def check_event(item: JSON, controller_field: str) -> list[Cause]:
             problems.append(wrong_value(name, "", f"can have at most {EVENT_TEXT} characters"))
     if len((item.get("message") or "").encode()) > EVENT_NOTE:
         problems.append(wrong_value("message", "", f"can have at most {EVENT_NOTE} characters"))
+    if "series" in item:
+        if item["series"].get("count", 0) < 2:
+            problems.append(wrong_value("series.count", "", "should be at least 2"))
+        if not item["series"].get("lastObservedTime"):
+            problems.append(missing_value("series.lastObservedTime"))
     return problems
 
 

@@ -84,7 +84,7 @@ class Writes:
         resource.begin(item)
         admit(self._store, call, item, None)
         name = item["metadata"].get("name", "")
-        _refuse(resource.kind_target(name), check_name(name, resource.group) + _problems(call, item, None))
+        _refuse(resource.kind_target(name), check_name(item["metadata"], resource.group) + _problems(call, item, None))
         if self._store.get(resource, call.place.namespace, name):
             raise already_exists(resource.target(name))
         if call.verb == "create" and not call.dry_run and str(item["metadata"].get("resourceVersion", "")).isdigit():
@@ -130,7 +130,7 @@ class Writes:
         return self._replace(call, live, read_draft(call, patched(call, document)))
 
     def _apply(self, call: Call, live: JSON | None) -> Answer:
-        config = read_configuration(call)
+        config = read_configuration(call, live)
         if live is None and call.place.subresource:
             raise not_found(call.resource.target(call.place.name))
         uid = config["metadata"].get("uid")
@@ -194,7 +194,7 @@ def patched(call: Call, document: JSON, shape: Shape | None = None) -> JSON:
     return {**result, "metadata": result.get("metadata") or {}}
 
 
-def read_configuration(call: Call) -> JSON:
+def read_configuration(call: Call, live: JSON | None) -> JSON:
     """Return the applied configuration in the stored version, or raise what the real server makes of a bad one."""
     config = call.read_object()
     if "status" in call.resource.subresources and call.place.subresource != "status":
@@ -208,10 +208,10 @@ def read_configuration(call: Call) -> JSON:
     if config.get("kind") != call.resource.kind:
         kind = f"{given if '/' in given else '/' + given}, Kind={config.get('kind', '')}"
         raise bad_request(f"invalid object type: {kind}")
-    name = (config.get("metadata") or {}).get("name")
-    if not name:
+    if not live and not (config.get("metadata") or {}).get("name"):
         unnamed = f"the name of the object ({call.place.name} based on URL) was undeterminable: name must be provided"
         raise bad_request(unnamed)
+    name = config.setdefault("metadata", {}).setdefault("name", call.place.name)
     if problem := untypable(config, call.view.shape):
         # a plain Go error, hence 500 without a reason: kubernetes/kubernetes#139253
         version = expected if "/" in expected else f"/{expected}"
