@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from capacity.logs import LOGGER
 from capacity.model import CapacityError, ClusterError, ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
 from capacity.views.options import PICTURE, PlanView, Theme
-from capacity.views.sheet import Output, write_csv
+from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
     from capacity.app.advise import Advice
@@ -320,11 +321,11 @@ def _show(face: CommandContext, planned: PlanResult, config: Config, *, peaks: b
 
     As CSV, the floor of every step, unless the table of `peaks` was asked for.
     """
-    from capacity.views.tables import floor_rows, plan_sheet
+    from capacity.views.tables import floor_lines, plan_sheet
 
     plans = planned.plan.workloads
     if face.output is Output.csv and not peaks:
-        write_csv(*floor_rows(planned))
+        sys.stdout.writelines(floor_lines(planned))
         return
     if face.output is Output.table and len(plans) > SHOWN:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])
