@@ -45,7 +45,7 @@ class WallClock:
             return np.asarray((index - self.first) / self.step).round().astype(np.intp)
         local = index.tz_convert(self.timezone).tz_localize(None).as_unit("us").asi8
         anchor = pd.DatetimeIndex([self.first]).tz_convert(self.timezone).tz_localize(None).as_unit("us").asi8[0]
-        return np.floor((local - anchor) / (self.step / timedelta(microseconds=1)) + 0.5).astype(np.intp)
+        return np.asarray(np.floor((local - anchor) / (self.step / timedelta(microseconds=1)) + 0.5), dtype=np.intp)
 
     def span(self, start: pd.Timestamp, end: pd.Timestamp) -> Places:
         """The slots of the steps that overlap ``[start, end)``, none before the first."""
