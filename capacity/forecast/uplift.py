@@ -7,7 +7,7 @@ A kind of day that the calendar offers unasked is used where its effect foretold
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,11 +81,27 @@ def learn_effects(row: Array, past: Sequence[Occurrence], day: int, week: int) -
     kinds = sorted({occurrence.kind for occurrence in past})
     effects = {}
     for kind in kinds:
-        cases = [_case(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
-        known = [case for case in cases if case is not None]
+        mine = [occurrence for occurrence in past if occurrence.kind == kind]
+        known = [case for occurrence in mine if (case := _case(row, normal, occurrence, week)) is not None]
         if known:
-            effects[kind] = _effect(known, day, week)
+            effects[kind] = _beyond(_effect(known, day, week), _usual_miss(normal, mine, week))
     return effects
+
+
+def _usual_miss(normal: Array, events: Sequence[Occurrence], week: int) -> float:
+    """How far (log units) the same steps were off a week before and after each event; 0 where nothing is known."""
+    moved = [replace(event, slots=event.slots + shift) for event in events[-LAST:] for shift in (-week, week)]
+    inside = [event for event in moved if event.slots[0] >= 0 and event.slots[-1] < len(normal)]
+    cases = [_case(normal, normal, event, week) for event in inside]
+    misses = [np.clip(case.log_factor, -WILDEST_MISS, WILDEST_MISS) for case in cases if case is not None]
+    return float(np.sqrt(np.mean(np.square(misses)))) if misses else 0.0
+
+
+def _beyond(effect: Effect, usual: float) -> Effect:
+    """The effect, its misses and spread as far as they go beyond those of ordinary days, which are forecast already."""
+    squares = ((effect.misses**2).sum() + TYPICAL_SPREAD**2) / (len(effect.misses) + 1)
+    share = float(np.sqrt(max(0.0, 1.0 - usual**2 / squares)))
+    return replace(effect, misses=share * effect.misses, spread=share * effect.spread)
 
 
 def event_cases(
