@@ -96,10 +96,10 @@ def learn_effects(
     kinds = sorted({occurrence.kind for occurrence in past})
     effects = {}
     for kind in kinds:
-        cases = [case_of(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
-        known = [case for case in cases if case is not None]
+        mine = [occurrence for occurrence in past if occurrence.kind == kind]
+        known = [case for occurrence in mine if (case := case_of(row, normal, occurrence, week)) is not None]
         if known:
-            effect = _effect(known, day, week)
+            effect = _beyond(_effect(known, day, week), _usual_miss(normal, mine, week))
             starts = {occurrence.begins % day for occurrence in coming if occurrence.kind == kind}
             effects[kind] = replace(effect, by_start=_by_start(known, starts, day))
     return effects
@@ -123,6 +123,22 @@ def _by_start(cases: Sequence[Case], starts: Collection[int], day: int) -> dict[
         moved = [replace(case, slots=case.slots - case.start + start) for case in cases]
         answer[start] = _by_slot(moved, overall, day, weights)
     return answer
+
+
+def _usual_miss(normal: Array, events: Sequence[Occurrence], week: int) -> float:
+    """How far (log units) the same steps were off a week before and after each event; 0 where nothing is known."""
+    moved = [replace(event, slots=event.slots + shift) for event in events[-LAST:] for shift in (-week, week)]
+    inside = [event for event in moved if event.slots[0] >= 0 and event.slots[-1] < len(normal)]
+    cases = [case_of(normal, normal, event, week) for event in inside]
+    misses = [np.clip(case.log_factor, -WILDEST_MISS, WILDEST_MISS) for case in cases if case is not None]
+    return float(np.sqrt(np.mean(np.square(misses)))) if misses else 0.0
+
+
+def _beyond(effect: Effect, usual: float) -> Effect:
+    """The effect, its misses and spread as far as they go beyond those of ordinary days, which are forecast already."""
+    squares = ((effect.misses**2).sum() + TYPICAL_SPREAD**2) / (len(effect.misses) + 1)
+    share = float(np.sqrt(max(0.0, 1.0 - usual**2 / squares)))
+    return replace(effect, misses=share * effect.misses, spread=share * effect.spread)
 
 
 def event_cases(
