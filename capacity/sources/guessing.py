@@ -22,11 +22,20 @@ from capacity.model.fields import duration_text
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.model.settings.orders import ReadSettings
-from capacity.quality.column_roles import Column, Counting, Guess, Rhythm, how_to_count, state_column, time_columns
+from capacity.quality.column_roles import (
+    Column,
+    Counting,
+    Guess,
+    Rhythm,
+    how_to_count,
+    state_column,
+    time_columns,
+    time_of_day_column,
+)
 from capacity.sources.data_frames import NAME, HeldRows
 from capacity.sources.database import fetch_rows, table_names
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form, typed
-from capacity.sources.rows import REMOTE, Wanted, load_held, load_rows, open_database, source_name
+from capacity.sources.rows import JSON, PARQUET, REMOTE, Wanted, load_held, load_rows, open_database, source_name, timed
 from capacity.sources.sql import is_ours, literal, one_line, quote
 from capacity.sources.text_files import as_utf8, detect, likely_columns
 from capacity.sources.time_columns import TimeColumn, time_form
@@ -101,14 +110,17 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
             raise DataError(_no_time(name, columns))
         _require_column(name, time, "time", columns)
         rhythm = _rhythm(database, columns, time, given, name)
+        clock = _time_of_day(database, columns, time, rhythm)
+        if clock is not None:
+            rhythm = _rhythm(database, columns, time, given, name)
         rows = max(column.filled for column in columns)
         counting = _counting(columns, time, rhythm, rows, given, name)
     step = given.step or _step(rhythm, name)
     return Guess(
-        _settings(place, time, counting, step, given, _zone_in(time)),
+        _settings(place, time, counting, step, given, _more(time, clock)),
         counting,
         rhythm,
-        tuple(one for one in times if one != time),
+        tuple(one for one in times if one not in (time, clock)),
         state_column(columns),
     )
 
@@ -173,7 +185,8 @@ def _cut(database: duckdb.DuckDBPyConnection) -> None:
 
 def _text_files(source: str) -> list[str] | None:
     """The files of text that a source names; None where it names something else, which its reader finds out."""
-    if source.startswith(REMOTE) or Path(source).is_dir() or source.removesuffix("*").endswith((".parquet", ".pq")):
+    plain = source.removesuffix("*").removesuffix(".gz")
+    if source.startswith(REMOTE) or Path(source).is_dir() or plain.endswith((*PARQUET, *JSON)):
         return None
     found = sorted(glob(source, recursive=True)) if has_magic(source) and not Path(source).exists() else [source]  # noqa: PTH207
     return found if found and Path(found[0]).is_file() else None
@@ -246,6 +259,26 @@ def _rhythm(
     return Rhythm.of(seconds)
 
 
+def _time_of_day(
+    database: duckdb.DuckDBPyConnection, columns: Sequence[Column], time: str, rhythm: Rhythm
+) -> str | None:
+    """The column with the time of day beside dates in a file; `orders` then has both in the time."""
+    raw = [column for column, *_ in database.execute("DESCRIBE raw").fetchall()] if _has_raw(database) else []
+    clock = time_of_day_column(columns, time) if rhythm.whole_days else None
+    if clock is None or clock not in raw:
+        return None
+    joined = timed("raw", raw, Wanted({}, time=time, time_of_day=clock))
+    database.execute(f"CREATE TABLE joined AS SELECT * FROM {joined}; DROP VIEW orders")
+    database.execute("DROP TABLE raw; ALTER TABLE joined RENAME TO raw")
+    _cut(database)
+    return clock
+
+
+def _has_raw(database: duckdb.DuckDBPyConnection) -> bool:
+    found = database.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'raw'").fetchone()
+    return bool(found and found[0])
+
+
 def _counting(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int, given: Given, name: str) -> Counting:
     """How orders are counted, given or guessed. Raises `DataError` where neither is possible."""
     guessed = how_to_count(columns, time, rhythm, rows)
@@ -299,11 +332,17 @@ def _zone_in(column: str) -> str | None:
     return "UTC" if re.search(r"\b(utc|gmt)\b", column.replace("_", " "), re.IGNORECASE) else None
 
 
+def _more(time: str, clock: str | None) -> dict[str, str]:
+    """What else the columns say of the times."""
+    zone = _zone_in(time)
+    return {**({} if zone is None else {"timezone": zone}), **({} if clock is None else {"time_of_day": clock})}
+
+
 def _settings(
-    place: str | DatabaseSource, time: str, counting: Counting, step: timedelta, given: Given, zone: str | None
+    place: str | DatabaseSource, time: str, counting: Counting, step: timedelta, given: Given, more: Mapping[str, Any]
 ) -> SalesSettings:
     value: Mapping[str, Any] = {counting.how: True if counting.how == "rows" else counting.column}
-    keys = {"source": place, "time": time, "value": value, "step": step, "timezone": zone, **given.keys()}
+    keys = {"source": place, "time": time, "value": value, "step": step, **more, **given.keys()}
     keys["value"], keys["step"] = value, step
     try:
         return SalesSettings.model_validate(keys)
