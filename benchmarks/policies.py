@@ -52,7 +52,8 @@ class Trace:
     """A public series: where it lies, its step, the days replayed (its last ones), and a pod's median start.
 
     `seen`: the step at which the planner knows it, where that is coarser than what is served. `visit`: the trace counts
-    orders by the minute, and each is the end of a visit of this length that loads the service.
+    orders by the minute, and each is the end of a visit of this length that loads the service. `counts`: it counts
+    requests or orders, not what serving them takes.
     """
 
     path: str
@@ -66,16 +67,27 @@ class Trace:
     peak: int = PEAK
     tuned: bool = False
     visit: timedelta | None = None
+    counts: bool = False
 
 
 CUP = Trace(
-    "worldcup98/requests_per_minute.csv.gz", "requests", FIVE, 28, 15 * MINUTE, "1998-07-13", events=True, peak=250
+    "worldcup98/requests_per_minute.csv.gz",
+    "requests",
+    FIVE,
+    28,
+    15 * MINUTE,
+    "1998-07-13",
+    events=True,
+    peak=250,
+    counts=True,
 )
 AUGUST = "cloud_cluster/aug2024_5min.csv.gz"
 CLUSTER2 = Trace(AUGUST, "cluster2", FIVE, 21, 15 * MINUTE)
 AZURE = Trace("dc_traces/azure_v2_2019_5min.csv.gz", "cpu_usage", FIVE, 21, 8 * MINUTE)
 GOOGLE = Trace("dc_traces/google2019_5min.csv.gz", "avg_cpu", FIVE, 20, 8 * MINUTE)
-SHOP = Trace("online_retail/orders_per_minute.csv.gz", "orders", MINUTE, 28, 2.5 * MINUTE, seen=HOUR, peak=40)
+SHOP = Trace(
+    "online_retail/orders_per_minute.csv.gz", "orders", MINUTE, 28, 2.5 * MINUTE, seen=HOUR, peak=40, counts=True
+)
 TRACES = {
     "worldcup98": replace(CUP, tuned=True),
     "worldcup98, hourly orders": replace(CUP, seen=HOUR),
@@ -120,17 +132,22 @@ def checked_on_a_cluster() -> bool:
 
 def read(file: Path, trace: Trace) -> pd.Series:
     """The trace on its grid, short gaps bridged, scaled so that its replayed peak needs `trace.peak` replicas."""
-    frame = pd.read_csv(file)
-    times = frame.iloc[:, 0]
-    index = pd.to_datetime(times, unit="s") if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
-    grid = pd.DatetimeIndex(index)
-    grid = grid.tz_localize("UTC") if grid.tz is None else grid
-    values = pd.Series(frame[trace.column].to_numpy(dtype=float), grid)
+    values = stamped(file, trace)
     steps = _visits(values, trace) if trace.visit else values.resample(trace.step).mean().interpolate()
     series: pd.Series = steps[: trace.until].iloc[:-1]
     series = series.loc[: series.index[-1].floor("h") - trace.step]  # whole hours
     shown = series.iloc[-round(trace.days * DAY / trace.step) :]
     return series * (trace.peak * 0.8 / float(shown.max()))
+
+
+def stamped(file: Path, trace: Trace) -> pd.Series:
+    """The trace as it lies in its file, by the time of each row (UTC)."""
+    frame = pd.read_csv(file)
+    times = frame.iloc[:, 0]
+    index = pd.to_datetime(times, unit="s") if pd.api.types.is_numeric_dtype(times) else pd.to_datetime(times)
+    grid = pd.DatetimeIndex(index)
+    grid = grid.tz_localize("UTC") if grid.tz is None else grid
+    return pd.Series(frame[trace.column].to_numpy(dtype=float), grid)
 
 
 def _visits(orders: pd.Series, trace: Trace) -> pd.Series:
@@ -152,7 +169,7 @@ class Replayed:
     def of(series: pd.Series, trace: Trace) -> Replayed:
         """Forecasts from rolling origins, floors, and every policy on every day."""
         history = history_of(series, trace)
-        request = ForecastRequest(events=_matches() if trace.events else ())
+        request = ForecastRequest(events=events_of(trace))
         forecasts = past_forecasts(history, request, lambda _done, _total: None)
         sure = replace(history, workload=replace(history.workload, quantile_level=0.5))
         return Replayed(
@@ -184,7 +201,10 @@ def perfect_forecasts(history: History, forecasts: Mapping[datetime, Forecast]) 
     return perfect
 
 
-def _matches() -> tuple[Event, ...]:
+def events_of(trace: Trace) -> tuple[Event, ...]:
+    """The matches of World Cup 98, on its traces: kick-off to final whistle, as a public calendar has them."""
+    if not trace.events:
+        return ()
     kickoffs = pd.to_datetime(pd.read_csv(FIXTURES)["kickoff"].unique(), utc=True)
     return tuple(Event("match", at.to_pydatetime(), at.to_pydatetime() + 2 * HOUR, "match") for at in kickoffs)
 

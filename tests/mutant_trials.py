@@ -2,7 +2,9 @@
 
 First the tests run once as they are, to learn which of them run which line, and how long they take. Then each mutant
 meets the tests that run its line, the quickest first, in a process of its own that imports the mutated module instead
-of the real one; no file is changed. A mutant whose tests take far longer than before never ends: it is noticed.
+of the real one; no file is changed. A mutant that never ends is noticed, but no slow machine makes one: time is counted
+in the CPU seconds of the process. It runs for ever when it has used far more of them than its tests need, and it waits
+for ever when it has used none for minutes; one that is only starved does neither.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ import tests.double.fixtures
 import tests.peers.fixtures  # noqa: F401
 from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TESTS, ROOT, Mutant, drawn, mutated
 
-PATIENCE, STARTING = 20, 120.0  # times as long as before, and seconds more: a busy machine is no mutant that hangs
+PATIENCE, STARTING = 20, 60.0  # times the CPU seconds of its tests, and seconds more to import everything
+ASLEEP, IDLE = 180.0, 0.5  # seconds by the clock in which a process that is not asleep uses more CPU seconds than these
 BUDGET = 15.0  # seconds of its tests: a mutant that outlives so many lives, however many there are
 AT_ONCE = min(2, os.cpu_count() or 1)  # most tests wait for a server half of their time
 MOVED = "a test that is no more"
@@ -134,18 +137,19 @@ class _Swap(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def survey(modules: Sequence[str], tests: Sequence[str]) -> Survey:
     """Run the tests once as they are. Raises `RuntimeError` if one fails: nothing is shown by a test that fails."""
 
-    def run() -> Survey:
+    def run() -> tuple[dict[str, float], dict[tuple[str, str], set[int]], str]:
         surveyor = _Surveyor(modules)
         ended = pytest.main([*QUIET, *tests], plugins=[surveyor])
         if ended != pytest.ExitCode.OK and not surveyor.survey.failed:
             surveyor.survey.failed = f"pytest, which ended with {ended}"
-        return surveyor.survey
+        found = surveyor.survey
+        return found.seconds, found.lines, found.failed  # no object of ours: the child has imported us anew
 
     child = _Child(run)
     while not child.ended():
         time.sleep(0.05)
-    found: Survey | None = child.answer
-    failed = f"an end that did not come ({child.status})" if found is None else found.failed
+    found = None if child.answer is None else Survey(*child.answer)
+    failed = f"an end that did not come ({child.end})" if found is None else found.failed
     if found is None or failed:
         raise RuntimeError(f"expected every test to pass before anything is changed, got a failure: {failed}")
     return found
@@ -161,7 +165,7 @@ def trials(mutants: Sequence[Mutant], found: Survey) -> Iterator[Trial]:
             running.remove((mutant, child))
             if child.answer == MOVED:
                 raise RuntimeError("expected the tests of the survey, got others: somebody edits them; run it again")
-            answer = f"an end that did not come ({child.status})" if child.answer is None else child.answer
+            answer = f"an end that did not come ({child.end})" if child.answer is None else child.answer
             yield Trial(mutant, answer or None)
         time.sleep(0.02)
 
@@ -185,15 +189,17 @@ def _started(mutant: Mutant, found: Survey) -> _Child:
 class _Child:
     """A process that has imported the libraries, but nothing of ours; what its function returns is its answer.
 
-    One that hangs is killed from here: no alarm of its own outlives pytest's.
+    One that hangs is killed from here, after `limit` seconds of its CPU time, or asleep: no alarm of its own outlives
+    pytest's. `end` says how it ended.
     """
 
     def __init__(self, run: Any, limit: float = float("inf")) -> None:
         descriptor, name = tempfile.mkstemp()
         os.close(descriptor)
-        self._answer, self._ends = Path(name), time.monotonic() + limit
+        self._answer, self._limit = Path(name), limit
+        self._awake = time.monotonic(), 0.0
         self.answer: Any = None
-        self.status = 0
+        self.end = ""
         sys.stdout.flush()
         self._process = os.fork()
         if self._process == 0:
@@ -211,17 +217,35 @@ class _Child:
             os._exit(0)
 
     def ended(self) -> bool:
-        """Whether it has ended, or has been killed as its time is over; the answer is read then."""
-        ended, self.status = os.waitpid(self._process, os.WNOHANG)
-        if not ended and time.monotonic() > self._ends:
+        """Whether it has ended, or has been killed as it hangs; the answer is read then."""
+        ended, status = os.waitpid(self._process, os.WNOHANG)
+        self.end = f"status {status}" if ended else self._hangs()
+        if not ended and self.end:
             os.kill(self._process, signal.SIGKILL)
-            ended, self.status = os.waitpid(self._process, 0)
+            ended, _ = os.waitpid(self._process, 0)
         if not ended:
             return False
         text = self._answer.read_bytes()
         self._answer.unlink()
         self.answer = pickle.loads(text) if text else None
         return True
+
+    def _hangs(self) -> str:
+        """Why it will never end; empty while it may."""
+        used, (since, before), now = _cpu_seconds(self._process), self._awake, time.monotonic()
+        if used > self._limit:
+            return f"it ran on for {used:.0f} s of CPU"
+        if used - before > IDLE:
+            self._awake = now, used
+        elif now - since > ASLEEP and self._limit < float("inf"):
+            return f"it waited for {now - since:.0f} s after {used:.0f} s of CPU"
+        return ""
+
+
+def _cpu_seconds(process: int) -> float:
+    """The CPU time that a process has used, as Linux counts it."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def survivors(modules: Sequence[str], tests: Sequence[str], count: int, seed: int) -> list[Mutant]:

@@ -150,8 +150,13 @@ def write_shard(shard: Shard, path: Path, run: str) -> None:
         "run": run,
         "planned": shard.plan is not None,
         "failures": [[*key, reason] for key, reason in shard.failures.items()],
-        "demand": [asdict(one) for one in shard.demand],
-        "ahead": [asdict(one) for one in shard.ahead],
+        "demand": [
+            {"namespace": one.namespace, "name": one.name, "cpu": one.cpu, "memory": one.memory} for one in shard.demand
+        ],
+        "ahead": [
+            {"namespace": one.namespace, "name": one.name, "levels": one.levels, "need": one.need}
+            for one in shard.ahead
+        ],
         "advice": [[*key, _advice_document(found)] for key, found in shard.advice.items()],
     }
     write_text(done, json.dumps(record))

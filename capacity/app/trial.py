@@ -122,6 +122,8 @@ def _sales(source: str, trial: TrialData, folder: Path) -> Iterator[str]:
     yield "sales:"
     yield from _source(source, settings.source, folder)
     yield f"  time: {scalar(settings.time)}  # guessed{_others(guess.time_others)}"
+    if settings.time_of_day is not None:
+        yield f"  time_of_day: {scalar(settings.time_of_day)}"
     if settings.time_format is not None:
         yield f"  time_format: {scalar(settings.time_format)}"
     if settings.timezone is not None:

@@ -105,6 +105,12 @@ def _report(error: Exception) -> int:
         message = f"{message.strip().rstrip('.')}; see `{_help_of(error)}`"
     if isinstance(error, CapacityError) or usage:
         LOGGER.error("%s", " ".join(message.split()))
+    elif isinstance(error, ModuleNotFoundError) and error.name is not None and not error.name.startswith("capacity"):
+        LOGGER.error(
+            "this command needs %s, which is not installed here (the controller's image leaves it out): "
+            "pip install capacity-ahead, or use the complete image",
+            error.name,
+        )
     else:
         LOGGER.error("unexpected %s: %s; --debug shows where", type(error).__name__, " ".join(message.split()))
     return USAGE if usage or isinstance(error, ConfigError) else FAILED

@@ -111,7 +111,7 @@ def advise(
 def renewed_policies(
     context: CommandContext, config: Config, store: PolicyStore, asked: AdviceRequest, fleet: Fleet
 ) -> Policies:
-    """The policies kept; those of a file that are too old are chosen anew first, and kept.
+    """The policies kept; those `asked` for, else those of a file that are too old, are chosen anew first, and kept.
 
     Where there is no file, none is chosen unasked: the first choice replays weeks.
     """
@@ -119,7 +119,9 @@ def renewed_policies(
     from capacity.app.advise_fleet import advise_fleet
 
     known = _kept(config, store)
-    workloads = outdated(config, known, asked.now) if known and not store.in_cluster else []
+    workloads = list(asked.workloads or ())
+    if not workloads and known and not store.in_cluster:
+        workloads = outdated(config, known, asked.now)
     if not workloads:
         return known
     with context.count("choosing policies") as progress:

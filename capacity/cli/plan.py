@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from capacity.cli.options import Data, Drawing, FleetOptions, Service, Theme, wr
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import AutoLeadTime
-from capacity.views.sheet import Output, write_csv
+from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
     from capacity.cluster.message_memory import PlanMemory
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from capacity.planning.result import PlanResult
     from capacity.views.plots import Figure
 
+RESULT = "Where the plan goes"
 SHOWN = 20  # workloads in a table; the plan has them all
 
 
@@ -62,13 +64,24 @@ class PlanOutput:
 
     out: Annotated[
         Path,
-        typer.Option("--plan", help="File for the plan; its picture is written beside it."),
+        typer.Option("--plan", help="File for the plan; its picture is written beside it.", rich_help_panel=RESULT),
     ] = Path("plan.json")
     to_cluster: Annotated[
         bool,
-        typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files."),
+        typer.Option("--to-cluster", help="Write the plan to ConfigMaps instead of files.", rich_help_panel=RESULT),
+    ] = False
+    table: Annotated[
+        bool,
+        typer.Option(
+            "--table",
+            help="With --output csv: print the peaks instead of the floor of every step.",
+            rich_help_panel=RESULT,
+        ),
     ] = False
     policies: PoliciesOption = POLICIES
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
+    ] = False
 
     @property
     def store(self) -> PolicyStore:
@@ -95,8 +108,10 @@ def plan(
     from capacity.app.notify import Notifier
     from capacity.app.scenarios import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
+    from capacity.planning.result import made_for
 
-    config, now = data.planning_config(context, service), data.moment()
+    read, now = data.planning_config(context, service), data.moment()
+    config = read
     scenarios = parse_scenarios(data.scenario, config.timezone) if data.scenario else []
     config, remarks = _lead_times(config, now, to_cluster=goal.to_cluster)
     remarks += _straight(config)
@@ -108,11 +123,12 @@ def plan(
     try:
         if scenarios:
             return _compare(context, config, scenarios, now, past=data.now is not None)
-        choice = AdviceRequest(now, config.choice.days, past=data.now is not None)
+        anew = list(config.workloads) if goal.choose else []
+        choice = AdviceRequest(now, config.choice.days, anew, past=data.now is not None)
         policies = renewed_policies(context, config, goal.store, choice, parts.fleet())
         asked, config = config, with_policies(config, policies)
         planned, took = _planned(context, config, parts, now, past=data.now is not None)
-        planned = with_evidence(planned, policies)
+        planned = made_for(with_evidence(planned, policies), read)
     except QualityRefusedError as refusal:
         LOGGER.warning("held: %s", refusal)
         _say_warnings(notifier.audited(refusal.audit, read_clock(None)))
@@ -121,7 +137,7 @@ def plan(
         _say_warnings(notifier.failed([one.namespace for one in config.workloads], error, read_clock(None)))
         raise
     _write(context, planned, config, goal, drawing)
-    if goal.to_cluster and data.now is None:
+    if goal.to_cluster and not goal.choose and data.now is None:
         choose_for_the_next(context, asked, goal.store, policies, now)
     for remark in remarks:
         context.say(remark)
@@ -165,7 +181,7 @@ def _write(context: CommandContext, planned: PlanResult, config: Config, goal: P
             written.append(str(picture))
         advance()
     with uncollected():
-        _show(context, planned, config)
+        _show(context, planned, config, peaks=goal.table)
     context.say(f"wrote {', '.join(written)}")
 
 
@@ -215,13 +231,16 @@ def _straight(config: Config) -> list[str]:
     return [f"no sale adds to the load of {named}: see `capacity doctor`"] if flat else []
 
 
-def _show(context: CommandContext, planned: PlanResult, config: Config) -> None:
-    """The plan on the screen: as CSV the floor of every step, else the peaks; of very many workloads the highest."""
-    from capacity.views.tables import floor_rows, plan_sheet
+def _show(context: CommandContext, planned: PlanResult, config: Config, *, peaks: bool) -> None:
+    """The plan on the screen; of very many workloads, a table has only those with the highest peaks.
+
+    As CSV, the floor of every step, unless the table of `peaks` was asked for.
+    """
+    from capacity.views.tables import floor_lines, plan_sheet
 
     plans = planned.plan.workloads
-    if context.output is Output.csv:
-        write_csv(*floor_rows(planned))
+    if context.output is Output.csv and not peaks:
+        sys.stdout.writelines(floor_lines(planned))
         return
     if context.output is Output.table and len(plans) > SHOWN:
         highest = tuple(sorted(plans, key=lambda one: -one.peak.replicas)[:SHOWN])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from capacity.cluster.annotations import FLOOR
 from capacity.cluster.autoscaler import Autoscaler
-from capacity.cluster.client import ClusterWriter
-from capacity.cluster.kinds import Document
-from capacity.cluster.lease import micro_time
+from capacity.cluster.client import CONFLICT, ClusterWriter
+from capacity.cluster.kinds import Document, Kind
+from capacity.cluster.lease import TRIES, micro_time
 from capacity.decision.decide import LOWERED
 from capacity.logs import LOGGER, current_run
 from capacity.model import ClusterError, Decision, Workload
@@ -27,13 +28,46 @@ def write(writer: ClusterWriter, autoscaler: Autoscaler, decision: Decision, exp
         return writer.apply_target(kind, namespace, name, body)
     if not kind.scaled:
         return writer.merge_target(kind, namespace, name, body)
-    replicas = body.pop("spec", None)
+    return _write_replicas(writer, autoscaler, body)
+
+
+def _write_replicas(writer: ClusterWriter, autoscaler: Autoscaler, body: Document) -> Document:
+    """Notes, then replicas; the new floor is noted with a rise only once it stands, else it would look lowered."""
+    kind, namespace, name = autoscaler.kind, autoscaler.document["metadata"]["namespace"], autoscaler.name
+    replicas, notes = body.pop("spec", None), body["metadata"]["annotations"]
+    floor = notes[FLOOR]
+    rises = replicas is not None and int(floor) > autoscaler.floor
+    if rises:
+        notes[FLOOR] = str(autoscaler.floor)
     noted = writer.merge_target(kind, namespace, name, body)
     if replicas is None:
         return noted
-    version = {"resourceVersion": noted["metadata"]["resourceVersion"]}
-    writer.scale_target(kind, namespace, name, {"metadata": version, "spec": replicas})
-    return writer.target(kind, namespace, name)
+    _scale(writer, kind, noted, replicas)
+    if not rises:
+        return writer.target(kind, namespace, name)
+    return writer.merge_target(kind, namespace, name, {"metadata": {"annotations": {FLOOR: floor}}})
+
+
+def _scale(writer: ClusterWriter, kind: Kind, noted: Document, replicas: Document) -> None:
+    """Guarded by the version of our notes: the cluster's own controller answers them at once with a status."""
+    namespace, name = noted["metadata"]["namespace"], noted["metadata"]["name"]
+    for attempt in range(1, TRIES + 1):
+        version = {"resourceVersion": noted["metadata"]["resourceVersion"]}
+        try:
+            writer.scale_target(kind, namespace, name, {"metadata": version, "spec": replicas})
+        except ClusterError as error:
+            found = writer.target(kind, namespace, name) if error.status == CONFLICT and attempt < TRIES else None
+            if found is None or _asked_for(found) != _asked_for(noted):
+                raise
+            noted = found
+        else:
+            return
+
+
+def _asked_for(document: Document) -> tuple[object, ...]:
+    """What people and tools ask of an object: all of it but its status."""
+    metadata = document["metadata"]
+    return document.get("spec"), metadata.get("annotations"), metadata.get("uid"), metadata.get("deletionTimestamp")
 
 
 def announce(writer: ClusterWriter, outcome: Outcome, autoscaler: Autoscaler) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ LARGEST = 64 * 2**20  # bytes of one answer: a page of 500 HPAs takes 2 MB, an o
 POLITE = 500.0  # requests a second on average; eight at a time and the server's priority and fairness slow us before
 FIRST_WAIT = 0.1  # seconds before the third try, doubled each time: four retries take 1.4 s
 PATIENCE = 10.0  # seconds of Retry-After that we wait at most: a pass has less than a minute
+OUTAGE, AGAIN = 20.0, 0.5  # seconds to wait for a server that restarts, and between two tries; a pass has a minute
 ABSENT, CONFLICT = 404, 409
 DRY_RUN = ("dryRun", "All")  # the server judges the request in full and stores nothing
 
@@ -76,6 +77,7 @@ class ClusterReader:
     def __init__(self, kubeconfig: str | None = None, *, requests_per_second: float = POLITE) -> None:
         self._client = _connect(kubeconfig)
         self._pace = Pace(requests_per_second)
+        self._outage = Outage()
         self.server_time: datetime | None = None
         self.answered_at: float | None = None
 
@@ -153,7 +155,7 @@ class ClusterReader:
         query: list[tuple[str, str]] | None = None,
         kind: str | None = None,
     ) -> Document:
-        answer = self._answer(Call(method, path, body, query or (), kind))
+        answer = self._answer(Call(method, path, body, query or (), kind, TIMEOUT))
         try:
             text = answer.read(LARGEST + 1) or answer.data  # an older client has read it already
         except _broken() as error:
@@ -164,7 +166,18 @@ class ClusterReader:
         return _document(text, method, path)
 
     def _answer(self, call: Call) -> Any:
-        """The answer, its body not yet read."""
+        """The answer, its body not yet read. A server that answered before and listens no more may be restarting."""
+        began = monotonic()
+        while True:
+            try:
+                self._outage.refuse()
+                return self._asked(call)
+            except _broken() as error:
+                if not (self.answered_at is not None and _unheard(error) and self._outage.outlasts(began)):
+                    raise self._unanswered(error) from error
+                sleep(AGAIN)
+
+    def _asked(self, call: Call) -> Any:
         from kubernetes.client.exceptions import ApiException
 
         self._pace.wait()
@@ -179,9 +192,9 @@ class ClusterReader:
                 _request_timeout=call.timeout,
             )
         except ApiException as error:
+            self._outage.end()
             raise _refusal(error, call.method, call.path) from error
-        except _broken() as error:
-            raise self._unanswered(error) from error
+        self._outage.end()
         self._note_time(answer.headers.get("Date"))
         return answer
 
@@ -277,7 +290,13 @@ class ClusterAsker(ClusterWriter):
 
     def _answer(self, call: Call) -> Any:
         reads = call.method == "GET" or DRY_RUN in call.query
-        return super()._answer(call if reads else replace(call, query=[*call.query, DRY_RUN]))
+        return super()._answer(call if reads else _asked(call))
+
+
+def _asked(call: Call) -> Call:
+    """The call as a dry run. A server hears the query of a DELETE only where it has no body, so a body says it too."""
+    body = {**call.body, DRY_RUN[0]: [DRY_RUN[1]]} if call.method == "DELETE" and call.body else call.body
+    return replace(call, body=body, query=[*call.query, DRY_RUN])
 
 
 def _broken() -> tuple[type[Exception], ...]:
@@ -285,6 +304,13 @@ def _broken() -> tuple[type[Exception], ...]:
     from urllib3.exceptions import HTTPError
 
     return HTTPError, ssl.SSLError, OSError
+
+
+def _unheard(error: BaseException) -> bool:
+    """Whether nobody listened: the request was not sent, so that sending it again cannot do it twice."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    return isinstance(getattr(error, "reason", None), ConnectTimeoutError | NewConnectionError)
 
 
 def _write_query() -> list[tuple[str, str]]:
@@ -359,6 +385,34 @@ class Refresh:
                 self._renew(settings)
                 settings.refresh_api_key_hook = self  # the renewal sets its own again
                 self._due = monotonic() + self.AT_MOST
+
+
+class Outage:
+    """Since when nobody listens where the server did, over all threads: they wait for it together, and not one by one.
+
+    Without this, each of hundreds of writes would try for itself: a pass would take longer than its minute.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self._tried = 0.0
+
+    def outlasts(self, began: float) -> bool:
+        """Note a try that nobody heard, of a request that began then; whether another is worth it."""
+        now = self._clock()
+        self._since, self._tried = (began if self._since is None else self._since), now
+        return now - min(began, self._since) < OUTAGE
+
+    def end(self) -> None:
+        """Note an answer."""
+        self._since = None
+
+    def refuse(self) -> None:
+        """Raise OSError where it lasts too long to try again, but for one request now and then."""
+        now, since = self._clock(), self._since
+        if since is not None and now - since >= OUTAGE and now - self._tried < OUTAGE:
+            raise ConnectionError(f"nobody has listened there for {now - since:.0f} seconds")
 
 
 class Pace:

@@ -67,6 +67,18 @@ LOOK_EVERY = timedelta(minutes=5)  # at least, while a floor comes down: frozen 
 LOOKS = 4  # after the first one that find the same: then metrics stand still
 
 
+def longest_unnoticed(period: timedelta, *, stamped: bool) -> timedelta:
+    """How long metrics may stand still at most before it is noticed, where the controller looks every `period`.
+
+    `stamped`: whether the time of a measurement is known. Else `LOOKS` looks after the first must find the same: fewer
+    would be equal by chance more than once in a thousand looks, however far apart they lie.
+
+    >>> [str(longest_unnoticed(timedelta(minutes=5), stamped=stamped)) for stamped in (False, True)]
+    ['0:30:00', '0:10:00']
+    """
+    return STALE + period if stamped else (LOOKS + 2) * period
+
+
 def stand_still(observation: Observation, now: datetime, policy: ControllerRules) -> bool:
     """Whether metrics are old, or the same in several looks in a row, while a floor is too high; at most `hold_for`.
 

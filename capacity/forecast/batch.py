@@ -14,7 +14,15 @@ import numpy as np
 
 from capacity.forecast.analogs import with_past_days
 from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
-from capacity.forecast.calibration import Errors, add_quantiles, closed_slots, comparable_errors, mixed_offsets, track
+from capacity.forecast.calibration import (
+    MANY_SLOTS,
+    Errors,
+    add_quantiles,
+    closed_slots,
+    comparable_errors,
+    mixed_offsets,
+    track,
+)
 from capacity.forecast.counts import with_counts
 from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
@@ -61,6 +69,7 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     raw = _checked(histories)
     values = without_spikes(raw)
     seasons = supported_seasons(setting.seasons or (), values.shape[1])
+    asked, setting = setting, _far_enough(setting, seasons)
     origins = _origins(values.shape[1], seasons, setting)
     proposal, near, traits = _proposal(values, seasons, origins, setting)
     served = serve(proposal, origins.actuals(values))
@@ -76,7 +85,22 @@ def forecast_steady(histories: Array, setting: Setting) -> BatchForecast:
     errors = comparable_errors(served, values, origins, seasons[0] if seasons else 1)
     if traits is not None:
         errors = error_sizes(traits, errors, setting.seed)
-    return _calibrated(values, (served, errors, origins), setting, seasons)
+    return _calibrated(values, _near(served, errors, origins, asked.horizon), asked, seasons)
+
+
+def _far_enough(setting: Setting, seasons: tuple[int, ...]) -> Setting:
+    """The setting with a horizon of at least a season of few slots: past windows then see all of them.
+
+    A day ahead, past windows of one day would all fall on the weekday before the one that is forecast.
+    """
+    season = _stride(seasons, setting)
+    return replace(setting, horizon=max(setting.horizon, season if season < MANY_SLOTS else 1))
+
+
+def _near(served: Served, errors: Errors, origins: Origins, horizon: int) -> tuple[Served, Errors, Origins]:
+    """The first steps of what is served; what was scored at the rolling origins stays."""
+    point, scale = served.point[:, :horizon], errors.scale[:, :horizon]
+    return replace(served, point=point), replace(errors, scale=scale), replace(origins, horizon=horizon)
 
 
 def supported_seasons(seasons: tuple[int, ...], length: int) -> tuple[int, ...]:
@@ -127,8 +151,12 @@ def _with_quality(notes: tuple[str, ...], raw: Array, used: Array) -> tuple[str,
 def _origins(length: int, seasons: tuple[int, ...], setting: Setting) -> Origins:
     longest = seasons[-1] if seasons else 1
     need = max(longest + max(2, longest // 4), design_for(seasons).depth + LEAST_ROWS)
-    stride = (seasons or calendar_seasons(setting.step) or (1,))[0]  # neighbours of a step apart would be one origin
-    return place_origins(length, setting.horizon, setting.origins, stride, need)
+    return place_origins(length, setting.horizon, setting.origins, _stride(seasons, setting), need)
+
+
+def _stride(seasons: tuple[int, ...], setting: Setting) -> int:
+    """Steps between rolling origins: a season, since neighbours of a step apart would be one origin."""
+    return (seasons or calendar_seasons(setting.step) or (1,))[0]
 
 
 def _proposal(

@@ -21,6 +21,9 @@ CHANGED = 1.2  # times its usual error that the blend was lately off by: then so
 LATELY, USUALLY = 1.0, 20.0  # origins until an error counts half in these two
 RECOVERED = 0.9  # of the blend's error lately, from which the short memory alone is followed
 SOFTENING = 0.1  # of the mean: below it a relative error says nothing (an hour of one order against two)
+PRIOR = 1.0  # say of the weights that each member's own errors give, beside what the errors say together
+ROUNDS, PACE = 20, 0.2  # of the descent: twice as many give the same weights to three digits
+LEAST_WEIGHT = 1e-300  # so that its logarithm is finite
 NAMED_SHARE = 0.1  # members with less say than this are not named
 SAME = 1e-6  # of the naive: a blend that is nearer to it at all origins is the naive by another name
 NAIVE_ALONE = (
@@ -40,6 +43,7 @@ class Blend:
     weights: Array  # (members, N)
     point: Array  # (N, H)
     past: Array  # (N, K, scored), each window blended without its own errors
+    fitted: Array  # (N, K, scored), each window blended as the point is: the nearer the fewer the origins
     member_errors: Array  # (members, N)
 
 
@@ -61,11 +65,13 @@ def _since_a_change(usual: Blend, forecasts: Array, actuals: Array) -> Blend:
     since = _blend(forecasts[:, rows], actuals[rows], None, CHANGED_MEMORY)
     ratio = recent_errors(since.past, actuals[rows], LATELY) / lately[rows]
     share = (1.0 - np.clip(ratio, RECOVERED, 1.0)) / (1.0 - RECOVERED)  # (rows,)
-    weights, point, past = usual.weights.copy(), usual.point.copy(), usual.past.copy()
+    weights, point = usual.weights.copy(), usual.point.copy()
+    past, fitted = usual.past.copy(), usual.fitted.copy()
     weights[:, rows] += share * (since.weights - weights[:, rows])
     point[rows] += share[:, None] * (since.point - point[rows])
     past[rows] += share[:, None, None] * (since.past - past[rows])
-    return Blend(weights, point, past, usual.member_errors)
+    fitted[rows] += share[:, None, None] * (since.fitted - fitted[rows])
+    return Blend(weights, point, past, fitted, usual.member_errors)
 
 
 def _blend(forecasts: Array, actuals: Array, judged: int | None, memory: float) -> Blend:
@@ -78,10 +84,50 @@ def _blend(forecasts: Array, actuals: Array, judged: int | None, memory: float) 
     absolute, relative = _equal_windows(absolute) * recency, relative * recency
     weights = _weights(absolute.sum(axis=2), relative.sum(axis=2))
     others = _weights(_without_own(absolute), _without_own(relative))  # (M, N, K)
+    if judged is None:
+        weights, others = _together(weights, others, _products(past - known, seen, recency))
     blended = np.einsum("mnk,mnkh->nkh", others, past)
     count = np.maximum((seen.sum(axis=2) * recency).sum(axis=1), 1e-12)
     point = np.einsum("mn,mnh->nh", weights, forecasts[:, :, 0])
-    return Blend(weights, point, blended, errors / count)
+    fitted = np.einsum("mn,mnkh->nkh", weights, past)
+    return Blend(weights, point, blended, fitted, errors / count)
+
+
+def _products(errors: Array, seen: Mask, recency: Array) -> Array:
+    """Products of the members' errors (M, N, K, scored), summed over each window: (N, K, M, M).
+
+    Each window counts by the middle member's error there and by its age.
+    """
+    errors = np.where(seen, errors, 0.0)
+    size = np.abs(errors).sum(axis=3)
+    middle = np.median(size, axis=0)  # (N, K)
+    usual = middle + _least(size, middle)[:, None] + 1e-300
+    scaled = np.moveaxis(errors * (np.sqrt(recency) / usual)[:, :, None], 0, 2)  # (N, K, M, scored)
+    return np.asarray(scaled @ scaled.transpose(0, 1, 3, 2))
+
+
+def _together(weights: Array, others: Array, products: Array) -> tuple[Array, Array]:
+    """Weights (M, N) and those without each window (M, N, K), moved to what the errors say together.
+
+    Members that err alike share one vote; those that err apart cancel out. The squared error of the blend in units of
+    the best member's, plus the relative entropy to the weights given, is lowered by exponentiated gradients (Kivinen
+    and Warmuth, 1997).
+    """
+    total = products.sum(axis=1, keepdims=True)
+    products = np.concatenate([total, total - products], axis=1)  # (N, K + 1, M, M)
+    alone = np.diagonal(products, axis1=2, axis2=3)  # (N, K + 1, M)
+    products /= (alone.min(axis=2) + 1e-9 * alone.max(axis=2) + 1e-300)[:, :, None, None]
+    prior = np.log(np.moveaxis(np.concatenate([weights[:, :, None], others], axis=2), 0, 2) + LEAST_WEIGHT)
+    logs = prior
+    for _ in range(ROUNDS):
+        say = np.exp(logs - logs.max(axis=2, keepdims=True))
+        say /= say.sum(axis=2, keepdims=True)
+        slope = 2.0 * (products @ say[..., None])[..., 0]
+        slope -= (slope * say).sum(axis=2, keepdims=True)
+        logs = logs - PACE * (slope + PRIOR * (logs - prior))
+    say = np.exp(logs - logs.max(axis=2, keepdims=True))
+    say = np.moveaxis(say / say.sum(axis=2, keepdims=True), 2, 0)  # (M, N, K + 1)
+    return say[:, :, 0], say[:, :, 1:]
 
 
 def recent_errors(past: Array, actuals: Array, memory: float = RECENT) -> Array:
@@ -111,8 +157,12 @@ def _misses(past: Array, actuals: Array, seen: Mask) -> tuple[Array, Array]:
 def _equal_windows(misses: Array) -> Array:
     """Misses (M, N, K) relative to the middle member's in each window: none of a high level outvotes the rest."""
     middle = np.median(misses, axis=0)  # (N, K)
-    least = np.maximum(1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2)))  # half of the members may be right
-    return np.asarray(misses / (middle + least[:, None] + 1e-300))
+    return np.asarray(misses / (middle + _least(misses, middle)[:, None] + 1e-300))
+
+
+def _least(misses: Array, middle: Array) -> Array:
+    """What a window's middle error counts as at least, since half of the members may be right: (N,)."""
+    return np.asarray(np.maximum(1e-3 * middle.max(axis=1), 1e-12 * misses.max(axis=(0, 2))))
 
 
 def _without_own(misses: Array) -> Array:
@@ -137,6 +187,7 @@ class Proposal:
 
     point: Array  # (N, H)
     past: Array  # (N, K, scored)
+    fitted: Array  # (N, K, scored)
     naive: Array  # (N, K + 1, H)
     naive_weight: Array  # (N,), the naive's own say in the blend
     mixtures: tuple[str, ...]
@@ -148,6 +199,7 @@ class Proposal:
         return Proposal(
             np.concatenate([part.point for part in parts]),
             np.concatenate([part.past for part in parts]),
+            np.concatenate([part.fitted for part in parts]),
             np.concatenate([part.naive for part in parts]),
             np.concatenate([part.naive_weight for part in parts]),
             tuple(name for part in parts for name in part.mixtures),
@@ -182,6 +234,7 @@ def propose(blend: Blend, members: Members) -> Proposal:
     return Proposal(
         blend.point,
         blend.past,
+        blend.fitted,
         np.stack(list(members.forecasts.values()))[best, rows],
         blend.weights[best, rows],
         tuple(_mixture(names, blend.weights[:, n]) for n in rows),
@@ -201,9 +254,13 @@ def times_as_large(errors: Array, others: Array) -> Array:
 
 
 def serve(proposal: Proposal, actuals: Array) -> Served:
-    """The proposal, or the seasonal naive as far as that was better on the rolling origins (actuals (N, K, scored))."""
+    """The proposal, or the seasonal naive as far as that was better on the rolling origins (actuals (N, K, scored)).
+
+    Both are compared with the weights that are served: a naive has none to learn, and against weights learned without
+    the window in question it would win where it forecasts worse. Skill and quantiles are told by the latter.
+    """
     naive_past = proposal.naive[:, 1:, : actuals.shape[2]]
-    errors, naive_errors = recent_errors(proposal.past, actuals), recent_errors(naive_past, actuals)
+    errors, naive_errors = recent_errors(proposal.fitted, actuals), recent_errors(naive_past, actuals)
     tie = 1e-9 * naive_errors + 1e-12 * np.nanmax(np.abs(actuals), axis=(1, 2), initial=0.0) + 1e-300
     share = naive_share(times_as_large(errors, naive_errors + tie))  # (N,)
     point = proposal.point + share[:, None] * (proposal.naive[:, 0] - proposal.point)

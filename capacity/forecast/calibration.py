@@ -20,6 +20,7 @@ POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the seri
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
 SLOTS = 24  # at most so many scales per season: minutes share theirs
 LEVEL_POWER = 0.6  # between additive (0) and multiplicative (1) errors; counts have 0.5; flat on traces and M4
+LEAST_LEVEL = 0.07  # of the highest forecast, added to each: beside a closed week, no error is a hundred times its size
 LATELY = 6.0  # origins until an error counts half in today's scale
 FOLLOW = (0.5, 2.5)  # how far the scale may follow: a few origins are noisy themselves
 NEIGHBOUR = 0.25  # of a slot's scale is each neighbour's: the size of errors changes smoothly over a day
@@ -95,7 +96,7 @@ def _levels(served: Served, scored: int) -> Array:
     """How high each past forecast stood, relative to the real origin's: errors grow with what is forecast."""
     now = served.point[:, :scored].mean(axis=1, keepdims=True)
     then = served.past.mean(axis=2)  # (N, K)
-    tiny = 1e-3 * np.maximum(now, then.max(axis=1, keepdims=True)) + 1e-300
+    tiny = LEAST_LEVEL * np.maximum(now, then.max(axis=1, keepdims=True)) + 1e-300
     return np.asarray(((then + tiny) / (now + tiny)) ** LEVEL_POWER)
 
 

@@ -16,6 +16,7 @@ from capacity.stats import nan_median
 KNOWN_SLOT = (
     4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
 )
+LEVEL_TRUST = 0.1  # of the mean: a few hours of night say little of the level of a day
 SPIKE = 10.0  # times the 99th percentile: the wildest real series here (Wikipedia, World Cup) stay below 7
 LOG_FLOOR = 0.1  # of the mean: added before the logarithm where a series comes close to zero, so that zeros stay finite
 
@@ -118,9 +119,11 @@ def typical(values: Array, seasons: tuple[int, ...]) -> Array:
 
 def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
     shape = typical(values, seasons)
-    around = seasons[0] if seasons else 7
-    level = _local_mean(np.where(observed, values - shape, 0.0), observed.astype(np.float64), around)
-    return np.where(observed, values, np.maximum(shape + level, 0.0))
+    around, seen = seasons[0] if seasons else 7, observed.astype(np.float64)
+    sold, usual = (_local_mean(np.where(observed, part, 0.0), seen, around) for part in (values, shape))
+    prior = LEVEL_TRUST * shape.mean(axis=1, keepdims=True) + 1e-300
+    ratio = (sold + prior) / (usual + prior)  # of its season's shape: a low day takes more from its peak than its night
+    return np.where(observed, values, np.where(usual > 0, shape * ratio, sold))
 
 
 def _local_mean(values: Array, mass: Array, width: int) -> Array:

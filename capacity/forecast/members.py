@@ -16,12 +16,15 @@ import numpy as np
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
 from capacity.forecast.process import has_process, process_forecast
 from capacity.forecast.settings import Setting
+from capacity.forecast.templates import STEADY, TRACKING, day_type_forecast, has_day_types, template_forecast
 from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
 from capacity.stats import nan_mean, nan_median, running_totals
 
 LONG = 5_000  # steps of horizon beyond which rolling the full ridge forward would cost seconds and say little
 PENALTY = 3.0  # in units of a standardised column over one observation; flat between 1 and 10 on M4 training windows
+SPARSE_PENALTY = 0.05  # of the few lags, on days without a week: the error is 6 % less than with 3; flat below
+SPARSE_ROWS = 5  # for each column, from which on they are fitted so freely
 HALF_LIFE_SEASONS = 25  # recency: 600 hours for hourly data
 HARMONICS = 6  # of the first season; 3, 6 and 11 score the same, the lags carry the rest
 SHORT_LAGS = 26
@@ -33,21 +36,6 @@ STEEPEST_DRIFT = (
     3.0  # a year ago's level may have tripled or fallen to a third over the horizon; more was another business
 )
 DRIFT_TRUST = 0.7  # of last year's drift (in logs) is expected again; one cycle is little evidence
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """How a template remembers: the half-life of a cycle in cycles, of the level and of its decay in seasons."""
-
-    half_life: float = 4.0
-    shrink: float = 1.0
-    level_half_life: float = 0.25
-    decay_half_life: float = 2.0
-    cycles: int = 12
-
-
-STEADY = Template()
-TRACKING = Template(half_life=2.0, level_half_life=0.1, decay_half_life=20.0)  # follows the level, keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,8 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
     if has_process(seasons, origins):
         forecasts["process of logs"] = np.minimum(scale.invert(process_forecast(standard, seasons, origins)), highest)
     if seasons and reaches_back(origins, setting.year):
-        drifting = with_last_years_drift(forecasts["template of logs"], history.filled, setting.year, origins)
+        steady = forecasts["day-type template of logs" if has_day_types(seasons) else "template of logs"]
+        drifting = with_last_years_drift(steady, history.filled, setting.year, origins)
         forecasts["template with last year's drift"] = drifting
     naives = {f"seasonal naive {season}": season for season in seasons or _lags(origins, setting)}
     for name, season in naives.items():
@@ -90,10 +79,12 @@ def _lags(origins: Origins, setting: Setting) -> tuple[int, ...]:
 def _on_scale(
     standard: Array, history: History, seasons: tuple[int, ...], origins: Origins, *, logs: bool
 ) -> dict[str, Array]:
-    """Members on one scale; the full ridge and the steady template of a season on logs alone: raw they add nothing."""
-    members = {}
+    """Members on one scale; what hardly differs from a better one is left out, since it would only dilute that."""
+    members, days = {}, has_day_types(seasons)
     for name, design in (("ridge", design_for(seasons)), ("sparse ridge", sparse_design_for(seasons))):
         if name == "ridge" and (origins.horizon > LONG or (seasons and not logs)):
+            continue
+        if days and not logs:
             continue
         if int(origins.ends.min()) >= design.depth + LEAST_ROWS:
             members[name] = ridge_forecast(standard, _row_weights(history, design.depth), design, origins)
@@ -101,6 +92,11 @@ def _on_scale(
         return members | {
             f"level {width}": level_forecast(standard, history.weights, width, origins) for width in (3, 14)
         }
+    if days:
+        members["day-type template"] = day_type_forecast(standard, history.weights, seasons, origins)
+        if logs:
+            members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)
+        return members
     if logs:
         members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
     members["tracking template"] = template_forecast(standard, history.weights, seasons, origins, TRACKING)
@@ -128,15 +124,10 @@ def _of_cycles(values: Array, seasons: tuple[int, ...], origins: Origins) -> dic
         return {}
     longest = seasons[-1]
     known = values.shape[1] // longest
-    members = {
-        f"mean of {cycles} seasons": seasonal_mean(values, longest, cycles, origins) for cycles in (2, 4)[: known - 1]
-    }
+    means = () if has_day_types(seasons) else (2, 4)[: known - 1]
+    members = {f"mean of {cycles} seasons": seasonal_mean(values, longest, cycles, origins) for cycles in means}
     if known > 2:
         members[f"median of {MEDIAN_CYCLES} seasons"] = seasonal_median(values, longest, MEDIAN_CYCLES, origins)
-    if len(seasons) > 1:
-        members[f"median of {MEDIAN_CYCLES} short seasons"] = seasonal_median(
-            values, seasons[0], MEDIAN_CYCLES, origins
-        )
     return members
 
 
@@ -181,51 +172,6 @@ def _ago(values: Array, season_length: int, cycles: int, origins: Origins) -> Ar
     return values[:, origins.ends[:, None] + ahead]
 
 
-def template_forecast(
-    values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins, template: Template
-) -> Array:
-    """The average season (its last cycles weigh more) plus what the level has lately been off: (N, K + 1, H)."""
-    answer = np.empty((len(values), len(origins.ends), origins.horizon))
-    for k, end in enumerate(origins.ends):
-        answer[:, k] = _from_origin(values[:, :end], weights[:, :end], seasons, origins.horizon, template)
-    return answer
-
-
-def _from_origin(values: Array, weights: Array, seasons: tuple[int, ...], horizon: int, template: Template) -> Array:
-    profile = _average_season(
-        values, weights, seasons, template
-    )  # (N, season), slot 0 is the first step after the origin
-    level = _level_off(values, weights, profile, seasons[0], template)
-    ahead = np.arange(horizon)
-    decay = 0.5 ** (ahead / (template.decay_half_life * seasons[0]))
-    return profile[:, ahead % profile.shape[1]] + level[:, None] * decay
-
-
-def _average_season(values: Array, weights: Array, seasons: tuple[int, ...], template: Template) -> Array:
-    first, longest = seasons[0], seasons[-1]
-    cycles = min(template.cycles, values.shape[1] // longest)
-    shape = (len(values), cycles, longest)
-    cut = values[:, values.shape[1] - cycles * longest :].reshape(shape)
-    say = weights[:, weights.shape[1] - cycles * longest :].reshape(shape)
-    say = say * (0.5 ** (np.arange(cycles - 1, -1, -1) / template.half_life))[:, None]
-    total, mass = (say * cut).sum(axis=1), say.sum(axis=1)
-    if len(seasons) == 1 or longest % first:
-        overall = total.sum(axis=1, keepdims=True) / np.maximum(mass.sum(axis=1, keepdims=True), 1e-12)
-        return np.asarray((total + 1e-3 * overall) / (mass + 1e-3))
-    short = (len(values), longest // first, first)
-    day_total, day_mass = total.reshape(short).sum(axis=1), mass.reshape(short).sum(axis=1)
-    day = np.tile(day_total / np.maximum(day_mass, 1e-12), longest // first)
-    return np.asarray((total + template.shrink * day) / (mass + template.shrink))
-
-
-def _level_off(values: Array, weights: Array, profile: Array, first: int, template: Template) -> Array:
-    back = min(values.shape[1], max(1, int(6 * template.level_half_life * first)))
-    slots = np.arange(-back, 0) % profile.shape[1]
-    error = values[:, -back:] - profile[:, slots]
-    say = weights[:, -back:] * 0.5 ** (np.arange(back - 1, -1, -1) / max(template.level_half_life * first, 0.5))
-    return np.asarray((say * error).sum(axis=1) / np.maximum(say.sum(axis=1), 1e-12))
-
-
 def level_forecast(values: Array, weights: Array, half_life: float, origins: Origins) -> Array:
     """A flat line at the exponentially weighted mean: (N, T) -> (N, K + 1, H)."""
     parts = []
@@ -239,10 +185,14 @@ def level_forecast(values: Array, weights: Array, half_life: float, origins: Ori
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Which columns the autoregression sees: lags in steps, and the season whose naive is the prior."""
+    """Which columns the autoregression sees: lags in steps, and the season whose naive is the prior.
+
+    `penalty` is what holds it there, where there are rows enough; of few rows it is never less than `PENALTY`.
+    """
 
     season_length: int
     lags: Places
+    penalty: float = PENALTY
 
     @property
     def depth(self) -> int:
@@ -275,7 +225,7 @@ def sparse_design_for(seasons: tuple[int, ...]) -> Design:
     first = seasons[0] if seasons else 1
     centres = (first, 2 * first, *seasons[1:2]) if seasons else (1,)
     lags = {1, 2, 3} | {centre + side for centre in centres for side in (-1, 0, 1)}
-    return Design(first, np.array(sorted(lag for lag in lags if lag > 0), dtype=np.intp))
+    return Design(first, np.array(sorted(lag for lag in lags if lag > 0), dtype=np.intp), SPARSE_PENALTY)
 
 
 def ridge_forecast(values: Array, weights: Array, design: Design, origins: Origins) -> Array:
@@ -311,7 +261,8 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     gram, moment = _cumulate(columns, target * root, cuts)
     decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     size = columns.shape[2]
-    gram += (PENALTY * decay)[None, :, None, None] * np.eye(size)
+    enough = int(origins.ends.min()) - start >= SPARSE_ROWS * size
+    gram += ((design.penalty if enough else PENALTY) * decay)[None, :, None, None] * np.eye(size)
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
 
 

@@ -6,7 +6,7 @@ second; between them, the steady rests of all series of one length and setting a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +21,7 @@ from capacity.forecast.gaps import Timeline, find_gaps
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import UsedColumns, find_trend, use_columns
 from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
+from capacity.forecast.reach import Reach, with_reach
 from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.trend import LevelShift, Trend
 from capacity.forecast.uplift import (
@@ -76,6 +77,7 @@ class KnownEvents:
     past: list[Occurrence]
     coming: list[Occurrence]
     usual: set[str]
+    reach: Mapping[str, Reach]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,20 +229,21 @@ def _events_of(row: Array, events: Sequence[Occurrence], setting: Setting) -> Kn
     usual = _usual_kinds(row, past)
     past = [event for event in past if event.kind not in usual]
     unproven = _unproven(row, past, setting)
-    past = [event for event in past if event.kind not in unproven]
-    coming = [event for event in events if event.slots[-1] >= len(row) and event.kind not in usual | unproven]
-    return KnownEvents(past, coming, usual)
+    events, reach = with_reach(row, [event for event in events if event.kind not in usual | unproven], setting.step)
+    past = [event for event in events if event.slots[0] < len(row)]
+    coming = [event for event in events if event.slots[-1] >= len(row)]
+    return KnownEvents(past, coming, usual, reach)
 
 
 def _ahead(rest: Array, events: KnownEvents, used: UsedColumns, trend: Trend, setting: Setting) -> KnownAhead:
     """What is known ahead; `rest` (T,) is the history without columns and trend."""
-    effects = learn_effects(rest, events.past, _steps(setting.step, DAY), _steps(setting.step, WEEK))
+    effects = learn_effects(rest, events.past, _steps(setting.step, DAY), _steps(setting.step, WEEK), events.coming)
     ahead = events_ahead(np.arange(len(rest), len(rest) + setting.horizon), events.coming, effects)
     return KnownAhead(
         events=ahead,
         factor=ahead.factor * trend.ahead * used.ahead,
         spread=np.hypot(trend.spread, used.spread),
-        notes=(*trend.notes, *used.notes, *_event_notes(events.coming, effects, events.usual)),
+        notes=(*trend.notes, *used.notes, *_event_notes(events, effects, setting.step)),
         shift=trend.shift,
     )
 
@@ -290,17 +293,19 @@ def _steps(step: timedelta, cycle: timedelta) -> int:
     return max(1, round(cycle / step))
 
 
-def _event_notes(coming: Sequence[Occurrence], effects: dict[str, Effect], usual: set[str]) -> tuple[str, ...]:
-    learned = {event.kind for event in coming if event.uplift is None}
+def _event_notes(events: KnownEvents, effects: dict[str, Effect], step: timedelta) -> tuple[str, ...]:
+    learned = {event.kind for event in events.coming if event.uplift is None}
     known = [
         f"{kind}: uplift {np.exp(effects[kind].by_slot.mean()):.2f} learned from {effects[kind].seen} past events"
         for kind in sorted(learned & set(effects))
     ]
     new = [f"{kind}: never seen before, no uplift assumed" for kind in sorted(learned - set(effects))]
     common = [
-        f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal" for kind in sorted(usual - OFFERED)
+        f"{kind}: covers more than {USUAL:.0%} of the history and counts as normal"
+        for kind in sorted(events.usual - OFFERED)
     ]
-    return (*known, *new, *common)
+    reach = [events.reach[kind].note(kind, step) for kind in sorted(learned & set(events.reach))]
+    return (*known, *reach, *new, *common)
 
 
 def _length_notes(row: Array, setting: Setting) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ A kind of day that the calendar offers unasked is used where its effect foretold
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,6 +27,9 @@ WEEKDAY_TRUST = 3.0  # events' worth of no difference between weekdays: most kin
 LAST = 30  # events of a kind whose misses count: older ones were another business
 SERIES_TRUST = 2.0  # events' worth of the other series' mean effect in each series' own
 SLOT_TRUST = 2.0  # events' worth of the kind's own factor in the factor of each slot of the day
+START_HOURS = 1.5  # by which the start of a past event may differ from a coming one's before it counts .6
+START_LEAST = 0.05  # weight of one at any other time
+EVENTS_HALF_LIFE = 7.0  # later events after which one counts half: a crowd grows, and its habits change
 WIDEST = 0.7  # log units; no kind of event is less certain than a factor of two
 TYPICAL_SPREAD = 0.3  # log units by which events of one kind differ, worth one event; all there is for a new kind
 ENOUGH = 5  # events of a kind from which it is a group of its own
@@ -44,6 +47,12 @@ class Occurrence:
     kind: str
     slots: Places
     uplift: float | None
+    start: int | None = None  # where it begins, if its slots reach further back
+
+    @property
+    def begins(self) -> int:
+        """The slot of its start."""
+        return int(self.slots[0]) if self.start is None else self.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ class Effect:
     misses: Array  # log factors that the other events of the kind did not foretell, of the last ones
     closed: frozenset[str] = frozenset()  # names of which every event was a closed day: the next one is, for certain
     always_closed: bool = False  # every event of the kind was: those of a new name are as well
+    by_start: Mapping[int, Array] = field(default_factory=dict)  # `by_slot` of those that start at a slot of the day
 
     def closes(self, name: str) -> bool:
         """Whether an event of this name is a closed day."""
@@ -75,30 +85,73 @@ def masked(values: Array, past: Sequence[Occurrence]) -> Array:
     return answer
 
 
-def learn_effects(row: Array, past: Sequence[Occurrence], day: int, week: int) -> dict[str, Effect]:
-    """The effect of every kind of event seen in a history (T,), against the same slots of the weeks around."""
+def learn_effects(
+    row: Array, past: Sequence[Occurrence], day: int, week: int, coming: Sequence[Occurrence] = ()
+) -> dict[str, Effect]:
+    """The effect of every kind of event seen in a history (T,), against the same slots of the weeks around.
+
+    Of kinds whose events last less than a day, also that of one that starts when a `coming` one does.
+    """
     normal = masked(row, past)
     kinds = sorted({occurrence.kind for occurrence in past})
     effects = {}
     for kind in kinds:
-        cases = [_case(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
-        known = [case for case in cases if case is not None]
+        mine = [occurrence for occurrence in past if occurrence.kind == kind]
+        known = [case for occurrence in mine if (case := case_of(row, normal, occurrence, week)) is not None]
         if known:
-            effects[kind] = _effect(known, day, week)
+            effect = _beyond(_effect(known, day, week), _usual_miss(normal, mine, week))
+            starts = {occurrence.begins % day for occurrence in coming if occurrence.kind == kind}
+            effects[kind] = replace(effect, by_start=_by_start(known, starts, day))
     return effects
+
+
+def _by_start(cases: Sequence[Case], starts: Collection[int], day: int) -> dict[int, Array]:
+    """The log factor on each slot of the day of an event that starts at each of these slots of the day.
+
+    Past ones tell it at the same distance from their start, the more the later they were and the nearer to this time of
+    the day they began.
+    """
+    if any(len(case.slots) >= day for case in cases):
+        return {}
+    begun, logs = np.array([case.start % day for case in cases]), np.array([case.log_factor for case in cases])
+    late = 0.5 ** (np.arange(len(cases))[::-1] / EVENTS_HALF_LIFE)
+    answer = {}
+    for start in starts:
+        apart = np.minimum((begun - start) % day, (start - begun) % day) * 24 / day
+        weights = late * (np.exp(-0.5 * (apart / START_HOURS) ** 2) + START_LEAST)
+        overall = float(weights @ logs / (weights.sum() + TRUST))
+        moved = [replace(case, slots=case.slots - case.start + start) for case in cases]
+        answer[start] = _by_slot(moved, overall, day, weights)
+    return answer
+
+
+def _usual_miss(normal: Array, events: Sequence[Occurrence], week: int) -> float:
+    """How far (log units) the same steps were off a week before and after each event; 0 where nothing is known."""
+    moved = [replace(event, slots=event.slots + shift) for event in events[-LAST:] for shift in (-week, week)]
+    inside = [event for event in moved if event.slots[0] >= 0 and event.slots[-1] < len(normal)]
+    cases = [case_of(normal, normal, event, week) for event in inside]
+    misses = [np.clip(case.log_factor, -WILDEST_MISS, WILDEST_MISS) for case in cases if case is not None]
+    return float(np.sqrt(np.mean(np.square(misses)))) if misses else 0.0
+
+
+def _beyond(effect: Effect, usual: float) -> Effect:
+    """The effect, its misses and spread as far as they go beyond those of ordinary days, which are forecast already."""
+    squares = ((effect.misses**2).sum() + TYPICAL_SPREAD**2) / (len(effect.misses) + 1)
+    share = float(np.sqrt(max(0.0, 1.0 - usual**2 / squares)))
+    return replace(effect, misses=share * effect.misses, spread=share * effect.spread)
 
 
 def event_cases(
     row: Array, normal: Array, past: Sequence[Occurrence], kind: str, week: int
 ) -> list[tuple[str, Array, Array]]:
     """Past occurrences of a kind as (name, actual, expected without it); those with too few neighbours are left out."""
-    cases = [_case(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
+    cases = [case_of(row, normal, occurrence, week) for occurrence in past if occurrence.kind == kind]
     return [(case.name, case.actual, case.expected) for case in cases if case is not None]
 
 
 def foretold_factor(cases: Sequence[tuple[str, Array, Array]], place: int) -> float:
     """The factor that the other cases of a kind would have given one of them."""
-    known = [_Case(name, np.arange(len(actual)), actual, expected) for name, actual, expected in cases]
+    known = [Case(name, 0, np.arange(len(actual)), actual, expected) for name, actual, expected in cases]
     return float(np.exp(_foretold(known, place)))
 
 
@@ -142,8 +195,11 @@ def _leaning(own: Effect | None, pooled: Effect) -> Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
+    """A past event: its name, the slot of its start, and what its slots sold beside what they would have without it."""
+
     name: str
+    start: int
     slots: Places
     actual: Array
     expected: Array
@@ -155,10 +211,12 @@ class _Case:
 
     @property
     def log_factor(self) -> float:
+        """The logarithm of that share, finite for a closed day too."""
         return float(np.log(max(self.sold, LEAST_FACTOR)))
 
 
-def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case | None:
+def case_of(row: Array, normal: Array, occurrence: Occurrence, week: int) -> Case | None:
+    """A past event against the same slots of the weeks around in `normal` (T,); None where too few are known."""
     slots = occurrence.slots[occurrence.slots < len(row)]
     weeks = np.concatenate([np.arange(-WEEKS_AROUND, 0), np.arange(1, WEEKS_AROUND + 1)]) * week
     neighbours = _at(normal, slots[:, None] + weeks) * _growth_since(normal, slots, week // 7, weeks)
@@ -167,21 +225,23 @@ def _case(row: Array, normal: Array, occurrence: Occurrence, week: int) -> _Case
     usable = (count >= 2) & ~np.isnan(row[slots])
     if not usable.any() or expected[usable].sum() <= 0:
         return None
-    return _Case(occurrence.name, slots[usable], row[slots][usable], expected[usable])
+    return Case(occurrence.name, occurrence.begins, slots[usable], row[slots][usable], expected[usable])
 
 
 def _growth_since(normal: Array, slots: Places, day: int, weeks: Places) -> Array:
     """How much higher sales stood in the hours around an event than around its neighbours in other weeks (weeks,).
 
     A crowd that comes for a season of events grows from one to the next: without this its growth would count twice, in
-    the level and as the events' effect. Only steps within the day tell; 1 where too few are known on both sides.
+    the level and as the events' effect. Only steps within the day tell: quarters of an hour, or longer ones beside an
+    event of half a day at most. 1 where too few are known on both sides.
     """
     around = np.arange(slots[0] - day // 2, slots[-1] + day // 2 + 1)
     here, there = _at(normal, around)[:, None], _at(normal, around[:, None] + weeks)
     both = ~np.isnan(here) & ~np.isnan(there)
     now, then = (np.broadcast_to(side, both.shape).sum(axis=0, where=both) for side in (here, there))
     told = (both.sum(axis=0) >= LEAST_AROUND * day) & (now > 0) & (then > 0)
-    return np.where(told, now / np.where(told, then, 1.0), 1.0) if day >= FINE_DAY else np.ones(len(weeks))
+    tells = day >= FINE_DAY or 2 * len(slots) <= day
+    return np.where(told, now / np.where(told, then, 1.0), 1.0) if tells else np.ones(len(weeks))
 
 
 def _at(values: Array, slots: Places) -> Array:
@@ -190,7 +250,7 @@ def _at(values: Array, slots: Places) -> Array:
     return np.where(inside, values[np.clip(slots, 0, len(values) - 1)], np.nan)
 
 
-def _effect(every: Sequence[_Case], day: int, week: int) -> Effect:
+def _effect(every: Sequence[Case], day: int, week: int) -> Effect:
     """The effect of a kind's events; closed days are known by name, and say nothing about those that were not."""
     closed = _closed_names(every)
     cases = [case for case in every if case.name not in closed] or list(every)
@@ -216,7 +276,7 @@ def _effect(every: Sequence[_Case], day: int, week: int) -> Effect:
     )
 
 
-def _closed_names(cases: Sequence[_Case]) -> frozenset[str]:
+def _closed_names(cases: Sequence[Case]) -> frozenset[str]:
     """Names whose events were closed days each time; one closed day alone may have been an accident."""
     names = {case.name for case in cases}
     sold = {name: [case.sold for case in cases if case.name == name] for name in names}
@@ -224,19 +284,19 @@ def _closed_names(cases: Sequence[_Case]) -> frozenset[str]:
     return frozenset(closed if sum(len(sold[name]) for name in closed) >= CLOSED_CASES else ())
 
 
-def _foretold(cases: Sequence[_Case], place: int) -> float:
+def _foretold(cases: Sequence[Case], place: int) -> float:
     """What a kind's other events say of one of them, as it would have been forecast without it."""
     others = [case for at, case in enumerate(cases) if at != place]
     overall = sum(case.log_factor for case in others) / (len(others) + TRUST)
     return overall + _name_offset(others, cases[place].name, overall)
 
 
-def _name_offset(cases: Sequence[_Case], name: str, overall: float) -> float:
+def _name_offset(cases: Sequence[Case], name: str, overall: float) -> float:
     own = [case.log_factor - overall for case in cases if case.name == name]
     return sum(own) / (len(own) + NAME_TRUST)
 
 
-def _by_weekday(cases: Sequence[_Case], usual: dict[str, float], day: int) -> Array:
+def _by_weekday(cases: Sequence[Case], usual: dict[str, float], day: int) -> Array:
     """How much more or less an event does on each weekday than events of its name usually do, shrunk: (7,)."""
     off, seen = np.zeros(7), np.zeros(7)
     for case in cases:
@@ -249,14 +309,15 @@ def _by_weekday(cases: Sequence[_Case], usual: dict[str, float], day: int) -> Ar
     return off / (seen + WEEKDAY_TRUST)
 
 
-def _by_slot(cases: Sequence[_Case], overall: float, day: int) -> Array:
+def _by_slot(cases: Sequence[Case], overall: float, day: int, weights: Array | None = None) -> Array:
     """The kind's log factor on each slot of the day: its own shape, shrunk to flat, around the overall effect."""
     actual, expected = np.zeros(day), np.zeros(day)
-    for case in cases:
-        np.add.at(actual, case.slots % day, case.actual)
-        np.add.at(expected, case.slots % day, case.expected)
+    weights = np.ones(len(cases)) if weights is None else weights
+    for case, weight in zip(cases, weights, strict=True):
+        np.add.at(actual, case.slots % day, weight * case.actual)
+        np.add.at(expected, case.slots % day, weight * case.expected)
     flat = max(actual.sum() / expected.sum(), LEAST_FACTOR)
-    prior = SLOT_TRUST * expected.sum() / (day * len(cases))
+    prior = SLOT_TRUST * expected.sum() / (day * weights.sum())
     shape = (actual + prior * flat) / (expected + prior) / flat
     return np.asarray(overall + np.log(np.maximum(shape, LEAST_FACTOR)))
 
@@ -284,7 +345,8 @@ def _expected(occurrence: Occurrence, slots: Places, effects: dict[str, Effect])
     if effect.closes(occurrence.name):
         return np.full(len(slots), -np.inf), 0.0
     day = len(effect.by_slot)
-    shift = effect.by_slot[slots % day] + effect.by_weekday[slots // day % 7]
+    shape = effect.by_start.get(occurrence.begins % day, effect.by_slot)
+    shift = shape[slots % day] + effect.by_weekday[slots // day % 7]
     return shift + effect.by_name.get(occurrence.name, 0.0), effect.spread
 
 

@@ -43,9 +43,9 @@ class WallClock:
             return np.asarray((numbers - first) // self.months)
         if self.step >= DAY:
             return np.asarray((index - self.first) / self.step).round().astype(np.intp)
-        local = index.tz_convert(self.timezone).tz_localize(None)
-        anchor = self.first.tz_convert(self.timezone).tz_localize(None)
-        return np.floor(np.asarray((local - anchor) / self.step) + 0.5).astype(np.intp)
+        local = index.tz_convert(self.timezone).tz_localize(None).as_unit("us").asi8
+        anchor = pd.DatetimeIndex([self.first]).tz_convert(self.timezone).tz_localize(None).as_unit("us").asi8[0]
+        return np.asarray(np.floor((local - anchor) / (self.step / timedelta(microseconds=1)) + 0.5), dtype=np.intp)
 
     def span(self, start: pd.Timestamp, end: pd.Timestamp) -> Places:
         """The slots of the steps that overlap ``[start, end)``, none before the first."""

@@ -18,9 +18,13 @@ from capacity.model.volume import VolumePlan
 from capacity.shown import plot_noun, shows_itself
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Mapping
 
-    from capacity.model.forecast import Demand
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from capacity.model.forecast import Demand, Forecast
 
 PLAN_SCHEMA = "capacity.plan/v1"
 Resource = Literal["cpu", "memory"]
@@ -257,8 +261,8 @@ class WorkloadPlan:
         import pandas as pd
 
         steps = pd.date_range(self.start, periods=self.steps, freq=pd.Timedelta(self.step), name="start")
-        table = pd.DataFrame(self.columns(), steps)
-        return table if self.demand is None else table.join(self._loads(self.demand, table))
+        columns = self.columns()
+        return pd.DataFrame({**columns, **self._loads(columns)}, steps)
 
     def columns(self) -> dict[str, list[Any]]:
         """The columns of `to_frame` that a plan file holds, a value per step: floor, reason, requests of one pod."""
@@ -268,18 +272,43 @@ class WorkloadPlan:
         requests = {} if self.sizes is None else self.sizes.requests()
         return {"floor": [one.replicas for one in standing], "reason": [one.reason for one in standing], **requests}
 
-    def _loads(self, demand: Demand, planned: pd.DataFrame) -> pd.DataFrame:
-        """Demand at the plan's quantile level, and the utilization of what is planned."""
+    def loads(self) -> dict[str, NDArray[np.float64]]:
+        """The columns of `to_frame` that a plan file does not hold, a value per step: demand, and what it utilizes.
+
+        At the plan's quantile level; NaN where the demand does not reach. Empty where the demand is not known.
+        """
+        return self._loads({} if self.sizes is None else self.sizes.requests())
+
+    def _loads(self, requests: Mapping[str, list[Any]]) -> dict[str, NDArray[np.float64]]:
+        import numpy as np
+
+        if self.demand is None:
+            return {}
+        names = {"sales": self.demand.sales, "cpu_cores": self.demand.cpu, "memory_bytes": self.demand.memory}
+        found = {name: self.on_steps(one, self.peak.quantile_level) for name, one in names.items() if one is not None}
+        cores = np.array(requests.get("cpu_request", self.resources["cpu_request_millicores"] / 1000), dtype=float)
+        size = np.array(requests.get("memory_request", self.resources["memory_request_bytes"]), dtype=float)
+        cpu, memory = found["cpu_cores"] / cores, found["memory_bytes"] / size
+        return {**found, "utilization": np.where(memory > cpu, memory, cpu) / self.replicas()}
+
+    def on_steps(self, forecast: Forecast, level: float) -> NDArray[np.float64]:
+        """A quantile of the demand behind the plan on the steps of the plan (steps,), NaN where it does not reach."""
         import pandas as pd
 
-        floor, level, known = planned["floor"], self.peak.quantile_level, {}
-        if demand.sales is not None:
-            known["sales"] = demand.sales.at(level)
-        loads = pd.DataFrame({**known, "cpu_cores": demand.cpu.at(level), "memory_bytes": demand.memory.at(level)})
-        loads = loads.reindex(floor.index)
-        cpu = loads["cpu_cores"] / planned.get("cpu_request", self.resources["cpu_request_millicores"] / 1000)
-        memory = loads["memory_bytes"] / planned.get("memory_request", self.resources["memory_request_bytes"])
-        return loads.assign(utilization=cpu.where(~(memory > cpu), memory) / floor)
+        if forecast.step == self.step and forecast.origin + self.step == self.start:
+            values = forecast.values_at(level)
+            if len(values) == self.steps:
+                return values
+        steps = pd.date_range(self.start, periods=self.steps, freq=pd.Timedelta(self.step))
+        return forecast.at(level).reindex(steps).to_numpy(dtype=float)
+
+    def replicas(self) -> NDArray[np.int64]:
+        """The floor of each step in replicas (steps,)."""
+        import numpy as np
+
+        offsets = [change.offset for change in self.floor]
+        standing = np.array([change.replicas for change in self.floor], dtype=np.int64)
+        return np.repeat(standing, np.diff([*offsets, self.steps]))
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
         """Draw the planned floor and, where this plan was just made, the demand that it serves and the past before it.

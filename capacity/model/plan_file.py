@@ -51,6 +51,7 @@ def write_plan(plan: Plan, path: str | Path) -> None:
 
     Examples
     --------
+    >>> from datetime import UTC
     >>> day = datetime(2026, 11, 27, tzinfo=UTC)
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

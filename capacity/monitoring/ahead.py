@@ -44,14 +44,16 @@ def horizon_of(number: int) -> str:
 
 
 def _of_workload(plan: WorkloadPlan, demand: DemandAhead | None, starts: list[datetime]) -> Iterator[Sample]:
+    import numpy as np
+
     from capacity.planning.ahead import hourly
 
-    floor = plan.to_frame()["floor"]
+    floor = plan.replicas()
     yield from _samples(FLOOR, hourly(floor, plan, starts), plan.key, ())
     if demand is None:
         return
-    utilization = floor.iloc[: len(demand.need)].rtruediv(list(demand.need))
-    yield from _samples(UTILIZATION, hourly(utilization, plan, starts), plan.key, ())
+    need = np.array(demand.need)
+    yield from _samples(UTILIZATION, hourly(need / floor[: len(need)], plan, starts), plan.key, ())
     for level, cores, memory in demand.levels:
         for name, values in ((CORES, cores), (BYTES, memory)):
             yield from _samples(name, values, plan.key, (f"{level:g}",))

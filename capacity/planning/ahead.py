@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import nan
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
 
 from capacity.model import WorkloadPlan
 from capacity.model.forecast import Demand, DemandAhead, Forecast
@@ -32,29 +34,33 @@ def demand_ahead(plan: WorkloadPlan, starts: Sequence[datetime]) -> DemandAhead 
     demand = plan.demand
     if demand is None:
         return None
-    table = plan.to_frame()
 
     def highest(forecast: Forecast, level: float) -> tuple[float, ...]:
-        return tuple(hourly(forecast.at(level).reindex(table.index), plan, starts))
+        return tuple(hourly(plan.on_steps(forecast, level), plan, starts))
 
     levels = tuple(
         (level, highest(demand.cpu, level), highest(demand.memory, level)) for level in _levels(plan, demand)
     )
-    need = (table["utilization"] * table["floor"]).loc[: pd.Timestamp(starts[-1] + HOUR)]
+    known = max(0, (starts[-1] + HOUR - plan.start) // plan.step + 1)
+    need = (plan.loads()["utilization"] * plan.replicas())[:known]
     return DemandAhead(*plan.key, levels, tuple(need.tolist()))
 
 
-def hourly(values: pd.Series, plan: WorkloadPlan, starts: Sequence[datetime]) -> list[float]:
+def hourly(values: npt.NDArray[np.generic], plan: WorkloadPlan, starts: Sequence[datetime]) -> list[float]:
     """The highest value of the steps that begin in each hour; of longer steps, that of the step an hour lies in.
 
-    NaN of an hour beyond the plan.
+    `values`: one for each of the first steps of the plan. NaN of an hour beyond them.
     """
-    hours = pd.DatetimeIndex(list(starts))
-    if plan.step > HOUR:
-        found = values.reindex(hours, method="ffill").where(hours < pd.Timestamp(plan.end))
-    else:
-        found = values.groupby(pd.DatetimeIndex(values.index).floor("h")).max().reindex(hours)
-    return list(map(float, found))
+    found = []
+    for start in starts:
+        if plan.step > HOUR:
+            first = (start - plan.start) // plan.step
+            after = first + 1
+        else:
+            first, after = (-((plan.start - moment) // plan.step) for moment in (start, start + HOUR))
+        inside = values[max(first, 0) : max(after, 0)]
+        found.append(float(np.fmax.reduce(inside)) if len(inside) else nan)
+    return found
 
 
 def _levels(plan: WorkloadPlan, demand: Demand) -> list[float]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -53,119 +53,157 @@ def finer_demand(demand: Demand, within: WithinStep | None = None, costs: Mappin
         )
     elif sales.step >= DAY:
         sales = replace(sales, notes=(*sales.notes, NO_SHAPE))
-    fine = partial(_finer, sales=sales, within=within)
-    return Demand(
-        cpu=fine(demand.cpu, cost=(costs or {}).get("cpu")),
-        memory=fine(demand.memory, cost=(costs or {}).get("memory")),
-        sales=None if sales is None else _totals(sales, fine(sales, cost=Cost(0.0, sales.step / HOUR))),
-        requests=None if demand.requests is None else fine(demand.requests, cost=(costs or {}).get("requests")),
-        past=demand.past,
-    )
+    costs = costs or {}
+    asked = {
+        "cpu": (demand.cpu, costs.get("cpu")),
+        "memory": (demand.memory, costs.get("memory")),
+        "sales": None if sales is None else (sales, Cost(0.0, sales.step / HOUR)),
+        "requests": None if demand.requests is None else (demand.requests, costs.get("requests")),
+    }
+    finer = _finer({name: one for name, one in asked.items() if one is not None}, sales, within)
+    return Demand(finer["cpu"], finer["memory"], finer.get("sales"), finer.get("requests"), demand.past)
 
 
 def _each(within: WithinStep) -> str:
     return f"each {within.part // timedelta(minutes=1)} min"
 
 
-def _totals(sales: Forecast, finer: Forecast) -> Forecast:
-    """Totals per step, not rates: each part has its share."""
-    parts = sales.step // finer.step
-    maxima = None if finer.maxima is None else finer.maxima / parts
-    return replace(finer, quantiles=finer.quantiles / parts, maxima=maxima)
+def _finer(
+    asked: Mapping[str, tuple[Forecast, Cost | None]], sales: Forecast | None, within: WithinStep
+) -> dict[str, Forecast]:
+    """Forecasts of rates on the parts of the steps that they share; those of one kind are worked out as one array."""
+    first = next(iter(asked.values()))[0]
+    index, places = _parts(first.quantiles.index[0], len(first.quantiles), first.step, within.part, within.timezone)
+    chance = None if sales is None or not within.spread else _Chance.of(sales, within)
+    finer: dict[str, Forecast] = {}
+    for names in _alike(asked):
+        ones = [asked[name][0] for name in names]
+        costs = [asked[name][1] for name in names]
+        tables = _parted(ones, costs, within)
+        if chance is not None:
+            tables = chance.over(tables, ones[0], costs)
+        maxima = None if ones[0].maxima is None else _raised(ones, tables, within.part)
+        for place, (name, one) in enumerate(zip(names, ones, strict=True)):
+            share = one.step // within.part if name == "sales" else 1  # totals per step: each part has its own
+            table = partial(_table, index=index, places=places, share=share, columns=one.quantiles.columns)
+            finer[name] = replace(
+                one,
+                origin=(index[0] - within.part).to_pydatetime(),
+                step=within.part,
+                quantiles=table(tables[place]),
+                maxima=None if maxima is None else table(maxima[place]),
+            )
+    return finer
 
 
-def finer_forecast(forecast: Forecast) -> Forecast:
-    """A forecast of rates on quarters of an hour: smooth through the steps of each quantile, whose means it keeps.
+def _alike(asked: Mapping[str, tuple[Forecast, Cost | None]]) -> list[list[str]]:
+    """The names of forecasts that have the same levels and windows, in their order."""
+    kinds: dict[object, list[str]] = {}
+    for name, (one, _) in asked.items():
+        kinds.setdefault((tuple(one.quantiles.columns), one.window), []).append(name)
+    return list(kinds.values())
 
-    Where maxima over a window were forecast, they lie above the steps in it by the same factor as before.
 
-    >>> steps = pd.date_range("2026-01-01T01:00Z", periods=2, freq="h")
-    >>> hours = Forecast(steps[0].to_pydatetime() - timedelta(hours=1), timedelta(hours=1),
-    ...                  pd.DataFrame({0.5: [1.0, 3.0]}, steps), "cores")
-    >>> finer_forecast(hours).at(0.5).round(2).tolist()
-    [0.53, 0.72, 1.09, 1.66, 2.34, 2.91, 3.28, 3.47]
+def _table(
+    values: Array, index: pd.DatetimeIndex, places: Places | None, share: int, columns: pd.Index
+) -> pd.DataFrame:
+    """Values (levels, steps x parts) as the table of a forecast."""
+    known = values if places is None else values[:, places]
+    return pd.DataFrame((known / share if share > 1 else known).T, index, columns)
+
+
+@lru_cache(maxsize=16)  # workloads of one run have the same steps
+def _parts(
+    first: pd.Timestamp, steps: int, step: timedelta, length: timedelta, timezone: str
+) -> tuple[pd.DatetimeIndex, Places | None]:
+    """The parts of steps (UTC), and the place of each among so many in every step; None where that is its own.
+
+    A day on which clocks change lacks an hour, or has one twice.
     """
-    return _finer(forecast, sales=None, within=WithinStep(), cost=None)
-
-
-def _finer(forecast: Forecast, *, sales: Forecast | None, within: WithinStep, cost: Cost | None) -> Forecast:
-    """A forecast of rates on the parts of its steps; a day on which clocks change lacks an hour, or has one twice."""
-    index, places = _parts(forecast, within)
-    table = _parted(forecast, within, cost)
-    if cost is not None and sales is not None and within.spread:
-        table = _spread(table, forecast, sales, within, cost)
-    quantiles = pd.DataFrame(table[places], index, forecast.quantiles.columns)
-    origin = (index[0] - within.part).to_pydatetime()
-    finer = replace(forecast, origin=origin, step=within.part, quantiles=quantiles, window=None, maxima=None)
-    if forecast.window is None or forecast.maxima is None:
-        return finer
-    maxima = pd.DataFrame(_raised(forecast, table, within.part)[places], index, forecast.quantiles.columns)
-    return replace(finer, window=forecast.window, maxima=maxima)
-
-
-def _parts(forecast: Forecast, within: WithinStep) -> tuple[pd.DatetimeIndex, Places]:
-    """The parts of the forecast's steps (UTC), and the place of each among so many in every step."""
-    steps, part = pd.DatetimeIndex(forecast.quantiles.index), pd.Timedelta(within.part)
-    count = len(steps) * (forecast.step // within.part)
-    if forecast.step % DAY or within.timezone == "UTC":
-        return pd.date_range(steps[0], periods=count, freq=part), np.arange(count)
-    first = steps[0].tz_localize(None)
-    start, end = midnights(pd.DatetimeIndex([first, first + len(steps) * pd.Timedelta(forecast.step)]), within.timezone)
+    part = pd.Timedelta(length)
+    count = steps * (step // length)
+    if step % DAY or timezone == "UTC":
+        return pd.date_range(first, periods=count, freq=part), None
+    date = first.tz_localize(None)
+    start, end = midnights(pd.DatetimeIndex([date, date + steps * pd.Timedelta(step)]), timezone)
     index = pd.date_range(start, end, freq=part, inclusive="left")
-    local = index.tz_convert(within.timezone).tz_localize(None)
-    return index, np.asarray((local - first) // part, dtype=np.intp).clip(0, count - 1)
+    local = index.tz_convert(timezone).tz_localize(None)
+    return index, np.asarray((local - date) // part, dtype=np.intp).clip(0, count - 1)
 
 
-def _parted(forecast: Forecast, within: WithinStep, cost: Cost | None) -> Array:
-    """Each quantile on its path (steps x parts, levels); paths of two levels may not cross.
+def _parted(ones: Sequence[Forecast], costs: Sequence[Cost | None], within: WithinStep) -> Array:
+    """Each quantile of each forecast on its path (forecasts, levels, steps x parts); paths of two levels may not cross.
 
     What a resource costs without sales moves smoothly, what sales add to it as they do.
     """
-    steps, parts = pd.DatetimeIndex(forecast.quantiles.index), forecast.step // within.part
-    columns = []
-    for level in forecast.quantiles.columns:
-        values = forecast.quantiles[level].to_numpy(dtype=np.float64)
-        if cost is None or within.shape is None:
-            columns.append(smooth_path(values, parts))
-            continue
-        idle = np.minimum(values, cost.base)
-        columns.append(smooth_path(idle, parts) + within.path(values - idle, steps, forecast.step))
-    found: Array = np.maximum.accumulate(np.stack(columns, axis=1), axis=1)
-    return found
+    values, first = _values([one.quantiles for one in ones]), ones[0]
+    parts = first.step // within.part
+    if within.shape is None:
+        return np.maximum.accumulate(smooth_path(values, parts), axis=1)
+    follows = np.array([cost is not None for cost in costs])
+    base = np.array([np.inf if cost is None else cost.base for cost in costs])[:, None, None]
+    idle = np.minimum(values, base)
+    found = smooth_path(idle, parts)
+    found[follows] += within.path((values - idle)[follows], pd.DatetimeIndex(first.quantiles.index), first.step)
+    return np.maximum.accumulate(found, axis=1)
 
 
-def _spread(table: Array, forecast: Forecast, sales: Forecast, within: WithinStep, cost: Cost) -> Array:
-    """Quantiles (steps x parts, levels) of demand whose orders come by chance within their step.
+def _values(tables: Sequence[pd.DataFrame]) -> Array:
+    """Tables of one shape as an array (tables, levels, steps)."""
+    return np.stack([table.to_numpy(dtype=np.float64).T for table in tables])
 
-    Distances from the median are those of independent errors: the root of their sum of squares. Given the total of a
-    step, orders in a part have the variance of a share of it (multinomial), times `within.spread`.
+
+@dataclass(frozen=True, slots=True)
+class _Chance:
+    """The deviation of orders per hour in each part of the steps of sales that come by chance: (steps x parts,).
+
+    Given the total of a step, orders in a part have the variance of a share of it (multinomial), times
+    `within.spread`.
     """
-    levels = [float(level) for level in forecast.quantiles.columns]
-    if MEDIAN not in levels or MEDIAN not in [float(level) for level in sales.quantiles.columns]:
-        return table
-    parts = sales.step // within.part
-    steps = pd.DatetimeIndex(sales.quantiles.index)
-    many = within.path(sales.values_at(MEDIAN), steps, sales.step) / parts
-    whole = np.repeat(sales.values_at(MEDIAN), parts)
-    share = np.divide(many, whole, out=np.zeros_like(whole), where=whole > 0)
-    rate = cost.per_sale_per_hour * (HOUR / within.part) * np.sqrt(within.spread * many * (1 - share))
-    middle = table[:, levels.index(MEDIAN)][:, None]
-    beyond = normal_quantiles(np.array(levels)) * rate[:, None]
-    distance = np.sqrt((table - middle) ** 2 + beyond**2) * np.sign(np.array(levels) - MEDIAN)
-    spread: Array = np.maximum.accumulate(np.maximum(middle + distance, 0.0), axis=1)
-    return spread
+
+    deviation: Array
+    hourly: float  # parts of an hour
+
+    @staticmethod
+    def of(sales: Forecast, within: WithinStep) -> _Chance | None:
+        """None where no median of sales was forecast."""
+        if MEDIAN not in [float(level) for level in sales.quantiles.columns]:
+            return None
+        parts, middle = sales.step // within.part, sales.values_at(MEDIAN)
+        many = within.path(middle, pd.DatetimeIndex(sales.quantiles.index), sales.step) / parts
+        whole = np.repeat(middle, parts)
+        share = np.divide(many, whole, out=np.zeros_like(whole), where=whole > 0)
+        return _Chance(np.sqrt(within.spread * many * (1 - share)), HOUR / within.part)
+
+    def over(self, tables: Array, like: Forecast, costs: Sequence[Cost | None]) -> Array:
+        """Quantiles (forecasts, levels, steps x parts) of demand whose orders come by chance within their step.
+
+        Distances from the median are those of independent errors: the root of their sum of squares.
+        """
+        levels = np.array([float(level) for level in like.quantiles.columns])
+        follows = np.array([cost is not None for cost in costs])
+        if MEDIAN not in levels or not follows.any():
+            return tables
+        rates = np.array([cost.per_sale_per_hour * self.hourly for cost in costs if cost is not None])
+        beyond = normal_quantiles(levels)[:, None] * (rates[:, None] * self.deviation)[:, None, :]
+        moved = tables[follows]
+        middle = moved[:, levels.tolist().index(MEDIAN)][:, None, :]
+        distance = np.sqrt((moved - middle) ** 2 + beyond**2) * np.sign(levels - MEDIAN)[:, None]
+        spread = tables.copy()
+        spread[follows] = np.maximum.accumulate(np.maximum(middle + distance, 0.0), axis=1)
+        return spread
 
 
-def _raised(forecast: Forecast, finer: Array, part: timedelta) -> Array:
+def _raised(ones: Sequence[Forecast], finer: Array, part: timedelta) -> Array:
     """Maxima over the window: the highest step in it, times what the coarse maxima lie above the coarse steps."""
-    window, parts = forecast.window or part, forecast.step // part
-    coarse = forecast.quantiles.to_numpy(dtype=np.float64)
-    width = min(-(-window // forecast.step), len(coarse))
-    highest = sliding_maxima(coarse, width, axis=0)
-    known = forecast.maxima.to_numpy(dtype=np.float64) if forecast.maxima is not None else highest
+    step, coarse = ones[0].step, _values([one.quantiles for one in ones])
+    window = ones[0].window or part
+    highest = sliding_maxima(coarse, min(-(-window // step), coarse.shape[-1]))
+    known = _values([one.maxima for one in ones if one.maxima is not None])
     factor = np.divide(known, highest, out=np.ones_like(known), where=highest > 0)
-    reach = sliding_maxima(finer, min(-(-window // part), len(finer)), axis=0)
-    raised: Array = np.maximum.accumulate(reach * np.repeat(np.maximum(factor, 1.0), parts, axis=0), axis=1)
+    reach = sliding_maxima(finer, min(-(-window // part), finer.shape[-1]))
+    lifted = reach * np.repeat(np.maximum(factor, 1.0), step // part, axis=-1)
+    raised: Array = np.maximum.accumulate(lifted, axis=1)
     return raised
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +113,8 @@ def _walk_back(values: Array, moved: Mask, grid: Array, start: float) -> Counts:
     return found
 
 
-DAY = timedelta(days=1)
+DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
+EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 LEAST = 6  # an event rises and falls in stages; with fewer its floor stands too high, and moves more when made again
 ROUNDING = 1e-9
 
@@ -126,7 +128,7 @@ class Days:
 
     @staticmethod
     def of(steps: pd.DatetimeIndex, step: timedelta, most: int) -> Days:
-        """The days (UTC) of these steps; a day that they do not fill may have as large a part of `most` changes.
+        """The days (UTC) of regular steps; a day that they do not fill may have as large a part of `most` changes.
 
         A plan is made again and again, and each begins within a day and ends within one: had each part a whole day's
         changes, the plans of one day would have many days' together.
@@ -134,10 +136,7 @@ class Days:
         >>> Days.of(pd.date_range("2026-11-27T18:00Z", periods=31, freq="h"), timedelta(hours=1), 24).most.tolist()
         [6, 24, 6]
         """
-        each = np.unique(steps.normalize().asi8, return_inverse=True)[1].astype(np.intp)
-        parts = np.bincount(each) * (step / DAY)
-        proportional = np.ceil(most * np.minimum(parts, 1.0) - ROUNDING).astype(np.int64)
-        return Days(each, np.minimum(np.maximum(proportional, LEAST), most))
+        return _days(steps[0], len(steps), step, most)
 
     @property
     def starts(self) -> Places:
@@ -156,6 +155,28 @@ class Days:
     def changes(self, floors: Counts) -> Counts:
         """How often the floors (n, steps) change on each day (n, days); what stands at first is no change."""
         return self.sums(np.diff(floors, axis=1, prepend=floors[:, :1]) != 0)
+
+
+@lru_cache(maxsize=16)  # workloads of one run have the same steps
+def _days(first: pd.Timestamp, count: int, step: timedelta, most: int) -> Days:
+    each = clock_places(first, count, step, DAY)
+    parts = np.bincount(each) * (step / DAY)
+    proportional = np.ceil(most * np.minimum(parts, 1.0) - ROUNDING).astype(np.int64)
+    return Days(each, np.minimum(np.maximum(proportional, LEAST), most))
+
+
+@lru_cache(maxsize=16)
+def clock_places(first: pd.Timestamp, count: int, step: timedelta, span: timedelta) -> Places:
+    """Which of the hours or days (UTC, as long as `span`) that regular steps touch each begins in: (count,), from 0.
+
+    >>> clock_places(pd.Timestamp("2026-11-27T00:30Z"), 5, timedelta(minutes=15), timedelta(hours=1)).tolist()
+    [0, 0, 1, 1, 1]
+    """
+    begin = (first - EPOCH) // MICROSECOND
+    clock = (begin + np.arange(count) * (step // MICROSECOND)) // (span // MICROSECOND)
+    places = np.unique(clock, return_inverse=True)[1].astype(np.intp)
+    places.flags.writeable = False  # all who ask share it
+    return places
 
 
 MOST_CELLS = 8_000_000  # runs x levels x rows at once: 64 MiB of costs

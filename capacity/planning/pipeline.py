@@ -372,7 +372,8 @@ def plan_workloads(
     demands = {one.key: _on_floor_steps(given[one.key], one, known) for one in workloads}
 
     def usage(workload: Workload) -> pd.Series | None:
-        return _past_loads(workload, known, ("cpu",)).get("cpu")
+        past = _past_loads(workload, known, ("cpu",))
+        return None if past is None else past.get("cpu")
 
     made = plan_demands(demands, workloads, known.supply, usage)
     if not made.plans:
@@ -422,7 +423,7 @@ def _after_its_past(demand: Demand, workload: Workload, known: PlanContext) -> D
     """The demand with the load of the last two weeks before it, as far as that is known."""
     begin, end = pd.Timestamp(demand.cpu.origin - RECENT), pd.Timestamp(demand.cpu.origin)
     past = _past_loads(workload, known, RESOURCES, (begin, end))
-    return replace(demand, past=pd.DataFrame(past)) if past else demand
+    return demand if past is None else replace(demand, past=past)
 
 
 def _past_loads(
@@ -430,19 +431,24 @@ def _past_loads(
     known: PlanContext,
     resources: Sequence[str],
     span: tuple[pd.Timestamp | None, pd.Timestamp | None] = (None, None),
-) -> dict[str, pd.Series]:
+) -> pd.DataFrame | None:
     """Each resource in the past, both ends of the span included: as it was used, else what past sales stand for."""
     report = known.reports.get(workload.key)
     usage = report.usage if isinstance(report, LoadReport) else None
     found = {} if usage is None else {name: usage[name].loc[slice(*span)] for name in resources if name in usage}
     sales = known.histories.get(workload.group)
     if sales is None or len(sales) < 2 or len(found) == len(resources):
-        return found
+        return pd.DataFrame(found) if found else None
     recent, hours = sales.loc[slice(*span)], (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
-    for name in (name for name in resources if name not in found):
-        base, slope = (getattr(workload.load, f"{name}_{cost}") for cost in ("base", "per_sale_per_hour"))
-        found[name] = pd.Series(base + slope * recent.to_numpy(dtype=np.float64) / hours, recent.index)
-    return {name: found[name] for name in resources}
+    values = recent.to_numpy(dtype=np.float64)
+    loads = {
+        name: getattr(workload.load, f"{name}_base")
+        + getattr(workload.load, f"{name}_per_sale_per_hour") * values / hours
+        for name in resources
+        if name not in found
+    }
+    given = pd.DataFrame(loads, recent.index)
+    return pd.DataFrame({name: found.get(name, given.get(name)) for name in resources}) if found else given
 
 
 def forecast_usage(

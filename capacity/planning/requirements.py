@@ -11,7 +11,7 @@ import pandas as pd
 from capacity.load.scalability import replicas_for_requests
 from capacity.model import DataError, Demand, Forecast, Limits, Resource, Workload, require
 from capacity.model.arrays import Array, Counts, Mask, Places
-from capacity.planning.optimum import DAY, Days
+from capacity.planning.optimum import DAY, EPOCH, Days
 from capacity.planning.sizing import pool_utilization, replicas_needed
 from capacity.stats import sliding_maxima
 
@@ -98,7 +98,6 @@ def _counts(limits: Limits) -> Counts:
 
 
 SPARE = timedelta(minutes=2)  # a floor is raised up to two of the controller's minutes before its lead time
-EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
 
 def block_starts(steps: pd.DatetimeIndex, limits: Limits, lead_time: timedelta) -> Places:

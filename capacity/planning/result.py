@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from capacity.model import DataError, Forecast, Plan, WorkloadPlan
+from capacity.model.configuration import Config
 from capacity.model.forecast import CurrentDemand, DemandAhead, Levels
 from capacity.planning.orders import Key
 from capacity.planning.sizing import RequestAdvice
@@ -36,6 +37,15 @@ def signed(planned: PlanResult, run: str) -> PlanResult:
     """The same with the run that made it named in the plan's source, as its Events and tickets name theirs."""
     plan = planned.plan
     return replace(planned, plan=replace(plan, source={**plan.source, "run": run}))
+
+
+def made_for(planned: PlanResult, config: Config) -> PlanResult:
+    """The same as the plan of these settings: those that were read, without what was learned and chosen since.
+
+    Whoever carries it out reads the same file, and knows neither lead times from pods nor policies from replays.
+    """
+    whole, blocks = config.fingerprints()
+    return replace(planned, plan=replace(planned.plan, settings_hash=whole, blocks=blocks))
 
 
 def current_demand(plans: Sequence[WorkloadPlan], now: datetime) -> tuple[CurrentDemand, ...]:

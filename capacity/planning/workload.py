@@ -36,7 +36,7 @@ from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
 from capacity.planning.finer import costs_of, finer_demand
 from capacity.planning.floors import choose_floors
-from capacity.planning.optimum import run_starts
+from capacity.planning.optimum import clock_places, run_starts
 from capacity.planning.requirements import Requirement, allowed_within, requirement_of, within_pool
 from capacity.planning.sizing import highest_target, highest_tolerated_utilization, safe_target
 from capacity.planning.vertical import as_fixed, peak_requests, plan_sizes, size_remarks
@@ -121,7 +121,7 @@ def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
     millicores = np.floor(cpu.values_at(QUIET_LEVEL) * 1000).astype(np.int64)
     if cpu.step >= HOUR:
         return _quiet_changes(np.arange(len(millicores)), millicores)
-    starts = run_starts(pd.DatetimeIndex(cpu.quantiles.index).floor("h").asi8)
+    starts = run_starts(clock_places(cpu.quantiles.index[0], len(millicores), cpu.step, HOUR))
     return _quiet_changes(starts, np.minimum.reduceat(millicores, starts))
 
 
@@ -297,10 +297,7 @@ def _tried(work: Callable[..., Made], *arguments: object) -> Made | DataError:
 
 def floor_series(plan: WorkloadPlan) -> pd.Series:
     """The planned replicas, one value per step (UTC)."""
-    steps = pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step))
-    ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
-    lengths = [end - change.offset for change, end in zip(plan.floor, ends, strict=True)]
-    return pd.Series(np.repeat([change.replicas for change in plan.floor], lengths), steps)
+    return pd.Series(plan.replicas(), pd.date_range(plan.start, periods=plan.steps, freq=pd.Timedelta(plan.step)))
 
 
 def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
@@ -317,7 +314,7 @@ def _plan(one: Requirement, chosen: Counts) -> WorkloadPlan:
         floor=floor_changes(floors, floors if alone else one.need.replicas, one.low, one.high),
         binding=one.need.binding(peak),
         peak=_peak(one, peak, int(floors[peak])),
-        safe_floor=_safe_floor(floors, one.steps),
+        safe_floor=_safe_floor(floors, one.days.starts),
         ceiling=one.ceiling,
         lead_time=workload.lead_time,
         resources=_resources(workload),
@@ -359,9 +356,8 @@ def _peak(one: Requirement, step: int, replicas: int) -> Peak:
     )
 
 
-def _safe_floor(floors: Counts, steps: pd.DatetimeIndex) -> int:
-    """The median of the days' highest floors: serves an ordinary day's peak when there is no plan any more."""
-    days = run_starts(np.asarray(steps.normalize().asi8))
+def _safe_floor(floors: Counts, days: Places) -> int:
+    """The median of the highest floors from each day's first step on: serves a usual day's peak without a plan."""
     return int(np.ceil(np.median(np.maximum.reduceat(floors, days))))
 
 

@@ -28,11 +28,13 @@ LATER_TIMES = (  # what happens to an order after it was placed, and dates that 
     r"\b(ship\w*|deliver\w*|due|paid|fulfil\w*|cancel\w*|refund\w*|updated?|modified|drop ?off|end(ed)?|closed?|"
     r"expir\w*|birth\w*|registered|return\w*|process\w*|arriv\w*|transfer|available|versand\w*|zahl\w*|liefer\w*)\b"
 )
+CLOCK_NAMES = r"\b(hour|hours|hr|time|clock|uhrzeit|zeit|stunde|heure|hora|ora|tijd|uur)\b"
+CLOCK = r"([01]?\d|2[0-3])([:.][0-5]\d){0,2}([.,]\d+)?( ?[AaPp]\.?[Mm]\.?)?"
 ID_NAMES = (  # the best names of an order's number first
-    r"\b(order|ord|bestell|auftrags?|pedido|commande)\b ?(id|no|nr|num|number|nummer|key)\b|\b(order|bestell|auftrags)"
-    r"(id|nr|nummer|number)\b",
-    r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale)\b ?"
-    r"(id|no|nr|num|number|nummer)?\b|"
+    r"\b(order|ord|bestell|auftrags?|pedido|commande|increment)\b ?"
+    r"(id|no|nr|num|number|nummer|key|ref|reference|uuid|guid)\b|\b(order|bestell|auftrags)(id|nr|nummer|number)\b",
+    r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale|reservation|checkout)\b ?"
+    r"(id|no|nr|num|number|nummer|uuid|guid)?\b|"
     r"\b(rechnungs|beleg|invoice|transaction)(id|nr|no|nummer|number)\b",
     r"^(id|nummer|number|no|nr|name|uuid)$",
 )
@@ -47,7 +49,7 @@ AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
 )
 NO_AMOUNT = (  # numbers that describe a step and add up to nothing
     r"\b(hour|day|weekday|week|month|year|quarter|season|holiday|workingday|temp\w*|hum\w*|wind\w*|lat\w*|lon\w*|id|"
-    r"index|unnamed|zip|phone|rate|ratio|pct|percent|column\d*|code|key|tax)\b"
+    r"index|unnamed|zip|post ?code|plz|phone|rate|ratio|pct|percent|column\d*|code|key|tax)\b"
 )
 STATES = r"\b(status|state|financial status|zustand|estado)\b"
 LEAST_IDS = 0.005  # distinct identifiers over rows: an order of more than two hundred lines is none
@@ -184,6 +186,26 @@ def _in_range(column: Column) -> bool:
     """Whether the numbers are as large as epochs, spreadsheet serials or the digits of a date."""
     high = column.highest
     return high is not None and any(form.low <= high < form.high for form in NUMBER_FORMS)
+
+
+def time_of_day_column(columns: Sequence[Column], time: str) -> str | None:
+    """The column with the time of day beside a column of dates; None where there is none.
+
+    >>> time_of_day_column([Column("Date", "time", 9, 3), Column("Hour", "number", 9, 3, 0, 23)], "Date")
+    'Hour'
+    """
+    for column in columns:
+        if column.name == time or column.distinct < 2 or not re.search(CLOCK_NAMES, column.words):
+            continue
+        hours = column.kind == "number" and _within_a_day(column)
+        if hours or (column.values and all(re.fullmatch(CLOCK, value.strip()) for value in column.values)):
+            return column.name
+    return None
+
+
+def _within_a_day(column: Column) -> bool:
+    low, high = column.lowest, column.highest
+    return low is not None and high is not None and low >= 0 and high <= 23 and column.distinct <= 24
 
 
 def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int) -> Counting | None:

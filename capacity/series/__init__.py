@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from capacity.series.scenarios import workloads_if as workloads_if
     from capacity.series.seasons import Season as Season
     from capacity.series.seasons import calendar_seasons as calendar_seasons
-    from capacity.series.seasons import clear_seasons as clear_seasons
     from capacity.series.seasons import find_seasons as find_seasons
     from capacity.series.seasons import real_seasons as real_seasons
     from capacity.series.seasons import too_short_for as too_short_for
@@ -62,7 +61,6 @@ HOMES = {
     "capacity.series.seasons": (
         "Season",
         "calendar_seasons",
-        "clear_seasons",
         "find_seasons",
         "real_seasons",
         "too_short_for",

@@ -228,9 +228,9 @@ def _before(index: pd.DatetimeIndex, history: pd.Series, year: timedelta) -> pd.
 
 def _grown(pairs: _Pairs, window: tuple[datetime, datetime], *, with_interval: bool = False) -> Growth:
     start, end = window
-    for values, when in ((pairs.now, start), (pairs.then, pairs.before)):
+    for values, when, year in ((pairs.now, start, ""), (pairs.then, pairs.before, "a year before, ")):
         if not len(values) or np.isfinite(values).mean() < SEEN:
-            return Growth(start, end, None, reason=_missing(when, end - start))
+            return Growth(start, end, None, reason=year + _missing(when, end - start))
     both = np.isfinite(pairs.now) & np.isfinite(pairs.then)
     now, then = pairs.now[both], pairs.then[both]
     if then.sum() <= 0:

@@ -16,7 +16,7 @@ VISITS = 50  # behind one order: shops sell to about two visits of a hundred, an
 
 
 def smooth_path(means: Array, parts: int) -> Array:
-    """The mean of each of `parts` equal parts of every step (steps x parts,), from the means of the steps (steps,).
+    """The mean of each of `parts` equal parts of every step (..., steps x parts), from those of the steps (..., steps).
 
     The running total is a cubic Hermite curve whose slope between two steps is the mean of both, bounded by three
     times the lower so that it never falls (Fritsch and Carlson, 1980): the path is continuous, never negative, straight
@@ -24,27 +24,32 @@ def smooth_path(means: Array, parts: int) -> Array:
     policy that is simulated meets this path.
 
     Parameters:
-        means: mean of each step, >= 0, in any unit, without gaps: (steps,).
+        means: mean of each step, >= 0, in any unit, without gaps: (..., steps).
         parts: parts of a step, at least 1.
 
     >>> smooth_path(np.array([1.0, 2.0, 3.0, 4.0]), 2)[2:6].tolist()
     [1.75, 2.25, 2.75, 3.25]
     """
     require(parts >= 1, "expected at least one part in a step, got {}", parts)
-    require(bool((means >= 0).all()), "expected means >= 0 without gaps, got {}", means[~(means >= 0)][:3])
-    if parts == 1 or len(means) < 2:
-        return np.repeat(means, parts)
-    lower = np.minimum(means[:-1], means[1:])
-    knots = np.minimum((means[:-1] + means[1:]) / 2, 3 * lower)
-    first, last = 1.5 * means[[0, -1]] - 0.5 * knots[[0, -1]]  # level where the path begins and ends
-    before = np.concatenate([[max(first, 0.0)], knots])
-    after = np.concatenate([knots, [max(last, 0.0)]])
-    at = np.linspace(0, 1, parts + 1)[:, None]
-    running = (
-        before * at * (1 - at) ** 2 + means * at**2 * (3 - 2 * at) - after * at**2 * (1 - at)
-    )  # (parts + 1, steps)
-    path: Array = np.maximum(np.diff(running, axis=0) * parts, 0.0)
-    return path.T.reshape(-1)
+    if not (means >= 0).all():
+        require(False, "expected means >= 0 without gaps, got {}", means[~(means >= 0)][:3])
+    if parts == 1 or means.shape[-1] < 2:
+        return np.repeat(means, parts, axis=-1)
+    lower = np.minimum(means[..., :-1], means[..., 1:])
+    knots = np.minimum((means[..., :-1] + means[..., 1:]) / 2, 3 * lower)
+    ends = np.maximum(
+        1.5 * means[..., [0, -1]] - 0.5 * knots[..., [0, -1]], 0.0
+    )  # level where the path begins and ends
+    slopes = np.concatenate([ends[..., :1], knots, ends[..., 1:]], axis=-1)
+    before, after = slopes[..., :-1], slopes[..., 1:]
+    path = np.empty((*means.shape, parts))
+    reached = before * 0.0
+    for part, at in enumerate(np.linspace(0, 1, parts + 1)[1:].tolist()):
+        rest, square = 1 - at, at * at
+        running = before * at * (rest * rest) + means * square * (3 - 2 * at) - after * square * rest
+        np.maximum((running - reached) * parts, 0.0, out=path[..., part])
+        reached = running
+    return path.reshape(*means.shape[:-1], means.shape[-1] * parts)
 
 
 def are_counts(totals: Array) -> bool:
@@ -128,7 +133,7 @@ class WithinStep:
             require(bool((self.shape >= 0).all()), "shape: expected factors >= 0")
 
     def path(self, means: Array, steps: pd.DatetimeIndex, step: timedelta) -> Array:
-        """The mean of each part of every step (steps x parts,), with these means, >= 0 and without gaps: (steps,).
+        """The mean of each part of every step (..., steps x parts), with these means, >= 0 and gapless: (..., steps).
 
         `steps` are the starts (UTC) of these steps; those of days are named by the date on the local clock.
 
@@ -142,11 +147,11 @@ class WithinStep:
         if self.shape is None:
             return smooth
         places = part_of_week(_parts_of(steps, step, self.part), self.part, _clock(step, self.timezone))
-        shaped = (smooth * self.shape[places]).reshape(-1, parts)
-        whole = shaped.mean(axis=1)
+        shaped = (smooth * self.shape[places]).reshape(*means.shape, parts)
+        whole = shaped.mean(axis=-1)
         scale = np.divide(means, whole, out=np.zeros_like(whole), where=whole > 0)
-        path: Array = np.where(whole[:, None] > 0, shaped * scale[:, None], smooth.reshape(-1, parts)).reshape(-1)
-        return path
+        path = np.where(whole[..., None] > 0, shaped * scale[..., None], smooth.reshape(shaped.shape))
+        return path.reshape(smooth.shape)
 
 
 def _clock(step: timedelta, timezone: str) -> str:

@@ -36,7 +36,15 @@ from capacity.simulation.candidates import (
     static_floors,
     weekly_floors,
 )
-from capacity.simulation.choice import ChoiceRule, Chosen, Scores, choose_daily, day_interval, settled_plain
+from capacity.simulation.choice import (
+    ChoiceRule,
+    Chosen,
+    Scores,
+    choose_daily,
+    day_interval,
+    settled_count,
+    settled_plain,
+)
 from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
 from capacity.simulation.grid import on_grid
 from capacity.simulation.headroom import alone, decided_buffer, headroom_of
@@ -571,8 +579,11 @@ def choose_policy(
     chosen = choose_daily(scores.of(places), rule)
     picked = places[chosen.next]
     by_hand = not tried.policies[picked].has_floors and not workload.manages_target
-    if by_hand and chosen.kept[-1] and tried.scores.days >= rule.fewest:
+    known = chosen.kept[-1] and tried.scores.days >= rule.fewest
+    if by_hand and known:
         picked = _as_advised(tried, scores, settled_plain(scores, picked), advised, rule)
+    elif known and tried.policies[picked].floors == "static":
+        picked = places[settled_count(scores.of(places), places.index(picked))]
     evidence = [_evidence(tried, at, price) for at in range(len(tried.policies))]
     return Choice(
         namespace=workload.namespace,

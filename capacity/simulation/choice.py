@@ -123,8 +123,20 @@ def settled_plain(scores: Scores, picked: int) -> int:
 
     A target that people set by hand should not follow the last days: it is judged by all of them alike.
     """
+    return _settled(scores, picked, ~scores.floors)
+
+
+def settled_count(scores: Scores, picked: int) -> int:
+    """The cheapest candidate that kept the minutes over all days together; `picked`, a fixed count, where none did.
+
+    A number of replicas that people set by hand is no remedy for one bad day of floors that keep the minutes otherwise.
+    """
+    return _settled(scores, picked, np.ones_like(scores.floors))
+
+
+def _settled(scores: Scores, picked: int, among: Mask) -> int:
     cost, above = scores.cost.mean(axis=0), scores.above.mean(axis=0)
-    good = ~scores.floors & (True if scores.budget is None else above <= scores.budget + 1e-9)
+    good = among & (True if scores.budget is None else above <= scores.budget + 1e-9)
     return int(np.where(good, cost, np.inf).argmin()) if good.any() else picked
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from capacity.sources.pushdown import STATEMENTS, Buckets
 from capacity.sources.sql import one_line, quote
 
 CONNECT_TIMEOUT = ("postgresql", "mysql", "mariadb")  # whose drivers know the argument connect_timeout
-STATEMENT_TIMEOUT = {  # milliseconds that a statement may take
-    "postgresql": "SET statement_timeout = {}",
-    "mysql": "SET SESSION max_execution_time = {}",
+STATEMENT_TIMEOUT = {  # what a statement may take, in milliseconds or seconds
+    "postgresql": "SET statement_timeout = {milliseconds}",
+    "mysql": "SET SESSION max_execution_time = {milliseconds}",
+    "mariadb": "SET SESSION max_statement_time = {seconds}",
 }
 DRIVER = "install one, such as psycopg for postgresql+psycopg:// or pymysql for mysql+pymysql://"
 CHUNK = 100_000  # rows in memory at a time: some tens of MB for orders of twenty columns
@@ -296,16 +297,26 @@ def _require_file(url: Any) -> None:
 
 def _prepare(connection: Any, source: DatabaseSource) -> None:
     """No statement may run longer than it is waited for, and PostgreSQL's `infinity` is a text, not an error."""
-    milliseconds = int(source.timeout.total_seconds() * 1000)
-    backend = connection.dialect.name
-    if backend in STATEMENT_TIMEOUT:
-        connection.exec_driver_sql(STATEMENT_TIMEOUT[backend].format(milliseconds))
+    limit = time_limit(connection.dialect, source.timeout)
+    if limit is not None:
+        connection.exec_driver_sql(limit)
     driver = connection.connection.driver_connection
-    if backend == "postgresql" and hasattr(driver, "adapters"):  # psycopg 3
+    if connection.dialect.name == "postgresql" and hasattr(driver, "adapters"):  # psycopg 3
         from psycopg.types.string import TextLoader
 
         for kind in ("date", "timestamp", "timestamptz"):
             driver.adapters.register_loader(kind, TextLoader)
+
+
+def time_limit(dialect: Any, timeout: timedelta) -> str | None:
+    """The statement that ends those after it when they take longer; None where the database has no such.
+
+    A URL of mysql:// reaches MariaDB as well, which the dialect knows once it is connected.
+    """
+    backend = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
+    seconds = timeout.total_seconds()
+    wanted = STATEMENT_TIMEOUT.get(backend)
+    return None if wanted is None else wanted.format(seconds=seconds, milliseconds=int(1000 * seconds))
 
 
 @contextmanager

@@ -22,11 +22,20 @@ from capacity.model.fields import duration_text
 from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.model.settings.orders import ReadSettings
-from capacity.quality.column_roles import Column, Counting, Guess, Rhythm, how_to_count, state_column, time_columns
+from capacity.quality.column_roles import (
+    Column,
+    Counting,
+    Guess,
+    Rhythm,
+    how_to_count,
+    state_column,
+    time_columns,
+    time_of_day_column,
+)
 from capacity.sources.data_frames import NAME, HeldRows
 from capacity.sources.database import fetch_rows, table_names
 from capacity.sources.number_columns import Marks, NumberColumn, amount_form, typed
-from capacity.sources.rows import REMOTE, Wanted, load_held, load_rows, open_database, source_name
+from capacity.sources.rows import JSON, PARQUET, REMOTE, Wanted, load_held, load_rows, open_database, source_name, timed
 from capacity.sources.sql import is_ours, literal, one_line, quote
 from capacity.sources.text_files import as_utf8, detect, likely_columns
 from capacity.sources.time_columns import TimeColumn, time_form
@@ -100,13 +109,17 @@ def guess_sales(source: str | HeldRows, given: Given | None = None) -> Guess:
         if time is None:
             raise DataError(_no_time(name, columns))
         _require_column(name, time, "time", columns)
-        sample = _Sample(place, columns, time, _rhythm(database, columns, time, given, name))
+        rhythm = _rhythm(database, columns, time, given, name)
+        clock = _time_of_day(database, columns, time, rhythm)
+        if clock is not None:
+            rhythm = _rhythm(database, columns, time, given, name)
+        sample = _Sample(place, columns, time, rhythm, clock)
         counting = _counting(sample, given)
     return Guess(
         _settings(sample, counting, given),
         counting,
-        sample.rhythm,
-        tuple(one for one in times if one != time),
+        rhythm,
+        tuple(one for one in times if one not in (time, clock)),
         state_column(columns),
     )
 
@@ -171,7 +184,8 @@ def _cut(database: duckdb.DuckDBPyConnection) -> None:
 
 def _text_files(source: str) -> list[str] | None:
     """The files of text that a source names; None where it names something else, which its reader finds out."""
-    if source.startswith(REMOTE) or Path(source).is_dir() or source.removesuffix("*").endswith((".parquet", ".pq")):
+    plain = source.removesuffix("*").removesuffix(".gz")
+    if source.startswith(REMOTE) or Path(source).is_dir() or plain.endswith((*PARQUET, *JSON)):
         return None
     found = sorted(glob(source, recursive=True)) if has_magic(source) and not Path(source).exists() else [source]  # noqa: PTH207
     return found if found and Path(found[0]).is_file() else None
@@ -246,17 +260,38 @@ def _rhythm(
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What the first rows of a source show: its columns, which of them has the times, and how these lie."""
+    """What the first rows of a source show: its columns, which of them have the times, and how these lie."""
 
     place: str | DatabaseSource
     columns: Sequence[Column]
     time: str
     rhythm: Rhythm
+    time_of_day: str | None
 
     @property
     def name(self) -> str:
         """What messages call the source."""
         return source_name(self.place)
+
+
+def _time_of_day(
+    database: duckdb.DuckDBPyConnection, columns: Sequence[Column], time: str, rhythm: Rhythm
+) -> str | None:
+    """The column with the time of day beside dates in a file; `orders` then has both in the time."""
+    raw = [column for column, *_ in database.execute("DESCRIBE raw").fetchall()] if _has_raw(database) else []
+    clock = time_of_day_column(columns, time) if rhythm.whole_days else None
+    if clock is None or clock not in raw:
+        return None
+    joined = timed("raw", raw, Wanted({}, time=time, time_of_day=clock))
+    database.execute(f"CREATE TABLE joined AS SELECT * FROM {joined}; DROP VIEW orders")
+    database.execute("DROP TABLE raw; ALTER TABLE joined RENAME TO raw")
+    _cut(database)
+    return clock
+
+
+def _has_raw(database: duckdb.DuckDBPyConnection) -> bool:
+    found = database.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'raw'").fetchone()
+    return bool(found and found[0])
 
 
 def _counting(sample: _Sample, given: Given) -> Counting:
@@ -317,7 +352,12 @@ def _settings(sample: _Sample, counting: Counting, given: Given) -> SalesSetting
     """The keys of `sales:`, guessed or given. Raises `ConfigError`."""
     value: Mapping[str, Any] = {counting.how: True if counting.how == "rows" else counting.column}
     step = given.step or _step(sample.rhythm, sample.name)
-    guessed = {"source": sample.place, "time": sample.time, "timezone": _zone_in(sample.time)}
+    guessed = {
+        "source": sample.place,
+        "time": sample.time,
+        "time_of_day": sample.time_of_day,
+        "timezone": _zone_in(sample.time),
+    }
     try:
         return SalesSettings.model_validate({**guessed, **given.keys(), "value": value, "step": step})
     except ValidationError as error:

@@ -279,7 +279,8 @@ def _guessed(source: Any, keys: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(source, Mapping):
         raise ConfigError("time: expected the column with the time of the order, got none")
     settings = guess_sales(source if isinstance(source, HeldRows) else str(source), given).settings
-    return {"time": settings.time, "value": settings.value, "step": settings.step, "timezone": settings.timezone}
+    guessed = ("time", "time_of_day", "value", "step", "timezone")
+    return {key: getattr(settings, key) for key in guessed}
 
 
 def _settings(source: str | Path | Mapping[str, str], keys: dict[str, Any]) -> SalesSettings:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARQUET = (".parquet", ".pq")  # what a directory is searched for
+JSON = (".json", ".jsonl", ".ndjson")
 TEXT = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst", ".txt")
 TOTALS = (
     "total",
@@ -72,6 +73,7 @@ class Wanted:
     """What is read of a source: how its text is written, and the columns that have a part.
 
     `columns` is what every file must have, by the key that names it; `ids` stay text; `amount` is a column of numbers.
+    `time_of_day` is a column whose text follows the date in that of `time`.
     `keep` says what is kept of a source with these columns (None: everything).
     """
 
@@ -82,6 +84,7 @@ class Wanted:
     time: str | None = None
     zone: str = "UTC"
     keep: Callable[[Sequence[str]], Kept] | None = None
+    time_of_day: str | None = None
 
     def kept(self, columns: Sequence[str]) -> Kept | None:
         """What is kept of these columns; None: everything."""
@@ -118,6 +121,8 @@ def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource,
     """
     database.execute("CREATE TABLE IF NOT EXISTS rejects (line BIGINT, text VARCHAR)")
     if isinstance(source, DatabaseSource):
+        if wanted.time_of_day is not None:
+            raise ConfigError("sales.time_of_day: expected files, got a database; join both columns in `query`")
         fetched = fetch_rows(database, source, wanted.keep)
         asked = wanted if wanted.amount in fetched.texts else replace(wanted, amount=None)
         return replace(_type_rows(database, "database", asked), columns=fetched.names)
@@ -126,6 +131,8 @@ def load_rows(database: duckdb.DuckDBPyConnection, source: str | DatabaseSource,
     found = _files(source)
     if _is_parquet(found):
         return load_parquet(database, found, source_name(source), wanted)
+    if found.removesuffix(".gz").endswith(JSON):
+        return _load_json(database, found, source_name(source), wanted)
     return load_text(database, found, source_name(source), wanted)
 
 
@@ -182,12 +189,25 @@ def _create_raw(
     for file in files:
         first.setdefault(file.alike(), file)
         parts.setdefault(file.alike(), []).append(as_utf8(file, folder))
-    queries = [f"SELECT * FROM {first[alike].query(paths)}" for alike, paths in parts.items()]
+    queries = [
+        f"SELECT * FROM {timed(first[alike].query(paths), first[alike].columns, wanted)}"
+        for alike, paths in parts.items()
+    ]
     rows = " UNION ALL BY NAME ".join(queries)
     refuse_our_names([name for file in files for name in file.columns], Path(files[0].path).name)
     columns = tuple(dict.fromkeys(name for file in first.values() for name in file.columns))
     database.execute(_raw_query(f"({rows})", columns, wanted))
     return columns
+
+
+def timed(rows: str, columns: Sequence[str], wanted: Wanted) -> str:
+    """SQL of these rows, in which the time of day that has a column of its own follows the date."""
+    if wanted.time_of_day is None or wanted.time not in columns or wanted.time_of_day not in columns:
+        return rows
+    time, clock = quote(str(wanted.time)), f"trim(CAST({quote(wanted.time_of_day)} AS VARCHAR))"
+    date = f"regexp_replace(trim(CAST({time} AS VARCHAR)), '[ T]00:00(:00([.]0+)?)?$', '')"
+    text = f"CASE WHEN regexp_full_match({clock}, '[0-9]{{1,2}}') THEN lpad({clock}, 2, '0') || ':00' ELSE {clock} END"
+    return f"(SELECT * REPLACE ({date} || 'T' || nullif({text}, '') AS {time}) FROM {rows})"
 
 
 def _raw_query(rows: str, columns: Sequence[str], wanted: Wanted) -> str:
@@ -207,6 +227,22 @@ def _not_utf8(database: duckdb.DuckDBPyConnection, files: Sequence[TextFile]) ->
     return {file.path for file in files if file.path in broken}
 
 
+def _load_json(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
+    """Objects of JSON, one a line or in an array: each key a column of text, as if it had been written as CSV."""
+    rows = f"read_json({literal(pattern)}, maximum_depth = 1, sample_size = -1, union_by_name = true)"
+    try:
+        described = database.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
+        columns = tuple(column for column, *_ in described)
+        refuse_our_names(columns, name)
+        texts = ", ".join(f"{quote(column)} ->> '$' AS {quote(column)}" for column in columns)
+        database.execute(_raw_query(timed(f"(SELECT {texts} FROM {rows})", columns, wanted), columns, wanted))
+    except duckdb.Error as error:
+        if "No files found" in str(error):
+            raise DataError(_missing(name, pattern)) from error
+        raise DataError(f"{name}: cannot be read as JSON: {hide_secrets(one_line(error))}") from error
+    return replace(_type_rows(database, name, wanted), columns=columns)
+
+
 def _load_remote(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wanted: Wanted) -> Loaded:
     """Text in an object store, whose dialect DuckDB finds."""
     rows = f"read_csv({literal(pattern)}, all_varchar = true, store_rejects = true, union_by_name = true, comment = '')"
@@ -214,7 +250,7 @@ def _load_remote(database: duckdb.DuckDBPyConnection, pattern: str, name: str, w
         columns = tuple(column for column, *_ in database.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall())
         refuse_our_names(columns, name)
         database.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-        database.execute(_raw_query(rows, columns, wanted))
+        database.execute(_raw_query(timed(rows, columns, wanted), columns, wanted))
     except duckdb.Error as error:
         raise DataError(f"{name}: cannot be read as CSV: {hide_secrets(one_line(error))}") from error
     _keep_rejects(database)
@@ -296,7 +332,7 @@ def load_parquet(database: duckdb.DuckDBPyConnection, pattern: str, name: str, w
             rows = _united(kinds, wanted, name)
         columns = tuple(column for column, *_ in database.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall())
         refuse_our_names(columns, name)
-        chosen = projected(columns, wanted.kept(columns) or Kept(columns))
+        chosen, rows = projected(columns, wanted.kept(columns) or Kept(columns)), timed(rows, columns, wanted)
         database.execute(f"CREATE VIEW orders AS SELECT row_number() OVER () AS source_row, {chosen} FROM {rows}")
     except duckdb.Error as error:
         if "No files found" in str(error):
@@ -379,7 +415,7 @@ def _files(source: str) -> str:
     if source.startswith(REMOTE) or not folder.is_dir():
         return source
     names = [path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_"))]
-    kinds = sorted({kind for kind in (*PARQUET, *TEXT) for name in names if name.endswith(kind)})
+    kinds = sorted({kind for kind in (*PARQUET, *TEXT, *JSON) for name in names if name.endswith(kind)})
     if len(kinds) != 1:
         got = " and ".join(kinds) if kinds else f"none among {len(names)} files"
         raise DataError(f"{source_name(source)}: expected a directory with files of one kind, got {got}; give a glob")

@@ -404,8 +404,9 @@ def _judgement(
     if not count or not count[0]:
         raise DataError(f"{source.name}: expected rows of orders, got an empty source{source.owned()}")
     value = settings.value.sum or settings.value.count_distinct
-    for key, name in (("time", settings.time), ("value", value), ("group", settings.group)):
-        if name is not None and name not in columns:
+    named = {"time": settings.time, "time_of_day": settings.time_of_day, "value": value, "group": settings.group}
+    for key, name in named.items():
+        if name is not None and name not in (*columns, *loaded.columns):
             raise source.missing(name, f"sales.{key}")
     return Judgement.of(source, settings, timezone, span), loaded
 
@@ -415,6 +416,7 @@ def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
     value = settings.value
     columns = {
         "sales.time": settings.time,
+        "sales.time_of_day": settings.time_of_day,
         "sales.value": value.sum or value.count_distinct,
         "sales.group": settings.group,
     }
@@ -426,6 +428,7 @@ def wanted_of(settings: SalesSettings, timezone: str) -> Wanted:
         settings.time,
         settings.timezone or timezone,
         partial(kept_columns, settings),
+        settings.time_of_day,
     )
 
 

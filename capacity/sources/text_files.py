@@ -37,7 +37,6 @@ COMPRESSED: Final = {
     b"Rar!": "RAR",
     b"\x04\x22\x4d\x18": "LZ4",
 }
-JSON: Final = (".json", ".jsonl", ".ndjson")
 MARKS: Final = (  # byte order marks; the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -144,10 +143,8 @@ def _refuse_other_kinds(head: bytes, name: str) -> None:
     packed = next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), None)
     if packed is not None:
         raise DataError(f"{name}: expected CSV, plain or as .gz, .zst or .zip, got {packed}; unpack it")
-    if name.removesuffix(".gz").endswith(JSON) and head.lstrip()[:1] in (b"{", b"["):
-        raise DataError(
-            f"{name}: expected CSV or Parquet, got JSON; write it as Parquet, for example with DuckDB's COPY"
-        )
+    if head.lstrip()[:2] in (b'{"', b"[{"):
+        raise DataError(f"{name}: expected CSV, got JSON; give the file a name that ends with .jsonl or .json")
 
 
 def _refuse_twice(columns: Sequence[str], name: str) -> None:

@@ -74,8 +74,9 @@ def time_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> TimeFo
     Raises `DataError` where two forms read every row; the remedy is to give time_format.
     """
     zone = f"times without a zone are read in {column.zone}"
-    if column.kind.startswith("TIMESTAMP WITH TIME ZONE"):
-        return TimeForm(f"CASE WHEN isfinite({column.name}) THEN {column.name} END", "instants")
+    if column.kind.startswith(("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")):
+        moment = f"CAST({column.name} AS TIMESTAMPTZ)"
+        return TimeForm(f"CASE WHEN isfinite({moment}) THEN {moment} END", "timestamps, each with its zone")
     if column.kind.startswith(("TIMESTAMP", "DATE")):
         moment = f"CAST({column.name} AS TIMESTAMP)"
         finite = f"CASE WHEN isfinite({moment}) THEN {moment} END"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -55,18 +56,25 @@ def show(sheet: Sheet, output: Output) -> None:
     if output is Output.json:
         sys.stdout.write(json.dumps(sheet.document, indent=1) + "\n")
     elif output is Output.csv:
-        write_csv(sheet.columns, sheet.rows)
+        sys.stdout.write(csv_text([sheet.columns, *sheet.rows]))
     else:
         _print_table(sheet)
 
 
-def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows to stdout as CSV, one after the other; no cell is taken for a formula."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(
-        [_inert(value) if isinstance(value, str) and value < "A" else value for value in row] for row in rows
-    )  # all of FORMULAS come before letters: most of millions of cells need no call
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    r"""Rows as CSV text; no cell is taken for a formula.
+
+    >>> csv_text([("shop", "=1+1", 2), ("two, three", None, 0.5)])
+    'shop,\'=1+1,2\n"two, three",,0.5\n'
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(map(_inert_row, rows))
+    return text.getvalue()
+
+
+def _inert_row(row: Sequence[object]) -> list[object]:
+    """All of FORMULAS come before letters: most cells need no call."""
+    return [_inert(value) if isinstance(value, str) and value < "A" else value for value in row]
 
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")

@@ -73,7 +73,8 @@ def _read(trial: TrialData) -> Iterator[tuple[str, str]]:
     form = next((line.partition(": ")[2] for line in trial.review.audit.read), "")
     others = f"; other choices: {_listed(guess.time_others)}" if guess.time_others else ""
     flags = "--time, --time-format" + (", --timezone" if "read in" in form else "")
-    yield "times", f"{settings.time!r}{f', {form}' if form else ''}{others} [{flags}]"
+    clock = "" if settings.time_of_day is None else f" with the time of day in {settings.time_of_day!r}"
+    yield "times", f"{settings.time!r}{clock}{f', {form}' if form else ''}{others} [{flags}]"
     also = f"; other choices: {_listed(counting.others)}" if counting.others else ""
     yield "orders", f"{_counted(trial)} ({counting.why}){also} [--value]"
     if (state := guess.state) is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib.resources import files
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -22,6 +24,7 @@ from capacity.web.answers import Problem, problem_response
 from capacity.web.guard import Guard
 from capacity.web.state import State, WebSettings, state_of
 
+AT_ONCE = 4  # answers computed side by side: they take turns on the interpreter, and each thread's memory stays with it
 ABOUT = "Forecasts, plans and explanations of each workload. Every answer has an ETag; errors are RFC 9457 problems."
 
 
@@ -34,6 +37,7 @@ def create_app(live: LiveData, now: Callable[[], datetime], settings: WebSetting
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
+        lifespan=_few_threads,
     )
     app.state.capacity = State(live, settings, now)
     app.include_router(api.router)
@@ -49,6 +53,14 @@ def create_app(live: LiveData, now: Callable[[], datetime], settings: WebSetting
     app.exception_handler(Exception)(_unexpected)
     app.add_middleware(Guard, settings=settings)
     return app
+
+
+@asynccontextmanager
+async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
+    """Further requests wait for their turn; the default of 40 threads doubles the memory and answers no sooner."""
+    del app
+    current_default_thread_limiter().total_tokens = AT_ONCE
+    yield
 
 
 class _Files(StaticFiles):

@@ -120,6 +120,13 @@ def refuse_resize(
     _report(double, namespace, name, {"conditions": [pending]})
 
 
+def note_generation(double: KubernetesDouble, kind: str, namespace: str, name: str) -> None:
+    """Let the controller of a workload say which generation it has seen, as it does within milliseconds."""
+    item = double.get(kind, namespace, name)
+    seen = {"status": {**item.get("status", {}), "observedGeneration": item["metadata"]["generation"]}}
+    double.patch(kind, namespace, name, seen, subresource="status", manager=CONTROLLERS)
+
+
 def bind_claim(double: KubernetesDouble, namespace: str, name: str) -> None:
     """Bind a claim to a volume of the size it asks for."""
     claim = double.get("PersistentVolumeClaim", namespace, name)

@@ -11,10 +11,11 @@ from tests.double.bodies import read_draft, served
 from tests.double.builtin import BUILT_IN
 from tests.double.calls import APPLY_PATCH, Call
 from tests.double.deletion import Deletions
+from tests.double.options import OPTIONS, check_media, check_write_options
 from tests.double.reads import Reads
 from tests.double.resources import Catalogue, Resource
 from tests.double.scale import Scales
-from tests.double.status import method_not_allowed, too_large
+from tests.double.status import Target, invalid, method_not_allowed, too_large, wrong_value
 from tests.double.store import Store
 from tests.double.tracking import after_update, set_owners
 from tests.double.writes import Answer, Writes
@@ -39,6 +40,9 @@ class Api:
         """Carry out a call the user may make."""
         if len(call.body) > LARGEST_BODY:
             raise too_large(LARGEST_BODY)
+        if call.verb in OPTIONS:
+            check_media(call)
+            check_write_options(call)
         with self.store.changed:
             if call.resource is builtin.ACCESS_REVIEWS:
                 return self._review(call)
@@ -71,6 +75,9 @@ class Api:
         if call.verb != "create":
             raise method_not_allowed()
         item = read_draft(call, call.read_object()).item
+        if ("resourceAttributes" in item["spec"]) == ("nonResourceAttributes" in item["spec"]):
+            rule = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            raise invalid(Target("authorization.k8s.io", ""), [wrong_value("spec.resourceAttributes", None, rule)])
         set_owners(call.resource, item, after_update(call, None, item))
         item["status"] = {"allowed": review(self.access, call.user, item["spec"])}
         return Answer(201, served(call.resource, call.view, item))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.double import claims, defaults, expressions, pods, policies, validation, versions, workloads
+from tests.double.autoscalers import check_autoscaler
 from tests.double.resources import Resource, View, check_definition
 from tests.double.shapes import Shape
 
@@ -19,6 +20,16 @@ def _one(group: str, version: str, shape: Shape) -> tuple[View, ...]:
     return (View(group, version, shape),)
 
 
+EVENT_FIELDS = (
+    *(f"involvedObject.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion")),
+    "involvedObject.fieldPath",
+    *("reason", "reportingComponent", "reportingController", "source", "type"),
+    *(f"regarding.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion")),
+)
+POD_FIELDS = (
+    *(f"spec.{name}" for name in ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName", "hostNetwork")),
+    *(f"status.{name}" for name in ("phase", "podIP", "podIPs", "nominatedNodeName")),
+)
 EVENTS = Resource(
     "",
     "events",
@@ -46,6 +57,7 @@ EVENTS = Resource(
     },
     validate=validation.check_legacy_event,
     create_on_put=True,
+    fields=EVENT_FIELDS,
     short_names=("ev",),
 )
 DEPLOYMENTS = Resource(
@@ -100,7 +112,7 @@ AUTOSCALERS = Resource(
         "status": {"desiredReplicas": 0, "currentMetrics": None},
     },
     default=defaults.default_autoscaler,
-    validate=validation.check_autoscaler,
+    validate=check_autoscaler,
     short_names=("hpa",),
     categories=("all",),
 )
@@ -114,6 +126,7 @@ NAMESPACES = Resource(
     zero={"metadata": {}, "spec": {}, "status": {}},
     default=defaults.default_namespace,
     needs_revision=True,
+    fields=("status.phase",),
     short_names=("ns",),
 )
 PODS = Resource(
@@ -128,6 +141,7 @@ PODS = Resource(
     validate=validation.check_pod,
     generation=True,
     returns_deleted=True,
+    fields=POD_FIELDS,
     short_names=("po",),
     categories=("all",),
 )
@@ -181,6 +195,7 @@ NODES = Resource(
     namespaced=False,
     subresources=frozenset({"status"}),
     zero={"metadata": {}, "spec": {}, "status": {}},
+    fields=("spec.unschedulable",),
     short_names=("no",),
 )
 STORAGE_CLASSES = Resource(
@@ -250,7 +265,13 @@ LEASES = Resource(
     create_on_put=True,
 )
 ROLES = Resource(
-    RBAC, "roles", "Role", _one(RBAC, "v1", policies.ROLE), zero={"metadata": {}, "rules": None}, create_on_put=True
+    RBAC,
+    "roles",
+    "Role",
+    _one(RBAC, "v1", policies.ROLE),
+    zero={"metadata": {}, "rules": None},
+    validate=validation.check_role,
+    create_on_put=True,
 )
 CLUSTER_ROLES = Resource(
     RBAC,
@@ -259,6 +280,7 @@ CLUSTER_ROLES = Resource(
     _one(RBAC, "v1", policies.CLUSTER_ROLE),
     namespaced=False,
     zero={"metadata": {}, "rules": None},
+    validate=validation.check_role,
     create_on_put=True,
 )
 BINDING_ZERO = {"metadata": {}, "roleRef": {"apiGroup": "", "kind": "", "name": ""}}

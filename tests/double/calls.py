@@ -86,7 +86,7 @@ class Call:
     @property
     def force(self) -> bool:
         """Tell whether conflicts of a server-side apply are overridden."""
-        return self.query.get("force", "").lower() in ("1", "true")
+        return "force" in self.query and self.query["force"].lower() not in ("0", "false")
 
     @property
     def rbac_resource(self) -> str:
@@ -101,7 +101,7 @@ class Call:
 
     def read_body(self) -> Any:
         """Return the JSON of the body, or raise 415 for another type (most protobuf) or 400."""
-        known = read_protobuf(self.body) if self.content_type == PROTOBUF else None
+        known = self._read_protobuf()
         if known is not None:
             return known
         if self.verb in ("create", "update") and self.content_type not in ("", "application/json"):
@@ -127,6 +127,20 @@ class Call:
         if not isinstance(body, dict):
             raise self.unreadable("json: cannot unmarshal into Go value of type struct")
         return body
+
+    def read_options(self) -> JSON:
+        """Return the `DeleteOptions` in the body, or raise 400."""
+        try:
+            options = self._read_protobuf() or json.loads(self.body)
+        except ValueError as error:
+            problem = f"couldn't get version/kind; json parse error: {error}"
+            raise bad_request(problem) from None
+        if options is not None and not isinstance(options, dict):
+            raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into a struct")
+        return options or {}
+
+    def _read_protobuf(self) -> JSON | None:
+        return read_protobuf(self.body) if self.content_type == PROTOBUF else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import celpy
@@ -30,18 +30,23 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "time": (str,),
 }
 WORDS = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+INT32 = range(-(2**31), 2**31)
 UNCHECKED = (
     "Invalid value: null: some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
 
 
-def validate(value: Any, shape: Shape) -> list[Cause]:
-    """Return what the schema and its rules refuse; rules are only asked of an object whose types are right."""
-    problems = list(_schema_problems(value, shape, ""))
+BLOCKING = ("FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTypeInvalid")
+"""Reasons after which no rule is asked (hasBlockingErr)."""
+
+
+def validate(value: Any, shape: Shape, before: Sequence[Cause] = ()) -> list[Cause]:
+    """Return what the schema and its rules refuse, after what was refused `before`; rules need a whole object."""
+    problems = [*before, *_schema_problems(value, shape, "")]
     if not has_rules(shape):
         return problems
-    if any(problem.reason == "FieldValueTypeInvalid" for problem in problems):
+    if any(problem.reason in BLOCKING for problem in problems):
         return [*problems, Cause("<nil>", UNCHECKED)]
     return problems + list(_rule_problems(value, shape, ""))
 
@@ -55,6 +60,8 @@ def _schema_problems(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
         problem = f'{path} in body must be of type {shape.type}: "{word}"'
         yield Cause(path, f'Invalid value: "{word}": {problem}', "FieldValueTypeInvalid")
         return
+    if shape.schema.get("format") == "int32" and value not in INT32:
+        yield Cause("<nil>", f'Invalid value: "": Checked value must be of type integer with format int32 in {path}')
     yield from _value_problems(value, shape.schema, path)
     if isinstance(value, dict):
         for name, part in value.items():

@@ -82,6 +82,10 @@ def default_whole_pod(item: JSON) -> None:
     """A pod itself: the parts of every pod, and conditions that always have their times."""
     default_pod(item)
     item["spec"].setdefault("enableServiceLinks", True)
+    for container in [*(item["spec"].get("containers") or []), *item["spec"].get("initContainers", [])]:
+        resources = container["resources"]  # a template keeps what it does not say
+        if "limits" in resources:
+            resources["requests"] = resources["limits"] | resources.get("requests", {})
     for condition in item["status"].get("conditions", []):
         for name in ("lastProbeTime", "lastTransitionTime"):
             condition.setdefault(name, None)
@@ -140,9 +144,7 @@ def _default_match(match: JSON) -> None:
 
 
 def _default_container(container: JSON) -> None:
-    resources = container.setdefault("resources", {})
-    if "limits" in resources:
-        resources["requests"] = resources["limits"] | resources.get("requests", {})
+    container.setdefault("resources", {})
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
     container.setdefault("imagePullPolicy", _pull_policy(container.get("image", "")))

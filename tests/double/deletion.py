@@ -6,6 +6,7 @@ from tests.double import builtin
 from tests.double.bodies import served
 from tests.double.calls import Call
 from tests.double.claims import PROTECTION
+from tests.double.options import delete_options
 from tests.double.reads import Reads
 from tests.double.resources import Catalogue
 from tests.double.status import JSON, conflict, not_found
@@ -25,13 +26,15 @@ class Deletions:
 
     def delete(self, call: Call) -> Answer:
         """Answer a DELETE of one object."""
+        options = delete_options(call)
         item = self._store.get(call.resource, call.place.namespace, call.place.name)
         if item is None:
             raise not_found(call.resource.target(call.place.name))
-        _check_preconditions(call, item)
+        _check_preconditions(call, item, options)
+        dry_run = bool(options["dryRun"])
         if item["metadata"].get("finalizers") and not self._is_released(call, item):
-            return self._mark(call, item)
-        if not call.dry_run:
+            return self._mark(call, item, dry_run=dry_run)
+        if not dry_run:
             self._remove(call, item)
         if call.resource is builtin.NAMESPACES:
             return Answer(200, {**served(call.resource, call.view, item), "status": {"phase": "Terminating"}})
@@ -43,19 +46,20 @@ class Deletions:
 
     def delete_collection(self, call: Call) -> Answer:
         """Answer a DELETE of all selected objects with the list of them."""
+        dry_run = bool(delete_options(call)["dryRun"])
         answer = Reads(self._store).list(call)
         for item in answer.body["items"]:
             namespace = item["metadata"].get("namespace", "")
             stored = self._store.get(call.resource, namespace, item["metadata"]["name"])
-            if stored and not call.dry_run:
+            if stored and not dry_run:
                 self._remove(call, stored)
         return answer
 
-    def _mark(self, call: Call, item: JSON) -> Answer:
+    def _mark(self, call: Call, item: JSON, *, dry_run: bool) -> Answer:
         """Only mark an object with finalizers; whoever empties them ends it."""
         item["metadata"].setdefault("deletionTimestamp", now())
         item["metadata"].setdefault("deletionGracePeriodSeconds", 0)
-        if not call.dry_run:
+        if not dry_run:
             item = self._store.put(call.resource, item)
         return Answer(200, served(call.resource, call.view, item))
 
@@ -86,9 +90,8 @@ class Deletions:
                     self._store.delete(resource, item)
 
 
-def _check_preconditions(call: Call, item: JSON) -> None:
+def _check_preconditions(call: Call, item: JSON, options: JSON) -> None:
     """Refuse with 409 when the object is not the one meant (exchange 150, which names the kind and not the plural)."""
-    options = call.read_object() if call.body else {}
     for name, word in PRECONDITIONS.items():
         wanted, found = (options.get("preconditions") or {}).get(name), item["metadata"][name]
         if wanted and wanted != found:

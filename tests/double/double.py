@@ -103,6 +103,11 @@ class KubernetesDouble:
             return self.patch(item["kind"], place.namespace, name, status, subresource="status", manager=manager)
         return created
 
+    def define(self, definition: Mapping[str, Any]) -> Resource:
+        """Create a CustomResourceDefinition and return what it defines."""
+        created = self.create(definition)
+        return self._api.catalogue.find_kind(created["spec"]["names"]["kind"])
+
     def load(self, item: Mapping[str, Any]) -> JSON:
         """Store an object as another cluster kept it, its uid, owners of fields and status included, and return it."""
         namespace = item["metadata"].get("namespace")
@@ -128,7 +133,8 @@ class KubernetesDouble:
         """Patch an object; `type` (merge, strategic, json, apply), `manager`, `subresource` and `force` say how."""
         place = self._place(kind, namespace, name)
         place = Place(place.group, place.version, place.plural, place.namespace, name, how.get("subresource", ""))
-        query = {"fieldManager": how.get("manager", KUBECTL), "force": how.get("force", "")}
+        force = {"force": how["force"]} if "force" in how else {}
+        query = {"fieldManager": how.get("manager", KUBECTL), **force}
         return self._call("patch", place, body, query, PATCH_TYPES[how.get("type", "merge")])
 
     def apply(self, item: Mapping[str, Any], manager: str, *, force: bool = False) -> JSON:

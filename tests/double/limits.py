@@ -17,7 +17,7 @@ Amounts = Mapping[str, Decimal]
 def add_defaults(ranges: Iterable[JSON], pod: JSON) -> None:
     """Give containers the requests and limits they do not name."""
     for limit in _limits(ranges, "Container"):
-        for container in [*pod["spec"].get("containers", []), *pod["spec"].get("initContainers", [])]:
+        for container in [*(pod["spec"].get("containers") or []), *pod["spec"].get("initContainers", [])]:
             resources = container.setdefault("resources", {})
             for part, source in (("limits", "default"), ("requests", "defaultRequest")):
                 if limit.get(source):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.double.status import JSON
@@ -177,3 +178,5 @@ SCALED_OBJECT_DEFINITION: Mapping[str, Any] = {
     },
 }
 """KEDA's definition, cut to what a floor is about; since 2026-08 it refuses a floor over the ceiling by a rule."""
+KEDA_DEFINITION = Path(__file__).parents[1] / "data" / "keda" / "scaledobjects.yaml"
+"""KEDA's own definition of 2026-08 (kedacore/keda, Apache-2.0), as it stands there."""

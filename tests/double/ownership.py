@@ -189,8 +189,8 @@ def apply(owners: Owners, live: JSON, config: JSON, write: Write, force: bool) -
     result = _take(others, change.taken, change.removed)
     paths = write.counts(claimed)
     if paths:
-        same = last is not None and last.paths == paths and merged == live
-        result[write.manager] = Share(paths, write.version, last.time if last and same else write.time)
+        before = last.time if last else None  # an apply that changes no field has no time
+        result[write.manager] = Share(paths, write.version, before if merged == live else write.time)
     return Applied(merged, result)
 
 

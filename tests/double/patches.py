@@ -82,21 +82,21 @@ def json_patch(target: JSON, operations: Any) -> JSON:
 def _operate(document: Any, operation: JSON) -> Any:
     name, path = operation["op"], _pointer(operation["path"])
     if name in ("move", "copy"):
-        value = copied(_look_up(document, _pointer(operation["from"])))
+        source = _pointer(operation["from"])
+        value = copied(_found(document, source) if name == "copy" else _look_up(document, source))
         if name == "move":
             document = _remove(document, _pointer(operation["from"]))
         return _add(document, path, value)
     if name == "test":
-        if _look_up(document, path) != operation.get("value"):
+        if _found(document, path) != operation.get("value"):
             raise ValueError("the tested value differs")
         return document
     if name == "remove":
         return _remove(document, path)
     if name == "replace":
-        _look_up(document, path)
-        return _add(_remove(document, path), path, operation["value"])
+        return _replace(document, path, operation.get("value"))
     if name == "add":
-        return _add(document, path, operation["value"])
+        return _add(document, path, operation.get("value"))
     raise ValueError(f"unknown operation {name!r}")
 
 
@@ -109,6 +109,23 @@ def _pointer(text: str) -> list[str]:
 def _look_up(document: Any, path: list[str]) -> Any:
     for part in path:
         document = document[int(part)] if isinstance(document, list) else document[part]
+    return document
+
+
+def _found(document: Any, path: list[str]) -> Any:
+    """Return what stands there; null where its parent has no such key, as evanphx/json-patch v4 does."""
+    if not path:
+        return document
+    parent = _look_up(document, path[:-1])
+    return parent.get(path[-1]) if isinstance(parent, dict) else _look_up(parent, path[-1:])
+
+
+def _replace(document: Any, path: list[str], value: Any) -> Any:
+    """Set a value; a key that is missing in an object is made, as evanphx/json-patch v4 does."""
+    if not path:
+        return copied(value)
+    parent = _look_up(document, path[:-1])
+    parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = copied(value)
     return document
 
 

@@ -45,7 +45,9 @@ def qos_class(spec: JSON) -> str:
     >>> qos_class({"containers": [{"resources": {"requests": {"cpu": "1"}}}]})
     'Burstable'
     """
-    containers = [one.get("resources") or {} for one in [*spec["containers"], *spec.get("initContainers", [])]]
+    containers = [
+        one.get("resources") or {} for one in [*(spec.get("containers") or []), *spec.get("initContainers", [])]
+    ]
     asked = [{name: (one.get(part) or {}).get(name) for name in COMPUTE} for one in containers for part in PARTS]
     if not any(value and read_quantity(value) for amounts in asked for value in amounts.values()):
         return "BestEffort"

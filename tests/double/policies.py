@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.double.shapes import (
     ANY,
+    BYTES,
     COUNT,
     FLAG,
     INT,
@@ -11,6 +12,7 @@ from tests.double.shapes import (
     QUANTITY,
     STRING,
     STRINGS,
+    TEXT,
     TIME,
     Shape,
     atomic,
@@ -36,7 +38,7 @@ POLICY = struct("HPAScalingPolicy", type=STRING, value=INT, periodSeconds=INT)
 SCALING_RULES = struct(
     "HPAScalingRules",
     stabilizationWindowSeconds=INT,
-    selectPolicy=STRING,
+    selectPolicy=TEXT,
     policies=listing(POLICY),
     tolerance=QUANTITY,
 )
@@ -84,7 +86,7 @@ SCALE = top(
     status=struct("ScaleStatus", replicas=INT, selector=STRING),
 )
 
-CONFIG_MAP = top("ConfigMap", data=STRINGS, binaryData=STRINGS, immutable=Shape("boolean"))
+CONFIG_MAP = top("ConfigMap", data=STRINGS, binaryData=Shape("object", values=BYTES), immutable=Shape("boolean"))
 NAMESPACE = top(
     "Namespace",
     spec=struct("NamespaceSpec", finalizers=listing(STRING)),
@@ -139,13 +141,13 @@ LEASE = top(
     "Lease",
     spec=struct(
         "LeaseSpec",
-        holderIdentity=STRING,
+        holderIdentity=TEXT,
         leaseDurationSeconds=INT,
         acquireTime=MICRO_TIME,
         renewTime=MICRO_TIME,
         leaseTransitions=INT,
-        strategy=STRING,
-        preferredHolder=STRING,
+        strategy=TEXT,
+        preferredHolder=TEXT,
     ),
 )
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from tests.double.bodies import served
 from tests.double.calls import Call
-from tests.double.status import EXPIRED_LIST, JSON, bad_request, expired, not_found
+from tests.double.options import check_list_options, check_revision, unreadable_revision
+from tests.double.selectors import field_terms, label_requirements
+from tests.double.status import EXPIRED_LIST, JSON, bad_request, expired, internal, not_found
 from tests.double.store import Store
 from tests.double.writes import Answer
 
@@ -47,6 +49,9 @@ class Reads:
 
     def get(self, call: Call) -> Answer:
         """Answer a GET of one object."""
+        revision = call.query.get("resourceVersion", "")
+        if revision and not revision.isdigit():
+            raise internal(unreadable_revision(revision))
         item = self._store.get(call.resource, call.place.namespace, call.place.name)
         if item is None:
             raise not_found(call.resource.target(call.place.name))
@@ -61,6 +66,8 @@ class Reads:
 
     def list(self, call: Call) -> Answer:
         """Answer a GET of a collection."""
+        limit = _limit(call.query.get("limit"))
+        check_list(call)
         items, revision = self.selected(call), self._store.revision
         if text := call.query.get("continue"):
             token = read_token(text)
@@ -71,8 +78,7 @@ class Reads:
         metadata: JSON = {"resourceVersion": str(revision)}
         if call.resource.custom:
             metadata["continue"] = ""
-        limit = int(call.query.get("limit") or 0)
-        if limit and len(items) > limit:
+        if limit > 0 and len(items) > limit:
             metadata["continue"] = Token(revision, _place(call, items[limit - 1])).text()
             if call.selector.labels == call.selector.fields == "":
                 metadata["remainingItemCount"] = len(items) - limit
@@ -83,6 +89,28 @@ class Reads:
             ]
         kind, version = call.resource.kind + "List", call.view.api_version
         return Answer(200, {"kind": kind, "apiVersion": version, "metadata": metadata, "items": items})
+
+
+def check_list(call: Call) -> None:
+    """Refuse what selects nothing or fits to no list or watch, in the order of the real server."""
+    label_requirements(call.selector.labels)
+    terms = field_terms(call.selector.fields)
+    check_list_options(call)
+    for name, _, _ in terms:
+        if name not in ("metadata.name", "metadata.namespace", *call.resource.fields):
+            known = '"metadata.name", "metadata.namespace"'
+            named = call.resource.fields or call.resource.custom
+            problem = f'"{name}" is not a known field selector: only {known}'
+            raise bad_request(f"field label not supported: {name}" if named else problem)
+    check_revision(call)
+
+
+def _limit(text: str | None) -> int:
+    """Return how many objects a page has; none, 0 and less mean all."""
+    try:
+        return 0 if text is None else int(text)
+    except ValueError:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
 def _place(call: Call, item: JSON) -> str:

@@ -79,6 +79,8 @@ class Resource:
     returns_deleted: bool = False
     """Whether a DELETE answers with the object."""
     custom: bool = False
+    fields: tuple[str, ...] = ()
+    """What a field selector may name beside name and namespace."""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
 

@@ -12,7 +12,6 @@ from tests.double.status import (
     Target,
     bad_request,
     invalid,
-    missing_value,
     not_found,
     undecodable_patch,
     unsupported_patch,
@@ -87,9 +86,6 @@ def _read(call: Call, live: JSON) -> JSON:
     elif call.content_type in (MERGE_PATCH, STRATEGIC_MERGE, JSON_PATCH):
         sent = patched(call, scale_of(live), SCALE)
     elif call.content_type == APPLY_PATCH:
-        if not call.query.get("fieldManager"):
-            cause = missing_value("fieldManager", "is required for apply patch")
-            raise invalid(Target("meta.k8s.io", "PatchOptions"), [cause])
         sent = call.read_object()
     else:
         raise unsupported_patch()

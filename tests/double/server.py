@@ -19,6 +19,7 @@ from tests.double.calls import Call, Place, Request, read_call, read_path
 from tests.double.discovery import HEALTH, discover, is_served_group
 from tests.double.faults import Fault, Faults
 from tests.double.journal import Entry, Journal
+from tests.double.reads import check_list
 from tests.double.status import StatusError
 from tests.double.watches import Watch
 
@@ -201,6 +202,7 @@ class Handler(BaseHTTPRequestHandler):
         call = call or read_call(request, place, user, api.catalogue)
         api.access.check(call)
         if call.verb == "watch":
+            check_list(call)
             return Reply(200, headers=JSON_TYPE, watch=self._watch(call))
         try:
             answer = api.answer(call)

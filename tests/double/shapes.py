@@ -29,6 +29,8 @@ class Shape:
     """One owner owns all of it."""
     omit_zero: bool = False
     """A Go value with `omitempty`: 0 and false are the same as absent."""
+    pointer: bool = False
+    """A Go `*string`: an empty text is a value."""
     go: str = ""
     """The Go struct's name, quoted in decoding errors."""
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +58,10 @@ class Shape:
 
 ANY = Shape()
 STRING = Shape("string")
+TEXT = Shape("string", pointer=True)
+"""A Go `*string`: an empty text is a value."""
+BYTES = Shape("bytes")
+"""Go's `[]byte`: base64."""
 INT = Shape("integer")
 """A Go `*int32`: 0 is a value."""
 COUNT = Shape("integer", omit_zero=True)

@@ -93,6 +93,13 @@ def forbidden_value(field: str, problem: str) -> Cause:
     return Cause(field, f"Forbidden: {problem}", "FieldValueForbidden")
 
 
+def unsupported_value(field: str, value: Any, allowed: Sequence[str]) -> Cause:
+    """Return the cause for a value that is none of the choices."""
+    choices = ", ".join(json.dumps(choice) for choice in allowed)
+    text = f"Unsupported value: {json.dumps(value, separators=(',', ':'))}: supported values: {choices}"
+    return Cause(field, text, "FieldValueNotSupported")
+
+
 def too_long(field: str, most: int) -> Cause:
     """Return the cause for more bytes than a field may hold."""
     return Cause(field or "[]", f"Too long: may not be more than {most} bytes", "FieldValueTooLong")
@@ -148,6 +155,11 @@ def undecodable_patch(patched: Any, problem: str) -> StatusError:
     """422 for a patch whose result is not of the schema (exchanges 78, 79): the whole object stands in the message."""
     quoted = json.dumps(json.dumps(patched, separators=(",", ":")))
     return invalid(Target("", ""), [Cause("patch", f"Invalid value: {quoted}: {problem}")])
+
+
+def unknown_patch() -> StatusError:
+    """415 for a body that is no patch at all."""
+    return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def unsupported_patch() -> StatusError:

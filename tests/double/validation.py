@@ -6,51 +6,19 @@
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Iterator
 from typing import Any
 
+from tests.double.names import problems_of_data_key, problems_of_key, problems_of_label, problems_of_subdomain
 from tests.double.pods import check_new_pod, check_pod_update
 from tests.double.status import JSON, Cause, forbidden_value, missing_value, too_long, wrong_value
 
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    rf"'{SUBDOMAIN.pattern}')"
-)
-LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-LABEL_NAME_RULE = (
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
-    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    rf"'{LABEL_NAME.pattern}')"
-)
-LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
-LABEL_VALUE_RULE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-    rf"'{LABEL_VALUE.pattern}')"
-)
-LONGEST_LABEL = 63
-"""Bytes of a label's value, and of the name in its key."""
-DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-DATA_KEY_RULE = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
-    rf"'key-name', regex used for validation is '{DATA_KEY.pattern}')"
-)
 IMMUTABLE = "field is immutable"
-LONGEST_WINDOW = 3600
-"""Seconds an HPA may look back (MaxStabilizationWindowSeconds)."""
-LONGEST_PERIOD = 1800
-"""Seconds a scaling policy may span (MaxPeriodSeconds)."""
 EVENT_TEXT = 128
 """Bytes of an event's action, reason or instance."""
 EVENT_NOTE = 1024
 """Bytes of an event's note (NoteLengthLimit)."""
 LARGEST_DATA = 2**20
 """Bytes of a config map's data (MaxSecretSize)."""
-LONGEST_KEY = 253
-"""Characters of a config map's key."""
 LARGEST_ANNOTATIONS = 256 * 2**10
 """Bytes of an object's annotations (TotalAnnotationSizeLimitB)."""
 
@@ -70,72 +38,17 @@ STATEFUL_SET_FIXED = (
 )
 
 
-def check_name(name: str, group: str) -> list[Cause]:
-    """Refuse a name that is no DNS subdomain; RBAC objects may have any path segment."""
+def check_name(metadata: JSON, group: str) -> list[Cause]:
+    """Refuse a name, or the beginning of one, that is no DNS subdomain; RBAC objects may have any path segment."""
+    name, base = metadata.get("name", ""), metadata.get("generateName", "")
     if not name:
         return [missing_value("metadata.name", "name or generateName is required")]
-    if group == "rbac.authorization.k8s.io" or (SUBDOMAIN.fullmatch(name) and len(name) <= 253):
+    if group == "rbac.authorization.k8s.io":
         return []
-    return [wrong_value("metadata.name", name, SUBDOMAIN_RULE)]
-
-
-def check_autoscaler(item: JSON, old: JSON | None) -> list[Cause]:
-    """Refuse bad bounds (floor over ceiling is reported on the ceiling), targets, metrics and behavior."""
-    spec = item["spec"]
-    floor, ceiling = spec["minReplicas"], spec["maxReplicas"]
-    problems = []
-    if floor < 1:
-        problems.append(wrong_value("spec.minReplicas", floor, "must be greater than or equal to 1"))
-    if ceiling < 1:
-        problems.append(wrong_value("spec.maxReplicas", ceiling, "must be greater than 0"))
-    if ceiling < floor:
-        problems.append(wrong_value("spec.maxReplicas", ceiling, "must be greater than or equal to `minReplicas`"))
-    for name in ("kind", "name"):
-        if not spec["scaleTargetRef"].get(name):
-            problems.append(missing_value(f"spec.scaleTargetRef.{name}"))
-    for index, metric in enumerate(spec.get("metrics", [])):
-        problems += _check_metric(metric, f"spec.metrics[{index}]")
-    for way, rules in spec.get("behavior", {}).items():
-        problems += _check_scaling_rules(rules, f"spec.behavior.{way}")
-    return problems
-
-
-def _check_metric(metric: JSON, path: str) -> list[Cause]:
-    if not metric.get("type"):
-        return [missing_value(f"{path}.type", "must specify a metric source type")]
-    source = metric["type"][0].lower() + metric["type"][1:]
-    if source not in metric:
-        return [missing_value(f"{path}.{source}", "must populate information for the given metric source")]
-    target = metric[source].get("target", {})
-    problems = []
-    if not target.get("type"):
-        problems.append(missing_value(f"{path}.{source}.target.type", "must specify a metric target type"))
-    utilization = target.get("averageUtilization")
-    if utilization is not None and utilization < 1:
-        where = f"{path}.{source}.target.averageUtilization"
-        problems.append(wrong_value(where, utilization, "must be greater than 0"))
-    return problems
-
-
-def _check_scaling_rules(rules: JSON, path: str) -> list[Cause]:
-    problems = []
-    window = rules.get("stabilizationWindowSeconds")
-    if window is not None and not 0 <= window <= LONGEST_WINDOW:
-        problem = (
-            f"must be less than or equal to {LONGEST_WINDOW}" if window > 0 else "must be greater than or equal to zero"
-        )
-        problems.append(wrong_value(f"{path}.stabilizationWindowSeconds", window, problem))
-    for index, policy in enumerate(rules.get("policies", [])):
-        for name in ("value", "periodSeconds"):
-            if policy.get(name, 0) <= 0:
-                where = f"{path}.policies[{index}].{name}"
-                problems.append(wrong_value(where, policy.get(name, 0), "must be greater than zero"))
-        if policy.get("periodSeconds", 0) > LONGEST_PERIOD:
-            where = f"{path}.policies[{index}].periodSeconds"
-            problems.append(
-                wrong_value(where, policy["periodSeconds"], f"must be less than or equal to {LONGEST_PERIOD}")
-            )
-    return problems
+    whole = f"{base[:-2]}a" if base.endswith("-") and len(base) > 1 else base
+    problems = problems_of_subdomain(whole) if base else ()
+    found = [wrong_value("metadata.generateName", base, problem) for problem in problems]
+    return found + [wrong_value("metadata.name", name, problem) for problem in problems_of_subdomain(name)]
 
 
 def check_workload(item: JSON, old: JSON | None) -> list[Cause]:
@@ -206,17 +119,15 @@ def check_config_map(item: JSON, old: JSON | None) -> list[Cause]:
     if old and old.get("immutable") and item.get("data") != old.get("data"):
         return [Cause("data", f"Forbidden: {IMMUTABLE} when `immutable` is set", "FieldValueForbidden")]
     problems = [
-        wrong_value(f"{part}[{key}]", key, DATA_KEY_RULE)
+        wrong_value(f"{part}[{key}]", key, problem)
         for part in ("data", "binaryData")
         for key in item.get(part) or {}
-        if not DATA_KEY.fullmatch(key) or len(key) > LONGEST_KEY
+        for problem in problems_of_data_key(key)
     ]
     size = sum(len(text.encode()) for text in (item.get("data") or {}).values())
-    for key, text in (item.get("binaryData") or {}).items():
-        try:
-            size += len(base64.b64decode(text, validate=True))
-        except ValueError:
-            problems.append(wrong_value(f"binaryData[{key}]", text[:20], "illegal base64 data"))
+    size += sum(len(base64.b64decode(text)) for text in (item.get("binaryData") or {}).values())
+    for key in (item.get("binaryData") or {}).keys() & (item.get("data") or {}).keys():
+        problems.append(wrong_value(f"data[{key}]", key, "duplicate of key present in binaryData"))
     return [*problems, too_long("", LARGEST_DATA)] if size > LARGEST_DATA else problems
 
 
@@ -224,28 +135,34 @@ def check_metadata(item: JSON) -> list[Cause]:
     """Refuse labels that are none, and more than 256 KiB of annotations, keys and values together."""
     metadata = item["metadata"]
     labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    problems = [*_check_keys(labels, "metadata.labels"), *_check_keys(notes, "metadata.annotations")]
-    for value in labels.values():
-        if len(str(value).encode()) > LONGEST_LABEL:
-            problems.append(wrong_value("metadata.labels", value, f"must be no more than {LONGEST_LABEL} bytes"))
-        if not LABEL_VALUE.fullmatch(str(value)):
-            problems.append(wrong_value("metadata.labels", value, LABEL_VALUE_RULE))
+    problems = []
+    for key, value in labels.items():
+        problems += [wrong_value("metadata.labels", key, problem) for problem in problems_of_key(key)]
+        problems += [wrong_value("metadata.labels", value, problem) for problem in problems_of_label(str(value))]
+    for key in notes:  # the case of an annotation's key does not matter
+        problems += [wrong_value("metadata.annotations", key, problem) for problem in problems_of_key(key.lower())]
     size = sum(len(key.encode()) + len(str(text).encode()) for key, text in notes.items())
     if size > LARGEST_ANNOTATIONS:
         problems.append(too_long("metadata.annotations", LARGEST_ANNOTATIONS))
     return problems
 
 
-def _check_keys(texts: JSON, where: str) -> Iterator[Cause]:
-    """Refuse a key that is no qualified name: a prefix that is a subdomain, and a short name."""
-    for key in texts:
-        prefix, _, name = key.rpartition("/")
-        if "/" in prefix or ("/" in key and not prefix) or (prefix and not SUBDOMAIN.fullmatch(prefix)):
-            yield wrong_value(where, key, f"prefix part {SUBDOMAIN_RULE}")
-        elif not LABEL_NAME.fullmatch(name):
-            yield wrong_value(where, key, f"name part {LABEL_NAME_RULE}")
-        elif len(name) > LONGEST_LABEL:
-            yield wrong_value(where, key, f"name part must be no more than {LONGEST_LABEL} bytes")
+def check_role(item: JSON, old: JSON | None) -> list[Cause]:
+    """Refuse a rule that allows nothing, or that says of resources and of paths at once."""
+    problems = []
+    for index, rule in enumerate(item.get("rules") or []):
+        path = f"rules[{index}]"
+        if not rule.get("verbs"):
+            problems.append(missing_value(f"{path}.verbs", "verbs must contain at least one value"))
+        if rule.get("nonResourceURLs"):
+            if any(rule.get(name) for name in ("apiGroups", "resources", "resourceNames")):
+                mixed = "rules cannot apply to both regular resources and non-resource URLs"
+                problems.append(wrong_value(f"{path}.nonResourceURLs", rule["nonResourceURLs"], mixed))
+            continue
+        for name, word in (("apiGroups", "api group"), ("resources", "resource")):
+            if not rule.get(name):
+                problems.append(missing_value(f"{path}.{name}", f"resource rules must supply at least one {word}"))
+    return problems
 
 
 def check_binding(item: JSON, old: JSON | None) -> list[Cause]:
@@ -269,8 +186,11 @@ def check_event(item: JSON, controller_field: str) -> list[Cause]:
         problems.append(wrong_value("involvedObject.namespace", about, "does not match event.namespace"))
     if not item.get("eventTime"):
         return problems
-    if not item.get("reportingComponent"):
+    reporter = item.get("reportingComponent") or ""
+    if not reporter:
         problems.append(missing_value(controller_field))
+    else:
+        problems += [wrong_value(controller_field, reporter, problem) for problem in problems_of_key(reporter)]
     for name in ("reportingInstance", "action", "reason"):
         if not item.get(name):
             problems.append(missing_value(name))
@@ -278,6 +198,11 @@ def check_event(item: JSON, controller_field: str) -> list[Cause]:
             problems.append(wrong_value(name, "", f"can have at most {EVENT_TEXT} characters"))
     if len((item.get("message") or "").encode()) > EVENT_NOTE:
         problems.append(wrong_value("message", "", f"can have at most {EVENT_NOTE} characters"))
+    if "series" in item:
+        if item["series"].get("count", 0) < 2:
+            problems.append(wrong_value("series.count", "", "should be at least 2"))
+        if not item["series"].get("lastObservedTime"):
+            problems.append(missing_value("series.lastObservedTime"))
     return problems
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tests.double import builtin, custom
 from tests.double.admission import admit, refuse
 from tests.double.bodies import Draft, normal, read_draft, served
-from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE, Call
+from tests.double.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Call
 from tests.double.copying import copied
 from tests.double.decoding import Decoder, DecodingError, untypable
 from tests.double.patches import json_patch, merge_patch, strategic_merge
@@ -29,15 +29,15 @@ from tests.double.status import (
     conflict,
     internal,
     invalid,
-    missing_value,
     not_found,
-    unsupported_patch,
     wrong_value,
 )
 from tests.double.store import Store
 from tests.double.tracking import Shares, after_apply, after_update, now, set_owners
 from tests.double.validation import check_metadata, check_name
 
+LONGEST_BASE = 58
+"""Bytes of `generateName` that are kept (maxGeneratedNameLength)."""
 LARGEST_STORED = 3 * 2**19
 """Bytes of one request to etcd (its --max-request-bytes)."""
 SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -63,8 +63,8 @@ class Writes:
         """Answer a POST."""
         raw = call.read_object()
         metadata = raw.setdefault("metadata", {})
-        if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"] + uuid.uuid4().hex[:5]
+        if isinstance(metadata, dict) and not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = str(metadata["generateName"])[:LONGEST_BASE] + uuid.uuid4().hex[:5]
         return self._create(call, raw)
 
     def _create(self, call: Call, raw: JSON) -> Answer:
@@ -72,8 +72,6 @@ class Writes:
             raw = {name: part for name, part in raw.items() if name != "status"}
         draft = read_draft(call, raw)
         self._check_namespace(call, draft.item)
-        if draft.item["metadata"].get("resourceVersion"):
-            raise internal("resourceVersion should not be set on objects to be created")
         return self._add(call, draft, after_update(call, None, draft.item))
 
     def _add(self, call: Call, draft: Draft, owners: Shares) -> Answer:
@@ -86,9 +84,12 @@ class Writes:
         resource.begin(item)
         admit(self._store, call, item, None)
         name = item["metadata"].get("name", "")
-        _refuse(resource.kind_target(name), check_name(name, resource.group) + _problems(call, item, None))
+        _refuse(resource.kind_target(name), check_name(item["metadata"], resource.group) + _problems(call, item, None))
         if self._store.get(resource, call.place.namespace, name):
             raise already_exists(resource.target(name))
+        if call.verb == "create" and not call.dry_run and str(item["metadata"].get("resourceVersion", "")).isdigit():
+            raise internal("resourceVersion should not be set on objects to be created")
+        item["metadata"].pop("resourceVersion", None)
         refuse(self._store, call, item, None)
         if not call.dry_run:
             item = self._put(call, item)
@@ -108,22 +109,18 @@ class Writes:
         """Answer a PUT."""
         raw = call.read_object()
         raw.setdefault("metadata", {}).setdefault("name", call.place.name)
-        live = self._live(call)
+        draft, live = read_draft(call, copied(raw)), self._live(call)
         if live is None:
             if call.resource.create_on_put and not call.place.subresource:
                 return self._create(call, raw)
             raise not_found(call.resource.target(call.place.name))
-        draft = read_draft(call, raw)
         if call.resource.needs_revision and not draft.item["metadata"].get("resourceVersion"):
             cause = wrong_value("metadata.resourceVersion", 0, "must be specified for an update")
             raise invalid(call.resource.kind_target(call.place.name), [cause])
         return self._replace(call, live, draft)
 
     def patch(self, call: Call) -> Answer:
-        """Answer a PATCH of any of the four types; a type the resource cannot take is refused before all else."""
-        types = {JSON_PATCH, MERGE_PATCH, APPLY_PATCH} | (set() if call.resource.custom else {STRATEGIC_MERGE})
-        if call.content_type not in types:
-            raise unsupported_patch()
+        """Answer a PATCH of any of the four types."""
         live = self._live(call)
         if call.content_type == APPLY_PATCH:
             return self._apply(call, live)
@@ -133,7 +130,7 @@ class Writes:
         return self._replace(call, live, read_draft(call, patched(call, document)))
 
     def _apply(self, call: Call, live: JSON | None) -> Answer:
-        config = read_configuration(call)
+        config = read_configuration(call, live)
         if live is None and call.place.subresource:
             raise not_found(call.resource.target(call.place.name))
         uid = config["metadata"].get("uid")
@@ -165,12 +162,13 @@ class Writes:
         """Lock, keep what the client may not set, validate and store."""
         resource, item = call.resource, draft.item
         check_lock(call, live, item)
+        problems = _same_object(item, live)
         keep_what_is_not_theirs(call, live, item)
         set_owners(resource, item, owners)
         admit(self._store, call, item, live)
-        _refuse(resource.kind_target(call.place.name), _problems(call, item, live))
+        _refuse(resource.kind_target(call.place.name), [*problems, *_problems(call, item, live)])
         refuse(self._store, call, item, live)
-        if resource.generation and _wanted(item) != _wanted(live):
+        if resource.generation and _wanted(call, item) != _wanted(call, live):
             item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
         item["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         if not call.dry_run and not _same(item, live):
@@ -196,11 +194,8 @@ def patched(call: Call, document: JSON, shape: Shape | None = None) -> JSON:
     return {**result, "metadata": result.get("metadata") or {}}
 
 
-def read_configuration(call: Call) -> JSON:
+def read_configuration(call: Call, live: JSON | None) -> JSON:
     """Return the applied configuration in the stored version, or raise what the real server makes of a bad one."""
-    if not call.query.get("fieldManager"):
-        cause = missing_value("fieldManager", "is required for apply patch")
-        raise invalid(Target("meta.k8s.io", "PatchOptions"), [cause])
     config = call.read_object()
     if "status" in call.resource.subresources and call.place.subresource != "status":
         config.pop("status", None)
@@ -210,15 +205,25 @@ def read_configuration(call: Call) -> JSON:
     if given != expected:
         message = f"Incorrect version specified in apply patch. Specified patch version: {given}, expected: {expected}"
         raise bad_request(message)
+    if config.get("kind") != call.resource.kind:
+        kind = f"{given if '/' in given else '/' + given}, Kind={config.get('kind', '')}"
+        raise bad_request(f"invalid object type: {kind}")
+    if not live and not (config.get("metadata") or {}).get("name"):
+        unnamed = f"the name of the object ({call.place.name} based on URL) was undeterminable: name must be provided"
+        raise bad_request(unnamed)
     name = config.setdefault("metadata", {}).setdefault("name", call.place.name)
     if problem := untypable(config, call.view.shape):
         # a plain Go error, hence 500 without a reason: kubernetes/kubernetes#139253
-        where = f"{call.place.namespace}/{name}; {expected}, Kind={config.get('kind', '')}"
+        version = expected if "/" in expected else f"/{expected}"
+        where = f"{call.place.namespace}/{name}; {version}, Kind={config.get('kind', '')}"
         raise internal(f"failed to create typed patch object ({where}): {problem}")
     try:
         return call.view.to_stored(Decoder().read(config, call.view.shape))
     except DecodingError as error:
-        raise bad_request(str(error)) from None
+        version = call.view.api_version if "/" in call.view.api_version else f"/{call.view.api_version}"
+        kind = f"{version}, Kind={call.resource.kind}"
+        where = f"failed to convert new object ({call.place.namespace}/{name}; {kind}) to proper version"
+        raise internal(f"{where}: unable to convert unstructured object to {kind}: {error}") from None
 
 
 def check_lock(call: Call, live: JSON, item: JSON) -> None:
@@ -228,7 +233,7 @@ def check_lock(call: Call, live: JSON, item: JSON) -> None:
     if name != call.place.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.place.name})")
     target = call.resource.target(name)
-    if sent.get("uid", stored["uid"]) != stored["uid"]:
+    if call.verb == "update" and sent.get("uid", stored["uid"]) != stored["uid"]:
         problem = f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {stored['uid']}"
         raise conflict(target, problem)
     if sent.get("resourceVersion") and sent["resourceVersion"] != stored["resourceVersion"]:
@@ -251,15 +256,24 @@ def keep_what_is_not_theirs(call: Call, live: JSON, item: JSON) -> None:
             item["metadata"][name] = live["metadata"][name]
 
 
+def _same_object(item: JSON, live: JSON) -> list[Cause]:
+    """Refuse a patch that names another object of the same name."""
+    uid = item["metadata"].get("uid", live["metadata"]["uid"])
+    return [] if uid == live["metadata"]["uid"] else [wrong_value("metadata.uid", uid, "field is immutable")]
+
+
 def _problems(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
-    return check_metadata(item) + _problems_of_kind(call, item, live)
+    problems = check_metadata(item)
+    return (
+        custom.validate(item, call.view.shape, problems)
+        if call.resource.custom
+        else [*problems, *_problems_of_kind(call, item, live)]
+    )
 
 
 def _problems_of_kind(call: Call, item: JSON, live: JSON | None) -> list[Cause]:
     if call.place.subresource == "resize" and live is not None:
         return check_resize(item, live)
-    if call.resource.custom:
-        return custom.validate(item, call.view.shape)
     if live is None and call.view.validate_new:
         return call.view.validate_new(item)
     return call.resource.validate(item, live)
@@ -270,9 +284,12 @@ def _refuse(target: Target, problems: list[Cause]) -> None:
         raise invalid(target, problems)
 
 
-def _wanted(item: JSON) -> JSON:
-    """Return what `metadata.generation` counts changes of."""
-    return {name: part for name, part in item.items() if name not in ("metadata", "status", "apiVersion", "kind")}
+def _wanted(call: Call, item: JSON) -> JSON:
+    """Return what `metadata.generation` counts changes of: of a Deployment its annotations too, for its ReplicaSets."""
+    wanted = {name: part for name, part in item.items() if name not in ("metadata", "status", "apiVersion", "kind")}
+    if call.resource.kind == "Deployment":
+        wanted["annotations"] = item["metadata"].get("annotations") or {}
+    return wanted
 
 
 def _same(item: JSON, live: JSON) -> bool:

@@ -253,6 +253,8 @@ def test_the_watch_finds_what_others_lower_and_not_what_we_lower(shop: Shop) -> 
     assert shop.decide(now="2026-11-27T04:30:00Z")["floor"] == 8
     assert not watch.note(shop.hpa()), "value and note move in one request"
     watch.start()
+    threads = [one for one in threading.enumerate() if one.name == "watch shop horizontalpodautoscalers"]
+    assert [one.daemon for one in threads] == [True], "it does not keep the process alive"
     deploy(shop, "helm", "Update", 2)
     until(watch.wake.is_set)
     assert watch.taken() == {("shop", "web")}
@@ -291,9 +293,13 @@ class Stop(threading.Event):
         return self.is_set()
 
 
-def test_a_watch_that_is_forbidden_says_so_once_and_asks_again(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["403", "401"])
+def test_a_watch_that_is_forbidden_says_so_once_and_asks_again(
+    shop: Shop, caplog: pytest.LogCaptureFixture, known: bool
+) -> None:
     """An API server that has just started may answer 403 for a moment: a watch that gives up would be gone for good."""
-    reader = ClusterReader(str(shop.api.kubeconfig(shop.folder / "nobody", token=shop.api.token("nobody"))))
+    token = shop.api.token("nobody") if known else "worthless"
+    reader = ClusterReader(str(shop.api.kubeconfig(shop.folder / "nobody", token=token)))
     stop = Stop(after=3)
     with caplog.at_level("WARNING", "capacity"):
         FloorWatch(reader, [("shop", HPA)], clock=lambda: 0.0, _stop=stop)._watch("shop")

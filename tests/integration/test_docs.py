@@ -35,7 +35,7 @@ WEEKS = 10  # of the sample's end: enough to plan from, and quick
 FOLLOWED = sorted(
     path.relative_to(DOCS).as_posix()
     for path in DOCS.rglob("*.md")
-    if path.parent.name not in ("runbooks", "decisions")
+    if path.parent.name not in ("runbooks", "decisions", "reference")
 )
 WORLDS = {  # what a page's reader has beside the files and commands that the page itself names
     "tutorial.md": ["cluster"],

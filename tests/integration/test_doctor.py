@@ -243,6 +243,14 @@ BROKEN: list[tuple[str, Callable[[Clinic], None], int, str, str, str]] = [
     ("a ceiling below the planned", _low_ceiling, WARNED, "targets", "ceiling 12 is below the planned 20", "raise it"),
     ("notes of ours that somebody broke", _broken_notes, FAILED, "targets", "baseline", "correct"),
     ("a target that tolerates 88 %", lambda c: c.utilization(80), WARNED, "targets", "80 % tolerates 88 %", "to 72"),
+    (
+        "a period at which frozen metrics go unnoticed",
+        lambda c: c.set(controller={"period": "5m"}),
+        WARNED,
+        "config",
+        "controller.period 5m: frozen metrics may go unnoticed for 30m",
+        "metric_times and install its overlay (then 10m at most)",
+    ),
     ("an API server that refuses us", _refusing, FAILED, "cluster", "401", "credentials"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -153,8 +154,8 @@ def test_custom_resource_keeps_empty_texts_and_lists_that_a_built_in_type_drops(
     empty = {"spec": {"scaleTargetRef": {"kind": ""}, "triggers": []}}
     spec = cluster.patch("so", "default", "web", empty)["spec"]
     assert (spec["scaleTargetRef"], spec["triggers"]) == ({"name": "web", "kind": ""}, [])
-    empty = {"spec": {"scaleTargetRef": {"apiVersion": ""}}}
-    assert "apiVersion" not in cluster.patch("hpa", "default", "web", empty)["spec"]["scaleTargetRef"]
+    empty = {"spec": {"template": {"spec": {"serviceAccountName": ""}}}}
+    assert "serviceAccountName" not in cluster.patch("deploy", "default", "web", empty)["spec"]["template"]["spec"]
 
 
 def test_definition_with_a_rule_the_double_cannot_read_is_refused(kubernetes_double: KubernetesDouble) -> None:
@@ -261,6 +262,22 @@ def test_dry_run_answers_as_if_and_stores_nothing(cluster: KubernetesDouble, wir
     assert cluster.get("hpa", "default", "web") == before
 
 
+@pytest.mark.parametrize(
+    ("body", "query", "stays"),
+    [
+        ({"dryRun": ["All"]}, {}, True),
+        (None, {"dryRun": "All"}, True),
+        ({"propagationPolicy": "Background"}, {"dryRun": "All"}, False),
+        ({}, {"dryRun": "All"}, False),
+    ],
+)
+def test_options_of_a_deletion_are_those_of_the_body_where_there_is_one(
+    cluster: KubernetesDouble, wire: Wire, body: Any, query: dict[str, str], stays: bool
+) -> None:
+    assert wire.send("DELETE", HPA, body, **query).status == 200
+    assert (wire.send("GET", HPA).status == 200) is stays
+
+
 def test_patch_that_changes_nothing_keeps_the_resource_version(cluster: KubernetesDouble, wire: Wire) -> None:
     before = cluster.get("hpa", "default", "web")
     assert wire.send("PATCH", HPA, {"spec": {"minReplicas": 2}}, "merge").json == before
@@ -270,7 +287,9 @@ def test_patch_that_changes_nothing_keeps_the_resource_version(cluster: Kubernet
 @pytest.mark.parametrize("kind", ["merge", "apply"])
 def test_resource_version_in_a_patch_is_a_lock(wire: Wire, kind: str) -> None:
     body = {**autoscaler(floor=7), "metadata": {"name": "web", "namespace": "default", "resourceVersion": "1"}}
-    answer = wire.send("PATCH", HPA, body, kind, fieldManager="capacity", force="true" if kind == "apply" else "")
+    answer = wire.send(
+        "PATCH", HPA, body, kind, fieldManager="capacity", **({"force": "true"} if kind == "apply" else {})
+    )
     assert (answer.status, answer.json["reason"]) == (409, "Conflict")
     assert "the object has been modified" in answer.json["message"]
 

@@ -108,7 +108,16 @@ def test_strategic_merge_without_list_keys_is_a_merge_patch(target: Any, patch: 
         pytest.param([{"op": "move", "from": "/m/a~1b", "path": "/n"}], {"l": [1, 2], "m": {}, "n": 1}, id="move"),
         pytest.param([{"op": "copy", "from": "/l", "path": "/m"}], {"l": [1, 2], "m": [1, 2]}, id="copy"),
         pytest.param([{"op": "remove", "path": "/nowhere"}], None, id="remove what is missing"),
-        pytest.param([{"op": "replace", "path": "/nowhere", "value": 1}], None, id="replace what is missing"),
+        pytest.param(
+            [{"op": "replace", "path": "/n", "value": 1}], {"l": [1, 2], "m": {"a/b": 1}, "n": 1}, id="replace nothing"
+        ),
+        pytest.param([{"op": "replace", "path": "/n/o", "value": 1}], None, id="replace what has no parent"),
+        pytest.param([{"op": "replace", "path": "/l/2", "value": 3}], None, id="replace an item that is missing"),
+        pytest.param([{"op": "test", "path": "/n"}], {"l": [1, 2], "m": {"a/b": 1}}, id="what is missing is null"),
+        pytest.param([{"op": "test", "path": "/n/o"}], None, id="what has no parent is not"),
+        pytest.param([{"op": "test", "path": "/m", "value": {}}], None, id="test something else"),
+        pytest.param([{"op": "copy", "from": "/o", "path": "/m"}], {"l": [1, 2], "m": None}, id="copy nothing"),
+        pytest.param([{"op": "move", "from": "/o", "path": "/m"}], None, id="move nothing"),
         pytest.param([{"op": "dance", "path": "/l"}], None, id="an unknown operation"),
     ],
 )

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.double import KubernetesDouble
 from tests.double.custom import fill_defaults, holds, prune, unreadable_term, validate
 from tests.double.decoding import Decoder, DecodingError
-from tests.double.shapes import MICRO_TIME, TIME, shape_of_schema
+from tests.double.manifests import KEDA_DEFINITION
+from tests.double.shapes import MICRO_TIME, TIME, Shape, shape_of_schema
+
+TRIGGER = {"type": "cpu", "metadata": {"value": "60"}}
 
 SHAPE = shape_of_schema(
     {
@@ -82,6 +87,50 @@ def test_unknown_fields_are_found_in_lists_too() -> None:
 def test_rule(rule: str, value: dict[str, Any], result: bool) -> None:
     assert unreadable_term(rule) is None
     assert holds(rule, value) is result
+
+
+@pytest.fixture(scope="module")
+def keda() -> Shape:
+    """What KEDA's own definition says of a ScaledObject."""
+    definition = yaml.safe_load(KEDA_DEFINITION.read_text(encoding="utf-8"))
+    return KubernetesDouble().define(definition).stored.shape
+
+
+@pytest.mark.parametrize(
+    ("floor", "refused"),
+    [
+        (None, [-1, 0]),
+        (-1, [None, -1, 0, 1, 2, 5, 99, 100, 101]),
+        (0, [-1, 0]),
+        (1, [-1, 0]),
+        (2, [-1, 0, 1]),
+        (5, [-1, 0, 1, 2]),
+        (99, [-1, 0, 1, 2, 5]),
+        (100, [-1, 0, 1, 2, 5, 99]),
+        (101, [None, -1, 0, 1, 2, 5, 99, 100]),
+    ],
+)
+def test_kedas_own_definition_refuses_what_a_real_server_refuses(
+    keda: Shape, floor: int | None, refused: list[int | None]
+) -> None:
+    """Without a ceiling KEDA scales to 100; the answers are those of a kube-apiserver 1.36.2."""
+    bounds = {"minReplicaCount": floor}
+    found = []
+    for ceiling in (None, -1, 0, 1, 2, 5, 99, 100, 101):
+        given = {**bounds, "maxReplicaCount": ceiling}
+        spec = {name: value for name, value in given.items() if value is not None}
+        item = {"spec": {"scaleTargetRef": {"name": "web"}, "triggers": [TRIGGER], **spec}}
+        found += [ceiling] if validate(item, keda) else []
+    assert found == refused
+
+
+def test_rules_are_not_asked_of_what_is_not_whole(keda: Shape) -> None:
+    item = {"spec": {"scaleTargetRef": {"name": "web"}, "minReplicaCount": 5, "maxReplicaCount": 2}}
+    assert [cause.field for cause in validate(item, keda)] == ["spec.triggers", "<nil>"]
+    number = {"spec": {"scaleTargetRef": {"name": "web"}, "triggers": [TRIGGER], "maxReplicaCount": 2**31}}
+    assert [cause.message for cause in validate(number, keda)] == [
+        'Invalid value: "": Checked value must be of type integer with format int32 in spec.maxReplicaCount'
+    ]
 
 
 @pytest.mark.parametrize("rule", ["size(self.a >", "self.a in [1", "has(self.a) ||"])

@@ -35,7 +35,11 @@ def pods(*containers: Mapping[str, Any]) -> dict[str, Any]:
     ("path", "item", "change", "causes"),
     [
         pytest.param(
-            HPAS, autoscaler(), {"spec": {"minReplicas": 0}}, ["spec.minReplicas"], id="HPA with a floor of 0"
+            HPAS,
+            autoscaler(),
+            {"spec": {"minReplicas": 0}},
+            ["spec.minReplicas", "spec.metrics"],
+            id="HPA with a floor of 0",
         ),
         pytest.param(
             HPAS,
@@ -51,13 +55,13 @@ def pods(*containers: Mapping[str, Any]) -> dict[str, Any]:
             ["spec.scaleTargetRef.kind", "spec.scaleTargetRef.name"],
             id="HPA without a target",
         ),
-        pytest.param(HPAS, autoscaler(), metric(), ["spec.metrics[0].type"], id="metric without a type"),
+        pytest.param(HPAS, autoscaler(), metric(), ["spec.metrics[0].type"] * 2, id="metric without a type"),
         pytest.param(HPAS, autoscaler(), metric(type="Pods"), ["spec.metrics[0].pods"], id="metric without a source"),
         pytest.param(
             HPAS,
             autoscaler(),
             metric(type="Resource", resource={"name": "cpu", "target": {"averageUtilization": 0}}),
-            ["spec.metrics[0].resource.target.type", "spec.metrics[0].resource.target.averageUtilization"],
+            [*["spec.metrics[0].resource.target.type"] * 2, "spec.metrics[0].resource.target.averageUtilization"],
             id="metric without a target",
         ),
         pytest.param(
@@ -115,7 +119,7 @@ def pods(*containers: Mapping[str, Any]) -> dict[str, Any]:
             id="half a new event",
         ),
         pytest.param(
-            SCALED_OBJECTS, scaled_object(), {"spec": {"triggers": None}}, ["spec.triggers"], id="no triggers"
+            SCALED_OBJECTS, scaled_object(), {"spec": {"triggers": None}}, ["spec.triggers", "<nil>"], id="no triggers"
         ),
     ],
 )
@@ -166,7 +170,9 @@ def cluster(kubernetes_double: KubernetesDouble) -> KubernetesDouble:
         pytest.param(
             "json", [{"op": "replace", "path": "/spec/replicas", "value": 9}], {}, 200, "", id="replaced by JSON patch"
         ),
-        pytest.param("text/plain", {"spec": {"replicas": 9}}, {}, 415, "unknown format", id="of an unknown type"),
+        pytest.param(
+            "text/plain", {"spec": {"replicas": 9}}, {}, 415, "Unsupported Media Type", id="of an unknown type"
+        ),
         pytest.param(
             "merge",
             {"metadata": {"resourceVersion": "1"}},

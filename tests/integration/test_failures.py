@@ -15,10 +15,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from capacity.app.configuration import read_config
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, write_plan_maps
+from capacity.cluster.client import OUTAGE, Call, ClusterReader, Outage
 from capacity.model import plan_text, read_plan, write_plan
 from tests.conftest import PlanOf
 from tests.double import KubernetesDouble
@@ -54,6 +58,40 @@ def test_api_server_hangs(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert main(["apply", "--now", NOON]) == 1
     assert "no answer from the cluster" in capsys.readouterr().out
     assert shop.writes() == []
+
+
+def test_api_server_restarts_within_a_pass(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a real control plane: for some seconds nobody listens, then the writes that were due are made."""
+    asked, refused = ClusterReader._asked, iter([True] * 7)
+
+    def restarting(reader: ClusterReader, call: Call) -> object:
+        if call.method == "PATCH" and next(refused, False):
+            where = HTTPConnectionPool("127.0.0.1")
+            raise MaxRetryError(where, call.path, NewConnectionError(HTTPConnection("127.0.0.1"), "refused"))
+        return asked(reader, call)
+
+    monkeypatch.setattr("capacity.cluster.client.AGAIN", 0.0)
+    monkeypatch.setattr(ClusterReader, "_asked", restarting)
+    assert main(["apply", "--now", NOON]) == 0
+    assert (shop.floor(), next(refused, False)) == (9, False)
+
+
+def test_an_outage_is_waited_for_once_and_not_by_each_request() -> None:
+    now = [100.0]
+    outage = Outage(lambda: now[0])
+    outage.refuse()
+    assert outage.outlasts(99.0), "the first to find nobody"
+    now[0] += OUTAGE - 1.5
+    assert outage.outlasts(now[0]), "a second request within the same outage"
+    now[0] += 1
+    assert not outage.outlasts(now[0]), "it counts from the first"
+    with pytest.raises(ConnectionError, match="nobody has listened there for 20 seconds"):
+        outage.refuse()
+    now[0] += OUTAGE
+    outage.refuse()
+    assert not outage.outlasts(now[0]), "one that may try again now and then is not waited for"
+    outage.end()
+    assert outage.outlasts(now[0])
 
 
 def test_api_server_slow(shop: Shop) -> None:
@@ -299,6 +337,21 @@ def test_a_time_stamp_tells_metrics_that_stand_still(shop: Shop, measured: str |
     shop.api.faults.add("GET .*/metrics.k8s.io/", Fault(status=200, body=body), times=9)
     found = shop.decide(now="2026-11-27T04:00:00Z")
     assert (found["reason"], shop.floor()) == (reason, 8 if reason == "DemandFalling" else 9)
+
+
+def test_time_stamps_are_read_only_where_they_may_be_and_a_floor_comes_down(shop: Shop) -> None:
+    def asked() -> bool:
+        return any("/metrics.k8s.io/" in entry.path for entry in shop.api.journal)
+
+    shop.decide()
+    shop.measure(millicores=350)
+    shop.decide(now="2026-11-27T04:00:00Z")
+    assert not asked(), "the overlay that allows it is not installed"
+    shop.configure("web", controller={"metric_times": True})
+    shop.decide(now="2026-11-27T02:31:00Z")
+    assert not asked(), "nothing comes down"
+    shop.decide(now="2026-11-27T04:01:00Z")
+    assert asked()
 
 
 def test_replicas_that_do_not_start(shop: Shop) -> None:

@@ -231,6 +231,15 @@ def test_buffer_that_nobody_renewed_is_given_back(store: Store) -> None:
     assert store.names("CapacityBuffer") == []
 
 
+def test_question_whether_a_buffer_could_be_removed_removes_nothing(store: Store) -> None:
+    store.api.create(capacity_buffer_definition())
+    store.asks({})
+    store.at("00:10")
+    assert main(["preview", "--server-dry-run", "--now", "2026-11-28T07:00:00Z"]) in (STANDS, HELD)
+    assert [entry.code for entry in store.api.journal.writes if entry.method == "DELETE"] == [200], "it is asked for"
+    assert store.names("CapacityBuffer") == ["capacity-web"], "only an apply removes"
+
+
 @pytest.mark.parametrize(
     ("overlay", "rules", "ours"),
     [

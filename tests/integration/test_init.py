@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,9 +14,13 @@ import yaml
 
 from capacity.app import read_config
 from capacity.cli import main
+from capacity.cluster import ClusterReader, ClusterWriter
+from capacity.cluster.config_maps import read_plan_maps
+from capacity.cluster.policy_maps import write_policy_maps
 from capacity.model.fields import AutoLeadTime
 from tests.double import KubernetesDouble
 from tests.double.manifests import autoscaler, deployment
+from tests.integration.test_policies_in_cluster import advised
 from tests.peers import Prometheus, openmetrics
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -205,19 +207,22 @@ def test_what_init_refuses(
     assert not Path("capacity.yaml").exists()
 
 
-def test_a_plan_for_the_cluster_learns_its_lead_times(
+def test_a_plan_for_the_cluster_learns_its_lead_times_and_follows_policies(
     cluster: KubernetesDouble, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """It stays the plan of the settings as they are written: a pass knows neither and must not warn."""
     lines = "".join(f"{at:%Y-%m-%d %H:%M:%S}\n" for at in pd.date_range("2026-10-01", "2026-10-29", freq="20min"))
     Path("orders.csv").write_text("ordered_at\n" + lines, encoding="utf-8")
     assert main(["init"]) == 0
     text = Path("capacity.yaml").read_text(encoding="utf-8")
     Path("capacity.yaml").write_text(text.replace("lead_time: 55s", "lead_time: auto") + NO_CHOICE, encoding="utf-8")
     capsys.readouterr()
+    write_policy_maps(ClusterWriter(), [advised("web")])
     assert main(["plan", "--to-cluster"]) == 0
     remarks = capsys.readouterr().err
     assert "shop/web: lead time 55 s learned: 0.95 of 3 pod starts (1 failed) took up to 3" in remarks
     assert "shop/db: lead time 300 s assumed: 1 pod starts seen, 3 are needed" in remarks
-    parts = [one for one in cluster.list("configmaps", "shop") if "binaryData" in one]
-    maps = [gzip.decompress(base64.b64decode(one["binaryData"]["plan.json.gz"])).decode() for one in parts]
-    assert any('"lead_time":55' in text.replace(" ", "") for text in maps), maps
+    plan, config = read_plan_maps(ClusterReader(), "shop"), read_config(Path("capacity.yaml"))
+    web = plan.workload("shop", "web")
+    assert (web.lead_time, web.policy is not None) == (timedelta(seconds=55), True)
+    assert (plan.settings_hash, plan.blocks) == config.fingerprints()

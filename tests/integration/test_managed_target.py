@@ -65,6 +65,15 @@ def test_the_target_alone_is_patched_and_noted(managed: Shop) -> None:
     assert len(managed.patches()) == writes
 
 
+def test_a_pass_that_moves_only_the_target_has_changed_something(managed: Shop) -> None:
+    managed.measure()
+    assert managed.decide()["changed"] is True
+    metrics = managed.hpa()["spec"]["metrics"]
+    metrics[0]["resource"]["target"]["averageUtilization"] = 55
+    managed.api.patch("HorizontalPodAutoscaler", "shop", "web", {"spec": {"metrics": metrics}}, manager="kubectl-edit")
+    assert managed.decide()["changed"] is False, "refused: a person moved it"
+
+
 def test_a_preview_shows_the_target_and_writes_nothing(managed: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     managed.measure()
     assert main(["preview", "--now", NOON, "--output", "json"]) == 0

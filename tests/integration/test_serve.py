@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import threading
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -26,7 +30,8 @@ from capacity.model import ConfigError, DataError
 from capacity.model.choice import Choice, Evidence, Reason
 from capacity.model.plan_file import write_plan
 from capacity.model.policy import Objective, Policy
-from capacity.web.application import create_app
+from capacity.web import answers
+from capacity.web.application import AT_ONCE, create_app
 from capacity.web.state import WebSettings
 from tests.double import KubernetesDouble
 from tests.rendering import K8S
@@ -157,6 +162,35 @@ def test_a_controls_forecast_is_made_once(served: Served) -> None:
     known = served.known()
     workload = replace(known.workload(("shop", "web")), lead_time=timedelta(minutes=90))
     assert known.inputs(workload).forecasts is known.inputs(workload).forecasts
+
+
+def test_new_questions_hold_no_more_objects(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "KEPT_MANY", 8)
+
+    def ask(numbers: range) -> int:
+        for number in numbers:
+            for kind in ("plan", "forecast", "explain", "compare"):
+                assert client.get(f"{WEB}/{kind}?growth={number / 1000}").status_code == 200
+        gc.collect()
+        return sum(type(one) is not weakref.ref for one in gc.get_objects())  # pandas clears its own at 500 a block
+
+    with client_of(served) as client:
+        ask(range(1, 4))
+        before = ask(range(4, 7))
+        held = ask(range(7, 12)) - before
+    assert held < 50, "objects held by twenty answers more; a plan that is kept has hundreds"
+
+
+def test_many_readers_share_a_few_threads(served: Served) -> None:
+    def threads() -> int:
+        return sum("AnyIO worker thread" in one.name for one in threading.enumerate())
+
+    with client_of(served) as client, ThreadPoolExecutor(20) as readers:
+        others = threads()
+        statuses = set(
+            readers.map(lambda number: client.get(f"{WEB}/plan?growth={number / 100}").status_code, range(20))
+        )
+        assert (statuses, threads() - others <= AT_ONCE) == ({200}, True)
 
 
 def test_a_scenario_is_saved_as_the_command_takes_it(client: TestClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from capacity.app import read_config
 from capacity.app.floor_watch import FloorWatch, watched
 from capacity.cli import main
-from capacity.cluster.client import ClusterReader
+from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.kinds import HPA
+from capacity.model import ClusterError
+from tests.double.actors import note_generation
 from tests.double.faults import refusal
 from tests.double.manifests import SCALED_OBJECT_DEFINITION, deployment, scaled_object
 from tests.shop import NOON, Document, Shop, hpa
@@ -215,12 +218,60 @@ def test_replicas_without_an_autoscaler_are_moved_through_scale_and_given_back(s
     scale = [entry for entry in shop.api.journal.writes if entry.place and entry.place.subresource == "scale"]
     assert [entry.json["spec"] for entry in scale] == [{"replicas": 9}]
     moved = shop.api.get(kind, "shop", "web")
-    assert (moved["spec"]["replicas"], moved["metadata"]["generation"]) == (9, generation + 1)
+    noted = 2 if kind == "Deployment" else 0  # its annotations count, as its ReplicaSets get them
+    assert (moved["spec"]["replicas"], moved["metadata"]["generation"]) == (9, generation + 1 + noted)
+    assert moved["metadata"]["annotations"]["capacity/floor"] == "9"
     assert main(["restore"]) == 0
     left = shop.api.get(kind, "shop", "web")
     assert left["spec"]["replicas"] == 3
     assert not [key for key in left["metadata"].get("annotations", {}) if key.startswith("capacity/")]
     assert "capacity" not in {entry["manager"] for entry in left["metadata"]["managedFields"]}
+
+
+def between_notes_and_scale(shop: Shop, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Something happens to the workload each time after our notes and before its first scale of a pass."""
+    scale = ClusterWriter.scale_target
+
+    def late(writer: ClusterWriter, *words: Any) -> Any:
+        act()
+        return scale(writer, *words)
+
+    monkeypatch.setattr(ClusterWriter, "scale_target", late)
+
+
+def test_a_controller_that_has_seen_our_notes_is_nobody_who_lowered_the_floor(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real Deployment controller answers an annotation with a status at once: seen on a real control plane."""
+    plain(shop)
+    seen = iter([True])
+    between_notes_and_scale(
+        shop, monkeypatch, lambda: next(seen, False) and note_generation(shop.api, "Deployment", "shop", "web")
+    )
+    assert (shop.decide()["reason"], [one["reason"] for one in shop.events()]) == ("DemandRising", ["DemandRising"])
+    assert shop.api.get("Deployment", "shop", "web")["spec"]["replicas"] == 9
+
+
+def test_a_wish_between_our_notes_and_the_scale_is_heard(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain(shop)
+    freeze = {"metadata": {"annotations": {"capacity/freeze": "true"}}}
+    between_notes_and_scale(
+        shop, monkeypatch, lambda: shop.api.patch("Deployment", "shop", "web", freeze, manager="kubectl-annotate")
+    )
+    assert shop.decide()["reason"] == "Frozen"
+    assert shop.api.get("Deployment", "shop", "web")["spec"]["replicas"] == 3
+
+
+def test_a_pass_that_dies_between_notes_and_scale_accuses_nobody(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain(shop)
+
+    def die() -> None:
+        raise ClusterError("killed")
+
+    with monkeypatch.context() as patch:
+        between_notes_and_scale(shop, patch, die)
+        assert shop.decide()["code"] == 1
+    assert shop.decide()["reason"] == "DemandRising"
 
 
 def test_replicas_that_a_person_scaled_since_are_not_lowered(shop: Shop) -> None:

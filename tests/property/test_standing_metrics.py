@@ -10,6 +10,7 @@ import pytest
 
 from capacity.cluster.hpa_status import read_metrics
 from capacity.decision import ControllerRules, decide
+from capacity.decision.decide import longest_unnoticed
 from capacity.model import Observation
 from tests.unit.test_decision import START, plan
 from tests.unit.test_readings import CPU, MEMORY, cpu, hpa, memory
@@ -98,6 +99,27 @@ def test_a_frozen_pipeline_is_found_as_soon_where_steps_down_are_rare(*, stamped
         found = looks(3, 300, 0.1, dice, remembers=None, freezes=freezes, stamped=stamped, rules=calm)
         assert not any(found[:freezes])
         assert any(found[freezes : freezes + 10])
+
+
+@pytest.mark.parametrize("stamped", [False, True], ids=["by equal readings", "by their time"])
+@pytest.mark.parametrize("period", [1, 2, 5, 10])
+def test_how_long_a_frozen_pipeline_goes_unnoticed_depends_on_the_period(period: int, *, stamped: bool) -> None:
+    dice, rules = np.random.default_rng(8), ControllerRules(period=period * MINUTE)
+    longest = longest_unnoticed(rules.period, stamped=stamped)
+    for freezes in np.linspace(4, 5, 5) * period:  # between two looks, at any time
+        memory_of_passes, found, shown = Observation(1, 1, 1, 1).memory, list[timedelta](), status(3, 300, None)
+        for look in range(14):
+            if (look - 1) * period < freezes:  # until the first look after it froze
+                shown = status(3, float(dice.normal(300, 30, 3).mean()), None)
+            readings = read_metrics(shown)
+            if stamped:
+                readings = replace(readings, measured_at=START + min(look * period, freezes) * MINUTE)
+            seen = Observation(1000, 2000, 3, 3, 1, readings=readings, memory=memory_of_passes)
+            decision = decide(PLAN, seen, START + look * period * MINUTE, rules)
+            memory_of_passes = decision.memory
+            found += [(look * period - freezes) * MINUTE] if decision.reason == "HeldFrozenMetrics" else []
+        assert timedelta(0) < found[0] <= longest
+    assert stamped or longest - found[0] < 3 * rules.period, "it is not said to take longer than it does"
 
 
 def test_workloads_that_are_just_busy_enough_to_tell_are_hardly_ever_held() -> None:

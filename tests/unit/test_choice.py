@@ -16,7 +16,7 @@ from capacity.model.policies import read_policies, write_policies
 from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.policy_file import choice_document, parse_choice
 from capacity.model.replayed import SCORES, Advised, DailyScores, Tried
-from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_plain
+from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_count, settled_plain
 from capacity.views.plots import plot_choice
 from capacity.views.tables import advice_sentence, choice_sheet, choices_sheet
 
@@ -136,6 +136,15 @@ def test_few_days_change_nothing() -> None:
 def test_a_target_set_by_hand_is_judged_by_all_days_alike() -> None:
     found = scores(14, [10.0, 9.9, 8.0, 7.0], [0.0, 7.0, 9.0, 0.0], [False, False, False, True])
     assert settled_plain(found, 0) == 1
+
+
+def test_a_fixed_count_is_no_remedy_for_a_bad_day_of_floors_that_keep_the_minutes() -> None:
+    found = scores(14, [10.0, 6.0, 5.0], [0.0, 2.0, 20.0], [True] * 3)
+    found.above[-1, 1] = 70.0
+    assert choose_daily(found).next == 0
+    assert settled_count(found, 0) == 1
+    found.above[:, 1] = 8.0
+    assert settled_count(found, 0) == 0
 
 
 def test_an_interval_holds_the_mean_and_widens_with_the_spread_of_days() -> None:

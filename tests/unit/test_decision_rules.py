@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from capacity.decision import CALM, Brake, ControllerRules, decide
-from capacity.decision.brake import brake_episode
+from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.decision.decide import _calm, _stood, lowest_floor
+from capacity.decision.reached import with_slow_starts
 from capacity.model import (
     DataError,
     Decision,
@@ -575,3 +576,14 @@ def test_an_episode_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         episode.holds = True  # type: ignore[misc]
     assert not hasattr(episode, "__dict__")
+
+
+def test_an_episode_holds_nothing_unless_it_says_so() -> None:
+    falls = Decision(8, 20, "DemandFalling", 9)
+    assert BrakeEpisode(NOW).applied(seen(9), falls).floor == 8
+
+
+@pytest.mark.parametrize(("ago", "minutes"), [(timedelta(0), 9), (14 * DAY, 5), (14 * DAY - MINUTE, 9), (-MINUTE, 5)])
+def test_a_slow_start_is_remembered_for_two_weeks(ago: timedelta, minutes: int) -> None:
+    memory = Memory(slow_start=9 * MINUTE, slow_at=NOW - ago)
+    assert with_slow_starts(replace(plan([9]), lead_time=5 * MINUTE), memory, NOW).lead_time == minutes * MINUTE

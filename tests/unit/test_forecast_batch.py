@@ -114,7 +114,7 @@ def test_the_gate(error, share, name):
     actuals = np.ones((1, 8, 7))
     naive = np.full((1, 9, 7), 2.0)  # off by 1 everywhere
     names = ("blend of ridge 100%",), ("seasonal naive 7",)
-    blend = Proposal(np.full((1, 7), 5.0), actuals + error, naive, np.zeros(1), *names)
+    blend = Proposal(np.full((1, 7), 5.0), actuals + error, actuals + error, naive, np.zeros(1), *names)
     served = serve(blend, actuals)
     np.testing.assert_allclose(served.point, 5.0 + share * (2.0 - 5.0))
     np.testing.assert_allclose(served.past, 1 + error + share * (1.0 - error))
@@ -207,6 +207,7 @@ def test_a_correction_that_is_farther_off_does_not_help():
 
 SERVED = (
     np.full((2, 4), 2.0),
+    np.full((2, 3, 4), 2.0),
     np.full((2, 3, 4), 2.0),
     np.full((2, 4, 4), 9.0),
     np.zeros(2),

@@ -58,3 +58,23 @@ def test_a_shop_closed_on_saturdays_is_forecast_closed() -> None:
     saturdays = forecast.quantiles[forecast.quantiles.index.day_of_week == 5]
     assert saturdays[0.95].max() == 0.0
     assert forecast.quantiles[forecast.quantiles.index.day_of_week == 4][0.95].min() > 40.0
+
+
+def open_days(index: pd.DatetimeIndex, seed: int = 1) -> pd.Series:
+    noise = np.random.default_rng(seed).normal(1.0, 0.2, len(index)).clip(0.2)
+    return pd.Series(np.where(index.day_of_week == 5, 0.0, 40.0 * noise), index)
+
+
+def test_the_sunday_after_a_closed_saturday_is_as_uncertain_as_a_sunday_of_the_week_ahead() -> None:
+    sales = open_days(pd.date_range("2026-01-05", periods=7 * 30 - 1, freq="D", tz="UTC"))  # its last day is a Saturday
+    tomorrow = forecast_sales(sales, horizon="1D", quantile_levels=LEVELS).quantiles.iloc[0]
+    in_a_week = forecast_sales(sales, horizon="7D", quantile_levels=LEVELS).quantiles.iloc[0]
+    assert tomorrow[0.95] - tomorrow[0.5] > 5.0
+    np.testing.assert_allclose(tomorrow, in_a_week)
+
+
+def test_closed_weeks_do_not_blow_up_the_interval_of_open_days() -> None:
+    sales = open_days(pd.date_range("2025-12-01", periods=52, freq="D", tz="UTC"))
+    sales["2025-12-20":"2026-01-03"] = 0.0
+    forecast = forecast_sales(sales, horizon="7D", quantile_levels=LEVELS)
+    assert forecast.at(0.95).max() < 10 * sales.max()

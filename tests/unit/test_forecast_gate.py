@@ -17,7 +17,7 @@ ACTUALS = np.random.default_rng(0).gamma(4.0, 5.0, (1, 8, 7))
 def proposal(past: np.ndarray, naive: np.ndarray, weight: float = 0.0) -> Proposal:
     """A blend and a naive that forecast the same at the origin."""
     naives = np.concatenate([naive[:, :1], naive], axis=1)
-    return Proposal(past[:, 0], past, naives, np.array([weight]), ("blend of two",), ("seasonal naive 7",))
+    return Proposal(past[:, 0], past, past, naives, np.array([weight]), ("blend of two",), ("seasonal naive 7",))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from capacity.forecast import Known, Occurrence, Setting, forecast_batch, forecast_sales
-from capacity.forecast.uplift import proven_kinds
+from capacity.forecast.uplift import Effect, learn_effects, proven_kinds
 from capacity.model import DataError
 
 DAY = timedelta(days=1)
@@ -129,3 +129,19 @@ def test_one_closed_holiday_may_have_been_an_accident():
     sales.loc["2024-05-06"] = 0.0
     quantiles = forecast_sales(sales, horizon="3D", holidays=["GB-ENG"]).quantiles
     assert quantiles.loc["2024-12-25", 0.95] > 0
+
+
+def feasts_of(seed: int, uplifts: tuple[float, float]) -> Effect:
+    """What is learned of a dozen events that did one thing and the other by turns, among noisy days."""
+    row = 100 * np.exp(np.random.default_rng(seed).normal(0, 0.15, 7 * 80))
+    feasts = [Occurrence("feast", "feast", np.array([slot]), None) for slot in range(30, 530, 37)]
+    for place, feast in enumerate(feasts):
+        row[feast.slots] *= uplifts[place % 2]
+    return learn_effects(row, feasts, 1, 7)["feast"]
+
+
+def test_events_widen_the_interval_by_what_they_did_beyond_the_noise_of_ordinary_days() -> None:
+    nothing, anything = ([feasts_of(seed, uplifts) for seed in range(5)] for uplifts in ((1.0, 1.0), (2.0, 0.5)))
+    assert np.mean([effect.spread for effect in nothing]) < 0.12  # of a noise of 0.15
+    assert np.mean([np.abs(effect.misses).mean() for effect in nothing]) < 0.1
+    assert min(effect.spread for effect in anything) > 0.6

@@ -60,7 +60,7 @@ def both(values: Array, monkeypatch: pytest.MonkeyPatch) -> tuple[Array, Array]:
 
 
 def test_a_level_that_wanders_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = wandering(20, seed=3)
+    values = wandering(20, seed=4)
     came = values[-12:]
     told, blend = both(values[:-12], monkeypatch)
     assert loss(told, came) < loss(blend, came)
@@ -72,7 +72,7 @@ def test_noise_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_end_of_the_reach_meets_the_rest_of_the_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = wandering(20, seed=3)
+    values = wandering(20, seed=4)
     whole = forecast_steady(values[None, :], setting())
     monkeypatch.setattr("capacity.forecast.batch.with_past_days", lambda batch, *_: batch)
     blend = forecast_steady(values[None, :], setting())

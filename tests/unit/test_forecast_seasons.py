@@ -12,7 +12,6 @@ from capacity.model import ConfigError, DataError
 from capacity.series import (
     bridge_days,
     calendar_seasons,
-    clear_seasons,
     covered,
     days_around,
     find_seasons,
@@ -183,17 +182,25 @@ def test_only_given_uplifts_can_contradict():
 
 @pytest.mark.parametrize(("series", "expected"), SEASONS)
 def test_a_forecast_uses_the_seasons_of_the_calendar_that_are_found(series: pd.Series, expected: list[int]) -> None:
-    """And those that the history is too short to judge."""
+    """And those that the history is too short to judge, and the days of a week that is found."""
     step, steps = (series.index[1] - series.index[0]).to_pytimedelta(), len(series)
     kept = [length for length in calendar_seasons(step) if length in expected or 3 * length > steps]
-    assert real_seasons(series, step) == tuple(kept)
+    assert real_seasons(series, step) == tuple(
+        length for length in calendar_seasons(step) if kept and length <= max(kept)
+    )
+
+
+def test_a_week_of_days_that_are_not_alike_comes_with_its_days() -> None:
+    week = np.random.default_rng(7).permutation(168).astype(float)
+    series = indexed(np.tile(week, 6), "h")
+    assert lengths(series) == [168]
+    assert real_seasons(series, timedelta(hours=1)) == (24, 168)
 
 
 def test_autocorrelations_tell_of_a_week_under_noise_without_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = np.arange(24 * 60)
     rate = 5 * (1 + 0.8 * np.sin(hours * 2 * np.pi / 24)) * (1 + 0.4 * np.sin(hours * 2 * np.pi / 168))
     series = indexed(poisson(rate, len(hours), 4), "h")
-    assert not clear_seasons(series, (24, 168))
     assert lengths(series) == [24, 168]
 
     def fail(_: pd.Series) -> None:

@@ -153,7 +153,7 @@ def test_any_horizon_stays_finite_and_sane(values, freq, horizon):
     quantiles = forecast_sales(daily(values, freq), horizon=horizon).quantiles
     assert np.isfinite(quantiles.to_numpy()).all()
     assert quantiles[0.5].max() < 2 * values.max()
-    assert quantiles[0.99].max() < 6 * values.max()
+    assert quantiles[0.99].max() < 10 * values.max()
 
 
 def test_the_interval_widens_with_distance():
@@ -174,7 +174,7 @@ def test_without_held_out_origins_the_distance_adds_from_four_weeks_on():
     assert "no origin could be held out" in note
     np.testing.assert_array_equal(spread[:28], 0.0)
     assert (np.diff(spread[28:]) >= 0).all()
-    assert spread[-1] == pytest.approx(0.6)
+    assert spread[-1] == pytest.approx(np.hypot(0.6, 0.6))
     np.testing.assert_array_equal(distance_spread(None, None, Setting(DAY, 14))[0], np.zeros(14))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
@@ -156,6 +157,62 @@ def test_a_german_export_with_a_title_and_a_total() -> None:
     guess = guess_sales("export.csv")
     assert (guess.settings.time, guess.counting.written) == ("Bestellt am", "rows")
     assert read_sales("export.csv", timezone="Europe/Berlin").sum() >= len(MOMENTS) - 2  # the last hour is open
+
+
+SHAPES = {
+    "analytics by hour": ("%Y%m%d", "%H", "Date,Hour,Sessions,Transactions"),
+    "a bank's day and time": ("%d.%m.%Y", "%H:%M:%S", "Buchungstag,Uhrzeit,Sessions,Transactions"),
+    "a day of a database": ("%Y-%m-%d 00:00:00", "%I:%M %p", "day,order time,Sessions,Transactions"),
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_date_and_its_time_of_day_in_two_columns(name: str, suffix: str) -> None:
+    day, clock, header = SHAPES[name]
+    table = pd.DataFrame({"d": HOURS.strftime(day), "t": HOURS.strftime(clock), "s": 40, "n": HOURS.hour + 1})
+    table.columns = pd.Index(header.split(","))
+    if suffix == "csv":
+        table.to_csv("orders.csv", index=False)
+    else:
+        table.to_json("orders.jsonl", orient="records", lines=True)
+    settings = guess_sales(f"orders.{suffix}").settings
+    assert (settings.time, settings.time_of_day, settings.step) == (*header.split(",")[:2], HOUR)
+    counted = read_sales(f"orders.{suffix}", value=header.split(",")[3], timezone="Europe/Berlin")
+    assert counted.index[0] == HOURS[0].tz_localize("Europe/Berlin")
+    assert counted.tolist() == (HOURS.hour + 1).tolist()[: len(counted)]
+
+
+def test_rows_of_one_order_that_changes_its_status_are_one_order() -> None:
+    rows = {"increment_id": twice(NUMBERS), "created_at": twice(MOMENTS.strftime("%Y-%m-%d %H:%M:%S")), "status": "new"}
+    pd.DataFrame(rows).to_csv("orders.csv", index=False)
+    assert guess_sales("orders.csv").counting.written == "distinct:increment_id"
+
+
+def test_lines_of_json_are_read_as_those_of_csv() -> None:
+    rows = [
+        {"id": f"o-{n}", "createdAt": f"{at:%Y-%m-%dT%H:%M:%S}+02:00", "items": [{"sku": "a"}], "total": 9.5}
+        for n, at in zip(NUMBERS, MOMENTS, strict=True)
+    ]
+    Path("orders.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    Path("orders.json").write_text(json.dumps(rows), encoding="utf-8")
+    pd.DataFrame(rows).to_csv("orders.csv", index=False)
+    assert guess_sales("orders.jsonl").counting.written == "rows"
+    expected = read_sales("orders.csv")
+    for name in ("orders.jsonl", "orders.json"):
+        pd.testing.assert_series_equal(read_sales(name), expected)
+    Path("orders.jsonl").write_text('{"createdAt": \n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"orders\.jsonl: cannot be read as JSON"):
+        guess_sales("orders.jsonl")
+
+
+def test_nanoseconds_of_a_zone_stay_that_instant() -> None:
+    """As pandas writes its usual times with a zone."""
+    with duckdb.connect() as engine:
+        moments = f"SELECT unnest(range(TIMESTAMPTZ '{HOURS[0]}+00', '{HOURS[-1]}+00', INTERVAL 1 HOUR)) AS moment"
+        rows = f"SELECT moment::TIMESTAMPTZ_NS AS moment, row_number() OVER () AS orders FROM ({moments})"
+        engine.execute(f"COPY ({rows}) TO 'orders.parquet'")
+    assert read_sales("orders.parquet", timezone="Asia/Tokyo").index[0] == HOURS[0].tz_localize("UTC")
 
 
 def test_a_database_and_a_glob_of_parquet_files() -> None:

@@ -191,6 +191,14 @@ READY = BufferState(2, provisioned=True, moved_at=DAY, expires=DAY + timedelta(d
             (2, "AsPlanned", False),
             id="nodes had no time yet",
         ),
+        pytest.param(
+            replace(READY, provisioned=False, moved_at=DAY + HOUR - PLAN.lead_time - 2 * MINUTE),
+            HOUR,
+            (2, "BufferNotProvisioned", True),
+            id="nodes had just their time",
+        ),
+        pytest.param(READY, 24 * HOUR, (2, "HeldPlanExpired", True), id="held from the end of the plan on"),
+        pytest.param(READY, 30 * HOUR, (2, "HeldNoPlan", True), id="a hold that is over"),
         pytest.param(READY, 25 * HOUR, (2, "HeldPlanExpired", True), id="held after the plan"),
         pytest.param(READY, 31 * HOUR, (2, "HeldNoPlan", True), id="held until it expires"),
         pytest.param(READY, 49 * HOUR, (None, "PlanExpired", False), id="given back when it expires"),
@@ -200,6 +208,10 @@ READY = BufferState(2, provisioned=True, moved_at=DAY, expires=DAY + timedelta(d
 def test_decision(seen: BufferState, at: timedelta, expected: tuple[int | None, str, bool]) -> None:
     found = decide_headroom(PLAN, seen, DAY + at)
     assert (found.replicas, found.reason, found.held) == expected
+
+
+def test_decision_says_how_long_nodes_take() -> None:
+    assert decide_headroom(PLAN, READY, DAY + HOUR).detail == "2 pods at 0.95 within the nodes' 4 min"
 
 
 @given(st.integers(0, 24 * 60 - 1), st.integers(0, 12))

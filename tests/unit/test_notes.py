@@ -28,8 +28,9 @@ from capacity.cluster.annotations import (
 )
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.kinds import HPA, SCALED_OBJECT, Kind
+from capacity.cluster.observe import ObservedTarget, unknown_workload
 from capacity.cluster.ownership import Owner
-from capacity.model import ClusterError, Decision, Memory, Wishes
+from capacity.model import ClusterError, Decision, LoadModel, Memory, Wishes
 
 NOW = datetime(2026, 11, 27, 18, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -237,3 +238,18 @@ def test_who_moved_a_floor_since_our_last_write(
     assert (observed.edited_by, observed.lowered_from) == (edited_by, lowered_from)
     untouched = {**document, "metadata": {**metadata, "annotations": {FLOOR: "9"}}}
     assert seen.reread(untouched).observation.edited_by is None, "what we never touched nobody can have edited"
+
+
+def test_what_carries_our_baseline_is_ours_unless_a_controller_made_it() -> None:
+    ours, owner = {BASELINE: "{}"}, {"kind": "ScaledObject", "name": "web", "controller": True}
+    documents = {
+        "ours": {"metadata": {"name": "ours", "annotations": ours}},
+        "untouched": {"metadata": {"name": "untouched"}},
+        "made": {"metadata": {"name": "made", "annotations": ours, "ownerReferences": [owner]}},
+    }
+    scene = ObservedTarget("shop", documents)
+    assert [document["metadata"]["name"] for _, document in scene.touched()] == ["ours"]
+
+
+def test_of_a_workload_that_nobody_names_no_load_is_known() -> None:
+    assert unknown_workload("shop", "web", "HorizontalPodAutoscaler").load == LoadModel(0, 0, 0, 0)

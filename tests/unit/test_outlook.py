@@ -73,7 +73,11 @@ def test_the_hours_of_a_day_meet_on_the_business_clock():
 @pytest.mark.parametrize(
     ("history", "reason"),
     [
-        pytest.param(daily(np.ones(300)), "most of the 28 days from 2023-10-01 on have no data", id="less than a year"),
+        pytest.param(
+            daily(np.ones(300)),
+            "a year before, most of the 28 days from 2023-10-01 on have no data",
+            id="less than a year",
+        ),
         pytest.param(daily(np.where(np.arange(YEARS) < 600, 0.0, 1.0)), "no sales a year before", id="no sales then"),
         pytest.param(daily(np.where(np.arange(YEARS) < 600, np.nan, 1.0)), "no data", id="gaps then"),
         pytest.param(daily(np.where(np.arange(YEARS) > 775, np.nan, 1.0)), "no data", id="gaps now"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import proof
+from tests.mutant_trials import survey
 from tests.proof import Order, Outcome, main, of_tests, read_report, table
 from tests.scale import TIMES, examples
 
@@ -81,3 +82,12 @@ def test_examples_are_those_of_the_suite_by_default() -> None:
         """Nothing: only its marks count."""
 
     assert [mark.args for mark in test.pytestmark if mark.name == "runs"] == [(7,)]
+
+
+@pytest.mark.slow
+def test_survey_of_tests_comes_back_from_the_process_that_ran_them() -> None:
+    test = f"{Path(__file__).parent}/test_volume_decision.py::test_a_plan_ends_at_its_end"
+    found = survey(("capacity.decision.volumes",), (test,))
+    assert not found.failed
+    assert len(found.seconds) == 2
+    assert any(module == "capacity.decision.volumes" and lines for (_, module), lines in found.lines.items())

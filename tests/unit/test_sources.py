@@ -8,6 +8,7 @@ import re
 import sqlite3
 import zipfile
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import make_url
 
 from capacity.model import ConfigError, DataError
 from capacity.model.secrets import hide_password
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources import OrderTable, audit_sales, read_sales
+from capacity.sources.database import time_limit
 from capacity.sources.kept_columns import kept_columns
 
 LINES = ["at,n", "2026-01-05 00:00:00,1", "2026-01-05 01:00:00,2", "2026-01-05 02:00:00,3"]
@@ -228,6 +231,25 @@ def test_a_wrong_url_is_a_configuration_error_without_its_password(url: str) -> 
         queried(url, "SELECT 1")
     assert "secret" not in str(caught.value)
     assert hide_password("no driver for x://me:secret@db; secret", "x://me:secret@db") == "no driver for ***; ***"
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "limit"),
+    [
+        ("postgresql://", {}, "SET statement_timeout = 90000"),
+        ("mysql://", {}, "SET SESSION max_execution_time = 90000"),
+        ("mysql://", {"is_mariadb": True}, "SET SESSION max_statement_time = 90.0"),
+        ("sqlite://", {}, None),
+    ],
+    ids=["PostgreSQL", "MySQL", "MariaDB behind a URL of MySQL", "SQLite"],
+)
+def test_each_database_is_told_how_long_a_statement_may_take(
+    url: str, server: dict[str, bool], limit: str | None
+) -> None:
+    dialect = make_url(url).get_dialect()()
+    for name, value in server.items():  # what the dialect learns from the server once it is connected
+        setattr(dialect, name, value)
+    assert time_limit(dialect, timedelta(seconds=90)) == limit
 
 
 def test_a_wrong_key_or_zone_of_the_library_is_a_configuration_error() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from capacity.cluster.pod_sizes import read_pod
 from capacity.cluster.size_notes import read_size_state, size_state
 from capacity.decision.kept_memory import BLOCK, lowest_memory, noted_use
-from capacity.decision.limits_of_pods import qos_class, resized
+from capacity.decision.limits_of_pods import lowered_by_one, qos_class, resized
+from capacity.decision.size_return import return_size
 from capacity.decision.vertical import decide_sizes
 from capacity.model import DataError, Target, Workload
 from capacity.model.actuation import Actuation
@@ -231,3 +232,87 @@ def test_no_other_pod_is_restarted_before_the_kubelet_has_seen_a_size(
     pod = {"metadata": {"name": "db-0", "generation": generation}, "spec": {"containers": []}, "status": status}
     found = read_pod(pod)
     assert (found.may_restart_soon, found.busy) == (unseen, False)
+
+
+MEMORY = Resources({"cpu": 500, "memory": 100}, {"memory": 1000})
+GROWN = Resources({"cpu": 500, "memory": 900}, {"memory": 2000})
+GUARANTEED = Resources({"cpu": 5, "memory": 5}, {"cpu": 5, "memory": 5})
+MORE = Resources({"cpu": 9, "memory": 5}, {"cpu": 9, "memory": 9})
+
+
+@pytest.mark.parametrize(
+    ("template", "asked", "used", "restarts", "reason", "said"),
+    [
+        pytest.param(MEMORY, replace(GROWN, limits={"memory": 1000}), 0, "", "Restored", "", id="given"),
+        pytest.param(MEMORY, MEMORY, 0, "", "NothingToRestore", "", id="stands"),
+        pytest.param(Resources({"cpu": 5}), Resources({"cpu": 9}), 0, "", "Restored", "", id="of one class"),
+        pytest.param(GUARANTEED, MORE, 0, "", "QosKept", "another QoS class", id="of another class"),
+        pytest.param(MEMORY, GROWN, 0, "memory", "Restoring", "app would be restarted for memory", id="by a restart"),
+        pytest.param(MEMORY, GROWN, 951, "", "Restoring", "app uses 951 bytes", id="in use"),
+        pytest.param(MEMORY, GROWN, 950, "", "Restored", "", id="free"),
+        pytest.param(MEMORY, replace(MEMORY, requests={"cpu": 9, "memory": 100}), 999, "", "Restored", "", id="of CPU"),
+    ],
+)
+def test_a_size_is_given_back(
+    template: Resources, asked: Resources, used: int, restarts: Any, reason: str, said: str
+) -> None:
+    changes = frozenset({restarts} if restarts else ())
+    container = ContainerState("app", asked, used={"memory": used} if used else {}, restarts=changes)
+    decision = return_size(PodState("db-0", "1", "n", (container,), ours=frozenset({"app"})), {"app": template})
+    assert (decision.reason, decision.held) == (reason, reason in ("QosKept", "Restoring"))
+    assert said in decision.detail
+
+
+def test_the_class_is_kept_by_one_unit() -> None:
+    small, equal = Resources({"cpu": 1}, {"cpu": 1}), Resources({"cpu": 2}, {"cpu": 2})
+    assert lowered_by_one({"a": small, "b": equal}) == {"a": small, "b": Resources({"cpu": 1}, {"cpu": 2})}
+
+
+def test_nothing_in_use_is_noted_as_nothing() -> None:
+    assert [one.used for one in noted_use((), 0, 256, NOON, Vertical({"app": APP}))] == [0]
+
+
+@pytest.mark.parametrize(
+    ("blind", "pending", "noted"),
+    [(None, "Infeasible", True), ("no metrics", "Infeasible", False), (None, None, True)],
+)
+def test_use_and_room_are_remembered_where_they_are_known(blind: str | None, pending: Any, noted: bool) -> None:
+    observed = seen(1000, 100)
+    pod = replace(observed.pods[0], pending=pending, room={"cpu": 3000})
+    memory = decide_sizes(PLANNED, workload(), replace(observed, pods=(pod,), blind=blind), NOON).memory
+    assert bool(memory.used) is noted
+    assert memory.rooms == ({"db-0": ("1", {"cpu": 3000})} if pending else {})
+
+
+def test_what_the_kubelet_defers_is_news_once() -> None:
+    observed = seen(1000, 100)
+    waits = replace(observed.pods[0], pending="Deferred", message="node is full")
+    first = decide_sizes(PLANNED, workload(), replace(observed, pods=(waits,)), NOON)
+    assert (first.reason, first.pods[0].news, list(first.memory.told)) == ("ResizeDeferred", True, ["db-0"])
+    again = decide_sizes(PLANNED, workload(), replace(observed, pods=(waits,), memory=first.memory), NOON)
+    assert (again.pods[0].news, again.memory.told) == (False, first.memory.told)
+    served = decide_sizes(PLANNED, workload(), observed, NOON)
+    assert (served.pods[0].news, served.memory.told) == (False, {})
+
+
+def test_long_after_its_plan_a_pod_gets_its_safe_size_and_is_told_why() -> None:
+    late = decide_sizes(PLANNED, workload(), seen(400, 0), NOON + 3 * 24 * HOUR)
+    assert late.pods[0].reason == "PlanExpired"
+    assert late.pods[0].detail.startswith("plan ended 2026-11-2")
+    assert late.pods[0].held
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason", "held"), [(3000, "DemandRising", False), (2999, "LimitReached", True)], ids=["just", "too low"]
+)
+def test_a_fixed_limit_bounds_a_request(limit: int, reason: str, held: bool) -> None:
+    observed = seen(1000, 100)
+    asked = Resources({"cpu": 1000, "memory": 2 * GIB}, {"cpu": limit})
+    pod = replace(observed.pods[0], containers=(replace(observed.pods[0].containers[0], asked=asked),))
+    one = decide_sizes(PLANNED, workload(limits="fixed"), replace(observed, pods=(pod,)), NOON + HOUR).pods[0]
+    assert (one.reason, one.held) == (reason, held)
+
+
+def test_memory_whose_day_was_not_seen_is_kept_and_says_so() -> None:
+    observed = seen(1000, 100, size=8 * GIB)
+    assert decide_sizes(PLANNED, workload(), observed, NOON).pods[0].reason == "MemoryKept"

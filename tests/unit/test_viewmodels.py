@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.model import Bar, Explanation
+from capacity.model import Bar, Explanation, Plan
+from capacity.planning.result import PlanResult
+from capacity.quality import Audit
 from capacity.views import view_bars, view_workload, view_workloads
-from capacity.views.tables import explain_sheet
+from capacity.views.tables import explain_sheet, floor_lines
 from tests.unit.test_shown import plan, whole
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -45,3 +51,21 @@ def test_workloads_are_listed_by_their_peaks() -> None:
     views = view_workloads(whole().workloads)
     assert {view.label for view in views} == {"shop/web", "shop/api"}
     assert [view.replicas for view in views] == sorted((view.replicas for view in views), reverse=True)
+
+
+def all_known() -> Plan:
+    made = whole()
+    return replace(made, workloads=tuple(replace(one, demand=plan().demand) for one in made.workloads))
+
+
+def none_known() -> Plan:
+    made = whole()
+    return replace(made, workloads=tuple(replace(one, demand=None) for one in made.workloads))
+
+
+@pytest.mark.parametrize("make", [all_known, whole, none_known])
+def test_the_floors_as_csv_are_the_frame_of_the_plan(make: Callable[[], Plan]) -> None:
+    """Whether the demand behind the plans is known of all of them, of the first, or of none."""
+    text = "".join(floor_lines(PlanResult(make(), Audit("orders.csv", 10, 10))))
+    read = pd.read_csv(io.StringIO(text), index_col="start", parse_dates=True)
+    pd.testing.assert_frame_equal(read, make().to_frame(), check_dtype=False, check_freq=False, check_index_type=False)

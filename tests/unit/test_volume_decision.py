@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from capacity.decision.volumes import decide_volume
+from capacity.model.volume import DaysLeft
 from tests.unit.test_volumes import claim_of, plan_of
 
 
@@ -27,3 +28,12 @@ def test_what_leaves_no_room_is_named(short: Literal["max", "quota"], said: str)
     found = decide_volume(plan, claim, last.at)
     assert found.reason == "VolumeAtLimit"
     assert said in found.detail
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(None, "in use within the plan"), (2.0, "in use as early as 2 days after ")]
+)
+def test_a_volume_that_grows_says_how_early_it_fills(days: float | None, said: str) -> None:
+    plan = replace(plan_of(), until_target=DaysLeft(days, None, None))
+    found = decide_volume(plan, claim_of(), plan.steps[0].at)
+    assert (found.reason, said in found.detail) == ("VolumeFillsUp", True)

@@ -14,13 +14,16 @@ import pandas as pd
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from capacity.decision.decide import longest_unnoticed
 from capacity.model.check import Finding, State, isolated
 from capacity.model.configuration import Config
+from capacity.model.fields import duration_text
 from capacity.model.settings import PrometheusSettings
 from capacity.model.settings.monitoring import ServiceNowSettings, ServiceSettings
 from capacity.monitoring.dispatch import ALERTMANAGER, PUSHGATEWAY, connect, connect_tickets
 from capacity.version import VERSION
 
+NOTICED = timedelta(minutes=10)  # within which frozen metrics should be noticed
 DISTRIBUTION = "capacity-ahead"  # what pip calls the package `capacity`
 
 
@@ -65,11 +68,26 @@ def check_config(config: Config, name: str) -> Iterator[Finding]:
         yield Finding(
             "load", "warn", f"no sale adds to the load of {', '.join(flat)}: their plans are straight lines", fix
         )
+    yield from _unnoticed(config)
     files = dict(_files(config))
     broken = [finding for key, file in files.items() if (finding := _readable(key, file))]
     yield from broken
     if files and not broken:
         yield Finding("secrets", "ok", f"{len(files)} file{'s' if len(files) > 1 else ''} readable")
+
+
+def _unnoticed(config: Config) -> Iterator[Finding]:
+    """A period at which metrics that stand still are noticed late."""
+    controller = config.controller
+    longest = longest_unnoticed(controller.period, stamped=controller.metric_times)
+    if longest <= NOTICED or controller.metric_times:
+        return
+    period, stamped = (
+        duration_text(one) for one in (controller.period, longest_unnoticed(controller.period, stamped=True))
+    )
+    told = f"controller.period {period}: frozen metrics may go unnoticed for {duration_text(longest)}"
+    fix = f"set controller.metric_times and install its overlay (then {stamped} at most), or use a period of 1m"
+    yield Finding("config", "warn", told, fix)
 
 
 def _files(config: Config) -> Iterator[tuple[str, Path]]:

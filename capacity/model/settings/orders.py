@@ -158,8 +158,13 @@ class ValueSettings(Settings):
 class SalesSettings(Settings):
     """Where the orders are and which rows count."""
 
-    source: str | DatabaseSource = Field(description="CSV, .gz, Parquet, a glob or directory of them, or {url, query}.")
+    source: str | DatabaseSource = Field(
+        description="CSV, JSON lines, .gz, Parquet, a glob or directory of them, or {url, query}."
+    )
     time: str = Field(description="Column with the time of the order.")
+    time_of_day: str | None = Field(
+        None, description="Column with the time of day or the hour, where `time` has dates alone. Not of a database."
+    )
     time_format: str | None = Field(
         None,
         description="strptime format, e.g. '%Y%m%d'; day_first, month_first or year_first; epoch, epoch_ms, epoch_us "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from capacity.views.tables.outlook import outlook_sheets as outlook_sheets
     from capacity.views.tables.plan import explain_document as explain_document
     from capacity.views.tables.plan import explain_sheet as explain_sheet
-    from capacity.views.tables.plan import floor_rows as floor_rows
+    from capacity.views.tables.plan import floor_lines as floor_lines
     from capacity.views.tables.plan import plan_sheet as plan_sheet
     from capacity.views.tables.plan import scenarios_sheet as scenarios_sheet
     from capacity.views.tables.simulation import nodes_sheet as nodes_sheet
@@ -42,7 +42,7 @@ HOMES = {
     "capacity.views.tables.plan": (
         "explain_document",
         "explain_sheet",
-        "floor_rows",
+        "floor_lines",
         "plan_sheet",
         "scenarios_sheet",
     ),

@@ -73,11 +73,10 @@ def advice_sentence(choice: Choice) -> str:
     policy, found = choice.policy, choice.recommended
     what = "keep things as they are" if policy == choice.today.policy else _instruction(choice)
     what = "run a fixed number of replicas" if choice.reason == "FixedCountIsEnough" else what
-    cost = _against(choice.change)
-    return (
-        f"{what}: {_says(choice)}. {_objective(choice.objective)}: it kept {_share(found)} of minutes at {cost} "
-        f"today, which kept {_share(choice.today)}."
-        + ("" if choice.meanwhile is None else f" Until {_what(choice)}: {choice.in_force}.")
+    kept = f"it kept {_share(found)} of minutes at {_against(choice.change)} today, which kept {_share(choice.today)}"
+    kept = f"today's policy kept {_share(found)} of minutes" if policy == choice.today.policy else kept
+    return f"{what}: {_says(choice)}. {_objective(choice.objective)}: {kept}." + (
+        "" if choice.meanwhile is None else f" Until {_what(choice)}: {choice.in_force}."
     )
 
 

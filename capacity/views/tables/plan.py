@@ -17,7 +17,7 @@ from capacity.model.plan_file import plan_document
 from capacity.model.pod_size import PodSizes
 from capacity.planning import floor_series, mean_floor, planned_demand
 from capacity.planning.result import PlanResult
-from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, moment, money
+from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, csv_text, moment, money
 from capacity.views.tables.choice import advice_sentence
 from capacity.views.tables.load import advice_document, advice_lines
 from capacity.views.view_models import view_bars
@@ -44,30 +44,42 @@ def plan_sheet(planned: PlanResult, config: Config) -> Sheet:
     return Sheet(title, columns, rows, document, footer)
 
 
-def floor_rows(planned: PlanResult) -> tuple[tuple[str, ...], Iterator[tuple[object, ...]]]:
-    """The columns of `Plan.to_frame`, and every step of every workload, one after the other: there may be millions."""
-    tables = [(plan, _columns(plan)) for plan in planned.plan.workloads]
-    names = tuple(dict.fromkeys(name for _, table in tables for name in table))
+def floor_lines(planned: PlanResult) -> Iterator[str]:
+    """The columns of `Plan.to_frame` and every step of every workload as CSV: there may be millions."""
+    plans = planned.plan.workloads
+    tables = {plan.key: _columns(plan) for plan in plans if plan.demand is not None or plan.sizes is not None}
+    names = tuple(dict.fromkeys([*FLOOR_COLUMNS, *(name for table in tables.values() for name in table)]))
+    yield csv_text([("start", "namespace", "name", *names)])
+    for plan in plans:
+        table = tables.get(plan.key)
+        yield from _lines_of_runs(plan, len(names)) if table is None else _lines_of_steps(plan, names, table)
+
+
+FLOOR_COLUMNS = ("floor", "reason")
+
+
+def _lines_of_runs(plan: WorkloadPlan, columns: int) -> Iterator[str]:
+    """Of a plan that holds floors alone; what follows the start is written once for all steps of a run."""
+    starts, unknown = _starts(plan.start, plan.step, plan.steps), [None] * (columns - len(FLOOR_COLUMNS))
+    ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
+    for change, end in zip(plan.floor, ends, strict=True):
+        row = csv_text([("", plan.namespace, plan.name, change.replicas, change.reason, *unknown)])
+        yield row.join([*starts[change.offset : end], ""])
+
+
+def _lines_of_steps(plan: WorkloadPlan, names: Sequence[str], table: dict[str, list[Any]]) -> Iterator[str]:
     unknown: Iterator[object] = repeat(None)
-    rows = (
-        row
-        for plan, table in tables
-        for row in zip(
-            _starts(plan.start, plan.step, plan.steps),
-            repeat(plan.namespace),
-            repeat(plan.name),
-            *(table.get(name, unknown) for name in names),
-        )
-    )
-    return ("start", "namespace", "name", *names), rows
+    starts = _starts(plan.start, plan.step, plan.steps)
+    known = (table.get(name, unknown) for name in names)
+    yield csv_text(zip(starts, repeat(plan.namespace), repeat(plan.name), *known))
 
 
 def _columns(plan: WorkloadPlan) -> dict[str, list[Any]]:
     """The columns of one workload; None for what is not known."""
-    if plan.demand is None:
-        return plan.columns()
-    table = plan.to_frame()
-    return {str(name): [None if value != value else value for value in table[name].tolist()] for name in table.columns}
+    loads = {
+        name: [None if value != value else value for value in column.tolist()] for name, column in plan.loads().items()
+    }
+    return {**plan.columns(), **loads}
 
 
 @lru_cache(maxsize=16)  # plans of one run have the same steps
