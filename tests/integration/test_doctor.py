@@ -481,6 +481,8 @@ def test_a_quota_that_a_peak_fills_is_found(
         pytest.param({"max": {"memory": "128Mi"}}, "at most memory 128Mi", id="less than its limit"),
         pytest.param({"min": {"cpu": "500m"}}, "at least cpu 500m", id="more than its request"),
         pytest.param({"max": {"cpu": "4"}, "min": {"cpu": "10m"}}, "", id="wide enough"),
+        pytest.param({"maxLimitRequestRatio": {"cpu": "9"}}, "limits of cpu of at most 9 times", id="a narrow ratio"),
+        pytest.param({"maxLimitRequestRatio": {"cpu": "10", "memory": "3"}}, "", id="ratios that it meets"),
     ],
 )
 def test_a_limit_range_that_refuses_our_pod_is_found(clinic: Clinic, item: dict[str, Any], words: str) -> None:
