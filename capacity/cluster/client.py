@@ -462,6 +462,8 @@ def _hint(status: int, said: str) -> str:
         return POLICY_HINT
     if status != 403:
         return ""
+    if "RBAC: " in said and said.endswith(" not found"):
+        return "; see the Role in k8s/base, unless the API server has just started: for some seconds it knows none"
     if " cannot " in said or "no RBAC policy matched" in said:
         return "; see the Role in k8s/base"
     if "exceeded quota" in said:

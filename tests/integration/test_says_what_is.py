@@ -38,6 +38,12 @@ Document = dict[str, Any]
         pytest.param(403, POLICY, POLICY_HINT, id="a policy that names the reason Forbidden"),
         pytest.param(400, 'admission webhook "x" denied the request: no', POLICY_HINT, id="webhook"),
         pytest.param(403, 'pods "web" is forbidden: exceeded quota: small', "raise the quota", id="a quota"),
+        pytest.param(
+            403,
+            'User "x" cannot patch resource "hpa": RBAC: role.rbac.authorization.k8s.io "capacity-controller" not found',
+            "see the Role in k8s/base, unless the API server has just started",
+            id="a server that has just started",
+        ),
         pytest.param(403, 'User "x" cannot patch resource "hpa"', "see the Role in k8s/base", id="a missing right"),
     ],
 )
