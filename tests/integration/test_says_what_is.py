@@ -40,7 +40,7 @@ Document = dict[str, Any]
         pytest.param(403, 'pods "web" is forbidden: exceeded quota: small', "raise the quota", id="a quota"),
         pytest.param(
             403,
-            'User "x" cannot patch resource "hpa": RBAC: role.rbac.authorization.k8s.io "capacity-controller" not found',
+            'User "x" cannot patch "hpa": RBAC: role.rbac.authorization.k8s.io "capacity-controller" not found',
             "see the Role in k8s/base, unless the API server has just started",
             id="a server that has just started",
         ),
