@@ -354,7 +354,7 @@ def rehearse(
     writer = ClusterWriter(requests_per_second=config.controller.requests_per_second)
     work = make_pass(config, _clock(), place.file, writer, real_time=True)
     one = find_workload(work, workload)
-    context.say(f"{workload}: raising its floor; Ctrl-C gives it back")
+    context.say(f"{workload}: its floor rises if nothing speaks against it; Ctrl-C gives it back")
     with stopping() as stop:
         found = rehearse_workload(Stage(writer, work, one, _clock, stop.wait), to, limits)
     context.show(rehearsal_sheet(found))

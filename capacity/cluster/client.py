@@ -454,19 +454,27 @@ def _refusal(error: Any, method: str, path: str) -> ClusterError:
     return ClusterError(f"{method} {path.rpartition('/')[2]}: {error.status} {said}{caused}{hint}", error.status)
 
 
+POLICY_HINT = "; a policy of the cluster refused it: ask who runs that policy"
+
+
 def _hint(status: int, said: str) -> str:
-    """What to do next. RBAC says who cannot do what; any other 403 is a policy's, a quota's or a webhook's."""
+    """What to do next. RBAC says who cannot do what; any other 403 is a policy's, a quota's or a webhook's.
+
+    A policy refuses with 422 unless it names another reason, a webhook with any code.
+    """
     if status == 401:
         return "; is the token valid?"
+    if "denied request" in said or "denied the request" in said:
+        return POLICY_HINT
     if status != 403:
         return ""
+    if "RBAC: " in said and said.endswith(" not found"):
+        return "; see the Role in k8s/base, unless the API server has just started: for some seconds it knows none"
     if " cannot " in said or "no RBAC policy matched" in said:
         return "; see the Role in k8s/base"
     if "exceeded quota" in said:
         return "; raise the quota, or free what fills it"
-    if any(word in said for word in ("admission", "denied", "is forbidden: ValidatingAdmission")):
-        return "; a policy of the cluster refused it: ask who runs that policy"
-    return ""
+    return POLICY_HINT if "admission" in said or "denied" in said else ""
 
 
 def _date(text: str | None) -> datetime | None:

@@ -263,12 +263,14 @@ def _hash(settings: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
+BESIDE = {"ignored_by": [], "take": False}  # of a target: beside whom it is moved shapes no plan
 ACTUATORS = ("headroom", "vertical", "volumes")  # keys of a workload that leave no trace where they are not asked for
 
 
 def _asked_for(workload: dict[str, Any]) -> dict[str, Any]:
     """The workload without the actuators that it does not use: the settings of an older version keep their hash."""
     known = {key: value for key, value in workload.items() if value or key not in ACTUATORS}
+    known["target"] = {**known["target"], **BESIDE}
     return known if known.get("scaling") != "horizontal" else {k: v for k, v in known.items() if k != "scaling"}
 
 

@@ -16,7 +16,7 @@ from capacity.app.loop import make_pass
 from capacity.cli import main
 from capacity.cluster.act import announce
 from capacity.cluster.autoscaler import Autoscaler
-from capacity.cluster.client import ClusterReader, ClusterWriter
+from capacity.cluster.client import POLICY_HINT, ClusterReader, ClusterWriter
 from capacity.cluster.inventory import read_inventory
 from tests.double import KubernetesDouble
 from tests.double.faults import Fault, refusal
@@ -32,20 +32,25 @@ Document = dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("message", "hint"),
+    ("code", "message", "hint"),
     [
-        pytest.param(POLICY, "a policy of the cluster refused it", id="a policy"),
+        pytest.param(422, POLICY, POLICY_HINT, id="a policy, as a real server answers by default"),
+        pytest.param(403, POLICY, POLICY_HINT, id="a policy that names the reason Forbidden"),
+        pytest.param(400, 'admission webhook "x" denied the request: no', POLICY_HINT, id="webhook"),
+        pytest.param(403, 'pods "web" is forbidden: exceeded quota: small', "raise the quota", id="a quota"),
         pytest.param(
-            'admission webhook "x" denied the request: no', "a policy of the cluster refused it", id="webhook"
+            403,
+            'User "x" cannot patch "hpa": RBAC: role.rbac.authorization.k8s.io "capacity-controller" not found',
+            "see the Role in k8s/base, unless the API server has just started",
+            id="a server that has just started",
         ),
-        pytest.param('pods "web" is forbidden: exceeded quota: small', "raise the quota", id="a quota"),
-        pytest.param('User "x" cannot patch resource "hpa"', "see the Role in k8s/base", id="a right that is missing"),
+        pytest.param(403, 'User "x" cannot patch resource "hpa"', "see the Role in k8s/base", id="a missing right"),
     ],
 )
-def test_a_refusal_says_who_refused(shop: Shop, message: str, hint: str) -> None:
-    body = json.loads(refusal(403, "Forbidden", message).body)
+def test_a_refusal_says_who_refused(shop: Shop, code: int, message: str, hint: str) -> None:
+    body = json.loads(refusal(code, "Refused", message).body)
     body["details"] = {"causes": [{"message": message}]}
-    fault = Fault(status=403, body=json.dumps(body), headers={"Content-Type": "application/json"})
+    fault = Fault(status=code, body=json.dumps(body), headers={"Content-Type": "application/json"})
     shop.api.faults.add("PATCH .*horizontal", fault)
     found = shop.decide()
     assert (found["code"], hint in found["error"]) == (1, True), found["error"]

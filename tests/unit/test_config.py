@@ -269,6 +269,8 @@ def test_the_settings_hash_follows_what_shapes_a_plan_and_not_how_it_is_written(
     plain = read(settings()).settings_hash()
     assert plain == read(settings("workloads.0.target_utilization", 0.80)).settings_hash()
     assert plain == read(settings("workloads.0.load.cpu.base", 0.5)).settings_hash()
+    assert plain == read(settings("workloads.0.target", {"take": True, "ignored_by": ["helm"]})).settings_hash()
+    assert plain != read(settings("workloads.0.target", {"kind": "Deployment"})).settings_hash()
     assert plain != read(settings("workloads.0.target_utilization", 0.79)).settings_hash()
     assert plain != read(settings("timezone", "Europe/London")).settings_hash()
     assert plain != read(settings("sales.rules", [{"name": "r", "check": "n > 0"}])).settings_hash()

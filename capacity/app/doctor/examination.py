@@ -80,4 +80,5 @@ def _cluster(config: Config | None, now: datetime, part: Part) -> Iterator[Findi
     yield from isolated("rights", partial(check_rights, config, reader, part), FIX_CLUSTER)
     yield from isolated("room", partial(check_room, config, reader), FIX_ROOM)
     yield from check_actuators(config, reader, part, now)
-    yield from isolated("targets", partial(check_targets, config.workloads, reader, now), FIX_TARGET)
+    if part is not Part.planner:  # it may not see autoscalers
+        yield from isolated("targets", partial(check_targets, config.workloads, reader, now), FIX_TARGET)

@@ -133,11 +133,13 @@ def _refused(namespace: str, limits: Document, fix: str) -> Iterator[Finding]:
         if item.get("type") not in ("Container", "Pod"):
             continue
         for resource in ("cpu", "memory"):
-            most, least = (item.get("max") or {}).get(resource), (item.get("min") or {}).get(resource)
+            most, least, ratio = ((item.get(key) or {}).get(resource) for key in ("max", "min", "maxLimitRequestRatio"))
             if most is not None and parse_quantity(most) < LIMITS[resource]:
                 wrong = f"at most {resource} {most}"
             elif least is not None and parse_quantity(least) > REQUESTS[resource]:
                 wrong = f"at least {resource} {least}"
+            elif ratio is not None and parse_quantity(ratio) < LIMITS[resource] / REQUESTS[resource]:
+                wrong = f"limits of {resource} of at most {ratio} times the request"
             else:
                 continue
             yield Finding("room", "fail", f"{namespace}: LimitRange {name} wants {wrong}: it refuses our pods", fix)
