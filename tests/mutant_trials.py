@@ -156,22 +156,47 @@ def survey(modules: Sequence[str], tests: Sequence[str]) -> Survey:
 
 
 def trials(mutants: Sequence[Mutant], found: Survey) -> Iterator[Trial]:
-    """Try each mutant, a few at once; each is told as soon as it is known."""
-    waiting, running = list(mutants), list[tuple[Mutant, _Child]]()
+    """Try each mutant, a few at once; each is told as soon as it is known.
+
+    A test that fails is run again alone: one that then passes failed by chance, as on a machine that is too busy, and
+    the tests after it go on.
+    """
+    waiting, running = [_Run(mutant, found.tests(mutant)) for mutant in mutants], list[tuple[_Run, _Child]]()
     while waiting or running:
         while waiting and len(running) < AT_ONCE:
             running.append((waiting[0], _started(waiting.pop(0), found)))
-        for mutant, child in [one for one in running if one[1].ended()]:
-            running.remove((mutant, child))
+        for run, child in [one for one in running if one[1].ended()]:
+            running.remove((run, child))
             if child.answer == MOVED:
                 raise RuntimeError("expected the tests of the survey, got others: somebody edits them; run it again")
             answer = f"an end that did not come ({child.end})" if child.answer is None else child.answer
-            yield Trial(mutant, answer or None)
+            again = run.after(answer)
+            if again is None:
+                yield Trial(run.mutant, answer or None)
+            else:
+                waiting.insert(0, again)
         time.sleep(0.02)
 
 
-def _started(mutant: Mutant, found: Survey) -> _Child:
-    tests = found.tests(mutant)
+@dataclass(frozen=True)
+class _Run:
+    """Some tests that meet a mutant; `later` are those that follow where the one that is run again passes."""
+
+    mutant: Mutant
+    tests: Sequence[str]
+    later: Sequence[str] | None = None
+
+    def after(self, answer: str) -> _Run | None:
+        """The run that follows this one; None where the answer is final."""
+        if self.later is None and answer in self.tests:
+            return _Run(self.mutant, [answer], self.tests[self.tests.index(answer) + 1 :])
+        if self.later and not answer:
+            return _Run(self.mutant, self.later)
+        return None
+
+
+def _started(run_of: _Run, found: Survey) -> _Child:
+    mutant, tests = run_of.mutant, run_of.tests
 
     def run() -> str:
         swap = _Swap(mutant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -151,7 +151,6 @@ def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> FoundWor
     spec, scales, maker = document.get("spec") or {}, room.scaled[key], _maker(document)
     only, utilization = _cpu_target(spec)
     containers = [one for one in _containers(scales) if only is None or one.get("name") == only]
-    limits = _summed(containers, "limits")
     baseline = _baseline_floor(document)
     return FoundWorkload(
         namespace=_meta(document, "namespace"),
@@ -166,8 +165,8 @@ def _found(document: Document, key: tuple[Scaled, str], room: _Room) -> FoundWor
         ceiling=int(spec["maxReplicas"]),
         replicas=int((scales.get("status") or {}).get("readyReplicas") or 0),
         utilization=utilization,
-        requests={**limits, **_summed(containers, "requests")},  # what has a limit only requests that much
-        limits=limits,
+        requests=_summed([_requested(one) for one in containers]),
+        limits=_summed([_resources(one, "limits") for one in containers]),
         starts=room.starts.get((PODS_LIKE[key[0]], key[1]), Starts()),
     )
 
@@ -196,9 +195,17 @@ def _containers(scales: Document) -> Iterator[Document]:
     yield from (one for one in pod.get("initContainers") or [] if one.get("restartPolicy") == "Always")
 
 
-def _summed(containers: Iterable[Document], what: str) -> dict[str, float]:
+def _requested(container: Document) -> Document:
+    """What a pod of this template requests for it: what has a limit only requests that much, which no template says."""
+    return {**_resources(container, "limits"), **_resources(container, "requests")}
+
+
+def _resources(container: Document, what: str) -> Document:
+    return (container.get("resources") or {}).get(what) or {}
+
+
+def _summed(given: Sequence[Document]) -> dict[str, float]:
     """CPU in cores and memory in bytes of all containers; a resource that one of them leaves open is left out."""
-    given = [(one.get("resources") or {}).get(what) or {} for one in containers]
     return {
         resource: sum(parse_quantity(one[resource]) for one in given)
         for resource in ("cpu", "memory")

@@ -48,8 +48,10 @@ def _bounds(spec: JSON) -> Iterator[Cause]:
     floor, ceiling = spec["minReplicas"], spec["maxReplicas"]
     if floor < 1:
         yield wrong_value("spec.minReplicas", floor, "must be greater than or equal to 1")
-    if ceiling < 1:
-        yield wrong_value("spec.maxReplicas", ceiling, "must be greater than 0")
+    if ceiling == 0:
+        yield missing_value("spec.maxReplicas", "must be set and greater than 0")
+    if ceiling < 0:
+        yield wrong_value("spec.maxReplicas", ceiling, "must be greater than or equal to 1")
     if ceiling < floor:
         yield wrong_value("spec.maxReplicas", ceiling, "must be greater than or equal to `minReplicas`")
 

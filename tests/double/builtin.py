@@ -70,6 +70,7 @@ DEPLOYMENTS = Resource(
     default=defaults.default_deployment,
     validate=validation.check_workload,
     generation=True,
+    counts_annotations=True,
     short_names=("deploy",),
     categories=("all",),
 )

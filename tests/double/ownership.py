@@ -236,9 +236,14 @@ def _conflict_message(clashes: list[tuple[Manager, Path]]) -> str:
     return f"Apply failed with {len(clashes)} conflicts: " + "\n".join(lines)
 
 
-def own_replicas(owners: Owners, manager: Manager, version: str) -> dict[Manager, Share]:
-    """Give `spec.replicas` to whoever wrote it through the scale subresource, without a time (exchange 64)."""
+def own_replicas(owners: Owners, manager: Manager, version: str, replicas: int) -> dict[Manager, Share]:
+    """Give `spec.replicas` to whoever wrote it through the scale subresource, without a time (exchange 64).
+
+    A Scale of no replicas does not say so in JSON: then nobody owns them.
+    """
     path = ("f:spec", "f:replicas")
     result = _take(owners, frozenset({path}), frozenset())
+    if replicas == 0:
+        return result
     result[manager] = Share(frozenset({path}), version, None)
     return result

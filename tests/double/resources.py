@@ -73,6 +73,8 @@ class Resource:
     validate: Validate = _anything
     generation: bool = False
     """Whether metadata.generation is kept; HPAs have none."""
+    counts_annotations: bool = False
+    """Whether a change of annotations counts as a generation, as of Deployments."""
     needs_revision: bool = False
     """Whether a PUT must name the resourceVersion (leases, custom resources)."""
     create_on_put: bool = False

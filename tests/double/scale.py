@@ -75,7 +75,7 @@ class Scales:
             refuse_conflicts({one: share for one, share in owners.items() if one != manager}, REPLICAS)
         item["spec"]["replicas"] = replicas
         item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
-        set_owners(call.resource, item, own_replicas(owners, manager, call.view.api_version))
+        set_owners(call.resource, item, own_replicas(owners, manager, call.view.api_version, replicas))
         return item if call.dry_run else self._store.put(call.resource, item)
 
 

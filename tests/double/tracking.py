@@ -70,7 +70,7 @@ def after_apply(call: Call, live: JSON | None, config: JSON) -> Applied:
             Manager(BEFORE_FIRST_APPLY, "Update", call.view.api_version),
             _write(call).shape,
             call.view.api_version,
-            "",
+            now(),
         )
         owners = track_update({}, zero_object(call.resource), live, before)
     return apply(owners, base, config, _write(call), call.force)

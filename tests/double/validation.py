@@ -189,8 +189,7 @@ def check_event(item: JSON, controller_field: str) -> list[Cause]:
     reporter = item.get("reportingComponent") or ""
     if not reporter:
         problems.append(missing_value(controller_field))
-    else:
-        problems += [wrong_value(controller_field, reporter, problem) for problem in problems_of_key(reporter)]
+    problems += [wrong_value(controller_field, reporter, problem) for problem in problems_of_key(reporter)]
     for name in ("reportingInstance", "action", "reason"):
         if not item.get(name):
             problems.append(missing_value(name))

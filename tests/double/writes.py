@@ -19,6 +19,7 @@ from tests.double.copying import copied
 from tests.double.decoding import Decoder, DecodingError, untypable
 from tests.double.patches import json_patch, merge_patch, strategic_merge
 from tests.double.pods import check_resize, keep_all_but_resources
+from tests.double.resources import Resource
 from tests.double.shapes import Shape
 from tests.double.status import (
     JSON,
@@ -168,7 +169,7 @@ class Writes:
         admit(self._store, call, item, live)
         _refuse(resource.kind_target(call.place.name), [*problems, *_problems(call, item, live)])
         refuse(self._store, call, item, live)
-        if resource.generation and _wanted(call, item) != _wanted(call, live):
+        if resource.generation and _wanted(resource, item) != _wanted(resource, live):
             item["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
         item["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         if not call.dry_run and not _same(item, live):
@@ -284,12 +285,10 @@ def _refuse(target: Target, problems: list[Cause]) -> None:
         raise invalid(target, problems)
 
 
-def _wanted(call: Call, item: JSON) -> JSON:
-    """Return what `metadata.generation` counts changes of: of a Deployment its annotations too, for its ReplicaSets."""
+def _wanted(resource: Resource, item: JSON) -> JSON:
+    """Return what `metadata.generation` counts changes of."""
     wanted = {name: part for name, part in item.items() if name not in ("metadata", "status", "apiVersion", "kind")}
-    if call.resource.kind == "Deployment":
-        wanted["annotations"] = item["metadata"].get("annotations") or {}
-    return wanted
+    return {**wanted, "notes": item["metadata"].get("annotations")} if resource.counts_annotations else wanted
 
 
 def _same(item: JSON, live: JSON) -> bool:

@@ -93,7 +93,7 @@ def test_custom_objects_api_writes_a_new_event(cluster: KubernetesDouble, custom
     event = {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": "web.", "namespace": "default"},
+        "metadata": {"generateName": "web-", "namespace": "default"},
         "eventTime": "2026-01-01T00:00:00.000000Z",
         "reportingController": "capacity",
         "reportingInstance": "capacity-1",
@@ -103,7 +103,7 @@ def test_custom_objects_api_writes_a_new_event(cluster: KubernetesDouble, custom
         "regarding": {"kind": "HorizontalPodAutoscaler", "name": "web", "namespace": "default"},
     }
     created = custom.create_namespaced_custom_object("events.k8s.io", "v1", "default", "events", event)
-    assert created["metadata"]["name"].startswith("web.")
+    assert created["metadata"]["name"].startswith("web-")
     assert [one["reason"] for one in cluster.list("events")] == ["DemandRising"]
 
 

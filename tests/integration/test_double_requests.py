@@ -252,3 +252,24 @@ def test_what_says_too_little_is_refused(wire: Wire, path: str, item: dict[str, 
     base = EVENT if path == EVENTS else {"metadata": {"name": "a"}} if path == ROLES else {}
     answer = wire.send("POST", path, {**base, **item}, dryRun="All")
     assert [cause["field"].rpartition(".")[2] for cause in answer.json["details"]["causes"]] == fields
+
+
+def test_annotations_count_as_a_generation_of_deployments_alone(wire: Wire) -> None:
+    note = {"metadata": {"annotations": {"capacity/state": "{}"}}}
+    made = wire.send("PATCH", f"{DEPLOYMENTS}/web", note, "merge", dryRun="All").json["metadata"]
+    assert made["generation"] == 2
+
+
+def test_who_scales_to_nothing_owns_nothing(wire: Wire) -> None:
+    wire.send("PATCH", f"{DEPLOYMENTS}/web/scale", {"spec": {"replicas": 0}}, "merge", fieldManager="x")
+    entries = wire.send("GET", f"{DEPLOYMENTS}/web").json["metadata"]["managedFields"]
+    assert not any("f:replicas" in entry["fieldsV1"].get("f:spec", {}) for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "words"),
+    [(0, "Required value: must be set and greater than 0"), (-5, "must be greater than or equal to 1")],
+)
+def test_a_ceiling_of_nothing_is_none(wire: Wire, ceiling: int, words: str) -> None:
+    answer = wire.send("PATCH", f"{HPAS}/web", {"spec": {"maxReplicas": ceiling}}, "merge")
+    assert words in answer.json["details"]["causes"][0]["message"]

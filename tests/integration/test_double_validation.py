@@ -115,7 +115,7 @@ def pods(*containers: Mapping[str, Any]) -> dict[str, Any]:
             EVENTS,
             OLD_EVENT,
             {"eventTime": "2026-01-01T00:00:00.000000Z", "action": "a" * 129},
-            ["reportingComponent", "reportingInstance", "action", "reason"],
+            [*["reportingComponent"] * 3, "reportingInstance", "action", "reason"],
             id="half a new event",
         ),
         pytest.param(

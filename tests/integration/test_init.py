@@ -73,7 +73,8 @@ def cluster(kubernetes_double: KubernetesDouble, kubeconfig: Path, monkeypatch: 
         "limits": {"cpu": "1", "memory": "512Mi"},
     }
     sidecar = {"name": "mesh", "image": "img:1", "restartPolicy": "Always"}
-    sidecar["resources"] = {"requests": {"cpu": "50m", "memory": "64Mi"}}  # type: ignore[assignment]
+    limited = {"cpu": "50m", "memory": "64Mi"}  # no template says that it requests as much
+    sidecar["resources"] = {"limits": limited}  # type: ignore[assignment]
     web["spec"]["template"]["spec"]["initContainers"] = [sidecar]
     database = deployment("db", namespace="shop")
     database |= {"kind": "StatefulSet", "spec": {**database["spec"], "serviceName": "db"}}

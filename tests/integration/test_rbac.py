@@ -62,6 +62,7 @@ def without(role: Document, revoked: Rule) -> Document:
     for rule in poorer["rules"]:
         if (rule["apiGroups"], rule["resources"]) == ([group], [resource]) and verb in rule["verbs"]:
             rule["verbs"].remove(verb)
+    poorer["rules"] = [rule for rule in poorer["rules"] if rule["verbs"]]
     assert set(granted(role)) - set(granted(poorer)) == {revoked}
     return poorer
 
