@@ -110,12 +110,15 @@ def _groups(origins: Origins, season_length: int) -> Places:
     return np.asarray(position * min(SLOTS, season_length) // season_length)
 
 
+MOST_CELLS = 1_000_000  # series x steps whose changes are held at once: 8 MiB
+
+
 def _usual_change(values: Array, season_length: int) -> Array:
     """The mean absolute change over a season (N,): the scale of a series none of whose origins could be scored."""
     length = season_length if season_length < values.shape[1] else 1
-    change = np.abs(values[:, length:] - values[:, :-length])
+    parts = np.array_split(values, -(-values.size // MOST_CELLS))
+    mean = np.concatenate([nan_mean(np.abs(part[:, length:] - part[:, :-length]), 1) for part in parts])
     spread = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
-    mean = nan_mean(change, 1)
     return np.asarray(np.where(np.isnan(mean), spread, mean))
 
 
@@ -197,13 +200,16 @@ def closed_slots(quantiles: Array, values: Array, season_length: int, levels: tu
     seen = (~np.isnan(past)).sum(axis=1)  # (N, S)
     sold = past > 0
     closed = (seen > 0) & (sold.sum(axis=1) <= RARELY_SOLD * seen) & ~sold[:, -LATEST_CYCLES:].any(axis=1)  # (N, S)
-    if not closed.any():
+    some = np.flatnonzero(closed.any(axis=1))  # series with a closed slot: few, and only they cost memory
+    if not len(some):
         return quantiles
-    own = _own_quantiles(past, levels)  # (N, S, Q)
-    known = np.asarray(levels) <= (seen / (seen + 1))[:, :, None]
+    own = _own_quantiles(past[some], levels)  # (n, S, Q)
+    known = np.asarray(levels) <= (seen[some] / (seen[some] + 1))[:, :, None]
     slots = np.arange(quantiles.shape[1]) % season_length
-    binding = (closed[:, :, None] & known)[:, slots]
-    return np.where(binding, np.minimum(quantiles, own[:, slots]), quantiles)
+    binding = (closed[some][:, :, None] & known)[:, slots]
+    lowered = quantiles.copy()
+    lowered[some] = np.where(binding, np.minimum(quantiles[some], own[:, slots]), quantiles[some])
+    return lowered
 
 
 def _own_quantiles(past: Array, levels: tuple[float, ...]) -> Array:
