@@ -191,7 +191,7 @@ def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
 def forecast_orders(config: Config, orders: OrderData) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
     request, own = request_of(config, orders), partial(own_request, config=config, orders=orders)
-    return forecast_many(_requests(orders.histories, request, {}, own), orders.ahead.columns)
+    return _forecast_each(_requests(orders.histories, request, {}, own), orders.ahead.columns)
 
 
 def forecast_groups(
@@ -205,7 +205,7 @@ def forecast_groups(
 
     `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
     """
-    return forecast_many(_requests(histories, request, reach or {}), covariates)
+    return _forecast_each(_requests(histories, request, reach or {}), covariates)
 
 
 def _forecasts(config: Config, orders: OrderData, request: ForecastRequest) -> Forecasts:
@@ -213,11 +213,18 @@ def _forecasts(config: Config, orders: OrderData, request: ForecastRequest) -> F
     reach, own = plan_reach(config), partial(own_request, config=config, orders=orders)
     refused = _coarse_groups(orders.histories)
     even = {group: history for group, history in orders.histories.items() if group not in refused}
-    made: Forecasts = forecast_many(_requests(even, request, reach, own), orders.ahead.columns)
+    made: Forecasts = _forecast_each(_requests(even, request, reach, own), orders.ahead.columns)
     follow = {group: history for group, history in even.items() if group in following(config)}
     near = replace(request, horizon=near_horizon(config.choice.refit))
-    close: Forecasts = forecast_many(_requests(follow, near, reach, own), orders.ahead.columns)
+    close: Forecasts = _forecast_each(_requests(follow, near, reach, own), orders.ahead.columns)
     return {group: spliced(close[group], one) if group in close else one for group, one in made.items()} | refused
+
+
+def _forecast_each(
+    asked: Mapping[str | None, tuple[pd.Series, ForecastRequest]], columns: pd.DataFrame | None
+) -> Forecasts:
+    """Forecasts of groups without a model of them all: a replay makes hundreds, and plans are made as replayed."""
+    return forecast_many(asked, columns, global_layer=False)
 
 
 def _requests(

@@ -165,7 +165,7 @@ def test_a_bad_scenario_is_said_before_anything_is_computed(
 ) -> None:
     from capacity.planning import pipeline
 
-    monkeypatch.setattr(pipeline, "forecast_many", lambda *_: pytest.fail("a forecast was made"))
+    monkeypatch.setattr(pipeline, "forecast_many", lambda *_, **__: pytest.fail("a forecast was made"))
     for bad in ("lost-zone", "promotion=2031-01-01/2031-01-02:+50%"):
         assert main(["plan", "--sample", "--scenario", "growth=+20%", "--scenario", bad]) == 1
         assert "expected a" in capsys.readouterr().err

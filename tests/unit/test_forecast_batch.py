@@ -6,15 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.forecast_fleet import made_up_fleet
-from capacity.forecast import Setting, forecast_batch
+from capacity.forecast import Setting, forecast_batch, forecast_many
 from capacity.forecast.blend import Proposal, serve
 from capacity.forecast.global_model import SIZES, TREES, helps
 from capacity.forecast.history import place_origins, without_spikes
 from capacity.forecast.members import design_for, ridge_forecast, with_last_years_drift
-from capacity.model import DataError
+from capacity.model import DataError, ForecastRequest
 from capacity.stats import sliding_maxima
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -195,6 +196,19 @@ def test_the_global_layer_comes_by_itself_only_where_it_helped(common, monkeypat
         monkeypatch.setitem(trees, "max_iter", 5)
     forecast = forecast_batch(fleet(10, 400), Setting(HOUR, 24, global_layer=None))
     assert all(("corrected" in model) == common for model in forecast.models)
+
+
+@pytest.mark.parametrize(("options", "layered"), [({}, True), ({"global_layer": False}, False)])
+def test_ten_alike_series_try_the_global_layer_unless_told_otherwise(options, layered, monkeypatch):
+    monkeypatch.setattr("capacity.forecast.batch.helps", lambda *_: True)
+    for trees in (TREES, SIZES):
+        monkeypatch.setitem(trees, "max_iter", 3)
+    times = pd.date_range("2026-01-05", periods=24 * 15, freq="h", tz="UTC")
+    hours = 50 + 30 * np.sin(2 * np.pi * times.hour.to_numpy() / 24)
+    noise = np.random.default_rng(1).normal(0, 3, (10, len(times)))
+    asked = {n: (pd.Series(hours + row, times), ForecastRequest(timedelta(days=1))) for n, row in enumerate(noise)}
+    found = forecast_many(asked, **options)
+    assert {one.model.endswith("corrected over 10 series") for one in found.values()} == {layered}
 
 
 def test_a_correction_that_is_farther_off_does_not_help():
