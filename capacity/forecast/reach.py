@@ -13,7 +13,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.forecast.uplift import LAST, Case, Occurrence, case_of, masked
-from capacity.model.arrays import Array, Places
+from capacity.model.arrays import Array, Mask, Places
 
 MINUTE = timedelta(minutes=1)
 BEFORE, AFTER = timedelta(hours=2), timedelta(hours=4)  # at most
@@ -133,18 +133,22 @@ def _around(event: Occurrence, reach: Reach) -> Places:
 
 def _longer(events: Sequence[Occurrence], found: Mapping[str, Reach], known: int) -> list[Occurrence]:
     """The events with what they reach, as far as nobody else has it; `known` slots lie in the past."""
+    if not found:
+        return list(events)
+    last = max(int(event.slots[-1]) for event in events) + max(reach.after for reach in found.values())
+    own, led = np.zeros(last + 1, dtype=bool), np.zeros(last + 1, dtype=bool)
     grows = [event.kind in found and (event.uplift is None or event.slots[-1] < known) for event in events]
-    own = _slots(events)
-    leading = [
-        _around(event, replace(found[event.kind], after=0)) for event, grow in zip(events, grows, strict=True) if grow
-    ]
-    led = np.union1d(own, np.concatenate(leading)) if leading else own
-    answer = []
     for event, grow in zip(events, grows, strict=True):
-        if not grow:
-            answer.append(event)
-            continue
-        early = np.setdiff1d(_around(event, replace(found[event.kind], after=0)), own)
-        late = np.setdiff1d(_around(event, replace(found[event.kind], before=0)), led)
-        answer.append(replace(event, slots=np.unique(np.concatenate([early, event.slots, late])), start=event.begins))
-    return answer
+        own[event.slots] = True
+        led[_around(event, replace(found[event.kind], after=0)) if grow else event.slots] = True
+    return [
+        _grown(event, found[event.kind], own, led) if grow else event for event, grow in zip(events, grows, strict=True)
+    ]
+
+
+def _grown(event: Occurrence, reach: Reach, own: Mask, led: Mask) -> Occurrence:
+    """An event with what it reaches: before it what is no event's own time, after it what leads to none either."""
+    slots = _around(event, reach)
+    early, late = slots[slots < event.slots[0]], slots[slots > event.slots[-1]]
+    more = np.concatenate([early[~own[early]], event.slots, late[~led[late]]])
+    return replace(event, slots=more, start=event.begins)

@@ -414,7 +414,7 @@ def _remarks(history: History, *, measured: bool) -> Iterator[str]:
     if needed > workload.ceiling:
         yield (
             f"the highest demand needs {needed} replicas at {100 * history.target:g} % and the ceiling is "
-            f"{workload.ceiling}: no policy keeps those minutes under it"
+            f"{workload.ceiling}: no policy keeps those minutes under it until the ceiling is raised"
         )
     if not measured and own_target(workload) is not None and _memory_leads(workload, highest):
         yield (
