@@ -53,9 +53,10 @@ def workload_card(plan: WorkloadPlan) -> Card:
     view = view_workload(plan)
     rate = view.sales_per_hour
     sales = "" if rate is None else f" for {rate:.4g} sales an hour,"
+    memory = "" if view.gib is None else f", {view.gib:.2f} GiB"
     summary = (
-        f"Peak {clock(view.peak_at, 'UTC')} UTC: {view.replicas} replicas{sales} {view.cores:.2f} cores, "
-        f"{view.gib:.2f} GiB at quantile {view.quantile_level:g}. {len(plan.floor)} changes of the "
+        f"Peak {clock(view.peak_at, 'UTC')} UTC: {view.replicas} replicas{sales} {view.cores:.2f} cores{memory} at "
+        f"quantile {view.quantile_level:g}. {len(plan.floor)} changes of the "
         f"floor in {duration(plan.step * plan.steps)}; ceiling {view.ceiling}, safe floor {plan.safe_floor}."
     )
     rows = [
