@@ -366,7 +366,8 @@ def _draw(plan: Plan, config: Config, picture: Path, drawing: PlanDrawing) -> No
     theme, timezone = drawing.theme, config.timezone
     highest = max(plan.workloads, key=lambda one: one.peak.replicas)
     if drawing.draw is PlanView.demand or highest.demand is None:
-        save_figure(plot_plan(plan.workloads, timezone, now=plan.created, theme=theme), picture)
+        now = plan.created if plan.created < plan.valid_until else None  # a plan of old orders begins where they end
+        save_figure(plot_plan(plan.workloads, timezone, now=now, theme=theme), picture)
         return
     target = highest.derivation.target.utilization
     planned = highest.to_frame()["utilization"]
