@@ -221,9 +221,10 @@ class Data(Reading):
 def guess_words(guess: Guess) -> str:
     """How a bare file is read, and what changes it, in one line."""
     settings, counting = guess.settings, guess.counting
+    clock = "" if settings.time_of_day is None else f" and {settings.time_of_day!r}"
     return (
-        f"no configuration: times from {settings.time!r} (--time), orders as {counting.written!r} (--value), steps of "
-        f"{duration_text(settings.step)} (--step)"
+        f"no configuration: times from {settings.time!r}{clock} (--time), orders as {counting.written!r} (--value), "
+        f"steps of {duration_text(settings.step)} (--step)"
     )
 
 

@@ -278,7 +278,8 @@ def _to_files(plan: Plan, out: Path) -> list[str]:
 def _draw(plan: Plan, config: Config, picture: Path, drawing: Drawing) -> None:
     from capacity.views.plots import plot_plan, save_figure
 
-    save_figure(plot_plan(plan.workloads, config.timezone, now=plan.created, theme=drawing.theme), picture)
+    now = plan.created if plan.created < plan.valid_until else None  # a plan of old orders begins where they end
+    save_figure(plot_plan(plan.workloads, config.timezone, now=now, theme=drawing.theme), picture)
 
 
 def _to_cluster(plan: Plan) -> list[str]:

@@ -6,8 +6,8 @@ In HTML everything is escaped, and colours are the notebook's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, is_dataclass, replace
+from datetime import datetime, timedelta
 from html import escape
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from capacity.quality import Audit
     from capacity.simulation.result import Simulation
 
+GIB, MIB = 2**30, 2**20
 ROWS = 12  # of a table: what a cell of a notebook shows without scrolling
 TEXT_ROWS, WIDEST, LINE = 7, 110, 160  # of text: rows, and characters of a line
 # No colour is named, so that light and dark notebooks show the card in their own.
@@ -53,9 +54,10 @@ def workload_card(plan: WorkloadPlan) -> Card:
     view = view_workload(plan)
     rate = view.sales_per_hour
     sales = "" if rate is None else f" for {rate:.4g} sales an hour,"
+    memory = "" if view.gib is None else f", {view.gib:.2f} GiB"
     summary = (
-        f"Peak {clock(view.peak_at, 'UTC')} UTC: {view.replicas} replicas{sales} {view.cores:.2f} cores, "
-        f"{view.gib:.2f} GiB at quantile {view.quantile_level:g}. {len(plan.floor)} changes of the "
+        f"Peak {clock(view.peak_at, 'UTC')} UTC: {view.replicas} replicas{sales} {view.cores:.2f} cores{memory} at "
+        f"quantile {view.quantile_level:g}. {len(plan.floor)} changes of the "
         f"floor in {duration(plan.step * plan.steps)}; ceiling {view.ceiling}, safe floor {plan.safe_floor}."
     )
     rows = [
@@ -165,15 +167,21 @@ def pass_card(work: Any) -> Card:
 
 def fields_card(noun: Any) -> Card:
     """A small noun: its fields that are not at their defaults."""
-    rows = [(name, _plainly(value)) for name, value in given_fields(noun).items()]
+    rows = [(name, _plainly(name, value)) for name, value in given_fields(noun).items()]
     doc = str(type(noun).__doc__).strip().partition("\n")[0]
     return Card(type(noun).__name__, doc, (("field", "value"), rows))
 
 
-def _plainly(value: object) -> object:
-    """A duration in words, a time in UTC, a nested noun in one line."""
+def _plainly(name: str, value: object) -> object:
+    """A duration in words, a time in UTC, memory in MiB or GiB, a nested noun as its fields."""
     if isinstance(value, timedelta):
         return duration(value)
+    if isinstance(value, datetime):
+        return f"{clock(value, 'UTC')} UTC"
+    if is_dataclass(value):
+        return ", ".join(f"{field}: {_plainly(field, inner)}" for field, inner in given_fields(value).items())
+    if isinstance(value, int | float) and name.startswith("memory"):
+        return f"{value / GIB:.4g} GiB" if value >= GIB else f"{value / MIB:.4g} MiB"
     return f"{value:g}" if isinstance(value, float) else value if isinstance(value, int) else str(value)
 
 
@@ -223,10 +231,8 @@ def html_of(noun: Any) -> str:
     body = "".join(f"<tr>{''.join(f'<td>{escape(_text(value))}</td>' for value in row)}</tr>" for row in rows[:ROWS])
     more = [f"and {count(len(rows) - ROWS, 'more row')}: see to_frame()"] if len(rows) > ROWS else []
     small = "".join(f"<br><small>{escape(line)}</small>" for line in (*more, *card.notes) if line)
-    return (
-        f'<div style="{CARD}"><strong>{escape(card.title)}</strong><br>{escape(card.summary)}'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{small}</div>"
-    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+    return f'<div style="{CARD}"><strong>{escape(card.title)}</strong><br>{escape(card.summary)}{table}{small}</div>'
 
 
 def plain_text(noun: Any) -> str:

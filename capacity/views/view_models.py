@@ -17,8 +17,8 @@ GIB = 2**30
 class WorkloadView:
     """A planned workload at a glance: its peak, and the floors around it (`mean` over the steps of the plan).
 
-    `sales_per_hour` is None where the load follows none; `cores` and `gib` are the demand planned for at the peak;
-    `target` is the utilization planned for, in percent.
+    `sales_per_hour` is None where the load follows none, `gib` where it has no memory; `cores` and `gib` are the demand
+    planned for at the peak; `target` is the utilization planned for, in percent.
     """
 
     label: str
@@ -27,7 +27,7 @@ class WorkloadView:
     quantile_level: float
     sales_per_hour: float | None
     cores: float
-    gib: float
+    gib: float | None
     replicas: int
     fewest: int
     mean: float
@@ -56,7 +56,7 @@ def view_workload(plan: WorkloadPlan) -> WorkloadView:
         quantile_level=peak.quantile_level,
         sales_per_hour=plan.peak_rate,
         cores=peak.cpu_cores,
-        gib=peak.memory_bytes / GIB,
+        gib=peak.memory_bytes / GIB or None,
         replicas=peak.replicas,
         fewest=min(change.replicas for change in plan.floor),
         mean=mean_floor(plan),

@@ -82,7 +82,8 @@ def read_workload(request: Request, namespace: str, name: str) -> Response:
 def _workload(state: State, served: Served, plan: WorkloadPlan) -> str:
     notes = plan.derivation.notes
     sections = [] if plan.choice is None else [sheet_section(choice_sheet(plan.choice))]
-    sections += [Section("Notes of the plan", (), notes)] if notes else []
+    if notes and served.orders is None:  # else they stand below the bars
+        sections.append(Section("Notes of the plan", (), notes))
     return _page(
         state,
         "workload.html",

@@ -130,9 +130,6 @@ class Call:
 
     def read_options(self) -> JSON:
         """Return the `DeleteOptions` in the body, or raise 400."""
-        known = read_protobuf(self.body) if self.content_type == PROTOBUF else None
-        if known is not None:
-            return dict(known)
         try:
             options = self._read_protobuf() or json.loads(self.body)
         except ValueError as error:

@@ -53,6 +53,17 @@ def test_a_noun_without_a_view_says_so_and_keeps_its_text_in_notebooks() -> None
     assert card_of(Unseen()) is None
 
 
+def test_small_nouns_are_shown_in_the_units_that_people_write() -> None:
+    card = card_of(WEB)
+    assert card is not None
+    for words in ("memory_base: 1 GiB", "memory_per_sale_per_hour: 8 MiB", "memory_request: 512 MiB"):
+        assert words in card
+    assert "Replica(" not in card
+    event = card_of(cap.Event("sale", "2026-11-27", "2026-11-28"))
+    assert event is not None
+    assert "Fri 2026-11-27 00:00 UTC" in event
+
+
 def history(days: int = 28) -> pd.Series:
     index = pd.date_range("2026-01-05", periods=24 * days, freq="h", tz="UTC")
     daytime = np.sin((index.hour.to_numpy() - 7) * np.pi / 12).clip(0)

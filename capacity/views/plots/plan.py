@@ -175,7 +175,7 @@ def _draw_peak(canvas: Canvas, axes: Axes, plan: WorkloadPlan) -> None:
     rise = plan.rise_to(plan.peak.at)
     if rise is not None:
         (begin,) = canvas.on_clock([rise])
-        axes.axvline(mdates.date2num(begin), color=ink, lw=1, ls=":", label=f"rise from {begin:%a %H:%M}")
+        axes.axvline(mdates.date2num(begin), color=ink, lw=1, ls=":", label=f"start of the rise: {begin:%a %H:%M}")
     label = f"peak: {plan.peak.replicas}, {spot:%a %d %b %H:%M}"
     axes.plot(canvas.on_clock([plan.peak.at]), [plan.peak.replicas], "v", ms=8, color=ink, label=label)
 

@@ -43,7 +43,8 @@ def plot_utilization(
     _draw(canvas, axes, grid, target)
     values = utilization.dropna()
     over = float((values > target + 1e-9).mean()) if len(values) else 0.0
-    words = f"highest {100 * float(values.max()):.0f} %, {100 * over:.1f} % of steps over {100 * target:.0f} %"
+    highest = f"highest {100 * float(values.max()):.0f}\u00a0%"
+    words = highest if not over else f"{highest}, {100 * over:.1f}\u00a0% of steps over {100 * target:.0f}\u00a0%"
     canvas.title(axes, f"{name + ': ' if name else ''}utilization by day and hour: {words}")
     return canvas.done(f"Calendar of utilization{' of ' + name if name else ''}: {words}.")
 

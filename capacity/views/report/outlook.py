@@ -83,7 +83,7 @@ HOUR = 3600.0
 
 
 def plan_section(review: ReportData) -> Section:
-    """Each workload's peak and usual floor, the picture of its plan, and the calendar of utilization."""
+    """Each workload's peak and usual floor, the calendar of utilization, and the plans that the first page lacks."""
     plans = review.plans
     if not plans:
         return Section("What is planned", [f"No plan was made. The last good plan stays in force. Why: {review.held}"])
@@ -116,7 +116,7 @@ def _row(view: WorkloadView, timezone: str) -> tuple[object, ...]:
         clock(view.peak_at, timezone),
         view.replicas,
         f"{view.cores:.2f}",
-        f"{view.gib:.2f}",
+        "–" if view.gib is None else f"{view.gib:.2f}",
         f"{view.mean:.1f}",
         view.fewest,
         view.ceiling,
@@ -128,7 +128,8 @@ def _pictures(review: ReportData, plans: tuple[WorkloadPlan, ...]) -> list[Marku
 
     found: list[Markup] = []
     for place, plan in enumerate(plans):
-        found.append(drawn(partial(plot_plan, plan, review.timezone, now=review.now), f"plan{place}"))
+        if place:  # that of the highest peak is on the first page
+            found.append(drawn(partial(plot_plan, plan, review.timezone, now=review.now), f"plan{place}"))
         if plan.demand is not None and plan.step.total_seconds() <= HOUR:
             target, planned = plan.derivation.target.utilization, plan.to_frame()["utilization"]
             figure = plot_utilization(planned, review.timezone, target=target, name=plan.label)

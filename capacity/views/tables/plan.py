@@ -143,7 +143,7 @@ def _peak_rows(plan: WorkloadPlan, timezone: str, count: int) -> list[tuple[obje
             clock(at, timezone),
             "" if sales is None else f"{sales * rate:,.1f}",
             f"{cores:.2f}",
-            f"{size / GIB:.2f}",
+            f"{size / GIB:.2f}" if size else "",
             replicas,
             _why(plan, cores, size, replicas),
         )
