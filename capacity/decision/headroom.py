@@ -99,7 +99,8 @@ def _provisioned(plan: Headroom, seen: BufferState, now: datetime, detail: str) 
     if not late or moved is None:
         return HeadroomDecision(seen.replicas, "AsPlanned", detail)
     said = seen.message or "its status says nothing"
-    text = f"nodes for {seen.replicas} pod{'s' * (seen.replicas != 1)} were asked for at {moved:%H:%MZ} and do not stand: {said}"
+    pods = f"{seen.replicas} pod{'s' * (seen.replicas != 1)}"
+    text = f"nodes for {pods} were asked for at {moved:%H:%MZ} and do not stand: {said}"
     return _stays(seen, "BufferNotProvisioned", text)
 
 
