@@ -100,7 +100,8 @@ def _provisioned(plan: Headroom, seen: BufferState, now: datetime, detail: str) 
         return HeadroomDecision(seen.replicas, "AsPlanned", detail)
     said = seen.message or "its status says nothing"
     pods = f"{seen.replicas} pod{'s' * (seen.replicas != 1)}"
-    return _stays(seen, "BufferNotProvisioned", f"nodes for {pods}, asked for at {moved:%H:%MZ}, do not stand: {said}")
+    text = f"nodes for {pods} were asked for at {moved:%H:%MZ} and do not stand: {said}"
+    return _stays(seen, "BufferNotProvisioned", text)
 
 
 def _stays(seen: BufferState, reason: HeadroomReason, detail: str) -> HeadroomDecision:
