@@ -357,7 +357,7 @@ def test_each_verb_that_is_missing_is_named(
     rules = [dict(rule) for rule in ROLES["capacity-controller"]["rules"]]
     (resource,) = rules[place]["resources"]
     rules[place]["verbs"] = [one for one in rules[place]["verbs"] if one != verb]
-    granted(clinic, monkeypatch, *rules)
+    granted(clinic, monkeypatch, *(rule for rule in rules if rule["verbs"]))
     code, bad = clinic.bad("--part", "controller")
     assert code == (WARNED if verb == "list" and resource != "horizontalpodautoscalers" else FAILED)
     missing = [one for one in bad if one[1] == "rights"]

@@ -256,10 +256,14 @@ def test_lines_that_share_a_time_are_no_overlap(name: str, per_row: Callable[[in
 
 
 @pytest.mark.parametrize(
-    ("name", "head", "kind"), [("a.xlsx", b"PK\x03\x04", "a workbook"), ("a.json", b"[{}", "JSON")]
+    ("name", "head", "message"),
+    [
+        ("a.xlsx", b"PK\x03\x04", "a.xlsx: expected CSV or Parquet, got a workbook"),
+        ("a.json", b"[{}", "a.json: cannot be read as JSON: .*Malformed JSON"),
+    ],
 )
-def test_files_of_other_kinds_are_refused_with_what_to_do(name: str, head: bytes, kind: str) -> None:
-    with pytest.raises(DataError, match=f"{name}: expected CSV or Parquet, got {kind}"):
+def test_files_of_other_kinds_are_refused_with_what_to_do(name: str, head: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         audit_sales(written(head + b"xx\n", name), time="at")
 
 
