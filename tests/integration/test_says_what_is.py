@@ -124,7 +124,7 @@ def test_preview_asks_for_replicas_as_apply_would_write_them(shop: Shop, kind: s
     shop.api.journal.clear()
     assert main(["preview", "--server-dry-run", "--now", NOON]) == 0
     writes = shop.api.journal.writes
-    assert [entry.path.rpartition("/")[2] for entry in writes] == ["web", "scale"]
+    assert [entry.path.rpartition("/")[2] for entry in writes] == ["web", "scale", "web"]
     assert {entry.query.get("dryRun") for entry in writes} == {"All"}
 
 
