@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import capacity as cap
-from capacity.forecast import SalesForecaster
+from capacity import forecast  # its SalesForecaster imports scikit-learn when it is asked for: a second of collecting
 
 INDEX = pd.date_range("2026-01-05", periods=24 * 28, freq="h", tz="UTC")
 TIMES = pd.DataFrame(index=INDEX)
@@ -40,14 +40,14 @@ def sales() -> pd.Series:
 def test_scikit_learn_says_it_is_an_estimator(check: str) -> None:
     from sklearn.utils import estimator_checks  # a second to load: not where tests are collected
 
-    getattr(estimator_checks, check)("SalesForecaster", SalesForecaster())
+    getattr(estimator_checks, check)("SalesForecaster", forecast.SalesForecaster())
 
 
 def test_it_forecasts_what_forecast_sales_forecasts(sales: pd.Series) -> None:
     known = cap.forecast_sales(sales, horizon="2D", quantile_levels=(0.5, 0.9, 0.95, 0.99))
     for ahead in ("2D", 48, pd.Timedelta("2D").to_pytimedelta(), known.quantiles.index, known.to_frame()[[]]):
-        np.testing.assert_array_equal(SalesForecaster().fit(sales).predict(ahead), known.at(0.5))
-    high = SalesForecaster(point=0.95).fit(sales)
+        np.testing.assert_array_equal(forecast.SalesForecaster().fit(sales).predict(ahead), known.at(0.5))
+    high = forecast.SalesForecaster(point=0.95).fit(sales)
     np.testing.assert_array_equal(high.predict("2D"), known.at(0.95))
     pd.testing.assert_frame_equal(high.forecast("2D").quantiles, known.quantiles)
 
@@ -57,11 +57,11 @@ def test_it_sits_in_a_grid_over_time(sales: pd.Series) -> None:
 
     splits = TimeSeriesSplit(n_splits=3, test_size=48)
     scoring = "neg_mean_absolute_error"
-    grid = GridSearchCV(SalesForecaster(), {"point": [0.5, 0.99]}, cv=splits, scoring=scoring)
+    grid = GridSearchCV(forecast.SalesForecaster(), {"point": [0.5, 0.99]}, cv=splits, scoring=scoring)
     grid.fit(TIMES, sales)
     assert grid.best_params_ == {"point": 0.5}
     assert grid.best_estimator_.predict("1D").shape == (24,)
-    scores = cross_val_score(SalesForecaster(), TIMES, sales, cv=TimeSeriesSplit(2, test_size=24, gap=24))
+    scores = cross_val_score(forecast.SalesForecaster(), TIMES, sales, cv=TimeSeriesSplit(2, test_size=24, gap=24))
     assert (scores > 0.8).all(), "R squared of a plain daily cycle"
 
 
@@ -70,7 +70,7 @@ def test_columns_known_ahead_are_learned_from() -> None:
     prices = pd.DataFrame({"price": rng.choice([8.0, 9.0, 10.0, 11.0], len(index))}, index)
     sold = pd.Series(rng.poisson(200 * (prices["price"] / 10) ** -2).astype(float), index)
     ahead = prices.iloc[200:]
-    fitted = SalesForecaster().fit(prices.iloc[:200], sold.iloc[:200])
+    fitted = forecast.SalesForecaster().fit(prices.iloc[:200], sold.iloc[:200])
     assert fitted.n_features_in_ == 1
     cheap, dear = (fitted.predict(ahead.assign(price=price)).sum() for price in (8.0, 11.0))
     assert cheap / dear == pytest.approx((11 / 8) ** 2, rel=0.2)
@@ -79,7 +79,7 @@ def test_columns_known_ahead_are_learned_from() -> None:
 
 
 def test_clones_know_nothing_and_pickles_everything(sales: pd.Series) -> None:
-    fitted = SalesForecaster(point=0.9, holidays=("DE",), timezone="Europe/Berlin").fit(sales)
+    fitted = forecast.SalesForecaster(point=0.9, holidays=("DE",), timezone="Europe/Berlin").fit(sales)
     from sklearn.base import clone
     from sklearn.exceptions import NotFittedError
 
@@ -94,11 +94,11 @@ def test_clones_know_nothing_and_pickles_everything(sales: pd.Series) -> None:
 @pytest.mark.parametrize(
     ("work", "message"),
     [
-        (lambda sales: SalesForecaster().fit(np.ones((9, 1)), np.ones(9)), "expected y as a series of sales"),
-        (lambda sales: SalesForecaster().fit(sales.reset_index(drop=True)), "expected y with a UTC index"),
-        (lambda sales: SalesForecaster().fit(TIMES.iloc[1:], sales), "expected X and y on one index"),
-        (lambda sales: SalesForecaster(point=2).fit(sales), r"expected a quantile level in \(0, 1\), got 2"),
-        (lambda sales: SalesForecaster().fit(sales).predict(INDEX[:3]), "expected times after 2026-02-01"),
+        (lambda sales: forecast.SalesForecaster().fit(np.ones((9, 1)), np.ones(9)), "expected y as a series of sales"),
+        (lambda sales: forecast.SalesForecaster().fit(sales.reset_index(drop=True)), "expected y with a UTC index"),
+        (lambda sales: forecast.SalesForecaster().fit(TIMES.iloc[1:], sales), "expected X and y on one index"),
+        (lambda sales: forecast.SalesForecaster(point=2).fit(sales), r"expected a quantile level in \(0, 1\), got 2"),
+        (lambda sales: forecast.SalesForecaster().fit(sales).predict(INDEX[:3]), "expected times after 2026-02-01"),
     ],
     ids=["no series", "no times", "other times", "no level", "the past"],
 )
