@@ -14,7 +14,7 @@ COLUMNS = ("", "policy", "cost/day", "vs today", "min >target/day", "95 %", "kep
 WAITS = "node waits/day"
 SAYS = {
     "FloorsPay": "floors from the forecast pay: no plain autoscaler keeps the minutes for less",
-    "PlainHpaIsEnough": "floors add nothing here: no floor schedule is cheaper than the plain autoscaler",
+    "PlainHpaIsEnough": "floors add nothing here: no floor schedule is 1 % cheaper than the plain autoscaler",
     "FixedCountIsEnough": "no schedule keeps the minutes for less than as many replicas as four weeks' peak needed",
     "NoSkill": "floors add nothing here: the forecast does not beat the seasonal naive",
     "LeastExpectedCost": "the least expected total of replicas and overload",
