@@ -52,8 +52,7 @@ class Trace:
     """A public series: where it lies, its step, the days replayed (its last ones), and a pod's median start.
 
     `seen`: the step at which the planner knows it, where that is coarser than what is served. `visit`: the trace counts
-    orders by the minute, and each is the end of a visit of this length that loads the service. `counts`: it counts
-    requests or orders, not what serving them takes.
+    orders by the minute, and each is the end of a visit of this length that loads the service.
     """
 
     path: str
@@ -67,7 +66,6 @@ class Trace:
     peak: int = PEAK
     tuned: bool = False
     visit: timedelta | None = None
-    counts: bool = False
 
 
 CUP = Trace(
@@ -79,15 +77,12 @@ CUP = Trace(
     "1998-07-13",
     events=True,
     peak=250,
-    counts=True,
 )
 AUGUST = "cloud_cluster/aug2024_5min.csv.gz"
 CLUSTER2 = Trace(AUGUST, "cluster2", FIVE, 21, 15 * MINUTE)
 AZURE = Trace("dc_traces/azure_v2_2019_5min.csv.gz", "cpu_usage", FIVE, 21, 8 * MINUTE)
 GOOGLE = Trace("dc_traces/google2019_5min.csv.gz", "avg_cpu", FIVE, 20, 8 * MINUTE)
-SHOP = Trace(
-    "online_retail/orders_per_minute.csv.gz", "orders", MINUTE, 28, 2.5 * MINUTE, seen=HOUR, peak=40, counts=True
-)
+SHOP = Trace("online_retail/orders_per_minute.csv.gz", "orders", MINUTE, 28, 2.5 * MINUTE, seen=HOUR, peak=40)
 TRACES = {
     "worldcup98": replace(CUP, tuned=True),
     "worldcup98, hourly orders": replace(CUP, seen=HOUR),
