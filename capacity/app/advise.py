@@ -173,8 +173,9 @@ def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
 def _advising(
     config: Config, orders: OrderData, workload: Workload, asked: AdviceRequest, progress: Progress | None
 ) -> Replaying[Advised]:
-    from capacity.simulation.advice import ReplaySettings, advising  # a plan does without
+    from capacity.simulation.advice import advising  # a plan does without
     from capacity.simulation.headroom import pool_for, with_node_lead_time
+    from capacity.simulation.history import ReplaySettings
 
     sales = orders.histories.get(workload.group)
     if sales is None:

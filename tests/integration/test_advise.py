@@ -27,9 +27,9 @@ from capacity.model.replayed import Advised, DailyScores
 from capacity.planning.orders import request_of
 from capacity.series.within import OrderTimes
 from capacity.simulation import advice, together
-from capacity.simulation.advice import History, ReplaySettings, past_forecasts
 from capacity.simulation.candidates import plans_of
 from capacity.simulation.days import Task
+from capacity.simulation.history import History, ReplaySettings, past_forecasts
 
 NOW = datetime(2026, 2, 2, tzinfo=UTC)
 

@@ -30,7 +30,7 @@ from capacity.model.replayed import SCORES, DailyScores, Tried
 from capacity.model.serving import Reactive
 from capacity.model.workload import Target
 from capacity.simulation import together
-from capacity.simulation.advice import History, ReplaySettings, advising, choose_policy
+from capacity.simulation.advice import advising
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
 from capacity.simulation.days import (
     DAY_TICKS,
@@ -42,10 +42,12 @@ from capacity.simulation.days import (
     replay_together,
 )
 from capacity.simulation.grid import on_grid
+from capacity.simulation.history import History, ReplaySettings
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import NodePool, Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
 from capacity.simulation.together import Replaying, finish, finish_together
+from capacity.simulation.verdict import choose_policy
 from capacity.views.tables.choice import choice_sheet
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
