@@ -205,7 +205,7 @@ def learn_within(sales: pd.Series, rows: pd.Series | None, timezone: str) -> Wit
     for part in (PART, FINE):
         seen = _Seen.of(sales, rows, step, part, timezone)
         if seen is not None and (found := seen.learned()) is not None:
-            told[part] = WithinStep(part, found[0], spread + found[1], timezone)
+            told[part] = WithinStep(part, found[0], spread + found[1] if spread else 0.0, timezone)
     if FINE in told and (PART not in told or _tells_more(told[FINE], told[PART])):
         return told[FINE]
     return told.get(PART, smooth)

@@ -66,6 +66,9 @@ def test_sales_without_times_move_smoothly_and_spread_as_counts() -> None:
     sales, _ = orders(120)
     assert learn_within(sales, None, "UTC").spread == 1 / VISITS
     assert learn_within(sales * 1.5, None, "UTC").spread == 0.0, "sums of money say nothing of their spread"
+    told = learn_within(sales * 1.5, orders(120)[1], "UTC")
+    assert told.shape is not None
+    assert told.spread == 0.0, "the unevenness of orders is none of their value"
     means = sales.to_numpy()[:48]
     found = learn_within(sales, None, "UTC").path(means, HOURS[:48], HOUR)
     np.testing.assert_array_equal(found, smooth_path(means, 4))
