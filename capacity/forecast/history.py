@@ -122,7 +122,8 @@ def _fill(values: Array, observed: Mask, seasons: tuple[int, ...]) -> Array:
     around, seen = seasons[0] if seasons else 7, observed.astype(np.float64)
     sold, usual = (_local_mean(np.where(observed, part, 0.0), seen, around) for part in (values, shape))
     prior = LEVEL_TRUST * shape.mean(axis=1, keepdims=True) + 1e-300
-    ratio = (sold + prior) / (usual + prior)  # of its season's shape: a low day takes more from its peak than its night
+    ratio = np.zeros_like(sold)  # to its season's shape: a low day takes more from its peak than from its night
+    np.divide(sold + prior, usual + prior, out=ratio, where=usual > 0)
     return np.where(observed, values, np.where(usual > 0, shape * ratio, sold))
 
 
