@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tests.double.status import JSON
@@ -118,6 +117,7 @@ def node(name: str = "node-0", *, cpu: str = "8", memory: str = "32Gi", zone: st
 
 
 INTEGER = {"type": "integer", "format": "int32"}
+NOT_NEGATIVE, AT_LEAST_ONE = {**INTEGER, "minimum": 0}, {**INTEGER, "minimum": 1}
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 SCALE_TARGET: Mapping[str, Any] = {
     "type": "object",
@@ -129,25 +129,33 @@ SCALE_TARGET: Mapping[str, Any] = {
         "envSourceContainerName": {"type": "string"},
     },
 }
+SCALE_TRIGGER: Mapping[str, Any] = {
+    **OPEN,
+    "required": ["type", "metadata"],
+    "properties": {
+        "type": {"type": "string"},
+        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
 SCALED_OBJECT_SPEC: Mapping[str, Any] = {
     "type": "object",
     "required": ["scaleTargetRef", "triggers"],
     "properties": {
         "scaleTargetRef": SCALE_TARGET,
-        "minReplicaCount": INTEGER,
-        "maxReplicaCount": INTEGER,
-        "idleReplicaCount": INTEGER,
-        "pollingInterval": INTEGER,
-        "cooldownPeriod": INTEGER,
-        "initialCooldownPeriod": INTEGER,
+        "minReplicaCount": NOT_NEGATIVE,
+        "maxReplicaCount": AT_LEAST_ONE,
+        "idleReplicaCount": NOT_NEGATIVE,
+        "pollingInterval": AT_LEAST_ONE,
+        "cooldownPeriod": NOT_NEGATIVE,
+        "initialCooldownPeriod": NOT_NEGATIVE,
         "fallback": OPEN,
         "advanced": OPEN,
-        "triggers": {"type": "array", "items": OPEN},
+        "triggers": {"type": "array", "minItems": 1, "items": SCALE_TRIGGER},
     },
     "x-kubernetes-validations": [
         {
-            "rule": "!has(self.minReplicaCount) || !has(self.maxReplicaCount) || "
-            "self.minReplicaCount <= self.maxReplicaCount",
+            "rule": "!has(self.minReplicaCount) || "
+            "self.minReplicaCount <= (has(self.maxReplicaCount) ? self.maxReplicaCount : 100)",
             "message": "minReplicaCount must be less than or equal to maxReplicaCount",
         }
     ],
@@ -177,6 +185,4 @@ SCALED_OBJECT_DEFINITION: Mapping[str, Any] = {
         ],
     },
 }
-"""KEDA's definition, cut to what a floor is about; since 2026-08 it refuses a floor over the ceiling by a rule."""
-KEDA_DEFINITION = Path(__file__).parents[1] / "data" / "keda" / "scaledobjects.yaml"
-"""KEDA's own definition of 2026-08 (kedacore/keda, Apache-2.0), as it stands there."""
+"""What KEDA's definition of 2026-08 says of a floor: bounds, and a rule; without a ceiling KEDA scales to 100."""
