@@ -11,7 +11,7 @@ import pytest
 from capacity.decision import CALM, Brake, ControllerRules, decide
 from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.decision.decide import _calm, _stood, lowest_floor
-from capacity.decision.reached import with_slow_starts
+from capacity.decision.reached import check_due, with_slow_starts
 from capacity.model import (
     DataError,
     Decision,
@@ -587,3 +587,37 @@ def test_an_episode_holds_nothing_unless_it_says_so() -> None:
 def test_a_slow_start_is_remembered_for_two_weeks(ago: timedelta, minutes: int) -> None:
     memory = Memory(slow_start=9 * MINUTE, slow_at=NOW - ago)
     assert with_slow_starts(replace(plan([9]), lead_time=5 * MINUTE), memory, NOW).lead_time == minutes * MINUTE
+
+
+@pytest.mark.parametrize(("planned", "remembered"), [(5, 5), (9, 9), (9, 5)])
+def test_a_start_no_slower_than_planned_changes_no_plan(planned: int, remembered: int) -> None:
+    made = replace(plan([9]), lead_time=planned * MINUTE)
+    assert with_slow_starts(made, Memory(slow_start=remembered * MINUTE, slow_at=NOW), NOW) is made
+
+
+@pytest.mark.parametrize(
+    ("minutes", "remembered"),
+    [(0, None), (59, 59 * MINUTE), (60, 60 * MINUTE), (61, None)],
+    ids=["no time at all", "less than an hour", "just an hour", "longer was a failure, not a start"],
+)
+def test_a_rise_that_was_reached_late_is_remembered_if_it_took_an_hour_at_most(
+    minutes: int, remembered: timedelta | None
+) -> None:
+    memory = Memory(moved_at=NOW - 2 * HOUR, short_since=NOW - minutes * MINUTE)
+    found = decide(plan([9]), seen(9, readings=Readings(wanted=3), memory=memory), NOW).memory
+    assert (found.short_since, found.slow_start) == (None, remembered)
+
+
+@pytest.mark.parametrize(("floor", "due"), [(0, False), (1, True), (2, True)])
+def test_replicas_are_counted_after_a_rise_to_one_and_not_where_none_are_wanted(floor: int, due: bool) -> None:
+    risen = seen(floor, memory=Memory(moved_at=NOW - 7 * MINUTE))
+    assert check_due(risen, NOW, 7 * MINUTE, MINUTE) is due
+
+
+@pytest.mark.parametrize(
+    ("noted", "kept"), [("HeldBrake", "HeldBrake"), ("HeldNoPlan", None)], ids=["the brake", "a plan that was missing"]
+)
+def test_on_the_way_down_only_the_note_of_the_brake_is_kept(noted: Any, kept: str | None) -> None:
+    memory = Memory(held_for=noted, held_since=NOW - HOUR)
+    decision = decide(plan([4]), seen(40, baseline_floor=4, memory=memory), NOW)
+    assert (decision.floor, decision.memory.held_for) == (36, kept)

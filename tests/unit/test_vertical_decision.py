@@ -17,16 +17,25 @@ from capacity.cluster.size_notes import read_size_state, size_state
 from capacity.decision.kept_memory import BLOCK, lowest_memory, noted_use
 from capacity.decision.limits_of_pods import lowered_by_one, qos_class, resized
 from capacity.decision.size_return import return_size
-from capacity.decision.vertical import decide_sizes
+from capacity.decision.vertical import decide_sizes, falls
 from capacity.model import DataError, Target, Workload
 from capacity.model.actuation import Actuation
+from capacity.model.observation import Wishes
 from capacity.model.outcome import Outcome
-from capacity.model.pod_observation import ContainerState, Kept, ObservedPods, PodState, Resources, SizeMemory
+from capacity.model.pod_observation import (
+    ContainerState,
+    Kept,
+    ObservedPods,
+    PodDecision,
+    PodState,
+    Resources,
+    SizeMemory,
+)
 from capacity.model.pod_size import SizedContainer, SizeRange, Vertical
 from capacity.monitoring.conditions import pass_conditions
 from capacity.monitoring.samples import pass_samples
 from capacity.simulation.vertical import PLAN, STATIC, VPA, SizeReplay, replay_sizes
-from tests.database import plan_of_sizes, sizes_of
+from tests.database import plan_of_sizes, planned, sizes_of
 from tests.plans import workload_of
 from tests.scale import examples
 
@@ -67,6 +76,7 @@ PLANNED = plan_of_sizes(sizes_of([1000] * 12 + [1000, 3000, 3000, 1000, 1000, 10
         pytest.param(0, 8000, 7500, 8000, "UsageNeeds", id="but not above the maximum"),
         pytest.param(60, 3200, 100, 3200, "AsPlanned", id="less than a tenth is no reason to fall"),
         pytest.param(60, 6000, 100, 4500, "DemandFalling", id="down by a quarter"),
+        pytest.param(60, 3500, 100, 3000, "DemandFalling", id="not below the plan where that is nearer"),
         pytest.param(60, 6000, 4400, 5500, "DemandFalling", id="not below what is in use"),
         pytest.param(60, 9000, 100, 6800, "DemandFalling", id="nor does it stay above the range"),
     ],
@@ -236,6 +246,7 @@ def test_no_other_pod_is_restarted_before_the_kubelet_has_seen_a_size(
 
 MEMORY = Resources({"cpu": 500, "memory": 100}, {"memory": 1000})
 GROWN = Resources({"cpu": 500, "memory": 900}, {"memory": 2000})
+BOTH = Resources({"cpu": 5}, {"cpu": 9, "memory": 50})
 GUARANTEED = Resources({"cpu": 5, "memory": 5}, {"cpu": 5, "memory": 5})
 MORE = Resources({"cpu": 9, "memory": 5}, {"cpu": 9, "memory": 9})
 
@@ -250,6 +261,10 @@ MORE = Resources({"cpu": 9, "memory": 5}, {"cpu": 9, "memory": 9})
         pytest.param(MEMORY, GROWN, 0, "memory", "Restoring", "app would be restarted for memory", id="by a restart"),
         pytest.param(MEMORY, GROWN, 951, "", "Restoring", "app uses 951 bytes", id="in use"),
         pytest.param(MEMORY, GROWN, 950, "", "Restored", "", id="free"),
+        pytest.param(
+            BOTH, replace(BOTH, limits={"cpu": 9, "memory": 90}), 0, "", "Restored", "", id="one limit of two"
+        ),
+        pytest.param(replace(BOTH, limits={"memory": 1}), BOTH, 0, "", "Restored", "", id="no use is measured"),
         pytest.param(MEMORY, replace(MEMORY, requests={"cpu": 9, "memory": 100}), 999, "", "Restored", "", id="of CPU"),
     ],
 )
@@ -316,3 +331,113 @@ def test_a_fixed_limit_bounds_a_request(limit: int, reason: str, held: bool) -> 
 def test_memory_whose_day_was_not_seen_is_kept_and_says_so() -> None:
     observed = seen(1000, 100, size=8 * GIB)
     assert decide_sizes(PLANNED, workload(), observed, NOON).pods[0].reason == "MemoryKept"
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [Wishes(excluded="x"), Wishes(frozen="x"), Wishes(unclear="x")],
+    ids=["excluded", "frozen", "unclear"],
+)
+def test_what_people_stop_is_neither_changed_nor_noted(wishes: Wishes) -> None:
+    decision = decide_sizes(PLANNED, workload(), replace(seen(1000, 100), wishes=wishes), NOON + HOUR)
+    assert (decision.changes, decision.notes) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "lowers"),
+    [(900, 300, True), (1100, 100, True), (900, 100, True), (1100, 300, False), (1000, 200, False)],
+    ids=["CPU comes down", "memory comes down", "both come down", "both rise", "both stay"],
+)
+def test_a_resize_lowers_where_any_request_comes_down(cpu: int, memory: int, lowers: bool) -> None:
+    pod = PodState("db-0", "1", "n", (ContainerState("app", Resources({"cpu": 1000, "memory": 200})),))
+    after = {"app": Resources({"cpu": cpu, "memory": memory})}
+    assert falls(PodDecision(pod, after, "AsPlanned")) is lowers
+
+
+@pytest.mark.parametrize(
+    ("name", "uid", "kept"),
+    [("db-0", "1", True), ("db-0", "2", False), ("db-1", "1", False)],
+    ids=["it still runs", "another took its name", "it is gone"],
+)
+def test_the_room_of_a_pod_is_remembered_while_it_runs(name: str, uid: str, kept: bool) -> None:
+    rooms = {name: (uid, {"cpu": 3000})}
+    memory = decide_sizes(PLANNED, workload(), seen(1000, 100, memory=SizeMemory(rooms=rooms)), NOON).memory  # type: ignore[arg-type]
+    assert memory.rooms == (rooms if kept else {})
+
+
+@pytest.mark.parametrize(
+    ("noted", "since"),
+    [
+        pytest.param(None, NOON, id="from now on"),
+        pytest.param(NOON - HOUR, NOON - HOUR, id="since it was noted"),
+        pytest.param(NOON + timedelta(minutes=2), NOON + timedelta(minutes=2), id="by a clock a little ahead"),
+        pytest.param(NOON + timedelta(minutes=3), NOON, id="by a wrong clock"),
+    ],
+)
+def test_a_plan_is_missing_since_it_was_first_missed(noted: datetime | None, since: datetime) -> None:
+    decision = decide_sizes(None, workload(), seen(1000, 100, memory=SizeMemory(held_since=noted)), NOON)
+    assert (decision.reason, decision.memory.held_since) == ("HeldNoPlan", since)
+
+
+def test_what_a_bound_keeps_below_its_need_is_said_until_it_stands_higher() -> None:
+    sizes = replace(sizes_of([1000] * 24), sizes=(planned("cpu", [1000] * 24, "max"),))
+    reasons = [
+        decide_sizes(plan_of_sizes(sizes), workload(), seen(cpu, 100), NOON).pods[0].reason for cpu in (900, 1000, 1001)
+    ]
+    assert reasons == ["MaxReached", "MaxReached", "AsPlanned"]
+
+
+def test_what_the_kubelet_says_is_cut_to_200_characters() -> None:
+    observed = seen(1000, 100)
+    waits = replace(observed.pods[0], pending="Deferred", message="full " * 99)
+    decision = decide_sizes(PLANNED, workload(), replace(observed, pods=(waits,)), NOON)
+    assert decision.detail == ("full " * 99)[:200]
+
+
+def test_a_burstable_pod_stays_so_by_one_millicore() -> None:
+    observed = seen(1000, 100)
+    asked = Resources({"cpu": 1000, "memory": 2 * GIB}, {"cpu": 3000, "memory": 2 * GIB})
+    pod = replace(observed.pods[0], containers=(replace(observed.pods[0].containers[0], asked=asked),))
+    decision = decide_sizes(PLANNED, workload(limits="fixed"), replace(observed, pods=(pod,)), NOON + HOUR)
+    assert (requested(decision), decision.reason) == (2999, "DemandRising")
+
+
+def restarting(*names: str, by: Any = ("cpu",), **pod: Any) -> ObservedPods:
+    """Pods of a container that is restarted by what is named."""
+    observed = seen(1000, 100)
+    container = replace(observed.pods[0].containers[0], restarts=frozenset(by))
+    return replace(observed, pods=tuple(replace(observed.pods[0], name=one, containers=(container,)) for one in names))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "first", "reasons"),
+    [
+        pytest.param(True, {}, ["RestartInTurn", "DemandRising"], id="the last by name begins"),
+        pytest.param(True, {"ready": False}, ["RestartInTurn"] * 2, id="none while one does not serve"),
+        pytest.param(True, {"unseen": True}, ["RestartInTurn"] * 2, id="none while one is to be looked at"),
+        pytest.param(False, {}, ["RestartRefused"] * 2, id="none without leave"),
+    ],
+)
+def test_pods_are_restarted_in_turn_and_with_leave(allowed: bool, first: dict[str, Any], reasons: list[str]) -> None:
+    observed = restarting("db-0", "db-1")
+    pods = (replace(observed.pods[0], **first), observed.pods[1])
+    decision = decide_sizes(PLANNED, workload(allow_restart=allowed), replace(observed, pods=pods), NOON + HOUR)
+    assert [one.reason for one in decision.pods] == reasons
+    assert [one.changes for one in decision.pods] == [reason == "DemandRising" for reason in reasons]
+
+
+def test_a_container_is_restarted_for_one_of_the_resources_that_restart_it() -> None:
+    observed = restarting("db-0", by=("cpu", "memory"))
+    decision = decide_sizes(PLANNED, workload(allow_restart=True), observed, NOON + HOUR)
+    assert (requested(decision), decision.reason) == (3000, "DemandRising")
+
+
+def test_a_pod_has_its_turn_where_one_of_its_containers_is_restarted() -> None:
+    observed = restarting("db-0")
+    app = observed.pods[0].containers[0]
+    pod = replace(observed.pods[0], containers=(app, replace(app, name="log", restarts=frozenset())))
+    cpu = planned("cpu", [3000] * 24)
+    sizes = replace(sizes_of([3000] * 24), sizes=(cpu, replace(cpu, container="log")))
+    both = replace(workload(), vertical=Vertical({"app": APP, "log": APP}, allow_restart=True))
+    (one,) = decide_sizes(plan_of_sizes(sizes), both, replace(observed, pods=(pod,)), NOON).pods
+    assert (one.reason, list(one.resources)) == ("DemandRising", ["app", "log"])

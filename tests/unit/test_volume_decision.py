@@ -10,7 +10,7 @@ import pytest
 
 from capacity.decision.volumes import decide_volume
 from capacity.model.volume import DaysLeft
-from tests.unit.test_volumes import claim_of, plan_of
+from tests.unit.test_volumes import GIB, claim_of, plan_of
 
 
 @pytest.mark.parametrize(("before", "expired"), [(1, False), (0, True)])
@@ -37,3 +37,19 @@ def test_a_volume_that_grows_says_how_early_it_fills(days: float | None, said: s
     plan = replace(plan_of(), until_target=DaysLeft(days, None, None))
     found = decide_volume(plan, claim_of(), plan.steps[0].at)
     assert (found.reason, said in found.detail) == ("VolumeFillsUp", True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "after", "said"),
+    [
+        pytest.param(10, 0, "14Gi from 2026-", id="the next size"),
+        pytest.param(14, 0, "20Gi from 2026-", id="the next that is larger than what stands"),
+        pytest.param(20, 0, "", id="it has the largest already"),
+        pytest.param(20, 30, "", id="no step is left"),
+    ],
+)
+def test_a_volume_that_lasts_says_what_comes_next(asked: int, after: int, said: str) -> None:
+    plan = plan_of()
+    claim = claim_of(asked=asked * GIB, capacity=asked * GIB)
+    found = decide_volume(plan, claim, plan.start + timedelta(days=after))
+    assert (found.reason, found.detail[: len("14Gi from 2026-")]) == ("VolumeLasts", said)
