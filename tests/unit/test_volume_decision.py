@@ -9,8 +9,8 @@ from typing import Literal
 import pytest
 
 from capacity.decision.volumes import decide_volume
-from capacity.model.volume import DaysLeft
-from tests.unit.test_volumes import GIB, claim_of, plan_of
+from capacity.model.volume import GIB, DaysLeft
+from tests.unit.test_volumes import claim_of, plan_of
 
 
 @pytest.mark.parametrize(("before", "expired"), [(1, False), (0, True)])
