@@ -621,3 +621,8 @@ def test_on_the_way_down_only_the_note_of_the_brake_is_kept(noted: Any, kept: st
     memory = Memory(held_for=noted, held_since=NOW - HOUR)
     decision = decide(plan([4]), seen(40, baseline_floor=4, memory=memory), NOW)
     assert (decision.floor, decision.memory.held_for) == (36, kept)
+
+
+def test_where_no_replica_is_allowed_the_ceiling_alone_is_named() -> None:
+    decision = decide(plan([4]), seen(0, ceiling=0, current=1), NOW)
+    assert (decision.floor, decision.reason, decision.clamps) == (0, "CeilingReached", ("CeilingReached",))
