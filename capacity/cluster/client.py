@@ -290,10 +290,10 @@ class ClusterAsker(ClusterWriter):
 
     def _answer(self, call: Call) -> Any:
         reads = call.method == "GET" or DRY_RUN in call.query
-        return super()._answer(call if reads else _asked(call))
+        return super()._answer(call if reads else _as_dry_run(call))
 
 
-def _asked(call: Call) -> Call:
+def _as_dry_run(call: Call) -> Call:
     """The call as a dry run. A server hears the query of a DELETE only where it has no body, so a body says it too."""
     body = {**call.body, DRY_RUN[0]: [DRY_RUN[1]]} if call.method == "DELETE" and call.body else call.body
     return replace(call, body=body, query=[*call.query, DRY_RUN])
