@@ -13,8 +13,8 @@ import pandas as pd
 from capacity.model.arrays import Array
 from capacity.quality import Finding, Severity
 from capacity.quality.composition import Statistic, shown, value_statistics
+from capacity.sources.columns import read_columns
 from capacity.sources.judging import OWN, Judgement
-from capacity.sources.kept_columns import read_columns
 from capacity.sources.sql import ROW_HASH, literal, quote
 from capacity.sources.table import OrderTable
 

@@ -18,8 +18,8 @@ from capacity.model.secrets import hide_password
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
-from capacity.sources.currencies import several, several_finding
-from capacity.sources.kept_columns import MYSQL, Kept, column, count_values, kept_columns, projections, refuse_our_names
+from capacity.sources.columns import MYSQL, Kept, column, count_values, kept_columns, projections, refuse_our_names
+from capacity.sources.findings import several, several_finding
 from capacity.sources.pushdown import STATEMENTS, Buckets
 from capacity.sources.sql import one_line, quote
 

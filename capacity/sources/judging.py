@@ -16,7 +16,7 @@ from capacity.model.settings import SalesSettings
 from capacity.model.settings.orders import Bound, RangeSettings, ReferenceSettings, RuleSettings
 from capacity.quality import Finding, similarity
 from capacity.series.calendar import Fold
-from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form
+from capacity.sources.columns import AmountForm, Marks, NumberColumn, amount_form
 from capacity.sources.sql import (
     GROUP,
     NOT_NEGATIVE,

@@ -22,11 +22,16 @@ from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
-from capacity.sources.currencies import currency_findings
+from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
-from capacity.sources.granularity import granularity_findings, totals_findings
+from capacity.sources.findings import (
+    currency_findings,
+    granularity_findings,
+    id_findings,
+    repetition_findings,
+    totals_findings,
+)
 from capacity.sources.judging import UNIT, Judgement, Source, Span
-from capacity.sources.kept_columns import kept_columns, seen_by_check
 from capacity.sources.plausibility import (
     AHEAD,
     mark_implausible_times,
@@ -35,7 +40,6 @@ from capacity.sources.plausibility import (
     unclear_note,
     workbook_findings,
 )
-from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.sql import (
     BUILT_IN,
@@ -299,7 +303,8 @@ class OrderTable:
         whole = self.settings.quarantine.rows == "whole"
         text = ", text AS source_text" if whole else ""
         rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row{text} FROM rejects"
-        rows = judgement.failing(None if whole else seen_by_check(judgement))
+        checks = [check.name for check in judgement.checks]
+        rows = judgement.failing(None if whole else seen_by_check(self.settings, judgement.source.columns, checks))
         name = literal(source_name(self.settings.source))
         query = f"SELECT {name} AS source, * FROM (({rows}) UNION ALL BY NAME ({rejects}))"
         if whole and "source" in judgement.source.columns:
