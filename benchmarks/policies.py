@@ -21,8 +21,8 @@ import pandas as pd
 from benchmarks.datasets import SKIPPED, find
 from capacity.model import Event, Forecast, ForecastRequest, LoadModel, Replica, Workload
 from capacity.model.arrays import Array, Counts
+from capacity.model.policies import Tried
 from capacity.model.policy import Objective
-from capacity.model.replayed import Tried
 from capacity.simulation.advice import replay_policies
 from capacity.simulation.case import Case, Promise, clairvoyant
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily

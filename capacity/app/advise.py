@@ -17,9 +17,8 @@ from capacity.app.reading import read_orders
 from capacity.model import DataError, Workload
 from capacity.model.choice import MONEY, Choice
 from capacity.model.configuration import Config
-from capacity.model.policies import Policies, read_policies
+from capacity.model.policies import Advised, Policies, read_policies
 from capacity.model.policy import Cadence
-from capacity.model.replayed import Advised
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.pipeline import planned_window
 from capacity.planning.result import PlanResult

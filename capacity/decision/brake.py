@@ -14,7 +14,7 @@ from typing import Final, get_args
 
 from capacity.decision.decide import BRAKE, FUTURE, hold
 from capacity.model import Decision, Doubt, Observation
-from capacity.model.controller import Brake
+from capacity.model.policy import Brake
 
 LONGEST = timedelta(hours=12)  # after the brake let go: from 60 replicas to 3 takes three hours in steps of 10 %
 EXPIRED: Final = "PlanExpired"

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from capacity.decision.kept_memory import lowest_memory, noted_use
 from capacity.decision.pod_sizing import PodSizing, SizingPass, Want, rank
 from capacity.model import Workload, WorkloadPlan, require
-from capacity.model.controller import ControllerRules
 from capacity.model.pod_observation import (
     ObservedPods,
     PodDecision,
@@ -18,6 +17,7 @@ from capacity.model.pod_observation import (
     SizeReason,
 )
 from capacity.model.pod_size import SizeKey, Vertical
+from capacity.model.policy import ControllerRules
 
 SOON = timedelta(
     hours=1

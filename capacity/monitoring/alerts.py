@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
 from capacity.http import HttpClient
 from capacity.model.fields import rfc3339
-from capacity.model.incident import LASTING, Job
+from capacity.model.settings.monitoring import LASTING, Job
 from capacity.monitoring.conditions import ORIGIN, Condition, Scope
 
 

@@ -10,8 +10,14 @@ from functools import partial
 from capacity.http import HttpClient, Server
 from capacity.logs import current_run
 from capacity.model import CapacityError
-from capacity.model.incident import RUNBOOKS, Handling
-from capacity.model.settings.monitoring import IncidentSettings, ServiceNowSettings, ServiceSettings, TelemetrySettings
+from capacity.model.settings.monitoring import (
+    RUNBOOKS,
+    Handling,
+    IncidentSettings,
+    ServiceNowSettings,
+    ServiceSettings,
+    TelemetrySettings,
+)
 from capacity.monitoring.alerts import Alertmanager
 from capacity.monitoring.conditions import Condition, Scope
 from capacity.monitoring.export import Gateway

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from capacity.model.incident import Handling
+from capacity.model.settings.monitoring import Handling
 from capacity.monitoring.conditions import Condition
 
 

@@ -15,8 +15,8 @@ from capacity.model import Forecast, ForecastRequest, Workload
 from capacity.model.arrays import Array, Counts
 from capacity.model.choice import Choice, PaysFrom
 from capacity.model.fields import AutoLevel
+from capacity.model.policies import DIGITS, Advised, Tried
 from capacity.model.policy import Objective, Policy
-from capacity.model.replayed import DIGITS, Advised, Tried
 from capacity.series.within import PART, OrderTimes
 from capacity.simulation.candidates import (
     FLOOR_TARGETS,

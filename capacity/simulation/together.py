@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from capacity.model import DataError
-from capacity.model.replayed import DailyScores
+from capacity.model.policies import DailyScores
 from capacity.simulation.days import MOST_LANES, Task, replay_together
 
 T = TypeVar("T")

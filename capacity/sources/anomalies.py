@@ -13,7 +13,7 @@ import pandas as pd
 
 from capacity.model import ConfigError
 from capacity.model.arrays import Array, Mask
-from capacity.model.settings.orders import AnomalySettings
+from capacity.model.settings.planning import AnomalySettings
 from capacity.quality import Audit, Finding
 from capacity.quality.composition import Statistic, find_changes
 from capacity.quality.usual import LEAST_DAYS, LEAST_WEEKS, WEEK, find_deviation, find_repeat, find_shift

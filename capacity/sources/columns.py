@@ -10,7 +10,7 @@ import duckdb
 
 from capacity.model import DataError
 from capacity.model.settings import SalesSettings
-from capacity.model.settings.orders import RuleSettings
+from capacity.model.settings.planning import RuleSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names, order_number_names
 from capacity.sources.sql import GROUP, NOT_NEGATIVE, PLAUSIBLE, ROW_HASH, TIME, VALUE, hash_of, is_ours, literal, quote

@@ -14,7 +14,7 @@ import duckdb
 
 from capacity.model import ConfigError, DataError
 from capacity.model.data_quality import UNREAD
-from capacity.model.secrets import hide_password
+from capacity.model.errors import hide_password
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names

@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from capacity.model import ConfigError, DataError
 from capacity.model.configuration import describe
+from capacity.model.errors import hide_secrets
 from capacity.model.fields import duration_text
-from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource, SalesSettings
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.settings.planning import ReadSettings
 from capacity.quality.column_roles import (
     Column,
     Counting,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from capacity.model import ConfigError, DataError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.model.settings import DatabaseSource
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.settings.planning import ReadSettings
 from capacity.quality import Finding
 from capacity.sources.columns import (
     AmountForm,

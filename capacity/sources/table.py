@@ -17,7 +17,7 @@ from capacity.files import PRIVATE, written_whole
 from capacity.model import ConfigError, DataError
 from capacity.model.arrays import Mask
 from capacity.model.data_quality import UNREAD
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from capacity.app.serve import LiveData
 from capacity.logs import LOGGER
 from capacity.model import CapacityError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.version import VERSION
 from capacity.web import api, pages
 from capacity.web.answers import Problem, problem_response

@@ -21,9 +21,8 @@ from capacity.cli import main
 from capacity.model.choice import Choice
 from capacity.model.configuration import Config
 from capacity.model.plan_file import read_plan
-from capacity.model.policies import Policies, read_policies
+from capacity.model.policies import Advised, DailyScores, Policies, read_policies
 from capacity.model.policy import Cadence
-from capacity.model.replayed import Advised, DailyScores
 from capacity.planning.orders import request_of
 from capacity.series.within import OrderTimes
 from capacity.simulation import advice, together

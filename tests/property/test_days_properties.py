@@ -25,8 +25,8 @@ from capacity.model.choice import Choice
 from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs
 from capacity.model.observation import Memory
+from capacity.model.policies import SCORES, DailyScores, Tried
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.replayed import SCORES, DailyScores, Tried
 from capacity.model.serving import Reactive
 from capacity.model.workload import Target
 from capacity.simulation import together

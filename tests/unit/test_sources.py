@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import make_url
 
 from capacity.model import ConfigError, DataError
-from capacity.model.secrets import hide_password
+from capacity.model.errors import hide_password
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources import OrderTable, audit_sales, read_sales
