@@ -38,7 +38,7 @@ CONTROLLER = (
     "capacity.cluster.observe",
     "capacity.cluster.ownership",
     "capacity.cluster.restore",
-    "capacity.cluster.switch",
+    "capacity.cluster.lease",
 )
 CONTROLLER_TESTS = (
     "tests/integration/test_pass_order.py",

@@ -12,13 +12,11 @@ from capacity.app.actuation import Due, Key, Situation, by_workload, written
 from capacity.app.actuators import actuate, actuated, give_back_actuators, observe_actuators
 from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import read_expiry, read_wishes
-from capacity.cluster.appliers import advice
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import KINDS, Kind
-from capacity.cluster.lease import TRIES, Writers
+from capacity.cluster.lease import TRIES, Writers, read_switch
 from capacity.cluster.metric_target import move_target, target_move
-from capacity.cluster.metric_times import with_times
 from capacity.cluster.observe import (
     ObservedTarget,
     Seen,
@@ -28,14 +26,14 @@ from capacity.cluster.observe import (
     other_owner,
     read_target,
     scaled_by,
+    with_times,
 )
-from capacity.cluster.ownership import Owner
+from capacity.cluster.ownership import Owner, advice
 from capacity.cluster.readiness import with_readiness
 from capacity.cluster.restore import give_back
-from capacity.cluster.switch import read_switch
 from capacity.decision import Brake, ControllerRules, check_due, decide, hold, with_slow_starts
-from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.decision.decide import STILL
+from capacity.decision.guards import BrakeEpisode, brake_episode
 from capacity.decision.reached import UNREACHED
 from capacity.logs import run_threads
 from capacity.model import (

@@ -16,7 +16,7 @@ from capacity.app.floor_watch import FloorWatch
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.config_maps import read_plan_maps
 from capacity.cluster.lease import SHORTEST, Lease, identity
-from capacity.decision.plan_check import PlanCheck, check_plan
+from capacity.decision.guards import PlanCheck, check_plan
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError, Plan
 from capacity.model.configuration import Config

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from capacity.decision.kept_memory import lowest_memory, noted_use
-from capacity.decision.pod_sizing import PodSizing, SizingPass, Want, rank
+from capacity.decision.pod_sizing import PodSizing, SizingPass, Want, lowest_memory, noted_use, rank
 from capacity.model import Workload, WorkloadPlan, require
 from capacity.model.pod_observation import (
     ObservedPods,

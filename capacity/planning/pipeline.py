@@ -33,7 +33,6 @@ from capacity.model import (
 from capacity.model.configuration import Config
 from capacity.model.pod_size import RESOURCES
 from capacity.planning.headroom import joined_headroom, with_headroom
-from capacity.planning.near import with_near_floors
 from capacity.planning.orders import (
     Forecasts,
     Histories,
@@ -56,7 +55,7 @@ from capacity.planning.orders import (
 )
 from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
-from capacity.planning.shared import plan_demands, share
+from capacity.planning.shared import plan_demands, share, with_near_floors
 from capacity.planning.volumes import within_storage_quotas
 from capacity.planning.workload import moved_as_orders, on_floor_steps
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if

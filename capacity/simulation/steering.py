@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from capacity.decision import ControllerRules, decide
-from capacity.decision.reading import moves, replicas_asked
+from capacity.decision.reached import moves, replicas_asked
 from capacity.model import Decision, Observation, Readings, Workload, WorkloadPlan
 from capacity.model.observation import Memory
 from capacity.simulation.hpa.spec import SYNC_PERIOD

@@ -79,7 +79,7 @@ def rule_columns(columns: Collection[str], rule: RuleSettings) -> frozenset[str]
     return frozenset(spelt | set(rule.columns()))
 
 
-def seen_by_check(settings: SalesSettings, columns: Sequence[str], checks: Sequence[str]) -> dict[str, int]:
+def seen_by_check(settings: SalesSettings, columns: Collection[str], checks: Sequence[str]) -> dict[str, int]:
     """Column to the named checks that look at it, each a bit as in `failed`; source_row is not among them."""
     value = settings.value.sum or settings.value.count_distinct
     built_in = {TIME: settings.time, PLAUSIBLE: settings.time, VALUE: value, NOT_NEGATIVE: value, GROUP: settings.group}

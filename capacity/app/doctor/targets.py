@@ -7,14 +7,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from capacity.cluster.appliers import NOTHING, advice
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA
 from capacity.cluster.observe import ObservedTarget, observe_target, observe_targets, other_owner
-from capacity.cluster.ownership import Owner
+from capacity.cluster.ownership import NOTHING, Owner, advice
 from capacity.cluster.pod_sizes import SizedPods, observe_pods
-from capacity.decision.reading import TOLERANCE
+from capacity.decision.reached import TOLERANCE
 from capacity.model import ClusterError, Workload
 from capacity.model.check import Finding, isolated
 from capacity.model.fields import parse_quantity
