@@ -25,7 +25,7 @@ from capacity.planning.result import PlanResult
 from capacity.series.within import OrderTimes
 
 if TYPE_CHECKING:
-    from capacity.simulation.together import Replaying
+    from capacity.simulation.advice import Replaying
 
 Progress = Callable[[int, int], None]  # parts done, of how many
 PARTS = 100  # of one workload, as a progress bar counts them
@@ -128,7 +128,7 @@ def advise_on(
     """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits."""
     from threadpoolctl import threadpool_limits
 
-    from capacity.simulation.together import finish_together
+    from capacity.simulation.advice import finish_together
 
     workloads, report = asked.of(config), None if progress is None else _forward(progress)
     works = (

@@ -63,8 +63,7 @@ def tell_breaches(
 
     Without a keeper every breach that holds is told. What nobody could be sent is due again.
     """
-    from capacity.monitoring.messages import Manner, due_messages, memory_document, read_memory
-    from capacity.monitoring.senders import send
+    from capacity.monitoring.messages import Manner, due_messages, memory_document, read_memory, send
 
     try:
         known = {} if keeper is None else read_memory(keeper.load())
@@ -84,8 +83,7 @@ def tell_breaches(
 
 def tell_plan(settings: MessageSettings, plan: Plan, timezone: str) -> list[str]:
     """Tell the plan if it was made in the hour that begins at `settings.plans`; returns what stood in the way."""
-    from capacity.monitoring.messages import plan_message
-    from capacity.monitoring.senders import send
+    from capacity.monitoring.messages import plan_message, send
 
     zone = ZoneInfo(timezone)
     if settings.plans is None or not is_time_of(settings.plans, plan.created.astimezone(zone)):

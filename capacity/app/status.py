@@ -256,7 +256,7 @@ def _tickets(config: Config, now: datetime, window: timedelta) -> Read | None:
     if settings is None:
         return None
     from capacity.monitoring.dispatch import connect_tickets
-    from capacity.monitoring.outages import restore_objective
+    from capacity.monitoring.tickets import restore_objective
 
     instance = connect_tickets(settings)
     return lambda: restore_objective(instance.past(now - window), now, window)

@@ -1,21 +1,22 @@
-"""Every candidate policy replayed on a workload's own history, and the one that does best on it."""
+"""Every candidate policy replayed on the histories of many workloads together, and the one that does best on each."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import log
+from typing import Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from capacity.model import Forecast, ForecastRequest, Workload
+from capacity.model import DataError, Forecast, ForecastRequest, Workload
 from capacity.model.arrays import Array, Counts
 from capacity.model.choice import Choice, PaysFrom
 from capacity.model.fields import AutoLevel
-from capacity.model.policies import DIGITS, Advised, Tried
+from capacity.model.policies import DIGITS, Advised, DailyScores, Tried
 from capacity.model.policy import Objective, Policy
 from capacity.series.within import PART, OrderTimes
 from capacity.simulation.candidates import (
@@ -29,18 +30,19 @@ from capacity.simulation.candidates import (
     static_floors,
     weekly_floors,
 )
+from capacity.simulation.case import on_grid
 from capacity.simulation.choice import ChoiceRule
-from capacity.simulation.days import WARM_UP, Candidate
-from capacity.simulation.grid import on_grid
+from capacity.simulation.days import MOST_LANES, WARM_UP, Candidate, Task, replay_together
 from capacity.simulation.headroom import alone, decided_buffer, headroom_of
 from capacity.simulation.history import FEWEST_DAYS, History, Progress, ReplaySettings, levels_of, past_forecasts
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.together import Replaying, finish
 from capacity.simulation.verdict import choose_policy, price_of
 from capacity.version import VERSION
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+T = TypeVar("T")
+Replaying = Generator[Task, DailyScores, T]  # yields what is to be replayed, is sent its scores, returns the answer
 
 
 def advising(
@@ -333,3 +335,58 @@ def rule_of(policy: Policy, workload: Workload) -> Rule:
     if policy.target is None:
         return Rule(ceiling=workload.ceiling, follows=False)
     return Rule(policy.target, policy.stabilization, workload.ceiling, tolerance=tolerance)
+
+
+def finish(work: Replaying[T]) -> T:
+    """The answer of one work, each of its tasks replayed alone. Raises what the work raises."""
+    found = finish_together([work])[0]
+    if isinstance(found, DataError):
+        raise found
+    return found
+
+
+def finish_together(works: Iterable[Replaying[T]]) -> list[T | DataError]:
+    """The answer of each work, or the error that ended it; equal to what `finish` gives of each.
+
+    A work is begun only when those before it wait for a replay; replays begin once enough lanes wait.
+    """
+    found, waiting = dict[int, T | DataError](), list[_Waiting[T]]()
+    for place, work in enumerate(works):
+        waiting += _until_next(place, work, None, found)
+        if sum(one.task.lanes for one in waiting) >= MOST_LANES:
+            waiting = _replayed_together(waiting, found)
+    while waiting:
+        waiting = _replayed_together(waiting, found)
+    return [found[place] for place in sorted(found)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    """A work that waits for the scores of a task."""
+
+    place: int
+    work: Replaying[T]
+    task: Task
+
+
+def _replayed_together(waiting: list[_Waiting[T]], found: dict[int, T | DataError]) -> list[_Waiting[T]]:
+    """Those that wait again, once each has got its scores."""
+    scores = replay_together([one.task for one in waiting])
+    return [
+        again
+        for one, its in zip(waiting, scores, strict=True)
+        for again in _until_next(one.place, one.work, its, found)
+    ]
+
+
+def _until_next(
+    place: int, work: Replaying[T], scores: DailyScores | None, found: dict[int, T | DataError]
+) -> list[_Waiting[T]]:
+    """The work, waiting for its next replay; none where it has ended: its answer is then found."""
+    try:
+        return [_Waiting(place, work, next(work) if scores is None else work.send(scores))]
+    except StopIteration as end:
+        found[place] = end.value
+    except DataError as error:
+        found[place] = error
+    return []
