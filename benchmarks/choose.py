@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from capacity.app.advise_fleet import NEXT_DAY, SIZE
+from capacity.app.advise import NEXT_DAY, SIZE
 from capacity.model.policies import DailyScores
 from capacity.model.policy import Objective
 from capacity.simulation.choice import Scores, choose_daily

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from capacity.app.fleet import Fleet as Fleet
     from capacity.app.notify import Notifier as Notifier
     from capacity.app.plan import plan_fleet as plan_fleet
-    from capacity.app.scenarios import parse_scenario as parse_scenario
-    from capacity.app.scenarios import parse_scenarios as parse_scenarios
     from capacity.app.status import read_status as read_status
+    from capacity.app.what_if import parse_scenario as parse_scenario
+    from capacity.app.what_if import parse_scenarios as parse_scenarios
 
 HOMES = {
     "capacity.app.configuration": ("read_config",),
@@ -33,7 +33,7 @@ HOMES = {
     "capacity.app.fleet": ("Fleet",),
     "capacity.app.plan": ("plan_fleet",),
     "capacity.app.notify": ("Notifier",),
-    "capacity.app.scenarios": (
+    "capacity.app.what_if": (
         "parse_scenario",
         "parse_scenarios",
     ),

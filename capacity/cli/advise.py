@@ -89,8 +89,7 @@ def advise(
 
     Example: capacity advise --sample --picture choice.png
     """
-    from capacity.app.advise import AdviceRequest
-    from capacity.app.advise_fleet import advise_fleet
+    from capacity.app.advise import AdviceRequest, advise_fleet
 
     config = data.planning_config(context)
     config.orders()
@@ -115,8 +114,7 @@ def renewed_policies(
 
     Where there is no file, none is chosen unasked: the first choice replays weeks.
     """
-    from capacity.app.advise import outdated
-    from capacity.app.advise_fleet import advise_fleet
+    from capacity.app.advise import advise_fleet, outdated
 
     known = _kept(config, store)
     workloads = list(asked.workloads or ())

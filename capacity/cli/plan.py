@@ -106,7 +106,7 @@ def plan(
     """
     from capacity.app.advise import AdviceRequest, with_evidence, with_policies
     from capacity.app.notify import Notifier
-    from capacity.app.scenarios import parse_scenarios
+    from capacity.app.what_if import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
     from capacity.planning.result import made_for
 

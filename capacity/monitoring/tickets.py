@@ -1,4 +1,4 @@
-"""Compares open tickets with the conditions that hold: which to open, update, escalate, reopen and resolve."""
+"""Compares open tickets with the conditions that hold: which to open or resolve; and the mean time to restore."""
 
 from __future__ import annotations
 

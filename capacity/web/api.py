@@ -8,9 +8,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from capacity.app.scenarios import parse_scenario
 from capacity.app.serve import Served
-from capacity.app.what_if import Controls, Key, scenario_yaml
+from capacity.app.what_if import Controls, Key, parse_scenario, scenario_yaml
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import parse_duration

@@ -21,8 +21,8 @@ import yaml
 from fastapi.testclient import TestClient
 
 from capacity.app.configuration import read_config
-from capacity.app.scenarios import parse_scenario
 from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_file, served_orders
+from capacity.app.what_if import parse_scenario
 from capacity.cli import main
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.config_maps import write_plan_maps

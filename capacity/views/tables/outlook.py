@@ -1,4 +1,4 @@
-"""What `capacity outlook` prints: the coming months by group and in total, limits reached, and the track record."""
+"""What `capacity outlook` and `capacity volumes` print: months by group and in total, limits, and claims that fill."""
 
 from __future__ import annotations
 
