@@ -1,4 +1,4 @@
-"""Measures the service-level objectives from audits, tickets and Prometheus."""
+"""Measures service-level objectives from audits, tickets and Prometheus, and when planner and controller last ran."""
 
 from __future__ import annotations
 
