@@ -17,13 +17,13 @@ from capacity.views.registration import register_views
 if TYPE_CHECKING:
     from capacity.app.advise import advise as advise
     from capacity.app.configuration import read_config as read_config
-    from capacity.app.control import Reconciliation as Reconciliation
     from capacity.app.control import apply as apply
     from capacity.app.control import preview as preview
     from capacity.app.control import restore as restore
     from capacity.app.fleet import Fleet as Fleet
     from capacity.app.plan import plan_fleet as plan_fleet
     from capacity.app.plan_one import plan as plan
+    from capacity.app.reconciliation import Reconciliation as Reconciliation
     from capacity.cluster.client import ClusterReader as ClusterReader
     from capacity.cluster.client import ClusterWriter as ClusterWriter
     from capacity.decision.decide import decide as decide
@@ -118,7 +118,8 @@ HOMES = {
     "capacity.decision.decide": ("decide",),
     # see the cluster, move the floors, give them back
     "capacity.cluster.client": ("ClusterReader", "ClusterWriter"),
-    "capacity.app.control": ("preview", "apply", "restore", "Reconciliation"),
+    "capacity.app.reconciliation": ("Reconciliation",),
+    "capacity.app.control": ("preview", "apply", "restore"),
     # what can go wrong
     "capacity.model.errors": ("CapacityError", "ConfigError", "DataError", "PlanError", "ClusterError"),
 }

@@ -17,7 +17,7 @@ from capacity.monitoring.export import Exposition, write_textfile
 from capacity.monitoring.metrics import Sample
 
 if TYPE_CHECKING:
-    from capacity.app.control import Reconciliation
+    from capacity.app.reconciliation import Reconciliation
     from capacity.model import Plan, WorkloadPlan
     from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from capacity.app.control import Reconciliation, preview
+from capacity.app.control import preview
+from capacity.app.reconciliation import Reconciliation
 from capacity.cluster.act import announce, write
 from capacity.cluster.annotations import REHEARSAL, rehearsal_text
 from capacity.cluster.autoscaler import Autoscaler

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from capacity.app.control import Reconciliation as Pass
     from capacity.app.loop import Leader
     from capacity.app.notify import Notifier
+    from capacity.app.reconciliation import Reconciliation as Pass
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.cluster.message_memory import LeaseMemory
     from capacity.model.configuration import Config
