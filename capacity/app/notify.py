@@ -13,8 +13,6 @@ from zoneinfo import ZoneInfo
 from capacity.files import write_text
 from capacity.logs import LOGGER, LogForm, current_run
 from capacity.model import CapacityError, DataError
-from capacity.monitoring.export import Exposition, write_textfile
-from capacity.monitoring.metrics import Sample
 
 if TYPE_CHECKING:
     from capacity.app.reconciliation import Reconciliation
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from capacity.model.settings import IncidentSettings, TelemetrySettings
     from capacity.model.settings.monitoring import MessageSettings
     from capacity.monitoring import Condition, Scope
+    from capacity.monitoring.export import Exposition
+    from capacity.monitoring.metrics import Sample
     from capacity.planning.result import PlanResult
     from capacity.quality import Audit
 
@@ -164,6 +164,8 @@ class Notifier:
             warnings.append(f"metrics not pushed: {error}")
         try:
             if folder is not None:
+                from capacity.monitoring.export import write_textfile
+
                 write_textfile(samples, folder / f"{job}.prom", self.telemetry.installation)
         except OSError as error:
             warnings.append(f"metrics not written: {folder}: {error.strerror}")

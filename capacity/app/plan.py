@@ -140,7 +140,8 @@ def plan_chunk(chunk: Chunk) -> PlanResult:
     with threadpool_limits(1):
         orders = orders_of(chunk)
         planned = plan_alone(PlanInputs.of(chunk.config, orders, chunk.now, chunk.settings_hash))
-        planned = add_volumes(planned, chunk.config, orders, chunk.now, past=chunk.past)
+        if any(one.volumes for one in chunk.config.workloads):
+            planned = add_volumes(planned, chunk.config, orders, chunk.now, past=chunk.past)
         counts_replicas = chunk.config.usage is not None and chunk.config.usage.replicas is not None
         return replace(planned, advice=advise_workloads(orders.usages) if counts_replicas else {})
 

@@ -168,8 +168,8 @@ def within_steps(config: Config, orders: OrderData, request: ForecastRequest) ->
 def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
-    plans = joined_headroom(shared.plans)
-    room = _with_room(plans, config.supply)
+    asked = any(plan.headroom is not None for plan in shared.plans)
+    room = _with_room(joined_headroom(shared.plans) if asked else shared.plans, config.supply)
     plan = replace(planned.plan, workloads=room, nodes=shared.nodes, blocks=config.settings_blocks())
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
@@ -390,8 +390,11 @@ def plan_workloads(
     steps = {key: one.cpu.step for key, one in given.items() if isinstance(one, Demand)}
     alone = [moved_as_orders(plan, steps[plan.key]) for plan in made.plans]
     plans = alone if known.near is None else with_near_floors(alone, demands, workloads, known.near)
-    plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
-    return _plan(plans, provenance), {**made.failures, **lacking}
+    failures = made.failures
+    if any(one.headroom is not None for one in workloads):
+        plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
+        failures = {**failures, **lacking}
+    return _plan(plans, provenance), failures
 
 
 def demand_for(workload: Workload, forecasts: Forecasts, known: PlanContext) -> Demand | DataError:

@@ -53,7 +53,7 @@ class CountedColumns:
 
 
 def count_in_database(
-    database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str
+    database: duckdb.DuckDBPyConnection, source: DatabaseSource, settings: SalesSettings, timezone: str
 ) -> CountedColumns | None:
     """Fill `counted` with what the source's own database counted per step.
 
@@ -61,8 +61,7 @@ def count_in_database(
     time of availability, for times that are text in a format of their own, and for databases other than PostgreSQL
     and SQLite.
     """
-    source = settings.source
-    if not isinstance(source, DatabaseSource) or settings.needs_rows():
+    if settings.needs_rows():
         return None
     with _connected(source) as connection:
         statement = STATEMENTS.get(connection.dialect.name)

@@ -18,7 +18,7 @@ from capacity.model import ConfigError, DataError
 from capacity.model.arrays import Mask
 from capacity.model.data_quality import UNREAD
 from capacity.model.errors import hide_secrets
-from capacity.model.settings import SalesSettings
+from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
@@ -107,7 +107,9 @@ class OrderTable:
         now = now or datetime.now(UTC)
         span = Span(last=(now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
-        counted = count_in_database(database, settings, timezone)
+        source, counted = settings.source, None
+        if isinstance(source, DatabaseSource):
+            counted = count_in_database(database, source, settings, timezone)
         if counted is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
             if before is not None:
