@@ -84,7 +84,6 @@ def advise(
     known: Policies | None = None,
     progress: Progress | None = None,
     past: bool = False,
-    stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """Replay every candidate policy on the history of each workload, and choose one.
 
@@ -105,8 +104,6 @@ def advise(
         Called with how many parts are done, and of how many. Default none.
     past : bool
         Whether `now` lies in the past: orders and usage from then on are left out. Default False.
-    stop : callable
-        Whether to begin no further workload: those chosen so far are returned. Default: never.
 
     Returns
     -------
@@ -119,7 +116,7 @@ def advise(
         The orders cannot be read.
     """
     asked = AdviceRequest(now, days, workloads, known or {}, past)
-    return advise_on(config, read_orders(config, now, past=past), asked, progress, stop=stop)
+    return advise_on(config, read_orders(config, now, past=past), asked, progress)
 
 
 def advise_on(
@@ -130,7 +127,10 @@ def advise_on(
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
-    """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits."""
+    """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits.
+
+    `stop`: whether to begin no further workload; those chosen so far are returned.
+    """
     from threadpoolctl import threadpool_limits
 
     from capacity.simulation.advice import finish_together
@@ -177,7 +177,7 @@ def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
 def _advising(
     config: Config, orders: OrderData, workload: Workload, asked: AdviceRequest, progress: Progress | None
 ) -> Replaying[Advised]:
-    from capacity.simulation.advice import advising  # a plan does without
+    from capacity.simulation.advice import PolicyReplay, advising, silent  # a plan does without
     from capacity.simulation.headroom import pool_for, with_node_lead_time
     from capacity.simulation.history import ReplaySettings
 
@@ -192,12 +192,8 @@ def _advising(
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, asked.days)
     request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
     times = OrderTimes(orders.rows.get(workload.group), request.timezone or config.timezone)
-    before = asked.known.get(workload.key)
-    return (
-        yield from advising(
-            sales, known, request, asked.now, settings, measured=measured, times=times, before=before, progress=progress
-        )
-    )
+    replay = PolicyReplay(sales, known, request, settings, measured, times, progress or silent)
+    return (yield from advising(replay, asked.now, asked.known.get(workload.key)))
 
 
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import log
 from typing import Generic, TypeVar
@@ -45,59 +45,40 @@ T = TypeVar("T")
 Replaying = Generator[Task, DailyScores, T]  # yields what is to be replayed, is sent its scores, returns the answer
 
 
-def advising(
-    sales: pd.Series,
-    workload: Workload,
-    request: ForecastRequest,
-    now: datetime,
-    settings: ReplaySettings | None = None,
-    *,
-    measured: pd.Series | None = None,
-    times: OrderTimes | None = None,
-    before: Advised | None = None,
-    progress: Progress | None = None,
-) -> Replaying[Advised]:
-    """Replay every candidate policy on the last days of a history of sales, and choose one.
-
-    Where floors do not pay, also with which start time they would. Demand is what the workload's load model says of the
-    sales that came, on a path within each step that keeps its total. Forecasts are made as production makes them, from
-    rolling origins and from what came before each; gaps in the history stay gaps to them. It is work for
-    `finish_together`, which replays what many workloads wait for at once.
-
-    Parameters:
-        sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
-        workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
-        request: holidays, events and clock that every origin knew.
-        now: when the choice is made.
-        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
-        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
-            place of what sales stand for. Default None.
-        before: what was chosen last. Only days after those that it was made from are replayed, and a target that it
-            advised is advised again while it is as good. Default None.
-        progress: called with how many of how many parts are done.
-
-    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
-    """
-    price_of(workload)  # said before the work, not after it
-    settings, report = settings or ReplaySettings(), progress or _silent
-    replay = _Replay(sales, workload, request, settings, measured, times, report)
-    last = None if before is None else before.choice
-    if before is None or before.tried is None or not replay.extends(before.tried):
-        return (yield from replay.anew(now, last))
-    return (yield from replay.onwards(before.tried, before.choice, now))
+def silent(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Replay:
-    """What the replay of one workload works on."""
+class PolicyReplay:
+    """What candidate policies are replayed on: the history of one workload, and what was known of it on each day.
+
+    Parameters
+    ----------
+    sales : Series
+        Sales per step, UTC, a regular index; short gaps are bridged for what is served.
+    workload : Workload
+        What serves them; its `quantile_level`, where it was given, fixes that of the floors.
+    request : ForecastRequest
+        Holidays, events and clock that every origin knew.
+    settings : ReplaySettings
+        How many days, how often forecasts are fitted. Default: 28 days, as in production.
+    measured : Series or None
+        What was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in place of
+        what sales stand for. Default none.
+    times : OrderTimes or None
+        What orders tell of the time within their steps. Default none.
+    progress : callable
+        Called with how many of how many parts are done. Default: nobody watches.
+    """
 
     sales: pd.Series
     workload: Workload
     request: ForecastRequest
-    settings: ReplaySettings
-    measured: pd.Series | None
-    times: OrderTimes | None
-    report: Progress
+    settings: ReplaySettings = field(default_factory=ReplaySettings)
+    measured: pd.Series | None = None
+    times: OrderTimes | None = None
+    progress: Progress = silent
 
     @property
     def under(self) -> str:
@@ -111,12 +92,12 @@ class _Replay:
     def anew(self, now: datetime, last: Choice | None) -> Replaying[Advised]:
         """The choice from every day, replayed now."""
         history = History.of(self.sales, self.workload, self.settings, self.measured, self.times)
-        forecasts = past_forecasts(history, self.request, self.report)
-        tried = replace((yield from _each_policy(history, forecasts)), under=self.under)
+        forecasts = past_forecasts(history, self.request, self.progress)
+        tried = replace((yield from each_policy(history, forecasts)), under=self.under)
         choice = choose_policy(tried, self.workload, now, advised=None if last is None else last.policy.target)
         if choice.reason == "PlainHpaIsEnough":
             choice = replace(choice, pays_from=(yield from _pays_from(history, forecasts)))
-        self.report(1, 1)
+        self.progress(1, 1)
         return Advised(choice, tried)
 
     def onwards(self, kept: Tried, last: Choice, now: datetime) -> Replaying[Advised]:
@@ -130,7 +111,7 @@ class _Replay:
             return (yield from self.anew(now, last))
         choice = choose_policy(tried, self.workload, now, advised=last.policy.target)
         same = choice.reason == last.reason == "PlainHpaIsEnough"
-        self.report(1, 1)
+        self.progress(1, 1)
         return Advised(replace(choice, pays_from=last.pays_from if same else None), tried)
 
     def _later(self, kept: Tried, days: int) -> Replaying[Tried | None]:
@@ -140,9 +121,32 @@ class _Replay:
         measured = None if self.measured is None else self.measured.loc[self.measured.index < end]
         asked = replace(self.settings, days=days)
         history = History.of(sales, self.workload, asked, measured, self.times)
-        found = yield from _each_policy(history, past_forecasts(history, self.request, self.report))
+        found = yield from each_policy(history, past_forecasts(history, self.request, self.progress))
         new = replace(found, under=kept.under, remarks=kept.remarks)
         return new.after(kept, self.settings.days) if new.continues(kept) else None
+
+
+def advising(replay: PolicyReplay, now: datetime, before: Advised | None = None) -> Replaying[Advised]:
+    """Replay every candidate policy on the last days of a history of sales, and choose one.
+
+    Where floors do not pay, also with which start time they would. Demand is what the workload's load model says of the
+    sales that came, on a path within each step that keeps its total. Forecasts are made as production makes them, from
+    rolling origins and from what came before each; gaps in the history stay gaps to them. It is work for
+    `finish_together`, which replays what many workloads wait for at once.
+
+    Parameters:
+        replay: the history, and what was known of it.
+        now: when the choice is made.
+        before: what was chosen last. Only days after those that it was made from are replayed, and a target that it
+            advised is advised again while it is as good. Default None.
+
+    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
+    """
+    price_of(replay.workload)  # said before the work, not after it
+    last = None if before is None else before.choice
+    if before is None or before.tried is None or not replay.extends(before.tried):
+        return (yield from replay.anew(now, last))
+    return (yield from replay.onwards(before.tried, before.choice, now))
 
 
 def conditions_of(
@@ -227,15 +231,11 @@ def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> Rep
     return bool(best <= alone * (1 - ChoiceRule().margin) and np.isfinite(best))
 
 
-def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) -> Tried:
+def each_policy(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[Tried]:
     """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force.
 
     Floors are replayed also where the forecast has no skill now: days kept from then on can be compared.
     """
-    return finish(_each_policy(history, forecasts))
-
-
-def _each_policy(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[Tried]:
     workload = history.workload
     policies = candidate_policies(workload, levels_of(workload) if forecasts else ())
     return (yield from _replayed(history, forecasts, policies))
@@ -270,10 +270,6 @@ def _ahead(floors: _Floors, policies: Sequence[Policy]) -> dict[float | None, Co
 def _room_level(policy: Policy) -> float | None:
     """The quantile level of the planned floors beside which headroom is planned; None: beside the autoscaler alone."""
     return policy.quantile_level if policy.floors == "forecast" else None
-
-
-def _silent(done: int, total: int) -> None:
-    """Nobody watches."""
 
 
 def _skill(forecasts: Mapping[datetime, Forecast]) -> float | None:

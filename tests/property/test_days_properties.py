@@ -30,7 +30,7 @@ from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.serving import Reactive
 from capacity.model.workload import Target
 from capacity.simulation import advice
-from capacity.simulation.advice import Replaying, advising, finish, finish_together
+from capacity.simulation.advice import PolicyReplay, Replaying, advising, finish, finish_together
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
 from capacity.simulation.case import on_grid
 from capacity.simulation.days import (
@@ -72,7 +72,7 @@ def replayed(days: Days, candidates: list[Candidate], cluster: Cluster) -> Daily
 
 def tried_on(sales: pd.Series, workload: Workload = WEB, settings: ReplaySettings | None = None) -> Tried:
     """What a choice was made from."""
-    found = finish(advising(sales, workload, ForecastRequest(), BEGIN, settings or SHORT)).tried
+    found = finish(advising(PolicyReplay(sales, workload, ForecastRequest(), settings or SHORT), BEGIN)).tried
     assert found is not None
     return found
 
