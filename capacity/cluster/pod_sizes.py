@@ -15,7 +15,7 @@ from capacity.cluster.kinds import DEPLOYMENT, HPA, STATEFUL_SET, Document, Kind
 from capacity.cluster.ownership import holds_path
 from capacity.cluster.start_times import owner_of
 from capacity.model import ClusterError, Workload
-from capacity.model.fields import parse_quantity, parse_time, rfc3339
+from capacity.model.fields import parse_quantity, parse_time, rfc3339, time_or_none
 from capacity.model.pod_observation import (
     Amounts,
     ContainerState,
@@ -354,11 +354,7 @@ def read_size_state(text: Any) -> SizeMemory:
 
 def size_expiry(annotations: Mapping[str, Any]) -> datetime | None:
     """When the sizes are given back unless somebody renews them; None where that cannot be read."""
-    text = annotations.get(SIZE_EXPIRES)
-    try:
-        return None if text is None else parse_time(str(text)[:64])
-    except ValueError:
-        return None
+    return time_or_none(annotations.get(SIZE_EXPIRES))
 
 
 def _moment(text: Any) -> datetime | None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from capacity.http import Bounds, HttpClient, Request, Server
 from capacity.model import CapacityError, ConfigError, DataError
+from capacity.model.fields import parse_time
 from capacity.monitoring.conditions import CONDITIONS, Condition, Correlation, Scope
 
 if TYPE_CHECKING:
@@ -148,17 +149,10 @@ def read_memory(document: object) -> dict[str, Told]:
     for name, value in document.items() if isinstance(document, dict) else ():
         try:
             since, at = value
-            told = Told(_time(since), None if at is None else _time(at))
+            told = Told(parse_time(since), None if at is None else parse_time(at))
         except (TypeError, ValueError):
             continue
         found[str(name)] = told
-    return found
-
-
-def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError("expected a time with a zone")
     return found
 
 
