@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from capacity.model.outcome import Outcome
     from capacity.model.settings import IncidentSettings, TelemetrySettings
     from capacity.model.settings.monitoring import MessageSettings
-    from capacity.monitoring import Condition, Scope
+    from capacity.monitoring.conditions import Condition, Scope
     from capacity.monitoring.export import Exposition
     from capacity.monitoring.metrics import Sample
     from capacity.planning.result import PlanResult

@@ -37,7 +37,6 @@ from capacity.planning.result import PlanResult, busiest, coming_hours, demand_a
 from capacity.planning.sizing import advise_workloads
 from capacity.quality import Audit
 from capacity.sources.audit_history import audit_orders
-from capacity.sources.usage import usage_fingerprint
 from capacity.version import VERSION
 
 LIBRARIES = ("numpy", "pandas", "duckdb", "scikit-learn", "statsmodels")  # whose versions may move a last digit
@@ -194,6 +193,8 @@ def chunks_of(
 
     `refuse`: raise `QualityRefusedError` where the data are too bad to plan from.
     """
+    from capacity.sources.usage import usage_fingerprint
+
     settings = config.settings_hash()
     with load_orders(config, now, past=past) as table:
         table.steps()

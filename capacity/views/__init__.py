@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from capacity.views.plots.plan import plot_explanation as plot_explanation
     from capacity.views.plots.plan import plot_plan as plot_plan
     from capacity.views.plots.plan import plot_utilization as plot_utilization
+    from capacity.views.plots.seasons import plot_decomposition as plot_decomposition
+    from capacity.views.plots.seasons import plot_seasons as plot_seasons
     from capacity.views.plots.simulation import plot_frontier as plot_frontier
     from capacity.views.plots.simulation import plot_simulation as plot_simulation
     from capacity.views.sheet import Output as Output

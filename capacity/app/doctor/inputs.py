@@ -188,7 +188,7 @@ MOST = 20  # workloads named; the rest is counted
 
 def check_prometheus(config: Config, now: datetime) -> Iterator[Finding]:
     """One look at the last hour of every workload."""
-    from capacity.sources.prometheus import read_usages
+    from capacity.sources.prometheus.usage import read_usages
 
     if config.prometheus is None:
         return
