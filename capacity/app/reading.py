@@ -23,8 +23,9 @@ from capacity.planning.pipeline import measured_by
 from capacity.quality.usage import audit_usages
 from capacity.sources.audit_history import audit_orders
 from capacity.sources.orders import read_columns, read_events
-from capacity.sources.sql import literal, one_line, rows_within
+from capacity.sources.sql import literal, one_line
 from capacity.sources.table import GOOD, TOTAL, OrderTable
+from capacity.sources.within_step import rows_within
 
 if TYPE_CHECKING:
     from capacity.quality import Audit

@@ -27,10 +27,10 @@ from capacity.sources.sql import (
     on_step,
     one_line,
     quote,
-    rows_by_part,
     step_start,
 )
 from capacity.sources.time_columns import TimeColumn, TimeForm, time_form
+from capacity.sources.within_step import rows_by_part
 
 ALIKE = 0.6  # likeness from which a column is offered as the missing one's new name
 

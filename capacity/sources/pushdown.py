@@ -17,15 +17,12 @@ from capacity.sources.sql import (
     NOT_NEGATIVE,
     OLDEST,
     TIME,
-    UNTOLD,
     VALUE,
-    from_quarters,
     literal,
     on_step,
-    quarters_of,
-    rows_by_part,
     step_start,
 )
+from capacity.sources.within_step import UNTOLD, from_quarters, quarters_of, rows_by_part
 
 FAILED = "string_split(rtrim(failed, ','), ',')"
 SPLIT = f"CASE WHEN failed = '' THEN []::VARCHAR[] ELSE {FAILED} END"  # DuckDB: the names in `failed` as a list

@@ -20,8 +20,8 @@ from capacity.model.arrays import Array
 from capacity.model.settings import SalesSettings
 from capacity.series.within import FINE, PART, VISITS, OrderTimes, learn_within, part_of_week, served_path, smooth_path
 from capacity.simulation.candidates import plans_of
-from capacity.sources.sql import rows_within
 from capacity.sources.table import GOOD, OrderTable
+from capacity.sources.within_step import rows_within
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WEEKS = 6

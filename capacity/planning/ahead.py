@@ -1,0 +1,69 @@
+"""The demand of the coming hours of a plan, small enough to keep of every workload that dashboards draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import nan
+
+import numpy as np
+import numpy.typing as npt
+
+from capacity.model import WorkloadPlan
+from capacity.model.forecast import Demand, DemandAhead, Forecast
+
+HOUR = timedelta(hours=1)
+HOURS = 48
+MOST = 100  # workloads, those with the highest peaks: each has up to 288 series
+MEDIAN = 0.5
+
+
+def busiest(plans: Sequence[WorkloadPlan]) -> list[WorkloadPlan]:
+    """The workloads that dashboards draw: those with the highest peaks."""
+    return sorted(plans, key=lambda one: one.peak.replicas, reverse=True)[:MOST]
+
+
+def coming_hours(now: datetime, hours: int = HOURS) -> list[datetime]:
+    """When each coming clock hour begins; the first is that of `now`."""
+    first = now.replace(minute=0, second=0, microsecond=0)
+    return [first + number * HOUR for number in range(hours)]
+
+
+def demand_ahead(plan: WorkloadPlan, starts: Sequence[datetime]) -> DemandAhead | None:
+    """The demand of the hours that begin at `starts`; None of a plan that no longer holds what it was made of."""
+    demand = plan.demand
+    if demand is None:
+        return None
+
+    def highest(forecast: Forecast, level: float) -> tuple[float, ...]:
+        return tuple(hourly(plan.on_steps(forecast, level), plan, starts))
+
+    levels = tuple(
+        (level, highest(demand.cpu, level), highest(demand.memory, level)) for level in _levels(plan, demand)
+    )
+    known = max(0, (starts[-1] + HOUR - plan.start) // plan.step + 1)
+    need = (plan.loads()["utilization"] * plan.replicas())[:known]
+    return DemandAhead(*plan.key, levels, tuple(need.tolist()))
+
+
+def hourly(values: npt.NDArray[np.generic], plan: WorkloadPlan, starts: Sequence[datetime]) -> list[float]:
+    """The highest value of the steps that begin in each hour; of longer steps, that of the step an hour lies in.
+
+    `values`: one for each of the first steps of the plan. NaN of an hour beyond them.
+    """
+    found = []
+    for start in starts:
+        if plan.step > HOUR:
+            first = (start - plan.start) // plan.step
+            after = first + 1
+        else:
+            first, after = (-((plan.start - moment) // plan.step) for moment in (start, start + HOUR))
+        inside = values[max(first, 0) : max(after, 0)]
+        found.append(float(np.fmax.reduce(inside)) if len(inside) else nan)
+    return found
+
+
+def _levels(plan: WorkloadPlan, demand: Demand) -> list[float]:
+    """The median, and the level that the plan serves."""
+    known = [float(level) for level in demand.cpu.quantiles.columns]
+    return [level for level in known if level in (MEDIAN, plan.peak.quantile_level)]
