@@ -13,7 +13,7 @@ from capacity.app.what_if import Controls, Key, parse_scenario, scenario_yaml
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import parse_duration
-from capacity.web.answers import YAML, Problem
+from capacity.web.responses import YAML, Problem
 from capacity.web.documents import (
     ComparisonDocument,
     ExplanationDocument,

@@ -20,7 +20,7 @@ from capacity.model import CapacityError
 from capacity.model.errors import hide_secrets
 from capacity.version import VERSION
 from capacity.web import api, pages
-from capacity.web.answers import Problem, problem_response
+from capacity.web.responses import Problem, problem_response
 from capacity.web.guard import Guard
 from capacity.web.state import State, WebSettings, state_of
 

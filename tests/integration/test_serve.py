@@ -30,7 +30,7 @@ from capacity.model import ConfigError, DataError
 from capacity.model.choice import Choice, Evidence, Reason
 from capacity.model.plan_file import write_plan
 from capacity.model.policy import Objective, Policy
-from capacity.web import answers
+from capacity.web import responses
 from capacity.web.application import AT_ONCE, create_app
 from capacity.web.state import WebSettings
 from tests.double import KubernetesDouble
@@ -165,7 +165,7 @@ def test_a_controls_forecast_is_made_once(served: Served) -> None:
 
 
 def test_new_questions_hold_no_more_objects(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "KEPT_MANY", 8)
+    monkeypatch.setattr(responses, "KEPT_MANY", 8)
 
     def ask(numbers: range) -> int:
         for number in numbers:
