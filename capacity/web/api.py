@@ -13,7 +13,6 @@ from capacity.app.what_if import Controls, Key, parse_scenario, scenario_yaml
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import parse_duration
-from capacity.web.responses import YAML, Problem
 from capacity.web.documents import (
     ComparisonDocument,
     ExplanationDocument,
@@ -28,6 +27,7 @@ from capacity.web.documents import (
     past_document,
     plan_document,
 )
+from capacity.web.responses import YAML, Problem
 from capacity.web.state import State, state_of
 
 router = APIRouter(prefix="/v1")
