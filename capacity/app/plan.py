@@ -26,7 +26,6 @@ from capacity.app.shards import (
     write_shard,
     write_steps,
 )
-from capacity.app.volumes import add_volumes
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
@@ -141,6 +140,8 @@ def plan_chunk(chunk: Chunk) -> PlanResult:
         orders = orders_of(chunk)
         planned = plan_alone(PlanInputs.of(chunk.config, orders, chunk.now, chunk.settings_hash))
         if any(one.volumes for one in chunk.config.workloads):
+            from capacity.app.volumes import add_volumes
+
             planned = add_volumes(planned, chunk.config, orders, chunk.now, past=chunk.past)
         counts_replicas = chunk.config.usage is not None and chunk.config.usage.replicas is not None
         return replace(planned, advice=advise_workloads(orders.usages) if counts_replicas else {})
