@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,6 +112,10 @@ class Reading:
         str | None, typer.Option(metavar="DURATION", help="How far to look ahead: 14d.", rich_help_panel=CALENDAR)
     ] = None
 
+    def asks(self) -> bool:
+        """Whether anything is said of how orders are read."""
+        return any(getattr(self, option.name) is not None for option in fields(Reading))
+
     def asked(self) -> Asked:
         """What was said, as values. Raises `ConfigError` naming the option."""
         from capacity.app.bare import Asked
@@ -183,11 +187,13 @@ class Data(Reading):
 
     def config(self, context: CommandContext) -> Config:
         """The configuration with these orders, read as was asked; of a bare FILE a guess. Raises `ConfigError`."""
+        if sum(map(bool, (self.file, self.sample, self.office))) > 1:
+            raise ConfigError("expected one of FILE, --sample and --office, got several")
+        if self.file is None and not self.asks():
+            return context.config(sample=self.sample, office=self.office)
         from capacity.app.bare import bare_config, with_asked
 
         asked = self.asked()
-        if sum(map(bool, (self.file, self.sample, self.office))) > 1:
-            raise ConfigError("expected one of FILE, --sample and --office, got several")
         if self.file is None or not self.bare(context):
             return with_asked(context.config(sample=self.sample, office=self.office), asked, self.file)
         config, guess = bare_config(self.file, asked)

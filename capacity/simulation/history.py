@@ -24,8 +24,8 @@ from capacity.simulation.candidates import (
     Past,
     own_target,
 )
+from capacity.simulation.case import on_grid
 from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
-from capacity.simulation.grid import on_grid
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.pods import P95, NodePool, Start
 from capacity.simulation.stepping import Cluster, Service
