@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from capacity.model.settings.block import Settings as Settings
 from capacity.model.settings.monitoring import IncidentSettings as IncidentSettings
+from capacity.model.settings.monitoring import ServeSettings as ServeSettings
 from capacity.model.settings.monitoring import TelemetrySettings as TelemetrySettings
 from capacity.model.settings.orders import DatabaseSource as DatabaseSource
 from capacity.model.settings.orders import SalesSettings as SalesSettings

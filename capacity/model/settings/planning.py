@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -72,6 +73,11 @@ class ChoiceSettings(Settings):
         description="Floors of a chosen policy follow a forecast fitted on whole such spans (UTC), as it was replayed.",
     )
     days: int = Field(28, ge=1, le=366, description="Days that are replayed; at least 7 to choose from.")
+    policies: Path = Field(
+        Path("policies.json"),
+        description="File with the chosen policies, in the folder where the command runs: `capacity advise` writes it, "
+        "`capacity plan` follows it. With --to-cluster they are kept in ConfigMaps.",
+    )
 
 
 class ControllerSettings(Settings):
