@@ -39,7 +39,7 @@ class WebSettings:
         if self.token is not None and (
             len(self.token) < 16 or not self.token.isascii() or not self.token.isprintable()
         ):
-            raise ConfigError("--token: expected at least 16 printable ASCII characters")
+            raise ConfigError("--token-file: expected at least 16 printable ASCII characters")
 
 
 @dataclass(frozen=True, slots=True)
