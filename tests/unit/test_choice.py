@@ -277,7 +277,7 @@ def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
     assert named[: len(axes.texts)] == [
         "1: today, HPA at 80 %",
         "2: recommended, HPA at 69 %",
-        "3: until then, floors from the forecast at 0.95, not calmed, HPA at 80 %",
+        "3: until then, floors from the forecast at 0.95, every step, HPA at 80 %",
         "4: static peak",
     ]
     assert axes.get_xlabel() == "cost a day (pod-hours)"
