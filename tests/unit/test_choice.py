@@ -286,10 +286,10 @@ def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
 @pytest.mark.parametrize(
     ("reason", "says"),
     [
-        ("FloorsPay", "no plain autoscaler keeps the minutes for less"),
+        ("FloorsPay", "no plain autoscaler meets the objective at a lower cost"),
         ("PlainHpaIsEnough", "floors add nothing here"),
         ("NoSkill", "does not beat the seasonal naive"),
-        ("NothingKeepsTheMinutes", "no policy that was tried keeps the minutes"),
+        ("NothingKeepsTheMinutes", "no policy that was tried meets the objective"),
         ("TooShort", "too short to judge"),
     ],
 )
