@@ -79,7 +79,7 @@ def try_orders(
     if choice is not None:
         review = replace(review, choices=(choice,))
     counting = guess.counting
-    summed = counting.column if counting.how == "sum" else None
+    summed = counting.column if counting.how == "sum" and "order" not in str(counting.column).lower() else None
     words = service_words(config.workloads[0], sales, service, summed)
     return TrialData(guess, review, find_seasons(sales), words, choice, unjudged), config
 
