@@ -149,7 +149,7 @@ def _remarks(history: History, *, measured: bool) -> Iterator[str]:
     if days < FEWEST_DAYS:
         yield (
             f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be "
-            "checked on so few, the autoscaler stays as it stands"
+            "checked on so few, so keep the autoscaler as it is"
         )
     needed = int(np.ceil(highest / history.target * (1 - 1e-9)))
     if needed > workload.ceiling:
