@@ -14,12 +14,12 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.model.arrays import Array, Mask
-from capacity.stats import nan_median, running_totals
+from capacity.stats import nan_median, robust_deviation, running_totals
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 WEEKS_AROUND = 4  # on each side: the median of the same step there is what a step would have sold
 LEAST_WEEKS = 3  # of history: from less, the step has no two others to be compared with
-LOW = 0.2  # of what a step would have sold: from here down it may belong to an outage
+LOW = 0.2  # of what a step would have sold: from here down it may belong to an outage, which sold no more on average
 PARTLY = 0.5  # of it: the steps at the edges of an outage, which lasted for a part of them
 NEUTRAL = 0.05  # of the mean: a step that sells so little says nothing, and does not end an outage either
 LOWEST_LEFT = 0.3  # share of what was expected that any other span of this length must have reached
@@ -27,9 +27,11 @@ FAR_BELOW = 0.5  # of the lowest share that any other span reached
 ALIKE = 0.5  # of an outage's loss: another low span that lost as much may be its repetition
 OFTEN = 6  # weeks: more than one such span in so many (and more than two) is how the business goes
 CLEAR = 4.0  # standard deviations of counts as noisy as these that a loss must make
+CLEAR_LOG = 5.0  # or, of what it left, robust deviations of the logarithms of single steps: for noise that multiplies
+LEAST_LEFT = 0.05  # of what was expected: what is lower is as far below, so that zeros have a logarithm
 CHI_SQUARE_MEDIAN = 0.4549  # of one degree of freedom: turns a median of squared errors into their mean
 RECOVERED = 0.5  # of what was expected, before the beginning and after the end
-ONGOING = timedelta(days=2)  # most outages are shorter; a fall that has lasted so long may be a level that stays
+ONGOING = timedelta(hours=54)  # two days and a night: from here on a fall without an end may be a level that stays
 LONGEST = timedelta(days=14)  # from here on a fall is a level, as `levels` has it
 
 
@@ -70,6 +72,10 @@ class _Known:
         """Steps of a week."""
         return round(WEEK / self.step)
 
+    def share_of(self, span: Span) -> float:
+        """The share of the steps that were low."""
+        return self.share(span.start, span.stop)
+
     def share(self, start: int, stop: int) -> float:
         """What the steps ``[start, stop)`` sold, of what was expected of them; 1 where that was nothing."""
         usual = self.usual[stop] - self.usual[start]
@@ -104,12 +110,12 @@ def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
     spans = _low_spans(row, expected, neutral)
     if not spans:
         return []
-    least = CLEAR**2 * _dispersion(row, expected, neutral)
-    large = [span for span in spans if span.expected >= least]
-    known = _Known.of(row, expected, step)
+    known, least = _Known.of(row, expected, step), CLEAR**2 * _dispersion(row, expected, neutral)
+    most = np.exp(-CLEAR_LOG * _noise(row, expected, neutral))
+    large = [span for span in spans if span.expected >= least or max(known.share_of(span), LEAST_LEFT) <= most]
     found: list[Span] = []
     for span in sorted(large, key=lambda span: span.expected):  # a large one is not held against a small one
-        if span.length * step < LONGEST and _is_outage(span, large, found, known):
+        if (span.last - span.first) * step < LONGEST and _is_outage(span, large, found, known):
             found.append(span)
     return sorted((span.first, span.last) for span in found)
 
@@ -142,13 +148,13 @@ def _expected(row: Array, week: int) -> Array:
 
 
 def _low_spans(row: Array, expected: Array, neutral: Mask) -> list[Span]:
-    """Runs of low steps, over neutral ones in between, each from its first low step to its last."""
+    """Runs of low steps, over neutral ones and low parts in between, each from its first low step to its last."""
     with np.errstate(invalid="ignore"):
         low, partly = ~neutral & (row <= LOW * expected), row < PARTLY * expected
     places = np.flatnonzero(low)
     if not len(places):
         return []
-    ordinary = np.cumsum(~low & ~neutral)
+    ordinary = np.cumsum(~partly & ~neutral)
     ends = np.flatnonzero(np.diff(ordinary[places]) > 0)
     starts, stops = np.append(places[0], places[ends + 1]), np.append(places[ends], places[-1]) + 1
     total, edge = _totals(np.where(neutral, 0.0, expected)), partly & ~neutral
@@ -174,6 +180,12 @@ def _dispersion(row: Array, expected: Array, neutral: Mask) -> float:
     return float(np.median((row[here] - expected[here]) ** 2 / expected[here]) / CHI_SQUARE_MEDIAN)
 
 
+def _noise(row: Array, expected: Array, neutral: Mask) -> float:
+    """The robust deviation of the logarithms of steps from what was expected of them."""
+    here = ~neutral
+    return robust_deviation(np.log(np.maximum(row[here], LEAST_LEFT * expected[here]) / expected[here]))
+
+
 def _totals(values: Array) -> Array:
     return np.asarray(running_totals(np.nan_to_num(values)[None, :])[0])
 
@@ -187,7 +199,7 @@ def _is_outage(span: Span, spans: Sequence[Span], found: Sequence[Span], known: 
     if not _has_edges(span, known):
         return False
     lowest = _lowest_share(span, [span, *alike, *found], known)
-    return lowest >= LOWEST_LEFT and known.share(span.start, span.stop) <= FAR_BELOW * lowest
+    return lowest >= LOWEST_LEFT and known.share_of(span) <= min(LOW, FAR_BELOW * lowest)
 
 
 def _same_slots(span: Span, other: Span, week: int) -> bool:
@@ -200,7 +212,7 @@ def _same_slots(span: Span, other: Span, week: int) -> bool:
 def _has_edges(span: Span, known: _Known) -> bool:
     """Whether sales stood at half of what was expected and more before and after, over the span's length up to a day.
 
-    What follows may be too short to tell; then the span must have begun at most two days before the history's end.
+    What follows may be too short to tell; then the span must have begun about two days before the history's end.
     """
     usual, steps = known.usual, len(known.usual) - 1
     width = min(span.length, max(1, round(DAY / known.step)))
