@@ -19,8 +19,10 @@ from capacity.stats import nan_median, robust_deviation, running_totals
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 WEEKS_AROUND = 4  # on each side: the median of the same step there is what a step would have sold
 LEAST_WEEKS = 3  # of history: from less, the step has no two others to be compared with
-LOW = 0.2  # of what a step would have sold: from here down it may belong to an outage, which sold no more on average
+LOW = 0.2  # of what a step would have sold: from here down it may belong to an outage
+LOW_ON_AVERAGE = 0.25  # of what all steps of an outage would have sold
 PARTLY = 0.5  # of it: the steps at the edges of an outage, which lasted for a part of them
+AROUND = timedelta(minutes=30)  # in which a step stands alone: a few sales in five minutes may be chance
 NEUTRAL = 0.05  # of the mean: a step that sells so little says nothing, and does not end an outage either
 LOWEST_LEFT = 0.3  # share of what was expected that any other span of this length must have reached
 FAR_BELOW = 0.5  # of the lowest share that any other span reached
@@ -107,7 +109,7 @@ def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
     week = round(WEEK / step)
     expected = _expected(row, week)
     neutral = ~(expected > NEUTRAL * np.nanmean(row)) | np.isnan(row)
-    spans = _low_spans(row, expected, neutral)
+    spans = _low_spans(row, expected, neutral, step)
     if not spans:
         return []
     known, least = _Known.of(row, expected, step), CLEAR**2 * _dispersion(row, expected, neutral)
@@ -147,14 +149,16 @@ def _expected(row: Array, week: int) -> Array:
     return nan_median(around, 0, 2)
 
 
-def _low_spans(row: Array, expected: Array, neutral: Mask) -> list[Span]:
+def _low_spans(row: Array, expected: Array, neutral: Mask, step: timedelta) -> list[Span]:
     """Runs of low steps, over neutral ones and low parts in between, each from its first low step to its last."""
     with np.errstate(invalid="ignore"):
         low, partly = ~neutral & (row <= LOW * expected), row < PARTLY * expected
     places = np.flatnonzero(low)
     if not len(places):
         return []
-    ordinary = np.cumsum(~partly & ~neutral)
+    around = max(1, round(AROUND / step))
+    usual = ~partly & (_smooth(row, around) >= PARTLY * _smooth(expected, around))
+    ordinary = np.cumsum(usual & ~neutral)
     ends = np.flatnonzero(np.diff(ordinary[places]) > 0)
     starts, stops = np.append(places[0], places[ends + 1]), np.append(places[ends], places[-1]) + 1
     total, edge = _totals(np.where(neutral, 0.0, expected)), partly & ~neutral
@@ -164,6 +168,11 @@ def _low_spans(row: Array, expected: Array, neutral: Mask) -> list[Span]:
         for a, b in spans
         for after in [_run(partly[b:], edge[b:], b - a)]
     ]
+
+
+def _smooth(values: Array, width: int) -> Array:
+    """Sums of `width` steps around each, gaps as zeros: (T,)."""
+    return values if width == 1 else np.convolve(np.nan_to_num(values), np.ones(width), mode="same")
 
 
 def _run(partly: Mask, edge: Mask, most: int) -> int:
@@ -199,7 +208,7 @@ def _is_outage(span: Span, spans: Sequence[Span], found: Sequence[Span], known: 
     if not _has_edges(span, known):
         return False
     lowest = _lowest_share(span, [span, *alike, *found], known)
-    return lowest >= LOWEST_LEFT and known.share_of(span) <= min(LOW, FAR_BELOW * lowest)
+    return lowest >= LOWEST_LEFT and known.share_of(span) <= min(LOW_ON_AVERAGE, FAR_BELOW * lowest)
 
 
 def _same_slots(span: Span, other: Span, week: int) -> bool:
