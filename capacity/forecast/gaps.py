@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -102,6 +103,7 @@ class Gaps:
 
     declared: tuple[Occurrence, ...]
     found: tuple[Occurrence, ...]
+    goes_on: bool = False  # the last one found: nothing was sold since
 
     def out_of(self, values: Array, slots: Places) -> Array:
         """A history (steps,) with gaps where there were outages."""
@@ -115,9 +117,9 @@ class Gaps:
         seen = [
             f"{_span(event, clock)} looks like an outage and is a gap: an event of kind {OUTAGE} confirms it, one of"
             " another kind denies it"
-            for event in self.found
+            for event in self.found[: len(self.found) - self.goes_on]
         ]
-        return (*names, *seen)
+        return (*names, *seen, *map(partial(_ongoing, clock=clock), self.found[len(seen) :]))
 
 
 def find_gaps(values: Array, timeline: Timeline) -> Gaps:
@@ -125,8 +127,10 @@ def find_gaps(values: Array, timeline: Timeline) -> Gaps:
     quiet = _with_gaps(values, timeline.declared, timeline.slots)
     seen = len(quiet) - int(np.isnan(quiet).sum())
     require(seen >= LEAST_STEPS, "sales: expected at least {} steps outside of outages, got {}", LEAST_STEPS, seen)
-    found = _undeclared(on_slots(quiet, timeline.slots), timeline)
-    return Gaps(timeline.declared, tuple(found))
+    row = on_slots(quiet, timeline.slots)
+    found = _undeclared(row, timeline)
+    goes_on = bool(found) and not np.nansum(row[int(found[-1].slots[-1]) + 1 :]) > 0
+    return Gaps(timeline.declared, tuple(found), goes_on)
 
 
 def _undeclared(row: Array, timeline: Timeline) -> list[Occurrence]:
@@ -141,6 +145,14 @@ def _with_gaps(values: Array, outages: Sequence[Occurrence], slots: Places) -> A
     if not outages:
         return values
     return np.where(np.isin(slots, np.concatenate([event.slots for event in outages])), np.nan, values)
+
+
+def _ongoing(event: Occurrence, clock: WallClock) -> str:
+    return (
+        f"since {clock.moment(int(event.slots[0]))} sales are far below the usual: this is taken for an outage that"
+        f" ends soon, and is a gap. After two days it counts as the new level, unless an event of kind {OUTAGE}"
+        " covers it"
+    )
 
 
 def _span(event: Occurrence, clock: WallClock) -> str:

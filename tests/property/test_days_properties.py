@@ -222,6 +222,7 @@ def test_a_short_history_is_said_and_changes_nothing(tried: object) -> None:
     assert choice.reason == "TooShort"
     assert choice.policy == choice.today.policy
     assert "only 2 of at least 7 days" in choice.remarks[0]
+    assert "advise again in 5 days" in choice.remarks[0] or "(--days)" in choice.remarks[0]
 
 
 @pytest.mark.parametrize(
