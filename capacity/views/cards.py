@@ -118,7 +118,7 @@ def load_card(report: LoadReport) -> Card:
     return Card(f"Load of {report.name}", _capital(summary), (columns, rows))
 
 
-def _used(resource: object, amount: float | None) -> str:
+def _used(resource: object, amount: Any) -> str:
     """An amount of a resource with its unit."""
     if amount is None or amount != amount:
         return "-"
