@@ -33,6 +33,7 @@ CLEAR_LOG = 5.0  # or, of what it left, robust deviations of the logarithms of s
 LEAST_LEFT = 0.05  # of what was expected: what is lower is as far below, so that zeros have a logarithm
 CHI_SQUARE_MEDIAN = 0.4549  # of one degree of freedom: turns a median of squared errors into their mean
 RECOVERED = 0.5  # of what was expected, before the beginning and after the end
+SEEN = 0.25  # of what is looked at there: less cannot tell that an outage has ended
 ONGOING = timedelta(hours=54)  # two days and a night: from here on a fall without an end may be a level that stays
 LONGEST = timedelta(days=14)  # from here on a fall is a level, as `levels` has it
 
@@ -74,6 +75,10 @@ class _Known:
         """Steps of a week."""
         return round(WEEK / self.step)
 
+    def age(self, span: Span) -> timedelta:
+        """The time from a span's first low step to the end of the history."""
+        return (len(self.usual) - 1 - span.start) * self.step
+
     def share_of(self, span: Span) -> float:
         """The share of the steps that were low."""
         return self.share(span.start, span.stop)
@@ -82,6 +87,17 @@ class _Known:
         """What the steps ``[start, stop)`` sold, of what was expected of them; 1 where that was nothing."""
         usual = self.usual[stop] - self.usual[start]
         return float((self.sold[stop] - self.sold[start]) / usual) if usual > 0 else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Falls:
+    """The outages of a history as pairs (start, stop), half open, oldest first; and a fall that lasts, or None.
+
+    `since` is where sales fell as far as in an outage, more than two days before the history ends, and have stayed.
+    """
+
+    outages: tuple[tuple[int, int], ...] = ()
+    since: int | None = None
 
 
 def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
@@ -104,14 +120,25 @@ def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
     >>> find_outages(row, timedelta(days=1))
     [(29, 30)]
     """
+    return list(find_falls(row, step).outages)
+
+
+def find_falls(row: Array, step: timedelta) -> Falls:
+    """The outages of one history (T,), as `find_outages` has them, and the fall that has lasted too long for one.
+
+    >>> row = np.tile(10.0 + np.arange(7), 6)
+    >>> row[-4:] = 0.0
+    >>> find_falls(row, timedelta(days=1))
+    Falls(outages=(), since=38)
+    """
     if step > DAY or len(row) * step < LEAST_WEEKS * WEEK or not np.nanmax(row, initial=0.0) > 0:
-        return []
+        return Falls()
     week = round(WEEK / step)
     expected = _expected(row, week)
     neutral = ~(expected > NEUTRAL * np.nanmean(row)) | np.isnan(row)
     spans = _low_spans(row, expected, neutral, step)
     if not spans:
-        return []
+        return Falls()
     known, least = _Known.of(row, expected, step), CLEAR**2 * _dispersion(row, expected, neutral)
     most = np.exp(-CLEAR_LOG * _noise(row, expected, neutral))
     large = [span for span in spans if span.expected >= least or max(known.share_of(span), LEAST_LEFT) <= most]
@@ -119,7 +146,9 @@ def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
     for span in sorted(large, key=lambda span: span.expected):  # a large one is not held against a small one
         if (span.last - span.first) * step < LONGEST and _is_outage(span, large, found, known):
             found.append(span)
-    return sorted((span.first, span.last) for span in found)
+    lasting = [span for span in found if not _has_ended(span, known) and known.age(span) > ONGOING]
+    outages = sorted((span.first, span.last) for span in found if span not in lasting)
+    return Falls(tuple(outages), min((span.first for span in lasting), default=None))
 
 
 def without_outages(values: Array, step: timedelta) -> Array:
@@ -219,20 +248,33 @@ def _same_slots(span: Span, other: Span, week: int) -> bool:
 
 
 def _has_edges(span: Span, known: _Known) -> bool:
-    """Whether sales stood at half of what was expected and more before and after, over the span's length up to a day.
+    """Whether sales stood at half of what was expected and more before and, where that is known, after it.
 
-    What follows may be too short to tell; then the span must have begun about two days before the history's end.
+    Both over the span's length, a day at most.
     """
-    usual, steps = known.usual, len(known.usual) - 1
-    width = min(span.length, max(1, round(DAY / known.step)))
-    near = 0.5 * max(span.expected * width / span.length, usual[-1] * width / steps)
-    before = int(np.searchsorted(usual, usual[span.first] - near, side="right")) - 1
-    after = int(np.searchsorted(usual, usual[span.last] + near, side="left"))
+    before = int(np.searchsorted(known.usual, known.usual[span.first] - _near(span, known), side="right")) - 1
     if before < 0 or known.share(before, span.first) < RECOVERED:
         return False
-    if after > steps:
-        return (steps - span.start) * known.step <= ONGOING
-    return known.share(span.last, after) >= RECOVERED
+    return _after(span, known) > len(known.usual) - 1 or _has_ended(span, known)
+
+
+def _has_ended(span: Span, known: _Known) -> bool:
+    """Whether sales stood at half of what was expected afterwards, over a quarter of what is looked at or more."""
+    stop = min(_after(span, known), len(known.usual) - 1)
+    seen = known.usual[stop] - known.usual[span.last]
+    return bool(seen >= SEEN * _near(span, known) and known.share(span.last, stop) >= RECOVERED)
+
+
+def _after(span: Span, known: _Known) -> int:
+    """Where as much is known after a span as is looked at; one step beyond the history where that is not known."""
+    return int(np.searchsorted(known.usual, known.usual[span.last] + _near(span, known), side="left"))
+
+
+def _near(span: Span, known: _Known) -> float:
+    """What is looked at on each side of a span, in sales expected there: half a day's, or of its length if shorter."""
+    width = min(span.length, max(1, round(DAY / known.step)))
+    usual = known.usual[-1] * width / (len(known.usual) - 1)
+    return 0.5 * max(span.expected * width / span.length, float(usual))
 
 
 def _lowest_share(span: Span, left_out: Sequence[Span], known: _Known) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from capacity.forecast import Setting, forecast_batch, forecast_sales
 from capacity.model import DataError, Event
-from capacity.series.outages import find_outages, without_outages
+from capacity.series.outages import find_falls, find_outages, without_outages
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = pd.Timestamp("2026-01-05", tz="UTC")  # a Monday
@@ -232,7 +232,17 @@ def test_a_fall_that_lasts_three_days_is_believed_and_no_longer_called_an_outage
     values[-3 * 24 :] = 0.0
     forecast = forecast_sales(series(values), horizon="1D")
     assert forecast.at(0.5).sum() < 0.2 * values[-5 * 24 : -4 * 24].sum()
-    assert not any("outage" in note for note in forecast.notes)
+    (note,) = [note for note in forecast.notes if "far below the usual" in note]
+    assert note.startswith("since 2026-01-29 23:00")
+    assert "the new level" in note
+
+
+def test_an_outage_of_three_days_that_ended_some_hours_ago_is_a_gap():
+    values = shop(28, 50.0)[:-8]
+    values[24 * 24 + 9 : 27 * 24 + 9] = 0.0
+    assert find_falls(values, HOUR).since is None
+    ((start, stop),) = find_outages(values, HOUR)
+    assert (start, stop) == (24 * 24 + 9, 27 * 24 + 9)
 
 
 @pytest.mark.parametrize("first", [0, 40, 65])
