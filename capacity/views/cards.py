@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from capacity.forecast.backtest import Backtest
     from capacity.model import Demand, Explanation, Forecast, LoadReport, Plan, WorkloadPlan
     from capacity.model.choice import Choice
+    from capacity.model.load import Finding
     from capacity.planning.result import PlanResult
     from capacity.quality import Audit
     from capacity.simulation.result import Simulation
@@ -102,26 +103,21 @@ def simulation_card(result: Simulation) -> Card:
 def load_card(report: LoadReport) -> Card:
     """What was found of each resource."""
     summary = "; ".join(found.words for found in report.findings)
-    table = report.to_frame()
-    rows = [
-        (
-            one.Index,
-            one.verdict,
-            one.points,
-            one.r2,
-            _used(one.Index, one.base),
-            _used(one.Index, one.per_sale_per_hour),
-        )
-        for one in table.itertuples()
-    ]
+    rows = [_finding_row(found) for found in report.findings]
     columns = ("resource", "verdict", "points", "R²", "idle", "per sale per hour")
     return Card(f"Load of {report.name}", _capital(summary), (columns, rows))
 
 
-def _used(resource: object, amount: Any) -> str:
+def _finding_row(found: Finding) -> tuple[object, ...]:
+    answer = found.response
+    used = ("-", "-")
+    if answer is not None:
+        used = (_used(found.resource, answer.base), _used(found.resource, answer.per_sale_per_hour))
+    return (found.resource, found.verdict, found.points, found.r2, *used)
+
+
+def _used(resource: str, amount: float) -> str:
     """An amount of a resource with its unit."""
-    if amount is None or amount != amount:
-        return "-"
     if resource == "memory":
         return f"{amount / MIB:.4g} MiB"
     return f"{amount:.4g} cores" if resource == "cpu" else f"{amount:.4g}/s"
