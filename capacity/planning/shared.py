@@ -173,17 +173,6 @@ def share(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: 
     return Plans(tuple(_with_provisioning(kept, nodes, supply)), nodes)
 
 
-def reach_of(workloads: Sequence[Workload], supply: Supply, period: timedelta) -> dict[str | None, timedelta]:
-    """How long a floor must serve, by group of sales: the longest lead time, with a node's, and two passes."""
-    wait = max((node.provisioning for node in supply.node_types), default=timedelta(0))
-    reach: dict[str | None, timedelta] = {}
-    for workload in workloads:
-        lead_time = workload.lead_time if workload.vertical is None else workload.vertical.lead_time
-        mine = lead_time + wait + 2 * period
-        reach[workload.group] = max(reach.get(workload.group, mine), mine)
-    return reach
-
-
 def priced(workload: Workload, supply: Supply) -> Workload:
     """The workload with the price of a replica: its own, else its share of the cheapest node type it fits."""
     if workload.costs.price_per_hour is not None or not supply.node_types:
