@@ -26,7 +26,7 @@ from capacity.model import (
 from capacity.model.arrays import Counts
 from capacity.planning.nodes import plan_nodes, replica_price
 from capacity.planning.optimum import run_starts
-from capacity.planning.reactive import compare_reactive, is_unskilled, reactive_remark
+from capacity.planning.reactive import compare_reactive, reactive_remark
 from capacity.planning.requirements import allowed_within
 from capacity.planning.vertical import fit_node, fit_quota
 from capacity.planning.workload import plan_many, with_sizes
@@ -183,7 +183,7 @@ def priced(workload: Workload, supply: Supply) -> Workload:
 
 def _judged(plan: WorkloadPlan, workload: Workload, usage: PastLoad) -> WorkloadPlan:
     """Says so where an autoscaler alone would do as well."""
-    if plan.sizes is not None or not is_unskilled(plan):
+    if plan.sizes is not None or not plan.unskilled:
         return plan
     past = usage(workload)
     if past is None:
