@@ -39,10 +39,14 @@ class Kind:
 
 
 CONDITIONS = {
-    "DataQualityRefused": Kind(2, 2, "the data is not good enough to plan with", "the last good plan stays in force", "plan"),
+    "DataQualityRefused": Kind(
+        2, 2, "the data is not good enough to plan with", "the last good plan stays in force", "plan"
+    ),
     "DataStale": Kind(2, 2, "no new orders arrive", "the last good plan stays in force", "plan"),
     "PlanFailed": Kind(2, 2, "workloads could not be planned", "their last good plan stays in force", "plan"),
-    "PlanStale": Kind(2, 1, "the plan has ended and there is no new one", "floors are held, then move to the safe floor"),
+    "PlanStale": Kind(
+        2, 1, "the plan has ended and there is no new one", "floors are held, then move to the safe floor"
+    ),
     "PassFailed": Kind(2, 1, "autoscalers could not be read or written", "calls are retried; floors stay as they are"),
     "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
     "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor stays as its owner sets it"),
