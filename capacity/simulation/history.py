@@ -24,8 +24,8 @@ from capacity.simulation.candidates import (
     Past,
     own_target,
 )
+from capacity.simulation.case import on_grid
 from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
-from capacity.simulation.grid import on_grid
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.pods import P95, NodePool, Start
 from capacity.simulation.stepping import Cluster, Service
@@ -163,7 +163,7 @@ def _remarks(history: History, *, measured: bool) -> Iterator[str]:
     if days < FEWEST_DAYS:
         yield (
             f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be "
-            f"checked on so few, the autoscaler stays as it stands; {_more_days(history)}"
+            f"checked on so few, so keep the autoscaler as it is; {_more_days(history)}"
         )
     needed = int(np.ceil(highest / history.target * (1 - 1e-9)))
     if needed > workload.ceiling:
