@@ -29,15 +29,11 @@ if TYPE_CHECKING:
     from capacity.views.plots import Figure
 
 CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
-PoliciesOption = Annotated[
-    Path, typer.Option("--policies", help="File with the chosen policies: advise writes it, plan reads it.")
-]
-POLICIES = Path("policies.json")
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyStore:
-    """Where chosen policies are kept: in a file, or in ConfigMaps in the namespaces of the workloads."""
+    """Where chosen policies are kept: in a file (`choice.policies`), or in ConfigMaps of the workloads' namespaces."""
 
     file: Path
     in_cluster: bool
@@ -62,7 +58,7 @@ class PolicyStore:
             return [f"ConfigMap {name}" for name in write_policy_maps(ClusterWriter(), policies.values())]
         from capacity.model.policies import write_policies
 
-        write_file(lambda: write_policies(policies.values(), self.file), "--policies", self.file)
+        write_file(lambda: write_policies(policies.values(), self.file), "choice.policies", self.file)
         return [str(self.file)]
 
 
@@ -76,7 +72,6 @@ def advise(
         typer.Option(min=1, help="How many of the last days to replay; at least 7 to choose. Default: choice.days."),
     ] = None,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
-    policies: PoliciesOption = POLICIES,
     to_cluster: Annotated[
         bool, typer.Option("--to-cluster", help="Keep the policies in ConfigMaps beside the plan instead of a file.")
     ] = False,
@@ -93,7 +88,7 @@ def advise(
 
     config = data.planning_config(context)
     config.orders()
-    chosen, store = counted_workloads(config, workload), PolicyStore(policies, to_cluster)
+    chosen, store = counted_workloads(config, workload), PolicyStore(config.choice.policies, to_cluster)
     with context.count("replaying") as progress:
         known = store.read(config)
         asked = AdviceRequest(data.moment(), days or config.choice.days, chosen, known)

@@ -254,7 +254,7 @@ def load(
     from capacity.views.tables import load_sheet
     from capacity.views.tables.load import write_patch
 
-    config, now = context.config(sample=sample), Data(sample=sample).moment()
+    config, now = context.config("shop" if sample else None), Data(sample=sample).moment()
     if sample:
         config = config.model_copy(update={"usage": sample_usage()})
     if config.usage is None and config.prometheus is None:

@@ -118,7 +118,7 @@ def status(
     from capacity.app.status import read_status
     from capacity.views.tables import status_sheet
 
-    config, moment = context.config(sample=sample), Data(sample=sample).moment(now)
+    config, moment = context.config("shop" if sample else None), Data(sample=sample).moment(now)
     span = read_duration("--window", window)
     if span.total_seconds() < 60:
         raise ConfigError(f"--window: expected at least 1m, got {window}")

@@ -65,8 +65,9 @@ class Quiet:
     cpu_millicores: int
 
     def __post_init__(self) -> None:
-        whole = type(self.offset) is int and type(self.cpu_millicores) is int
-        if whole and self.offset >= 0 and self.cpu_millicores >= 0:  # there are hundreds a plan: no text is made
+        offset, level = self.offset, self.cpu_millicores
+        whole = type(offset) is int and type(level) is int
+        if whole and offset >= 0 and level >= 0:  # there are hundreds a plan: no text is made
             return
         require(whole, "a quiet level is (offset, cpu_millicores), got {}", (self.offset, self.cpu_millicores))
         require(self.offset >= 0 and self.cpu_millicores >= 0, "a quiet level must be >= 0, got {}", self)

@@ -98,7 +98,7 @@ class Policy:
         if self.floors == "none":
             return above
         said = {"weekly": "weekly schedule", "static": "static peak"}.get(self.floors)
-        said = said or f"floors from the forecast at {self.quantile_level:g}{'' if self.calm else ', not calmed'}"
+        said = said or f"floors from the forecast at {self.quantile_level:g}{'' if self.calm else ', every step'}"
         return said if self.target is None else f"{said}, {above}"
 
 

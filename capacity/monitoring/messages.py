@@ -110,7 +110,7 @@ def _over(name: str) -> Message | None:
     if ours is None or ours.name not in CONDITIONS:
         return None
     title = Condition(ours.name, ours.subject, "").title
-    return Message(f"[resolved] {title}", "It does not hold any more.")
+    return Message(f"[resolved] {title}", "The condition is over.")
 
 
 def plan_message(plan: Plan, zone: tzinfo) -> Message:

@@ -448,15 +448,16 @@ def _past_loads(
     sales = known.histories.get(workload.group)
     if sales is None or len(sales) < 2 or len(found) == len(resources):
         return pd.DataFrame(found) if found else None
-    recent, hours = sales.loc[slice(*span)], (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
-    values = recent.to_numpy(dtype=np.float64)
+    places = sales.index.slice_indexer(*span)
+    index, hours = sales.index[places], (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
+    values = sales.to_numpy(dtype=np.float64)[places]
     loads = {
         name: getattr(workload.load, f"{name}_base")
         + getattr(workload.load, f"{name}_per_sale_per_hour") * values / hours
         for name in resources
         if name not in found
     }
-    given = pd.DataFrame(loads, recent.index)
+    given = pd.DataFrame(np.stack(list(loads.values()), axis=1), index, list(loads))
     return pd.DataFrame({name: found.get(name, given.get(name)) for name in resources}) if found else given
 
 

@@ -216,8 +216,8 @@ def test_a_replay_plans_what_production_plans(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("days", "workload", "arguments", "code", "says"),
     [
-        pytest.param(6, {}, [], 1, "expected at least 9 days of history", id="a history of days"),
-        pytest.param(12, {}, [], 0, "too short to judge the minutes", id="a history under two weeks"),
+        pytest.param(6, {}, [], 1, "15 days are enough to choose, and `capacity plan` works", id="a history of days"),
+        pytest.param(12, {}, [], 0, "too short to judge policies", id="a history under two weeks"),
         pytest.param(21, {}, ["--workload", "shop/cart"], 2, "expected one of ['shop/web']", id="unknown"),
         pytest.param(
             21, {"objective": {"overload_cost": "500 EUR/h"}}, ["--days", "7"], 1, "costs.price_per_hour", id="no price"

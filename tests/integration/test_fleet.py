@@ -224,7 +224,7 @@ def test_bad_data_make_no_plan_and_no_shard(config: Config, tmp_path: Path) -> N
     text = (tmp_path / "orders.csv").read_text(encoding="utf-8")
     lines = text.splitlines()
     (tmp_path / "orders.csv").write_text("\n".join([*lines[:400], *["soon,s00,1"] * 200, *lines[400:]]) + "\n")
-    with pytest.raises(QualityRefusedError, match="200 of 6248 rows quarantined"):
+    with pytest.raises(QualityRefusedError, match="200 of 6,248 rows quarantined"):
         plan_fleet(config, NOW, Fleet(workers=1, shards=tmp_path / "shards", size=4))
     assert plans(tmp_path / "shards") == {}
 

@@ -114,7 +114,7 @@ def test_configuration_shows_every_block_a_user_may_write(config: Config) -> Non
     assert config.model_fields_set | set(commented()) == set(Config.model_fields)
 
 
-@pytest.mark.parametrize("block", ["telemetry", "incidents", "supply"])
+@pytest.mark.parametrize("block", ["telemetry", "incidents", "serve", "supply"])
 def test_a_block_is_one_that_a_user_may_take_the_mark_off(block: str) -> None:
     written = yaml.safe_load((BASE / "capacity.yaml").read_text(encoding="utf-8"))
     assert Config.model_validate({**written, block: yaml.safe_load(commented()[block])}).model_fields_set >= {block}

@@ -24,6 +24,7 @@ from capacity.app.configuration import read_config
 from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_file, served_orders
 from capacity.app.what_if import parse_scenario
 from capacity.cli import main
+from capacity.cli.serve import Place
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.config_maps import write_plan_maps
 from capacity.model import ConfigError, DataError
@@ -337,8 +338,18 @@ def test_pages_ask_nothing_of_another_host(client: TestClient, path: str) -> Non
 
 
 def test_what_cannot_be_served_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--sample", "--host", "0.0.0.0"]) == 2
-    assert "token" in capsys.readouterr().err
+    for url, said in (
+        ("http://0.0.0.0:8000", "expected --token-file"),
+        ("http://[::]:8000", "expected --token-file"),
+        ("https://localhost", "a proxy that speaks TLS"),
+        ("localhost:8000", "http://127.0.0.1:8000/capacity"),
+        ("http://localhost:none", "http://127.0.0.1:8000"),
+        ("http://localhost/a//b", "such as /capacity"),
+    ):
+        assert main(["serve", "--sample", "--listen", url]) == 2, url
+        assert said in capsys.readouterr().err, url
+    assert Place.of("http://[::1]:0/capacity/") == Place("::1", 0, "/capacity")
+    assert Place.of("http://localhost") == Place("localhost", 8000, "")
     assert main(["serve", "--sample", "--plan", str(tmp_path / "none.json")]) == 1
     with pytest.raises(ConfigError, match="16 printable"):
         WebSettings(token="short")

@@ -276,7 +276,7 @@ def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
     assert named[: len(axes.texts)] == [
         "1: today, HPA at 80 %",
         "2: recommended, HPA at 69 %",
-        "3: until then, floors from the forecast at 0.95, not calmed, HPA at 80 %",
+        "3: until then, floors from the forecast at 0.95, every step, HPA at 80 %",
         "4: static peak",
     ]
     assert axes.get_xlabel() == "cost a day (pod-hours)"
@@ -285,10 +285,10 @@ def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
 @pytest.mark.parametrize(
     ("reason", "says"),
     [
-        ("FloorsPay", "no plain autoscaler keeps the minutes for less"),
+        ("FloorsPay", "no plain autoscaler meets the objective at a lower cost"),
         ("PlainHpaIsEnough", "floors add nothing here"),
         ("NoSkill", "does not beat the seasonal naive"),
-        ("NothingKeepsTheMinutes", "no policy that was tried keeps the minutes"),
+        ("NothingKeepsTheMinutes", "no policy that was tried meets the objective"),
         ("TooShort", "too short to judge"),
     ],
 )

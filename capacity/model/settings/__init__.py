@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from capacity.model.fields import Settings as Settings
 from capacity.model.settings.monitoring import IncidentSettings as IncidentSettings
+from capacity.model.settings.monitoring import ServeSettings as ServeSettings
 from capacity.model.settings.monitoring import TelemetrySettings as TelemetrySettings
 from capacity.model.settings.planning import CalendarSettings as CalendarSettings
 from capacity.model.settings.planning import ControllerSettings as ControllerSettings

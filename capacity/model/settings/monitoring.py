@@ -1,4 +1,4 @@
-"""The blocks `telemetry:` and `incidents:`: where metrics, alerts, tickets and messages go; no plan follows them."""
+"""The blocks `telemetry:`, `incidents:` and `serve:`: who is shown or told what; no plan follows them."""
 
 from __future__ import annotations
 
@@ -202,6 +202,15 @@ class TelemetrySettings(Settings):
                 "textfile": None if textfile is None else folder / textfile,
             }
         )
+
+
+class ServeSettings(Settings):
+    """How `capacity serve` shows plans."""
+
+    refresh: Duration = Field(
+        timedelta(minutes=5),
+        description="The page reads orders or plans again when what it shows is older than this; 0s: never.",
+    )
 
 
 class ServiceNowSettings(ServiceSettings):

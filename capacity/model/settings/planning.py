@@ -281,6 +281,11 @@ class ChoiceSettings(Settings):
         description="Floors of a chosen policy follow a forecast fitted on whole such spans (UTC), as it was replayed.",
     )
     days: int = Field(28, ge=1, le=366, description="Days that are replayed; at least 7 to choose from.")
+    policies: Path = Field(
+        Path("policies.json"),
+        description="File with the chosen policies, in the folder where the command runs: `capacity advise` writes it, "
+        "`capacity plan` follows it. With --to-cluster they are kept in ConfigMaps.",
+    )
 
 
 class ControllerSettings(Settings):

@@ -117,7 +117,7 @@ def _draw_replicas(canvas: Canvas, axes: Axes, what: tuple[Simulation, Trial], c
         f"{target}, {score.overload_minutes:,.0f} min over 100 % (shaded)",
     )
     canvas.time_axis(axes)
-    canvas.finish(axes, "load, full replicas")
+    canvas.finish(axes, "demand (replicas at 100 %)")
 
 
 def _highest(values: Array, keep: int) -> Array:

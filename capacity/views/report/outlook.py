@@ -98,7 +98,7 @@ def plan_section(review: ReportData) -> Section:
     table = Table(head, rows, frozenset(range(2, len(head))))
     level = ", ".join(sorted({f"{plan.peak.quantile_level:g}" for plan in plans}))
     notes = [
-        f"Planned for quantile {level} of demand: of that share of steps no more load is expected than planned for.",
+        f"The plan serves the {level} quantile of demand: in that share of steps, demand is expected to be no higher.",
         "Replicas are the floor (minReplicas) that is set; the autoscaler still adds above it, up to the ceiling.",
     ]
     return Section("What is planned", words, (), [table], _pictures(review, plans[:DRAWN]), notes)
@@ -160,8 +160,8 @@ def cost_words(review: ReportData) -> list[str]:
     hours = sum(plan.mean_floor * _hours(plan) for plan in review.plans)
     always = sum(max(change.replicas for change in plan.floor) * _hours(plan) for plan in review.plans)
     counted = (
-        f"The plan asks for {hours:,.0f} replica-hours, {1 - hours / always:.0%} fewer than the {always:,.0f} of "
-        "keeping every peak up all the time."
+        f"The plan asks for {hours:,.0f} replica-hours, {100 * (1 - hours / always):.0f} % fewer than the "
+        f"{always:,.0f} of keeping every peak up all the time."
     )
     today = {one.key: one.today for one in review.config.workloads}
     counts = [today.get(plan.key) for plan in review.plans]

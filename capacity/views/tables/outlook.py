@@ -90,9 +90,9 @@ def record_lines(record: Sequence[LookBack]) -> list[str]:
     if not record:
         return ["track record: not known: it takes two years of sales to forecast a past year"]
     return [
-        f"{one.name}, {one.days} days before: the busiest day was off by {one.error:.0%} on average "
-        f"({one.bias:+.0%} of it too {'high' if one.bias >= 0 else 'low'}), {one.covered:.0%} of {one.windows} at or "
-        "under the 0.95 quantile"
+        f"{one.name}, {one.days} days ahead: the busiest day was off by {one.error:.0%} on average (mean error "
+        f"{one.bias:+.0%}), and at or under the 0.95 quantile in {round(one.covered * one.windows)} of "
+        f"{count(one.windows, 'test')}"
         for one in record
     ]
 

@@ -16,7 +16,7 @@ from capacity.model.service_level import ServiceLevelObjective, Status, Target, 
 from capacity.views.sheet import Sheet, clock, count, duration
 
 SHOWN = 5  # peaks and held workloads in a table; the JSON has them all
-KEPT = {True: "kept", False: "BROKEN", None: "not known"}
+KEPT = {True: "met", False: "MISSED", None: "not known"}
 ENDED: dict[Ending, str] = {
     "reached": "all replicas were ready",
     "time": "its time was over before all replicas were ready",
@@ -27,7 +27,7 @@ ENDED: dict[Ending, str] = {
 
 
 def status_sheet(status: Status, timezone: str) -> Sheet:
-    """One row per promise."""
+    """One row per objective."""
     rows = [
         (
             objective.target.name,
@@ -39,8 +39,8 @@ def status_sheet(status: Status, timezone: str) -> Sheet:
         )
         for objective in status.objectives
     ]
-    columns = ("promise", "target", f"last {duration(status.window)}", "verdict", "budget left", "source")
-    title = f"The five promises, {rfc3339(status.now.replace(microsecond=0))}"
+    columns = ("objective", "target", f"last {duration(status.window)}", "verdict", "budget left", "source")
+    title = f"Service-level objectives, {rfc3339(status.now.replace(microsecond=0))}"
     footer = (*_notes(status), *_peaks(status, timezone), *_held(status), *_heartbeats(status))
     return Sheet(title, columns, rows, _document(status), footer)
 
