@@ -261,7 +261,7 @@ def backtest_sheet(result: Backtest, name: str) -> Sheet:
     """The scores of the forecast beside the seasonal naive's, and what they mean."""
     columns = ("score", "forecast", "naive", "means")
     return Sheet(
-        f"Backtest of {name}", columns, _rows(result), _forecast_document(result, name), _forecast_footer(result)
+        f"Backtest of {name}", columns, _rows(result), _backtest_document(result, name), _backtest_footer(result)
     )
 
 
@@ -281,7 +281,7 @@ def _rows(result: Backtest) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _forecast_footer(result: Backtest) -> tuple[str, str]:
+def _backtest_footer(result: Backtest) -> tuple[str, str]:
     low, high = result.skill_interval
     verdict = "better than" if low > 0 else "no worse than" if result.skill >= 0 else "worse than"
     naive = f"the seasonal naive of {result.season_length} steps"
@@ -291,7 +291,7 @@ def _forecast_footer(result: Backtest) -> tuple[str, str]:
     )
 
 
-def _forecast_document(result: Backtest, name: str) -> dict[str, Any]:
+def _backtest_document(result: Backtest, name: str) -> dict[str, Any]:
     scores = result.scores
     return {
         "name": name,
