@@ -24,13 +24,8 @@ from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
-from capacity.sources.findings import (
-    currency_findings,
-    granularity_findings,
-    id_findings,
-    repetition_findings,
-    totals_findings,
-)
+from capacity.sources.findings import currency_findings, id_findings, repetition_findings
+from capacity.sources.granularity import granularity_findings, totals_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
