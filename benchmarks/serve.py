@@ -108,7 +108,7 @@ def serve_measured() -> None:
 
     anyio.to_thread.run_sync = measured  # type: ignore[assignment]
     application.create_app = create_measured  # type: ignore[assignment]
-    sys.exit(main(["serve", "--sample", "--port", "0"]))
+    sys.exit(main(["serve", "--sample", "--listen", "http://127.0.0.1:0"]))
 
 
 spent: ContextVar[list[int]] = ContextVar("spent")

@@ -35,7 +35,7 @@ ID_NAMES = (  # the best names of an order's number first
     r"(id|no|nr|num|number|nummer|key|ref|reference|uuid|guid)\b|\b(order|bestell|auftrags)(id|nr|nummer|number)\b",
     r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale|reservation|checkout)\b ?"
     r"(id|no|nr|num|number|nummer|uuid|guid)?\b|"
-    r"\b(rechnungs|beleg|invoice|transaction)(id|nr|no|nummer|number)\b",
+    r"\b(rechnungs|beleg|buchungs|invoice|transaction)(id|nr|no|nummer|number)\b",
     r"^(id|nummer|number|no|nr|name|uuid)$",
 )
 ALONE = r"^(order|bestellung|auftrag|pedido|commande|ticket|booking|invoice|receipt)$"  # the number by its noun alone

@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from capacity.model import ConfigError, DataError
 from capacity.model.configuration import describe
+from capacity.model.errors import hide_secrets
 from capacity.model.fields import duration_text
-from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource, SalesSettings
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.settings.planning import ReadSettings
 from capacity.quality.column_roles import (
     Column,
     Counting,
@@ -32,9 +32,9 @@ from capacity.quality.column_roles import (
     time_columns,
     time_of_day_column,
 )
+from capacity.sources.columns import Marks, NumberColumn, amount_form, typed
 from capacity.sources.data_frames import NAME, HeldRows
 from capacity.sources.database import fetch_rows, table_names
-from capacity.sources.number_columns import Marks, NumberColumn, amount_form, typed
 from capacity.sources.rows import JSON, PARQUET, REMOTE, Wanted, load_held, load_rows, open_database, source_name, timed
 from capacity.sources.sql import is_ours, literal, one_line, quote
 from capacity.sources.text_files import as_utf8, detect, likely_columns

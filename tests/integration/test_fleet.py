@@ -17,8 +17,7 @@ import pytest
 from distributed import KilledWorker
 
 from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
-from capacity.app.advise import AdviceRequest, advise
-from capacity.app.advise_fleet import advise_fleet
+from capacity.app.advise import AdviceRequest, advise, advise_fleet
 from capacity.app.fleet import spread
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError, plan_document, read_plan
@@ -114,7 +113,7 @@ def test_policies_chosen_in_shards_are_those_of_one_process(
 ) -> None:
     few = config.model_copy(update={"workloads": config.workloads[:2]})
     alone = advise(few, NOW, days=1)
-    monkeypatch.setattr("capacity.app.advise_fleet.SIZE", 1)
+    monkeypatch.setattr("capacity.app.advise.SIZE", 1)
     seen: list[tuple[int, int]] = []
     fleet = Fleet(workers=1, shards=tmp_path / "shards")
     asked = AdviceRequest(NOW, days=1)
