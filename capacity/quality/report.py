@@ -11,6 +11,7 @@ import pandas as pd
 
 from capacity.model import require
 from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
+from capacity.model.fields import duration_text
 from capacity.shown import shows_itself
 
 if TYPE_CHECKING:
@@ -198,8 +199,9 @@ class Audit:
         age, asked = self.age(now), self.freshness
         if asked is None or (age is not None and age <= asked.within):
             return self
-        old = "there is no good row" if age is None else f"the newest good row is {age} old"
-        finding = Finding(FRESHNESS, asked.severity, f"expected a row of the last {asked.within}, but {old}")
+        old = "there is no good row" if age is None else f"the newest good row is {_whole(age)} old"
+        words = f"expected a row of the last {duration_text(asked.within)}, but {old}"
+        finding = Finding(FRESHNESS, asked.severity, words)
         return replace(self, findings=(*self.findings, finding))
 
     def figures(self, now: datetime) -> dict[str, float]:
@@ -234,3 +236,14 @@ class AuditHistory:
 
     audits: pd.DataFrame
     broken: tuple[str, ...] = ()
+
+
+def _whole(age: timedelta) -> str:
+    """An age in whole days, hours, minutes or seconds, at least two of them.
+
+    >>> _whole(timedelta(days=806, hours=17)), _whole(timedelta(hours=30, seconds=5)), _whole(timedelta(0))
+    ('806d', '30h', '0s')
+    """
+    units = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1))
+    unit = next((one for one in units if age >= 2 * one), timedelta(seconds=1))
+    return duration_text(age // unit * unit)
