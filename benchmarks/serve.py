@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from urllib3 import PoolManager
 
-READERS, REQUESTS, PARTS = 50, 30_000, 6
+READERS, REQUESTS, PARTS = 50, 12_000, 6
 CPU_HEADER = "x-cpu-microseconds"
 EACH = 40  # new answers of each kind, one after the other
 ONE = "/v1/workloads/shop/web"

@@ -21,7 +21,7 @@ from capacity.cli.setup import doctor, init, rules, try_
 from capacity.cli.simulate import simulate
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.version import VERSION
 
 app = typer.Typer(

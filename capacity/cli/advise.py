@@ -84,8 +84,7 @@ def advise(
 
     Example: capacity advise --sample --picture choice.png
     """
-    from capacity.app.advise import AdviceRequest
-    from capacity.app.advise_fleet import advise_fleet
+    from capacity.app.advise import AdviceRequest, advise_fleet
 
     config = data.planning_config(context)
     config.orders()
@@ -110,8 +109,7 @@ def renewed_policies(
 
     Where there is no file, none is chosen unasked: the first choice replays weeks.
     """
-    from capacity.app.advise import outdated
-    from capacity.app.advise_fleet import advise_fleet
+    from capacity.app.advise import advise_fleet, outdated
 
     known = _kept(config, store)
     workloads = list(asked.workloads or ())
@@ -131,22 +129,16 @@ def choose_for_the_next(
 
     A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
     """
-    from capacity.app.advise import advise, outdated
+    from capacity.app.advise import AdviceRequest, advise_on, outdated
+    from capacity.app.reading import read_orders
 
     due, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
     if not due:
         return
     try:
         with context.count("choosing policies") as progress:
-            advice = advise(
-                config,
-                now,
-                days=config.choice.days,
-                workloads=due,
-                known=known,
-                progress=progress,
-                stop=lambda: monotonic() >= ends,
-            )
+            orders, asked = read_orders(config, now), AdviceRequest(now, config.choice.days, due, known)
+            advice = advise_on(config, orders, asked, progress, stop=lambda: monotonic() >= ends)
         _with_chosen(known, advice, store)
     except CapacityError as error:
         LOGGER.warning("no policy chosen: %s", error)

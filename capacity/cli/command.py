@@ -53,7 +53,7 @@ FileArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="FILE",
-        help="Orders in place of sales.source, or without any capacity.yaml: CSV, Parquet, a glob, a database's URL; "
+        help="Orders in place of sales.source, or without any capacity.yaml: CSV, JSON, Parquet, a glob, or a URL; "
         "or sample:office, the second bundled sample, a service that follows working hours.",
     ),
 ]

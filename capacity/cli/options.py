@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,6 +114,10 @@ class Reading:
         str | None, typer.Option(metavar="DURATION", help="How far to look ahead: 14d.", rich_help_panel=CALENDAR)
     ] = None
 
+    def asks(self) -> bool:
+        """Whether anything is said of how orders are read."""
+        return any(getattr(self, option.name) is not None for option in fields(Reading))
+
     def asked(self) -> Asked:
         """What was said, as values. Raises `ConfigError` naming the option."""
         from capacity.app.bare import Asked
@@ -196,11 +200,13 @@ class Data(Reading):
 
     def config(self, context: CommandContext) -> Config:
         """The configuration with these orders, read as was asked; of a bare FILE a guess. Raises `ConfigError`."""
+        if self.file and self.sample:
+            raise ConfigError("expected one of FILE and --sample, got both")
+        if not self.asks() and (self.file is None or self.bundled is not None):
+            return context.config(self.bundled)
         from capacity.app.bare import bare_config, with_asked
 
         asked = self.asked()
-        if self.file and self.sample:
-            raise ConfigError("expected one of FILE and --sample, got both")
         if self.bundled is not None:
             return with_asked(context.config(self.bundled), asked)
         if self.file is None or not self.bare(context):

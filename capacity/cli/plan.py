@@ -100,7 +100,7 @@ def plan(
     """
     from capacity.app.advise import AdviceRequest, with_evidence, with_policies
     from capacity.app.notify import Notifier
-    from capacity.app.scenarios import parse_scenarios
+    from capacity.app.what_if import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
     from capacity.planning.result import made_for
 
@@ -210,8 +210,7 @@ def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Con
         said = ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"] * pods
         return config, said + ["lead time of nodes: not learned; --to-cluster learns it from the nodes"] * nodes
     from capacity.cluster.client import ClusterReader
-    from capacity.cluster.node_starts import learn_node_lead_times
-    from capacity.cluster.start_times import learn_lead_times
+    from capacity.cluster.start_times import learn_lead_times, learn_node_lead_times
 
     reader = ClusterReader()
     config, of_pods = learn_lead_times(config, reader, now) if pods else (config, [])

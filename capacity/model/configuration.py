@@ -13,15 +13,18 @@ from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, field_
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DataclassSchema
 
-from capacity.model.errors import ConfigError
-from capacity.model.fields import TimeZone, duration_text, keys_of
+from capacity.model.errors import ConfigError, hide_secrets
+from capacity.model.fields import Settings, TimeZone, duration_text, keys_of
 from capacity.model.headroom import buffer_name
 from capacity.model.limits import Supply
-from capacity.model.secrets import hide_secrets
-from capacity.model.settings.block import Settings
 from capacity.model.settings.monitoring import IncidentSettings, ServeSettings, TelemetrySettings
-from capacity.model.settings.orders import SalesSettings
-from capacity.model.settings.planning import CalendarSettings, ChoiceSettings, ControllerSettings, ForecastSettings
+from capacity.model.settings.planning import (
+    CalendarSettings,
+    ChoiceSettings,
+    ControllerSettings,
+    ForecastSettings,
+    SalesSettings,
+)
 from capacity.model.settings.usage import Measured, PrometheusSettings, UsageSettings, VolumeUsageSettings
 from capacity.model.workload import Workload
 

@@ -95,8 +95,8 @@ class ComingGrowth:
         if past.low <= coming.change <= past.high or self.last_year is None or self.this_year is None:
             return past.words
         return (
-            f"{past.words}; the forecast itself is {coming.change:+z.0%}, because sales moved {self.last_year:+z.0%} "
-            f"into these weeks last year, and are expected to move {self.this_year:+z.0%} now"
+            f"{past.words}; the forecast itself is {coming.change:+z.0%}, because into these weeks sales changed by "
+            f"{self.last_year:+z.0%} last year and are expected to change by {self.this_year:+z.0%} this year"
         )
 
 
@@ -254,4 +254,4 @@ def _moved(before: Array, after: Array) -> float | None:
 
 
 def _missing(start: datetime, length: timedelta) -> str:
-    return f"most of the {length / DAY:.0f} days from {start.date()} on have no data"
+    return f"most of the {length / DAY:.0f} days from {start.date()} have no data"

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from capacity.web.answers import problem_response
+from capacity.web.responses import problem_response
 from capacity.web.state import WebSettings
 
 COOKIE = "capacity_session"

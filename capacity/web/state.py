@@ -11,7 +11,7 @@ from fastapi import Request
 
 from capacity.app.serve import LiveData
 from capacity.model import ConfigError
-from capacity.web.answers import KeptAnswers
+from capacity.web.responses import KeptAnswers
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import yaml
 import capacity
 from capacity.app import read_config
 from capacity.cli import main
-from capacity.cluster import lease, policy_maps, switch
+from capacity.cluster import lease, policy_maps
 from capacity.cluster.plan_index import names
 from capacity.model.configuration import Config
 from tests.rendering import BASE, NEWEST, OLDEST, SYSTEM, WORKLOADS, Document, documents, kustomize, title, validate
@@ -172,7 +172,7 @@ def test_controller_mounts_no_orders() -> None:
     ("role", "others"),
     [
         pytest.param("capacity-planner", policy_maps.names(), id="planner, and the chosen policies"),
-        pytest.param("capacity-controller", [switch.SWITCH_NAME], id="controller, and the off switch"),
+        pytest.param("capacity-controller", [lease.SWITCH_NAME], id="controller, and the off switch"),
     ],
 )
 def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str, others: list[str]) -> None:

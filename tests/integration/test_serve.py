@@ -21,8 +21,8 @@ import yaml
 from fastapi.testclient import TestClient
 
 from capacity.app.configuration import read_config
-from capacity.app.scenarios import parse_scenario
 from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_file, served_orders
+from capacity.app.what_if import parse_scenario
 from capacity.cli import main
 from capacity.cli.serve import Place
 from capacity.cluster.client import ClusterWriter
@@ -31,7 +31,7 @@ from capacity.model import ConfigError, DataError
 from capacity.model.choice import Choice, Evidence, Reason
 from capacity.model.plan_file import write_plan
 from capacity.model.policy import Objective, Policy
-from capacity.web import answers
+from capacity.web import responses
 from capacity.web.application import AT_ONCE, create_app
 from capacity.web.state import WebSettings
 from tests.double import KubernetesDouble
@@ -166,7 +166,7 @@ def test_a_controls_forecast_is_made_once(served: Served) -> None:
 
 
 def test_new_questions_hold_no_more_objects(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "KEPT_MANY", 8)
+    monkeypatch.setattr(responses, "KEPT_MANY", 8)
 
     def ask(numbers: range) -> int:
         for number in numbers:
