@@ -6,7 +6,7 @@ import numpy as np
 
 from capacity.forecast.calibration import Errors, mixed_offsets, track
 from capacity.model.arrays import Array
-from capacity.stats import nan_mean, sliding_maxima, student_quantiles
+from capacity.stats import nan_mean, running_maxima, sliding_maxima, student_quantiles
 
 PRIOR = 20.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
 SERIES_PRIOR = 40.0  # windows' worth of the other series' mean and spread in each series' own
@@ -26,7 +26,7 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
     direct = sliding_maxima(point, window)[:, :, None]
     direct = direct + sliding_maxima(errors.scale, window)[:, :, None] * offsets[:, None, :]
     share = share_left(point.shape[1], window)
-    return np.maximum.accumulate(floor + share[:, None] * np.maximum(direct - floor, 0.0), axis=2)
+    return running_maxima(floor + share[:, None] * np.maximum(direct - floor, 0.0), 2)
 
 
 def share_left(horizon: int, window: int) -> Array:
