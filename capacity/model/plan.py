@@ -11,7 +11,7 @@ from capacity.model.choice import Choice
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.explanation import Derivation
 from capacity.model.headroom import Headroom
-from capacity.model.nodes import NodePlan
+from capacity.model.limits import NodePlan
 from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
 from capacity.model.volume import VolumePlan
