@@ -23,6 +23,7 @@ from capacity.sources.composition import (
     count_composition,
     group_notes,
     group_statistics,
+    state_notes,
     unjudged,
     unreadable_lately,
 )
@@ -47,7 +48,7 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     if asked is None or audit.first is None or audit.last is None:
         return audit
     long_enough = audit.last - audit.first >= NEEDED * DAY
-    audit = replace(audit, notes=(*audit.notes, *unjudged(table), *group_notes(table)))
+    audit = replace(audit, notes=(*audit.notes, *unjudged(table), *group_notes(table), *state_notes(table)))
     if table.settings.step > DAY or not long_enough:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))

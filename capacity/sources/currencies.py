@@ -1,16 +1,22 @@
-"""Finds amounts of several currencies that would be added up as if they were one."""
+"""Finds amounts of several currencies or units that would be added up as if they were one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
+import numpy as np
+
+from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
 from capacity.quality.composition import shown
+from capacity.quality.units import unit_change
 from capacity.sources.judging import Judgement
 from capacity.sources.kept_columns import rule_columns
-from capacity.sources.sql import literal, quote
+from capacity.sources.sql import DAY, literal, quote
 
 SIGNS = {  # how amounts name their currency; a crown may be that of three countries, a dollar that of four
     "EUR": "€|eur",
@@ -48,6 +54,27 @@ def currency_findings(judgement: Judgement) -> tuple[Finding, ...]:
         query = f"SELECT trim(CAST({quote(name)} AS VARCHAR)) AS c, count(*) FROM orders WHERE c != '' GROUP BY 1"
         found = found or several(database.execute(query).fetchall())
     return several_finding(amount, found)
+
+
+def unit_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
+    """Whether the mean amount of a day changes by the factor between two units, as from euros to cents."""
+    if settings.value.sum is None:
+        return ()
+    day = f"step_start // {DAY} * {DAY}"
+    query = (
+        f"SELECT {day} AS day, sum(CAST(value AS DOUBLE)) / sum(row_count) FROM counted WHERE aside = 0 "
+        "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    rows = database.execute(query).fetchall()
+    changed = unit_change(np.array([mean for _, mean in rows], dtype=float))
+    if changed is None:
+        return ()
+    since = datetime.fromtimestamp(rows[changed[0]][0], UTC)
+    said = (
+        f"{settings.value.sum}: expected amounts of one unit, got about {changed[1]:.3g} times those before from "
+        f"{since:%Y-%m-%d} on: convert them, leave the older ones out, or count orders"
+    )
+    return (Finding("units", "refuse", said),)
 
 
 def several_finding(amount: str, found: Sequence[tuple[str, int]]) -> tuple[Finding, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from capacity.model import DataError
 from capacity.model.settings import SalesSettings
 from capacity.model.settings.orders import RuleSettings
-from capacity.quality.column_roles import currency_names, order_number_names
+from capacity.quality.column_roles import currency_names, order_number_names, state_names
 from capacity.sources.judging import Judgement
 from capacity.sources.sql import GROUP, NOT_NEGATIVE, PLAUSIBLE, ROW_HASH, TIME, VALUE, hash_of, is_ours, quote
 
@@ -31,16 +31,23 @@ class Kept:
 def kept_columns(settings: SalesSettings, columns: Sequence[str]) -> Kept:
     """What is kept of a source with these columns.
 
-    The values of those that the settings name, and of a currency beside a sum; of the number of an order, which tells
-    exports that overlap, a hash. All of them where bad rows are kept whole.
+    The values of those that the settings name, of a currency beside a sum, and of an order's state where no select says
+    which rows are orders; of the number of an order, which tells exports that overlap, a hash. All of them where bad
+    rows are kept whole.
     """
     if settings.quarantine.rows == "whole":
         return Kept(tuple(columns))
     named = read_columns(settings, columns)
     if settings.value.sum is not None:
         named += tuple(name for name in currency_names(columns) if name not in named)
+    named += tuple(name for name in state_columns(settings, columns) if name not in named)
     numbers = order_numbers(settings, columns)
     return Kept(tuple(name for name in columns if name in named), tuple(name for name in numbers if name not in named))
+
+
+def state_columns(settings: SalesSettings, columns: Sequence[str]) -> tuple[str, ...]:
+    """Columns that say whether a row is an order, where nothing in the settings looks at rows."""
+    return () if settings.select or settings.rules else state_names([one for one in columns if one != settings.time])
 
 
 def order_numbers(settings: SalesSettings, columns: Sequence[str]) -> tuple[str, ...]:

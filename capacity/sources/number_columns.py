@@ -9,6 +9,7 @@ import duckdb
 
 from capacity.model import DataError
 from capacity.quality import Finding
+from capacity.quality.time_forms import ASCII_DIGITS, DIRECTIONS, FOREIGN_DIGITS
 from capacity.sources.sql import is_ours, literal, quote
 from capacity.sources.time_columns import is_iso, is_zoned
 
@@ -196,7 +197,8 @@ def _matches(pattern: str) -> str:
 
 def _cleaned(name: str) -> str:
     """A number without currency, blanks and apostrophes; in parentheses or with its minus behind, it is negative."""
-    bare = f"regexp_replace(replace({name}, '−', '-'), {literal(AROUND)}, '', 'g')"
+    signs = f"translate({name}, {literal(FOREIGN_DIGITS + '٫٬−' + DIRECTIONS)}, {literal(ASCII_DIGITS + '.,-')})"
+    bare = f"regexp_replace({signs}, {literal(AROUND)}, '', 'g')"
     whole = f"regexp_replace({bare}, '([.,])(?:-{{1,2}}|–|—)$', '\\100')"  # 25.- and 1.234,-- have no parts
     return (
         f"CASE WHEN regexp_full_match({name}, {literal(PLAIN)}) THEN {name} "
