@@ -1,4 +1,4 @@
-"""Finds rows that count wrongly without an error: those that are there twice, rounded numbers, several currencies."""
+"""Finds rows that count wrongly without an error: there twice, rounded numbers, several currencies or units."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
+import numpy as np
+
+from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
 from capacity.quality.composition import shown
+from capacity.quality.units import unit_change
 from capacity.sources.columns import order_numbers, rule_columns
 from capacity.sources.judging import Judgement
-from capacity.sources.sql import ROW_HASH, hash_of, literal, quote
+from capacity.sources.sql import DAY, ROW_HASH, hash_of, literal, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
 LEAST_STEPS, LEAST_REPEATED = 2, 20  # steps and different rows that come twice throughout, before it is no chance
@@ -195,6 +200,27 @@ def currency_findings(judgement: Judgement) -> tuple[Finding, ...]:
         query = f"SELECT trim(CAST({quote(name)} AS VARCHAR)) AS c, count(*) FROM orders WHERE c != '' GROUP BY 1"
         found = found or several(database.execute(query).fetchall())
     return several_finding(amount, found)
+
+
+def unit_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
+    """Whether the mean amount of a day changes by the factor between two units, as from euros to cents."""
+    if settings.value.sum is None:
+        return ()
+    day = f"step_start // {DAY} * {DAY}"
+    query = (
+        f"SELECT {day} AS day, sum(CAST(value AS DOUBLE)) / sum(row_count) FROM counted WHERE aside = 0 "
+        "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    rows = database.execute(query).fetchall()
+    changed = unit_change(np.array([mean for _, mean in rows], dtype=float))
+    if changed is None:
+        return ()
+    since = datetime.fromtimestamp(rows[changed[0]][0], UTC)
+    said = (
+        f"{settings.value.sum}: expected amounts of one unit, got about {changed[1]:.3g} times those before from "
+        f"{since:%Y-%m-%d} on: convert them, leave the older ones out, or count orders"
+    )
+    return (Finding("units", "refuse", said),)
 
 
 def several_finding(amount: str, found: Sequence[tuple[str, int]]) -> tuple[Finding, ...]:
