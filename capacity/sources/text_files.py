@@ -263,12 +263,13 @@ def _encoding(head: bytes, path: str) -> str:
     for mark, name in MARKS:
         if head.startswith(mark):
             return name
-    if not head.strip(b"\x00"):
+    head = head.rstrip(b"\x00")  # as a crash leaves at the end
+    if not head:
         return "utf-8"
     even, odd = head[0:2000:2].count(0), head[1:2000:2].count(0)
     if max(even, odd) > len(head[:2000]) / 5:
         return "utf-16-le" if odd > even else "utf-16-be"
-    if b"\x00" in head.rstrip(b"\x00"):
+    if b"\x00" in head:
         raise DataError(
             f"{Path(path).name}: cannot be read as CSV: expected text, got zero bytes within it; "
             "give the file a name that says its kind, or export it again"
