@@ -34,9 +34,12 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
 def share_left(horizon: int, window: int) -> Array:
     """How much of what a window adds to a step is left at each step of a horizon: all of it but near the end, (H,).
 
-    >>> share_left(4, 3).round(2)
-    array([1.  , 1.  , 0.63, 0.  ])
+    Of a window longer than the horizon, the first step sees the whole horizon.
+
+    >>> share_left(4, 3).round(2), share_left(4, 9).round(2)
+    (array([1.  , 1.  , 0.63, 0.  ]), array([1.  , 0.79, 0.5 , 0.  ]))
     """
+    window = min(window, horizon)
     if window == 1:
         return np.zeros(horizon)
     return np.asarray(np.log(np.minimum(window, np.arange(horizon, 0, -1))) / np.log(window))
