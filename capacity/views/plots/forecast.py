@@ -83,7 +83,7 @@ def _mark_events(canvas: Canvas, axes: Axes, events: Sequence[Event]) -> str:
 
 
 def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "light", ax: GivenAxes = None) -> Figure:
-    """What came, against what was forecast for it from each origin before: median and band up to quantile 0.95."""
+    """What happened, against what was forecast for it from each origin before: median and band up to quantile 0.95."""
     canvas = Canvas.new(4.2, timezone, theme, ax)
     (axes,), palette = canvas.axes(), canvas.palette
     table = result.windows
