@@ -127,6 +127,21 @@ PLANS = (
     Figure("the same, its 95 % bound holds", "load", "throughput_bound_holds", "value", 0.99, "more"),
     Figure("chosen policies: cases that keep 99.3 % of minutes", "policies", "all", "promise_kept", better="more"),
     Figure("the same, worst share of minutes kept", "policies", "all", "promise_worst", better="more"),
+    Figure("the same, cases in which a fixed rival is at least 1 % cheaper", "policies", "all", "dominated"),
+    Figure(
+        "the same, share of perfect forecasts' saving, clusters",
+        "policies",
+        "all",
+        "share_of_perfect_clusters",
+        better="more",
+    ),
+    Figure(
+        "the same, share of perfect forecasts' saving, World Cup 98",
+        "policies",
+        "all",
+        "share_of_perfect_events",
+        better="more",
+    ),
     Figure("the same, cost over the best fixed policy, mean", "policies", "all", "regret_mean"),
     Figure("the same, cost over the best fixed policy, worst", "policies", "all", "regret_worst"),
     Figure(

@@ -1,4 +1,4 @@
-"""README's table of measured figures: `make reference` writes it from the pages in results/."""
+"""The tables of figures in README and docs: `make reference` writes their rows from the pages in results/."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks.figures import Page, read_page
 
-README = Path(__file__).parents[1] / "README.md"
-HEAD = "| what | result |\n|---|---|\n"
+ROOT = Path(__file__).parents[1]
+README, COMPARISON, SCALE = (ROOT / name for name in ("README.md", "docs/understand/comparison.md", "docs/scale.md"))
 PEERS = ("MSTL-AutoETS", "AutoETS", "Prophet")
 MSTL = "peers: MSTL-AutoETS"
 SEASONLESS = "cpu_utilization_asg_misconfiguration"
@@ -20,11 +20,30 @@ page = cache(read_page)
 
 
 def readme() -> str:
-    """README.md with the rows of today between the head of the table and the next empty line."""
-    before, head, rest = README.read_text(encoding="utf-8").partition(HEAD)
-    _, _, after = rest.partition("\n\n")
-    rows = "\n".join(f"| {what} | {result} |" for what, result in (*forecasts(), *plans(), *runs()))
-    return f"{before}{head}{rows}\n\n{after}"
+    """README.md with the figures of today."""
+    rows = [f"| {what} | {result} |" for what, result in (*forecasts(), *plans(), *runs())]
+    return with_rows(README, "| what | result |", rows)
+
+
+def comparison() -> str:
+    """The comparison with other tools, with the figures of chosen policies of today."""
+    return with_rows(COMPARISON, "| trace |", list(chosen_policies()))
+
+
+def scale() -> str:
+    """The page on scale, with the figures of today."""
+    return with_rows(SCALE, "| task |", list(tasks()))
+
+
+def with_rows(file: Path, head: str, rows: list[str]) -> str:
+    """A page with these rows under a table's head. Raises `ValueError` where there is no table that begins so."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    found = [place for place, line in enumerate(lines) if line.startswith(head)]
+    if len(found) != 1:
+        raise ValueError(f"{file.name}: expected one table that begins with {head!r}, got {len(found)}")
+    first = found[0] + 2
+    end = next(place for place in range(first, len(lines)) if not lines[place].startswith("|"))
+    return "\n".join([*lines[:first], *rows, *lines[end:], ""])
 
 
 def forecasts() -> Iterator[tuple[str, str]]:
@@ -81,14 +100,14 @@ def plans() -> Iterator[tuple[str, str]]:
         f"within {100 * value('load', 'throughput_error_median'):.1f} % (median); {bound}",
     )
     chosen = numbers("policies", "all")
-    cases, regret = round(chosen["cases"]), 100 * chosen["regret_mean"]
+    cases = round(chosen["cases"])
     kept = (
         f"at least {int(1000 * chosen['promise_worst']) / 10} % of minutes, on {round(cases * chosen['promise_kept'])}"
     )
-    cost = f"{abs(regret):.1f} % {'less' if regret < 0 else 'more'} than the best fixed policy in hindsight on average"
     yield (
         f"a policy chosen each day from the days before, on {cases} cases of public traces",
-        f"{kept} of them 99.3 % or more; costs {cost}, at worst {100 * chosen['regret_worst']:.0f} % more",
+        f"{kept} of them 99.3 % or more; against the best fixed policy in hindsight {100 * chosen['regret_mean']:+.1f} % "
+        f"on average, {100 * chosen['regret_worst']:+.0f} % at worst",
     )
     yield (
         "floors of `plan` and `apply` on a cluster beside those of `simulate`, three days, minute by minute",
@@ -125,6 +144,28 @@ def runs() -> Iterator[tuple[str, str]]:
         "10,000 workloads, from rows to plan, two cores",
         f"{fleet['seconds']:.0f} s, {fleet['peak_rss_mib'] / 1024:.1f} GiB with Dask's workers",
     )
+
+
+def chosen_policies() -> Iterator[str]:
+    """A row for each case that was judged, those of few days too."""
+    for trace in page("policies").cells:
+        case = numbers("policies", trace)
+        if "kept" in case:
+            shares = (case["saving"], case["saving of perfect"], case["regret"])
+            cells = (f"{100 * case['kept']:.1f} %", *(f"{100 * share:z.0f} %" for share in shares))
+            yield f"| {trace} | {' | '.join(cells)} |"
+
+
+def tasks() -> Iterator[str]:
+    """Fleets and rows: rows read, seconds, CPU seconds, each, memory."""
+    for count, many in (("1,000", "1000 workloads"), ("10,000", "10000 workloads")):
+        run = numbers("fleet", many)
+        cost = f"{run['seconds']:.0f} | {run['cpu_seconds']:.0f} | {run['cpu_milliseconds_each']:.0f} ms"
+        memory = f"{run['peak_rss_mib'] / 1024:.1f} GiB"
+        yield f"| {count} workloads, rows to plan | {run['rows']:,.0f} | {cost} | {memory} |"
+    rows, seconds, cpu, mib = (value("governance", name) for name in ("rows", "seconds", "cpu_seconds", "peak_rss_mib"))
+    counted = f"{rows:,.0f} order lines checked and counted per hour | {rows:,.0f}"
+    yield f"| {counted} | {seconds:.0f} | {cpu:.0f} | | {mib / 1024:.1f} GiB |"
 
 
 def value(name: str, row: str) -> float:
