@@ -78,7 +78,9 @@ def try_orders(
     choice, unjudged = _judged(config, orders, end, days, progress)
     if choice is not None:
         review = replace(review, choices=(choice,))
-    words = service_words(config.workloads[0], sales, service)
+    counting = guess.counting
+    summed = counting.column if counting.how == "sum" and "order" not in str(counting.column).lower() else None
+    words = service_words(config.workloads[0], sales, service, summed)
     return TrialData(guess, review, find_seasons(sales), words, choice, unjudged), config
 
 

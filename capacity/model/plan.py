@@ -11,7 +11,7 @@ from capacity.model.choice import Choice
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.explanation import Derivation
 from capacity.model.headroom import Headroom
-from capacity.model.nodes import NodePlan
+from capacity.model.limits import NodePlan
 from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
 from capacity.model.volume import VolumePlan
@@ -65,8 +65,9 @@ class Quiet:
     cpu_millicores: int
 
     def __post_init__(self) -> None:
-        whole = type(self.offset) is int and type(self.cpu_millicores) is int
-        if whole and self.offset >= 0 and self.cpu_millicores >= 0:  # there are hundreds a plan: no text is made
+        offset, level = self.offset, self.cpu_millicores
+        whole = type(offset) is int and type(level) is int
+        if whole and offset >= 0 and level >= 0:  # there are hundreds a plan: no text is made
             return
         require(whole, "a quiet level is (offset, cpu_millicores), got {}", (self.offset, self.cpu_millicores))
         require(self.offset >= 0 and self.cpu_millicores >= 0, "a quiet level must be >= 0, got {}", self)

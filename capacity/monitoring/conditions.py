@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, get_args
 
 from capacity.model import Owned, Reason, require
-from capacity.model.incident import RUNBOOKS, Job, runbook_url
+from capacity.model.settings.monitoring import RUNBOOKS, Job, runbook_url
 
 if TYPE_CHECKING:
     from capacity.model import Decision

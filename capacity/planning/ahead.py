@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import nan
 
 import numpy as np
@@ -51,19 +52,25 @@ def hourly(values: npt.NDArray[np.generic], plan: WorkloadPlan, starts: Sequence
 
     `values`: one for each of the first steps of the plan. NaN of an hour beyond them.
     """
+    parts = (values[first:after] for first, after in _places(plan.start, plan.step, tuple(starts)))
+    return [float(np.fmax.reduce(inside)) if len(inside) else nan for inside in parts]
+
+
+@lru_cache(maxsize=16)  # plans of one run have the same steps
+def _places(first: datetime, step: timedelta, starts: tuple[datetime, ...]) -> list[tuple[int, int]]:
+    """From which step of a plan on each hour is told, and up to before which."""
     found = []
     for start in starts:
-        if plan.step > HOUR:
-            first = (start - plan.start) // plan.step
-            after = first + 1
+        if step > HOUR:
+            place = (start - first) // step
+            after = place + 1
         else:
-            first, after = (-((plan.start - moment) // plan.step) for moment in (start, start + HOUR))
-        inside = values[max(first, 0) : max(after, 0)]
-        found.append(float(np.fmax.reduce(inside)) if len(inside) else nan)
+            place, after = (-((first - moment) // step) for moment in (start, start + HOUR))
+        found.append((max(place, 0), max(after, 0)))
     return found
 
 
 def _levels(plan: WorkloadPlan, demand: Demand) -> list[float]:
     """The median, and the level that the plan serves."""
-    known = [float(level) for level in demand.cpu.quantiles.columns]
+    known = [float(level) for level in demand.cpu.quantiles.columns.tolist()]
     return [level for level in known if level in (MEDIAN, plan.peak.quantile_level)]

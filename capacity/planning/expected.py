@@ -55,7 +55,7 @@ def share_above(forecast: Forecast, served: Array) -> Array:
     >>> share_above(forecast, np.array([10.0, 15.0, 40.0])).round(3).tolist()
     [0.5, 0.3, 0.004]
     """
-    levels = np.array([float(level) for level in forecast.quantiles.columns])
+    levels = np.array([float(level) for level in forecast.quantiles.columns.tolist()])
     table = forecast.quantiles.to_numpy(dtype=np.float64)
     below = np.array(
         [

@@ -356,7 +356,7 @@ def _parts(basis: PlanInputs, workload: Workload, moment: datetime, known: Known
     parts = break_down_sales(history, usual, step, config.timezone, plain)
     if known.usual is None or basis.scenario is None:
         return parts
-    middle = float(sales.quantiles.columns[nearest_level([float(level) for level in sales.quantiles.columns])])
+    middle = float(sales.quantiles.columns[nearest_level([float(level) for level in sales.quantiles.columns.tolist()])])
     more = float(sales.values_at(middle)[place] - usual.values_at(middle)[place])
     return SalesParts(parts.level, (*parts.parts, ("what if", more, basis.scenario.name)))
 
@@ -365,7 +365,7 @@ def _within_step(parts: SalesParts, demand: Demand, step: datetime) -> SalesPart
     """The parts of a step of sales as they lie in a step of demand, which may be shorter: all in one proportion."""
     if demand.sales is None or parts.total <= 0:
         return None
-    middle = nearest_level([float(level) for level in demand.sales.quantiles.columns])
+    middle = nearest_level([float(level) for level in demand.sales.quantiles.columns.tolist()])
     share = float(demand.sales.quantiles.iloc[:, middle].loc[step]) / parts.total
     return SalesParts(parts.level * share, tuple((name, value * share, why) for name, value, why in parts.parts))
 

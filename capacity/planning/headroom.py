@@ -173,7 +173,7 @@ def _steps(span: timedelta, step: timedelta) -> int:
 
 def _median_level(demand: Demand) -> float:
     """The level nearest to the median from above: with a higher one less runs ahead of what may be needed."""
-    levels = [float(level) for level in demand.cpu.quantiles.columns]
+    levels = [float(level) for level in demand.cpu.quantiles.columns.tolist()]
     return min((level for level in levels if level >= 0.5), default=levels[-1])
 
 

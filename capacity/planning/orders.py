@@ -228,8 +228,8 @@ def refuse_coarse_rows(history: pd.Series) -> None:
     Traceback (most recent call last):
     capacity.model.errors.DataError: sales: expected a row in each step of 1h, got rows 1d apart: set sales.step: 1d
     """
-    index = pd.DatetimeIndex(history.index)
-    rows = index.asi8[history.notna().to_numpy()]
+    index = history.index if isinstance(history.index, pd.DatetimeIndex) else pd.DatetimeIndex(history.index)
+    rows = index.asi8[pd.notna(history.to_numpy())]
     if len(rows) < FEWEST:
         return
     apart = np.diff(rows)

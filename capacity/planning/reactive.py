@@ -95,8 +95,8 @@ def reactive_remark(case: ReactiveComparison | None, plan: WorkloadPlan) -> str 
         "" if case.step <= plan.lead_time + REACTION else f"; steps of {case.step / MINUTE:g} min may hide faster rises"
     )
     return (
-        f"stay reactive: the forecast does not beat the seasonal naive, nor the plan a well-set autoscaler: at target "
-        f"{case.target} % (demand rises by {case.growth - 1:.1%} within the lead time) it runs {case.replicas:.1f} "
+        f"an autoscaler alone is enough: the forecast does not beat the seasonal naive, and at target {case.target} % "
+        f"(demand rises by {case.growth - 1:.1%} within the lead time) the autoscaler runs {case.replicas:.1f} "
         f"replicas on average, the plan {case.planned:.1f}{hidden}"
     )
 

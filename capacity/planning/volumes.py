@@ -309,7 +309,7 @@ def _driver(group: str | None, usage: pd.DataFrame, context: VolumeContext) -> p
     sales, forecast = context.sales.get(group), context.forecasts.get(group)
     if sales is None or forecast is None or len(usage) < 2:
         return None
-    levels = [float(level) for level in forecast.quantiles.columns]
+    levels = [float(level) for level in forecast.quantiles.columns.tolist()]
     middle, high = forecast.at(MIDDLE), forecast.at(levels[-1])
     days = pd.concat([sales.loc[: forecast.quantiles.index[0] - pd.Timedelta(1, "s")], middle])
     deviation = float(normal_quantiles([levels[-1]])[0])

@@ -11,7 +11,7 @@ import numpy as np
 
 from capacity.model import require
 from capacity.model.arrays import Array, Counts, Places
-from capacity.model.replayed import SCORES, DailyScores
+from capacity.model.policies import SCORES, DailyScores
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import Nodes, Starts

@@ -10,8 +10,8 @@ import numpy as np
 
 from capacity.model import Workload, require
 from capacity.model.choice import MONEY, Choice, Evidence, Reason
+from capacity.model.policies import Tried
 from capacity.model.policy import Objective
-from capacity.model.replayed import Tried
 from capacity.simulation.choice import (
     ChoiceRule,
     Chosen,

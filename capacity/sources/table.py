@@ -17,16 +17,21 @@ from capacity.files import PRIVATE, written_whole
 from capacity.model import ConfigError, DataError
 from capacity.model.arrays import Mask
 from capacity.model.data_quality import UNREAD
-from capacity.model.secrets import hide_secrets
-from capacity.model.settings import SalesSettings
+from capacity.model.errors import hide_secrets
+from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Audit, Finding, Latency
 from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
-from capacity.sources.currencies import currency_findings
+from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
-from capacity.sources.granularity import granularity_findings, totals_findings
+from capacity.sources.findings import (
+    currency_findings,
+    granularity_findings,
+    id_findings,
+    repetition_findings,
+    totals_findings,
+)
 from capacity.sources.judging import UNIT, Judgement, Source, Span
-from capacity.sources.kept_columns import kept_columns, seen_by_check
 from capacity.sources.plausibility import (
     AHEAD,
     mark_implausible_times,
@@ -35,7 +40,6 @@ from capacity.sources.plausibility import (
     unclear_note,
     workbook_findings,
 )
-from capacity.sources.repetition import id_findings, repetition_findings
 from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_database, source_name
 from capacity.sources.sql import (
     BUILT_IN,
@@ -103,7 +107,9 @@ class OrderTable:
         now = now or datetime.now(UTC)
         span = Span(last=(now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
-        counted = count_in_database(database, settings, timezone)
+        source, counted = settings.source, None
+        if isinstance(source, DatabaseSource):
+            counted = count_in_database(database, source, settings, timezone)
         if counted is not None:
             database.execute("ALTER TABLE counted ADD COLUMN aside INTEGER DEFAULT 0")
             if before is not None:
@@ -299,7 +305,8 @@ class OrderTable:
         whole = self.settings.quarantine.rows == "whole"
         text = ", text AS source_text" if whole else ""
         rejects = f"SELECT [{literal(READABLE)}] AS failed_rules, line AS source_row{text} FROM rejects"
-        rows = judgement.failing(None if whole else seen_by_check(judgement))
+        checks = [check.name for check in judgement.checks]
+        rows = judgement.failing(None if whole else seen_by_check(self.settings, judgement.source.columns, checks))
         name = literal(source_name(self.settings.source))
         query = f"SELECT {name} AS source, * FROM (({rows}) UNION ALL BY NAME ({rejects}))"
         if whole and "source" in judgement.source.columns:

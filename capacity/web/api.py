@@ -8,13 +8,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from capacity.app.scenarios import parse_scenario
 from capacity.app.serve import Served
-from capacity.app.what_if import Controls, Key, scenario_yaml
+from capacity.app.what_if import Controls, Key, parse_scenario, scenario_yaml
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import parse_duration
-from capacity.web.answers import YAML, Problem
 from capacity.web.documents import (
     ComparisonDocument,
     ExplanationDocument,
@@ -29,6 +27,7 @@ from capacity.web.documents import (
     past_document,
     plan_document,
 )
+from capacity.web.responses import YAML, Problem
 from capacity.web.state import State, state_of
 
 router = APIRouter(prefix="/v1")

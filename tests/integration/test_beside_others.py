@@ -19,11 +19,10 @@ from capacity.app import read_config
 from capacity.app.doctor.targets import check_targets
 from capacity.app.floor_watch import FloorWatch, lowered
 from capacity.cli import main
-from capacity.cluster.appliers import advice
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.inventory import read_inventory
 from capacity.cluster.kinds import HPA, SCALED_OBJECT
-from capacity.cluster.ownership import Owner, handed_over
+from capacity.cluster.ownership import Owner, advice, handed_over
 from tests.double.manifests import deployment
 from tests.shop import NOON, Shop, hpa
 from tests.waiting import until

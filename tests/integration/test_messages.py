@@ -17,7 +17,7 @@ import pytest
 import trustme
 import yaml
 
-from capacity.app.messages import FileKeeper, tell_breaches, tell_plan
+from capacity.app.notify import FileKeeper, tell_breaches, tell_plan
 from capacity.cli import main
 from capacity.cluster import ClusterWriter, write_plan_maps
 from capacity.cluster.config_maps import read_plan_maps

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from capacity.app.configuration import read_config
-from capacity.app.control import clock_skew, preview
+from capacity.app.control import preview
 from capacity.app.loop import make_pass
+from capacity.app.reconciliation import clock_skew
 from capacity.cli import main
 from capacity.cluster.act import announce
 from capacity.cluster.autoscaler import Autoscaler

@@ -106,6 +106,15 @@ def test_odd_histories_give_a_sound_answer_or_the_reason_why_not(sales):
     assert (forecast.maxima.to_numpy() >= forecast.quantiles.to_numpy()).all()
 
 
+@pytest.mark.parametrize(("freq", "steps"), [("YS", 6), ("YS", 40), ("2YS", 40), ("6MS", 12), ("QS", 40)])
+def test_long_steps_are_forecast_however_few_or_many_there_are(freq, steps):
+    sales = pd.Series(USUAL[:steps], pd.date_range("1950-01-01", periods=steps, freq=freq, tz="UTC"))
+    quantiles = forecast_sales(sales, horizon=6, quantile_levels=(0.05, 0.5, 0.95)).quantiles.to_numpy()
+    assert quantiles.shape == (6, 3)
+    assert (quantiles >= 0).all()
+    assert quantiles.max() < 100
+
+
 @pytest.mark.parametrize(
     ("sales", "message"),
     [

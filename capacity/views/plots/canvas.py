@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from html import escape
 from math import ceil
 from pathlib import Path
@@ -23,6 +24,7 @@ from capacity.files import write_text, written_whole
 from capacity.model import ConfigError, require
 from capacity.stats import nearest_level
 from capacity.views.plots.timeaxis import WeekdayFormatter, WeekdayLocator, axes_width
+from capacity.views.sheet import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,21 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
     GivenAxes = Axes | Sequence[Axes] | None  # somebody else's place for a picture
+
+
+UNITS = {timedelta(hours=1): "hour", timedelta(days=1): "day", timedelta(weeks=1): "week"}
+
+
+def sales_per_step(index: pd.Index) -> str:
+    """What an axis of sales in the steps of an index is called.
+
+    >>> sales_per_step(pd.date_range("2026-11-27", periods=3, freq="h"))
+    'sales per hour'
+    """
+    if len(index) < 2:
+        return "sales per step"
+    step = pd.Timedelta((index[1:] - index[:-1]).min()).to_pytimedelta()
+    return f"sales per {UNITS.get(step) or duration(step)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from capacity.model import Event, Forecast
 from capacity.series.growth import coming_peak
-from capacity.views.plots.canvas import Canvas
+from capacity.views.plots.canvas import Canvas, sales_per_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,10 +92,12 @@ def plot_backtest(result: Backtest, timezone: str = "UTC", *, theme: str = "ligh
             mdates.date2num(origin), color=palette.muted, ls=":", lw=1, label=None if place else "forecast origin"
         )
     low, high = result.skill_interval
-    interval = f"95 % interval {low:.0%} to {high:.0%}"
-    canvas.title(axes, f"Backtest: error {result.skill:.0%} below that of the seasonal naive forecast ({interval})")
+    interval = f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
+    canvas.title(
+        axes, f"Backtest: error {100 * result.skill:.0f} % below that of the seasonal naive forecast ({interval})"
+    )
     canvas.time_axis(axes)
-    canvas.finish(axes, "sales per step")
+    canvas.finish(axes, sales_per_step(pd.DatetimeIndex(table.index.unique().sort_values())))
     share = result.coverage[0.95]
     return canvas.done(
         f"Sales against their forecasts from {len(origins)} origins: skill {result.skill:.2f} over the seasonal naive, "

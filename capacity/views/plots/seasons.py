@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from capacity.series.breakdown import decompose_sales
-from capacity.views.plots.canvas import Canvas
+from capacity.views.plots.canvas import Canvas, sales_per_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def _draw_week(canvas: Canvas, axes: Axes, sales: pd.Series) -> str:
     axes.set_xticks([day + 0.5 for day in range(7)], DAYS)
     axes.set_xlabel(f"day of the week ({canvas.timezone})", fontsize=9)
     canvas.title(axes, "A typical week: median of the last twelve")
-    canvas.finish(axes, "sales per step")
+    canvas.finish(axes, sales_per_step(sales.index))
     top = float(shape[0.5].idxmax())
     hour = round(24 * 60 * (top % 1))
     return f"{DAYS[int(top)]} {hour // 60:02d}:{hour % 60:02d}"
@@ -53,9 +53,9 @@ def _draw_days(canvas: Canvas, axes: Axes, sales: pd.Series) -> None:
     weekly = daily.rolling(7, center=True, min_periods=4).mean()
     axes.plot(daily.index, daily.to_numpy(), color=canvas.palette.muted, lw=0.6, label="mean of each day")
     axes.plot(weekly.index, weekly.to_numpy(), color=canvas.palette.blue, lw=1.6, label="over seven days")
-    canvas.title(axes, "The level")
+    canvas.title(axes, "The level of sales")
     canvas.time_axis(axes)
-    canvas.finish(axes, "sales per step")
+    canvas.finish(axes, sales_per_step(sales.index))
 
 
 SHOWN = pd.Timedelta(weeks=6)  # the newest: a cycle within the day can still be told apart
@@ -75,7 +75,7 @@ def plot_decomposition(
         if name not in ("sales", "level"):
             axes.axhline(0, color=palette.muted, lw=0.6)
         canvas.finish(axes, name, from_zero=name in ("sales", "level"))
-    rows[0].set_title("Sales per step, as the sum of its parts", loc="left", fontsize=11)
+    rows[0].set_title(f"{sales_per_step(sales.index).capitalize()}, as the sum of its parts", loc="left", fontsize=11)
     canvas.time_axis(rows[-1])
     cycles = [str(name) for name in shown.columns[2:-1]]
     return canvas.done(f"Sales as the sum of a level, {' and '.join(cycles) or 'no'} cycles, and a rest.")

@@ -38,7 +38,9 @@ class WeekdayLocator(mdates.DateLocator):
         axis: Any = self.axis
         every = spacing(high - low, axes_width(axis.axes))
         if every is None:
-            return mdates.date2num(mdates.AutoDateLocator(minticks=3, maxticks=9).tick_values(*map(_date, (low, high))))
+            return mdates.AutoDateLocator(minticks=3, maxticks=9).tick_values(
+                *map(_date, (low, high))
+            )  # numbers already
         first = MONDAY if every >= WEEK else 0.0
         return np.arange(first + np.ceil((low - first) / every - 1e-9) * every, high + 1e-9, every)
 

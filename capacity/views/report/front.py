@@ -144,7 +144,7 @@ def _choice_words(choice: Choice, currency: str) -> str:
     if found.policy == today.policy:
         kept = f"it costs {_price(found, choice, currency)} and is {_minutes(found)} above the target"
         return f"{where}: nothing changes. In a replay of the last {days} days {kept}."
-    change = f"{abs(choice.change):.0%} {'more' if choice.change > 0 else 'less'}"
+    change = f"{100 * abs(choice.change):.0f} % {'more' if choice.change > 0 else 'less'}"
     return (
         f"{where}: {_price(found, choice, currency)} with {found.policy}, {change} than today's {today.policy} "
         f"({_price(today, choice, currency)}), in a replay of the last {days} days. It is {_minutes(found)} above the "

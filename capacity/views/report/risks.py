@@ -92,7 +92,7 @@ def _of_trust(review: ReportData) -> Iterator[str]:
         if result.coverage[0.95] + SLACK * error < 0.95:
             yield (
                 f"Forecasts of {name} were too low too often: {held} of steps stayed at or "
-                "under the quantile that promises 95 %. Plan at a higher quantile_level until it holds."
+                "under the 0.95 quantile. Plan at a higher quantile_level until it holds."
             )
         if result.skill_interval[0] <= 0:
             yield f"Forecasts of {name} may be no better than repeating the season before: plan more headroom."

@@ -86,12 +86,12 @@ def _past_document(audit: Mapping[str, Any]) -> dict[str, Any]:
 
 def _footer(audit: Audit, now: datetime, quarantine: str | None) -> list[str]:
     footer = [f"{audit.passed:,} of {audit.rows:,} rows pass every rule: score {audit.score:.4%}, {audit.verdict}"]
-    footer += [f"{count:,} rows set aside: {rule}" for rule, count in audit.set_aside.items() if count]
+    footer += [f"{count(rows, 'row')} set aside: {rule}" for rule, rows in audit.set_aside.items() if rows]
     footer += [*_times(audit, now), *(f"read {form}" for form in audit.read), *_sparse(audit)]
     footer += [f"{finding.severity}: {finding.message}" for finding in audit.findings]
     footer += [f"note: {note}" for note in audit.notes]
     if quarantine is not None:
-        footer.append(f"{audit.quarantined:,} rows quarantined in {quarantine}")
+        footer.append(f"{count(audit.quarantined, 'row')} quarantined in {quarantine}")
     return footer
 
 
@@ -99,7 +99,8 @@ def _times(audit: Audit, now: datetime) -> list[str]:
     """From when to when there are rows, how old the newest is, and how late rows come."""
     times = []
     if audit.first is not None and audit.last is not None:
-        times.append(f"from {rfc3339(audit.first)} to {rfc3339(audit.last)}; {audit.gaps} steps are gaps")
+        gaps = "1 step is a gap" if audit.gaps == 1 else f"{audit.gaps:,} steps are gaps"
+        times.append(f"from {rfc3339(audit.first)} to {rfc3339(audit.last)}; {gaps}")
         ahead = audit.last > now
         times.append(f"the newest row is {duration(abs(now - audit.last))} {'ahead of the clock' if ahead else 'old'}")
     if audit.latency is not None:

@@ -118,9 +118,9 @@ def backtest_sheet(result: Backtest, name: str) -> Sheet:
 def _rows(result: Backtest) -> list[tuple[str, str, str, str]]:
     scores = result.scores
     return [
-        ("MASE", f"{scores.mase:.3f}", f"{result.naive_mase:.3f}", "error over that of the seasonal naive before"),
+        ("MASE", f"{scores.mase:.3f}", f"{result.naive_mase:.3f}", "error / in-sample error of the seasonal naive"),
         ("sMAPE", f"{scores.smape:.1f}", "", "symmetric percentage error, 0 to 200"),
-        ("WAPE", f"{scores.wape:.3f}", "", "absolute error over all sales"),
+        ("WAPE", f"{scores.wape:.3f}", "", "absolute error / total sales"),
         ("WQL", f"{scores.wql:.3f}", "", "weighted quantile loss"),
         ("MSIS", f"{scores.msis:.2f}", "", "95 % interval: width and misses"),
         *(

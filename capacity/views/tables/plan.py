@@ -37,10 +37,10 @@ def plan_sheet(planned: PlanResult, config: Config) -> Sheet:
     title = f"Plan, peak first; demand at quantile {level}"
     if len(plans) == 1:
         title, rows, columns = f"{plans[0].label}: {title}", [row[1:] for row in rows], columns[1:]
-    footer = (*_plan_footer(planned, plans, config.supply.currency), *advice_lines(planned.advice, config))
-    document = plan_document(planned.plan) | (
-        {"request_advice": advice_document(planned.advice)} if planned.advice else {}
-    )
+    footer, document = _plan_footer(planned, plans, config.supply.currency), plan_document(planned.plan)
+    if planned.advice:
+        footer = (*footer, *advice_lines(planned.advice, config))
+        document |= {"request_advice": advice_document(planned.advice)}
     return Sheet(title, columns, rows, document, footer)
 
 
