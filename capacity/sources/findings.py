@@ -14,7 +14,7 @@ from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
 from capacity.quality.composition import shown
-from capacity.quality.units import unit_change
+from capacity.quality.usual import unit_change
 from capacity.sources.columns import order_numbers, rule_columns
 from capacity.sources.judging import Judgement
 from capacity.sources.sql import DAY, ROW_HASH, hash_of, literal, quote

@@ -13,7 +13,7 @@ from capacity.model.arrays import Array
 from capacity.model.fields import duration_text
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
-from capacity.quality.units import only_adds_up
+from capacity.quality.usual import only_adds_up
 from capacity.sources.judging import OWN, Judgement
 from capacity.sources.sql import literal, quote
 
