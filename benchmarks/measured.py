@@ -106,8 +106,8 @@ def plans() -> Iterator[tuple[str, str]]:
     )
     yield (
         f"a policy chosen each day from the days before, on {cases} cases of public traces",
-        f"{kept} of them 99.3 % or more; against the best fixed policy in hindsight {100 * chosen['regret_mean']:+.1f} % "
-        f"on average, {100 * chosen['regret_worst']:+.0f} % at worst",
+        f"{kept} of them 99.3 % or more; against the best fixed policy in hindsight "
+        f"{100 * chosen['regret_mean']:+.1f} % on average, {100 * chosen['regret_worst']:+.0f} % at worst",
     )
     yield (
         "floors of `plan` and `apply` on a cluster beside those of `simulate`, three days, minute by minute",
