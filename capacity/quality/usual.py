@@ -1,4 +1,4 @@
-"""What is usual by the days before, and what is not: spans of the newest day, forecasts that are missed, other units."""
+"""What is usual by the days before, and what is not: spans of the newest day, missed forecasts, other units."""
 
 from __future__ import annotations
 
