@@ -13,7 +13,7 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.forecast.analogs import with_past_days
-from capacity.forecast.blend import Proposal, Served, blend_members, propose, serve
+from capacity.forecast.blend import Near, Proposal, Served, blend_members, propose, propose_near, serve, with_near
 from capacity.forecast.calibration import (
     MANY_SLOTS,
     Errors,
@@ -30,7 +30,6 @@ from capacity.forecast.global_model import MOST_UNASKED, SERIES, Traits, correct
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
 from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
-from capacity.forecast.near import Near, propose_near, with_near
 from capacity.forecast.settings import NEAREST, BatchForecast, Residuals, Setting
 from capacity.forecast.uplift import (
     EventsAhead,

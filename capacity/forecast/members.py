@@ -14,15 +14,18 @@ from functools import lru_cache
 import numpy as np
 
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
-from capacity.forecast.process import has_process, process_forecast
 from capacity.forecast.settings import Setting
-from capacity.forecast.similar import Search, similar_forecast, similar_length
 from capacity.forecast.templates import (
     QUICK,
     STEADY,
     TRACKING,
+    Search,
     day_type_forecast,
     has_day_types,
+    has_process,
+    process_forecast,
+    similar_forecast,
+    similar_length,
     template_forecast,
 )
 from capacity.model.arrays import Array, Places

@@ -17,11 +17,10 @@ import pandas as pd
 from capacity.forecast.analogs import Analogs, find_analogs
 from capacity.forecast.batch import LEAST_STEPS, supported_seasons
 from capacity.forecast.covariates import read_columns
-from capacity.forecast.gaps import Timeline, find_gaps
+from capacity.forecast.gaps import Reach, Timeline, find_gaps, with_reach
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import UsedColumns, find_trend, use_columns
 from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
-from capacity.forecast.reach import Reach, with_reach
 from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.trend import LevelShift, Trend
 from capacity.forecast.uplift import (

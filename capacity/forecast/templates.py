@@ -1,22 +1,48 @@
-"""Members: the usual season at today's level.
+"""Members: the usual season at today's level, what followed days like the last one, and a Gaussian process.
 
 The usual day of a week is told by the days of its kind. Three weeks have three Mondays but fifteen working days: how
 far two weekdays differ beyond what chance explains tells how much each lends the other, so that a Tuesday learns from
 every working day, and a Sunday from no other day where none is like it. Which days are working days is nowhere assumed.
+
+Of similar days (analog forecasting: Lorenz, 1969) each past one counts by how near its course came to that of the last,
+and what came after it is brought to where sales stand now. Nothing is assumed of how one day leads to the next, so it
+errs apart from members that average or regress.
+
+The process is of three kinds, each a covariance in time: how alike two steps are by their distance, their place in the
+day and in the week (Rasmussen and Williams, 2006, section 5.4.3; Roberts et al., 2013). The three are fixed, so that
+nothing is estimated but their weights by their likelihood: few weeks of history give as steady a forecast as many.
+Since a covariance depends on the distance alone, its matrix is the same for all series, and Levinson's recursion solves
+it for all origins at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache, partial
 
 import numpy as np
 
 from capacity.forecast.history import Origins
 from capacity.model.arrays import Array
+from capacity.series.seasons import calendar_seasons
+from capacity.stats import running_totals
 
 CYCLES = 12  # of the longest season that are looked back at
 ANY_SLOT = 1e-3  # observations' worth of the mean of all slots in each one
 ANY_DAY = 0.1  # observations' worth of the mean of all days in each slot of a day of the week
+MOST_DAYS = 28  # looked back at: four weeks
+MOST_SHIFTS = 168  # where no week is known: every twenty-fourth of a day of the last week is a beginning
+PARTS = 24  # of a day
+NEAREST = 5  # place of the past day whose distance is the unit of all others: 3 to 8 are level
+SHARPNESS = 2.0  # of the weights in that unit
+LEVEL = 0.7  # of the distance between the last hours of both days, that is taken for a lasting one
+LEAST_SEEN, TINY = 1e-3, 1e-9
+LEAST_DAYS = 4  # before the earliest origin: with fewer there is no choice
+LOOK_BACK = 14  # first seasons, and two of the longest, before the earliest origin: twice as many score the same
+MOST_STEPS = 1008  # from there to now: the time of the recursion grows with the square of them
+PATIENCE = 10.0  # log-likelihood that makes a kind e times as likely: errors of neighbouring hours are no ten errors
+SMOOTH_DAY, SMOOTH_WEEK = 0.4, 0.08  # of the place in the season over which it is alike: an hour and a half, two hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +161,200 @@ def _alike(mean: Array, squares: Array, count: Array) -> Array:
     days = np.arange(mean.shape[2])
     alike[:, :, days, days] = 0.0  # what a day knows of itself counts whole already
     return np.asarray(alike)
+
+
+def similar_length(seasons: tuple[int, ...], step: timedelta, origins: Origins) -> int:
+    """The steps of a day, or of the shortest season known; 0 where the earliest origin has seen less than four."""
+    length = next(iter(seasons or calendar_seasons(step)), 0)
+    return length if LEAST_DAYS * length <= int(origins.ends.min()) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which past days are compared with the last one: of `length` steps, `stride` apart, the latest `most` of them."""
+
+    length: int
+    stride: int
+    most: int
+
+    @staticmethod
+    def of(length: int, *, weekly: bool) -> Search:
+        """Where days are not known to make a week, a past day may begin at any hour: other cycles are found."""
+        return Search(length, length, MOST_DAYS) if weekly else Search(length, max(1, length // PARTS), MOST_SHIFTS)
+
+
+def similar_forecast(values: Array, weights: Array, search: Search, origins: Origins) -> Array:
+    """Forecast standardised values (N, T) without gaps from every origin, one day after the other: (N, K + 1, H).
+
+    `weights` (N, T) are 0 where nothing was observed.
+
+    >>> sawtooth = np.tile(np.arange(16.0), 20)[None, :]
+    >>> search = Search.of(24, weekly=False)
+    >>> ahead = similar_forecast(sawtooth, np.ones_like(sawtooth), search, Origins(np.array([320]), 24, 24))
+    >>> ahead[0, 0, 12:].round(3)
+    array([12., 13., 14., 15.,  0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.])
+    """
+    parts = [_ahead(values[:, :end], weights[:, :end], search, origins.horizon) for end in origins.ends.tolist()]
+    return np.stack(parts, axis=1)
+
+
+def _ahead(values: Array, weights: Array, search: Search, horizon: int) -> Array:
+    """The forecast (N, H) of histories (N, t)."""
+    days, tails, after, seen = _past_days(values, weights, search)
+    now, answer = values[:, -search.length :], []
+    for _ in range(-(-horizon // search.length)):
+        tail = LEVEL * _tail(now)  # (N,)
+        level = now - tail[:, None]
+        distance = ((days - level[:, None]) ** 2).mean(axis=2) / np.maximum(seen, LEAST_SEEN) ** 2
+        nearest = min(NEAREST, distance.shape[1] - 1)
+        usual = np.partition(distance, nearest, axis=1)[:, [nearest]] + TINY
+        say = np.exp(-SHARPNESS * distance / usual) * seen**2 + TINY
+        say /= say.sum(axis=1, keepdims=True)
+        now = (say[:, None, :] @ after)[:, 0] + (tail - (say * tails).sum(axis=1))[:, None]
+        answer.append(now)
+    return np.concatenate(answer, axis=1)[:, :horizon]
+
+
+def _past_days(values: Array, weights: Array, search: Search) -> tuple[Array, Array, Array, Array]:
+    """Past days less their level (N, n, length), that level (N, n), the days after them, and how much was observed."""
+    length, last = search.length, values.shape[1]
+    moments = np.arange(last - length, length - 1, -search.stride)[: search.most]  # (n,), where a day ends
+    before = moments[:, None] + np.arange(-length, 0)
+    days, after = np.take(values, before, axis=1), np.take(values, before + length, axis=1)
+    tails = LEVEL * _tail(days)
+    total = running_totals(weights)
+    seen = (total[:, moments + length] - total[:, moments - length]) / (2 * length)
+    return days - tails[:, :, None], tails, after, seen
+
+
+def _tail(days: Array) -> Array:
+    """The mean of the last quarter of each day (..., length)."""
+    return np.asarray(days[..., -max(1, days.shape[-1] // 4) :].mean(axis=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Variances of the parts of a series, and the time until each forgets, in first (level, day) and last seasons."""
+
+    near: float  # a level that moves within hours
+    near_memory: float
+    level: float
+    level_memory: float
+    day: float
+    day_memory: float
+    week: float
+    week_memory: float
+    noise: float
+
+
+KINDS = (  # of sixty drawn at random the three that together made the training windows likeliest
+    Kind(0.03, 1.0, 0.02, 4.0, 0.8, 29.0, 0.2, 18.0, 0.03),  # a day that changes slowly
+    Kind(0.1, 1.0, 0.8, 4.0, 0.3, 83.0, 0.6, 18.0, 0.004),  # a level that moves, a week, hardly any noise
+    Kind(0.1, 0.33, 0.2, 4.0, 0.8, 83.0, 0.6, 18.0, 0.5),  # a week under noise
+)
+
+
+def process_forecast(values: Array, seasons: tuple[int, ...], origins: Origins) -> Array:
+    """Forecast standardised values (N, T) without gaps from every origin: (N, K + 1, H).
+
+    Beyond one of the longest season the last one is repeated.
+
+    >>> week = np.sin(2 * np.pi * np.arange(400) / 24)[None, :]
+    >>> ahead = process_forecast(week, (24,), Origins(np.array([400, 376]), 24, 24))
+    >>> bool(np.abs(ahead[0, 1] - week[0, 376:]).max() < 0.1)
+    True
+    """
+    start = _start(seasons, origins)
+    known = tuple((origins.ends - start).tolist())  # steps before each origin
+    reach = min(origins.horizon, seasons[-1])
+    recent = values[:, start:]
+    forecasts, likelihoods = [], []
+    for solution in _solutions(seasons, known, reach):
+        forecasts.append(_from_origins(recent, known, solution.weights))
+        likelihoods.append(_log_likelihoods(recent, known, solution))
+    told = np.stack(likelihoods)  # (kinds, N, K + 1)
+    say = np.exp((told - told.max(axis=0)) / PATIENCE)
+    mixed = np.einsum("jnk,jnkh->nkh", say / say.sum(axis=0), np.stack(forecasts))
+    ahead = np.arange(origins.horizon)
+    return np.asarray(mixed[:, :, np.where(ahead < reach, ahead, reach - seasons[-1] + ahead % seasons[-1])])
+
+
+def has_process(seasons: tuple[int, ...], origins: Origins) -> bool:
+    """Whether there is a season, and the steps since a while before the earliest origin are not too many."""
+    return bool(seasons) and int(origins.ends[0]) - _start(seasons, origins) <= MOST_STEPS
+
+
+def _start(seasons: tuple[int, ...], origins: Origins) -> int:
+    return max(0, int(origins.ends.min()) - max(LOOK_BACK * seasons[0], 2 * seasons[-1]))
+
+
+def _from_origins(recent: Array, known: tuple[int, ...], weights: dict[int, Array]) -> Array:
+    parts = [recent[:, :count][:, ::-1] @ weights[count] for count in known]  # (N, H) each
+    return np.stack(parts, axis=1)
+
+
+def _log_likelihoods(recent: Array, known: tuple[int, ...], solution: _Solution) -> Array:
+    """The log-likelihood of what each origin knows, its variance taken as the likeliest: (N, K + 1)."""
+    count = np.array(known)
+    squares = np.cumsum((recent @ solution.whitening.T) ** 2, axis=1)[:, count - 1]  # (N, K + 1)
+    return np.asarray(-0.5 * count * np.log(squares / count + 1e-12) - solution.log_scales[count - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Solution:
+    """What a kind says of n steps, for every series: `whitening` makes values independent and of variance 1."""
+
+    weights: dict[int, Array]  # by the steps known: their weights in each step ahead, latest first (count, H)
+    whitening: Array  # (n, n), lower triangular
+    log_scales: Array  # (n,), sum of the logarithms of the first deviations
+
+
+@lru_cache(maxsize=2)  # chunks and neighbours of one length; some tens of MB each
+def _solutions(seasons: tuple[int, ...], known: tuple[int, ...], reach: int) -> tuple[_Solution, ...]:
+    distance = np.arange(max(known) + reach, dtype=np.float64)
+    covariances = list(map(partial(_covariance, distance, seasons=seasons), KINDS))
+    return tuple(_solve(one, known, reach) for one in covariances)
+
+
+def _covariance(distance: Array, kind: Kind, seasons: tuple[int, ...]) -> Array:
+    """How alike two steps are by the distance between them."""
+    first, last = seasons[0], seasons[-1]
+    alike = kind.near * np.exp(-distance / (kind.near_memory * first))
+    alike += kind.level * np.exp(-distance / (kind.level_memory * first))
+    alike += kind.day * _periodic(distance, first, SMOOTH_DAY) * np.exp(-distance / (kind.day_memory * first))
+    if len(seasons) > 1:
+        alike += kind.week * _periodic(distance, last, SMOOTH_WEEK) * np.exp(-distance / (kind.week_memory * last))
+    return np.asarray(alike + kind.noise * (distance == 0))
+
+
+def _periodic(distance: Array, season: int, smooth: float) -> Array:
+    return np.asarray(np.exp(-2.0 * (np.sin(np.pi * distance / season) / smooth) ** 2))
+
+
+def _solve(covariance: Array, known: tuple[int, ...], reach: int) -> _Solution:
+    """Levinson's recursion (Golub and Van Loan, algorithm 4.7.2) with one right-hand side for each step ahead.
+
+    The steps are counted back from the origin, so that the system of fewer steps is the beginning of that of more: on
+    the way to the most steps, the weights of all origins come by. `past` predicts a step from those before it.
+    """
+    steps = max(known)
+    alike = covariance / covariance[0]
+    ahead = alike[np.arange(1, reach + 1) + np.arange(steps)[:, None]]  # (steps, H)
+    weights, solved = np.zeros((steps, reach)), {}
+    past, whitening, variance = np.zeros(0), np.zeros((steps, steps)), np.ones(steps)
+    for count in range(steps):
+        back = past[::-1]  # (count,), oldest first
+        if count:
+            variance[count] = variance[count - 1] * (1.0 - past[-1] ** 2)
+        near = alike[count:0:-1]
+        step = (ahead[count] - near @ weights[:count]) / variance[count]  # (H,)
+        weights[:count] += back[:, None] * step
+        weights[count] = step
+        whitening[count, :count], whitening[count, count] = back, 1.0
+        if count + 1 in known:
+            solved[count + 1] = weights[: count + 1].copy()
+        if count + 1 < steps:
+            turn = -(alike[count + 1] + near @ past) / variance[count]
+            past = np.append(past + turn * back, turn)
+    deviations = np.sqrt(variance * covariance[0])
+    return _Solution(solved, whitening / deviations[:, None], np.cumsum(np.log(deviations)))

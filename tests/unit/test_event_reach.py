@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from capacity.forecast import Occurrence, forecast_sales
-from capacity.forecast.reach import Reach, with_reach
+from capacity.forecast.gaps import Reach, with_reach
 from capacity.model import Event
 
 HOUR = timedelta(hours=1)

@@ -9,7 +9,7 @@ import pytest
 
 from capacity.forecast import Setting, forecast_batch
 from capacity.forecast.history import Origins
-from capacity.forecast.process import KINDS, PATIENCE, _covariance, has_process, process_forecast
+from capacity.forecast.templates import KINDS, PATIENCE, _covariance, has_process, process_forecast
 
 SEASONS = (6, 42)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capacity.forecast.history import Origins
-from capacity.forecast.similar import Search, similar_forecast, similar_length
+from capacity.forecast.templates import Search, similar_forecast, similar_length
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WEEKLY = Search.of(24, weekly=True)
