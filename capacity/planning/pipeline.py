@@ -61,6 +61,10 @@ from capacity.planning.workload import moved_as_orders, on_floor_steps
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
 from capacity.series.within import WithinStep, learn_within
 
+GLOBAL_LAYER = (
+    False  # no model of all groups together: a replay makes hundreds of forecasts, and plans are made as replayed
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
@@ -190,7 +194,7 @@ def _workloads(config: Config, scenario: Scenario | None) -> Sequence[Workload]:
 def forecast_orders(config: Config, orders: OrderData) -> Forecasts:
     """One forecast per group that a workload names, or the reason why there is none."""
     request, own = request_of(config, orders), partial(own_request, config=config, orders=orders)
-    return _forecast_each(_requests(orders.histories, request, {}, own), orders.ahead.columns)
+    return forecast_many(_requests(orders.histories, request, {}, own), orders.ahead.columns, global_layer=GLOBAL_LAYER)
 
 
 def forecast_groups(
@@ -204,26 +208,19 @@ def forecast_groups(
 
     `reach`: for groups that are planned for, how long a floor must serve; their forecasts get the maxima over it.
     """
-    return _forecast_each(_requests(histories, request, reach or {}), covariates)
+    return forecast_many(_requests(histories, request, reach or {}), covariates, global_layer=GLOBAL_LAYER)
 
 
 def _forecasts(config: Config, orders: OrderData, request: ForecastRequest) -> Forecasts:
     """The forecast of each group that plans can be made from; its next days as a replayed policy knows them."""
     reach, own = plan_reach(config), partial(own_request, config=config, orders=orders)
-    refused = _coarse_groups(orders.histories)
+    refused, columns = _coarse_groups(orders.histories), orders.ahead.columns
     even = {group: history for group, history in orders.histories.items() if group not in refused}
-    made: Forecasts = _forecast_each(_requests(even, request, reach, own), orders.ahead.columns)
+    made: Forecasts = forecast_many(_requests(even, request, reach, own), columns, global_layer=GLOBAL_LAYER)
     follow = {group: history for group, history in even.items() if group in following(config)}
     near = replace(request, horizon=near_horizon(config.choice.refit))
-    close: Forecasts = _forecast_each(_requests(follow, near, reach, own), orders.ahead.columns)
+    close: Forecasts = forecast_many(_requests(follow, near, reach, own), columns, global_layer=GLOBAL_LAYER)
     return {group: spliced(close[group], one) if group in close else one for group, one in made.items()} | refused
-
-
-def _forecast_each(
-    asked: Mapping[str | None, tuple[pd.Series, ForecastRequest]], columns: pd.DataFrame | None
-) -> Forecasts:
-    """Forecasts of groups without a model of them all: a replay makes hundreds, and plans are made as replayed."""
-    return forecast_many(asked, columns, global_layer=False)
 
 
 def _requests(
