@@ -26,6 +26,7 @@ from capacity.sources.composition import (
     state_notes,
     unjudged,
     unreadable_lately,
+    zone_notes,
 )
 from capacity.sources.plausibility import AHEAD
 from capacity.sources.sql import PLAUSIBLE, literal, one_line
@@ -48,7 +49,9 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     if asked is None or audit.first is None or audit.last is None:
         return audit
     long_enough = audit.last - audit.first >= NEEDED * DAY
-    audit = replace(audit, notes=(*audit.notes, *unjudged(table), *group_notes(table), *state_notes(table)))
+    audit = replace(
+        audit, notes=(*audit.notes, *unjudged(table), *group_notes(table), *state_notes(table), *zone_notes(table))
+    )
     if table.settings.step > DAY or not long_enough:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))

@@ -25,6 +25,7 @@ FEW_VALUES = 200  # different values up to which a column is a choice among some
 DAY = 86400
 EQUAL = "rows that equal another"
 PERSON = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[+0][0-9][0-9 ()/.-]{6,}")  # an e-mail address, or a telephone number
+ZONES = r"\b(tz|time ?zone|utc offset|gmt offset|tz offset|zeitzone|fuseau|huso)\b"
 FEW_STATES = 0.01  # share of rows that are no orders, up to which they change no plan
 LEAST_UNREADABLE = 5  # rows without a time
 
@@ -240,6 +241,20 @@ def state_notes(table: OrderTable) -> tuple[str, ...]:
                 f"check such as `{quote(name)} <> {literal(str(example))}` leaves them out",
             )
     return ()
+
+
+def zone_notes(table: OrderTable) -> tuple[str, ...]:
+    """A note on a column that may name the zone of each row, beside times that name none."""
+    judgement, settings = table.judgement, table.settings
+    if judgement is None or not judgement.time.local:
+        return ()
+    names = [name for name in judgement.source.listed() if name not in (settings.time, settings.group)]
+    return tuple(
+        f"times are read in {judgement.time_zone()}, and {name} may name the zone of each row: where it changes, "
+        f"export {settings.time} with its offset"
+        for name in names
+        if re.search(ZONES, Column(name, "text", 1, 1).words)
+    )[:1]
 
 
 def group_notes(table: OrderTable) -> tuple[str, ...]:

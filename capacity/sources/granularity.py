@@ -43,7 +43,7 @@ def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
 
 def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
     """Whether some rows of a source are totals of longer times, from what was counted, wherever that was."""
-    found = [_dates_alone(database, settings, timezone)]
+    found = [_dates_alone(database, settings, timezone) or _dates_among_times(database, settings, timezone)]
     if settings.value.sum is not None and not any(found):
         steps = _steps(database)
         daily = _daily_totals(steps, timezone)
@@ -72,6 +72,30 @@ def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, t
     return (
         f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
         "days, as dates have: set step: 1d, or give a column with date and time of day"
+    )
+
+
+def _dates_among_times(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
+    """Whether all rows of some days are at midnight, among days whose rows have times of their own."""
+    if settings.step >= timedelta(days=1):
+        return None
+    local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
+    days = (
+        f"SELECT date_trunc('day', {local}) AS day, sum(row_count) AS n, count(DISTINCT step_start) AS steps, "
+        f"bool_and(on_step AND {local} = date_trunc('day', {local})) AS midnight FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY 1"
+    )
+    dates = f"midnight AND n >= {LEAST_HOURS}"
+    query = (
+        f"SELECT count(*) FILTER ({dates}), count(*) FILTER (steps >= {LEAST_DAYS}), min(day) FILTER ({dates}), "
+        f"max(day) FILTER ({dates}) FROM ({days})"
+    )
+    found, timed, first, last = database.execute(query).fetchone() or (0, 0, None, None)
+    if found < LEAST_DAYS or timed < LEAST_DAYS:
+        return None
+    return (
+        f"expected times within the day for steps of {duration_text(settings.step)}, got dates alone on {found} days "
+        f"from {first:%Y-%m-%d} to {last:%Y-%m-%d}: export their times, leave them out, or set step: 1d"
     )
 
 
@@ -217,8 +241,8 @@ def _twelve_hours(judgement: Judgement) -> str | None:
         return None
     times = f"SELECT epoch({judgement.time.instant}) AS t, source_row FROM orders"
     query = (
-        f"SELECT count(*) FILTER (WHERE abs(b - t) BETWEEN {TWELVE} AND 43200), count(*) FILTER (WHERE b > t), "
-        "count(*) FILTER (WHERE b < t), count(DISTINCT floor(t / 86400)) "
+        f"SELECT count(*) FILTER (abs(b - t) BETWEEN {TWELVE} AND 43200), count(*) FILTER (b - t > {HOUR}), "
+        f"count(*) FILTER (WHERE t - b > {HOUR}), count(DISTINCT floor(t / 86400)) "
         f"FROM (SELECT t, lag(t) OVER (ORDER BY source_row) AS b FROM ({times}))"
     )
     falls, back, on, days = database.execute(query).fetchone() or (0, 0, 0, 0)
