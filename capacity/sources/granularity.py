@@ -31,6 +31,7 @@ SINGLE = 0.9  # share of steps with one row a group, from which rows are totals
 DAILY_RESETS = 0.05  # of the steps: a little more than one in a day of hours
 SAME = 0.005  # of a total: how far the sum of its rows may be from it
 SUMS = 0.3  # of the rows at the start of hours or days: orders come at that second too
+DOUBLED = (1.5, 2.6)  # times the usual of the time of day that two totals of one step are
 EXACT = 0.5  # the same where every row is at the start of a step
 TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
 
@@ -168,12 +169,15 @@ def _daily_totals(steps: pd.DataFrame, timezone: str) -> str | None:
 
 
 def _twice(steps: pd.DataFrame, settings: SalesSettings) -> str | None:
-    """Whether some steps have two totals, as where totals were revised or exports overlap."""
+    """Whether some steps have two totals, as where totals were revised or exports overlap: they are twice as large."""
     if steps.empty or settings.step >= timedelta(days=1) or not steps["exact"].all():
         return None
-    twice = steps.loc[steps["n"] > steps["groups"], "at"]
-    if len(twice) < LEAST_RUN:
+    again = steps["n"] > steps["groups"]
+    usual = steps["value"].where(~again).groupby(steps["at"] % (24 * HOUR)).transform("mean")
+    times = (steps["value"] / usual)[again & (usual > 0)]
+    if again.sum() < LEAST_RUN or not DOUBLED[0] <= times.median() <= DOUBLED[1]:
         return None
+    twice = steps.loc[again, "at"]
     first, last = (pd.Timestamp(at, unit="s", tz="UTC") for at in (twice.iloc[0], twice.iloc[-1]))
     keys = ", ".join(quote(name) for name in (settings.time, settings.group) if name is not None)
     return (
@@ -249,6 +253,6 @@ def _twelve_hours(judgement: Judgement) -> str | None:
     if falls < max(LEAST_DAYS, days / 2) or min(back, on) > max((back + on) / 4, 2 * days):
         return None
     return (
-        f"expected hours of the day, got 1 to 12 alone, and the clock falls back at noon on {falls} days: hours of the "
-        "afternoon without PM; export times with 24 hours or with AM and PM"
+        "expected hours of the day, got 1 to 12 alone, and the clock falls back at noon on "
+        f"{min(falls, days):.0f} days: hours of the afternoon without PM; export times with 24 hours or with AM and PM"
     )
