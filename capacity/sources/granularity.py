@@ -31,6 +31,7 @@ SINGLE = 0.9  # share of steps with one row a group, from which rows are totals
 DAILY_RESETS = 0.05  # of the steps: a little more than one in a day of hours
 SAME = 0.005  # of a total: how far the sum of its rows may be from it
 SUMS = 0.3  # of the rows at the start of hours or days: orders come at that second too
+DOUBLED = (1.5, 2.6)  # times the usual of the time of day that two totals of one step are
 EXACT = 0.5  # the same where every row is at the start of a step
 TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
 
@@ -43,7 +44,7 @@ def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
 
 def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
     """Whether some rows of a source are totals of longer times, from what was counted, wherever that was."""
-    found = [_dates_alone(database, settings, timezone)]
+    found = [_dates_alone(database, settings, timezone) or _dates_among_times(database, settings, timezone)]
     if settings.value.sum is not None and not any(found):
         steps = _steps(database)
         daily = _daily_totals(steps, timezone)
@@ -75,6 +76,30 @@ def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, t
     return (
         f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
         "days, as dates have: set step: 1d, or give a column with date and time of day"
+    )
+
+
+def _dates_among_times(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
+    """Whether all rows of some days are at midnight, among days whose rows have times of their own."""
+    if settings.step >= timedelta(days=1):
+        return None
+    local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
+    days = (
+        f"SELECT date_trunc('day', {local}) AS day, sum(row_count) AS n, count(DISTINCT step_start) AS steps, "
+        f"bool_and(on_step AND {local} = date_trunc('day', {local})) AS midnight FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY 1"
+    )
+    dates = f"midnight AND n >= {LEAST_HOURS}"
+    query = (
+        f"SELECT count(*) FILTER ({dates}), count(*) FILTER (steps >= {LEAST_DAYS}), min(day) FILTER ({dates}), "
+        f"max(day) FILTER ({dates}) FROM ({days})"
+    )
+    found, timed, first, last = database.execute(query).fetchone() or (0, 0, None, None)
+    if found < LEAST_DAYS or timed < LEAST_DAYS:
+        return None
+    return (
+        f"expected times within the day for steps of {duration_text(settings.step)}, got dates alone on {found} days "
+        f"from {first:%Y-%m-%d} to {last:%Y-%m-%d}: export their times, leave them out, or set step: 1d"
     )
 
 
@@ -150,12 +175,15 @@ def _daily_totals(steps: pd.DataFrame, timezone: str) -> str | None:
 
 
 def _twice(steps: pd.DataFrame, settings: SalesSettings) -> str | None:
-    """Whether some steps have two totals, as where totals were revised or exports overlap."""
+    """Whether some steps have two totals, as where totals were revised or exports overlap: they are twice as large."""
     if steps.empty or settings.step >= timedelta(days=1) or not steps["exact"].all():
         return None
-    twice = steps.loc[steps["n"] > steps["groups"], "at"]
-    if len(twice) < LEAST_RUN:
+    again = steps["n"] > steps["groups"]
+    usual = steps["value"].where(~again).groupby(steps["at"] % (24 * HOUR)).transform("mean")
+    times = (steps["value"] / usual)[again & (usual > 0)]
+    if again.sum() < LEAST_RUN or not DOUBLED[0] <= times.median() <= DOUBLED[1]:
         return None
+    twice = steps.loc[again, "at"]
     first, last = (pd.Timestamp(at, unit="s", tz="UTC") for at in (twice.iloc[0], twice.iloc[-1]))
     keys = ", ".join(quote(name) for name in (settings.time, settings.group) if name is not None)
     return (
@@ -224,14 +252,14 @@ def _twelve_hours(judgement: Judgement) -> str | None:
         return None
     times = f"SELECT epoch({judgement.time.instant}) AS t, source_row FROM orders"
     query = (
-        f"SELECT count(*) FILTER (WHERE abs(b - t) BETWEEN {TWELVE} AND 43200), count(*) FILTER (WHERE b > t), "
-        "count(*) FILTER (WHERE b < t), count(DISTINCT floor(t / 86400)) "
+        f"SELECT count(*) FILTER (abs(b - t) BETWEEN {TWELVE} AND 43200), count(*) FILTER (b - t > {HOUR}), "
+        f"count(*) FILTER (WHERE t - b > {HOUR}), count(DISTINCT floor(t / 86400)) "
         f"FROM (SELECT t, lag(t) OVER (ORDER BY source_row) AS b FROM ({times}))"
     )
     falls, back, on, days = database.execute(query).fetchone() or (0, 0, 0, 0)
     if falls < max(LEAST_DAYS, days / 2) or min(back, on) > max((back + on) / 4, 2 * days):
         return None
     return (
-        f"expected hours of the day, got 1 to 12 alone, and the clock falls back at noon on {falls} days: hours of the "
-        "afternoon without PM; export times with 24 hours or with AM and PM"
+        "expected hours of the day, got 1 to 12 alone, and the clock falls back at noon on "
+        f"{min(falls, days):.0f} days: hours of the afternoon without PM; export times with 24 hours or with AM and PM"
     )

@@ -247,7 +247,8 @@ def _load_json(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wan
     except duckdb.Error as error:
         if "No files found" in str(error):
             raise DataError(_missing(name, pattern)) from error
-        raise DataError(f"{name}: cannot be read as JSON: {hide_secrets(one_line(error))}") from error
+        cut = "; is the file cut off? Copy or export it again" if "unexpected end" in str(error) else ""
+        raise DataError(f"{name}: cannot be read as JSON: {hide_secrets(one_line(error))}{cut}") from error
     return replace(_type_rows(database, name, wanted), columns=columns)
 
 

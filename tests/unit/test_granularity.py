@@ -111,6 +111,9 @@ SOLD = pd.Series(RNG.poisson(LOAD), HOURS).astype(float)
         pytest.param(
             (ORDERS, ORDERS.resample("D").sum().shift(freq="D")), "rows of the day before", id="totals at the day's end"
         ),
+        pytest.param(
+            (ORDERS.set_axis(TIMES.where(TIMES[1500] > TIMES, TIMES.normalize())),), "dates alone on", id="dates"
+        ),
         pytest.param((SOLD,), None, id="hours"),
         pytest.param((SOLD, SOLD[-40:] + 1), "two for 40 steps", id="hours that were revised"),
         pytest.param((SOLD.cumsum(),), "values that only rise", id="a total since the start"),
@@ -142,4 +145,10 @@ def test_rows_that_are_no_orders_are_noted(
     rows = [f"{at:%Y-%m-%d %H:%M:%S},{values[place % 2]}" for place, at in enumerate(TIMES[:1000])]
     Path("a.csv").write_text("\n".join([f"at,{name}", *rows]), encoding="utf-8")
     notes = audit_sales("a.csv", time="at", value="rows", **keys).notes
-    assert [said in note for note in notes] == ([True] if said else [])
+    assert [str(said) in note for note in notes] == ([True] if said else [])
+
+
+def test_a_column_that_may_name_zones_is_noted() -> None:
+    Path("a.csv").write_text("at,timeZone\n" + "\n".join(f"{at:%Y-%m-%d %H:%M},EST" for at in TIMES), encoding="utf-8")
+    (note,) = audit_sales("a.csv", time="at").notes
+    assert note.startswith("times are read in UTC, and timeZone may name the zone of each row")
