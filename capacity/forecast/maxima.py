@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.forecast.calibration import Errors, mixed_offsets, track
+from capacity.forecast.calibration import MIDDLE, Errors, mixed_offsets, track
 from capacity.model.arrays import Array
-from capacity.stats import nan_mean, sliding_maxima, student_quantiles
+from capacity.stats import nan_mean, normal_quantiles, running_maxima, sliding_maxima, student_quantiles
 
-PRIOR = 20.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
+PRIOR = 40.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
+TAIL = 12.0  # degrees of freedom: the highest of a window is off by more, and more often, than normal errors are
 SERIES_PRIOR = 40.0  # windows' worth of the other series' mean and spread in each series' own
+SHORTER, SHORTER_PRIOR = 4, 4.0  # windows' worth of the spread of windows a fourth as long in that of long ones
 FEW = 0.5  # one series of 14 origins is stretched by 1.04, a fleet by next to none (coverage over the traces)
 FEW_WINDOWS = 1.5  # the same where so few windows do not overlap: of weeks, 3 points of coverage at 0.9 at equal loss
 
@@ -26,15 +28,18 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
     direct = sliding_maxima(point, window)[:, :, None]
     direct = direct + sliding_maxima(errors.scale, window)[:, :, None] * offsets[:, None, :]
     share = share_left(point.shape[1], window)
-    return np.maximum.accumulate(floor + share[:, None] * np.maximum(direct - floor, 0.0), axis=2)
+    return running_maxima(floor + share[:, None] * np.maximum(direct - floor, 0.0), 2)
 
 
 def share_left(horizon: int, window: int) -> Array:
     """How much of what a window adds to a step is left at each step of a horizon: all of it but near the end, (H,).
 
-    >>> share_left(4, 3).round(2)
-    array([1.  , 1.  , 0.63, 0.  ])
+    Of a window longer than the horizon, the first step sees the whole horizon.
+
+    >>> share_left(4, 3).round(2), share_left(4, 9).round(2)
+    (array([1.  , 1.  , 0.63, 0.  ]), array([1.  , 0.79, 0.5 , 0.  ]))
     """
+    window = min(window, horizon)
     if window == 1:
         return np.zeros(horizon)
     return np.asarray(np.log(np.minimum(window, np.arange(horizon, 0, -1))) / np.log(window))
@@ -63,15 +68,37 @@ def over_steps(maxima: Array | None, quantiles: Array, window: int) -> Array:
 
 def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
     """How far, in scales, the highest actual of a window lies above its highest forecast: (N, Q)."""
+    surprise, apart = _surprises(errors, window), _apart(errors, window)
+    flat, asked = surprise.reshape(len(surprise), -1), (MIDDLE, *levels)
+    seen = mixed_offsets(flat, errors.shape.shape[1], asked)
+    foretold = _foretold(_pooled_moments(flat, _short_variance(errors, window), apart), apart, asked)
+    middle, offsets = np.split(_with_prior(seen, foretold, apart), [1], axis=1)
+    start = middle + (offsets - middle) * _stretch(errors, apart, levels)
+    return track(surprise, start, levels).offsets
+
+
+def _stretch(errors: Errors, windows: float, levels: tuple[float, ...]) -> Array:
+    """By what factor quantiles lie further from the middle than the past has shown: more for fewer windows (Q,)."""
+    series, count, _ = errors.shape.shape
+    few = 1.0 + (FEW / count + FEW_WINDOWS / max(windows, count)) / series
+    normal = normal_quantiles(levels)
+    heavy = np.divide(student_quantiles(levels, TAIL), normal, out=np.ones(len(levels)), where=normal != 0)
+    return np.asarray(few * heavy)
+
+
+def _surprises(errors: Errors, window: int) -> Array:
+    """How far, in scales, the highest actual of each past window lay above its highest forecast: (N, K, windows)."""
     whole = slice(0, errors.shape.shape[2] - window + 1)
     past_scale = sliding_maxima(errors.past_scale, window)[:, :, whole]
     highest = sliding_maxima(errors.past + errors.shape * errors.past_scale, window)[:, :, whole]
-    surprise = (highest - sliding_maxima(errors.past, window)[:, :, whole]) / past_scale  # (N, K, windows)
-    count = errors.shape.shape[1]
-    apart = _apart(errors, window)
-    stretch = 1.0 + (FEW / count + FEW_WINDOWS / max(apart, count)) / len(surprise)
-    seen = mixed_offsets(surprise.reshape(len(surprise), -1), count, levels)
-    return track(surprise, _with_prior(surprise, seen, apart, levels) * stretch, levels).offsets
+    return np.asarray((highest - sliding_maxima(errors.past, window)[:, :, whole]) / past_scale)
+
+
+def _short_variance(errors: Errors, window: int) -> Array:
+    """The variance of the surprises of shorter windows, of which the past holds more: (N,)."""
+    surprise = _surprises(errors, max(1, window // SHORTER))
+    surprise = surprise.reshape(len(surprise), -1)
+    return nan_mean((surprise - nan_mean(surprise, 1)[:, None]) ** 2, 1)
 
 
 def _apart(errors: Errors, window: int) -> float:
@@ -80,24 +107,31 @@ def _apart(errors: Errors, window: int) -> float:
     return float(min(origins * max(1.0, scored / window), max(1.0, errors.span / window)))
 
 
-def _with_prior(surprise: Array, seen: Array, windows: float, levels: tuple[float, ...]) -> Array:
-    """Offsets (N, Q) as `seen` in few windows, mixed with what their mean and spread would foretell: (N, Q).
+def _with_prior(seen: Array, foretold: Array, windows: float) -> Array:
+    """Offsets (N, Q) as `seen` in few windows, mixed with those foretold by their mean and spread: (N, Q).
 
-    A dozen windows do not tell a quantile of 0.99; the prediction interval of a normal sample does (Student's t).
-    `windows` is how many of them do not overlap.
+    A dozen windows do not tell a quantile of 0.99. `windows` is how many of them do not overlap.
     """
-    mean, spread = _pooled_moments(surprise.reshape(len(surprise), -1), windows)
-    width = student_quantiles(levels, max(windows - 1.0, 3.0)) * np.sqrt(1.0 + 1.0 / windows)
-    foretold = mean[:, None] + spread[:, None] * width
     known = ~np.isnan(foretold).any(axis=1, keepdims=True)
     say = windows / (windows + PRIOR)
     return np.where(known, say * seen + (1.0 - say) * foretold, seen)
 
 
-def _pooled_moments(surprise: Array, windows: float) -> tuple[Array, Array]:
-    """Mean and deviation of each series' surprises (N, n), each leaning on those of all series: (N,) each."""
+def _foretold(moments: tuple[Array, Array], windows: float, levels: tuple[float, ...]) -> Array:
+    """The prediction interval of a normal sample with this mean and deviation (Student's t): (N, Q)."""
+    mean, spread = moments
+    width = student_quantiles(levels, max(windows - 1.0, 3.0)) * np.sqrt(1.0 + 1.0 / windows)
+    return np.asarray(mean[:, None] + spread[:, None] * width)
+
+
+def _pooled_moments(surprise: Array, shorter: Array, windows: float) -> tuple[Array, Array]:
+    """Mean and deviation of each series' surprises (N, n), each leaning on those of all series: (N,) each.
+
+    Two or three windows do not tell their own spread: that of `shorter` windows (N,) stands in for it.
+    """
     mean = nan_mean(surprise, 1)
     variance = nan_mean((surprise - mean[:, None]) ** 2, 1) * windows / max(windows - 1.0, 1.0)
+    variance = (windows * variance + SHORTER_PRIOR * shorter) / (windows + SHORTER_PRIOR)
     own = windows / (windows + SERIES_PRIOR)
     mean_of_all, variance_of_all = nan_mean(mean, 0), nan_mean(variance, 0)
     return own * mean + (1 - own) * mean_of_all, np.sqrt(own * variance + (1 - own) * variance_of_all)

@@ -13,7 +13,7 @@ from capacity.model import DataError
 from capacity.model.arrays import Array, Mask, Places
 from capacity.model.data_quality import Quality
 from capacity.quality.report import Audit
-from capacity.quality.units import only_adds_up, unit_change
+from capacity.quality.usual import only_adds_up, unit_change
 
 FINITE = "usage_finite"  # an infinity is a broken exporter
 NOT_NEGATIVE = "usage_not_negative"  # CPU, memory and requests are amounts: below zero is a counter reset mistreated

@@ -21,7 +21,7 @@ from capacity.model import ConfigError, DataError, Event
 from capacity.model.configuration import describe
 from capacity.model.fields import parse_duration, parse_zone
 from capacity.model.settings import SalesSettings
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.settings.planning import ReadSettings
 from capacity.quality import Audit
 from capacity.quality.time_forms import Moment, read_times
 from capacity.sources.anomalies import notice_anomalies

@@ -18,7 +18,7 @@ from typing import IO, Final
 import duckdb
 
 from capacity.model import ConfigError, DataError
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.settings.planning import ReadSettings
 from capacity.sources.sql import literal, one_line
 
 HEAD = 1 << 18  # bytes that show the header and how lines are written; values are judged from all rows, not from these

@@ -19,8 +19,7 @@ from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
 from capacity.quality.usage import FEW_BYTES, unit_in_name, unlikely_units
 from capacity.series.calendar import folds
-from capacity.sources.kept_columns import Kept
-from capacity.sources.number_columns import Marks, NumberColumn, amount_form
+from capacity.sources.columns import Kept, Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range
 from capacity.sources.rows import Wanted, load_rows, open_database
 from capacity.sources.sql import literal, one_line, quote

@@ -12,8 +12,10 @@ import pytest
 from benchmarks.forecast_fleet import made_up_fleet
 from capacity.forecast import Setting, forecast_batch, forecast_many
 from capacity.forecast.blend import Proposal, serve
+from capacity.forecast.calibration import Errors
 from capacity.forecast.global_model import SIZES, TREES, helps
 from capacity.forecast.history import place_origins, without_spikes
+from capacity.forecast.maxima import maximum_quantiles
 from capacity.forecast.members import design_for, ridge_forecast, with_last_years_drift
 from capacity.model import DataError, ForecastRequest
 from capacity.stats import sliding_maxima
@@ -252,3 +254,18 @@ def test_a_few_calm_windows_do_not_promise_a_calm_maximum(origins):
     maxima = np.stack([forecast_batch(row[None, :], setting).maxima[0, 0] for row in known])
     assert (coming <= maxima[:, 2]).mean() >= 0.95
     assert 0.3 <= (coming <= maxima[:, 0]).mean() <= 0.7
+
+
+def test_two_weeks_that_peaked_alike_take_the_spread_of_the_days_in_them():
+    week = np.random.default_rng(3).normal(0, 1, (1, 1, 168)).clip(max=2.0)
+    week[:, :, ::12] = 2.0  # each day peaks at the same value, so that days and weeks have no spread of their own
+    uneven = week.copy()
+    uneven[:, :, :120][week[:, :, :120] == 2.0] = 0.0  # the last days alone reach it: the same week, unlike days
+    told = []
+    for shape in (week, uneven):
+        past = np.full((1, 2, 168), 10.0)
+        errors = Errors(np.repeat(shape, 2, axis=1), past, np.ones_like(past), np.ones((1, 168)), 336)
+        point = np.full((1, 168), 10.0)
+        told.append(maximum_quantiles(point[:, :, None] + np.zeros(2), point, errors, 168, (0.5, 0.99))[0, 0])
+    alike, unlike = (highest - middle for middle, highest in told)
+    assert unlike > 2 * alike

@@ -19,12 +19,12 @@ import pytest
 from sqlalchemy import make_url
 
 from capacity.model import ConfigError, DataError
-from capacity.model.secrets import hide_password
+from capacity.model.errors import hide_password
 from capacity.model.settings import SalesSettings
 from capacity.quality import Audit
 from capacity.sources import OrderTable, audit_sales, read_sales
+from capacity.sources.columns import kept_columns
 from capacity.sources.database import time_limit
-from capacity.sources.kept_columns import kept_columns
 
 LINES = ["at,n", "2026-01-05 00:00:00,1", "2026-01-05 01:00:00,2", "2026-01-05 02:00:00,3"]
 TEXT = "\n".join(LINES) + "\n"

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from capacity.model.fields import Duration, Quantity, TimeZone
-from capacity.model.settings.block import Settings
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.fields import Duration, Quantity, Settings, TimeZone
+from capacity.model.settings.planning import ReadSettings
 from capacity.model.workload import Metrics, Workload
 
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"  # a label's or a metric's name (a metric may hold colons too)
