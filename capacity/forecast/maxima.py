@@ -55,15 +55,25 @@ def over_highest(maxima: Array, quantiles: Array, window: int) -> Array:
     return np.asarray(np.maximum(maxima, highest_quantiles(quantiles[None], window)[0]))
 
 
-def over_steps(maxima: Array | None, quantiles: Array, window: int) -> Array:
-    """By what factor (>= 1) the maximum of a window lies above the highest quantile of its steps: (N, H, Q).
+def carried_over(maxima: Array, steady: Array, quantiles: Array, window: int) -> Array:
+    """Maxima over windows of `steady` quantiles, for `quantiles` that differ by what is known ahead: (N, H, Q).
 
-    What is known ahead (an event, growth) moves the steps; the factor carries the window's maximum along.
+    An event or growth moves the steps, and the windows' maxima with them: each stays by the same factor above the
+    highest of its steps. Where that is 0 (a step that mostly sells nothing in a window that mostly sells), it moves
+    as the highest level does.
+
+    >>> steps, twice = np.array([[[0.0, 2.0]]]), np.array([[[0.0, 4.0]]])
+    >>> carried_over(np.array([[[1.0, 3.0]]]), steps, twice, 1)
+    array([[[2., 6.]]])
     """
-    highest = highest_quantiles(quantiles, window)
-    if maxima is None:
-        return np.ones_like(quantiles)
-    return np.asarray(np.where(highest > 0, maxima / np.where(highest > 0, highest, 1.0), 1.0))
+    before, after = highest_quantiles(steady, window), highest_quantiles(quantiles, window)
+    factor = np.where(before > 0, after / np.where(before > 0, before, 1.0), _of_highest_level(before, after))
+    return np.asarray(np.maximum.accumulate(np.maximum(maxima * factor, after), axis=2))
+
+
+def _of_highest_level(before: Array, after: Array) -> Array:
+    top = before[:, :, -1:] > 0
+    return np.where(top, after[:, :, -1:] / np.where(top, before[:, :, -1:], 1.0), 1.0)
 
 
 def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:

@@ -20,7 +20,7 @@ from capacity.forecast.covariates import read_columns
 from capacity.forecast.gaps import Timeline, find_gaps
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import UsedColumns, find_trend, use_columns
-from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
+from capacity.forecast.maxima import carried_over, over_highest
 from capacity.forecast.reach import Reach, with_reach
 from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.trend import LevelShift, Trend
@@ -190,7 +190,9 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
     """
     setting, ahead, steps = prepared.setting, prepared.ahead, prepared.steps
     quantiles = _put_back(batch, ahead, setting)
-    maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
+    maxima = None
+    if batch.maxima is not None:
+        maxima = carried_over(batch.maxima, batch.quantiles, quantiles[None], setting.window)[0]
     if prepared.analogs is not None:
         quantiles, maxima = prepared.analogs.over(quantiles, maxima)
     quantiles = quantiles[steps.slots]
@@ -253,12 +255,6 @@ def _put_back(batch: BatchForecast, ahead: KnownAhead, setting: Setting) -> Arra
     levels, point = setting.quantile_levels, batch.point[0] * ahead.factor
     quantiles = widen_events(point, batch.quantiles[0] * ahead.factor[:, None], levels, ahead.events)
     return spread_out(point, quantiles, levels, ahead.spread)
-
-
-def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
-    """Maxima (H, Q) over the final quantiles of their steps by as much as over those of the steady rest."""
-    excess = over_steps(batch.maxima, batch.quantiles, window)
-    return np.asarray(np.maximum.accumulate((highest_quantiles(quantiles[None], window) * excess)[0], axis=1))
 
 
 def _trust(batch: BatchForecast, setting: Setting) -> Trust | None:

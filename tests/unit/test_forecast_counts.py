@@ -50,6 +50,16 @@ def test_a_forecast_of_small_counts_says_so_and_holds_its_trust():
     assert (forecast.maxima.to_numpy() >= forecast.quantiles.to_numpy()).all()
 
 
+@pytest.mark.parametrize("horizon", ["1D", "60D"])
+def test_a_day_of_hours_that_mostly_sell_nothing_mostly_sells_something(horizon):
+    counts, _ = days(0.06, 1, 5)
+    index = pd.date_range("2026-01-05", periods=KNOWN, freq="h", tz="UTC")
+    forecast = forecast_sales(pd.Series(counts[0, :KNOWN], index), horizon=horizon, window=timedelta(days=1))
+    assert forecast.at(0.5).max() == 0 == forecast.at(0.9).iloc[0]
+    assert forecast.maxima.iloc[0, 0] > 0.5
+    assert (np.diff(forecast.maxima.iloc[0]) >= 0).all()
+
+
 @pytest.mark.parametrize("scale", [0.5, 40.0])
 def test_what_is_no_small_count_keeps_its_quantiles(scale):
     counts, _ = days(1.0, 2, 7)
