@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from capacity.app.advise_fleet import NEXT_DAY, SIZE
+from capacity.app.advise import NEXT_DAY, SIZE
+from capacity.model.policies import DailyScores
 from capacity.model.policy import Objective
-from capacity.model.replayed import DailyScores
 from capacity.simulation.choice import Scores, choose_daily
 from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, Days, Task, replay_together
 from capacity.simulation.lanes import Rule

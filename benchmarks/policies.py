@@ -21,9 +21,9 @@ import pandas as pd
 from benchmarks.datasets import SKIPPED, find
 from capacity.model import Event, Forecast, ForecastRequest, LoadModel, Replica, Workload
 from capacity.model.arrays import Array, Counts
+from capacity.model.policies import Tried
 from capacity.model.policy import Objective
-from capacity.model.replayed import Tried
-from capacity.simulation.advice import replay_policies
+from capacity.simulation.advice import each_policy, finish
 from capacity.simulation.case import Case, Promise, clairvoyant
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily
 from capacity.simulation.comparison import frontier, saving
@@ -164,9 +164,9 @@ class Replayed:
         forecasts = past_forecasts(history, request, lambda _done, _total: None)
         sure = replace(history, workload=replace(history.workload, quantile_level=0.5))
         return Replayed(
-            replay_policies(history, forecasts),
+            finish(each_policy(history, forecasts)),
             dict(_rivals(history)),
-            replay_policies(sure, perfect_forecasts(history, forecasts)),
+            finish(each_policy(sure, perfect_forecasts(history, forecasts))),
             _optimum(history),
         )
 

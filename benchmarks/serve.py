@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from urllib3 import PoolManager
 
-READERS, REQUESTS, PARTS = 50, 30_000, 6
+READERS, REQUESTS, PARTS = 50, 12_000, 6
 CPU_HEADER = "x-cpu-microseconds"
 EACH = 40  # new answers of each kind, one after the other
 ONE = "/v1/workloads/shop/web"
@@ -108,7 +108,7 @@ def serve_measured() -> None:
 
     anyio.to_thread.run_sync = measured  # type: ignore[assignment]
     application.create_app = create_measured  # type: ignore[assignment]
-    sys.exit(main(["serve", "--sample", "--port", "0"]))
+    sys.exit(main(["serve", "--sample", "--listen", "http://127.0.0.1:0"]))
 
 
 spent: ContextVar[list[int]] = ContextVar("spent")

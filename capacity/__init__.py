@@ -17,13 +17,13 @@ from capacity.views.registration import register_views
 if TYPE_CHECKING:
     from capacity.app.advise import advise as advise
     from capacity.app.configuration import read_config as read_config
-    from capacity.app.control import Reconciliation as Reconciliation
     from capacity.app.control import apply as apply
     from capacity.app.control import preview as preview
     from capacity.app.control import restore as restore
     from capacity.app.fleet import Fleet as Fleet
     from capacity.app.plan import plan_fleet as plan_fleet
     from capacity.app.plan_one import plan as plan
+    from capacity.app.reconciliation import Reconciliation as Reconciliation
     from capacity.cluster.client import ClusterReader as ClusterReader
     from capacity.cluster.client import ClusterWriter as ClusterWriter
     from capacity.decision.decide import decide as decide
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from capacity.load.projection import project_load as project_load
     from capacity.model.choice import Choice as Choice
     from capacity.model.choice import Evidence as Evidence
-    from capacity.model.controller import ControllerRules as ControllerRules
     from capacity.model.errors import CapacityError as CapacityError
     from capacity.model.errors import ClusterError as ClusterError
     from capacity.model.errors import ConfigError as ConfigError
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from capacity.model.plan import WorkloadPlan as WorkloadPlan
     from capacity.model.plan_file import read_plan as read_plan
     from capacity.model.plan_file import write_plan as write_plan
+    from capacity.model.policy import ControllerRules as ControllerRules
     from capacity.model.policy import Objective as Objective
     from capacity.model.policy import Policy as Policy
     from capacity.model.workload import Replica as Replica
@@ -105,17 +105,21 @@ HOMES = {
     "capacity.model.plan_file": ("read_plan", "write_plan"),
     # would it have held?
     "capacity.app.advise": ("advise",),
-    "capacity.model.policy": ("Policy", "Objective"),
+    "capacity.model.policy": (
+        "Policy",
+        "Objective",
+        "ControllerRules",
+    ),
     "capacity.model.choice": ("Evidence", "Choice"),
     "capacity.simulation.replay": ("simulate",),
     "capacity.simulation.result": ("Simulation",),
     # decide
     "capacity.model.observation": ("Observation", "Decision"),
-    "capacity.model.controller": ("ControllerRules",),
     "capacity.decision.decide": ("decide",),
     # see the cluster, move the floors, give them back
     "capacity.cluster.client": ("ClusterReader", "ClusterWriter"),
-    "capacity.app.control": ("preview", "apply", "restore", "Reconciliation"),
+    "capacity.app.reconciliation": ("Reconciliation",),
+    "capacity.app.control": ("preview", "apply", "restore"),
     # what can go wrong
     "capacity.model.errors": ("CapacityError", "ConfigError", "DataError", "PlanError", "ClusterError"),
 }

@@ -26,7 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, HTTPError, NewC
 from urllib3.exceptions import TimeoutError as TimedOut
 
 from capacity.model import ConfigError, DataError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 
 AGAIN = (429, 500, 502, 503, 504)  # too many requests, or trouble that may pass
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "PATCH"})  # a POST sent twice may be two tickets

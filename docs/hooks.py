@@ -91,8 +91,8 @@ def commands_page() -> str:
     verbs = {verb.__name__: group.commands[verb.__name__] for panel in VERBS.values() for verb in panel}
     parts = [
         "# Commands\n\nEvery command writes results to stdout and everything else to stderr. " + str(app.info.epilog),
-        "## Options that commands share\n\nOptions of a command stand in groups of at most seven. The groups below "
-        "have the same meaning wherever a command takes them; `--help` shows them in panels of their own.",
+        "## Options that commands share\n\nA command has at most seven options of its own. The groups below have the "
+        "same options and the same meaning wherever a command takes them; `--help` shows them in panels of their own.",
         *_shared(verbs),
     ]
     for panel, members in VERBS.items():

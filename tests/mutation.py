@@ -31,6 +31,7 @@ DECISION_TESTS = (
 CONTROLLER = (
     "capacity.app.control",
     "capacity.app.floor_watch",
+    "capacity.app.reconciliation",
     "capacity.cluster.act",
     "capacity.cluster.annotations",
     "capacity.cluster.autoscaler",
@@ -38,7 +39,6 @@ CONTROLLER = (
     "capacity.cluster.observe",
     "capacity.cluster.ownership",
     "capacity.cluster.restore",
-    "capacity.cluster.switch",
 )
 CONTROLLER_TESTS = (
     "tests/integration/test_pass_order.py",

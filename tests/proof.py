@@ -1,25 +1,25 @@
 """Long proofs: what the suite tries some dozen times, tried twenty times as often, from a seed that can be repeated.
 
-`python -m tests.proof` runs them all and writes benchmarks/results/proof.md; `--only NAME` runs some, `--times 2` fewer
-runs of each. A proof is a name and how it is carried out: another kind than tests joins the table with a function from
-`Order` to `Outcome`.
+`python -m tests.proof` runs them all and writes benchmarks/results/proof.md; `--only NAME` runs some and renews their
+rows, `--times 2` makes fewer runs of each. A proof is a name and how it is carried out: another kind than tests joins
+the table with a function from `Order` to `Outcome`.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from capacity.version import VERSION
 from tests.mutant_trials import survivors
 from tests.mutation import CONTROLLER, CONTROLLER_TESTS, DECISION, DECISION_TESTS
 from tests.scale import TIMES
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "benchmarks" / "results" / "proof.md"
 DAYS = ROOT / "benchmarks" / "results" / "three_days.txt"
 SEED = 20261130
-LIBRARIES = ("capacity-ahead", "numpy", "pandas", "hypothesis", "pytest", "kubernetes", "distributed")
+LIBRARIES = ("pandas", "hypothesis")
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a proof: runs made, what failed, tests that could not run here, seconds by the clock."""
+    """What came of a proof: runs made, what failed, tests that could not run here, seconds by the clock, a remark."""
 
     runs: int
     failures: tuple[str, ...]
     skipped: int
     seconds: float
+    note: str = ""
 
 
 Proof = Callable[[Order], Outcome]
@@ -101,7 +102,7 @@ def of_mutants(modules: tuple[str, ...], tests: tuple[str, ...]) -> Proof:
         began, count = time.monotonic(), MUTANTS * order.times
         left = survivors(modules, tests, count, order.seed)
         failures = [f"not noticed: {mutant}" for mutant in left] if len(left) > (1 - NOTICED) * count else []
-        return Outcome(count, tuple(failures), 0, time.monotonic() - began)
+        return Outcome(count, tuple(failures), 0, time.monotonic() - began, f"{count - len(left)} noticed")
 
     return carry_out
 
@@ -155,46 +156,68 @@ PROOFS: dict[str, Proof] = {
 
 
 def main() -> int:
-    """Carry out the proofs that were asked for, print and write the table; 1 if any failed."""
+    """Carry out the proofs that were asked for, print and write the table; 1 if any of them failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
     parser.add_argument("--only", action="append", choices=PROOFS, metavar="NAME", help=f"one of {', '.join(PROOFS)}")
     parser.add_argument("--times", type=int, default=TIMES, help="runs, in suites; %(default)s is a whole proof")
     parser.add_argument("--seed", type=int, default=SEED, help="where the dice start; default %(default)s")
     parser.add_argument("--page", type=Path, default=PAGE, help="where the table is written; default %(default)s")
     given = parser.parse_args()
-    order = Order(given.times, given.seed)
-    outcomes = {name: PROOFS[name](order) for name in given.only or PROOFS}
-    text = table(order, outcomes, datetime.now(UTC))
-    given.page.write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
-    return int(any(outcome.failures for outcome in outcomes.values()))
+    order, failed = Order(given.times, given.seed), False
+    for name in given.only or PROOFS:  # the page is written after each: a run that is cut off loses one proof
+        outcome = PROOFS[name](order)
+        failed = failed or bool(outcome.failures)
+        before = given.page.read_text(encoding="utf-8") if given.page.is_file() else ""
+        given.page.write_text(table(order, {name: outcome}, datetime.now(UTC), before), encoding="utf-8")
+    sys.stdout.write(given.page.read_text(encoding="utf-8"))
+    return int(failed)
 
 
-def table(order: Order, outcomes: dict[str, Outcome], now: datetime) -> str:
-    """The page: date, versions, how much was run, one row a proof, and what failed."""
-    return "\n".join([*head(order, outcomes, now), *rows(outcomes), *failed(outcomes), ""])
+def table(order: Order, outcomes: dict[str, Outcome], now: datetime, before: str = "") -> str:
+    """The page: a row for each proof that was run, now or `before`, with its date and version, and what failed."""
+    rows = kept(before, "| ", " |") | {name: row(order, name, one, now) for name, one in outcomes.items()}
+    missing = len(PROOFS) - len(rows)
+    failures = [line for line in before.splitlines() if line.startswith("- ")]
+    failures = [line for line in failures if not any(line.startswith(f"- {name}: ") for name in outcomes)]
+    failures += [f"- {name}: {one}" for name, outcome in outcomes.items() for one in outcome.failures]
+    return "\n".join(
+        [
+            *("# proof", "", f"Command: `python -m tests.proof --times {TIMES} --seed {order.seed}`", ""),
+            *(f"A whole proof is {TIMES} times what the suite runs. A run with `--only` renews its own rows.", ""),
+            *((f"{missing} of {len(PROOFS)} proofs were not run.", "") if missing else ()),
+            *(
+                "| proof | times | runs | failures | skipped | seconds | measured | note |",
+                f"|---{5 * '|---:'}|---|---|",
+            ),
+            *(rows[name] for name in PROOFS if name in rows),
+            *(("", "Failed:", "", *failures) if failures else ()),
+            "",
+        ]
+    )
 
 
-def head(order: Order, outcomes: dict[str, Outcome], now: datetime) -> Iterator[str]:
-    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
-    yield from ("# proof", "", f"{now:%Y-%m-%d}, Python {platform.python_version()}, {versions}.", "")
-    yield from (f"Command: `python -m tests.proof --times {order.times} --seed {order.seed}`", "")
-    if order.times < TIMES:
-        yield from (f"Not the whole: {order.times} times what the suite runs; a whole proof is {TIMES} times.", "")
-    if len(outcomes) < len(PROOFS):
-        yield from (f"{len(PROOFS) - len(outcomes)} of {len(PROOFS)} proofs were not run.", "")
+def kept(page: str, before: str, after: str) -> dict[str, str]:
+    """The rows of a page that are proofs still, by proof."""
+    lines = {
+        line.removeprefix(before).partition(after)[0]: line for line in page.splitlines() if line.startswith(before)
+    }
+    return {name: line for name, line in lines.items() if name in PROOFS}
 
 
-def rows(outcomes: dict[str, Outcome]) -> Iterator[str]:
-    yield from ("| proof | runs | failures | skipped | seconds |", "|---|---:|---:|---:|---:|")
-    for name, one in outcomes.items():
-        yield f"| {name} | {one.runs:,} | {len(one.failures)} | {one.skipped} | {one.seconds:.0f} |"
-
-
-def failed(outcomes: dict[str, Outcome]) -> Iterator[str]:
-    found = [f"- {name}: {one}" for name, outcome in outcomes.items() for one in outcome.failures]
-    if found:
-        yield from ("", "Failed:", "", *found)
+def row(order: Order, name: str, one: Outcome, now: datetime) -> str:
+    """What came of a proof, when, and by which versions."""
+    measured = ", ".join((f"{now:%Y-%m-%d}", VERSION, *(f"{library} {version(library)}" for library in LIBRARIES)))
+    cells = (
+        name,
+        order.times,
+        f"{one.runs:,}",
+        len(one.failures),
+        one.skipped,
+        f"{one.seconds:.0f}",
+        measured,
+        one.note,
+    )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from typing import Any
 
 import yaml
 
-from capacity.app.control import Reconciliation, apply
+from capacity.app.control import apply
 from capacity.app.floor_watch import FloorWatch
+from capacity.app.reconciliation import Reconciliation
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.config_maps import read_plan_maps, write_plan_maps
 from capacity.decision import ControllerRules

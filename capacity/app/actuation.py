@@ -13,7 +13,7 @@ from datetime import datetime
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.model import CapacityError, Workload, WorkloadPlan
 from capacity.model.actuation import Actuation
-from capacity.model.controller import ControllerRules
+from capacity.model.policy import ControllerRules
 
 Key = tuple[str, str]  # namespace and name
 Scaled = Mapping[Key, tuple[str, str]]  # of a workload: kind and name of what makes its pods

@@ -1,4 +1,4 @@
-"""Which policy does best on each workload's own history, written to policies.json and read back by the planner."""
+"""Which policy does best on each workload's own history, of many in shards: written to policies.json, read by plans."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
+from capacity.app.fleet import Fleet, spread
+from capacity.app.plan import Chunk, chunks_of, deal, folder_of, installed, orders_of
 from capacity.app.reading import read_orders
 from capacity.model import DataError, Workload
 from capacity.model.choice import MONEY, Choice
 from capacity.model.configuration import Config
-from capacity.model.policies import Policies, read_policies
+from capacity.model.policies import Advised, Policies, read_policies
 from capacity.model.policy import Cadence
-from capacity.model.replayed import Advised
 from capacity.planning.orders import OrderData, request_of
 from capacity.planning.pipeline import planned_window
 from capacity.planning.result import PlanResult
 from capacity.series.within import OrderTimes
 
 if TYPE_CHECKING:
-    from capacity.simulation.together import Replaying
+    from capacity.simulation.advice import Replaying
 
 Progress = Callable[[int, int], None]  # parts done, of how many
 PARTS = 100  # of one workload, as a progress bar counts them
+SIZE = 8  # workloads: a chunk is then about a minute of replay, and a lost one no more
+NEXT_DAY = 32  # workloads of which only one day is new: together they fill the lanes of a replay
+FOLDER = "policies"  # within the folder of shards: the steps of plans lie beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,6 @@ def advise(
     known: Policies | None = None,
     progress: Progress | None = None,
     past: bool = False,
-    stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
     """Replay every candidate policy on the history of each workload, and choose one.
 
@@ -101,8 +104,6 @@ def advise(
         Called with how many parts are done, and of how many. Default none.
     past : bool
         Whether `now` lies in the past: orders and usage from then on are left out. Default False.
-    stop : callable
-        Whether to begin no further workload: those chosen so far are returned. Default: never.
 
     Returns
     -------
@@ -115,7 +116,7 @@ def advise(
         The orders cannot be read.
     """
     asked = AdviceRequest(now, days, workloads, known or {}, past)
-    return advise_on(config, read_orders(config, now, past=past), asked, progress, stop=stop)
+    return advise_on(config, read_orders(config, now, past=past), asked, progress)
 
 
 def advise_on(
@@ -126,10 +127,13 @@ def advise_on(
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> Advice:
-    """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits."""
+    """`advise` on orders that were read already; on one thread, as plans are made: more would move last digits.
+
+    `stop`: whether to begin no further workload; those chosen so far are returned.
+    """
     from threadpoolctl import threadpool_limits
 
-    from capacity.simulation.together import finish_together
+    from capacity.simulation.advice import finish_together
 
     workloads, report = asked.of(config), None if progress is None else _forward(progress)
     works = (
@@ -173,7 +177,7 @@ def _part(progress: Progress | None, place: int, many: int) -> Progress | None:
 def _advising(
     config: Config, orders: OrderData, workload: Workload, asked: AdviceRequest, progress: Progress | None
 ) -> Replaying[Advised]:
-    from capacity.simulation.advice import advising  # a plan does without
+    from capacity.simulation.advice import PolicyReplay, advising, silent  # a plan does without
     from capacity.simulation.headroom import pool_for, with_node_lead_time
     from capacity.simulation.history import ReplaySettings
 
@@ -188,12 +192,8 @@ def _advising(
     measured = measured_demand(orders.usages.get(workload.key), workload, sales, asked.days)
     request = replace(request_of(config, orders, workload.group), window=planned_window(config, workload, sales))
     times = OrderTimes(orders.rows.get(workload.group), request.timezone or config.timezone)
-    before = asked.known.get(workload.key)
-    return (
-        yield from advising(
-            sales, known, request, asked.now, settings, measured=measured, times=times, before=before, progress=progress
-        )
-    )
+    replay = PolicyReplay(sales, known, request, settings, measured, times, progress or silent)
+    return (yield from advising(replay, asked.now, asked.known.get(workload.key)))
 
 
 def measured_demand(usage: pd.DataFrame | None, workload: Workload, sales: pd.Series, days: int) -> pd.Series | None:
@@ -291,3 +291,97 @@ def target_snippet(workload: Workload, choice: Choice) -> str | None:
         value = {"type": "Utilization", "averageUtilization": target}
         spec = {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": value}}]}
     return yaml.safe_dump(spec, sort_keys=False, default_flow_style=True, width=200).strip()[1:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The workloads of one chunk, and what is asked for them."""
+
+    chunk: Chunk
+    asked: AdviceRequest
+
+
+def advise_fleet(
+    config: Config,
+    asked: AdviceRequest,
+    fleet: Fleet | None = None,
+    progress: Progress | None = None,
+) -> Advice:
+    """`advise`, with chunks of workloads on the processes or the Dask cluster of `fleet`; the choices are the same.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration; its orders are read once.
+    asked : AdviceRequest
+        When the choice is made, with a time zone, for which workloads, and on how many days.
+    fleet : Fleet or None
+        What workloads are replayed on. Default: every core. A single chunk is replayed in this process.
+    progress : callable or None
+        Called with how many parts are done, and of how many; of several chunks they are the parts. Default none.
+
+    Returns
+    -------
+    Advice
+        The choice for each workload, and the reason for each that cannot be replayed.
+
+    Raises
+    ------
+    DataError
+        The orders cannot be read.
+    ClusterError
+        The Dask cluster does not answer.
+    """
+    fleet, workloads = fleet or Fleet(), asked.of(config)
+    if config.sales is None or (len(workloads) <= SIZE and fleet.cluster is None):
+        orders = read_orders(config, asked.now, past=asked.past)
+        return advise_on(config, orders, replace(asked, workloads=workloads), progress)
+    wanted = config.model_copy(update={"workloads": workloads})
+    with folder_of(None if fleet.shards is None else fleet.shards / FOLDER) as folder:
+        size = NEXT_DAY if all(one.key in asked.known for one in workloads) else SIZE
+        chunks = chunks_of(wanted, asked.now, folder, deal(workloads, size), past=asked.past)
+        parts = [Part(chunk, _of(chunk, asked)) for chunk in chunks]
+        answers = _answers(parts, fleet, progress)
+    return _joined(answers, workloads)
+
+
+def _of(chunk: Chunk, asked: AdviceRequest) -> AdviceRequest:
+    """What is asked for the workloads of a chunk."""
+    known = {one.key: asked.known[one.key] for one in chunk.config.workloads if one.key in asked.known}
+    return replace(asked, workloads=None, known=known)
+
+
+def work_on(part: Part) -> Advice:
+    """Choose for the workloads of a part; what cannot be replayed is in its failures."""
+    chunk = part.chunk
+    if chunk.versions != installed():
+        return _failed(part, f"expected a worker with {chunk.versions}, got {installed()}: results would differ")
+    try:
+        return advise_on(chunk.config, orders_of(chunk), part.asked)
+    except DataError as error:
+        return _failed(part, str(error))
+
+
+def _failed(part: Part, reason: str) -> Advice:
+    return Advice((), {one.key: reason for one in part.chunk.config.workloads})
+
+
+def _answers(parts: Sequence[Part], fleet: Fleet, progress: Progress | None) -> list[Advice]:
+    answers: list[Advice] = []
+    for part, answer in spread(work_on, parts, fleet):
+        if isinstance(answer, BaseException):
+            said = " ".join(str(answer).split())
+            answer = _failed(part, f"its chunk ended with {type(answer).__name__}: {said}")
+        answers.append(answer)
+        if progress is not None:
+            progress(len(answers), len(parts))
+    return answers
+
+
+def _joined(answers: Sequence[Advice], asked: Sequence[Workload]) -> Advice:
+    """One answer, in the order of the configuration."""
+    found = {key: one for answer in answers for key, one in answer.policies.items()}
+    failures = {key: reason for answer in answers for key, reason in answer.failures.items()}
+    policies = {one.key: found[one.key] for one in asked if one.key in found}
+    choices = tuple(one.choice for one in policies.values())
+    return Advice(choices, {one.key: failures[one.key] for one in asked if one.key in failures}, policies)

@@ -147,14 +147,15 @@ def busiest(sales: pd.Series) -> float:
     return busy if busy > 0 else 1.0
 
 
-def service_words(workload: Workload, sales: pd.Series, service: TypicalService) -> str:
-    """What is assumed of the typical service, in one sentence."""
+def service_words(workload: Workload, sales: pd.Series, service: TypicalService, summed: str | None = None) -> str:
+    """What is assumed of the typical service, in one sentence; `summed`: the column whose sum stands for orders."""
+    many, one = ("orders", "order") if summed is None else (f"units of {summed!r}", "unit")
     load, replica = workload.load, workload.replica
     busy = busiest(sales)
     cores = load.cpu_base + load.cpu_per_sale_per_hour * busy
     minutes = service.start_time / timedelta(minutes=1)
     return (
-        f"one service that uses {cores:.3g} cores in its busiest hours, at {amount(busy)} orders an hour "
-        f"({load.cpu_base:.2g} cores when idle, {load.cpu_per_sale_per_hour:.3g} more for each order an hour); "
+        f"one service that uses {cores:.3g} cores in its busiest hours, at {amount(busy)} {many} an hour "
+        f"({load.cpu_base:.2g} cores when idle, {load.cpu_per_sale_per_hour:.3g} more for each {one} an hour); "
         f"its pods request {1000 * replica.cpu_request:.0f}m CPU and are ready after {minutes:g} min"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -119,35 +119,35 @@ def _of_claim(
     )
     if not decision.changes:
         return Due(workload, actuation)
-    write = partial(_expand, workload=workload, document=document, claims=claims, plan=plan, situation=situation)
-    return Due(workload, actuation, write)
+    return Due(workload, actuation, _Expansion(workload, document, claims, plan, situation))
 
 
-def _expand(
-    writer: ClusterWriter,
-    *,
-    workload: Workload,
-    document: Document,
-    claims: ObservedClaims,
-    plan: VolumePlan | None,
-    situation: Situation,
-) -> None:
-    """Ask for the larger size; when somebody else wrote in between, read and decide again."""
-    name = str(document["metadata"]["name"])
-    for attempt in range(1, TRIES + 1):
-        decision: VolumeDecision = decide_volume(
-            plan, observe_claim(document, claims.classes, situation.now), situation.now
-        )
-        if not decision.changes:
-            raise ClusterError(f"it changed after this pass read it ({decision.reason}): the next pass looks again")
-        try:
-            writer.merge_claim(workload.namespace, name, expanded(document, decision, situation.now))
-        except ClusterError as error:
-            if error.status != CONFLICT or attempt == TRIES:
-                raise
-            document = writer.claim(workload.namespace, name)
-            continue
-        return
+@dataclass(frozen=True, slots=True)
+class _Expansion:
+    """The write of a larger size: it is called with a writer, at the end of a pass that has one."""
+
+    workload: Workload
+    document: Document
+    claims: ObservedClaims
+    plan: VolumePlan | None
+    situation: Situation
+
+    def __call__(self, writer: ClusterWriter) -> None:
+        """Ask for the larger size; when somebody else wrote in between, read and decide again."""
+        document, now = self.document, self.situation.now
+        name = str(document["metadata"]["name"])
+        for attempt in range(1, TRIES + 1):
+            decision: VolumeDecision = decide_volume(self.plan, observe_claim(document, self.claims.classes, now), now)
+            if not decision.changes:
+                raise ClusterError(f"it changed after this pass read it ({decision.reason}): the next pass looks again")
+            try:
+                writer.merge_claim(self.workload.namespace, name, expanded(document, decision, now))
+            except ClusterError as error:
+                if error.status != CONFLICT or attempt == TRIES:
+                    raise
+                document = writer.claim(self.workload.namespace, name)
+                continue
+            return
 
 
 def _template_note(workload: Workload, claim: str) -> str:

@@ -2,327 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from capacity.app.actuation import Due, Key, Situation, by_workload, written
-from capacity.app.actuators import actuate, actuated, give_back_actuators, observe_actuators
-from capacity.cluster.act import announce, write
+from capacity.app.actuation import ActuatorSteps, Due, Key, Situation, by_workload, written
+from capacity.app.claims import CLAIMS
+from capacity.app.headroom import HEADROOM
+from capacity.app.reconciliation import (
+    PARALLEL,
+    Guard,
+    Reconciliation,
+    Stays,
+    TargetState,
+    checked,
+    decided_cases,
+    guarded,
+    owner_warnings,
+    reasons_to_stay,
+    refusals,
+)
+from capacity.app.vertical import VERTICAL
+from capacity.cluster.act import announce, announce_actuation, write
 from capacity.cluster.annotations import read_expiry, read_wishes
-from capacity.cluster.appliers import advice
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
-from capacity.cluster.kinds import KINDS, Kind
+from capacity.cluster.kinds import KINDS
 from capacity.cluster.lease import TRIES, Writers
-from capacity.cluster.metric_target import move_target, target_move
-from capacity.cluster.metric_times import with_times
-from capacity.cluster.observe import (
-    ObservedTarget,
-    Seen,
-    forgotten,
-    observe_target,
-    observe_targets,
-    other_owner,
-    read_target,
-    scaled_by,
-)
-from capacity.cluster.ownership import Owner
-from capacity.cluster.readiness import with_readiness
+from capacity.cluster.metric_target import move_target
+from capacity.cluster.observe import ObservedTarget, forgotten, observe_target, observe_targets, read_target
 from capacity.cluster.restore import give_back
-from capacity.cluster.switch import read_switch
-from capacity.decision import Brake, ControllerRules, check_due, decide, hold, with_slow_starts
-from capacity.decision.brake import BrakeEpisode, brake_episode
+from capacity.decision import ControllerRules, hold
 from capacity.decision.decide import STILL
 from capacity.decision.reached import UNREACHED
 from capacity.logs import run_threads
-from capacity.model import (
-    CapacityError,
-    ClusterError,
-    Decision,
-    Observation,
-    Owned,
-    Plan,
-    Wishes,
-    Workload,
-    WorkloadPlan,
-)
+from capacity.model import ClusterError, Decision, Workload
 from capacity.model.actuation import Actuation
-from capacity.model.fields import AutoLeadTime
-from capacity.model.outcome import Outcome as Outcome
-from capacity.model.outcome import TargetMove
-from capacity.model.outcome import summary as summary
-from capacity.shown import shows_itself
+from capacity.model.outcome import Outcome, TargetMove
 
-PARALLEL = 8  # writes at a time: an API server that takes 40 ms a write then takes 200 a second
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-UNTOUCHED = ("Excluded", "Frozen", "SwitchedOff", "HeldChangeWindow")  # whose autoscaler is left as it stands
-SKEW = timedelta(minutes=2)  # between our clock and the API server's: NTP keeps them within a second
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """Why floors may not move (`off` by namespace, `change`), or may not come down (`skew`, `episode`); None: they may.
-
-    `unknown`: by namespace, why its off switch cannot be read, which is as good as off. `server_time`: the API server's
-    clock, by which is noted what moves while ours is wrong.
-    """
-
-    off: Mapping[str, str | None] = field(default_factory=dict)
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    skew: str | None = None
-    server_time: datetime | None = None
-    episode: BrakeEpisode = field(default_factory=BrakeEpisode)
-    change: str | None = None
-
-    def hold(self, namespace: str, observation: Observation, decision: Decision) -> Decision:
-        """The decision, held where this guard says so."""
-        off = self.off.get(namespace)
-        if off is not None:
-            return hold(observation, "SwitchedOff", off)
-        if self.change is not None:
-            return hold(observation, "HeldChangeWindow", f"a change is on: {self.change}")
-        if self.skew is not None:
-            return self._skewed(observation, decision)
-        return self.episode.applied(observation, decision)
-
-    def stays(self, due: Due) -> tuple[str, str] | None:
-        """Why an actuator beside the floor may not write this; None: it may."""
-        namespace = due.workload.namespace
-        off = self.off.get(namespace) or self.unknown.get(namespace)
-        if off is not None:
-            return "SwitchedOff", off
-        if self.change is not None:
-            return "HeldChangeWindow", f"a change is on: {self.change}"
-        if self.skew is not None and due.actuation.falls:
-            return "HeldClockSkew", self.skew
-        return None
-
-    def _skewed(self, observation: Observation, decision: Decision) -> Decision:
-        """A wrong clock lowers nothing and notes nothing of its own."""
-        if decision.falls:
-            return hold(observation, "HeldClockSkew", str(self.skew))
-        memory = replace(observation.memory, moved_at=self.server_time, safe_floor=decision.memory.safe_floor)
-        return replace(decision, memory=memory, notes=False)
-
-
-def clock_skew(now: datetime, server_time: datetime | None, waited: timedelta = timedelta(0)) -> str | None:
-    """Why our clock cannot be trusted; None where the API server's says nearly the same, or says nothing.
-
-    `waited`: how long after `now` the server's answer came. A slow server is no wrong clock.
-    """
-    now += waited
-    if server_time is None or abs(now - server_time) <= SKEW:
-        return None
-    return f"our clock says {now:%Y-%m-%dT%H:%M:%SZ}, the API server's {server_time:%Y-%m-%dT%H:%M:%SZ}"
-
-
-@shows_itself
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """What one pass works on: the workloads, their plan, the rules, and the time.
-
-    Parameters
-    ----------
-    workloads : sequence of Workload
-        The configured workloads.
-    plan : Plan or None
-        The plan to follow; None where there is none.
-    policy : ControllerRules
-        How floors move.
-    now : datetime
-        The time to decide for, with a time zone.
-    unreadable : mapping of str to str
-        By namespace, why its plan could not be read. Default none.
-    brake : Brake
-        When so many floors want to come down that none does. Default: `Brake()`.
-    home : str or None
-        The namespace of the off switch. Default: each workload's own.
-    real_time : bool
-        Whether `now` is the clock's, to be compared with the API server's. Default no.
-    change : str or None
-        The change that is on and holds every floor. Default none.
-    began : float or None
-        `now` in seconds of this process's monotonic clock. Default none.
-    chosen : frozenset of (str, str) or None
-        Namespace and target of those that may be written. Default: all, and what nobody names any more.
-    parallel : int
-        Writes at a time. Default as the field says.
-    metric_times : bool
-        Whether metrics.k8s.io is asked when metrics were measured, before a floor comes down. Default no.
-    contradicted : mapping of (str, str) to str
-        By namespace and name, why its plan contradicts the configuration and is not followed. Default none.
-    noted : mapping of (str, str) to str
-        By namespace and name, what its plan does not know yet of the configuration: a warning. Default none.
-    """
-
-    workloads: Sequence[Workload]
-    plan: Plan | None
-    policy: ControllerRules
-    now: datetime
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    brake: Brake = field(default_factory=Brake)
-    home: str | None = None
-    real_time: bool = False
-    change: str | None = None
-    began: float | None = None
-    chosen: frozenset[tuple[str, str]] | None = None
-    parallel: int = PARALLEL
-    metric_times: bool = False
-    contradicted: Mapping[Key, str] = field(default_factory=dict)
-    noted: Mapping[Key, str] = field(default_factory=dict)
-    _plans: Mapping[tuple[str, str], WorkloadPlan] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        plans = self.plan.workloads if self.plan else ()
-        object.__setattr__(self, "_plans", {plan.key: plan for plan in plans if plan.key not in self.contradicted})
-
-    def decide(self, workload: Workload, scene: ObservedTarget, autoscaler: Autoscaler) -> Decision:
-        """The decision for one workload, held where somebody else owns the floor."""
-        observation = autoscaler.observation
-        owner = other_owner(workload, autoscaler.document, scene) or _reconciled(workload, autoscaler)
-        if owner is not None and observation.wishes.excluded is None:
-            return hold(observation, *owner)
-        plan = self._plan(workload, observation)
-        decision = decide(plan, observation, self.now, replace(self.policy, ceiling_buffer=workload.ceiling_buffer))
-        if plan is not self._plans.get(workload.key) and plan is not None:
-            learned = f"lead time {plan.lead_time.total_seconds():.0f} s, as the last late rise took"
-            decision = replace(decision, detail=f"{decision.detail}; {learned}")
-        due = autoscaler.expiry_due(self.expires(workload)) and observation.wishes.excluded is None
-        return replace(decision, notes=True) if due and not decision.notes else decision
-
-    def move(self, workload: Workload, autoscaler: Autoscaler, decision: Decision) -> TargetMove | None:
-        """What happens to the autoscaler's own target; nothing while its floor is held or left alone."""
-        if decision.held or decision.reason in UNTOUCHED:
-            return None
-        plan = self._plans.get(workload.key)
-        policy = None if plan is None else plan.policy
-        managed = workload.manages_target and policy is not None and policy.standing == "managed"
-        return target_move(autoscaler, policy.target if managed and policy else None, take=workload.target.take)
-
-    def situation(self, cases: Sequence[TargetState], guard: Guard) -> Situation:
-        """What the actuators beside the floor work on."""
-        scaled = {
-            case.workload.key: scaled_by(case.workload, found.document) for case in cases if (found := case.found)
-        }
-        server_time = guard.server_time if guard.skew is not None else None
-        return Situation(self.workloads, self._plans, self.now, self.policy, scaled, server_time)
-
-    @property
-    def counted(self) -> list[Workload]:
-        """The workloads whose number of pods moves: those that have a floor."""
-        return [workload for workload in self.workloads if workload.scaling == "horizontal"]
-
-    def without_floor(self) -> list[Outcome]:
-        """The outcomes of the other workloads, to which actuators add; an unreadable plan is their error as well."""
-        others = (workload for workload in self.workloads if workload.scaling != "horizontal")
-        unusable = ((one, self.unusable(one)) for one in others)
-        return [Outcome(one, error=None if why is None else f"plan: {why}") for one, why in unusable]
-
-    def unusable(self, workload: Workload) -> str | None:
-        """Why the plan of a workload could not be read, or is not followed; None: it is, or there is none."""
-        return self.unreadable.get(workload.namespace) or self.contradicted.get(workload.key)
-
-    def with_notes(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """The outcomes with a warning where a plan does not know the configuration as it is."""
-        for outcome in outcomes:
-            note = self.noted.get(outcome.workload.key)
-            said = () if note is None else (f"{outcome.where}: {note}",)
-            yield replace(outcome, warnings=(*outcome.warnings, *said)) if said else outcome
-
-    def checks(self, workload: Workload, observation: Observation) -> bool:
-        """Whether the ready replicas of this workload must be counted now."""
-        plan, period = self._plan(workload, observation), self.policy.period
-        return plan is not None and check_due(observation, self.now, plan.lead_time + 2 * period, period)
-
-    def plan_of(self, workload: Workload) -> WorkloadPlan | None:
-        """The plan of one workload; None where there is none."""
-        return self._plans.get(workload.key)
-
-    def _plan(self, workload: Workload, observation: Observation) -> WorkloadPlan | None:
-        """Its plan; a lead time that nobody has set is learned from rises too, one that was set since is kept."""
-        plan = self._plans.get(workload.key)
-        if plan is None:
-            return None
-        if not isinstance(workload.lead_time, AutoLeadTime):
-            return replace(plan, lead_time=workload.lead_time) if workload.lead_time > plan.lead_time else plan
-        return with_slow_starts(plan, observation.memory, self.now)
-
-    def waited(self, reader: ClusterReader) -> timedelta:
-        """How long after `now` the server's last answer came."""
-        answered = reader.answered_at
-        return timedelta(seconds=0 if self.began is None or answered is None else answered - self.began)
-
-    def expires(self, workload: Workload) -> datetime | None:
-        """Until when a floor set now stands if nobody renews it; None without a plan."""
-        plan = self._plans.get(workload.key)
-        return None if plan is None else plan.end + self.policy.hold_for
-
-
-@dataclass(frozen=True, slots=True)
-class TargetState:
-    """One workload in a pass: what was seen and decided; an error where it could not be."""
-
-    seen: Seen
-    decision: Decision | None = None
-    error: str | None = None
-    move: TargetMove | None = None
-
-    @property
-    def workload(self) -> Workload:
-        """Whose case it is."""
-        return self.seen[0]
-
-    @property
-    def found(self) -> Autoscaler | None:
-        """Its object; None where it could not be read."""
-        return None if isinstance(self.seen[2], ClusterError) else self.seen[2]
-
-    @property
-    def due(self) -> bool:
-        """Whether something is to be written."""
-        moves = self.move is not None and self.move.refused is None
-        return self.decision is not None and (self.decision.changes or self.decision.notes or moves)
-
-    @property
-    def rises(self) -> bool:
-        """Whether floor or ceiling move, and the floor does not come down."""
-        return self.decision is not None and self.decision.changes and not self.decision.falls
-
-    @property
-    def falls(self) -> bool:
-        """Whether the floor comes down."""
-        return self.decision is not None and self.decision.falls
-
-    @property
-    def comes_down(self) -> bool:
-        """Whether the floor comes down, or would were its metrics known to be alive or its last step older."""
-        return self.falls or (self.decision is not None and self.decision.reason in ("SecondLook", "StepDown", STILL))
-
-    def outcome(self, work: Reconciliation) -> Outcome:
-        """The case as decided, before anything is written."""
-        unusable = work.unusable(self.workload)
-        errors = [f"plan: {unusable}" if unusable else None, self.error]
-        error = "; ".join(text for text in errors if text) or None
-        return Outcome(
-            self.workload, self.decision, error, warnings=_refusals(self.workload, self.move), target=self.move
-        )
-
-    @property
-    def observation(self) -> Observation | None:
-        """What was seen of it; None where nothing could be."""
-        found = self.seen[2]
-        return None if isinstance(found, ClusterError) or self.decision is None else found.observation
-
-
-def _refusals(workload: Workload, move: TargetMove | None) -> tuple[str, ...]:
-    """Why a target is not set, as a warning."""
-    if move is None or move.refused is None:
-        return ()
-    return (f"{workload.namespace}/{workload.target.name}: {move}",)
+ACTUATORS: tuple[ActuatorSteps, ...] = (HEADROOM, VERTICAL, CLAIMS)
 
 
 def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
@@ -341,9 +63,9 @@ def preview(reader: ClusterReader, work: Reconciliation) -> Iterator[Outcome]:
         One per workload.
     """
     scenes = observe_targets(reader, work.counted)
-    cases, guard = _cases(reader, work, scenes)
+    cases, guard = decided_cases(reader, work, scenes)
     cases = checked(reader, work, guard, cases)
-    dues = observe_actuators(reader, work.situation(cases, guard), _stays(guard, cases))
+    dues = observe_actuators(reader, work.situation(cases, guard), reasons_to_stay(guard, cases))
     outcomes = [_warned(case.outcome(work), case) for case in cases]
     both = work.with_notes([*outcomes, *work.without_floor()])
     yield from actuated(both, by_workload((due, due.actuation) for due in dues))
@@ -356,9 +78,9 @@ def _warned(outcome: Outcome, case: TargetState) -> Outcome:
 def ask(asker: ClusterAsker, work: Reconciliation) -> Iterator[Outcome]:
     """What `apply` would do now, each write put to the server as a dry run: a refusal is known before it counts."""
     scenes = observe_targets(asker, work.counted)
-    cases, guard = _cases(asker, work, scenes)
+    cases, guard = decided_cases(asker, work, scenes)
     cases = checked(asker, work, guard, cases)
-    dues = observe_actuators(asker, work.situation(cases, guard), _stays(guard, cases))
+    dues = observe_actuators(asker, work.situation(cases, guard), reasons_to_stay(guard, cases))
     outcomes = [
         guarded(case.workload, partial(_asked, asker, work, case)) if case.due else _warned(case.outcome(work), case)
         for case in cases
@@ -416,9 +138,9 @@ def apply(
         One per workload; nothing is written before it is iterated.
     """
     scenes = observe_targets(writer, work.counted)
-    cases, guard = _cases(writer, work, scenes)
+    cases, guard = decided_cases(writer, work, scenes)
     situation = work.situation(cases, guard)
-    dues = [] if work.chosen is not None else observe_actuators(writer, situation, _stays(guard, cases))
+    dues = [] if work.chosen is not None else observe_actuators(writer, situation, reasons_to_stay(guard, cases))
     with writers or Writers(writer) as taken:
         if work.chosen is not None:
             cases = [case for case in cases if (case.workload.namespace, case.workload.target.name) in work.chosen]
@@ -482,99 +204,6 @@ def _actuations_alone(key: Key, some: tuple[Actuation, ...], dues: Sequence[Due]
     """An outcome of a restore that says nothing of a floor."""
     workload = next(due.workload for due in dues if due.workload.key == key)
     return Outcome(workload, actuations=some)
-
-
-def guarded(workload: Workload, act: Callable[[], Outcome]) -> Outcome:
-    """The outcome of one workload; its failure stays its own. Documents of others may miss any key."""
-    try:
-        return act()
-    except (CapacityError, KeyError, TypeError, ValueError, AttributeError) as error:
-        text = str(error) if isinstance(error, CapacityError) else f"unexpected answer: {type(error).__name__} {error}"
-        return Outcome(workload, error=text)
-
-
-def _cases(
-    reader: ClusterReader, work: Reconciliation, scenes: dict[str, ObservedTarget | ClusterError]
-) -> tuple[list[TargetState], Guard]:
-    cases = [_case(work, seen) for seen in observe_target(reader, work.counted, scenes, work.now)]
-    skew = clock_skew(work.now, reader.server_time, work.waited(reader)) if work.real_time else None
-    off, unknown = _switches(reader, work)
-    guard = _braked(work, cases, Guard(off, unknown, skew, reader.server_time, change=work.change))
-    return [_guarded_case(work, guard, case) for case in cases], guard
-
-
-def _stays(guard: Guard, cases: Sequence[TargetState]) -> Callable[[Due], tuple[str, str] | None]:
-    """Why a write may not be made now: what people wrote on the workload's autoscaler, then the guard."""
-    wishes = {case.workload.key: case.observation.wishes for case in cases if case.observation is not None}
-    unread = {case.workload.key: case.error for case in cases if case.observation is None}
-
-    def stays(due: Due) -> tuple[str, str] | None:
-        wish = wishes.get(due.workload.key, Wishes())
-        if wish.excluded is not None:
-            return "Excluded", wish.excluded
-        if wish.unclear is not None:
-            return "HeldUnclearWish", wish.unclear
-        if due.workload.key in unread and due.actuation.falls:
-            return "HeldUnclearWish", f"what people wrote on its autoscaler is not known: {unread[due.workload.key]}"
-        return guard.stays(due) if wish.frozen is None else ("Frozen", wish.frozen)
-
-    return stays
-
-
-def _case(work: Reconciliation, seen: Seen) -> TargetState:
-    workload, scene, found = seen
-    if isinstance(found, ClusterError):
-        return TargetState(seen, error=str(found))
-    outcome = guarded(workload, lambda: Outcome(workload, work.decide(workload, scene, found)))
-    return TargetState(seen, outcome.decision, outcome.error)
-
-
-def checked(
-    reader: ClusterReader, work: Reconciliation, guard: Guard, cases: Sequence[TargetState]
-) -> list[TargetState]:
-    """The cases, some decided again after a closer look: what a rise has made ready, how old metrics are at a fall."""
-    raised = [case for case in cases if _rise_is_due(work, case)]
-    falling = [case for case in cases if work.metric_times and case.comes_down]
-    seen = dict(zip(map(id, raised), with_readiness(reader, [case.seen for case in raised]), strict=True))
-    seen |= dict(zip(map(id, falling), with_times(reader, [case.seen for case in falling]), strict=True))
-    return [_guarded_case(work, guard, _case(work, seen[id(case)])) if id(case) in seen else case for case in cases]
-
-
-def _rise_is_due(work: Reconciliation, case: TargetState) -> bool:
-    seen, decision = case.observation, case.decision
-    followed = decision is not None and decision.reason in ("AsPlanned", UNREACHED)
-    return followed and seen is not None and work.checks(case.workload, seen)
-
-
-def _switches(reader: ClusterReader, work: Reconciliation) -> tuple[dict[str, str | None], dict[str, str]]:
-    """Per namespace: why it is switched off; and why its switch cannot be read, which is as good as off."""
-    off: dict[str, str | None] = {}
-    unknown: dict[str, str] = {}
-    for namespace in dict.fromkeys(workload.namespace for workload in work.workloads):
-        try:
-            off[namespace] = read_switch(reader, work.home or namespace)
-        except ClusterError as error:
-            unknown[namespace] = f"off switch: {error}"
-    return off, unknown
-
-
-def _braked(work: Reconciliation, cases: list[TargetState], guard: Guard) -> Guard:
-    fleet = [
-        (case.seen[2].observation, case.decision)
-        for case in cases
-        if case.decision is not None and isinstance(case.seen[2], Autoscaler) and case.decision.reason != "Excluded"
-    ]
-    return replace(guard, episode=brake_episode(fleet, work.now, work.brake))
-
-
-def _guarded_case(work: Reconciliation, guard: Guard, case: TargetState) -> TargetState:
-    found, namespace = case.seen[2], case.workload.namespace
-    if case.decision is None or isinstance(found, ClusterError):
-        return case
-    if namespace in guard.unknown:
-        return TargetState(case.seen, error=guard.unknown[namespace])
-    decision = guard.hold(namespace, found.observation, case.decision)
-    return TargetState(case.seen, decision, move=work.move(case.workload, found, decision))
 
 
 @dataclass(frozen=True, slots=True)
@@ -651,7 +280,7 @@ class _Acting:
                 continue
             told += [autoscaler] if decision.changes or decision.reason in (STILL, UNREACHED) else []
             done = decision.changes or (move is not None and move.refused is None)
-            return Outcome(workload, decision, done=done, warnings=_refusals(workload, move), target=move)
+            return Outcome(workload, decision, done=done, warnings=refusals(workload, move), target=move)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _set(self, workload: Workload, autoscaler: Autoscaler, decision: Decision) -> TargetMove | None:
@@ -683,7 +312,9 @@ def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget
 
 def _gone(workload: Workload) -> ClusterError:
     target = workload.target
-    message = f"{target.kind} {target.name} is gone: it was deleted after this pass read it; nothing was made anew"
+    message = (
+        f"{target.kind} {target.name} is gone: it was deleted after this pass read it; nothing was created in its place"
+    )
     return ClusterError(message, ABSENT)
 
 
@@ -718,40 +349,56 @@ def _given_back(
     return give_back(writer, workload, found, policy)
 
 
-def _reconciled(workload: Workload, autoscaler: Autoscaler) -> tuple[Owned, str] | None:
-    """Why the field is not ours to set, and what makes it so; an honored ceiling is no matter.
-
-    A controller writes again by itself. Who applied it server-side meets a conflict: that is for a person to allow, but
-    what we were given once and others took back is put right.
-    """
-    kind, name, target = autoscaler.kind, workload.target.name, workload.target
-    managers = autoscaler.reconcilers(target.ignored_by, with_ceiling=workload.ceiling_buffer is not None)
-    if managers:
-        return "HeldForeignOwner", _reconciler_text(managers, kind, name)
-    appliers = [one for one in autoscaler.appliers() if one.manager not in target.ignored_by]
-    if not appliers or target.take or autoscaler.notes.baseline is not None:
-        return None
-    found = advice(appliers[0], kind, name)
-    return "HeldForeignOwner", (
-        f"{found}; until then set target.take: true to take it by force once, or target.ignored_by: "
-        f"[{appliers[0].manager}] where it leaves the field out already"
-    )
+def observe_actuators(reader: ClusterReader, situation: Situation, stays: Stays) -> list[Due]:
+    """What every actuator decided, held where a guard or a person says so; nothing is written."""
+    found = [due for one in ACTUATORS for due in one.observe(reader, situation)]
+    return [_guarded(due, stays) for due in found]
 
 
-def _reconciler_text(managers: list[str], kind: Kind, name: str) -> str:
-    names = ", ".join(managers)
-    if all(manager.lower().startswith(("kustomize-", "helm-")) for manager in managers):
-        return f"{names} writes this field again by itself; {advice(Owner(managers[0], 'Apply'), kind, name).cure}"
-    argo = advice(Owner("argocd", "Apply"), kind, name).cure.partition(", then set")[0]
-    return f"{names} writes this field again by itself; in Argo CD {argo}, then set target.ignored_by: [{names}]"
+def give_back_actuators(reader: ClusterReader, situation: Situation) -> Iterator[Due]:
+    """What gives back everything that actuators of the situation's namespaces set."""
+    for one in ACTUATORS:
+        yield from one.give_back(reader, situation)
 
 
-def owner_warnings(outcome: TargetState) -> tuple[str, ...]:
-    """What a tool will do to a floor that we are about to take from it for the first time; () where nothing."""
-    found = outcome.seen[2]
-    if isinstance(found, ClusterError) or outcome.decision is None or not outcome.decision.changes:
-        return ()
-    owner = found.first_owner()
-    if found.notes.baseline is not None or owner is None:
-        return ()
-    return (f"{outcome.workload.namespace}/{outcome.workload.target.name}: {advice(owner, found.kind, found.name)}",)
+def actuate(
+    writer: ClusterWriter,
+    dues: Sequence[Due],
+    situation: Situation,
+    refusal: Callable[[str], str | None],
+    parallel: int,
+) -> dict[Key, tuple[Actuation, ...]]:
+    """Write what is due, several at a time, each with its Event; the actuations of each workload."""
+    act = partial(_acted, writer, situation, refusal)
+    due = [one for one in dues if one.write is not None or one.tells]
+    if parallel == 1 or len(due) < 2:
+        made = {id(one): act(one) for one in due}
+    else:
+        with run_threads(parallel, "actuate") as pool:
+            made = dict(zip(map(id, due), pool.map(act, due), strict=True))
+    return by_workload((one, made.get(id(one), one.actuation)) for one in dues)
+
+
+def actuated(outcomes: Iterable[Outcome], found: dict[Key, tuple[Actuation, ...]]) -> Iterator[Outcome]:
+    """The outcomes of a pass, each with what the actuators did for its workload."""
+    for outcome in outcomes:
+        yield replace(outcome, actuations=found.get(outcome.workload.key, ()))
+
+
+def _guarded(due: Due, stays: Stays) -> Due:
+    reason = stays(due) if due.write is not None else None
+    return due if reason is None else due.held(*reason)
+
+
+def _acted(writer: ClusterWriter, situation: Situation, refusal: Callable[[str], str | None], due: Due) -> Actuation:
+    """A write of one's own failure; the Event after it is worth no failure."""
+    try:
+        other = refusal(due.workload.namespace)
+    except ClusterError as error:
+        return replace(due.actuation, error=str(error))
+    if other is not None:
+        return due.held("HeldByOtherWriter", other).actuation
+    made = written(writer, due)
+    if due.tells or (made.done and made.changes) or made.reason != due.actuation.reason:
+        announce_actuation(writer, due.workload, made, situation.now)
+    return made

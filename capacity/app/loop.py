@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
-from capacity.app.control import Reconciliation
 from capacity.app.floor_watch import FloorWatch
+from capacity.app.reconciliation import Reconciliation
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.config_maps import read_plan_maps
 from capacity.cluster.lease import SHORTEST, Lease, identity
-from capacity.decision.plan_check import PlanCheck, check_plan
+from capacity.decision.guards import PlanCheck, check_plan
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError, Plan
 from capacity.model.configuration import Config

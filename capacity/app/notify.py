@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from zoneinfo import ZoneInfo
 
+from capacity.files import write_text
 from capacity.logs import LOGGER, LogForm, current_run
-from capacity.model import CapacityError
-from capacity.monitoring.export import Exposition, write_textfile
-from capacity.monitoring.metrics import Sample
+from capacity.model import CapacityError, DataError
 
 if TYPE_CHECKING:
-    from capacity.app.control import Reconciliation
-    from capacity.app.messages import Keeper
+    from capacity.app.reconciliation import Reconciliation
     from capacity.model import Plan, WorkloadPlan
     from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
     from capacity.model.settings import IncidentSettings, TelemetrySettings
-    from capacity.monitoring import Condition, Scope
+    from capacity.model.settings.monitoring import MessageSettings
+    from capacity.monitoring.conditions import Condition, Scope
+    from capacity.monitoring.export import Exposition
+    from capacity.monitoring.metrics import Sample
     from capacity.planning.result import PlanResult
     from capacity.quality import Audit
 
 # Jobs at the Pushgateway, names of textfiles. A push takes the place of the job's last one: audits are a job of their
 # own, whether the planner made them or `capacity audit`, so that a planning that refuses its data forgets no plan.
 PLANNER, AUDIT, CONTROLLER = "capacity-planner", "capacity-audit", "capacity-controller"
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,6 @@ class Notifier:
         """What the configuration asks for; `keeper` keeps what was told, unless the configuration names a file."""
         file = config.incidents.messages.memory
         if file is not None:
-            from capacity.app.messages import FileKeeper
-
             keeper = FileKeeper(file)
         return cls(config.telemetry, config.incidents, exposition, config.timezone, keeper)
 
@@ -140,8 +143,6 @@ class Notifier:
 
             warnings += connect_incidents(settings).report(conditions, scope, now)
         if settings.messages.receivers:
-            from capacity.app.messages import tell_breaches
-
             linked = [replace(condition, runbooks=settings.runbooks) for condition in conditions]
             warnings += tell_breaches(settings.messages, self.keeper, linked, scope, now)
         return warnings
@@ -149,8 +150,6 @@ class Notifier:
     def _tell_plan(self, plan: Plan) -> list[str]:
         if self.incidents.messages.plans is None:
             return []
-        from capacity.app.messages import tell_plan
-
         return tell_plan(self.incidents.messages, plan, self.timezone)
 
     def _send_metrics(self, samples: Sequence[Sample], job: str) -> list[str]:
@@ -165,6 +164,8 @@ class Notifier:
             warnings.append(f"metrics not pushed: {error}")
         try:
             if folder is not None:
+                from capacity.monitoring.export import write_textfile
+
                 write_textfile(samples, folder / f"{job}.prom", self.telemetry.installation)
         except OSError as error:
             warnings.append(f"metrics not written: {folder}: {error.strerror}")
@@ -186,3 +187,83 @@ def _log(conditions: Sequence[Condition]) -> None:
     for one in conditions:
         facts = {"condition": one.name, "subject": one.subject, "detail": one.detail}
         LOGGER.warning("%s", one.title, extra={**facts, "remediation": one.kind.remediation})
+
+
+class Keeper(Protocol):
+    """Where JSON values outlive this process."""
+
+    def load(self) -> object:
+        """What is kept; None: nothing."""
+
+    def save(self, document: object) -> None:
+        """Keep this in the place of what was."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileKeeper:
+    """A file beside the configuration, written whole."""
+
+    path: Path
+
+    def load(self) -> object:
+        """The JSON values of the file; None where it is absent or cut."""
+        try:
+            return json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def save(self, document: object) -> None:
+        """Write the file. Raises `DataError`."""
+        try:
+            write_text(self.path, json.dumps(document))
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+
+def tell_breaches(
+    settings: MessageSettings,
+    keeper: Keeper | None,
+    conditions: Sequence[Condition],
+    scope: Scope,
+    now: datetime,
+) -> list[str]:
+    """Tell what is due, and remember it; returns what stood in the way, one line each.
+
+    Without a keeper every breach that holds is told. What nobody could be sent is due again.
+    """
+    from capacity.monitoring.messages import Manner, due_messages, memory_document, read_memory, send
+
+    try:
+        known = {} if keeper is None else read_memory(keeper.load())
+    except CapacityError as error:
+        return [f"messages not sent: what was told is not known: {error}"]
+    manner = Manner(settings.least == "critical", settings.repeat)
+    messages, kept = due_messages(conditions, scope, known, now, manner)
+    warnings = list(send(settings, messages))
+    if keeper is None or kept == known or (messages and len(warnings) == len(settings.receivers)):
+        return warnings
+    try:
+        keeper.save(memory_document(kept))
+    except CapacityError as error:
+        warnings.append(f"messages sent, not remembered: {error}")
+    return warnings
+
+
+def tell_plan(settings: MessageSettings, plan: Plan, timezone: str) -> list[str]:
+    """Tell the plan if it was made in the hour that begins at `settings.plans`; returns what stood in the way."""
+    from capacity.monitoring.messages import plan_message, send
+
+    zone = ZoneInfo(timezone)
+    if settings.plans is None or not is_time_of(settings.plans, plan.created.astimezone(zone)):
+        return []
+    return list(send(settings, [plan_message(plan, zone)]))
+
+
+def is_time_of(hour: time, local: datetime) -> bool:
+    """Whether a local time lies within the hour that begins at a time of day.
+
+    >>> [is_time_of(time(23, 30), datetime(2026, 11, 27, *at)) for at in ((23, 29), (23, 30), (0, 29), (0, 30))]
+    [False, True, True, False]
+    """
+    begun = datetime.combine(local.date(), hour, local.tzinfo)
+    return any(timedelta(0) <= local - (begun - timedelta(days=days)) < HOUR for days in (0, 1))

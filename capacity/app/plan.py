@@ -26,19 +26,16 @@ from capacity.app.shards import (
     write_shard,
     write_steps,
 )
-from capacity.app.volumes import add_volumes
 from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import parse_time, rfc3339
-from capacity.planning.ahead import busiest, coming_hours, demand_ahead
 from capacity.planning.orders import Histories, KnownAhead, OrderData, require_quality
 from capacity.planning.pipeline import PlanInputs, plan_alone, share_supply
-from capacity.planning.result import PlanResult
+from capacity.planning.result import PlanResult, busiest, coming_hours, demand_ahead
 from capacity.planning.sizing import advise_workloads
 from capacity.quality import Audit
 from capacity.sources.audit_history import audit_orders
-from capacity.sources.usage import usage_fingerprint
 from capacity.version import VERSION
 
 LIBRARIES = ("numpy", "pandas", "duckdb", "scikit-learn", "statsmodels")  # whose versions may move a last digit
@@ -141,7 +138,10 @@ def plan_chunk(chunk: Chunk) -> PlanResult:
     with threadpool_limits(1):
         orders = orders_of(chunk)
         planned = plan_alone(PlanInputs.of(chunk.config, orders, chunk.now, chunk.settings_hash))
-        planned = add_volumes(planned, chunk.config, orders, chunk.now, past=chunk.past)
+        if any(one.volumes for one in chunk.config.workloads):
+            from capacity.app.volumes import add_volumes
+
+            planned = add_volumes(planned, chunk.config, orders, chunk.now, past=chunk.past)
         counts_replicas = chunk.config.usage is not None and chunk.config.usage.replicas is not None
         return replace(planned, advice=advise_workloads(orders.usages) if counts_replicas else {})
 
@@ -194,6 +194,8 @@ def chunks_of(
 
     `refuse`: raise `QualityRefusedError` where the data are too bad to plan from.
     """
+    from capacity.sources.usage import usage_fingerprint
+
     settings = config.settings_hash()
     with load_orders(config, now, past=past) as table:
         table.steps()

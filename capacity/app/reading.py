@@ -20,12 +20,10 @@ from capacity.model.arrays import Mask
 from capacity.model.configuration import Config
 from capacity.planning.orders import Histories, KnownAhead, OrderData
 from capacity.planning.pipeline import measured_by
-from capacity.quality.usage import audit_usages
 from capacity.sources.audit_history import audit_orders
 from capacity.sources.orders import read_columns, read_events
 from capacity.sources.sql import literal, one_line
 from capacity.sources.table import GOOD, TOTAL, OrderTable
-from capacity.sources.usage import ended_steps, known_usage
 from capacity.sources.within_step import rows_within
 
 if TYPE_CHECKING:
@@ -71,6 +69,10 @@ def read_ahead(config: Config) -> KnownAhead:
 
 def read_usages(config: Config, now: datetime, *, past: bool = False) -> tuple[dict[Key, pd.DataFrame], dict[Key, str]]:
     """Usage of the configured workloads, of the past in whole steps before `now`; and why a workload has none."""
+    if config.usage is None and config.prometheus is None:
+        return {}, {}
+    from capacity.sources.usage import ended_steps, known_usage
+
     usages, unmeasured = known_usage(config, now)
     if not past:
         return usages, unmeasured
@@ -80,6 +82,8 @@ def read_usages(config: Config, now: datetime, *, past: bool = False) -> tuple[d
 
 def audit_measured(usages: Mapping[Key, pd.DataFrame], config: Config) -> Audit:
     """The audit of usage where a plan is made without orders."""
+    from capacity.quality.usage import audit_usages
+
     return audit_usages(usages.values(), measured_by(config))
 
 

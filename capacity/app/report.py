@@ -56,9 +56,10 @@ def _year(config: Config, orders: OrderData, question: ReportRequest, now: datet
 
 def _planned(review: ReportData, basis: PlanInputs) -> ReportData:
     try:
-        planned = add_volumes(
-            make_plan(basis), review.config, basis.orders, basis.now, past=review.request.month is not None
-        )
+        planned = make_plan(basis)
+        if any(one.volumes for one in review.config.workloads):
+            past = review.request.month is not None
+            planned = add_volumes(planned, review.config, basis.orders, basis.now, past=past)
     except QualityRefusedError as refusal:
         return replace(review, held=str(refusal))
     except DataError as error:

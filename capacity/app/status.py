@@ -1,17 +1,21 @@
-"""Measures the service-level objectives from audits, tickets and Prometheus."""
+"""Measures service-level objectives from audits, tickets and Prometheus, and when planner and controller last ran."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from capacity.cluster.client import ABSENT, ClusterReader
+from capacity.cluster.lease import NAME as LEASE
 from capacity.http import HttpError
-from capacity.model import CapacityError, DataError
-from capacity.model.service_level import TARGETS, ServiceLevelObjective, Status, WorkloadStatus
+from capacity.model import CapacityError, ClusterError, DataError, Plan
+from capacity.model.configuration import Config
+from capacity.model.fields import time_or_none
+from capacity.model.service_level import TARGETS, Heartbeat, ServiceLevelObjective, Status, WorkloadStatus
 from capacity.sources.prometheus.answers import Value
 from capacity.sources.prometheus.client import Prometheus
 from capacity.views.sheet import count, duration
@@ -19,10 +23,12 @@ from capacity.views.sheet import count, duration
 if TYPE_CHECKING:
     import pandas as pd
 
-    from capacity.model.configuration import Config
-
 SOURCE = "audits"
 MOST = 0.95  # of the audits: one late night in twenty is no broken promise
+CRONJOBS = "/apis/batch/v1/namespaces/{namespace}/cronjobs"
+OURS = "app.kubernetes.io/part-of=capacity"
+PASSES, LEAST = 3, timedelta(minutes=3)  # one missed pass is no news: floors cover two periods more than they must
+PLANNINGS = timedelta(hours=3)  # of a planner that runs each hour
 
 
 def latency_objective(audits: pd.DataFrame) -> ServiceLevelObjective:
@@ -184,7 +190,7 @@ def _joined(*parts: str) -> str:
 
 
 Read = Callable[[], ServiceLevelObjective]
-RECORDED_ONLY = "no prometheus is configured, whose rules record it"
+RECORDED_ONLY = "needs prometheus.url: recording rules measure it"
 
 
 def read_status(
@@ -212,7 +218,7 @@ def _sources(config: Config, now: datetime, window: timedelta, audits: Path) -> 
         "uptime": recorded.get("uptime") or _unknown("uptime", RECORDED_ONLY),
         "time to restore": _tickets(config, now, window)
         or recorded.get("time to restore")
-        or _unknown("time to restore", "neither incidents.servicenow nor prometheus is configured"),
+        or _unknown("time to restore", "needs incidents.servicenow or prometheus.url"),
         "data latency": from_audits.get("data latency")
         or recorded.get("data latency")
         or _no_audit("data latency", audits),
@@ -256,7 +262,7 @@ def _tickets(config: Config, now: datetime, window: timedelta) -> Read | None:
     if settings is None:
         return None
     from capacity.monitoring.dispatch import connect_tickets
-    from capacity.monitoring.outages import restore_objective
+    from capacity.monitoring.tickets import restore_objective
 
     instance = connect_tickets(settings)
     return lambda: restore_objective(instance.past(now - window), now, window)
@@ -268,3 +274,51 @@ def _no_audit(name: str, folder: Path) -> Read:
 
 def _unknown(name: str, why: str) -> Read:
     return lambda: ServiceLevelObjective(TARGETS[name], None, "", why)
+
+
+def read_heartbeats(config: Config, reader: ClusterReader, plan: Plan | None, now: datetime) -> tuple[Heartbeat, ...]:
+    """The age of the plan, and of each namespace the runs of our CronJobs and the last renewal of the Lease."""
+    workloads = dict.fromkeys(one.namespace for one in config.workloads)
+    ours = config.controller.namespace
+    pods = [ours] if ours is not None else [*filter(None, [config.controller.home]), *workloads]
+    late = max(LEAST, PASSES * config.controller.period)
+    found = [] if plan is None else [Heartbeat("plan", plan.created, now - plan.created > PLANNINGS, "made")]
+    for namespace in dict.fromkeys([*pods, *workloads]):
+        found += _jobs(reader, namespace, now, late) if namespace in pods else []
+        found += _lease(reader, namespace)
+    return tuple(found)
+
+
+def _jobs(reader: ClusterReader, namespace: str, now: datetime, late: timedelta) -> Iterator[Heartbeat]:
+    try:
+        listed = list(reader.objects(CRONJOBS.format(namespace=namespace), labels=OURS))
+    except ClusterError as error:
+        yield Heartbeat(f"CronJobs in {namespace}", None, False, f"not known: {error}")
+        return
+    for one in listed:
+        name = str(one["metadata"]["name"])
+        patience = late if name.endswith("-controller") else PLANNINGS
+        yield _job(f"CronJob {namespace}/{name}", one, now, patience)
+
+
+def _job(what: str, job: dict[str, Any], now: datetime, patience: timedelta) -> Heartbeat:
+    status = job.get("status") or {}
+    ended, started = time_or_none(status.get("lastSuccessfulTime")), time_or_none(status.get("lastScheduleTime"))
+    if (job.get("spec") or {}).get("suspend"):
+        return Heartbeat(what, ended, True, "suspended")
+    if ended is None:
+        return Heartbeat(what, started, started is not None, "started, but never succeeded" if started else "never run")
+    return Heartbeat(what, ended, now - ended > patience, "succeeded")
+
+
+def _lease(reader: ClusterReader, namespace: str) -> Iterator[Heartbeat]:
+    """The CronJob takes it only where it writes, so that its age is no alarm."""
+    try:
+        spec = reader.lease(namespace, LEASE).get("spec") or {}
+    except ClusterError as error:
+        if error.status != ABSENT:
+            yield Heartbeat(f"Lease {namespace}/{LEASE}", None, False, f"not known: {error}")
+        return
+    holder = spec.get("holderIdentity")
+    note = f"renewed, held by {holder}" if holder else "released"
+    yield Heartbeat(f"Lease {namespace}/{LEASE}", time_or_none(spec.get("renewTime")), False, note)

@@ -14,7 +14,7 @@ from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.observe import unknown_workload
 from capacity.cluster.pod_sizes import PodOwner, SizedPods, observe_pods
 from capacity.cluster.resize import NoResizeSupportError, OwnerNotes, PodGoneError, forget, resize
-from capacity.decision.size_return import return_size
+from capacity.decision.pod_sizing import return_size
 from capacity.decision.vertical import decide_sizes
 from capacity.model import CapacityError, Workload
 from capacity.model.actuation import Actuation

@@ -68,8 +68,6 @@ def add_volumes(
     planned: PlanResult, config: Config, orders: OrderData, now: datetime, *, past: bool = False
 ) -> PlanResult:
     """The same plan with that of its volumes. What stands in their way is a warning: their claims keep their size."""
-    if not any(one.volumes for one in config.workloads):
-        return planned
     try:
         found = planned_volumes(config, orders, now, past=past)
     except DataError as error:

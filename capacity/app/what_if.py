@@ -1,25 +1,38 @@
-"""One workload planned again under changed conditions, from forecasts that are kept: in well under a second."""
+"""One workload planned again under changed conditions, in well under a second; and scenarios as people write them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 
 from capacity.app.advise import with_policies
-from capacity.model import ConfigError, DataError, Event, Explanation, Forecast, Scenario, Workload, WorkloadPlan
+from capacity.model import (
+    CapacityError,
+    ConfigError,
+    DataError,
+    Event,
+    Explanation,
+    Forecast,
+    Scenario,
+    Workload,
+    WorkloadPlan,
+)
 from capacity.model.choice import Choice, Evidence
 from capacity.model.configuration import Config
 from capacity.model.fields import duration_text
 from capacity.model.policies import Policies
 from capacity.model.policy import Objective
-from capacity.planning.expected import expected_minutes_above
 from capacity.planning.explain import KnownSales, explain_planned, plain_forecast
 from capacity.planning.orders import OrderData
 from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan, planned_window
+from capacity.planning.result import expected_minutes_above
 from capacity.planning.shared import priced
 from capacity.planning.workload import floor_series, month_cost
 
@@ -28,6 +41,7 @@ LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995)  # what the quantile can
 KEPT = 64  # forecasts: one for each workload and window that somebody asked for
 LONGEST = timedelta(hours=6)  # of a lead time that can be asked for
 POD_HOURS = "pod-hours"
+FORMS = "growth=+20%, promotion=2026-11-27/2026-11-28:+50%, lost-zone, cancel=EVENT, or several joined by commas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,3 +339,62 @@ def _figures(one: Outcome) -> dict[str, Any]:
         "expected_minutes_over_target_per_day": None if above is None else round(above, 3),
         "minutes_short_of_need": one.plan.derivation.minutes_short,
     }
+
+
+def parse_scenario(text: str, timezone: str) -> Scenario:
+    """One `--scenario`; times without a zone are on the business's clock. Raises `ConfigError`.
+
+    >>> parse_scenario("growth=+20%", "UTC")
+    Scenario(name='growth=+20%', growth=0.2, promotions=(), lost_zone=False, cancelled=())
+    """
+    growth, lost_zone = 0.0, False
+    promotions: list[Event] = []
+    cancelled: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, _, value = part.partition("=")
+        if key == "growth":
+            growth = (1 + growth) * (1 + _share(part, value)) - 1
+        elif key == "promotion":
+            promotions.append(_promotion(part, value, timezone))
+        elif part == "lost-zone":
+            lost_zone = True
+        elif key == "cancel" and value:
+            cancelled.append(value)
+        else:
+            raise ConfigError(f"--scenario: expected {FORMS}, got {part!r}")
+    if not text.strip(" ,"):
+        raise ConfigError(f"--scenario: expected {FORMS}, got nothing")
+    try:
+        return Scenario(text, round(growth, 12), tuple(promotions), lost_zone, tuple(cancelled))
+    except CapacityError as error:
+        raise ConfigError(f"--scenario: {error}") from error
+
+
+def _share(part: str, value: str) -> float:
+    match = re.fullmatch(r"([+-]?\d+(?:\.\d+)?)%", value)
+    if match is None:
+        raise ConfigError(f"--scenario: expected a change such as +20% or -5%, got {part!r}")
+    return float(match[1]) / 100
+
+
+def _promotion(part: str, value: str, timezone: str) -> Event:
+    match = re.fullmatch(r"([^/]+)/(.+):([+-][\d.]+%)", value)
+    if match is None:
+        raise ConfigError(f"--scenario: expected promotion=START/END:+50%, got {part!r}")
+    try:
+        start, end = (_moment(moment, timezone) for moment in match.group(1, 2))
+        return Event(match[1] + "/" + match[2], start, end, "promotion", 1 + _share(part, match[3]))
+    except (ValueError, CapacityError) as error:
+        raise ConfigError(f"--scenario: {part}: {error}") from error
+
+
+def _moment(text: str, timezone: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))
+
+
+def parse_scenarios(texts: Sequence[str], timezone: str) -> list[Scenario]:
+    """All of them, each once. Raises `ConfigError`."""
+    if len(texts) != len(set(texts)):
+        raise ConfigError(f"--scenario: expected each once, got {list(texts)}")
+    return [parse_scenario(text, timezone) for text in texts]

@@ -21,7 +21,7 @@ from capacity.cli.setup import doctor, init, rules, try_
 from capacity.cli.simulate import simulate
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.version import VERSION
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Learn the seasonality of a business from its orders, move the floor of each autoscaler before the peak.\n\n"
+    help="Learn the seasonality of a business from its orders; move the floor of each autoscaler before the peak.\n\n"
     "Start with [bold]capacity plan --sample[/bold]. In order of the data: audit, forecast, advise, plan, preview, "
     "apply.",
     epilog="Exit codes: 0 done, 1 data or cluster failed, 2 usage or configuration, 3 held for safety.",

@@ -29,15 +29,11 @@ if TYPE_CHECKING:
     from capacity.views.plots import Figure
 
 CHOOSING = timedelta(minutes=10)  # after the plan is in force; the CronJob of k8s/base may take 30
-PoliciesOption = Annotated[
-    Path, typer.Option("--policies", help="File with the chosen policies: advise writes it, plan reads it.")
-]
-POLICIES = Path("policies.json")
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyStore:
-    """Where chosen policies are kept: in a file, or in ConfigMaps in the namespaces of the workloads."""
+    """Where chosen policies are kept: in a file (`choice.policies`), or in ConfigMaps of the workloads' namespaces."""
 
     file: Path
     in_cluster: bool
@@ -62,7 +58,7 @@ class PolicyStore:
             return [f"ConfigMap {name}" for name in write_policy_maps(ClusterWriter(), policies.values())]
         from capacity.model.policies import write_policies
 
-        write_file(lambda: write_policies(policies.values(), self.file), "--policies", self.file)
+        write_file(lambda: write_policies(policies.values(), self.file), "choice.policies", self.file)
         return [str(self.file)]
 
 
@@ -76,7 +72,6 @@ def advise(
         typer.Option(min=1, help="How many of the last days to replay; at least 7 to choose. Default: choice.days."),
     ] = None,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
-    policies: PoliciesOption = POLICIES,
     to_cluster: Annotated[
         bool, typer.Option("--to-cluster", help="Keep the policies in ConfigMaps beside the plan instead of a file.")
     ] = False,
@@ -89,12 +84,11 @@ def advise(
 
     Example: capacity advise --sample --picture choice.png
     """
-    from capacity.app.advise import AdviceRequest
-    from capacity.app.advise_fleet import advise_fleet
+    from capacity.app.advise import AdviceRequest, advise_fleet
 
     config = data.planning_config(context)
     config.orders()
-    chosen, store = counted_workloads(config, workload), PolicyStore(policies, to_cluster)
+    chosen, store = counted_workloads(config, workload), PolicyStore(config.choice.policies, to_cluster)
     with context.count("replaying") as progress:
         known = store.read(config)
         asked = AdviceRequest(data.moment(), days or config.choice.days, chosen, known)
@@ -115,8 +109,7 @@ def renewed_policies(
 
     Where there is no file, none is chosen unasked: the first choice replays weeks.
     """
-    from capacity.app.advise import outdated
-    from capacity.app.advise_fleet import advise_fleet
+    from capacity.app.advise import advise_fleet, outdated
 
     known = _kept(config, store)
     workloads = list(asked.workloads or ())
@@ -136,22 +129,16 @@ def choose_for_the_next(
 
     A choice that fails or takes long never keeps a plan from being made; the next run goes on with the oldest.
     """
-    from capacity.app.advise import advise, outdated
+    from capacity.app.advise import AdviceRequest, advise_on, outdated
+    from capacity.app.reading import read_orders
 
     due, ends = outdated(config, known, now), monotonic() + CHOOSING.total_seconds()
     if not due:
         return
     try:
         with context.count("choosing policies") as progress:
-            advice = advise(
-                config,
-                now,
-                days=config.choice.days,
-                workloads=due,
-                known=known,
-                progress=progress,
-                stop=lambda: monotonic() >= ends,
-            )
+            orders, asked = read_orders(config, now), AdviceRequest(now, config.choice.days, due, known)
+            advice = advise_on(config, orders, asked, progress, stop=lambda: monotonic() >= ends)
         _with_chosen(known, advice, store)
     except CapacityError as error:
         LOGGER.warning("no policy chosen: %s", error)

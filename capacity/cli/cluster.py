@@ -22,15 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from capacity.app.control import Reconciliation as Pass
     from capacity.app.loop import Leader
     from capacity.app.notify import Notifier
+    from capacity.app.reconciliation import Reconciliation as Pass
     from capacity.cluster.client import ClusterReader, ClusterWriter
     from capacity.cluster.message_memory import LeaseMemory
     from capacity.model.configuration import Config
     from capacity.model.outcome import Outcome
-    from capacity.monitoring.export import Exposition
-    from capacity.monitoring.health import Health
+    from capacity.monitoring.export import Exposition, Health
 
     Client = TypeVar("Client", bound=ClusterReader)
 
@@ -193,7 +192,7 @@ def _healthy(period: float, exposition: Exposition, port: int) -> Iterator[Healt
     """The loop's health, answered on a port (0: on none) until the block ends."""
     from time import monotonic
 
-    from capacity.monitoring.health import Health
+    from capacity.monitoring.export import Health
 
     health = Health(monotonic, max(LEAST_PATIENCE, 3 * period), exposition)
     server = health.serve(port) if port else None
@@ -345,7 +344,7 @@ def rehearse(
     from capacity.app.rehearse import rehearse as rehearse_workload
     from capacity.cluster.client import ClusterWriter
     from capacity.model.rehearsal import RehearsalLimits
-    from capacity.views.tables.rehearsal import rehearsal_sheet
+    from capacity.views.tables.status import rehearsal_sheet
 
     if (to is None) != peak:
         raise ConfigError("expected --to REPLICAS or --peak, one of the two")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from capacity.model.configuration import Config
+    from capacity.sources.sample import Sample
 
 CONFIG = Path("capacity.yaml")  # read where no other is named; a FILE needs none
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 3  # exit codes, as the help and the README say them
@@ -45,9 +46,6 @@ DebugOption = Annotated[
 LogFormOption = Annotated[
     LogForm, typer.Option("--log-format", help="Logs on stderr.", rich_help_panel="Every command")
 ]
-OfficeOption = Annotated[
-    bool, typer.Option("--office", help="Use the second bundled sample, a service that follows working hours.")
-]
 SampleOption = Annotated[
     bool, typer.Option("--sample", help="Use the bundled orders and workload instead of a configuration.")
 ]
@@ -55,7 +53,8 @@ FileArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="FILE",
-        help="Orders in place of sales.source, or without any capacity.yaml: CSV, Parquet, a glob, a database's URL.",
+        help="Orders in place of sales.source, or without any capacity.yaml: CSV, JSON, Parquet, a glob, or a URL; "
+        "or sample:office, the second bundled sample, a service that follows working hours.",
     ),
 ]
 NowOption = Annotated[
@@ -87,13 +86,12 @@ class CommandContext:
         """Whether there is a configuration, or one was named that should be there."""
         return self.config_path != CONFIG or self.config_path.exists()
 
-    def config(self, *, sample: bool = False, office: bool = False) -> Config:
+    def config(self, sample: Sample | None = None) -> Config:
         """The configuration, or that of a bundled sample. Raises `ConfigError`."""
         from capacity.app.configuration import read_config
         from capacity.sources.sample import sample_config
 
-        bundled = sample_config() if sample else sample_config("office") if office else None
-        return read_config(bundled or self.config_path)
+        return read_config(self.config_path if sample is None else sample_config(sample))
 
     def show(self, *sheets: Sheet) -> None:
         """Print results to stdout one after the other; as HTML all of them on one page."""

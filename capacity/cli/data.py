@@ -248,13 +248,13 @@ def load(
     Example: capacity load --sample --picture load.png
     """
     from capacity.app.reading import read_orders
-    from capacity.app.requests import write_patch
     from capacity.planning.pipeline import learn_load_of
     from capacity.planning.sizing import advise_workloads
     from capacity.sources.sample import sample_usage
     from capacity.views.tables import load_sheet
+    from capacity.views.tables.load import write_patch
 
-    config, now = context.config(sample=sample), Data(sample=sample).moment()
+    config, now = context.config("shop" if sample else None), Data(sample=sample).moment()
     if sample:
         config = config.model_copy(update={"usage": sample_usage()})
     if config.usage is None and config.prometheus is None:

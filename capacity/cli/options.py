@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.command import CommandContext, FileArgument, OfficeOption, SampleOption, read_clock, read_duration
+from capacity.cli.command import CommandContext, FileArgument, SampleOption, read_clock, read_duration
 from capacity.model import ConfigError, DataError
 from capacity.model.fields import duration_text
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from capacity.app.fleet import Fleet
     from capacity.model.configuration import Config
     from capacity.quality.column_roles import Guess
+    from capacity.sources.sample import Sample
     from capacity.views.plots import Figure
 
 
@@ -69,6 +70,7 @@ READING = "How orders are read (by default as capacity.yaml says, otherwise gues
 CALENDAR = "Calendar and horizon"
 SERVICE = "If no workload is configured"
 FLEET = "Many workloads"
+SAMPLE = "sample:"  # before the name of a bundled sample, in place of a FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,10 @@ class Reading:
     horizon: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How far to look ahead: 14d.", rich_help_panel=CALENDAR)
     ] = None
+
+    def asks(self) -> bool:
+        """Whether anything is said of how orders are read."""
+        return any(getattr(self, option.name) is not None for option in fields(Reading))
 
     def asked(self) -> Asked:
         """What was said, as values. Raises `ConfigError` naming the option."""
@@ -170,26 +176,41 @@ class Data(Reading):
 
     file: FileArgument = None
     sample: SampleOption = False
-    office: OfficeOption = False
+
+    @property
+    def bundled(self) -> Sample | None:
+        """The sample that is looked at instead of a configuration. Raises `ConfigError` on a name of none."""
+        from capacity.sources.sample import FILES
+
+        if self.file is None or not self.file.startswith(SAMPLE):
+            return "shop" if self.sample else None
+        name = self.file.removeprefix(SAMPLE)
+        if name not in FILES:
+            raise ConfigError(f"FILE: expected {' or '.join(SAMPLE + one for one in FILES)}, got {self.file}")
+        return name
 
     @property
     def foreign(self) -> bool:
         """Whether somebody looks at other orders than the job's: then nobody is told of it."""
-        return self.file is not None or self.sample or self.office
+        return self.file is not None or self.sample
 
     def bare(self, context: CommandContext) -> bool:
         """Whether there is a FILE and no configuration of it."""
-        return self.file is not None and not self.sample and not context.configured
+        return self.file is not None and self.bundled is None and not context.configured
 
     def config(self, context: CommandContext) -> Config:
         """The configuration with these orders, read as was asked; of a bare FILE a guess. Raises `ConfigError`."""
+        if self.file and self.sample:
+            raise ConfigError("expected one of FILE and --sample, got both")
+        if not self.asks() and (self.file is None or self.bundled is not None):
+            return context.config(self.bundled)
         from capacity.app.bare import bare_config, with_asked
 
         asked = self.asked()
-        if sum(map(bool, (self.file, self.sample, self.office))) > 1:
-            raise ConfigError("expected one of FILE, --sample and --office, got several")
+        if self.bundled is not None:
+            return with_asked(context.config(self.bundled), asked)
         if self.file is None or not self.bare(context):
-            return with_asked(context.config(sample=self.sample, office=self.office), asked, self.file)
+            return with_asked(context.config(), asked, self.file)
         config, guess = bare_config(self.file, asked)
         context.say(guess_words(guess))
         return config
@@ -211,11 +232,9 @@ class Data(Reading):
 
     def moment(self, now: str | None = None) -> datetime:
         """When this is done: the given time, else the clock's; a sample lives at the end of its own orders."""
-        from capacity.sources.sample import OFFICE_NOW, SAMPLE_NOW
+        from capacity.sources.sample import SAMPLE_NOWS
 
-        if now is None and (self.sample or self.office):
-            return SAMPLE_NOW if self.sample else OFFICE_NOW
-        return read_clock(now)
+        return read_clock(now) if now is not None or self.bundled is None else SAMPLE_NOWS[self.bundled]
 
 
 def guess_words(guess: Guess) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.advise import POLICIES, PoliciesOption, PolicyStore, choose_for_the_next, renewed_policies
+from capacity.cli.advise import PolicyStore, choose_for_the_next, renewed_policies
 from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_clock, verb
 from capacity.cli.options import Data, Drawing, FleetOptions, Service, Theme, write_file
 from capacity.logs import LOGGER
@@ -78,15 +78,9 @@ class PlanOutput:
             rich_help_panel=RESULT,
         ),
     ] = False
-    policies: PoliciesOption = POLICIES
     choose: Annotated[
-        bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
+        bool, typer.Option("--choose", help="Choose each workload's policy again first, as `capacity advise` does.")
     ] = False
-
-    @property
-    def store(self) -> PolicyStore:
-        """Where the policies are kept that the plan follows."""
-        return PolicyStore(self.policies, self.to_cluster)
 
 
 @verb
@@ -106,7 +100,7 @@ def plan(
     """
     from capacity.app.advise import AdviceRequest, with_evidence, with_policies
     from capacity.app.notify import Notifier
-    from capacity.app.scenarios import parse_scenarios
+    from capacity.app.what_if import parse_scenarios
     from capacity.planning.orders import QualityRefusedError
     from capacity.planning.result import made_for
 
@@ -125,7 +119,8 @@ def plan(
             return _compare(context, config, scenarios, now, past=data.now is not None)
         anew = list(config.workloads) if goal.choose else []
         choice = AdviceRequest(now, config.choice.days, anew, past=data.now is not None)
-        policies = renewed_policies(context, config, goal.store, choice, parts.fleet())
+        store = PolicyStore(config.choice.policies, goal.to_cluster)
+        policies = renewed_policies(context, config, store, choice, parts.fleet())
         asked, config = config, with_policies(config, policies)
         planned, took = _planned(context, config, parts, now, past=data.now is not None)
         planned = made_for(with_evidence(planned, policies), read)
@@ -138,7 +133,7 @@ def plan(
         raise
     _write(context, planned, config, goal, drawing)
     if goal.to_cluster and not goal.choose and data.now is None:
-        choose_for_the_next(context, asked, goal.store, policies, now)
+        choose_for_the_next(context, asked, store, policies, now)
     for remark in remarks:
         context.say(remark)
     _say_failures(planned.failures)
@@ -215,8 +210,7 @@ def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Con
         said = ["lead time of `auto`: 5 min assumed; --to-cluster and `capacity init` learn it from the pods"] * pods
         return config, said + ["lead time of nodes: not learned; --to-cluster learns it from the nodes"] * nodes
     from capacity.cluster.client import ClusterReader
-    from capacity.cluster.node_starts import learn_node_lead_times
-    from capacity.cluster.start_times import learn_lead_times
+    from capacity.cluster.start_times import learn_lead_times, learn_node_lead_times
 
     reader = ClusterReader()
     config, of_pods = learn_lead_times(config, reader, now) if pods else (config, [])
@@ -298,7 +292,6 @@ def explain(
         str | None, typer.Option("--at", metavar="TIME", help="A step of the plan (RFC 3339). Default: its peak.")
     ] = None,
     sample: SampleOption = False,
-    policies: PoliciesOption = POLICIES,
     drawing: Drawing,
 ) -> int:
     """Explain one planned floor, from sales to replicas, in parts that add up to it exactly.
@@ -310,9 +303,10 @@ def explain(
     from capacity.planning.explain import explain_plan
     from capacity.views.tables import advice_sentence, explain_sheet
 
-    kept = known_policies(policies)
     data = Data(sample=sample)
-    config, now = with_policies(data.planning_config(context), kept), data.moment()
+    config, now = data.planning_config(context), data.moment()
+    kept = known_policies(config.choice.policies)
+    config = with_policies(config, kept)
     chosen, moment = _workload(config, workload), None if at is None else _moment(at, config.timezone)
     with context.stages("reading orders", "forecasting and explaining") as advance:
         orders = read_orders(config, now)

@@ -118,7 +118,7 @@ def status(
     from capacity.app.status import read_status
     from capacity.views.tables import status_sheet
 
-    config, moment = context.config(sample=sample), Data(sample=sample).moment(now)
+    config, moment = context.config("shop" if sample else None), Data(sample=sample).moment(now)
     span = read_duration("--window", window)
     if span.total_seconds() < 60:
         raise ConfigError(f"--window: expected at least 1m, got {window}")
@@ -160,8 +160,8 @@ def _code(found: Status) -> int:
 def _workload_status(config: Config, now: datetime, plan: Path | None, real_time: bool) -> WorkloadStatus:
     """What a pass would do now, by a client that cannot write; without a cluster, the plan alone."""
     from capacity.app.control import preview
-    from capacity.app.heartbeats import read_heartbeats
     from capacity.app.loop import make_pass
+    from capacity.app.status import read_heartbeats
     from capacity.cluster.client import ClusterReader
     from capacity.model import CapacityError
     from capacity.model.service_level import WorkloadStatus
@@ -206,7 +206,7 @@ def outlook(
     Example: capacity outlook --sample --scenario growth=+30%
     """
     from capacity.app.outlook import capacity_outlook
-    from capacity.app.scenarios import parse_scenarios
+    from capacity.app.what_if import parse_scenarios
     from capacity.views.tables import outlook_sheets
 
     config = data.planning_config(context)

@@ -165,7 +165,7 @@ SAMPLE_ZONE, SAMPLE_HOLIDAYS = "Europe/London", ("GB-ENG",)
 def try_(
     context: CommandContext,
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="CSV, .gz, Parquet, a glob, or a database's URL.")
+        str | None, typer.Argument(metavar="FILE", help="CSV or JSON (also .gz), Parquet, a glob, or a database's URL.")
     ] = None,
     *,
     sample: Annotated[bool, typer.Option("--sample", help="Try it on the bundled orders of a British shop.")] = False,

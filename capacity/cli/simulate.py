@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capacity.cli.advise import POLICIES, PoliciesOption, chosen_workloads
+from capacity.cli.advise import chosen_workloads
 from capacity.cli.command import DONE, FAILED, CommandContext, read_duration, verb
 from capacity.cli.options import PICTURE, Data, Drawing, SimulationView, Theme
 from capacity.logs import LOGGER
@@ -33,7 +33,6 @@ def simulate(
         typer.Option(help="How often the model is fitted again. Default: 1d, or 1h for sales per minute."),
     ] = None,
     workload: Annotated[str | None, typer.Option(help="Only this namespace/name; default: every workload.")] = None,
-    policies: PoliciesOption = POLICIES,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed for the random start times of pods; the same seed gives the same result.")
     ] = 7,
@@ -52,7 +51,8 @@ def simulate(
     from capacity.app.reading import read_orders
     from capacity.views.tables import nodes_sheet, simulation_sheet, sizes_sheet
 
-    config = with_policies(data.planning_config(context), known_policies(policies))
+    config = data.planning_config(context)
+    config = with_policies(config, known_policies(config.choice.policies))
     config.orders()
     chosen = chosen_workloads(config, workload)
     replay = _replay(config, days, refit, seed)

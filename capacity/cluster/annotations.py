@@ -11,7 +11,7 @@ from typing import Any
 
 from capacity.cluster.ownership import Owner
 from capacity.model import ClusterError, Memory, Wishes
-from capacity.model.fields import parse_time, rfc3339
+from capacity.model.fields import parse_time, rfc3339, time_or_none
 from capacity.model.observation import CAUSES
 
 BASELINE = "capacity/baseline"  # bounds and their owners before our first touch, as JSON
@@ -69,7 +69,7 @@ def _count(text: Any) -> int | None:
 
 def read_expiry(annotations: Mapping[str, Any]) -> datetime | None:
     """When the floor is given back unless somebody renews it."""
-    return _moment(annotations.get(EXPIRES))
+    return time_or_none(annotations.get(EXPIRES))
 
 
 def baseline_text(baseline: Baseline, now: datetime) -> str:
@@ -109,19 +109,19 @@ def _memory(text: Any) -> Memory:
         note = json.loads(str(text)[:LARGEST]) if text is not None else {}
         safe, held_for, mark = note.get("safe_floor"), note.get("held_for"), note.get("mark")
         return Memory(
-            moved_at=_moment(note.get("moved")),
+            moved_at=time_or_none(note.get("moved")),
             safe_floor=safe if isinstance(safe, int) and not isinstance(safe, bool) and safe >= 1 else None,
             held_for=None if held_for is None else str(held_for),
-            held_since=_moment(note.get("held_since")),
+            held_since=time_or_none(note.get("held_since")),
             mark=None if mark is None else str(mark),
-            looked_at=_moment(note.get("looked")),
-            looked_first=_moment(note.get("first_look")),
+            looked_at=time_or_none(note.get("looked")),
+            looked_first=time_or_none(note.get("first_look")),
             alike=note["alike"] if type(note.get("alike")) is int and note["alike"] > 0 else 0,
-            still_since=_moment(note.get("still")),
-            short_since=_moment(note.get("short")),
+            still_since=time_or_none(note.get("still")),
+            short_since=time_or_none(note.get("short")),
             short_for=note["short_for"] if note.get("short_for") in CAUSES else None,
             slow_start=_seconds(note.get("slow")),
-            slow_at=_moment(note.get("slow_at")),
+            slow_at=time_or_none(note.get("slow_at")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError):
         return NOTHING
@@ -129,15 +129,6 @@ def _memory(text: Any) -> Memory:
 
 def _seconds(number: Any) -> timedelta | None:
     return timedelta(seconds=number) if type(number) is int and 0 < number < 10**6 else None
-
-
-def _moment(text: Any) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return parse_time(str(text)[:64])
-    except ValueError:
-        return None
 
 
 def _baseline(text: str, name: str) -> Baseline:
@@ -199,7 +190,7 @@ def rehearsal_text(floor: int, until: datetime) -> str:
 def read_rehearsal(annotations: Mapping[str, Any], now: datetime) -> int | None:
     """The floor of a rehearsal that runs now; None where none does: one that cannot be read is none."""
     found = re.fullmatch(r"([1-9][0-9]{0,5}) until (\S{1,40})", str(annotations.get(REHEARSAL)), re.ASCII)
-    ends = None if found is None else _moment(found[2])
+    ends = None if found is None else time_or_none(found[2])
     return int(found[1]) if found is not None and ends is not None and now < ends else None
 
 

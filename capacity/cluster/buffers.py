@@ -17,7 +17,7 @@ from capacity.cluster.client import ABSENT, ClusterReader, ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.ownership import owners
 from capacity.model import ClusterError, Workload
-from capacity.model.fields import parse_time, rfc3339
+from capacity.model.fields import rfc3339, time_or_none
 from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomRules, buffer_name
 
 GROUP = "autoscaling.x-k8s.io"
@@ -174,7 +174,7 @@ def _state_of(document: Document, now: datetime) -> BufferState:
         wishes=read_wishes(annotations, now),
         provisioned=provisioned,
         message=message,
-        moved_at=_moment(note.get("moved")),
+        moved_at=time_or_none(note.get("moved")),
         expires=read_expiry(annotations),
     )
 
@@ -190,20 +190,13 @@ def _note(annotations: Mapping[str, Any]) -> dict[str, Any] | None:
     return note if isinstance(note, dict) else {}
 
 
-def _moment(text: object) -> datetime | None:
-    try:
-        return None if text is None else parse_time(str(text))
-    except ValueError:
-        return None
-
-
 def _maker(document: Document) -> str:
     found = owners(document, ("f:spec",))
     return found[0].manager if found else "somebody else"
 
 
 def _provisioned(document: Document, replicas: int) -> tuple[bool, str]:
-    """Whether nodes stand ready for so many pods, and what the object says where they do not."""
+    """Whether nodes are ready for so many pods, and what the object says where they do not."""
     status = document.get("status") or {}
     if document.get("kind") == "Deployment":
         ready = int(status.get("readyReplicas") or 0)

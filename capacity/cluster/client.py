@@ -345,7 +345,9 @@ def _settings(kubeconfig: str | None) -> Any:
         try:
             config.load_incluster_config(client_configuration=settings)
         except config.ConfigException:
-            raise NoClusterError(f"no cluster: {outside}; set KUBECONFIG or run inside a cluster") from outside
+            raise NoClusterError(
+                f"no cluster: {str(outside).rstrip(chr(46))}; set KUBECONFIG or run inside a cluster"
+            ) from outside
     return settings
 
 

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from capacity.cluster.annotations import read_notes
-from capacity.cluster.appliers import NOTHING, advice
 from capacity.cluster.client import MANAGER, PODS
 from capacity.cluster.kinds import HPA
-from capacity.cluster.ownership import owners
+from capacity.cluster.ownership import NOTHING, advice, owners
 from capacity.cluster.start_times import Starts, read_starts
 from capacity.model import ClusterError
 from capacity.model.fields import parse_quantity

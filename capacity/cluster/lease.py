@@ -1,4 +1,4 @@
-"""One writer at a time: a Lease per namespace, taken before the first write and given back after the last."""
+"""Who may write: one writer at a time by a Lease in each namespace, and nobody while the off switch says so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from capacity.cluster.client import ABSENT, CONFLICT, ClusterWriter
+from capacity.cluster.client import ABSENT, CONFLICT, ClusterReader, ClusterWriter
 from capacity.model import ClusterError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NAME = "capacity"
 SHORTEST = timedelta(seconds=60)  # a pass is over by then: its CronJob ends it after 50 s
+SWITCH_NAME, SWITCH_KEY = "capacity-switch", "enabled"
+ON = ("true", "on", "yes", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +175,17 @@ class Writers:
 
     def _lease(self, namespace: str) -> Lease:
         return Lease(self._writer, namespace, self._holder)
+
+
+def read_switch(reader: ClusterReader, namespace: str) -> str | None:
+    """Why nothing may move, None where all may. No ConfigMap, or no key in it: on. Any text but a clear yes: off."""
+    try:
+        found = reader.configmap(namespace, SWITCH_NAME)
+    except ClusterError as error:
+        if error.status == ABSENT:
+            return None
+        raise
+    value = (found.get("data") or {}).get(SWITCH_KEY)
+    if value is None or str(value).strip().lower() in ON:
+        return None
+    return f"ConfigMap {namespace}/{SWITCH_NAME} says {SWITCH_KEY}: {str(value)[:20]!r}"

@@ -10,11 +10,10 @@ import json
 from typing import Any
 
 from capacity.cluster.annotations import BASELINE, TARGET, TARGET_BASELINE, baseline_text
-from capacity.cluster.appliers import advice
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.kinds import HPA, Document
-from capacity.cluster.ownership import Owner, owners
+from capacity.cluster.ownership import Owner, advice, owners
 from capacity.model import ClusterError
 from capacity.model.outcome import TargetMove
 

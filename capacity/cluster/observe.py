@@ -1,9 +1,13 @@
-"""Observe: every workload with the object that holds its floor, or with what stands in its way."""
+"""Observe: every workload with what holds its floor, or what stands in its way; and when its metrics were measured.
+
+The right to read when metrics were measured is an overlay (`k8s/components/metric-times`), and
+`controller.metric_times` asks for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from capacity.cluster.annotations import BASELINE
@@ -11,9 +15,11 @@ from capacity.cluster.autoscaler import Autoscaler, made_by
 from capacity.cluster.client import ABSENT, ClusterReader
 from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT, Document
 from capacity.model import ClusterError, LoadModel, Owned, Replica, Target, Workload
+from capacity.model.fields import time_or_none
 from capacity.model.workload import TargetKind
 
 Movers = dict[tuple[str, str], set[str]]  # kind and name of a workload -> kind/name of what moves its replicas
+POD_METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +183,26 @@ def unknown_workload(namespace: str, name: str, kind: TargetKind) -> Workload:
     """A workload of which nothing is known but where it is."""
     load, replica = LoadModel(0, 0, 0, 0), Replica(1, 1)
     return Workload(namespace, name, load, replica, floor=1, ceiling=1, target=Target(name, kind))
+
+
+def with_times(reader: ClusterReader, seen: Sequence[Seen]) -> list[Seen]:
+    """The same targets, each with the time of the newest measurement in its namespace, where we may read it."""
+    namespaces = dict.fromkeys(workload.namespace for workload, _, _ in seen)
+    newest = {namespace: newest_measurement(reader, namespace) for namespace in namespaces}
+    return [
+        (workload, scene, found if isinstance(found, ClusterError) else _timed(found, newest[workload.namespace]))
+        for workload, scene, found in seen
+    ]
+
+
+def _timed(found: Autoscaler, newest: datetime | None) -> Autoscaler:
+    return replace(found, measured_at=newest)
+
+
+def newest_measurement(reader: ClusterReader, namespace: str) -> datetime | None:
+    """The newest time stamp of any pod's metrics; None where there is none, or we may not look."""
+    try:
+        stamps = [time_or_none(one.get("timestamp")) for one in reader.objects(POD_METRICS.format(namespace=namespace))]
+    except ClusterError:
+        return None
+    return max((stamp for stamp in stamps if stamp is not None), default=None)

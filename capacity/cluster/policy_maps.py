@@ -12,8 +12,7 @@ from capacity.cluster.config_maps import find_configmap, remove_configmap
 from capacity.cluster.plan_index import LABELS, MOST_PARTS, packed_text, unpacked_text
 from capacity.logs import LOGGER
 from capacity.model import PlanError
-from capacity.model.policies import Policies, parse_policies, policies_text
-from capacity.model.replayed import Advised
+from capacity.model.policies import Advised, Policies, parse_policies, policies_text
 
 KEY = "policies.json.gz"
 LARGEST = 700_000  # bytes of one compressed part: in base64 it stays below the 1 MiB that a ConfigMap may hold

@@ -10,12 +10,13 @@ from threading import Lock
 from capacity.cluster.client import ABSENT, CONFLICT, ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.cluster.lease import TRIES
-from capacity.cluster.pod_sizes import PodOwner, read_pod
-from capacity.cluster.size_notes import (
+from capacity.cluster.pod_sizes import (
     SIZE_BASELINE,
     SIZE_EXPIRES,
     SIZE_NOTES,
     SIZE_STATE,
+    PodOwner,
+    read_pod,
     size_baseline,
     size_expiry,
     size_state,

@@ -9,7 +9,7 @@ from typing import Final
 
 from capacity.decision.reached import judge_rise
 from capacity.model import CUTS, Clamp, Cut, Decision, Doubt, Memory, Observation, Reason, WorkloadPlan, require
-from capacity.model.controller import ControllerRules
+from capacity.model.policy import ControllerRules
 
 ROUNDING = 1e-9  # 10 x 1.1 is 11.000000000000002 to a computer
 

@@ -1,12 +1,12 @@
-"""How many pods nodes must stand ready for now. A buffer rises at once, and comes down when a peak is over for good."""
+"""How many pods nodes must be ready for now. A buffer rises at once, and comes down when a peak is over for good."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from capacity.model import require
-from capacity.model.controller import ControllerRules
 from capacity.model.headroom import BufferState, Headroom, HeadroomDecision, HeadroomReason
+from capacity.model.policy import ControllerRules
 
 CALM = timedelta(minutes=30)  # a buffer moves once for what is planned in this time, as floors do
 SLACK = timedelta(minutes=2)  # beyond the lead time before missing nodes are reported: the autoscaler looks and writes

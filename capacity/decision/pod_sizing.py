@@ -1,14 +1,26 @@
-"""What one pod is to request: up at once, down in steps, within its limits, its class and its node."""
+"""What one pod is to request: up at once, down in steps, within its limits, its class, its node and its memory.
+
+Uses of memory are kept in blocks of six hours, rounded up, so that a steady use is noted four times a day and no more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
-from capacity.decision.limits_of_pods import lowered_by_one, qos_after, resized
-from capacity.model.pod_observation import ContainerState, ObservedPods, PodDecision, PodState, Resources, SizeReason
-from capacity.model.pod_size import SizedResource, SizeKey, Vertical
+from capacity.model.pod_observation import (
+    Amounts,
+    ContainerState,
+    Kept,
+    ObservedPods,
+    PodDecision,
+    PodState,
+    Resources,
+    SizeReason,
+)
+from capacity.model.pod_size import RESOURCES, LimitRule, SizedResource, SizeKey, Vertical
 
 WORTH = 0.10  # of a request by which it must be too high to come down: the VPA's own threshold for an update
 ORDER: tuple[SizeReason, ...] = (  # of several reasons of one pod, the first is told
@@ -42,6 +54,11 @@ HELD: tuple[SizeReason, ...] = (
     "HeldTrafficVanished",
     "HeldPlanNotStarted",
 )
+BLOCK = timedelta(hours=6)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HALVINGS = 3  # an older peak counts an eighth then, and is forgotten
+Qos = Literal["Guaranteed", "Burstable", "BestEffort"]
+ROOM = 0.95  # of a memory limit: usage above it is killed by the next allocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,3 +271,156 @@ _PENDING: dict[str, SizeReason] = {"Deferred": "ResizeDeferred", "Infeasible": "
 
 def _changes_that_restart(now: ContainerState, after: Resources) -> bool:
     return any(after.requests.get(name) != now.asked.requests.get(name) for name in now.restarts)
+
+
+def noted_use(kept: Sequence[Kept], used: int, step: int, now: datetime, vertical: Vertical) -> tuple[Kept, ...]:
+    """The blocks with a use of this moment, without those that say nothing any more.
+
+    >>> from capacity.model.pod_size import SizedContainer, SizeRange
+    >>> app = Vertical({"app": SizedContainer(memory=SizeRange(2.0**28, 2.0**32, 2.0**28))})
+    >>> [one] = noted_use((), 700, 256, datetime(2026, 11, 27, 14, 30, tzinfo=UTC), app)
+    >>> one.since.hour, one.used
+    (12, 768)
+    """
+    since = EPOCH + (now - EPOCH) // BLOCK * BLOCK
+    here = [one.used for one in kept if one.since == since]
+    blocks = [*(one for one in kept if one.since < since), Kept(since, max(-(-used // step) * step, *here, 0))]
+    return tuple(one for at, one in enumerate(blocks) if _tells(one, blocks[at + 1 :], now, vertical))
+
+
+def _tells(one: Kept, later: Sequence[Kept], now: datetime, vertical: Vertical) -> bool:
+    """Whether a block counts: it is of the last day, which must be seen whole, or higher than all after it."""
+    age = now - (one.since + BLOCK) - vertical.memory_keep
+    if age <= timedelta(0):
+        return True
+    return age <= HALVINGS * vertical.memory_half_life and all(after.used < one.used for after in later)
+
+
+def lowest_memory(kept: Sequence[Kept], now: datetime, vertical: Vertical) -> int | None:
+    """The memory below which a container may not be lowered; None where a part of the day was not looked at."""
+    if not vertical.memory_keep:
+        return 0
+    looked = {one.since for one in kept}
+    first = EPOCH + (now - vertical.memory_keep - EPOCH) // BLOCK * BLOCK
+    blocks = (now - first) // BLOCK + 1
+    if any(first + at * BLOCK not in looked for at in range(blocks)):
+        return None
+    return max((_decayed(one, now, vertical) for one in kept), default=0)
+
+
+def _decayed(one: Kept, now: datetime, vertical: Vertical) -> int:
+    over = now - (one.since + BLOCK) - vertical.memory_keep
+    return one.used if over <= timedelta(0) else round(one.used * 0.5 ** (over / vertical.memory_half_life))
+
+
+def resized(now: ContainerState, template: Resources, requests: Amounts, rule: LimitRule) -> Resources:
+    """The container with these requests; its limits in the template's ratio to requests, or as they are.
+
+    >>> one = ContainerState("app", Resources({"cpu": 500}, {"cpu": 1000}))
+    >>> resized(one, one.asked, {"cpu": 800}, "proportional")
+    Resources(requests={'cpu': 800}, limits={'cpu': 1600})
+    """
+    limits = dict(now.asked.limits)
+    if rule == "proportional":
+        limits |= {
+            name: scaled_limit(now.asked, template, (name, amount))
+            for name, amount in requests.items()
+            if name in limits
+        }
+    return Resources({**now.asked.requests, **requests}, limits)
+
+
+def scaled_limit(asked: Resources, template: Resources, request: tuple[SizedResource, int]) -> int:
+    """The limit for a request, in the ratio that the template has, else the pod; never below the request."""
+    name, amount = request
+    like = template if name in template.requests and name in template.limits else asked
+    was, limit = like.requests.get(name, 0), like.limits.get(name, 0)
+    return max(amount, amount if was <= 0 else round(limit * amount / was))
+
+
+def qos_class(containers: Mapping[str, Resources]) -> Qos:
+    """The class that Kubernetes gives a pod of these containers.
+
+    >>> qos_class({"app": Resources({"cpu": 500, "memory": 2**30}, {"cpu": 500, "memory": 2**30})})
+    'Guaranteed'
+    """
+    if not any(amount for one in containers.values() for amount in (*one.requests.values(), *one.limits.values())):
+        return "BestEffort"
+    equal = all(
+        one.limits.get(name) and one.requests.get(name, one.limits[name]) == one.limits[name]
+        for one in containers.values()
+        for name in RESOURCES
+    )
+    return "Guaranteed" if equal else "Burstable"
+
+
+def qos_after(pod: PodState, changed: Mapping[str, Resources]) -> Qos:
+    """The class of the pod with these containers changed; a resize may not change it."""
+    return qos_class({one.name: changed.get(one.name, one.asked) for one in pod.containers})
+
+
+def lowered_by_one(changed: Mapping[str, Resources]) -> dict[str, Resources]:
+    """The same with the first request that is equal to its limit one unit lower: Burstable stays Burstable."""
+    found = dict(changed)
+    for container, one in changed.items():
+        for name, amount in one.requests.items():
+            if amount > 1 and one.limits.get(name) == amount:
+                found[container] = replace(one, requests={**one.requests, name: amount - 1})
+                return found
+    return found
+
+
+def return_size(pod: PodState, template: Mapping[str, Resources], *, may_restart: bool = False) -> PodDecision:
+    """The template's requests and limits for every container that we resized; what a person resized stays.
+
+    A memory limit does not go below what is in use: then the container stays, held, until its use has fallen.
+    `may_restart`: whether containers may be restarted where their resizePolicy asks for it.
+
+    >>> grown = ContainerState("app", Resources({"cpu": 900}, {}))
+    >>> pod = PodState("db-0", "1", "n", (grown,), ours=frozenset({"app"}))
+    >>> return_size(pod, {"app": Resources({"cpu": 500})}).reason
+    'Restored'
+    """
+    changed: dict[str, Resources] = {}
+    held: list[str] = []
+    for container in pod.containers:
+        wanted = template.get(container.name)
+        if wanted is None or container.name not in pod.ours or _same(container.asked, wanted):
+            continue
+        stays = _stays(container, wanted, may_restart=may_restart)
+        held += [stays] if stays else []
+        if not stays:
+            changed[container.name] = _whole(container.asked, wanted)
+    if changed and qos_after(pod, changed) != qos_after(pod, {}):
+        return PodDecision(
+            pod, {}, "QosKept", "the template has another QoS class: its size comes with a new pod", held=True
+        )
+    if held:
+        return PodDecision(pod, changed, "Restoring", "; ".join(held), held=True)
+    return PodDecision(pod, changed, "Restored" if changed else "NothingToRestore")
+
+
+def _stays(container: ContainerState, wanted: Resources, *, may_restart: bool) -> str:
+    moved: list[SizedResource] = [name for name in RESOURCES if _at(container.asked, name) != _at(wanted, name)]
+    restarts = [name for name in moved if name in container.restarts]
+    if restarts and not may_restart:
+        return f"{container.name} would be restarted for {restarts[0]}: its size comes back with a new pod"
+    limit, used = wanted.limits.get("memory"), container.used.get("memory", 0)
+    if "memory" in moved and limit is not None and used > ROOM * limit:
+        return f"{container.name} uses {used} bytes, too near to the template's limit of {limit}"
+    return ""
+
+
+def _at(resources: Resources, name: SizedResource) -> tuple[int | None, int | None]:
+    return resources.requests.get(name), resources.limits.get(name)
+
+
+def _same(asked: Resources, wanted: Resources) -> bool:
+    """Whether all that the template sets stands; what it leaves open (a LimitRange may have set it) is no matter."""
+    return all(asked.requests.get(name) == amount for name, amount in wanted.requests.items()) and all(
+        asked.limits.get(name) == amount for name, amount in wanted.limits.items()
+    )
+
+
+def _whole(asked: Resources, wanted: Resources) -> Resources:
+    return Resources({**asked.requests, **wanted.requests}, {**asked.limits, **wanted.limits})

@@ -1,4 +1,4 @@
-"""After a rise: whether as many replicas are ready in time as the floor asks for, and what late ones teach.
+"""What an autoscaler's numbers mean: what it asks for, whether it is alive, and whether a rise was reached in time.
 
 A patch that the server accepted is not yet capacity. The lead time and two passes after a rise, ready replicas are
 counted; where they are too few, the decision says so, and says what keeps the others until they are there.
@@ -6,8 +6,10 @@ counted; where they are too few, the decision says so, and says what keeps the o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil, sqrt
 from typing import Final
 
 from capacity.model import Decision, Memory, Observation, WorkloadPlan
@@ -18,6 +20,12 @@ FOLLOWED: Final = "AsPlanned"
 REMEMBERED = timedelta(days=14)  # two weeks hold two of every kind of day; what was slow once need not stay so
 LONGEST = timedelta(hours=1)  # whatever took longer was a failure, not a start
 PASSES = 3  # after the lead time, in which a rise that was reached is looked at: one of them may be missed
+TOLERANCE = 0.1  # of kube-controller-manager: within it an HPA stays where it is
+ROUNDING = 1e-9  # 0.6 / 0.2 is 2.9999999999999996 to a computer
+BUSY = 0.010  # cores a replica: of less, nothing is ever called frozen
+LEAST_NOISE = 0.02  # of a pod's usage from one minute to the next: less was not seen on any workload that serves
+SHARP = 2.0  # units of a reading that noise moves: then five equal looks happen less than once in 1,000
+MILLICORE, MEMORY_PAGE = 0.001, 4096.0  # the units in which CPU and memory are reported
 
 
 def check_due(observation: Observation, now: datetime, patience: timedelta, period: timedelta) -> bool:
@@ -100,3 +108,29 @@ def _reached_late(decision: Decision, now: datetime) -> Decision:
     if took is not None and timedelta(0) < took <= LONGEST and memory.short_for in (None, *SLOW):
         noted = replace(noted, slow_start=timedelta(seconds=round(took.total_seconds())), slow_at=now)
     return replace(decision, memory=noted, notes=True)
+
+
+def replicas_asked(ratios: Iterable[float], replicas: int, desired: int, floor: int) -> int:
+    """The most that any metric asks for, from its ratio of current value to target, as the HPA computes it.
+
+    Above its minimum, what the HPA wants itself counts as well; at its minimum it only obeys.
+
+    >>> replicas_asked([1.05], 10, 10, 4), replicas_asked([1.25, 0.5], 10, 10, 10)
+    (10, 13)
+    """
+    asked = [replicas if abs(ratio - 1) <= TOLERANCE else ceil(ratio * replicas - ROUNDING) for ratio in ratios]
+    return max(*asked, desired if desired > floor else 0)
+
+
+def moves(cores: float | None, memory: float | None, replicas: int) -> bool:
+    """Whether these means of all replicas (cores, bytes) would differ from one minute to the next while measured.
+
+    An HPA reports whole millicores: of 36 pods at 25 millicores two looks are often equal, and prove nothing. It is so
+    where noise of `LEAST_NOISE` in each pod would move a mean by `SHARP` units.
+    """
+    if cores is None or cores < BUSY:
+        return False
+    noise = [LEAST_NOISE * cores / MILLICORE]
+    if memory is not None:
+        noise.append(LEAST_NOISE * memory / MEMORY_PAGE)
+    return max(noise) >= SHARP * sqrt(replicas)

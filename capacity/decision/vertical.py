@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from capacity.decision.kept_memory import lowest_memory, noted_use
-from capacity.decision.pod_sizing import PodSizing, SizingPass, Want, rank
+from capacity.decision.pod_sizing import PodSizing, SizingPass, Want, lowest_memory, noted_use, rank
 from capacity.model import Workload, WorkloadPlan, require
-from capacity.model.controller import ControllerRules
 from capacity.model.pod_observation import (
     ObservedPods,
     PodDecision,
@@ -18,6 +16,7 @@ from capacity.model.pod_observation import (
     SizeReason,
 )
 from capacity.model.pod_size import SizeKey, Vertical
+from capacity.model.policy import ControllerRules
 
 SOON = timedelta(
     hours=1

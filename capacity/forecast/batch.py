@@ -46,6 +46,7 @@ from capacity.model import DataError, require
 from capacity.model.arrays import Array, Places
 from capacity.series.outages import without_outages
 from capacity.series.seasons import calendar_seasons
+from capacity.stats import running_maxima
 
 CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
 
@@ -233,7 +234,7 @@ def _repeated_maxima(near: Array, maxima: Array, slots: Places, window: int) -> 
     highest, share = highest_quantiles(near[:, slots], window), share_left(len(slots), window)[:, None]
     alike = np.where(slots < whole, slots, slots % whole)
     lifted = carried_over(maxima[:, alike], highest_quantiles(near, window)[:, alike], highest, 1)
-    return np.asarray(np.maximum.accumulate(highest + share * (lifted - highest), axis=2))
+    return running_maxima(highest + share * (lifted - highest), 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from capacity.forecast.wallclock import WallClock, clock_at, on_slots
 from capacity.model import MONTH, Event, ForecastRequest, require
 from capacity.model.arrays import Array, Mask, Places
 from capacity.series.calendar import calendar_days, refuse_contradictions
-from capacity.series.outages import find_outages
+from capacity.series.outages import find_falls
 from capacity.series.seasons import YEAR
 
 OUTAGE = "outage"  # the kind of event whose steps are gaps, of any length
@@ -102,6 +102,8 @@ class Gaps:
 
     declared: tuple[Occurrence, ...]
     found: tuple[Occurrence, ...]
+    goes_on: bool = False  # the last one found: nothing was sold since
+    since: int | None = None  # the slot from which a fall has lasted for longer than an outage
 
     def out_of(self, values: Array, slots: Places) -> Array:
         """A history (steps,) with gaps where there were outages."""
@@ -115,9 +117,10 @@ class Gaps:
         seen = [
             f"{_span(event, clock)} looks like an outage and is a gap: an event of kind {OUTAGE} confirms it, one of"
             " another kind denies it"
-            for event in self.found
+            for event in self.found[: len(self.found) - self.goes_on]
         ]
-        return (*names, *seen)
+        ongoing = [_ongoing(event, clock) for event in self.found[len(seen) :]]
+        return (*names, *seen, *ongoing, *(() if self.since is None else (_lasting(self.since, clock),)))
 
 
 def find_gaps(values: Array, timeline: Timeline) -> Gaps:
@@ -125,22 +128,37 @@ def find_gaps(values: Array, timeline: Timeline) -> Gaps:
     quiet = _with_gaps(values, timeline.declared, timeline.slots)
     seen = len(quiet) - int(np.isnan(quiet).sum())
     require(seen >= LEAST_STEPS, "sales: expected at least {} steps outside of outages, got {}", LEAST_STEPS, seen)
-    found = _undeclared(on_slots(quiet, timeline.slots), timeline)
-    return Gaps(timeline.declared, tuple(found))
+    row = on_slots(quiet, timeline.slots)
+    falls = find_falls(np.where(timeline.told, np.nan, row), timeline.clock.step)
+    found = [Occurrence(OUTAGE, OUTAGE, np.arange(*span), None) for span in _unknown(falls.outages, timeline)]
+    goes_on = bool(found) and not np.nansum(row[int(found[-1].slots[-1]) + 1 :]) > 0
+    return Gaps(timeline.declared, tuple(found), goes_on, falls.since)
 
 
-def _undeclared(row: Array, timeline: Timeline) -> list[Occurrence]:
-    """Outages that nobody declared; the days of events and holidays are not looked at, nor what touches them."""
-    known = timeline.near_told
-    quiet = np.where(timeline.told, np.nan, row)
-    spans = [span for span in find_outages(quiet, timeline.clock.step) if not known[span[0] : span[1] + 2].any()]
-    return [Occurrence(OUTAGE, OUTAGE, np.arange(start, stop), None) for start, stop in spans]
+def _unknown(spans: Sequence[tuple[int, int]], timeline: Timeline) -> list[tuple[int, int]]:
+    """Outages that nobody declared, without those on the days of events and holidays and what touches these."""
+    return [span for span in spans if not timeline.near_told[span[0] : span[1] + 2].any()]
 
 
 def _with_gaps(values: Array, outages: Sequence[Occurrence], slots: Places) -> Array:
     if not outages:
         return values
     return np.where(np.isin(slots, np.concatenate([event.slots for event in outages])), np.nan, values)
+
+
+def _ongoing(event: Occurrence, clock: WallClock) -> str:
+    return (
+        f"since {clock.moment(int(event.slots[0]))} sales are far below the usual: this is taken for an outage that"
+        f" ends soon, and is a gap. After two days it counts as the new level, unless an event of kind {OUTAGE}"
+        " covers it"
+    )
+
+
+def _lasting(since: int, clock: WallClock) -> str:
+    return (
+        f"since {clock.moment(since)} sales are far below the usual, for longer than most outages last: this is taken"
+        f" for the new level. If it is not, an event of kind {OUTAGE} makes it a gap"
+    )
 
 
 def _span(event: Occurrence, clock: WallClock) -> str:

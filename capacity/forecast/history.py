@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.model.arrays import Array, Mask, Places
-from capacity.stats import nan_median
+from capacity.stats import lower_quantiles, nan_median
 
 KNOWN_SLOT = (
     4  # values of a slot that make it typical: from fewer, a filled gap would repeat the very value to be forecast
@@ -69,7 +69,7 @@ def without_spikes(values: Array) -> Array:
     wild = np.flatnonzero(highest > 3.0 * np.nanmean(values, axis=1))  # no other row can hold such a value
     if not len(wild):
         return values
-    usual = np.nanquantile(values[wild], 0.99, axis=1, method="lower", keepdims=True)
+    usual = lower_quantiles(values[wild], 0.99)[:, None]
     answer = values.copy()
     answer[wild] = np.where((values[wild] > SPIKE * usual) & (usual > 0), np.nan, values[wild])
     return answer

@@ -95,7 +95,7 @@ def find_trend(row: Array, setting: Setting) -> Trend:
 def _tried(length: int, setting: Setting) -> Setting | None:
     """The question as it is tried on the past: of a horizon too long for that, its first half year or quarter."""
     for reach in (setting.horizon, *(round(part / setting.step) for part in (2 * QUARTER, QUARTER))):
-        nearer = replace(setting, horizon=min(setting.horizon, reach))
+        nearer = replace(setting, horizon=min(setting.horizon, max(1, reach)))
         if len(_season_ends(length, nearer)) >= LEAST_ORIGINS:
             return nearer
     return None

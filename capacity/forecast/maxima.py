@@ -6,7 +6,7 @@ import numpy as np
 
 from capacity.forecast.calibration import MIDDLE, Errors, mixed_offsets, track
 from capacity.model.arrays import Array
-from capacity.stats import nan_mean, normal_quantiles, sliding_maxima, student_quantiles
+from capacity.stats import nan_mean, normal_quantiles, running_maxima, sliding_maxima, student_quantiles
 
 PRIOR = 40.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
 TAIL = 12.0  # degrees of freedom: the highest of a window is off by more, and more often, than normal errors are
@@ -28,7 +28,7 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
     direct = sliding_maxima(point, window)[:, :, None]
     direct = direct + sliding_maxima(errors.scale, window)[:, :, None] * offsets[:, None, :]
     share = share_left(point.shape[1], window)
-    return np.maximum.accumulate(floor + share[:, None] * np.maximum(direct - floor, 0.0), axis=2)
+    return running_maxima(floor + share[:, None] * np.maximum(direct - floor, 0.0), 2)
 
 
 def share_left(horizon: int, window: int) -> Array:
@@ -68,7 +68,7 @@ def carried_over(maxima: Array, steady: Array, quantiles: Array, window: int) ->
     """
     before, after = highest_quantiles(steady, window), highest_quantiles(quantiles, window)
     factor = np.where(before > 0, after / np.where(before > 0, before, 1.0), _of_highest_level(before, after))
-    return np.asarray(np.maximum.accumulate(np.maximum(maxima * factor, after), axis=2))
+    return running_maxima(np.maximum(maxima * factor, after), 2)
 
 
 def _of_highest_level(before: Array, after: Array) -> Array:

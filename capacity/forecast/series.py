@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -176,7 +176,7 @@ def prepare(
 
 def _even(values: Array, sales: pd.Series, clock: WallClock) -> pd.Series:
     """The first steps of a series with these values; months on steps of one length."""
-    even = pd.Series(values, sales.index[: len(values)])
+    even = pd.Series(values, sales.index if len(values) == len(sales) else sales.index[: len(values)])
     if not clock.months:
         return even
     even.attrs = sales.attrs
@@ -199,7 +199,7 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
     maxima = None if maxima is None else over_highest(maxima[steps.slots], quantiles, setting.window)
     trust = _trust(batch, setting)
     near = () if prepared.analogs is None else (prepared.analogs.note,)
-    table = partial(pd.DataFrame, index=steps.starts, columns=list(setting.quantile_levels))
+    table = partial(pd.DataFrame, index=steps.starts, columns=_columns(setting.quantile_levels))
     return Forecast(
         origin=steps.origin,
         step=steps.step,
@@ -215,14 +215,24 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
     )
 
 
+@lru_cache(maxsize=16)  # the forecasts of one run have the same levels
+def _columns(levels: tuple[float, ...]) -> pd.Index:
+    return pd.Index(list(levels))
+
+
 def _residuals(batch: BatchForecast, steps: StepsAhead) -> pd.DataFrame | None:
     """Errors of past origins by the step each knew last, so that those of two forecasts can be laid side by side."""
     found = batch.residuals
     if found is None:
         return None
     last = steps.starts[0] - (int(steps.slots[0]) + 1) * steps.step
-    origins = pd.DatetimeIndex([last - int(back) * steps.step for back in found.back])
-    return pd.DataFrame(found.errors[0], index=origins)
+    return pd.DataFrame(found.errors[0], index=_steps_before(last, steps.step, tuple(found.back.tolist())))
+
+
+@lru_cache(maxsize=16)  # series of one run have the same origins
+def _steps_before(last: pd.Timestamp, step: timedelta, back: tuple[int, ...]) -> pd.DatetimeIndex:
+    """The steps that lie so many before `last`."""
+    return pd.DatetimeIndex([last - count * step for count in back])
 
 
 def _events_of(row: Array, events: Sequence[Occurrence], setting: Setting) -> KnownEvents:

@@ -24,6 +24,7 @@ FEW_WAVES = 3  # with less: no finer than two months, so that one promotion does
 WAVE_PENALTY = 1.0  # weeks' worth of "no season" per wave, growing with its square: smooth shapes are likelier
 BEND_PENALTY = 20.0  # weeks' worth of "no change" per changepoint of the trend
 BEND_EVERY = 13.0  # weeks between the places where the trend may bend
+BEND_ROWS = 2.9  # steps between them at least: a quarter of months has three, and years need no more bends than steps
 YEAR_TRUST = 1.0  # years' worth of "no season": one year carries half of its factor, two carry two thirds
 TREND_TRUST = 2.0  # years' worth of "no trend": in a year or two a trend and a season look alike
 DAMPING_WEEKS = 13.0  # half-life of the trend ahead: growth of a quarter says little about next year
@@ -208,11 +209,12 @@ def _angles(years: Array) -> Array:
 
 def _design(weeks: Array, weeks_per_row: float) -> tuple[Array, Array]:
     """Columns: level, slope, bends of the slope, waves; and the penalty of each in rows."""
-    bends = np.arange(weeks[0] + BEND_EVERY, -BEND_EVERY / 2, BEND_EVERY)
+    apart = max(BEND_EVERY, BEND_ROWS * weeks_per_row)
+    bends = np.arange(weeks[0] + apart, -apart / 2, apart)
     ramps = np.maximum(weeks[:, None] - bends, 0.0)
     columns = np.concatenate([np.ones((len(weeks), 1)), weeks[:, None], ramps, _angles(weeks * (WEEK / YEAR))], axis=1)
     waves = np.tile(WAVE_PENALTY * np.arange(1, WAVES + 1) ** 2, 2)
-    bending = np.full(len(bends), BEND_PENALTY * BEND_EVERY**2)
+    bending = np.full(len(bends), BEND_PENALTY * apart**2)
     return columns, np.concatenate([[1e-9, 1e-9], bending, waves]) / weeks_per_row
 
 

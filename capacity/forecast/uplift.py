@@ -235,13 +235,14 @@ def _growth_since(normal: Array, slots: Places, day: int, weeks: Places) -> Arra
     the level and as the events' effect. Only steps within the day tell: quarters of an hour, or longer ones beside an
     event of half a day at most. 1 where too few are known on both sides.
     """
+    if day < FINE_DAY and 2 * len(slots) > day:
+        return np.ones(len(weeks))
     around = np.arange(slots[0] - day // 2, slots[-1] + day // 2 + 1)
     here, there = _at(normal, around)[:, None], _at(normal, around[:, None] + weeks)
     both = ~np.isnan(here) & ~np.isnan(there)
     now, then = (np.broadcast_to(side, both.shape).sum(axis=0, where=both) for side in (here, there))
     told = (both.sum(axis=0) >= LEAST_AROUND * day) & (now > 0) & (then > 0)
-    tells = day >= FINE_DAY or 2 * len(slots) <= day
-    return np.where(told, now / np.where(told, then, 1.0), 1.0) if tells else np.ones(len(weeks))
+    return np.where(told, now / np.where(told, then, 1.0), 1.0)
 
 
 def _at(values: Array, slots: Places) -> Array:

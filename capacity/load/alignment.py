@@ -268,7 +268,7 @@ def align_sales(
         index = pd.DatetimeIndex([*past.index, *index])
         rates = np.concatenate([known, rates])
         maxima = None if maxima is None else np.concatenate([known, maxima])
-    levels = tuple(float(level) for level in forecast.quantiles.columns)
+    levels = tuple(float(level) for level in forecast.quantiles.columns.tolist())
     whole = forecast.window if window is None or fine is None else step * (-(-window // step) + 1)
     return AlignedSales(index, forecast.step, rates, maxima, steps, step, levels, timezone, whole)
 

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from capacity.model.limits import Costs as Costs
     from capacity.model.limits import Freeze as Freeze
     from capacity.model.limits import Limits as Limits
+    from capacity.model.limits import NodeChange as NodeChange
+    from capacity.model.limits import NodePlan as NodePlan
     from capacity.model.limits import NodeType as NodeType
     from capacity.model.limits import Quota as Quota
     from capacity.model.limits import Supply as Supply
@@ -66,8 +68,6 @@ if TYPE_CHECKING:
     from capacity.model.load import Response as Response
     from capacity.model.load import Shape as Shape
     from capacity.model.load import Spread as Spread
-    from capacity.model.nodes import NodeChange as NodeChange
-    from capacity.model.nodes import NodePlan as NodePlan
     from capacity.model.observation import CUTS as CUTS
     from capacity.model.observation import REASONS as REASONS
     from capacity.model.observation import Cause as Cause
@@ -152,6 +152,8 @@ HOMES = {
         "NodeType",
         "Quota",
         "Supply",
+        "NodeChange",
+        "NodePlan",
     ),
     "capacity.model.load": (
         "Finding",
@@ -161,10 +163,6 @@ HOMES = {
         "Response",
         "Shape",
         "Spread",
-    ),
-    "capacity.model.nodes": (
-        "NodeChange",
-        "NodePlan",
     ),
     "capacity.model.observation": (
         "CUTS",

@@ -13,15 +13,18 @@ from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, field_
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DataclassSchema
 
-from capacity.model.errors import ConfigError
-from capacity.model.fields import TimeZone, duration_text, keys_of
+from capacity.model.errors import ConfigError, hide_secrets
+from capacity.model.fields import Settings, TimeZone, duration_text, keys_of
 from capacity.model.headroom import buffer_name
 from capacity.model.limits import Supply
-from capacity.model.secrets import hide_secrets
-from capacity.model.settings.block import Settings
-from capacity.model.settings.monitoring import IncidentSettings, TelemetrySettings
-from capacity.model.settings.orders import SalesSettings
-from capacity.model.settings.planning import CalendarSettings, ChoiceSettings, ControllerSettings, ForecastSettings
+from capacity.model.settings.monitoring import IncidentSettings, ServeSettings, TelemetrySettings
+from capacity.model.settings.planning import (
+    CalendarSettings,
+    ChoiceSettings,
+    ControllerSettings,
+    ForecastSettings,
+    SalesSettings,
+)
 from capacity.model.settings.usage import Measured, PrometheusSettings, UsageSettings, VolumeUsageSettings
 from capacity.model.workload import Workload
 
@@ -66,6 +69,7 @@ class Config(Settings):
     controller: ControllerSettings = ControllerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     incidents: IncidentSettings = IncidentSettings()
+    serve: ServeSettings = ServeSettings()
 
     @field_validator("defaults")
     @classmethod
@@ -220,7 +224,7 @@ class Config(Settings):
 
     def _shaping(self) -> dict[str, Any]:
         """Every setting that shapes a plan, as JSON has it, without folders and without what is not asked for."""
-        settings = self.model_dump(mode="json", exclude={"defaults", "choice", "telemetry", "incidents"})
+        settings = self.model_dump(mode="json", exclude={"defaults", "choice", "telemetry", "incidents", "serve"})
         settings["workloads"] = [_asked_for(one) for one in settings["workloads"]]
         if self.sales is not None and isinstance(self.sales.source, str):
             settings["sales"]["source"] = Path(self.sales.source).name

@@ -1,8 +1,17 @@
-"""The errors that this package raises, and the two checks that every noun uses."""
+"""The errors that this package raises, the two checks that every noun uses, and how secrets are hidden."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from urllib.parse import unquote
+
+CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")  # up to the last @ before the path: passwords may hold an @
+
+PARAMETER = re.compile(
+    r"(?i)(?<![a-z0-9])([a-z0-9_.-]*(?:password|passwd|pwd|secret|token|api_?key|signature|credential)[a-z0-9_.-]*|sig)"
+    r"=[^&\s'\";]+"
+)
 
 
 class CapacityError(Exception):
@@ -53,3 +62,25 @@ def require(condition: bool, message: str, *values: object) -> None:
 def require_aware(name: str, moment: datetime) -> None:
     """Refuse a time without a time zone."""
     require(moment.tzinfo is not None, "{} must carry a time zone, got the naive time {}", name, moment)
+
+
+def hide_secrets(text: str) -> str:
+    """The text with the credentials of every URL in it made unreadable.
+
+    >>> hide_secrets("no files match s3://me:secret@bucket/x.csv?token=abc")
+    'no files match s3://***@bucket/x.csv?token=***'
+    """
+    return PARAMETER.sub(r"\1=***", CREDENTIALS.sub("***@", text))
+
+
+def hide_password(text: str, url: str) -> str:
+    """The text without this URL and without its password, however a driver quotes them.
+
+    >>> hide_password("cannot reach postgresql://me:secret@db/x", "postgresql://me:secret@db/x")
+    'cannot reach ***'
+    """
+    text = text.replace(url, "***")
+    secret = url.split("://", 1)[-1].rpartition("@")[0].partition(":")[2]
+    for form in {secret, unquote(secret)} - {""}:
+        text = text.replace(form, "***")
+    return hide_secrets(text)

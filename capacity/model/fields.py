@@ -10,7 +10,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema, to_jsonable_python
 
@@ -255,13 +263,18 @@ def parse_time(text: str) -> datetime:
 
 
 def time_or_none(text: object) -> datetime | None:
-    """A time as the API server writes it; None where there is none, or none with a zone.
+    """A time as the API server and our annotations write it, in UTC; None where there is none, or none with a zone.
 
     >>> time_or_none("2026-11-27T18:00:00Z"), time_or_none(None)
     (datetime.datetime(2026, 11, 27, 18, 0, tzinfo=datetime.timezone.utc), None)
     """
     try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
+        return parse_time(str(text))
+    except (ValueError, OverflowError):  # the latter: the first day of the calendar, from a zone east of UTC
         return None
-    return found if found.tzinfo is not None else None
+
+
+class Settings(BaseModel):
+    """A block of capacity.yaml: unknown keys are errors, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

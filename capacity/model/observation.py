@@ -162,8 +162,8 @@ class Observation:
     edited_by: str | None = None
     lowered_from: int | None = None
     readings: Readings | None = None
-    wishes: Wishes = Wishes()
-    memory: Memory = Memory()
+    wishes: Wishes = field(default_factory=Wishes)
+    memory: Memory = field(default_factory=Memory)
     readiness: Readiness | None = None
 
     def __post_init__(self) -> None:

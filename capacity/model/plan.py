@@ -11,7 +11,7 @@ from capacity.model.choice import Choice
 from capacity.model.errors import DataError, require, require_aware
 from capacity.model.explanation import Derivation
 from capacity.model.headroom import Headroom
-from capacity.model.nodes import NodePlan
+from capacity.model.limits import NodePlan
 from capacity.model.pod_size import PodSizes
 from capacity.model.policy import Policy
 from capacity.model.volume import VolumePlan
@@ -65,8 +65,9 @@ class Quiet:
     cpu_millicores: int
 
     def __post_init__(self) -> None:
-        whole = type(self.offset) is int and type(self.cpu_millicores) is int
-        if whole and self.offset >= 0 and self.cpu_millicores >= 0:  # there are hundreds a plan: no text is made
+        offset, level = self.offset, self.cpu_millicores
+        whole = type(offset) is int and type(level) is int
+        if whole and offset >= 0 and level >= 0:  # there are hundreds a plan: no text is made
             return
         require(whole, "a quiet level is (offset, cpu_millicores), got {}", (self.offset, self.cpu_millicores))
         require(self.offset >= 0 and self.cpu_millicores >= 0, "a quiet level must be >= 0, got {}", self)
@@ -135,7 +136,7 @@ class WorkloadPlan:
         Whether the controller may leave out moves of a floor (`controller.calm`), where no policy says so. Default yes;
         no where steps of orders were divided, which have few moves.
     headroom : Headroom or None
-        Pods for which nodes stand ready; of a group of workloads, in the plan of the first. Default none.
+        Pods for which nodes are ready; of a group of workloads, in the plan of the first. Default none.
     sizes : PodSizes or None
         The size of its pods over time, where it scales vertically. Default none.
     volumes : tuple of VolumePlan
@@ -309,6 +310,19 @@ class WorkloadPlan:
         offsets = [change.offset for change in self.floor]
         standing = np.array([change.replicas for change in self.floor], dtype=np.int64)
         return np.repeat(standing, np.diff([*offsets, self.steps]))
+
+    @property
+    def mean_floor(self) -> float:
+        """The planned floor on average over the plan, in replicas."""
+        ends = [*(change.offset for change in self.floor[1:]), self.steps]
+        return sum((end - one.offset) * one.replicas for one, end in zip(self.floor, ends, strict=True)) / self.steps
+
+    @property
+    def unskilled(self) -> bool:
+        """Whether what is served is the seasonal naive, or no better than it on past origins."""
+        record, demand = self.derivation.track_record, self.demand
+        naive = demand is not None and (demand.sales or demand.cpu).unskilled
+        return naive or (record is not None and record.trust.skill <= 0.0)
 
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
         """Draw the planned floor and, where this plan was just made, the demand that it serves and the past before it.

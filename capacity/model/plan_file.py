@@ -1,4 +1,4 @@
-"""Reads and writes plans as JSON. Reading is strict, and a file is written whole or not at all."""
+"""Reads and writes plans as JSON: strictly, whole or not at all, and where asked only the days that one pass needs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from capacity.model.explanation import (
 from capacity.model.fields import parse_time, rfc3339
 from capacity.model.forecast import Trust
 from capacity.model.headroom import headroom_document, parse_headroom
-from capacity.model.nodes import NodeChange, NodePlan
+from capacity.model.limits import NodeChange, NodePlan
 from capacity.model.plan import PLAN_SCHEMA, FloorChange, Peak, Plan, Quiet, WorkloadPlan
-from capacity.model.plan_window import cut_changes
 from capacity.model.pod_size import parse_sizes, sizes_document
 from capacity.model.policy_file import choice_document, parse_choice, parse_policy, policy_document
 from capacity.model.volume import parse_volume, volume_document
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB
+REACH = timedelta(days=2)  # either way of now: more than any lead time
+CHANGES = ("floor", "quiet", "changes")  # the last: of headroom, sizes and volumes, which have steps of their own
 
 
 def write_plan(plan: Plan, path: str | Path) -> None:
@@ -391,3 +392,37 @@ def _whole(document: dict[str, Any]) -> Callable[[str], int]:
         return value
 
     return whole
+
+
+def cut_changes(now: datetime) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A hook for `json.loads`: of each list of changes, keep those that speak of times within `REACH` of `now`.
+
+    What has no such list, or is not as expected, passes through for the reader to judge.
+
+    >>> from datetime import UTC
+    >>> hook = cut_changes(datetime(2026, 11, 27, tzinfo=UTC))
+    >>> plan = {"start": "2026-11-20T00:00:00Z", "step": 86400, "floor": [[0, 2, "r"], [3, 4, "r"], [9, 1, "r"]]}
+    >>> hook(plan)["floor"]
+    [[0, 4, 'r'], [9, 1, 'r']]
+    """
+
+    def hook(document: dict[str, Any]) -> dict[str, Any]:
+        if not ("start" in document and "step" in document and any(key in document for key in CHANGES)):
+            return document
+        try:
+            start, step = datetime.fromisoformat(document["start"]), timedelta(seconds=document["step"])
+            first, last = (now - REACH - start) // step, (now + REACH - start) // step
+            kept = {key: _kept(document[key], first, last) for key in CHANGES if document.get(key)}
+        except (TypeError, ValueError, IndexError, ArithmeticError):
+            return document
+        return {**document, **kept}
+
+    return hook
+
+
+def _kept(changes: list[list[Any]], first: int, last: int) -> list[list[Any]]:
+    """The change in force at `first` (named by offset 0, as a plan must begin) and those after it up to `last`."""
+    last = max(last, 0)
+    begin = max((place for place, change in enumerate(changes) if change[0] <= first), default=0)
+    kept = [change for change in changes[begin:] if change[0] <= last]
+    return [[0, *kept[0][1:]], *kept[1:]] if kept else changes[:1]

@@ -25,6 +25,7 @@ from capacity.model import (
 )
 from capacity.model.arrays import Array, Counts
 from capacity.model.configuration import Config
+from capacity.model.fields import rfc3339
 from capacity.planning.finer import finer_demand
 from capacity.planning.orders import OrderData, own_request, plan_reach
 from capacity.planning.pipeline import PlanInputs, forecast_groups, make_plan, served_as_learned
@@ -302,7 +303,8 @@ def explain_planned(
         raise DataError(f"{plan.label}: the plan does not hold the demand behind it, which an explanation needs")
     moment = plan.peak.at if at is None else at
     if not plan.start <= moment < plan.end:
-        raise DataError(f"--at: expected a time from {plan.start} to {plan.end}, which the plan covers, got {moment}")
+        span = f"from {rfc3339(plan.start)} to {rfc3339(plan.end)}"
+        raise DataError(f"at: expected a time {span}, which the plan covers, got {rfc3339(moment)}")
     step = plan.start + (moment - plan.start) // plan.step * plan.step
     parts = _parts(basis, workload, step, known or KnownSales()) if plan.demand.sales is not None else None
     parts = None if parts is None else _within_step(parts, plan.demand, step)
@@ -356,7 +358,7 @@ def _parts(basis: PlanInputs, workload: Workload, moment: datetime, known: Known
     parts = break_down_sales(history, usual, step, config.timezone, plain)
     if known.usual is None or basis.scenario is None:
         return parts
-    middle = float(sales.quantiles.columns[nearest_level([float(level) for level in sales.quantiles.columns])])
+    middle = float(sales.quantiles.columns[nearest_level([float(level) for level in sales.quantiles.columns.tolist()])])
     more = float(sales.values_at(middle)[place] - usual.values_at(middle)[place])
     return SalesParts(parts.level, (*parts.parts, ("what if", more, basis.scenario.name)))
 
@@ -365,7 +367,7 @@ def _within_step(parts: SalesParts, demand: Demand, step: datetime) -> SalesPart
     """The parts of a step of sales as they lie in a step of demand, which may be shorter: all in one proportion."""
     if demand.sales is None or parts.total <= 0:
         return None
-    middle = nearest_level([float(level) for level in demand.sales.quantiles.columns])
+    middle = nearest_level([float(level) for level in demand.sales.quantiles.columns.tolist()])
     share = float(demand.sales.quantiles.iloc[:, middle].loc[step]) / parts.total
     return SalesParts(parts.level * share, tuple((name, value * share, why) for name, value, why in parts.parts))
 

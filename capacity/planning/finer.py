@@ -15,7 +15,7 @@ from capacity.model import Demand, Forecast, LoadModel
 from capacity.model.arrays import Array, Places
 from capacity.model.load import Response
 from capacity.series.within import PART, WithinStep, smooth_path
-from capacity.stats import normal_quantiles, sliding_maxima
+from capacity.stats import normal_quantiles, running_maxima, sliding_maxima
 
 HOUR, DAY, MEDIAN = timedelta(hours=1), timedelta(days=1), 0.5
 LONGEST = timedelta(days=28)  # of a step that is planned on: months are refused
@@ -75,7 +75,7 @@ def _finer(
     first = next(iter(asked.values()))[0]
     index, places = _parts(first.quantiles.index[0], len(first.quantiles), first.step, within.part, within.timezone)
     chance = None if sales is None or not within.spread else _Chance.of(sales, within)
-    finer: dict[str, Forecast] = {}
+    origin, finer = (index[0] - within.part).to_pydatetime(), dict[str, Forecast]()
     for names in _alike(asked):
         ones = [asked[name][0] for name in names]
         costs = [asked[name][1] for name in names]
@@ -88,7 +88,7 @@ def _finer(
             table = partial(_table, index=index, places=places, share=share, columns=one.quantiles.columns)
             finer[name] = replace(
                 one,
-                origin=(index[0] - within.part).to_pydatetime(),
+                origin=origin,
                 step=within.part,
                 quantiles=table(tables[place]),
                 maxima=None if maxima is None else table(maxima[place]),
@@ -100,7 +100,7 @@ def _alike(asked: Mapping[str, tuple[Forecast, Cost | None]]) -> list[list[str]]
     """The names of forecasts that have the same levels and windows, in their order."""
     kinds: dict[object, list[str]] = {}
     for name, (one, _) in asked.items():
-        kinds.setdefault((tuple(one.quantiles.columns), one.window), []).append(name)
+        kinds.setdefault((tuple(one.quantiles.columns.tolist()), one.window), []).append(name)
     return list(kinds.values())
 
 
@@ -139,13 +139,19 @@ def _parted(ones: Sequence[Forecast], costs: Sequence[Cost | None], within: With
     values, first = _values([one.quantiles for one in ones]), ones[0]
     parts = first.step // within.part
     if within.shape is None:
-        return np.maximum.accumulate(smooth_path(values, parts), axis=1)
+        return running_maxima(smooth_path(values, parts), 1)
     follows = np.array([cost is not None for cost in costs])
     base = np.array([np.inf if cost is None else cost.base for cost in costs])[:, None, None]
     idle = np.minimum(values, base)
     found = smooth_path(idle, parts)
-    found[follows] += within.path((values - idle)[follows], pd.DatetimeIndex(first.quantiles.index), first.step)
-    return np.maximum.accumulate(found, axis=1)
+    found[follows] += within.path((values - idle)[follows], _steps(first), first.step)
+    return running_maxima(found, 1)
+
+
+def _steps(forecast: Forecast) -> pd.DatetimeIndex:
+    """The starts of its steps; an index of times is not made anew."""
+    index = forecast.quantiles.index
+    return index if isinstance(index, pd.DatetimeIndex) else pd.DatetimeIndex(index)
 
 
 def _values(tables: Sequence[pd.DataFrame]) -> Array:
@@ -167,10 +173,10 @@ class _Chance:
     @staticmethod
     def of(sales: Forecast, within: WithinStep) -> _Chance | None:
         """None where no median of sales was forecast."""
-        if MEDIAN not in [float(level) for level in sales.quantiles.columns]:
+        if MEDIAN not in [float(level) for level in sales.quantiles.columns.tolist()]:
             return None
         parts, middle = sales.step // within.part, sales.values_at(MEDIAN)
-        many = within.path(middle, pd.DatetimeIndex(sales.quantiles.index), sales.step) / parts
+        many = within.path(middle, _steps(sales), sales.step) / parts
         whole = np.repeat(middle, parts)
         share = np.divide(many, whole, out=np.zeros_like(whole), where=whole > 0)
         return _Chance(np.sqrt(within.spread * many * (1 - share)), HOUR / within.part)
@@ -180,7 +186,7 @@ class _Chance:
 
         Distances from the median are those of independent errors: the root of their sum of squares.
         """
-        levels = np.array([float(level) for level in like.quantiles.columns])
+        levels = np.array([float(level) for level in like.quantiles.columns.tolist()])
         follows = np.array([cost is not None for cost in costs])
         if MEDIAN not in levels or not follows.any():
             return tables
@@ -190,7 +196,7 @@ class _Chance:
         middle = moved[:, levels.tolist().index(MEDIAN)][:, None, :]
         distance = np.sqrt((moved - middle) ** 2 + beyond**2) * np.sign(levels - MEDIAN)[:, None]
         spread = tables.copy()
-        spread[follows] = np.maximum.accumulate(np.maximum(middle + distance, 0.0), axis=1)
+        spread[follows] = running_maxima(np.maximum(middle + distance, 0.0), 1)
         return spread
 
 
@@ -203,7 +209,7 @@ def _raised(ones: Sequence[Forecast], finer: Array, part: timedelta) -> Array:
     factor = np.divide(known, highest, out=np.ones_like(known), where=highest > 0)
     reach = sliding_maxima(finer, min(-(-window // part), finer.shape[-1]))
     lifted = reach * np.repeat(np.maximum(factor, 1.0), step // part, axis=-1)
-    raised: Array = np.maximum.accumulate(lifted, axis=1)
+    raised: Array = running_maxima(lifted, 1)
     return raised
 
 

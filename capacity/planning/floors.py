@@ -77,7 +77,7 @@ def overload_floors(one: Requirement) -> Counts:
 
 def _lacking(one: Requirement, quantiles: Array, starts: Places) -> Extra:
     """What standing at a level costs in a run, by the replicas that lack there: from quantiles (steps, levels)."""
-    weights = _weights(np.array([float(level) for level in one.demand.cpu.quantiles.columns]))
+    weights = _weights(np.array([float(level) for level in one.demand.cpu.quantiles.columns.tolist()]))
     ends, price = [*starts[1:], len(quantiles)], float(one.workload.costs.overload or 0.0)
 
     def lacking(run: int, grid: Array) -> Array:

@@ -96,7 +96,7 @@ def make_outlook(inputs: OutlookInputs, scenarios: Sequence[Scenario] = ()) -> l
         workloads = inputs.workloads if scenario is None else workloads_if(inputs.workloads, scenario)
         factor = 1.0 if scenario is None else 1.0 + scenario.growth
         made = _Made(replace(inputs, workloads=workloads), changed, months, factor)
-        answers.append(made.outlook("as it goes on" if scenario is None else scenario.name, record, notes))
+        answers.append(made.outlook("as forecast" if scenario is None else scenario.name, record, notes))
     return answers
 
 
@@ -314,7 +314,9 @@ class _Made:
         unknown = [f"{one.namespace}/{one.name}" for one in mine if self._price(one) is None]
         if not unknown:
             return []
-        return [f"no cost: no price of {', '.join(unknown[:3])}: set costs.price_per_hour or supply.node_types"]
+        return [
+            f"costs are not known: no price for {', '.join(unknown[:3])}: set costs.price_per_hour or supply.node_types"
+        ]
 
     def _limits(
         self, mine: Sequence[Workload], needs: Mapping[Key, _Need], total: OutlookPart

@@ -33,7 +33,6 @@ from capacity.model import (
 from capacity.model.configuration import Config
 from capacity.model.pod_size import RESOURCES
 from capacity.planning.headroom import joined_headroom, with_headroom
-from capacity.planning.near import with_near_floors
 from capacity.planning.orders import (
     Forecasts,
     Histories,
@@ -56,7 +55,7 @@ from capacity.planning.orders import (
 )
 from capacity.planning.requirements import planning_window
 from capacity.planning.result import PlanResult, current_demand
-from capacity.planning.shared import plan_demands, share
+from capacity.planning.shared import plan_demands, share, with_near_floors
 from capacity.planning.volumes import within_storage_quotas
 from capacity.planning.workload import moved_as_orders, on_floor_steps
 from capacity.series.scenarios import check_scenario, events_if, forecast_if, without_cancelled, workloads_if
@@ -169,8 +168,8 @@ def within_steps(config: Config, orders: OrderData, request: ForecastRequest) ->
 def share_supply(planned: PlanResult, config: Config, scenario: Scenario | None = None) -> PlanResult:
     """The same plans within what they share: quotas, the cluster, and the nodes that all of them fill."""
     shared = share(planned.plan.workloads, _workloads(config, scenario), config.supply)
-    plans = joined_headroom(shared.plans)
-    room = _with_room(plans, config.supply)
+    asked = any(plan.headroom is not None for plan in shared.plans)
+    room = _with_room(joined_headroom(shared.plans) if asked else shared.plans, config.supply)
     plan = replace(planned.plan, workloads=room, nodes=shared.nodes, blocks=config.settings_blocks())
     return replace(planned, plan=plan, failures={**planned.failures, **shared.failures})
 
@@ -391,8 +390,11 @@ def plan_workloads(
     steps = {key: one.cpu.step for key, one in given.items() if isinstance(one, Demand)}
     alone = [moved_as_orders(plan, steps[plan.key]) for plan in made.plans]
     plans = alone if known.near is None else with_near_floors(alone, demands, workloads, known.near)
-    plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
-    return _plan(plans, provenance), {**made.failures, **lacking}
+    failures = made.failures
+    if any(one.headroom is not None for one in workloads):
+        plans, lacking = with_headroom(plans, workloads, known.supply.node_types)
+        failures = {**failures, **lacking}
+    return _plan(plans, provenance), failures
 
 
 def demand_for(workload: Workload, forecasts: Forecasts, known: PlanContext) -> Demand | DataError:
@@ -446,15 +448,16 @@ def _past_loads(
     sales = known.histories.get(workload.group)
     if sales is None or len(sales) < 2 or len(found) == len(resources):
         return pd.DataFrame(found) if found else None
-    recent, hours = sales.loc[slice(*span)], (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
-    values = recent.to_numpy(dtype=np.float64)
+    places = sales.index.slice_indexer(*span)
+    index, hours = sales.index[places], (sales.index[1] - sales.index[0]) / pd.Timedelta("1h")
+    values = sales.to_numpy(dtype=np.float64)[places]
     loads = {
         name: getattr(workload.load, f"{name}_base")
         + getattr(workload.load, f"{name}_per_sale_per_hour") * values / hours
         for name in resources
         if name not in found
     }
-    given = pd.DataFrame(loads, recent.index)
+    given = pd.DataFrame(np.stack(list(loads.values()), axis=1), index, list(loads))
     return pd.DataFrame({name: found.get(name, given.get(name)) for name in resources}) if found else given
 
 

@@ -1,4 +1,4 @@
-"""Demands in, plans out: each workload for itself, then what they share: quotas, the cluster, nodes."""
+"""Demands in, plans out: each workload for itself, its next days as they were replayed, then what all of them share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from capacity.model import (
     Demand,
     Derivation,
     FloorChange,
+    Forecast,
     NodePlan,
     Quota,
     QuotaCut,
@@ -25,7 +26,7 @@ from capacity.model import (
 from capacity.model.arrays import Counts
 from capacity.planning.nodes import plan_nodes, replica_price
 from capacity.planning.optimum import run_starts
-from capacity.planning.reactive import compare_reactive, is_unskilled, reactive_remark
+from capacity.planning.reactive import compare_reactive, reactive_remark
 from capacity.planning.requirements import allowed_within
 from capacity.planning.vertical import fit_node, fit_quota
 from capacity.planning.workload import plan_many, with_sizes
@@ -172,17 +173,6 @@ def share(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: 
     return Plans(tuple(_with_provisioning(kept, nodes, supply)), nodes)
 
 
-def reach_of(workloads: Sequence[Workload], supply: Supply, period: timedelta) -> dict[str | None, timedelta]:
-    """How long a floor must serve, by group of sales: the longest lead time, with a node's, and two passes."""
-    wait = max((node.provisioning for node in supply.node_types), default=timedelta(0))
-    reach: dict[str | None, timedelta] = {}
-    for workload in workloads:
-        lead_time = workload.lead_time if workload.vertical is None else workload.vertical.lead_time
-        mine = lead_time + wait + 2 * period
-        reach[workload.group] = max(reach.get(workload.group, mine), mine)
-    return reach
-
-
 def priced(workload: Workload, supply: Supply) -> Workload:
     """The workload with the price of a replica: its own, else its share of the cheapest node type it fits."""
     if workload.costs.price_per_hour is not None or not supply.node_types:
@@ -193,7 +183,7 @@ def priced(workload: Workload, supply: Supply) -> Workload:
 
 def _judged(plan: WorkloadPlan, workload: Workload, usage: PastLoad) -> WorkloadPlan:
     """Says so where an autoscaler alone would do as well."""
-    if plan.sizes is not None or not is_unskilled(plan):
+    if plan.sizes is not None or not plan.unskilled:
         return plan
     past = usage(workload)
     if past is None:
@@ -288,3 +278,50 @@ def _with_provisioning(plans: Sequence[WorkloadPlan], nodes: NodePlan | None, su
 
 def _noted(plan: WorkloadPlan, note: str) -> WorkloadPlan:
     return replace(plan, derivation=replace(plan.derivation, notes=(*plan.derivation.notes, note)))
+
+
+def with_near_floors(
+    plans: Sequence[WorkloadPlan],
+    demands: Mapping[tuple[str, str], Demand | DataError],
+    workloads: Sequence[Workload],
+    horizon: timedelta,
+) -> list[WorkloadPlan]:
+    """The plans with the floors of their first `horizon` planned alone, where these follow a policy.
+
+    Floors of one day depend on those of all others, by the changes that they may have together: planned for themselves
+    they are those that were replayed.
+    """
+    known = {one.key: one for one in workloads if one.policy is not None and one.policy.floors == "forecast"}
+    asked = {one.key: demands[one.key] for one in plans if one.key in known}
+    near = [(_until(one, horizon), known[key]) for key, one in asked.items() if isinstance(one, Demand)]
+    made = {one.key: one for one in plan_many(near) if isinstance(one, WorkloadPlan)}
+    return [_spliced(made[one.key], one) if one.key in made else one for one in plans]
+
+
+def _until(demand: Demand, horizon: timedelta) -> Demand:
+    return Demand(
+        cpu=_first_steps(demand.cpu, horizon),
+        memory=_first_steps(demand.memory, horizon),
+        sales=None if demand.sales is None else _first_steps(demand.sales, horizon),
+        requests=None if demand.requests is None else _first_steps(demand.requests, horizon),
+    )
+
+
+def _first_steps(forecast: Forecast, horizon: timedelta) -> Forecast:
+    steps = max(1, horizon // forecast.step)
+    maxima = None if forecast.maxima is None else forecast.maxima.iloc[:steps]
+    return replace(forecast, quantiles=forecast.quantiles.iloc[:steps], maxima=maxima)
+
+
+def _spliced(near: WorkloadPlan, far: WorkloadPlan) -> WorkloadPlan:
+    """The floors of the one, then those of the other."""
+    if near.steps >= far.steps or near.start != far.start or near.step != far.step:
+        return far
+    later = [change for change in far.floor if change.offset > near.steps]
+    stands = [change for change in far.floor if change.offset <= near.steps][-1]
+    if stands.replicas != near.floor[-1].replicas:
+        rises = stands.replicas > near.floor[-1].replicas
+        later.insert(0, FloorChange(near.steps, stands.replicas, "DemandRising" if rises else "DemandFalling"))
+    elif later and later[0].replicas == stands.replicas:
+        later = later[1:]
+    return replace(far, floor=(*near.floor, *later))

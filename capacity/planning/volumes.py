@@ -175,7 +175,7 @@ def plan_volume(
 
 
 def _of_this_claim(usage: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The rows of the claim as it is now: those before it was made anew are another volume's."""
+    """The rows of the claim as it is now: those before it was created again are another volume's."""
     seen = usage.dropna(subset=["used", "capacity"])
     require(len(seen) >= 2, "usage: expected at least two measurements with used and capacity, got {}", len(seen))
     step = usage.index[1] - usage.index[0]
@@ -309,7 +309,7 @@ def _driver(group: str | None, usage: pd.DataFrame, context: VolumeContext) -> p
     sales, forecast = context.sales.get(group), context.forecasts.get(group)
     if sales is None or forecast is None or len(usage) < 2:
         return None
-    levels = [float(level) for level in forecast.quantiles.columns]
+    levels = [float(level) for level in forecast.quantiles.columns.tolist()]
     middle, high = forecast.at(MIDDLE), forecast.at(levels[-1])
     days = pd.concat([sales.loc[: forecast.quantiles.index[0] - pd.Timedelta(1, "s")], middle])
     deviation = float(normal_quantiles([levels[-1]])[0])

@@ -116,7 +116,7 @@ def bounds_of(one: Requirement, floors: Counts) -> tuple[Bound, ...]:
 def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
     """The low quantile of CPU demand, the least of each hour, as changes; empty where it was not forecast."""
     cpu = demand.cpu
-    if QUIET_LEVEL not in [float(level) for level in cpu.quantiles.columns]:
+    if QUIET_LEVEL not in [float(level) for level in cpu.quantiles.columns.tolist()]:
         return ()
     millicores = np.floor(cpu.values_at(QUIET_LEVEL) * 1000).astype(np.int64)
     if cpu.step >= HOUR:

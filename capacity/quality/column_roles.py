@@ -35,7 +35,7 @@ ID_NAMES = (  # the best names of an order's number first
     r"(id|no|nr|num|number|nummer|key|ref|reference|uuid|guid)\b|\b(order|bestell|auftrags)(id|nr|nummer|number)\b",
     r"\b(invoice|rechnungs?|receipt|beleg|transaction|trans|txn|booking|basket|sale|reservation|checkout)\b ?"
     r"(id|no|nr|num|number|nummer|uuid|guid)?\b|"
-    r"\b(rechnungs|beleg|invoice|transaction)(id|nr|no|nummer|number)\b",
+    r"\b(rechnungs|beleg|buchungs|invoice|transaction)(id|nr|no|nummer|number)\b",
     r"^(id|nummer|number|no|nr|name|uuid)$",
 )
 ALONE = r"^(order|bestellung|auftrag|pedido|commande|ticket|booking|invoice|receipt)$"  # the number by its noun alone
@@ -49,7 +49,7 @@ AMOUNT_NAMES = (  # what is counted per step, the nearest to work done first
 )
 NO_AMOUNT = (  # numbers that describe a step and add up to nothing
     r"\b(hour|day|weekday|week|month|year|quarter|season|holiday|workingday|temp\w*|hum\w*|wind\w*|lat\w*|lon\w*|id|"
-    r"index|unnamed|zip|post ?code|plz|phone|rate|ratio|pct|percent|column\d*|code|key|tax)\b"
+    r"index|unnamed|zip|post ?code|plz|phone|rate|ratio|pct|percent|column\d*|code|key|tax|nbr|nr)\b"
 )
 STATES = r"\b(status|state|financial status|zustand|estado)\b"
 LEAST_IDS = 0.005  # distinct identifiers over rows: an order of more than two hundred lines is none
@@ -225,6 +225,8 @@ def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int
             return None
         why = "each time has one row, so a row is a total"
         return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
+    if number is not None and _of_parts(number, amounts, rhythm):
+        number = None
     if number is not None and number.distinct < number.filled:
         lines = number.filled / number.distinct
         why = f"each occurs {lines:.1f} times: rows are the lines of orders"
@@ -235,6 +237,18 @@ def how_to_count(columns: Sequence[Column], time: str, rhythm: Rhythm, rows: int
         why = f"the {rhythm.together:.0f} or so rows of each time are parts of one total"
         return Counting("sum", amounts[0].name, why, ("rows", *others[1:]))
     return Counting("rows", None, "no column has an order's number", others)
+
+
+def _of_parts(number: Column, amounts: Sequence[Column], rhythm: Rhythm) -> bool:
+    """Whether rows are totals of parts, each row with a mere number: several at each time of a grid, with an amount.
+
+    >>> day = Rhythm(15.0, whole_days=True, step=timedelta(days=1))
+    >>> _of_parts(Column("id", "number", 9, 9), [Column("sales", "number", 9, 9)], day)
+    True
+    """
+    parts = rhythm.step is not None and rhythm.together > 1.01 and number.distinct == number.filled
+    mere = re.search(ID_NAMES[-1], number.words) is not None
+    return parts and mere and bool(amounts) and _tier(amounts[0], AMOUNT_NAMES[:3]) is not None
 
 
 def _amounts(columns: Sequence[Column]) -> list[Column]:
@@ -312,6 +326,20 @@ def state_column(columns: Sequence[Column]) -> Column | None:
     """
     found = [one for one in columns if one.kind == "text" and 2 <= one.distinct <= 20 and re.search(STATES, one.words)]
     return found[0] if found else None
+
+
+NO_ORDERS = (  # columns of yes and no, and values of states, that name what is no order or is one no more
+    r"\b(cancell?ed|test|voided?|deleted|refunded|storniert|annulliert|annullata|annul\w+e|cancelad[oa]|fraud|draft)\b"
+)
+
+
+def state_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some columns' names that say whether a row is an order at all.
+
+    >>> state_names(["created_at", "financial_status", "isTest", "latest"])
+    ('financial_status', 'isTest')
+    """
+    return tuple(name for name in names if re.search(f"{STATES}|{NO_ORDERS}", Column(name, "text", 1, 1).words))
 
 
 @dataclass(frozen=True, slots=True)

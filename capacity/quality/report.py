@@ -11,6 +11,7 @@ import pandas as pd
 
 from capacity.model import require
 from capacity.model.data_quality import Finding, Freshness, Quality, Verdict
+from capacity.model.fields import duration_text, rfc3339
 from capacity.shown import shows_itself
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Audit:
         wanted = quality.refuse_below if self.score < quality.refuse_below else quality.warn_below
         score = (
             f"expected a score of at least {wanted:.4f}, got {self.score:.4f}: "
-            f"{self.quarantined} of {self.rows} rows quarantined"
+            f"{self.quarantined:,} of {self.rows:,} rows quarantined"
         )
         return (*([score] if low else []), *(finding.message for finding in self.findings))
 
@@ -198,8 +199,9 @@ class Audit:
         age, asked = self.age(now), self.freshness
         if asked is None or (age is not None and age <= asked.within):
             return self
-        old = "there is no good row" if age is None else f"the newest good row is {age} old"
-        finding = Finding(FRESHNESS, asked.severity, f"expected a row of the last {asked.within}, but {old}")
+        newest = "there is no good row" if self.last is None else f"the newest good row is dated {rfc3339(self.last)}"
+        words = f"expected a row from the last {duration_text(asked.within)}, but {newest}"
+        finding = Finding(FRESHNESS, asked.severity, words)
         return replace(self, findings=(*self.findings, finding))
 
     def figures(self, now: datetime) -> dict[str, float]:

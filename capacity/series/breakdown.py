@@ -123,7 +123,7 @@ def _year(history: pd.Series, origin: datetime, at: datetime, level: float) -> t
     base = _mean_between(history, origin - YEAR_OF_WEEKS - timedelta(weeks=WEEKS), origin - YEAR_OF_WEEKS)
     if then is None or base is None or base == 0:
         return 0.0, "not known: less than a year of history"
-    return level * (then / base - 1), f"last year's season, {then / base - 1:+.0%}"
+    return level * (then / base - 1), f"last year's season, {then / base - 1:+z.0%}"
 
 
 def _mean_between(history: pd.Series, begin: datetime, end: datetime) -> float | None:

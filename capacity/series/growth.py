@@ -63,14 +63,14 @@ class Growth:
     def words(self) -> str:
         """In words, with the interval.
 
-        >>> Growth(datetime(2026, 1, 1), datetime(2026, 1, 29), 0.012, -0.061, 0.084).words
-        'level +1% against the same weeks last year (95% interval -6% to +8%)'
+        >>> Growth(datetime(2026, 1, 1), datetime(2026, 1, 29), -0.002, -0.061, 0.084).words
+        'level +0% against the same weeks last year (95% interval -6% to +8%)'
         """
         if self.change is None:
             return f"not known: {self.reason}"
         known = self.low is not None and self.high is not None
-        interval = f" (95% interval {self.low:+.0%} to {self.high:+.0%})" if known else ""
-        return f"level {self.change:+.0%} against the same weeks last year{interval}"
+        interval = f" (95% interval {self.low:+z.0%} to {self.high:+z.0%})" if known else ""
+        return f"level {self.change:+z.0%} against the same weeks last year{interval}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class ComingGrowth:
         if past.low <= coming.change <= past.high or self.last_year is None or self.this_year is None:
             return past.words
         return (
-            f"{past.words}; the forecast itself is {coming.change:+.0%}, because sales moved {self.last_year:+.0%} "
-            f"into these weeks last year, and are expected to move {self.this_year:+.0%} now"
+            f"{past.words}; the forecast itself is {coming.change:+z.0%}, because into these weeks sales changed by "
+            f"{self.last_year:+z.0%} last year and are expected to change by {self.this_year:+z.0%} this year"
         )
 
 
@@ -254,4 +254,4 @@ def _moved(before: Array, after: Array) -> float | None:
 
 
 def _missing(start: datetime, length: timedelta) -> str:
-    return f"most of the {length / DAY:.0f} days from {start.date()} on have no data"
+    return f"most of the {length / DAY:.0f} days from {start.date()} have no data"

@@ -15,7 +15,7 @@ import pandas as pd
 from capacity.model import require
 from capacity.model.arrays import Array
 from capacity.series.steps import WEEK_DAYS, evened, rolling_median, without_closures, without_week
-from capacity.stats import block_means, robust_deviation
+from capacity.stats import block_means, lower_quantiles, median, robust_deviation
 
 DAY = timedelta(days=1)
 WINDOW = {"day": 28, "week": 12, "longer": 6}  # steps on each side: four weeks hold every weekday four times
@@ -100,14 +100,14 @@ def _among(daily: Array, days: float) -> list[tuple[int, float, float]] | None:
 
 def _usual_mean(daily: Array) -> float:
     """The mean, in which one wild value weighs no more than the highest usual one."""
-    return float(np.nanmean(np.minimum(daily, np.nanquantile(daily, 0.99, method="lower")))) or float(np.nanmean(daily))
+    return float(np.nanmean(np.minimum(daily, lower_quantiles(daily[None, :], 0.99)[0]))) or float(np.nanmean(daily))
 
 
 def _levels(daily: Array, edges: list[int], window: int) -> tuple[float, float]:
     """Medians of the window on each side of the middle edge, up to the neighbouring shifts."""
     start, place, stop = edges
     before, after = daily[max(start, place - window) : place], daily[place : min(stop, place + window)]
-    return float(np.nanmedian(before)), float(np.nanmedian(after))
+    return median(before), median(after)
 
 
 def _search(logs: Array, window: int) -> list[int]:
@@ -149,7 +149,7 @@ def _dated(logs: Array, top: int, window: int) -> int:
     """The step at which the sides part best: the peak of the cumulated distance from half way between them."""
     start, stop = max(0, top - window), min(len(logs), top + window)
     part, split = logs[start:stop], top - start
-    before, after = np.nanmedian(part[:split]), np.nanmedian(part[split:])
+    before, after = median(part[:split]), median(part[split:])
     half = abs(after - before) / 2
     distance = np.clip(np.nan_to_num(part - (before + after) / 2), -half, half) * np.sign(before - after)
     return start + int(np.cumsum(distance).argmax()) + 1
@@ -163,7 +163,7 @@ def _between(before: Array, after: Array) -> float:
     """Difference of the medians; NaN where a side has too little."""
     if not np.isfinite(before).any() or not np.isfinite(after).any():
         return float("nan")
-    return float(np.nanmedian(after) - np.nanmedian(before))
+    return median(after) - median(before)
 
 
 def _holds(logs: Array, place: int, window: int) -> bool:
@@ -184,7 +184,7 @@ def _usual(levelled: Array, window: int) -> float:
     Noise that hangs together moves a mean of n steps as much as n (1 - r) / (1 + r) independent ones (Bartlett, 1946).
     """
     change = _changes(levelled, window)
-    between = robust_deviation(change - np.nanmedian(change))
+    between = robust_deviation(change - median(change))
     off = np.nan_to_num(levelled - rolling_median(levelled, 2 * window + 1, center=True))
     power = float(off @ off)
     tied = min(max(float(off[1:] @ off[:-1]) / power, 0.0), MOST_TIED) if power > 0 else 0.0
@@ -201,7 +201,7 @@ def _abrupt(logs: Array, place: int, window: int, jump: float) -> bool:
 def _lasting(logs: Array, place: int, window: int, jump: float) -> bool:
     """Both halves and the end of the window after, and both halves before, stand at their own level."""
     before, after = logs[max(0, place - window) : place], logs[place : place + window]
-    middle = np.nanmedian(before) + jump / 2
+    middle = median(before) + jump / 2
     ends = (after[: len(after) // 2], after[len(after) // 2 :], after[-max(3, window // 6) :])
     starts = (before[: len(before) // 2], before[len(before) // 2 :])
     up = np.sign(jump)
@@ -209,7 +209,7 @@ def _lasting(logs: Array, place: int, window: int, jump: float) -> bool:
 
 
 def _side(part: Array, middle: float) -> float:
-    return float(np.nanmedian(part) - middle) if np.isfinite(part).any() else 0.0
+    return median(part) - middle if np.isfinite(part).any() else 0.0
 
 
 def _without_yearly(places: list[int], logs: Array, window: int, year: float) -> list[int]:

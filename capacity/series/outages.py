@@ -1,7 +1,8 @@
 """Outages: spans in which sales lie far below all that the rest of a history allows, with a beginning and an end.
 
 A fault is not a season. What is found here is treated as a gap: it neither lowers the next week nor its quantiles. A
-closing day that repeats, a fall that lasts, and a business that often sells nothing are no outages.
+fall that has not ended when the history does is an outage for its first two days. A closing day that repeats, a fall
+that lasts longer, and a business that often sells nothing are no outages.
 """
 
 from __future__ import annotations
@@ -13,36 +14,99 @@ from datetime import timedelta
 import numpy as np
 
 from capacity.model.arrays import Array, Mask
-from capacity.stats import nan_median, running_totals
+from capacity.stats import nan_median, robust_deviation, running_totals
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 WEEKS_AROUND = 4  # on each side: the median of the same step there is what a step would have sold
-LEAST_WEEKS = 3  # of history: from less, the step has no two others to be compared with
+LEAST_WEEKS = 3  # of history: from less, a step has no two others to be compared with, and the days around it are taken
+DAYS_AROUND = 6  # on each side, of such a history
+LEAST_DAYS = 5  # of history: with less, an opening looks like the end of an outage
+REPEATS = 2  # weeks: with less, a closing day that repeats has been seen once, and only a fall without an end is told
 LOW = 0.2  # of what a step would have sold: from here down it may belong to an outage
+LOW_ON_AVERAGE = 0.25  # of what all steps of an outage would have sold
 PARTLY = 0.5  # of it: the steps at the edges of an outage, which lasted for a part of them
+AROUND = timedelta(minutes=30)  # in which a step stands alone: a few sales in five minutes may be chance
 NEUTRAL = 0.05  # of the mean: a step that sells so little says nothing, and does not end an outage either
 LOWEST_LEFT = 0.3  # share of what was expected that any other span of this length must have reached
 FAR_BELOW = 0.5  # of the lowest share that any other span reached
 ALIKE = 0.5  # of an outage's loss: another low span that lost as much may be its repetition
 OFTEN = 6  # weeks: more than one such span in so many (and more than two) is how the business goes
 CLEAR = 4.0  # standard deviations of counts as noisy as these that a loss must make
+CLEAR_LOG = 5.0  # or, of what it left, robust deviations of the logarithms of single steps: for noise that multiplies
+LEAST_LEFT = 0.05  # of what was expected: what is lower is as far below, so that zeros have a logarithm
 CHI_SQUARE_MEDIAN = 0.4549  # of one degree of freedom: turns a median of squared errors into their mean
 RECOVERED = 0.5  # of what was expected, before the beginning and after the end
+RECOVERED_OF_DAYS = 0.35  # where other weekdays are what was expected: weekends sell less
+SEEN = 0.25  # of what is looked at there: less cannot tell that an outage has ended
+ONGOING = timedelta(hours=54)  # two days and a night: from here on a fall without an end may be a level that stays
 LONGEST = timedelta(days=14)  # from here on a fall is a level, as `levels` has it
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Steps ``[start, stop)`` of a history, and the sales that they would have made."""
+    """Low steps ``[start, stop)`` of a history, and the sales that they would have made.
+
+    With the steps at its edges that an outage took a part of they are ``[first, last)``.
+    """
 
     start: int
     stop: int
     expected: float
+    first: int
+    last: int
 
     @property
     def length(self) -> int:
         """Steps."""
         return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Running totals (T + 1,) of a history and of what was expected of it, over the steps that have both."""
+
+    sold: Array
+    usual: Array
+    step: timedelta
+
+    @property
+    def recovered(self) -> float:
+        """The share of what was expected from which sales are usual again."""
+        return RECOVERED_OF_DAYS if _is_short(len(self.usual) - 1, self.step) else RECOVERED
+
+    @staticmethod
+    def of(row: Array, expected: Array, step: timedelta) -> _Known:
+        known = ~np.isnan(row) & ~np.isnan(expected)
+        return _Known(_totals(np.where(known, row, 0.0)), _totals(np.where(known, expected, 0.0)), step)
+
+    @property
+    def week(self) -> int:
+        """Steps of a week."""
+        return round(WEEK / self.step)
+
+    def age(self, span: Span) -> timedelta:
+        """The time from a span's first low step to the end of the history."""
+        return (len(self.usual) - 1 - span.start) * self.step
+
+    def share_of(self, span: Span) -> float:
+        """The share of the steps that were low."""
+        return self.share(span.start, span.stop)
+
+    def share(self, start: int, stop: int) -> float:
+        """What the steps ``[start, stop)`` sold, of what was expected of them; 1 where that was nothing."""
+        usual = self.usual[stop] - self.usual[start]
+        return float((self.sold[stop] - self.sold[start]) / usual) if usual > 0 else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Falls:
+    """The outages of a history as pairs (start, stop), half open, oldest first; and a fall that lasts, or None.
+
+    `since` is where sales fell as far as in an outage, more than two days before the history ends, and have stayed.
+    """
+
+    outages: tuple[tuple[int, int], ...] = ()
+    since: int | None = None
 
 
 def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
@@ -56,7 +120,8 @@ def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
 
     Returns
     -------
-    Pairs (start, stop) of places in `row`, half open. Empty where the history is shorter than three weeks.
+    Pairs (start, stop) of places in `row`, half open. Empty where the history is shorter than five days; below two
+    weeks only an outage that has not ended is found.
 
     Examples
     --------
@@ -65,18 +130,36 @@ def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
     >>> find_outages(row, timedelta(days=1))
     [(29, 30)]
     """
-    if step > DAY or len(row) * step < LEAST_WEEKS * WEEK or not np.nanmax(row, initial=0.0) > 0:
-        return []
-    week = round(WEEK / step)
-    expected = _expected(row, week)
+    return list(find_falls(row, step).outages)
+
+
+def find_falls(row: Array, step: timedelta) -> Falls:
+    """The outages of one history (T,), as `find_outages` has them, and the fall that has lasted too long for one.
+
+    >>> row = np.tile(10.0 + np.arange(7), 6)
+    >>> row[-4:] = 0.0
+    >>> find_falls(row, timedelta(days=1))
+    Falls(outages=(), since=38)
+    """
+    if step > DAY or len(row) * step < LEAST_DAYS * DAY or not np.nanmax(row, initial=0.0) > 0:
+        return Falls()
+    expected = _expected(row, step)
     neutral = ~(expected > NEUTRAL * np.nanmean(row)) | np.isnan(row)
-    spans = _low_spans(row, expected, neutral)
+    spans = _low_spans(row, expected, neutral, step)
     if not spans:
-        return []
-    least = CLEAR**2 * _dispersion(row, expected, neutral)
-    large = [span for span in spans if span.expected >= least]
-    found = [span for span in large if span.length * step < LONGEST and _is_outage(span, large, row, expected, week)]
-    return [_with_edges(span, row, expected) for span in found]
+        return Falls()
+    known, least = _Known.of(row, expected, step), CLEAR**2 * _dispersion(row, expected, neutral)
+    most = np.exp(-CLEAR_LOG * _noise(row, expected, neutral))
+    large = [span for span in spans if span.expected >= least or max(known.share_of(span), LEAST_LEFT) <= most]
+    found: list[Span] = []
+    for span in sorted(large, key=lambda span: span.expected):  # a large one is not held against a small one
+        if (span.last - span.first) * step < LONGEST and _is_outage(span, large, found, known):
+            found.append(span)
+    lasting = [span for span in found if not _has_ended(span, known) and known.age(span) > ONGOING]
+    once = len(row) * step < REPEATS * WEEK
+    told = [span for span in found if span not in lasting and not (once and _has_ended(span, known))]
+    outages = sorted((span.first, span.last) for span in told)
+    return Falls(tuple(outages), min((span.first for span in lasting), default=None))
 
 
 def without_outages(values: Array, step: timedelta) -> Array:
@@ -95,29 +178,55 @@ def without_outages(values: Array, step: timedelta) -> Array:
     return answer
 
 
-def _expected(row: Array, week: int) -> Array:
-    """The median of the same step in the weeks around (T,), NaN with less than two of them."""
-    around = np.full((2 * WEEKS_AROUND, len(row)), np.nan)
-    for place, weeks in enumerate((*range(-WEEKS_AROUND, 0), *range(1, WEEKS_AROUND + 1))):
-        lag = weeks * week
+def _expected(row: Array, step: timedelta) -> Array:
+    """The median of the same step in the weeks around (T,), of a short history in the days; NaN with less than two."""
+    cycle, most = (DAY, DAYS_AROUND) if _is_short(len(row), step) else (WEEK, WEEKS_AROUND)
+    around = np.full((2 * most, len(row)), np.nan)
+    for place, cycles in enumerate((*range(-most, 0), *range(1, most + 1))):
+        lag = cycles * round(cycle / step)
         if abs(lag) < len(row):
             here = slice(max(0, -lag), len(row) - max(0, lag))
             around[place, here] = row[max(0, lag) : len(row) + min(0, lag)]
     return nan_median(around, 0, 2)
 
 
-def _low_spans(row: Array, expected: Array, neutral: Mask) -> list[Span]:
-    """Runs of low steps, over neutral ones in between, each from its first low step to its last."""
+def _is_short(steps: int, step: timedelta) -> bool:
+    """Whether a history is too short for the same step of other weeks."""
+    return steps * step < LEAST_WEEKS * WEEK
+
+
+def _low_spans(row: Array, expected: Array, neutral: Mask, step: timedelta) -> list[Span]:
+    """Runs of low steps, over neutral ones and low parts in between, each from its first low step to its last."""
     with np.errstate(invalid="ignore"):
-        low = ~neutral & (row <= LOW * expected)
+        low, partly = ~neutral & (row <= LOW * expected), row < PARTLY * expected
     places = np.flatnonzero(low)
     if not len(places):
         return []
-    ordinary = np.cumsum(~low & ~neutral)
+    around = max(1, round(AROUND / step))
+    usual = ~partly & (_smooth(row, around) >= PARTLY * _smooth(expected, around))
+    ordinary = np.cumsum(usual & ~neutral)
     ends = np.flatnonzero(np.diff(ordinary[places]) > 0)
     starts, stops = np.append(places[0], places[ends + 1]), np.append(places[ends], places[-1]) + 1
-    total = _totals(np.where(neutral, 0.0, expected))
-    return [Span(int(a), int(b), float(total[b] - total[a])) for a, b in zip(starts, stops, strict=True)]
+    total, edge = _totals(np.where(neutral, 0.0, expected)), partly & ~neutral
+    spans = zip(starts.tolist(), stops.tolist(), strict=True)
+    return [
+        Span(a, b, float(total[b] - total[a]), a - _run(partly[:a][::-1], edge[:a][::-1], b - a), b + after)
+        for a, b in spans
+        for after in [_run(partly[b:], edge[b:], b - a)]
+    ]
+
+
+def _smooth(values: Array, width: int) -> Array:
+    """Sums of `width` steps around each, gaps as zeros: (T,)."""
+    return values if width == 1 else np.convolve(np.nan_to_num(values), np.ones(width), mode="same")
+
+
+def _run(partly: Mask, edge: Mask, most: int) -> int:
+    """How many steps from an edge on were low in part: the first, and those that sell after it."""
+    if not len(partly) or not partly[0]:
+        return 0
+    rest = edge[1:most]
+    return 1 + (int(rest.argmin()) if not rest.all() else len(rest))
 
 
 def _dispersion(row: Array, expected: Array, neutral: Mask) -> float:
@@ -126,22 +235,26 @@ def _dispersion(row: Array, expected: Array, neutral: Mask) -> float:
     return float(np.median((row[here] - expected[here]) ** 2 / expected[here]) / CHI_SQUARE_MEDIAN)
 
 
+def _noise(row: Array, expected: Array, neutral: Mask) -> float:
+    """The robust deviation of the logarithms of steps from what was expected of them."""
+    here = ~neutral
+    return robust_deviation(np.log(np.maximum(row[here], LEAST_LEFT * expected[here]) / expected[here]))
+
+
 def _totals(values: Array) -> Array:
     return np.asarray(running_totals(np.nan_to_num(values)[None, :])[0])
 
 
-def _is_outage(span: Span, spans: Sequence[Span], row: Array, expected: Array, week: int) -> bool:
+def _is_outage(span: Span, spans: Sequence[Span], found: Sequence[Span], known: _Known) -> bool:
+    """Whether a low span is an outage; `found` are those of which this is already known."""
     alike = [other for other in spans if other is not span and other.expected >= ALIKE * span.expected]
-    weeks = len(row) / week
-    if len(alike) + 1 > max(2, weeks / OFTEN) or any(_same_slots(span, other, week) for other in alike):
+    weeks = (len(known.sold) - 1) / known.week
+    if len(alike) + 1 > max(2, weeks / OFTEN) or any(_same_slots(span, other, known.week) for other in alike):
         return False
-    known = ~np.isnan(row) & ~np.isnan(expected)
-    sold, usual = _totals(np.where(known, row, 0.0)), _totals(np.where(known, expected, 0.0))
-    if not _has_edges(span, sold, usual, min(span.length, max(1, week // 7))):
+    if not _has_edges(span, known):
         return False
-    lowest = _lowest_share(span, [span, *alike], sold, usual)
-    share = (sold[span.stop] - sold[span.start]) / span.expected
-    return lowest >= LOWEST_LEFT and share <= FAR_BELOW * lowest
+    lowest = _lowest_share(span, [span, *alike, *found], known)
+    return lowest >= LOWEST_LEFT and known.share_of(span) <= min(LOW_ON_AVERAGE, FAR_BELOW * lowest)
 
 
 def _same_slots(span: Span, other: Span, week: int) -> bool:
@@ -151,33 +264,41 @@ def _same_slots(span: Span, other: Span, week: int) -> bool:
     return 2 * overlap >= min(span.length, other.length)
 
 
-def _has_edges(span: Span, sold: Array, usual: Array, width: int) -> bool:
-    """Whether sales stood at half of what was expected and more on both sides, over `width` steps that sell."""
-    before, after = usual[span.start], usual[span.stop]
-    near = 0.5 * max(span.expected * width / span.length, usual[-1] * width / max(len(usual) - 1, 1))
-    first = int(np.searchsorted(usual, before - near, side="right")) - 1
-    last = int(np.searchsorted(usual, after + near, side="left"))
-    if first < 0 or last >= len(usual):
+def _has_edges(span: Span, known: _Known) -> bool:
+    """Whether sales stood at half of what was expected and more before and, where that is known, after it.
+
+    Both over the span's length, a day at most.
+    """
+    before = int(np.searchsorted(known.usual, known.usual[span.first] - _near(span, known), side="right")) - 1
+    if before < 0 or known.share(before, span.first) < known.recovered:
         return False
-    early, late = sold[span.start] - sold[first], sold[last] - sold[span.stop]
-    return bool(early >= RECOVERED * (before - usual[first]) and late >= RECOVERED * (usual[last] - after))
+    return _after(span, known) > len(known.usual) - 1 or _has_ended(span, known)
 
 
-def _lowest_share(span: Span, left_out: Sequence[Span], sold: Array, usual: Array) -> float:
+def _has_ended(span: Span, known: _Known) -> bool:
+    """Whether sales stood at half of what was expected afterwards, over a quarter of what is looked at or more."""
+    stop = min(_after(span, known), len(known.usual) - 1)
+    seen = known.usual[stop] - known.usual[span.last]
+    return bool(seen >= SEEN * _near(span, known) and known.share(span.last, stop) >= known.recovered)
+
+
+def _after(span: Span, known: _Known) -> int:
+    """Where as much is known after a span as is looked at; one step beyond the history where that is not known."""
+    return int(np.searchsorted(known.usual, known.usual[span.last] + _near(span, known), side="left"))
+
+
+def _near(span: Span, known: _Known) -> float:
+    """What is looked at on each side of a span, in sales expected there: half a day's, or of its length if shorter."""
+    width = min(span.length, max(1, round(DAY / known.step)))
+    usual = known.usual[-1] * width / (len(known.usual) - 1)
+    return 0.5 * max(span.expected * width / span.length, float(usual))
+
+
+def _lowest_share(span: Span, left_out: Sequence[Span], known: _Known) -> float:
     """The least share of what was expected that another span of this length sold; 0 where there is none."""
     length = span.length
-    sums, wanted = sold[length:] - sold[:-length], usual[length:] - usual[:-length]
+    sums, wanted = known.sold[length:] - known.sold[:-length], known.usual[length:] - known.usual[:-length]
     comparable = wanted >= ALIKE * span.expected
     for other in left_out:
         comparable[max(0, other.start - length + 1) : other.stop] = False
     return float((sums[comparable] / wanted[comparable]).min()) if comparable.any() else 0.0
-
-
-def _with_edges(span: Span, row: Array, expected: Array) -> tuple[int, int]:
-    """The span with the steps at its edges that it took a part of."""
-    start, stop = span.start, span.stop
-    if start > 0 and row[start - 1] < PARTLY * expected[start - 1]:
-        start -= 1
-    if stop < len(row) and row[stop] < PARTLY * expected[stop]:
-        stop += 1
-    return start, stop

@@ -19,6 +19,7 @@ from capacity.series.frames import as_sales
 from capacity.series.steps import evened, rolling_median
 from capacity.shown import with_card
 
+HOUR = timedelta(hours=1)
 DAY, WEEK, YEAR = timedelta(days=1), timedelta(days=7), timedelta(days=365, hours=6)
 CYCLES = {DAY: "daily", WEEK: "weekly", YEAR: "yearly"}
 NEEDED = 3  # cycles below which a strength cannot be told from chance or from one level shift
@@ -126,7 +127,7 @@ def _plain_seasons(regular: pd.Series, step: timedelta) -> set[int] | None:
     """
     if step >= 4 * DAY:
         return None
-    series, wide = _hourly_or_coarser(regular)
+    series, wide = (regular, step) if step >= HOUR else _hourly_or_coarser(regular)
     recent = series if wide >= DAY else series.iloc[-round(LONGEST / wide) :]
     lengths = [length for length in calendar_seasons(wide) if NEEDED * length <= len(recent)]
     if not lengths:

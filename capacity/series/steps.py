@@ -7,7 +7,7 @@ import pandas as pd
 
 from capacity.model import MONTH, DataError
 from capacity.model.arrays import Array, Places
-from capacity.stats import nan_median
+from capacity.stats import median, nan_median
 
 WEEK_DAYS = 7
 CLOSED = 0.2  # of the weekday's neighbours: below it a weekday is closed, and no evidence for a level
@@ -40,7 +40,7 @@ def without_week(logs: Array, days_per_slot: float) -> Array:
 
 def without_closures(logs: Array, window: int) -> Array:
     """Logs with gaps where business stood still for three steps to half a window and then went on."""
-    if not np.nanmin(logs) < np.nanmedian(logs) + np.log(CLOSED):
+    if not np.nanmin(logs) < median(logs) + np.log(CLOSED):
         return logs
     before, after = rolling_median(logs, window), rolling_median(logs[::-1], window)[::-1]
     still = rolling_median(logs, RUN, center=True) < np.fmin(before, after) + np.log(CLOSED)

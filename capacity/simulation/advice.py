@@ -1,22 +1,23 @@
-"""Every candidate policy replayed on a workload's own history, and the one that does best on it."""
+"""Every candidate policy replayed on the histories of many workloads together, and the one that does best on each."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import log
+from typing import Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from capacity.model import Forecast, ForecastRequest, Workload
+from capacity.model import DataError, Forecast, ForecastRequest, Workload
 from capacity.model.arrays import Array, Counts
 from capacity.model.choice import Choice, PaysFrom
 from capacity.model.fields import AutoLevel
+from capacity.model.policies import DIGITS, Advised, DailyScores, Tried
 from capacity.model.policy import Objective, Policy
-from capacity.model.replayed import DIGITS, Advised, Tried
 from capacity.series.within import PART, OrderTimes
 from capacity.simulation.candidates import (
     FLOOR_TARGETS,
@@ -29,73 +30,55 @@ from capacity.simulation.candidates import (
     static_floors,
     weekly_floors,
 )
+from capacity.simulation.case import on_grid
 from capacity.simulation.choice import ChoiceRule
-from capacity.simulation.days import WARM_UP, Candidate
-from capacity.simulation.grid import on_grid
+from capacity.simulation.days import MOST_LANES, WARM_UP, Candidate, Task, replay_together
 from capacity.simulation.headroom import alone, decided_buffer, headroom_of
 from capacity.simulation.history import FEWEST_DAYS, History, Progress, ReplaySettings, levels_of, past_forecasts
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.together import Replaying, finish
 from capacity.simulation.verdict import choose_policy, price_of
 from capacity.version import VERSION
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+T = TypeVar("T")
+Replaying = Generator[Task, DailyScores, T]  # yields what is to be replayed, is sent its scores, returns the answer
 
 
-def advising(
-    sales: pd.Series,
-    workload: Workload,
-    request: ForecastRequest,
-    now: datetime,
-    settings: ReplaySettings | None = None,
-    *,
-    measured: pd.Series | None = None,
-    times: OrderTimes | None = None,
-    before: Advised | None = None,
-    progress: Progress | None = None,
-) -> Replaying[Advised]:
-    """Replay every candidate policy on the last days of a history of sales, and choose one.
-
-    Where floors do not pay, also with which start time they would. Demand is what the workload's load model says of the
-    sales that came, on a path within each step that keeps its total. Forecasts are made as production makes them, from
-    rolling origins and from what came before each; gaps in the history stay gaps to them. It is work for
-    `finish_together`, which replays what many workloads wait for at once.
-
-    Parameters:
-        sales: sales per step, UTC, a regular index; short gaps are bridged for what is served.
-        workload: what serves them; its `quantile_level`, where it was given, fixes that of the floors.
-        request: holidays, events and clock that every origin knew.
-        now: when the choice is made.
-        settings: how many days, how often forecasts are fitted. Default: 28 days, as in production.
-        measured: what was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in
-            place of what sales stand for. Default None.
-        before: what was chosen last. Only days after those that it was made from are replayed, and a target that it
-            advised is advised again while it is as good. Default None.
-        progress: called with how many of how many parts are done.
-
-    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
-    """
-    price_of(workload)  # said before the work, not after it
-    settings, report = settings or ReplaySettings(), progress or _silent
-    replay = _Replay(sales, workload, request, settings, measured, times, report)
-    last = None if before is None else before.choice
-    if before is None or before.tried is None or not replay.extends(before.tried):
-        return (yield from replay.anew(now, last))
-    return (yield from replay.onwards(before.tried, before.choice, now))
+def silent(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Replay:
-    """What the replay of one workload works on."""
+class PolicyReplay:
+    """What candidate policies are replayed on: the history of one workload, and what was known of it on each day.
+
+    Parameters
+    ----------
+    sales : Series
+        Sales per step, UTC, a regular index; short gaps are bridged for what is served.
+    workload : Workload
+        What serves them; its `quantile_level`, where it was given, fixes that of the floors.
+    request : ForecastRequest
+        Holidays, events and clock that every origin knew.
+    settings : ReplaySettings
+        How many days, how often forecasts are fitted. Default: 28 days, as in production.
+    measured : Series or None
+        What was used, in replicas at 100 % utilization, on finer steps than those of the sales: replayed in place of
+        what sales stand for. Default none.
+    times : OrderTimes or None
+        What orders tell of the time within their steps. Default none.
+    progress : callable
+        Called with how many of how many parts are done. Default: nobody watches.
+    """
 
     sales: pd.Series
     workload: Workload
     request: ForecastRequest
-    settings: ReplaySettings
-    measured: pd.Series | None
-    times: OrderTimes | None
-    report: Progress
+    settings: ReplaySettings = field(default_factory=ReplaySettings)
+    measured: pd.Series | None = None
+    times: OrderTimes | None = None
+    progress: Progress = silent
 
     @property
     def under(self) -> str:
@@ -109,12 +92,12 @@ class _Replay:
     def anew(self, now: datetime, last: Choice | None) -> Replaying[Advised]:
         """The choice from every day, replayed now."""
         history = History.of(self.sales, self.workload, self.settings, self.measured, self.times)
-        forecasts = past_forecasts(history, self.request, self.report)
-        tried = replace((yield from _each_policy(history, forecasts)), under=self.under)
+        forecasts = past_forecasts(history, self.request, self.progress)
+        tried = replace((yield from each_policy(history, forecasts)), under=self.under)
         choice = choose_policy(tried, self.workload, now, advised=None if last is None else last.policy.target)
         if choice.reason == "PlainHpaIsEnough":
             choice = replace(choice, pays_from=(yield from _pays_from(history, forecasts)))
-        self.report(1, 1)
+        self.progress(1, 1)
         return Advised(choice, tried)
 
     def onwards(self, kept: Tried, last: Choice, now: datetime) -> Replaying[Advised]:
@@ -128,7 +111,7 @@ class _Replay:
             return (yield from self.anew(now, last))
         choice = choose_policy(tried, self.workload, now, advised=last.policy.target)
         same = choice.reason == last.reason == "PlainHpaIsEnough"
-        self.report(1, 1)
+        self.progress(1, 1)
         return Advised(replace(choice, pays_from=last.pays_from if same else None), tried)
 
     def _later(self, kept: Tried, days: int) -> Replaying[Tried | None]:
@@ -138,9 +121,32 @@ class _Replay:
         measured = None if self.measured is None else self.measured.loc[self.measured.index < end]
         asked = replace(self.settings, days=days)
         history = History.of(sales, self.workload, asked, measured, self.times)
-        found = yield from _each_policy(history, past_forecasts(history, self.request, self.report))
+        found = yield from each_policy(history, past_forecasts(history, self.request, self.progress))
         new = replace(found, under=kept.under, remarks=kept.remarks)
         return new.after(kept, self.settings.days) if new.continues(kept) else None
+
+
+def advising(replay: PolicyReplay, now: datetime, before: Advised | None = None) -> Replaying[Advised]:
+    """Replay every candidate policy on the last days of a history of sales, and choose one.
+
+    Where floors do not pay, also with which start time they would. Demand is what the workload's load model says of the
+    sales that came, on a path within each step that keeps its total. Forecasts are made as production makes them, from
+    rolling origins and from what came before each; gaps in the history stay gaps to them. It is work for
+    `finish_together`, which replays what many workloads wait for at once.
+
+    Parameters:
+        replay: the history, and what was known of it.
+        now: when the choice is made.
+        before: what was chosen last. Only days after those that it was made from are replayed, and a target that it
+            advised is advised again while it is as good. Default None.
+
+    Raises `DataError` for a history too short to replay a day of, or with a gap of more than a day.
+    """
+    price_of(replay.workload)  # said before the work, not after it
+    last = None if before is None else before.choice
+    if before is None or before.tried is None or not replay.extends(before.tried):
+        return (yield from replay.anew(now, last))
+    return (yield from replay.onwards(before.tried, before.choice, now))
 
 
 def conditions_of(
@@ -225,15 +231,11 @@ def _floors_pay(history: History, forecasts: Mapping[datetime, Forecast]) -> Rep
     return bool(best <= alone * (1 - ChoiceRule().margin) and np.isfinite(best))
 
 
-def replay_policies(history: History, forecasts: Mapping[datetime, Forecast]) -> Tried:
+def each_policy(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[Tried]:
     """Every candidate on every day, with floors from these forecasts: by the moment at which each came into force.
 
     Floors are replayed also where the forecast has no skill now: days kept from then on can be compared.
     """
-    return finish(_each_policy(history, forecasts))
-
-
-def _each_policy(history: History, forecasts: Mapping[datetime, Forecast]) -> Replaying[Tried]:
     workload = history.workload
     policies = candidate_policies(workload, levels_of(workload) if forecasts else ())
     return (yield from _replayed(history, forecasts, policies))
@@ -260,7 +262,7 @@ def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies
 
 
 def _ahead(floors: _Floors, policies: Sequence[Policy]) -> dict[float | None, Counts]:
-    """Pods for which nodes stand ready, per minute, by the quantile level of the floors beside them."""
+    """Pods for which nodes are ready, per minute, by the quantile level of the floors beside them."""
     asked = dict.fromkeys(_room_level(one) for one in policies if one.headroom is not None)
     return {level: floors.ahead_of(level) for level in asked}
 
@@ -268,10 +270,6 @@ def _ahead(floors: _Floors, policies: Sequence[Policy]) -> dict[float | None, Co
 def _room_level(policy: Policy) -> float | None:
     """The quantile level of the planned floors beside which headroom is planned; None: beside the autoscaler alone."""
     return policy.quantile_level if policy.floors == "forecast" else None
-
-
-def _silent(done: int, total: int) -> None:
-    """Nobody watches."""
 
 
 def _skill(forecasts: Mapping[datetime, Forecast]) -> float | None:
@@ -306,7 +304,7 @@ class _Floors:
         return np.repeat(found, PART // MINUTE)[: history.passes]
 
     def ahead_of(self, level: float | None) -> Counts:
-        """Pods for which nodes stand ready beside floors of a quantile level, or beside the autoscaler alone."""
+        """Pods for which nodes are ready beside floors of a quantile level, or beside the autoscaler alone."""
         history, workload = self._history, self._history.workload
         if level is None:
             workload = alone(workload)
@@ -333,3 +331,58 @@ def rule_of(policy: Policy, workload: Workload) -> Rule:
     if policy.target is None:
         return Rule(ceiling=workload.ceiling, follows=False)
     return Rule(policy.target, policy.stabilization, workload.ceiling, tolerance=tolerance)
+
+
+def finish(work: Replaying[T]) -> T:
+    """The answer of one work, each of its tasks replayed alone. Raises what the work raises."""
+    found = finish_together([work])[0]
+    if isinstance(found, DataError):
+        raise found
+    return found
+
+
+def finish_together(works: Iterable[Replaying[T]]) -> list[T | DataError]:
+    """The answer of each work, or the error that ended it; equal to what `finish` gives of each.
+
+    A work is begun only when those before it wait for a replay; replays begin once enough lanes wait.
+    """
+    found, waiting = dict[int, T | DataError](), list[_Waiting[T]]()
+    for place, work in enumerate(works):
+        waiting += _until_next(place, work, None, found)
+        if sum(one.task.lanes for one in waiting) >= MOST_LANES:
+            waiting = _replayed_together(waiting, found)
+    while waiting:
+        waiting = _replayed_together(waiting, found)
+    return [found[place] for place in sorted(found)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    """A work that waits for the scores of a task."""
+
+    place: int
+    work: Replaying[T]
+    task: Task
+
+
+def _replayed_together(waiting: list[_Waiting[T]], found: dict[int, T | DataError]) -> list[_Waiting[T]]:
+    """Those that wait again, once each has got its scores."""
+    scores = replay_together([one.task for one in waiting])
+    return [
+        again
+        for one, its in zip(waiting, scores, strict=True)
+        for again in _until_next(one.place, one.work, its, found)
+    ]
+
+
+def _until_next(
+    place: int, work: Replaying[T], scores: DailyScores | None, found: dict[int, T | DataError]
+) -> list[_Waiting[T]]:
+    """The work, waiting for its next replay; none where it has ended: its answer is then found."""
+    try:
+        return [_Waiting(place, work, next(work) if scores is None else work.send(scores))]
+    except StopIteration as end:
+        found[place] = end.value
+    except DataError as error:
+        found[place] = error
+    return []

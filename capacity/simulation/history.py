@@ -24,8 +24,8 @@ from capacity.simulation.candidates import (
     Past,
     own_target,
 )
+from capacity.simulation.case import on_grid
 from capacity.simulation.days import PER_MINUTE, WARM_UP, Candidate, Days, Task
-from capacity.simulation.grid import on_grid
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.pods import P95, NodePool, Start
 from capacity.simulation.stepping import Cluster, Service
@@ -86,13 +86,14 @@ class History:
         step, grid, filled = on_grid(sales)
         asked = settings or ReplaySettings()
         end = grid.index[-1].to_pydatetime() + step
-        known = end - grid.index[0].to_pydatetime() - TRAINING - WARM_UP
-        days = min(asked.days, int(known / DAY))
+        days = min(asked.days, _replayable(grid, step))
         require(
             days >= 1,
-            "advise: expected at least {} days of history to replay one of them, got {:.1f}",
+            "advise: expected at least {} days of history to replay one of them, got {:.1f}: until then "
+            "leave the autoscaler as it stands; {} days are enough to choose, and `capacity plan` works with fewer",
             TRAINING.days + 2,
             (end - grid.index[0].to_pydatetime()) / DAY,
+            TRAINING.days + 1 + FEWEST_DAYS,
         )
         begin = end - days * DAY
         times = times or OrderTimes()
@@ -111,7 +112,7 @@ class History:
     def task(self, floors: Sequence[Counts], candidates: Sequence[Candidate], ahead: Sequence[Counts] = ()) -> Task:
         """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on.
 
-        `ahead`: pods per minute for which nodes stand ready, of which a candidate may have one. Default none.
+        `ahead`: pods per minute for which nodes are ready, of which a candidate may have one. Default none.
         """
         return Task(Days.of(self.ticks, floors, self.target, ahead), candidates, self.cluster, self.settings.seed)
 
@@ -143,13 +144,26 @@ class History:
         return whole.clip(self.workload.floor, self.workload.ceiling)
 
 
+def _replayable(sales: pd.Series, step: timedelta) -> int:
+    """The last days that forecasts have enough history before."""
+    return int((sales.index[-1] - sales.index[0] + step - TRAINING - WARM_UP) / DAY)
+
+
+def _more_days(history: History) -> str:
+    """What to do where too few days were replayed."""
+    missing = FEWEST_DAYS - _replayable(history.sales, history.step)
+    if missing <= 0:
+        return f"replay at least {FEWEST_DAYS} (--days)"
+    return f"advise again in {missing} {'day' if missing == 1 else 'days'}, when the history is long enough to choose"
+
+
 def _remarks(history: History, *, measured: bool) -> Iterator[str]:
     """What the figures of a replay cannot show by themselves."""
     workload, days, highest = history.workload, history.settings.days, float(history.ticks.max())
     if days < FEWEST_DAYS:
         yield (
             f"only {days} of at least {FEWEST_DAYS} days could be replayed: half a percent of minutes cannot be "
-            "checked on so few, the autoscaler stays as it stands"
+            f"checked on so few, so keep the autoscaler as it is; {_more_days(history)}"
         )
     needed = int(np.ceil(highest / history.target * (1 - 1e-9)))
     if needed > workload.ceiling:

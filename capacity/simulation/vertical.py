@@ -18,7 +18,7 @@ from capacity.model.pod_observation import ContainerState, ObservedPods, PodStat
 from capacity.model.pod_size import RESOURCES, UNIT
 from capacity.planning import plan_workload, planning_window
 from capacity.planning.vertical import pod_share, vertical_of
-from capacity.simulation.grid import on_grid
+from capacity.simulation.case import on_grid
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GIB = 2**30

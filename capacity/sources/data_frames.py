@@ -11,8 +11,8 @@ from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_
 
 from capacity.model import DataError, require
 from capacity.series.frames import zone_of
+from capacity.sources.columns import Kept, projected
 from capacity.sources.database import as_text
-from capacity.sources.kept_columns import Kept, projected
 from capacity.sources.sql import quote
 
 NAME = "DataFrame"  # as messages and audits call the source

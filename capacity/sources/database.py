@@ -14,12 +14,12 @@ import duckdb
 
 from capacity.model import ConfigError, DataError
 from capacity.model.data_quality import UNREAD
-from capacity.model.secrets import hide_password
+from capacity.model.errors import hide_password
 from capacity.model.settings import DatabaseSource, SalesSettings
 from capacity.quality import Finding
 from capacity.quality.column_roles import currency_names
-from capacity.sources.currencies import several, several_finding
-from capacity.sources.kept_columns import MYSQL, Kept, column, count_values, kept_columns, projections, refuse_our_names
+from capacity.sources.columns import MYSQL, Kept, column, count_values, kept_columns, projections, refuse_our_names
+from capacity.sources.findings import several, several_finding
 from capacity.sources.pushdown import STATEMENTS, Buckets
 from capacity.sources.sql import one_line, quote
 
@@ -53,7 +53,7 @@ class CountedColumns:
 
 
 def count_in_database(
-    database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str
+    database: duckdb.DuckDBPyConnection, source: DatabaseSource, settings: SalesSettings, timezone: str
 ) -> CountedColumns | None:
     """Fill `counted` with what the source's own database counted per step.
 
@@ -61,8 +61,7 @@ def count_in_database(
     time of availability, for times that are text in a format of their own, and for databases other than PostgreSQL
     and SQLite.
     """
-    source = settings.source
-    if not isinstance(source, DatabaseSource) or settings.needs_rows():
+    if settings.needs_rows():
         return None
     with _connected(source) as connection:
         statement = STATEMENTS.get(connection.dialect.name)

@@ -13,8 +13,9 @@ from capacity.model.arrays import Array
 from capacity.model.fields import duration_text
 from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
-from capacity.sources.judging import Judgement
-from capacity.sources.sql import literal
+from capacity.quality.usual import only_adds_up
+from capacity.sources.judging import OWN, Judgement
+from capacity.sources.sql import literal, quote
 
 GOOD = "aside = 0 AND len(failed) = 0"
 HOUR = 3600
@@ -27,12 +28,16 @@ OFTEN = 0.8  # share of days that have a total
 LEAST_SPAN = 2 * 86400  # of rows further apart: less may be the busy hours of a day
 LARGER = 0.6  # power of how many times longer, from which rows as much larger are totals (1) and no samples (0)
 SINGLE = 0.9  # share of steps with one row a group, from which rows are totals
+DAILY_RESETS = 0.05  # of the steps: a little more than one in a day of hours
+SAME = 0.005  # of a total: how far the sum of its rows may be from it
+SUMS = 0.3  # of the rows at the start of hours or days: orders come at that second too
+EXACT = 0.5  # the same where every row is at the start of a step
 TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
 
 
 def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
     """Whether rows of a source with one amount a step are totals of longer times, or its clock has twelve hours."""
-    found = _findings(judgement.settings, [_twelve_hours(judgement)])
+    found = _findings(judgement.settings, [_twelve_hours(judgement), _totals_among_rows(judgement)])
     return (*found, *totals_findings(judgement.source.database, judgement.settings, judgement.timezone))
 
 
@@ -41,7 +46,8 @@ def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings
     found = [_dates_alone(database, settings, timezone)]
     if settings.value.sum is not None and not any(found):
         steps = _steps(database)
-        found += [_longer_totals(steps), _daily_totals(steps, timezone)]
+        daily = _daily_totals(steps, timezone)
+        found += [_longer_totals(steps), daily or _twice(steps, settings), _added_up(steps)]
     return _findings(settings, found)
 
 
@@ -54,11 +60,14 @@ def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, t
         return None
     day = int(timedelta(days=1).total_seconds())
     local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
+    steps = (  # first, since there may be ten thousand groups a step
+        "SELECT step_start, bool_and(on_step) AS exact, sum(row_count) AS n, count(*) AS counts "
+        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1"
+    )
     query = (
-        f"SELECT coalesce(bool_and(on_step), false), count(DISTINCT step_start // {day}), "
+        f"SELECT coalesce(bool_and(exact), false), count(DISTINCT step_start // {day}), "
         f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))), "
-        "avg(row_count) "
-        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+        f"CAST(sum(n) AS DOUBLE) / sum(counts) FROM ({steps})"
     )
     exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
     if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
@@ -74,15 +83,20 @@ def _findings(settings: SalesSettings, found: Sequence[str | None]) -> tuple[Fin
 
 
 def _steps(database: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """Per step its value, rows and groups; empty where rows are single orders, of which any number may share a step."""
+    """Per step its value, rows and groups; empty where rows are single orders, of which any number may share a step.
+
+    Good rows of a step and group are counted once, so that groups need no telling apart.
+    """
     query = (
         "SELECT step_start AS at, sum(CAST(value AS DOUBLE)) AS value, sum(row_count) AS n, "
-        f"count(DISTINCT grp) AS groups FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+        f"bool_and(on_step) AS exact, count(grp) AS groups FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     frame = database.execute(query).df()
     if len(frame) < LEAST_ROWS:
         return frame[:0]
-    totals = (frame["n"] <= frame["groups"]).mean() > SINGLE and (frame["n"] <= 2 * frame["groups"]).all()
+    least = EXACT if frame["exact"].all() else SINGLE
+    totals = (frame["n"] <= frame["groups"]).mean() > least and (frame["n"] <= 2 * frame["groups"]).all()
     return frame if totals else frame[:0]
 
 
@@ -135,6 +149,67 @@ def _daily_totals(steps: pd.DataFrame, timezone: str) -> str | None:
     )
 
 
+def _twice(steps: pd.DataFrame, settings: SalesSettings) -> str | None:
+    """Whether some steps have two totals, as where totals were revised or exports overlap."""
+    if steps.empty or settings.step >= timedelta(days=1) or not steps["exact"].all():
+        return None
+    twice = steps.loc[steps["n"] > steps["groups"], "at"]
+    if len(twice) < LEAST_RUN:
+        return None
+    first, last = (pd.Timestamp(at, unit="s", tz="UTC") for at in (twice.iloc[0], twice.iloc[-1]))
+    keys = ", ".join(quote(name) for name in (settings.time, settings.group) if name is not None)
+    return (
+        f"expected one total a step, got two for {len(twice)} steps from {first:%Y-%m-%dT%H:%MZ} to "
+        f"{last:%Y-%m-%dT%H:%MZ}: a select with the check `source_row = max(source_row) OVER (PARTITION BY {keys})` "
+        "keeps the latest"
+    )
+
+
+def _added_up(steps: pd.DataFrame) -> str | None:
+    """Whether totals only rise, or rise within every day: they add up what was sold since a start."""
+    if steps.empty:
+        return None
+    values = steps["value"].to_numpy(dtype=float)
+    span = timedelta(seconds=float(steps["at"].iloc[-1] - steps["at"].iloc[0]))
+    rises = np.diff(values)
+    different = len(np.unique(rises[rises > 0])) >= LEAST_RUN  # what rises by one and the same is a ramp
+    if not different or span < timedelta(days=2) or not only_adds_up(values, span, DAILY_RESETS):
+        return None
+    return (
+        f"expected what was sold in each step, got values that only rise, up to {values.max():,.6g}, as totals since a "
+        "start or since midnight do: export the difference of each two"
+    )
+
+
+def _totals_among_rows(judgement: Judgement) -> str | None:
+    """Whether rows at the start of hours or days are the sum of the other rows of that time, or of the time before."""
+    settings, database = judgement.settings, judgement.source.database
+    if settings.value.sum is None:
+        return None
+    gate = f"SELECT count(*) FROM counted WHERE {GOOD} AND epoch(first) = step_start AND row_count > 1"
+    if (database.execute(gate).fetchone() or (0,))[0] < LEAST_DAYS:
+        return None
+    local = f"timezone({literal(judgement.timezone)}, {OWN}moment)"
+    for unit in ("hour", "day"):
+        start = f"date_trunc('{unit}', {local})"
+        query = (
+            f"SELECT {start} AS began, sum({OWN}value) FILTER ({local} = {start}) AS own, "
+            f"sum({OWN}value) FILTER ({local} != {start}) AS rest, count(*) FILTER ({local} != {start}) AS n "
+            f"FROM {judgement.rows()} WHERE {OWN}failed = 0 AND {OWN}aside = 0 GROUP BY 1"
+        )
+        earlier = ", ".join(f"lag({name}) OVER (ORDER BY began) AS {name}_before" for name in ("rest", "n"))
+        sums = "count(*) FILTER (own > 0 AND abs(own - rest{0}) <= {1} * own AND n{0} >= 3)"
+        asked = f"count(own), {sums.format('', SAME)}, {sums.format('_before', SAME)}"
+        asked = f"SELECT {asked} FROM (SELECT *, {earlier} FROM ({query}))"
+        rows, same, after = database.execute(asked).fetchone() or (0, 0, 0)
+        if max(same, after) >= max(LEAST_DAYS, SUMS * rows):
+            return (
+                f"expected each amount once, got {max(same, after)} rows on the full {unit} that are the sum of the "
+                f"other rows of the {unit}{' before' if after > same else ''}: leave these totals out"
+            )
+    return None
+
+
 def _twelve_hours(judgement: Judgement) -> str | None:
     """Whether hours are 1 to 12 alone, and rows in order fall back from noon to one o'clock on most days."""
     database, settings = judgement.source.database, judgement.settings
@@ -142,7 +217,8 @@ def _twelve_hours(judgement: Judgement) -> str | None:
     if step > HOUR or not judgement.time.local or not isinstance(settings.source, str):
         return None
     hours = f"hour(timezone({literal(zone)}, to_timestamp(step_start)))"
-    query = f"SELECT min({hours}), max({hours}), count(DISTINCT {hours}) FROM counted WHERE {GOOD}"
+    query = f"SELECT min({hours}), max({hours}), count(DISTINCT {hours}) FROM "
+    query += f"(SELECT DISTINCT step_start FROM counted WHERE {GOOD})"
     low, high, different = database.execute(query).fetchone() or (0, 0, 0)
     if (low, high) != (1, 12) or different < LEAST_HOURS:
         return None

@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from capacity.model import ConfigError, DataError
 from capacity.model.configuration import describe
+from capacity.model.errors import hide_secrets
 from capacity.model.fields import duration_text
-from capacity.model.secrets import hide_secrets
 from capacity.model.settings import DatabaseSource, SalesSettings
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.settings.planning import ReadSettings
 from capacity.quality.column_roles import (
     Column,
     Counting,
@@ -32,15 +32,16 @@ from capacity.quality.column_roles import (
     time_columns,
     time_of_day_column,
 )
+from capacity.sources.columns import Marks, NumberColumn, amount_form, typed
 from capacity.sources.data_frames import NAME, HeldRows
 from capacity.sources.database import fetch_rows, table_names
-from capacity.sources.number_columns import Marks, NumberColumn, amount_form, typed
 from capacity.sources.rows import JSON, PARQUET, REMOTE, Wanted, load_held, load_rows, open_database, source_name, timed
 from capacity.sources.sql import is_ours, literal, one_line, quote
 from capacity.sources.text_files import as_utf8, detect, likely_columns
 from capacity.sources.time_columns import TimeColumn, time_form
 
 SAMPLE = 20_000  # rows that show how a file is written; what is counted is read from all rows
+NAMED, WIDE = 12, 60  # columns that a message names; from here on a file may have a column for each time
 SHOWN = 60  # values of a column that are looked at one by one
 DAY, HOUR, MONTH = timedelta(days=1), timedelta(hours=1), timedelta(days=28)
 TIMES = ("TIMESTAMP", "DATE")
@@ -302,7 +303,7 @@ def _counting(sample: _Sample, given: Given) -> Counting:
         if guessed is None:
             raise DataError(
                 f"{sample.name}: one row at each time of {time!r} is a total, but no column of numbers was found to "
-                f"sum up; give value (--value); its columns: {', '.join(column.name for column in columns)}"
+                f"sum up; give value (--value); its columns: {_listed(columns)}"
             )
         return guessed
     asked: dict[Any, Any] = parse_value(given.value)
@@ -314,18 +315,27 @@ def _counting(sample: _Sample, given: Given) -> Counting:
 
 
 def _require_column(name: str, column: str, flag: str, columns: Sequence[Column]) -> None:
-    names = [one.name for one in columns]
-    if column not in names:
-        raise DataError(f"{name}: no column {column!r} for {flag}; its columns: {', '.join(names)}")
+    if column not in [one.name for one in columns]:
+        raise DataError(f"{name}: no column {column!r} for {flag}; its columns: {_listed(columns)}")
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    """The names of columns, the first ones where there are many."""
+    names = [column.name for column in columns]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _no_time(name: str, columns: Sequence[Column]) -> str:
-    listed = ", ".join(column.name for column in columns)
+    if len(columns) > WIDE:
+        return (
+            f"{name}: expected one row for each time, got {len(columns)} columns and none with times: if each time is "
+            f"a column, turn them into rows first (pandas: melt); its columns: {_listed(columns)}"
+        )
     odd = next((one for one in columns if one.kind == "number" and one.lowest == 0 and "time" in one.words), None)
     hint = f" ({odd.name!r} counts from 0, so it names no date)" if odd else ""
-    return (
-        f"{name}: expected a column with times, got none{hint}; give its name as time (--time); its columns: {listed}"
-    )
+    named = _listed(columns)
+    return f"{name}: expected a column with times, got none{hint}; give its name as time (--time); its columns: {named}"
 
 
 def _step(rhythm: Rhythm, name: str) -> timedelta:

@@ -11,12 +11,12 @@ from typing import Self
 import duckdb
 
 from capacity.model import ConfigError, DataError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.model.settings import SalesSettings
-from capacity.model.settings.orders import Bound, RangeSettings, ReferenceSettings, RuleSettings
+from capacity.model.settings.planning import Bound, RangeSettings, ReferenceSettings, RuleSettings
 from capacity.quality import Finding, similarity
 from capacity.series.calendar import Fold
-from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form
+from capacity.sources.columns import AmountForm, Marks, NumberColumn, amount_form
 from capacity.sources.sql import (
     GROUP,
     NOT_NEGATIVE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from capacity.model.settings import SalesSettings
-from capacity.sources.kept_columns import column
+from capacity.sources.columns import column
 from capacity.sources.sql import (
     DAY,
     EPOCHS,

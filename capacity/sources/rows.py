@@ -16,14 +16,22 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from capacity.model import ConfigError, DataError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.model.settings import DatabaseSource
-from capacity.model.settings.orders import ReadSettings
+from capacity.model.settings.planning import ReadSettings
 from capacity.quality import Finding
+from capacity.sources.columns import (
+    AmountForm,
+    Kept,
+    Marks,
+    NumberColumn,
+    amount_form,
+    projected,
+    refuse_our_names,
+    typed,
+)
 from capacity.sources.data_frames import load_frame
 from capacity.sources.database import fetch_rows
-from capacity.sources.kept_columns import Kept, projected, refuse_our_names
-from capacity.sources.number_columns import AmountForm, Marks, NumberColumn, amount_form, typed
 from capacity.sources.sql import ROW_HASH, literal, one_line, quote
 from capacity.sources.text_files import TextFile, as_utf8, detect, in_cp1252
 
@@ -154,7 +162,7 @@ def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wa
     files = [detect(path, wanted.read, tuple(wanted.columns.values())) for path in paths]
     files = [file for file in files if file.columns]
     if not files:
-        raise DataError(f"{name}: expected rows of orders, got an empty source")
+        raise DataError(f"{name}: expected rows of orders, got an empty source: is the export complete?")
     for file in files if len(files) > 1 else ():
         for key, column in wanted.columns.items():
             if column not in file.columns and any(column in other.columns for other in files):

@@ -12,8 +12,10 @@ from capacity.model.settings import UsageSettings
 SAMPLE = files("capacity") / "sample"
 Sample = Literal["shop", "office"]
 FILES: dict[Sample, str] = {"shop": "capacity.yaml", "office": "office.yaml"}
-SAMPLE_NOW = datetime(2011, 12, 9, 12, tzinfo=UTC)  # the end of its last whole hour: the sample lives at its own time
-OFFICE_NOW = datetime(2024, 8, 22, 16, tzinfo=UTC)  # so does the second one
+SAMPLE_NOWS: dict[Sample, datetime] = {  # the end of its last whole hour: a sample lives at its own time
+    "shop": datetime(2011, 12, 9, 12, tzinfo=UTC),
+    "office": datetime(2024, 8, 22, 16, tzinfo=UTC),
+}
 
 
 def sample_config(name: Sample = "shop") -> Path:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from capacity.forecast.backtest import Backtest
     from capacity.model import Demand, Explanation, Forecast, LoadReport, Plan, WorkloadPlan
     from capacity.model.choice import Choice
+    from capacity.model.load import Finding
     from capacity.planning.result import PlanResult
     from capacity.quality import Audit
     from capacity.simulation.result import Simulation
 
 GIB, MIB = 2**30, 2**20
 ROWS = 12  # of a table: what a cell of a notebook shows without scrolling
+CHOICE_COLUMNS = ("", "policy", "cost/day", "min >target/day", "kept")  # of its table: as many as a text has room for
 TEXT_ROWS, WIDEST, LINE = 7, 110, 160  # of text: rows, and characters of a line
 # No colour is named, so that light and dark notebooks show the card in their own.
 CARD = "border-left: 3px solid currentColor; padding-left: .8em; line-height: 1.4"
@@ -100,17 +102,37 @@ def simulation_card(result: Simulation) -> Card:
 
 def load_card(report: LoadReport) -> Card:
     """What was found of each resource."""
-    summary = " ".join(found.words for found in report.findings)
-    table = report.to_frame()[["verdict", "points", "r2", "base", "per_sale_per_hour"]]
-    return Card(f"Load of {report.name}", summary, _frame(table))
+    summary = "; ".join(found.words for found in report.findings)
+    rows = [_finding_row(found) for found in report.findings]
+    columns = ("resource", "verdict", "points", "R²", "idle", "per sale per hour")
+    return Card(f"Load of {report.name}", _capital(summary), (columns, rows))
+
+
+def _finding_row(found: Finding) -> tuple[object, ...]:
+    answer = found.response
+    used = ("-", "-")
+    if answer is not None:
+        used = (_used(found.resource, answer.base), _used(found.resource, answer.per_sale_per_hour))
+    return (found.resource, found.verdict, found.points, found.r2, *used)
+
+
+def _used(resource: str, amount: float) -> str:
+    """An amount of a resource with its unit."""
+    if resource == "memory":
+        return f"{amount / MIB:.4g} MiB"
+    return f"{amount:.4g} cores" if resource == "cpu" else f"{amount:.4g}/s"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def explanation_card(explanation: Explanation) -> Card:
     """The bars of the waterfall."""
     summary = (
-        f"{explanation.floor} replicas for {clock(explanation.at, 'UTC')} UTC, bound by {explanation.resource}; "
-        f"set then, the floor must serve until {clock(explanation.covered_until, 'UTC')} UTC: "
-        f"{explanation.covered_floor}."
+        f"{explanation.floor} replicas for {clock(explanation.at, 'UTC')} UTC, determined by "
+        f"{explanation.resource}. A floor set at that time must serve until "
+        f"{clock(explanation.covered_until, 'UTC')} UTC: it is {explanation.covered_floor}."
     )
     rows = [(bar.name, f"{bar.replicas:+.3f}", bar.why) for bar in view_bars(explanation)]
     return Card(explanation.label, summary, (("part", "replicas", "why"), rows))
@@ -137,7 +159,10 @@ def choice_card(choice: Choice) -> Card:
     from capacity.views.tables.choice import choice_sheet
 
     sheet = choice_sheet(choice)
-    return Card(f"Choice for {choice.namespace}/{choice.name}", sheet.footer[0], (sheet.columns, sheet.rows))
+    shown = [place for place, column in enumerate(sheet.columns) if column in CHOICE_COLUMNS]
+    rows = [tuple(row[place] for place in shown) for row in sheet.rows]
+    columns = tuple(sheet.columns[place] for place in shown)
+    return Card(f"Choice for {choice.namespace}/{choice.name}", _capital(sheet.footer[0]), (columns, rows))
 
 
 def audit_card(audit: Audit) -> Card:

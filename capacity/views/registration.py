@@ -54,7 +54,7 @@ def _plot_simulation(*arguments: Any, ax: Any = None, **options: Any) -> Any:
 
 
 def _plot_choice(*arguments: Any, ax: Any = None, **options: Any) -> Any:
-    from capacity.views.plots.choice import plot_choice
+    from capacity.views.plots.simulation import plot_choice
 
     return _drawn(plot_choice(*arguments, ax=ax, **options), ax)
 

@@ -81,6 +81,8 @@ def _read(trial: TrialData) -> Iterator[tuple[str, str]]:
         named = _listed(state.values)
         yield "", f"every {state.name!r} counts ({named}); use `select:` in capacity.yaml to leave some out"
     yield "steps", f"{duration_text(settings.step)} [--step]"
+    if "read in" not in form:
+        yield "clock", f"days begin at midnight in {trial.review.timezone} [--timezone]"
     holidays = _listed(config.calendar.holidays) if config.calendar.holidays else "none"
     yield "holidays", f"{holidays} [--holidays GB-ENG]"
 
@@ -149,7 +151,7 @@ def _last_month(trial: TrialData) -> str:
     chance = _chance(trial, middle)
     unit = _unit(trial)
     return (
-        f"made before each of the last {weeks} weeks, forecasts were {_percent(error)} off on average; repeating the "
+        f"forecasts made before each of the last {weeks} weeks were {_percent(error)} off on average; repeating the "
         f"season before would have been {_percent(naive)} off{chance}. {100 * kept:.1f} % of "
         f"{unit + 's' if unit in ('hour', 'day', 'week') else 'steps'} stayed at or under the "
         f"{PLANNED:g} quantile"

@@ -17,11 +17,11 @@ from starlette.staticfiles import StaticFiles
 from capacity.app.serve import LiveData
 from capacity.logs import LOGGER
 from capacity.model import CapacityError
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.version import VERSION
 from capacity.web import api, pages
-from capacity.web.answers import Problem, problem_response
 from capacity.web.guard import Guard
+from capacity.web.responses import Problem, problem_response
 from capacity.web.state import State, WebSettings, state_of
 
 AT_ONCE = 4  # answers computed side by side: they take turns on the interpreter, and each thread's memory stays with it

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from capacity.web.answers import problem_response
+from capacity.web.responses import problem_response
 from capacity.web.state import WebSettings
 
 COOKIE = "capacity_session"
@@ -57,7 +57,9 @@ class Guard:
             return None
         if self._session is None and _host(headers) not in self._settings.hosts:
             return problem_response(
-                421, "Another host", "Without a token this page answers only by this machine's own names; see --token."
+                421,
+                "Another host",
+                "Without a token this page answers only by this machine's own names; see --token-file.",
             )
         if scope["method"] not in READS and not _own_site(headers):
             return problem_response(403, "Another site", "A request that changes something must come from this page.")

@@ -20,9 +20,9 @@ from capacity.version import VERSION
 from capacity.views.report.section import Section, page_templates, sheet_section
 from capacity.views.sheet import clock
 from capacity.views.tables.choice import choice_sheet
-from capacity.web.answers import HTML, Problem
 from capacity.web.documents import workload_document
 from capacity.web.guard import COOKIE, session_of
+from capacity.web.responses import HTML, Problem
 from capacity.web.state import State, state_of
 
 router = APIRouter(include_in_schema=False)

@@ -11,7 +11,7 @@ from fastapi import Request
 
 from capacity.app.serve import LiveData
 from capacity.model import ConfigError
-from capacity.web.answers import KeptAnswers
+from capacity.web.responses import KeptAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class WebSettings:
     def __post_init__(self) -> None:
         path = self.base_path
         if path and (not path.startswith("/") or path.endswith("/") or "//" in path or set(path) & set("?#<>\"' ")):
-            raise ConfigError(f"--base-path: expected a path such as /capacity, got {path!r}")
+            raise ConfigError(f"--listen: expected a path such as /capacity, got {path!r}")
         if self.token is not None and (
             len(self.token) < 16 or not self.token.isascii() or not self.token.isprintable()
         ):
-            raise ConfigError("--token: expected at least 16 printable ASCII characters")
+            raise ConfigError("--token-file: expected at least 16 printable ASCII characters")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.main import get_command
 
 from capacity.cli import app, main
+from capacity.cli.options import CALENDAR, FLEET, PICTURE, READING, SERVICE
 
 ROOT = Path(__file__).parents[2]
+SHARED = (READING, CALENDAR, SERVICE, PICTURE, FLEET, "Every command")
 VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 
 
@@ -32,14 +35,26 @@ def test_help_has_an_example_that_parses(verb: str, capsys: pytest.CaptureFixtur
     assert main([*words, "--help"]) == 0
 
 
-def test_no_panel_of_a_verb_has_more_than_seven_options() -> None:
-    panels = Counter(
-        (name, getattr(option, "rich_help_panel", None) or "Options")
-        for name, command in get_command(app).commands.items()
-        for option in command.params
-        if option.param_type_name == "option"
-    )
-    assert {panel: count for panel, count in panels.items() if count > 7} == {}
+def test_no_verb_has_more_than_seven_options_of_its_own_and_no_shared_panel_more() -> None:
+    """Own are all but those of a panel that several verbs have alike; what to draw is own, its panel or not."""
+    panels: dict[str, dict[str, set[str]]] = defaultdict(dict)
+    own: dict[str, set[str]] = {}
+    for name, command in get_command(app).commands.items():
+        options = [one for one in command.params if one.param_type_name == "option"]
+        own[name] = {one.name for one in options if one.name == "draw" or _panel(one) not in SHARED}
+        for option in options:
+            if option.name not in own[name]:
+                panels[_panel(option)].setdefault(name, set()).add(option.name)
+    assert {name: options for name, options in own.items() if len(options) > 7} == {}
+    assert set(panels) == set(SHARED)
+    for panel, takers in panels.items():
+        assert len(takers) > 1, panel
+        assert len(set(map(frozenset, takers.values()))) == 1, f"{panel}: the same options wherever it stands"
+        assert len(next(iter(takers.values()))) <= 7, panel
+
+
+def _panel(option: Any) -> str:
+    return getattr(option, "rich_help_panel", None) or "Options"
 
 
 def test_the_verbs_stand_in_the_order_of_the_data() -> None:

@@ -180,6 +180,15 @@ def test_a_legend_of_two_lines_leaves_the_title_alone() -> None:
     assert title.get_window_extent().y1 <= figure.bbox.y1
 
 
+def test_a_history_of_years_has_its_dates_below_it() -> None:
+    days = pd.date_range("2024-12-01", "2026-11-30", freq="D", tz="UTC")
+    _, level = plot_seasons(pd.Series(1.0, days), "UTC").axes
+    labels = [label.get_text() for label in level.get_xticklabels()]
+    assert labels[0] == "Jan\n2025"
+    assert "Jan\n2026" in labels
+    assert level.get_ylabel() == "sales per day"
+
+
 def contrast(colour: str, paper: str) -> float:
     """Contrast by WCAG 2.2, from relative luminance."""
 

@@ -21,12 +21,11 @@ from capacity.cli import main
 from capacity.model.choice import Choice
 from capacity.model.configuration import Config
 from capacity.model.plan_file import read_plan
-from capacity.model.policies import Policies, read_policies
+from capacity.model.policies import Advised, DailyScores, Policies, read_policies
 from capacity.model.policy import Cadence
-from capacity.model.replayed import Advised, DailyScores
 from capacity.planning.orders import request_of
 from capacity.series.within import OrderTimes
-from capacity.simulation import advice, together
+from capacity.simulation import advice
 from capacity.simulation.candidates import plans_of
 from capacity.simulation.days import Task
 from capacity.simulation.history import History, ReplaySettings, past_forecasts
@@ -127,13 +126,13 @@ def test_a_new_day_costs_one_day_of_replay(
 ) -> None:
     """Rows of the days before are kept as they were; conditions that differ are replayed anew."""
     config, known = read_config(write_shop(tmp_path, 29)), advised[1]
-    asked, replayed, day = list[int](), together.replay_together, timedelta(days=1)
+    asked, replayed, day = list[int](), advice.replay_together, timedelta(days=1)
 
     def counted(tasks: Sequence[Task]) -> list[DailyScores]:
         asked.extend(len(task.days.demand) for task in tasks)
         return replayed(tasks)
 
-    monkeypatch.setattr(together, "replay_together", counted)
+    monkeypatch.setattr(advice, "replay_together", counted)
     later = NOW + day
     orders = read_orders(config, later, past=True)
     found = advise_on(config, orders, AdviceRequest(later, 8, known=known)).policies["shop", "web"].tried
@@ -217,8 +216,8 @@ def test_a_replay_plans_what_production_plans(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("days", "workload", "arguments", "code", "says"),
     [
-        pytest.param(6, {}, [], 1, "expected at least 9 days of history", id="a history of days"),
-        pytest.param(12, {}, [], 0, "too short to judge the minutes", id="a history under two weeks"),
+        pytest.param(6, {}, [], 1, "15 days are enough to choose, and `capacity plan` works", id="a history of days"),
+        pytest.param(12, {}, [], 0, "too short to judge policies", id="a history under two weeks"),
         pytest.param(21, {}, ["--workload", "shop/cart"], 2, "expected one of ['shop/web']", id="unknown"),
         pytest.param(
             21, {"objective": {"overload_cost": "500 EUR/h"}}, ["--days", "7"], 1, "costs.price_per_hour", id="no price"

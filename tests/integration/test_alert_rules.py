@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from capacity.model.incident import RUNBOOKS, runbook_url
+from capacity.model.settings.monitoring import RUNBOOKS, runbook_url
 from capacity.monitoring import METRICS
 from capacity.monitoring.conditions import WISHED
 from tests.peers import binary

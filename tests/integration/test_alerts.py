@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from capacity.http import HttpClient, HttpError, Server
-from capacity.model.incident import Job
+from capacity.model.settings.monitoring import Job
 from capacity.monitoring import Alertmanager, Condition, IncidentDispatcher, Sample, Scope, ServiceNow
 from capacity.monitoring.export import Gateway
 from tests.peers import HttpPeer

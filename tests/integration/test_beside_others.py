@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,11 +18,10 @@ from capacity.app import read_config
 from capacity.app.doctor.targets import check_targets
 from capacity.app.floor_watch import FloorWatch, lowered
 from capacity.cli import main
-from capacity.cluster.appliers import advice
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.inventory import read_inventory
 from capacity.cluster.kinds import HPA, SCALED_OBJECT
-from capacity.cluster.ownership import Owner, handed_over
+from capacity.cluster.ownership import Owner, advice, handed_over
 from tests.double.manifests import deployment
 from tests.shop import NOON, Shop, hpa
 from tests.waiting import until
@@ -324,7 +322,7 @@ def test_a_watch_that_ends_at_once_is_not_begun_again_at_once(shop: Shop, lasts:
 
 
 def test_the_loop_puts_a_lowered_floor_right_long_before_its_next_pass(shop: Shop) -> None:
-    """The period is an hour: only the watch can have seen it. On a real cluster this takes well under two seconds."""
+    """The period is an hour, and a test waits for a quarter of one at most: only the watch can have seen it."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     plan = shop.folder / "plan.json"
     document = json.loads(plan.read_text())
@@ -339,9 +337,7 @@ def test_the_loop_puts_a_lowered_floor_right_long_before_its_next_pass(shop: Sho
         until(lambda: shop.floor() == 9 and any(entry.verb == "watch" for entry in shop.api.journal))
         for manager in ("helm", "kubectl-patch"):
             deploy(shop, manager, "Update", 2)
-            began = time.monotonic()
             until(partial(floor_is, shop, 9))
-            assert time.monotonic() - began < 60
         until(lambda: lowered_events(shop) == 2)
     finally:
         process.terminate()

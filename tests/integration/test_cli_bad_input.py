@@ -148,9 +148,10 @@ def test_a_configuration_that_is_none(text: str | None, words: list[str], capsys
         pytest.param(["plan", "--output", "xml"], ["'xml' is not one of", "'json'"], id="an output that is none"),
         pytest.param(
             ["plan", "o.csv", "--sample"],
-            ["expected one of FILE, --sample and --office, got several"],
+            ["expected one of FILE and --sample, got both"],
             id="two sources",
         ),
+        pytest.param(["plan", "sample:shops"], ["expected sample:shop or sample:office"], id="a sample that is none"),
         pytest.param(["plan", "--plan", "."], ["--plan", "got ."], id="a folder for a plan"),
         pytest.param(["plan", "--plan", "nowhere/p.json"], ["--plan: nowhere/p.json cannot"], id="no folder for it"),
         pytest.param(["preview", "--now", "soon"], ["--now: expected a time such as", "got 'soon'"], id="no time"),

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from capacity.app.configuration import read_config
-from capacity.app.doctor.actuators import check_actuators
 from capacity.app.doctor.cluster import RightsReader
+from capacity.app.doctor.targets import check_actuators
 from capacity.cli import main
 from capacity.model.check import Finding, Part
 from tests.double import KubernetesDouble

@@ -17,8 +17,7 @@ import pytest
 from distributed import KilledWorker
 
 from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
-from capacity.app.advise import AdviceRequest, advise
-from capacity.app.advise_fleet import advise_fleet
+from capacity.app.advise import AdviceRequest, advise, advise_fleet
 from capacity.app.fleet import spread
 from capacity.cli import main
 from capacity.model import ClusterError, ConfigError, DataError, plan_document, read_plan
@@ -114,7 +113,7 @@ def test_policies_chosen_in_shards_are_those_of_one_process(
 ) -> None:
     few = config.model_copy(update={"workloads": config.workloads[:2]})
     alone = advise(few, NOW, days=1)
-    monkeypatch.setattr("capacity.app.advise_fleet.SIZE", 1)
+    monkeypatch.setattr("capacity.app.advise.SIZE", 1)
     seen: list[tuple[int, int]] = []
     fleet = Fleet(workers=1, shards=tmp_path / "shards")
     asked = AdviceRequest(NOW, days=1)
@@ -225,7 +224,7 @@ def test_bad_data_make_no_plan_and_no_shard(config: Config, tmp_path: Path) -> N
     text = (tmp_path / "orders.csv").read_text(encoding="utf-8")
     lines = text.splitlines()
     (tmp_path / "orders.csv").write_text("\n".join([*lines[:400], *["soon,s00,1"] * 200, *lines[400:]]) + "\n")
-    with pytest.raises(QualityRefusedError, match="200 of 6248 rows quarantined"):
+    with pytest.raises(QualityRefusedError, match="200 of 6,248 rows quarantined"):
         plan_fleet(config, NOW, Fleet(workers=1, shards=tmp_path / "shards", size=4))
     assert plans(tmp_path / "shards") == {}
 

@@ -12,7 +12,7 @@ import yaml
 import capacity
 from capacity.app import read_config
 from capacity.cli import main
-from capacity.cluster import lease, policy_maps, switch
+from capacity.cluster import lease, policy_maps
 from capacity.cluster.plan_index import names
 from capacity.model.configuration import Config
 from tests.rendering import BASE, NEWEST, OLDEST, SYSTEM, WORKLOADS, Document, documents, kustomize, title, validate
@@ -114,7 +114,7 @@ def test_configuration_shows_every_block_a_user_may_write(config: Config) -> Non
     assert config.model_fields_set | set(commented()) == set(Config.model_fields)
 
 
-@pytest.mark.parametrize("block", ["telemetry", "incidents", "supply"])
+@pytest.mark.parametrize("block", ["telemetry", "incidents", "serve", "supply"])
 def test_a_block_is_one_that_a_user_may_take_the_mark_off(block: str) -> None:
     written = yaml.safe_load((BASE / "capacity.yaml").read_text(encoding="utf-8"))
     assert Config.model_validate({**written, block: yaml.safe_load(commented()[block])}).model_fields_set >= {block}
@@ -172,7 +172,7 @@ def test_controller_mounts_no_orders() -> None:
     ("role", "others"),
     [
         pytest.param("capacity-planner", policy_maps.names(), id="planner, and the chosen policies"),
-        pytest.param("capacity-controller", [switch.SWITCH_NAME], id="controller, and the off switch"),
+        pytest.param("capacity-controller", [lease.SWITCH_NAME], id="controller, and the off switch"),
     ],
 )
 def test_roles_name_the_config_maps_that_the_plan_is_written_to(role: str, others: list[str]) -> None:

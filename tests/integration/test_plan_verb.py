@@ -164,7 +164,7 @@ def test_where_looking_ahead_does_not_pay_the_plan_recommends_the_autoscalers_ta
     (tmp_path / "capacity.yaml").write_text(alone, encoding="utf-8")
     assert main(["plan"]) == 0
     printed = capsys.readouterr().out
-    assert ("note: stay reactive: the forecast does not beat the seasonal naive" in printed) == said
+    assert ("note: an autoscaler alone is enough: the forecast does not beat the seasonal naive" in printed) == said
     assert ("may hide faster rises" in printed) == said
 
 

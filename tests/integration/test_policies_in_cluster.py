@@ -12,8 +12,8 @@ import pytest
 from capacity.cluster import ClusterWriter
 from capacity.cluster.policy_maps import names, read_policy_maps, write_policy_maps
 from capacity.model.choice import Choice, Evidence
+from capacity.model.policies import Advised, DailyScores, Tried
 from capacity.model.policy import Objective, Policy
-from capacity.model.replayed import Advised, DailyScores, Tried
 from tests.shop import Shop
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

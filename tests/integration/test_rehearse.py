@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capacity.app.control import Reconciliation
 from capacity.app.loop import make_pass
+from capacity.app.reconciliation import Reconciliation
 from capacity.app.rehearse import Stage, rehearse
 from capacity.cli import main
 from capacity.cluster import ClusterWriter

@@ -193,8 +193,8 @@ def test_audits_that_were_kept_are_in_the_page() -> None:
     assert "Of 5 promises" not in said, "no audit was kept at that time: nothing is known of the promises"
     assert main(["report", "-q"]) == 0
     said = words_of(Path("report.html").read_text(encoding="utf-8"))
-    assert "Of 5 promises over the last 30 d: kept 1, broken 1 (data latency), not known 3." in said
-    assert "The promise of data latency is broken: see below." in said
+    assert "Of 5 objectives over the last 30 d: met 1, missed 1 (data latency), not known 3." in said
+    assert "The objective for data latency is missed: see below." in said
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from capacity.app.configuration import read_config
-from capacity.app.control import clock_skew, preview
+from capacity.app.control import preview
 from capacity.app.loop import make_pass
+from capacity.app.reconciliation import clock_skew
 from capacity.cli import main
 from capacity.cluster.act import announce
 from capacity.cluster.autoscaler import Autoscaler
@@ -76,7 +77,7 @@ def test_an_autoscaler_deleted_meanwhile_is_gone_and_no_apply_makes_one(shop: Sh
     found = shop.decide()
     assert (found["code"], shop.api.list("HorizontalPodAutoscaler", "shop")) == (1, [])
     assert found["error"] == (
-        "HorizontalPodAutoscaler web is gone: it was deleted after this pass read it; nothing was made anew"
+        "HorizontalPodAutoscaler web is gone: it was deleted after this pass read it; nothing was created in its place"
     )
 
 

@@ -21,16 +21,17 @@ import yaml
 from fastapi.testclient import TestClient
 
 from capacity.app.configuration import read_config
-from capacity.app.scenarios import parse_scenario
 from capacity.app.serve import LiveData, Moment, Served, served_cluster, served_file, served_orders
+from capacity.app.what_if import parse_scenario
 from capacity.cli import main
+from capacity.cli.serve import Place
 from capacity.cluster.client import ClusterWriter
 from capacity.cluster.config_maps import write_plan_maps
 from capacity.model import ConfigError, DataError
 from capacity.model.choice import Choice, Evidence, Reason
 from capacity.model.plan_file import write_plan
 from capacity.model.policy import Objective, Policy
-from capacity.web import answers
+from capacity.web import responses
 from capacity.web.application import AT_ONCE, create_app
 from capacity.web.state import WebSettings
 from tests.double import KubernetesDouble
@@ -165,7 +166,7 @@ def test_a_controls_forecast_is_made_once(served: Served) -> None:
 
 
 def test_new_questions_hold_no_more_objects(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "KEPT_MANY", 8)
+    monkeypatch.setattr(responses, "KEPT_MANY", 8)
 
     def ask(numbers: range) -> int:
         for number in numbers:
@@ -337,8 +338,18 @@ def test_pages_ask_nothing_of_another_host(client: TestClient, path: str) -> Non
 
 
 def test_what_cannot_be_served_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--sample", "--host", "0.0.0.0"]) == 2
-    assert "token" in capsys.readouterr().err
+    for url, said in (
+        ("http://0.0.0.0:8000", "expected --token-file"),
+        ("http://[::]:8000", "expected --token-file"),
+        ("https://localhost", "a proxy that speaks TLS"),
+        ("localhost:8000", "http://127.0.0.1:8000/capacity"),
+        ("http://localhost:none", "http://127.0.0.1:8000"),
+        ("http://localhost/a//b", "such as /capacity"),
+    ):
+        assert main(["serve", "--sample", "--listen", url]) == 2, url
+        assert said in capsys.readouterr().err, url
+    assert Place.of("http://[::1]:0/capacity/") == Place("::1", 0, "/capacity")
+    assert Place.of("http://localhost") == Place("localhost", 8000, "")
     assert main(["serve", "--sample", "--plan", str(tmp_path / "none.json")]) == 1
     with pytest.raises(ConfigError, match="16 printable"):
         WebSettings(token="short")

@@ -11,7 +11,7 @@ import pandas as pd
 from capacity.model.settings import PrometheusSettings
 from capacity.model.volume import GIB, VolumeRules
 from capacity.planning.volumes import VolumeContext, plan_volumes
-from capacity.sources.prometheus.volumes import read_volumes
+from capacity.sources.volumes import read_volumes
 from tests.peers import Prometheus, openmetrics
 from tests.plans import workload_of
 

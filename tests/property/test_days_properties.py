@@ -25,13 +25,14 @@ from capacity.model.choice import Choice
 from capacity.model.headroom import HeadroomRules
 from capacity.model.limits import Costs
 from capacity.model.observation import Memory
+from capacity.model.policies import SCORES, DailyScores, Tried
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.replayed import SCORES, DailyScores, Tried
 from capacity.model.serving import Reactive
 from capacity.model.workload import Target
-from capacity.simulation import together
-from capacity.simulation.advice import advising
+from capacity.simulation import advice
+from capacity.simulation.advice import PolicyReplay, Replaying, advising, finish, finish_together
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
+from capacity.simulation.case import on_grid
 from capacity.simulation.days import (
     DAY_TICKS,
     PER_MINUTE,
@@ -41,12 +42,10 @@ from capacity.simulation.days import (
     Task,
     replay_together,
 )
-from capacity.simulation.grid import on_grid
 from capacity.simulation.history import History, ReplaySettings
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import NodePool, Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
-from capacity.simulation.together import Replaying, finish, finish_together
 from capacity.simulation.verdict import choose_policy
 from capacity.views.tables.choice import choice_sheet
 
@@ -73,7 +72,7 @@ def replayed(days: Days, candidates: list[Candidate], cluster: Cluster) -> Daily
 
 def tried_on(sales: pd.Series, workload: Workload = WEB, settings: ReplaySettings | None = None) -> Tried:
     """What a choice was made from."""
-    found = finish(advising(sales, workload, ForecastRequest(), BEGIN, settings or SHORT)).tried
+    found = finish(advising(PolicyReplay(sales, workload, ForecastRequest(), settings or SHORT), BEGIN)).tried
     assert found is not None
     return found
 
@@ -109,7 +108,7 @@ def test_what_is_replayed_together_scores_as_it_does_alone() -> None:
 
 def test_work_that_fails_before_or_after_a_replay_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     one = DailyScores(*(np.ones((1, 1)) for _ in SCORES))
-    monkeypatch.setattr(together, "replay_together", lambda tasks: [one for _ in tasks])
+    monkeypatch.setattr(advice, "replay_together", lambda tasks: [one for _ in tasks])
     task = Task(Days.of(wave(1, 1), [np.full(6480 // PER_MINUTE, 2)], 0.8), [Candidate(Rule(), 0)], CLUSTER, 1)
 
     def work(fails: int, replays: int) -> Replaying[float]:
@@ -223,6 +222,7 @@ def test_a_short_history_is_said_and_changes_nothing(tried: object) -> None:
     assert choice.reason == "TooShort"
     assert choice.policy == choice.today.policy
     assert "only 2 of at least 7 days" in choice.remarks[0]
+    assert "advise again in 5 days" in choice.remarks[0] or "(--days)" in choice.remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -395,5 +395,5 @@ def test_a_fixed_number_of_replicas_is_said_to_be_enough_and_floors_stand_until_
     choice = choose_policy(Tried(policies, scores, BEGIN, skill=0.5), bare, BEGIN)
     assert (choice.reason, choice.policy.floors, choice.in_force.floors) == ("FixedCountIsEnough", "static", "forecast")
     said = choice_sheet(choice).footer
-    assert said[0].startswith("run a fixed number of replicas: no schedule keeps the minutes for less")
+    assert said[0].startswith("run a fixed number of replicas: no schedule meets the objective for less")
     assert any("until then `capacity plan` follows: floors from the forecast" in line for line in said)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from capacity.cluster.hpa_status import read_metrics
+from capacity.cluster.autoscaler import read_metrics
 from capacity.decision import ControllerRules, decide
 from capacity.decision.decide import longest_unnoticed
 from capacity.model import Observation

@@ -12,10 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from capacity.model import DataError, PlanError
 from capacity.model.choice import Choice, Evidence, PaysFrom
-from capacity.model.policies import read_policies, write_policies
+from capacity.model.policies import SCORES, Advised, DailyScores, Tried, read_policies, write_policies
 from capacity.model.policy import Cadence, Objective, Policy
 from capacity.model.policy_file import choice_document, parse_choice
-from capacity.model.replayed import SCORES, Advised, DailyScores, Tried
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_count, settled_plain
 from capacity.views.plots import plot_choice
 from capacity.views.tables import advice_sentence, choice_sheet, choices_sheet
@@ -277,7 +276,7 @@ def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
     assert named[: len(axes.texts)] == [
         "1: today, HPA at 80 %",
         "2: recommended, HPA at 69 %",
-        "3: until then, floors from the forecast at 0.95, not calmed, HPA at 80 %",
+        "3: until then, floors from the forecast at 0.95, every step, HPA at 80 %",
         "4: static peak",
     ]
     assert axes.get_xlabel() == "cost a day (pod-hours)"
@@ -286,10 +285,10 @@ def test_a_choice_is_drawn_with_every_policy_named(theme: str) -> None:
 @pytest.mark.parametrize(
     ("reason", "says"),
     [
-        ("FloorsPay", "no plain autoscaler keeps the minutes for less"),
+        ("FloorsPay", "no plain autoscaler meets the objective at a lower cost"),
         ("PlainHpaIsEnough", "floors add nothing here"),
         ("NoSkill", "does not beat the seasonal naive"),
-        ("NothingKeepsTheMinutes", "no policy that was tried keeps the minutes"),
+        ("NothingKeepsTheMinutes", "no policy that was tried meets the objective"),
         ("TooShort", "too short to judge"),
     ],
 )

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from capacity.decision import CALM, Brake, ControllerRules, decide
-from capacity.decision.brake import BrakeEpisode, brake_episode
 from capacity.decision.decide import _calm, _stood, lowest_floor
+from capacity.decision.guards import BrakeEpisode, brake_episode
 from capacity.decision.reached import check_due, with_slow_starts
 from capacity.model import (
     DataError,

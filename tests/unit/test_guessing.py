@@ -42,6 +42,15 @@ EXPORTS = {
         },
         ("Created at", "distinct:Name", HOUR),
     ),
+    "sales of stores, each row with its id": (
+        {
+            "id": range(90),
+            "date": np.repeat(pd.date_range("2026-01-01", periods=30).strftime("%Y-%m-%d"), 3),
+            "store_nbr": [1, 2, 3] * 30,
+            "sales": RANDOM.uniform(5, 99, 90).round(3),
+        },
+        ("date", "sales", DAY),
+    ),
     "woocommerce": (
         {
             "Order Number": NUMBERS,
@@ -243,6 +252,12 @@ def test_what_is_said_is_taken() -> None:
     ("text", "given", "words"),
     [
         ("a,b\nx,1\ny,2\n", Given(), "expected a column with times, got none; give its name as time"),
+        (
+            ",".join(["id", *(f"d_{day}" for day in range(1, 71))]) + "\n" + ",".join(["a"] + ["3"] * 70) + "\n",
+            Given(),
+            "turn them into rows first (pandas: melt); its columns: id, d_1, d_2, d_3, d_4, d_5, d_6, d_7, d_8, d_9, "
+            "d_10, d_11 and 59 more",
+        ),
         ("timestamp,b\n0,1\n300,2\n", Given(), "'timestamp' counts from 0, so it names no date"),
         ("day,b\n2026-01-01,x\n2026-01-02,y\n", Given(), "no column of numbers was found to sum up; give value"),
         ("day,b\n2026-01-01,1\n2026-01-02,2\n", Given("when"), "no column 'when' for time; its columns: day, b"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capacity.cluster.node_starts import learn_node_lead_times, learned_lead_time, node_starts
+from capacity.cluster.start_times import learn_node_lead_times, learned_lead_time, node_starts
 from capacity.decision.headroom import decide_headroom
 from capacity.forecast.totals import rank_correlations, sum_distance
 from capacity.model import ClusterError, Demand, Forecast, NodeType, Workload

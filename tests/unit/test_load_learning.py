@@ -90,7 +90,7 @@ def test_a_deploy_is_dated_and_only_what_came_since_counts(
     assert found.response is not None
     assert found.response.per_sale_per_hour == pytest.approx(after[1], rel=0.03)
     assert found.response.base == pytest.approx(after[0], abs=0.05)
-    assert any("only what came since counts" in note for note in found.notes)
+    assert any("only data since then is used" in note for note in found.notes)
 
 
 def test_of_two_deploys_the_later_one_counts() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from capacity.forecast import Setting, forecast_batch, forecast_sales
 from capacity.model import DataError, Event
-from capacity.series.outages import find_outages, without_outages
+from capacity.series.outages import find_falls, find_outages, without_outages
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = pd.Timestamp("2026-01-05", tz="UTC")  # a Monday
@@ -56,6 +56,60 @@ def test_an_outage_of_hours_is_found_in_short_steps(minutes):
     ((start, stop),) = find_outages(values, timedelta(minutes=minutes))
     assert begin - 1 <= start <= begin
     assert begin + 3 * per_hour <= stop <= begin + 3 * per_hour + 1
+
+
+@pytest.mark.parametrize("rate", [10.0, 100.0])
+@pytest.mark.parametrize("left", [0.0, 0.1])
+@pytest.mark.parametrize(("end", "hours"), [(18, 3), (18, 12), (24, 24), (24, 48), (15, 50)])
+def test_a_fall_that_has_not_ended_is_an_outage_for_two_days(end, hours, left, rate):
+    values = shop(28, rate)[: 27 * 24 + end]
+    values[-hours:] = np.round(left * values[-hours:])
+    start, stop = find_outages(values, HOUR)[-1]
+    assert len(values) - hours - 12 <= start <= len(values) - hours + 11  # nights sell too little to tell
+    assert stop >= len(values) - 11
+
+
+@pytest.mark.parametrize("hours", [60, 72, 120])
+def test_a_fall_that_has_lasted_longer_is_none(hours):
+    values = shop(28, 100.0)
+    values[-hours:] = 0.0
+    assert find_outages(values, HOUR) == []
+
+
+def test_an_outage_of_hours_that_has_not_ended_is_found_in_steps_of_minutes():
+    values = np.random.default_rng(2).poisson(np.repeat(shop(28, 100.0), 12) / 12).astype(float)[: -5 * 12]
+    values[-3 * 12 :] = np.random.default_rng(3).poisson(0.1 * values[-3 * 12 :])
+    ((start, stop),) = find_outages(values, timedelta(minutes=5))
+    assert len(values) - 37 <= start <= len(values) - 35
+    assert stop == len(values)
+
+
+@pytest.mark.parametrize(("last", "earlier"), [(1, 6), (6, 1)])
+def test_two_outages_of_unequal_size_do_not_hide_each_other(last, earlier):
+    level = np.array([10.0, 20.0, 10.0, 10.0, 40.0, 10.0, 4.0])
+    days = np.random.default_rng(4).poisson(10 * np.tile(level, 5)).astype(float)
+    days[[-last, -14 - earlier]] = 0.0  # a strong Friday and a weak Sunday
+    assert find_outages(days, DAY) == [(at, at + 1) for at in sorted((35 - last, 21 - earlier))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("weeks", [3, 8])
+def test_a_closed_day_is_found_under_noise_that_multiplies(weeks, seed):
+    rng = np.random.default_rng(seed)
+    days = np.tile([10.0, 11, 11, 11, 12, 7, 5], weeks) * rng.lognormal(0.0, 0.25, 7 * weeks)
+    days[-8] = 0.0
+    ((start, stop),) = find_outages(days, DAY)
+    assert start in (7 * weeks - 9, 7 * weeks - 8)  # a day at less than half before it belongs to it
+    assert stop == 7 * weeks - 7
+
+
+def test_a_fall_that_came_and_goes_gradually_is_found_with_its_edges():
+    values, down = shop(28, 100.0, seed=5), 20 * 24
+    values[down - 4 : down] *= [0.8, 0.6, 0.45, 0.3]
+    values[down : down + 20] *= 0.02
+    values[down + 20 : down + 26] *= [0.15, 0.25, 0.3, 0.4, 0.6, 0.8]
+    ((start, stop),) = find_outages(values, HOUR)
+    assert (down - 3 <= start <= down + 8, down + 18 <= stop <= down + 26) == (True, True)
 
 
 def closed_mondays(values: np.ndarray) -> np.ndarray:
@@ -120,7 +174,10 @@ def test_noise_makes_no_outage(seed):
     assert find_outages(np.exp(np.cumsum(rng.normal(0, 0.3, 400))), DAY) == []
 
 
-@pytest.mark.parametrize(("values", "step"), [(np.ones(24 * 14), HOUR), (np.zeros(500), HOUR), (np.ones(50), 7 * DAY)])
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [(np.ones(24 * 14), HOUR), (shop(28)[-4 * 24 :], HOUR), (np.zeros(500), HOUR), (np.ones(50), 7 * DAY)],
+)
 def test_nothing_is_found_where_nothing_can_be(values, step):
     assert find_outages(values, step) == []
 
@@ -149,6 +206,65 @@ def test_the_same_days_of_the_next_week_are_forecast_as_if_nothing_had_been(leng
     notes = forecast_sales(series(values), horizon="7D").notes
     day = (START + (7 * weeks - 6) * DAY).date()
     assert any(note.startswith(f"{day} ") and "looks like an outage" in note for note in notes)
+
+
+CLOSED = [
+    pytest.param(HOUR, 24, 3, id="the last 3 hours"),
+    pytest.param(HOUR, 24, 12, id="the last 12 hours"),
+    pytest.param(HOUR, 24, 24, id="the last day of hours"),
+    pytest.param(HOUR, 24, 48, id="the last two days of hours"),
+    pytest.param(DAY, 1, 1, id="the last day of days"),
+    pytest.param(DAY, 1, 2, id="the last two days of days"),
+]
+
+
+@pytest.mark.parametrize(("step", "per_day", "steps"), CLOSED)
+def test_an_outage_that_has_not_ended_is_forecast_to_end_and_is_told(step, per_day, steps):
+    known, whole = 28 * per_day - (6 if steps in (3, 12) else 0), shop(36, 50.0, seed=steps)
+    whole = whole if per_day > 1 else whole.reshape(-1, 24).sum(axis=1)
+    values, ahead = whole[:known].copy(), whole[known : known + 7 * per_day]
+    values[-steps:] = 0.0
+    forecast = forecast_sales(series(values, step), horizon="7D", quantile_levels=(0.5, 0.99))
+    assert 0.75 * ahead.sum() < forecast.at(0.5).sum() < 1.25 * ahead.sum()
+    assert (ahead <= forecast.at(0.99).to_numpy()).mean() > 0.95
+    assert sum(note.startswith("since ") and "an outage that ends soon" in note for note in forecast.notes) == 1
+
+
+@pytest.mark.parametrize("hours", [3, 24, 48])
+@pytest.mark.parametrize("days", [9, 11, 16, 20])
+def test_an_outage_that_has_not_ended_is_found_in_a_history_of_days(days, hours):
+    values = shop(days, 50.0)[: -5 if hours < 24 else None]
+    values[-hours:] = 0.0
+    ((start, stop),) = find_outages(values, HOUR)
+    assert len(values) - hours - 8 <= start <= len(values) - hours + 8
+    assert stop >= len(values) - 6
+
+
+def test_a_closing_day_that_was_seen_once_is_no_outage():
+    values = shop(13, 50.0)
+    values[6 * 24 : 7 * 24] = 0.0
+    assert find_outages(values, HOUR) == []
+    twice = shop(20, 50.0).reshape(-1, 24)
+    twice[[6, 13]] = 0.0
+    assert find_outages(twice.ravel(), HOUR) == []
+
+
+def test_a_fall_that_lasts_three_days_is_believed_and_no_longer_called_an_outage():
+    values = shop(28, 50.0)
+    values[-3 * 24 :] = 0.0
+    forecast = forecast_sales(series(values), horizon="1D")
+    assert forecast.at(0.5).sum() < 0.2 * values[-5 * 24 : -4 * 24].sum()
+    (note,) = [note for note in forecast.notes if "far below the usual" in note]
+    assert note.startswith("since 2026-01-29 23:00")
+    assert "the new level" in note
+
+
+def test_an_outage_of_three_days_that_ended_some_hours_ago_is_a_gap():
+    values = shop(28, 50.0)[:-8]
+    values[24 * 24 + 9 : 27 * 24 + 9] = 0.0
+    assert find_falls(values, HOUR).since is None
+    ((start, stop),) = find_outages(values, HOUR)
+    assert (start, stop) == (24 * 24 + 9, 27 * 24 + 9)
 
 
 @pytest.mark.parametrize("first", [0, 40, 65])

@@ -75,7 +75,7 @@ def test_the_hours_of_a_day_meet_on_the_business_clock():
     [
         pytest.param(
             daily(np.ones(300)),
-            "a year before, most of the 28 days from 2023-10-01 on have no data",
+            "a year before, most of the 28 days from 2023-10-01 have no data",
             id="less than a year",
         ),
         pytest.param(daily(np.where(np.arange(YEARS) < 600, 0.0, 1.0)), "no sales a year before", id="no sales then"),
@@ -101,8 +101,8 @@ def test_what_is_forecast_is_compared_with_the_same_days_of_last_year():
     assert growth.coming.change == pytest.approx(0.2)
     assert growth.past.change == pytest.approx(0.0)
     assert growth.coming.start == (history.index[-1] + timedelta(days=1)).to_pydatetime()
-    assert "the forecast itself is +20%, because sales moved +0% into these weeks last year" in growth.words
-    assert "expected to move +20% now" in growth.words
+    assert "the forecast itself is +20%, because into these weeks sales changed by +0% last year" in growth.words
+    assert "expected to change by +20% this year" in growth.words
 
 
 def test_a_forecast_in_other_steps_is_refused():

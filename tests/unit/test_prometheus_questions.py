@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from capacity.app import read_config
 from capacity.model import ConfigError, Metrics
-from capacity.model.secrets import hide_secrets
+from capacity.model.errors import hide_secrets
 from capacity.model.settings import Measured, PrometheusSettings
 from capacity.sources.prometheus.answers import cell_seconds, cells, chunks
 from capacity.sources.prometheus.queries import AT_ONCE, POD_NAMES, Wording

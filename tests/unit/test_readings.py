@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from capacity.cluster.autoscaler import Autoscaler
-from capacity.cluster.hpa_status import read_metrics, scaled_to_zero
+from capacity.cluster.autoscaler import Autoscaler, read_metrics, scaled_to_zero
 
 Document = dict[str, Any]
 NOW = datetime(2026, 11, 27, tzinfo=UTC)

@@ -13,7 +13,7 @@ import yaml
 from packaging.version import Version
 
 import capacity
-from capacity.app.doctor import settings as versions
+from capacity.app.doctor import inputs as versions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

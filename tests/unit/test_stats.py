@@ -23,6 +23,8 @@ from capacity.stats import (
     block_means,
     close_gaps,
     huber_weights,
+    lower_quantiles,
+    median,
     nan_mean,
     nan_median,
     nearest_level,
@@ -33,6 +35,7 @@ from capacity.stats import (
     robust_deviation,
     robust_ridge,
     row_quantiles,
+    running_maxima,
     running_totals,
     sliding_maxima,
     student_quantiles,
@@ -131,6 +134,16 @@ def test_sliding_maxima_leave_their_input_as_it_is() -> None:
     equal_bits(values, np.array([1.0, 5.0, 2.0]))
 
 
+@given(seeds, st.integers(1, 4), st.integers(1, 6), st.integers(0, 1), st.floats(0, 1), st.booleans())
+@few
+def test_running_maxima_are_numpys(seed: int, rows: int, levels: int, axis: int, gaps: float, turned: bool) -> None:
+    values = drawn(seed, rows, levels, gaps=gaps, ties=True)
+    values = values.T if turned else values
+    before = values.copy()
+    equal_bits(running_maxima(values, axis), np.maximum.accumulate(values, axis=axis))
+    equal_bits(values, before)
+
+
 # Closings
 
 
@@ -193,6 +206,18 @@ def test_a_median_is_that_of_the_slots_of_a_week_and_numpys(seed: int, weeks: in
         assert found[row, slot] == np.nanmedian(cube[row, :, slot])
     three = nan_median(cube, 1, least=3)
     equal_bits(three, np.where((~np.isnan(cube)).sum(axis=1) >= 3, found, np.nan))
+
+
+@given(seeds, st.integers(1, 9), st.integers(1, 40), st.floats(0, 0.9), st.floats(0, 1))
+@few
+def test_the_median_and_the_lower_quantile_of_a_row_are_numpys(
+    seed: int, rows: int, count: int, gaps: float, level: float
+) -> None:
+    values = drawn(seed, rows, count, gaps=gaps)
+    values[:, 0] = np.where(np.isnan(values[:, 0]), 1.0, values[:, 0])  # each row has a value
+    equal_bits(np.array([median(row) for row in values]), np.nanmedian(values, axis=1))
+    expected = np.array([np.nanquantile(row, level, method="lower") for row in values])
+    equal_bits(lower_quantiles(values, level), expected)
 
 
 def days_means(values: Array, per_day: int) -> Array:

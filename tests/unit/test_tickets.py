@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.model import DataError
-from capacity.model.incident import RUNBOOKS, Handling, Route
+from capacity.model.settings.monitoring import RUNBOOKS, Handling, Route
 from capacity.monitoring import CONDITIONS, Condition, Ticket, reconcile
 from capacity.monitoring.tickets import Action
 

@@ -12,11 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.cluster.pod_sizes import read_pod
-from capacity.cluster.size_notes import read_size_state, size_state
-from capacity.decision.kept_memory import BLOCK, lowest_memory, noted_use
-from capacity.decision.limits_of_pods import lowered_by_one, qos_class, resized
-from capacity.decision.size_return import return_size
+from capacity.cluster.pod_sizes import read_pod, read_size_state, size_state
+from capacity.decision.pod_sizing import (
+    BLOCK,
+    lowered_by_one,
+    lowest_memory,
+    noted_use,
+    qos_class,
+    resized,
+    return_size,
+)
 from capacity.decision.vertical import decide_sizes, falls
 from capacity.model import DataError, Target, Workload
 from capacity.model.actuation import Actuation

@@ -1,3 +1,3 @@
-"""Finds what prevents a plan or a pass: one check a file, each independent of the others. None of them writes."""
+"""Finds what prevents a plan or a pass: each check is independent of the others, and none writes."""
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from capacity.app.control import clock_skew
+from capacity.app.reconciliation import clock_skew
 from capacity.cluster import policy_maps
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import DEPLOYMENT, HPA, KINDS, SCALED_OBJECT, STATEFUL_SET, Kind

@@ -9,20 +9,24 @@ from functools import partial
 from pathlib import Path
 
 from capacity.app.configuration import read_config
-from capacity.app.doctor.actuators import check_actuators
 from capacity.app.doctor.cluster import FIX_CLUSTER, RightsReader, check_cluster, check_rights
-from capacity.app.doctor.data import FIX_CALENDAR, FIX_ORDERS, FIX_USAGE, check_calendar, check_orders, check_usage
-from capacity.app.doctor.room import FIX_ROOM, check_room
-from capacity.app.doctor.settings import (
+from capacity.app.doctor.inputs import (
+    FIX_CALENDAR,
     FIX_CONFIG,
+    FIX_ORDERS,
     FIX_PROMETHEUS,
     FIX_SERVICE,
+    FIX_USAGE,
+    check_calendar,
     check_config,
+    check_orders,
     check_prometheus,
     check_services,
+    check_usage,
     check_versions,
 )
-from capacity.app.doctor.targets import FIX_TARGET, check_targets
+from capacity.app.doctor.room import FIX_ROOM, check_room
+from capacity.app.doctor.targets import FIX_TARGET, check_actuators, check_targets
 from capacity.model import ConfigError, NoClusterError
 from capacity.model.check import Finding, Part, isolated
 from capacity.model.configuration import Config

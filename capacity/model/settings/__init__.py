@@ -5,14 +5,15 @@ Workloads, supply, quality, brake and routes are nouns of their own, read from t
 
 from __future__ import annotations
 
-from capacity.model.settings.block import Settings as Settings
+from capacity.model.fields import Settings as Settings
 from capacity.model.settings.monitoring import IncidentSettings as IncidentSettings
+from capacity.model.settings.monitoring import ServeSettings as ServeSettings
 from capacity.model.settings.monitoring import TelemetrySettings as TelemetrySettings
-from capacity.model.settings.orders import DatabaseSource as DatabaseSource
-from capacity.model.settings.orders import SalesSettings as SalesSettings
 from capacity.model.settings.planning import CalendarSettings as CalendarSettings
 from capacity.model.settings.planning import ControllerSettings as ControllerSettings
+from capacity.model.settings.planning import DatabaseSource as DatabaseSource
 from capacity.model.settings.planning import ForecastSettings as ForecastSettings
+from capacity.model.settings.planning import SalesSettings as SalesSettings
 from capacity.model.settings.usage import Measured as Measured
 from capacity.model.settings.usage import PrometheusSettings as PrometheusSettings
 from capacity.model.settings.usage import UsageSettings as UsageSettings

@@ -1,21 +1,80 @@
-"""The blocks `telemetry:` and `incidents:`: where metrics, alerts, tickets and messages go; no plan follows them."""
+"""The blocks `telemetry:`, `incidents:` and `serve:`: who is shown or told what; no plan follows them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import time, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from capacity.model.fields import Duration
-from capacity.model.incident import LASTING, RUNBOOKS, Handling, Route
-from capacity.model.settings.block import Settings
+from capacity.model.errors import require
+from capacity.model.fields import STRICT, Duration, Settings
+
+Job = Literal["plan", "pass"]
+
+# Without news from its job an alert stays this long: a few passes of a minute, a few plannings of an hour.
+LASTING: Mapping[Job, timedelta] = {"pass": timedelta(minutes=5), "plan": timedelta(hours=3)}
+
+# The folder in the source of this project; `incidents.runbooks` names the address where you publish it.
+RUNBOOKS = "docs/runbooks"
+
+
+def runbook_url(place: str, name: str) -> str:
+    """The address of a runbook: `{name}` stands in the place, or the place is a folder of Markdown files.
+
+    >>> runbook_url("https://docs.example.com/{name}/", "DataStale"), runbook_url("docs/runbooks/", "DataStale")
+    ('https://docs.example.com/DataStale/', 'docs/runbooks/DataStale.md')
+    """
+    return place.replace("{name}", name) if "{name}" in place else f"{place.rstrip('/')}/{name}.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Whose tickets these are. The first route that fits counts."""
+
+    __pydantic_config__ = STRICT
+
+    group: Annotated[str, Field(min_length=1, description="Assignment group.")]
+    conditions: Annotated[tuple[str, ...], Field(description="Conditions, as shell patterns: Plan*, DataStale.")] = (
+        "*",
+    )
+    subjects: Annotated[tuple[str, ...], Field(description="Namespaces or sources, as shell patterns.")] = ("*",)
+    escalate_to: Annotated[str | None, Field(description="Assignment group once it has lasted too long.")] = None
+
+    def matches(self, condition: str, subject: str) -> bool:
+        """Whether this route is that of a condition, by its name, of a subject.
+
+        >>> Route("night shift", conditions=("Plan*",)).matches("PlanFailed", "shop")
+        True
+        """
+        named = any(fnmatchcase(condition, pattern) for pattern in self.conditions)
+        return named and any(fnmatchcase(subject, pattern) for pattern in self.subjects)
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """When tickets are escalated, and until when one that comes back is reopened rather than opened anew."""
+
+    routes: tuple[Route, ...] = ()
+    escalate_after: timedelta = timedelta(minutes=30)
+    reopen_within: timedelta = timedelta(hours=4)
+
+    def __post_init__(self) -> None:
+        require(self.escalate_after > timedelta(0), "escalate_after must be > 0, got {}", self.escalate_after)
+        require(self.reopen_within >= timedelta(0), "reopen_within must be >= 0, got {}", self.reopen_within)
+
+    def route(self, condition: str, subject: str) -> Route | None:
+        """The first route that takes the condition of this subject; None: the ticket system's own rules decide."""
+        return next((route for route in self.routes if route.matches(condition, subject)), None)
 
 
 class WebhookSettings(Settings):
-    """An incoming webhook. Its address is a secret, so it is read from a file, each time anew."""
+    """An incoming webhook. Its address is a secret, so it is read from a file on every use."""
 
     url_file: Path = Field(description="File with the address of the webhook, for example of a mounted Secret.")
 
@@ -44,14 +103,14 @@ class EmailSettings(Settings):
 
 
 class MessageSettings(Settings):
-    """Who is told in words. A breach is told once, again after `repeat`, and when it is over."""
+    """Who gets messages. A breach is sent once, again after `repeat`, and when it is over."""
 
     slack: WebhookSettings | None = None
     teams: WebhookSettings | None = None
     email: EmailSettings | None = None
-    least: Literal["warning", "critical"] = Field("warning", description="The least severity that is told.")
+    least: Literal["warning", "critical"] = Field("warning", description="The lowest severity that is sent.")
     repeat: Duration = Field(
-        timedelta(hours=4), gt=timedelta(0), description="A breach that lasts is told again after this. Default 4h."
+        timedelta(hours=4), gt=timedelta(0), description="A breach that lasts is sent again after this. Default 4h."
     )
     plans: time | None = Field(
         None,
@@ -89,7 +148,7 @@ HANDLING = Handling()
 
 
 class ServiceSettings(Settings):
-    """A service over HTTP and how to prove who we are; secrets are read from files, each time anew."""
+    """A service over HTTP and how to prove who we are; secrets are read from files on every use."""
 
     url: str = Field(pattern=r"^https?://", description="Its address, without a path.")
     token_file: Path | None = Field(None, description="File with a bearer token.")
@@ -145,6 +204,15 @@ class TelemetrySettings(Settings):
         )
 
 
+class ServeSettings(Settings):
+    """How `capacity serve` shows plans."""
+
+    refresh: Duration = Field(
+        timedelta(minutes=5),
+        description="The page reads orders or plans again when what it shows is older than this; 0s: never.",
+    )
+
+
 class ServiceNowSettings(ServiceSettings):
     """A ServiceNow instance."""
 
@@ -164,7 +232,7 @@ class AlertSettings(Settings):
 
 
 class IncidentSettings(Settings):
-    """Who is told what is wrong, and what happens to tickets."""
+    """Who is notified of breaches, and what happens to tickets."""
 
     servicenow: ServiceNowSettings | None = None
     alertmanager: ServiceSettings | None = None

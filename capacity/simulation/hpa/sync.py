@@ -209,21 +209,21 @@ def sync(hpa: Hpa, scale: Scale, readings: Sequence[Reading], now: datetime) -> 
     'BelowFloor'
     """
     require(now.tzinfo is not None, "now must carry a time zone, got the naive time {}", now)
-    memory = scale.memory
-    if not memory.recommendations:
-        memory = replace(memory, recommendations=(Timed(now, scale.replicas),))
+    if not scale.memory.recommendations:
+        scale = replace(scale, memory=replace(scale.memory, recommendations=(Timed(now, scale.replicas),)))
     if scale.replicas == 0 and hpa.floor != 0:
-        return Answer(0, "ScalingDisabled", memory, scaling_active="ScalingDisabled")
+        return Answer(0, "ScalingDisabled", scale.memory, scaling_active="ScalingDisabled")
     if scale.replicas > hpa.ceiling:
-        return _bounded(hpa, scale.replicas, hpa.ceiling, "AboveCeiling", memory, now)
+        return _bounded(hpa, scale, hpa.ceiling, "AboveCeiling", now)
     if scale.replicas < hpa.floor:
-        return _bounded(hpa, scale.replicas, hpa.floor, "BelowFloor", memory, now)
-    return _by_metrics(hpa, replace(scale, memory=memory), readings, now)
+        return _bounded(hpa, scale, hpa.floor, "BelowFloor", now)
+    return _by_metrics(hpa, scale, readings, now)
 
 
-def _bounded(hpa: Hpa, before: int, after: int, reason: str, memory: Memory, now: datetime) -> Answer:
+def _bounded(hpa: Hpa, scale: Scale, after: int, reason: str, now: datetime) -> Answer:
     """At once: no window, no rate, no metric is asked."""
-    return Answer(after, reason, memory.scaled(before, after, hpa.behavior, now), able_to_scale="SucceededRescale")
+    memory = scale.memory.scaled(scale.replicas, after, hpa.behavior, now)
+    return Answer(after, reason, memory, able_to_scale="SucceededRescale")
 
 
 def _by_metrics(hpa: Hpa, scale: Scale, readings: Sequence[Reading], now: datetime) -> Answer:

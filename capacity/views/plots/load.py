@@ -131,7 +131,8 @@ def _draw_against(canvas: Canvas, axes: Axes, drawn: Drawn, unit: str) -> None:
         (means[~old], palette.blue, "measured"),
     ):
         if len(part):
-            axes.plot(part["rate"], part["mean"] / scale, ".", ms=3, alpha=0.6, color=colour, label=label)
+            axes.plot(part["rate"], part["mean"] / scale, ".", ms=3, alpha=0.6, color=colour)
+            axes.plot([], [], ".", ms=9, color=colour, label=label)  # large enough in the legend to show its colour
     line = means.sort_values("rate")
     axes.plot(line["rate"], line["line"] / scale, color=palette.orange, lw=1.8, label="fitted")
     axes.set_xlabel("sales per hour", fontsize=9)

@@ -1,4 +1,4 @@
-"""The sections on coming peaks, on the plan for them, and on costs."""
+"""The sections on what comes: peaks, the plan for them, costs, the next twelve months, and volumes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import pandas as pd
 from markupsafe import Markup
 
 from capacity.model import Forecast, NodePlan, WorkloadPlan
-from capacity.planning import mean_floor
+from capacity.model.outlook import Outlook
 from capacity.series.growth import coming_growth, coming_peak
 from capacity.stats import nearest_level
 from capacity.views.report.review import ReportData
 from capacity.views.report.section import Section, Table, drawn, picture, sheet_section
-from capacity.views.sheet import NO_CURRENCY, clock, moment, money
+from capacity.views.sheet import NO_CURRENCY, clock, count, moment, money
 from capacity.views.tables.choice import choice_sheet
+from capacity.views.tables.outlook import columns, days_text, limit_lines, part_rows, record_lines
 from capacity.views.view_models import WorkloadView, view_workload
 
 DAYS = 5  # of the highest that are listed: a working week
 GROUPS = 4  # whose peaks are listed and drawn: more is a data sheet
+FEW = 3  # limits out of reach that are named
 
 
 def peaks_section(review: ReportData) -> Section:
@@ -96,7 +98,7 @@ def plan_section(review: ReportData) -> Section:
     table = Table(head, rows, frozenset(range(2, len(head))))
     level = ", ".join(sorted({f"{plan.peak.quantile_level:g}" for plan in plans}))
     notes = [
-        f"Planned for quantile {level} of demand: of that share of steps no more load is expected than planned for.",
+        f"The plan serves the {level} quantile of demand: in that share of steps, demand is expected to be no higher.",
         "Replicas are the floor (minReplicas) that is set; the autoscaler still adds above it, up to the ceiling.",
     ]
     return Section("What is planned", words, (), [table], _pictures(review, plans[:DRAWN]), notes)
@@ -155,11 +157,11 @@ def cost_words(review: ReportData) -> list[str]:
     if not review.plans or review.planned is None:
         return ["Not known: no plan was made."]
     nodes = review.planned.plan.nodes
-    hours = sum(mean_floor(plan) * _hours(plan) for plan in review.plans)
+    hours = sum(plan.mean_floor * _hours(plan) for plan in review.plans)
     always = sum(max(change.replicas for change in plan.floor) * _hours(plan) for plan in review.plans)
     counted = (
-        f"The plan asks for {hours:,.0f} replica-hours, {1 - hours / always:.0%} fewer than the {always:,.0f} of "
-        "keeping every peak up all the time."
+        f"The plan asks for {hours:,.0f} replica-hours, {100 * (1 - hours / always):.0f} % fewer than the "
+        f"{always:,.0f} of keeping every peak up all the time."
     )
     today = {one.key: one.today for one in review.config.workloads}
     counts = [today.get(plan.key) for plan in review.plans]
@@ -203,3 +205,68 @@ def _cost_table(nodes: NodePlan, currency: str) -> Table:
         (today, nodes.today, f"{nodes.today * price:,.2f}", f"{nodes.cost_per_month_today:,.2f}"),
     ]
     return Table(head, rows, frozenset({1, 2, 3}))
+
+
+def year_sections(review: ReportData) -> list[Section]:
+    """The outlook over twelve months, and the volumes of the plan."""
+    return [section for section in (_outlook(review), _volumes(review)) if section is not None]
+
+
+def _outlook(review: ReportData) -> Section | None:
+    """By month what everything needs together, which limits are reached when, and how far off that was before."""
+    year = review.year
+    if year is None:
+        return None
+    head = columns(review.config.supply.currency)
+    parts = [*(year.parts[:GROUPS] if len(year.parts) > 1 else ()), year.total]
+    tables = [_known(Table((f"{head[0]} ({part.name})", *head[1:]), part_rows(part))) for part in parts]
+    peak = max(year.total.months, key=lambda need: need.replicas.high)
+    words = [
+        f"Within twelve months the most is needed in {peak.month:%B %Y}: {peak.replicas.middle:,.0f} replicas are "
+        f"expected at the peak, {peak.replicas.high:,.0f} at quantile 0.95.",
+        *record_lines(year.track_record),
+    ]
+    return Section("The next twelve months", words, _limits(year), tables, (), year.notes)
+
+
+def _limits(year: Outlook) -> list[str]:
+    """The limits that may be reached; of many others only how many there are."""
+    others = [one for one in year.limits if one.early is None]
+    if len(others) <= FEW:
+        return limit_lines(year.limits)
+    reached = limit_lines([one for one in year.limits if one.early is not None])
+    return [*reached, f"The other {len(others)} limits are not reached within twelve months"]
+
+
+def _known(table: Table) -> Table:
+    """The table without the columns of which nothing is known."""
+    keep = [place for place in range(len(table.columns)) if any(str(row[place]) != "-" for row in table.rows)]
+    rows = [tuple(row[place] for place in keep) for row in table.rows]
+    return Table(tuple(table.columns[place] for place in keep), rows)
+
+
+def _volumes(review: ReportData) -> Section | None:
+    """How full each volume is, how long it lasts, and its next size; with a picture where the plan was just made."""
+    plans = {plan.key: plan.volumes for plan in review.plans if plan.volumes}
+    volumes = [(key[0], one) for key, found in plans.items() for one in found]
+    if not volumes:
+        return None
+    rows = [
+        (
+            f"{namespace}/{one.claim}",
+            f"{one.used / one.capacity:.0%}",
+            days_text(one.until_full, (one.until - one.start).days),
+            f"{one.size / 2**30:.4g}",
+            "-" if one.next_step is None else f"{one.next_step.size / 2**30:.4g} from {one.next_step.at:%Y-%m-%d} on",
+        )
+        for namespace, one in volumes
+    ]
+    short = sum(one.short_by != "" for _, one in volumes)
+    words = [f"{count(len(volumes), 'volume')} are planned; {short} of them need more than max or the quota allows."]
+    table = Table(("claim", "in use", "days until full", "GiB", "next GiB"), rows, frozenset({1, 3}))
+    drawn = any(one.curve is not None for _, one in volumes)
+    if not drawn:
+        return Section("Volumes", words, (), [table])
+    from capacity.views.plots.volumes import plot_volumes
+
+    return Section("Volumes", words, (), [table], [picture(plot_volumes(plans, review.timezone), "volumes")])

@@ -13,11 +13,10 @@ from markupsafe import Markup
 from capacity.model.fields import rfc3339
 from capacity.version import VERSION
 from capacity.views.report.front import front_page
-from capacity.views.report.outlook import cost_section, peaks_section, plan_section, policy_sections
+from capacity.views.report.outlook import cost_section, peaks_section, plan_section, policy_sections, year_sections
 from capacity.views.report.risks import changes_section, risks_section
 from capacity.views.report.section import page_templates, sheet_section
 from capacity.views.report.trust import objectives_section, outcome_section, quality_section, trust_section
-from capacity.views.report.year import year_sections
 from capacity.views.sheet import clock
 
 if TYPE_CHECKING:

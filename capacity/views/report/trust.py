@@ -36,10 +36,10 @@ def trust_section(review: ReportData) -> Section:
             pictures.append(picture(plot_calibration(result, review.timezone), f"calibration{len(pictures)}"))
             tables.append(_table(name, result))
     notes = [
-        "From each of several origins in the past the forecast was made again, knowing nothing later, and held "
-        "against what came. Skill: by how much its error is below that of repeating the last season as it was.",
-        "Quantile 0.95: the amount that 95 of 100 steps should stay at or under. In the picture a bar is the share of "
-        "steps exactly at the quantile, such as hours without a sale: the line may cross it anywhere.",
+        "The forecast was repeated from several past times with the data known then, and compared with what happened. "
+        "It is better than repeating the season before by as much as its error is smaller.",
+        "95 of 100 steps should stay at or under the 0.95 quantile. A bar in the picture is the share of steps exactly "
+        "at the quantile, such as hours without a sale; the line may cross it at any height.",
     ]
     return Section("How far to trust it", words or ["Not known yet."], points, tables, pictures, notes)
 
@@ -54,7 +54,7 @@ def skill_sentence(name: str, result: Backtest) -> str:
     return (
         f"Over the last {weeks} weeks the forecast of {name} was {abs(100 * result.skill):.0f} % {better} than "
         f"repeating the season before ({low:.0f} to {high:.0f} %{sure}). {held} of "
-        "steps stayed at or under the quantile that promises 95 %."
+        "steps stayed at or under the 0.95 quantile."
     )
 
 
@@ -64,7 +64,7 @@ def _table(name: str, result: Backtest) -> Table:
         for level, share in result.coverage.items()
         if level >= 0.9  # what plans are made at; lower ones are often exactly nothing, at night
     ]
-    return Table((name, "promised", "came true"), rows, frozenset({1, 2}))
+    return Table((name, "level", "observed"), rows, frozenset({1, 2}))
 
 
 def outcome_section(review: ReportData) -> Section | None:
@@ -157,17 +157,17 @@ def objectives_section(review: ReportData) -> Section | None:
     broken = [objective.target.name for objective in status.objectives if objective.kept is False]
     named = f" ({', '.join(broken)})" if broken else ""
     words = [
-        f"Of {len(kept)} promises over the last {duration(status.window)}: kept {kept.count(True)}, "
-        f"broken {kept.count(False)}{named}, not known {kept.count(None)}."
+        f"Of {len(kept)} objectives over the last {duration(status.window)}: met {kept.count(True)}, "
+        f"missed {kept.count(False)}{named}, not known {kept.count(None)}."
     ]
     sheet = status_sheet(status, review.timezone)
     head = [name or "state" for name in sheet.columns[:COLUMNS]]
     notes = [f"{objective.target.name}: {objective.target.figure}" for objective in status.objectives]
-    return Section("Whether promises are kept", words, (), [Table(head, sheet.rows, frozenset({1, 2, 4}))], (), notes)
+    return Section("Whether objectives are met", words, (), [Table(head, sheet.rows, frozenset({1, 2, 4}))], (), notes)
 
 
 def broken_objectives(review: ReportData) -> list[str]:
     """One line of what needs attention for each."""
     status = review.request.status
     broken = [] if status is None else [one.target.name for one in status.objectives if one.kept is False]
-    return [f"The promise of {name} is {KEPT[False].lower()}: see below." for name in broken]
+    return [f"The objective for {name} is {KEPT[False].lower()}: see below." for name in broken]

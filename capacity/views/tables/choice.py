@@ -13,13 +13,13 @@ from capacity.views.sheet import Sheet
 COLUMNS = ("", "policy", "cost/day", "vs today", "min >target/day", "95 %", "kept", "min >100 %/day")
 WAITS = "node waits/day"
 SAYS = {
-    "FloorsPay": "floors from the forecast pay: no plain autoscaler keeps the minutes for less",
+    "FloorsPay": "floors from the forecast pay: no plain autoscaler meets the objective at a lower cost",
     "PlainHpaIsEnough": "floors add nothing here: no floor schedule is 1 % cheaper than the plain autoscaler",
-    "FixedCountIsEnough": "no schedule keeps the minutes for less than as many replicas as four weeks' peak needed",
+    "FixedCountIsEnough": "no schedule meets the objective for less than the replicas of four weeks' peak, all day",
     "NoSkill": "floors add nothing here: the forecast does not beat the seasonal naive",
     "LeastExpectedCost": "the least expected total of replicas and overload",
-    "NothingKeepsTheMinutes": "no policy that was tried keeps the minutes: this one has the least expected cost",
-    "TooShort": "the history is too short to judge the minutes: the autoscaler stays as it stands",
+    "NothingKeepsTheMinutes": "no policy that was tried meets the objective: this one has the least expected cost",
+    "TooShort": "the history is too short to judge policies: keep the autoscaler as it is",
 }
 
 
@@ -82,15 +82,15 @@ def advice_sentence(choice: Choice) -> str:
 
 def _says(choice: Choice) -> str:
     if choice.reason == "FloorsPay" and choice.today.policy.target is None:
-        return "floors from the forecast pay: no fixed number of replicas keeps the minutes for less"
+        return "floors from the forecast pay: no fixed number of replicas meets the objective at a lower cost"
     return SAYS[choice.reason]
 
 
 def _what(choice: Choice) -> str:
     """What somebody has to do first."""
     if choice.policy.target is None:
-        return "that number of replicas stands"
-    return "that target stands" if choice.policy.standing == "advised" else "it is removed"
+        return "that number of replicas is set"
+    return "that target is set" if choice.policy.standing == "advised" else "it is removed"
 
 
 def _instruction(choice: Choice) -> str:
@@ -100,7 +100,7 @@ def _instruction(choice: Choice) -> str:
     steps = [f"plan floors from the forecast at quantile level {policy.quantile_level:g}"] if policy.has_floors else []
     steps += [target] if target else []
     steps += ["remove `headroom`"] if policy.headroom is None and choice.today.policy.headroom else []
-    return " and ".join(steps) or "keep the autoscaler as it stands"
+    return " and ".join(steps) or "keep the autoscaler as it is"
 
 
 def _objective(objective: Objective) -> str:
@@ -145,16 +145,16 @@ def _until(choice: Choice) -> tuple[str, ...]:
         return ()
     follows = f"until then `capacity plan` follows: {choice.in_force}"
     if choice.policy.target is None:
-        return (f"{follows}; once a fixed number stands, the workload can leave the configuration",)
+        return (f"{follows}; once a fixed number is set, the workload can leave the configuration",)
     if choice.policy.standing != "advised":
         return (follows,)
     return (
-        f"{follows}; say `autoscaler: {{target: {choice.policy.target}}}` in the configuration once the target stands",
+        f"{follows}; add `autoscaler: {{target: {choice.policy.target}}}` to the configuration once the target is set",
     )
 
 
 def _nodes(choice: Choice) -> tuple[str, ...]:
-    """What nodes that stand ready spare and cost, where the recommended policy is known with them and without."""
+    """What nodes that are kept ready spare and cost, where the recommended policy is known with them and without."""
     mine = choice.recommended
     known = [mine, choice.today, *choice.rivals]
     alike = [one for one in known if replace(one.policy, headroom=mine.policy.headroom) == mine.policy]

@@ -1,15 +1,19 @@
-"""What a sale costs each workload, and what its replicas should request: as tables, sentences and JSON values."""
+"""What a sale costs each workload, and what its replicas should request: tables, sentences, JSON values and a patch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from capacity.files import write_text
 from capacity.load.scalability import peak_throughput
 from capacity.load.throughput import CONFIDENCE
-from capacity.model import DataError, Finding, LoadReport, ThroughputReport, Workload
+from capacity.model import ConfigError, DataError, Finding, LoadReport, ThroughputReport, Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import rfc3339
 from capacity.planning.sizing import Advice, RequestAdvice, same_target
@@ -18,7 +22,6 @@ from capacity.views.sheet import Sheet, clock, duration
 UNITS = {"cpu": (1.0, "cores"), "memory": (2**30, "GiB"), "requests": (1.0, "/s")}
 NOT_KNOWN = ""
 SOON = timedelta(0)
-
 
 Reports = Mapping[tuple[str, str], LoadReport | DataError]
 COLUMNS = ("workload", "resource", "sales explain", "idle", "per sale/h", "95 % interval", "lag", "since", "verdict")
@@ -170,11 +173,39 @@ def _line(workload: Workload, advice: RequestAdvice | DataError) -> str:
         return f"requests: {where}: no advice: {advice}"
     cpu, memory = advice.cpu_request * 1000, advice.memory_request / MIB
     text = (
-        f"requests: {where}: CPU {cpu:.0f}m (now {workload.replica.cpu_request * 1000:.0f}m), memory {memory:.0f}Mi "
-        f"and as limit (now {workload.replica.memory_request / MIB:.0f}Mi); idle {advice.cpu_slack:.0%} and "
-        f"{advice.memory_slack:.0%}; {advice.out_of_memory:.2%} of samples above the limit"
+        f"requests: {where}: CPU {cpu:.0f}m (now {workload.replica.cpu_request * 1000:.0f}m), memory and its limit "
+        f"{memory:.0f}Mi (now {workload.replica.memory_request / MIB:.0f}Mi); {advice.cpu_slack:.0%} and "
+        f"{advice.memory_slack:.0%} of them idle; {advice.out_of_memory:.2%} of samples above the limit"
     )
     if workload.reactive is None:
         return text
     kept = same_target(workload.reactive.target, workload.replica.cpu_request, advice.cpu_request)
     return f"{text}; the autoscaler's {workload.reactive.target} % would be {kept:g} % of the new request"
+
+
+def write_patch(advice: Advice, config: Config, file: Path) -> None:
+    """Strategic-merge patches, one document a workload, for kustomize or kubectl. Raises `ConfigError`."""
+    known = {one.key: one for one in config.workloads}
+    patches = [_patch(known[key], found) for key, found in advice.items() if isinstance(found, RequestAdvice)]
+    if not patches:
+        raise ConfigError("--requests-patch: expected usage with cpu, memory and replicas, got no advice")
+    head = "# Requests advised from usage. The container is taken to have its workload's name: check before applying.\n"
+    try:
+        write_text(file, head + yaml.safe_dump_all(patches, sort_keys=False))
+    except OSError as error:
+        raise ConfigError(
+            f"--requests-patch: {file} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
+
+
+def _patch(workload: Workload, advice: RequestAdvice) -> dict[str, Any]:
+    kind = "StatefulSet" if workload.target.kind == "StatefulSet" else "Deployment"
+    cpu, memory = f"{round(advice.cpu_request * 1000)}m", f"{-(-round(advice.memory_request) // MIB)}Mi"
+    resources = {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
+    container = {"name": workload.name, "resources": resources}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"namespace": workload.namespace, "name": workload.name},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }

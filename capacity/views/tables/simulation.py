@@ -12,7 +12,7 @@ from capacity.simulation.headroom import HeadroomScore
 from capacity.simulation.policies import Trial
 from capacity.simulation.result import COLUMNS, Simulation
 from capacity.simulation.vertical import CORE_IN_GIB, SizeScore
-from capacity.views.sheet import Sheet, duration
+from capacity.views.sheet import Sheet, count, duration
 
 DAY = 1440  # minutes
 SHOWN = ("policy", ">100 %", ">cap", "slow", "lost", "pod-h", "x best", "starts/d", "moves/d")
@@ -95,11 +95,12 @@ def _row(trial: Trial) -> tuple[object, ...]:
 
 def _notes(result: Simulation) -> tuple[str, ...]:
     return (
-        "minutes over 100 % and over the target; slow: minutes of waits beyond one service time at p99; "
-        "x best: pod-hours over the clairvoyant's",
+        ">100 %, >cap: minutes over 100 % and over the target; slow: minutes in which the p99 wait exceeds one service "
+        "time; x best: pod-hours divided by the clairvoyant's",
         *_busy_note(result),
-        f"plans made: {result.plans}, none of them saw beyond its origin",
-        "within a step demand is a smooth path that keeps its total; visits behind counted orders are spread by chance",
+        f"{count(result.plans, 'plan')} made, none from data after its origin",
+        "within a step, demand follows a smooth path with the same total; visits behind counted orders are spread at "
+        "random",
     )
 
 
@@ -108,9 +109,9 @@ def _busy_note(result: Simulation) -> tuple[str, ...]:
         return ()
     plan, alone = result.busy[result.plan.name], result.busy[result.alone.name]
     return (
-        f"busiest 1 % and events ({24 * plan.days:.3g} h): over the target {plan.cap_breach_minutes:.0f} min with the "
-        f"plan, {alone.cap_breach_minutes:.0f} min with {result.alone.name} alone; over 100 % "
-        f"{plan.overload_minutes:.0f} and {alone.overload_minutes:.0f} min",
+        f"in the busiest 1 % and at events ({24 * plan.days:.3g} h): {plan.cap_breach_minutes:.0f} min over the target "
+        f"with the plan, {alone.cap_breach_minutes:.0f} min with {result.alone.name} alone; "
+        f"{plan.overload_minutes:.0f} and {alone.overload_minutes:.0f} min over 100 %",
     )
 
 

@@ -181,7 +181,7 @@
     };
     const evidence = both.every((one) => one.evidence);
     const rows = [
-      row("Peak replicas", (one) => one.peak.replicas), row("Mean floor", (one) => one.mean_floor),
+      row("Peak replicas", (one) => one.peak.replicas), row("Mean floor", (one) => one.mean_floor, 2),
       row(`Cost of the floors a month${unit}`, (one) => one.cost_per_month),
       row("Expected minutes a day over the target, floors alone", (one) => one.expected_minutes_over_target_per_day, 3),
       row("Minutes short of the need", (one) => one.minutes_short_of_need),

@@ -120,8 +120,8 @@ def _notes(learned: Learned) -> tuple[str, ...]:
     response, notes = learned.response, []
     if learned.drift is not None:
         notes.append(
-            f"another answer to sales since {learned.drift:%Y-%m-%d %H:%MZ} (a deploy?): {learned.drift_ratio:.2f} "
-            "times the load before at high sales; only what came since counts"
+            f"the response to sales changed at {learned.drift:%Y-%m-%d %H:%MZ} (a deploy?): at high sales the load is "
+            f"now {learned.drift_ratio:.2f} times what it was; only data since then is used"
         )
     if response.lag:
         notes.append(
@@ -129,8 +129,8 @@ def _notes(learned: Learned) -> tuple[str, ...]:
         )
     if response.saturation is not None:
         notes.append(
-            f"load flattens as sales rise (half its slope lost at {response.saturation:.4g} sales/h): caches, or a "
-            "limit that was hit? Beyond the highest sales seen it is planned to rise on"
+            f"load flattens as sales rise (half its slope is lost at {response.saturation:.4g} sales/h): caches, or a "
+            "limit that was hit? Beyond the highest sales seen, the plan assumes that it keeps rising"
         )
     if response.extra is not None:
         notes.append(

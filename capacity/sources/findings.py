@@ -1,23 +1,53 @@
-"""Finds rows and identifiers that are there twice: exports that overlap, and numbers that were rounded to be equal."""
+"""Finds rows that count wrongly without an error: there twice, rounded numbers, several currencies or units."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+import duckdb
+import numpy as np
+
+from capacity.model.settings import SalesSettings
 from capacity.quality import Finding
+from capacity.quality.column_roles import currency_names
+from capacity.quality.composition import shown
+from capacity.quality.usual import unit_change
+from capacity.sources.columns import order_numbers, rule_columns
 from capacity.sources.judging import Judgement
-from capacity.sources.kept_columns import order_numbers
-from capacity.sources.sql import ROW_HASH, hash_of, quote
+from capacity.sources.sql import DAY, ROW_HASH, hash_of, literal, quote
 
 SAMPLE = 300_000  # rows that are compared: those whose time has a hash that is a multiple of the rest
-LEAST_STEPS, LEAST_ROWS = 2, 20  # steps and different rows that come twice throughout, before it is no chance
+LEAST_STEPS, LEAST_REPEATED = 2, 20  # steps and different rows that come twice throughout, before it is no chance
 LEAST_SHARE = 1e-3  # of all rows: fewer that come twice change no plan
 FEW_NATURAL = 0.03  # the same of time and number: more, and rows are lines of orders, which share both
 TELLING = 0.4  # different numbers by rows, from which they tell orders apart: two exports of all of them have half
 MOST_STEPS = 3  # steps that come twice by those that do not: where nearly all do, each order has two rows
 NATURAL = 0.1  # share of rows that equal another elsewhere, from which chance is asked
 SAFE = 2**53  # whole numbers above it have no place in a double
+
+SIGNS = {  # how amounts name their currency; a crown may be that of three countries, a dollar that of four
+    "EUR": "€|eur",
+    "USD": r"\$|usd|us",
+    "GBP": "£|gbp",
+    "JPY": "¥|jpy",
+    "INR": "₹|inr|rs",
+    "CHF": "chf|fr",
+    "PLN": "zł|pln",
+    "CZK": "kč|czk",
+    "SEK": "sek",
+    "NOK": "nok",
+    "DKK": "dkk",
+    "CAD": "cad",
+    "AUD": "aud",
+    "NZD": "nzd",
+    "RUB": "₽",
+    "TRY": "₺",
+}
+CLEAR = 0.01  # share of rows of other currencies up to which they are typing errors
+MOST = 3  # currencies that a message names
 
 
 def id_findings(judgement: Judgement) -> tuple[Finding, ...]:
@@ -66,7 +96,7 @@ def repetition_findings(judgement: Judgement) -> tuple[Finding, ...]:
 
     def twice(hashed: str) -> _Repeated | None:
         found = _repeated(judgement, hashed, sampled)
-        few = found.rows * part < LEAST_SHARE * rows or (hashed != time and found.different < LEAST_ROWS)
+        few = found.rows * part < LEAST_SHARE * rows or (hashed != time and found.different < LEAST_REPEATED)
         return None if found.steps < LEAST_STEPS or few else found
 
     if twice(time) is None:  # where its steps do not come twice, no row needs to be read
@@ -154,3 +184,90 @@ def _repeated(judgement: Judgement, columns: str, sampled: str) -> _Repeated:
     )
     found = judgement.source.database.execute(query).fetchone()
     return _Repeated(*found) if found else _Repeated(0, 0, 0, None, None, 0.0, 0.0, 0)
+
+
+def currency_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether the amounts that are summed up are of several currencies, by their text or by a column beside them.
+
+    A column that groups, selects or rules look at is known: each currency then is judged as somebody wants it.
+    """
+    amount = judgement.settings.value.sum
+    if amount is None:
+        return ()
+    database = judgement.source.database
+    found = _in_text(judgement, amount)
+    for name in _currency_columns(judgement) if not found else ():
+        query = f"SELECT trim(CAST({quote(name)} AS VARCHAR)) AS c, count(*) FROM orders WHERE c != '' GROUP BY 1"
+        found = found or several(database.execute(query).fetchall())
+    return several_finding(amount, found)
+
+
+def unit_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings) -> tuple[Finding, ...]:
+    """Whether the mean amount of a day changes by the factor between two units, as from euros to cents."""
+    if settings.value.sum is None:
+        return ()
+    day = f"step_start // {DAY} * {DAY}"
+    query = (
+        f"SELECT {day} AS day, sum(CAST(value AS DOUBLE)) / sum(row_count) FROM counted WHERE aside = 0 "
+        "AND len(failed) = 0 AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    rows = database.execute(query).fetchall()
+    changed = unit_change(np.array([mean for _, mean in rows], dtype=float))
+    if changed is None:
+        return ()
+    since = datetime.fromtimestamp(rows[changed[0]][0], UTC)
+    said = (
+        f"{settings.value.sum}: expected amounts of one unit, got about {changed[1]:.3g} times those before from "
+        f"{since:%Y-%m-%d} on: convert them, leave the older ones out, or count orders"
+    )
+    return (Finding("units", "refuse", said),)
+
+
+def several_finding(amount: str, found: Sequence[tuple[str, int]]) -> tuple[Finding, ...]:
+    """That the amounts of a column are of several currencies, the most frequent first; nothing where there are none."""
+    if not found:
+        return ()
+    listed = ", ".join(f"{count:,} in {shown(currency)}" for currency, count in found[:MOST])
+    said = (
+        f"{amount}: expected amounts of one currency, got {listed}: their sum has no unit; select one currency, group "
+        "by it, convert the amounts, or count orders"
+    )
+    return (Finding("currencies", "refuse", said),)
+
+
+def _in_text(judgement: Judgement, amount: str) -> list[tuple[str, int]]:
+    """The currencies that the text of the amounts names."""
+    database = judgement.source.database
+    kinds = database.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'raw'").fetchall()
+    if dict(kinds).get(amount) != "VARCHAR":
+        return []
+    plain = (
+        f"SELECT 1 FROM raw WHERE {quote(amount)} IS NOT NULL AND TRY_CAST({quote(amount)} AS DOUBLE) IS NULL LIMIT 1"
+    )
+    if database.execute(plain).fetchone() is None:
+        return []
+    text = f"lower({quote(amount)})"
+    cases = " ".join(
+        f"WHEN regexp_matches({text}, {literal(rf'(^|[^a-z])({sign})([^a-z]|$)')}) THEN '{code}'"
+        for code, sign in SIGNS.items()
+    )
+    named = f"regexp_matches({text}, '[a-z€$£¥₹₽₺]')"
+    query = f"SELECT CASE {cases} END AS c, count(*) FROM raw WHERE {named} AND c IS NOT NULL GROUP BY 1"
+    return several(database.execute(query).fetchall())
+
+
+def _currency_columns(judgement: Judgement) -> list[str]:
+    """The columns with currencies that nothing in the settings looks at."""
+    settings = judgement.settings
+    known = {settings.group}
+    for rule in (*settings.select, *settings.rules):
+        known |= rule_columns(judgement.source.columns, rule)
+    return [name for name in currency_names(list(judgement.source.columns)) if name not in known]
+
+
+def several(currencies: Iterable[tuple[Any, Any]]) -> list[tuple[str, int]]:
+    """The currencies with their rows, the most frequent first; none where one has nearly all rows."""
+    counts = ((str(name), int(count)) for name, count in currencies)
+    rows = sorted(counts, key=lambda one: -one[1])
+    others = sum(count for _, count in rows[1:])
+    return rows if others > CLEAR * sum(count for _, count in rows) else []
