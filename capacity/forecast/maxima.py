@@ -12,6 +12,8 @@ PRIOR = 40.0  # windows' worth of a normal sample's prediction interval in each 
 TAIL = 12.0  # degrees of freedom: the highest of a window is off by more, and more often, than normal errors are
 SERIES_PRIOR = 40.0  # windows' worth of the other series' mean and spread in each series' own
 SHORTER, SHORTER_PRIOR = 4, 4.0  # windows' worth of the spread of windows a fourth as long in that of long ones
+NEXT_TO_NOTHING = 1e-3  # of a window's maximum: a quantile of steps below tells nothing of how the maximum moves
+MOST_MOVED = 10.0  # times, of a maximum by what is known ahead where its steps tell nothing
 FEW = 0.5  # one series of 14 origins is stretched by 1.04, a fleet by next to none (coverage over the traces)
 FEW_WINDOWS = 1.5  # the same where so few windows do not overlap: of weeks, 3 points of coverage at 0.9 at equal loss
 FEW_APART = 0.4  # of weeks in three weeks of hours, 1.7 points of coverage at 0.9 at 2 % more loss; twice that, 6 %
@@ -60,21 +62,18 @@ def carried_over(maxima: Array, steady: Array, quantiles: Array, window: int) ->
     """Maxima over windows of `steady` quantiles, for `quantiles` that differ by what is known ahead: (N, H, Q).
 
     An event or growth moves the steps, and the windows' maxima with them: each stays by the same factor above the
-    highest of its steps. Where that is 0 (a step that mostly sells nothing in a window that mostly sells), it moves
-    as the highest level does.
+    highest of its steps. Where that is next to 0 (steps that mostly sell nothing in a window that mostly sells), the
+    maximum moves as the highest level does, up to tenfold.
 
     >>> steps, twice = np.array([[[0.0, 2.0]]]), np.array([[[0.0, 4.0]]])
     >>> carried_over(np.array([[[1.0, 3.0]]]), steps, twice, 1)
     array([[[2., 6.]]])
     """
     before, after = highest_quantiles(steady, window), highest_quantiles(quantiles, window)
-    factor = np.where(before > 0, after / np.where(before > 0, before, 1.0), _of_highest_level(before, after))
+    told = before > NEXT_TO_NOTHING * maxima
+    ratio = np.divide(after, before, out=np.ones_like(before), where=told)
+    factor = np.where(told, ratio, np.minimum(ratio[:, :, -1:], MOST_MOVED))
     return running_maxima(np.maximum(maxima * factor, after), 2)
-
-
-def _of_highest_level(before: Array, after: Array) -> Array:
-    top = before[:, :, -1:] > 0
-    return np.where(top, after[:, :, -1:] / np.where(top, before[:, :, -1:], 1.0), 1.0)
 
 
 def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
