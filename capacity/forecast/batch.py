@@ -28,7 +28,7 @@ from capacity.forecast.covariates import LEAST_DAYS, Columns, learn_columns
 from capacity.forecast.gaps import LEAST_STEPS as LEAST_STEPS
 from capacity.forecast.global_model import MOST_UNASKED, SERIES, Traits, corrected, error_sizes, helps, traits_of
 from capacity.forecast.history import Origins, place_origins, prepare, without_spikes
-from capacity.forecast.maxima import highest_quantiles, maximum_quantiles, over_steps, share_left
+from capacity.forecast.maxima import carried_over, highest_quantiles, maximum_quantiles, share_left
 from capacity.forecast.members import LEAST_ROWS, design_for, member_forecasts
 from capacity.forecast.settings import NEAREST, BatchForecast, Residuals, Setting
 from capacity.forecast.uplift import (
@@ -45,6 +45,7 @@ from capacity.model import DataError, require
 from capacity.model.arrays import Array, Places
 from capacity.series.outages import without_outages
 from capacity.series.seasons import calendar_seasons
+from capacity.stats import running_maxima
 
 CHUNK_CELLS = 60_000  # series x steps worked on at once: the design matrices of a chunk then stay near 40 MB
 
@@ -222,16 +223,17 @@ def forecast_far(histories: Array, setting: Setting) -> BatchForecast:
     beyond = reach - longest + np.arange(setting.horizon - reach) % longest
     slots = np.concatenate([np.arange(reach), beyond])
     quantiles = near.quantiles[:, slots]
-    maxima = None if near.maxima is None else _repeated_maxima(near, quantiles, slots, setting.window)
+    maxima = None if near.maxima is None else _repeated_maxima(near.quantiles, near.maxima, slots, setting.window)
     return replace(near, point=near.point[:, slots], quantiles=quantiles, maxima=maxima)
 
 
-def _repeated_maxima(near: BatchForecast, quantiles: Array, slots: Places, window: int) -> Array:
-    """Maxima over the whole horizon, above the highest quantile of each window by as much as nearby."""
-    above = over_steps(near.maxima, near.quantiles, window) - 1.0
-    whole = max(1, near.quantiles.shape[1] - window + 1)
-    kept = above[:, np.where(slots < whole, slots, slots % whole)] * share_left(len(slots), window)[:, None]
-    return np.maximum.accumulate(highest_quantiles(quantiles, window) * (1.0 + kept), axis=2)
+def _repeated_maxima(near: Array, maxima: Array, slots: Places, window: int) -> Array:
+    """Maxima over the whole horizon, above the highest quantile of each window (N, H, Q) by as much as nearby."""
+    whole = max(1, near.shape[1] - window + 1)
+    highest, share = highest_quantiles(near[:, slots], window), share_left(len(slots), window)[:, None]
+    alike = np.where(slots < whole, slots, slots % whole)
+    lifted = carried_over(maxima[:, alike], highest_quantiles(near, window)[:, alike], highest, 1)
+    return running_maxima(highest + share * (lifted - highest), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +309,7 @@ def _put_back(steady: BatchForecast, setting: Setting, columns: Array, events: S
     quantiles = np.stack(wide)
     if steady.maxima is None:
         return replace(steady, point=point, quantiles=quantiles)
-    excess = over_steps(steady.maxima, steady.quantiles, setting.window)
-    maxima = np.maximum.accumulate(highest_quantiles(quantiles, setting.window) * excess, axis=2)
+    maxima = carried_over(steady.maxima, steady.quantiles, quantiles, setting.window)
     return replace(steady, point=point, quantiles=quantiles, maxima=maxima)
 
 

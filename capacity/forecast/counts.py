@@ -87,12 +87,13 @@ def rates_ahead(values: Array, seasons: tuple[int, ...], horizon: int) -> Rates:
     values = values[:, -(CYCLES * cycles[-1] if cycles else UNSEASONED) :]
     seen, sold = ~np.isnan(values), np.nan_to_num(values)
     rate = sold.sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-    fitted, ahead = rate * seen, np.repeat(rate, horizon, axis=1)
+    fitted, ahead, known = rate * seen, np.repeat(rate, horizon, axis=1), seen.sum(axis=1) - 1.0
     for season in cycles:
-        factor = _shrunk(_by_slot(sold, season), _by_slot(fitted, season))
+        factor, learned = _shrunk(_by_slot(sold, season), _by_slot(fitted, season))
+        known -= learned * (0.5 if season >= MANY_SLOTS else 1.0)  # of many slots, half of each is its neighbours'
         fitted *= factor[:, np.arange(-values.shape[1], 0) % season]
         ahead *= factor[:, np.arange(horizon) % season]
-    excess = _variance(sold, fitted)
+    excess = _variance(sold, fitted, seen.sum(axis=1) / np.maximum(known, 0.5 * seen.sum(axis=1)))
     ahead *= _level(sold, fitted, cycles[0] if cycles else 1)
     return Rates(ahead, excess[:, None])
 
@@ -106,16 +107,22 @@ def _by_slot(values: Array, season: int) -> Array:
     return np.asarray(total + 0.5 * (np.roll(total, 1, axis=1) + np.roll(total, -1, axis=1)))
 
 
-def _variance(sold: Array, expected: Array) -> Array:
-    """By how much counts vary more than chance has it, relative to the square of what was expected (N,)."""
-    beyond = ((sold - expected) ** 2).sum(axis=1) - expected.sum(axis=1)
+def _variance(sold: Array, expected: Array, missing: Array | float = 1.0) -> Array:
+    """By how much counts vary more than chance has it, relative to the square of what was expected (N,).
+
+    `missing` (N,) is what squares about a fit are to be multiplied with: the fit is nearer than the truth.
+    """
+    beyond = ((sold - expected) ** 2).sum(axis=1) * missing - expected.sum(axis=1)
     return np.asarray(np.maximum(beyond, 0.0) / np.maximum((expected**2).sum(axis=1), 1e-300))
 
 
-def _shrunk(sold: Array, expected: Array) -> Array:
-    """The factor of each slot: gamma prior of mean 1 and the variance between slots (Clayton and Kaldor, 1987)."""
+def _shrunk(sold: Array, expected: Array) -> tuple[Array, Array]:
+    """The factor of each slot (N, S): gamma prior of mean 1 and the variance between slots (Clayton and Kaldor, 1987).
+
+    And how many slots' worth was learned from what was sold (N,).
+    """
     prior = 1.0 / np.maximum(_variance(sold, expected), STEADY)[:, None]
-    return np.asarray((sold + prior) / (expected + prior))
+    return np.asarray((sold + prior) / (expected + prior)), np.asarray((expected / (expected + prior)).sum(axis=1))
 
 
 def _level(sold: Array, fitted: Array, season: int) -> Array:

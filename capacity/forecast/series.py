@@ -20,7 +20,7 @@ from capacity.forecast.covariates import read_columns
 from capacity.forecast.gaps import Reach, Timeline, find_gaps, with_reach
 from capacity.forecast.history import without_spikes
 from capacity.forecast.holdout import UsedColumns, find_trend, use_columns
-from capacity.forecast.maxima import highest_quantiles, over_highest, over_steps
+from capacity.forecast.maxima import carried_over, over_highest
 from capacity.forecast.settings import BatchForecast, Setting
 from capacity.forecast.trend import LevelShift, Trend
 from capacity.forecast.uplift import (
@@ -40,7 +40,6 @@ from capacity.model.arrays import Array, Places
 from capacity.series.calendar import uplift_notes
 from capacity.series.seasons import DAY, WEEK, real_seasons, unproven
 from capacity.series.steps import evened
-from capacity.stats import running_maxima
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
 OFFERED = frozenset({"before holiday", "after holiday"})  # kinds that come with holidays: used where they foretell
@@ -190,7 +189,9 @@ def finish(prepared: Prepared, batch: BatchForecast) -> Forecast:
     """
     setting, ahead, steps = prepared.setting, prepared.ahead, prepared.steps
     quantiles = _put_back(batch, ahead, setting)
-    maxima = None if batch.maxima is None else _maxima(batch, quantiles, setting.window)
+    maxima = None
+    if batch.maxima is not None:
+        maxima = carried_over(batch.maxima, batch.quantiles, quantiles[None], setting.window)[0]
     if prepared.analogs is not None:
         quantiles, maxima = prepared.analogs.over(quantiles, maxima)
     quantiles = quantiles[steps.slots]
@@ -263,12 +264,6 @@ def _put_back(batch: BatchForecast, ahead: KnownAhead, setting: Setting) -> Arra
     levels, point = setting.quantile_levels, batch.point[0] * ahead.factor
     quantiles = widen_events(point, batch.quantiles[0] * ahead.factor[:, None], levels, ahead.events)
     return spread_out(point, quantiles, levels, ahead.spread)
-
-
-def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
-    """Maxima (H, Q) over the final quantiles of their steps by as much as over those of the steady rest."""
-    excess = over_steps(batch.maxima, batch.quantiles, window)
-    return running_maxima((highest_quantiles(quantiles[None], window) * excess)[0], 1)
 
 
 def _trust(batch: BatchForecast, setting: Setting) -> Trust | None:

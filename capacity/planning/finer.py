@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 import numpy as np
 import pandas as pd
 
+from capacity.forecast.maxima import NEXT_TO_NOTHING
 from capacity.load.alignment import midnights
 from capacity.model import Demand, Forecast, LoadModel
 from capacity.model.arrays import Array, Places
@@ -201,14 +202,19 @@ class _Chance:
 
 
 def _raised(ones: Sequence[Forecast], finer: Array, part: timedelta) -> Array:
-    """Maxima over the window: the highest step in it, times what the coarse maxima lie above the coarse steps."""
+    """Maxima over the window: the highest step in it, times what the coarse maxima lie above the coarse steps.
+
+    Where these are next to 0 and the maxima are not, no factor says by how much: the maxima stay as they are.
+    """
     step, coarse = ones[0].step, _values([one.quantiles for one in ones])
     window = ones[0].window or part
     highest = sliding_maxima(coarse, min(-(-window // step), coarse.shape[-1]))
     known = _values([one.maxima for one in ones if one.maxima is not None])
-    factor = np.divide(known, highest, out=np.ones_like(known), where=highest > 0)
+    told = highest > NEXT_TO_NOTHING * known
+    factor = np.divide(known, highest, out=np.ones_like(known), where=told)
     reach = sliding_maxima(finer, min(-(-window // part), finer.shape[-1]))
     lifted = reach * np.repeat(np.maximum(factor, 1.0), step // part, axis=-1)
+    lifted = np.maximum(lifted, np.repeat(np.where(told, 0.0, known), step // part, axis=-1))
     raised: Array = running_maxima(lifted, 1)
     return raised
 

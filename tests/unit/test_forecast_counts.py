@@ -11,6 +11,7 @@ from scipy.stats import nbinom, poisson
 
 from capacity.forecast import Setting, forecast_batch, forecast_sales
 from capacity.forecast.counts import NAME, Rates, count_quantiles
+from capacity.forecast.maxima import carried_over
 from capacity.stats import pinball
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
@@ -48,6 +49,30 @@ def test_a_forecast_of_small_counts_says_so_and_holds_its_trust():
     assert forecast.model == NAME
     assert dict(forecast.trust.coverage)[0.95] > 0.93
     assert (forecast.maxima.to_numpy() >= forecast.quantiles.to_numpy()).all()
+
+
+@pytest.mark.parametrize("horizon", ["1D", "60D"])
+def test_a_day_of_hours_that_mostly_sell_nothing_mostly_sells_something(horizon):
+    counts, _ = days(0.06, 1, 5)
+    index = pd.date_range("2026-01-05", periods=KNOWN, freq="h", tz="UTC")
+    forecast = forecast_sales(pd.Series(counts[0, :KNOWN], index), horizon=horizon, window=timedelta(days=1))
+    assert forecast.at(0.5).max() == 0 == forecast.at(0.9).iloc[0]
+    assert forecast.maxima.iloc[0, 0] > 0.5
+    assert (np.diff(forecast.maxima.iloc[0]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("steady", "after", "carried"),
+    [
+        pytest.param([0.0, 2.0], [0.0, 3.0], [1.5, 4.5], id="as the highest level moves"),
+        pytest.param([0.0, 1e-48], [0.5, 0.7], [1.0, 3.0], id="not at all where steps tell nothing"),
+        pytest.param([0.0, 0.01], [0.0, 1.0], [10.0, 300.0], id="tenfold at most where a step tells nothing"),
+        pytest.param([0.0, 2.0], [0.0, 0.0], [0.0, 0.0], id="to nothing on a closed day"),
+    ],
+)
+def test_a_maximum_moves_with_its_steps_and_never_without_end(steady, after, carried):
+    found = carried_over(np.array([[[1.0, 3.0]]]), np.array([[steady]]), np.array([[after]]), 1)
+    np.testing.assert_allclose(found[0, 0], carried)
 
 
 @pytest.mark.parametrize("scale", [0.5, 40.0])
