@@ -79,7 +79,9 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
     pooled = np.nanquantile(shape, levels) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
     if scored.any():
-        own[scored] = np.nanquantile(shape[scored], levels, axis=1).T
+        known = shape[scored]
+        quantiles = np.nanquantile if np.isnan(known).any() else np.quantile  # the first goes row by row
+        own[scored] = quantiles(known, levels, axis=1).T
     return np.asarray((POOLED * pooled + (1 - POOLED) * own) * inflation(origins))
 
 
