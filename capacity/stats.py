@@ -415,7 +415,7 @@ def running_maxima(values: Array, axis: int) -> Array:
     highest = values.copy(order="K")
     places = np.moveaxis(highest, axis, 0)
     for place in range(1, len(places)):
-        np.maximum(places[place - 1], places[place], out=places[place])
+        np.maximum(places[place - 1], places[place], out=places[place, ...])  # a view also of one value
     return highest
 
 

@@ -98,6 +98,9 @@ def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_
     assert pd.Timestamp(document["next_peak"]["at"]).day_name() in ("Saturday", "Sunday")
     assert document["words"][-1].startswith("verdict: not judged: totals of a day or more do not show the peak")
     assert "capacity.yaml exists and was not changed; --overwrite replaces it" in said.err
+    page = " ".join(Path("report.html").read_text(encoding="utf-8").split())
+    assert "Not certain." in page
+    assert "the peak within the day is not known: provide single orders, or totals by the hour." in page
     assert Path("capacity.yaml").read_text(encoding="utf-8") == "# mine\n"
 
 
@@ -119,6 +122,12 @@ def test_other_verbs_work_on_a_bare_file(words: list[str], capsys: pytest.Captur
     assert said.out
     assert "no configuration: times from 'Ordered at' (--time)" in said.err
     assert ("no workload is configured: assumed one service" in said.err) == (words[0] == "plan")
+
+
+def test_a_file_that_is_too_short_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("one.csv").write_text("when,n\n2026-01-01,1\n", encoding="utf-8")
+    assert main(["try", "one.csv"]) == 1
+    assert "expected orders in at least 4 steps of 1d, got 1: provide a longer history" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("orders")
