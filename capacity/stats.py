@@ -22,6 +22,7 @@ HUBER = 1.345  # Huber's k, in standard deviations: 95 % efficient where errors 
 BISQUARE = 4.685  # Tukey's c, in standard deviations: 95 % efficient where errors are normal
 NORMAL_MAD = 0.6744897501960817  # median absolute deviation of a standard normal
 MAD_TO_DEVIATION = 1.4826  # its inverse, rounded as in the literature; the exact one would change forecasts slightly
+FEW = 8  # values side by side up to which exchanges of neighbours are faster than to sort
 RIDGE_ROUNDS = 5  # reweighted ridge fits; the weights stand still by then
 ROUNDS, CLOSE = 50, 1e-6  # reweighted least squares ends when no weight moves by more than this
 STANDARD = NormalDist()
@@ -49,7 +50,10 @@ def nan_median(values: Array, axis: int, least: int = 1) -> Array:
     >>> nan_median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), 1)
     array([ 2., nan])
     """
-    ordered, length = np.sort(values, axis=axis), values.shape[axis]  # NaN goes to the end
+    length = values.shape[axis]
+    if values.ndim > 1 and least <= length <= FEW and not np.isnan(values).any():
+        return _median_of_few(np.moveaxis(values, axis, 0))
+    ordered = np.sort(values, axis=axis)  # NaN goes to the end
     if least <= length and not np.isnan(ordered.take(-1, axis)).any():  # all are there
         low, high = ordered.take((length - 1) // 2, axis), ordered.take(length // 2, axis)
         return np.asarray((low + high) / 2)
@@ -57,6 +61,20 @@ def nan_median(values: Array, axis: int, least: int = 1) -> Array:
     low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis)
     high = np.take_along_axis(ordered, np.minimum(count // 2, length - 1), axis)
     return np.squeeze(np.where(count >= least, (low + high) / 2, np.nan), axis)
+
+
+def _median_of_few(values: Array) -> Array:
+    """The median over the first axis, without gaps: neighbours change places until all are in order (Knuth, 5.2.2).
+
+    Each exchange is one pass over all other axes, which for so few is several times faster than to sort each of them.
+    """
+    rows, spare = [row.copy() for row in values], np.empty_like(values[0])
+    for turn in range(len(rows)):
+        for at in range(turn % 2, len(rows) - 1, 2):
+            np.minimum(rows[at], rows[at + 1], out=spare)
+            np.maximum(rows[at], rows[at + 1], out=rows[at + 1])
+            rows[at], spare = spare, rows[at]
+    return np.asarray((rows[(len(rows) - 1) // 2] + rows[len(rows) // 2]) / 2)
 
 
 def median(values: Array) -> float:

@@ -17,7 +17,6 @@ import typer
 
 from capacity.logs import LOGGER, LogForm, Run
 from capacity.model import ConfigError
-from capacity.model.fields import parse_duration
 from capacity.views.sheet import Output, Sheet, show
 
 if TYPE_CHECKING:
@@ -225,6 +224,8 @@ def read_clock(text: str | None) -> datetime:
 
 def read_duration(option: str, text: str) -> timedelta:
     """A duration given on the command line. Raises `ConfigError` naming the option."""
+    from capacity.model.fields import parse_duration  # pydantic comes with it: help needs none
+
     try:
         return parse_duration(text)
     except ValueError as error:

@@ -18,7 +18,7 @@ from capacity.cli.options import (
     Theme,
 )
 from capacity.logs import LOGGER
-from capacity.model import ConfigError, DataError, LoadReport
+from capacity.model import ConfigError, DataError
 from capacity.views.sheet import Output, Sheet
 
 if TYPE_CHECKING:
@@ -282,6 +282,7 @@ def load(
 
 def _save_load_picture(context: CommandContext, reports: Reports, picture: Path, theme: Theme) -> None:
     """The first workload that has something to show; says so where none has."""
+    from capacity.model import LoadReport
     from capacity.views.plots import can_plot_load, plot_load, save_figure
 
     shown = [one for one in reports.values() if isinstance(one, LoadReport) and can_plot_load(one)]

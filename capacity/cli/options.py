@@ -11,7 +11,6 @@ import typer
 
 from capacity.cli.command import CommandContext, FileArgument, SampleOption, read_clock, read_duration
 from capacity.model import ConfigError, DataError
-from capacity.model.fields import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,6 +238,8 @@ class Data(Reading):
 
 def guess_words(guess: Guess) -> str:
     """How a bare file is read, and what changes it, in one line."""
+    from capacity.model.fields import duration_text
+
     settings, counting = guess.settings, guess.counting
     clock = "" if settings.time_of_day is None else f" and {settings.time_of_day!r}"
     return (

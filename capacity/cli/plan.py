@@ -16,7 +16,6 @@ from capacity.cli.command import DONE, HELD, CommandContext, SampleOption, read_
 from capacity.cli.options import Data, Drawing, FleetOptions, Service, Theme, write_file
 from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError
-from capacity.model.fields import AutoLeadTime
 from capacity.views.sheet import Output
 
 if TYPE_CHECKING:
@@ -202,6 +201,8 @@ def _compare(context: CommandContext, config: Config, scenarios: list[Scenario],
 
 def _lead_times(config: Config, now: datetime, *, to_cluster: bool) -> tuple[Config, list[str]]:
     """Lead times learned from the cluster that the plan goes to; a plan for files asks no cluster."""
+    from capacity.model.fields import AutoLeadTime
+
     pods = any(isinstance(item.lead_time, AutoLeadTime) for item in config.workloads)
     nodes = any(item.headroom and isinstance(item.headroom.lead_time, AutoLeadTime) for item in config.workloads)
     if not pods and not nodes:

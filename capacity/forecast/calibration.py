@@ -82,7 +82,9 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
     pooled = np.nanquantile(shape, asked) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
     if scored.any():
-        own[scored] = np.nanquantile(shape[scored], asked, axis=1).T
+        known = shape[scored]
+        quantiles = np.nanquantile if np.isnan(known).any() else np.quantile  # the first goes row by row
+        own[scored] = quantiles(known, asked, axis=1).T
     mixed = POOLED * pooled + (1 - POOLED) * own
     return np.asarray(mixed[:, :1] + (mixed[:, 1:] - mixed[:, :1]) * inflation(origins) * heavier(levels))
 

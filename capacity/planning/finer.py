@@ -193,11 +193,19 @@ class _Chance:
             return tables
         rates = np.array([cost.per_sale_per_hour * self.hourly for cost in costs if cost is not None])
         beyond = normal_quantiles(levels)[:, None] * (rates[:, None] * self.deviation)[:, None, :]
-        moved = tables[follows]
+        moved = tables if follows.all() else tables[follows]
         middle = moved[:, levels.tolist().index(MEDIAN)][:, None, :]
-        distance = np.sqrt((moved - middle) ** 2 + beyond**2) * np.sign(levels - MEDIAN)[:, None]
+        wide = moved - middle
+        wide *= wide
+        wide += beyond * beyond
+        np.sqrt(wide, out=wide)
+        wide *= np.sign(levels - MEDIAN)[:, None]
+        wide += middle
+        wide = running_maxima(np.maximum(wide, 0.0, out=wide), 1)
+        if moved is tables:
+            return wide
         spread = tables.copy()
-        spread[follows] = running_maxima(np.maximum(middle + distance, 0.0), 1)
+        spread[follows] = wide
         return spread
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -454,8 +454,13 @@ def _past_loads(
         for name in resources
         if name not in found
     }
-    given = pd.DataFrame(np.stack(list(loads.values()), axis=1), index, list(loads))
+    given = pd.DataFrame(np.stack(list(loads.values()), axis=1), index, _named(tuple(loads)))
     return pd.DataFrame({name: found.get(name, given.get(name)) for name in resources}) if found else given
+
+
+@lru_cache(maxsize=8)  # the workloads of one run have the same columns
+def _named(names: tuple[str, ...]) -> pd.Index:
+    return pd.Index(names)
 
 
 def forecast_usage(

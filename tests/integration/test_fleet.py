@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import KilledWorker
 
 from capacity.app import Fleet, Notifier, plan_fleet, read_config, reading
 from capacity.app.advise import AdviceRequest, advise, advise_fleet
@@ -273,6 +272,8 @@ def test_a_table_of_workloads_that_is_wrong(config: Config, tmp_path: Path, text
 
 @pytest.mark.slow
 def test_a_process_that_dies_takes_only_its_own_task_with_it() -> None:
+    from distributed import KilledWorker  # half a second of CPU: every process that collects tests would pay it
+
     answers = dict(spread(dies_on_three, range(7), Fleet(workers=2)))
     assert {number: answers[number] for number in (0, 1, 2, 4, 6)} == {0: 0, 1: 1, 2: 4, 4: 16, 6: 36}
     assert isinstance(answers[3], KilledWorker)

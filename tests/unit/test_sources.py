@@ -16,7 +16,6 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import make_url
 
 from capacity.model import ConfigError, DataError
 from capacity.model.errors import hide_password
@@ -246,6 +245,8 @@ def test_a_wrong_url_is_a_configuration_error_without_its_password(url: str) -> 
 def test_each_database_is_told_how_long_a_statement_may_take(
     url: str, server: dict[str, bool], limit: str | None
 ) -> None:
+    from sqlalchemy import make_url  # heavy, and every process that collects tests would pay for it
+
     dialect = make_url(url).get_dialect()()
     for name, value in server.items():  # what the dialect learns from the server once it is connected
         setattr(dialect, name, value)
