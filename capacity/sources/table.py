@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,13 +24,8 @@ from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
-from capacity.sources.findings import (
-    currency_findings,
-    granularity_findings,
-    id_findings,
-    repetition_findings,
-    totals_findings,
-)
+from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings
+from capacity.sources.granularity import granularity_findings, totals_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
@@ -44,6 +39,7 @@ from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_dat
 from capacity.sources.sql import (
     BUILT_IN,
     NOT_NEGATIVE,
+    OLDEST,
     PLAUSIBLE,
     READABLE,
     ROW_HASH,
@@ -105,7 +101,7 @@ class OrderTable:
         memory, in place of those of `settings.source`.
         """
         now = now or datetime.now(UTC)
-        span = Span(last=(now + AHEAD).timestamp())
+        span = Span(OLDEST, (now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
         source, counted = settings.source, None
         if isinstance(source, DatabaseSource):
@@ -118,6 +114,7 @@ class OrderTable:
             unclear = repeated_hours(database, zone) if counted.naive else ()
             counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
             found = (*totals_findings(database, settings, timezone), *counted.findings)
+            found += unit_findings(database, settings)
             loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span, held)
@@ -133,6 +130,7 @@ class OrderTable:
             *workbook_findings(judgement, now),
             *granularity_findings(judgement),
             *currency_findings(judgement),
+            *unit_findings(database, settings),
             *id_findings(judgement),
             *repetition_findings(judgement),
         )
@@ -181,7 +179,7 @@ class OrderTable:
             notes=self.loaded.notes,
             read=self.loaded.read_as,
             newest=_utc(self._newest()),
-            totals=settings.step if self.is_measurement() and self._last_step_is_whole() else None,
+            totals=settings.step if self.is_measurement() and self._last_step_is_whole else None,
             columns=self.columns,
             latency=self._latency(),
             freshness=settings.expected_age(),
@@ -193,6 +191,10 @@ class OrderTable:
 
         Rows whose time is not plausible set no span: one of the year 1 would make it two thousand years long.
         """
+        return self._row_counts
+
+    @cached_property
+    def _row_counts(self) -> tuple[pd.Series, pd.Series]:
         query = (
             f"SELECT step_start, sum(row_count) AS n, coalesce(sum(row_count) FILTER (WHERE {GOOD}), 0) AS good "
             f"FROM counted WHERE {IN_SPAN} GROUP BY step_start ORDER BY step_start"
@@ -242,7 +244,7 @@ class OrderTable:
             raise self._no_row()
         start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
         index = pd.date_range(start, end, freq=pd.Timedelta(step))
-        index = index if self._last_step_is_whole() else index[:-1]
+        index = index if self._last_step_is_whole else index[:-1]
         if self.before is not None:  # a row that counts a whole step is known when the step is over
             index = index[index < pd.Timestamp(_open_step(self.before, self.settings), unit="s", tz="UTC")]
         if self.settings.late:
@@ -288,8 +290,10 @@ class OrderTable:
         if rule is None or not failures[rule]:
             return "see `capacity audit`"
         value = self.settings.value.sum or self.settings.value.count_distinct
-        column = {TIME: self.settings.time, VALUE: value, NOT_NEGATIVE: value}.get(rule)
+        column = {TIME: self.settings.time, PLAUSIBLE: self.settings.time, VALUE: value, NOT_NEGATIVE: value}.get(rule)
         said = f"{failures[rule]:,} rows fail {rule}"
+        if rule == READABLE:
+            return f"{said}: they have other columns than the header; do values with the delimiter stand in quotes?"
         if column is None or self.judgement is None:
             return f"{said}; see `capacity audit`"
         query = f"SELECT left(min(CAST({quote(column)} AS VARCHAR)), 40) FROM orders"
@@ -320,13 +324,17 @@ class OrderTable:
 
     def _fetched(self) -> Judgement:
         """The judgement of rows that were counted in their database until now."""
-        span = Span(last=(self.now + AHEAD).timestamp())
+        span = Span(OLDEST, (self.now + AHEAD).timestamp())
         return replace(_judgement(self.database, self.settings, self.timezone, span)[0], before=self.before)
 
     def is_measurement(self) -> bool:
         """Whether the source has at most one row per step and group: then a missing row is a missing measurement."""
+        return self.settings.value.sum is not None and self._share_of_single_rows > MEASURED
+
+    @cached_property
+    def _share_of_single_rows(self) -> float:
         single = f"SELECT avg(CAST(row_count = 1 AS INTEGER)) FROM counted WHERE {GOOD}"
-        return self.settings.value.sum is not None and float(self._row(single)[0] or 0) > MEASURED
+        return float(self._row(single)[0] or 0)
 
     def _newest(self) -> float | None:
         """The newest time of a good row that is not ahead of the clock, in seconds since 1970."""
@@ -378,6 +386,7 @@ class OrderTable:
         seconds = self._row(self.judgement.latency(column))
         return None if seconds[0] is None else Latency(*(timedelta(seconds=float(value)) for value in seconds))
 
+    @cached_property
     def _last_step_is_whole(self) -> bool:
         """Whether nothing can come after the newest row within its step: dates without time, or one row per step."""
         return bool(self._row(f"SELECT coalesce(bool_and(on_step), false) FROM counted WHERE {GOOD}")[0])
@@ -409,7 +418,9 @@ def _judgement(
     except duckdb.Error as error:
         raise _broken(source, error) from error
     if not count or not count[0]:
-        raise DataError(f"{source.name}: expected rows of orders, got an empty source{source.owned()}")
+        raise DataError(
+            f"{source.name}: expected rows of orders, got an empty source: is the export complete?{source.owned()}"
+        )
     value = settings.value.sum or settings.value.count_distinct
     named = {"time": settings.time, "time_of_day": settings.time_of_day, "value": value, "group": settings.group}
     for key, name in named.items():

@@ -15,7 +15,7 @@ from capacity.model.configuration import Config
 from capacity.model.fields import rfc3339
 from capacity.model.plan_file import plan_document
 from capacity.model.pod_size import PodSizes
-from capacity.planning import floor_series, mean_floor, planned_demand
+from capacity.planning import floor_series, planned_demand
 from capacity.planning.result import PlanResult
 from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, csv_text, moment, money
 from capacity.views.tables.choice import advice_sentence
@@ -60,11 +60,17 @@ FLOOR_COLUMNS = ("floor", "reason")
 
 def _lines_of_runs(plan: WorkloadPlan, columns: int) -> Iterator[str]:
     """Of a plan that holds floors alone; what follows the start is written once for all steps of a run."""
-    starts, unknown = _starts(plan.start, plan.step, plan.steps), [None] * (columns - len(FLOOR_COLUMNS))
+    starts, whose = _starts(plan.start, plan.step, plan.steps), csv_text([("", plan.namespace, plan.name, "")])[:-1]
     ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
     for change, end in zip(plan.floor, ends, strict=True):
-        row = csv_text([("", plan.namespace, plan.name, change.replicas, change.reason, *unknown)])
+        row = whose + _floor(change.replicas, change.reason, columns)
         yield row.join([*starts[change.offset : end], ""])
+
+
+@lru_cache(maxsize=4096)  # plans of one run have few different floors
+def _floor(replicas: int, reason: str, columns: int) -> str:
+    """The end of a line of a plan that holds floors alone."""
+    return csv_text([(replicas, reason, *[None] * (columns - len(FLOOR_COLUMNS)))])
 
 
 def _lines_of_steps(plan: WorkloadPlan, names: Sequence[str], table: dict[str, list[Any]]) -> Iterator[str]:
@@ -226,7 +232,7 @@ def scenarios_sheet(base: PlanResult, others: Compared, config: Config) -> Sheet
 def _row(name: str, base: WorkloadPlan, plan: WorkloadPlan | None, timezone: str) -> tuple[Any, ...] | None:
     if plan is None:
         return None
-    hours, usual = (mean_floor(one) * one.steps * (one.step / HOUR) for one in (plan, base))
+    hours, usual = (one.mean_floor * one.steps * (one.step / HOUR) for one in (plan, base))
     short = plan.derivation.minutes_short
     change, when = f"{hours / usual - 1:+.1%}", clock(plan.peak.at, timezone)
     return plan.label, plan.peak.replicas, when, f"{hours:,.0f}", change, f"{short} min" if short else "-", name
