@@ -45,8 +45,8 @@ YARDSTICK = (
     "which no planner did; now the policy is chosen each day, runs on the planner's schedule, and pays for 99.5 % of "
     "minutes at or under 80 %, which minutes of overload do not show"
 )
-TRACES = "not found out; over all traces the error fell"
-BURSTS = "the median is worse, why was not found out; the 0.9 quantile covers an hour's maximum in 90 %, not 75 %"
+TRACES = "cause unknown; over all traces the error fell"
+BURSTS = "the median is worse, cause unknown; the 0.9 quantile covers an hour's maximum in 90 %, not 75 %"
 
 FORECASTS = (
     Figure("M4 Hourly in one batch, MASE", "m4_hourly", "default", "mase", 0.7214),
@@ -258,7 +258,7 @@ PARTS = {
 HEAD = """\
 # Figures of 0.1 and today
 
-Each row is a cell of a page in `benchmarks/results`, where the other cells and the versions of libraries stand; the
+Each row is a cell of a page in `benchmarks/results`, which also has the other cells and the versions of libraries; the
 command prints it again. `make reference` writes this page from those. The figures of 0.1 are those that it published on
 2026-11-24; a dash means that 0.1 did not measure it. Where a figure got worse by more than two runs of one code differ
 (3 %), the last column says why. Times of 0.1 were partly taken while the machine did other work; CPU seconds compare

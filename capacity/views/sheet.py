@@ -24,6 +24,7 @@ GIB = 2**30
 NO_CURRENCY = "in your prices' currency"  # supply.currency is not set
 WIDEST = 10_000  # characters: any row fits
 READABLE = 100  # characters of a line of sentences
+SHORT = (14, 12, 10, 8, 0)  # characters of values that stay whole on a narrow screen, tried in turn
 LEAST_LAST = 20  # characters that the last column wraps in; with less left all columns wrap
 
 
@@ -117,7 +118,7 @@ def _print_table(sheet: Sheet) -> None:
     if endless:
         console.width = max(80, widest)
     elif widest > console.width and widest - _longest_last(sheet) > console.width - LEAST_LAST:
-        _narrow(table)
+        _narrow(table, sheet, console.width)
     console.print(Text(sheet.title, "bold"), soft_wrap=endless)
     if sheet.prose:
         with console.capture() as written:
@@ -136,11 +137,43 @@ def _longest_last(sheet: Sheet) -> int:
     return max((cell_len(str(row[-1])) for row in sheet.rows), default=0)
 
 
-def _narrow(table: Table) -> None:
-    """Headers and words wrap in every column, so that no value is cut."""
+def _narrow(table: Table, sheet: Sheet, width: int) -> None:
+    """Every column wraps, so that no value is cut: short values stay whole where there is room, then words do."""
     table.padding = (0, 1, 0, 0)
-    for column in table.columns:
-        column.no_wrap, column.overflow = False, "fold"
+    least = (_least_widths(sheet, short) for short in SHORT)
+    fitting = next((found for found in least if sum(found) + len(found) <= width), None)
+    widths = [None] * len(table.columns) if fitting is None else _filled(fitting, _least_widths(sheet, WIDEST), width)
+    for column, chosen in zip(table.columns, widths, strict=True):
+        column.no_wrap, column.overflow, column.width = False, "fold", chosen
+
+
+def _filled(least: list[int], most: list[int], width: int) -> list[int]:
+    """The least widths, and the room that is left for the columns that lack the most.
+
+    >>> _filled([6, 5], [20, 6], 16)
+    [9, 5]
+    """
+    widths = list(least)
+    for _ in range(width - sum(least) - len(least)):
+        lack = [full - chosen for full, chosen in zip(most, widths, strict=True)]
+        if max(lack) <= 0:
+            break
+        widths[lack.index(max(lack))] += 1
+    return widths
+
+
+def _least_widths(sheet: Sheet, short: int) -> list[int]:
+    """Characters that each column needs to break at spaces alone, and no value of at most `short` characters.
+
+    >>> _least_widths(Sheet("", ("policy", "95 %"), [("HPA at 80 %", "2.6 to 6.9")], None), 10)
+    [6, 10]
+    """
+    columns = zip(sheet.columns, *([str(value) for value in row] for row in sheet.rows), strict=True)
+    return [max(_least(name, 0), *(_least(cell, short) for cell in cells)) for name, *cells in columns]
+
+
+def _least(text: str, short: int) -> int:
+    return len(text) if len(text) <= short else max(map(len, text.split()), default=0)
 
 
 def is_number(value: object) -> bool:

@@ -122,6 +122,12 @@ class Terminal(io.StringIO):
             ("a", "why"), ("x" * 20, "word " * 20), [f"{'x' * 20}  {('word ' * 11).strip()}"], id="the last wraps"
         ),
         pytest.param(("a", "b"), ("word " * 12, "word " * 12), ["word word"], id="all wrap where the last has no room"),
+        pytest.param(
+            ("", "policy", *"cdefgh"),
+            ("recommended", "word " * 12, *["+12.3 % to 45.6 %"] * 2, *["90.80 %"] * 4),
+            ["recommended word"],
+            id="words stay whole, and long values wrap between them",
+        ),
         pytest.param(("a", "b"), ("x" * 100, "12"), ["x"], id="a word longer than the screen is folded, never cut"),
     ],
 )
