@@ -100,14 +100,14 @@ def plans() -> Iterator[tuple[str, str]]:
         f"within {100 * value('load', 'throughput_error_median'):.1f} % (median); {bound}",
     )
     chosen = numbers("policies", "all")
-    cases = round(chosen["cases"])
+    cases, regret = round(chosen["cases"]), 100 * chosen["regret_mean"]
+    cost = f"{abs(regret):.1f} % {'less' if regret < 0 else 'more'} than the best fixed policy in hindsight on average"
     kept = (
         f"at least {int(1000 * chosen['promise_worst']) / 10} % of minutes, on {round(cases * chosen['promise_kept'])}"
     )
     yield (
         f"a policy chosen each day from the days before, on {cases} cases of public traces",
-        f"{kept} of them 99.3 % or more; against the best fixed policy in hindsight "
-        f"{100 * chosen['regret_mean']:+.1f} % on average, {100 * chosen['regret_worst']:+.0f} % at worst",
+        f"{kept} of them 99.3 % or more; costs {cost}, at worst {100 * chosen['regret_worst']:.0f} % more",
     )
     yield (
         "floors of `plan` and `apply` on a cluster beside those of `simulate`, three days, minute by minute",

@@ -16,7 +16,15 @@ import numpy as np
 from capacity.forecast.history import History, Origins, log_scale, raw_scale
 from capacity.forecast.process import has_process, process_forecast
 from capacity.forecast.settings import Setting
-from capacity.forecast.templates import STEADY, TRACKING, day_type_forecast, has_day_types, template_forecast
+from capacity.forecast.similar import Search, similar_forecast, similar_length
+from capacity.forecast.templates import (
+    QUICK,
+    STEADY,
+    TRACKING,
+    day_type_forecast,
+    has_day_types,
+    template_forecast,
+)
 from capacity.model.arrays import Array, Places
 from capacity.series.seasons import calendar_seasons
 from capacity.stats import nan_mean, nan_median, running_totals
@@ -53,6 +61,11 @@ def member_forecasts(history: History, seasons: tuple[int, ...], origins: Origin
         standard = scale.apply(history.filled)
         for name, forecast in _on_scale(standard, history, seasons, origins, logs=bool(suffix)).items():
             forecasts[name + suffix] = np.minimum(scale.invert(forecast), highest)
+    length = similar_length(seasons, setting.step, origins)
+    if length:
+        search = Search.of(length, weekly=has_day_types(seasons))
+        similar = similar_forecast(standard, history.weights, search, origins)
+        forecasts["similar days of logs"] = np.minimum(scale.invert(similar), highest)
     if has_process(seasons, origins):
         forecasts["process of logs"] = np.minimum(scale.invert(process_forecast(standard, seasons, origins)), highest)
     if seasons and reaches_back(origins, setting.year):
@@ -95,7 +108,7 @@ def _on_scale(
     if days:
         members["day-type template"] = day_type_forecast(standard, history.weights, seasons, origins)
         if logs:
-            members["short template"] = template_forecast(standard, history.weights, seasons[:1], origins, STEADY)
+            members["quick day-type template"] = day_type_forecast(standard, history.weights, seasons, origins, QUICK)
         return members
     if logs:
         members["template"] = template_forecast(standard, history.weights, seasons, origins, STEADY)
@@ -253,14 +266,14 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
     start = max(design.depth, last - MAX_ROWS)
     rows = np.arange(start, last)
     target = values[:, start:last] - values[:, start - design.season_length : last - design.season_length]
-    columns = _design_columns(values, rows, design.lags, _harmonics(start, last, design.season_length))  # (N, rows, p)
+    columns = _design_columns(values, rows, design.lags, _harmonics(start, last, design.season_length))  # (N, p, rows)
     recency = 0.5 ** ((last - rows) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
     root = np.sqrt(weights[:, start:last] * recency)
-    columns *= root[:, :, None]  # on both sides of the product: it is symmetric, which halves its cost
+    columns *= root[:, None, :]  # on both sides of the product: it is symmetric, which halves its cost
     cuts = np.maximum(np.append(origins.ends, start) - start, 0)
     gram, moment = _cumulate(columns, target * root, cuts)
     decay = 0.5 ** ((last - origins.ends) / (HALF_LIFE_SEASONS * max(design.season_length, 7)))
-    size = columns.shape[2]
+    size = columns.shape[1]
     enough = int(origins.ends.min()) - start >= SPARSE_ROWS * size
     gram += ((design.penalty if enough else PENALTY) * decay)[None, :, None, None] * np.eye(size)
     return np.asarray(np.linalg.solve(gram, moment[..., None])[..., 0])
@@ -268,23 +281,22 @@ def _fit_ridge(values: Array, weights: Array, design: Design, origins: Origins) 
 
 def _design_columns(values: Array, rows: Places, lags: Places, fixed: Array) -> Array:
     count = len(rows)
-    columns = np.empty((len(values), count, len(lags) + fixed.shape[1]))
+    columns = np.empty((len(values), len(lags) + fixed.shape[1], count))
     for place, lag in enumerate(lags):
-        columns[:, :, place] = values[:, rows[0] - lag : rows[0] - lag + count]
-    columns[:, :, len(lags) :] = fixed
+        columns[:, place] = values[:, rows[0] - lag : rows[0] - lag + count]
+    columns[:, len(lags) :] = fixed.T
     return columns
 
 
 def _cumulate(columns: Array, target: Array, cuts: Places) -> tuple[Array, Array]:
     """Gram matrices and moments of the weighted rows before each cut, built from the oldest cut up."""
-    count, size = len(cuts) - 1, columns.shape[2]
+    count, size = len(cuts) - 1, columns.shape[1]
     gram = np.zeros((len(columns), count, size, size))
     moment = np.zeros((len(columns), count, size))
     for k in range(count - 1, -1, -1):
-        block = columns[:, cuts[k + 1] : cuts[k]]
-        turned = block.transpose(0, 2, 1)
-        gram[:, k] = turned @ block
-        moment[:, k] = (turned @ target[:, cuts[k + 1] : cuts[k], None])[..., 0]
+        block = columns[:, :, cuts[k + 1] : cuts[k]]
+        gram[:, k] = block @ block.transpose(0, 2, 1)
+        moment[:, k] = (block @ target[:, cuts[k + 1] : cuts[k], None])[..., 0]
         if k + 1 < count:
             gram[:, k] += gram[:, k + 1]
             moment[:, k] += moment[:, k + 1]

@@ -29,11 +29,13 @@ class Near:
 
     point: Array  # (N, R)
     past: Array  # (N, K, at most R)
+    reach: int  # steps over which it is followed ever less: R, or more where the horizon is shorter
 
     @staticmethod
     def join(parts: Sequence[Near]) -> Near:
         """Chunks of series, one below the other."""
-        return Near(np.concatenate([part.point for part in parts]), np.concatenate([part.past for part in parts]))
+        point, past = (np.concatenate(rows) for rows in zip(*((part.point, part.past) for part in parts), strict=True))
+        return Near(point, past, parts[0].reach)
 
 
 def reaches_of(setting: Setting) -> tuple[int, ...]:
@@ -43,7 +45,7 @@ def reaches_of(setting: Setting) -> tuple[int, ...]:
     ((48, 24), (4, 2))
     """
     steps = (max(least, reach // setting.step) for reach, least in zip(REACHES, LEAST_STEPS, strict=True))
-    return tuple(dict.fromkeys(min(setting.horizon, reach) for reach in steps))
+    return tuple(dict.fromkeys(steps))
 
 
 def propose_near(
@@ -55,12 +57,13 @@ def propose_near(
     """
     actuals, setting = known
     reaches = reaches_of(setting)
-    tracking = _tracking(filled, seasons, origins, (reaches[0], max(1, RECENT // setting.step)))
-    candidates = np.concatenate([members[..., : reaches[0]], tracking])
+    longest = min(reaches[0], members.shape[-1])
+    tracking = _tracking(filled, seasons, origins, (longest, max(1, RECENT // setting.step)))
+    candidates = np.concatenate([members[..., :longest], tracking])
     answers = []
     for reach in reaches:  # weighted by what they did over the first half of it
         blend = blend_members(candidates[..., :reach], actuals[:, :, :reach], _judged(reach))
-        answers.append(Near(blend.point, blend.past))
+        answers.append(Near(blend.point, blend.past, reach))
     return tuple(answers)
 
 
@@ -86,12 +89,12 @@ def _tracking(filled: Array, seasons: tuple[int, ...], origins: Origins, widths:
 def with_near(served: Served, near: Near, actuals: Array) -> Served:
     """What is served, its first steps drawn towards those that follow the level as far as these came nearer."""
     scored, reach = near.past.shape[2], near.point.shape[1]
-    judged = slice(0, _judged(reach))
+    judged = slice(0, _judged(near.reach))
     mine = recent_errors(near.past[:, :, judged], actuals[:, :, :scored][:, :, judged])
     served_errors = recent_errors(served.past[:, :, :scored][:, :, judged], actuals[:, :, :scored][:, :, judged])
     ratio = times_as_large(mine, np.maximum(served_errors, 1e-300))
     share = (BETTER - np.clip(ratio, MUCH_BETTER, BETTER)) / (BETTER - MUCH_BETTER)
-    fade = np.clip(2.0 - 2.0 * np.arange(reach) / reach, 0.0, 1.0)
+    fade = np.clip(2.0 - 2.0 * np.arange(reach) / near.reach, 0.0, 1.0)
     weight = share[:, None] * fade
     point, past = served.point.copy(), served.past.copy()
     point[:, :reach] += weight * (near.point - point[:, :reach])

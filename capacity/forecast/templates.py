@@ -21,16 +21,21 @@ ANY_DAY = 0.1  # observations' worth of the mean of all days in each slot of a d
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """How a template remembers: the half-life of a cycle in cycles, of the level and of its decay in seasons."""
+    """How a template remembers: the half-life of a cycle in cycles, of the level and of its decay in seasons.
+
+    At most `cycles` of them are looked back at.
+    """
 
     half_life: float
     level_half_life: float
     decay_half_life: float
+    cycles: int = CYCLES
 
 
 STEADY = Template(4.0, 0.25, 2.0)
 TRACKING = Template(2.0, 0.1, 20.0)  # follows the level, keeps it
 DAY_TYPES = Template(8.0, 0.25, 20.0)
+QUICK = Template(1.0, 0.25, 20.0, cycles=4)  # forgets all but the last weeks
 
 
 def has_day_types(seasons: tuple[int, ...]) -> bool:
@@ -56,7 +61,9 @@ def template_forecast(
     return _at_level(profile, (values, weights), seasons[0], origins, template)
 
 
-def day_type_forecast(values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins) -> Array:
+def day_type_forecast(
+    values: Array, weights: Array, seasons: tuple[int, ...], origins: Origins, template: Template = DAY_TYPES
+) -> Array:
     """The usual course of each day, from itself and its like, plus what the level has lately been off: (N, K + 1, H).
 
     `weights` (N, T) are 0 where nothing was observed.
@@ -68,23 +75,24 @@ def day_type_forecast(values: Array, weights: Array, seasons: tuple[int, ...], o
            [1., 1., 1., 1.]])
     """
     first, longest = seasons[0], seasons[-1]
-    cycles = _cycles(values, weights, longest, origins, DAY_TYPES)
+    cycles = _cycles(values, weights, longest, origins, template)
     days = (*cycles[0].shape[:3], longest // first, first)
     cut, seen, say = (part.reshape(days) for part in cycles)
     total, mass = (say * cut).sum(axis=2), say.sum(axis=2)  # (N, K + 1, days, first)
     mean = total / np.maximum(mass, 1e-12)
-    alike = _alike(mean, (seen * (cut - mean[:, :, None]) ** 2).sum(axis=2), seen.sum(axis=2))[..., None]
-    lent, lent_mass = (alike * total[:, :, None]).sum(axis=3), (alike * mass[:, :, None]).sum(axis=3)
+    off = cut - mean[:, :, None]
+    alike = _alike(mean, (seen * off * off).sum(axis=2), seen.sum(axis=2))
+    lent, lent_mass = alike @ total, alike @ mass
     any_day = total.sum(axis=2, keepdims=True) / np.maximum(mass.sum(axis=2, keepdims=True), 1e-12)
     profile = (total + lent + ANY_DAY * any_day) / (mass + lent_mass + ANY_DAY)
-    return _at_level(profile.reshape(*days[:2], longest), (values, weights), first, origins, DAY_TYPES)
+    return _at_level(profile.reshape(*days[:2], longest), (values, weights), first, origins, template)
 
 
 def _cycles(
     values: Array, weights: Array, season: int, origins: Origins, template: Template
 ) -> tuple[Array, Array, Array]:
     """The last cycles before each origin, their weights as seen, and as they fade: (N, K + 1, cycles, season) each."""
-    count = min(CYCLES, -(-int(origins.ends[0]) // season))
+    count = min(template.cycles, -(-int(origins.ends[0]) // season))
     place = origins.ends[:, None] - count * season + np.arange(count * season)
     shape = (len(values), len(origins.ends), count, season)
     # taken, not indexed: of one memory layout, so that a series' sums are the same alone and among others
@@ -119,7 +127,10 @@ def _alike(mean: Array, squares: Array, count: Array) -> Array:
     noise = squares.sum(axis=3).sum(axis=2) / np.maximum(freedom, 1e-12)  # (N, K + 1), of a single value
     often = np.maximum(count.mean(axis=3), 1e-12)  # (N, K + 1, days)
     chance = noise[:, :, None, None] * (1.0 / often[:, :, :, None] + 1.0 / often[:, :, None, :]) + 1e-12
-    distance = ((mean[:, :, :, None] - mean[:, :, None, :]) ** 2).mean(axis=4)
+    level = mean - mean.mean(axis=2, keepdims=True)  # less what all days have in common, to lose no digits
+    both = level @ level.transpose(0, 1, 3, 2) / mean.shape[3]
+    size = np.diagonal(both, axis1=2, axis2=3)
+    distance = np.maximum(size[:, :, :, None] + size[:, :, None, :] - 2.0 * both, 0.0)
     alike = np.exp(-np.maximum(distance / chance - 1.0, 0.0) / 2.0)
     days = np.arange(mean.shape[2])
     alike[:, :, days, days] = 0.0  # what a day knows of itself counts whole already
