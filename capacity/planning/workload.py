@@ -79,6 +79,7 @@ def month_cost(floors: Counts, price_per_hour: float) -> float:
     return float(floors.mean()) * price_per_hour * (MONTH / HOUR)
 
 
+BOUNDS: tuple[Bound, ...] = ("cpu", "memory", "requests", "floor", "ceiling")  # by number: one text for all steps
 QUIET_LEVEL = 0.05  # one hour in twenty lies below: with the observed usage below it as well, something is wrong
 
 
@@ -106,11 +107,11 @@ def _bound(floor: int, need: int, low: int, high: int) -> str | None:
 def bounds_of(one: Requirement, floors: Counts) -> tuple[Bound, ...]:
     """What determines the replicas that each step needs; what cuts them where the floor stands below."""
     need = one.need
-    most, known = np.maximum(need.cpu, need.memory), np.where(need.memory > need.cpu, "memory", "cpu")
+    most, known = np.maximum(need.cpu, need.memory), np.where(need.memory > need.cpu, BOUNDS.index("memory"), 0)
     if need.requests is not None:
-        known = np.where(need.requests > most, "requests", known)
-    known = np.where(need.replicas < one.low, "floor", np.where(need.replicas > floors, "ceiling", known))
-    return tuple(known.tolist())
+        known = np.where(need.requests > most, BOUNDS.index("requests"), known)
+    cut = np.where(need.replicas > floors, BOUNDS.index("ceiling"), known)
+    return tuple(map(BOUNDS.__getitem__, np.where(need.replicas < one.low, BOUNDS.index("floor"), cut).tolist()))
 
 
 def quiet_levels(demand: Demand) -> tuple[Quiet, ...]:
