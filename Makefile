@@ -35,7 +35,7 @@ bench:  ## Run all benchmarks on the bundled traces (DATA=DIR adds more); each w
 notebooks:  ## Execute every notebook on the bundled sample.
 	$(PYTHON) -m pytest tests/e2e/test_notebooks.py
 
-reference:  ## Regenerate docs/reference, docs/metrics.md, the PrometheusRule, the chart's README and copies, the version in other files.
+reference:  ## Regenerate docs/reference, docs/metrics.md, docs/figures.md, README's figures, the PrometheusRule, the chart's README and copies, the version in other files.
 	$(PYTHON) -m tests.reference
 
 docs:  ## Build the documentation as a website in build/site; any warning is an error.

@@ -68,7 +68,9 @@ def _read_yaml(file: Path) -> Any:
             raise ConfigError(f"{file.name}: expected at most {MAX_BYTES} bytes, got {file.stat().st_size}")
         data = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - both loaders are safe ones
     except FileNotFoundError as error:
-        raise ConfigError(f"no configuration {file}: write one (see `capacity schema`), or try --sample") from error
+        raise ConfigError(
+            f"no configuration {file}: write one (`capacity init`, or `capacity try` with your orders), or use --sample"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
     except yaml.YAMLError as error:

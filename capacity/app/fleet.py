@@ -108,6 +108,11 @@ def spread(
 CONNECT = 15  # seconds to reach the scheduler, and for a first worker to be there
 AHEAD = 2  # tasks per thread of a cluster: enough that none waits for the wire, few enough to stay small
 RETRIES = 2  # of a task whose worker failed it; a worker that dies is not counted, its tasks move on
+KEPT_MEMORY = {  # bytes, for glibc's malloc: what arrays free stays with the worker, which asks for it again at once
+    "MALLOC_TRIM_THRESHOLD_": 256 * 2**20,  # Dask's 64 KiB give it back thousands of times a second
+    "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,  # the most that glibc takes
+    "MALLOC_TOP_PAD_": 16 * 2**20,
+}
 DEATHS = 2  # of workers under one task: the next one ends the task, not the run
 
 
@@ -142,7 +147,8 @@ def _processes(workers: int) -> Iterator[str]:
     import dask
     from distributed import LocalCluster
 
-    settings = {
+    kept = {f"distributed.nanny.pre-spawn-environ.{name}": size for name, size in KEPT_MEMORY.items()}
+    settings = kept | {
         "distributed.scheduler.allowed-failures": DEATHS,
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.http.routes": [],  # nobody looks at a page of this cluster

@@ -178,7 +178,7 @@ def _planned(config: Config, orders: OrderData) -> WorkloadPlan:
     """The plan as of the end of the orders."""
     end = orders_end(orders)
     if end is None:
-        raise DataError("expected at least two steps of orders, got fewer: bring more")
+        raise DataError("expected at least two steps of orders, got fewer: provide a longer history")
     planned = make_plan(PlanInputs.of(config, orders, end))
     if not planned.plan.workloads:
         raise DataError("; ".join(planned.failures.values()))

@@ -190,7 +190,7 @@ def _joined(*parts: str) -> str:
 
 
 Read = Callable[[], ServiceLevelObjective]
-RECORDED_ONLY = "no prometheus is configured, whose rules record it"
+RECORDED_ONLY = "needs prometheus.url: recording rules measure it"
 
 
 def read_status(
@@ -218,7 +218,7 @@ def _sources(config: Config, now: datetime, window: timedelta, audits: Path) -> 
         "uptime": recorded.get("uptime") or _unknown("uptime", RECORDED_ONLY),
         "time to restore": _tickets(config, now, window)
         or recorded.get("time to restore")
-        or _unknown("time to restore", "neither incidents.servicenow nor prometheus is configured"),
+        or _unknown("time to restore", "needs incidents.servicenow or prometheus.url"),
         "data latency": from_audits.get("data latency")
         or recorded.get("data latency")
         or _no_audit("data latency", audits),

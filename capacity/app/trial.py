@@ -15,6 +15,7 @@ from capacity.app.bare import Asked, TypicalService, bare_config, orders_end, se
 from capacity.app.init import cores, mebibytes, scalar
 from capacity.app.reading import read_orders
 from capacity.app.report import collect_report
+from capacity.model import require
 from capacity.model.choice import Choice
 from capacity.model.configuration import Config
 from capacity.model.fields import duration_text
@@ -27,6 +28,8 @@ from capacity.views.trial import TrialData
 
 DAY = timedelta(days=1)
 DAILY = "totals of a day or more do not show the peak within the day; export single orders, or totals by the hour"
+FEWEST_STEPS = 4  # of a forecast
+TOO_SHORT = "expected orders in at least {} steps of {}, got {}: provide a longer history, or shorter steps (--step)"
 Progress = Callable[[int, int], None]
 
 
@@ -72,6 +75,7 @@ def try_orders(
     config, guess = bare_config(source, asked)
     orders = read_orders(config, now)
     sales = next(iter(orders.histories.values()))
+    require(len(sales) >= FEWEST_STEPS, TOO_SHORT, FEWEST_STEPS, duration_text(config.orders().step), len(sales))
     config = with_service(config, sales, service)
     end = orders_end(orders) or now
     review = collect_report(config, orders, ReportRequest(), end)

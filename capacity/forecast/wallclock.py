@@ -164,7 +164,7 @@ def usable_values(sales: pd.Series) -> Array:
 
 
 def _require_enough(known: int) -> None:
-    require(known >= 4, "sales: expected at least 4 steps with data, got {}: bring more", known)
+    require(known >= 4, "sales: expected at least 4 steps with data, got {}: provide a longer history", known)
 
 
 def _step_of(index: pd.DatetimeIndex, timezone: str) -> timedelta:

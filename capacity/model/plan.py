@@ -311,6 +311,19 @@ class WorkloadPlan:
         standing = np.array([change.replicas for change in self.floor], dtype=np.int64)
         return np.repeat(standing, np.diff([*offsets, self.steps]))
 
+    @property
+    def mean_floor(self) -> float:
+        """The planned floor on average over the plan, in replicas."""
+        ends = [*(change.offset for change in self.floor[1:]), self.steps]
+        return sum((end - one.offset) * one.replicas for one, end in zip(self.floor, ends, strict=True)) / self.steps
+
+    @property
+    def unskilled(self) -> bool:
+        """Whether what is served is the seasonal naive, or no better than it on past origins."""
+        record, demand = self.derivation.track_record, self.demand
+        naive = demand is not None and (demand.sales or demand.cpu).unskilled
+        return naive or (record is not None and record.trust.skill <= 0.0)
+
     def plot(self, timezone: str = "UTC", *, theme: str = "light", ax: Any = None) -> Any:
         """Draw the planned floor and, where this plan was just made, the demand that it serves and the past before it.
 

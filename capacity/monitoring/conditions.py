@@ -39,21 +39,25 @@ class Kind:
 
 
 CONDITIONS = {
-    "DataQualityRefused": Kind(2, 2, "orders are too bad to plan from", "the last good plan stays in force", "plan"),
+    "DataQualityRefused": Kind(
+        2, 2, "the data is not good enough to plan with", "the last good plan stays in force", "plan"
+    ),
     "DataStale": Kind(2, 2, "no new orders arrive", "the last good plan stays in force", "plan"),
     "PlanFailed": Kind(2, 2, "workloads could not be planned", "their last good plan stays in force", "plan"),
-    "PlanStale": Kind(2, 1, "the plan has ended and no new one came", "floors are held, then move to the safe floor"),
+    "PlanStale": Kind(
+        2, 1, "the plan has ended and there is no new one", "floors are held, then move to the safe floor"
+    ),
     "PassFailed": Kind(2, 1, "autoscalers could not be read or written", "calls are retried; floors stay as they are"),
     "FloorHeld": Kind(3, 2, "floors are held for safety", "the autoscaler alone scales, above the held floor"),
-    "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor is left to its owner"),
-    "FloorLoweredByOthers": Kind(2, 2, "a deploy or a person lowered the floor", "the floor is put back"),
+    "FloorRefused": Kind(3, 2, "another controller owns the floor", "the floor stays as its owner sets it"),
+    "FloorLoweredByOthers": Kind(2, 2, "a deploy or a person lowered the floor", "the floor is restored"),
     "FloorNotReached": Kind(1, 2, "replicas do not start in time for the floor", "the floor stays up"),
     "CeilingReached": Kind(1, 2, "the coming peak needs more than the ceiling", "the floor is set to the ceiling"),
     "UtilizationHigh": Kind(
         1,
         1,
         "utilization is above its target, and the autoscaler adds nothing more",
-        "the autoscaler has added replicas up to what it wants or may",
+        "the autoscaler has added replicas as far as it wants to and may",
         patience=timedelta(minutes=5),  # as the alert of rules.yaml: one hot minute is no incident
     ),
 }

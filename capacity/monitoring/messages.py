@@ -70,12 +70,12 @@ def due_messages(
     >>> now, stale = datetime(2026, 11, 27, tzinfo=UTC), Condition("PlanStale", "shop", "no plan")
     >>> told, known = due_messages([stale], Scope("pass", {"shop"}), {}, now, Manner())
     >>> [one.title for one in told], list(known)
-    (['[critical] shop: the plan has ended and no new one came'], ['capacity/PlanStale/shop'])
+    (['[critical] shop: the plan has ended and there is no new one'], ['capacity/PlanStale/shop'])
     >>> due_messages([stale], Scope("pass", {"shop"}), known, now, Manner())[0]
     []
     >>> over, known = due_messages([], Scope("pass", {"shop"}), known, now, Manner())
     >>> over[0].title, known
-    ('[resolved] shop: the plan has ended and no new one came', {})
+    ('[resolved] shop: the plan has ended and there is no new one', {})
     """
     holding = {one.correlation: one for one in conditions if manner.wants(one)}
     kept = {name: told for name, told in known.items() if name in holding or not scope.covers(name)}

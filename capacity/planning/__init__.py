@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from capacity.planning.pipeline import plan_workloads as plan_workloads
     from capacity.planning.reactive import ReactiveComparison as ReactiveComparison
     from capacity.planning.reactive import compare_reactive as compare_reactive
-    from capacity.planning.reactive import mean_floor as mean_floor
     from capacity.planning.reactive import reactive_remark as reactive_remark
     from capacity.planning.requirements import planned_demand as planned_demand
     from capacity.planning.requirements import planning_window as planning_window
@@ -86,7 +85,6 @@ HOMES = {
     "capacity.planning.reactive": (
         "ReactiveComparison",
         "compare_reactive",
-        "mean_floor",
         "reactive_remark",
     ),
     "capacity.planning.requirements": (

@@ -25,6 +25,7 @@ from capacity.model import (
 )
 from capacity.model.arrays import Array, Counts
 from capacity.model.configuration import Config
+from capacity.model.fields import rfc3339
 from capacity.planning.finer import finer_demand
 from capacity.planning.orders import OrderData, own_request, plan_reach
 from capacity.planning.pipeline import PlanInputs, forecast_groups, make_plan, served_as_learned
@@ -302,7 +303,8 @@ def explain_planned(
         raise DataError(f"{plan.label}: the plan does not hold the demand behind it, which an explanation needs")
     moment = plan.peak.at if at is None else at
     if not plan.start <= moment < plan.end:
-        raise DataError(f"--at: expected a time from {plan.start} to {plan.end}, which the plan covers, got {moment}")
+        span = f"from {rfc3339(plan.start)} to {rfc3339(plan.end)}"
+        raise DataError(f"at: expected a time {span}, which the plan covers, got {rfc3339(moment)}")
     step = plan.start + (moment - plan.start) // plan.step * plan.step
     parts = _parts(basis, workload, step, known or KnownSales()) if plan.demand.sales is not None else None
     parts = None if parts is None else _within_step(parts, plan.demand, step)

@@ -13,7 +13,6 @@ import pandas as pd
 from capacity.model import DataError, Event, Forecast, ForecastRequest, LoadReport
 from capacity.model.configuration import Config
 from capacity.model.fields import rfc3339
-from capacity.planning.shared import reach_of
 from capacity.planning.workload import QUIET_LEVEL
 from capacity.quality import Audit
 from capacity.series.calendar import holiday_events, month_ends, paydays
@@ -182,8 +181,14 @@ def plan_request(config: Config, orders: OrderData) -> ForecastRequest:
 
 
 def plan_reach(config: Config) -> dict[str | None, timedelta]:
-    """How long a floor must serve, by group of sales."""
-    return reach_of(config.workloads, config.supply, config.controller.period)
+    """How long a floor must serve, by group of sales: the longest lead time, with a node's, and two passes."""
+    wait = max((node.provisioning for node in config.supply.node_types), default=timedelta(0))
+    reach: dict[str | None, timedelta] = {}
+    for workload in config.workloads:
+        lead_time = workload.lead_time if workload.vertical is None else workload.vertical.lead_time
+        mine = lead_time + wait + 2 * config.controller.period
+        reach[workload.group] = max(reach.get(workload.group, mine), mine)
+    return reach
 
 
 def coming_events(config: Config, orders: OrderData, group: str | None = None) -> list[Event]:

@@ -57,7 +57,7 @@ def compare_reactive(usage: pd.Series, plan: WorkloadPlan, workload: Workload) -
     replicas = np.ceil(cores / full - ROUNDING).clip(workload.floor)
     target = highest_target(round(safe * 100), tolerance)
     highest = safe * _steepest(np.maximum(cores, workload.floor * full))
-    return ReactiveComparison(target, growth, float(replicas.mean()), mean_floor(plan), step, highest)
+    return ReactiveComparison(target, growth, float(replicas.mean()), plan.mean_floor, step, highest)
 
 
 def _growth(values: Array, steps: float, level: float) -> float | None:
@@ -89,7 +89,7 @@ def reactive_remark(case: ReactiveComparison | None, plan: WorkloadPlan) -> str 
     That is where the forecast beats the seasonal naive on past origins, or the plan the well-set autoscaler: it runs
     fewer replicas, or is ahead of a rise that would overrun the other.
     """
-    if case is None or not case.is_enough or not is_unskilled(plan):
+    if case is None or not case.is_enough or not plan.unskilled:
         return None
     hidden = (
         "" if case.step <= plan.lead_time + REACTION else f"; steps of {case.step / MINUTE:g} min may hide faster rises"
@@ -99,16 +99,3 @@ def reactive_remark(case: ReactiveComparison | None, plan: WorkloadPlan) -> str 
         f"(demand rises by {case.growth - 1:.1%} within the lead time) the autoscaler runs {case.replicas:.1f} "
         f"replicas on average, the plan {case.planned:.1f}{hidden}"
     )
-
-
-def is_unskilled(plan: WorkloadPlan) -> bool:
-    """Whether what is served is the seasonal naive, or no better than it on past origins."""
-    record, demand = plan.derivation.track_record, plan.demand
-    naive = demand is not None and (demand.sales or demand.cpu).unskilled
-    return naive or (record is not None and record.trust.skill <= 0.0)
-
-
-def mean_floor(plan: WorkloadPlan) -> float:
-    """The planned floor on average over the plan."""
-    ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
-    return sum((end - one.offset) * one.replicas for one, end in zip(plan.floor, ends, strict=True)) / plan.steps

@@ -26,7 +26,7 @@ from capacity.model import (
 from capacity.model.arrays import Counts
 from capacity.planning.nodes import plan_nodes, replica_price
 from capacity.planning.optimum import run_starts
-from capacity.planning.reactive import compare_reactive, is_unskilled, reactive_remark
+from capacity.planning.reactive import compare_reactive, reactive_remark
 from capacity.planning.requirements import allowed_within
 from capacity.planning.vertical import fit_node, fit_quota
 from capacity.planning.workload import plan_many, with_sizes
@@ -173,17 +173,6 @@ def share(plans: Sequence[WorkloadPlan], workloads: Sequence[Workload], supply: 
     return Plans(tuple(_with_provisioning(kept, nodes, supply)), nodes)
 
 
-def reach_of(workloads: Sequence[Workload], supply: Supply, period: timedelta) -> dict[str | None, timedelta]:
-    """How long a floor must serve, by group of sales: the longest lead time, with a node's, and two passes."""
-    wait = max((node.provisioning for node in supply.node_types), default=timedelta(0))
-    reach: dict[str | None, timedelta] = {}
-    for workload in workloads:
-        lead_time = workload.lead_time if workload.vertical is None else workload.vertical.lead_time
-        mine = lead_time + wait + 2 * period
-        reach[workload.group] = max(reach.get(workload.group, mine), mine)
-    return reach
-
-
 def priced(workload: Workload, supply: Supply) -> Workload:
     """The workload with the price of a replica: its own, else its share of the cheapest node type it fits."""
     if workload.costs.price_per_hour is not None or not supply.node_types:
@@ -194,7 +183,7 @@ def priced(workload: Workload, supply: Supply) -> Workload:
 
 def _judged(plan: WorkloadPlan, workload: Workload, usage: PastLoad) -> WorkloadPlan:
     """Says so where an autoscaler alone would do as well."""
-    if plan.sizes is not None or not is_unskilled(plan):
+    if plan.sizes is not None or not plan.unskilled:
         return plan
     past = usage(workload)
     if past is None:

@@ -69,6 +69,8 @@ def find_changes(statistics: Iterable[Statistic]) -> tuple[Change, ...]:
 
 def _change(statistic: Statistic) -> Change | None:
     whole = statistic.whole
+    if not len(whole):
+        return None
     enough = whole >= min(LEAST_ROWS, float(np.median(whole)))
     if not enough[-1] or whole[-1] < LEAST_ROWS / 3 or enough[:-1].sum() < LEAST_DAYS:
         return None

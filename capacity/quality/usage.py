@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 import numpy as np
@@ -19,9 +20,28 @@ NOT_FROZEN = "usage_not_frozen"  # the same value to the last digit again and ag
 BUILT_IN = (FINITE, NOT_NEGATIVE, NOT_FROZEN)
 FROZEN = timedelta(hours=6)  # how long a value above zero may stay the same: real usage moves in its last digits
 LEAST_TOLD = 48  # steps that say in which unit values are
-COUNTED = 10  # times the first value and the largest rise, beyond which what never falls is a counter
+COUNTED = 10  # times the largest rise and the first value, beyond which what only rises is a counter
+COUNTS, RESETS = 0.3, 0.03  # of the steps: at least so many rise, and at most so many fall, where a process began anew
+ANEW = 0.2  # of the value before, below which a counter began anew
+LEAST_RATE = 0.005  # cores or requests per second that a counter adds up
 MANY_CORES = 50.0  # averages over a step are no whole numbers of cores
-FEW_BYTES = 2.0**20  # a process takes more
+FEW_BYTES = 2.0**22  # a workload takes more
+FEW_KIB = 2.0**16  # numbers from which too few bytes are KiB: as MiB they would be 64 GiB
+PERCENT = "%"
+SHARES = dict.fromkeys(("percent", "percentage", "pct", "perc", "%"), (PERCENT, "percent"))
+KIB, MIB, GIB = ("Ki", "KiB"), ("Mi", "MiB"), ("Gi", "GiB")  # of which 1,024 are mostly meant, also by KB and MB
+SIZES = {
+    **dict.fromkeys(("kb", "kib", "ki", "kilobytes"), KIB),
+    **dict.fromkeys(("mb", "mib", "mi", "megabytes"), MIB),
+    **dict.fromkeys(("gb", "gib", "gi", "gigabytes"), GIB),
+}
+MILLICORES = dict.fromkeys(
+    ("m", "mcore", "mcores", "millicore", "millicores", "millis", "mcpu", "milli"), ("m", "millicores")
+)
+NAMED_UNITS = {  # by the words in a column's name: the unit as in `units`, and how it is called
+    "cpu": {**MILLICORES, **SHARES},
+    **{name: {**SIZES, **SHARES} for name in ("memory", "used", "capacity")},
+}
 LEAST_REPEATS = 6  # and at least so many steps: of daily values, a quarter day says nothing
 
 
@@ -59,30 +79,81 @@ def audit_usage(usage: pd.Series | pd.DataFrame, source: str = "usage", quality:
     )
 
 
-def unlikely_units(usage: pd.DataFrame) -> tuple[str, ...]:
-    """What of measured usage looks as if it were in another unit, or added up since the start, in words.
+def unlikely_units(usage: pd.DataFrame, known: Collection[str] = ()) -> tuple[str, ...]:
+    """What of measured usage cannot be in cores, bytes or requests per second, in words: counters and other units.
+
+    Of the columns in `known` somebody has said the unit.
 
     >>> index = pd.date_range("2026-01-01", periods=48, freq="h", tz="UTC")
-    >>> cpu = 250.0 + np.arange(48) % 24
-    >>> for problem in unlikely_units(pd.DataFrame({"cpu": cpu, "memory": 512.0}, index)):
+    >>> for problem in unlikely_units(pd.DataFrame({"requests": 3e4 * np.arange(48), "memory": 512.0}, index)):
     ...     print(problem)
-    cpu: 250 to 273 cores, all whole numbers: are these millicores? Write 250m
-    memory: at most 512 bytes: are these MiB? Write 512Mi
+    requests: expected a rate, got 0 to 1.41e+06 that only rises, as a counter does; export its rate
+    memory: expected bytes, got at most 512, as MiB are; set units: {memory: Mi}, or {memory: '1'} if they are bytes
     """
     found = []
-    for name in ("cpu", "memory"):
+    for name in ("cpu", "requests", "memory"):
         values = usage[name].dropna().to_numpy(dtype=float) if name in usage.columns else np.zeros(0)
         if len(values) < LEAST_TOLD or values.max() <= 0:
             continue
-        low, high = f"{values.min():.0f}", f"{values.max():.0f}"
-        rises = np.diff(values)
-        if (rises >= 0).all() and values[-1] > COUNTED * (values[0] + rises.max()):
-            found.append(f"{name}: it never falls: is this a counter? Export its rate")
-        elif name == "cpu" and values.max() >= MANY_CORES and (values % 1 == 0).all():
-            found.append(f"cpu: {low} to {high} cores, all whole numbers: are these millicores? Write {low}m")
-        elif name == "memory" and values.max() < FEW_BYTES:
-            found.append(f"memory: at most {high} bytes: are these MiB? Write {high}Mi")
+        said = f"{values.min():.3g} to {values.max():.3g}"
+        if name != "memory" and _is_counter(values, usage.index[-1] - usage.index[0]):
+            rate = "rate(container_cpu_usage_seconds_total[5m])" if name == "cpu" else "rate"
+            found.append(f"{name}: expected a rate, got {said} that only rises, as a counter does; export its {rate}")
+        elif name == "cpu" and name not in known and values.max() >= MANY_CORES and (values % 1 == 0).all():
+            found.append(
+                f"cpu: expected cores, got whole numbers from {said}, as millicores are; set units: {{cpu: m}}, or "
+                "{cpu: '1'} if they are cores"
+            )
+        elif name == "memory" and name not in known and values.max() < FEW_BYTES:
+            most, unit = f"{values.max():.3g}", "Ki" if values.max() >= FEW_KIB else "Mi"
+            found.append(
+                f"memory: expected bytes, got at most {most}, as {unit}B are; set units: {{memory: {unit}}}, "
+                "or {memory: '1'} if they are bytes"
+            )
     return tuple(found)
+
+
+def _is_counter(values: Array, span: timedelta) -> bool:
+    """Whether values add up what happened since a start: they rise, and fall only where they begin anew.
+
+    A rate that rises for less than a day is a morning, unless it rises from next to nothing; and what is added up must
+    be worth telling.
+    """
+    moves = np.diff(values)
+    rises = moves[moves > 0]
+    anew = (moves < 0) & (values[1:] < ANEW * values[:-1])
+    if len(rises) < COUNTS * len(moves) or anew.sum() > RESETS * len(moves) or ((moves < 0) & ~anew).any():
+        return False
+    if rises.sum() < LEAST_RATE * span.total_seconds():
+        return False
+    return span >= timedelta(days=1) or bool(values[-1] > COUNTED * (values[0] + rises.max()))
+
+
+def unit_in_name(column: str, resource: str) -> str | None:
+    """What a column's name says of its values, where they are not cores or bytes, in words with the remedy.
+
+    >>> unit_in_name("memoryWorkingSetMiB", "memory")
+    "expected bytes, got a column in MiB by its name; set units: {memory: Mi}, or {memory: '1'} if they are bytes"
+    >>> unit_in_name("cpu_cores", "cpu")
+    """
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|%", re.sub(r"(?<![A-Z])([KMGT]i?B)\b", r"_\1", column))
+    named = [word.lower() for word in words]
+    base = "cores" if resource == "cpu" else "bytes"
+    if resource == "cpu" and named[-2:] == ["seconds", "total"]:
+        return f"expected cores, got a counter by its name; export rate({column}[5m])"
+    units = NAMED_UNITS.get(resource, {})
+    unit, spoken = next((units[word] for word in reversed(named) if word in units), (None, ""))
+    if unit is None:
+        return None
+    if unit == PERCENT:
+        return (
+            f"expected {base}, got a column in percent by its name; multiply it by what is 100 %, or set units: "
+            f"{{{resource}: '1'}} if they are {base}"
+        )
+    return (
+        f"expected {base}, got a column in {spoken} by its name; set units: {{{resource}: {unit}}}, or {{{resource}: "
+        f"'1'}} if they are {base}"
+    )
 
 
 def audit_usages(tables: Iterable[pd.DataFrame], source: str = "usage", quality: Quality | None = None) -> Audit:

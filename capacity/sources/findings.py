@@ -91,11 +91,14 @@ def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, t
         return None
     day = int(timedelta(days=1).total_seconds())
     local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
+    steps = (  # first, since there may be ten thousand groups a step
+        "SELECT step_start, bool_and(on_step) AS exact, sum(row_count) AS n, count(*) AS counts "
+        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1"
+    )
     query = (
-        f"SELECT coalesce(bool_and(on_step), false), count(DISTINCT step_start // {day}), "
+        f"SELECT coalesce(bool_and(exact), false), count(DISTINCT step_start // {day}), "
         f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))), "
-        "avg(row_count) "
-        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL"
+        f"CAST(sum(n) AS DOUBLE) / sum(counts) FROM ({steps})"
     )
     exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
     if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
@@ -111,10 +114,13 @@ def _findings(settings: SalesSettings, found: Sequence[str | None]) -> tuple[Fin
 
 
 def _steps(database: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """Per step its value, rows and groups; empty where rows are single orders, of which any number may share a step."""
+    """Per step its value, rows and groups; empty where rows are single orders, of which any number may share a step.
+
+    Good rows of a step and group are counted once, so that groups need no telling apart.
+    """
     query = (
         "SELECT step_start AS at, sum(CAST(value AS DOUBLE)) AS value, sum(row_count) AS n, "
-        f"count(DISTINCT grp) AS groups FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+        f"count(grp) AS groups FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     frame = database.execute(query).df()
     if len(frame) < LEAST_ROWS:
@@ -179,7 +185,8 @@ def _twelve_hours(judgement: Judgement) -> str | None:
     if step > HOUR or not judgement.time.local or not isinstance(settings.source, str):
         return None
     hours = f"hour(timezone({literal(zone)}, to_timestamp(step_start)))"
-    query = f"SELECT min({hours}), max({hours}), count(DISTINCT {hours}) FROM counted WHERE {GOOD}"
+    query = f"SELECT min({hours}), max({hours}), count(DISTINCT {hours}) FROM "
+    query += f"(SELECT DISTINCT step_start FROM counted WHERE {GOOD})"
     low, high, different = database.execute(query).fetchone() or (0, 0, 0)
     if (low, high) != (1, 12) or different < LEAST_HOURS:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -181,7 +181,7 @@ class OrderTable:
             notes=self.loaded.notes,
             read=self.loaded.read_as,
             newest=_utc(self._newest()),
-            totals=settings.step if self.is_measurement() and self._last_step_is_whole() else None,
+            totals=settings.step if self.is_measurement() and self._last_step_is_whole else None,
             columns=self.columns,
             latency=self._latency(),
             freshness=settings.expected_age(),
@@ -193,6 +193,10 @@ class OrderTable:
 
         Rows whose time is not plausible set no span: one of the year 1 would make it two thousand years long.
         """
+        return self._row_counts
+
+    @cached_property
+    def _row_counts(self) -> tuple[pd.Series, pd.Series]:
         query = (
             f"SELECT step_start, sum(row_count) AS n, coalesce(sum(row_count) FILTER (WHERE {GOOD}), 0) AS good "
             f"FROM counted WHERE {IN_SPAN} GROUP BY step_start ORDER BY step_start"
@@ -242,7 +246,7 @@ class OrderTable:
             raise self._no_row()
         start, end = (pd.Timestamp(seconds, unit="s", tz="UTC") for seconds in (first, last))
         index = pd.date_range(start, end, freq=pd.Timedelta(step))
-        index = index if self._last_step_is_whole() else index[:-1]
+        index = index if self._last_step_is_whole else index[:-1]
         if self.before is not None:  # a row that counts a whole step is known when the step is over
             index = index[index < pd.Timestamp(_open_step(self.before, self.settings), unit="s", tz="UTC")]
         if self.settings.late:
@@ -325,8 +329,12 @@ class OrderTable:
 
     def is_measurement(self) -> bool:
         """Whether the source has at most one row per step and group: then a missing row is a missing measurement."""
+        return self.settings.value.sum is not None and self._share_of_single_rows > MEASURED
+
+    @cached_property
+    def _share_of_single_rows(self) -> float:
         single = f"SELECT avg(CAST(row_count = 1 AS INTEGER)) FROM counted WHERE {GOOD}"
-        return self.settings.value.sum is not None and float(self._row(single)[0] or 0) > MEASURED
+        return float(self._row(single)[0] or 0)
 
     def _newest(self) -> float | None:
         """The newest time of a good row that is not ahead of the clock, in seconds since 1970."""
@@ -378,6 +386,7 @@ class OrderTable:
         seconds = self._row(self.judgement.latency(column))
         return None if seconds[0] is None else Latency(*(timedelta(seconds=float(value)) for value in seconds))
 
+    @cached_property
     def _last_step_is_whole(self) -> bool:
         """Whether nothing can come after the newest row within its step: dates without time, or one row per step."""
         return bool(self._row(f"SELECT coalesce(bool_and(on_step), false) FROM counted WHERE {GOOD}")[0])

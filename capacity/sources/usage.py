@@ -17,7 +17,7 @@ from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
-from capacity.quality.usage import unlikely_units
+from capacity.quality.usage import FEW_BYTES, unit_in_name, unlikely_units
 from capacity.series.calendar import folds
 from capacity.sources.columns import Kept, Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range
@@ -45,7 +45,9 @@ OWN_UNITS = {
     "requests": RATES,
     **dict.fromkeys(("memory", "used", "capacity"), BYTES),
 }
+BYTE_COLUMNS = ("memory", "used", "capacity", "size")
 NO_VALUE = ("", "nan", "inf", "infinity", "null", "none", "na", "n/a")  # how exports write that nothing was measured
+FEW_UNREADABLE = 0.05  # share of rows whose time cannot be read, up to which they are left out
 QUANTITY = r"^\s*([0-9][0-9.,'\s]*?)\s*({})\s*$"
 TWICE = "SELECT called, moment, count(*) FROM measured GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
 
@@ -172,9 +174,14 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
         frame = database.execute(_steps_query(step, settings)).df()
     tables = {str(called): _regular(rows, settings, step) for called, rows in frame.groupby("called", sort=True)}
     for called, table in tables.items():
-        for problem in unlikely_units(table):
-            LOGGER.warning("%s: %s%s", name, "" if called == EVERYTHING else f"{called}: ", problem)
+        for problem in unlikely_units(table, settings.units):
+            raise DataError(f"{name}: {'' if called == EVERYTHING else f'{called}: '}{_in_block(problem, settings)}")
     return tables
+
+
+def _in_block(problem: str, settings: Measurements) -> str:
+    """A problem whose remedy names the block of the configuration."""
+    return problem.replace("set units:", f"set {settings.block}.units:")
 
 
 def _load(database: duckdb.DuckDBPyConnection, settings: Measurements, name: str) -> dict[str, str]:
@@ -211,9 +218,7 @@ def _measure(
     )
     try:
         time = time_form(database, column)
-        readable = database.execute(f"SELECT count(*) FROM orders WHERE {time.instant} IS NOT NULL").fetchone()
-        if readable == (0,):
-            raise DataError(f"{name}: expected rows with a readable time in {settings.time!r}, got none")
+        _refuse_unreadable_times(database, time.instant, settings)
         database.execute(_measured_query(database, settings, kinds, time.instant, names))
         _drop_implausible_times(database, name)  # first: they say nothing of the order of rows, nor of doubled hours
         if time.local:
@@ -224,6 +229,22 @@ def _measure(
     if repeated is not None:
         who, when, count = repeated
         raise DataError(f"{name}: {_duplicate_text(who, when, count, settings)}")
+
+
+def _refuse_unreadable_times(database: duckdb.DuckDBPyConnection, moment: str, settings: Measurements) -> None:
+    """Refuse a file of which many rows have no readable time; a few are told."""
+    name, column = Path(settings.source).name, quote(settings.time)
+    query = (
+        f"SELECT count({moment}), count(*), min(CAST({column} AS VARCHAR)) FILTER (WHERE {moment} IS NULL) FROM orders"
+    )
+    read, rows, example = database.execute(query).fetchone() or (0, 0, None)
+    if rows and read == rows:
+        return
+    said = f"{name}: expected rows with a readable time in {settings.time!r}, got "
+    got = f"{rows - read:,} of {rows:,} rows without one, such as {str(example or '')[:40]!r}"
+    if read < (1 - FEW_UNREADABLE) * rows or not rows:
+        raise DataError(f"{said}{got if rows else 'none'}; say how times are written in {settings.block}.time_format")
+    LOGGER.warning("%s%s: left out of the usage", said, got)
 
 
 def _drop_implausible_times(database: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -311,7 +332,9 @@ def _number(database: duckdb.DuckDBPyConnection, settings: Measurements, kinds: 
     if column is None:
         return "CAST(NULL AS DOUBLE)"
     name, where = quote(column), f"{Path(settings.source).name}: {column}"
-    number = f"TRY_CAST({name} AS DOUBLE)"
+    _refuse_unit_in_name(settings, resource, kinds[column])
+    given = UNITS.get(settings.units.get(resource, ""), 1.0)
+    number = f"(TRY_CAST({name} AS DOUBLE) * {given!r})"
     if kinds[column] == "VARCHAR":
         units = UNITS | OWN_UNITS.get(resource, {})
         quantity = literal(QUANTITY.format("|".join(units)))
@@ -322,9 +345,45 @@ def _number(database: duckdb.DuckDBPyConnection, settings: Measurements, kinds: 
         for finding in form.findings if _has_commas(database, text) else ():  # a point is that of programs
             raise DataError(finding.message.replace("sales.read", settings.block + ".read"))
         factors = " ".join(f"WHEN '{sign}' THEN {factor!r}" for sign, factor in units.items())
-        number = f"({form.number} * CASE {unit} {factors} ELSE 1.0 END)"
+        number = f"({form.number} * CASE {unit} {factors} ELSE {given!r} END)"
         _refuse_unreadable(database, name, number, where)
+        if resource in BYTE_COLUMNS:
+            _refuse_parts_of_a_byte(database, name, (unit, number), where)
+    _tell_negative(database, number, where)
     return f"CASE WHEN isfinite({number}) AND {number} >= 0 THEN {number} END"
+
+
+def _tell_negative(database: duckdb.DuckDBPyConnection, number: str, where: str) -> None:
+    """Warn of a column without a value, and of values below zero, which are no measurements."""
+    query = f"SELECT count({number}), count(*) FILTER (WHERE {number} < 0), min({number}) FROM orders"
+    values, below, lowest = database.execute(query).fetchone() or (0, 0, None)
+    if not values:
+        LOGGER.warning("%s: expected values, got none: nothing is learned from it", where)
+    elif below:
+        LOGGER.warning("%s: %s of %s values are below zero, down to %g: they are gaps", where, below, values, lowest)
+
+
+def _refuse_unit_in_name(settings: Measurements, resource: str, kind: str) -> None:
+    """Refuse a column of numbers whose name says another unit than theirs; units behind the numbers are read."""
+    column = settings.columns[resource]
+    problem = None if resource in settings.units or kind == "VARCHAR" else unit_in_name(column, resource)
+    if problem is not None:
+        raise DataError(f"{Path(settings.source).name}: {column}: {_in_block(problem, settings)}")
+
+
+def _refuse_parts_of_a_byte(
+    database: duckdb.DuckDBPyConnection, column: str, read: tuple[str, str], where: str
+) -> None:
+    """Refuse `512m` for memory: half a byte, where somebody meant 512 MiB; a large number of thousandths is one."""
+    unit, number = read
+    parts = f"{unit} IN ('n', 'u', 'µ', 'm') AND {number} > 0 AND {number} < {FEW_BYTES!r}"
+    query = f"SELECT count(*), min({column}) FROM orders WHERE {parts}"
+    rows, example = database.execute(query).fetchone() or (0, "")
+    if rows:
+        raise DataError(
+            f"{where}: expected bytes, got {example!r} in {rows:,} rows, which is less than a process takes: m is a "
+            f"thousandth; write {str(example).strip()[:-1]}Mi"
+        )
 
 
 def _has_commas(database: duckdb.DuckDBPyConnection, text: str) -> bool:
@@ -332,11 +391,17 @@ def _has_commas(database: duckdb.DuckDBPyConnection, text: str) -> bool:
 
 
 def _refuse_unreadable(database: duckdb.DuckDBPyConnection, column: str, number: str, where: str) -> None:
-    """Refuse a column most of whose values are no quantity: what cannot be read is not absent."""
+    """Refuse a column most of whose values are no quantity, and tell of a few: what cannot be read is not absent."""
     said = f"{column} IS NOT NULL AND lower(trim({column}, ' +-')) NOT IN ({', '.join(map(literal, NO_VALUE))})"
     query = f"SELECT count(*), count({number}), min({column}) FILTER (WHERE {number} IS NULL) FROM orders WHERE {said}"
     rows, read, example = database.execute(query).fetchone() or (0, 0, "")
-    if rows and read < rows / 2:
+    if read == rows:
+        return
+    if read >= rows / 2:
+        LOGGER.warning(
+            "%s: %s of %s values cannot be read, such as %r: they are gaps", where, rows - read, rows, example
+        )
+    else:
         raise DataError(
             f"{where}: expected cores, bytes or a rate, such as 0.25, 250m or 512Mi, got {example!r} in "
             f"{rows - read:,} of {rows:,} rows; say how numbers are written in usage.read, or convert them"

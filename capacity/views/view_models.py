@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import accumulate
 
 from capacity.model import Explanation, WorkloadPlan
-from capacity.planning import mean_floor
 
 GIB = 2**30
 
@@ -59,7 +58,7 @@ def view_workload(plan: WorkloadPlan) -> WorkloadView:
         gib=peak.memory_bytes / GIB or None,
         replicas=peak.replicas,
         fewest=min(change.replicas for change in plan.floor),
-        mean=mean_floor(plan),
+        mean=plan.mean_floor,
         ceiling=plan.ceiling,
         target=100 * target,
     )

@@ -73,7 +73,7 @@ def asked_controls(  # public doors may have many parameters
 Asked = Annotated[Controls, Depends(asked_controls)]
 
 
-@router.get("/workloads", response_model=FleetDocument, tags=["fleet"])
+@router.get("/workloads", summary="All workloads", response_model=FleetDocument, tags=["fleet"])
 def read_workloads(request: Request) -> Response:
     """Every workload with its next peak, its floors and the evidence for its policy."""
     state = state_of(request)
@@ -82,7 +82,7 @@ def read_workloads(request: Request) -> Response:
     return state.kept.answer(request, (served.version, "fleet", minute), lambda: fleet_document(served, minute))
 
 
-@router.get(f"{ONE}/plan", response_model=PlanDocument, responses=PROBLEMS, tags=["workload"])
+@router.get(f"{ONE}/plan", summary="Planned floors", response_model=PlanDocument, responses=PROBLEMS, tags=["workload"])
 def read_plan_of(request: Request, namespace: str, name: str, controls: Asked) -> Response:
     """The planned floor of each step. With controls, as it would be under them."""
 
@@ -94,7 +94,13 @@ def read_plan_of(request: Request, namespace: str, name: str, controls: Asked) -
     return _answer(request, (namespace, name), ("plan", controls), make)
 
 
-@router.get(f"{ONE}/forecast", response_model=ForecastDocument, responses=PROBLEMS, tags=["workload"])
+@router.get(
+    f"{ONE}/forecast",
+    summary="Forecast of sales and demand",
+    response_model=ForecastDocument,
+    responses=PROBLEMS,
+    tags=["workload"],
+)
 def read_forecast_of(request: Request, namespace: str, name: str, controls: Asked) -> Response:
     """Quantiles of the sales and of the demand of each step. With controls, as they would be under them."""
 
@@ -107,7 +113,13 @@ def read_forecast_of(request: Request, namespace: str, name: str, controls: Aske
     return _answer(request, (namespace, name), ("forecast", controls), make)
 
 
-@router.get(f"{ONE}/explain", response_model=ExplanationDocument, responses=PROBLEMS, tags=["workload"])
+@router.get(
+    f"{ONE}/explain",
+    summary="Why a floor is what it is",
+    response_model=ExplanationDocument,
+    responses=PROBLEMS,
+    tags=["workload"],
+)
 def read_explanation_of(
     request: Request,
     namespace: str,
@@ -132,13 +144,19 @@ def read_explanation_of(
     return _answer(request, (namespace, name), ("explain", controls, at), make)
 
 
-@router.get(f"{ONE}/past", response_model=PastDocument, responses=PROBLEMS, tags=["workload"])
+@router.get(f"{ONE}/past", summary="What happened", response_model=PastDocument, responses=PROBLEMS, tags=["workload"])
 def read_past_of(request: Request, namespace: str, name: str) -> Response:
     """What happened over the last four weeks, where it is known: sales, usage and replicas."""
     return _answer(request, (namespace, name), ("past",), lambda served, key: past_document(key, served.past(key)))
 
 
-@router.get(f"{ONE}/compare", response_model=ComparisonDocument, responses=PROBLEMS, tags=["what-if"])
+@router.get(
+    f"{ONE}/compare",
+    summary="Before and after a what-if",
+    response_model=ComparisonDocument,
+    responses=PROBLEMS,
+    tags=["what-if"],
+)
 def read_comparison_of(request: Request, namespace: str, name: str, controls: Asked) -> Response:
     """Cost and minutes over the target of the plan as it is, and under the controls."""
     return _answer(
@@ -149,7 +167,9 @@ def read_comparison_of(request: Request, namespace: str, name: str, controls: As
     )
 
 
-@router.get(f"{ONE}/scenario.yaml", responses=PROBLEMS, tags=["what-if"], response_class=Response)
+@router.get(
+    f"{ONE}/scenario.yaml", summary="A what-if as YAML", responses=PROBLEMS, tags=["what-if"], response_class=Response
+)
 def read_scenario_of(request: Request, namespace: str, name: str, controls: Asked) -> Response:
     """The what-if as YAML: for `capacity plan --scenario`, and keys for capacity.yaml."""
 
@@ -162,7 +182,9 @@ def read_scenario_of(request: Request, namespace: str, name: str, controls: Aske
     return answer
 
 
-@router.put(f"{ONE}/scenarios/{{scenario}}", responses=PROBLEMS, tags=["what-if"], status_code=201)
+@router.put(
+    f"{ONE}/scenarios/{{scenario}}", summary="Save a what-if", responses=PROBLEMS, tags=["what-if"], status_code=201
+)
 def save_scenario_of(
     request: Request,
     namespace: str,

@@ -14,7 +14,6 @@ from capacity.app.serve import Past, Served
 from capacity.app.what_if import Comparison, Key, Outcome
 from capacity.model import Demand, Explanation, Forecast, WorkloadPlan
 from capacity.model.choice import Choice, Evidence
-from capacity.planning import mean_floor
 from capacity.planning.workload import floor_series
 from capacity.views.view_models import view_bars
 
@@ -235,7 +234,7 @@ def workload_document(plan: WorkloadPlan, now: datetime) -> WorkloadDocument:
         plan.name,
         peak_document(plan),
         plan.floor_between(now, now) if plan.start <= now < plan.end else None,
-        round(mean_floor(plan), 3),
+        round(plan.mean_floor, 3),
         plan.ceiling,
         plan.binding,
         plan.derivation.minutes_short,

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -323,7 +322,7 @@ def test_a_watch_that_ends_at_once_is_not_begun_again_at_once(shop: Shop, lasts:
 
 
 def test_the_loop_puts_a_lowered_floor_right_long_before_its_next_pass(shop: Shop) -> None:
-    """The period is an hour: only the watch can have seen it. On a real cluster this takes well under two seconds."""
+    """The period is an hour, and a test waits for a quarter of one at most: only the watch can have seen it."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     plan = shop.folder / "plan.json"
     document = json.loads(plan.read_text())
@@ -338,9 +337,7 @@ def test_the_loop_puts_a_lowered_floor_right_long_before_its_next_pass(shop: Sho
         until(lambda: shop.floor() == 9 and any(entry.verb == "watch" for entry in shop.api.journal))
         for manager in ("helm", "kubectl-patch"):
             deploy(shop, manager, "Update", 2)
-            began = time.monotonic()
             until(partial(floor_is, shop, 9))
-            assert time.monotonic() - began < 60
         until(lambda: lowered_events(shop) == 2)
     finally:
         process.terminate()

@@ -15,6 +15,7 @@ from tests.double.api import LARGEST_BODY
 from tests.double.buffers import capacity_buffer, capacity_buffer_definition
 from tests.double.manifests import autoscaler, claim, node, pod, priority_class, storage_class
 from tests.double.watches import Watch
+from tests.waiting import HUNG
 
 MIB = 2**20
 Document = dict[str, Any]
@@ -341,7 +342,7 @@ def test_watches_under_load_miss_nothing_and_tell_it_in_order(double: Kubernetes
     for writer in writers:
         writer.start()
     for thread in (*writers, *readers):
-        thread.join(timeout=60)
+        thread.join(timeout=HUNG)
     for found in seen:
         revisions = [revision for _, revision in found[4:]]
         assert revisions == sorted(set(revisions))

@@ -118,7 +118,7 @@ def test_slack_is_told_once_over_many_passes_and_when_it_is_over(slack: Hook, tm
     for minute in range(3):
         assert tell_breaches(settings, keeper, [LINKED], SHOP, NOW + minute * MINUTE) == []
     assert tell_breaches(settings, keeper, [], SHOP, NOW + HOUR) == []
-    title = "shop: the plan has ended and no new one came*"
+    title = "shop: the plan has ended and there is no new one*"
     assert slack.texts() == [f"*[critical] {title}", f"*[resolved] {title}"]
     path, body = slack.posts[0]
     assert path == "/services/T0/secret?sig=x"
@@ -188,7 +188,7 @@ def test_mail_goes_encrypted_to_everybody(tmp_path: Path) -> None:
         (letter,) = server.letters
         assert (server.users, server.encrypted) == (["capacity hunter2"], [True])
         assert letter["To"] == "a@example.com, b@example.com"
-        assert letter["Subject"] == "[critical] shop: the plan has ended and no new one came"
+        assert letter["Subject"] == "[critical] shop: the plan has ended and there is no new one"
         assert letter.get_content().splitlines()[0] == "web: no plan"
         stranger = email.model_copy(update={"ca_file": None})
         (warning,) = tell_breaches(MessageSettings(email=stranger), None, [STALE], SHOP, NOW)

@@ -121,6 +121,12 @@ def test_other_verbs_work_on_a_bare_file(words: list[str], capsys: pytest.Captur
     assert ("no workload is configured: assumed one service" in said.err) == (words[0] == "plan")
 
 
+def test_a_file_that_is_too_short_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("one.csv").write_text("when,n\n2026-01-01,1\n", encoding="utf-8")
+    assert main(["try", "one.csv"]) == 1
+    assert "expected orders in at least 4 steps of 1d, got 1: provide a longer history" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("orders")
 def test_flags_take_the_place_of_what_the_configuration_says(capsys: pytest.CaptureFixture[str]) -> None:
     sales = {"source": "orders.csv", "time": "Ordered at", "value": {"sum": "Orders"}}

@@ -87,7 +87,7 @@ def test_rows_are_averaged_over_steps_and_what_is_missing_is_a_gap() -> None:
 )
 def test_the_step_is_the_files_own_and_at_least_five_minutes(seconds: int, step: timedelta) -> None:
     times = pd.date_range("2026-03-02", periods=200, freq=pd.Timedelta(seconds=seconds))
-    table = read_usage(lines(*(f"{at:%Y-%m-%d %H:%M:%S},1,1" for at in times)), **COLUMNS)
+    table = read_usage(lines(*(f"{at:%Y-%m-%d %H:%M:%S},1,1Gi" for at in times)), **COLUMNS)
     assert isinstance(table, pd.DataFrame)
     assert table.index[1] - table.index[0] == step
 
@@ -174,7 +174,7 @@ def test_a_source_that_is_no_usage_is_refused(keys: dict[str, Any], error: type[
 
 @pytest.mark.parametrize("odd", ["1970-01-01 00:00:00", "2099-01-01 00:00:00"])
 def test_a_row_far_from_all_others_sets_no_span(odd: str, caplog: pytest.LogCaptureFixture) -> None:
-    rows = [f"{at:%Y-%m-%d %H:%M:%S},1,1" for at in HOURS[:96]]
+    rows = [f"{at:%Y-%m-%d %H:%M:%S},1,1Gi" for at in HOURS[:96]]
     table = read_usage(lines(*rows, f"{odd},9,9"), **COLUMNS)
     assert isinstance(table, pd.DataFrame)
     assert (table.index[0], len(table), table["cpu"].max()) == (HOURS[0], 96, 1.0)
@@ -321,18 +321,61 @@ def test_a_workload_without_usage_is_planned_from_its_costs_beside_one_that_is_l
     assert "no usage of shop/api in usage.csv: the configured costs are kept" in notes["api"]
 
 
+COUNTERS: dict[str, Callable[[int], str]] = {  # hourly
+    "a counter of seconds": lambda n: f"{4_000_000 + 3600 * n}.5",
+    "a counter since the start": lambda n: f"{3600 * n}.5",
+    "a counter that began anew": lambda n: f"{3600 * (n % 50 + 1)}.5",
+}
+
+
+def as_cpu(n: int) -> str:
+    return f"{2 + n % 24}.5"
+
+
+def as_memory(n: int) -> str:
+    return f"{500 + n % 9}Mi"
+
+
 @pytest.mark.parametrize(
-    ("cpu", "memory", "said"),
+    ("cpu", "memory", "keys", "said"),
     [
-        pytest.param(lambda n: f"{200 + n % 24}", lambda n: "1Gi", "all whole numbers", id="millicores"),
-        pytest.param(lambda n: f"{2 + n % 24}.5", lambda n: f"{500 + n % 9}", "at most 508 bytes", id="MiB"),
-        pytest.param(lambda n: f"{3600 * n}.5", lambda n: "1Gi", "it never falls: is this a counter", id="a counter"),
-        pytest.param(lambda n: f"{2 + n % 24}.5", lambda n: f"{500 + n % 9}Mi", "", id="as it should be"),
+        pytest.param(lambda n: f"{200 + n % 24}", as_memory, {}, "set usage.units: {cpu: m}", id="millicores"),
+        pytest.param(as_cpu, lambda n: f"{500 + n % 9}", {}, "at most 508, as MiB", id="MiB"),
+        *(pytest.param(cpu, as_memory, {}, "export its rate(", id=name) for name, cpu in COUNTERS.items()),
+        pytest.param(as_cpu, lambda n: "512m", {}, "m is a thousandth; write 512Mi", id="half a byte"),
+        pytest.param(as_cpu, as_memory, {"cpu": "cpu_pct"}, "multiply it by what is 100 %", id="percent"),
+        pytest.param(as_cpu, as_memory, {"cpu": "cpuMillicores"}, "usage.units: {cpu: m}", id="a name of millicores"),
+        pytest.param(as_cpu, lambda n: f"{500 + n % 9}", {"memory": "used_mb"}, "{memory: Mi}", id="a name of MiB"),
+        pytest.param(as_cpu, as_memory, {"cpu": "cpu_usage_seconds_total"}, "a counter by its name", id="a name"),
     ],
 )
-def test_units_that_are_not_likely_are_said(
-    cpu: Callable[[int], str], memory: Callable[[int], str], said: str, caplog: pytest.LogCaptureFixture
+def test_what_cannot_be_cores_or_bytes_is_refused(
+    cpu: Callable[[int], str], memory: Callable[[int], str], keys: dict[str, str], said: str
 ) -> None:
-    read_usage(lines(*(f"{at:%Y-%m-%d %H:%M:%S},{cpu(n)},{memory(n)}" for n, at in enumerate(HOURS[:96]))), **COLUMNS)
-    assert said in caplog.text
-    assert bool(said) == bool(caplog.text)
+    columns = {**COLUMNS, **keys}
+    rows = (f"{at:%Y-%m-%d %H:%M:%S},{cpu(n)},{memory(n)}" for n, at in enumerate(HOURS[:96]))
+    source = lines(*rows, header=f"at,{columns['cpu']},{columns['memory']}")
+    with pytest.raises(DataError, match=re.escape(said)):
+        read_usage(source, **columns)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "units", "right"),
+    [
+        pytest.param("250", "512", {"cpu": "m", "memory": "Mi"}, (0.25, 2.0**29), id="of all numbers"),
+        pytest.param("2", "512k", {"memory": "Mi"}, (2.0, 512e3), id="a unit that is written counts"),
+        pytest.param("250", "128974848000m", {"cpu": "1"}, (250.0, 128974848.0), id="cores after all"),
+    ],
+)
+def test_units_are_those_that_are_said(
+    cpu: str, memory: str, units: dict[str, str], right: tuple[float, float]
+) -> None:
+    rows = (f"{at:%Y-%m-%d %H:%M:%S},{cpu},{memory}" for at in HOURS[:96])
+    table = read_usage(lines(*rows), **COLUMNS, units=units)
+    assert isinstance(table, pd.DataFrame)
+    np.testing.assert_allclose(table.iloc[-1], right)
+
+
+def test_units_of_what_is_not_read_are_refused() -> None:
+    with pytest.raises(ConfigError, match="expected the names of columns that are given"):
+        read_usage(lines("2026-03-02,1,2"), **COLUMNS, units={"requests": "k"})

@@ -16,6 +16,7 @@ from capacity.model.workload import Metrics, Workload
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"  # a label's or a metric's name (a metric may hold colons too)
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 Resource = Literal["cpu", "memory", "requests", "replicas"]
+Unit = Literal["1", "n", "u", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"]
 USAGE: tuple[Resource, ...] = ("cpu", "memory", "requests")
 MOST_POINTS = 11_000  # per series and query: Prometheus' own limit, which Thanos and Mimir keep
 FINEST = timedelta(minutes=5)  # finer samples say more about the scraper than about what replicas must serve
@@ -34,6 +35,17 @@ class MeasurementSettings(Settings):
     timezone: TimeZone | None = Field(None, description="Zone of times without one. None: UTC, as metrics have it.")
     step: Duration | None = Field(None, description="Length of a step. None: that of the file, at least 5m.")
     read: ReadSettings = Field(ReadSettings(), description="How text files are written, as in sales.read.")
+    units: dict[str, Unit] = Field(
+        default_factory=dict,
+        description="Unit of numbers without one, e.g. {cpu: m, memory: Mi}; '1' says that they are cores or bytes.",
+    )
+
+    @model_validator(mode="after")
+    def _units_of_columns(self) -> Self:
+        for name in self.units:
+            if name in MeasurementSettings.model_fields or getattr(self, name, None) is None:
+                raise ValueError(f"units: expected the names of columns that are given, such as cpu, got {name!r}")
+        return self
 
     @model_validator(mode="after")
     def _whole_parts_of_a_day(self) -> Self:

@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from capacity.model import Forecast, NodePlan, WorkloadPlan
 from capacity.model.outlook import Outlook
-from capacity.planning import mean_floor
 from capacity.series.growth import coming_growth, coming_peak
 from capacity.stats import nearest_level
 from capacity.views.report.review import ReportData
@@ -158,7 +157,7 @@ def cost_words(review: ReportData) -> list[str]:
     if not review.plans or review.planned is None:
         return ["Not known: no plan was made."]
     nodes = review.planned.plan.nodes
-    hours = sum(mean_floor(plan) * _hours(plan) for plan in review.plans)
+    hours = sum(plan.mean_floor * _hours(plan) for plan in review.plans)
     always = sum(max(change.replicas for change in plan.floor) * _hours(plan) for plan in review.plans)
     counted = (
         f"The plan asks for {hours:,.0f} replica-hours, {100 * (1 - hours / always):.0f} % fewer than the "

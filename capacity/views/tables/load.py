@@ -173,9 +173,9 @@ def _line(workload: Workload, advice: RequestAdvice | DataError) -> str:
         return f"requests: {where}: no advice: {advice}"
     cpu, memory = advice.cpu_request * 1000, advice.memory_request / MIB
     text = (
-        f"requests: {where}: CPU {cpu:.0f}m (now {workload.replica.cpu_request * 1000:.0f}m), memory {memory:.0f}Mi "
-        f"and as limit (now {workload.replica.memory_request / MIB:.0f}Mi); idle {advice.cpu_slack:.0%} and "
-        f"{advice.memory_slack:.0%}; {advice.out_of_memory:.2%} of samples above the limit"
+        f"requests: {where}: CPU {cpu:.0f}m (now {workload.replica.cpu_request * 1000:.0f}m), memory and its limit "
+        f"{memory:.0f}Mi (now {workload.replica.memory_request / MIB:.0f}Mi); {advice.cpu_slack:.0%} and "
+        f"{advice.memory_slack:.0%} of them idle; {advice.out_of_memory:.2%} of samples above the limit"
     )
     if workload.reactive is None:
         return text

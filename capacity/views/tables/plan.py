@@ -15,7 +15,7 @@ from capacity.model.configuration import Config
 from capacity.model.fields import rfc3339
 from capacity.model.plan_file import plan_document
 from capacity.model.pod_size import PodSizes
-from capacity.planning import floor_series, mean_floor, planned_demand
+from capacity.planning import floor_series, planned_demand
 from capacity.planning.result import PlanResult
 from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, csv_text, moment, money
 from capacity.views.tables.choice import advice_sentence
@@ -226,7 +226,7 @@ def scenarios_sheet(base: PlanResult, others: Compared, config: Config) -> Sheet
 def _row(name: str, base: WorkloadPlan, plan: WorkloadPlan | None, timezone: str) -> tuple[Any, ...] | None:
     if plan is None:
         return None
-    hours, usual = (mean_floor(one) * one.steps * (one.step / HOUR) for one in (plan, base))
+    hours, usual = (one.mean_floor * one.steps * (one.step / HOUR) for one in (plan, base))
     short = plan.derivation.minutes_short
     change, when = f"{hours / usual - 1:+.1%}", clock(plan.peak.at, timezone)
     return plan.label, plan.peak.replicas, when, f"{hours:,.0f}", change, f"{short} min" if short else "-", name
