@@ -1,4 +1,4 @@
-"""README's table of measured figures: `make reference` writes it from the pages in results/."""
+"""The tables of figures in README and docs: `make reference` writes their rows from the pages in results/."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from benchmarks.figures import Page, read_page
 
-README = Path(__file__).parents[1] / "README.md"
-HEAD = "| what | result |\n|---|---|\n"
+ROOT = Path(__file__).parents[1]
+README, COMPARISON, SCALE = (ROOT / name for name in ("README.md", "docs/understand/comparison.md", "docs/scale.md"))
 PEERS = ("MSTL-AutoETS", "AutoETS", "Prophet")
+MSTL = "peers: MSTL-AutoETS"
 SEASONLESS = "cpu_utilization_asg_misconfiguration"
 ROWS = "100,332,874 rows, audited, rows per hour"
 HPAS = "1000 HPAs, every floor moves, 1 ms an answer"
@@ -19,11 +20,30 @@ page = cache(read_page)
 
 
 def readme() -> str:
-    """README.md with the rows of today between the head of the table and the next empty line."""
-    before, head, rest = README.read_text(encoding="utf-8").partition(HEAD)
-    _, _, after = rest.partition("\n\n")
-    rows = "\n".join(f"| {what} | {result} |" for what, result in (*forecasts(), *plans(), *runs()))
-    return f"{before}{head}{rows}\n\n{after}"
+    """README.md with the figures of today."""
+    rows = [f"| {what} | {result} |" for what, result in (*forecasts(), *plans(), *runs())]
+    return with_rows(README, "| what | result |", rows)
+
+
+def comparison() -> str:
+    """The comparison with other tools, with the figures of chosen policies of today."""
+    return with_rows(COMPARISON, "| trace |", list(chosen_policies()))
+
+
+def scale() -> str:
+    """The page on scale, with the figures of today."""
+    return with_rows(SCALE, "| task |", list(tasks()))
+
+
+def with_rows(file: Path, head: str, rows: list[str]) -> str:
+    """A page with these rows under a table's head. Raises `ValueError` where there is no table that begins so."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    found = [place for place, line in enumerate(lines) if line.startswith(head)]
+    if len(found) != 1:
+        raise ValueError(f"{file.name}: expected one table that begins with {head!r}, got {len(found)}")
+    first = found[0] + 2
+    end = next(place for place in range(first, len(lines)) if not lines[place].startswith("|"))
+    return "\n".join([*lines[:first], *rows, *lines[end:], ""])
 
 
 def forecasts() -> Iterator[tuple[str, str]]:
@@ -38,17 +58,7 @@ def forecasts() -> Iterator[tuple[str, str]]:
     m4 = numbers("m4_hourly", "global")
     scores = f"MASE {m4['mase']:.3f}, OWA {m4['owa']:.3f}, MSIS {m4['msis']:.2f}"
     yield "the same with the global layer", f"{scores}, {m4['cpu_ms_per_series']:.0f} ms"
-    peer = numbers("m4_hourly", "peers: MSTL-AutoETS")
-    times = f"{peer['mase_over_ours']:.1f} times our MASE at {peer['cpu_ms_per_series_over_ours']:.0f} times our CPU"
-    yield "statsforecast on every tenth series, in the same run", f"MSTL-AutoETS: {times}"
-    ours, mstl, naive, prophet = (
-        numbers("hourly", name)["geometric_mase"]
-        for name in ("capacity", "MSTL-AutoETS", "SeasonalNaive 168", "Prophet")
-    )
-    yield (
-        "five other hourly series, 7 days each",
-        f"MASE {ours:.3f}; MSTL-AutoETS {mstl:.3f}, seasonal naive {naive:.3f}, Prophet {prophet:.3f}",
-    )
+    yield from beside_peers()
     each = numbers("nab", "mase_per_series")
     others = [value for name, value in each.items() if name != SEASONLESS]
     yield (
@@ -65,6 +75,20 @@ def forecasts() -> Iterator[tuple[str, str]]:
     )
 
 
+def beside_peers() -> Iterator[tuple[str, str]]:
+    """The rows with peers, which are named where they were installed."""
+    if MSTL in page("m4_hourly").cells:
+        peer = numbers("m4_hourly", MSTL)
+        error, cost = peer["mase_over_ours"], peer["cpu_ms_per_series_over_ours"]
+        times = f"{error:.1f} times our MASE at {cost:.0f} times our CPU"
+        yield "statsforecast on every tenth series, in the same run", f"MSTL-AutoETS: {times}"
+    named = {"MSTL-AutoETS": "MSTL-AutoETS", "SeasonalNaive 168": "seasonal naive", "Prophet": "Prophet"}
+    scores = {name: cells.get("geometric_mase") for name, cells in page("hourly").cells.items()}
+    others = ", ".join(f"{name} {float(mase):.3f}" for row, name in named.items() if (mase := scores.get(row)))
+    ours = f"MASE {numbers('hourly', 'capacity')['geometric_mase']:.3f}"
+    yield "five other hourly series, 7 days each", f"{ours}; {others}" if others else ours
+
+
 def plans() -> Iterator[tuple[str, str]]:
     """The rows on loads, policies and decisions."""
     yield "decisions compared with the real HPA (Kubernetes 1.36)", "6,000 of 6,000 equal"
@@ -76,14 +100,14 @@ def plans() -> Iterator[tuple[str, str]]:
         f"within {100 * value('load', 'throughput_error_median'):.1f} % (median); {bound}",
     )
     chosen = numbers("policies", "all")
-    cases = round(chosen["cases"])
+    cases, regret = round(chosen["cases"]), 100 * chosen["regret_mean"]
+    cost = f"{abs(regret):.1f} % {'less' if regret < 0 else 'more'} than the best fixed policy in hindsight on average"
     kept = (
         f"at least {int(1000 * chosen['promise_worst']) / 10} % of minutes, on {round(cases * chosen['promise_kept'])}"
     )
     yield (
         f"a policy chosen each day from the days before, on {cases} cases of public traces",
-        f"{kept} of them 99.3 % or more; against the best fixed policy in hindsight {100 * chosen['regret_mean']:+.1f} % "
-        f"on average, {100 * chosen['regret_worst']:+.0f} % at worst",
+        f"{kept} of them 99.3 % or more; costs {cost}, at worst {100 * chosen['regret_worst']:.0f} % more",
     )
     yield (
         "floors of `plan` and `apply` on a cluster beside those of `simulate`, three days, minute by minute",
@@ -120,6 +144,28 @@ def runs() -> Iterator[tuple[str, str]]:
         "10,000 workloads, from rows to plan, two cores",
         f"{fleet['seconds']:.0f} s, {fleet['peak_rss_mib'] / 1024:.1f} GiB with Dask's workers",
     )
+
+
+def chosen_policies() -> Iterator[str]:
+    """A row for each case that was judged, those of few days too."""
+    for trace in page("policies").cells:
+        case = numbers("policies", trace)
+        if "kept" in case:
+            shares = (case["saving"], case["saving of perfect"], case["regret"])
+            cells = (f"{100 * case['kept']:.1f} %", *(f"{100 * share:z.0f} %" for share in shares))
+            yield f"| {trace} | {' | '.join(cells)} |"
+
+
+def tasks() -> Iterator[str]:
+    """Fleets and rows: rows read, seconds, CPU seconds, each, memory."""
+    for count, many in (("1,000", "1000 workloads"), ("10,000", "10000 workloads")):
+        run = numbers("fleet", many)
+        cost = f"{run['seconds']:.0f} | {run['cpu_seconds']:.0f} | {run['cpu_milliseconds_each']:.0f} ms"
+        memory = f"{run['peak_rss_mib'] / 1024:.1f} GiB"
+        yield f"| {count} workloads, rows to plan | {run['rows']:,.0f} | {cost} | {memory} |"
+    rows, seconds, cpu, mib = (value("governance", name) for name in ("rows", "seconds", "cpu_seconds", "peak_rss_mib"))
+    counted = f"{rows:,.0f} order lines checked and counted per hour | {rows:,.0f}"
+    yield f"| {counted} | {seconds:.0f} | {cpu:.0f} | | {mib / 1024:.1f} GiB |"
 
 
 def value(name: str, row: str) -> float:

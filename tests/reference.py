@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from benchmarks.figures import figures_page
-from benchmarks.measured import readme
+from benchmarks.measured import COMPARISON, README, SCALE, comparison, readme, scale
 from capacity import __version__
 from capacity.monitoring.metrics import metrics_page
 from docs.hooks import commands_page, configuration_page, library_page
@@ -111,7 +111,9 @@ def references() -> Mapping[Path, Callable[[], str]]:
     """By file: what it must hold. A chart can only read its own folder: there the files are copies."""
     copied = [MONITORING / "rules.yaml", *sorted((MONITORING / "dashboards").glob("*.json"))]
     return {
-        ROOT / "README.md": readme,
+        README: readme,
+        COMPARISON: comparison,
+        SCALE: scale,
         ROOT / "docs" / "figures.md": figures_page,
         ROOT / "docs" / "metrics.md": metrics_page,
         ROOT / "docs" / "reference" / "commands.md": commands_page,

@@ -29,10 +29,7 @@ HOMES = {
     "capacity.app.plan": ("plan_fleet",),
     "capacity.app.notify": ("Notifier",),
     "capacity.app.reconciliation": ("Reconciliation",),
-    "capacity.app.what_if": (
-        "parse_scenario",
-        "parse_scenarios",
-    ),
+    "capacity.app.what_if": ("parse_scenario", "parse_scenarios"),
     "capacity.app.status": ("read_status",),
 }
 __all__, __getattr__, __dir__ = load_lazily(__name__, HOMES)

@@ -312,7 +312,9 @@ def _read_again(writer: ClusterWriter, workload: Workload, scene: ObservedTarget
 
 def _gone(workload: Workload) -> ClusterError:
     target = workload.target
-    message = f"{target.kind} {target.name} is gone: it was deleted after this pass read it; nothing was made anew"
+    message = (
+        f"{target.kind} {target.name} is gone: it was deleted after this pass read it; nothing was created in its place"
+    )
     return ClusterError(message, ABSENT)
 
 

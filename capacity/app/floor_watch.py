@@ -20,7 +20,7 @@ from capacity.cluster.kinds import HPA, KINDS, SCALED_OBJECT, Kind
 from capacity.logs import LOGGER
 from capacity.model import ClusterError, Workload
 
-SECONDS = 240  # of one watch; then it begins anew with all objects, which shows what was missed in between
+SECONDS = 240  # of one watch; then it begins again with all objects, which shows what was missed in between
 AGAIN = 5.0  # seconds from one watch to the next, where a server or a proxy ends it at once
 REPAIRS, WITHIN = 5, 600.0  # repairs of one object in so many seconds: whoever lowers it more often waits for a pass
 FORBIDDEN = (401, 403)

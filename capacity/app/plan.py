@@ -30,10 +30,9 @@ from capacity.files import write_text
 from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config
 from capacity.model.fields import parse_time, rfc3339
-from capacity.planning.ahead import busiest, coming_hours, demand_ahead
 from capacity.planning.orders import Histories, KnownAhead, OrderData, require_quality
 from capacity.planning.pipeline import PlanInputs, plan_alone, share_supply
-from capacity.planning.result import PlanResult
+from capacity.planning.result import PlanResult, busiest, coming_hours, demand_ahead
 from capacity.planning.sizing import advise_workloads
 from capacity.quality import Audit
 from capacity.sources.audit_history import audit_orders

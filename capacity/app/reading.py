@@ -20,7 +20,6 @@ from capacity.model.arrays import Mask
 from capacity.model.configuration import Config
 from capacity.planning.orders import Histories, KnownAhead, OrderData
 from capacity.planning.pipeline import measured_by
-from capacity.quality.usage import audit_usages
 from capacity.sources.audit_history import audit_orders
 from capacity.sources.orders import read_columns, read_events
 from capacity.sources.sql import literal, one_line
@@ -83,6 +82,8 @@ def read_usages(config: Config, now: datetime, *, past: bool = False) -> tuple[d
 
 def audit_measured(usages: Mapping[Key, pd.DataFrame], config: Config) -> Audit:
     """The audit of usage where a plan is made without orders."""
+    from capacity.quality.usage import audit_usages
+
     return audit_usages(usages.values(), measured_by(config))
 
 

@@ -24,8 +24,8 @@ from capacity.planning.orders import OrderData
 from capacity.planning.pipeline import PlanInputs, make_plan
 
 SHOWN_PAST = timedelta(days=28)  # of history beside what comes
-FROM_FILE = "This page was opened from a plan file, which holds floors and evidence but no orders: nothing can be forecast anew. Start `capacity serve` with a capacity.yaml."  # noqa: E501
-FROM_CLUSTER = "This page reads the plans of the cluster, which hold floors and evidence but no orders: nothing can be forecast anew. Run `capacity serve` where the orders can be read."  # noqa: E501
+FROM_FILE = "This page was opened from a plan file, which holds floors and evidence but no orders, so no forecast can be made from it. Start `capacity serve` with a capacity.yaml."  # noqa: E501
+FROM_CLUSTER = "This page reads the plans of the cluster, which hold floors and evidence but no orders, so no forecast can be made from them. Run `capacity serve` where the orders can be read."  # noqa: E501
 
 
 @dataclass(frozen=True, slots=True)

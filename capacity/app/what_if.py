@@ -29,10 +29,10 @@ from capacity.model.configuration import Config
 from capacity.model.fields import duration_text
 from capacity.model.policies import Policies
 from capacity.model.policy import Objective
-from capacity.planning.expected import expected_minutes_above
 from capacity.planning.explain import KnownSales, explain_planned, plain_forecast
 from capacity.planning.orders import OrderData
 from capacity.planning.pipeline import PlanInputs, check_scenarios, make_plan, planned_window
+from capacity.planning.result import expected_minutes_above
 from capacity.planning.shared import priced
 from capacity.planning.workload import floor_series, month_cost
 

@@ -79,7 +79,7 @@ class PlanOutput:
         ),
     ] = False
     choose: Annotated[
-        bool, typer.Option("--choose", help="Choose each workload's policy anew first, as `capacity advise` does.")
+        bool, typer.Option("--choose", help="Choose each workload's policy again first, as `capacity advise` does.")
     ] = False
 
 

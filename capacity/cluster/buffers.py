@@ -196,7 +196,7 @@ def _maker(document: Document) -> str:
 
 
 def _provisioned(document: Document, replicas: int) -> tuple[bool, str]:
-    """Whether nodes stand ready for so many pods, and what the object says where they do not."""
+    """Whether nodes are ready for so many pods, and what the object says where they do not."""
     status = document.get("status") or {}
     if document.get("kind") == "Deployment":
         ready = int(status.get("readyReplicas") or 0)

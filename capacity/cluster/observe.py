@@ -1,4 +1,8 @@
-"""Observe: every workload with what holds its floor, or what stands in its way; and when its metrics were measured."""
+"""Observe: every workload with what holds its floor, or what stands in its way; and when its metrics were measured.
+
+The right to read when metrics were measured is an overlay (`k8s/components/metric-times`), and
+`controller.metric_times` asks for it.
+"""
 
 from __future__ import annotations
 

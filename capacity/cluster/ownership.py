@@ -1,4 +1,8 @@
-"""Who owns a field of an object (managedFields): whether we may take it, how it goes back, and who set a floor."""
+"""Who owns a field of an object (managedFields): whether we may take it, how it goes back, and who set a floor.
+
+Whoever set a floor, the cure is the same: the floor leaves the chart, the manifest or Git, and `floor` in
+`capacity.yaml` takes its place. Then no apply conflicts, and none resets it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What holds a whole pass: too many floors that want to come down together, or a plan for another configuration."""
+"""What holds a whole pass: too many floors that want to come down together, or a plan for another configuration.
+
+The brake is one episode of the fleet: it begins when too many floors want down, holds for a time, lets go, and ends
+when no longer so many want down. Each workload notes the beginning; a note of an earlier episode does not count.
+"""
 
 from __future__ import annotations
 

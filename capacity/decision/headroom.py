@@ -1,4 +1,4 @@
-"""How many pods nodes must stand ready for now. A buffer rises at once, and comes down when a peak is over for good."""
+"""How many pods nodes must be ready for now. A buffer rises at once, and comes down when a peak is over for good."""
 
 from __future__ import annotations
 

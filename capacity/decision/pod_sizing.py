@@ -1,4 +1,7 @@
-"""What one pod is to request: up at once, down in steps, within its limits, its class, its node and its memory."""
+"""What one pod is to request: up at once, down in steps, within its limits, its class, its node and its memory.
+
+Uses of memory are kept in blocks of six hours, rounded up, so that a steady use is noted four times a day and no more.
+"""
 
 from __future__ import annotations
 

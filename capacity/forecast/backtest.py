@@ -44,7 +44,7 @@ class Scores:
 @shows_itself
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What each origin forecast and what came, with scores beside the seasonal naive's.
+    """What each origin forecast and what happened, with scores beside the seasonal naive's.
 
     `windows` has one row per origin and step: origin, horizon (1, 2, ...), actual, naive, event, scale (of MASE), and
     one column per quantile level. `skill` = 1 - MAE / MAE of the seasonal naive; `skill_interval` holds it at 95 %

@@ -14,9 +14,11 @@ import numpy as np
 from capacity.forecast.blend import Served
 from capacity.forecast.history import Origins
 from capacity.model.arrays import Array, Places
-from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles
+from capacity.stats import nan_mean, normal_quantiles, ordered_quantiles, student_quantiles
 
+MIDDLE = 0.5
 POOLED = 0.7  # share of the pooled shape in each quantile; the rest is the series' own
+TAIL, SEEN_LEVEL = 12.0, 0.9  # degrees of freedom of the tail, and the level from which it is heavier than was seen
 SHRINK = 10.0  # errors' worth of the series' own scale in the scale of each slot
 SLOTS = 24  # at most so many scales per season: minutes share theirs
 LEVEL_POWER = 0.6  # between additive (0) and multiplicative (1) errors; counts have 0.5; flat on traces and M4
@@ -74,13 +76,28 @@ def mixed_offsets(shape: Array, origins: int, levels: tuple[float, ...]) -> Arra
 
     A series without a single scored error takes the pooled shape; without any at all, a Gaussian one.
     """
-    gaussian = 1.25 * normal_quantiles(levels)  # mean |x| = 1, as the scales have it
+    asked = (MIDDLE, *levels)  # the stretch is around the middle: around 0 it would move a bias as well
+    gaussian = 1.25 * normal_quantiles(asked)  # mean |x| = 1, as the scales have it
     scored = ~np.isnan(shape).all(axis=1)
-    pooled = np.nanquantile(shape, levels) if scored.any() else gaussian
+    pooled = np.nanquantile(shape, asked) if scored.any() else gaussian
     own = np.tile(pooled, (len(shape), 1))
     if scored.any():
-        own[scored] = np.nanquantile(shape[scored], levels, axis=1).T
-    return np.asarray((POOLED * pooled + (1 - POOLED) * own) * inflation(origins))
+        own[scored] = np.nanquantile(shape[scored], asked, axis=1).T
+    mixed = POOLED * pooled + (1 - POOLED) * own
+    return np.asarray(mixed[:, :1] + (mixed[:, 1:] - mixed[:, :1]) * inflation(origins) * heavier(levels))
+
+
+def heavier(levels: tuple[float, ...]) -> Array:
+    """By what factor high quantiles lie further out than a few origins show, in which the worst was hardly met: (Q,).
+
+    1 up to 0.9; above as Student's t beside the normal distribution. Demand surges more often than it collapses.
+
+    >>> heavier((0.5, 0.9, 0.95, 0.99)).round(3)
+    array([1.   , 1.   , 1.024, 1.089])
+    """
+    high = np.maximum(levels, SEEN_LEVEL)
+    beside_normal = student_quantiles(high, TAIL) / normal_quantiles(high)
+    return np.asarray(beside_normal * (normal_quantiles((SEEN_LEVEL,)) / student_quantiles((SEEN_LEVEL,), TAIL)))
 
 
 def _lately(shape: Array) -> Array:

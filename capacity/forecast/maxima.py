@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.forecast.calibration import Errors, inflation, mixed_offsets, track
+from capacity.forecast.calibration import MIDDLE, Errors, mixed_offsets, track
 from capacity.model.arrays import Array
-from capacity.stats import nan_mean, normal_quantiles, sliding_maxima, student_quantiles
+from capacity.stats import nan_mean, normal_quantiles, running_maxima, sliding_maxima, student_quantiles
 
-MIDDLE = 0.5
 PRIOR = 40.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
 TAIL = 12.0  # degrees of freedom: the highest of a window is off by more, and more often, than normal errors are
 SERIES_PRIOR = 40.0  # windows' worth of the other series' mean and spread in each series' own
@@ -29,15 +28,18 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
     direct = sliding_maxima(point, window)[:, :, None]
     direct = direct + sliding_maxima(errors.scale, window)[:, :, None] * offsets[:, None, :]
     share = share_left(point.shape[1], window)
-    return np.maximum.accumulate(floor + share[:, None] * np.maximum(direct - floor, 0.0), axis=2)
+    return running_maxima(floor + share[:, None] * np.maximum(direct - floor, 0.0), 2)
 
 
 def share_left(horizon: int, window: int) -> Array:
     """How much of what a window adds to a step is left at each step of a horizon: all of it but near the end, (H,).
 
-    >>> share_left(4, 3).round(2)
-    array([1.  , 1.  , 0.63, 0.  ])
+    Of a window longer than the horizon, the first step sees the whole horizon.
+
+    >>> share_left(4, 3).round(2), share_left(4, 9).round(2)
+    (array([1.  , 1.  , 0.63, 0.  ]), array([1.  , 0.79, 0.5 , 0.  ]))
     """
+    window = min(window, horizon)
     if window == 1:
         return np.zeros(horizon)
     return np.asarray(np.log(np.minimum(window, np.arange(horizon, 0, -1))) / np.log(window))
@@ -67,9 +69,8 @@ def over_steps(maxima: Array | None, quantiles: Array, window: int) -> Array:
 def _offsets(errors: Errors, window: int, levels: tuple[float, ...]) -> Array:
     """How far, in scales, the highest actual of a window lies above its highest forecast: (N, Q)."""
     surprise, apart = _surprises(errors, window), _apart(errors, window)
-    flat, asked, origins = surprise.reshape(len(surprise), -1), (MIDDLE, *levels), errors.shape.shape[1]
-    seen = mixed_offsets(flat, origins, asked)
-    seen = seen - seen[:, :1] * (1.0 - 1.0 / inflation(origins))  # stretched around the middle, not around 0
+    flat, asked = surprise.reshape(len(surprise), -1), (MIDDLE, *levels)
+    seen = mixed_offsets(flat, errors.shape.shape[1], asked)
     foretold = _foretold(_pooled_moments(flat, _short_variance(errors, window), apart), apart, asked)
     middle, offsets = np.split(_with_prior(seen, foretold, apart), [1], axis=1)
     start = middle + (offsets - middle) * _stretch(errors, apart, levels)

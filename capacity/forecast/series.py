@@ -41,6 +41,7 @@ from capacity.model.arrays import Array, Places
 from capacity.series.calendar import uplift_notes
 from capacity.series.seasons import DAY, WEEK, real_seasons, unproven
 from capacity.series.steps import evened
+from capacity.stats import running_maxima
 
 USUAL = 0.3  # of the history: a kind of event that covers more is not an exception but how business goes
 OFFERED = frozenset({"before holiday", "after holiday"})  # kinds that come with holidays: used where they foretell
@@ -268,7 +269,7 @@ def _put_back(batch: BatchForecast, ahead: KnownAhead, setting: Setting) -> Arra
 def _maxima(batch: BatchForecast, quantiles: Array, window: int) -> Array:
     """Maxima (H, Q) over the final quantiles of their steps by as much as over those of the steady rest."""
     excess = over_steps(batch.maxima, batch.quantiles, window)
-    return np.asarray(np.maximum.accumulate((highest_quantiles(quantiles[None], window) * excess)[0], axis=1))
+    return running_maxima((highest_quantiles(quantiles[None], window) * excess)[0], 1)
 
 
 def _trust(batch: BatchForecast, setting: Setting) -> Trust | None:

@@ -14,7 +14,7 @@ from capacity.load.alignment import DAY, LATEST_DAYS, grid_of, on_grid, spacing,
 from capacity.load.estimation import Learned, learn_rows, least_points
 from capacity.load.profile import even_weights
 from capacity.load.regression import effective
-from capacity.load.report import LearnedCase, judge, model_of
+from capacity.load.verdict import LearnedCase, judge, model_of
 from capacity.model import DataError, Finding, LoadModel, LoadReport, require
 from capacity.model.arrays import Array
 from capacity.series.frames import as_sales

@@ -25,7 +25,7 @@ from capacity.model import (
     require,
 )
 from capacity.model.arrays import Array, Places
-from capacity.stats import nearest_level, normal_quantiles, ordered_quantiles, sliding_maxima
+from capacity.stats import nearest_level, normal_quantiles, ordered_quantiles, running_maxima, sliding_maxima
 
 HOUR = timedelta(hours=1)
 QUIET = 0.05  # of the typical load: below it errors shrink no further
@@ -58,7 +58,7 @@ def load_maxima(aligned: AlignedSales, response: Response) -> Array:
     if wide and aligned.maxima is not None:
         together = _combined(aligned, response, aligned.maxima, count)
         answer = np.maximum(answer, sliding_maxima(together, count, axis=0) if aligned.fine else together)
-    return np.maximum.accumulate(answer, axis=1)
+    return running_maxima(answer, 1)
 
 
 def _combined(aligned: AlignedSales, response: Response, rates: Array, errors: int) -> Array:

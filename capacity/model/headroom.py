@@ -35,7 +35,7 @@ class HeadroomRules:
         What keeps the nodes: an object that the node autoscaler serves, or a Deployment of pause pods that real pods
         preempt. Default "CapacityBuffer".
     level : float
-        Quantile of demand for which nodes stand ready, in (0, 1). Default 0.95.
+        Quantile of demand for which nodes are ready, in (0, 1). Default 0.95.
     lead_time : timedelta
         From a pod that fits on no node to a node that is Ready. Default 4 minutes; in capacity.yaml `auto`, which
         learns it from the nodes where they can be read.
@@ -72,7 +72,7 @@ class HeadroomRules:
         Field(description="CapacityBuffer, or placeholder: pause pods, where the cluster has no CapacityBuffer."),
     ] = "CapacityBuffer"
     level: Annotated[
-        float, Field(gt=0, lt=1, description="Quantile of demand for which nodes stand ready; forecast, listed or not.")
+        float, Field(gt=0, lt=1, description="Quantile of demand for which nodes are ready; forecast, listed or not.")
     ] = 0.95
     lead_time: Annotated[
         LeadTime,
@@ -100,7 +100,7 @@ class HeadroomRules:
     image: Annotated[str, Field(min_length=1, description="Of placeholders.")] = "registry.k8s.io/pause:3.10"
     standby_price: Annotated[
         Share,
-        Field(ge=0, le=1, description="Of a node that stands ready and runs nothing, as a share of the full price."),
+        Field(ge=0, le=1, description="Of a node that is kept ready and runs nothing, as a share of the full price."),
     ] = 1.0
 
     def __post_init__(self) -> None:
@@ -153,7 +153,7 @@ class HeadroomNodes:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """Pods for which nodes stand ready beyond what is planned to run, of one workload or of a group, as changes.
+    """Pods for which nodes are ready beyond what is planned to run, of one workload or of a group, as changes.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class Headroom:
     changes : tuple of HeadroomChange
         Pods from an offset in steps on; the first at offset 0.
     level : float
-        The quantile of demand for which nodes stand ready.
+        The quantile of demand for which nodes are ready.
     lead_time : timedelta
         From a pod that fits on no node to a Ready node.
     cpu_millicores, memory_bytes : int

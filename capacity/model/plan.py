@@ -136,7 +136,7 @@ class WorkloadPlan:
         Whether the controller may leave out moves of a floor (`controller.calm`), where no policy says so. Default yes;
         no where steps of orders were divided, which have few moves.
     headroom : Headroom or None
-        Pods for which nodes stand ready; of a group of workloads, in the plan of the first. Default none.
+        Pods for which nodes are ready; of a group of workloads, in the plan of the first. Default none.
     sizes : PodSizes or None
         The size of its pods over time, where it scales vertically. Default none.
     volumes : tuple of VolumePlan

@@ -310,7 +310,7 @@ class Workload:
         default_factory=Metrics
     )
     headroom: Annotated[
-        HeadroomRules | None, Field(description="Nodes that stand ready before its pods need them. None: none do.")
+        HeadroomRules | None, Field(description="Nodes that are kept ready before its pods need them. None: none do.")
     ] = None
     scaling: Annotated[
         Literal["horizontal", "vertical"],

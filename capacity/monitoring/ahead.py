@@ -23,7 +23,7 @@ def ahead_samples(plan: Plan, kept: Sequence[DemandAhead] = ()) -> list[Sample]:
     Demand and utilization are known of plans that still hold what they were made of, and of those whose demand was
     `kept`. Hours beyond a plan are absent.
     """
-    from capacity.planning.ahead import busiest, coming_hours, demand_ahead
+    from capacity.planning.result import busiest, coming_hours, demand_ahead
 
     starts, known = coming_hours(plan.created), {one.key: one for one in kept}
     times = [
@@ -46,7 +46,7 @@ def horizon_of(number: int) -> str:
 def _of_workload(plan: WorkloadPlan, demand: DemandAhead | None, starts: list[datetime]) -> Iterator[Sample]:
     import numpy as np
 
-    from capacity.planning.ahead import hourly
+    from capacity.planning.result import hourly
 
     floor = plan.replicas()
     yield from _samples(FLOOR, hourly(floor, plan, starts), plan.key, ())

@@ -121,7 +121,7 @@ def connect_tickets(settings: ServiceNowSettings) -> ServiceNow:
 
 
 def connect_incidents(settings: IncidentSettings) -> IncidentDispatcher:
-    """Who is told what is wrong, and what happens to tickets."""
+    """Who is notified of breaches, and what happens to tickets."""
     tickets, alerts = settings.servicenow, settings.alertmanager
     lasting = settings.alerts_last
     return IncidentDispatcher(

@@ -15,7 +15,7 @@ from capacity.model import Demand, Forecast, LoadModel
 from capacity.model.arrays import Array, Places
 from capacity.model.load import Response
 from capacity.series.within import PART, WithinStep, smooth_path
-from capacity.stats import normal_quantiles, sliding_maxima
+from capacity.stats import normal_quantiles, running_maxima, sliding_maxima
 
 HOUR, DAY, MEDIAN = timedelta(hours=1), timedelta(days=1), 0.5
 LONGEST = timedelta(days=28)  # of a step that is planned on: months are refused
@@ -139,13 +139,13 @@ def _parted(ones: Sequence[Forecast], costs: Sequence[Cost | None], within: With
     values, first = _values([one.quantiles for one in ones]), ones[0]
     parts = first.step // within.part
     if within.shape is None:
-        return np.maximum.accumulate(smooth_path(values, parts), axis=1)
+        return running_maxima(smooth_path(values, parts), 1)
     follows = np.array([cost is not None for cost in costs])
     base = np.array([np.inf if cost is None else cost.base for cost in costs])[:, None, None]
     idle = np.minimum(values, base)
     found = smooth_path(idle, parts)
     found[follows] += within.path((values - idle)[follows], _steps(first), first.step)
-    return np.maximum.accumulate(found, axis=1)
+    return running_maxima(found, 1)
 
 
 def _steps(forecast: Forecast) -> pd.DatetimeIndex:
@@ -196,7 +196,7 @@ class _Chance:
         middle = moved[:, levels.tolist().index(MEDIAN)][:, None, :]
         distance = np.sqrt((moved - middle) ** 2 + beyond**2) * np.sign(levels - MEDIAN)[:, None]
         spread = tables.copy()
-        spread[follows] = np.maximum.accumulate(np.maximum(middle + distance, 0.0), axis=1)
+        spread[follows] = running_maxima(np.maximum(middle + distance, 0.0), 1)
         return spread
 
 
@@ -209,7 +209,7 @@ def _raised(ones: Sequence[Forecast], finer: Array, part: timedelta) -> Array:
     factor = np.divide(known, highest, out=np.ones_like(known), where=highest > 0)
     reach = sliding_maxima(finer, min(-(-window // part), finer.shape[-1]))
     lifted = reach * np.repeat(np.maximum(factor, 1.0), step // part, axis=-1)
-    raised: Array = np.maximum.accumulate(lifted, axis=1)
+    raised: Array = running_maxima(lifted, 1)
     return raised
 
 

@@ -1,4 +1,4 @@
-"""Node headroom: pods for which nodes must stand ready, because a node takes longer to come than a pod.
+"""Node headroom: pods for which nodes must be ready, because a node takes longer to come than a pod.
 
 At a moment t the nodes must hold what the upper quantile of demand may need by the time that a node ordered at t could
 serve: within the node's lead time and the pod's. What the floors already run, or demand at its median lets the
@@ -90,7 +90,7 @@ def _told(plan: WorkloadPlan, ahead: Headroom) -> WorkloadPlan:
     whose = f"group {ahead.group}: " if ahead.group else ""
     kind = f", at most {ahead.nodes[0].peak} {ahead.nodes[0].node_type} nodes" if ahead.nodes else ""
     pods = f"up to {ahead.peak} more pods at {ahead.level:g}"
-    said = f"{whose}nodes stand ready for {pods} ({minutes:g} min for a node{kind})"
+    said = f"{whose}nodes are ready for {pods} ({minutes:g} min for a node{kind})"
     derived = replace(plan.derivation, notes=(*plan.derivation.notes, said, *ahead.notes))
     return replace(plan, headroom=ahead, derivation=derived)
 

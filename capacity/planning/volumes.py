@@ -175,7 +175,7 @@ def plan_volume(
 
 
 def _of_this_claim(usage: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The rows of the claim as it is now: those before it was made anew are another volume's."""
+    """The rows of the claim as it is now: those before it was created again are another volume's."""
     seen = usage.dropna(subset=["used", "capacity"])
     require(len(seen) >= 2, "usage: expected at least two measurements with used and capacity, got {}", len(seen))
     step = usage.index[1] - usage.index[0]

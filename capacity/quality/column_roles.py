@@ -328,6 +328,20 @@ def state_column(columns: Sequence[Column]) -> Column | None:
     return found[0] if found else None
 
 
+NO_ORDERS = (  # columns of yes and no, and values of states, that name what is no order or is one no more
+    r"\b(cancell?ed|test|voided?|deleted|refunded|storniert|annulliert|annullata|annul\w+e|cancelad[oa]|fraud|draft)\b"
+)
+
+
+def state_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some columns' names that say whether a row is an order at all.
+
+    >>> state_names(["created_at", "financial_status", "isTest", "latest"])
+    ('financial_status', 'isTest')
+    """
+    return tuple(name for name in names if re.search(f"{STATES}|{NO_ORDERS}", Column(name, "text", 1, 1).words))
+
+
 @dataclass(frozen=True, slots=True)
 class Guess:
     """How a source is read: the settings, and the reason for each part in words.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,9 @@ NAIVE, WRITTEN = "none", "written"
 ORDERS: Final = ("day first", "month first", "year first")
 DATES: Final = {"day first": "%d{0}%m{0}%{1}", "month first": "%m{0}%d{0}%{1}", "year first": "%y{0}%m{0}%d"}
 CLEAR = 0.01  # share of rows that fit the other order of day and month only, up to which they are typing errors
+MONTHS = 12
+LONE, LONE_SHARE = 3, 1e-4  # rows (or share of rows) that decide nothing, if they are far from all others
+NEAR_DAYS, FAR_DAYS = 13, 20  # from the dates that can only be read in one order: among them, and months away
 FEW_YEARS, MANY_YEARS = 4, 8  # two-digit years: the day of the month, read as a year, spans many years
 ABBREVIATIONS: Final = {  # offsets in hours: RFC 2822, and those that one place alone uses
     **dict.fromkeys(("Z", "UT", "UTC", "GMT", "WET"), 0.0),
@@ -74,7 +77,29 @@ _FOREIGN: Final = {  # months in six languages, by what they are in English; wor
     "Nov": "novembre noviembre novembro",
     "Dec": "dezember dez décembre déc diciembre dic dicembre dezembro",
 }
-_ENGLISH: Final = {word: month for month, words in _FOREIGN.items() for word in words.split()}
+_FURTHER: Final = {  # months of languages with cases and other scripts: as they stand in a date
+    "Jan": "يناير января янв stycznia ocak січня ιανουαρίου",
+    "Feb": "فبراير февраля фев lutego şubat лютого φεβρουαρίου",
+    "Mar": "مارس марта мар marca mart березня μαρτίου",
+    "Apr": "أبريل ابريل апреля апр kwietnia nisan квітня απριλίου",
+    "May": "مايو мая maja mayıs травня μαΐου",
+    "Jun": "يونيو июня июн czerwca haziran червня ιουνίου",
+    "Jul": "يوليو июля июл lipca temmuz липня ιουλίου",
+    "Aug": "أغسطس اغسطس августа авг sierpnia ağustos серпня αυγούστου",
+    "Sep": "سبتمبر сентября сен września eylül вересня σεπτεμβρίου",
+    "Oct": "أكتوبر اكتوبر октября окт października ekim жовтня οκτωβρίου",
+    "Nov": "نوفمبر ноября ноя kasım νοεμβρίου",
+    "Dec": "ديسمبر декабря дек grudnia aralık грудня δεκεμβρίου",
+}
+_ENGLISH: Final = {
+    word: month for months in (_FOREIGN, _FURTHER) for month, words in months.items() for word in words.split()
+}
+_ZEROS = (0x660, 0x6F0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0x1040, 0x17E0)
+FOREIGN_DIGITS: Final = "".join(chr(zero + digit) for zero in (*_ZEROS, 0xFF10) for digit in range(10))
+ASCII_DIGITS: Final = "0123456789" * (len(_ZEROS) + 1)  # of the digits of other scripts, in their order
+DIRECTIONS: Final = "\u200e\u200f\u061c"  # marks of the direction of writing, which nobody sees
+_PLAIN: Final = str.maketrans(FOREIGN_DIGITS, ASCII_DIGITS, DIRECTIONS)
+JSON_DATE: Final = r"\s*\\?/?(?:new )?Date\((-?[0-9]+)(?:[+-][0-9]{4})?\)\\?/?\s*"  # milliseconds since 1970 in UTC
 _CLOCK = re.compile(
     r"(?P<hour>99?)(?:(?P<colon>[:.])99(?:(?P=colon)99(?P<fraction>[.,]9{1,9})?)?)?(?P<half>\s?[AaPp][Mm])?"
 )
@@ -109,6 +134,15 @@ class Fit:
     last_year: int = 0
 
 
+def plain_digits(text: str) -> str:
+    """A text with the digits of other scripts as 0 to 9, and without marks of the direction of writing.
+
+    >>> plain_digits("١٥/٠١/٢٠٢٦")
+    '15/01/2026'
+    """
+    return text.translate(_PLAIN)
+
+
 def shape_of(text: str) -> str:
     """A text with every digit replaced by 9.
 
@@ -132,10 +166,10 @@ def readings(shape: str, zone: str = "UTC") -> dict[str, Reading]:
     shape = shape.replace("\u202f", " ").replace("\xa0", " ")
     for foreign, english in english_words(shape).items():
         shape = shape.replace(foreign, english)
-    for date, rest in _dates(shape):
+    for dates, rest in _dates(shape):
         clock = _clock(rest, zone)
         if clock is not None:
-            return {order: Reading(form + clock.format, clock.zone) for order, form in date.items()}
+            return {order: Reading(form + clock.format, clock.zone) for order, form in dates.items()}
     return _ctime(shape, zone)
 
 
@@ -150,7 +184,9 @@ def looks_like_time(text: str) -> bool:
     >>> [looks_like_time(text) for text in ("[15/Jan/2026:13:00:00 +0100]", "1.10.2026 00:00 - 1.10.2026 01:00", "May")]
     [True, True, False]
     """
-    shape = unbracketed(shape_of(text))
+    if re.fullmatch(JSON_DATE, text):
+        return True
+    shape = unbracketed(shape_of(plain_digits(text)))
     starts = [match[1] for pattern in (PAIR, SLOT) if (match := re.fullmatch(pattern, shape)) is not None]
     return any(readings(one) for one in (shape, *starts))
 
@@ -210,6 +246,32 @@ def chosen_order(fits: Mapping[str, Fit], where: str, example: str) -> str:
                 f"{rival.alone} that can only be read {order}; write them alike, or give time_format"
             )
     return best
+
+
+def swapped_days(days: Mapping[date, int]) -> tuple[int, date] | None:
+    """How many rows lie months away from the others, and among them with day and month swapped; and one of their dates.
+
+    `days` are the dates of a file in its one order, each with its rows. Dates after the twelfth can only be read in one
+    order, and say where the others belong. None where so few rows do that they decide nothing: they are far from all
+    others.
+
+    >>> january = {date(2024, 1, day): 10 for day in range(8, 29)}
+    >>> swapped_days(january)
+    >>> swapped_days(january | {date(2024, day, 1): 10 for day in range(3, 8)})
+    (50, datetime.date(2024, 3, 1))
+    """
+    certain = [day for day in days if day.day > MONTHS]
+    if not certain:
+        return None
+    first, last = min(certain), max(certain)
+
+    def off(day: date) -> int:
+        return max(0, (first - day).days, (day - last).days)
+
+    moved = {day: rows for day, rows in days.items() if day.day <= MONTHS and off(day) > FAR_DAYS}
+    moved = {day: rows for day, rows in moved.items() if off(day.replace(month=day.day, day=day.month)) <= NEAR_DAYS}
+    count = sum(moved.values())
+    return (count, min(moved)) if count > max(LONE, LONE_SHARE * sum(days.values())) else None
 
 
 def _either(where: str, example: str, one: str, other: str) -> DataError:
@@ -371,6 +433,7 @@ def read_times(texts: Sequence[str], where: str, zone: str = "UTC", form: str | 
     >>> [moment.at.month for moment in read_times(["27/11/2026", "05/12/2026"], "events.csv") if moment]
     [11, 12]
     """
+    texts = [plain_digits(text) for text in texts]
     if form is not None and form.replace("_", " ") not in ORDERS:
         return [_parsed(text, Reading(form, WRITTEN if "%z" in form else NAIVE)) for text in texts]
     known = [readings(shape_of(text), zone) for text in texts]

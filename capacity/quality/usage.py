@@ -13,6 +13,7 @@ from capacity.model import DataError
 from capacity.model.arrays import Array, Mask, Places
 from capacity.model.data_quality import Quality
 from capacity.quality.report import Audit
+from capacity.quality.usual import only_adds_up, unit_change
 
 FINITE = "usage_finite"  # an infinity is a broken exporter
 NOT_NEGATIVE = "usage_not_negative"  # CPU, memory and requests are amounts: below zero is a counter reset mistreated
@@ -20,9 +21,8 @@ NOT_FROZEN = "usage_not_frozen"  # the same value to the last digit again and ag
 BUILT_IN = (FINITE, NOT_NEGATIVE, NOT_FROZEN)
 FROZEN = timedelta(hours=6)  # how long a value above zero may stay the same: real usage moves in its last digits
 LEAST_TOLD = 48  # steps that say in which unit values are
-COUNTED = 10  # times the largest rise and the first value, beyond which what only rises is a counter
-COUNTS, RESETS = 0.3, 0.03  # of the steps: at least so many rise, and at most so many fall, where a process began anew
-ANEW = 0.2  # of the value before, below which a counter began anew
+LEAST_COUNTED = 24  # steps that say that values are those of a counter
+RESETS = 0.03  # of the steps: a process begins anew more seldom
 LEAST_RATE = 0.005  # cores or requests per second that a counter adds up
 MANY_CORES = 50.0  # averages over a step are no whole numbers of cores
 FEW_BYTES = 2.0**22  # a workload takes more
@@ -92,13 +92,22 @@ def unlikely_units(usage: pd.DataFrame, known: Collection[str] = ()) -> tuple[st
     """
     found = []
     for name in ("cpu", "requests", "memory"):
-        values = usage[name].dropna().to_numpy(dtype=float) if name in usage.columns else np.zeros(0)
-        if len(values) < LEAST_TOLD or values.max() <= 0:
+        column = usage[name].dropna() if name in usage.columns else pd.Series(dtype=float)
+        values = column.to_numpy(dtype=float)
+        if len(values) < LEAST_COUNTED or values.max() <= 0:
             continue
+        changed = unit_change(values)
         said = f"{values.min():.3g} to {values.max():.3g}"
         if name != "memory" and _is_counter(values, usage.index[-1] - usage.index[0]):
             rate = "rate(container_cpu_usage_seconds_total[5m])" if name == "cpu" else "rate"
             found.append(f"{name}: expected a rate, got {said} that only rises, as a counter does; export its {rate}")
+        elif changed is not None:
+            found.append(
+                f"{name}: expected one unit, got values about {changed[1]:.3g} times those before from "
+                f"{column.index[changed[0]]:%Y-%m-%dT%H:%MZ} on; write them alike, or leave the older ones out"
+            )
+        elif len(values) < LEAST_TOLD:
+            continue
         elif name == "cpu" and name not in known and values.max() >= MANY_CORES and (values % 1 == 0).all():
             found.append(
                 f"cpu: expected cores, got whole numbers from {said}, as millicores are; set units: {{cpu: m}}, or "
@@ -114,19 +123,9 @@ def unlikely_units(usage: pd.DataFrame, known: Collection[str] = ()) -> tuple[st
 
 
 def _is_counter(values: Array, span: timedelta) -> bool:
-    """Whether values add up what happened since a start: they rise, and fall only where they begin anew.
-
-    A rate that rises for less than a day is a morning, unless it rises from next to nothing; and what is added up must
-    be worth telling.
-    """
-    moves = np.diff(values)
-    rises = moves[moves > 0]
-    anew = (moves < 0) & (values[1:] < ANEW * values[:-1])
-    if len(rises) < COUNTS * len(moves) or anew.sum() > RESETS * len(moves) or ((moves < 0) & ~anew).any():
-        return False
-    if rises.sum() < LEAST_RATE * span.total_seconds():
-        return False
-    return span >= timedelta(days=1) or bool(values[-1] > COUNTED * (values[0] + rises.max()))
+    """Whether values are those of a counter that adds up something worth telling."""
+    rises = np.maximum(np.diff(values), 0).sum()
+    return rises >= LEAST_RATE * span.total_seconds() and only_adds_up(values, span, RESETS)
 
 
 def unit_in_name(column: str, resource: str) -> str | None:

@@ -18,7 +18,10 @@ from capacity.stats import nan_median, robust_deviation, running_totals
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 WEEKS_AROUND = 4  # on each side: the median of the same step there is what a step would have sold
-LEAST_WEEKS = 3  # of history: from less, the step has no two others to be compared with
+LEAST_WEEKS = 3  # of history: from less, a step has no two others to be compared with, and the days around it are taken
+DAYS_AROUND = 6  # on each side, of such a history
+LEAST_DAYS = 5  # of history: with less, an opening looks like the end of an outage
+REPEATS = 2  # weeks: with less, a closing day that repeats has been seen once, and only a fall without an end is told
 LOW = 0.2  # of what a step would have sold: from here down it may belong to an outage
 LOW_ON_AVERAGE = 0.25  # of what all steps of an outage would have sold
 PARTLY = 0.5  # of it: the steps at the edges of an outage, which lasted for a part of them
@@ -33,6 +36,7 @@ CLEAR_LOG = 5.0  # or, of what it left, robust deviations of the logarithms of s
 LEAST_LEFT = 0.05  # of what was expected: what is lower is as far below, so that zeros have a logarithm
 CHI_SQUARE_MEDIAN = 0.4549  # of one degree of freedom: turns a median of squared errors into their mean
 RECOVERED = 0.5  # of what was expected, before the beginning and after the end
+RECOVERED_OF_DAYS = 0.35  # where other weekdays are what was expected: weekends sell less
 SEEN = 0.25  # of what is looked at there: less cannot tell that an outage has ended
 ONGOING = timedelta(hours=54)  # two days and a night: from here on a fall without an end may be a level that stays
 LONGEST = timedelta(days=14)  # from here on a fall is a level, as `levels` has it
@@ -64,6 +68,11 @@ class _Known:
     sold: Array
     usual: Array
     step: timedelta
+
+    @property
+    def recovered(self) -> float:
+        """The share of what was expected from which sales are usual again."""
+        return RECOVERED_OF_DAYS if _is_short(len(self.usual) - 1, self.step) else RECOVERED
 
     @staticmethod
     def of(row: Array, expected: Array, step: timedelta) -> _Known:
@@ -111,7 +120,8 @@ def find_outages(row: Array, step: timedelta) -> list[tuple[int, int]]:
 
     Returns
     -------
-    Pairs (start, stop) of places in `row`, half open. Empty where the history is shorter than three weeks.
+    Pairs (start, stop) of places in `row`, half open. Empty where the history is shorter than five days; below two
+    weeks only an outage that has not ended is found.
 
     Examples
     --------
@@ -131,10 +141,9 @@ def find_falls(row: Array, step: timedelta) -> Falls:
     >>> find_falls(row, timedelta(days=1))
     Falls(outages=(), since=38)
     """
-    if step > DAY or len(row) * step < LEAST_WEEKS * WEEK or not np.nanmax(row, initial=0.0) > 0:
+    if step > DAY or len(row) * step < LEAST_DAYS * DAY or not np.nanmax(row, initial=0.0) > 0:
         return Falls()
-    week = round(WEEK / step)
-    expected = _expected(row, week)
+    expected = _expected(row, step)
     neutral = ~(expected > NEUTRAL * np.nanmean(row)) | np.isnan(row)
     spans = _low_spans(row, expected, neutral, step)
     if not spans:
@@ -147,7 +156,9 @@ def find_falls(row: Array, step: timedelta) -> Falls:
         if (span.last - span.first) * step < LONGEST and _is_outage(span, large, found, known):
             found.append(span)
     lasting = [span for span in found if not _has_ended(span, known) and known.age(span) > ONGOING]
-    outages = sorted((span.first, span.last) for span in found if span not in lasting)
+    once = len(row) * step < REPEATS * WEEK
+    told = [span for span in found if span not in lasting and not (once and _has_ended(span, known))]
+    outages = sorted((span.first, span.last) for span in told)
     return Falls(tuple(outages), min((span.first for span in lasting), default=None))
 
 
@@ -167,15 +178,21 @@ def without_outages(values: Array, step: timedelta) -> Array:
     return answer
 
 
-def _expected(row: Array, week: int) -> Array:
-    """The median of the same step in the weeks around (T,), NaN with less than two of them."""
-    around = np.full((2 * WEEKS_AROUND, len(row)), np.nan)
-    for place, weeks in enumerate((*range(-WEEKS_AROUND, 0), *range(1, WEEKS_AROUND + 1))):
-        lag = weeks * week
+def _expected(row: Array, step: timedelta) -> Array:
+    """The median of the same step in the weeks around (T,), of a short history in the days; NaN with less than two."""
+    cycle, most = (DAY, DAYS_AROUND) if _is_short(len(row), step) else (WEEK, WEEKS_AROUND)
+    around = np.full((2 * most, len(row)), np.nan)
+    for place, cycles in enumerate((*range(-most, 0), *range(1, most + 1))):
+        lag = cycles * round(cycle / step)
         if abs(lag) < len(row):
             here = slice(max(0, -lag), len(row) - max(0, lag))
             around[place, here] = row[max(0, lag) : len(row) + min(0, lag)]
     return nan_median(around, 0, 2)
+
+
+def _is_short(steps: int, step: timedelta) -> bool:
+    """Whether a history is too short for the same step of other weeks."""
+    return steps * step < LEAST_WEEKS * WEEK
 
 
 def _low_spans(row: Array, expected: Array, neutral: Mask, step: timedelta) -> list[Span]:
@@ -253,7 +270,7 @@ def _has_edges(span: Span, known: _Known) -> bool:
     Both over the span's length, a day at most.
     """
     before = int(np.searchsorted(known.usual, known.usual[span.first] - _near(span, known), side="right")) - 1
-    if before < 0 or known.share(before, span.first) < RECOVERED:
+    if before < 0 or known.share(before, span.first) < known.recovered:
         return False
     return _after(span, known) > len(known.usual) - 1 or _has_ended(span, known)
 
@@ -262,7 +279,7 @@ def _has_ended(span: Span, known: _Known) -> bool:
     """Whether sales stood at half of what was expected afterwards, over a quarter of what is looked at or more."""
     stop = min(_after(span, known), len(known.usual) - 1)
     seen = known.usual[stop] - known.usual[span.last]
-    return bool(seen >= SEEN * _near(span, known) and known.share(span.last, stop) >= RECOVERED)
+    return bool(seen >= SEEN * _near(span, known) and known.share(span.last, stop) >= known.recovered)
 
 
 def _after(span: Span, known: _Known) -> int:

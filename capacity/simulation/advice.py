@@ -262,7 +262,7 @@ def _replayed(history: History, forecasts: Mapping[datetime, Forecast], policies
 
 
 def _ahead(floors: _Floors, policies: Sequence[Policy]) -> dict[float | None, Counts]:
-    """Pods for which nodes stand ready, per minute, by the quantile level of the floors beside them."""
+    """Pods for which nodes are ready, per minute, by the quantile level of the floors beside them."""
     asked = dict.fromkeys(_room_level(one) for one in policies if one.headroom is not None)
     return {level: floors.ahead_of(level) for level in asked}
 
@@ -304,7 +304,7 @@ class _Floors:
         return np.repeat(found, PART // MINUTE)[: history.passes]
 
     def ahead_of(self, level: float | None) -> Counts:
-        """Pods for which nodes stand ready beside floors of a quantile level, or beside the autoscaler alone."""
+        """Pods for which nodes are ready beside floors of a quantile level, or beside the autoscaler alone."""
         history, workload = self._history, self._history.workload
         if level is None:
             workload = alone(workload)

@@ -64,7 +64,7 @@ def candidate_policies(workload: Workload, levels: Sequence[float] = LEVELS) -> 
 
 
 def on_nodes(policies: Sequence[Policy], level: float) -> list[Policy]:
-    """Each policy on nodes that stand ready at a quantile level; then on nodes that come when pods do not fit.
+    """Each policy on nodes that are kept ready at a quantile level; then on nodes that come when pods do not fit.
 
     Of floors from a forecast, only calm ones under the target that stands are tried without nodes that are ready: what
     others cost over these, they cost there as well.

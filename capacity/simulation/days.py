@@ -49,7 +49,7 @@ class Days:
     def of(demand: Array, floors: Sequence[Counts], target: float, ahead: Sequence[Counts] = ()) -> Days:
         """From demand per tick (ticks,) and floors per minute (minutes,) over whole days and the warm-up before them.
 
-        `ahead`: pods per minute for which nodes stand ready, as floors. Default none.
+        `ahead`: pods per minute for which nodes are ready, as floors. Default none.
 
         >>> whole = np.ones(WARM_TICKS + 2 * DAY_TICKS)
         >>> Days.of(whole, [np.ones(len(whole) // 4, dtype=np.int64)], 0.8).demand.shape
@@ -189,7 +189,7 @@ class _Lanes:
 
 
 def _ahead(part: _Part) -> Counts | None:
-    """For how many pods nodes stand ready, minute by minute (minutes, lanes); None where no candidate keeps any."""
+    """For how many pods nodes are ready, minute by minute (minutes, lanes); None where no candidate keeps any."""
     known = part.days.ahead
     if known is None or all(one.ahead is None for one in part.candidates):
         return None

@@ -112,7 +112,7 @@ class History:
     def task(self, floors: Sequence[Counts], candidates: Sequence[Candidate], ahead: Sequence[Counts] = ()) -> Task:
         """The candidates on every day, each over one of these floors per minute (minutes,) from the warm-up on.
 
-        `ahead`: pods per minute for which nodes stand ready, of which a candidate may have one. Default none.
+        `ahead`: pods per minute for which nodes are ready, of which a candidate may have one. Default none.
         """
         return Task(Days.of(self.ticks, floors, self.target, ahead), candidates, self.cluster, self.settings.seed)
 

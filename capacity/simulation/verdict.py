@@ -162,7 +162,7 @@ def _rivals(tried: Tried, scores: Scores, picked: int) -> list[int]:
 
 
 def _twin(tried: Tried, picked: int, known: Collection[int]) -> list[int]:
-    """The same policy with nodes that stand ready where it has none, or without; none where it was not tried."""
+    """The same policy with nodes that are kept ready where it has none, or without; none where it was not tried."""
     mine = tried.policies[picked]
     alike = [at for at, one in enumerate(tried.policies) if replace(one, headroom=mine.headroom) == mine]
     return [at for at in alike if at not in (0, picked, *known)]

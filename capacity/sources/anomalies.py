@@ -16,9 +16,10 @@ from capacity.model import ConfigError
 from capacity.model.arrays import Array, Mask
 from capacity.model.settings.planning import AnomalySettings
 from capacity.quality import Audit, Finding, Severity
+from capacity.quality.column_roles import NO_ORDERS, Column
 from capacity.quality.composition import Statistic, find_changes, shown, value_statistics
 from capacity.quality.usual import LEAST_DAYS, LEAST_WEEKS, WEEK, find_deviation, find_repeat, find_shift
-from capacity.sources.columns import read_columns
+from capacity.sources.columns import read_columns, state_columns
 from capacity.sources.judging import OWN, Judgement
 from capacity.sources.plausibility import AHEAD
 from capacity.sources.sql import PLAUSIBLE, ROW_HASH, literal, one_line, quote
@@ -35,6 +36,7 @@ FEW_VALUES = 200  # different values up to which a column is a choice among some
 DAY_SECONDS = 86400
 EQUAL = "rows that equal another"
 PERSON = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[+0][0-9][0-9 ()/.-]{6,}")  # an e-mail address, or a telephone number
+FEW_STATES = 0.01  # share of rows that are no orders, up to which they change no plan
 LEAST_UNREADABLE = 5  # rows without a time
 
 
@@ -48,7 +50,7 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     if asked is None or audit.first is None or audit.last is None:
         return audit
     long_enough = audit.last - audit.first >= NEEDED * DAY
-    audit = replace(audit, notes=(*audit.notes, *unjudged(table), *group_notes(table)))
+    audit = replace(audit, notes=(*audit.notes, *unjudged(table), *group_notes(table), *state_notes(table)))
     if table.settings.step > DAY or not long_enough:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))
@@ -374,6 +376,31 @@ def unjudged(table: OrderTable) -> tuple[str, ...]:
                 "a column is empty; say what those are, e.g. with coalesce(...)"
             )
     return tuple(notes)
+
+
+def state_notes(table: OrderTable) -> tuple[str, ...]:
+    """A note on rows that are no orders by a column beside them, such as cancelled ones, where nothing leaves them out.
+
+    They may have been work when they came: whether they count is for somebody to say.
+    """
+    judgement = table.judgement
+    names = () if judgement is None else state_columns(table.settings, list(judgement.source.columns))
+    for name in names:
+        text = f"lower(trim(CAST({quote(name)} AS VARCHAR)))"
+        told = (
+            f"{text} IN ('true', 't', 'yes', 'y', '1')"
+            if re.search(NO_ORDERS, Column(name, "text", 1, 1).words)
+            else (f"regexp_matches({text}, {literal(NO_ORDERS)})")
+        )
+        value = f"CAST({quote(name)} AS VARCHAR)"
+        query = f"SELECT count(*) FILTER ({told}), count(*), min({value}) FILTER ({told}) FROM orders"
+        count, rows, example = table.database.execute(query).fetchone() or (0, 0, "")
+        if count > FEW_STATES * rows:
+            return (
+                f"{count:,} of {rows:,} rows have {shown(str(example))} in {name} and count as orders; a select with a "
+                f"check such as `{quote(name)} <> {literal(str(example))}` leaves them out",
+            )
+    return ()
 
 
 def group_notes(table: OrderTable) -> tuple[str, ...]:

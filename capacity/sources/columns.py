@@ -12,7 +12,8 @@ from capacity.model import DataError
 from capacity.model.settings import SalesSettings
 from capacity.model.settings.planning import RuleSettings
 from capacity.quality import Finding
-from capacity.quality.column_roles import currency_names, order_number_names
+from capacity.quality.column_roles import currency_names, order_number_names, state_names
+from capacity.quality.time_forms import ASCII_DIGITS, DIRECTIONS, FOREIGN_DIGITS
 from capacity.sources.sql import GROUP, NOT_NEGATIVE, PLAUSIBLE, ROW_HASH, TIME, VALUE, hash_of, is_ours, literal, quote
 from capacity.sources.time_columns import is_iso, is_zoned
 
@@ -38,16 +39,23 @@ class Kept:
 def kept_columns(settings: SalesSettings, columns: Sequence[str]) -> Kept:
     """What is kept of a source with these columns.
 
-    The values of those that the settings name, and of a currency beside a sum; of the number of an order, which tells
-    exports that overlap, a hash. All of them where bad rows are kept whole.
+    The values of those that the settings name, of a currency beside a sum, and of an order's state where no select says
+    which rows are orders; of the number of an order, which tells exports that overlap, a hash. All of them where bad
+    rows are kept whole.
     """
     if settings.quarantine.rows == "whole":
         return Kept(tuple(columns))
     named = read_columns(settings, columns)
     if settings.value.sum is not None:
         named += tuple(name for name in currency_names(columns) if name not in named)
+    named += tuple(name for name in state_columns(settings, columns) if name not in named)
     numbers = order_numbers(settings, columns)
     return Kept(tuple(name for name in columns if name in named), tuple(name for name in numbers if name not in named))
+
+
+def state_columns(settings: SalesSettings, columns: Sequence[str]) -> tuple[str, ...]:
+    """Columns that say whether a row is an order, where nothing in the settings looks at rows."""
+    return () if settings.select or settings.rules else state_names([one for one in columns if one != settings.time])
 
 
 def order_numbers(settings: SalesSettings, columns: Sequence[str]) -> tuple[str, ...]:
@@ -333,7 +341,8 @@ def _matches(pattern: str) -> str:
 
 def _cleaned(name: str) -> str:
     """A number without currency, blanks and apostrophes; in parentheses or with its minus behind, it is negative."""
-    bare = f"regexp_replace(replace({name}, '−', '-'), {literal(AROUND)}, '', 'g')"
+    signs = f"translate({name}, {literal(FOREIGN_DIGITS + '٫٬−' + DIRECTIONS)}, {literal(ASCII_DIGITS + '.,-')})"
+    bare = f"regexp_replace({signs}, {literal(AROUND)}, '', 'g')"
     whole = f"regexp_replace({bare}, '([.,])(?:-{{1,2}}|–|—)$', '\\100')"  # 25.- and 1.234,-- have no parts
     return (
         f"CASE WHEN regexp_full_match({name}, {literal(PLAIN)}) THEN {name} "

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from pydantic import ValidationError
 
+from capacity.logs import LOGGER
 from capacity.model import ConfigError, DataError, Event
 from capacity.model.configuration import describe
 from capacity.model.fields import parse_duration, parse_zone
@@ -32,6 +33,7 @@ from capacity.sources.text_files import as_utf8, detect
 
 Source = str | Path | Mapping[str, str] | pd.Series | pd.DataFrame  # a file, a glob, {"url": ..., "query": ...}, rows
 Rules = Sequence[Mapping[str, Any]]
+MANY_TIMES = 20.0  # an uplift from which somebody may have meant percent
 
 
 def read_sales(
@@ -407,10 +409,20 @@ def _event(
         )
     try:
         start, end = _moment(row["start"], times[0], zone), _moment(row["end"], times[1], zone, end=True)
-        uplift = float((row.get("uplift") or "nan").strip().replace(",", "."))
+        uplift = _uplift((row.get("uplift") or "nan").strip(), where)
         return Event(str(row["name"]), start, end, row.get("kind") or "promotion", None if isnan(uplift) else uplift)
     except (ValueError, OverflowError, NotImplementedError, DataError) as error:
         raise DataError(f"{where}: {error}") from error
+
+
+def _uplift(text: str, where: str) -> float:
+    try:
+        uplift = float(text.replace(",", "."))
+    except ValueError as error:
+        raise ValueError(f"expected a factor as uplift, such as 1.3 for 30 % more, got {text!r}") from error
+    if uplift >= MANY_TIMES:
+        LOGGER.warning("%s: uplift %g means so many times the usual; for 30 %% more write 1.3", where, uplift)
+    return uplift
 
 
 def _moment(text: str | None, read: Moment | None, zone: ZoneInfo, *, end: bool = False) -> datetime:

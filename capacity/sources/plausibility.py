@@ -10,17 +10,17 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from capacity.quality import Finding
-from capacity.quality.time_forms import EXPLICIT
+from capacity.quality.time_forms import EXPLICIT, LONE, LONE_SHARE
 from capacity.series.calendar import Fold, folds
 from capacity.sources.judging import Judgement, Span
 from capacity.sources.sql import PLAUSIBLE, literal, quote
 
 SERIAL = EXPLICIT["serial"]
 LATER_1904 = timedelta(days=1462)  # four years and a day: how much later the same number is if it counts from 1904
+CALENDARS = {"Buddhist": (2443, 2643), "Persian or Islamic": (1320, 1500)}  # years that are recent ones there
 AHEAD = timedelta(days=1)  # how far ahead of the clock a row may be: a time zone read wrongly is less than a day
 YEAR = 366 * 86400.0
 FEW_OF_ALL = 0.01  # share of rows that, a year or more away from all others, are not believed
-LONE, LONE_SHARE = 3, 1e-4  # rows (or share of rows) that decide nothing, if they are far from all others
 FAR, FAR_TIMES = 3 * 86400.0, 10.0  # far: days, and many times the longest gap between the other rows
 LEAST = 50  # good rows below which nothing is far from the others
 GOOD = "aside = 0 AND len(failed) = 0"
@@ -37,6 +37,7 @@ def mark_implausible_times(database: duckdb.DuckDBPyConnection, span: Span) -> t
         "AND step_start IS NOT NULL GROUP BY step_start ORDER BY step_start"
     ).fetchall()
     low, high = plausible_range([(float(first), float(last), int(count)) for first, last, count in rows])
+    low = span.first if low is None else low
     if low is not None:
         _mark(database, f"epoch(last) < {low!r}")
     if high is not None:
@@ -90,7 +91,14 @@ def implausible_text(count: int, first: float, last: float) -> str:
     """
     times = " to ".join(dict.fromkeys(_time_text(seconds) for seconds in (first, last)))
     rows = "1 row has a time" if count == 1 else f"{count:,} rows have times"
-    return f"{rows} ahead of the clock or far from all others ({times})"
+    return f"{rows} ahead of the clock or far from all others ({times}{_other_calendar(first)})"
+
+
+def _other_calendar(seconds: float) -> str:
+    """In which other calendar a time may be, in words; empty where it is in none that is much in use."""
+    year = 1970 + seconds / YEAR
+    found = [f"; years of the {name} calendar?" for name, (low, high) in CALENDARS.items() if low <= year < high]
+    return found[0] + " Export them in the Gregorian one" if found else ""
 
 
 def _time_text(seconds: float) -> str:

@@ -162,7 +162,7 @@ def _load_files(database: duckdb.DuckDBPyConnection, pattern: str, name: str, wa
     files = [detect(path, wanted.read, tuple(wanted.columns.values())) for path in paths]
     files = [file for file in files if file.columns]
     if not files:
-        raise DataError(f"{name}: expected rows of orders, got an empty source")
+        raise DataError(f"{name}: expected rows of orders, got an empty source: is the export complete?")
     for file in files if len(files) > 1 else ():
         for key, column in wanted.columns.items():
             if column not in file.columns and any(column in other.columns for other in files):

@@ -24,13 +24,8 @@ from capacity.quality.report import step_counts
 from capacity.series.calendar import Fold
 from capacity.sources.columns import kept_columns, seen_by_check
 from capacity.sources.database import count_in_database
-from capacity.sources.findings import (
-    currency_findings,
-    granularity_findings,
-    id_findings,
-    repetition_findings,
-    totals_findings,
-)
+from capacity.sources.findings import currency_findings, id_findings, repetition_findings, unit_findings
+from capacity.sources.granularity import granularity_findings, totals_findings
 from capacity.sources.judging import UNIT, Judgement, Source, Span
 from capacity.sources.plausibility import (
     AHEAD,
@@ -44,6 +39,7 @@ from capacity.sources.rows import Loaded, Wanted, load_held, load_rows, open_dat
 from capacity.sources.sql import (
     BUILT_IN,
     NOT_NEGATIVE,
+    OLDEST,
     PLAUSIBLE,
     READABLE,
     ROW_HASH,
@@ -105,7 +101,7 @@ class OrderTable:
         memory, in place of those of `settings.source`.
         """
         now = now or datetime.now(UTC)
-        span = Span(last=(now + AHEAD).timestamp())
+        span = Span(OLDEST, (now + AHEAD).timestamp())
         database = open_database(settings.memory_limit)
         source, counted = settings.source, None
         if isinstance(source, DatabaseSource):
@@ -118,6 +114,7 @@ class OrderTable:
             unclear = repeated_hours(database, zone) if counted.naive else ()
             counting = f"{settings.time}: counted in its database; times without a zone are read in {zone}"
             found = (*totals_findings(database, settings, timezone), *counted.findings)
+            found += unit_findings(database, settings)
             loaded = Loaded((counting,), found, (*notes, *(unclear_note(fold, zone) for fold in unclear)))
             return cls(database, settings, timezone, counted.columns, None, now, loaded, unclear, before)
         judgement, loaded = _judgement(database, settings, timezone, span, held)
@@ -133,6 +130,7 @@ class OrderTable:
             *workbook_findings(judgement, now),
             *granularity_findings(judgement),
             *currency_findings(judgement),
+            *unit_findings(database, settings),
             *id_findings(judgement),
             *repetition_findings(judgement),
         )
@@ -292,8 +290,10 @@ class OrderTable:
         if rule is None or not failures[rule]:
             return "see `capacity audit`"
         value = self.settings.value.sum or self.settings.value.count_distinct
-        column = {TIME: self.settings.time, VALUE: value, NOT_NEGATIVE: value}.get(rule)
+        column = {TIME: self.settings.time, PLAUSIBLE: self.settings.time, VALUE: value, NOT_NEGATIVE: value}.get(rule)
         said = f"{failures[rule]:,} rows fail {rule}"
+        if rule == READABLE:
+            return f"{said}: they have other columns than the header; do values with the delimiter stand in quotes?"
         if column is None or self.judgement is None:
             return f"{said}; see `capacity audit`"
         query = f"SELECT left(min(CAST({quote(column)} AS VARCHAR)), 40) FROM orders"
@@ -324,7 +324,7 @@ class OrderTable:
 
     def _fetched(self) -> Judgement:
         """The judgement of rows that were counted in their database until now."""
-        span = Span(last=(self.now + AHEAD).timestamp())
+        span = Span(OLDEST, (self.now + AHEAD).timestamp())
         return replace(_judgement(self.database, self.settings, self.timezone, span)[0], before=self.before)
 
     def is_measurement(self) -> bool:
@@ -418,7 +418,9 @@ def _judgement(
     except duckdb.Error as error:
         raise _broken(source, error) from error
     if not count or not count[0]:
-        raise DataError(f"{source.name}: expected rows of orders, got an empty source{source.owned()}")
+        raise DataError(
+            f"{source.name}: expected rows of orders, got an empty source: is the export complete?{source.owned()}"
+        )
     value = settings.value.sum or settings.value.count_distinct
     named = {"time": settings.time, "time_of_day": settings.time_of_day, "value": value, "group": settings.group}
     for key, name in named.items():

@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import re
-import shutil
 import zipfile
 import zlib
 from collections import Counter
@@ -51,8 +50,8 @@ UTF8: Final = ("utf-8", "utf-8-sig")
 class TextFile:
     """How one file is written. `skip` lines stand before the header, whose names are `columns`.
 
-    `mixed` says that lines end in more than one way, or that the name does not say how the file is compressed, so that
-    it is rewritten before it is read.
+    `mixed` says that lines end in more than one way, that the name does not say how the file is compressed, or that
+    zero bytes fill its end, as after a crash, so that it is rewritten before it is read.
     """
 
     path: str
@@ -100,7 +99,7 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     head = _head(path)
     _refuse_other_kinds(head, Path(path).name)
     encoding = read.encoding or _encoding(head, path)
-    lines = _joined(_lines(_decoded(head, encoding, path)))
+    lines = _joined(_lines(_decoded(head, encoding, path).rstrip("\x00")))
     if not lines or not any(line.strip() for line in lines):
         return TextFile(path, encoding, ",", '"', '"', 0, ())
     skip, delimiter, _, columns = _header(lines, read, wanted)
@@ -110,7 +109,7 @@ def detect(path: str, read: ReadSettings, wanted: Sequence[str]) -> TextFile:
     columns = _with_last(columns, body, delimiter, quote)
     escape = "\\" if any(f"\\{quote}" in line for line in body) else quote
     mixed = (b"\r\n" in head and re.search(rb"[^\r]\n", head) is not None) or (b"\r" in head and b"\n" not in head)
-    mixed = mixed or b"\r\r\n" in head or _is_packed(path)
+    mixed = mixed or b"\r\r\n" in head or _is_packed(path) or (encoding in UTF8 and _ends_in_zeros(path))
     _refuse_twice([column for column in columns if column in wanted], Path(path).name)
     return TextFile(path, encoding, delimiter, quote, escape, skip, _unique(columns), mixed)
 
@@ -186,7 +185,8 @@ def as_utf8(file: TextFile, folder: Path) -> str:
             io.TextIOWrapper(raw, encoding=file.encoding, errors=errors) as text,
             copy.open("w", encoding="utf-8", newline="\n") as out,
         ):
-            shutil.copyfileobj(text, out, 1 << 20)
+            while part := text.read(1 << 20):
+                out.write(part.replace("\x00", ""))
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError, LookupError) as error:
         raise DataError(f"{Path(file.path).name}: cannot be read as {file.encoding}: {one_line(error)}") from error
     return str(copy)
@@ -222,7 +222,14 @@ def _is_packed(path: str) -> bool:
     """Whether a file is compressed, and DuckDB cannot tell by its name."""
     with Path(path).open("rb") as stream:
         magic = stream.read(4)
-    return magic == ZIP or (magic[:2] == GZIP and not path.endswith(".gz"))
+    return magic == ZIP or (magic[:2] == GZIP) != path.endswith(".gz")
+
+
+def _ends_in_zeros(path: str) -> bool:
+    with Path(path).open("rb") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, size - 1))
+        return stream.read() == b"\x00"
 
 
 def _head(path: str) -> bytes:
@@ -233,7 +240,9 @@ def _head(path: str) -> bytes:
                 return _zstd_head(path)
         with _opened(path) as stream:
             return stream.read(HEAD)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except EOFError as error:
+        raise DataError(f"{name}: expected a whole compressed file, got one that is cut off; copy it again") from error
+    except (OSError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise DataError(f"{name}: cannot be read as CSV: {one_line(error)}") from error
 
 
@@ -254,11 +263,17 @@ def _encoding(head: bytes, path: str) -> str:
     for mark, name in MARKS:
         if head.startswith(mark):
             return name
+    head = head.rstrip(b"\x00")  # as a crash leaves at the end
+    if not head:
+        return "utf-8"
     even, odd = head[0:2000:2].count(0), head[1:2000:2].count(0)
     if max(even, odd) > len(head[:2000]) / 5:
         return "utf-16-le" if odd > even else "utf-16-be"
     if b"\x00" in head:
-        raise DataError(f"{Path(path).name}: cannot be read as CSV: expected text, got zero bytes")
+        raise DataError(
+            f"{Path(path).name}: cannot be read as CSV: expected text, got zero bytes within it; "
+            "give the file a name that says its kind, or export it again"
+        )
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

@@ -11,8 +11,12 @@ import duckdb
 from capacity.model import ConfigError, DataError
 from capacity.quality import Finding
 from capacity.quality.time_forms import (
+    ASCII_DIGITS,
     CLEAR,
+    DIRECTIONS,
     EXPLICIT,
+    FOREIGN_DIGITS,
+    JSON_DATE,
     NAIVE,
     NUMBER_FORMS,
     ORDERS,
@@ -24,12 +28,14 @@ from capacity.quality.time_forms import (
     Reading,
     chosen_order,
     english_words,
+    plain_digits,
     readings,
     shape_of,
+    swapped_days,
     unbracketed,
     unreadable,
 )
-from capacity.sources.sql import NEWEST, OLDEST, literal
+from capacity.sources.sql import EPOCHS, NEWEST, OLDEST, literal
 
 DIGITS = ("0123456789", "9" * 10)
 BLANKS = "' ' || chr(9) || chr(160) || chr(8239)"  # what exports put around values
@@ -111,12 +117,24 @@ def _numeric_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> Ti
     query = f"SELECT min({column.name}), count({column.name}), {asked} FROM {column.relation}"
     example, rows, *counts = database.execute(query).fetchone() or (None, 0)
     best = max(range(len(NUMBER_FORMS)), key=lambda place: counts[place])
+    epochs = [form for form, count in zip(NUMBER_FORMS, counts, strict=True) if count and form.name in EPOCHS]
+    if NUMBER_FORMS[best] in epochs and len(epochs) > 1:
+        return _epochs_by_size(column, epochs)
     if rows and not counts[best]:
         raise DataError(
             f"{column.where}: expected epochs since 1998, spreadsheet days or dates of digits, year first, got "
             f"{str(example)!r}; say how it is written in time_format, for example epoch_ms or %d%m%Y"
         )
     return _number_form(column, NUMBER_FORMS[best] if rows else EXPLICIT["epoch"])
+
+
+def _epochs_by_size(column: TimeColumn, epochs: Sequence[NumberForm]) -> TimeForm:
+    """Epochs in several units, as joined exports have them: their sizes differ so much that each has one reading."""
+    number = f"TRY_CAST({column.name} AS DOUBLE)"
+    cases = " ".join(
+        f"WHEN {_matches_form(column, form)} THEN to_timestamp({number} / {form.unit!r})" for form in epochs
+    )
+    return TimeForm(f"CASE {cases} END", " and ".join(form.name for form in epochs) + ", each by its size")
 
 
 def _matches_form(column: TimeColumn, form: NumberForm) -> str:
@@ -220,6 +238,12 @@ def _shaped_form(database: duckdb.DuckDBPyConnection, column: TimeColumn) -> Tim
             parts[0][1] if parts else _in_zone("CAST(NULL AS TIMESTAMP)", column), *_describe(column, plain, named)
         )
     shapes = _shapes(database, column, iso)
+    if any(plain_digits(shape.text) != shape.text for shape in shapes):
+        plain = f"translate({column.name}, {literal(FOREIGN_DIGITS + DIRECTIONS)}, {literal(ASCII_DIGITS)})"
+        return _text_form(database, replace(column, name=plain))
+    if sum(shape.rows for shape in shapes if re.fullmatch(JSON_DATE, shape.text)) > rows / 2:
+        milliseconds = f"regexp_extract({column.name}, {literal(f'^{JSON_DATE}$')}, 1)"
+        return _number_form(replace(column, name=milliseconds), EXPLICIT["epoch_ms"])
     if sum(shape.rows for shape in shapes if _is_number(shape.text)) > rows / 2:
         return _numeric_form(database, column)
     if not parts and not any(shape.readings for shape in shapes):
@@ -323,11 +347,33 @@ def _order(
     }
     count = sum(shape.rows for shape in open_shapes)
     try:
-        return chosen_order(fits, column.where, open_shapes[0].example)
+        order = chosen_order(fits, column.where, open_shapes[0].example)
     except DataError:
         if count <= CLEAR * rows:  # so few rows decide nothing: they fail, and the others are read
             return next(iter(certain), "")
         raise
+    _refuse_swapped(database, column, _in_order(open_shapes, text, order), order)
+    return order
+
+
+def _refuse_swapped(database: duckdb.DuckDBPyConnection, column: TimeColumn, parsed: str, order: str) -> None:
+    """Refuse a file that changes the order of day and month, where the rows before and after it tell."""
+    query = f"SELECT CAST({parsed} AS DATE) AS day, count(*) FROM {column.relation} WHERE day IS NOT NULL GROUP BY 1"
+    swapped = swapped_days(dict(database.execute(query).fetchall()))
+    if swapped is not None and order != "year first":
+        rows, example = swapped
+        raise DataError(
+            f"{column.where}: expected one form of time, got {rows:,} rows such as {example}, read {order}, that lie "
+            "months away from the others, and among them with day and month swapped; write them alike"
+        )
+
+
+def _in_order(shapes: Sequence[_Shape], text: str, order: str) -> str:
+    """The times of these shapes as this order reads them; NULL for all others."""
+    found = dict.fromkeys(shape.readings[order] for shape in shapes if order in shape.readings)
+    ranked = sorted(found, key=lambda reading: "%y" not in reading.format)
+    calls = [f"try_strptime({text}, {literal(reading.format)})" for reading in ranked]
+    return f"coalesce({', '.join(f'CAST({call} AS TIMESTAMP)' for call in calls)}, NULL)" if calls else "NULL"
 
 
 def _fit(
@@ -339,13 +385,8 @@ def _fit(
 ) -> Fit:
     """How many rows an order reads, how many of them no other order reads, and the years that it gives."""
 
-    def parsed(wanted: str) -> str:
-        found = dict.fromkeys(shape.readings[wanted] for shape in shapes if wanted in shape.readings)
-        ranked = sorted(found, key=lambda reading: "%y" not in reading.format)
-        calls = [f"try_strptime({text}, {literal(reading.format)})" for reading in ranked]
-        return f"coalesce({', '.join(f'CAST({call} AS TIMESTAMP)' for call in calls)}, NULL)" if calls else "NULL"
-
-    this_order, others = parsed(order), [parsed(other) for other in ORDERS if other not in (order, "year first")]
+    this_order = _in_order(shapes, text, order)
+    others = [_in_order(shapes, text, other) for other in ORDERS if other not in (order, "year first")]
     alone = " AND ".join(f"{other} IS NULL" for other in others) or "true"
     query = (
         f"SELECT count(mine), count(*) FILTER (WHERE mine IS NOT NULL AND alone), min(year(mine)), max(year(mine)) "

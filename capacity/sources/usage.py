@@ -224,11 +224,13 @@ def _measure(
         if time.local:
             _resolve_repeated_hour(database, zone)
         repeated = database.execute(TWICE).fetchone()
+        unsaid = time.local and settings.timezone is None
     except duckdb.Error as error:
         raise DataError(f"{name}: usage cannot be read: {one_line(error)}") from error
     if repeated is not None:
         who, when, count = repeated
-        raise DataError(f"{name}: {_duplicate_text(who, when, count, settings)}")
+        clock = f"; if its clock was set back, give {settings.block}.timezone" if unsaid else ""
+        raise DataError(f"{name}: {_duplicate_text(who, when, count, settings)}{clock}")
 
 
 def _refuse_unreadable_times(database: duckdb.DuckDBPyConnection, moment: str, settings: Measurements) -> None:
@@ -355,7 +357,8 @@ def _number(database: duckdb.DuckDBPyConnection, settings: Measurements, kinds: 
 
 def _tell_negative(database: duckdb.DuckDBPyConnection, number: str, where: str) -> None:
     """Warn of a column without a value, and of values below zero, which are no measurements."""
-    query = f"SELECT count({number}), count(*) FILTER (WHERE {number} < 0), min({number}) FROM orders"
+    sound = f"FILTER (WHERE isfinite({number}))"
+    query = f"SELECT count(*) {sound}, count(*) FILTER (WHERE {number} < 0), min({number}) {sound} FROM orders"
     values, below, lowest = database.execute(query).fetchone() or (0, 0, None)
     if not values:
         LOGGER.warning("%s: expected values, got none: nothing is learned from it", where)

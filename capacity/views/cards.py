@@ -130,9 +130,9 @@ def _capital(text: str) -> str:
 def explanation_card(explanation: Explanation) -> Card:
     """The bars of the waterfall."""
     summary = (
-        f"{explanation.floor} replicas for {clock(explanation.at, 'UTC')} UTC, bound by {explanation.resource}; "
-        f"set then, the floor must serve until {clock(explanation.covered_until, 'UTC')} UTC: "
-        f"{explanation.covered_floor}."
+        f"{explanation.floor} replicas for {clock(explanation.at, 'UTC')} UTC, determined by "
+        f"{explanation.resource}. A floor set at that time must serve until "
+        f"{clock(explanation.covered_until, 'UTC')} UTC: it is {explanation.covered_floor}."
     )
     rows = [(bar.name, f"{bar.replicas:+.3f}", bar.why) for bar in view_bars(explanation)]
     return Card(explanation.label, summary, (("part", "replicas", "why"), rows))

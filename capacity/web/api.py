@@ -35,7 +35,7 @@ ONE = "/workloads/{namespace}/{name}"
 PROBLEMS: dict[int | str, dict[str, object]] = {
     404: {"description": "There is no such workload.", "content": {"application/problem+json": {}}},
     409: {
-        "description": "This needs a forecast, and only a plan is there.",
+        "description": "This needs a forecast, and only a plan is available.",
         "content": {"application/problem+json": {}},
     },
     422: {"description": "A parameter cannot be used; `detail` says why.", "content": {"application/problem+json": {}}},
@@ -52,10 +52,11 @@ def asked_controls(  # public doors may have many parameters
     lost_zone: Annotated[bool, Query(description="Whether one of the workload's zones is lost.")] = False,
     lead_time: Annotated[str | None, Query(max_length=20, description="From patch to ready replicas: 10m.")] = None,
     minutes: Annotated[
-        float | None, Query(gt=0, lt=1, description="Share of minutes to keep: a policy is chosen anew by it.")
+        float | None,
+        Query(gt=0, lt=1, description="Share of minutes at or under the target: a policy is chosen by it."),
     ] = None,
     overload_cost: Annotated[
-        float | None, Query(gt=0, description="Of an hour over 100 %: the policy of the least total is chosen.")
+        float | None, Query(gt=0, description="Cost of an hour over 100 %: the policy with the lowest total is chosen.")
     ] = None,
 ) -> Controls:
     """The controls of a request. Raises `ConfigError`."""

@@ -94,7 +94,7 @@ class Friday:
 
     @property
     def now(self) -> tuple[int, int, str, str]:
-        """Pods for which nodes stand ready, the floor, the CPU of the database's pod, the size of its claim."""
+        """Pods for which nodes are ready, the floor, the CPU of the database's pod, the size of its claim."""
         size = self.api.get("PersistentVolumeClaim", "shop", CLAIM)["spec"]["resources"]["requests"]["storage"]
         ready = sum(one["spec"]["replicas"] for one in self.api.list("CapacityBuffer", "shop"))
         return ready, self.shop.floor(), self.database.size()[0], size

@@ -77,7 +77,7 @@ def test_an_autoscaler_deleted_meanwhile_is_gone_and_no_apply_makes_one(shop: Sh
     found = shop.decide()
     assert (found["code"], shop.api.list("HorizontalPodAutoscaler", "shop")) == (1, [])
     assert found["error"] == (
-        "HorizontalPodAutoscaler web is gone: it was deleted after this pass read it; nothing was made anew"
+        "HorizontalPodAutoscaler web is gone: it was deleted after this pass read it; nothing was created in its place"
     )
 
 

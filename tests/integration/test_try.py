@@ -98,6 +98,9 @@ def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_
     assert pd.Timestamp(document["next_peak"]["at"]).day_name() in ("Saturday", "Sunday")
     assert document["words"][-1].startswith("verdict: not judged: totals of a day or more do not show the peak")
     assert "capacity.yaml exists and was not changed; --overwrite replaces it" in said.err
+    page = " ".join(Path("report.html").read_text(encoding="utf-8").split())
+    assert "Not certain." in page
+    assert "the peak within the day is not known: provide single orders, or totals by the hour." in page
     assert Path("capacity.yaml").read_text(encoding="utf-8") == "# mine\n"
 
 

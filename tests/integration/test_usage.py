@@ -342,6 +342,9 @@ def as_memory(n: int) -> str:
         pytest.param(lambda n: f"{200 + n % 24}", as_memory, {}, "set usage.units: {cpu: m}", id="millicores"),
         pytest.param(as_cpu, lambda n: f"{500 + n % 9}", {}, "at most 508, as MiB", id="MiB"),
         *(pytest.param(cpu, as_memory, {}, "export its rate(", id=name) for name, cpu in COUNTERS.items()),
+        pytest.param(
+            lambda n: f"{(2 + n % 9 / 9) * 1000 ** (n // 50):.3f}", as_memory, {}, "one unit, got", id="a change"
+        ),
         pytest.param(as_cpu, lambda n: "512m", {}, "m is a thousandth; write 512Mi", id="half a byte"),
         pytest.param(as_cpu, as_memory, {"cpu": "cpu_pct"}, "multiply it by what is 100 %", id="percent"),
         pytest.param(as_cpu, as_memory, {"cpu": "cpuMillicores"}, "usage.units: {cpu: m}", id="a name of millicores"),
@@ -379,3 +382,24 @@ def test_units_are_those_that_are_said(
 def test_units_of_what_is_not_read_are_refused() -> None:
     with pytest.raises(ConfigError, match="expected the names of columns that are given"):
         read_usage(lines("2026-03-02,1,2"), **COLUMNS, units={"requests": "k"})
+
+
+@pytest.mark.parametrize(
+    ("cpu", "said"),
+    [
+        pytest.param(lambda n: "-1" if n % 3 else "2.5", "64 of 96 values are below zero, down to -1", id="below zero"),
+        pytest.param(lambda n: "2.5" if n % 3 else "n/c", "32 of 96 values cannot be read, such as 'n/c'", id="words"),
+        pytest.param(lambda n: "NaN", "expected values, got none", id="no number at all"),
+    ],
+)
+def test_values_that_become_gaps_are_told(
+    cpu: Callable[[int], str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_usage(lines(*(f"{at:%Y-%m-%d %H:%M:%S},{cpu(n)},1Gi" for n, at in enumerate(HOURS[:96]))), **COLUMNS)
+    assert said in caplog.text
+
+
+def test_a_usage_file_of_many_rows_without_a_time_is_refused() -> None:
+    rows = [f"{at if n % 4 else 'soon'},1,1Gi" for n, at in enumerate(HOURS[:96])]
+    with pytest.raises(DataError, match=r"got 24 of 96 rows without one, such as 'soon'; .* in usage.time_format"):
+        read_usage(lines(*rows), **COLUMNS)

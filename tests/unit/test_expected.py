@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capacity.model import Demand, Forecast, LoadModel, Replica, Workload
-from capacity.planning.expected import expected_minutes_above, share_above
+from capacity.planning.result import expected_minutes_above, share_above
 from capacity.planning.workload import plan_workload
 
 HOUR = timedelta(hours=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capacity.forecast import Setting, forecast_batch, forecast_sales
+from capacity.forecast import Setting, forecast_batch, forecast_sales, forecast_total
 from capacity.forecast.blend import naive_share
 from capacity.model import DataError, Event
 
@@ -104,6 +104,35 @@ def test_odd_histories_give_a_sound_answer_or_the_reason_why_not(sales):
         assert (table.to_numpy() >= 0).all()
         assert (np.diff(table.to_numpy(), axis=1) >= 0).all()
     assert (forecast.maxima.to_numpy() >= forecast.quantiles.to_numpy()).all()
+
+
+def daily(values: np.ndarray) -> pd.Series:
+    return pd.Series(values, pd.date_range("2025-01-06", periods=len(values), freq="D", tz="UTC"))
+
+
+RARE = [
+    pytest.param(daily(np.r_[np.zeros(200), USUAL[:20]]), USUAL[:20], id="nothing for months, then sales"),
+    pytest.param(daily(np.where(np.arange(365) % 7 == 3, USUAL[:365], np.nan)), USUAL, id="one value a week"),
+    pytest.param(daily(np.zeros(365)), np.zeros(1), id="a year of zeros"),
+    pytest.param(daily(np.r_[USUAL[:60], 100 * USUAL[:60]]), 100 * USUAL, id="a hundred times as much"),
+    pytest.param(daily(np.r_[100 * USUAL[:60], USUAL[:60]]), USUAL, id="a hundredth of it"),
+    pytest.param(daily(USUAL[:100] * 1e-9), USUAL * 1e-9, id="very small values"),
+    pytest.param(daily(np.where(np.arange(100) == 99, 1e9, USUAL[:100])), USUAL, id="a huge last value"),
+    pytest.param(daily(np.r_[USUAL[:60], np.zeros(60)]), np.zeros(1), id="nothing for two months"),
+]
+
+
+@pytest.mark.parametrize(("sales", "like"), RARE)
+def test_rare_histories_are_forecast_at_their_last_level_alone_and_in_a_total(sales, like):
+    forecast = forecast_sales(sales, horizon=7, quantile_levels=(0.05, 0.5, 0.95))
+    total = forecast_total([forecast, forecast])
+    for part in (forecast, total):
+        values = part.quantiles.to_numpy()
+        assert np.isfinite(values).all()
+        assert (values >= 0).all()
+        assert (np.diff(values, axis=1) >= 0).all()
+    middle = forecast.at(0.5).mean()
+    assert 0.3 * like.mean() <= middle <= 2 * like.mean() + 1e-200
 
 
 @pytest.mark.parametrize(("freq", "steps"), [("YS", 6), ("YS", 40), ("2YS", 40), ("6MS", 12), ("QS", 40)])

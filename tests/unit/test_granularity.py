@@ -93,3 +93,53 @@ def test_amounts_of_several_currencies_are_no_sum(
     ]
     found = audit(header, rows, **keys)
     assert refusals(found) == (["currencies"] if several else [])
+
+
+RNG = np.random.default_rng(7)
+TIMES = pd.DatetimeIndex(np.sort(HOURS[0].to_datetime64() + RNG.integers(0, 20 * 86400, 3000).astype("timedelta64[s]")))
+ORDERS = pd.Series(RNG.integers(200, 3000, 3000) / 100, TIMES)
+SOLD = pd.Series(RNG.poisson(LOAD), HOURS).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        pytest.param((ORDERS,), None, id="orders"),
+        pytest.param((ORDERS.set_axis(TIMES.floor("min")),), None, id="orders of whole minutes"),
+        pytest.param((ORDERS, ORDERS.resample("h").sum()), "rows on the full hour", id="totals of hours among orders"),
+        pytest.param((ORDERS, ORDERS.resample("D").sum()), "rows on the full day", id="totals of days among orders"),
+        pytest.param(
+            (ORDERS, ORDERS.resample("D").sum().shift(freq="D")), "rows of the day before", id="totals at the day's end"
+        ),
+        pytest.param((SOLD,), None, id="hours"),
+        pytest.param((SOLD, SOLD[-40:] + 1), "two for 40 steps", id="hours that were revised"),
+        pytest.param((SOLD.cumsum(),), "values that only rise", id="a total since the start"),
+        pytest.param((SOLD.groupby(HOURS.date).cumsum(),), "values that only rise", id="a total since midnight"),
+        pytest.param((pd.Series(np.arange(720.0), HOURS),), None, id="a ramp"),
+        pytest.param((ORDERS.where(TIMES[1500] > TIMES, ORDERS * 100),), "times those before", id="cents"),
+        pytest.param((ORDERS.where(TIMES[1500] > TIMES, ORDERS * 9),), None, id="dearer goods"),
+    ],
+)
+def test_amounts_that_are_no_single_sales(parts: tuple[pd.Series, ...], said: str | None) -> None:
+    found = [one.message for one in audit("at,amount", totals(*parts)).findings if one.severity == "refuse"]
+    assert (said is None) == (not found)
+    assert all(str(said) in one.replace("other rows", "rows") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "keys", "said"),
+    [
+        ("financial_status", ("paid", "cancelled"), {}, "500 of 1,000 rows have 'cancelled' in financial_status"),
+        ("isTest", ("false", "true"), {}, """a check such as `"isTest" <> 'true'`"""),
+        ("status", ("paid", "shipped"), {}, None),
+        ("status", ("paid", "test"), {"select": [{"name": "paid", "check": "status = 'paid'"}]}, None),
+        ("customer", ("test", "cancelled"), {}, None),
+    ],
+)
+def test_rows_that_are_no_orders_are_noted(
+    name: str, values: tuple[str, str], keys: dict[str, Any], said: str | None
+) -> None:
+    rows = [f"{at:%Y-%m-%d %H:%M:%S},{values[place % 2]}" for place, at in enumerate(TIMES[:1000])]
+    Path("a.csv").write_text("\n".join([f"at,{name}", *rows]), encoding="utf-8")
+    notes = audit_sales("a.csv", time="at", value="rows", **keys).notes
+    assert [said in note for note in notes] == ([True] if said else [])

@@ -32,7 +32,7 @@ def case_of(demand: list[float]) -> Case:
 
 
 def lanes_of(case: Case, *ahead: int) -> list[OnNodes]:
-    """An autoscaler at 80 % for each count of pods for which nodes stand ready."""
+    """An autoscaler at 80 % for each count of pods for which nodes are ready."""
     floor = np.full(case.judged_ticks, 8)
     return [OnNodes(f"{pods} ready", Policy("hpa", floor, Rule(80)), np.full_like(floor, pods)) for pods in ahead]
 

@@ -174,7 +174,10 @@ def test_noise_makes_no_outage(seed):
     assert find_outages(np.exp(np.cumsum(rng.normal(0, 0.3, 400))), DAY) == []
 
 
-@pytest.mark.parametrize(("values", "step"), [(np.ones(24 * 14), HOUR), (np.zeros(500), HOUR), (np.ones(50), 7 * DAY)])
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [(np.ones(24 * 14), HOUR), (shop(28)[-4 * 24 :], HOUR), (np.zeros(500), HOUR), (np.ones(50), 7 * DAY)],
+)
 def test_nothing_is_found_where_nothing_can_be(values, step):
     assert find_outages(values, step) == []
 
@@ -225,6 +228,25 @@ def test_an_outage_that_has_not_ended_is_forecast_to_end_and_is_told(step, per_d
     assert 0.75 * ahead.sum() < forecast.at(0.5).sum() < 1.25 * ahead.sum()
     assert (ahead <= forecast.at(0.99).to_numpy()).mean() > 0.95
     assert sum(note.startswith("since ") and "an outage that ends soon" in note for note in forecast.notes) == 1
+
+
+@pytest.mark.parametrize("hours", [3, 24, 48])
+@pytest.mark.parametrize("days", [9, 11, 16, 20])
+def test_an_outage_that_has_not_ended_is_found_in_a_history_of_days(days, hours):
+    values = shop(days, 50.0)[: -5 if hours < 24 else None]
+    values[-hours:] = 0.0
+    ((start, stop),) = find_outages(values, HOUR)
+    assert len(values) - hours - 8 <= start <= len(values) - hours + 8
+    assert stop >= len(values) - 6
+
+
+def test_a_closing_day_that_was_seen_once_is_no_outage():
+    values = shop(13, 50.0)
+    values[6 * 24 : 7 * 24] = 0.0
+    assert find_outages(values, HOUR) == []
+    twice = shop(20, 50.0).reshape(-1, 24)
+    twice[[6, 13]] = 0.0
+    assert find_outages(twice.ravel(), HOUR) == []
 
 
 def test_a_fall_that_lasts_three_days_is_believed_and_no_longer_called_an_outage():

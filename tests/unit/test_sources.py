@@ -455,6 +455,8 @@ WIDE = "".join(f"{line},\n" for line in LINES[1:])
 NEW_FORMATS = {
     "an archive of one file": ("a.zip", archive("orders/a.csv", "__MACOSX/._a.csv")),
     "gzip that its name does not tell": ("a.csv", gzip.compress(TEXT.encode())),
+    "a name of gzip that is none": ("a.csv.gz", TEXT.encode()),
+    "zero bytes at its end, as after a crash": ("a.csv", TEXT.encode() + bytes(4096)),
     "two carriage returns": ("a.csv", TEXT.replace("\n", "\r\r\n").encode()),
     "a name over two lines": ("a.csv", f'at,n,"net\n(EUR)"\n{WIDE}'.encode()),
     "separators of lines in values": ("a.csv", f"at,n,no\x85te\u2028\n{WIDE}".encode()),
@@ -471,6 +473,13 @@ def test_a_text_file_is_read_however_it_is_packed(name: str, content: bytes) -> 
     ("name", "content", "words"),
     [
         ("a.zip", archive("a.csv", "b.csv"), "an archive of one file, got 2 files"),
+        (
+            "a.csv.gz",
+            gzip.compress(TEXT.encode())[:-9],
+            "a whole compressed file, got one that is cut off; copy it again",
+        ),
+        ("a.csv", TEXT.replace("2", "2\x00").encode(), "expected text, got zero bytes within it"),
+        ("a.csv", bytes(300), "got an empty source: is the export complete?"),
         ("a.csv.xz", b"\xfd7zXZ\x00abc", "got xz; unpack it"),
         ("a.csv", TEXT.replace("at,n", "at,n,n").encode(), "each column once, got 'n' twice"),
         ("a.csv", "\n".join(f"{line}%" for line in LINES).replace("at,n%", "at,n").encode(), "for example '1%' in 'n'"),

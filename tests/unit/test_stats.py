@@ -35,6 +35,7 @@ from capacity.stats import (
     robust_deviation,
     robust_ridge,
     row_quantiles,
+    running_maxima,
     running_totals,
     sliding_maxima,
     student_quantiles,
@@ -131,6 +132,16 @@ def test_sliding_maxima_leave_their_input_as_it_is() -> None:
     values = np.array([1.0, 5.0, 2.0])
     sliding_maxima(values, 2)
     equal_bits(values, np.array([1.0, 5.0, 2.0]))
+
+
+@given(seeds, st.integers(1, 4), st.integers(1, 6), st.integers(0, 1), st.floats(0, 1), st.booleans())
+@few
+def test_running_maxima_are_numpys(seed: int, rows: int, levels: int, axis: int, gaps: float, turned: bool) -> None:
+    values = drawn(seed, rows, levels, gaps=gaps, ties=True)
+    values = values.T if turned else values
+    before = values.copy()
+    equal_bits(running_maxima(values, axis), np.maximum.accumulate(values, axis=axis))
+    equal_bits(values, before)
 
 
 # Closings

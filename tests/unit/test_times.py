@@ -43,6 +43,13 @@ FORMS = {
     "a Spanish month": ("15 de enero de 2026 12:00", "UTC", {}),
     "a French month, short": ("15 janv. 2026 12:00", "UTC", {}),
     "a Spanish half of the day": ("15/01/2026 12:00 p. m.", "UTC", {}),
+    "ASP.NET": ("/Date(1768478400000)/", "Asia/Tokyo", {}),
+    "ASP.NET with an offset": ("/Date(1768478400000+0100)/", "UTC", {}),
+    "Arabic digits": ("١٥/٠١/٢٠٢٦ ١٢:٠٠", "UTC", {}),
+    "Thai digits": ("๒๐๒๖-๐๑-๑๕ ๑๒:๐๐:๐๐", "UTC", {}),
+    "wide digits": ("２０２６-０１-１５ １２:００", "UTC", {}),
+    "an Arabic month": ("15 يناير 2026 12:00", "UTC", {}),
+    "a Russian month": ("15 января 2026 12:00", "UTC", {}),
     "Chinese": ("2026年1月15日 12:00:00", "UTC", {}),
     "an interval": ("2026-01-15 12:00 - 2026-01-15 13:00", "UTC", {}),
     "an interval of ISO": ("2026-01-15T12:00Z/2026-01-15T13:00Z", "UTC", {}),
@@ -101,6 +108,35 @@ def test_what_is_no_time_is_shown_with_the_key_that_reads_it(text: str) -> None:
     (said,) = [finding.message for finding in audit_sales("a.csv", time="at").findings if finding.rule == "time_form"]
     assert f"got '{text}'" in said
     assert "time_format" in said
+
+
+@pytest.mark.parametrize("first", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
+def test_a_file_that_changes_the_order_of_day_and_month_is_refused(first: str) -> None:
+    second = "%m/%d/%Y %H:%M" if first.startswith("%d") else "%d/%m/%Y %H:%M"
+    moments = pd.date_range("2024-01-01", periods=28 * 24, freq="h")
+    rows = [at.strftime(second if 3 <= at.day <= 9 else first) for at in moments]
+    Path("a.csv").write_text("at\n" + "\n".join(rows), encoding="utf-8")
+    audit = audit_sales("a.csv", time="at")
+    assert (audit.verdict, audit.passed) == ("refuse", 0)
+    assert "and among them with day and month swapped" in audit.findings[0].message
+
+
+def test_epochs_of_joined_exports_are_told_by_their_size() -> None:
+    moments = pd.date_range("2026-01-01", periods=90, freq="h", tz="UTC")
+    units = (1, 10**3, 10**6)
+    rows = [str(int(at.timestamp()) * units[place % 3]) for place, at in enumerate(moments)]
+    Path("a.csv").write_text("at\n" + "\n".join(rows), encoding="utf-8")
+    assert list(read_sales("a.csv", time="at").index) == list(moments)
+    assert "each by its size" in audit_sales("a.csv", time="at").read[0]
+
+
+@pytest.mark.parametrize(("year", "name"), [(2567, "Buddhist"), (1402, "Persian or Islamic")])
+def test_years_of_another_calendar_are_named(year: int, name: str) -> None:
+    rows = [f"{day:02}/01/{year} 12:00" for day in range(1, 32)]
+    Path("a.csv").write_text("at\n" + "\n".join(rows), encoding="utf-8")
+    audit = audit_sales("a.csv", time="at")
+    assert (audit.verdict, audit.passed) == ("refuse", 0)
+    assert f"years of the {name} calendar" in audit.notes[0]
 
 
 SLOT = pd.Timedelta("15min")

@@ -74,7 +74,7 @@ class Handling:
 
 
 class WebhookSettings(Settings):
-    """An incoming webhook. Its address is a secret, so it is read from a file, each time anew."""
+    """An incoming webhook. Its address is a secret, so it is read from a file on every use."""
 
     url_file: Path = Field(description="File with the address of the webhook, for example of a mounted Secret.")
 
@@ -103,14 +103,14 @@ class EmailSettings(Settings):
 
 
 class MessageSettings(Settings):
-    """Who is told in words. A breach is told once, again after `repeat`, and when it is over."""
+    """Who gets messages. A breach is sent once, again after `repeat`, and when it is over."""
 
     slack: WebhookSettings | None = None
     teams: WebhookSettings | None = None
     email: EmailSettings | None = None
-    least: Literal["warning", "critical"] = Field("warning", description="The least severity that is told.")
+    least: Literal["warning", "critical"] = Field("warning", description="The lowest severity that is sent.")
     repeat: Duration = Field(
-        timedelta(hours=4), gt=timedelta(0), description="A breach that lasts is told again after this. Default 4h."
+        timedelta(hours=4), gt=timedelta(0), description="A breach that lasts is sent again after this. Default 4h."
     )
     plans: time | None = Field(
         None,
@@ -148,7 +148,7 @@ HANDLING = Handling()
 
 
 class ServiceSettings(Settings):
-    """A service over HTTP and how to prove who we are; secrets are read from files, each time anew."""
+    """A service over HTTP and how to prove who we are; secrets are read from files on every use."""
 
     url: str = Field(pattern=r"^https?://", description="Its address, without a path.")
     token_file: Path | None = Field(None, description="File with a bearer token.")
@@ -232,7 +232,7 @@ class AlertSettings(Settings):
 
 
 class IncidentSettings(Settings):
-    """Who is told what is wrong, and what happens to tickets."""
+    """Who is notified of breaches, and what happens to tickets."""
 
     servicenow: ServiceNowSettings | None = None
     alertmanager: ServiceSettings | None = None

@@ -46,7 +46,7 @@ class RegexSettings(Settings):
 
 
 class ReferenceSettings(Settings):
-    """A column whose values stand in a column of another file; a missing value passes."""
+    """A column whose values are in a column of another file; a missing value passes."""
 
     column: str
     file: str = Field(description="CSV, .gz or Parquet with the known values.")
@@ -273,7 +273,7 @@ class ChoiceSettings(Settings):
 
     period: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
         timedelta(days=1),
-        description="Age from which `capacity plan` chooses a policy anew; None: only `capacity advise` does.",
+        description="Age from which `capacity plan` chooses a policy again; None: only `capacity advise` does.",
     )
     refit: Duration = Field(
         timedelta(days=1),
@@ -326,7 +326,7 @@ class ControllerSettings(Settings):
     metric_times: bool = Field(
         False,
         description="Before a floor comes down, read from metrics.k8s.io when metrics were measured: only that proves "
-        "that they stand still. Needs the right to list pods there (overlay metric-times).",
+        "that they are frozen. Needs the right to list pods there (overlay metric-times).",
     )
     requests_per_second: float = Field(
         500.0,

@@ -67,7 +67,7 @@ def _answer(review: ReportData) -> tuple[Answer, tuple[str, ...]]:
     if found := threats(review):
         return "No", (*found[:NAMED], *_more(len(found)), *peak[:1])
     if found := doubts(review):
-        return "Not certain", (*found[:NAMED], *_more(len(found)), *peak, *_ready(review))
+        return "Not certain", (*found[:NAMED], *_more(len(found)), *peak, *_ready(review, sure=False))
     return "Yes", (*peak, *_ready(review))
 
 
@@ -86,7 +86,7 @@ def _peaks(review: ReportData) -> Iterator[str]:
         )
 
 
-def _ready(review: ReportData) -> Iterator[str]:
+def _ready(review: ReportData, *, sure: bool = True) -> Iterator[str]:
     """What stands ready for that peak, of the workloads that need the most; without sales, for the plan's own peak."""
     for plan in review.plans[:NAMED]:
         at = _peak_of(review, plan)
@@ -96,7 +96,7 @@ def _ready(review: ReportData) -> Iterator[str]:
         more = "" if plan.peak.replicas <= floor else f"; its highest need is {plan.peak.replicas} replicas"
         yield f"{plan.label} will have {floor} of at most {plan.ceiling} replicas {when}{ahead}{more}."
     if review.plans:
-        yield _kept(review)
+        yield _kept(review) if sure else f"If the forecast holds, {_kept(review).replace('That', 'that', 1)}"
 
 
 def _kept(review: ReportData) -> str:

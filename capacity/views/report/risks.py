@@ -14,6 +14,8 @@ from capacity.views.report.trust import broken_objectives
 from capacity.views.sheet import NO_CURRENCY, clock, duration
 
 STALE = timedelta(days=2)  # without a row: orders come hourly or nightly, so two days are one missed delivery at least
+DAY = timedelta(days=1)
+FOLLOWED = "within a step floors follow"  # the note of a plan that knows the shape within its steps
 SLACK = 1.96  # standard errors: a coverage further under its level than chance brings
 
 
@@ -28,7 +30,7 @@ def risks_section(review: ReportData) -> Section:
 
 def risks(review: ReportData) -> list[str]:
     """Held plans first, then bounds, stale data, quality, forecasts that missed, and short histories."""
-    found = [*_of_plans(review), *broken_objectives(review), *_of_age(review), *_of_data(review)]
+    found = [*_of_plans(review), *broken_objectives(review), *_of_age(review), *_of_data(review), *_of_step(review)]
     return [*found, *_of_trust(review), *_of_history(review)]
 
 
@@ -38,13 +40,14 @@ def threats(review: ReportData) -> list[str]:
 
 
 def doubts(review: ReportData) -> list[str]:
-    """What makes it uncertain: forecasts that missed, data with a warning."""
-    return [*_of_trust(review), *_of_data(review)]
+    """What makes it uncertain: forecasts that missed, data with a warning, totals that hide the peak."""
+    return [*_of_trust(review), *_of_data(review), *_of_step(review)]
 
 
 def actions(review: ReportData) -> list[str]:
     """What somebody should do before the peak."""
-    return [*_of_plans(review), *broken_objectives(review), *_of_age(review), *_of_data(review), *_of_trust(review)]
+    urgent = [*_of_plans(review), *broken_objectives(review), *_of_age(review), *_of_data(review)]
+    return [*urgent, *_of_step(review), *_of_trust(review)]
 
 
 def _of_plans(review: ReportData) -> Iterator[str]:
@@ -80,6 +83,18 @@ def _of_data(review: ReportData) -> Iterator[str]:
         owner = f" Owner: {review.audit.owner}." if review.audit.owner else ""
         for reason in review.audit.reasons:
             yield f"Data quality ({review.audit.verdict}): {reason}.{owner}"
+
+
+def _of_step(review: ReportData) -> Iterator[str]:
+    """Totals of days hide the peak within the day, unless usage or the times of orders show it."""
+    config = review.config
+    measured = config.usage is not None or config.prometheus is not None
+    timed = any(note.startswith(FOLLOWED) for plan in review.plans for note in plan.derivation.notes)
+    if config.orders().step >= DAY and not measured and not timed:
+        yield (
+            "Orders are totals of a day or more, so the peak within the day is not known: provide single orders, or "
+            "totals by the hour."
+        )
 
 
 def _of_trust(review: ReportData) -> Iterator[str]:

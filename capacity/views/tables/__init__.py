@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from capacity.lazy import load_lazily
 
 if TYPE_CHECKING:
-    from capacity.views.tables.audit import audit_sheet as audit_sheet
-    from capacity.views.tables.audit import history_sheet as history_sheet
     from capacity.views.tables.choice import advice_sentence as advice_sentence
     from capacity.views.tables.choice import choice_sheet as choice_sheet
     from capacity.views.tables.choice import choices_sheet as choices_sheet
-    from capacity.views.tables.forecast import backtest_sheet as backtest_sheet
-    from capacity.views.tables.forecast import forecast_rows as forecast_rows
-    from capacity.views.tables.forecast import forecast_sheet as forecast_sheet
-    from capacity.views.tables.forecast import seasons_sheet as seasons_sheet
+    from capacity.views.tables.data import audit_sheet as audit_sheet
+    from capacity.views.tables.data import backtest_sheet as backtest_sheet
+    from capacity.views.tables.data import forecast_rows as forecast_rows
+    from capacity.views.tables.data import forecast_sheet as forecast_sheet
+    from capacity.views.tables.data import history_sheet as history_sheet
+    from capacity.views.tables.data import seasons_sheet as seasons_sheet
     from capacity.views.tables.load import load_sheet as load_sheet
     from capacity.views.tables.outlook import outlook_sheets as outlook_sheets
     from capacity.views.tables.outlook import volumes_sheet as volumes_sheet
@@ -34,22 +34,19 @@ if TYPE_CHECKING:
     from capacity.views.tables.status import status_sheet as status_sheet
 
 HOMES = {
-    "capacity.views.tables.audit": ("audit_sheet", "history_sheet"),
+    "capacity.views.tables.data": (
+        "audit_sheet",
+        "history_sheet",
+        "backtest_sheet",
+        "forecast_rows",
+        "forecast_sheet",
+        "seasons_sheet",
+    ),
     "capacity.views.tables.choice": ("advice_sentence", "choice_sheet", "choices_sheet"),
-    "capacity.views.tables.forecast": ("backtest_sheet", "forecast_rows", "forecast_sheet", "seasons_sheet"),
-    "capacity.views.tables.load": ("load_sheet",),
-    "capacity.views.tables.outlook": (
-        "outlook_sheets",
-        "volumes_sheet",
-    ),
-    "capacity.views.tables.plan": (
-        "explain_document",
-        "explain_sheet",
-        "floor_lines",
-        "plan_sheet",
-        "scenarios_sheet",
-    ),
     "capacity.views.tables.simulation": ("nodes_sheet", "simulation_sheet", "sizes_sheet"),
+    "capacity.views.tables.load": ("load_sheet",),
+    "capacity.views.tables.outlook": ("outlook_sheets", "volumes_sheet"),
+    "capacity.views.tables.plan": ("explain_document", "explain_sheet", "floor_lines", "plan_sheet", "scenarios_sheet"),
     "capacity.views.tables.status": ("doctor_sheet", "status_sheet"),
 }
 

@@ -154,7 +154,7 @@ def _until(choice: Choice) -> tuple[str, ...]:
 
 
 def _nodes(choice: Choice) -> tuple[str, ...]:
-    """What nodes that stand ready spare and cost, where the recommended policy is known with them and without."""
+    """What nodes that are kept ready spare and cost, where the recommended policy is known with them and without."""
     mine = choice.recommended
     known = [mine, choice.today, *choice.rivals]
     alike = [one for one in known if replace(one.policy, headroom=mine.policy.headroom) == mine.policy]

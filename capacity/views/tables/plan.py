@@ -60,11 +60,17 @@ FLOOR_COLUMNS = ("floor", "reason")
 
 def _lines_of_runs(plan: WorkloadPlan, columns: int) -> Iterator[str]:
     """Of a plan that holds floors alone; what follows the start is written once for all steps of a run."""
-    starts, unknown = _starts(plan.start, plan.step, plan.steps), [None] * (columns - len(FLOOR_COLUMNS))
+    starts, whose = _starts(plan.start, plan.step, plan.steps), csv_text([("", plan.namespace, plan.name, "")])[:-1]
     ends = [*(change.offset for change in plan.floor[1:]), plan.steps]
     for change, end in zip(plan.floor, ends, strict=True):
-        row = csv_text([("", plan.namespace, plan.name, change.replicas, change.reason, *unknown)])
+        row = whose + _floor(change.replicas, change.reason, columns)
         yield row.join([*starts[change.offset : end], ""])
+
+
+@lru_cache(maxsize=4096)  # plans of one run have few different floors
+def _floor(replicas: int, reason: str, columns: int) -> str:
+    """The end of a line of a plan that holds floors alone."""
+    return csv_text([(replicas, reason, *[None] * (columns - len(FLOOR_COLUMNS)))])
 
 
 def _lines_of_steps(plan: WorkloadPlan, names: Sequence[str], table: dict[str, list[Any]]) -> Iterator[str]:

@@ -1,0 +1,237 @@
+"""Finds times that are coarser than they look: totals of days among hours, and clocks of twelve hours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from capacity.model.arrays import Array
+from capacity.model.fields import duration_text
+from capacity.model.settings import SalesSettings
+from capacity.quality import Finding
+from capacity.quality.usual import only_adds_up
+from capacity.sources.judging import OWN, Judgement
+from capacity.sources.sql import literal, quote
+
+GOOD = "aside = 0 AND len(failed) = 0"
+HOUR = 3600
+MEASURED = 0.99  # share of steps with one row a group, from which rows are totals
+LEAST_RUN = 5  # rows one after the other that are further apart than the others
+LEAST_ROWS = 30  # of the file, below which no distance is the usual one
+LEAST_DAYS = 5
+LEAST_HOURS = 10  # of the twelve
+OFTEN = 0.8  # share of days that have a total
+LEAST_SPAN = 2 * 86400  # of rows further apart: less may be the busy hours of a day
+LARGER = 0.6  # power of how many times longer, from which rows as much larger are totals (1) and no samples (0)
+SINGLE = 0.9  # share of steps with one row a group, from which rows are totals
+DAILY_RESETS = 0.05  # of the steps: a little more than one in a day of hours
+SAME = 0.005  # of a total: how far the sum of its rows may be from it
+SUMS = 0.3  # of the rows at the start of hours or days: orders come at that second too
+EXACT = 0.5  # the same where every row is at the start of a step
+TWELVE = 10.5 * HOUR  # from noon back to one o'clock, nearly
+
+
+def granularity_findings(judgement: Judgement) -> tuple[Finding, ...]:
+    """Whether rows of a source with one amount a step are totals of longer times, or its clock has twelve hours."""
+    found = _findings(judgement.settings, [_twelve_hours(judgement), _totals_among_rows(judgement)])
+    return (*found, *totals_findings(judgement.source.database, judgement.settings, judgement.timezone))
+
+
+def totals_findings(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> tuple[Finding, ...]:
+    """Whether some rows of a source are totals of longer times, from what was counted, wherever that was."""
+    found = [_dates_alone(database, settings, timezone)]
+    if settings.value.sum is not None and not any(found):
+        steps = _steps(database)
+        daily = _daily_totals(steps, timezone)
+        found += [_longer_totals(steps), daily or _twice(steps, settings), _added_up(steps)]
+    return _findings(settings, found)
+
+
+def _dates_alone(database: duckdb.DuckDBPyConnection, settings: SalesSettings, timezone: str) -> str | None:
+    """Whether steps are parts of a day, and all rows of all days have one time: dates, whose hours are elsewhere.
+
+    A single row a day is a total, whose length planning finds out.
+    """
+    if settings.step >= timedelta(days=1):
+        return None
+    day = int(timedelta(days=1).total_seconds())
+    local = f"timezone({literal(timezone)}, to_timestamp(step_start))"
+    steps = (  # first, since there may be ten thousand groups a step
+        "SELECT step_start, bool_and(on_step) AS exact, sum(row_count) AS n, count(*) AS counts "
+        f"FROM counted WHERE {GOOD} AND step_start IS NOT NULL GROUP BY 1"
+    )
+    query = (
+        f"SELECT coalesce(bool_and(exact), false), count(DISTINCT step_start // {day}), "
+        f"least(count(DISTINCT step_start % {day}), count(DISTINCT {local} - date_trunc('day', {local}))), "
+        f"CAST(sum(n) AS DOUBLE) / sum(counts) FROM ({steps})"
+    )
+    exact, days, times, rows = database.execute(query).fetchone() or (False, 0, 0, 0.0)
+    if not exact or days < LEAST_DAYS or times > 1 or rows <= 1 / MEASURED:
+        return None
+    return (
+        f"expected times within the day for steps of {duration_text(settings.step)}, got one time on each of {days} "
+        "days, as dates have: set step: 1d, or give a column with date and time of day"
+    )
+
+
+def _findings(settings: SalesSettings, found: Sequence[str | None]) -> tuple[Finding, ...]:
+    return tuple(Finding("granularity", "refuse", f"{settings.time}: {said}") for said in found if said)
+
+
+def _steps(database: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """Per step its value, rows and groups; empty where rows are single orders, of which any number may share a step.
+
+    Good rows of a step and group are counted once, so that groups need no telling apart.
+    """
+    query = (
+        "SELECT step_start AS at, sum(CAST(value AS DOUBLE)) AS value, sum(row_count) AS n, "
+        f"bool_and(on_step) AS exact, count(grp) AS groups FROM counted WHERE {GOOD} "
+        "AND step_start IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    frame = database.execute(query).df()
+    if len(frame) < LEAST_ROWS:
+        return frame[:0]
+    least = EXACT if frame["exact"].all() else SINGLE
+    totals = (frame["n"] <= frame["groups"]).mean() > least and (frame["n"] <= 2 * frame["groups"]).all()
+    return frame if totals else frame[:0]
+
+
+def _longer_totals(steps: pd.DataFrame) -> str | None:
+    """Where rows lie several steps apart for days and are as much larger: totals of a longer time."""
+    if steps.empty:
+        return None
+    at, value = steps["at"].to_numpy(dtype=float), steps["value"].to_numpy(dtype=float)
+    apart = np.diff(at)
+    short = float(apart.min())
+    fine = value[:-1][apart == short]
+    for longer in np.unique(apart[apart > short]) if len(fine) >= LEAST_RUN else ():
+        first, count = _longest_run(apart == longer)
+        if count < LEAST_RUN or count * longer < LEAST_SPAN:
+            continue
+        if value[first : first + count].mean() >= (longer / short) ** LARGER * fine.mean() > 0:
+            begin, end = (pd.Timestamp(at[place], unit="s", tz="UTC") for place in (first, first + count))
+            return (
+                f"expected rows of one length, got rows {longer / HOUR:g} h apart from {begin:%Y-%m-%d} to "
+                f"{end:%Y-%m-%d} that are larger than those {short / HOUR:g} h apart, as totals of a longer time are; "
+                "leave them out, or set sales.step to it"
+            )
+    return None
+
+
+def _longest_run(there: Array) -> tuple[int, int]:
+    """Where the longest run of true values begins, and how long it is."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], there.astype(int), [0]))))
+    begins, lengths = edges[::2], edges[1::2] - edges[::2]
+    longest = int(np.argmax(lengths))
+    return int(begins[longest]), int(lengths[longest])
+
+
+def _daily_totals(steps: pd.DataFrame, timezone: str) -> str | None:
+    """Whether the first step of most days has two rows, of which one is as much as the other steps of the day."""
+    if steps.empty:
+        return None
+    local = pd.to_datetime(steps["at"], unit="s", utc=True).dt.tz_convert(timezone)
+    twice = steps["n"] > steps["groups"]
+    midnight = local == local.dt.normalize()
+    if twice.sum() < LEAST_DAYS or (twice & ~midnight).sum() > 0.1 * twice.sum():
+        return None
+    days = steps.assign(day=local.dt.date, first=np.where(midnight, steps["value"], 0.0)).groupby("day")
+    share = (days["first"].sum() / days["value"].sum().replace(0, np.nan)).dropna()
+    if ((share >= 0.5) & (share <= 0.65)).mean() < OFTEN:
+        return None
+    return (
+        f"expected each amount once, got two rows at midnight on {int(twice.sum())} days, of which one is as much as "
+        "the rest of the day: totals of days among the rows; leave them out"
+    )
+
+
+def _twice(steps: pd.DataFrame, settings: SalesSettings) -> str | None:
+    """Whether some steps have two totals, as where totals were revised or exports overlap."""
+    if steps.empty or settings.step >= timedelta(days=1) or not steps["exact"].all():
+        return None
+    twice = steps.loc[steps["n"] > steps["groups"], "at"]
+    if len(twice) < LEAST_RUN:
+        return None
+    first, last = (pd.Timestamp(at, unit="s", tz="UTC") for at in (twice.iloc[0], twice.iloc[-1]))
+    keys = ", ".join(quote(name) for name in (settings.time, settings.group) if name is not None)
+    return (
+        f"expected one total a step, got two for {len(twice)} steps from {first:%Y-%m-%dT%H:%MZ} to "
+        f"{last:%Y-%m-%dT%H:%MZ}: a select with the check `source_row = max(source_row) OVER (PARTITION BY {keys})` "
+        "keeps the latest"
+    )
+
+
+def _added_up(steps: pd.DataFrame) -> str | None:
+    """Whether totals only rise, or rise within every day: they add up what was sold since a start."""
+    if steps.empty:
+        return None
+    values = steps["value"].to_numpy(dtype=float)
+    span = timedelta(seconds=float(steps["at"].iloc[-1] - steps["at"].iloc[0]))
+    rises = np.diff(values)
+    different = len(np.unique(rises[rises > 0])) >= LEAST_RUN  # what rises by one and the same is a ramp
+    if not different or span < timedelta(days=2) or not only_adds_up(values, span, DAILY_RESETS):
+        return None
+    return (
+        f"expected what was sold in each step, got values that only rise, up to {values.max():,.6g}, as totals since a "
+        "start or since midnight do: export the difference of each two"
+    )
+
+
+def _totals_among_rows(judgement: Judgement) -> str | None:
+    """Whether rows at the start of hours or days are the sum of the other rows of that time, or of the time before."""
+    settings, database = judgement.settings, judgement.source.database
+    if settings.value.sum is None:
+        return None
+    gate = f"SELECT count(*) FROM counted WHERE {GOOD} AND epoch(first) = step_start AND row_count > 1"
+    if (database.execute(gate).fetchone() or (0,))[0] < LEAST_DAYS:
+        return None
+    local = f"timezone({literal(judgement.timezone)}, {OWN}moment)"
+    for unit in ("hour", "day"):
+        start = f"date_trunc('{unit}', {local})"
+        query = (
+            f"SELECT {start} AS began, sum({OWN}value) FILTER ({local} = {start}) AS own, "
+            f"sum({OWN}value) FILTER ({local} != {start}) AS rest, count(*) FILTER ({local} != {start}) AS n "
+            f"FROM {judgement.rows()} WHERE {OWN}failed = 0 AND {OWN}aside = 0 GROUP BY 1"
+        )
+        earlier = ", ".join(f"lag({name}) OVER (ORDER BY began) AS {name}_before" for name in ("rest", "n"))
+        sums = "count(*) FILTER (own > 0 AND abs(own - rest{0}) <= {1} * own AND n{0} >= 3)"
+        asked = f"count(own), {sums.format('', SAME)}, {sums.format('_before', SAME)}"
+        asked = f"SELECT {asked} FROM (SELECT *, {earlier} FROM ({query}))"
+        rows, same, after = database.execute(asked).fetchone() or (0, 0, 0)
+        if max(same, after) >= max(LEAST_DAYS, SUMS * rows):
+            return (
+                f"expected each amount once, got {max(same, after)} rows on the full {unit} that are the sum of the "
+                f"other rows of the {unit}{' before' if after > same else ''}: leave these totals out"
+            )
+    return None
+
+
+def _twelve_hours(judgement: Judgement) -> str | None:
+    """Whether hours are 1 to 12 alone, and rows in order fall back from noon to one o'clock on most days."""
+    database, settings = judgement.source.database, judgement.settings
+    step, zone = settings.step.total_seconds(), judgement.time_zone()
+    if step > HOUR or not judgement.time.local or not isinstance(settings.source, str):
+        return None
+    hours = f"hour(timezone({literal(zone)}, to_timestamp(step_start)))"
+    query = f"SELECT min({hours}), max({hours}), count(DISTINCT {hours}) FROM "
+    query += f"(SELECT DISTINCT step_start FROM counted WHERE {GOOD})"
+    low, high, different = database.execute(query).fetchone() or (0, 0, 0)
+    if (low, high) != (1, 12) or different < LEAST_HOURS:
+        return None
+    times = f"SELECT epoch({judgement.time.instant}) AS t, source_row FROM orders"
+    query = (
+        f"SELECT count(*) FILTER (WHERE abs(b - t) BETWEEN {TWELVE} AND 43200), count(*) FILTER (WHERE b > t), "
+        "count(*) FILTER (WHERE b < t), count(DISTINCT floor(t / 86400)) "
+        f"FROM (SELECT t, lag(t) OVER (ORDER BY source_row) AS b FROM ({times}))"
+    )
+    falls, back, on, days = database.execute(query).fetchone() or (0, 0, 0, 0)
+    if falls < max(LEAST_DAYS, days / 2) or min(back, on) > max((back + on) / 4, 2 * days):
+        return None
+    return (
+        f"expected hours of the day, got 1 to 12 alone, and the clock falls back at noon on {falls} days: hours of the "
+        "afternoon without PM; export times with 24 hours or with AM and PM"
+    )
