@@ -30,6 +30,8 @@ def maximum_quantiles(quantiles: Array, point: Array, errors: Errors, window: in
     floor = highest_quantiles(quantiles, window)
     direct = sliding_maxima(point, window)[:, :, None]
     direct = direct + sliding_maxima(errors.scale, window)[:, :, None] * offsets[:, None, :]
+    idle = floor <= NEXT_TO_NOTHING * direct
+    direct = np.where(idle, np.minimum(direct, summed_chances(floor, levels, window)), direct)
     share = share_left(point.shape[1], window)
     return running_maxima(floor + share[:, None] * np.maximum(direct - floor, 0.0), 2)
 
@@ -51,6 +53,23 @@ def share_left(horizon: int, window: int) -> Array:
 def highest_quantiles(quantiles: Array, window: int) -> Array:
     """The highest quantile of any step in ``[t, t + window)``, level by level: (N, H, Q)."""
     return sliding_maxima(quantiles.transpose(0, 2, 1), window).transpose(0, 2, 1)
+
+
+def summed_chances(highest: Array, levels: tuple[float, ...], window: int) -> Array:
+    """What windows (N, H, Q) exceed at most by the chances of their steps, whose highest quantiles are given.
+
+    The chance that any of n steps exceeds a value is at most n times that of one (Boole): a maximum of level p is at
+    most the steps' quantile of level 1 - (1 - p) / n. Infinite where no level is so high.
+
+    >>> summed_chances(np.array([[[0.0, 1.0, 3.0]]]), (0.5, 0.9, 0.975), 5).round(2)
+    array([[[ 1., inf, inf]]])
+    """
+    needed = 1.0 - (1.0 - np.array(levels)) / window
+    place = np.interp(normal_quantiles(tuple(needed)), normal_quantiles(levels), np.arange(len(levels)))
+    lower = np.floor(place + 1e-9).astype(int)
+    upper, part = np.minimum(lower + 1, len(levels) - 1), np.maximum(place - lower, 0.0)
+    bound = highest[:, :, lower] * (1.0 - part) + highest[:, :, upper] * part
+    return np.where(needed > levels[-1] + 1e-9, np.inf, bound)
 
 
 def over_highest(maxima: Array, quantiles: Array, window: int) -> Array:
