@@ -455,7 +455,7 @@ def unreadable_lately(table: OrderTable, severity: Severity) -> tuple[Finding, .
     if judgement is None or _without_time(table) < LEAST_UNREADABLE:
         return ()
     moment = f"{OWN}moment"
-    newest = f"(SELECT max({moment}) - INTERVAL 1 DAY_SECONDS FROM newest)"
+    newest = f"(SELECT max({moment}) - INTERVAL 1 DAY FROM newest)"
     first = f"(SELECT min(source_row) FROM {judgement.rows()} WHERE {moment} >= {newest})"
     bad = f"count(*) FILTER (WHERE {moment} IS NULL AND source_row"
     query = (

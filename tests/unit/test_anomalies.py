@@ -176,6 +176,16 @@ def test_a_day_that_is_over_is_judged_as_a_whole_and_a_running_one_up_to_its_new
     assert "row_anomalies" in found(datetime(2026, 3, 10, 1, tzinfo=UTC)), "the day is over and its afternoon lacks"
 
 
+@pytest.mark.parametrize(("last", "found"), [(True, True), (False, False)])
+def test_times_that_became_unreadable_on_the_newest_day_are_found(*, last: bool, found: bool) -> None:
+    times = orders("2026-03-09").strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy(dtype=object).copy()
+    place = np.arange(30) * 2 + (len(times) - 60 if last else 0)
+    times[place] = "n/a"
+    pd.DataFrame({"at": times}).to_csv("orders.csv", index=False)
+    audit = audit_sales("orders.csv", time="at", value={"rows": True})
+    assert ("unreadable_times" in [finding.rule for finding in audit.findings]) == found
+
+
 def test_groups_written_in_several_ways_or_like_people_are_noted() -> None:
     times = orders("2026-03-09")
     names = ["DE", "de ", "jane@example.org", "+49 30 1234567", "2026-01-05"]
