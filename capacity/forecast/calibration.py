@@ -98,8 +98,13 @@ def heavier(levels: tuple[float, ...]) -> Array:
     array([1.   , 1.   , 1.024, 1.089])
     """
     high = np.maximum(levels, SEEN_LEVEL)
-    beside_normal = student_quantiles(high, TAIL) / normal_quantiles(high)
-    return np.asarray(beside_normal * (normal_quantiles((SEEN_LEVEL,)) / student_quantiles((SEEN_LEVEL,), TAIL)))
+    return np.asarray(beside_normal(tuple(high)) / beside_normal((SEEN_LEVEL,)))
+
+
+def beside_normal(levels: tuple[float, ...]) -> Array:
+    """How much further out than those of the normal distribution the quantiles of a heavy tail lie (Q,); 1 at 0.5."""
+    normal = normal_quantiles(levels)
+    return np.asarray(np.divide(student_quantiles(levels, TAIL), normal, out=np.ones(len(levels)), where=normal != 0))
 
 
 def _lately(shape: Array) -> Array:

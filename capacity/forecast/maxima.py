@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.forecast.calibration import MIDDLE, Errors, mixed_offsets, track
+from capacity.forecast.calibration import MIDDLE, Errors, beside_normal, mixed_offsets, track
 from capacity.model.arrays import Array
 from capacity.stats import nan_mean, normal_quantiles, running_maxima, sliding_maxima, student_quantiles
 
 PRIOR = 40.0  # windows' worth of a normal sample's prediction interval in each quantile; 60 scores the same
-TAIL = 12.0  # degrees of freedom: the highest of a window is off by more, and more often, than normal errors are
 SERIES_PRIOR = 40.0  # windows' worth of the other series' mean and spread in each series' own
 SHORTER, SHORTER_PRIOR = 4, 4.0  # windows' worth of the spread of windows a fourth as long in that of long ones
 NEXT_TO_NOTHING = 1e-3  # of a window's maximum: a quantile of steps below tells nothing of how the maximum moves
@@ -110,9 +109,7 @@ def _stretch(errors: Errors, windows: float, levels: tuple[float, ...]) -> Array
     """By what factor quantiles lie further from the middle than the past has shown: more for fewer windows (Q,)."""
     series, count, _ = errors.shape.shape
     few = 1.0 + (FEW / count + FEW_WINDOWS / max(windows, count) + FEW_APART / windows) / series
-    normal = normal_quantiles(levels)
-    heavy = np.divide(student_quantiles(levels, TAIL), normal, out=np.ones(len(levels)), where=normal != 0)
-    return np.asarray(few * heavy)
+    return np.asarray(few * beside_normal(levels))  # the highest of a window is off by more, and more often
 
 
 def _surprises(errors: Errors, window: int) -> Array:
