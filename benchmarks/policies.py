@@ -25,13 +25,11 @@ from capacity.model.policies import Tried
 from capacity.model.policy import Objective
 from capacity.simulation.advice import each_policy, finish
 from capacity.simulation.case import Case, Promise, clairvoyant
-from capacity.simulation.choice import ChoiceRule, Scores, choose_daily
-from capacity.simulation.comparison import frontier, saving
+from capacity.simulation.choice import ChoiceRule, Scores, choosable, choose_daily
 from capacity.simulation.days import DAY_TICKS, PER_MINUTE, WARM_TICKS, Candidate, replay_together
 from capacity.simulation.history import History, ReplaySettings, past_forecasts
 from capacity.simulation.hpa.spec import SYNC_PERIOD
-from capacity.simulation.policies import ahpa_like, autopilot_like, aws_like
-from capacity.simulation.verdict import choosable
+from capacity.simulation.policies import ahpa_like, autopilot_like, aws_like, frontier, saving
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 FIVE = 5 * MINUTE

@@ -38,7 +38,6 @@ CONTROLLER = (
     "capacity.cluster.lease",
     "capacity.cluster.observe",
     "capacity.cluster.ownership",
-    "capacity.cluster.restore",
 )
 CONTROLLER_TESTS = (
     "tests/integration/test_pass_order.py",

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.model import CapacityError, Workload, WorkloadPlan
-from capacity.model.actuation import Actuation
+from capacity.model.outcome import Actuation
 from capacity.model.policy import ControllerRules
 
 Key = tuple[str, str]  # namespace and name

@@ -21,7 +21,7 @@ from capacity.cluster.client import CONFLICT, ClusterReader, ClusterWriter
 from capacity.cluster.lease import TRIES
 from capacity.decision.volumes import decide_volume
 from capacity.model import ClusterError, Workload
-from capacity.model.actuation import Actuation
+from capacity.model.outcome import Actuation
 from capacity.model.volume import VolumeDecision, VolumePlan, VolumeRules
 
 Document = dict[str, Any]

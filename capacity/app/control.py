@@ -25,7 +25,7 @@ from capacity.app.reconciliation import (
     refusals,
 )
 from capacity.app.vertical import VERTICAL
-from capacity.cluster.act import announce, announce_actuation, write
+from capacity.cluster.act import announce, announce_actuation, give_back, write
 from capacity.cluster.annotations import read_expiry, read_wishes
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import ABSENT, CONFLICT, ClusterAsker, ClusterReader, ClusterWriter
@@ -33,14 +33,12 @@ from capacity.cluster.kinds import KINDS
 from capacity.cluster.lease import TRIES, Writers
 from capacity.cluster.metric_target import move_target
 from capacity.cluster.observe import ObservedTarget, forgotten, observe_target, observe_targets, read_target
-from capacity.cluster.restore import give_back
 from capacity.decision import ControllerRules, hold
 from capacity.decision.decide import STILL
 from capacity.decision.reached import UNREACHED
 from capacity.logs import run_threads
 from capacity.model import ClusterError, Decision, Workload
-from capacity.model.actuation import Actuation
-from capacity.model.outcome import Outcome, TargetMove
+from capacity.model.outcome import Actuation, Outcome, TargetMove
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -22,8 +22,8 @@ from capacity.cluster.client import ClusterReader, ClusterWriter
 from capacity.cluster.kinds import Document
 from capacity.decision.headroom import decide_headroom
 from capacity.model import ClusterError, Workload
-from capacity.model.actuation import Actuation
 from capacity.model.headroom import Headroom
+from capacity.model.outcome import Actuation
 
 
 def observe_headroom(reader: ClusterReader, situation: Situation) -> list[Due]:

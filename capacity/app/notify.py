@@ -74,8 +74,7 @@ class Notifier:
         """Tell of a plan and of the data behind it; returns what stood in the way, one line each."""
         plan, now, warnings = planned.plan, planned.plan.created, []
         if self.measures:
-            from capacity.monitoring.ahead import ahead_samples
-            from capacity.monitoring.samples import audit_samples, plan_samples
+            from capacity.monitoring.samples import ahead_samples, audit_samples, plan_samples
 
             warnings += self._send_metrics(audit_samples(planned.audit, now), AUDIT)
             samples = [

@@ -12,14 +12,13 @@ from datetime import datetime, timedelta
 
 from capacity.app.control import preview
 from capacity.app.reconciliation import Reconciliation
-from capacity.cluster.act import announce, write
+from capacity.cluster.act import announce, give_back, write
 from capacity.cluster.annotations import REHEARSAL, rehearsal_text
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import CONFLICT, ClusterReader, ClusterWriter
 from capacity.cluster.lease import TRIES, Writers, read_switch
 from capacity.cluster.observe import observe_target, observe_targets
 from capacity.cluster.readiness import with_readiness
-from capacity.cluster.restore import give_back
 from capacity.model import ClusterError, ConfigError, Decision, Memory, Readiness, Workload, WorkloadPlan
 from capacity.model.observation import SLOW
 from capacity.model.outcome import Outcome

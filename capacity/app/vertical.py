@@ -17,7 +17,7 @@ from capacity.cluster.resize import NoResizeSupportError, OwnerNotes, PodGoneErr
 from capacity.decision.pod_sizing import return_size
 from capacity.decision.vertical import decide_sizes
 from capacity.model import CapacityError, Workload
-from capacity.model.actuation import Actuation
+from capacity.model.outcome import Actuation
 from capacity.model.pod_observation import ObservedPods, PodDecision, PodState, Resources, SizeDecision
 from capacity.model.pod_size import RESOURCES, UNIT, SizedResource
 from capacity.model.workload import TargetKind

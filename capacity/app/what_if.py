@@ -248,7 +248,7 @@ class PlannedOrders:
         return asked
 
     def _chosen_again(self, key: Key, controls: Controls) -> tuple[Workload, Choice]:
-        from capacity.simulation.verdict import choose_policy
+        from capacity.simulation.choice import choose_policy
 
         advised = self.policies.get(key)
         if advised is None or advised.tried is None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capacity.cli.advise import advise
+from capacity.cli.advise import advise, simulate
 from capacity.cli.cluster import apply, preview, rehearse, restore, run
 from capacity.cli.command import DONE, FAILED, USAGE, CommandContext, verb
 from capacity.cli.data import audit, backtest, forecast, load, seasonality
@@ -18,7 +18,6 @@ from capacity.cli.plan import explain, plan
 from capacity.cli.report import outlook, report, status, volumes
 from capacity.cli.serve import serve
 from capacity.cli.setup import doctor, init, rules, try_
-from capacity.cli.simulate import simulate
 from capacity.logs import LOGGER, end_run, set_up_logs
 from capacity.model import CapacityError, ConfigError
 from capacity.model.errors import hide_secrets

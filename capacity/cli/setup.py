@@ -146,7 +146,7 @@ def doctor(
 
     Example: capacity doctor -c capacity.yaml
     """
-    from capacity.app.doctor.examination import examine
+    from capacity.app.doctor import examine
     from capacity.model.check import worst
     from capacity.sources.sample import sample_config
     from capacity.views.tables import doctor_sheet

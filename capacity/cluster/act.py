@@ -1,20 +1,22 @@
-"""Act: a decision as patches, each guarded by the resourceVersion it was decided on; and the Event that says why."""
+"""Writes to an autoscaler: a decision as guarded patches, the Event that says why, and what restores it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from capacity.cluster.annotations import FLOOR
+from capacity.cluster.annotations import FLOOR, Baseline
 from capacity.cluster.autoscaler import Autoscaler
 from capacity.cluster.client import CONFLICT, ClusterWriter
 from capacity.cluster.kinds import Document, Kind
 from capacity.cluster.lease import TRIES, micro_time
+from capacity.cluster.metric_target import METRICS, baseline_owner, baseline_target, move_target, target_move
+from capacity.decision import ControllerRules, lowest_floor
 from capacity.decision.decide import LOWERED
 from capacity.logs import LOGGER, current_run
-from capacity.model import ClusterError, Decision, Workload
-from capacity.model.actuation import Actuation
-from capacity.model.outcome import Outcome
+from capacity.model import ClusterError, Decision, Observation, Workload
+from capacity.model.outcome import Actuation, Outcome
 
 
 def write(writer: ClusterWriter, autoscaler: Autoscaler, decision: Decision, expires: datetime | None) -> Document:
@@ -146,3 +148,71 @@ def _event_head(name: str, namespace: str, now: datetime) -> dict[str, Any]:
         "reportingController": "capacity",
         "reportingInstance": f"capacity-{current_run().id}".rstrip("-"),
     }
+
+
+def give_back(
+    writer: ClusterWriter, workload: Workload, autoscaler: Autoscaler, policy: ControllerRules | None
+) -> Outcome:
+    """One object as it was before our first touch: at once, or (with a policy) a step towards it, held until there."""
+    first = autoscaler.observation  # a try that ended half-way has moved the floor already: say from where
+    for attempt in range(1, TRIES + 1):
+        baseline, observed = autoscaler.notes.baseline, autoscaler.observation
+        if baseline is None:
+            detail = "never touched, or restored already"
+            floor, ceiling = observed.floor, observed.ceiling
+            return Outcome(workload, Decision(floor, ceiling, "NothingToRestore", floor, detail=detail))
+        try:
+            step = _towards_baseline(autoscaler, observed, policy)
+            if step is not None:
+                if step.changes:
+                    write(writer, autoscaler, step, autoscaler.notes.expires)
+                return Outcome(workload, step, done=step.changes)
+            left = _returned(writer, workload, autoscaler, baseline)
+        except ClusterError as error:
+            if error.status != CONFLICT or attempt == TRIES:
+                raise
+            autoscaler = autoscaler.reread(writer.target(autoscaler.kind, workload.namespace, autoscaler.name))
+            continue
+        edited = first.edited_by is not None
+        expected = observed.floor if edited else first.baseline_floor
+        return Outcome(workload, _checked(left, expected, first), done=True)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _towards_baseline(autoscaler: Autoscaler, observed: Observation, policy: ControllerRules | None) -> Decision | None:
+    """The next step of a ramp; None where the baseline is one step away, or there is no ramp to walk."""
+    baseline = observed.baseline_floor
+    if policy is None or baseline is None or observed.edited_by is not None or observed.floor <= baseline:
+        return None
+    lowest = lowest_floor(baseline, observed, autoscaler.now, policy)
+    if lowest <= baseline:
+        return None
+    memory = observed.memory if lowest == observed.floor else replace(observed.memory, moved_at=autoscaler.now)
+    detail = f"on the way to its baseline {baseline}"
+    return Decision(
+        lowest, observed.ceiling, "Restoring", observed.floor, observed.ceiling, detail, ("StepDown",), True, memory
+    )
+
+
+def _returned(writer: ClusterWriter, workload: Workload, autoscaler: Autoscaler, baseline: Baseline) -> Autoscaler:
+    kind, namespace, name = autoscaler.kind, workload.namespace, autoscaler.name
+    value = autoscaler.restored(baseline)
+    if value is not None and kind.scaled:
+        writer.scale_target(kind, namespace, name, value)
+        autoscaler = autoscaler.reread(writer.target(kind, namespace, name))
+    elif value is not None:
+        autoscaler = autoscaler.reread(writer.merge_target(kind, namespace, name, value))
+    metrics = []
+    if baseline_target(autoscaler) is not None:
+        metrics = [(METRICS, baseline_owner(autoscaler))]
+        back = target_move(autoscaler, None)
+        if back is not None and back.refused is None:
+            autoscaler = autoscaler.reread(move_target(writer, autoscaler, back))
+    return autoscaler.reread(writer.json_patch_target(kind, namespace, name, autoscaler.released(baseline, metrics)))
+
+
+def _checked(left: Autoscaler, expected: int | None, observed: Observation) -> Decision:
+    """The value must have survived the hand-over."""
+    if left.floor != expected:
+        raise ClusterError(f"restore: expected the floor {expected} to stay, got {left.floor}; set it by hand")
+    return Decision(left.floor, left.ceiling, "Restored", observed.floor, observed.ceiling)

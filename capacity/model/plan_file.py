@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from capacity.files import write_text
+from capacity.model.choice import choice_document, parse_choice, parse_policy, policy_document
 from capacity.model.errors import CapacityError, PlanError
 from capacity.model.explanation import (
     Derivation,
@@ -27,7 +28,6 @@ from capacity.model.headroom import headroom_document, parse_headroom
 from capacity.model.limits import NodeChange, NodePlan
 from capacity.model.plan import PLAN_SCHEMA, FloorChange, Peak, Plan, Quiet, WorkloadPlan
 from capacity.model.pod_size import parse_sizes, sizes_document
-from capacity.model.policy_file import choice_document, parse_choice, parse_policy, policy_document
 from capacity.model.volume import parse_volume, volume_document
 
 MAX_BYTES = 256 * 2**20  # a plan of 10,000 workloads takes about 100 MB

@@ -13,11 +13,10 @@ import numpy as np
 
 from capacity.files import write_text
 from capacity.model.arrays import Array
-from capacity.model.choice import Choice
+from capacity.model.choice import Choice, choice_document, parse_choice, parse_policy, policy_document
 from capacity.model.errors import CapacityError, PlanError, require, require_aware
 from capacity.model.fields import parse_time, rfc3339
 from capacity.model.policy import Policy
-from capacity.model.policy_file import choice_document, parse_choice, parse_policy, policy_document
 
 DAY = timedelta(days=1)
 DIGITS = 4  # that are kept of a score: rows read back from a file then equal those that were written

@@ -1,8 +1,9 @@
-"""Samples of metrics from an audit, a plan and a pass."""
+"""Samples of metrics from an audit, a plan and its coming 48 hours, and a pass."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from capacity.version import VERSION
 
 if TYPE_CHECKING:
     from capacity.model import Plan, TrackRecord, WorkloadPlan
-    from capacity.model.actuation import Actuation
-    from capacity.model.outcome import Outcome
+    from capacity.model.forecast import DemandAhead
+    from capacity.model.outcome import Actuation, Outcome
     from capacity.model.volume import VolumePlan
     from capacity.quality import Audit
 
@@ -189,3 +190,53 @@ def _counted(outcomes: Sequence[Outcome]) -> list[Sample]:
             reason = next((one.reason for one in outcome.actuations), "AsPlanned")
         counts[kind, reason] = counts.get((kind, reason), 0) + 1
     return [Sample("capacity_pass_total", count, key) for key, count in counts.items()]
+
+
+FLOOR, UTILIZATION = "capacity_ahead_replicas", "capacity_ahead_utilization_ratio"
+CORES, BYTES = "capacity_ahead_demand_cores", "capacity_ahead_demand_bytes"
+
+
+def ahead_samples(plan: Plan, kept: Sequence[DemandAhead] = ()) -> list[Sample]:
+    """The highest floor, demand and utilization of each coming clock hour, and when each hour begins.
+
+    Demand and utilization are known of plans that still hold what they were made of, and of those whose demand was
+    `kept`. Hours beyond a plan are absent.
+    """
+    from capacity.planning.result import busiest, coming_hours, demand_ahead
+
+    starts, known = coming_hours(plan.created), {one.key: one for one in kept}
+    times = [
+        Sample("capacity_ahead_timestamp_seconds", start.timestamp(), (horizon_of(number),))
+        for number, start in enumerate(starts)
+    ]
+    drawn = ((one, known.get(one.key) or demand_ahead(one, starts)) for one in busiest(plan.workloads))
+    return [*times, *(sample for one, demand in drawn for sample in _hours_of(one, demand, starts))]
+
+
+def horizon_of(number: int) -> str:
+    """The label of the hour that begins so many hours after the start of the current one.
+
+    >>> horizon_of(17)
+    '17h'
+    """
+    return f"{number}h"
+
+
+def _hours_of(plan: WorkloadPlan, demand: DemandAhead | None, starts: list[datetime]) -> Iterator[Sample]:
+    from capacity.planning.result import hourly
+
+    floor = plan.replicas()
+    yield from _by_hour(FLOOR, hourly(floor, plan, starts), plan.key, ())
+    if demand is None:
+        return
+    utilization = demand.need / floor[: len(demand.need)]
+    yield from _by_hour(UTILIZATION, hourly(utilization, plan, starts), plan.key, ())
+    for level, cores, memory in demand.levels:
+        for name, values in ((CORES, cores), (BYTES, memory)):
+            yield from _by_hour(name, values, plan.key, (f"{level:g}",))
+
+
+def _by_hour(name: str, values: Iterable[float], key: tuple[str, str], more: tuple[str, ...]) -> Iterator[Sample]:
+    for number, value in enumerate(values):
+        if not math.isnan(value):  # an hour beyond the plan has none
+            yield Sample(name, float(value), (*key, *more, horizon_of(number)))

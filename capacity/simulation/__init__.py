@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from capacity.simulation.case import cost as cost
     from capacity.simulation.case import find_misses as find_misses
     from capacity.simulation.case import score as score
-    from capacity.simulation.comparison import Frontier as Frontier
-    from capacity.simulation.comparison import frontier as frontier
-    from capacity.simulation.comparison import saving as saving
     from capacity.simulation.lanes import Reactive as Reactive
     from capacity.simulation.lanes import Rule as Rule
     from capacity.simulation.lanes import Seen as Seen
     from capacity.simulation.pods import NodePool as NodePool
     from capacity.simulation.pods import Start as Start
+    from capacity.simulation.policies import Frontier as Frontier
     from capacity.simulation.policies import Policy as Policy
     from capacity.simulation.policies import Trial as Trial
     from capacity.simulation.policies import ahpa_like as ahpa_like
     from capacity.simulation.policies import autopilot_like as autopilot_like
     from capacity.simulation.policies import aws_like as aws_like
     from capacity.simulation.policies import cron_schedule as cron_schedule
+    from capacity.simulation.policies import frontier as frontier
     from capacity.simulation.policies import hpa_sweep as hpa_sweep
     from capacity.simulation.policies import judge as judge
     from capacity.simulation.policies import optimum_trial as optimum_trial
+    from capacity.simulation.policies import saving as saving
     from capacity.simulation.policies import seasonal_naive as seasonal_naive
     from capacity.simulation.policies import static_peak as static_peak
     from capacity.simulation.policies import swept as swept
@@ -74,19 +74,21 @@ HOMES = {
         "find_misses",
         "score",
     ),
-    "capacity.simulation.comparison": ("Frontier", "frontier", "saving"),
     "capacity.simulation.lanes": ("Reactive", "Rule", "Seen"),
     "capacity.simulation.pods": ("NodePool", "Start"),
     "capacity.simulation.policies": (
+        "Frontier",
         "Policy",
         "Trial",
         "ahpa_like",
         "autopilot_like",
         "aws_like",
         "cron_schedule",
+        "frontier",
         "hpa_sweep",
         "judge",
         "optimum_trial",
+        "saving",
         "seasonal_naive",
         "static_peak",
         "swept",

@@ -31,13 +31,12 @@ from capacity.simulation.candidates import (
     weekly_floors,
 )
 from capacity.simulation.case import on_grid
-from capacity.simulation.choice import ChoiceRule
+from capacity.simulation.choice import ChoiceRule, choose_policy, price_of
 from capacity.simulation.days import MOST_LANES, WARM_UP, Candidate, Task, replay_together
 from capacity.simulation.headroom import alone, decided_buffer, headroom_of
 from capacity.simulation.history import FEWEST_DAYS, History, Progress, ReplaySettings, levels_of, past_forecasts
 from capacity.simulation.hpa.spec import SYNC_PERIOD
 from capacity.simulation.lanes import Rule
-from capacity.simulation.verdict import choose_policy, price_of
 from capacity.version import VERSION
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from capacity.forecast import regular_step
-from capacity.model import require
+from capacity.model import Event, require
 from capacity.model.arrays import Array, Counts, Mask
 from capacity.model.errors import require_aware
 from capacity.simulation.hpa.spec import SYNC_PERIOD
@@ -328,3 +329,29 @@ def on_grid(sales: pd.Series) -> tuple[timedelta, pd.Series, pd.Series]:
     first = f"{gaps[0]:%Y-%m-%dT%H:%MZ}" if len(gaps) else "none"
     require(gaps.empty, "expected no gap longer than a day, got one at {}", first)
     return step, grid, filled
+
+
+BUSIEST = 0.01  # of all ticks, those of the highest demand
+
+
+def busy_ticks(case: Case, events: Sequence[Event]) -> Mask:
+    """Which of the judged ticks (ticks,) are among the busiest hundredth, or lie within an event or a lead time of it.
+
+    >>> from datetime import UTC
+    >>> begin = datetime(2026, 3, 2, tzinfo=UTC)
+    >>> case = Case(np.arange(200.0), begin, timedelta(minutes=1), 100, Cluster(Service(1.0)), Promise())
+    >>> int(busy_ticks(case, ()).sum())
+    4
+    """
+    demand: Array = case.ticks(case.demand)[-case.judged_ticks :]
+    count = max(1, round(BUSIEST * len(demand)))
+    busy: Mask = np.zeros(len(demand), dtype=bool)
+    busy[np.argsort(demand, kind="stable")[-count:]] = True
+    for event in events:
+        busy[_tick(case, event.start - case.lead) : _tick(case, event.end)] = True
+    return busy
+
+
+def _tick(case: Case, moment: datetime) -> int:
+    """The judged tick at a moment, the nearest there is."""
+    return int(np.clip((moment - case.moment(case.begin)) // SYNC_PERIOD, 0, case.judged_ticks))

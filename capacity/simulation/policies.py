@@ -1,4 +1,4 @@
-"""The policies that are compared, side by side on one case."""
+"""The policies that are compared, side by side on one case, and the frontier of those that are swept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from capacity.simulation.case import (
     score,
     started,
 )
-from capacity.simulation.comparison import Frontier, frontier
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION, SYNC_PERIOD
 from capacity.simulation.lanes import Rule
 from capacity.simulation.stepping import Steer, run_cluster
@@ -209,3 +208,48 @@ def swept(trials: Sequence[Trial], *, of_cap: bool = False) -> Frontier:
         np.array([score.pod_hours for score in scores]),
         np.array([score.cap_breach_minutes if of_cap else score.overload_minutes for score in scores]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The undominated points of a swept policy: pod-hours ascending, violations descending, both (points,)."""
+
+    pod_hours: Array
+    violations: Array
+
+    def cost_at(self, violations: float) -> float:
+        """Least pod-hours at which the swept policy violates no more than this, interpolated between its points.
+
+        Infinite where none of its points violates so little.
+
+        >>> Frontier(np.array([100.0, 140.0]), np.array([20.0, 0.0])).cost_at(10.0)
+        120.0
+        """
+        if violations < self.violations[-1]:
+            return float("inf")
+        return float(np.interp(-violations, -self.violations, self.pod_hours))
+
+
+def frontier(pod_hours: Array, violations: Array) -> Frontier:
+    """The undominated points among all of a sweep.
+
+    >>> frontier(np.array([120.0, 100.0, 130.0]), np.array([5.0, 9.0, 6.0])).pod_hours.tolist()
+    [100.0, 120.0]
+    """
+    require(len(pod_hours) == len(violations) > 0, "expected points of a sweep, got {}", len(pod_hours))
+    order = np.lexsort((violations, pod_hours))
+    best = np.minimum.accumulate(violations[order])
+    kept = np.concatenate([[True], np.diff(best) < 0])
+    return Frontier(pod_hours[order][kept], violations[order][kept])
+
+
+def saving(policy: tuple[float, float], swept: Frontier) -> float:
+    """Share of pod-hours saved at equal violations by a policy of (pod-hours, violations).
+
+    Where the swept policy never violates so little, it is compared at its fewest violations: less than is true.
+
+    >>> saving((90.0, 10.0), Frontier(np.array([100.0, 140.0]), np.array([20.0, 0.0])))
+    0.25
+    """
+    matched = max(policy[1], float(swept.violations[-1]))
+    return 1 - policy[0] / swept.cost_at(matched)

@@ -34,8 +34,7 @@ from capacity.planning.workload import QUIET_LEVEL, moved_as_orders
 from capacity.series.frames import as_sales
 from capacity.series.within import PART, OrderTimes, WithinStep, served_path
 from capacity.simulation.candidates import plans_of
-from capacity.simulation.case import Case, Promise, on_grid
-from capacity.simulation.comparison import busy_ticks
+from capacity.simulation.case import Case, Promise, busy_ticks, on_grid
 from capacity.simulation.headroom import (
     PER_MINUTE,
     HeadroomScore,

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from capacity.model import DataError
 from capacity.shown import plot_noun, shows_itself
 from capacity.simulation.case import Miss, Promise, Score, find_misses
-from capacity.simulation.comparison import Frontier, saving
 from capacity.simulation.headroom import HeadroomScore
 from capacity.simulation.hpa.spec import DOWNSCALE_STABILIZATION
-from capacity.simulation.policies import Trial, swept
+from capacity.simulation.policies import Frontier, Trial, saving, swept
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -156,7 +156,7 @@ def demand_card(demand: Demand) -> Card:
 
 def choice_card(choice: Choice) -> Card:
     """What is advised, and each policy with what it did."""
-    from capacity.views.tables.choice import choice_sheet
+    from capacity.views.tables.simulation import choice_sheet
 
     sheet = choice_sheet(choice)
     shown = [place for place, column in enumerate(sheet.columns) if column in CHOICE_COLUMNS]

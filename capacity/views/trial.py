@@ -13,9 +13,8 @@ import pandas as pd
 
 from capacity.forecast.backtest import Backtest
 from capacity.model import Forecast
-from capacity.model.choice import Choice, Evidence
+from capacity.model.choice import Choice, Evidence, choice_document
 from capacity.model.fields import duration_text, rfc3339
-from capacity.model.policy_file import choice_document
 from capacity.quality.column_roles import Guess
 from capacity.series.growth import coming_peak, past_growth
 from capacity.series.seasons import Season, unproven_of

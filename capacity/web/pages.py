@@ -19,7 +19,7 @@ from capacity.model import WorkloadPlan
 from capacity.version import VERSION
 from capacity.views.report.section import Section, page_templates, sheet_section
 from capacity.views.sheet import clock
-from capacity.views.tables.choice import choice_sheet
+from capacity.views.tables.simulation import choice_sheet
 from capacity.web.documents import workload_document
 from capacity.web.guard import COOKIE, session_of
 from capacity.web.responses import HTML, Problem

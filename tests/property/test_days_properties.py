@@ -33,6 +33,7 @@ from capacity.simulation import advice
 from capacity.simulation.advice import PolicyReplay, Replaying, advising, finish, finish_together
 from capacity.simulation.candidates import candidate_policies, decided_floors, observed, plans_of
 from capacity.simulation.case import on_grid
+from capacity.simulation.choice import choose_policy
 from capacity.simulation.days import (
     DAY_TICKS,
     PER_MINUTE,
@@ -46,8 +47,7 @@ from capacity.simulation.history import History, ReplaySettings
 from capacity.simulation.lanes import Rule
 from capacity.simulation.pods import NodePool, Start
 from capacity.simulation.stepping import Cluster, Service, run_cluster
-from capacity.simulation.verdict import choose_policy
-from capacity.views.tables.choice import choice_sheet
+from capacity.views.tables.simulation import choice_sheet
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from capacity.model import DataError, Plan, parse_plan, plan_text
-from capacity.model.actuation import Actuation
 from capacity.model.headroom import Headroom, HeadroomChange, HeadroomNodes
-from capacity.model.outcome import Outcome, outcome_document, summary
+from capacity.model.outcome import Actuation, Outcome, outcome_document, summary
 from tests.plans import workload_of, workload_plan
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

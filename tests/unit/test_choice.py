@@ -11,10 +11,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from capacity.model import DataError, PlanError
-from capacity.model.choice import Choice, Evidence, PaysFrom
+from capacity.model.choice import Choice, Evidence, PaysFrom, choice_document, parse_choice
 from capacity.model.policies import SCORES, Advised, DailyScores, Tried, read_policies, write_policies
 from capacity.model.policy import Cadence, Objective, Policy
-from capacity.model.policy_file import choice_document, parse_choice
 from capacity.simulation.choice import ChoiceRule, Scores, choose_daily, day_interval, settled_count, settled_plain
 from capacity.views.plots import plot_choice
 from capacity.views.tables import advice_sentence, choice_sheet, choices_sheet

@@ -24,9 +24,8 @@ from capacity.decision.pod_sizing import (
 )
 from capacity.decision.vertical import decide_sizes, falls
 from capacity.model import DataError, Target, Workload
-from capacity.model.actuation import Actuation
 from capacity.model.observation import Wishes
-from capacity.model.outcome import Outcome
+from capacity.model.outcome import Actuation, Outcome
 from capacity.model.pod_observation import (
     ContainerState,
     Kept,

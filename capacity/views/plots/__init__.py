@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from capacity.views.plots.plan import plot_explanation as plot_explanation
     from capacity.views.plots.plan import plot_plan as plot_plan
     from capacity.views.plots.plan import plot_utilization as plot_utilization
+    from capacity.views.plots.plan import plot_volumes as plot_volumes
     from capacity.views.plots.simulation import plot_choice as plot_choice
     from capacity.views.plots.simulation import plot_frontier as plot_frontier
     from capacity.views.plots.simulation import plot_simulation as plot_simulation
-    from capacity.views.plots.volumes import plot_volumes as plot_volumes
 
 HOMES = {
     "capacity.views.plots.canvas": ("Figure", "inline_svg", "save_figure"),
@@ -39,8 +39,7 @@ HOMES = {
         "plot_seasons",
     ),
     "capacity.views.plots.load": ("can_plot_load", "plot_load"),
-    "capacity.views.plots.plan": ("plot_explanation", "plot_plan", "plot_utilization"),
-    "capacity.views.plots.volumes": ("plot_volumes",),
+    "capacity.views.plots.plan": ("plot_explanation", "plot_plan", "plot_utilization", "plot_volumes"),
 }
 
 __all__, __getattr__, __dir__ = load_lazily(__name__, HOMES)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from capacity.model.choice import Choice, Evidence
 from capacity.simulation.case import stretches
 from capacity.views.plots.canvas import NAME_HEIGHTS, Canvas, keep_apart
-from capacity.views.tables.choice import advice_sentence
+from capacity.views.tables.simulation import advice_sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

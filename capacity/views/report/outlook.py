@@ -16,8 +16,8 @@ from capacity.stats import nearest_level
 from capacity.views.report.review import ReportData
 from capacity.views.report.section import Section, Table, drawn, picture, sheet_section
 from capacity.views.sheet import NO_CURRENCY, clock, count, moment, money
-from capacity.views.tables.choice import choice_sheet
 from capacity.views.tables.outlook import columns, days_text, limit_lines, part_rows, record_lines
+from capacity.views.tables.simulation import choice_sheet
 from capacity.views.view_models import WorkloadView, view_workload
 
 DAYS = 5  # of the highest that are listed: a working week
@@ -267,6 +267,6 @@ def _volumes(review: ReportData) -> Section | None:
     drawn = any(one.curve is not None for _, one in volumes)
     if not drawn:
         return Section("Volumes", words, (), [table])
-    from capacity.views.plots.volumes import plot_volumes
+    from capacity.views.plots.plan import plot_volumes
 
     return Section("Volumes", words, (), [table], [picture(plot_volumes(plans, review.timezone), "volumes")])

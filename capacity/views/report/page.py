@@ -37,7 +37,7 @@ from capacity.views.report.trust import (
     trust_section,
 )
 from capacity.views.sheet import amount, clock, count, money
-from capacity.views.tables.choice import advice_sentence
+from capacity.views.tables.simulation import advice_sentence
 
 if TYPE_CHECKING:
     from capacity.views.sheet import Sheet

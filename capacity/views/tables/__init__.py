@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 from capacity.lazy import load_lazily
 
 if TYPE_CHECKING:
-    from capacity.views.tables.choice import advice_sentence as advice_sentence
-    from capacity.views.tables.choice import choice_sheet as choice_sheet
-    from capacity.views.tables.choice import choices_sheet as choices_sheet
     from capacity.views.tables.data import audit_sheet as audit_sheet
     from capacity.views.tables.data import backtest_sheet as backtest_sheet
     from capacity.views.tables.data import forecast_rows as forecast_rows
@@ -27,6 +24,9 @@ if TYPE_CHECKING:
     from capacity.views.tables.plan import floor_lines as floor_lines
     from capacity.views.tables.plan import plan_sheet as plan_sheet
     from capacity.views.tables.plan import scenarios_sheet as scenarios_sheet
+    from capacity.views.tables.simulation import advice_sentence as advice_sentence
+    from capacity.views.tables.simulation import choice_sheet as choice_sheet
+    from capacity.views.tables.simulation import choices_sheet as choices_sheet
     from capacity.views.tables.simulation import nodes_sheet as nodes_sheet
     from capacity.views.tables.simulation import simulation_sheet as simulation_sheet
     from capacity.views.tables.simulation import sizes_sheet as sizes_sheet
@@ -42,8 +42,14 @@ HOMES = {
         "forecast_sheet",
         "seasons_sheet",
     ),
-    "capacity.views.tables.choice": ("advice_sentence", "choice_sheet", "choices_sheet"),
-    "capacity.views.tables.simulation": ("nodes_sheet", "simulation_sheet", "sizes_sheet"),
+    "capacity.views.tables.simulation": (
+        "advice_sentence",
+        "choice_sheet",
+        "choices_sheet",
+        "nodes_sheet",
+        "simulation_sheet",
+        "sizes_sheet",
+    ),
     "capacity.views.tables.load": ("load_sheet",),
     "capacity.views.tables.outlook": ("outlook_sheets", "volumes_sheet"),
     "capacity.views.tables.plan": ("explain_document", "explain_sheet", "floor_lines", "plan_sheet", "scenarios_sheet"),

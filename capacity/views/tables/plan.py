@@ -18,8 +18,8 @@ from capacity.model.pod_size import PodSizes
 from capacity.planning import floor_series, planned_demand
 from capacity.planning.result import PlanResult
 from capacity.views.sheet import GIB, NO_CURRENCY, Sheet, clock, csv_text, moment, money
-from capacity.views.tables.choice import advice_sentence
 from capacity.views.tables.load import advice_document, advice_lines
+from capacity.views.tables.simulation import advice_sentence
 from capacity.views.view_models import view_bars
 
 ROWS = 7  # of daily peaks in all: a week of them fits a screen with everything else
