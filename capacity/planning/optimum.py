@@ -73,33 +73,33 @@ def _places(grid: Array, need: Counts) -> Places:
 
 def _values(runs: Runs, grid: Array, lowest: Places, start: float, extra: Extra | None) -> tuple[Array, Mask]:
     """The least cost up to and including each run by the level that stands in it, and whether it came from another."""
-    count, (height, rows) = runs.need.shape[1], grid.shape
-    places, ramp = np.arange(height)[:, None], start * grid
-    values, moved = np.empty((count, height, rows)), np.zeros((count, height, rows), dtype=bool)
-    before = ramp  # what stands at the beginning was started too: nothing is gained by beginning high
-    for run in range(count):
-        here = values[run]
-        if run:
-            np.minimum.accumulate(before - ramp, axis=0, out=here)
-            here += ramp
-            fallen = np.minimum.accumulate(before[::-1], axis=0)[::-1]
-            np.minimum(here, fallen, out=here)
-            here += runs.change[:, run]
-            np.less(here, before, out=moved[run])
-            np.minimum(here, before, out=here)
-        else:
-            here[:] = before
-        here += runs.lengths[:, run] * grid
+    values = np.multiply(runs.lengths.T[:, None, :], grid, order="C")  # (R, K, n): what each run costs by itself
+    np.copyto(values, np.inf, where=np.arange(len(grid))[:, None] < lowest[:, None, :])
+    moved, ramp = np.zeros(values.shape, dtype=bool), start * grid
+    values[0] += ramp  # what stands at the beginning was started too: nothing is gained by beginning high
+    reached, fallen = np.empty_like(ramp), np.empty_like(ramp)
+    for run, (before, here, price) in enumerate(zip(values, values[1:], runs.change.T[1:], strict=False), start=1):
         if extra is not None:
-            here += extra(run, grid)
-        here[places < lowest[run]] = np.inf
-        before = here
+            before += extra(run - 1, grid)
+        np.subtract(before, ramp, out=reached)
+        np.minimum.accumulate(reached, axis=0, out=reached)
+        reached += ramp
+        np.minimum.accumulate(before[::-1], axis=0, out=fallen[::-1])
+        np.minimum(reached, fallen, out=reached)
+        reached += price
+        np.less(reached, before, out=moved[run])
+        np.minimum(reached, before, out=reached)
+        here += reached
+    if extra is not None:
+        values[-1] += extra(len(values) - 1, grid)
     return values, moved
 
 
 def _walk_back(values: Array, moved: Mask, grid: Array, start: float) -> Counts:
     """From the cheapest end, the level of every run (n, R); where staying is as cheap, nothing changes."""
     count, _, rows = values.shape
+    if rows == 1:
+        return _walk_one_back(values[:, :, 0], moved[:, :, 0], grid[:, 0], start)[None, :]
     each = np.arange(rows)
     at = values[-1].argmin(axis=0)  # (n,)
     found = np.empty((rows, count), dtype=np.int64)
@@ -110,6 +110,19 @@ def _walk_back(values: Array, moved: Mask, grid: Array, start: float) -> Counts:
             levels = grid[:, came]
             cost = values[run - 1][:, came] + start * np.maximum(levels[at[came], np.arange(len(came))] - levels, 0.0)
             at[came] = cost.argmin(axis=0)
+    return found
+
+
+def _walk_one_back(values: Array, moved: Mask, grid: Array, start: float) -> Counts:
+    """The same of one row (R,), of values and moves (R, K), without arrays of one element: in a fifth of the time."""
+    at = int(values[-1].argmin())
+    places = np.empty(len(values), dtype=np.intp)
+    rises = start * np.maximum(grid[:, None] - grid, 0.0)  # (to, from)
+    for run, came in zip(range(len(values) - 1, -1, -1), moved[::-1].tolist(), strict=True):
+        places[run] = at
+        if came[at]:
+            at = int((values[run - 1] + rises[at]).argmin())
+    found: Counts = grid[places].astype(np.int64)
     return found
 
 
@@ -224,6 +237,8 @@ def _exact(floors: Counts, need: Counts) -> Counts:
 
 def _padded(rows: list[Runs]) -> Runs:
     """Rows of different numbers of runs in one rectangle: a run of no length repeats the last."""
+    if len(rows) == 1:
+        return Runs(rows[0].need[None, :], rows[0].lengths[None, :], rows[0].change[None, :])
     longest = max(len(row.need) for row in rows)
     return Runs(
         np.stack([np.pad(row.need, (0, longest - len(row.need)), mode="edge") for row in rows]),
