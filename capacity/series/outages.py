@@ -1,8 +1,9 @@
 """Outages: spans in which sales lie far below all that the rest of a history allows, with a beginning and an end.
 
 A fault is not a season. What is found here is treated as a gap: it neither lowers the next week nor its quantiles. A
-fall that has not ended when the history does is an outage for its first two days. A closing day that repeats, a fall
-that lasts longer, and a business that often sells nothing are no outages.
+fall that has not ended when the history does is an outage for its first two days, if it came suddenly: in a blizzard
+sales fall over hours, and stay low tomorrow. A closing day that repeats, a fall that lasts longer, and a business that
+often sells nothing are no outages.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ RECOVERED = 0.5  # of what was expected, before the beginning and after the end
 RECOVERED_OF_DAYS = 0.35  # where other weekdays are what was expected: weekends sell less
 SEEN = 0.25  # of what is looked at there: less cannot tell that an outage has ended
 ONGOING = timedelta(hours=54)  # two days and a night: from here on a fall without an end may be a level that stays
+SUDDEN = timedelta(hours=2)  # from half of what was expected to a fifth: a failure takes no longer
 LONGEST = timedelta(days=14)  # from here on a fall is a level, as `levels` has it
 
 
@@ -46,7 +48,8 @@ LONGEST = timedelta(days=14)  # from here on a fall is a level, as `levels` has 
 class Span:
     """Low steps ``[start, stop)`` of a history, and the sales that they would have made.
 
-    With the steps at its edges that an outage took a part of they are ``[first, last)``.
+    With the steps at its edges that an outage took a part of they are ``[first, last)``; from `falling` on they made
+    less than half of it.
     """
 
     start: int
@@ -54,6 +57,7 @@ class Span:
     expected: float
     first: int
     last: int
+    falling: int
 
     @property
     def length(self) -> int:
@@ -87,6 +91,10 @@ class _Known:
     def age(self, span: Span) -> timedelta:
         """The time from a span's first low step to the end of the history."""
         return (len(self.usual) - 1 - span.start) * self.step
+
+    def came_suddenly(self, span: Span) -> bool:
+        """Whether sales fell no longer than a failure takes."""
+        return span.start - span.falling <= max(1, SUDDEN // self.step)
 
     def share_of(self, span: Span) -> float:
         """The share of the steps that were low."""
@@ -157,9 +165,14 @@ def find_falls(row: Array, step: timedelta) -> Falls:
             found.append(span)
     lasting = [span for span in found if not _has_ended(span, known) and known.age(span) > ONGOING]
     once = len(row) * step < REPEATS * WEEK
-    told = [span for span in found if span not in lasting and not (once and _has_ended(span, known))]
+    told = [span for span in found if span not in lasting and _is_told(span, known, once=once)]
     outages = sorted((span.first, span.last) for span in told)
     return Falls(tuple(outages), min((span.first for span in lasting), default=None))
+
+
+def _is_told(span: Span, known: _Known, *, once: bool) -> bool:
+    """Whether an outage is one already, or still; `once`: the history is too short for a closing day to repeat."""
+    return not once if _has_ended(span, known) else known.came_suddenly(span)
 
 
 def without_outages(values: Array, step: timedelta) -> Array:
@@ -210,8 +223,9 @@ def _low_spans(row: Array, expected: Array, neutral: Mask, step: timedelta) -> l
     total, edge = _totals(np.where(neutral, 0.0, expected)), partly & ~neutral
     spans = zip(starts.tolist(), stops.tolist(), strict=True)
     return [
-        Span(a, b, float(total[b] - total[a]), a - _run(partly[:a][::-1], edge[:a][::-1], b - a), b + after)
+        Span(a, b, float(total[b] - total[a]), a - min(before, max(1, b - a)), b + after, a - before)
         for a, b in spans
+        for before in [_run(partly[:a][::-1], edge[:a][::-1], a)]
         for after in [_run(partly[b:], edge[b:], b - a)]
     ]
 

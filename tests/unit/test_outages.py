@@ -69,6 +69,17 @@ def test_a_fall_that_has_not_ended_is_an_outage_for_two_days(end, hours, left, r
     assert stop >= len(values) - 11
 
 
+@pytest.mark.parametrize("low", range(1, 7))
+def test_a_fall_over_hours_is_none_before_it_has_ended(low):
+    falling = [0.8, 0.6, 0.45, 0.35, 0.3, 0.25, *[0.1] * low]
+    values, noon = shop(30, 100.0, seed=6), 27 * 24 + 12
+    until = noon + len(falling) - 6
+    values[noon - 6 : until] *= falling
+    assert find_falls(values[:until], HOUR).outages == ()
+    values[until : until + 6] *= 0.05
+    assert find_falls(values[: until + 48], HOUR).outages != ()  # afterwards it is told, and is a gap
+
+
 @pytest.mark.parametrize("hours", [60, 72, 120])
 def test_a_fall_that_has_lasted_longer_is_none(hours):
     values = shop(28, 100.0)
