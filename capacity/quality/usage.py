@@ -42,6 +42,11 @@ NAMED_UNITS = {  # by the words in a column's name: the unit as in `units`, and 
     "cpu": {**MILLICORES, **SHARES},
     **{name: {**SIZES, **SHARES} for name in ("memory", "used", "capacity")},
 }
+MANY_GAPS = 0.2  # share of steps without a value from which somebody should know
+REST = 0.1  # share of the other days that also have zero at a time of day, from which a workload rests then
+LEAST_OTHERS = 3  # other days that tell of a time of day
+LEAST_ZEROS = timedelta(hours=1)  # how long a value must be zero
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 LEAST_REPEATS = 6  # and at least so many steps: of daily values, a quarter day says nothing
 
 
@@ -120,6 +125,55 @@ def unlikely_units(usage: pd.DataFrame, known: Collection[str] = ()) -> tuple[st
                 "or {memory: '1'} if they are bytes"
             )
     return tuple(found)
+
+
+def zero_by_fault(usage: pd.DataFrame) -> pd.DataFrame:
+    """Which values of measured usage are zero though a running workload's cannot be: as where scraping failed.
+
+    CPU and memory are zero by fault for an hour or longer where they are above zero at that time of day on nearly all
+    other days, and at that time of the week in all other weeks: what rests at night or on Sundays is no fault. Requests
+    are so where all that is measured is zero: a workload that runs may get none. True for them: (steps, columns).
+
+    >>> index = pd.date_range("2026-01-05", periods=24 * 7, freq="h", tz="UTC")
+    >>> cpu = pd.Series(2.0, index).where((index.day != 8) & (index.hour > 5), 0.0)
+    >>> found = zero_by_fault(pd.DataFrame({"cpu": cpu}))["cpu"]
+    >>> int(found.sum()), found.idxmax().isoformat()
+    (18, '2026-01-08T06:00:00+00:00')
+    """
+    names = [name for name in ("cpu", "memory", "requests") if name in usage.columns]
+    found = pd.DataFrame(False, usage.index, usage.columns)
+    zero = usage[names] == 0
+    if not zero.to_numpy().any() or len(usage) < 2:
+        return found
+    step = usage.index[1] - usage.index[0]
+    for name in names:
+        found[name] = _unusual_zeros(usage[name].to_numpy(dtype=float), step)
+    if "requests" in names and len(names) > 1:
+        others = [name for name in names if name != "requests"]
+        found["requests"] &= (found[others] | usage[others].isna()).all(axis=1) & found[others].any(axis=1)
+    return found
+
+
+def _unusual_zeros(values: Array, step: timedelta) -> Mask:
+    """Which zeros are no rest, of one column on a regular grid."""
+    zero: Mask = values == 0
+    unusual = np.zeros(len(values), dtype=bool)
+    day, week = round(DAY / step), round(WEEK / step)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], zero.astype(np.int8), [0]))))
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        if (end - begin) * step < LEAST_ZEROS:
+            continue
+        for place in range(begin, end):
+            days, weeks = (_others(zero, values, place, (begin, end), period) for period in (day, week))
+            unusual[place] = len(days) >= LEAST_OTHERS and days.mean() <= REST and not weeks.any()
+    return unusual
+
+
+def _others(zero: Mask, values: Array, place: int, run: tuple[int, int], period: int) -> Mask:
+    """Whether values are zero at the same place of other periods, outside of a run; those that are there."""
+    same = np.arange(place % period, len(zero), period)
+    same = same[((same < run[0]) | (same >= run[1])) & ~np.isnan(values[same])]
+    return zero[same]
 
 
 def _is_counter(values: Array, span: timedelta) -> bool:

@@ -16,6 +16,7 @@ from capacity.model import ConfigError
 from capacity.model.arrays import Array, Mask
 from capacity.model.settings.planning import AnomalySettings
 from capacity.quality import Audit, Finding, Severity
+from capacity.quality.clock import find_clock_move
 from capacity.quality.column_roles import NO_ORDERS, Column
 from capacity.quality.composition import Statistic, find_changes, shown, value_statistics
 from capacity.quality.usual import LEAST_DAYS, LEAST_WEEKS, WEEK, find_deviation, find_repeat, find_shift
@@ -57,7 +58,7 @@ def notice_anomalies(audit: Audit, table: OrderTable, known_days: Collection[dat
     if table.settings.step > DAY or not long_enough:
         return audit
     look = _Look(table, _end(table), asked, frozenset(known_days))
-    return replace(audit, findings=(*audit.findings, *look.findings()))
+    return replace(audit, findings=(*audit.findings, *look.findings(), *clock_findings(table, asked.otherwise)))
 
 
 def _end(table: OrderTable) -> datetime:
@@ -418,6 +419,27 @@ def zone_notes(table: OrderTable) -> tuple[str, ...]:
         for name in names
         if re.search(ZONES, Column(name, "text", 1, 1).words)
     )[:1]
+
+
+def clock_findings(table: OrderTable, severity: Severity) -> tuple[Finding, ...]:
+    """Whether the day's profile moves by an hour where the clock of the business is changed: times on another clock."""
+    counted = table.total() if table.is_measurement() else table.row_counts()[0]
+    moved = find_clock_move(counted, table.timezone)
+    if moved is None:
+        return ()
+    time, own = table.settings.time, table.judgement is not None and not table.judgement.time.local
+    if moved.with_clock and own:
+        why = f"local times that are written as UTC do: export {time} with its true offset"
+    elif moved.with_clock:
+        why = "local times that are read in another zone do: set sales.timezone to that of their clock"
+    else:
+        why = f"times in UTC that are read as local ones do: set sales.timezone: UTC, or export {time} with its offset"
+    said = (
+        f"clock: expected the same hours of the day before and after the clock in {table.timezone} changed on "
+        f"{moved.day}, got hours that moved {'with' if moved.with_clock else 'against'} it, as {why}; if customers do "
+        "not live by this clock, set timezone: UTC"
+    )
+    return (Finding("clock", severity, said),)
 
 
 def group_notes(table: OrderTable) -> tuple[str, ...]:

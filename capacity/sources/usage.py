@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from capacity.model import ConfigError, DataError, Workload
 from capacity.model.configuration import Config, describe
 from capacity.model.settings import UsageSettings
 from capacity.model.settings.usage import DAY, FINEST, VolumeUsageSettings
-from capacity.quality.usage import FEW_BYTES, unit_in_name, unlikely_units
+from capacity.quality.usage import FEW_BYTES, MANY_GAPS, unit_in_name, unlikely_units, zero_by_fault
 from capacity.series.calendar import folds
 from capacity.sources.columns import Kept, Marks, NumberColumn, amount_form
 from capacity.sources.plausibility import implausible_text, plausible_range
@@ -79,6 +79,7 @@ def known_usage(config: Config, now: datetime) -> tuple[dict[Key, pd.DataFrame],
     tables = {
         key: table.dropna(axis="columns", how="all") for key, table in found.items() if isinstance(table, pd.DataFrame)
     }
+    tables = zeros_as_gaps(tables, "Prometheus")
     return tables, {key: str(error) for key, error in found.items() if isinstance(error, DataError)}
 
 
@@ -176,7 +177,52 @@ def read_measurements(settings: Measurements, names: Sequence[str] = ()) -> dict
     for called, table in tables.items():
         for problem in unlikely_units(table, settings.units):
             raise DataError(f"{name}: {'' if called == EVERYTHING else f'{called}: '}{_in_block(problem, settings)}")
-    return tables
+    _tell_gaps(tables, name)
+    return zeros_as_gaps(tables, name) if isinstance(settings, UsageSettings) else tables
+
+
+def _tell_gaps(tables: Mapping[str, pd.DataFrame], name: str) -> None:
+    """Warn of columns that often have no value between the first and the last of a workload."""
+    found = []
+    for called, table in tables.items():
+        for column in table.columns:
+            values = table[column].loc[table[column].first_valid_index() : table[column].last_valid_index()]
+            missing = int(values.isna().sum()) if table[column].notna().any() else 0
+            if missing > MANY_GAPS * len(values):
+                found.append(f"{column}{f' of {called}' if called else ''} in {missing:,} of {len(values):,} steps")
+    if found:
+        more = f", and {len(found) - 1} more columns with gaps" if len(found) > 1 else ""
+        LOGGER.warning(
+            "%s: expected a value for each step, got none of %s%s: they are gaps; is the export complete? Where "
+            "nothing ran, write 0",
+            name,
+            found[0],
+            more,
+        )
+
+
+def zeros_as_gaps(tables: Mapping[Any, pd.DataFrame], name: str) -> dict[Any, pd.DataFrame]:
+    """The tables with a gap for each value that is zero by fault, as where scraping failed; a warning names them."""
+    clean, found = dict(tables), []
+    for called, table in tables.items():
+        wrong = zero_by_fault(table)
+        if wrong.to_numpy().any():
+            clean[called] = table.mask(wrong)
+            found.append((called, wrong.any(axis=1)))
+    if found:
+        called, steps = found[0]
+        at = steps.index[steps]
+        who = "/".join(called) if isinstance(called, tuple) else str(called)
+        LOGGER.warning(
+            "%s: expected usage above zero, as at the same times of other days, got zero%s from %s to %s%s: these "
+            "values are gaps, as where scraping failed",
+            name,
+            f" of {who}" if who else "",
+            f"{at[0]:%Y-%m-%dT%H:%MZ}",
+            f"{at[-1]:%Y-%m-%dT%H:%MZ}",
+            f", and of {len(found) - 1} more workloads" if len(found) > 1 else "",
+        )
+    return clean
 
 
 def _in_block(problem: str, settings: Measurements) -> str:

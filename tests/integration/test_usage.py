@@ -403,3 +403,39 @@ def test_a_usage_file_of_many_rows_without_a_time_is_refused() -> None:
     rows = [f"{at if n % 4 else 'soon'},1,1Gi" for n, at in enumerate(HOURS[:96])]
     with pytest.raises(DataError, match=r"got 24 of 96 rows without one, such as 'soon'; .* in usage.time_format"):
         read_usage(lines(*rows), **COLUMNS)
+
+
+WEEKS = HOURS[: 24 * 14]
+BUSY = 2 + np.sin(WEEKS.hour.to_numpy() / 24 * 2 * np.pi)
+
+
+def zeros(there: Any) -> Any:
+    """CPU that is zero at these times."""
+    return np.where(there, 0, BUSY)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "mem", "gaps", "told"),
+    [
+        pytest.param(BUSY, 2e9, 0, "", id="sound"),
+        pytest.param(zeros(WEEKS.day == 10), 2e9, 24, "got zero of web from 2026-03-10T00:00Z to 2026-03-10T23:00Z",
+                     id="a day of zeros"),
+        pytest.param(zeros(WEEKS.day == 10), np.where(WEEKS.day == 10, 0, 2e9), 24, "and of 1 more workloads",
+                     id="a day of zeros of everything"),
+        pytest.param(zeros((WEEKS.day == 10) & (WEEKS.hour < 2)), 2e9, 2, "got zero", id="two hours of zeros"),
+        pytest.param(zeros(WEEKS.hour < 6), 2e9, 0, "", id="at rest every night"),
+        pytest.param(zeros(WEEKS.day_of_week == 6), 2e9, 0, "", id="at rest on Sundays"),
+        pytest.param(np.where(np.arange(len(WEEKS)) % 2, np.nan, BUSY), 2e9, 168, "got none of cpu of web in 167",
+                     id="half is NaN"),
+        pytest.param(np.where(np.arange(len(WEEKS)) % 10, BUSY, np.nan), 2e9, 34, "", id="a tenth is NaN"),
+    ],
+)  # fmt: skip
+def test_zeros_of_a_broken_scrape_and_missing_values_are_told(
+    cpu: Any, mem: Any, gaps: int, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [pd.DataFrame({"at": WEEKS, "who": who, "cpu": cpu, "mem": mem}) for who in ("web", "worker")]
+    pd.concat(rows).to_csv("usage.csv", index=False)
+    found = read_usage("usage.csv", workload="who", **COLUMNS)
+    assert isinstance(found, dict)
+    assert int(found["web"]["cpu"].isna().sum()) == gaps
+    assert (told in caplog.text) if told else not caplog.records

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from benchmarks.detect import HELD_BACK, KNOWN, data_sets, figures, total
 from capacity.model.arrays import Array
 from capacity.model.configuration import Config
 from capacity.quality import Audit, Finding
+from capacity.quality.clock import find_clock_move
 from capacity.quality.composition import Statistic, find_changes, value_statistics
 from capacity.quality.usual import expected_days, find_deviation, find_repeat, find_shift, surprise
 from capacity.sources import OrderTable, audit_orders
@@ -69,6 +71,71 @@ def test_days_known_to_differ_are_neither_judged_nor_evidence() -> None:
     shut[[60, 67, 74]] = 0
     skip = np.isin(np.arange(84), [60, 67, 74])
     np.testing.assert_allclose(expected_days(shut, skip)[-3].sum(), expected_days(days())[-3].sum(), rtol=0.1)
+
+
+def local_orders(zone: str, first: str, last: str, scale: float = 1.0) -> pd.DatetimeIndex:
+    """Times of orders of a shop that keeps its hours on the clock of a zone."""
+    minutes = pd.date_range(first, last, freq="min", tz=zone, inclusive="left")
+    rate = np.interp(minutes.hour + minutes.minute / 60, np.arange(24), SHAPE / SHAPE.max())
+    return minutes[np.random.default_rng(5).random(len(minutes)) < 0.4 * scale * rate]
+
+
+def hourly(times: pd.DatetimeIndex) -> pd.Series:
+    return pd.Series(1.0, times).resample("h").sum()
+
+
+def as_utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    return times.tz_localize(None).tz_localize("UTC")
+
+
+SPRING, AUTUMN = ("2026-03-01", "2026-04-26"), ("2026-09-28", "2026-11-23")
+
+
+@pytest.mark.parametrize(
+    ("span", "zone", "told", "expected"),
+    [
+        pytest.param(SPRING, "Europe/Berlin", lambda at: at.tz_convert("UTC"), None, id="true instants"),
+        pytest.param(SPRING, "UTC", as_utc, None, id="a clock without change"),
+        pytest.param(SPRING, "Europe/Berlin", as_utc, True, id="local as UTC"),
+        pytest.param(AUTUMN, "Europe/Berlin", as_utc, True, id="in autumn"),
+        pytest.param(SPRING, "Europe/Berlin",
+                     lambda at: at.tz_convert("UTC").tz_localize(None).tz_localize("Europe/Berlin", nonexistent="NaT",
+                     ambiguous="NaT").dropna().tz_convert("UTC"), False, id="UTC as local"),
+        pytest.param(("2026-03-22", "2026-04-26"), "Europe/Berlin",
+                     as_utc, None, id="too few days before the change"),
+    ],
+)  # fmt: skip
+def test_times_on_another_clock_move_where_the_clock_is_changed(
+    span: tuple[str, str],
+    zone: str,
+    told: Callable[[pd.DatetimeIndex], pd.DatetimeIndex],
+    expected: bool | None,
+) -> None:
+    found = find_clock_move(hourly(told(local_orders("Europe/Berlin", *span))), zone)
+    assert (None if found is None else found.with_clock) == expected
+
+
+def test_the_audit_says_that_local_times_are_written_as_utc(tmp_path: Path) -> None:
+    at = local_orders("Europe/Berlin", *SPRING)
+    file = tmp_path / "orders.csv"
+
+    def verdict(form: str, **keys: Any) -> tuple[str, list[str]]:
+        pd.DataFrame({"at": at.strftime(form)}).to_csv(file, index=False)
+        audit = audit_sales(
+            file, time="at", value="rows", timezone="Europe/Berlin", freshness={"within": "9999d"}, **keys
+        )
+        return audit.verdict, [finding.message for finding in audit.findings if finding.rule == "clock"]
+
+    assert verdict("%Y-%m-%d %H:%M") == ("ok", [])
+    assert "export at with its true offset" in verdict("%Y-%m-%dT%H:%MZ")[1][0]
+    assert "set sales.timezone to that of" in verdict("%Y-%m-%d %H:%M", naive_timezone="UTC")[1][0]
+    at = at.tz_convert("UTC")
+    assert "set sales.timezone: UTC" in verdict("%Y-%m-%d %H:%M")[1][0]
+
+
+def test_little_traffic_tells_nothing_of_the_clock() -> None:
+    at = as_utc(local_orders("Europe/Berlin", *SPRING, scale=0.02))
+    assert find_clock_move(hourly(at), "Europe/Berlin") is None
 
 
 def test_too_short_a_history_judges_nothing() -> None:
