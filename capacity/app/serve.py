@@ -12,8 +12,8 @@ from time import monotonic
 import pandas as pd
 
 from capacity.app.advise import known_policies, with_evidence
-from capacity.app.bare import orders_end
 from capacity.app.reading import read_orders
+from capacity.app.unconfigured import orders_end
 from capacity.app.what_if import Key, PlannedOrders
 from capacity.logs import LOGGER
 from capacity.model import CapacityError, ConfigError, DataError, Plan, PlanError, WorkloadPlan

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from capacity.app.bare import Asked, TypicalService
     from capacity.app.fleet import Fleet
+    from capacity.app.unconfigured import FileOptions, TypicalService
     from capacity.model.configuration import Config
     from capacity.quality.column_roles import Guess
     from capacity.sources.sample import Sample
@@ -117,9 +117,9 @@ class Reading:
         """Whether anything is said of how orders are read."""
         return any(getattr(self, option.name) is not None for option in fields(Reading))
 
-    def asked(self) -> Asked:
+    def file_options(self) -> FileOptions:
         """What was said, as values. Raises `ConfigError` naming the option."""
-        from capacity.app.bare import Asked
+        from capacity.app.unconfigured import FileOptions
         from capacity.model.fields import parse_zone
         from capacity.sources.guessing import Given
 
@@ -135,7 +135,7 @@ class Reading:
         )
         countries = tuple(name.strip() for text in self.holidays or () for name in text.split(",") if name.strip())
         given = Given(self.time, self.value, step, self.time_format, self.decimal, self.query)
-        return Asked(given, zone, countries, horizon)
+        return FileOptions(given, zone, countries, horizon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Service:
 
     def typical(self) -> TypicalService:
         """The service as a value. Raises `ConfigError` naming the option."""
-        from capacity.app.bare import TypicalService
+        from capacity.app.unconfigured import TypicalService
         from capacity.model.fields import parse_quantity
 
         try:
@@ -203,14 +203,14 @@ class Data(Reading):
             raise ConfigError("expected one of FILE and --sample, got both")
         if not self.asks() and (self.file is None or self.bundled is not None):
             return context.config(self.bundled)
-        from capacity.app.bare import bare_config, with_asked
+        from capacity.app.unconfigured import bare_config, with_options
 
-        asked = self.asked()
+        options = self.file_options()
         if self.bundled is not None:
-            return with_asked(context.config(self.bundled), asked)
+            return with_options(context.config(self.bundled), options)
         if self.file is None or not self.bare(context):
-            return with_asked(context.config(), asked, self.file)
-        config, guess = bare_config(self.file, asked)
+            return with_options(context.config(), options, self.file)
+        config, guess = bare_config(self.file, options)
         context.say(guess_words(guess))
         return config
 
@@ -250,8 +250,8 @@ def guess_words(guess: Guess) -> str:
 
 def _with_service(context: CommandContext, config: Config, service: TypicalService) -> Config:
     """With one typical service, as large as the orders need it; what is assumed is said."""
-    from capacity.app.bare import service_words, with_service
     from capacity.app.reading import read_orders
+    from capacity.app.unconfigured import service_words, with_service
 
     sales = next(iter(read_orders(config, read_clock(None)).histories.values()))
     config = with_service(config, sales, service)

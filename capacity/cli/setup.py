@@ -18,8 +18,8 @@ from capacity.views.sheet import count
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from capacity.app.bare import Asked
     from capacity.app.init import PrometheusFindings
+    from capacity.app.unconfigured import FileOptions
     from capacity.cluster.inventory import Inventory
     from capacity.model.configuration import Config
     from capacity.views.trial import TrialData
@@ -185,10 +185,10 @@ def try_(
     from capacity.views.report import report_page
     from capacity.views.trial import trial_sheet
 
-    asked, typical = reading.asked(), service.typical()
-    file, asked = source_of(file, asked, sample=sample)
+    options, typical = reading.file_options(), service.typical()
+    file, options = source_of(file, options, sample=sample)
     with context.count("forecasting and replaying") as progress:
-        trial, config = try_orders(file, asked, typical, read_clock(None), days=days, progress=progress)
+        trial, config = try_orders(file, options, typical, read_clock(None), days=days, progress=progress)
     context.show(trial_sheet(trial))
     write_file(lambda: write_text(page, report_page(trial.review)), "--page", page)
     context.say(f"wrote {page}: a page for managers")
@@ -196,7 +196,7 @@ def try_(
     return DONE
 
 
-def source_of(file: str | None, asked: Asked, *, sample: bool) -> tuple[str, Asked]:
+def source_of(file: str | None, options: FileOptions, *, sample: bool) -> tuple[str, FileOptions]:
     """The file to read; of the sample with the clock and the holidays of its country. Raises `ConfigError`."""
     from capacity.sources.sample import sample_orders
 
@@ -204,9 +204,9 @@ def source_of(file: str | None, asked: Asked, *, sample: bool) -> tuple[str, Ask
         got = "neither" if file is None else "both"
         raise ConfigError(f"expected a FILE such as orders.csv, or --sample, got {got}")
     if file is not None:
-        return file, asked
-    zone, holidays = asked.timezone or SAMPLE_ZONE, asked.holidays or SAMPLE_HOLIDAYS
-    return str(sample_orders()), replace(asked, timezone=zone, holidays=holidays)
+        return file, options
+    zone, holidays = options.timezone or SAMPLE_ZONE, options.holidays or SAMPLE_HOLIDAYS
+    return str(sample_orders()), replace(options, timezone=zone, holidays=holidays)
 
 
 def _write_config(context: CommandContext, file: str, config: Config, trial: TrialData, *, overwrite: bool) -> None:

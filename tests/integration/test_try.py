@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from capacity.app.bare import Asked
 from capacity.app.configuration import read_config
+from capacity.app.unconfigured import FileOptions
 from capacity.cli import main
 from capacity.cli.setup import source_of
 from capacity.sources.sample import sample_orders
@@ -72,8 +72,8 @@ def test_it_takes_a_file_or_the_sample(capsys: pytest.CaptureFixture[str]) -> No
     said = capsys.readouterr().err
     assert "expected a FILE such as orders.csv, or --sample, got neither" in said
     assert "expected a FILE such as orders.csv, or --sample, got both" in said
-    name, asked = source_of(None, Asked(), sample=True)
-    assert (Path(name), asked.timezone, asked.holidays) == (sample_orders(), "Europe/London", ("GB-ENG",))
+    name, options = source_of(None, FileOptions(), sample=True)
+    assert (Path(name), options.timezone, options.holidays) == (sample_orders(), "Europe/London", ("GB-ENG",))
 
 
 def test_totals_of_days_are_not_judged_and_a_configuration_is_never_overwritten_unasked(
