@@ -1,4 +1,4 @@
-"""The verbs to begin with: a first look at a file, a first configuration, rules for Prometheus, and `doctor`."""
+"""The verbs to start with: a first look at a file, a first configuration, rules for Prometheus, and `doctor`."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _inspect(given: dict[str, str | None], inventory: Inventory, now: datetime) 
 
 
 def _write(text: str, path: Path) -> None:
-    """Write the file, which must not be there, only if it reads as a configuration."""
+    """Write the file if it is a valid configuration. Raises `ConfigError` if the file exists."""
     import yaml
 
     from capacity.model.configuration import Config
@@ -197,7 +197,7 @@ def try_(
 
 
 def source_of(file: str | None, options: FileOptions, *, sample: bool) -> tuple[str, FileOptions]:
-    """The file to read; of the sample with the clock and the holidays of its country. Raises `ConfigError`."""
+    """The file to read; for the sample with the time zone and holidays of its country. Raises `ConfigError`."""
     from capacity.sources.sample import sample_orders
 
     if (file is None) == (not sample):
@@ -210,7 +210,7 @@ def source_of(file: str | None, options: FileOptions, *, sample: bool) -> tuple[
 
 
 def _write_config(context: CommandContext, file: str, config: Config, trial: TrialData, *, overwrite: bool) -> None:
-    """A configuration to edit; one that is there stays as it is unless that was asked."""
+    """Write a configuration to edit; an existing one stays as it is without --overwrite."""
     from capacity.app.trial import render_starter
 
     path = context.config_path

@@ -51,7 +51,7 @@ def test_a_bare_file_gives_a_verdict_a_page_and_a_configuration(capsys: pytest.C
         "the sum of 'Orders' (each time has one row, so a row is a total)",
         "a daily cycle",
         "(90 % interval:",
-        "% off on average; repeating the season before",
+        "% off on average; repeating the previous season",
         "0.1 more for each order an hour); its pods request 500m CPU and are ready after 2 min",
         "objective: 99.5 % of minutes at or under 80 % utilization, judged by replaying the last 2 days",
         "28 days are less than a year, so no yearly cycle can be seen or forecast yet",
