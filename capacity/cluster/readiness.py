@@ -66,20 +66,20 @@ def with_readiness(reader: ClusterReader, seen: Sequence[Seen]) -> list[Seen]:
             wanted.setdefault((workload.namespace, kind), set()).add(name)
     status = {key: _statuses(reader, *key, names) for key, names in wanted.items()}
     looked, result = 0, list[Seen]()
-    for workload, scene, found in seen:
+    for workload, autoscalers, found in seen:
         one = None
         if isinstance(found, Autoscaler):
             kind, name = scaled_by(workload, found.document)
             one = status[workload.namespace, kind].get(name)
         if one is None or isinstance(found, ClusterError):
-            result.append((workload, scene, found))
+            result.append((workload, autoscalers, found))
             continue
         floor = found.floor
         readiness = Readiness(one.ready)
         if one.ready < floor:
             readiness = _short(reader, workload.namespace, one, found, look=looked < LOOKED)
             looked += 1
-        result.append((workload, scene, replace(found, readiness=readiness)))
+        result.append((workload, autoscalers, replace(found, readiness=readiness)))
     return result
 
 

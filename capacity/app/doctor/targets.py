@@ -14,7 +14,7 @@ from capacity.cluster.buffers import BufferPlace, SeenBuffers, buffer_state, rea
 from capacity.cluster.claims import ObservedClaims, foreign_owner, observe_claims
 from capacity.cluster.client import ClusterReader
 from capacity.cluster.kinds import HPA
-from capacity.cluster.observe import ObservedTarget, observe_target, observe_targets, other_owner
+from capacity.cluster.observe import Autoscalers, list_autoscalers, observe_workloads, other_owner
 from capacity.cluster.ownership import NOTHING, Owner, advice
 from capacity.cluster.pod_sizes import SizedPods, observe_pods
 from capacity.decision.reached import TOLERANCE
@@ -53,9 +53,9 @@ def check_targets(workloads: Sequence[Workload], reader: ClusterReader, now: dat
     """The findings of each workload; one finding in total if all is well."""
     yield from _resized(workloads, reader, now)
     workloads = [workload for workload in workloads if workload.scaling == "horizontal"]
-    observed = observe_targets(reader, workloads)
+    observed = list_autoscalers(reader, workloads)
     sound = 0
-    for workload, seen, found in observe_target(reader, workloads, observed, now):
+    for workload, seen, found in observe_workloads(reader, workloads, observed, now):
         where = f"{workload.namespace}/{workload.name}"
         if isinstance(found, ClusterError):
             yield Finding("targets", "fail", f"{where}: {found}", FIX_TARGET)
@@ -105,7 +105,7 @@ def _owned(where: str, found: Autoscaler) -> Iterator[Finding]:
         yield Finding("targets", "ok", f"{where}: {told.tool} set its floor: {told.effect}; {told.cure}")
 
 
-def _target_findings(workload: Workload, seen: ObservedTarget, found: Autoscaler) -> Iterator[Finding]:
+def _target_findings(workload: Workload, seen: Autoscalers, found: Autoscaler) -> Iterator[Finding]:
     other = other_owner(workload, found.document, seen)
     if other is not None:
         yield Finding("targets", "fail", other[1], FIX_OWNER)
